@@ -1,0 +1,87 @@
+"""``tp tokenizer``: commands for tokenizers."""
+
+from __future__ import annotations
+
+import click
+
+_KINDS = ("wordpiece", "bpe", "sentencepiece", "char", "space")
+
+
+@click.group()
+def tokenizer() -> None:
+    """Train tokenizers."""
+
+
+@tokenizer.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILES...")
+@click.option("--kind", type=click.Choice(_KINDS), required=True, help="What to train.")
+@click.option(
+    "--vocab-size", type=click.IntRange(min=1), required=True, help="The most tokens, special ones included."
+)
+@click.option(
+    "--output", required=True, help="File to write; for bpe the folder of vocab.json and merges.txt."
+)
+@click.option(
+    "--min-frequency",
+    type=click.IntRange(min=1),
+    help="Leave out what is seen fewer times (default: 2; not for sentencepiece).",
+)
+@click.option(
+    "--lowercase/--no-lowercase",
+    default=None,
+    help="Lower-case the text (default: for wordpiece only; not for bpe).",
+)
+@click.option(
+    "--special", multiple=True, metavar="TOKEN", help="A special token besides the usual ones; repeatable."
+)
+@click.option(
+    "--character-coverage",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.9995,
+    show_default=True,
+    help="Fraction of the text's characters that wordpiece and sentencepiece must be able to write.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
+def train(
+    files: tuple[str, ...],
+    kind: str,
+    vocab_size: int,
+    output: str,
+    min_frequency: int | None,
+    lowercase: bool | None,
+    special: tuple[str, ...],
+    character_coverage: float,
+    overwrite: bool,
+) -> None:
+    """Train a tokenizer on text FILES (UTF-8) and write its vocabulary.
+
+    The same text gives the same vocabulary. wordpiece, char and space write a text file with one token per
+    line, bpe a folder with vocab.json and merges.txt, sentencepiece a .model file.
+
+    \b
+    Example:
+      tp tokenizer train corpus/*.txt --kind wordpiece --vocab-size 8000 --output vocab.txt
+    """
+    import sys
+
+    import yaml
+
+    from tp_text.tokenizers.train import train_tokenizer
+
+    trained = train_tokenizer(
+        files,
+        kind,
+        vocab_size,
+        output,
+        min_frequency=min_frequency,
+        lowercase=lowercase,
+        special=special,
+        character_coverage=character_coverage,
+        overwrite=overwrite,
+        progress=sys.stderr.isatty(),
+    )
+    few = "" if trained.vocab_size >= vocab_size else f"; the text gives no more, {vocab_size} were asked for"
+    click.echo(f"wrote {' and '.join(map(str, trained.files))} ({trained.vocab_size} tokens{few})")
+    click.echo("\nTo use it, put this into a spec (paths are relative to the spec's folder):\n")
+    lines = {"data": {"tokenizer": {trained.kind: trained.options}}}
+    click.echo(yaml.safe_dump(lines, sort_keys=False, allow_unicode=True), nl=False)

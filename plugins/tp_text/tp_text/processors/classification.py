@@ -1,0 +1,97 @@
+"""Texts, or pairs of texts, with a class label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from tp_core.config import DataContext
+from tp_core.errors import DataError, TPError
+from tp_core.interfaces import IGNORE, Inputs, Record, Report, Rows, Sample, Tokenizer
+from tp_core.suggest import did_you_mean
+
+from tp_text.processors.config import ClassificationProcessorConfig
+from tp_text.processors.text import CHUNK, TextProcessor, fit, text_of
+
+
+class ClassificationProcessor(TextProcessor):
+    """Reads ``text_a`` (or ``text``), optionally ``text_b``, and ``label``."""
+
+    def __init__(self, config: ClassificationProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
+        super().__init__(config, data, tokenizer)
+        self.names = config.labels
+        options = data.target_options.get("cls", {})
+        self.count: int | None = options.get("num_labels", len(self.names) if self.names else None)
+        if self.names is not None and self.count is not None and len(self.names) != self.count:
+            raise TPError(f"data.processor.cls.labels names {len(self.names)} classes, the target has {self.count}")
+
+    def _label(self, record: Record) -> int:
+        value = record.value.get("label")
+        if value is None:
+            fields = ", ".join(record.value)
+            message = f"no field 'label'; the fields are {fields} (data.columns renames them)"
+            raise DataError(message, file=record.file, line=record.line)
+        if self.names is not None:
+            if str(value) in self.names:
+                return self.names.index(str(value))
+            near = did_you_mean(str(value), self.names) or f"the labels are {', '.join(self.names)}"
+            raise DataError(f"unknown label '{value}'; {near}", file=record.file, line=record.line)
+        try:
+            number = int(str(value).strip())
+        except ValueError:
+            message = (
+                f"the label '{value}' is no number; expected {self._range()}, "
+                "or list the names in data.processor.cls.labels"
+            )
+            raise DataError(message, file=record.file, line=record.line) from None
+        if number < 0 or (self.count is not None and number >= self.count):
+            message = f"the label {number} is out of range; expected {self._range()}"
+            raise DataError(message, file=record.file, line=record.line)
+        return number
+
+    def _range(self) -> str:
+        return "an integer from 0" if self.count is None else f"an integer from 0 to {self.count - 1}"
+
+    def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
+        chunk: list[tuple[Record, int]] = []
+        for record in records:
+            try:
+                if not text_of(record).strip():
+                    if set(record.value) <= {"text"}:
+                        continue  # a blank line of a plain text
+                    raise DataError("the text is empty", file=record.file, line=record.line)
+                chunk.append((record, self._label(record)))
+            except DataError as error:
+                report(error)
+                continue
+            if len(chunk) == CHUNK:
+                yield self._columns(chunk)
+                chunk = []
+        yield self._columns(chunk)
+
+    def _columns(self, chunk: list[tuple[Record, int]]) -> dict[str, list[Any]]:
+        first = self.tokenizer.encode_batch([text_of(r) for r, _ in chunk])
+        second = self.tokenizer.encode_batch([str(r.value.get("text_b") or "") for r, _ in chunk])
+        columns: dict[str, list[Any]] = {"first": [], "second": [], "label": []}
+        for a, b, (_, label) in zip(first, second, chunk):
+            a, cut = fit(a, b, self.max_length - self.special_count(bool(b)))
+            columns["first"].append(a)
+            columns["second"].append(cut or [])
+            columns["label"].append(label)
+        return columns
+
+    def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        second = rows.get("second", index)
+        sample = self.assemble(rows.get("first", index), second if len(second) else None)
+        sample["label"] = rows.get("label", index)
+        return sample
+
+    def labels(self, samples: list[Sample]) -> dict[str, Inputs]:
+        return {"cls": {"labels": torch.tensor([s.get("label", IGNORE) for s in samples])}}
+
+    def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if self.names is None:
+            return super().describe(predictions)
+        return [{**p, "label": self.names[p["label"]]} if "label" in p else p for p in predictions]

@@ -1,0 +1,71 @@
+"""GPT's instances: packed rows, each position predicting the next token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from tp_core.config import DataContext
+from tp_core.interfaces import IGNORE, Batch, Inputs, Record, Report, Rows, Sample, Tokenizer
+
+from tp_text.processors.config import LmProcessorConfig
+from tp_text.processors.packing import packed_rows
+from tp_text.processors.text import TextProcessor, text_of
+
+
+class LmProcessor(TextProcessor):
+    """One document per line, each ended by the end-of-text token, cut into rows of ``max_length`` + 1 tokens.
+
+    The first ``max_length`` of a row are the input, the last ``max_length`` the labels; neighbouring rows share no
+    token.
+    """
+
+    def __init__(self, config: LmProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
+        super().__init__(config, data, tokenizer)
+        self.eos = tokenizer.special["eos"]
+        self.isolate = config.isolate_documents
+
+    def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
+        documents = ([*ids, self.eos] for _, ids in self.tokenized(records) if ids)
+        for rows in packed_rows(documents, self.max_length + 1, separator=None):
+            # A row of one token has nothing to predict.
+            yield {"tokens": [row for row in rows if len(row) > 1]}
+
+    def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        tokens = rows.get("tokens", index)
+        return {"input_ids": tokens[:-1], "labels": tokens[1:]}
+
+    def collate(self, samples: list[Sample]) -> Batch:
+        """Full rows carry no mask; a shorter one is padded on the right, where causal attention never looks."""
+        lengths = [len(s["input_ids"]) for s in samples]
+        width = max(lengths) if self.pad_to == "longest" else self.max_length
+        ids = np.full((len(samples), width), self.pad, dtype=np.int64)
+        labels = np.full((len(samples), width), IGNORE, dtype=np.int64)
+        real = np.zeros((len(samples), width), dtype=np.int64)
+        for row, sample in enumerate(samples):
+            ids[row, : lengths[row]] = sample["input_ids"]
+            real[row, : lengths[row]] = 1
+            if "labels" in sample:
+                labels[row, : lengths[row]] = sample["labels"]
+        source: Inputs = {"input_ids": torch.from_numpy(ids)}
+        if min(lengths) < width and "labels" not in samples[0]:
+            source["attention_mask"] = torch.from_numpy(real)  # pooling must know where a text ends
+        if self.isolate:
+            source |= self._documents(ids)
+        return Batch(source, len(samples), labels={"lm": {"labels": torch.from_numpy(labels)}})
+
+    def _documents(self, ids: Any) -> Inputs:
+        """Which document each token belongs to, and its position in it."""
+        ends = np.zeros_like(ids)
+        ends[:, 1:] = ids[:, :-1] == self.eos
+        numbers = np.cumsum(ends, axis=1)
+        index = np.arange(ids.shape[1])
+        starts = np.maximum.accumulate(np.where(ends == 1, index, 0), axis=1)
+        return {"document_ids": torch.from_numpy(numbers), "position_ids": torch.from_numpy(index - starts)}
+
+    def encode(self, records: list[Record]) -> list[Sample]:
+        ids = self.tokenizer.encode_batch([text_of(r) for r in records])
+        # The model needs something to read; an empty text is the start of a new document.
+        return [{"input_ids": np.asarray(row[-self.max_length :] or [self.eos], np.int32)} for row in ids]

@@ -1,0 +1,169 @@
+"""What all text processors share: special tokens, padding, records for inference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tp_core.config import DataContext
+from tp_core.errors import DataError
+from tp_core.interfaces import IGNORE, Batch, Inputs, Processor, Record, Sample, Tokenizer
+
+from tp_text.processors.config import TextProcessorConfig
+
+Ids = NDArray[np.int32]
+
+#: Texts that are tokenized in one call: enough for the tokenizer's threads, little to hold in memory.
+CHUNK = 4096
+
+
+class TextProcessor(Processor):
+    """Base of the text processors."""
+
+    def __init__(self, config: TextProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
+        self.max_length, self.pad_to = config.max_length, config.pad
+        self.data, self.tokenizer = data, tokenizer
+        self.cls, self.sep = tokenizer.special.get("cls"), tokenizer.special.get("sep")
+        self.mask = tokenizer.special.get("mask")
+        self.pad = tokenizer.special.get("pad", 0)
+
+    # -- building rows -----------------------------------------------------------------------------------------
+
+    def tokenized(self, records: Iterable[Record]) -> Iterator[tuple[Record, list[int]]]:
+        """Records with the ids of their ``text``, tokenized in chunks by all of the machine's cores."""
+        chunk: list[Record] = []
+        for record in records:
+            chunk.append(record)
+            if len(chunk) == CHUNK:
+                yield from zip(chunk, self.tokenizer.encode_batch([text_of(r) for r in chunk]))
+                chunk = []
+        yield from zip(chunk, self.tokenizer.encode_batch([text_of(r) for r in chunk]))
+
+    def assemble(self, first: Any, second: Any | None = None) -> Sample:
+        """``[CLS] first [SEP]`` or ``[CLS] first [SEP] second [SEP]`` with segment numbers."""
+        head = [] if self.cls is None else [self.cls]
+        tail = [] if self.sep is None else [self.sep]
+        parts = [head, first, tail] if second is None else [head, first, tail, second, tail]
+        ids = np.concatenate([np.asarray(p, dtype=np.int32) for p in parts])
+        types = np.zeros(len(ids), dtype=np.int32)
+        if second is not None:
+            types[len(head) + len(first) + len(tail) :] = 1
+        return {"input_ids": ids, "token_type_ids": types}
+
+    # -- batches -----------------------------------------------------------------------------------------------
+
+    def collate(self, samples: list[Sample]) -> Batch:
+        """Pad ``input_ids`` and ``token_type_ids``; the mask is left out when nothing is padded."""
+        lengths = np.fromiter((len(s["input_ids"]) for s in samples), dtype=np.int64, count=len(samples))
+        # Multiples of 8 suit vector units and keep the number of different shapes small.
+        width = self.max_length if self.pad_to == "max_length" else min(-(-int(lengths.max()) // 8) * 8, self.max_length)
+        width = max(width, int(lengths.max()))
+        real = np.arange(width) < lengths[:, None]
+        source: Inputs = {
+            "input_ids": _padded(samples, "input_ids", real, self.pad),
+            "token_type_ids": _padded(samples, "token_type_ids", real, 0),
+        }
+        if not real.all():
+            source["attention_mask"] = torch.from_numpy(real.astype(np.int64))
+        return Batch(source, len(samples), labels=self.labels(samples))
+
+    def labels(self, samples: list[Sample]) -> dict[str, Inputs]:
+        """The labels of a batch, by label name."""
+        return {}
+
+    # -- inference ---------------------------------------------------------------------------------------------
+
+    def encode(self, records: list[Record]) -> list[Sample]:
+        """Samples of the records' ``text_a`` (or ``text``) and ``text_b``, cut to the longest length."""
+        first = self._inference_ids([text_of(r) for r in records])
+        second = self._inference_ids([str(r.value.get("text_b") or "") for r in records])
+        samples = []
+        for a, b in zip(first, second):
+            samples.append(self.assemble(*fit(a, b, self.max_length - self.special_count(bool(b)))))
+            self._mark_masks(samples[-1])
+        return samples
+
+    def _mark_masks(self, sample: Sample) -> None:
+        if self.mask is not None:
+            places = np.flatnonzero(sample["input_ids"] == self.mask)
+            if len(places):
+                sample["mask_positions"] = places
+
+    def special_count(self, pair: bool) -> int:
+        """How many special tokens a row has."""
+        return (self.cls is not None) + (self.sep is not None) * (2 if pair else 1)
+
+    def _inference_ids(self, texts: list[str]) -> list[list[int]]:
+        """Ids of texts in which the mask token may be written out."""
+        if self.mask is None:
+            return self.tokenizer.encode_batch(texts)
+        spelling = self.tokenizer.token(self.mask)
+        pieces = [text.split(spelling) for text in texts]
+        ids = iter(self.tokenizer.encode_batch([piece for parts in pieces for piece in parts]))
+        joined = []
+        for parts in pieces:
+            row = list(next(ids))
+            for _ in parts[1:]:
+                row += [self.mask, *next(ids)]
+            joined.append(row)
+        return joined
+
+    def mask_labels(self, samples: list[Sample]) -> dict[str, Inputs]:
+        """Positions that predictions are wanted for: those of mask tokens in the text (-1: none)."""
+        found = [s.get("mask_positions", ()) for s in samples]
+        width = max(1, *(len(f) for f in found)) if found else 1
+        places = np.full((len(samples), width), -1, dtype=np.int64)
+        for row, positions in zip(places, found):
+            row[: len(positions)] = positions
+        return {"mlm": {"positions": torch.from_numpy(places), "labels": torch.full(places.shape, IGNORE)}}
+
+    def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Token ids as tokens."""
+        return [self._spelled(p) for p in predictions]
+
+    def _spelled(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            if set(value) == {"id", "probability"}:
+                return {"token": self.tokenizer.token(value["id"]), "probability": value["probability"]}
+            return {key: self._spelled(inner) for key, inner in value.items()}
+        return [self._spelled(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _padded(samples: list[Sample], name: str, real: NDArray[np.bool_], fill: int) -> torch.Tensor:
+    values = np.full(real.shape, fill, dtype=np.int64)
+    values[real] = np.concatenate([s[name] for s in samples])
+    return torch.from_numpy(values)
+
+
+def text_of(record: Record) -> str:
+    """A record's first text: ``text_a``, else ``text``.
+
+    Raises:
+        DataError: when it has neither.
+    """
+    value = record.value.get("text_a", record.value.get("text"))
+    if value is None:
+        fields = ", ".join(record.value) or "none"
+        raise DataError(
+            f"no field 'text_a' or 'text'; the fields are {fields} (data.columns renames them)",
+            file=record.file,
+            line=record.line,
+        )
+    return str(value)
+
+
+def fit(first: list[int], second: list[int], room: int) -> tuple[list[int], list[int] | None]:
+    """Cut a text, or a pair from its longer side, to ``room`` tokens."""
+    if not second:
+        return first[:room], None
+    over = len(first) + len(second) - room
+    if over > 0:
+        longer = min(over, abs(len(first) - len(second)))
+        rest = over - longer
+        a, b = len(first), len(second)
+        a, b = (a - longer, b) if a > b else (a, b - longer)
+        first, second = first[: a - (rest + 1) // 2], second[: b - rest // 2]
+    return first, second

@@ -1,0 +1,64 @@
+"""The masked language model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tp_core.config import BuildContext
+from tp_core.interfaces import IGNORE, Batch, Features, TargetOutput
+from tp_core.modules.layers.activation import ACTIVATIONS
+from tp_core.modules.layers.cross_entropy import linear_cross_entropy
+from tp_core.modules.layers.linear import Linear
+
+from tp_text.config import MaskedLanguageModelConfig
+from tp_text.targets.vocabulary import VocabularyTarget, top_tokens
+
+
+class MaskedLanguageModel(VocabularyTarget):
+    """Dense layer → activation → LayerNorm → vocabulary, at the labelled positions only.
+
+    Labels ``mlm``: either ``labels`` (batch, length), or ``labels`` (batch, budget) with ``positions``
+    (batch, budget), which keeps shapes static and computes logits nowhere else. Unused places hold ``IGNORE``.
+    """
+
+    def __init__(self, config: MaskedLanguageModelConfig, context: BuildContext) -> None:
+        super().__init__(config)
+        inner = context.embedding_size
+        self.dense = Linear(context.hidden_size, inner, std=config.init_std)
+        self.activation = ACTIVATIONS[config.activation]
+        self.norm = nn.LayerNorm(inner, eps=config.norm_eps)
+        self.output = Linear(inner, context.vocab_size, bias=config.bias, std=config.init_std)
+
+    def transform(self, states: Tensor) -> Tensor:
+        """(..., hidden) → (..., embedding_size), ready for the output matrix."""
+        transformed: Tensor = self.norm(self.activation(self.dense(states)))
+        return transformed
+
+    def denominator(self, batch: Batch) -> Tensor:
+        return (batch.labels["mlm"]["labels"] != IGNORE).sum().float()
+
+    def forward(self, features: Features, batch: Batch) -> TargetOutput:
+        states = features.sequence.states
+        labels = batch.labels["mlm"]["labels"]
+        positions = batch.labels["mlm"].get("positions")
+        if positions is not None:
+            rows = torch.arange(states.shape[0], device=states.device).unsqueeze(1) * states.shape[1]
+            states = states.flatten(0, 1)[(rows + positions).flatten()]
+        states = self.transform(states.reshape(-1, states.shape[-1]))
+        loss, correct = linear_cross_entropy(states, self.output.weight, self.output.bias, labels.flatten())
+        count = self.denominator(batch)
+        return TargetOutput(loss, count, {"accuracy": (correct, count)})
+
+    @torch.inference_mode()
+    def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
+        """The most probable tokens at the positions that ``labels['mlm']['positions']`` names (-1: none)."""
+        places = batch.labels["mlm"]["positions"]
+        states = features.sequence.states
+        results = []
+        for row, chosen in zip(states, places):
+            chosen = chosen[chosen >= 0]
+            tokens = top_tokens(self.output(self.transform(row[chosen]))) if len(chosen) else []
+            results.append({"tokens": tokens})
+        return results

@@ -1,0 +1,45 @@
+"""Sentence prediction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tp_core.config import BuildContext
+from tp_core.interfaces import IGNORE, Batch, Features, Target, TargetOutput
+from tp_core.modules.layers.linear import Linear
+from tp_core.modules.targets.classification import class_predictions
+
+from tp_text.config import SentencePredictionConfig
+
+
+class SentencePrediction(Target):
+    """First token → dense layer with tanh → two classes. Class 0: the second sentence follows (in order)."""
+
+    def __init__(self, config: SentencePredictionConfig, context: BuildContext) -> None:
+        super().__init__()
+        self.dense = Linear(context.hidden_size, context.hidden_size, std=config.init_std)
+        self.dropout = nn.Dropout(config.dropout)
+        self.classifier = Linear(context.hidden_size, 2, std=config.init_std)
+
+    def logits(self, features: Features) -> Tensor:
+        """(batch, 2)."""
+        pooled = torch.tanh(self.dense(features.sequence.pooled("first")))
+        scores: Tensor = self.classifier(self.dropout(pooled))
+        return scores
+
+    def denominator(self, batch: Batch) -> Tensor:
+        return (batch.labels["sp"]["labels"] != IGNORE).sum().float()
+
+    def forward(self, features: Features, batch: Batch) -> TargetOutput:
+        logits, labels = self.logits(features).float(), batch.labels["sp"]["labels"]
+        loss = F.cross_entropy(logits, labels, ignore_index=IGNORE, reduction="sum")
+        count = self.denominator(batch)
+        correct = (logits.argmax(dim=-1) == labels).sum().float()
+        return TargetOutput(loss, count, {"accuracy": (correct, count)})
+
+    @torch.inference_mode()
+    def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
+        return class_predictions(self.logits(features))

@@ -1,0 +1,49 @@
+"""Byte-level byte-pair encoding."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tp_text.tokenizers import roles
+from tp_text.tokenizers.files import read_merges, read_token_ids
+from tp_text.tokenizers.pipelines import byte_pair_pipeline
+from tp_text.tokenizers.rust import RustTokenizer, add_special_tokens
+
+if TYPE_CHECKING:
+    from tp_text.tokenizers.config import BytePairConfig
+
+
+class BytePairTokenizer(RustTokenizer):
+    """GPT-2's tokenizer, from a vocabulary and the merges that belong to it.
+
+    Raises:
+        TPError: files that cannot be read or do not fit together, or a vocabulary that lacks bytes and has no
+            unknown token to stand for them.
+    """
+
+    def __init__(self, config: BytePairConfig, vocab: Path, merges: Path) -> None:
+        from tokenizers import pre_tokenizers
+
+        vocabulary = read_token_ids(vocab)
+        self._merges = read_merges(merges, vocabulary)
+        complete = all(byte in vocabulary for byte in pre_tokenizers.ByteLevel.alphabet())
+        # Without an unknown token the library would drop bytes that it does not know without a word.
+        unknown = None if complete else config.unk_token
+        if not complete and unknown not in vocabulary:
+            raise roles.missing_unknown("bpe", vocab, unknown, vocabulary)
+        backend = byte_pair_pipeline(config, vocabulary, self._merges, unknown)
+        spelled = roles.spellings(config)
+        # As in RoBERTa, the mask stands for a word with the space before it.
+        add_special_tokens(backend, spelled, vocabulary, lstrip=True)
+        super().__init__(backend, spelled, roles.BYTE_LEVEL, config.special_in_text)
+        self._vocabulary = vocabulary
+        self._options = config.model_dump(mode="json")
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        ids = dict(sorted(self._vocabulary.items(), key=lambda item: item[1]))
+        (folder / "vocab.json").write_text(json.dumps(ids, ensure_ascii=False), encoding="utf-8")
+        lines = ["#version: 0.2", *(" ".join(pair) for pair in self._merges)]
+        (folder / "merges.txt").write_bytes("".join(f"{line}\n" for line in lines).encode())
+        return {**self._options, "vocab": "vocab.json", "merges": "merges.txt"}

@@ -1,0 +1,172 @@
+"""Options of the tokenizers. Torch-free; the tokenizer libraries are imported when one is built.
+
+A special token that the vocabulary lacks is absent from ``Tokenizer.special``; the processor says which ones
+it needs. Only the unknown token is required, where text could not be encoded without it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from tp_core.config import DataContext, TokenizerConfig
+from tp_core.spec.schema import PathStr
+
+if TYPE_CHECKING:
+    from tp_core.interfaces import Tokenizer
+
+_IN_TEXT = "a special token spelled out in a text is that token, as in Hugging Face; false: plain text"
+
+
+class _LineVocabularyConfig(TokenizerConfig):
+    """What the tokenizers with a ``vocab.txt`` have in common: the file, and BERT's special tokens."""
+
+    vocab: PathStr = Field(description="vocabulary file: UTF-8, one token per line, the first line is id 0")
+    pad_token: str | None = "[PAD]"
+    unk_token: str = "[UNK]"
+    cls_token: str | None = "[CLS]"
+    sep_token: str | None = "[SEP]"
+    mask_token: str | None = "[MASK]"
+    bos_token: str | None = None
+    eos_token: str | None = None
+    special_in_text: bool = Field(True, description=_IN_TEXT)
+
+    def files(self) -> dict[str, str]:
+        return {"vocab": self.vocab}
+
+    def vocab_size(self, data: DataContext) -> int:
+        """The number of lines."""
+        from tp_text.tokenizers.files import read_vocabulary
+
+        return len(read_vocabulary(Path(data.base, self.vocab)))
+
+
+class WordPieceConfig(_LineVocabularyConfig):
+    """WordPiece with BERT's text normalisation (Devlin et al., 2019)."""
+
+    lowercase: bool = Field(True, description="lower-case the text; false for cased vocabularies")
+    strip_accents: bool | None = Field(None, description="remove accents; unset: follows lowercase")
+    split_chinese: bool = Field(True, description="make every Chinese character a word")
+    max_word_length: int = Field(100, gt=0, description="words of more characters become the unknown token")
+
+    def build(self, data: DataContext) -> Tokenizer:
+        from tp_text.tokenizers.line_vocabulary import LineVocabularyTokenizer
+        from tp_text.tokenizers.pipelines import wordpiece_pipeline
+
+        return LineVocabularyTokenizer(self, "wordpiece", Path(data.base, self.vocab), wordpiece_pipeline)
+
+
+class CharacterConfig(_LineVocabularyConfig):
+    """One token per character, spaces included; white space at the ends of a text is dropped."""
+
+    lowercase: bool = Field(False, description="lower-case the text")
+
+    def build(self, data: DataContext) -> Tokenizer:
+        from tp_text.tokenizers.line_vocabulary import LineVocabularyTokenizer
+        from tp_text.tokenizers.pipelines import character_pipeline
+
+        return LineVocabularyTokenizer(self, "char", Path(data.base, self.vocab), character_pipeline)
+
+
+class SpaceConfig(_LineVocabularyConfig):
+    """One token per word, where words are separated by white space."""
+
+    lowercase: bool = Field(False, description="lower-case the text")
+
+    def build(self, data: DataContext) -> Tokenizer:
+        from tp_text.tokenizers.line_vocabulary import LineVocabularyTokenizer
+        from tp_text.tokenizers.pipelines import space_pipeline
+
+        return LineVocabularyTokenizer(self, "space", Path(data.base, self.vocab), space_pipeline)
+
+
+class BytePairConfig(TokenizerConfig):
+    """Byte-level byte-pair encoding, as in GPT-2 (Radford et al., 2019) and RoBERTa.
+
+    The defaults are GPT-2's. RoBERTa's are ``bos_token`` and ``cls_token`` ``<s>``, ``eos_token`` and
+    ``sep_token`` ``</s>``, ``pad_token`` ``<pad>``, ``unk_token`` ``<unk>`` and ``mask_token`` ``<mask>``.
+    """
+
+    vocab: PathStr = Field(description="vocab.json (token to id), or a text file with one token per line")
+    merges: PathStr = Field(description="merges.txt: two parts per line, the earliest merge first")
+    add_prefix_space: bool = Field(False, description="treat a text as if it began with a space")
+    pad_token: str | None = "<|endoftext|>"
+    unk_token: str | None = "<|endoftext|>"
+    cls_token: str | None = None
+    sep_token: str | None = None
+    mask_token: str | None = None
+    bos_token: str | None = "<|endoftext|>"
+    eos_token: str | None = "<|endoftext|>"
+    special_in_text: bool = Field(True, description=_IN_TEXT)
+
+    def files(self) -> dict[str, str]:
+        return {"vocab": self.vocab, "merges": self.merges}
+
+    def vocab_size(self, data: DataContext) -> int:
+        """The largest id plus one."""
+        from tp_text.tokenizers.files import read_token_ids
+
+        return max(read_token_ids(Path(data.base, self.vocab)).values()) + 1
+
+    def build(self, data: DataContext) -> Tokenizer:
+        from tp_text.tokenizers.byte_pair import BytePairTokenizer
+
+        return BytePairTokenizer(self, Path(data.base, self.vocab), Path(data.base, self.merges))
+
+
+class SentencePieceConfig(TokenizerConfig):
+    """A SentencePiece model (Kudo & Richardson, 2018).
+
+    Special tokens are found in the model: its own padding, unknown, beginning and end pieces, and the usual
+    spellings of the others. The options name them where a model spells them in another way.
+    """
+
+    model: PathStr = Field(description="model file as trained by sentencepiece")
+    pad_token: str | None = None
+    unk_token: str | None = None
+    cls_token: str | None = None
+    sep_token: str | None = None
+    mask_token: str | None = None
+    bos_token: str | None = None
+    eos_token: str | None = None
+
+    def files(self) -> dict[str, str]:
+        return {"model": self.model}
+
+    def vocab_size(self, data: DataContext) -> int:
+        """The number of pieces."""
+        from tp_text.tokenizers.pipelines import sentencepiece_processor
+
+        return int(sentencepiece_processor(Path(data.base, self.model)).vocab_size())
+
+    def build(self, data: DataContext) -> Tokenizer:
+        from tp_text.tokenizers.sentence_piece import SentencePieceTokenizer
+
+        return SentencePieceTokenizer(self, Path(data.base, self.model))
+
+
+class HuggingFaceConfig(TokenizerConfig):
+    """Any Hugging Face tokenizer: a ``tokenizer.json``, or a folder that holds one.
+
+    A folder with only the files of a slow tokenizer is read with transformers, if that is installed.
+    """
+
+    path: PathStr = Field(description="tokenizer.json, or the folder of a tokenizer")
+    special_in_text: bool = Field(True, description=_IN_TEXT)
+
+    def files(self) -> dict[str, str]:
+        return {"path": self.path}
+
+    def vocab_size(self, data: DataContext) -> int:
+        """The largest id plus one."""
+        from tp_text.tokenizers.huggingface_files import count_ids, tokenizer_file
+
+        file = tokenizer_file(Path(data.base, self.path))
+        return self.build(data).vocab_size if file is None else count_ids(file)
+
+    def build(self, data: DataContext) -> Tokenizer:
+        from tp_text.tokenizers.huggingface import HuggingFaceTokenizer
+
+        return HuggingFaceTokenizer(self, Path(data.base, self.path))

@@ -1,0 +1,148 @@
+"""Reading the files of tokenizers, with errors that name file and line. Needs no tokenizer library."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tp_core.errors import DataError
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file, without a byte order mark.
+
+    Raises:
+        DataError: there is no such file, it cannot be read, or a line is not UTF-8.
+    """
+    data = read_bytes(path)
+    try:
+        return data.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise not_utf8(path, data.count(b"\n", 0, error.start) + 1) from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        DataError: there is no such file or it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise DataError(f"there is no file {path}") from error
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror or error}", file=str(path)) from error
+
+
+def not_utf8(path: Path, line: int) -> DataError:
+    message = "this line is not UTF-8; convert the file, with iconv for example"
+    return DataError(message, file=str(path), line=line)
+
+
+def _lines(text: str) -> list[str]:
+    # Only a line feed ends a line: tokens may hold characters that str.splitlines() takes for line ends.
+    lines = text.split("\n")
+    if lines[0].endswith("\r"):
+        lines = [line.removesuffix("\r") for line in lines]
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines
+
+
+def read_vocabulary(path: Path) -> list[str]:
+    """Tokens in the order of their ids, from a file with one token per line.
+
+    Raises:
+        DataError: the file cannot be read, is not UTF-8 or empty, or a token stands there twice.
+    """
+    return _vocabulary(path, _lines(read_text(path)))
+
+
+def _vocabulary(path: Path, tokens: list[str]) -> list[str]:
+    if not tokens:
+        raise DataError("the vocabulary is empty; expected one token per line", file=str(path))
+    if len(set(tokens)) < len(tokens):
+        first: dict[str, int] = {}
+        for line, token in enumerate(tokens, 1):
+            if token in first:
+                shown = f"token '{token}'" if token else "an empty line"
+                raise DataError(f"{shown} stands on line {first[token]} already", file=str(path), line=line)
+            first[token] = line
+    return tokens
+
+
+def read_token_ids(path: Path) -> dict[str, int]:
+    """Token → id, from a JSON object (``vocab.json``) or from a file with one token per line.
+
+    Raises:
+        DataError: the file cannot be read or is not UTF-8, JSON that is no map of tokens to ids, an empty
+            vocabulary, a token or an id that stands there twice.
+    """
+    text = read_text(path)
+    if path.suffix != ".json" and not text.lstrip().startswith('{"'):
+        return {token: index for index, token in enumerate(_vocabulary(path, _lines(text)))}
+    pairs = parse_json(path, text, object_pairs_hook=list)
+    if not isinstance(pairs, list) or not all(_is_pair(pair) for pair in pairs):
+        message = "expected a JSON object that maps tokens to ids, as in GPT-2's vocab.json"
+        raise DataError(message, file=str(path))
+    if not pairs:
+        raise DataError("the vocabulary is empty", file=str(path))
+    token_of: dict[int, str] = {}
+    ids: dict[str, int] = {}
+    for token, index in pairs:
+        if token in ids:
+            raise DataError(f"token '{token}' stands there twice", file=str(path))
+        if index in token_of:
+            raise DataError(f"'{token_of[index]}' and '{token}' both have id {index}", file=str(path))
+        ids[token], token_of[index] = index, token
+    return ids
+
+
+def _is_pair(pair: Any) -> bool:
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        return False
+    token, index = pair
+    return isinstance(token, str) and isinstance(index, int) and not isinstance(index, bool) and index >= 0
+
+
+def parse_json(path: Path, text: str, **options: Any) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        DataError: the text is no JSON, with the line.
+    """
+    try:
+        return json.loads(text, **options)
+    except json.JSONDecodeError as error:
+        raise DataError(f"is no valid JSON: {error.msg}", file=str(path), line=error.lineno) from error
+
+
+def read_merges(path: Path, vocabulary: dict[str, int]) -> list[tuple[str, str]]:
+    """Merges, the earliest first; a first line ``#version: ...`` is no merge.
+
+    Raises:
+        DataError: the file cannot be read or is not UTF-8, a line is not two parts, or a part or the merged
+            token is not in the vocabulary.
+    """
+    merges: list[tuple[str, str]] = []
+    for number, line in enumerate(_lines(read_text(path)), 1):
+        if number == 1 and line.startswith("#version"):
+            continue
+        parts = line.split(" ")
+        if len(parts) != 2 or not all(parts):
+            message = f"expected two parts with one space between them, got '{line}'"
+            raise DataError(message, file=str(path), line=number)
+        for token in (*parts, "".join(parts)):
+            if token not in vocabulary:
+                message = f"'{token}' is not in the vocabulary; do vocab and merges belong together?"
+                raise DataError(message, file=str(path), line=number)
+        merges.append((parts[0], parts[1]))
+    return merges
+
+
+def write_vocabulary(path: Path, tokens: Iterable[str]) -> None:
+    """The file that :func:`read_vocabulary` reads."""
+    path.write_bytes("".join(f"{token}\n" for token in tokens).encode())

@@ -1,0 +1,45 @@
+"""Tokenizers with a vocabulary of one token per line: WordPiece, characters, words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tp_text.tokenizers import roles
+from tp_text.tokenizers.files import read_vocabulary, write_vocabulary
+from tp_text.tokenizers.rust import RustTokenizer, add_special_tokens
+
+if TYPE_CHECKING:
+    from tp_text.tokenizers.config import CharacterConfig, SpaceConfig, WordPieceConfig
+
+# Characters have no mark that says where a word begins: that depends on what stands before them.
+_BOUNDARIES = {"wordpiece": roles.WORDPIECE, "char": None, "space": roles.WORDS}
+
+
+class LineVocabularyTokenizer(RustTokenizer):
+    """WordPiece, characters or words, by the pipeline it is given.
+
+    Raises:
+        TPError: a vocabulary that cannot be read or has no unknown token.
+    """
+
+    def __init__(
+        self,
+        config: WordPieceConfig | CharacterConfig | SpaceConfig,
+        kind: str,
+        path: Path,
+        pipeline: Callable[[Any, dict[str, int]], Any],
+    ) -> None:
+        vocabulary = {token: index for index, token in enumerate(read_vocabulary(path))}
+        if config.unk_token not in vocabulary:
+            raise roles.missing_unknown(kind, path, config.unk_token, vocabulary)
+        backend = pipeline(config, vocabulary)
+        spelled = roles.spellings(config)
+        add_special_tokens(backend, spelled, vocabulary)
+        super().__init__(backend, spelled, _BOUNDARIES[kind], config.special_in_text)
+        self._options = config.model_dump(mode="json")
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        write_vocabulary(folder / "vocab.txt", self._tokens)
+        return {**self._options, "vocab": "vocab.txt"}

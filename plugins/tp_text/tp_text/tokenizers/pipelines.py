@@ -1,0 +1,90 @@
+"""What each kind is in its library: normaliser, pre-tokenizer, model and decoder. Torch-free."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tp_core.errors import TPError
+from tp_text.tokenizers.files import read_bytes
+
+if TYPE_CHECKING:
+    from tp_text.tokenizers.config import BytePairConfig, CharacterConfig, SpaceConfig, WordPieceConfig
+
+
+def bert_normalizer(lowercase: bool, strip_accents: bool | None = None, split_chinese: bool = True) -> Any:
+    """BERT's text normalisation: control characters out, Chinese characters apart, accents and case."""
+    from tokenizers import normalizers
+
+    return normalizers.BertNormalizer(
+        clean_text=True, handle_chinese_chars=split_chinese, strip_accents=strip_accents, lowercase=lowercase
+    )
+
+
+def lowercase_normalizer(lowercase: bool) -> Any:
+    """White space at the ends out, and case as asked."""
+    from tokenizers import normalizers
+
+    steps = [normalizers.Strip()]
+    return normalizers.Sequence([*steps, normalizers.Lowercase()] if lowercase else steps)
+
+
+def wordpiece_pipeline(config: WordPieceConfig, vocabulary: dict[str, int]) -> Any:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    longest = config.max_word_length
+    model = models.WordPiece(vocabulary, unk_token=config.unk_token, max_input_chars_per_word=longest)
+    backend = Tokenizer(model)
+    backend.normalizer = bert_normalizer(config.lowercase, config.strip_accents, config.split_chinese)
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    backend.decoder = decoders.WordPiece(prefix="##")
+    return backend
+
+
+def character_pipeline(config: CharacterConfig, vocabulary: dict[str, int]) -> Any:
+    from tokenizers import Tokenizer, decoders, models
+
+    # BPE without merges looks every character up, twice as fast as a split into one-character words.
+    backend = Tokenizer(models.BPE(vocabulary, [], unk_token=config.unk_token))
+    backend.normalizer = lowercase_normalizer(config.lowercase)
+    backend.decoder = decoders.Fuse()
+    return backend
+
+
+def space_pipeline(config: SpaceConfig, vocabulary: dict[str, int]) -> Any:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    backend = Tokenizer(models.WordLevel(vocabulary, unk_token=config.unk_token))
+    backend.normalizer = lowercase_normalizer(config.lowercase)
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return backend
+
+
+def byte_pair_pipeline(
+    config: BytePairConfig, vocabulary: dict[str, int], merges: list[tuple[str, str]], unknown: str | None
+) -> Any:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    backend = Tokenizer(models.BPE(vocabulary, merges, unk_token=unknown))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=config.add_prefix_space)
+    backend.decoder = decoders.ByteLevel()
+    return backend
+
+
+def sentencepiece_processor(path: Path) -> Any:
+    """The library's object for a model file.
+
+    Raises:
+        TPError: the file cannot be read, or is no sentencepiece model.
+    """
+    import sentencepiece
+
+    data = read_bytes(path)
+    processor = sentencepiece.SentencePieceProcessor()
+    try:
+        # Not the constructor: it takes empty data for no model, and makes a processor that cannot be used.
+        processor.LoadFromSerializedProto(data)
+    except RuntimeError as error:
+        what = "is empty" if not data else f"is no sentencepiece model, or a damaged one ({len(data)} bytes)"
+        raise TPError(f"{path} {what}; expected a .model file as sentencepiece trains it") from error
+    return processor

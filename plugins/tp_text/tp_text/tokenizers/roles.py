@@ -1,0 +1,74 @@
+"""Special tokens by role, and where words begin. Needs no tokenizer library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from tp_core.errors import TPError
+
+#: The spellings that published vocabularies use, by role, the likeliest first.
+USUAL: dict[str, tuple[str, ...]] = {
+    "cls": ("[CLS]", "<cls>"),
+    "sep": ("[SEP]", "<sep>"),
+    "pad": ("[PAD]", "<pad>"),
+    "mask": ("[MASK]", "<mask>"),
+    "unk": ("[UNK]", "<unk>"),
+    "bos": ("<s>", "[BOS]", "<bos>", "<|begin_of_text|>", "<|endoftext|>"),
+    "eos": ("</s>", "[EOS]", "<eos>", "<|end_of_text|>", "<|endoftext|>"),
+}
+ROLES = tuple(USUAL)
+
+
+def spellings(config: BaseModel) -> dict[str, str]:
+    """Role → special token, from the options ``cls_token``, ``sep_token``, ... that are set."""
+    found = {role: getattr(config, f"{role}_token") for role in ROLES}
+    return {role: token for role, token in found.items() if token is not None}
+
+
+def find_usual(role: str, vocabulary: Mapping[str, int] | Sequence[str]) -> str | None:
+    """The usual spelling of a role that the vocabulary has."""
+    return next((token for token in USUAL[role] if token in vocabulary), None)
+
+
+def missing_unknown(kind: str, path: Path, token: str | None, vocabulary: Mapping[str, int]) -> TPError:
+    """The error for a vocabulary without the unknown token that its kind cannot do without."""
+    usual = find_usual("unk", vocabulary)
+    needed = f"{path} has no '{token}'" if token is not None else "unk_token is not set"
+    what = {"char": "characters", "bpe": "bytes"}.get(kind, "words")
+    hint = f"; it has '{usual}': set unk_token to that" if usual is not None else ""
+    return TPError(f"{needed}, which {kind} needs for {what} it does not know{hint}")
+
+
+@dataclass(frozen=True)
+class WordBoundary:
+    """How a vocabulary marks words: tokens that begin one have a prefix, or those that continue one do.
+
+    With neither, every token is a word.
+    """
+
+    starting: tuple[str, ...] = ()
+    continuing: str = ""
+
+    def mark(self, tokens: Sequence[str], special: Iterable[int]) -> NDArray[np.bool_]:
+        """For each id, whether it begins a word; special tokens do."""
+        if self.starting:
+            starts = np.array([token.startswith(self.starting) for token in tokens], dtype=np.bool_)
+        elif self.continuing:
+            starts = np.array([not token.startswith(self.continuing) for token in tokens], dtype=np.bool_)
+        else:
+            starts = np.ones(len(tokens), dtype=np.bool_)
+        starts[list(special)] = True
+        return starts
+
+
+WORDPIECE = WordBoundary(continuing="##")
+#: Space, line feed, tab and carriage return, as byte-level vocabularies write them.
+BYTE_LEVEL = WordBoundary(starting=("Ġ", "Ċ", "ĉ", "č"))
+SENTENCEPIECE = WordBoundary(starting=("▁",))
+WORDS = WordBoundary()

@@ -1,0 +1,140 @@
+"""``tp check``: all that is wrong with a spec, without training and without torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tp_core.cli.specs import has_own_data, load_unfinished, spec_file
+from tp_core.cli.usage import examples
+from tp_core.errors import TPError
+
+if TYPE_CHECKING:
+    from tp_core.spec.schema import Chosen, EmbeddingSpec, Spec
+
+
+@click.command(
+    epilog=examples(
+        "tp check my_bert.yaml",
+        "tp check my_bert.yaml train.steps=100 model.encoder.transformer.num_layers=2",
+        "tp check my_bert.yaml --json | jq -r '.problems[].message'",
+    )
+)
+@click.argument("spec")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--json", "as_json", is_flag=True, help="Print {ok, problems} as JSON; the exit status is the same.")
+@click.pass_context
+def check(ctx: click.Context, spec: str, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Check a spec: its form, its modules and whether they fit each other, its data.
+
+    SPEC is a YAML or JSON file, or the name of a preset. A spec without a data part of its own is checked as a
+    model only. The exit status is 2 when something is wrong.
+    """
+    try:
+        loaded, complete = checked(spec, overrides)
+    except TPError as error:
+        if not as_json:
+            raise
+        _print_json(_problems(error, spec))
+        ctx.exit(2)
+    if as_json:
+        _print_json([])
+    else:
+        click.echo("\n".join(summary(spec, loaded, complete)))
+
+
+def checked(path: str, overrides: tuple[str, ...] = ()) -> tuple[Spec, bool]:
+    """A spec that has passed every check, and whether that includes the checks of a training run.
+
+    Raises:
+        SpecError: with every problem that was found, sorted by place.
+    """
+    loaded, root = load_unfinished(spec_file(path), overrides)
+    complete = loaded.has_data and has_own_data(root)
+    if complete:
+        from tp_core.spec.checks import check_run
+
+        check_run(loaded, root)
+    return loaded, complete
+
+
+def _problems(error: TPError, spec: str) -> list[dict[str, Any]]:
+    problems = getattr(error, "problems", None)
+    if problems is None:
+        return [{"path": "", "message": str(error), "file": spec, "line": None, "column": None}]
+    return [
+        {
+            "path": problem.path,
+            "message": problem.message,
+            "file": problem.origin.source,
+            "line": problem.origin.line,
+            "column": problem.origin.column,
+        }
+        for problem in problems
+    ]
+
+
+def _print_json(problems: list[dict[str, Any]]) -> None:
+    import json
+
+    click.echo(json.dumps({"ok": not problems, "problems": problems}, indent=2, ensure_ascii=False))
+
+
+def _module(chosen: Chosen[Any]) -> str:
+    """A module with its sizes."""
+    options = ((key, getattr(chosen.config, key, None)) for key in ("num_layers", "hidden_size", "num_heads"))
+    sizes = ", ".join(f"{key} {value}" for key, value in options if value is not None)
+    shown = f"{chosen.name} ({sizes})" if sizes else chosen.name
+    return shown if chosen.portable else f"{shown} (from a local file: not portable)"
+
+
+def _embedding(component: EmbeddingSpec) -> str:
+    return ", ".join(_module(module) for module in component.modules)
+
+
+def vocabulary(spec: Spec) -> str:
+    """The vocabulary's size and who gave it."""
+    size = spec.model.vocab_size
+    if spec.model.options.vocab_size is not None:
+        return f"{size} (model.vocab_size)"
+    if spec.data.tokenizer is not None:
+        return f"{size} (of the tokenizer)"
+    return f"{size} (the default: neither model.vocab_size nor a tokenizer is given)"
+
+
+def summary(shown: str, spec: Spec, complete: bool) -> list[str]:
+    """What the spec says, in a few lines."""
+    from tp_core.spec.checks import context_of
+
+    rows: list[tuple[str, str]] = []
+    for name, stream in spec.model.streams.items():
+        stem = f"{name}: " if name else ""
+        size = context_of(spec, name).embedding_size
+        rows.append((f"{stem}embedding", f"{_embedding(stream.embedding)} (embedding_size {size})"))
+        rows.append((f"{stem}encoder", _module(stream.encoder)))
+    if spec.model.target_embedding is not None:
+        rows.append(("target embedding", _embedding(spec.model.target_embedding)))
+    if spec.model.decoder is not None:
+        rows.append(("decoder", _module(spec.model.decoder)))
+    rows.append(("target", ", ".join(_module(target) for target in spec.model.targets) or "none"))
+    rows.append(("vocabulary", vocabulary(spec)))
+    if complete:
+        rows += _data_rows(spec)
+    width = max(len(key) for key, _ in rows)
+    head = f"{shown}: ok" if complete else f"{shown}: ok, checked as a model: it has no data part of its own"
+    return [head, *(f"  {key:<{width}}  {value}" for key, value in rows)]
+
+
+def _data_rows(spec: Spec) -> list[tuple[str, str]]:
+    from tp_core.spec.checks import expand
+
+    options, train = spec.data.options, spec.train.options
+    rows = [(chosen.kind, chosen.name) for chosen in spec.data.chosen()]
+    for key, paths in (("train data", options.train), ("eval data", options.eval)):
+        if paths:
+            files = expand(paths)
+            rows.append((key, files[0] + (f" and {len(files) - 1} more" if len(files) > 1 else "")))
+    length = f"{train.steps} steps" if train.steps is not None else f"{train.epochs:g} epochs"
+    chosen = f"{spec.train.optimizer.name}, {spec.train.schedule.name}, {train.precision}"
+    return [*rows, ("training", f"{length} of {train.batch_size} samples, {chosen}")]

@@ -1,0 +1,178 @@
+"""The ``tp`` command: a group that imports a command when it is called, and not before."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from tp_core.cli.usage import Failure, examples
+from tp_core.errors import TPError
+
+if TYPE_CHECKING:
+    from tp_core.discovery import Entry
+
+
+class BuiltIn(NamedTuple):
+    """Where a command of the core is, and the line that ``tp --help`` shows of it without importing it.
+
+    Attributes:
+        brief: whether the command ends so soon that collecting garbage would cost more than it frees.
+    """
+
+    module: str
+    attribute: str
+    help: str
+    brief: bool = False
+
+
+BUILT_IN = {
+    "train": BuiltIn("tp_core.cli.train", "train", "Train, or continue to train, the model of a spec."),
+    "check": BuiltIn("tp_core.cli.check", "check", "Check a spec and its data, without training.", True),
+    "show": BuiltIn("tp_core.cli.show", "show", "Show a resolved spec, its model tree and what it costs."),
+    "modules": BuiltIn("tp_core.cli.modules", "modules", "List the installed modules and presets.", True),
+    "preprocess": BuiltIn("tp_core.cli.preprocess", "preprocess", "Prepare the data of a spec ahead of training."),
+    "evaluate": BuiltIn("tp_core.cli.evaluate", "evaluate", "Measure a trained model on labelled data."),
+    "predict": BuiltIn("tp_core.cli.predict", "predict", "Predict with a trained model."),
+    "embed": BuiltIn("tp_core.cli.embed", "embed", "Turn records into vectors with a trained model."),
+    "schema": BuiltIn("tp_core.cli.schema", "schema", "Write the JSON Schema of specs, for editors.", True),
+    "doctor": BuiltIn("tp_core.cli.doctor", "doctor", "Report on the installation, its plugins and devices."),
+}
+
+
+def _import(module: str, attribute: str) -> Any:
+    import importlib
+
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _plugins() -> dict[str, list[Entry]]:
+    """Commands of installed plugins by name, without those that a built-in command hides."""
+    from tp_core import discovery
+
+    found: dict[str, list[Entry]] = {}
+    for entry in discovery.index().entries("commands"):
+        if entry.name not in BUILT_IN:
+            found.setdefault(entry.name, []).append(entry)
+    return found
+
+
+def _broken(name: str, error: TPError, cause: str) -> click.Command:
+    """A command in place of one that cannot be loaded: inert in the help text, an error when called."""
+
+    def fail(**_: object) -> None:
+        raise error
+
+    return click.Command(
+        name,
+        callback=fail,
+        short_help=f"[broken] {cause}",
+        add_help_option=False,
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    )
+
+
+def _load_plugin(name: str) -> click.Command:
+    from tp_core import discovery
+
+    try:
+        # Two distributions may offer the name; the index says so, and a command line has no way to choose.
+        entry = discovery.index().find("commands", name)
+        command = discovery.load(entry)
+        if not isinstance(command, click.Command):
+            raise discovery.Broken(entry, TypeError(f"{entry.value} is no click command"))
+    except discovery.Broken as error:
+        return _broken(name, error, f"{type(error.cause).__name__}: {error.cause}")
+    except TPError as error:
+        return _broken(name, error, str(error))
+    return command
+
+
+class Commands(click.Group):
+    """Built-in commands from a table, plugin commands from entry points."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*BUILT_IN, *_plugins()]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in BUILT_IN:
+            built_in = BUILT_IN[cmd_name]
+            command: click.Command = _import(built_in.module, built_in.attribute)
+            if not built_in.brief:
+                gc.enable()
+            return command
+        if cmd_name not in _plugins():
+            return None
+        gc.enable()
+        return _load_plugin(cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        command = self.get_command(ctx, name)
+        if command is None and not ctx.resilient_parsing:
+            from tp_core.suggest import did_you_mean
+
+            ctx.fail(f"unknown command '{name}'; " + (did_you_mean(name, self.list_commands(ctx)) or "see tp --help"))
+        return name, command, args[1:]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, built_in.help) for name, built_in in BUILT_IN.items()])
+        rows = [(name, _load_plugin(name).get_short_help_str(200)) for name in _plugins()]
+        if rows:
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl(rows)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TPError as error:
+            raise Failure(error) from error
+
+
+_SETTINGS: Mapping[str, Any] = {"help_option_names": ["-h", "--help"]}
+
+
+@click.group(
+    cls=Commands,
+    context_settings=dict(_SETTINGS),
+    epilog=examples(
+        "tp show bert-base                     what a preset is and costs",
+        "tp check my_bert.yaml                 every problem of a spec, with its line",
+        "tp train my_bert.yaml train.steps=100",
+    ),
+)
+@click.version_option(package_name="tp-core", message="tp %(version)s")
+def cli() -> None:
+    """Pre-train and fine-tune models of text, vision, audio and several modalities, put together by a spec."""
+
+
+def run() -> int:
+    """Run the command line; gives back the exit status: 0, 1, 2 for a user's error, 130 when interrupted."""
+    # Start-up makes many objects that live until the end; a collection would only visit them in vain.
+    gc.disable()
+    status: object = 0
+    try:
+        try:
+            status = cli.main(prog_name="tp", standalone_mode=False)
+        except click.ClickException as error:
+            error.show()
+            status = error.exit_code
+        except (KeyboardInterrupt, click.Abort):
+            status = 130
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        # The reader (``| head``) has gone; without this, the interpreter's own flush at exit would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    result = status if isinstance(status, int) else 0
+    if not gc.isenabled():  # a brief command: taking the interpreter apart would take a tenth of its time
+        os._exit(result)
+    return result

@@ -1,0 +1,127 @@
+"""``tp modules``: what is on the shelves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import click
+
+from tp_core.cli.usage import examples
+
+
+class Row(NamedTuple):
+    """One module as it is listed; ``note`` says what is wrong when the status is not ``ok``."""
+
+    kind: str
+    name: str
+    distribution: str
+    version: str
+    status: str
+    description: str
+    note: str = ""
+
+
+@click.command(
+    epilog=examples("tp modules", "tp modules --kind encoder", "tp modules --json | jq '.[] | select(.status != \"ok\")'")
+)
+@click.option("--kind", metavar="KIND", help="Only modules of this kind: embedding, encoder, optimizer, presets, ...")
+@click.option("--json", "as_json", is_flag=True, help="Print a list of objects as JSON.")
+def modules(kind: str | None, as_json: bool) -> None:
+    """List the modules that a spec may name, with the package that each comes from.
+
+    A module that cannot be loaded is listed as broken, with the cause.
+    """
+    from tp_core.discovery import KINDS
+    from tp_core.training.config import TABLES
+
+    known = [*KINDS, *TABLES]
+    if kind is not None and kind not in known:
+        from tp_core.suggest import did_you_mean
+
+        near = did_you_mean(kind, known) or f"the kinds are {', '.join(known)}"
+        raise click.BadParameter(f"unknown kind '{kind}'; {near}", param_hint="--kind")
+    found = list(rows(kind))
+    if as_json:
+        import json
+
+        click.echo(json.dumps([row._asdict() for row in found], indent=2, ensure_ascii=False))
+    else:
+        click.echo(table(found))
+
+
+def rows(kind: str | None = None) -> Iterator[Row]:
+    """The modules of one kind or of all, sorted by kind and name."""
+    from tp_core.discovery import KINDS, index
+    from tp_core.training.config import TABLES
+
+    for each in [k for k in KINDS if kind in (None, k)]:
+        entries = list(index().entries(each))
+        names = [entry.name for entry in entries]
+        for entry in entries:
+            yield _row(entry, ambiguous=names.count(entry.name) > 1)
+    for each in [k for k in TABLES if kind in (None, k)]:
+        from importlib_metadata import version
+
+        for name, config in TABLES[each].items():
+            yield Row(each, name, "tp-core", version("tp-core"), "ok", config.summary())
+
+
+def _row(entry: Any, ambiguous: bool) -> Row:
+    from tp_core.discovery import Broken
+
+    start = (entry.kind, entry.name, entry.distribution, entry.version)
+    try:
+        description = _preset(entry) if entry.kind == "presets" else _described(entry)
+    except Broken as error:
+        return Row(*start, "broken", "", f"{type(error.cause).__name__}: {error.cause}")
+    if ambiguous:
+        return Row(*start, "ambiguous", description, f"write {entry.name}@{entry.distribution} for this one")
+    return Row(*start, "ok", description)
+
+
+def _described(entry: Any) -> str:
+    """Description of a config class, a command or whatever else an entry names."""
+    from tp_core.config import ModuleConfig
+    from tp_core.discovery import Broken, load
+
+    value = load(entry)
+    if isinstance(value, type) and issubclass(value, ModuleConfig) and value.kind == entry.kind:
+        return value.summary().replace("``", "")
+    if isinstance(value, click.Command):
+        return value.get_short_help_str(200)
+    if entry.kind in ("converter", "commands"):
+        return (getattr(value, "__doc__", None) or "").strip().partition("\n")[0]
+    raise Broken(entry, TypeError(f"{value!r} is no config class of the kind {entry.kind}"))
+
+
+def _preset(entry: Any) -> str:
+    """The comment in the first line of a preset's file."""
+    import importlib.util
+    import os
+
+    from tp_core.discovery import Broken
+
+    try:
+        package = importlib.util.find_spec(entry.value)
+        if package is None or not package.submodule_search_locations:
+            raise ModuleNotFoundError(f"there is no package {entry.value}")
+        folder = next(iter(package.submodule_search_locations))
+        with open(os.path.join(folder, f"{entry.name}.yaml"), encoding="utf-8") as file:
+            first = file.readline()
+    except Exception as error:
+        raise Broken(entry, error) from error
+    return first.removeprefix("#").strip() if first.startswith("#") else ""
+
+
+def table(found: list[Row]) -> str:
+    """Aligned columns; the last one is the description, or the note where something is wrong."""
+    if not found:
+        return "no installed package offers any module of this kind"
+    head = ("KIND", "NAME", "PACKAGE", "VERSION", "STATUS", "DESCRIPTION")
+    lines = [head, *((*row[:5], row.note or row.description) for row in found)]
+    widths = [max(len(line[column]) for line in lines) for column in range(5)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(line, widths)), line[5].partition("\n")[0]]).rstrip()
+        for line in lines
+    )

@@ -1,0 +1,83 @@
+"""``tp predict``: predict with a trained model."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from tp_core.cli.records import input_records, model_options, parse_columns, refuse_existing, say
+from tp_core.cli.usage import examples
+
+
+@click.command(
+    epilog=examples(
+        "tp predict runs/reviews --input new.tsv --output predicted.tsv",
+        "tp predict runs/my_bert --input masked.txt --output filled.jsonl",
+    )
+)
+@click.argument("model")
+@click.option("--input", "source", required=True, help="Records without labels: TSV, CSV, JSON lines, text, Parquet.")
+@click.option("--output", required=True, help="File to write: .tsv, or JSON lines.")
+@click.option("--overwrite", is_flag=True, help="Replace an output file that exists.")
+@model_options
+def predict(
+    model: str,
+    source: str,
+    output: str,
+    overwrite: bool,
+    batch_size: int,
+    device: str,
+    columns: tuple[str, ...],
+) -> None:
+    """Predictions of MODEL, with probabilities, one per record of the input and in its order."""
+    path = refuse_existing(output, overwrite)
+    from tp_core.inference.load import load_model
+    from tp_core.inference.predict import predict as run
+
+    loaded = load_model(model, device, say)
+    records = input_records(source, parse_columns(columns) or loaded.spec.data.options.columns)
+    temporary = path.with_name(f".{path.name}.tmp")
+    count = 0
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            write = _tsv_writer(file) if path.suffix == ".tsv" else _json_writer(file)
+            for prediction in run(loaded, records, batch_size):
+                write(prediction)
+                count += 1
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    say(f"{count} predictions in {path}")
+
+
+def _json_writer(file: IO[str]) -> Any:
+    import json
+
+    return lambda prediction: file.write(json.dumps(prediction, ensure_ascii=False) + "\n")
+
+
+def _tsv_writer(file: IO[str]) -> Any:
+    """Rows of a table whose header is written with the first; nested values are JSON."""
+    import json
+
+    names: list[str] = []
+
+    def cell(value: Any) -> str:
+        return f"{value:.6f}" if isinstance(value, float) else str(value).replace("\t", " ")
+
+    def write(prediction: dict[str, Any]) -> None:
+        flat: dict[str, Any] = {}
+        for name, value in prediction.items():
+            if isinstance(value, list) and all(isinstance(v, float) for v in value) and value:
+                flat |= {f"probability_{i}": v for i, v in enumerate(value)}
+            else:
+                flat[name] = json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value
+        if not names:
+            names.extend(flat)
+            file.write("\t".join(names) + "\n")
+        file.write("\t".join(cell(flat.get(name, "")) for name in names) + "\n")
+
+    return write

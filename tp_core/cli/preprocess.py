@@ -1,0 +1,33 @@
+"""``tp preprocess``: fill the cache ahead of training."""
+
+from __future__ import annotations
+
+import click
+
+from tp_core.cli.usage import examples
+
+
+@click.command(epilog=examples("tp preprocess my_bert.yaml", "tp preprocess my_bert.yaml data.cache=/scratch/cache"))
+@click.argument("spec")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+def preprocess(spec: str, overrides: tuple[str, ...]) -> None:
+    """Tokenize and prepare the training and evaluation data of a spec.
+
+    Training does this by itself when it must; here it can be done once, on a machine without an accelerator. The
+    cache is data.cache, else $TP_CACHE, else ~/.cache/tp.
+    """
+    from tp_core.spec.checks import check_data
+    from tp_core.spec.load import load_spec
+
+    loaded = load_spec(spec, overrides)
+    check_data(loaded)
+    from tp_core.data.cache import prepared_rows
+    from tp_core.inference.load import build_processor, build_tokenizer
+
+    processor = build_processor(loaded, build_tokenizer(loaded))
+    assert processor is not None
+    for key in ("train", "eval"):
+        paths = getattr(loaded.data.options, key)
+        if paths is not None:
+            rows = prepared_rows(loaded, processor, paths, lambda message: click.echo(message, err=True))
+            click.echo(f"{key}\t{len(rows)} instances\t{rows.path}")

@@ -1,0 +1,107 @@
+"""``tp show``: a resolved spec, its model as a tree, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from tp_core.cli.specs import load_unfinished, spec_file
+from tp_core.cli.usage import examples
+
+if TYPE_CHECKING:
+    from tp_core.pricing import Price
+    from tp_core.spec.schema import Spec
+
+
+@click.command(
+    epilog=examples(
+        "tp show bert-base",
+        "tp show my_bert.yaml --batch-size 64 --length 512",
+        "tp show my_bert.yaml train.optimizer=lion train.precision=bf16",
+        "tp show runs/my_bert --json",
+    )
+)
+@click.argument("spec", metavar="SPEC|MODEL")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Samples of one micro-batch; default: the spec's.")
+@click.option("--length", type=click.IntRange(min=1), help="Positions per sample; default: the longest allowed.")
+@click.option("--json", "as_json", is_flag=True, help="Print {spec, tree, price, notes} as JSON.")
+def show(
+    spec: str, overrides: tuple[str, ...], batch_size: int | None, length: int | None, as_json: bool
+) -> None:
+    """Show a resolved spec, the tree of its model and what training it costs, without allocating the model.
+
+    SPEC is a file or the name of a preset; MODEL is the folder of a run or of an exported model. FLOPs count matrix
+    products, convolutions and attention. Memory is that of one process without sharding; activations are an estimate,
+    for kernels that keep no attention weights.
+    """
+    loaded, _ = load_unfinished(spec_file(spec), overrides)
+
+    from tp_core.model import meta_model
+    from tp_core.model_tree import model_tree, render
+    from tp_core.pricing import price
+
+    model = meta_model(loaded)
+    tree = model_tree(model)
+    cost = price(loaded, batch_size, length, model)
+    notes = list(_notes(loaded, cost))
+    if as_json:
+        import json
+
+        parts = {"spec": loaded.dump(), "tree": tree.dump(), "price": cost.dump(), "notes": notes}
+        click.echo(json.dumps(parts, indent=2, ensure_ascii=False))
+        return
+    lines = [loaded.to_yaml(), *render(tree), "", *_cost(cost)]
+    if notes:
+        lines += ["", *(f"note: {note}" for note in notes)]
+    click.echo("\n".join(lines))
+
+
+def _notes(spec: Spec, cost: Price) -> Iterator[str]:
+    from tp_core.spec.checks import provided
+
+    uses_vocabulary = any(name.startswith("weight:word") for name in provided(spec))
+    if uses_vocabulary and spec.model.options.vocab_size is None and spec.data.tokenizer is None:
+        yield (
+            f"the vocabulary size is the default, {spec.model.vocab_size}: "
+            "neither model.vocab_size nor a tokenizer is given"
+        )
+    if cost.note:
+        yield cost.note
+
+
+def _cost(cost: Price) -> Iterator[str]:
+    size = f"{cost.batch_size} samples" + (f" of {cost.length} positions" if cost.unit == "token" else "")
+    frozen = f" ({cost.trainable:,} trained)" if cost.trainable != cost.parameters else ""
+    flops = cost.forward_flops_per_unit, cost.training_flops_per_unit, cost.training_flops
+    rows = [
+        ("parameters", f"{cost.parameters:,}{frozen}"),
+        (f"FLOPs per {cost.unit}", f"{_flops(flops[0])} forward, {_flops(flops[1])} forward and backward"),
+        ("FLOPs of the batch", f"{_flops(flops[2])} forward and backward"),
+        ("weights", _bytes(cost.weight_memory)),
+        ("gradients", _bytes(cost.gradient_memory)),
+        ("optimizer", _bytes(cost.optimizer_memory)),
+        ("activations", "unknown" if cost.activation_memory is None else f"about {_bytes(cost.activation_memory)}"),
+        ("memory in all", f"about {_bytes(cost.memory)}"),
+    ]
+    yield f"cost of a micro-batch of {size}"
+    for key, value in rows:
+        yield f"  {key:<18}  {value}"
+
+
+def _flops(value: float | None) -> str:
+    if value is None:
+        return "unknown"
+    for factor, unit in ((1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP")):
+        if value >= factor:
+            return f"{value / factor:.4g} {unit}"
+    return f"{value:.0f} FLOP"
+
+
+def _bytes(value: int) -> str:
+    for factor, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if value >= factor:
+            return f"{value / factor:.1f} {unit}"
+    return f"{value} bytes"

@@ -1,0 +1,35 @@
+"""``tp train``: train the model of a spec."""
+
+from __future__ import annotations
+
+import click
+
+from tp_core.cli.usage import examples
+
+
+@click.command(
+    epilog=examples(
+        "tp train my_bert.yaml",
+        "tp train my_bert.yaml train.steps=100 model.encoder.transformer.num_layers=2 --run runs/short",
+        "tp train my_bert.yaml --resume",
+        "torchrun --nproc-per-node 2 -m tp_core train my_bert.yaml",
+    )
+)
+@click.argument("spec")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--run", type=click.Path(), help="Folder of the run.  [default: runs/<spec name>]")
+@click.option("--resume", is_flag=True, help="Go on from the newest whole checkpoint of the run's folder.")
+def train(spec: str, overrides: tuple[str, ...], run: str | None, resume: bool) -> None:
+    """Train, or continue to train, the model of a spec.
+
+    The run's folder gets the resolved spec, metrics.jsonl, TensorBoard events, checkpoints and, at the end, the model
+    in model/. SIGTERM or Ctrl-C saves and stops; a second Ctrl-C stops at once.
+    """
+    from tp_core.spec.load import load_spec
+
+    loaded = load_spec(spec, overrides)
+    from tp_core.training.run import train as run_training
+
+    result = run_training(loaded, run, resume)
+    if result.model is not None and result.model.exists():
+        click.echo(str(result.model))

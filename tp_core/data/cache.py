@@ -1,0 +1,81 @@
+"""Prepared data, kept under a key made of the content and the options it was prepared with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+
+from tp_core.data.records import BadRecords, fingerprint, read_records
+from tp_core.data.rows import ArrowRows, write_rows
+from tp_core.errors import DataError
+from tp_core.interfaces import Processor
+from tp_core.spec.checks import expand
+from tp_core.spec.schema import Spec
+
+#: Raised when the layout of cached rows changes, so that old files are not read.
+_GENERATION = 1
+
+
+def cache_folder(spec: Spec) -> Path:
+    """``data.cache``, else ``$TP_CACHE``, else ``~/.cache/tp``."""
+    return Path(spec.data.options.cache or os.environ.get("TP_CACHE") or Path.home() / ".cache" / "tp")
+
+
+def _key(spec: Spec, paths: list[str]) -> str:
+    data = spec.data
+    assert data.processor is not None
+    processor = data.processor.config
+    parts: dict[str, object] = {
+        "generation": _GENERATION,
+        "content": fingerprint(paths),
+        "columns": data.options.columns,
+        "on_bad_record": data.options.on_bad_record,
+        "processor": [data.processor.distribution, data.processor.version, data.processor.name],
+        "options": processor.model_dump(mode="json", exclude=set(processor.sampling_options)),
+        "targets": {t.name: getattr(t.config, "num_labels", None) for t in spec.model.targets},
+    }
+    if data.tokenizer is not None:
+        config = data.tokenizer.config
+        files = config.files()
+        parts["tokenizer"] = [
+            data.tokenizer.name,
+            config.model_dump(mode="json", exclude=set(files)),
+            [fingerprint([path]) for path in files.values()],
+        ]
+    return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def prepared_rows(
+    spec: Spec, processor: Processor, paths: str | list[str], say: Callable[[str], None] = lambda _: None
+) -> ArrowRows:
+    """The rows of ``paths``, from the cache or prepared now.
+
+    Args:
+        say: receives a line on what is being done.
+
+    Raises:
+        DataError: a record that cannot be used, or no instance at all.
+    """
+    files = expand(paths)
+    target = cache_folder(spec) / f"{_key(spec, files)}.arrow"
+    if target.is_file():
+        try:
+            return ArrowRows(target)
+        except (pa.ArrowInvalid, OSError):
+            say(f"the cached file {target} is damaged and is made anew")
+    say(f"preparing {', '.join(files)}")
+    bad = BadRecords(spec.data.options.on_bad_record)
+    records = read_records(files, spec.data.options.columns, bad)
+    count = write_rows(target, processor.prepare(records, bad.report))
+    summary = bad.summary()
+    if summary:
+        say(summary)
+    if not count:
+        raise DataError(f"{', '.join(files)}: no training instances: the data holds no text the processor can use")
+    say(f"prepared {count:,} instances in {target}")
+    return ArrowRows(target)

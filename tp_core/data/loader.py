@@ -1,0 +1,127 @@
+"""Batches by number: what a step trains on is a pure function of (seed, step)."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from tp_core.data.order import EVALUATION, TRAIN, generator, locate
+from tp_core.interfaces import Batch, Processor, Rows
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """How the samples of each step are divided among processes and micro-batches.
+
+    Sample ``s`` of training is sample ``s mod size`` of epoch ``s div size``. A step takes ``batch_size`` samples in
+    a row; process ``rank`` has an equal share of them, cut into ``accumulate`` micro-batches. A batch that reaches
+    over the end of an epoch goes on in the next.
+    """
+
+    size: int
+    batch_size: int
+    accumulate: int = 1
+    rank: int = 0
+    world_size: int = 1
+    seed: int = 0
+
+    @property
+    def micro_size(self) -> int:
+        return self.batch_size // (self.world_size * self.accumulate)
+
+    def samples(self, micro: int) -> range:
+        """Sample numbers of this process's micro-batch ``micro``, counted from the start of training."""
+        step, part = divmod(micro, self.accumulate)
+        first = step * self.batch_size + (self.rank * self.accumulate + part) * self.micro_size
+        return range(first, first + self.micro_size)
+
+
+class _Training(Dataset[Batch]):
+    """Micro-batch number → collated batch."""
+
+    def __init__(self, rows: Rows, processor: Processor, plan: BatchPlan) -> None:
+        self.rows, self.processor, self.plan = rows, processor, plan
+
+    def __getitem__(self, micro: int) -> Batch:
+        samples = []
+        for number in self.plan.samples(micro):
+            epoch, index = locate(self.plan.seed, number, self.plan.size)
+            samples.append(self.processor.sample(self.rows, index, generator(self.plan.seed, TRAIN, epoch, index)))
+        return self.processor.collate(samples)
+
+
+class _Evaluation(Dataset[Batch]):
+    """Batch number → collated batch, in order, with randomness that is the same in every evaluation."""
+
+    def __init__(self, rows: Rows, processor: Processor, batch_size: int, seed: int) -> None:
+        self.rows, self.processor, self.batch_size, self.seed = rows, processor, batch_size, seed
+
+    def __getitem__(self, number: int) -> Batch:
+        first = number * self.batch_size
+        indices = range(first, min(first + self.batch_size, len(self.rows)))
+        return self.processor.collate(
+            [self.processor.sample(self.rows, i, generator(self.seed, EVALUATION, 0, i)) for i in indices]
+        )
+
+
+def _identity(value: Any) -> Any:
+    return value
+
+
+def _worker(_: int) -> None:
+    # The training process decides when to stop; a signal to the whole group must not tear its workers away.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    torch.set_num_threads(1)
+
+
+def _loader(dataset: Dataset[Batch], numbers: range, workers: int, prefetch: int, pin: bool) -> DataLoader[Batch]:
+    return DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=numbers,
+        num_workers=workers,
+        prefetch_factor=prefetch if workers else None,
+        collate_fn=_identity,
+        pin_memory=pin,
+        worker_init_fn=_worker,
+        generator=torch.Generator(),  # the loader's own draws must not move the training's random state
+    )
+
+
+def training_batches(
+    rows: Rows,
+    processor: Processor,
+    plan: BatchPlan,
+    steps: range,
+    workers: int = 0,
+    prefetch: int = 4,
+    pin: bool = False,
+) -> Iterator[list[Batch]]:
+    """For each step, this process's micro-batches."""
+    numbers = range(steps.start * plan.accumulate, steps.stop * plan.accumulate)
+    batches = iter(_loader(_Training(rows, processor, plan), numbers, workers, prefetch, pin))
+    for _ in steps:
+        yield [next(batches) for _ in range(plan.accumulate)]
+
+
+def evaluation_batches(
+    rows: Rows,
+    processor: Processor,
+    batch_size: int,
+    seed: int,
+    rank: int = 0,
+    world_size: int = 1,
+    limit: int | None = None,
+    workers: int = 0,
+    pin: bool = False,
+) -> Iterator[Batch]:
+    """This process's share of all batches, each row once."""
+    count = -(-len(rows) // batch_size)
+    numbers = range(rank, count if limit is None else min(count, limit), world_size)
+    yield from _loader(_Evaluation(rows, processor, batch_size, seed), numbers, workers, 4, pin)

@@ -1,0 +1,101 @@
+"""Records of training data, whatever form they are kept in.
+
+=====================================  ====================================================================
+``.txt``, no or any other extension    one record ``{"text": line}`` per line, blank lines included
+``.jsonl``, ``.ndjson``, ``.json``     one JSON object per line; a ``.json`` file may hold one list of objects
+``.tsv``                               a header line names the columns; cells are what stands between tabs
+``.csv``                               a header line names the columns; quoted cells may span lines
+``.parquet``                           one record per row
+folder                                 all files of these forms inside, sorted; or a saved dataset (datasets)
+``hf://name[/config][:split]``         a dataset of the Hugging Face hub; the split is ``train`` if not named
+=====================================  ====================================================================
+
+Text in any of these is UTF-8 and may be compressed with gzip (``.gz``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from tp_core.data.sources_arrow import arrow_records
+from tp_core.data.sources_bad import BadRecords
+from tp_core.data.sources_columns import plan_columns
+from tp_core.data.sources_find import Source, find_sources
+from tp_core.data.sources_fingerprint import fingerprint
+from tp_core.data.sources_json import json_records
+from tp_core.data.sources_table import table_records
+from tp_core.data.sources_text import line_runs
+from tp_core.errors import DataError
+from tp_core.interfaces import Record
+
+__all__ = ["BadRecords", "fingerprint", "read_records"]
+
+_SAME_NAMES: Mapping[str, str] = MappingProxyType({})
+
+
+def read_records(
+    paths: list[str], columns: Mapping[str, str] = _SAME_NAMES, bad: BadRecords | None = None
+) -> Iterator[Record]:
+    """The records of files, folders and hub datasets, in order, in constant memory.
+
+    Args:
+        paths: files, folders and ``hf://`` names.
+        columns: field that the processor reads → column of the file; other columns keep their names.
+        bad: decides what happens to a record that cannot be read; by default it is fatal.
+
+    Returns:
+        An iterator of records. Their line is that of the record's first line; in forms without lines, the row
+        number.
+
+    Raises:
+        DataError: at once for a path that does not exist; while iterating for a file that cannot be read as
+            its form, a column that is missing, or a bad record when those are fatal.
+        TPError: while iterating, when a Hugging Face dataset cannot be loaded.
+    """
+    sources = find_sources(paths)
+    policy = BadRecords() if bad is None else bad
+    return (record for source in sources for record in _read(source, columns, policy))
+
+
+def _read(source: Source, columns: Mapping[str, str], bad: BadRecords) -> Iterator[Record]:
+    file = source.path
+    if source.form == "text":
+        fields = _text_fields(source, columns)
+        for first, lines in line_runs(source, bad):
+            for line, text in enumerate(lines, first):
+                yield Record(dict.fromkeys(fields, text), file, line)
+        return
+    rows: Iterator[tuple[int, dict[str, Any]]]
+    if source.form in ("tsv", "csv"):
+        rows = table_records(source, columns, bad)
+    elif source.form in ("json", "jsonl"):
+        rows = _renamed(json_records(source, bad), file, columns, bad)
+    else:
+        rows = arrow_records(source, columns)
+    for line, value in rows:
+        yield Record(value, file, line)
+
+
+def _text_fields(source: Source, columns: Mapping[str, str]) -> list[str]:
+    try:
+        return [field for field, _ in plan_columns(["text"], columns)]
+    except DataError as error:
+        raise DataError(f"{error}; plain text has this column only", file=source.path) from None
+
+
+def _renamed(
+    rows: Iterator[tuple[int, dict[str, Any]]], file: str, columns: Mapping[str, str], bad: BadRecords
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each JSON object has keys of its own, so each is checked on its own."""
+    if not columns:
+        yield from rows
+        return
+    for line, value in rows:
+        try:
+            plan = plan_columns(value, columns)
+        except DataError as error:
+            bad.report(DataError(str(error), file=file, line=line))
+            continue
+        yield line, {field: value[name] for field, name in plan}

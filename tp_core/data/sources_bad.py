@@ -1,0 +1,45 @@
+"""What happens to records that cannot be used."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from tp_core.errors import DataError
+
+
+class BadRecords:
+    """Raises at the first bad record (``fatal``), or counts them and remembers the first ones (``skip``).
+
+    Attributes:
+        policy: ``fatal`` or ``skip``.
+        count: number of records reported so far.
+        messages: messages of the first :attr:`KEEP` of them.
+    """
+
+    KEEP = 20
+
+    def __init__(self, policy: Literal["fatal", "skip"] = "fatal") -> None:
+        self.policy = policy
+        self.count = 0
+        self.messages: list[str] = []
+
+    def report(self, error: DataError) -> None:
+        """Say that a record cannot be used.
+
+        Raises:
+            DataError: the error itself, when the policy is ``fatal``.
+        """
+        if self.policy == "fatal":
+            raise error
+        self.count += 1
+        if len(self.messages) < self.KEEP:
+            self.messages.append(str(error))
+
+    def summary(self) -> str | None:
+        """A line that counts the skipped records, and one for each of the first; None if there are none."""
+        if not self.count:
+            return None
+        noun = "record was" if self.count == 1 else "records were"
+        more = self.count - len(self.messages)
+        lines = [f"{self.count} bad {noun} skipped:", *(f"  {message}" for message in self.messages)]
+        return "\n".join([*lines, f"  and {more} more"] if more else lines)

@@ -1,0 +1,145 @@
+"""Lines of text files, fast and with exact places for what cannot be read. Torch-free.
+
+Files are read in large blocks of whole lines; a block is decoded and split at once. Only a block that cannot
+be decoded is looked at line by line.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+from tp_core.data.sources_bad import BadRecords
+from tp_core.data.sources_find import Source
+from tp_core.errors import DataError
+
+BLOCK = 1 << 20
+
+#: First bytes of files that are not text, and what to say of them.
+_SIGNATURES = {
+    b"\x89PNG": "is a PNG image",
+    b"\xff\xd8\xff": "is a JPEG image",
+    b"GIF8": "is a GIF image",
+    b"%PDF": "is a PDF document",
+    b"PK\x03\x04": "is a ZIP archive; unpack it first",
+    b"\x1f\x8b": "is compressed with gzip; give it a name that ends in .gz",
+    b"\xfd7zXZ": "is compressed with xz; unpack it first",
+    b"\x28\xb5\x2f\xfd": "is compressed with zstd; unpack it first",
+    b"BZh9": "is compressed with bzip2; unpack it first",
+    b"PAR1": "is a Parquet file; give it a name that ends in .parquet",
+    b"ARROW1": "is an Arrow file; name the folder of the saved dataset instead",
+    b"\xff\xfe": "is UTF-16; convert it: iconv -f UTF-16 -t UTF-8",
+    b"\xfe\xff": "is UTF-16; convert it: iconv -f UTF-16 -t UTF-8",
+}
+
+
+def line_runs(source: Source, bad: BadRecords) -> Iterator[tuple[int, list[str]]]:
+    """Lines without their ends, many at a time.
+
+    Args:
+        source: a text file, which may be compressed with gzip.
+        bad: is told of each line that is no UTF-8 text; such a line ends a run.
+
+    Yields:
+        The number of the first line (from 1) and consecutive lines from there.
+
+    Raises:
+        DataError: the file is of another kind or damaged, or ``bad`` says that a line is fatal.
+    """
+    first = 1
+    with open_binary(source) as file:
+        for block in _whole_lines(file):
+            count = block.count(b"\n") + (not block.endswith(b"\n"))
+            text = _decode(block)
+            if text is None:
+                yield from _good_runs(block, first, source.path, bad)
+            else:
+                yield first, split_lines(text)
+            first += count
+
+
+def split_lines(text: str) -> list[str]:
+    r"""Lines that end in ``\n`` or ``\r\n``; unlike ``splitlines``, no other character ends a line."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n")
+    return text.removesuffix("\n").split("\n")
+
+
+@contextmanager
+def open_binary(source: Source) -> Iterator[IO[bytes]]:
+    """The file's bytes, unpacked, without a byte order mark.
+
+    Raises:
+        DataError: the file cannot be read, is damaged, or its first bytes say that it is no text.
+    """
+    try:
+        with open(source.path, "rb", buffering=0) as raw:
+            file: Any = gzip.GzipFile(fileobj=raw) if source.compressed else raw
+            buffered = io.BufferedReader(file, BLOCK)
+            head = buffered.peek(8)[:8]
+            for signature, meaning in _SIGNATURES.items():
+                if head.startswith(signature):
+                    raise DataError(f"this file {meaning}; expected text", file=source.path)
+            if head.startswith(b"\xef\xbb\xbf"):
+                buffered.read(3)
+            yield buffered
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"this gzip file is damaged: {error}", file=source.path) from error
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror or error}", file=source.path) from error
+
+
+def _whole_lines(file: IO[bytes]) -> Iterator[bytes]:
+    """Blocks that end at the end of a line, but for the last."""
+    rest: list[bytes] = []
+    while block := file.read(BLOCK):
+        cut = block.rfind(b"\n") + 1
+        if not cut:
+            rest.append(block)
+            continue
+        yield b"".join([*rest, block[:cut]])
+        rest = [block[cut:]] if cut < len(block) else []
+    if rest:
+        yield b"".join(rest)
+
+
+def _decode(block: bytes) -> str | None:
+    if b"\0" in block:
+        return None
+    try:
+        return block.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _good_runs(block: bytes, first: int, file: str, bad: BadRecords) -> Iterator[tuple[int, list[str]]]:
+    run: list[str] = []
+    start = first
+    for number, line in enumerate(block.removesuffix(b"\n").split(b"\n"), first):
+        text = _decode(line)
+        if text is not None:
+            run.append(text.removesuffix("\r"))
+            continue
+        if run:
+            yield start, run
+        bad.report(DataError(_problem(line), file=file, line=number))
+        run, start = [], number + 1
+    if run:
+        yield start, run
+
+
+def _problem(line: bytes) -> str:
+    try:
+        text = line.decode()
+    except UnicodeDecodeError as error:
+        column = len(line[: error.start].decode()) + 1
+        return (
+            f"this line is not UTF-8 (byte 0x{line[error.start]:02X} at column {column}); "
+            "convert the file, for example: iconv -f GBK -t UTF-8"
+        )
+    column = text.index("\0") + 1
+    return f"this line has a NUL byte at column {column}; the file is damaged or is not text"

@@ -1,0 +1,213 @@
+"""Discovery in three small steps: metadata → index → config class.
+
+The index is made from installed metadata alone; nothing is imported. A config class is imported when a spec, or
+``tp modules``, asks for it. What fails on the way is data (:class:`Broken`), never an exception for bystanders.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import importlib_metadata
+
+from tp_core.errors import TPError
+from tp_core.suggest import did_you_mean
+
+GROUP = "tp.v1."
+KINDS = (
+    "embedding",
+    "encoder",
+    "decoder",
+    "target",
+    "processor",
+    "tokenizer",
+    "converter",
+    "presets",
+    "hooks",
+    "commands",
+)
+
+#: Names that our own distributions offer, so that a missing one can be answered with what to install.
+FIRST_PARTY = {
+    "tp-text": ("word", "seg", "mlm", "sp", "lm", "bert", "wordpiece", "bpe", "sentencepiece", "char", "space"),
+    "tp-vision": ("patch", "masked_patch", "beit", "simmim", "mae", "vit"),
+    "tp-audio": ("speech", "conformer", "s2t", "ctc", "wav2vec2", "hubert", "wavlm"),
+    "tp-crossmodal": ("word_patch", "patch_word", "itm", "clip", "vilt", "dalle"),
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One name on the shelves: an entry point and the distribution it came from."""
+
+    kind: str
+    name: str
+    value: str
+    _distribution: importlib_metadata.Distribution = field(repr=False, compare=False)
+
+    @functools.cached_property
+    def distribution(self) -> str:
+        """Name of the distribution that offers this entry. Read late: it costs parsing the metadata."""
+        return str(self._distribution.metadata["Name"])
+
+    @functools.cached_property
+    def version(self) -> str:
+        return str(self._distribution.version)
+
+
+class Broken(TPError):
+    """An entry that is on the shelf but cannot be loaded; ``cause`` is the original exception."""
+
+    def __init__(self, entry: Entry, cause: BaseException) -> None:
+        self.entry, self.cause = entry, cause
+        super().__init__(
+            f"{entry.kind} '{entry.name}' of {entry.distribution} {entry.version} ({entry.value}) cannot be "
+            f"loaded: {type(cause).__name__}: {cause}"
+        )
+
+
+class NotFound(TPError):
+    """No installed package offers the name; ``suggestion`` is the nearest right thing, or empty."""
+
+    def __init__(self, message: str, suggestion: str = "") -> None:
+        self.message, self.suggestion = message, suggestion
+        super().__init__(f"{message}; {suggestion}" if suggestion else message)
+
+
+class Index:
+    """Entries by kind and name, sorted; a name offered by several distributions keeps them all."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._entries: dict[str, dict[str, list[Entry]]] = {kind: {} for kind in KINDS}
+        for entry in entries:
+            same = self._entries[entry.kind].setdefault(entry.name, [])
+            # The same distribution may be found twice on sys.path (an editable install over a wheel).
+            if not any(other.distribution == entry.distribution for other in same):
+                same.append(entry)
+
+    def names(self, kind: str) -> list[str]:
+        return sorted(self._entries[kind])
+
+    def entries(self, kind: str | None = None) -> Iterator[Entry]:
+        for each in KINDS if kind is None else (kind,):
+            for name in self.names(each):
+                yield from self._entries[each][name]
+
+    def find(self, kind: str, name: str) -> Entry:
+        """The entry for ``name``, which may be written ``name@distribution``.
+
+        Raises:
+            NotFound: with near matches, the same name in other kinds, or the package to install.
+            TPError: when two distributions offer the name and the spec does not say which.
+        """
+        bare, _, preferred = name.partition("@")
+        found = self._entries[kind].get(bare, [])
+        if preferred:
+            wanted = importlib_metadata.Prepared.normalize(preferred)
+            found = [e for e in found if importlib_metadata.Prepared.normalize(e.distribution) == wanted]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            offers = " and ".join(f"{e.distribution} {e.version}" for e in found)
+            ways = " or ".join(f"'{bare}@{e.distribution}'" for e in found)
+            raise TPError(f"{kind} '{bare}' is offered by {offers}; write {ways} to say which")
+        raise NotFound(f"unknown {kind} '{name}'", self._suggest(kind, bare))
+
+    def _suggest(self, kind: str, name: str) -> str:
+        near = did_you_mean(name, self.names(kind))
+        if near:
+            return near
+        others = [k for k in KINDS if k not in (kind, "commands") and name in self._entries[k]]
+        if others:
+            return f"'{name}' is the name of a {' and a '.join(others)}, not of a {kind}"
+        for package, names in FIRST_PARTY.items():
+            if name in names:
+                return f"it comes with {package}: pip install {package}"
+        offered = self.names(kind)
+        if not offered:
+            return f"no installed package offers any {kind}: pip install tp-text, for example"
+        return f"installed: {', '.join(offered)}"
+
+
+def scan(path: list[str] | None = None) -> Iterator[Entry]:
+    """Read the entries of all installed distributions (on ``path``, default ``sys.path``)."""
+    found = importlib_metadata.distributions() if path is None else importlib_metadata.distributions(path=path)
+    for distribution in found:
+        try:
+            text = distribution.read_text("entry_points.txt")
+            # Most distributions have no entry of ours: a substring test spares parsing their files.
+            if not text or GROUP not in text:
+                continue
+            points = list(distribution.entry_points)
+        except Exception:  # damaged metadata of a bystander is not ours to report
+            continue
+        for point in points:
+            kind = point.group.removeprefix(GROUP)
+            if point.group.startswith(GROUP) and kind in KINDS:
+                yield Entry(kind, point.name, point.value, distribution)
+
+
+@functools.cache
+def index() -> Index:
+    """The index of this process, made once."""
+    return Index(scan())
+
+
+def load(entry: Entry) -> Any:
+    """Import what an entry names (a config class, a command).
+
+    Raises:
+        Broken: whatever the import raised, with the entry and the original exception.
+    """
+    module, _, attribute = entry.value.partition(":")
+    try:
+        value: Any = importlib.import_module(module)
+        for part in filter(None, attribute.split(".")):
+            value = getattr(value, part)
+    except (Exception, SystemExit) as error:
+        raise Broken(entry, error) from error
+    return value
+
+
+def load_local(name: str, base: str) -> Any:
+    """Import ``my_file:MyConfig`` from a file beside the spec (or an importable module).
+
+    Raises:
+        TPError: when the file, or the class in it, does not exist or the file raises.
+    """
+    module_name, _, attribute = name.partition(":")
+    file = Path(base) / (module_name.replace(".", "/") + ".py")
+    try:
+        if file.is_file():
+            key = f"_tp_local_{file.resolve()}"
+            module = sys.modules.get(key)
+            if module is None:
+                spec = importlib.util.spec_from_file_location(key, file)
+                assert spec is not None
+                assert spec.loader is not None
+                module = importlib.util.module_from_spec(spec)
+                sys.modules[key] = module
+                try:
+                    spec.loader.exec_module(module)
+                except BaseException:
+                    del sys.modules[key]
+                    raise
+        else:
+            module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name == module_name:
+            raise TPError(f"'{name}': there is no file {file} and no module {module_name}") from error
+        raise TPError(f"'{name}' cannot be loaded: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise TPError(f"'{name}' cannot be loaded: {type(error).__name__}: {error}") from error
+    if not hasattr(module, attribute):
+        near = did_you_mean(attribute, [n for n in vars(module) if not n.startswith("_")])
+        raise TPError(f"{file} has no '{attribute}'" + (f"; {near}" if near else ""))
+    return getattr(module, attribute)

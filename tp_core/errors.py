@@ -1,0 +1,22 @@
+"""The errors that a user can cause and mend: one clear message, exit status 2, no traceback."""
+
+from __future__ import annotations
+
+
+class TPError(Exception):
+    """Something the user gave cannot be used as it is. The message says what, where and what would do."""
+
+
+class DataError(TPError):
+    """A record, file or folder of training data that cannot be used.
+
+    The message begins with ``file:line:`` where the place is known.
+    """
+
+    def __init__(self, message: str, *, file: str | None = None, line: int | None = None) -> None:
+        place = "" if file is None else f"{file}: " if line is None else f"{file}:{line}: "
+        super().__init__(place + message)
+
+
+class CheckpointError(TPError):
+    """A checkpoint or exported model that is missing, damaged or does not fit."""

@@ -1,0 +1,75 @@
+"""Hook specifications: what a ``tp.v1.hooks`` module may listen to and change.
+
+Hooks act only in runs whose spec lists them under ``train.hooks``. Mark methods with ``tp_core.hookimpl``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from tp_core.model import Model
+    from tp_core.spec.schema import Spec
+    from tp_core.training.trainer import Trainer
+
+hookspec = pluggy.HookspecMarker("tp")
+hookimpl = pluggy.HookimplMarker("tp")
+
+
+class Hooks:
+    """The hooks of a run, in the order in which they happen."""
+
+    @hookspec
+    def tp_check(self, spec: Spec) -> Iterable[str] | None:  # type: ignore[empty-body]
+        """Give back messages for what is wrong with the spec; ``tp check`` and ``tp train`` report them."""
+
+    @hookspec
+    def tp_model_built(self, model: Model, spec: Spec) -> None:
+        """The model is on its device, initialised and loaded; nothing wraps it yet."""
+
+    @hookspec
+    def tp_parameter_groups(self, model: nn.Module, groups: list[dict[str, Any]]) -> None:
+        """Change the optimizer's parameter groups in place."""
+
+    @hookspec
+    def tp_train_start(self, trainer: Trainer) -> None:
+        """Everything is ready, the first (or resumed) step is next."""
+
+    @hookspec
+    def tp_step_end(self, trainer: Trainer, step: int) -> None:
+        """An optimizer step is done. Reading a tensor's value here makes the device wait."""
+
+    @hookspec
+    def tp_evaluation_end(self, trainer: Trainer, step: int, metrics: dict[str, float]) -> None:
+        """An evaluation during training is done."""
+
+    @hookspec
+    def tp_checkpoint_save(self, trainer: Trainer, state: dict[str, Any]) -> None:
+        """Add what the hook must remember to ``state`` (JSON values only)."""
+
+    @hookspec
+    def tp_checkpoint_load(self, trainer: Trainer, state: dict[str, Any]) -> None:
+        """Take back what :meth:`tp_checkpoint_save` added."""
+
+    @hookspec
+    def tp_train_end(self, trainer: Trainer) -> None:
+        """Training ended in the ordinary way and the model is exported."""
+
+    @hookspec
+    def tp_run_failed(self, trainer: Trainer, error: BaseException) -> None:
+        """The run is ending with an error."""
+
+
+def hook_manager(plugins: Iterable[tuple[str, object]] = ()) -> pluggy.PluginManager:
+    """A plugin manager with our specifications and the given (name, plugin) pairs registered."""
+    manager = pluggy.PluginManager("tp")
+    manager.add_hookspecs(Hooks)
+    for name, plugin in plugins:
+        manager.register(plugin, name=name)
+    manager.check_pending()
+    return manager

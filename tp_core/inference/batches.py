@@ -1,0 +1,29 @@
+"""Records in order → batches for inference, of rows of like length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import torch
+
+from tp_core.interfaces import Batch, Processor, Record
+
+#: Records that are read ahead, tokenized together and sorted by length.
+_AHEAD = 4096
+
+
+def _length(sample: dict[str, object]) -> int:
+    return max((len(value) for value in sample.values() if hasattr(value, "__len__")), default=0)
+
+
+def inference_batches(
+    records: Iterable[Record], processor: Processor, batch_size: int, device: torch.device
+) -> Iterator[tuple[list[Record], list[list[int]], list[Batch]]]:
+    """Chunks of records with their batches and, per batch, the numbers of its records in the chunk."""
+    source = iter(records)
+    while chunk := list(islice(source, _AHEAD)):
+        samples = processor.encode(chunk)
+        order = sorted(range(len(samples)), key=lambda i: _length(samples[i]))
+        groups = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+        yield chunk, groups, [processor.collate([samples[i] for i in group]).to(device) for group in groups]

@@ -1,0 +1,57 @@
+"""``embed``: one vector per record."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tp_core.errors import TPError
+from tp_core.inference.batches import inference_batches
+from tp_core.inference.load import LoadedModel, load_model
+from tp_core.inference.predict import as_records
+
+
+def embed(
+    model: LoadedModel | str | os.PathLike[str],
+    inputs: Iterable[Any],
+    pooling: str = "mean",
+    batch_size: int = 32,
+    device: str = "auto",
+) -> NDArray[np.float32]:
+    """Features of the model's last layer, pooled over each record's real positions.
+
+    Args:
+        model: a loaded model, or its folder.
+        inputs: texts, dictionaries of fields, or records.
+        pooling: ``mean``, ``first``, ``max`` or ``last``.
+
+    Returns:
+        (records, hidden_size), float32, in order.
+
+    Raises:
+        TPError: the model has no processor, or there is no such pooling.
+    """
+    if pooling not in ("mean", "first", "max", "last"):
+        raise TPError(f"unknown pooling '{pooling}'; expected mean, first, max or last")
+    loaded = model if isinstance(model, LoadedModel) else load_model(model, device)
+    if loaded.processor is None:
+        raise TPError("embedding needs a model with a processor; this one's spec has none")
+    parts: list[NDArray[np.float32]] = []
+    for chunk, groups, batches in inference_batches(as_records(inputs), loaded.processor, batch_size, loaded.device):
+        part: NDArray[np.float32] | None = None
+        for group, batch in zip(groups, batches):
+            with torch.inference_mode():
+                pooled = loaded.model.encode(batch).sequence.pooled(pooling).float().cpu().numpy()
+            if part is None:
+                part = np.empty((len(chunk), pooled.shape[1]), dtype=np.float32)
+            part[group] = pooled
+        if part is not None:
+            parts.append(part)
+    if not parts:
+        return np.empty((0, loaded.spec.model.streams[next(iter(loaded.spec.model.streams))].encoder.config.hidden_size), np.float32)
+    return np.concatenate(parts)

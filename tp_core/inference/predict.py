@@ -1,0 +1,51 @@
+"""``predict``: what a trained model says of new records."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+
+from tp_core.errors import TPError
+from tp_core.inference.batches import inference_batches
+from tp_core.inference.load import LoadedModel, load_model
+from tp_core.interfaces import Record
+
+
+def as_records(inputs: Iterable[Any]) -> Iterator[Record]:
+    """Texts, dictionaries or records as records; blank texts of a plain file are passed over by the caller."""
+    for number, value in enumerate(inputs, 1):
+        if isinstance(value, Record):
+            yield value
+        else:
+            yield Record({"text": value} if isinstance(value, str) else dict(value), "input", number)
+
+
+def predict(
+    model: LoadedModel | str | os.PathLike[str],
+    inputs: Iterable[Any],
+    batch_size: int = 32,
+    device: str = "auto",
+) -> Iterator[dict[str, Any]]:
+    """Predictions, one dictionary per input, in order.
+
+    Args:
+        model: a loaded model, or its folder.
+        inputs: texts, dictionaries of fields, or records.
+
+    Raises:
+        TPError: the model has no target or processor.
+    """
+    loaded = model if isinstance(model, LoadedModel) else load_model(model, device)
+    if loaded.processor is None or not len(loaded.model.targets):
+        raise TPError("prediction needs a model with a target and a processor; this one's spec has none")
+    for chunk, groups, batches in inference_batches(as_records(inputs), loaded.processor, batch_size, loaded.device):
+        results: list[dict[str, Any]] = [{} for _ in chunk]
+        for group, batch in zip(groups, batches):
+            with torch.inference_mode():
+                predictions = loaded.processor.describe(loaded.model.predict(batch))
+            for index, prediction in zip(group, predictions):
+                results[index] = prediction
+        yield from results

@@ -1,0 +1,363 @@
+"""The five components and the values that pass between them.
+
+``embedding → encoder → (target embedding → decoder) → target``. Embeddings make a :class:`Sequence`, encoders and
+decoders map it, targets read the resulting :class:`Features`. Processors and tokenizers stand before the model and
+make its :class:`Batch`. Everything a module author implements is in this file.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tp_core.errors import DataError
+
+#: Named tensors of one side of the model, with the ecosystem's names: ``input_ids`` (batch, length),
+#: ``attention_mask`` (batch, length), ``token_type_ids``, ``pixel_values``, ``input_features``, ...
+Inputs = dict[str, Tensor]
+
+#: Label value that no loss counts.
+IGNORE = -100
+
+
+def _move(tensors: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
+    return {
+        name: _move(value, device) if isinstance(value, dict) else value.to(device, non_blocking=True)
+        for name, value in tensors.items()
+    }
+
+
+def _pin(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _pin(v) if isinstance(v, dict) else v.pin_memory() for name, v in tensors.items()}
+
+
+@dataclass
+class Batch:
+    """One batch of samples.
+
+    Attributes:
+        source: the encoder side's inputs; with named streams, one ``Inputs`` per stream.
+        target: the decoder side's inputs, or None.
+        labels: per label name (a target module says which it reads), named tensors.
+        size: number of samples.
+    """
+
+    source: dict[str, Any]
+    size: int
+    target: Inputs | None = None
+    labels: dict[str, Inputs] = field(default_factory=dict)
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on ``device``; copies from pinned memory do not block."""
+        if device.type == "cpu":
+            return self
+        target = None if self.target is None else _move(self.target, device)
+        return Batch(_move(self.source, device), self.size, target, _move(self.labels, device))
+
+    def pin_memory(self) -> Batch:
+        target = None if self.target is None else _pin(self.target)
+        return Batch(_pin(self.source), self.size, target, _pin(self.labels))
+
+    def tokens(self) -> int:
+        """Number of positions in the batch, padding included: what the model computes on."""
+        streams = [v for v in self.source.values() if isinstance(v, dict)] or [self.source]
+        sides = [*streams, *([self.target] if self.target else [])]
+        total = 0
+        for side in sides:
+            lead = side.get("input_ids")
+            if lead is None:
+                lead = next(iter(side.values()))
+            total += lead.shape[0] * (lead.shape[1] if lead.dim() in (2, 3) else 1)
+        return total
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """Hidden states and what attention needs to know of them.
+
+    Attributes:
+        states: (batch, length, hidden).
+        mask: (batch, length), True where real; None when every position is real, which lets attention take the
+            fastest path. An embedding that changes the length changes the mask with it.
+        prefix_lengths: (batch,) number of leading positions that ``causal_with_prefix`` shows to everyone.
+        document_ids: (batch, length) of packed rows; attention stays within equal ids.
+        positions: (batch, length) position of each state where it is not simply its index.
+    """
+
+    states: Tensor
+    mask: Tensor | None = None
+    prefix_lengths: Tensor | None = None
+    document_ids: Tensor | None = None
+    positions: Tensor | None = None
+
+    def with_states(self, states: Tensor) -> Sequence:
+        """The same sequence with other states of the same length."""
+        return replace(self, states=states)
+
+    def real(self) -> Tensor:
+        """The mask, made explicit: (batch, length) bool."""
+        if self.mask is not None:
+            return self.mask
+        return torch.ones(self.states.shape[:2], dtype=torch.bool, device=self.states.device)
+
+    def pooled(self, how: str) -> Tensor:
+        """One vector per sample, (batch, hidden), from the real positions.
+
+        Args:
+            how: ``first``, ``last``, ``mean`` or ``max``.
+        """
+        states = self.states
+        if how == "first" and self.mask is None:
+            return states[:, 0]
+        mask = self.real()
+        if how == "first":
+            first = mask.to(torch.uint8).argmax(dim=1)
+            return states[torch.arange(states.shape[0], device=states.device), first]
+        if how == "last":
+            index = torch.arange(states.shape[1], device=states.device)
+            last = torch.where(mask, index, 0).amax(dim=1)
+            return states[torch.arange(states.shape[0], device=states.device), last]
+        if how == "mean":
+            weights = mask.unsqueeze(-1).to(states.dtype)
+            return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+        if how == "max":
+            return states.masked_fill(~mask.unsqueeze(-1), torch.finfo(states.dtype).min).amax(dim=1)
+        raise ValueError(f"unknown pooling '{how}'; expected first, last, mean or max")
+
+
+@dataclass
+class Features:
+    """What targets see.
+
+    Attributes:
+        sequence: the final sequence: the decoder's if there is one, else the encoder's (of the only stream).
+        streams: the final sequence of each named stream; empty without streams.
+        memory: the encoder's sequence when a decoder stands after it.
+        side: values that modules publish by name, such as mask positions or attention maps.
+    """
+
+    sequence: Sequence
+    streams: dict[str, Sequence] = field(default_factory=dict)
+    memory: Sequence | None = None
+    side: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass
+class TargetOutput:
+    """A target's loss as a sum and its denominator, so that micro-batches and processes add up exactly.
+
+    Attributes:
+        loss_sum: sum of the losses of all counted elements, a scalar on the device.
+        denominator: number of counted elements, a scalar on the device.
+        metrics: name → (sum, count), scalars on the device; the value reported is sum over count.
+    """
+
+    loss_sum: Tensor
+    denominator: Tensor
+    metrics: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+
+
+class Module(nn.Module):
+    """Base of all modules of the five components.
+
+    A module is built on the meta device and gets its values from :meth:`reset_parameters`, which the model calls on
+    every submodule that has one; buffers that are not saved are filled there too.
+    """
+
+    def shared_weights(self) -> dict[str, nn.Parameter]:
+        """Weights that other modules may tie to, by role (``word``: the word embedding matrix)."""
+        return {}
+
+    def tie_weights(self, shared: Mapping[str, nn.Parameter]) -> None:
+        """Adopt weights that another module shares. Called once, after the model is put together."""
+
+    def residual_scales(self) -> Iterator[tuple[nn.Parameter, float]]:
+        """Parameters whose initial values are multiplied by a factor after initialisation."""
+        yield from ()
+
+
+class Embedding(Module, ABC):
+    """One module of the embedding component. Modules of a component are summed, in order."""
+
+    @abstractmethod
+    def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
+        """Make or extend a sequence.
+
+        Args:
+            inputs: the named tensors of this side.
+            sequence: None for the component's first module, which sets content and length; for the others, the sum
+                so far, to which this module adds.
+
+        Returns:
+            The sequence, states (batch, length, embedding_size).
+        """
+
+
+class Cache:
+    """Keys and values of earlier positions, by layer, for incremental decoding."""
+
+    def __init__(self) -> None:
+        self._layers: dict[str, tuple[Tensor, Tensor]] = {}
+        self._mask: Tensor | None = None
+        self._positions: Tensor | None = None
+        self.length = 0
+
+    def append(self, layer: str, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Add the new positions of one layer, (batch, heads, new, size); gives back all positions."""
+        if layer in self._layers:
+            old_keys, old_values = self._layers[layer]
+            keys, values = torch.cat([old_keys, keys], dim=2), torch.cat([old_values, values], dim=2)
+        self._layers[layer] = keys, values
+        return keys, values
+
+    def append_positions(self, positions: Tensor) -> Tensor:
+        """Add the new positions, (batch or 1, new); gives back all of them."""
+        before = self._positions
+        self._positions = positions if before is None else torch.cat([before, positions], dim=1)
+        return self._positions
+
+    def append_mask(self, sequence: Sequence) -> Tensor | None:
+        """Add the new positions' mask; gives back the mask over all positions, or None if all are real."""
+        new = sequence.states.shape[1]
+        if sequence.mask is not None or self._mask is not None:
+            before = self._mask
+            if before is None:
+                before = torch.ones(
+                    (sequence.states.shape[0], self.length), dtype=torch.bool, device=sequence.states.device
+                )
+            self._mask = torch.cat([before, sequence.real()], dim=1)
+        self.length += new
+        return self._mask
+
+
+class Encoder(Module, ABC):
+    """Maps a sequence to a sequence. ``checkpoint_activations`` asks it to recompute instead of remember."""
+
+    checkpoint_activations: bool = False
+
+    @abstractmethod
+    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+        """States (batch, length, embedding_size) → (batch, length, hidden_size)."""
+
+
+class Decoder(Module, ABC):
+    """Maps the target side's sequence, given the encoder's memory."""
+
+    checkpoint_activations: bool = False
+
+    @abstractmethod
+    def forward(self, sequence: Sequence | None, memory: Sequence, cache: Cache | None = None) -> Sequence:
+        """``sequence`` is None for a decoder whose config says that it needs no target embedding."""
+
+
+class Target(Module, ABC):
+    """A pre-training task or a downstream task: reads features and labels, gives a loss and metrics."""
+
+    @abstractmethod
+    def denominator(self, batch: Batch) -> Tensor:
+        """Number of elements whose losses are summed, from the labels alone; a float scalar.
+
+        The trainer adds it up over micro-batches and processes *before* the backward pass, so that gradients do not
+        depend on how a batch was cut.
+        """
+
+    @abstractmethod
+    def forward(self, features: Features, batch: Batch) -> TargetOutput:
+        """Loss and metrics of a batch that has labels."""
+
+    def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
+        """One JSON-ready dictionary per sample, from a batch without labels."""
+        raise TypeError(f"{type(self).__name__} makes no predictions")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record of a source: its fields and the place it came from (line numbers start at 1)."""
+
+    value: dict[str, Any]
+    file: str
+    line: int
+
+
+#: Receives a record that cannot be used: raises, or counts it and returns.
+Report = Callable[[DataError], None]
+
+#: One training sample: named arrays of one sample, as a processor's ``collate`` wants them.
+Sample = dict[str, Any]
+
+
+class Rows(ABC):
+    """Prepared instances, read at random: what a processor wrote to the cache."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def get(self, column: str, index: int) -> Any:
+        """One cell: an integer or float, or a 1-D array that views the cache's memory."""
+
+
+class Tokenizer(ABC):
+    """Text to ids and back. ``special`` maps roles (``cls``, ``sep``, ``pad``, ``mask``, ``unk``, ``bos``, ``eos``)
+    to ids; a role that the vocabulary lacks is absent."""
+
+    special: dict[str, int]
+    vocab_size: int
+
+    @abstractmethod
+    def encode_batch(self, texts: list[str]) -> list[list[int]]:
+        """Ids without any special tokens, one list per text."""
+
+    @abstractmethod
+    def decode(self, ids: list[int]) -> str: ...
+
+    @abstractmethod
+    def token(self, index: int) -> str:
+        """The token of an id, as the vocabulary writes it."""
+
+    @abstractmethod
+    def word_starts(self) -> NDArray[np.bool_] | None:
+        """For each id, whether it begins a word; None when the vocabulary cannot say."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Write the tokenizer's files; gives back the options that load them, with paths inside ``folder``."""
+
+
+class Processor(ABC):
+    """Turns records into training instances for a set of targets, in two steps.
+
+    :meth:`prepare` is slow and deterministic and its result is cached; :meth:`sample` is fast and may be random, with
+    the generator it is given and no other, so that a sample is a function of (seed, epoch, index).
+    """
+
+    @abstractmethod
+    def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
+        """Yield chunks of rows as columns: integers, floats, or lists or arrays of integers.
+
+        A record that cannot be used is given to ``report``, which raises or counts it, as the spec says.
+        """
+
+    @abstractmethod
+    def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        """The sample at ``index``."""
+
+    @abstractmethod
+    def encode(self, records: list[Record]) -> list[Sample]:
+        """Samples for inference, from records without labels and without randomness."""
+
+    def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Predictions in the user's terms: names of classes for their numbers, tokens for ids."""
+        return predictions
+
+    @abstractmethod
+    def collate(self, samples: list[Sample]) -> Batch:
+        """Stack samples into a batch."""

@@ -1,0 +1,323 @@
+"""The composition of the five components into one model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tp_core.config import FieldSpec
+from tp_core.errors import CheckpointError
+from tp_core.interfaces import (
+    Batch,
+    Cache,
+    Decoder,
+    Embedding,
+    Encoder,
+    Features,
+    Inputs,
+    Module,
+    Sequence,
+    Target,
+    TargetOutput,
+)
+from tp_core.modules.layers.norm import build_norm
+from tp_core.spec.checks import context_of
+from tp_core.spec.schema import EmbeddingSpec, Spec
+from tp_core.suggest import did_you_mean
+
+
+@dataclass
+class ModelOutput:
+    """What ``Model.forward`` returns.
+
+    Attributes:
+        loss: the weighted sum of the targets' mean losses, a scalar to call ``backward`` on.
+        losses: mean loss of each target.
+        metrics: ``target/metric`` → mean value, scalars on the device.
+        outputs: each target's sums and counts, for adding up over batches.
+    """
+
+    loss: Tensor
+    losses: dict[str, Tensor] = field(default_factory=dict)
+    metrics: dict[str, Tensor] = field(default_factory=dict)
+    outputs: dict[str, TargetOutput] = field(default_factory=dict)
+
+
+def _key(name: str) -> str:
+    """A module's name as a part of a weight's name, where dots separate parts."""
+    return name.replace(".", "_").replace(":", "_").replace("@", "_")
+
+
+class EmbeddingComponent(nn.Module):
+    """The sum of embedding modules, then norm, then dropout."""
+
+    def __init__(self, spec: EmbeddingSpec, context: Any) -> None:
+        super().__init__()
+        self.parts = nn.ModuleDict({_key(m.name): m.config.build(context) for m in spec.modules})
+        self.norm = build_norm(spec.options.norm, context.embedding_size, spec.options.norm_eps)
+        self.dropout = nn.Dropout(spec.options.dropout)
+
+    def forward(self, inputs: Inputs) -> Sequence:
+        """Named tensors → a sequence of (batch, length, embedding_size)."""
+        sequence: Sequence | None = None
+        for part in self.parts.values():
+            sequence = part(inputs, sequence)
+        assert sequence is not None
+        return sequence.with_states(self.dropout(self.norm(sequence.states)))
+
+
+class Stream(nn.Module):
+    """One input side: an embedding component and an encoder."""
+
+    def __init__(self, embedding: EmbeddingComponent, encoder: Encoder) -> None:
+        super().__init__()
+        self.embedding, self.encoder = embedding, encoder
+
+
+class Model(nn.Module):
+    """Embedding → encoder → (target embedding → decoder) → targets, as a spec names them.
+
+    A plain ``nn.Module``: :meth:`encode` gives features, ``forward`` gives loss and metrics. Weights have no values
+    before :meth:`initialise` or :meth:`load_weights`; :func:`build_model` does both.
+    """
+
+    embedding: EmbeddingComponent
+    encoder: Encoder
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        self.spec = spec
+        model = spec.model
+        self.streams = nn.ModuleDict()
+        for name, stream in model.streams.items():
+            context = context_of(spec, name)
+            embedding = EmbeddingComponent(stream.embedding, context)
+            encoder = stream.encoder.config.build(context)
+            if name:
+                self.streams[_key(name)] = Stream(embedding, encoder)
+            else:
+                self.embedding, self.encoder = embedding, encoder
+        behind = context_of(spec, side="target")
+        self.target_embedding: EmbeddingComponent | None = None
+        if model.target_embedding is not None:
+            self.target_embedding = EmbeddingComponent(model.target_embedding, behind)
+            if model.options.share_embeddings:
+                for key in self.target_embedding.parts:
+                    if key in self.embedding.parts:
+                        self.target_embedding.parts[key] = self.embedding.parts[key]
+        self.decoder: Decoder | None = model.decoder.config.build(behind) if model.decoder is not None else None
+        self.targets = nn.ModuleDict({_key(t.name): t.config.build(behind) for t in model.targets})
+        self.loss_weights = {_key(t.name): t.config.weight for t in model.targets}
+        self._tie()
+
+    # -- forward -----------------------------------------------------------------------------------------------
+
+    def encode(self, batch: Batch, cache: Cache | None = None) -> Features:
+        """Features of a batch: the final sequence of every stream, or the decoder's."""
+        if len(self.streams):
+            sequences = {}
+            for name, stream in self.streams.items():
+                assert isinstance(stream, Stream)
+                sequences[name] = stream.encoder(stream.embedding(batch.source[name]))
+            features = Features(next(iter(sequences.values())), streams=sequences)
+        else:
+            embedded = self.embedding(batch.source)
+            features = Features(self.encoder(embedded, cache if self.decoder is None else None))
+        if self.decoder is None:
+            return features
+        target = None
+        if self.target_embedding is not None:
+            if batch.target is None:
+                raise ValueError("the model has a decoder, and the batch has no target side")
+            target = self.target_embedding(batch.target)
+        decoded = self.decoder(target, features.sequence, cache)
+        return replace(features, sequence=decoded, memory=features.sequence)
+
+    def forward(self, batch: Batch, denominators: Mapping[str, Tensor] | None = None) -> ModelOutput:
+        """Loss and metrics of a batch with labels.
+
+        Args:
+            denominators: per target, what to divide its loss by, when this batch is a part of a larger one; the
+                batch's own count if None.
+        """
+        features = self.encode(batch)
+        loss: Tensor | None = None
+        result = ModelOutput(torch.zeros((), device=features.sequence.states.device))
+        for name, target in self.targets.items():
+            output: TargetOutput = target(features, batch)
+            count = output.denominator if denominators is None else denominators[name]
+            part = output.loss_sum / count.clamp(min=1)
+            weighted = part * self.loss_weights[name]
+            loss = weighted if loss is None else loss + weighted
+            result.outputs[name] = output
+            result.losses[name] = part.detach()
+            for metric, (total, number) in output.metrics.items():
+                result.metrics[f"{name}/{metric}"] = total / number.clamp(min=1)
+        if loss is not None:
+            result.loss = loss
+        return result
+
+    def denominators(self, batch: Batch) -> Tensor:
+        """Each target's denominator, from the labels alone, as one tensor (targets,)."""
+        counts = [target.denominator(batch) for target in self._targets()]
+        return torch.stack([count.float() for count in counts])
+
+    def predict(self, batch: Batch) -> list[dict[str, Any]]:
+        """Every target's predictions, per sample, keyed by target when there are several."""
+        features = self.encode(batch)
+        each = {name: self.targets[name].predict(features, batch) for name in self.targets}  # type: ignore[operator]
+        if len(each) == 1:
+            return list(next(iter(each.values())))
+        return [dict(zip(each, values)) for values in zip(*each.values())]
+
+    def _targets(self) -> Iterator[Target]:
+        for target in self.targets.values():
+            assert isinstance(target, Target)
+            yield target
+
+    def checkpoint_activations(self, enabled: bool = True) -> None:
+        """Recompute activations in the backward pass instead of keeping them."""
+        for module in self.modules():
+            if isinstance(module, (Encoder, Decoder)):
+                module.checkpoint_activations = enabled
+
+    # -- weights -----------------------------------------------------------------------------------------------
+
+    def _tie(self) -> None:
+        shared: dict[str, nn.Parameter] = {}
+        for module in self.modules():
+            if isinstance(module, Embedding):
+                for role, weight in module.shared_weights().items():
+                    shared.setdefault(role, weight)
+        if self.target_embedding is not None:  # what stands behind the decoder speaks the target side's vocabulary
+            for part in self.target_embedding.parts.values():
+                if isinstance(part, Module):
+                    shared.update(part.shared_weights())
+        for target in self._targets():
+            target.tie_weights(shared)
+
+    def materialise(self, device: torch.device | str = "cpu") -> Model:
+        """Give a model built on the meta device memory, with values undefined."""
+        self.to_empty(device=device)
+        self._tie()  # moving off the meta device makes new parameters
+        return self
+
+    def initialise(self, seed: int) -> Model:
+        """Draw all weights, as a function of the seed alone; the caller's random state is left as it was."""
+        with torch.random.fork_rng(), torch.no_grad():
+            torch.manual_seed(seed)
+            self._reset()
+            for module in self.modules():
+                if isinstance(module, Module):
+                    for weight, factor in module.residual_scales():
+                        weight.mul_(factor)
+        return self
+
+    def _reset(self) -> None:
+        # A tied weight is drawn by its owner, the first module that holds it, and by no other.
+        drawn: set[int] = set()
+        for name, module in self.named_modules():
+            own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+            reset = getattr(module, "reset_parameters", None)
+            if reset is None:
+                if own:
+                    raise TypeError(f"{name} ({type(module).__name__}) has weights and no reset_parameters()")
+                continue
+            kept = [(p, p.detach().clone()) for p in own if id(p) in drawn]
+            reset()
+            for parameter, values in kept:
+                parameter.copy_(values)
+            drawn.update(id(p) for p in own)
+
+    def weights(self) -> dict[str, Tensor]:
+        """All values that a checkpoint must hold, by name; a shared tensor stands once."""
+        found: dict[str, Tensor] = {name: p.detach() for name, p in self.named_parameters()}
+        persistent = self.state_dict().keys()
+        found.update({name: b for name, b in self.named_buffers() if name in persistent})
+        return found
+
+    def load_weights(self, tensors: Mapping[str, Tensor], optional: Iterable[str] = ()) -> tuple[list[str], list[str]]:
+        """Copy values in, by name.
+
+        Args:
+            tensors: name → values.
+            optional: prefixes of names that may be missing; these keep their values.
+
+        Returns:
+            The names that were missing, and the names in ``tensors`` that the model does not have.
+
+        Raises:
+            CheckpointError: a weight that is missing, or whose shape differs.
+        """
+        own, missing, wrong = self.weights(), [], []
+        prefixes = tuple(optional)
+        with torch.no_grad():
+            for name, value in own.items():
+                if name not in tensors:
+                    missing.append(name)
+                    if not (prefixes and name.startswith(prefixes)):
+                        near = did_you_mean(name, tensors)
+                        wrong.append(f"the weight '{name}' is missing" + (f"; {near}" if near else ""))
+                elif tensors[name].shape != value.shape:
+                    found, expected = tuple(tensors[name].shape), tuple(value.shape)
+                    if prefixes and name.startswith(prefixes):
+                        missing.append(name)
+                        continue
+                    wrong.append(f"the weight '{name}' has shape {found}; this model's has {expected}")
+                elif not wrong:
+                    value.copy_(tensors[name])
+        if wrong:
+            more = f"\n  ... and {len(wrong) - 8} more" if len(wrong) > 8 else ""
+            raise CheckpointError("the weights do not fit the model:\n  " + "\n  ".join(wrong[:8]) + more)
+        self._reset_buffers()
+        return missing, [name for name in tensors if name not in own]
+
+    def _reset_buffers(self) -> None:
+        """Fill the buffers that are computed and not saved, without touching a parameter."""
+        with torch.no_grad():
+            for module in self.modules():
+                computed = module._non_persistent_buffers_set
+                if computed and not list(module.parameters(recurse=False)):
+                    module.reset_parameters()  # type: ignore[operator]
+
+    # -- description -------------------------------------------------------------------------------------------
+
+    def fields(self) -> dict[str, FieldSpec]:
+        """Every batch field and label that the model's modules require, by name (``stream.field`` with streams)."""
+        model, fields = self.spec.model, {}
+        for name, stream in model.streams.items():
+            for chosen in stream.embedding.modules:
+                for key, spec in chosen.config.requires(context_of(self.spec, name)).items():
+                    if ":" not in key:
+                        fields[f"source:{name}:{key}"] = spec
+        behind = context_of(self.spec, side="target")
+        if model.target_embedding is not None:
+            for chosen in model.target_embedding.modules:
+                for key, spec in chosen.config.requires(behind).items():
+                    if ":" not in key:
+                        fields[f"target::{key}"] = spec
+        for target in model.targets:
+            for key, spec in target.config.requires(behind).items():
+                if key.startswith("labels:"):
+                    fields[f"labels:{key.removeprefix('labels:')}:labels"] = spec
+        return fields
+
+
+def build_model(spec: Spec, device: torch.device | str = "cpu", seed: int | None = None) -> Model:
+    """Build a spec's model with freshly drawn weights.
+
+    Args:
+        seed: of the initial weights; the spec's ``train.seed`` if None.
+    """
+    model = meta_model(spec).materialise(device)
+    return model.initialise(spec.train.options.seed if seed is None else seed)
+
+
+def meta_model(spec: Spec) -> Model:
+    """Build a spec's model on the meta device: shapes without memory."""
+    with torch.device("meta"):
+        return Model(spec)

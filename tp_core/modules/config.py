@@ -1,0 +1,156 @@
+"""Options of the modality-neutral modules. Torch-free: torch is imported when a module is built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from tp_core.config import (
+    BuildContext,
+    EmbeddingConfig,
+    EncoderConfig,
+    FieldSpec,
+    ModuleConfig,
+    Pooling,
+    Problem,
+    TargetConfig,
+)
+
+if TYPE_CHECKING:
+    from tp_core.interfaces import Embedding, Encoder, Target
+
+Activation = Literal["gelu", "gelu_tanh", "quick_gelu", "relu", "relu_squared", "silu", "tanh", "linear"]
+AttentionMask = Literal["fully_visible", "causal", "causal_with_prefix"]
+
+
+class TransformerOptions(ModuleConfig):
+    """Options that transformer encoders and decoders share."""
+
+    num_layers: int = Field(12, gt=0, description="number of layers")
+    num_heads: int = Field(12, gt=0, description="attention heads")
+    num_key_value_heads: int | None = Field(
+        None, gt=0, description="key and value heads of grouped-query attention; num_heads if unset"
+    )
+    head_size: int | None = Field(None, gt=0, description="width of a head; hidden_size / num_heads if unset")
+    feed_forward_size: int | None = Field(None, gt=0, description="inner width; 4 × hidden_size if unset")
+    feed_forward: Literal["dense", "gated"] = Field("dense", description="dense: W2 f(W1 x); gated: W2 (f(Wg x) · W1 x)")
+    activation: Activation = Field("gelu", description="gelu is exact, gelu_tanh the approximation of GPT-2")
+    mask: AttentionMask = Field("fully_visible", description="which positions a position may see")
+    norm: Literal["layernorm", "rmsnorm"] = "layernorm"
+    norm_position: Literal["pre", "post"] = Field("post", description="normalise before or after each sub-layer")
+    norm_eps: float = Field(1e-12, gt=0)
+    norm_bias: bool = Field(True, description="whether LayerNorm has a bias")
+    final_norm: bool | None = Field(None, description="a norm after the last layer; unset: with norm_position pre")
+    attention_bias: bool = Field(True, description="biases in the query, key and value projections")
+    attention_output_bias: bool | None = Field(None, description="bias of the output projection; attention_bias if unset")
+    feed_forward_bias: bool = Field(True, description="biases in the feed-forward layers")
+    attention_scale: float | None = Field(
+        None, gt=0, description="factor of the scores; 1/sqrt(head_size) if unset, 1.0 for T5"
+    )
+    position_encoding: Literal["none", "rotary", "relative", "alibi"] = Field(
+        "none", description="positions that belong to attention"
+    )
+    rotary_theta: float = Field(10000.0, gt=0, description="base of the rotary frequencies")
+    rotary_fraction: float = Field(1.0, gt=0, le=1, description="part of each head that is rotated")
+    rotary_interleaved: bool = Field(False, description="rotate neighbouring pairs instead of the two halves")
+    relative_buckets: int = Field(32, gt=1, description="buckets of T5's relative positions")
+    relative_max_distance: int = Field(128, gt=1, description="distance from which all fall into the last bucket")
+    residual_attention: bool = Field(False, description="add the scores of the layer before (RealFormer)")
+    share_layers: bool = Field(False, description="one set of weights for all layers (ALBERT)")
+    dropout: float = Field(0.1, ge=0, lt=1, description="on the output of each sub-layer")
+    attention_dropout: float | None = Field(None, ge=0, lt=1, description="on attention weights; dropout if unset")
+    activation_dropout: float = Field(0.0, ge=0, lt=1, description="inside the feed-forward layers")
+    layer_drop: float = Field(0.0, ge=0, lt=1, description="stochastic depth: chance to skip a sub-layer, per sample")
+    init_std: float = Field(0.02, gt=0, description="standard deviation of the initial weights")
+    scale_residual_init: bool = Field(False, description="divide the initial output weights by sqrt(2 × layers) (GPT-2)")
+
+    def head_width(self, hidden_size: int) -> int:
+        return self.head_size or hidden_size // self.num_heads
+
+    def check_attention(self, hidden_size: int) -> Iterator[Problem]:
+        if self.head_size is None and hidden_size % self.num_heads:
+            near = [n for n in range(1, hidden_size + 1) if hidden_size % n == 0]
+            best = min(near, key=lambda n: abs(n - self.num_heads))
+            message = f"{self.num_heads} does not divide hidden_size {hidden_size}; did you mean {best}?"
+            yield Problem("num_heads", message)
+        groups = self.num_key_value_heads
+        if groups is not None and self.num_heads % groups:
+            yield Problem("num_key_value_heads", f"{groups} does not divide num_heads {self.num_heads}")
+        if self.position_encoding == "rotary" and int(self.head_width(hidden_size) * self.rotary_fraction) % 2:
+            yield Problem("position_encoding", "rotary positions need an even head width")
+
+
+class TransformerConfig(EncoderConfig, TransformerOptions):
+    """Transformer encoder (Vaswani et al., 2017) with the variants of BERT, GPT-2, ALBERT, T5 and LLaMA."""
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {} if self.mask == "fully_visible" else {"states:causal": FieldSpec()}
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        yield from self.check_attention(self.hidden_size)
+
+    def build(self, context: BuildContext) -> Encoder:
+        from tp_core.modules.encoders.transformer import TransformerEncoder
+
+        return TransformerEncoder(self, context)
+
+
+class LearnedPositionConfig(EmbeddingConfig):
+    """Learned absolute positions (Devlin et al., 2019)."""
+
+    makes_sequence: ClassVar[bool] = False
+
+    max_length: int = Field(512, gt=0, description="longest sequence")
+    offset: int = Field(0, ge=0, description="row of the first position (2 in RoBERTa's checkpoints)")
+    init_std: float = Field(0.02, gt=0)
+
+    def length_limit(self) -> int | None:
+        return self.max_length
+
+    def build(self, context: BuildContext) -> Embedding:
+        from tp_core.modules.embeddings.position import LearnedPosition
+
+        return LearnedPosition(self, context)
+
+
+class SinusoidalPositionConfig(EmbeddingConfig):
+    """Fixed sine and cosine positions of any length (Vaswani et al., 2017)."""
+
+    makes_sequence: ClassVar[bool] = False
+
+    layout: Literal["interleaved", "halves"] = Field("interleaved", description="sin and cos by turns, or all sin first")
+    offset: int = Field(0, ge=0, description="number of the first position (2 in fairseq's models)")
+    frequencies: Literal["paper", "tensor2tensor"] = Field(
+        "paper", description="exponent 2i/d as in the paper, or i/(d/2 - 1) as in tensor2tensor and fairseq"
+    )
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        if context.embedding_size % 2:
+            yield Problem("", f"sinusoidal positions need an even width, got {context.embedding_size}")
+
+    def build(self, context: BuildContext) -> Embedding:
+        from tp_core.modules.embeddings.sinusoidal import SinusoidalPosition
+
+        return SinusoidalPosition(self, context)
+
+
+class ClassificationConfig(TargetConfig):
+    """Classification of whole samples: pooling, optional hidden layer, linear classifier."""
+
+    num_labels: int = Field(2, gt=1, description="number of classes")
+    pooling: Pooling | None = Field(None, description="first, last, mean or max; the model's if unset")
+    hidden_layer: bool = Field(True, description="a dense layer of hidden_size before the classifier")
+    activation: Activation = Field("tanh", description="activation of the hidden layer")
+    dropout: float = Field(0.1, ge=0, lt=1, description="before the classifier")
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    init_std: float = Field(0.02, gt=0)
+
+    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {"labels:cls": FieldSpec(("batch",), "int64", self.num_labels)}
+
+    def build(self, context: BuildContext) -> Target:
+        from tp_core.modules.targets.classification import Classification
+
+        return Classification(self, context)

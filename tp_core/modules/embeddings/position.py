@@ -1,0 +1,28 @@
+"""Learned absolute positions."""
+
+from __future__ import annotations
+
+from tp_core.config import BuildContext
+from tp_core.interfaces import Embedding, Inputs, Sequence
+from tp_core.modules.config import LearnedPositionConfig
+from tp_core.modules.layers import linear
+from tp_core.modules.layers.mask import positions_of
+
+
+class LearnedPosition(Embedding):
+    """Adds a learned vector for each position."""
+
+    def __init__(self, config: LearnedPositionConfig, context: BuildContext) -> None:
+        super().__init__()
+        self.offset = config.offset
+        size = config.embedding_size or context.embedding_size
+        self.table = linear.Embedding(config.max_length + config.offset, size, std=config.init_std)
+
+    def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
+        assert sequence is not None  # the spec's checks let no position stand first
+        if sequence.positions is None:
+            length = sequence.states.shape[1]
+            added = self.table.weight[self.offset : self.offset + length]
+        else:
+            added = self.table(positions_of(sequence) + self.offset)
+        return sequence.with_states(sequence.states + added)

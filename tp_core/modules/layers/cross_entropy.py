@@ -1,0 +1,125 @@
+"""Cross entropy over a large vocabulary, without ever holding all logits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tp_core.interfaces import IGNORE
+
+#: Rows of logits that exist at one time, as a number of elements: small enough for a CPU's last-level cache.
+_CPU_ELEMENTS = 2**21
+_DEVICE_ELEMENTS = 2**26
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    """Loss and all gradients in one pass over chunks of rows.
+
+    The gradient of the summed loss with respect to the logits is softmax - onehot; it needs nothing from the backward
+    pass but a factor, so it is computed while the chunk's logits are at hand and they are never read again.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        states: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        labels: Tensor,
+        smoothing: float,
+        z_loss: float,
+        compute: torch.dtype,
+    ) -> tuple[Tensor, Tensor]:
+        rows, vocabulary = states.shape[0], weight.shape[0]
+        limit = _CPU_ELEMENTS if states.device.type == "cpu" else _DEVICE_ELEMENTS
+        chunk = max(1, limit // vocabulary)
+        wanted = ctx.needs_input_grad
+        matrix, inputs = weight.to(compute), states.to(compute)
+        grad_states = torch.empty_like(inputs) if wanted[0] else None
+        grad_weight = torch.zeros_like(weight, dtype=torch.float32) if wanted[1] else None
+        grad_bias = torch.zeros_like(bias, dtype=torch.float32) if bias is not None and wanted[2] else None
+        loss = states.new_zeros((), dtype=torch.float32)
+        correct = states.new_zeros((), dtype=torch.float32)
+        for start in range(0, rows, chunk):
+            part, label = inputs[start : start + chunk], labels[start : start + chunk]
+            scores = F.linear(part, matrix).float()
+            if bias is not None:
+                scores += bias
+            counted = label != IGNORE
+            index = label.clamp(min=0).unsqueeze(1)
+            gold = scores.gather(1, index)
+            highest = scores.amax(dim=1, keepdim=True)
+            correct += ((gold == highest).squeeze(1) & counted).sum()
+            mean = scores.mean(dim=1, keepdim=True) if smoothing else None
+            exponentials = scores.sub_(highest).exp_()
+            total = exponentials.sum(dim=1, keepdim=True)
+            normaliser = total.log() + highest
+            each = normaliser - gold
+            if mean is not None:
+                each = (1 - smoothing) * each + smoothing * (normaliser - mean)
+            if z_loss:
+                each = each + z_loss * normaliser.square()
+            loss += torch.where(counted, each.squeeze(1), 0.0).sum()
+            if not any(wanted[:3]):
+                continue
+            factor = counted.unsqueeze(1) / total
+            if z_loss:
+                factor = factor * (1 + 2 * z_loss * normaliser)
+            gradient = exponentials.mul_(factor)
+            if smoothing:
+                gradient.sub_(counted.unsqueeze(1) * (smoothing / vocabulary))
+            gradient.scatter_add_(1, index, -(1 - smoothing) * counted.unsqueeze(1).float())
+            if grad_bias is not None:
+                grad_bias += gradient.sum(dim=0)
+            gradient = gradient.to(compute)
+            if grad_states is not None:
+                torch.mm(gradient, matrix, out=grad_states[start : start + chunk])
+            if grad_weight is not None:
+                if compute == torch.float32:
+                    grad_weight.addmm_(gradient.t(), part)
+                else:
+                    grad_weight += gradient.t() @ part
+        ctx.save_for_backward(grad_states, grad_weight, grad_bias)
+        ctx.dtypes = states.dtype, weight.dtype, None if bias is None else bias.dtype
+        ctx.mark_non_differentiable(correct)
+        return loss, correct
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        factor = grads[0]
+        given = [
+            None if saved is None else (saved * factor).to(dtype)
+            for saved, dtype in zip(ctx.saved_tensors, ctx.dtypes)
+        ]
+        return (*given, None, None, None, None)
+
+
+def linear_cross_entropy(
+    states: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    labels: Tensor,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """``cross_entropy(states @ weight.T + bias, labels)``, summed, in chunks of rows.
+
+    Args:
+        states: (rows, size).
+        weight: (vocabulary, size).
+        bias: (vocabulary,) or None.
+        labels: (rows,) with ``IGNORE`` where no loss is wanted.
+        label_smoothing: share of the probability spread over the vocabulary.
+        z_loss: factor of the squared log normaliser.
+
+    Returns:
+        The sum of the losses and the number of rows whose label has the highest score; float32 scalars. Only the
+        first has a gradient.
+    """
+    device = states.device.type
+    compute = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else states.dtype
+    loss, correct = _LinearCrossEntropy.apply(states, weight, bias, labels, label_smoothing, z_loss, compute)  # type: ignore[no-untyped-call]
+    return loss, correct

@@ -1,0 +1,71 @@
+"""Which key each query may see, as one mask or bias that all layers share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tp_core.interfaces import Cache, Sequence
+from tp_core.modules.layers.positions import Rotation
+
+
+@dataclass(frozen=True)
+class AttentionState:
+    """What the layers of one forward pass share.
+
+    Attributes:
+        bias: None, or bool (True: visible) or float (added to the scores), broadcastable to
+            (batch, heads, queries, keys).
+        causal: whether causality is left to the attention kernel (``bias`` is None then).
+        rotation: cosines and sines for queries and keys, or None.
+    """
+
+    bias: Tensor | None = None
+    causal: bool = False
+    rotation: Rotation | None = None
+
+
+def positions_of(sequence: Sequence, start: int = 0) -> Tensor:
+    """(batch or 1, length) positions of a sequence whose first state stands at ``start``."""
+    if sequence.positions is not None:
+        return sequence.positions
+    length = sequence.states.shape[1]
+    return torch.arange(start, start + length, device=sequence.states.device).unsqueeze(0)
+
+
+def visible(sequence: Sequence, kind: str, cache: Cache | None, start: int) -> Tensor | None:
+    """Bool (batch or 1, 1, queries, keys), True where a query sees a key; None when everything is seen.
+
+    Every query sees itself, padding included, so that no row of the softmax is empty.
+    """
+    mask = sequence.mask if cache is None else cache.append_mask(sequence)
+    new = sequence.states.shape[1]
+    device = sequence.states.device
+    allowed = None if mask is None else mask[:, None, None, :]
+    if kind != "fully_visible":
+        index = torch.arange(start + new, device=device)
+        seen = (index[None, :] <= index[start:, None])[None, None]
+        if kind == "causal_with_prefix" and sequence.prefix_lengths is not None:
+            seen = seen | (index < sequence.prefix_lengths[:, None])[:, None, None, :]
+        allowed = seen if allowed is None else allowed & seen
+    if sequence.document_ids is not None:
+        ids = sequence.document_ids
+        same = (ids[:, None, :] == ids[:, :, None])[:, None]
+        allowed = same if allowed is None else allowed & same
+    if allowed is None:
+        return None
+    if allowed.shape[2] > 1 or kind != "fully_visible":
+        own = torch.arange(start, start + new, device=device)[:, None] == torch.arange(start + new, device=device)
+        return allowed | own
+    # A sample without any real position sees all its padding instead of nothing.
+    return allowed | ~allowed.any(dim=-1, keepdim=True)
+
+
+def combine(allowed: Tensor | None, bias: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    """One mask for attention: the bool mask alone, or the float bias with hidden places at the lowest value."""
+    if bias is None:
+        return allowed
+    bias = bias.to(dtype)
+    return bias if allowed is None else bias.masked_fill(~allowed, torch.finfo(dtype).min)

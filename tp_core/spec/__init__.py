@@ -1,0 +1,1 @@
+"""The model spec: from YAML text with positions to validated, chosen modules."""

@@ -1,0 +1,300 @@
+"""``load_spec``: parse → inherit → override → choose → check. Nothing here imports torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from tp_core import discovery
+from tp_core.config import Pooling
+from tp_core.errors import TPError
+from tp_core.spec.choose import Problems, absolute, choose, suggest_key, validate
+from tp_core.spec.errors import SpecError, SpecProblem
+from tp_core.spec.merge import EMBEDDING_OPTIONS, canonical, merge
+from tp_core.spec.nodes import Node, Origin, describe
+from tp_core.spec.overrides import apply
+from tp_core.spec.schema import (
+    DEFAULT_VOCAB_SIZE,
+    Chosen,
+    DataOptions,
+    DataSpec,
+    EmbeddingOptions,
+    EmbeddingSpec,
+    ModelOptions,
+    ModelSpec,
+    Spec,
+    StreamSpec,
+    TrainSpec,
+)
+from tp_core.spec.yaml_loader import parse_file
+from tp_core.training.config import TrainOptions
+
+_TOP = ("tp", "name", "extends", "model", "data", "train", "init_from")
+_MODEL = ("embedding", "encoder", "target_embedding", "decoder", "target", "streams")
+_NOWHERE = Node({}, Origin("default"))
+
+
+def load_spec(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Spec:
+    """Load and validate a spec file, or a preset by its name.
+
+    Args:
+        path: a YAML or JSON file, or the name of an installed preset.
+        overrides: settings such as ``train.steps=100``, merged over the file.
+
+    Raises:
+        SpecError: with every problem that was found, sorted by place.
+    """
+    from tp_core.spec.checks import check_model
+
+    root = read_tree(path, overrides)
+    problems = Problems()
+    spec = _Resolver(root, problems).spec(_name(path))
+    if spec is not None and not problems:
+        check_model(spec, problems)
+    if problems or spec is None:
+        raise SpecError(problems)
+    return spec
+
+
+def read_tree(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Node:
+    """The canonical tree of a spec with its parents and overrides merged."""
+    return apply(_read(str(path), ()), list(overrides))
+
+
+def _name(path: str | os.PathLike[str]) -> str:
+    return Path(path).stem if Path(path).suffix in (".yaml", ".yml", ".json") else Path(path).name
+
+
+def _read(path: str, within: tuple[str, ...]) -> Node:
+    file = Path(path)
+    if not file.is_file() and file.suffix not in (".yaml", ".yml", ".json") and os.sep not in path:
+        return _inherit(_preset(path, Origin(path)), within, path)
+    return _inherit(parse_file(file, path), within, str(file.resolve()))
+
+
+def _inherit(root: Node, within: tuple[str, ...], identity: str) -> Node:
+    root = canonical(root)
+    parent = root.mapping.get("extends")
+    if parent is None or parent.value is None:
+        return root
+    if not isinstance(parent.value, str):
+        message = f"expected the name of a preset or a file; got {describe(parent.value)}"
+        raise SpecError([SpecProblem("extends", message, parent.origin)])
+    within = (*within, identity)
+    file = Path(parent.origin.base) / parent.value
+    looks_like_file = file.suffix in (".yaml", ".yml", ".json")
+    key = str(file.resolve()) if looks_like_file else parent.value
+    if key in within:
+        raise SpecError([SpecProblem("extends", f"'{parent.value}' extends itself", parent.origin)])
+    if looks_like_file:
+        if not file.is_file():
+            raise SpecError([SpecProblem("extends", f"there is no file {file}", parent.origin)])
+        above = _inherit(parse_file(file, os.path.relpath(file)), within, key)
+    else:
+        above = _inherit(_preset(parent.value, parent.origin), within, key)
+    children = {k: v for k, v in root.mapping.items() if k != "extends"}
+    inherited = {k: v for k, v in above.mapping.items() if k not in ("extends", "name")}
+    return merge(above.with_value(inherited), root.with_value(children))
+
+
+def _preset(name: str, origin: Origin) -> Node:
+    """Parse a preset: the file ``<name>.yaml`` in the package that the entry point names."""
+    try:
+        entry = discovery.index().find("presets", name)
+    except TPError as error:
+        message = str(error).replace("unknown presets", "there is no file or preset")
+        raise SpecError([SpecProblem("extends" if origin.line else "", message, origin)]) from None
+    try:
+        file = resources.files(entry.value) / f"{entry.name}.yaml"
+        with resources.as_file(file) as real:
+            return parse_file(real, f"preset {entry.name}")
+    except (ImportError, OSError) as error:
+        raise SpecError([SpecProblem("extends", str(discovery.Broken(entry, error)), origin)]) from None
+
+
+class _Resolver:
+    """Walks a merged tree once and collects every problem on the way."""
+
+    def __init__(self, root: Node, problems: Problems) -> None:
+        self.root, self.problems = root, problems
+        self.used: set[str] = set()
+        self.defaults: dict[str, Node] = {}
+
+    def spec(self, name: str) -> Spec | None:
+        top = self.root.mapping
+        for key in top:
+            if key not in _TOP:
+                self.problems.add(key, suggest_key(key, _TOP), top[key], key=True)
+        if "tp" in top and top["tp"].value != 1:
+            self.problems.add("tp", f"this version reads specs of generation 1, got {top['tp'].plain()}", top["tp"])
+        for key in ("name", "init_from"):
+            if key in top and not isinstance(top[key].value, (str, type(None))):
+                self.problems.add(key, f"expected a text, got {describe(top[key].value)}", top[key])
+        if "model" not in top:
+            self.problems.add("model", "is required: the components of the model", self.root)
+            return None
+        data = self.data(self.section("data"))
+        model = self.model(top["model"], data)
+        train = self.train(self.section("train"))
+        if model is None or train is None or data is None or self.problems:
+            return None
+        start = top.get("init_from")
+        init_from = absolute(start.value, start.origin.base) if start and isinstance(start.value, str) else None
+        given = top.get("name")
+        shown = str(given.value) if given is not None and given.value else name
+        base = Path(self.root.origin.base)
+        return Spec(shown, base, model, data, train, "data" in top, init_from, self.root)
+
+    def section(self, name: str) -> Node:
+        node = self.root.mapping.get(name)
+        if node is None or node.value is None:
+            return _NOWHERE
+        if not isinstance(node.value, dict):
+            self.problems.add(name, f"expected a mapping, got {describe(node.value)}", node)
+            return _NOWHERE
+        return node
+
+    # -- model -------------------------------------------------------------------------------------------------
+
+    def model(self, node: Node, data: DataSpec | None) -> ModelSpec | None:
+        children = node.mapping
+        self.defaults = {k: v for k, v in children.items() if k not in _MODEL}
+        own = {k: v for k, v in self.defaults.items() if k in ModelOptions.model_fields}
+        self.used.update(own)
+        options = validate(ModelOptions, "model", own, node, self.problems)
+        streams: dict[str, StreamSpec | None] = {}
+        if "streams" in children:
+            for key in ("embedding", "encoder"):
+                if key in children:
+                    message = f"the model has streams; give each stream its own {key}"
+                    self.problems.add(f"model.{key}", message, children[key], key=True)
+            for name, stream in children["streams"].mapping.items():
+                streams[name] = self.stream(stream, f"model.streams.{name}")
+        else:
+            streams[""] = self.stream(node, "model", top=True)
+        target_embedding = None
+        if (below := children.get("target_embedding")) is not None and below.value is not None:
+            target_embedding = self.embedding(below, "model.target_embedding", self.defaults)
+        decoder = self.one("decoder", children.get("decoder"), "model.decoder", self.defaults)
+        if decoder is not None and decoder.config.needs_target_embedding and target_embedding is None:
+            message = f"'{decoder.name}' needs a target embedding: add model.target_embedding"
+            self.problems.add("model.decoder", message, children["decoder"], key=True)
+        targets = [
+            self.one("target", item, "model.target", self.defaults)
+            for item in children.get("target", _NOWHERE).items
+        ]
+        known = [*_MODEL, *ModelOptions.model_fields, *self.option_names(streams, decoder, targets)]
+        if not self.problems:  # with a module missing, its options would all seem unknown
+            for key in self.defaults:
+                if key not in self.used:
+                    message = f"no module of this model has an option '{key}'; " + suggest_key(key, known)
+                    self.problems.add(f"model.{key}", message, self.defaults[key], key=True)
+        if options is None or any(s is None for s in streams.values()) or any(t is None for t in targets):
+            return None
+        return ModelSpec(
+            {name: stream for name, stream in streams.items() if stream is not None},
+            tuple(t for t in targets if t is not None),
+            self.vocab_size(options, data, own.get("vocab_size")),
+            options,
+            target_embedding,
+            decoder,
+        )
+
+    @staticmethod
+    def option_names(streams: Mapping[str, StreamSpec | None], *rest: Any) -> list[str]:
+        flat: list[Any] = [x for s in streams.values() if s for x in (*s.embedding.modules, s.encoder)]
+        for each in rest:
+            flat += each if isinstance(each, list) else [each]
+        return sorted({name for c in flat if c is not None for name in type(c.config).model_fields})
+
+    def stream(self, node: Node, path: str, top: bool = False) -> StreamSpec | None:
+        children = node.mapping
+        defaults = self.defaults if top else {**self.defaults, **children}
+        for key in ("embedding", "encoder"):
+            if key not in children or children[key].value is None:
+                self.problems.add(f"{path}.{key}", "is required", node, key=True)
+        embedding = None
+        if (below := children.get("embedding")) is not None and below.value is not None:
+            embedding = self.embedding(below, f"{path}.embedding", defaults)
+        encoder = self.one("encoder", children.get("encoder"), f"{path}.encoder", defaults)
+        pooling: Pooling = "first"
+        if not top:
+            for key in children:
+                if key not in ("embedding", "encoder", "pooling") and key not in self.used and encoder is not None:
+                    known = ["embedding", "encoder", "pooling", *type(encoder.config).model_fields]
+                    self.problems.add(f"{path}.{key}", suggest_key(key, known), children[key], key=True)
+        if "pooling" in defaults:
+            self.used.add("pooling")
+            checked = validate(ModelOptions, path, {"pooling": defaults["pooling"]}, node, self.problems)
+            pooling = checked.pooling if checked else "first"
+        if embedding is None or encoder is None:
+            return None
+        return StreamSpec(embedding, encoder, pooling)
+
+    def embedding(self, node: Node, path: str, defaults: Mapping[str, Node]) -> EmbeddingSpec | None:
+        children = node.mapping
+        own = {k: v for k, v in children.items() if k != "modules"}
+        inherited = {k: v for k, v in defaults.items() if k in EMBEDDING_OPTIONS and k != "norm"}
+        self.used.update(inherited)
+        options = validate(EmbeddingOptions, path, {**inherited, **own}, node, self.problems)
+        items = children["modules"].items
+        if not items:
+            self.problems.add(path, "at least one embedding module is required", node, key=True)
+        modules = [self.one("embedding", item, path, defaults) for item in items]
+        if options is None or not modules or any(m is None for m in modules):
+            return None
+        return EmbeddingSpec(tuple(m for m in modules if m is not None), options)
+
+    def one(self, kind: str, node: Node | None, path: str, defaults: Mapping[str, Node]) -> Chosen[Any] | None:
+        if node is None or node.value is None:
+            return None
+        return choose(kind, node, path, defaults, self.problems, self.used)
+
+    def vocab_size(self, options: ModelOptions, data: DataSpec | None, at: Node | None) -> int:
+        tokenizer = data.tokenizer if data else None
+        if tokenizer is None:
+            return options.vocab_size or DEFAULT_VOCAB_SIZE
+        if options.vocab_size is not None:
+            return options.vocab_size  # compared with the tokenizer by the checks
+        from tp_core.spec.checks import tokenizer_size
+
+        return tokenizer_size(tokenizer, self.root, self.problems) or DEFAULT_VOCAB_SIZE
+
+    # -- data and train ----------------------------------------------------------------------------------------
+
+    def data(self, node: Node) -> DataSpec | None:
+        children = node.mapping
+        plain = {k: v for k, v in children.items() if k not in ("tokenizer", "processor")}
+        for key in list(plain):
+            if key not in DataOptions.model_fields:
+                known = ["tokenizer", "processor", *DataOptions.model_fields]
+                self.problems.add(f"data.{key}", suggest_key(key, known), plain.pop(key), key=True)
+        options = validate(DataOptions, "data", plain, node, self.problems)
+        tokenizer = self.one("tokenizer", children.get("tokenizer"), "data.tokenizer", {})
+        processor = self.one("processor", children.get("processor"), "data.processor", {})
+        return None if options is None else DataSpec(options, tokenizer, processor)
+
+    def train(self, node: Node) -> TrainSpec | None:
+        children = node.mapping
+        slots = {"optimizer": "adamw", "schedule": "linear", "strategy": "auto"}
+        plain = {k: v for k, v in children.items() if k not in (*slots, "hooks")}
+        for key in list(plain):
+            if key not in TrainOptions.model_fields:
+                known = [*slots, "hooks", *TrainOptions.model_fields]
+                self.problems.add(f"train.{key}", suggest_key(key, known), plain.pop(key), key=True)
+        options = validate(TrainOptions, "train", plain, node, self.problems)
+        for key, message in options.check() if options is not None else ():
+            self.problems.add(f"train.{key}", message, children.get(key, node))
+        chosen: dict[str, Any] = {}
+        for key, default in slots.items():
+            given = children.get(key)
+            if given is None or given.value is None:
+                given = Node({default: Node({}, node.origin)}, node.origin)
+            chosen[key] = choose(key, given, f"train.{key}", {}, self.problems, self.used)
+        hooks = [self.one("hooks", item, "train.hooks", {}) for item in children.get("hooks", _NOWHERE).items]
+        if options is None or any(c is None for c in (*chosen.values(), *hooks)):
+            return None
+        return TrainSpec(options, **chosen, hooks=tuple(h for h in hooks if h is not None))

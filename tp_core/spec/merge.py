@@ -1,0 +1,175 @@
+"""Canonical form of module choices, and the merge of a spec over its parent.
+
+A place that holds one module (a *slot*) accepts ``name`` or ``{name: {options}}``; a place that holds several (a
+*shelf*) accepts one or a list of these. The canonical forms are ``{name: {...}}`` and ``[{name: {...}}, ...]``, so
+that everything after this file sees only them.
+"""
+
+from __future__ import annotations
+
+from tp_core.spec.errors import SpecError, SpecProblem
+from tp_core.spec.nodes import Node, describe
+
+#: Options of the embedding component itself; any other key of its mapping is a module.
+EMBEDDING_OPTIONS = ("modules", "norm", "norm_eps", "dropout")
+
+#: Keys under ``model`` that hold one module, several, or a component with options.
+MODEL_SLOTS = ("encoder", "decoder")
+MODEL_SHELVES = ("target",)
+MODEL_EMBEDDINGS = ("embedding", "target_embedding")
+
+#: Kind of the module that each path outside ``model`` holds.
+OTHER_SLOTS = {
+    ("data", "tokenizer"): "tokenizer",
+    ("data", "processor"): "processor",
+    ("train", "optimizer"): "optimizer",
+    ("train", "schedule"): "schedule",
+    ("train", "strategy"): "strategy",
+}
+OTHER_SHELVES = {("train", "hooks"): "hooks"}
+
+#: The paper's own spellings.
+ALIASES = {"tgt_embedding": "target_embedding"}
+
+
+def _fail(path: str, message: str, node: Node) -> SpecError:
+    return SpecError([SpecProblem(path, message, node.at())])
+
+
+def slot(node: Node, path: str) -> Node:
+    """Canonical form of one module choice: ``{name: {options}}``; null stays null."""
+    if node.value is None:
+        return node
+    if isinstance(node.value, str):
+        return node.with_value({node.value: Node({}, node.origin, node.origin)})
+    if isinstance(node.value, dict):
+        if len(node.value) != 1:
+            names = ", ".join(node.value) or "none"
+            raise _fail(path, f"expected one module, as 'name' or '{{name: {{options}}}}'; got keys: {names}", node)
+        name, options = next(iter(node.value.items()))
+        if options.value is None:
+            options = options.with_value({})
+        if not isinstance(options.value, dict):
+            message = f"the options of '{name}' must be a mapping; got {describe(options.value)}"
+            raise _fail(f"{path}.{name}", message, options)
+        return node.with_value({name: options})
+    raise _fail(path, f"expected a module's name; got {describe(node.value)}", node)
+
+
+def shelf(node: Node, path: str) -> Node:
+    """Canonical form of several module choices: a list of ``{name: {options}}``."""
+    if node.value is None:
+        return node.with_value([])
+    items = node.value if isinstance(node.value, list) else [node]
+    if isinstance(node.value, dict) and len(node.value) > 1:
+        items = [Node({name: child}, child.at(), child.key_origin) for name, child in node.value.items()]
+    canonical = [slot(item, path) for item in items]
+    seen: dict[str, Node] = {}
+    for item in canonical:
+        if not item.mapping:
+            raise _fail(path, "expected a module's name; got nothing (null)", item)
+        name = next(iter(item.mapping))
+        if name in seen:
+            raise _fail(path, f"'{name}' is listed twice", item)
+        seen[name] = item
+    return node.with_value(list(canonical))
+
+
+def component(node: Node, path: str) -> Node:
+    """Canonical form of an embedding component: ``{modules: [...], norm: ..., ...}``."""
+    if isinstance(node.value, dict) and "modules" in node.value:
+        children = dict(node.value)
+        children["modules"] = shelf(children["modules"], path)
+        return node.with_value(children)
+    return node.with_value({"modules": shelf(node, path)})
+
+
+def _model(node: Node, path: str) -> Node:
+    if not isinstance(node.value, dict):
+        raise _fail(path, f"expected a mapping; got {describe(node.value)}", node)
+    children: dict[str, Node] = {}
+    streams: dict[str, Node] = {}
+    for written, child in node.value.items():
+        key = ALIASES.get(written, written)
+        inner = f"{path}.{key}"
+        if key in MODEL_SLOTS:
+            child = slot(child, inner)
+        elif key in MODEL_SHELVES:
+            child = shelf(child, inner)
+        elif key in MODEL_EMBEDDINGS:
+            child = child if child.value is None else component(child, inner)
+        elif key.startswith("stream_"):
+            streams[key] = _model(child, f"{path}.streams.{key}")
+            continue
+        elif key == "streams":
+            if not isinstance(child.value, dict):
+                raise _fail(inner, f"expected a mapping of stream names; got {describe(child.value)}", child)
+            streams.update({name: _model(each, f"{inner}.{name}") for name, each in child.value.items()})
+            continue
+        children[key] = child
+    if streams:
+        first = next(iter(streams.values()))
+        children["streams"] = Node(dict(streams), first.origin, first.key_origin)
+    return node.with_value(children)
+
+
+def canonical(root: Node) -> Node:
+    """The whole spec in canonical form.
+
+    A file that has a model's keys at its top level (the paper's own JSON configs) becomes the ``model:`` part.
+
+    Raises:
+        SpecError: where a module choice has the wrong shape.
+    """
+    children = dict(root.mapping)
+    if "model" not in children and ("encoder" in children or "stream_0" in children):
+        known = {"tp", "name", "extends", "data", "train", "init_from"}
+        model = {k: v for k, v in children.items() if k not in known}
+        children = {k: v for k, v in children.items() if k in known}
+        children["model"] = Node(model, root.origin)
+    if "model" in children:
+        children["model"] = _model(children["model"], "model")
+    for paths, convert in ((OTHER_SLOTS, slot), (OTHER_SHELVES, shelf)):
+        for section, key in paths:
+            parent = children.get(section)
+            if parent is not None and key in parent.mapping:
+                inner = dict(parent.mapping)
+                inner[key] = convert(inner[key], f"{section}.{key}")
+                children[section] = parent.with_value(inner)
+    return root.with_value(children)
+
+
+def _is_slot(path: tuple[str, ...]) -> bool:
+    return path in OTHER_SLOTS or (path[:1] == ("model",) and path[-1] in MODEL_SLOTS and len(path) in (2, 4))
+
+
+def _is_shelf(path: tuple[str, ...]) -> bool:
+    return (
+        path in OTHER_SHELVES
+        or (path[:1] == ("model",) and path[-1] == "modules" and path[-2] in MODEL_EMBEDDINGS)
+        or (path[:1] == ("model",) and path[-1] in MODEL_SHELVES and len(path) == 2)
+    )
+
+
+def merge(base: Node, over: Node, path: tuple[str, ...] = ()) -> Node:
+    """``over`` on top of ``base``, both canonical; ``over`` wins.
+
+    Mappings merge key by key. A slot that names another module drops the options inherited for the old one. A shelf
+    is replaced as a list, but modules that stay keep the options they had.
+    """
+    if _is_shelf(path):
+        before = {next(iter(item.mapping)): item for item in base.items}
+        return over.with_value(
+            [
+                merge(before[name], item, (*path, "*")) if (name := next(iter(item.mapping))) in before else item
+                for item in over.items
+            ]
+        )
+    if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
+        return over
+    if _is_slot(path) and base.mapping.keys() != over.mapping.keys():
+        return over
+    children = dict(base.mapping)
+    for key, child in over.mapping.items():
+        children[key] = merge(children[key], child, (*path, key)) if key in children else child
+    return over.with_value(children)

@@ -1,0 +1,92 @@
+"""The spec as a tree whose every value remembers where it was written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Union
+
+Scalar = Union[str, int, float, bool, None]
+Value = Union[Scalar, "dict[str, Node]", "list[Node]"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a value was written.
+
+    Attributes:
+        source: a file's path as the user gave it, or what else it came from (``command line``).
+        line: line number from 1, or None.
+        column: column number from 1, or None.
+        text: the line itself, for showing it with a caret.
+        base: folder that relative paths written here are relative to.
+    """
+
+    source: str
+    line: int | None = None
+    column: int | None = None
+    text: str | None = None
+    base: str = "."
+
+    def place(self) -> str:
+        if self.line is None:
+            return self.source
+        return f"{self.source}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value, its origin and, for the value of a mapping's key, the key's origin."""
+
+    value: Value
+    origin: Origin
+    key_origin: Origin | None = None
+
+    def plain(self) -> object:
+        """The value without origins, as YAML's or JSON's own types."""
+        if isinstance(self.value, dict):
+            return {key: node.plain() for key, node in self.value.items()}
+        if isinstance(self.value, list):
+            return [node.plain() for node in self.value]
+        return self.value
+
+    @property
+    def mapping(self) -> dict[str, Node]:
+        """The children of a mapping; empty for any other value."""
+        return self.value if isinstance(self.value, dict) else {}
+
+    @property
+    def items(self) -> list[Node]:
+        """The items of a list; empty for any other value."""
+        return self.value if isinstance(self.value, list) else []
+
+    def at(self) -> Origin:
+        """The best place to point at: the key where there is one."""
+        return self.key_origin or self.origin
+
+    def with_value(self, value: Value) -> Node:
+        return replace(self, value=value)
+
+    def find(self, path: tuple[str | int, ...]) -> Node:
+        """The deepest node that exists along ``path``."""
+        node = self
+        for part in path:
+            if isinstance(node.value, dict) and part in node.value:
+                node = node.value[part]  # type: ignore[index]
+            elif isinstance(node.value, list) and isinstance(part, int) and part < len(node.value):
+                node = node.value[part]
+            else:
+                break
+        return node
+
+
+def describe(value: object) -> str:
+    """A value's kind in the words of someone who writes YAML."""
+    if value is None:
+        return "nothing (null)"
+    if isinstance(value, bool):
+        return f"the boolean {str(value).lower()}"
+    if isinstance(value, (int, float)):
+        return f"the number {value}"
+    if isinstance(value, str):
+        return f"the text '{value}'"
+    return "a mapping" if isinstance(value, dict) else "a list"

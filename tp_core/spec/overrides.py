@@ -1,0 +1,91 @@
+"""``KEY=VALUE`` on the command line: parsed by the same loader, merged over the file."""
+
+from __future__ import annotations
+
+from tp_core.spec.errors import SpecError, SpecProblem
+from tp_core.spec.merge import (
+    ALIASES,
+    EMBEDDING_OPTIONS,
+    MODEL_EMBEDDINGS,
+    MODEL_SHELVES,
+    canonical,
+    merge,
+)
+from tp_core.spec.nodes import Node, Origin
+from tp_core.spec.yaml_loader import parse
+from tp_core.suggest import did_you_mean
+
+
+def apply(root: Node, overrides: list[str], base: str = ".") -> Node:
+    """Merge ``KEY=VALUE`` settings over a canonical spec, left to right.
+
+    Raises:
+        SpecError: a setting that is no ``KEY=VALUE``, or names a module that is not in the list it points into.
+    """
+    for text in overrides:
+        origin = Origin("command line", 1, 1, text, base)
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise SpecError([SpecProblem("", "expected KEY=VALUE, for example train.steps=100", origin)])
+        node = parse(value, "command line", base)
+        node = _relocate(node, origin, len(key) + 1, text)
+        root = _set(root, [ALIASES.get(part, part) for part in key.strip().split(".")], node, origin)
+    return root
+
+
+def _relocate(node: Node, origin: Origin, offset: int, text: str) -> Node:
+    """Positions within the value, moved to where the value stands in the whole setting."""
+
+    def moved(old: Origin) -> Origin:
+        return Origin(origin.source, 1, (old.column or 1) + offset, text, origin.base)
+
+    value = node.value
+    if isinstance(value, dict):
+        value = {k: _relocate(v, origin, offset, text) for k, v in value.items()}
+    elif isinstance(value, list):
+        value = [_relocate(v, origin, offset, text) for v in value]
+    return Node(value, moved(node.origin), moved(node.key_origin) if node.key_origin else None)
+
+
+def _set(root: Node, parts: list[str], value: Node, origin: Origin) -> Node:
+    """Merge one setting. A path into a list of modules addresses them by name."""
+    for depth, part in enumerate(parts):
+        if parts[0] != "model" or depth == len(parts) - 1:
+            break
+        rest = parts[depth + 1 :]
+        if part in MODEL_EMBEDDINGS and rest[0] not in EMBEDDING_OPTIONS:
+            return _set_in_shelf(root, [*parts[: depth + 1], "modules"], rest, value, origin)
+        if part in MODEL_SHELVES:
+            return _set_in_shelf(root, parts[: depth + 1], rest, value, origin)
+    if parts[:2] == ["train", "hooks"] and len(parts) > 2:
+        return _set_in_shelf(root, parts[:2], parts[2:], value, origin)
+    return merge(root, canonical(_nest(parts, value, origin)))
+
+
+def _nest(parts: list[str], value: Node, origin: Origin) -> Node:
+    node = Node(value.value, value.origin, origin)
+    for part in reversed(parts):
+        node = Node({part: node}, origin, origin)
+    return node
+
+
+def _set_in_shelf(root: Node, shelf: list[str], rest: list[str], value: Node, origin: Origin) -> Node:
+    found = root.find(tuple(shelf))
+    names = [next(iter(item.mapping)) for item in found.items]
+    if rest[0] not in names:
+        path = ".".join(p for p in [*shelf, rest[0]] if p != "modules")
+        shown = ", ".join(names) or "nothing"
+        near = did_you_mean(rest[0], names)
+        message = f"the spec has no module '{rest[0]}' there; it has {shown}" + (f"; {near}" if near else "")
+        raise SpecError([SpecProblem(path, message, origin)])
+    # Listing every module again, with the setting in the one that is meant, is a merge that keeps all the rest.
+    items = [
+        _nest([name, *rest[1:]], value, origin)
+        if name == rest[0]
+        else Node({name: Node({}, origin)}, origin)
+        for name in names
+    ]
+    over = Node(list(items), origin, origin)
+    for part in reversed(shelf):
+        over = Node({part: over}, origin, origin)
+    return merge(root, over)

@@ -1,0 +1,278 @@
+"""The validated spec: plain dataclasses that hold chosen modules and their configs. Torch-free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tp_core.config import (
+    DecoderConfig,
+    EmbeddingConfig,
+    EncoderConfig,
+    HooksConfig,
+    ModuleConfig,
+    NormKind,
+    Pooling,
+    ProcessorConfig,
+    TargetConfig,
+    TokenizerConfig,
+)
+from tp_core.spec.nodes import Node, Origin
+from tp_core.training.config import OptimizerConfig, ScheduleConfig, StrategyConfig, TrainOptions
+
+C = TypeVar("C", bound=ModuleConfig)
+
+#: Rows of the word embedding when neither the spec nor a tokenizer says: BERT's English vocabulary.
+DEFAULT_VOCAB_SIZE = 30522
+
+_SECTION = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
+
+
+class PathMark:
+    """Marks an option as a path: the loader makes it absolute from where it was written."""
+
+
+#: An option that names a file or folder.
+PathStr = Annotated[str, PathMark()]
+
+
+@dataclass(frozen=True)
+class Chosen(Generic[C]):
+    """A module that the spec names, with its validated options and where it came from."""
+
+    kind: str
+    name: str
+    path: str
+    config: C
+    distribution: str = "tp-core"
+    version: str = ""
+    portable: bool = True
+
+    def dump(self) -> dict[str, Any]:
+        """Canonical form, with every option."""
+        return {self.name: self.config.model_dump(mode="json")}
+
+
+class EmbeddingOptions(BaseModel):
+    """Options of an embedding component, applied after its modules are summed."""
+
+    model_config = _SECTION
+
+    norm: NormKind = "layernorm"
+    norm_eps: float = Field(1e-12, gt=0)
+    dropout: float = Field(0.1, ge=0, lt=1)
+
+
+@dataclass(frozen=True)
+class EmbeddingSpec:
+    """An embedding component: its modules, in order, and its options."""
+
+    modules: tuple[Chosen[EmbeddingConfig], ...]
+    options: EmbeddingOptions
+
+    def dump(self) -> dict[str, Any]:
+        return {"modules": [m.dump() for m in self.modules], **self.options.model_dump(mode="json")}
+
+
+class ModelOptions(BaseModel):
+    """Keys of ``model:`` that belong to the composition itself."""
+
+    model_config = _SECTION
+
+    vocab_size: int | None = Field(None, gt=0, description="rows of the word embedding; the tokenizer's if unset")
+    embedding_size: int | None = Field(None, gt=0, description="width of the embeddings; hidden_size if unset")
+    pooling: Pooling = Field("first", description="how a sequence becomes one vector where a module does not say")
+    share_embeddings: bool = Field(False, description="the target embedding uses the embedding's weights")
+
+
+@dataclass(frozen=True)
+class StreamSpec:
+    """One input side: an embedding component and an encoder."""
+
+    embedding: EmbeddingSpec
+    encoder: Chosen[EncoderConfig]
+    pooling: Pooling = "first"
+
+    def dump(self) -> dict[str, Any]:
+        return {"embedding": self.embedding.dump(), "encoder": self.encoder.dump(), "pooling": self.pooling}
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """The five components. Without named streams there is one, under the empty name.
+
+    Attributes:
+        streams: the input sides by name.
+        target_embedding: the decoder side's embedding component, or None.
+        decoder: the decoder, or None.
+        targets: the tasks, in order.
+        vocab_size: rows of the word embedding.
+        options: the composition's own options.
+    """
+
+    streams: dict[str, StreamSpec]
+    targets: tuple[Chosen[TargetConfig], ...]
+    vocab_size: int
+    options: ModelOptions
+    target_embedding: EmbeddingSpec | None = None
+    decoder: Chosen[DecoderConfig] | None = None
+
+    def chosen(self) -> list[Chosen[Any]]:
+        """All modules of the model, in the order in which data passes them."""
+        found: list[Chosen[Any]] = []
+        for stream in self.streams.values():
+            found += [*stream.embedding.modules, stream.encoder]
+        if self.target_embedding is not None:
+            found += self.target_embedding.modules
+        if self.decoder is not None:
+            found.append(self.decoder)
+        return [*found, *self.targets]
+
+    def dump(self) -> dict[str, Any]:
+        parts: dict[str, Any] = {}
+        if "" in self.streams:
+            only = self.streams[""].dump()
+            parts |= {"embedding": only["embedding"], "encoder": only["encoder"]}
+        else:
+            parts["streams"] = {name: stream.dump() for name, stream in self.streams.items()}
+        if self.target_embedding is not None:
+            parts["target_embedding"] = self.target_embedding.dump()
+        if self.decoder is not None:
+            parts["decoder"] = self.decoder.dump()
+        parts["target"] = [t.dump() for t in self.targets]
+        return parts | self.options.model_dump(mode="json", exclude_none=True) | {"vocab_size": self.vocab_size}
+
+
+class DataOptions(BaseModel):
+    """The plain keys of ``data:``; tokenizer and processor are module choices beside them."""
+
+    model_config = _SECTION
+
+    train: PathStr | list[PathStr] | None = Field(None, description="training files or folders; globs are expanded")
+    eval: PathStr | list[PathStr] | None = Field(None, description="files that evaluations during training use")
+    columns: dict[str, str] = Field(default_factory=dict, description="field the processor reads → column of the file")
+    on_bad_record: Literal["fatal", "skip"] = Field("fatal", description="what to do with a record of no use")
+    cache: PathStr | None = Field(None, description="folder of prepared data; unset: ~/.cache/tp")
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """Where data comes from and how records become batches."""
+
+    options: DataOptions = field(default_factory=DataOptions)
+    tokenizer: Chosen[TokenizerConfig] | None = None
+    processor: Chosen[ProcessorConfig] | None = None
+
+    def chosen(self) -> list[Chosen[Any]]:
+        return [each for each in (self.tokenizer, self.processor) if each is not None]
+
+    def dump(self) -> dict[str, Any]:
+        parts: dict[str, Any] = {"tokenizer": self.tokenizer, "processor": self.processor}
+        chosen = {key: each.dump() for key, each in parts.items() if each is not None}
+        return chosen | self.options.model_dump(mode="json", exclude_none=True)
+
+
+@dataclass(frozen=True)
+class TrainSpec:
+    """How to train."""
+
+    options: TrainOptions
+    optimizer: Chosen[OptimizerConfig]
+    schedule: Chosen[ScheduleConfig]
+    strategy: Chosen[StrategyConfig]
+    hooks: tuple[Chosen[HooksConfig], ...] = ()
+
+    def dump(self) -> dict[str, Any]:
+        parts: dict[str, Any] = self.options.model_dump(mode="json", exclude_none=True)
+        if self.options.clip_norm is None:
+            parts["clip_norm"] = None  # unset and null differ for this key
+        parts |= {
+            "optimizer": self.optimizer.dump(),
+            "schedule": self.schedule.dump(),
+            "strategy": self.strategy.dump(),
+        }
+        return parts | ({"hooks": [h.dump() for h in self.hooks]} if self.hooks else {})
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A whole spec, resolved and validated.
+
+    Attributes:
+        name: the spec's name: its ``name`` key, or the file's name.
+        base: folder of the spec's file.
+        has_data: whether the spec has a ``data:`` part.
+        init_from: path of a model whose weights are the starting point, or None.
+        tree: the merged tree that it was made from, for messages with positions.
+    """
+
+    name: str
+    base: Path
+    model: ModelSpec
+    data: DataSpec
+    train: TrainSpec
+    has_data: bool = False
+    init_from: str | None = None
+    tree: Node = field(default=Node({}, Origin("")), repr=False, compare=False)
+
+    def chosen(self) -> list[Chosen[Any]]:
+        """All discovered modules that the spec uses."""
+        return [*self.model.chosen(), *self.data.chosen(), *self.train.hooks]
+
+    def provenance(self) -> list[dict[str, Any]]:
+        """For each module: kind, name, distribution, version, and whether it can be found elsewhere."""
+        return [
+            {
+                "kind": c.kind,
+                "name": c.name,
+                "path": c.path,
+                "distribution": c.distribution,
+                "version": c.version,
+                "portable": c.portable,
+            }
+            for c in self.chosen()
+        ]
+
+    def dump(self) -> dict[str, Any]:
+        """The resolved spec as plain values: loads again to an equal spec, without ``extends``."""
+        parts: dict[str, Any] = {"tp": 1, "name": self.name, "model": self.model.dump()}
+        if self.has_data:
+            parts["data"] = self.data.dump()
+        parts["train"] = self.train.dump()
+        if self.init_from is not None:
+            parts["init_from"] = self.init_from
+        return parts
+
+    def to_yaml(self) -> str:
+        import yaml
+
+        return yaml.dump(self.dump(), Dumper=spec_dumper(), sort_keys=False, allow_unicode=True)
+
+
+def spec_dumper() -> Any:
+    """A dumper whose output the YAML 1.2 loader reads back as the same values."""
+    import yaml
+
+    from tp_core.spec.yaml_loader import scalar
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+    def text(dumper: Any, value: str) -> Any:
+        style = None if scalar(value) == value else "'"
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+    def number(dumper: Any, value: float) -> Any:
+        shown = repr(value)
+        shown = {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}.get(shown, shown)
+        if "e" in shown and "." not in shown:  # YAML 1.1 readers want a point in a float
+            shown = shown.replace("e", ".0e")
+        return dumper.represent_scalar("tag:yaml.org,2002:float", shown)
+
+    Dumper.add_representer(str, text)
+    Dumper.add_representer(float, number)
+    return Dumper

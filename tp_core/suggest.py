@@ -1,0 +1,23 @@
+"""Near matches for names that were not found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that is most like ``name``, or None when none is."""
+    import difflib
+
+    options = list(candidates)
+    for option in options:
+        if option.lower().replace("-", "_") == name.lower().replace("-", "_"):
+            return option
+    close = difflib.get_close_matches(name, options, n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
+def did_you_mean(name: str, candidates: Iterable[str]) -> str:
+    """``did you mean '…'?``, or an empty string."""
+    match = nearest(name, candidates)
+    return f"did you mean '{match}'?" if match else ""

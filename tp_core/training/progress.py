@@ -1,0 +1,78 @@
+"""What a run says while it runs: one bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+
+def _short(values: dict[str, Any]) -> str:
+    parts = []
+    for name in ("loss", "lr", "grad_norm"):
+        if name in values:
+            parts.append(f"{name} {values[name]:.4g}")
+    parts += [f"{k} {v:.3f}" for k, v in values.items() if k.endswith("accuracy")]
+    if values.get("tokens_per_second"):
+        parts.append(f"{values['tokens_per_second']:,.0f} tokens/s")
+    if values.get("mfu"):
+        parts.append(f"mfu {values['mfu']:.1%}")
+    return "  ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """``1:02:03`` or ``02:03``."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes:02d}:{rest:02d}"
+
+
+class Progress:
+    """Messages and the state of the run, on standard error; silent on all processes but the first."""
+
+    def __init__(self, total: int, enabled: bool = True) -> None:
+        self.total, self.enabled = total, enabled
+        self._bar: Any = None
+        self._task: Any = None
+
+    def start(self, step: int) -> None:
+        if not self.enabled or not sys.stderr.isatty():
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        self._bar = Bar(
+            TextColumn("train"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[shown]}"),
+            console=Console(stderr=True),
+        )
+        self._task = self._bar.add_task("train", total=self.total, completed=step, shown="")
+        self._bar.start()
+
+    def step(self, step: int) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, completed=step)
+
+    def log(self, step: int, values: dict[str, Any], left: float) -> None:
+        """A log line: loss, speed and time left."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=step, shown=_short(values))
+        else:
+            self.say(f"step {step}/{self.total}  {_short(values)}  left {duration(left)}")
+
+    def say(self, message: str) -> None:
+        if not self.enabled:
+            return
+        if self._bar is not None:
+            self._bar.console.print(message, highlight=False, markup=False)
+        else:
+            print(message, file=sys.stderr, flush=True)
+
+    def stop(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

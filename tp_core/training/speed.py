@@ -1,0 +1,84 @@
+"""How fast a run is: tokens per second, share of the device's peak, time left."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+import torch
+
+from tp_core.interfaces import Batch
+from tp_core.spec.schema import Spec
+
+#: Dense peak of known devices in FLOP/s by precision (makers' data sheets); tf32 is not used for fp32.
+PEAKS = {
+    "H200": {"bf16": 989e12, "fp16": 989e12, "fp32": 67e12},
+    "H100": {"bf16": 989e12, "fp16": 989e12, "fp32": 67e12},
+    "A100": {"bf16": 312e12, "fp16": 312e12, "fp32": 19.5e12},
+    "L40S": {"bf16": 362e12, "fp16": 362e12, "fp32": 91.6e12},
+    "A10": {"bf16": 125e12, "fp16": 125e12, "fp32": 31.2e12},
+    "V100": {"fp16": 125e12, "fp32": 15.7e12},
+    "T4": {"fp16": 65e12, "fp32": 8.1e12},
+}
+
+
+def peak_of(device: torch.device, precision: str) -> float | None:
+    """The device's peak in FLOP/s, or None where it is not known."""
+    if device.type != "cuda":
+        return None
+    name = torch.cuda.get_device_name(device)
+    return next((peaks.get(precision) for key, peaks in PEAKS.items() if key in name), None)
+
+
+class Speed:
+    """Counts tokens and time between log lines; evaluations and checkpoints do not count."""
+
+    def __init__(self, spec: Spec, device: torch.device, world_size: int) -> None:
+        self.spec, self.world_size = spec, world_size
+        self.peak = peak_of(device, spec.train.options.precision)
+        self.tokens = 0
+        self.steps = 0
+        self.began = self.since = time.perf_counter()
+        self.rate = 0.0
+        self._flops: float | None = None
+
+    def start(self) -> None:
+        self.began = self.since = time.perf_counter()
+        self.tokens = self.steps = 0
+
+    def count(self, batches: list[Batch]) -> None:
+        """Count a step's tokens (images and frames count by position)."""
+        self.tokens += sum(batch.tokens() for batch in batches)
+        self.steps += 1
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.since += time.perf_counter() - start
+
+    def read(self) -> dict[str, float]:
+        """Rates since the last call: ``tokens_per_second`` over all processes, ``mfu`` where the peak is known."""
+        now = time.perf_counter()
+        passed = max(now - self.since, 1e-9)
+        speed = self.tokens * self.world_size / passed
+        self.rate = passed / max(self.steps, 1)
+        self.since, self.tokens, self.steps = now, 0, 0
+        found = {"tokens_per_second": speed}
+        if self.peak is not None:
+            found["mfu"] = speed * self._flops_per_token() / (self.peak * self.world_size)
+        return found
+
+    def _flops_per_token(self) -> float:
+        if self._flops is None:
+            from tp_core.pricing import training_flops_per_token
+
+            self._flops = training_flops_per_token(self.spec)
+        return self._flops
+
+    def left(self, steps: int) -> float:
+        """Seconds that the given number of steps will take at the current rate."""
+        return self.rate * steps

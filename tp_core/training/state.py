@@ -1,0 +1,96 @@
+"""What a checkpoint holds, and how a trainer is put back into that state."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from tp_core.errors import CheckpointError
+from tp_core.inference.load import read_weights
+from tp_core.training.export import WEIGHTS, save_weights
+from tp_core.training.random_state import load_random_state, random_state, seed_all
+
+if TYPE_CHECKING:
+    from tp_core.training.trainer import Trainer
+
+
+def write_checkpoint(trainer: Trainer) -> None:
+    """Save the trainer's whole state; every process calls this, the first one writes."""
+    strategy = trainer.strategy
+    shared = trainer.run / "checkpoints" / f".rank-{strategy.rank}.pt"
+    if strategy.world_size > 1:  # the others hand their random states over as files, which the first takes in
+        shared.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(_own_state(trainer), shared)
+        strategy.barrier()
+    hooks: dict[str, Any] = {}
+    trainer.hooks.hook.tp_checkpoint_save(trainer=trainer, state=hooks)
+
+    def write(folder: Path) -> None:
+        save_weights(strategy.model_state(trainer.model), folder / WEIGHTS)
+        torch.save(strategy.optimizer_state(trainer.optimizer), folder / "optimizer.pt")
+        state = {
+            "step": trainer.step,
+            "update": trainer.update.state(),
+            "best": trainer.best.state(),
+            "hooks": json.dumps(hooks),
+        }
+        torch.save(state, folder / "trainer.pt")
+        if strategy.world_size == 1:
+            torch.save(_own_state(trainer), folder / "rank-0.pt")
+        for rank in range(strategy.world_size) if strategy.world_size > 1 else ():
+            shutil.copy(shared.with_name(f".rank-{rank}.pt"), folder / f"rank-{rank}.pt")
+
+    failure: CheckpointError | None = None
+    if strategy.rank == 0:
+        try:
+            trainer.store.save(trainer.step, write, protect=trainer.best.step)
+        except CheckpointError as error:
+            failure = error
+    if strategy.agree(failure is not None):
+        raise failure or CheckpointError("the first process could not write the checkpoint")
+    if strategy.world_size > 1:
+        shared.unlink(missing_ok=True)
+
+
+def _own_state(trainer: Trainer) -> dict[str, Any]:
+    """What differs between processes: random states and the metrics since the last log line."""
+    norm = None if trainer.norm is None else trainer.norm.cpu()
+    window = {name: value.cpu() for name, value in trainer.window.state().items()}
+    return {"random": random_state(), "window": window, "norm": norm, "trouble": trainer.trouble.cpu()}
+
+
+def load_checkpoint(trainer: Trainer, folder: Path) -> None:
+    """Put a trainer into the state that a checkpoint holds."""
+    strategy = trainer.strategy
+    state = _read(folder / "trainer.pt")
+    trainer.model.load_weights(read_weights(folder / WEIGHTS))
+    try:
+        strategy.load_optimizer_state(trainer.optimizer, _read(folder / "optimizer.pt"))
+    except (ValueError, KeyError) as error:
+        raise CheckpointError(f"{folder}: the optimizer's state does not fit this run: {error}") from None
+    trainer.update.load(state["update"])
+    trainer.best.load(state["best"])
+    trainer.step = state["step"]
+    trainer.hooks.hook.tp_checkpoint_load(trainer=trainer, state=json.loads(state["hooks"]))
+    own = folder / f"rank-{strategy.rank}.pt"
+    if own.exists():
+        mine = _read(own)
+        load_random_state(mine["random"])
+        trainer.window.load(mine["window"])
+        trainer.norm = None if mine["norm"] is None else mine["norm"].to(strategy.device)
+        trainer.trouble = mine["trouble"].to(strategy.device)
+    else:  # more processes than before: their randomness starts anew, as a function of where the run is
+        seed_all(trainer.options.seed + trainer.step, strategy.rank)
+
+
+def _read(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: there is no such file") from None
+    except Exception as error:  # torch reports damage in many ways
+        raise CheckpointError(f"{path}: cannot be read: {error}") from None

@@ -1,0 +1,105 @@
+"""What the trainer asks of a strategy: the way a model is spread over processes and devices."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tp_core.errors import TPError
+from tp_core.model import Model, ModelOutput
+
+
+class Strategy(ABC):
+    """One per run. The trainer calls ``setup`` first and ``teardown`` last.
+
+    Attributes:
+        rank: number of this process; rank 0 writes.
+        world_size: number of processes.
+        device: where this process computes.
+    """
+
+    rank: int = 0
+    world_size: int = 1
+    device: torch.device
+
+    @abstractmethod
+    def setup(self, device: str) -> None:
+        """Join the other processes. ``device`` is ``auto``, ``cpu`` or ``cuda``."""
+
+    @abstractmethod
+    def wrap(self, model: Model) -> nn.Module:
+        """The module whose call trains ``model``."""
+
+    def forward_backward(
+        self, module: nn.Module, batch: Any, denominators: dict[str, Tensor] | None, last: bool, scale: Tensor | None
+    ) -> ModelOutput:
+        """One micro-batch: forward and backward; gradients add up, over processes once ``last`` is true.
+
+        Args:
+            scale: factor of the loss for half-precision gradients, or None.
+        """
+        with contextlib.nullcontext() if last else self.no_sync(module):
+            output: ModelOutput = module(batch, denominators)
+            loss = output.loss * self.world_size if self.world_size > 1 else output.loss
+            (loss if scale is None else loss * scale).backward()
+        return output
+
+    def no_sync(self, module: nn.Module) -> AbstractContextManager[Any]:
+        """A context in which gradients stay on their process."""
+        return contextlib.nullcontext()
+
+    def gradient_norm(self, parameters: list[nn.Parameter]) -> Tensor:
+        """Norm of all gradients, a scalar on the device."""
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        return torch.nn.utils.get_total_norm(gradients)
+
+    def all_reduce(self, values: Tensor) -> Tensor:
+        """Sum over processes, in place."""
+        return values
+
+    def agree(self, flag: bool) -> bool:
+        """Whether any process raised the flag; every process gets the same answer."""
+        return flag
+
+    def barrier(self) -> None:
+        """Wait for all processes."""
+
+    def teardown(self) -> None:
+        """Leave the other processes."""
+
+    # -- checkpoint protocol: full state on rank 0 is enough while every process holds all of it ----------------
+
+    def model_state(self, model: Model) -> dict[str, Tensor]:
+        """Weights by name, for rank 0 to write."""
+        return model.weights()
+
+    def optimizer_state(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+        return optimizer.state_dict()
+
+    def load_optimizer_state(self, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+        optimizer.load_state_dict(state)
+
+
+def pick_device(wanted: str, local_rank: int = 0) -> torch.device:
+    """The device a spec asks for.
+
+    Raises:
+        TPError: CUDA is asked for and is not there.
+    """
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        raise TPError("train.device: cuda is asked for, and torch finds no CUDA device")
+    if wanted == "cpu" or not available:
+        return torch.device("cpu")
+    return torch.device("cuda", local_rank)
+
+
+def environment(name: str, default: int) -> int:
+    """An integer that torchrun puts into the environment."""
+    return int(os.environ.get(name, default))

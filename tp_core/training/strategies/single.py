@@ -1,0 +1,16 @@
+"""One process, one device."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from tp_core.model import Model
+from tp_core.training.strategies.base import Strategy, pick_device
+
+
+class SingleStrategy(Strategy):
+    def setup(self, device: str) -> None:
+        self.device = pick_device(device)
+
+    def wrap(self, model: Model) -> nn.Module:
+        return model

@@ -1,0 +1,81 @@
+"""One parameter update: unscale, clip, and leave everything as it is when a gradient is not finite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tp_core.training.strategies import Strategy
+
+_GROWTH_INTERVAL = 2000
+
+
+class Update:
+    """Applies an optimizer step without waiting for the device where the optimizer is fused.
+
+    Fused optimizers take the gradients' divisor and a "do not apply" flag as tensors, so clipping costs no pass over
+    the gradients and a bad step needs no decision by the host. For the others the flag is read.
+
+    Args:
+        half: whether gradients are in half precision, and the loss is scaled to keep them in range.
+    """
+
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, strategy: Strategy, clip_norm: float | None, half: bool
+    ) -> None:
+        self.optimizer, self.strategy, self.clip_norm = optimizer, strategy, clip_norm
+        self.parameters: list[nn.Parameter] = [p for g in optimizer.param_groups for p in g["params"]]
+        self.fused = bool(getattr(optimizer, "_step_supports_amp_scaling", False))
+        self.scale: Tensor | None = None
+        self._streak: Tensor | None = None
+        if half:
+            self.scale = torch.full((), 65536.0, device=strategy.device)
+            self._streak = torch.zeros((), dtype=torch.int32, device=strategy.device)
+
+    def __call__(self, lr: float) -> tuple[Tensor, Tensor]:
+        """Apply the gradients that have been added up, then clear them.
+
+        Returns:
+            The gradient norm before clipping, and a flag: 1 when something was not finite and nothing was applied.
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        norm = self.strategy.gradient_norm(self.parameters).float()
+        if self.scale is not None:
+            norm = norm / self.scale
+        bad = (~torch.isfinite(norm)).float()
+        divisor = torch.ones((), device=norm.device) if self.scale is None else self.scale.clone()
+        if self.clip_norm is not None:
+            divisor = divisor * (norm / self.clip_norm).clamp(min=1.0)
+        if self.fused:
+            self.optimizer.grad_scale = divisor  # type: ignore[attr-defined]
+            self.optimizer.found_inf = bad  # type: ignore[attr-defined]
+            self.optimizer.step()
+        elif not bad.item():
+            gradients = [p.grad for p in self.parameters if p.grad is not None]
+            torch._foreach_mul_(gradients, 1.0 / divisor)
+            self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self._adapt(bad)
+        return norm, bad
+
+    def _adapt(self, bad: Tensor) -> None:
+        """Halve the loss scale after a bad step, double it after a long run of good ones."""
+        if self.scale is None or self._streak is None:
+            return
+        streak = torch.where(bad > 0, 0, self._streak + 1)
+        grown = streak >= _GROWTH_INTERVAL
+        self.scale = torch.where(bad > 0, self.scale * 0.5, torch.where(grown, self.scale * 2, self.scale))
+        self._streak = torch.where(grown, 0, streak).to(torch.int32)
+
+    def state(self) -> dict[str, Any]:
+        if self.scale is None or self._streak is None:
+            return {}
+        return {"scale": self.scale.cpu(), "streak": self._streak.cpu()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        if self.scale is not None and state:
+            self.scale = state["scale"].to(self.strategy.device)
+            self._streak = state["streak"].to(self.strategy.device)
