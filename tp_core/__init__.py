@@ -35,7 +35,7 @@ _PUBLIC = {
     "Decoder": "tp_core.interfaces",
     "Target": "tp_core.interfaces",
     "Processor": "tp_core.interfaces",
-    "Tokenizer": "tp_core.interfaces",
+    "Tokenizer": "tp_core.tokenizer",
     "Record": "tp_core.interfaces",
     "EmbeddingConfig": "tp_core.config",
     "EncoderConfig": "tp_core.config",
@@ -85,7 +85,7 @@ if TYPE_CHECKING:
     from tp_core.interfaces import Sequence as Sequence
     from tp_core.interfaces import Target as Target
     from tp_core.interfaces import TargetOutput as TargetOutput
-    from tp_core.interfaces import Tokenizer as Tokenizer
+    from tp_core.tokenizer import Tokenizer as Tokenizer
     from tp_core.model import Model as Model
     from tp_core.model import ModelOutput as ModelOutput
     from tp_core.model import build_model as build_model

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
-    from tp_core.interfaces import Decoder, Embedding, Encoder, Processor, Target, Tokenizer
+    from tp_core.interfaces import Decoder, Embedding, Encoder, Processor, Target
+    from tp_core.tokenizer import Tokenizer
 
 NormKind = Literal["layernorm", "rmsnorm", "none"]
 Pooling = Literal["first", "last", "mean", "max"]

@@ -10,15 +10,35 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tp_core.errors import DataError
+from tp_core.tokenizer import Tokenizer
+
+__all__ = [
+    "IGNORE",
+    "Batch",
+    "Cache",
+    "Decoder",
+    "Embedding",
+    "Encoder",
+    "Features",
+    "Inputs",
+    "Module",
+    "Processor",
+    "Record",
+    "Report",
+    "Rows",
+    "Sample",
+    "Sequence",
+    "Target",
+    "TargetOutput",
+    "Tokenizer",
+]
 
 #: Named tensors of one side of the model, with the ecosystem's names: ``input_ids`` (batch, length),
 #: ``attention_mask`` (batch, length), ``token_type_ids``, ``pixel_values``, ``input_features``, ...
@@ -303,33 +323,6 @@ class Rows(ABC):
     @abstractmethod
     def get(self, column: str, index: int) -> Any:
         """One cell: an integer or float, or a 1-D array that views the cache's memory."""
-
-
-class Tokenizer(ABC):
-    """Text to ids and back. ``special`` maps roles (``cls``, ``sep``, ``pad``, ``mask``, ``unk``, ``bos``, ``eos``)
-    to ids; a role that the vocabulary lacks is absent."""
-
-    special: dict[str, int]
-    vocab_size: int
-
-    @abstractmethod
-    def encode_batch(self, texts: list[str]) -> list[list[int]]:
-        """Ids without any special tokens, one list per text."""
-
-    @abstractmethod
-    def decode(self, ids: list[int]) -> str: ...
-
-    @abstractmethod
-    def token(self, index: int) -> str:
-        """The token of an id, as the vocabulary writes it."""
-
-    @abstractmethod
-    def word_starts(self) -> NDArray[np.bool_] | None:
-        """For each id, whether it begins a word; None when the vocabulary cannot say."""
-
-    @abstractmethod
-    def save(self, folder: Path) -> dict[str, Any]:
-        """Write the tokenizer's files; gives back the options that load them, with paths inside ``folder``."""
 
 
 class Processor(ABC):

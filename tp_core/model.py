@@ -202,7 +202,8 @@ class Model(nn.Module):
 
     def materialise(self, device: torch.device | str = "cpu") -> Model:
         """Give a model built on the meta device memory, with values undefined."""
-        self.to_empty(device=device)
+        # Not to_empty(): off the meta device, its empty_like() makes torch import its compiler's front end.
+        self._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device=device))  # type: ignore[no-untyped-call]
         self._tie()  # moving off the meta device makes new parameters
         return self
 

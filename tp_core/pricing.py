@@ -1,4 +1,4 @@
-"""What a spec costs, measured on the meta device: parameters, FLOPs and memory, without allocating any of it."""
+"""What a spec costs: parameters, FLOPs and memory, measured on the meta device without allocating any."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class Price:
         length: positions of each sample, where the inputs have a length.
         unit: ``token``, or ``sample`` for inputs without a length.
         units: tokens (padding included, both sides of an encoder-decoder) or samples of the micro-batch.
-        forward_flops: floating-point operations of a forward pass with its losses: 2 per multiply-add of a matrix
-            product, convolution or attention. None when the model cannot run on the meta device.
+        forward_flops: floating-point operations of a forward pass with its losses: 2 per multiply-add of a
+            matrix product, convolution or attention. None when the model cannot run on the meta device.
         weight_memory: the weights in fp32.
         gradient_memory: their gradients.
         optimizer_memory: the optimizer's state.
-        activation_memory: an estimate of what the forward pass keeps for the backward pass, with fused attention;
-            None when the model cannot run on the meta device.
+        activation_memory: an estimate of what the forward pass keeps for the backward pass, with fused
+            attention; None when the model cannot run on the meta device.
         note: why FLOPs and activations are None; empty otherwise.
     """
 
@@ -72,7 +72,7 @@ class Price:
 
     @property
     def training_flops_per_unit(self) -> float | None:
-        """FLOPs of forward and backward per token (or sample): what model FLOPs utilisation is computed from."""
+        """FLOPs of forward and backward per token (or sample), for model FLOPs utilisation."""
         return None if self.forward_flops is None else TRAINING_FACTOR * self.forward_flops / self.units
 
     @property
@@ -91,7 +91,9 @@ class Price:
         }
 
 
-def price(spec: Spec, batch_size: int | None = None, length: int | None = None, model: Model | None = None) -> Price:
+def price(
+    spec: Spec, batch_size: int | None = None, length: int | None = None, model: Model | None = None
+) -> Price:
     """What training a spec costs.
 
     Args:
@@ -136,6 +138,19 @@ def price(spec: Spec, batch_size: int | None = None, length: int | None = None, 
     )
 
 
+def training_flops_per_token(spec: Spec) -> float:
+    """FLOPs of forward and backward per token (or sample), at the length of the spec's data.
+
+    Much cheaper than :func:`price`. 0 when the model cannot run on the meta device.
+    """
+    model = meta_model(spec)
+    batch = meta_batch(model.fields(), 1, _length(spec, None))
+    try:
+        return TRAINING_FACTOR * _forward_flops(model, batch, torch.float32) / batch.tokens()
+    except (NotImplementedError, RuntimeError):
+        return 0.0
+
+
 def _length(spec: Spec, length: int | None) -> int:
     limit = data_context(spec).length_limit
     if length is None:
@@ -159,7 +174,10 @@ def meta_batch(fields: dict[str, FieldSpec], batch_size: int, length: int) -> Ba
     for name, spec in fields.items():
         side, group, key = name.split(":", 2)
         part = math.ceil(spec.fraction * length)
-        shape = [part if s == "length" and spec.fraction < 1 else sizes[s] if isinstance(s, str) else s for s in spec.shape]
+        shape = [
+            part if s == "length" and spec.fraction < 1 else sizes[s] if isinstance(s, str) else s
+            for s in spec.shape
+        ]
         tensor = torch.empty(shape, dtype=getattr(torch, spec.dtype), device="meta")
         if side == "labels":
             labels.setdefault(group, {})[key] = tensor
@@ -177,8 +195,8 @@ def meta_batch(fields: dict[str, FieldSpec], batch_size: int, length: int) -> Ba
 def _forward_flops(model: Model, batch: Batch, compute: torch.dtype) -> int:
     """FLOPs of a forward pass alone.
 
-    The loss over a vocabulary computes its gradients in its forward pass when any are wanted, whatever the grad
-    mode; with frozen weights there are none to want.
+    The loss over a vocabulary computes its gradients in its forward pass when any are wanted, whatever the
+    grad mode; with frozen weights there are none to want.
     """
     model.eval()
     frozen = [(p, p.requires_grad) for p in model.parameters()]
@@ -210,7 +228,9 @@ def _optimizer_memory(optimizer: Chosen[OptimizerConfig], trained: Iterable[nn.P
     if isinstance(config, AdafactorConfig):
         # One value per row and per column of each matrix; vectors keep all of theirs.
         return sum(
-            (p.numel() // p.shape[-1] + p.numel() // p.shape[-2]) * p.element_size() if p.dim() > 1 else _bytes(p)
+            (p.numel() // p.shape[-1] + p.numel() // p.shape[-2]) * p.element_size()
+            if p.dim() > 1
+            else _bytes(p)
             for p in trained
         )
     return 2 * size

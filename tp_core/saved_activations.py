@@ -1,7 +1,7 @@
 """What a forward pass keeps for its backward pass, measured on the meta device.
 
-The meta device has neither fused kernels nor autocast. Here both are imitated, operation by operation, as far as they
-decide which tensors are kept and how wide their elements are.
+The meta device has neither fused kernels nor autocast. Here both are imitated, operation by operation, as far
+as they decide which tensors are kept and how wide their elements are.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _FLOAT32 = {
 
 @contextmanager
 def autocast_on_meta(compute: torch.dtype) -> Iterator[None]:
-    """Answer modules that ask for the autocast state of the meta device, which torch itself refuses to tell."""
+    """Answer modules that ask for the autocast state of the meta device, which torch refuses to tell."""
     is_enabled, get_dtype = torch.is_autocast_enabled, torch.get_autocast_dtype
 
     def enabled(*device: Any) -> bool:
@@ -39,7 +39,10 @@ def autocast_on_meta(compute: torch.dtype) -> Iterator[None]:
     def dtype(device: str) -> torch.dtype:
         return compute if device == "meta" else get_dtype(device)
 
-    with patch.object(torch, "is_autocast_enabled", enabled), patch.object(torch, "get_autocast_dtype", dtype):
+    with (
+        patch.object(torch, "is_autocast_enabled", enabled),
+        patch.object(torch, "get_autocast_dtype", dtype),
+    ):
         yield
 
 
@@ -48,7 +51,9 @@ class _FusedAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-        output = queries.new_empty((*queries.shape[:-1], values.shape[-1]))
+        *lead, heads, length, _ = queries.shape
+        # Kernels write positions before heads, so that joining the heads afterwards is a view.
+        output = queries.new_empty((*lead, length, heads, values.shape[-1])).transpose(-3, -2)
         normaliser = queries.new_empty(queries.shape[:-1], dtype=torch.float32)
         kept = [queries, keys, values, output, normaliser]
         ctx.save_for_backward(*kept, *([] if mask is None else [mask]))
@@ -64,7 +69,11 @@ class _LikeADevice(TorchFunctionMode):
         self.cast_weights: dict[int, Tensor] = {}  # autocast casts each weight once per forward pass
 
     def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
         if func is F.scaled_dot_product_attention:
@@ -80,7 +89,8 @@ class _LikeADevice(TorchFunctionMode):
     def _attention(
         self, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, *_: Any, **__: Any
     ) -> Tensor:
-        output: Tensor = _FusedAttention.apply(*self._cast((query, key, value, attn_mask), self.compute))  # type: ignore[no-untyped-call]
+        given = self._cast((query, key, value, attn_mask), self.compute)
+        output: Tensor = _FusedAttention.apply(*given)
         return output
 
     @staticmethod
@@ -127,5 +137,3 @@ def saved_bytes(model: nn.Module, batch: Any, compute: torch.dtype = torch.float
 
 def _storage(tensor: Tensor) -> int:
     return int(tensor.untyped_storage()._cdata)
-
-

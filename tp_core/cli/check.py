@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tp_core.cli.specs import has_own_data, load_unfinished, spec_file
+from tp_core.cli.specs import has_own_data, spec_file
 from tp_core.cli.usage import examples
 from tp_core.errors import TPError
 
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 )
 @click.argument("spec")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--json", "as_json", is_flag=True, help="Print {ok, problems} as JSON; the exit status is the same.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print {ok, problems} as JSON; the exit status is the same."
+)
 @click.pass_context
 def check(ctx: click.Context, spec: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Check a spec: its form, its modules and whether they fit each other, its data.
 
-    SPEC is a YAML or JSON file, or the name of a preset. A spec without a data part of its own is checked as a
-    model only. The exit status is 2 when something is wrong.
+    SPEC is a YAML or JSON file, or the name of a preset. A spec without a data part of its own is checked as
+    a model only. The exit status is 2 when something is wrong.
     """
     try:
         loaded, complete = checked(spec, overrides)
@@ -50,12 +52,14 @@ def checked(path: str, overrides: tuple[str, ...] = ()) -> tuple[Spec, bool]:
     Raises:
         SpecError: with every problem that was found, sorted by place.
     """
-    loaded, root = load_unfinished(spec_file(path), overrides)
-    complete = loaded.has_data and has_own_data(root)
+    from tp_core.spec.load import load_spec
+
+    loaded = load_spec(spec_file(path), overrides)
+    complete = has_own_data(loaded)
     if complete:
         from tp_core.spec.checks import check_run
 
-        check_run(loaded, root)
+        check_run(loaded)
     return loaded, complete
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tp_core.cli.specs import load_unfinished, spec_file
+from tp_core.cli.specs import spec_file
 from tp_core.cli.usage import examples
 
 if TYPE_CHECKING:
@@ -25,19 +25,25 @@ if TYPE_CHECKING:
 )
 @click.argument("spec", metavar="SPEC|MODEL")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--batch-size", type=click.IntRange(min=1), help="Samples of one micro-batch; default: the spec's.")
-@click.option("--length", type=click.IntRange(min=1), help="Positions per sample; default: the longest allowed.")
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), help="Samples of one micro-batch; default: the spec's."
+)
+@click.option(
+    "--length", type=click.IntRange(min=1), help="Positions per sample; default: the longest allowed."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print {spec, tree, price, notes} as JSON.")
 def show(
     spec: str, overrides: tuple[str, ...], batch_size: int | None, length: int | None, as_json: bool
 ) -> None:
     """Show a resolved spec, the tree of its model and what training it costs, without allocating the model.
 
-    SPEC is a file or the name of a preset; MODEL is the folder of a run or of an exported model. FLOPs count matrix
-    products, convolutions and attention. Memory is that of one process without sharding; activations are an estimate,
-    for kernels that keep no attention weights.
+    SPEC is a file or the name of a preset; MODEL is the folder of a run or of an exported model. FLOPs count
+    matrix products, convolutions and attention. Memory is that of one process without sharding; activations
+    are an estimate, for kernels that keep no attention weights.
     """
-    loaded, _ = load_unfinished(spec_file(spec), overrides)
+    from tp_core.spec.load import load_spec
+
+    loaded = load_spec(spec_file(spec), overrides)  # before torch, so that a mistake is answered at once
 
     from tp_core.model import meta_model
     from tp_core.model_tree import model_tree, render
@@ -83,7 +89,10 @@ def _cost(cost: Price) -> Iterator[str]:
         ("weights", _bytes(cost.weight_memory)),
         ("gradients", _bytes(cost.gradient_memory)),
         ("optimizer", _bytes(cost.optimizer_memory)),
-        ("activations", "unknown" if cost.activation_memory is None else f"about {_bytes(cost.activation_memory)}"),
+        (
+            "activations",
+            "unknown" if cost.activation_memory is None else f"about {_bytes(cost.activation_memory)}",
+        ),
         ("memory in all", f"about {_bytes(cost.memory)}"),
     ]
     yield f"cost of a micro-batch of {size}"

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from tp_core.interfaces import Rows
 
@@ -25,6 +26,16 @@ def _array(values: list[Any]) -> pa.Array:
     np.cumsum([len(v) for v in values], out=offsets[1:])
     flat = np.concatenate([np.asarray(v, dtype=np.int32) for v in values])
     return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(flat))
+
+
+def _numbers(column: pa.Array) -> NDArray[Any]:
+    """A view of a column of numbers."""
+    # Not to_numpy(): pyarrow imports pandas for it, where that is installed.
+    kind = np.dtype({"double": "float64"}.get(str(column.type), str(column.type)))
+    data = column.buffers()[1]
+    if data is None:
+        return np.empty(0, kind)
+    return np.frombuffer(data, kind, count=len(column), offset=column.offset * kind.itemsize)
 
 
 def write_rows(path: Path, chunks: Iterable[dict[str, list[Any]]]) -> int:
@@ -78,8 +89,8 @@ class ArrowRows(Rows):
     @staticmethod
     def _view(column: Any) -> Any:
         if pa.types.is_large_list(column.type):
-            return column.offsets.to_numpy(), column.values.to_numpy()
-        return column.to_numpy()
+            return _numbers(column.offsets), _numbers(column.values)
+        return _numbers(column)
 
     def __len__(self) -> int:
         return self._length

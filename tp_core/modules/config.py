@@ -71,7 +71,8 @@ class TransformerOptions(ModuleConfig):
 
     def check_attention(self, hidden_size: int) -> Iterator[Problem]:
         if self.head_size is None and hidden_size % self.num_heads:
-            near = [n for n in range(1, hidden_size + 1) if hidden_size % n == 0]
+            # 1 divides everything, so that no number beyond twice num_heads is nearer.
+            near = [n for n in range(1, min(hidden_size, 2 * self.num_heads, 4096) + 1) if hidden_size % n == 0]
             best = min(near, key=lambda n: abs(n - self.num_heads))
             message = f"{self.num_heads} does not divide hidden_size {hidden_size}; did you mean {best}?"
             yield Problem("num_heads", message)

@@ -87,7 +87,7 @@ def absolute(path: str, base: str) -> str:
     """``path`` from ``base``; hub names (``hf://...``) stay."""
     if path.startswith("hf://"):
         return path
-    return os.path.normpath(os.path.join(base, os.path.expanduser(path)))
+    return os.path.abspath(os.path.join(base, os.path.expanduser(path)))
 
 
 def validate(model: type[M], path: str, nodes: Mapping[str, Node], at: Node, problems: Problems) -> M | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -108,9 +108,11 @@ def _preset(name: str, origin: Origin) -> Node:
         message = str(error).replace("unknown presets", "there is no file or preset")
         raise SpecError([SpecProblem("extends" if origin.line else "", message, origin)]) from None
     try:
-        file = resources.files(entry.value) / f"{entry.name}.yaml"
-        with resources.as_file(file) as real:
-            return parse_file(real, f"preset {entry.name}")
+        package = find_spec(entry.value)
+        if package is None or not package.submodule_search_locations:
+            raise ImportError(f"there is no package {entry.value}")
+        file = Path(package.submodule_search_locations[0]) / f"{entry.name}.yaml"
+        return parse_file(file, f"preset {entry.name}")
     except (ImportError, OSError) as error:
         raise SpecError([SpecProblem("extends", str(discovery.Broken(entry, error)), origin)]) from None
 
@@ -240,7 +242,7 @@ class _Resolver:
         inherited = {k: v for k, v in defaults.items() if k in EMBEDDING_OPTIONS and k != "norm"}
         self.used.update(inherited)
         options = validate(EmbeddingOptions, path, {**inherited, **own}, node, self.problems)
-        items = children["modules"].items
+        items = children["modules"].items if "modules" in children else []
         if not items:
             self.problems.add(path, "at least one embedding module is required", node, key=True)
         modules = [self.one("embedding", item, path, defaults) for item in items]

@@ -81,6 +81,8 @@ def component(node: Node, path: str) -> Node:
         children = dict(node.value)
         children["modules"] = shelf(children["modules"], path)
         return node.with_value(children)
+    if isinstance(node.value, dict) and node.value and all(key in EMBEDDING_OPTIONS for key in node.value):
+        return node  # options alone: the modules are those of the parent
     return node.with_value({"modules": shelf(node, path)})
 
 

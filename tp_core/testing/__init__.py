@@ -1,0 +1,35 @@
+"""The conformance kit: one line of pytest proves that a module keeps the contracts of its kind.
+
+::
+
+    from tp_core.testing import check_module
+
+    def test_conformer() -> None:
+        check_module("acme.conformer", "encoder", {"num_layers": 2, "num_heads": 2})
+
+Everything is imported when it is first used, so that the kit's own config classes stay torch-free.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_PUBLIC = {
+    "check_module": "tp_core.testing.module",
+    "check_processor": "tp_core.testing.processor",
+    "random_batch": "tp_core.testing.batches",
+}
+
+__all__ = sorted(_PUBLIC)
+
+if TYPE_CHECKING:
+    from tp_core.testing.batches import random_batch as random_batch
+    from tp_core.testing.module import check_module as check_module
+    from tp_core.testing.processor import check_processor as check_processor
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'tp_core.testing' has no attribute '{name}'")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from tp_core.interfaces import IGNORE
 
-#: Rows of logits that exist at one time, as a number of elements: small enough for a CPU's last-level cache.
-_CPU_ELEMENTS = 2**21
+#: Rows of logits that exist at one time, as a number of elements: few enough to stay near the caches.
+_CPU_ELEMENTS = 2**23
 _DEVICE_ELEMENTS = 2**26
 
 
@@ -32,11 +32,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
         smoothing: float,
         z_loss: float,
         compute: torch.dtype,
+        training: bool,
     ) -> tuple[Tensor, Tensor]:
         rows, vocabulary = states.shape[0], weight.shape[0]
         limit = _CPU_ELEMENTS if states.device.type == "cpu" else _DEVICE_ELEMENTS
         chunk = max(1, limit // vocabulary)
-        wanted = ctx.needs_input_grad
+        wanted = [training and needed for needed in ctx.needs_input_grad]
         matrix, inputs = weight.to(compute), states.to(compute)
         grad_states = torch.empty_like(inputs) if wanted[0] else None
         grad_weight = torch.zeros_like(weight, dtype=torch.float32) if wanted[1] else None
@@ -94,7 +95,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             None if saved is None else (saved * factor).to(dtype)
             for saved, dtype in zip(ctx.saved_tensors, ctx.dtypes)
         ]
-        return (*given, None, None, None, None)
+        return (*given, None, None, None, None, None)
 
 
 def linear_cross_entropy(
@@ -121,5 +122,8 @@ def linear_cross_entropy(
     """
     device = states.device.type
     compute = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else states.dtype
-    loss, correct = _LinearCrossEntropy.apply(states, weight, bias, labels, label_smoothing, z_loss, compute)  # type: ignore[no-untyped-call]
+    training = torch.is_grad_enabled()  # autograd itself does not tell a function that runs without it
+    loss, correct = _LinearCrossEntropy.apply(
+        states, weight, bias, labels, label_smoothing, z_loss, compute, training
+    )
     return loss, correct

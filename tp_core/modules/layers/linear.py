@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
+
+
+def draw(weight: Tensor, std: float) -> None:
+    """Draw a weight from N(0, std), in place."""
+    # There is nothing to draw on the meta device, and torch would import its whole compiler for it.
+    if not weight.is_meta:
+        nn.init.normal_(weight, std=std)
 
 
 class Linear(nn.Linear):
@@ -13,7 +20,7 @@ class Linear(nn.Linear):
         super().__init__(inputs, outputs, bias=bias)
 
     def reset_parameters(self) -> None:
-        nn.init.normal_(self.weight, std=self.std)
+        draw(self.weight, self.std)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
@@ -26,4 +33,4 @@ class Embedding(nn.Embedding):
         super().__init__(rows, size)
 
     def reset_parameters(self) -> None:
-        nn.init.normal_(self.weight, std=self.std)
+        draw(self.weight, self.std)

@@ -15,7 +15,7 @@ from tp_core.config import DataContext, TokenizerConfig
 from tp_core.spec.schema import PathStr
 
 if TYPE_CHECKING:
-    from tp_core.interfaces import Tokenizer
+    from tp_core.tokenizer import Tokenizer
 
 _IN_TEXT = "a special token spelled out in a text is that token, as in Hugging Face; false: plain text"
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from tp_core.errors import TPError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 #: The spellings that published vocabularies use, by role, the likeliest first.
 USUAL: dict[str, tuple[str, ...]] = {
@@ -57,6 +60,8 @@ class WordBoundary:
 
     def mark(self, tokens: Sequence[str], special: Iterable[int]) -> NDArray[np.bool_]:
         """For each id, whether it begins a word; special tokens do."""
+        import numpy as np  # checking a spec reads vocabularies and marks no words
+
         if self.starting:
             starts = np.array([token.startswith(self.starting) for token in tokens], dtype=np.bool_)
         elif self.continuing:

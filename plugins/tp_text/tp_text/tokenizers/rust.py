@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from tp_core.errors import DataError
-from tp_core.interfaces import Tokenizer
+from tp_core.tokenizer import Tokenizer
 from tp_text.tokenizers.forks import silence_fork_warning
 from tp_text.tokenizers.roles import WordBoundary
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class RustTokenizer(Tokenizer):

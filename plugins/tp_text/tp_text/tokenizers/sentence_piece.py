@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from tp_core.interfaces import Tokenizer
+from tp_core.tokenizer import Tokenizer
 from tp_text.tokenizers import roles
 from tp_text.tokenizers.pipelines import sentencepiece_processor
 from tp_text.tokenizers.rust import invalid_text
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from tp_text.tokenizers.config import SentencePieceConfig
 
 

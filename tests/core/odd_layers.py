@@ -1,0 +1,271 @@
+"""The modules that ``odd_modules`` builds."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tp_core.interfaces import (
+    Batch,
+    Cache,
+    Decoder,
+    Embedding,
+    Encoder,
+    Features,
+    Inputs,
+    Processor,
+    Record,
+    Report,
+    Rows,
+    Sample,
+    Sequence,
+    Target,
+    TargetOutput,
+)
+from tp_core.modules.layers.linear import Linear
+
+
+class GoodEncoder(Encoder):
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.linear = Linear(size, size)
+
+    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+        return sequence.with_states(sequence.states + self.linear(sequence.states))
+
+
+class MixesBatch(GoodEncoder):
+    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+        mixed = super().forward(sequence).states
+        return sequence.with_states(mixed + mixed.mean(dim=(0, 1), keepdim=True))
+
+
+class IgnoresMask(GoodEncoder):
+    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+        mixed = super().forward(sequence).states
+        return sequence.with_states(mixed + mixed.mean(dim=1, keepdim=True))
+
+
+class SeesTheFuture(GoodEncoder):
+    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+        mixed = super().forward(sequence)
+        return mixed.with_states(mixed.states + mixed.pooled("mean").unsqueeze(1))
+
+
+class UnusedWeight(GoodEncoder):
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.spare = Linear(size, size)
+
+
+class DetachedWeight(GoodEncoder):
+    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+        return sequence.with_states(super().forward(sequence).states.detach())
+
+
+class NoReset(GoodEncoder):
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.shift = nn.Parameter(torch.empty(size))
+
+    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+        return sequence.with_states(super().forward(sequence).states + self.shift)
+
+
+class HalfReset(NoReset):
+    def reset_parameters(self) -> None:
+        pass
+
+
+class OwnRandomness(NoReset):
+    def reset_parameters(self) -> None:
+        nn.init.constant_(self.shift, random.random())
+
+
+class NotOnMeta(GoodEncoder):
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.register_buffer("table", torch.from_numpy(np.ones(size, np.float32)))
+
+
+class HiddenState(GoodEncoder):
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.factor = random.random()
+
+    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+        return sequence.with_states(super().forward(sequence).states * self.factor)
+
+
+class LostTable(NoReset):
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.register_buffer("table", torch.empty(size), persistent=False)
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.shift)
+        nn.init.ones_(self.get_buffer("table"))
+
+
+class WrongWidth(GoodEncoder):
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.linear = Linear(size, size - 1)
+
+    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+        return sequence.with_states(self.linear(sequence.states))
+
+
+class Fails(GoodEncoder):
+    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+        raise RuntimeError("nothing works")
+
+
+class Undescribed(GoodEncoder):
+    pass
+
+
+class Grows(GoodEncoder):
+    pass
+
+
+class HalvesLength(Embedding):
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.linear = Linear(8, size)
+
+    def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
+        frames, mask = inputs["frames"], inputs.get("attention_mask")
+        if mask is not None:
+            frames = frames * mask.unsqueeze(-1)
+        frames = nn.functional.pad(frames, (0, 0, 0, frames.shape[1] % 2))
+        states = self.linear(frames.flatten(1).view(frames.shape[0], -1, 8))
+        return Sequence(states, None if mask is None else self.shorter(mask.bool()))
+
+    def shorter(self, mask: Tensor) -> Tensor | None:
+        return mask[:, ::2]
+
+
+class KeepsMask(HalvesLength):
+    def shorter(self, mask: Tensor) -> Tensor | None:
+        return mask
+
+
+class DropsMask(HalvesLength):
+    def shorter(self, mask: Tensor) -> Tensor | None:
+        return None
+
+
+class WholeImage(Embedding):
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.linear = Linear(24, size)
+
+    def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
+        return Sequence(self.linear(inputs["pixel_values"].permute(0, 3, 1, 2).flatten(2)))
+
+
+class GoodDecoder(Decoder):
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.linear = Linear(size, size)
+
+    def forward(self, sequence: Sequence | None, memory: Sequence, cache: Cache | None = None) -> Sequence:
+        assert sequence is not None
+        return sequence.with_states(sequence.states + self.linear(self.read(memory)).unsqueeze(1))
+
+    def read(self, memory: Sequence) -> Tensor:
+        return memory.pooled("mean")
+
+
+class IgnoresMemoryMask(GoodDecoder):
+    def read(self, memory: Sequence) -> Tensor:
+        return memory.states.mean(dim=1)
+
+
+class _Classes(Target):
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.linear = Linear(size, 3)
+
+    def denominator(self, batch: Batch) -> Tensor:
+        return torch.tensor(float(batch.size))
+
+    def forward(self, features: Features, batch: Batch) -> TargetOutput:
+        scores = self.linear(features.sequence.pooled("mean"))
+        loss = nn.functional.cross_entropy(scores, batch.labels["value"]["labels"], reduction="sum")
+        return TargetOutput(loss, self.denominator(batch))
+
+
+class MeanLoss(_Classes):
+    def forward(self, features: Features, batch: Batch) -> TargetOutput:
+        output = super().forward(features, batch)
+        return TargetOutput(output.loss_sum / batch.size, output.denominator)
+
+
+class WrongDenominator(_Classes):
+    def forward(self, features: Features, batch: Batch) -> TargetOutput:
+        output = super().forward(features, batch)
+        return TargetOutput(output.loss_sum, output.denominator + 1)
+
+
+class PredictsTensors(_Classes):
+    def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
+        return [{"scores": row} for row in self.linear(features.sequence.pooled("mean"))]
+
+
+class Contrastive(_Classes):
+    def forward(self, features: Features, batch: Batch) -> TargetOutput:
+        vectors = self.linear(features.sequence.pooled("mean"))
+        loss = nn.functional.cross_entropy(vectors @ vectors.T, torch.arange(batch.size), reduction="sum")
+        return TargetOutput(loss, self.denominator(batch))
+
+
+class GoodProcessor(Processor):
+    def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
+        yield {"ids": [record.value["ids"] for record in records]}
+
+    def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        return {"input_ids": generator.permutation(rows.get("ids", index))}
+
+    def encode(self, records: list[Record]) -> list[Sample]:
+        return [{"input_ids": np.asarray(record.value["ids"])} for record in records]
+
+    def collate(self, samples: list[Sample]) -> Batch:
+        ids = np.stack([sample["input_ids"] for sample in samples])
+        return Batch({"input_ids": torch.from_numpy(ids)}, len(samples))
+
+
+class GlobalRandomness(GoodProcessor):
+    def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        return {"input_ids": np.random.permutation(rows.get("ids", index))}
+
+
+class Remembers(GoodProcessor):
+    visits = 0
+
+    def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        self.visits += 1
+        return {"input_ids": rows.get("ids", index) + self.visits}
+
+
+class TooLong(GoodProcessor):
+    def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        return {"input_ids": np.concatenate([rows.get("ids", index)] * 2)}
+
+
+class ExtraField(GoodProcessor):
+    def collate(self, samples: list[Sample]) -> Batch:
+        batch = super().collate(samples)
+        batch.source["token_type_ids"] = batch.source["input_ids"] * 0
+        return batch
+
+
+class RandomRows(GoodProcessor):
+    def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
+        yield {"ids": [[random.randrange(1000)] * 3 for _ in records]}

@@ -1,0 +1,151 @@
+"""The conformance kit: passes for modules that keep the contracts, and names what is wrong with others."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from tests.core import odd_config, odd_modules
+from tp_core.testing import check_module, check_processor
+
+SMALL = {"num_layers": 2, "num_heads": 4}
+RECORDS = [{"ids": [i, i + 1, i + 2]} for i in range(6)]
+
+
+@pytest.mark.parametrize("name", ["pos", "sinusoidal", "word", "seg"])
+def test_first_party_embeddings_conform(name: str) -> None:
+    check_module(name)
+
+
+@pytest.mark.parametrize(
+    ("mask", "positions"),
+    itertools.product(["fully_visible", "causal"], ["none", "rotary", "relative", "alibi"]),
+)
+def test_the_transformer_conforms(mask: str, positions: str) -> None:
+    check_module(
+        "transformer", options={**SMALL, "mask": mask, "position_encoding": positions, "head_size": 4}
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"norm_position": "pre", "norm": "rmsnorm", "feed_forward": "gated", "activation": "silu"},
+        {"residual_attention": True, "mask": "causal"},
+        {"share_layers": True, "hidden_size": 16, "layer_drop": 0.2},
+        {"num_key_value_heads": 2, "attention_bias": False, "feed_forward_bias": False, "norm_bias": False},
+    ],
+)
+def test_variants_of_the_transformer_conform(options: dict[str, Any]) -> None:
+    check_module("transformer", options={**SMALL, **options})
+
+
+@pytest.mark.parametrize("name", ["cls", "mlm", "sp", "lm"])
+def test_first_party_targets_conform(name: str) -> None:
+    check_module(name, "target")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        odd_modules.GoodEncoderConfig,
+        odd_modules.GoodDecoderConfig,
+        odd_modules.HalvesLengthConfig,
+        odd_modules.WholeImageConfig,
+        odd_modules.GoodEncoderConfig(hidden_size=24),
+        "tests.core.odd_modules:GoodEncoderConfig",
+    ],
+)
+def test_other_modules_that_keep_the_contracts_conform(config: Any) -> None:
+    check_module(config)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("MixesBatch", "batch-mates change a sample's features"),
+        ("IgnoresMask", "padding changes a sample's features; something ignores the mask"),
+        ("UnusedWeight", "spare.weight gets no gradient (and 1 more weights); remove it"),
+        ("DetachedWeight", "weight gets no gradient"),
+        ("NoReset", "encoder (NoReset) has weights and no reset_parameters()"),
+        (
+            "HalfReset",
+            "encoder.shift has no value after initialisation; HalfReset.reset_parameters() must fill it",
+        ),
+        ("OwnRandomness", "encoder.shift differs between two models of the same seed"),
+        ("NotOnMeta", "encoder.table is made on cpu although the model is built on the meta device"),
+        ("HiddenState", "features change when the weights are saved and loaded"),
+        ("LostTable", "encoder.table has no value after loading weights"),
+        ("WrongWidth", "the states are 23 wide; the config's hidden_size is 24"),
+        ("Fails", "the forward pass raises RuntimeError: nothing works"),
+        ("SeesTheFuture", "provides 'states:causal', but a state depends on later positions"),
+        ("Undescribed", "has no docstring"),
+        ("Grows", "the resolved spec loads to another one"),
+        ("Refuses", "hidden_size: is never right"),
+        ("KeepsMask", "a module that changes the length changes the mask with it"),
+        ("DropsMask", "6 real positions for a sample in a batch and 3 for it alone"),
+        ("IgnoresMemoryMask", "padding changes a sample's features"),
+        ("MeanLoss", "loss_sum of 'tests_core_odd_modules_MeanLossConfig' is a sum, not a mean"),
+        ("WrongDenominator", "denominator() says 3 and forward() 4"),
+        ("PredictsTensors", "predictions must be plain values that JSON can hold"),
+        ("Contrastive", "the losses of single samples add up to"),
+    ],
+)
+def test_a_broken_contract_is_named(name: str, message: str) -> None:
+    config = getattr(odd_modules, f"{name}Config")
+    with pytest.raises(AssertionError) as caught:
+        check_module(config)
+    assert str(caught.value).startswith(f"{config.kind} 'tests.core.odd_modules:{name}Config': ")
+    assert message in str(caught.value)
+
+
+def test_a_loss_that_compares_samples_passes_when_it_is_declared_so() -> None:
+    check_module(odd_modules.ContrastiveConfig, independent=False)
+
+
+def test_weights_listed_as_unused_need_no_gradient() -> None:
+    check_module(odd_modules.UnusedWeightConfig, unused=["encoder.spare"])
+
+
+def test_a_config_module_that_imports_torch_is_named() -> None:
+    with pytest.raises(
+        AssertionError, match=r"importing tests\.core\.odd_config.* imports torch; import it inside"
+    ):
+        check_module(odd_config.ImportsTorchConfig)
+
+
+def test_a_name_of_several_kinds_needs_the_kind() -> None:
+    with pytest.raises(AssertionError, match="'mlm' is installed as target and processor; say which kind"):
+        check_module("mlm")
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(AssertionError, match="did you mean 'transformer'"):
+        check_module("transformr", "encoder")
+
+
+def test_wrong_options_give_the_specs_own_message() -> None:
+    with pytest.raises(AssertionError, match=r"5 does not divide hidden_size 24; did you mean 4\?"):
+        check_module("transformer", options={"num_heads": 5})
+
+
+def test_a_processor_that_keeps_the_contracts_conforms() -> None:
+    check_processor(odd_modules.GoodProcessorConfig, RECORDS)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("GlobalRandomness", "sample() draws from numpy's global generator"),
+        ("Remembers", "'input_ids' of sample 0 differs when it is drawn again"),
+        ("TooLong", "'input_ids' has 6 positions; sequence_length() is 3"),
+        ("ExtraField", "the batch has 'token_type_ids', which the config does not provide"),
+        ("RandomRows", "prepare() gives other rows the second time"),
+    ],
+)
+def test_a_broken_contract_of_a_processor_is_named(name: str, message: str) -> None:
+    with pytest.raises(AssertionError) as caught:
+        check_processor(getattr(odd_modules, f"{name}Config"), RECORDS)
+    assert message in str(caught.value)

@@ -1,0 +1,27 @@
+"""Modules of research code, named by specs of this folder; none is ever built."""
+
+from __future__ import annotations
+
+from tp_core import BuildContext, DecoderConfig, EmbeddingConfig, FieldSpec, TargetConfig
+
+
+class FramesConfig(EmbeddingConfig):
+    """An embedding without words: it has no weights to tie to."""
+
+
+class ForgetfulDecoderConfig(DecoderConfig):
+    """A decoder that needs a target embedding."""
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {"states:causal": FieldSpec()}
+
+
+class QuantizedConfig(TargetConfig):
+    """A target that reads a side value."""
+
+    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {"side:latents": FieldSpec()}
+
+
+def helper() -> None:
+    """No config class at all."""

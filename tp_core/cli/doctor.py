@@ -1,0 +1,160 @@
+"""``tp doctor``: what is installed, what this machine can do, and what is broken."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from tp_core.cli.usage import examples
+
+_LIBRARIES = (
+    "torch",
+    "numpy",
+    "pydantic",
+    "pyarrow",
+    "safetensors",
+    "tokenizers",
+    "transformers",
+    "datasets",
+)
+
+
+class Line(NamedTuple):
+    """One finding; ``broken`` findings make the exit status 1."""
+
+    topic: str
+    text: str
+    broken: bool = False
+
+
+@click.command(epilog=examples("tp doctor", "tp doctor > report.txt   # for a bug report"))
+@click.pass_context
+def doctor(ctx: click.Context) -> None:
+    """Report versions, plugins, devices, memory and disk space, and whatever is broken.
+
+    The exit status is 1 when something is broken.
+    """
+    status = 0
+    for section in (versions, plugins, devices, compilers, memory, disk):
+        for line in section():
+            click.echo(f"{'BROKEN' if line.broken else 'ok':<6}  {line.topic:<12}  {line.text}")
+            status |= line.broken
+    ctx.exit(int(status))
+
+
+def versions() -> Iterator[Line]:
+    """Python and the libraries that matter."""
+    from importlib_metadata import PackageNotFoundError, version
+
+    yield Line(
+        "python",
+        f"{platform.python_version()} on {platform.system()} {platform.machine()} ({sys.executable})",
+    )
+    for name in ("tp-core", *_LIBRARIES):
+        try:
+            yield Line(name, version(name))
+        except PackageNotFoundError:
+            if name in ("tp-core", "torch"):
+                yield Line(name, "not installed", True)
+
+
+def plugins() -> Iterator[Line]:
+    """Every distribution that offers modules, and those of its modules that cannot be loaded."""
+    from tp_core.cli.modules import rows
+
+    count: dict[tuple[str, str], int] = {}
+    for row in rows():
+        count[row.distribution, row.version] = count.get((row.distribution, row.version), 0) + 1
+        if row.status == "broken":
+            text = f"{row.kind} '{row.name}' of {row.distribution} {row.version}: {row.note}"
+            yield Line("module", text, True)
+        elif row.status == "ambiguous":
+            yield Line("module", f"{row.kind} '{row.name}' is offered more than once; {row.note}")
+    for (name, number), modules in sorted(count.items()):
+        yield Line("modules", f"{name} {number}: {modules}")
+
+
+def devices() -> Iterator[Line]:
+    """The devices that torch sees, and their bfloat16."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    try:
+        import torch
+    except Exception as error:  # a broken installation raises OSError, ImportError and others
+        yield Line("torch", f"cannot be imported: {type(error).__name__}: {error}", True)
+        return
+    yield Line("cpu", f"{cores} cores, {torch.get_num_threads()} threads, {_cpu_bf16()}")
+    if not torch.cuda.is_available():
+        yield Line("cuda", "no device" + ("" if torch.version.cuda else "; this torch is built without CUDA"))
+    for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        about = torch.cuda.get_device_properties(number)
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        bf16 = "bf16" if native else "no native bf16: use fp16"
+        yield Line(
+            f"cuda:{number}", f"{about.name}, {_size(about.total_memory)}, {bf16}, CUDA {torch.version.cuda}"
+        )
+
+
+def _cpu_bf16() -> str:
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return "bf16 unknown"
+    native = [name for name in ("amx_bf16", "avx512_bf16", "bf16") if f" {name}" in flags]
+    return f"bf16 in hardware ({native[0]})" if native else "bf16 emulated: fp32 is as fast"
+
+
+def compilers() -> Iterator[Line]:
+    """What ``train.compile`` needs: a C++ compiler, and Triton for CUDA devices."""
+    import importlib.util
+
+    compiler = os.environ.get("CXX") or next(
+        (c for c in ("g++", "clang++", "c++", "cl") if shutil.which(c)), None
+    )
+    yield Line("compiler", compiler or "no C++ compiler: train.compile will not work on the CPU")
+    triton = importlib.util.find_spec("triton") is not None
+    yield Line(
+        "triton", "installed" if triton else "not installed: train.compile will not work on CUDA devices"
+    )
+
+
+def memory() -> Iterator[Line]:
+    """Main memory."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        yield Line("memory", "unknown")
+        return
+    free = ""
+    try:
+        for row in Path("/proc/meminfo").read_text().splitlines():
+            if row.startswith("MemAvailable:"):
+                free = f", {_size(int(row.split()[1]) * 1024)} available"
+    except OSError:
+        pass
+    yield Line("memory", f"{_size(total)}{free}")
+
+
+def disk() -> Iterator[Line]:
+    """Free space where runs and prepared data are written."""
+    cache = Path(os.environ.get("TP_CACHE") or Path.home() / ".cache" / "tp")
+    for topic, folder in (("disk", Path.cwd()), ("cache", cache)):
+        there = next(f for f in (folder, *folder.absolute().parents) if f.exists())
+        try:
+            free = shutil.disk_usage(there).free
+        except OSError as error:
+            yield Line(topic, f"{folder}: {error.strerror}", True)
+            continue
+        writable = there.is_dir() and os.access(there, os.W_OK)
+        text = f"{folder}: {_size(free)} free" + ("" if writable else "; it cannot be written")
+        yield Line(topic, text, not writable)
+
+
+def _size(value: Any) -> str:
+    return f"{value / 2**30:.1f} GiB"

@@ -1,0 +1,202 @@
+"""The JSON Schema (draft 2020-12) of specs, for what is installed: editors complete and check with it.
+
+It knows forms, names, options and their ranges. That the modules of a spec fit each other, and that its files
+exist, only ``tp check`` knows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from tp_core import discovery
+from tp_core.config import ModuleConfig
+from tp_core.errors import TPError
+from tp_core.spec.schema import DataOptions, EmbeddingOptions, ModelOptions
+from tp_core.training.config import TABLES, TrainOptions
+
+Schema = dict[str, Any]
+
+#: Kinds of the modules inside ``model:``, whose options may stand at ``model:`` itself as defaults.
+_MODEL_KINDS = ("embedding", "encoder", "decoder", "target")
+_SPEC_KINDS = (*_MODEL_KINDS, "tokenizer", "processor", "hooks", *TABLES)
+
+#: ``my_file:MyConfig``, a config class of a file beside the spec.
+_LOCAL = "^[^:]+:[^:]+$"
+
+
+def spec_schema() -> Schema:
+    """The schema of a spec file, with the options of every installed module; broken ones are left out."""
+    definitions: dict[str, Schema] = {}
+    options: dict[str, list[Schema]] = {}
+    for kind in _SPEC_KINDS:
+        names = _configs(kind)
+        for name, config in names.items():
+            schema = _options(config, f"{kind}.{name}", definitions)
+            if kind in _MODEL_KINDS:
+                for option, each in schema.get("properties", {}).items():
+                    known = options.setdefault(option, [])
+                    if each not in known:
+                        known.append(each)
+        definitions[kind] = _slot(kind, names)
+        definitions[f"{kind}_list"] = _shelf(kind, names)
+    definitions["embedding_component"] = _component(definitions)
+    definitions["stream"] = _stream(options, definitions)
+    definitions["model"] = _model(options, definitions)
+    definitions["data"] = _section(DataOptions, ("tokenizer", "processor"), definitions)
+    definitions["train"] = _section(TrainOptions, tuple(TABLES), definitions)
+    definitions["train"]["properties"]["hooks"] = _nullable(_ref("hooks_list"))
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "tp spec",
+        "description": "A model of five components, its data and its training.",
+        "type": "object",
+        # The paper's own configs have the model's keys at the top level.
+        "if": {
+            "anyOf": [{"required": ["encoder"]}, {"required": ["stream_0"]}],
+            "not": {"required": ["model"]},
+        },
+        "then": _top(definitions["model"]["properties"], definitions["model"]["patternProperties"]),
+        "else": {
+            "anyOf": [{"required": ["model"]}, {"required": ["extends"]}],
+            **_top({"model": _ref("model")}, {}),
+        },
+        "$defs": dict(sorted(definitions.items())),
+    }
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _nullable(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _configs(kind: str) -> dict[str, type[ModuleConfig]]:
+    """Config classes by the name that a spec writes: with ``@distribution`` where several offer the name."""
+    if kind in TABLES:
+        return dict(TABLES[kind])
+    index = discovery.index()
+    entries = list(index.entries(kind))
+    names = [entry.name for entry in entries]
+    found: dict[str, type[ModuleConfig]] = {}
+    for entry in entries:
+        try:
+            config = discovery.load(entry)
+        except TPError:
+            continue
+        if isinstance(config, type) and issubclass(config, ModuleConfig) and config.kind == kind:
+            name = f"{entry.name}@{entry.distribution}" if names.count(entry.name) > 1 else entry.name
+            found[name] = config
+    return found
+
+
+def _options(model: type[BaseModel], name: str, definitions: dict[str, Schema]) -> Schema:
+    """Put the schema of a pydantic model and what it refers to among the definitions."""
+    schema = model.model_json_schema(ref_template=f"#/$defs/{name}.{{model}}")
+    for inner, each in schema.pop("$defs", {}).items():
+        definitions[f"{name}.{inner}"] = each
+    for each in schema.get("properties", {}).values():
+        each.pop("title", None)
+    schema.pop("title", None)
+    # Options may be inherited or come from the command line, so none is required in the file.
+    schema.pop("required", None)
+    definitions[name] = schema
+    return schema
+
+
+def _slot(kind: str, names: dict[str, type[ModuleConfig]]) -> Schema:
+    """One module: its name, or its name with options."""
+    chosen = {
+        "type": "object",
+        "properties": {name: _nullable(_ref(f"{kind}.{name}")) for name in names},
+        "patternProperties": {_LOCAL: {"type": ["object", "null"]}},
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+    described = [{"const": name, "description": config.summary()} for name, config in names.items()]
+    return {"anyOf": [*described, {"type": "string", "pattern": _LOCAL}, chosen]}
+
+
+def _shelf(kind: str, names: dict[str, type[ModuleConfig]]) -> Schema:
+    """Several modules: one, a list, or a mapping of names to options."""
+    mapping = {
+        "type": "object",
+        "properties": {name: _nullable(_ref(f"{kind}.{name}")) for name in names},
+        "patternProperties": {_LOCAL: {"type": ["object", "null"]}},
+        "additionalProperties": False,
+    }
+    return {"anyOf": [_ref(kind), {"type": "array", "items": _ref(kind)}, mapping]}
+
+
+def _component(definitions: dict[str, Schema]) -> Schema:
+    """An embedding component: its modules, or its modules with the component's options."""
+    schema = _options(EmbeddingOptions, "embedding_options", definitions)
+    closed = {"type": "object", "additionalProperties": False}
+    whole = {
+        **closed,
+        "properties": {"modules": _ref("embedding_list"), **schema["properties"]},
+        "required": ["modules"],
+    }
+    # An inherited component may have its options changed alone.
+    changed = {**closed, "properties": schema["properties"], "minProperties": 1}
+    return {"anyOf": [_ref("embedding_list"), whole, changed, {"type": "null"}]}
+
+
+def _defaults(options: dict[str, list[Schema]], definitions: dict[str, Schema]) -> dict[str, Schema]:
+    """Options of modules that may stand at the level of the model, as defaults for all that have them."""
+    component = {k: v for k, v in definitions["embedding_options"]["properties"].items() if k != "norm"}
+    defaults = {name: each[0] if len(each) == 1 else {"anyOf": each} for name, each in options.items()}
+    return {**component, **defaults}
+
+
+def _stream(options: dict[str, list[Schema]], definitions: dict[str, Schema]) -> Schema:
+    pooling = _options(ModelOptions, "model_options", definitions)["properties"]["pooling"]
+    own = {"embedding": _ref("embedding_component"), "encoder": _ref("encoder"), "pooling": pooling}
+    properties = _defaults(options, definitions) | own
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _model(options: dict[str, list[Schema]], definitions: dict[str, Schema]) -> Schema:
+    component = _ref("embedding_component")
+    properties = _defaults(options, definitions) | definitions["model_options"]["properties"]
+    properties |= {
+        "embedding": component,
+        "encoder": _ref("encoder"),
+        "target_embedding": component,
+        "tgt_embedding": component | {"description": "target_embedding, as the paper writes it"},
+        "decoder": _nullable(_ref("decoder")),
+        "target": _nullable(_ref("target_list")),
+        "streams": {"type": "object", "additionalProperties": _ref("stream")},
+    }
+    return {
+        "type": "object",
+        "properties": properties,
+        "patternProperties": {"^stream_": _ref("stream")},
+        "additionalProperties": False,
+    }
+
+
+def _section(model: type[BaseModel], slots: tuple[str, ...], definitions: dict[str, Schema]) -> Schema:
+    """A section with plain options and slots for modules."""
+    schema = _options(model, f"{model.__name__}", definitions)
+    properties = {**schema["properties"], **{slot: _nullable(_ref(slot)) for slot in slots}}
+    return {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
+
+
+def _top(own: dict[str, Schema], patterns: dict[str, Schema]) -> Schema:
+    text = {"type": ["string", "null"]}
+    properties = {
+        "tp": {"const": 1, "description": "generation of the spec's format"},
+        "name": text | {"description": "the spec's name; the file's if unset"},
+        "extends": text | {"description": "parent: a preset of an installed package, or a file"},
+        "init_from": text | {"description": "a model whose weights are the starting point"},
+        **own,
+        "data": _ref("data"),
+        "train": _ref("train"),
+    }
+    parts: Schema = {"properties": properties, "additionalProperties": False}
+    return parts | ({"patternProperties": patterns} if patterns else {})

@@ -1,0 +1,185 @@
+"""Checks of what a module computes: shapes, masks, independence, causality, losses, predictions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from tp_core.interfaces import Batch, Features, Sequence, Target
+from tp_core.model import EmbeddingComponent, Model
+from tp_core.spec.checks import context_of
+from tp_core.testing.batches import padded_sides, random_batch, single_batches
+
+
+@contextmanager
+def explained(doing: str) -> Iterator[None]:
+    """Turn what a step raises into an assertion that says which step it was; the cause is kept."""
+    try:
+        yield
+    except AssertionError:
+        raise
+    except Exception as error:
+        what = f"{doing} raises {type(error).__name__}: {error}"
+        if "reset_parameters" in str(error):
+            what += "; the model is built without values, and this method fills those of its own module"
+        raise AssertionError(what) from error
+
+
+@torch.no_grad()
+def run(model: Model, batch: Batch) -> Features:
+    """Features of a batch, in evaluation mode."""
+    model.eval()
+    with explained("the forward pass"):
+        return model.encode(batch)
+
+
+def sequences_of(features: Features) -> dict[str, Sequence]:
+    """Every sequence of the features, by a name for messages."""
+    found = {f"the stream '{name}'": sequence for name, sequence in features.streams.items()}
+    if not found:
+        found["the final sequence"] = features.sequence
+    if features.memory is not None:
+        found["the memory"] = features.memory
+    return found
+
+
+def check_shapes(model: Model, lengths: list[int]) -> None:
+    """Embedding components and the whole model give sequences of the declared width with masks that fit."""
+    batch = random_batch(model, lengths)
+    components = [stream.embedding for stream in model.streams.values()] or [model.embedding]
+    for name, component in zip(model.spec.model.streams, components):
+        assert isinstance(component, EmbeddingComponent)
+        with torch.no_grad(), explained("the embedding"):
+            embedded = component(batch.source[name] if name else batch.source)
+        _check_sequence(embedded, batch.size, "the embedding's sequence")
+        expected, found = context_of(model.spec, name).embedding_size, embedded.states.shape[-1]
+        assert found == expected, f"the embedding is {found} wide; the model's embedding_size is {expected}"
+    for name, sequence in sequences_of(run(model, batch)).items():
+        _check_sequence(sequence, batch.size, name)
+    width = context_of(model.spec, side="target").hidden_size
+    final = run(model, batch).sequence.states
+    assert final.shape[-1] == width, (
+        f"the states are {final.shape[-1]} wide; the config's hidden_size is {width}"
+    )
+
+
+def _check_sequence(sequence: Sequence, size: int, name: str) -> None:
+    states, mask = sequence.states, sequence.mask
+    assert (states.dim(), states.shape[0]) == (3, size), (
+        f"the states of {name} have shape {tuple(states.shape)}; expected (batch, length, width)"
+    )
+    if mask is not None:
+        assert mask.dtype == torch.bool, f"the mask of {name} is {mask.dtype}; expected bool, True where real"
+        assert mask.shape == states.shape[:2], (
+            f"the mask of {name} has shape {tuple(mask.shape)} and its states {tuple(states.shape)}; a "
+            "module that changes the length changes the mask with it"
+        )
+
+
+def check_independence(model: Model, lengths: list[int], tolerance: float) -> None:
+    """A sample has the same features alone as in a batch, at full length and beside longer samples."""
+    even = [lengths[0]] * len(lengths)
+    _compare(
+        model, even, tolerance, "batch-mates change a sample's features; something mixes samples of a batch"
+    )
+    if padded_sides(model):
+        message = "padding changes a sample's features; something ignores the mask"
+        _compare(model, lengths, tolerance, message)
+
+
+def _compare(model: Model, lengths: list[int], tolerance: float, message: str) -> None:
+    together = sequences_of(run(model, random_batch(model, lengths)))
+    for number, batch in enumerate(single_batches(model, lengths)):
+        for name, alone in sequences_of(run(model, batch)).items():
+            expected = _real(alone, 0)
+            found = _real(together[name], number)
+            assert found.shape == expected.shape, (
+                f"{name} has {found.shape[0]} real positions for a sample in a batch and {expected.shape[0]} "
+                "for it alone; the mask must follow the states (an embedding takes it from attention_mask)"
+            )
+            worst = _difference(found, expected)
+            assert worst <= tolerance, f"{message}: {name} differs by {worst:.2g}"
+
+
+def _real(sequence: Sequence, number: int) -> Tensor:
+    states = sequence.states[number].float()
+    return states if sequence.mask is None else states[sequence.mask[number]]
+
+
+def _difference(found: Tensor, expected: Tensor) -> float:
+    """The largest difference, as a part of the largest value where that is above one."""
+    if not found.numel():
+        return 0.0
+    return (found - expected).abs().max().item() / max(1.0, expected.abs().max().item())
+
+
+def check_causality(model: Model, length: int, tolerance: float) -> None:
+    """States do not depend on later positions, as ``states:causal`` promises."""
+    first, other = random_batch(model, [length], seed=0), random_batch(model, [length], seed=5)
+    half = length // 2
+    changed = first.target if first.target is not None else first.source
+    replacement = other.target if other.target is not None else other.source
+    before = run(model, first).sequence.states
+    for name, value in changed.items():
+        if isinstance(value, Tensor) and value.dim() > 1 and value.shape[1] == length:
+            value[:, half:] = replacement[name][:, half:]
+    after = run(model, first).sequence.states
+    if before.shape[1] != length:
+        return
+    worst = _difference(after[:, :half], before[:, :half])
+    assert worst <= tolerance, (
+        f"provides 'states:causal', but a state depends on later positions: it changes by {worst:.2g}"
+    )
+
+
+def check_losses(model: Model, lengths: list[int], independent: bool, tolerance: float) -> None:
+    """A target's loss and denominator are scalars that add up over the parts of a batch."""
+    whole = random_batch(model, lengths)
+    parts = single_batches(model, lengths)
+    for name, target in model.targets.items():
+        assert isinstance(target, Target)
+        with torch.no_grad():
+            output = target(run(model, whole), whole)
+            each = [target(run(model, part), part) for part in parts]
+        for what, value in (("loss_sum", output.loss_sum), ("denominator", output.denominator)):
+            assert value.dim() == 0, f"{what} has shape {tuple(value.shape)}; expected a scalar"
+        for metric, pair in output.metrics.items():
+            assert [v.dim() for v in pair] == [0, 0], f"the metric '{metric}' is no (sum, count) of scalars"
+        early = target.denominator(whole).float()
+        assert torch.equal(early, output.denominator.float()), (
+            f"denominator() says {early.item():g} and forward() {output.denominator.item():g}; both count "
+            "the elements whose losses are summed"
+        )
+        if not independent:
+            continue
+        counts = torch.stack([part.denominator.float() for part in each]).sum()
+        assert torch.equal(counts, output.denominator.float()), (
+            f"the denominators of single samples add up to {counts.item():g}, that of the batch is "
+            f"{output.denominator.item():g}; the denominator counts elements and is no mean"
+        )
+        sums = torch.stack([part.loss_sum.float() for part in each]).sum()
+        gap = (sums - output.loss_sum.float()).abs().item()
+        assert gap <= tolerance * max(1.0, abs(sums.item())), (
+            f"the losses of single samples add up to {sums.item():g}, that of the batch is "
+            f"{output.loss_sum.item():g}; loss_sum of '{name}' is a sum, not a mean"
+        )
+
+
+def check_predictions(model: Model, lengths: list[int]) -> None:
+    """Where a target makes predictions, it makes one JSON object per sample."""
+    batch = random_batch(model, lengths)
+    for target in model.targets.values():
+        assert isinstance(target, Target)
+        if type(target).predict is Target.predict:
+            continue
+        predictions = target.predict(run(model, batch), batch)
+        assert len(predictions) == batch.size, f"{len(predictions)} predictions for {batch.size} samples"
+        try:
+            json.dumps(predictions)
+        except TypeError as error:
+            raise AssertionError(f"predictions must be plain values that JSON can hold: {error}") from None
+        assert all(isinstance(each, dict) for each in predictions), "a prediction must be a dictionary"

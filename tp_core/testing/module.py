@@ -1,0 +1,120 @@
+"""``check_module``: every contract of a model's module, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+
+from tp_core.config import ModuleConfig
+from tp_core.model import Model
+from tp_core.testing import features, weights
+from tp_core.testing.specs import (
+    MODEL_KINDS,
+    config_class_of,
+    kind_of,
+    minimal_model,
+    minimal_spec,
+    name_of,
+    options_of,
+    reloaded,
+)
+from tp_core.testing.torch_free import check_torch_free
+
+
+def check_module(
+    module: str | type[ModuleConfig] | ModuleConfig,
+    kind: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    model: Mapping[str, Any] | None = None,
+    length: int = 12,
+    independent: bool = True,
+    unused: Iterable[str] = (),
+    tolerance: float = 1e-5,
+) -> None:
+    """Check that an embedding, encoder, decoder or target keeps its contracts, inside a minimal model.
+
+    The model is built from a spec around the module and fed random batches of the fields that its modules
+    require. Checked are: the config (described, importable without torch, resolved options load again to the
+    same spec), the weights (built on the meta device, all drawn by ``reset_parameters`` from the seed alone,
+    all trained, saved and loaded) and the computation (shapes and masks; padding and batch-mates change
+    nothing; causality where it is provided; losses that add up over batches; predictions that are JSON).
+
+    Args:
+        module: a name as a spec writes it (installed, or ``package.module:Class``), a config class, or a
+            config.
+        kind: ``embedding``, ``encoder``, ``decoder`` or ``target``, for a name that is installed as several
+            kinds.
+        options: the module's options; small sizes make the check fast.
+        model: keys of the spec's ``model:`` part that replace the kit's own, for modules that need particular
+            surroundings.
+        length: positions of the longest sample, for modules that need long ones; others have two thirds and
+            less.
+        independent: false for what compares samples with each other by design, such as contrastive losses;
+            nothing about batch-mates is then checked.
+        unused: beginnings of names of weights that may stay without a gradient.
+        tolerance: largest difference of features that counts as none.
+
+    Raises:
+        AssertionError: what is wrong and what to do about it.
+    """
+    name = name_of(module)
+    kind = kind_of(module, kind)
+    try:
+        assert kind in MODEL_KINDS, (
+            f"check_module checks {', '.join(MODEL_KINDS)}; for processors: check_processor"
+        )
+        cls = config_class_of(kind, name)
+        assert cls.summary(), (
+            "the config class has no docstring; its first line is the module's description in 'tp modules'"
+        )
+        check_torch_free(cls)
+        tree = minimal_model(kind, name, options_of(module, options), cls) | dict(model or {})
+        if "streams" in tree:
+            tree = {key: value for key, value in tree.items() if key not in ("embedding", "encoder")}
+        spec = minimal_spec(tree)
+        again = reloaded(spec.dump())
+        assert again.dump() == spec.dump(), (
+            "the resolved spec loads to another one; options must be plain values that stay as they are "
+            f"when they are validated again: {_difference(spec.dump(), again.dump())}"
+        )
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            built = weights.check_initialisation(spec)
+            lengths = [length, max(1, length // 2), max(1, length * 2 // 3)]
+            features.check_shapes(built, lengths)
+            weights.check_gradients(built, lengths, tuple(unused))
+            weights.check_round_trip(spec, built, lengths)
+            if independent:
+                features.check_independence(built, lengths, tolerance)
+            _check_kind(kind, built, lengths, independent, tolerance)
+    except AssertionError as error:
+        raise AssertionError(f"{kind} '{name}': {error}") from error.__cause__
+
+
+def _check_kind(kind: str, model: Model, lengths: list[int], independent: bool, tolerance: float) -> None:
+    from tp_core.spec.checks import context_of
+
+    if kind == "target":
+        features.check_losses(model, lengths, independent, tolerance)
+        features.check_predictions(model, lengths)
+        return
+    spec = model.spec
+    behind = context_of(spec, side="target")
+    after = spec.model.decoder or next(iter(spec.model.streams.values())).encoder
+    if kind != "embedding" and "states:causal" in after.config.provides(behind):
+        features.check_causality(model, lengths[0], tolerance)
+
+
+def _difference(before: Any, after: Any, path: str = "") -> str:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in before.keys() | after.keys():
+            if before.get(key) != after.get(key):
+                return _difference(before.get(key), after.get(key), f"{path}.{key}" if path else str(key))
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for number, (left, right) in enumerate(zip(before, after)):
+            if left != right:
+                return _difference(left, right, f"{path}[{number}]")
+    return f"{path} is {before!r}, then {after!r}"

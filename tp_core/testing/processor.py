@@ -1,0 +1,166 @@
+"""``check_processor``: the contracts of a processor, on records that its author gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tp_core.config import BuildContext, DataContext, ModuleConfig, ProcessorConfig
+from tp_core.data.order import TRAIN, generator
+from tp_core.data.rows import ArrowRows, write_rows
+from tp_core.errors import DataError
+from tp_core.interfaces import Batch, Processor, Record, Rows
+from tp_core.testing.specs import config_class_of, name_of, options_of
+from tp_core.testing.torch_free import check_torch_free
+from tp_core.tokenizer import Tokenizer
+
+#: Fields that a batch leaves out when they would say nothing.
+_OPTIONAL = ("attention_mask",)
+
+
+def check_processor(
+    module: str | type[ModuleConfig] | ModuleConfig,
+    records: list[dict[str, Any]],
+    options: Mapping[str, Any] | None = None,
+    *,
+    tokenizer: Tokenizer | None = None,
+    data: DataContext | None = None,
+) -> None:
+    """Check that a processor keeps its contracts.
+
+    Checked are: the config is importable without torch; rows survive being written and read; a sample is a
+    function of (seed, epoch, index) alone, and drawing one changes neither the rows nor another sample;
+    batches have the fields and labels that the config provides; no sequence is longer than the config says;
+    records without labels can be encoded for inference.
+
+    Args:
+        module: a name as a spec writes it, a config class, or a config.
+        records: fields of good training records, enough for several rows.
+        options: the processor's options.
+        tokenizer: for processors that need one.
+        data: what the processor may know of the model and the spec.
+
+    Raises:
+        AssertionError: what is wrong and what to do about it.
+    """
+    name = name_of(module)
+    try:
+        cls = config_class_of("processor", name)
+        check_torch_free(cls)
+        config = cls(**options_of(module, options))
+        assert isinstance(config, ProcessorConfig)
+        processor = config.build(data or DataContext(), tokenizer)
+        source = [Record(dict(value), "records", line) for line, value in enumerate(records, 1)]
+        with TemporaryDirectory() as folder:
+            rows = _prepared(processor, source, Path(folder) / "rows.arrow")
+            _check_samples(processor, rows)
+            _check_batches(processor, rows, config)
+        _check_inference(processor, source, config)
+    except AssertionError as error:
+        raise AssertionError(f"processor '{name}': {error}") from error.__cause__
+
+
+def _refuse(error: DataError) -> None:
+    raise AssertionError(f"prepare() rejects a record: {error}") from error
+
+
+def _prepared(processor: Processor, records: list[Record], path: Path) -> Rows:
+    count = write_rows(path, processor.prepare(iter(records), _refuse))
+    assert count, "prepare() makes no rows of these records"
+    rows = ArrowRows(path)
+    again = ArrowRows(path)
+    second = path.with_name("again.arrow")
+    write_rows(second, processor.prepare(iter(records), _refuse))
+    assert second.read_bytes() == path.read_bytes(), (
+        "prepare() gives other rows the second time; it must be a function of the records, as its result "
+        "is cached"
+    )
+    assert len(rows) == len(again) == count
+    return rows
+
+
+def _draw(processor: Processor, rows: Rows, index: int, epoch: int = 0) -> dict[str, Any]:
+    return processor.sample(rows, index, generator(0, TRAIN, epoch, index))
+
+
+def _check_samples(processor: Processor, rows: Rows) -> None:
+    indices = list(range(min(len(rows), 16)))
+    first = [_draw(processor, rows, index) for index in indices]
+    state = repr(np.random.get_state())
+    backwards = [_draw(processor, rows, index) for index in reversed(indices)][::-1]
+    assert state == repr(np.random.get_state()), (
+        "sample() draws from numpy's global generator; it must use the generator that it is given"
+    )
+    for index, (before, after) in enumerate(zip(first, backwards)):
+        different = _difference(before, after)
+        assert not different, (
+            f"'{different}' of sample {index} differs when it is drawn again; a sample must be a function "
+            "of its row and of the generator, and leave both the rows and the processor as they are"
+        )
+
+
+def _difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    for name in before.keys() | after.keys():
+        if name not in before or name not in after or not np.array_equal(before[name], after[name]):
+            return name
+    return ""
+
+
+def _check_batches(processor: Processor, rows: Rows, config: ProcessorConfig) -> None:
+    samples = [_draw(processor, rows, index) for index in range(min(len(rows), 16))]
+    provided = config.provides(BuildContext())
+    for chosen in (samples, samples[:1]):
+        batch = processor.collate(chosen)
+        _check_tensors(batch, len(chosen), config)
+        found = _names(batch)
+        for name in provided:
+            assert name in found or name in _OPTIONAL, (
+                f"the config provides '{name}', and the batch has only {', '.join(sorted(found))}"
+            )
+        for name in found:
+            assert name in provided, f"the batch has '{name}', which the config does not provide"
+
+
+def _names(batch: Batch) -> set[str]:
+    return {*batch.source, *(batch.target or {}), *(f"labels:{name}" for name in batch.labels)}
+
+
+def _check_tensors(batch: Batch, size: int, config: ProcessorConfig) -> None:
+    assert batch.size == size, f"the batch of {size} samples says that its size is {batch.size}"
+    limit = config.sequence_length()
+    sides = [batch.source, batch.target or {}, *batch.labels.values()]
+    flat: list[tuple[str, Any]] = [item for side in sides for item in side.items()]
+    for stream in batch.source.values():
+        flat += stream.items() if isinstance(stream, dict) else []
+    for name, value in flat:
+        if isinstance(value, dict):
+            continue
+        assert isinstance(value, Tensor), (
+            f"'{name}' of the batch is {type(value).__name__}; expected a tensor"
+        )
+        assert value.shape[:1] == (size,), f"'{name}' has shape {tuple(value.shape)} for {size} samples"
+        if name == "input_ids" and limit is not None:
+            assert value.shape[1] <= limit, (
+                f"'{name}' has {value.shape[1]} positions; sequence_length() is {limit}"
+            )
+        assert not value.is_floating_point() or bool(torch.isfinite(value).all()), f"'{name}' is not finite"
+
+
+def _check_inference(processor: Processor, records: list[Record], config: ProcessorConfig) -> None:
+    bare = [Record({k: v for k, v in r.value.items() if k != "label"}, r.file, r.line) for r in records]
+    bare = [record for record in bare if any(record.value.values())][:16]
+    samples = processor.encode(bare)
+    assert len(samples) == len(bare), (
+        f"encode() gives {len(samples)} samples for {len(bare)} records; expected one each"
+    )
+    again = processor.encode(bare)
+    for before, after in zip(samples, again):
+        different = _difference(before, after)
+        assert not different, f"encode() is random: '{different}' differs the second time"
+    _check_tensors(processor.collate(samples), len(bare), config)

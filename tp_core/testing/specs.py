@@ -1,0 +1,128 @@
+"""A minimal spec around the module that is checked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+
+from tp_core import discovery
+from tp_core.config import ModuleConfig
+from tp_core.errors import TPError
+from tp_core.spec.load import load_spec
+from tp_core.spec.schema import Spec, spec_dumper
+
+CONTENT = "tp_core.testing.config:ContentConfig"
+READOUT = "tp_core.testing.config:ReadoutConfig"
+
+#: Narrow, and a multiple of many numbers of heads.
+_SIZES = {"hidden_size": 24, "vocab_size": 61}
+
+#: A folder without files: ``package.module:Class`` is imported, and not read from the working folder.
+_NOWHERE = os.devnull
+
+MODEL_KINDS = ("embedding", "encoder", "decoder", "target")
+
+
+def name_of(module: str | type[ModuleConfig] | ModuleConfig) -> str:
+    """How a spec names a module: as given, or ``package.module:Class``."""
+    if isinstance(module, str):
+        return module
+    cls = module if isinstance(module, type) else type(module)
+    assert "." not in cls.__qualname__, (
+        f"{cls.__qualname__} is defined inside another class or function; a spec can only name classes of "
+        "a module"
+    )
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def options_of(
+    module: str | type[ModuleConfig] | ModuleConfig, options: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """The options that were set, those of a config instance included."""
+    own = module.model_dump(exclude_unset=True) if isinstance(module, ModuleConfig) else {}
+    return {**own, **(options or {})}
+
+
+def kind_of(module: str | type[ModuleConfig] | ModuleConfig, kind: str | None) -> str:
+    """The module's kind: as given, the config class's, or the only one under which the name is installed."""
+    if kind is not None:
+        return kind
+    if not isinstance(module, str):
+        return module.kind
+    if ":" in module:
+        return str(discovery.load_local(module, _NOWHERE).kind)
+    found = [each for each in discovery.KINDS if module in discovery.index().names(each)]
+    assert len(found) == 1, (
+        f"'{module}' is installed as {' and '.join(found) or 'nothing'}; say which kind to check"
+    )
+    return found[0]
+
+
+def config_class_of(kind: str, name: str) -> type[ModuleConfig]:
+    """The config class that a name stands for.
+
+    Raises:
+        AssertionError: unknown, broken, or of another kind.
+    """
+    from tp_core.spec.choose import config_class
+
+    try:
+        return config_class(kind, name, _NOWHERE)[0]
+    except TPError as error:
+        raise AssertionError(str(error)) from None
+
+
+def minimal_model(kind: str, name: str, options: dict[str, Any], cls: type[ModuleConfig]) -> dict[str, Any]:
+    """The ``model:`` part of a spec that has this module and as little else as possible."""
+    chosen = {name: options}
+    causal = kind == "target" and "states:causal" in _requires(cls, options)
+    transformer = {"num_layers": 1, "num_heads": 2, "mask": "causal" if causal else "fully_visible"}
+    model: dict[str, Any] = {
+        **_SIZES,
+        "embedding": [CONTENT],
+        "encoder": {"transformer": transformer},
+        "target": [READOUT],
+    }
+    if kind == "embedding":
+        model["embedding"] = [chosen] if getattr(cls, "makes_sequence", True) else [CONTENT, chosen]
+    elif kind == "decoder":
+        model["decoder"] = chosen
+        if getattr(cls, "needs_target_embedding", True):
+            model["target_embedding"] = [CONTENT]
+    else:
+        model[kind] = [chosen] if kind == "target" else chosen
+    return model
+
+
+def _requires(cls: type[ModuleConfig], options: dict[str, Any]) -> Mapping[str, Any]:
+    from tp_core.config import BuildContext
+
+    try:
+        return cls(**options).requires(BuildContext())
+    except ValueError:  # loading the spec will say what is wrong with the options
+        return {}
+
+
+def minimal_spec(model: Mapping[str, Any]) -> Spec:
+    """Load a spec with this ``model:`` part, as a user's file would be.
+
+    Raises:
+        AssertionError: with the problems of the spec.
+    """
+    return reloaded({"tp": 1, "model": dict(model)})
+
+
+def reloaded(tree: Mapping[str, Any]) -> Spec:
+    """The spec that a plain tree becomes when it is written to a file and loaded."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "conformance.yaml"
+        file.write_text(yaml.dump(dict(tree), Dumper=spec_dumper(), sort_keys=False), encoding="utf-8")
+        try:
+            return load_spec(file)
+        except TPError as error:
+            raise AssertionError(f"the spec does not load: {error}") from None
