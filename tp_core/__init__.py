@@ -85,13 +85,13 @@ if TYPE_CHECKING:
     from tp_core.interfaces import Sequence as Sequence
     from tp_core.interfaces import Target as Target
     from tp_core.interfaces import TargetOutput as TargetOutput
-    from tp_core.tokenizer import Tokenizer as Tokenizer
     from tp_core.model import Model as Model
     from tp_core.model import ModelOutput as ModelOutput
     from tp_core.model import build_model as build_model
     from tp_core.spec.errors import SpecError as SpecError
     from tp_core.spec.load import load_spec as load_spec
     from tp_core.spec.schema import Spec as Spec
+    from tp_core.tokenizer import Tokenizer as Tokenizer
     from tp_core.training.run import TrainResult as TrainResult
     from tp_core.training.run import train as train
 

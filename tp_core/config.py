@@ -86,7 +86,9 @@ class Problem:
 class ModuleConfig(BaseModel):
     """Options of one module. Subclass the base of the module's kind, not this class."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, defer_build=True, allow_inf_nan=False
+    )
 
     kind: ClassVar[str] = ""
 
@@ -197,6 +199,10 @@ class ProcessorConfig(ModuleConfig):
 
     def check_tokenizer(self, tokenizer: Tokenizer) -> Iterator[Problem]:
         """Yield what this processor needs of the tokenizer and does not find, special tokens for example."""
+        yield from ()
+
+    def check_targets(self, data: DataContext) -> Iterator[Problem]:
+        """Yield what does not agree with the options of the model's targets, numbers of classes for example."""
         yield from ()
 
     def build(self, data: DataContext, tokenizer: Tokenizer | None) -> Processor:

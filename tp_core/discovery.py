@@ -9,6 +9,8 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +23,9 @@ from tp_core.errors import TPError
 from tp_core.suggest import did_you_mean
 
 GROUP = "tp.v1."
+
+#: Beginning of the names under which local files are imported.
+LOCAL = "_tp_local_"
 KINDS = (
     "embedding",
     "encoder",
@@ -39,7 +44,7 @@ FIRST_PARTY = {
     "tp-text": ("word", "seg", "mlm", "sp", "lm", "bert", "wordpiece", "bpe", "sentencepiece", "char", "space"),
     "tp-vision": ("patch", "masked_patch", "beit", "simmim", "mae", "vit"),
     "tp-audio": ("speech", "conformer", "s2t", "ctc", "wav2vec2", "hubert", "wavlm"),
-    "tp-crossmodal": ("word_patch", "patch_word", "itm", "clip", "vilt", "dalle"),
+    "tp-crossmodal": ("word_patch", "patch_word", "itm", "clr", "clip", "vilt", "dalle"),
 }
 
 
@@ -50,7 +55,7 @@ class Entry:
     kind: str
     name: str
     value: str
-    _distribution: importlib_metadata.Distribution = field(repr=False, compare=False)
+    _distribution: Any = field(repr=False, compare=False)
 
     @property
     def distribution(self) -> str:
@@ -71,7 +76,19 @@ def _header(distribution: Any, name: str) -> str:
             return str(line.partition(":")[2].strip())
         if not line:
             break
-    return str(distribution.metadata[name])
+    # A damaged installation; the folder is called name-version.dist-info.
+    bare, _, version = Path(str(getattr(distribution, "_path", ""))).stem.partition("-")
+    return (bare.replace("_", "-") if name == "Name" else version) or "unknown"
+
+
+def _normalized(name: str) -> str:
+    """A distribution's name as packaging compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def named(error: BaseException) -> str:
+    """An exception's type and message."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 class Broken(TPError):
@@ -80,8 +97,8 @@ class Broken(TPError):
     def __init__(self, entry: Entry, cause: BaseException) -> None:
         self.entry, self.cause = entry, cause
         super().__init__(
-            f"{entry.kind} '{entry.name}' of {entry.distribution} {entry.version} ({entry.value}) cannot be "
-            f"loaded: {type(cause).__name__}: {cause}"
+            f"{singular(entry.kind)} '{entry.name}' of {entry.distribution} {entry.version} ({entry.value}) cannot be "
+            f"loaded: {named(cause)}"
         )
 
 
@@ -91,6 +108,17 @@ class NotFound(TPError):
     def __init__(self, message: str, suggestion: str = "") -> None:
         self.message, self.suggestion = message, suggestion
         super().__init__(f"{message}; {suggestion}" if suggestion else message)
+
+
+def singular(kind: str) -> str:
+    """A kind's name in a sentence about one of it."""
+    return {"presets": "preset", "commands": "command", "hooks": "hooks module"}.get(kind, kind)
+
+
+def article(kind: str) -> str:
+    """A kind's name in a sentence, with its article."""
+    name = singular(kind)
+    return f"an {name}" if name[0] in "aeiou" else f"a {name}"
 
 
 class Index:
@@ -103,6 +131,8 @@ class Index:
             # The same distribution may be found twice on sys.path (an editable install over a wheel).
             if not any(other.distribution == entry.distribution for other in same):
                 same.append(entry)
+            if len(same) > 1:  # in an order that no file system decides
+                same.sort(key=lambda offer: offer.distribution)
 
     def names(self, kind: str) -> list[str]:
         return sorted(self._entries[kind])
@@ -122,30 +152,33 @@ class Index:
         bare, _, preferred = name.partition("@")
         found = self._entries[kind].get(bare, [])
         if preferred:
-            wanted = importlib_metadata.Prepared.normalize(preferred)
-            found = [e for e in found if importlib_metadata.Prepared.normalize(e.distribution) == wanted]
+            wanted = _normalized(preferred)
+            found = [e for e in found if _normalized(e.distribution) == wanted]
         if len(found) == 1:
             return found[0]
         if found:
             offers = " and ".join(f"{e.distribution} {e.version}" for e in found)
             ways = " or ".join(f"'{bare}@{e.distribution}'" for e in found)
-            raise TPError(f"{kind} '{bare}' is offered by {offers}; write {ways} to say which")
-        raise NotFound(f"unknown {kind} '{name}'", self._suggest(kind, bare))
+            raise TPError(f"the {singular(kind)} '{bare}' is offered by {offers}; write {ways} to say which")
+        if preferred and bare in self._entries[kind]:
+            offers = " and ".join(e.distribution for e in self._entries[kind][bare])
+            raise NotFound(f"{preferred} offers no {singular(kind)} '{bare}'", f"{offers} does")
+        raise NotFound(f"unknown {singular(kind)} '{name}'", self._suggest(kind, bare))
 
     def _suggest(self, kind: str, name: str) -> str:
-        near = did_you_mean(name, self.names(kind))
-        if near:
-            return near
-        others = [k for k in KINDS if k not in (kind, "commands") and name in self._entries[k]]
+        # What the name is elsewhere says more than what it looks like here ('clr' looks like 'cls').
+        others = [article(k) for k in KINDS if k not in (kind, "commands") and name in self._entries[k]]
+        offered = self.names(kind)
         if others:
-            return f"'{name}' is the name of a {' and a '.join(others)}, not of a {kind}"
+            none = "" if offered else f" (no installed package offers any {singular(kind)})"
+            return f"'{name}' is the name of {' and '.join(others)}, not of {article(kind)}{none}"
         for package, names in FIRST_PARTY.items():
             if name in names:
                 return f"it comes with {package}: pip install {package}"
-        offered = self.names(kind)
         if not offered:
-            return f"no installed package offers any {kind}: pip install tp-text, for example"
-        return f"installed: {', '.join(offered)}"
+            example = ": pip install tp-text, for example" if kind in ("processor", "tokenizer", "presets") else ""
+            return f"no installed package offers any {singular(kind)}{example}"
+        return did_you_mean(name, offered) or f"installed: {', '.join(offered)}"
 
 
 def scan(path: list[str] | None = None) -> Iterator[Entry]:
@@ -188,6 +221,24 @@ def load(entry: Entry) -> Any:
     return value
 
 
+def preset_file(entry: Entry) -> Path:
+    """The file of a preset: ``<name>.yaml`` in the package that the entry names.
+
+    Raises:
+        Broken: the package cannot be found, or a package above it raises.
+    """
+    try:
+        package = importlib.util.find_spec(entry.value)
+        if package is None or not package.submodule_search_locations:
+            raise ModuleNotFoundError(f"there is no package {entry.value}")
+        file = Path(next(iter(package.submodule_search_locations)), f"{entry.name}.yaml")
+        if not file.is_file():
+            raise FileNotFoundError(f"there is no file {file}")
+    except (Exception, SystemExit) as error:
+        raise Broken(entry, error) from error
+    return file
+
+
 def load_local(name: str, base: str) -> Any:
     """Import ``my_file:MyConfig`` from a file beside the spec (or an importable module).
 
@@ -195,10 +246,12 @@ def load_local(name: str, base: str) -> Any:
         TPError: when the file, or the class in it, does not exist or the file raises.
     """
     module_name, _, attribute = name.partition(":")
+    if not module_name or not attribute:
+        raise TPError(f"'{name}': expected file:Class, as in my_module:MyConfig")
     file = Path(base) / (module_name.replace(".", "/") + ".py")
     try:
         if file.is_file():
-            key = f"_tp_local_{file.resolve()}"
+            key = f"{LOCAL}{file.resolve()}"
             module = sys.modules.get(key)
             if module is None:
                 spec = importlib.util.spec_from_file_location(key, file)
@@ -216,10 +269,20 @@ def load_local(name: str, base: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name == module_name:
             raise TPError(f"'{name}': there is no file {file} and no module {module_name}") from error
-        raise TPError(f"'{name}' cannot be loaded: {error}") from error
+        raise TPError(f"'{name}' cannot be loaded: {named(error)}{_line_in(file, error)}") from error
     except (Exception, SystemExit) as error:
-        raise TPError(f"'{name}' cannot be loaded: {type(error).__name__}: {error}") from error
+        raise TPError(f"'{name}' cannot be loaded: {named(error)}{_line_in(file, error)}") from error
     if not hasattr(module, attribute):
         near = did_you_mean(attribute, [n for n in vars(module) if not n.startswith("_")])
-        raise TPError(f"{file} has no '{attribute}'" + (f"; {near}" if near else ""))
+        where = file if file.is_file() else module_name
+        raise TPError(f"{where} has no '{attribute}'" + (f"; {near}" if near else ""))
     return getattr(module, attribute)
+
+
+def _line_in(file: Path, error: BaseException) -> str:
+    """Where in the file an exception came from; a syntax error says it by itself."""
+    import traceback
+
+    own = os.path.abspath(file)
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if os.path.abspath(f.filename) == own]
+    return f" ({file.name}, line {lines[-1]})" if lines else ""

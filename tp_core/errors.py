@@ -18,5 +18,9 @@ class DataError(TPError):
         super().__init__(place + message)
 
 
+class EndedElsewhere(TPError):
+    """Another process of the same run failed and says why; this one ends with it, in silence."""
+
+
 class CheckpointError(TPError):
     """A checkpoint or exported model that is missing, damaged or does not fit."""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
+from tp_core.errors import TPError
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -25,7 +27,7 @@ class Hooks:
     """The hooks of a run, in the order in which they happen."""
 
     @hookspec
-    def tp_check(self, spec: Spec) -> Iterable[str] | None:  # type: ignore[empty-body]
+    def tp_check(self, spec: Spec) -> Iterable[str] | None:
         """Give back messages for what is wrong with the spec; ``tp check`` and ``tp train`` report them."""
 
     @hookspec
@@ -73,3 +75,14 @@ def hook_manager(plugins: Iterable[tuple[str, object]] = ()) -> pluggy.PluginMan
         manager.register(plugin, name=name)
     manager.check_pending()
     return manager
+
+
+def run_checks(manager: pluggy.PluginManager, spec: Spec) -> None:
+    """Ask every hook what is wrong with a spec.
+
+    Raises:
+        TPError: with all their messages.
+    """
+    messages = [message for found in manager.hook.tp_check(spec=spec) for message in found or ()]
+    if messages:
+        raise TPError("\n".join(messages))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
@@ -21,3 +22,11 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     """``did you mean '…'?``, or an empty string."""
     match = nearest(name, candidates)
     return f"did you mean '{match}'?" if match else ""
+
+
+def near_file(path: Path) -> str | None:
+    """The name in the path's folder that is most like the path's own, or None."""
+    try:
+        return nearest(path.name, [other.name for other in path.parent.iterdir()])
+    except OSError:
+        return None

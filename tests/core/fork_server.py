@@ -6,6 +6,7 @@ signals, limits and files of its own. Requests and answers are JSON, one per lin
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import json
 import os
@@ -52,7 +53,10 @@ def become_tp(request: dict[str, Any]) -> NoReturn:
     sys.argv = ["tp", *request["arguments"]]
     from tp_core.cli.main import run
 
-    sys.exit(run())
+    status = run()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    os._exit(status)  # taking torch apart takes longer than the run
 
 
 def status_of(pid: int, seconds: float) -> int | None:

@@ -22,6 +22,8 @@ from safetensors.torch import load_file
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = [f"{first}{second}" for first in "bdfgklmn" for second in ("a", "e", "i", "o", "u", "an", "on")]
 
+_store: Any = None  # lives as long as the two processes that use it
+
 #: Values in ``metrics.jsonl`` that depend on the clock.
 CLOCK = {"tokens_per_second", "mfu"}
 
@@ -99,7 +101,7 @@ def write_spec(folder: Path, spec: dict[str, Any]) -> None:
 # -- processes ----------------------------------------------------------------------------------------------------
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """One thread; and compiled modules are kept, since compiling torch's takes longer than importing them."""
     own = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONPATH": str(_ROOT)}
     if sys.dont_write_bytecode:
@@ -118,7 +120,7 @@ class _Server:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=_environment(),
+            env=environment(),
         )
         atexit.register(self.process.kill)
         assert self._answer() == "ready"
@@ -201,14 +203,23 @@ def train(folder: Path, *arguments: str, status: int = 0, **options: Any) -> str
 
 
 def start_pair(folder: Path, *arguments: str) -> list[Run]:
-    """Two processes that train together, as torchrun would start them."""
-    import socket
+    """Two processes that train together, as torchrun would start them: the store that they meet at is not theirs."""
+    global _store
+    from torch.distributed import TCPStore
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    _store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_store.port)}
     return [start(folder, *arguments, RANK=str(n), LOCAL_RANK=str(n), **shared) for n in range(2)]
+
+
+def train_pair(folder: Path, *arguments: str, status: int = 0) -> str:
+    """Two processes to their end; what both said."""
+    pair = start_pair(folder, *arguments)
+    found = [run.wait() for run in pair]
+    said = "".join(run.said() for run in pair)
+    assert found == [status, status], f"{found} instead of {status}:\n{said}"
+    return said
 
 
 def command(*arguments: str, folder: Path, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -216,7 +227,7 @@ def command(*arguments: str, folder: Path, **options: Any) -> subprocess.Complet
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
-        env=_environment(),
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=120,

@@ -135,7 +135,7 @@ def test_a_broken_command_is_listed_with_its_cause_and_fails_only_when_called(tm
     assert "[broken] OSError: libacme.so is missing" in " ".join(listed.stdout.split())
     called = tp("hello", "world", "--option", path=tmp_path)
     assert called.returncode == 2
-    assert called.stderr.startswith("error: commands 'hello' of tp-acme 1.5 (tp_acme:hello) cannot be loaded")
+    assert called.stderr.startswith("error: command 'hello' of tp-acme 1.5 (tp_acme:hello) cannot be loaded")
     assert "Traceback" not in called.stderr
 
 
@@ -215,7 +215,7 @@ def test_a_data_part_makes_check_look_at_the_data(spec: Path, tmp_path: Path) ->
 def test_a_spec_that_is_not_there_is_a_message_and_status_2() -> None:
     done = tp("check", "nosuch.yaml")
     assert done.returncode == 2
-    assert done.stderr == "nosuch.yaml: cannot be read: No such file or directory\n"
+    assert done.stderr == "nosuch.yaml: there is no such file\n"
 
 
 # -- modules ---------------------------------------------------------------------------------------

@@ -60,6 +60,10 @@ def checked(path: str, overrides: tuple[str, ...] = ()) -> tuple[Spec, bool]:
         from tp_core.spec.checks import check_run
 
         check_run(loaded)
+    if loaded.train.hooks:
+        from tp_core.hookspecs import hook_manager, run_checks
+
+        run_checks(hook_manager((hook.name, hook.config.build()) for hook in loaded.train.hooks), loaded)
     return loaded, complete
 
 

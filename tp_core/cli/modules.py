@@ -101,20 +101,10 @@ def _described(entry: Any) -> str:
 
 def _preset(entry: Any) -> str:
     """The comment in the first line of a preset's file."""
-    import importlib.util
-    import os
+    from tp_core.discovery import preset_file
 
-    from tp_core.discovery import Broken
-
-    try:
-        package = importlib.util.find_spec(entry.value)
-        if package is None or not package.submodule_search_locations:
-            raise ModuleNotFoundError(f"there is no package {entry.value}")
-        folder = next(iter(package.submodule_search_locations))
-        with open(os.path.join(folder, f"{entry.name}.yaml"), encoding="utf-8") as file:
-            first = file.readline()
-    except Exception as error:
-        raise Broken(entry, error) from error
+    with open(preset_file(entry), encoding="utf-8") as file:
+        first = file.readline()
     return first.removeprefix("#").strip() if first.startswith("#") else ""
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from tp_core.cli.usage import examples
+from tp_core.errors import EndedElsewhere, TPError
 
 
 @click.command(
@@ -12,7 +15,7 @@ from tp_core.cli.usage import examples
         "tp train my_bert.yaml",
         "tp train my_bert.yaml train.steps=100 model.encoder.transformer.num_layers=2 --run runs/short",
         "tp train my_bert.yaml --resume",
-        "torchrun --nproc-per-node 2 -m tp_core train my_bert.yaml",
+        "torchrun --nproc-per-node 2 -m tp_core -- train my_bert.yaml --run runs/pair",
     )
 )
 @click.argument("spec")
@@ -27,7 +30,12 @@ def train(spec: str, overrides: tuple[str, ...], run: str | None, resume: bool) 
     """
     from tp_core.spec.load import load_spec
 
-    loaded = load_spec(spec, overrides)
+    try:
+        loaded = load_spec(spec, overrides)
+    except TPError as error:
+        if int(os.environ.get("LOCAL_RANK", 0)):  # the machine's first process reads the same spec
+            raise EndedElsewhere(str(error)) from error
+        raise
     from tp_core.training.run import train as run_training
 
     result = run_training(loaded, run, resume)

@@ -6,7 +6,7 @@ from typing import IO, Any
 
 import click
 
-from tp_core.errors import TPError
+from tp_core.errors import EndedElsewhere, TPError
 
 
 def examples(*lines: str) -> str:
@@ -22,9 +22,12 @@ class Failure(click.ClickException):
 
     def __init__(self, error: TPError) -> None:
         super().__init__(str(error))
+        self.error = error
         # The problems of a spec begin with ``file:line:column``, which editors and terminals recognise at the
         # beginning of a line only; any other message needs a word that says what it is.
         self.placed = bool(getattr(error, "problems", None))
 
     def show(self, file: IO[Any] | None = None) -> None:
+        if isinstance(self.error, EndedElsewhere):
+            return
         click.echo(self.message if self.placed else f"error: {self.message}", file=file, err=file is None)

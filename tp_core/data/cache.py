@@ -71,7 +71,11 @@ def prepared_rows(
     say(f"preparing {', '.join(files)}")
     bad = BadRecords(spec.data.options.on_bad_record)
     records = read_records(files, spec.data.options.columns, bad)
-    count = write_rows(target, processor.prepare(records, bad.report))
+    try:
+        count = write_rows(target, processor.prepare(records, bad.report))
+    except OSError as error:
+        place = error.filename or target
+        raise DataError(f"{place}: cannot be written: {error.strerror}; data.cache names another folder") from error
     summary = bad.summary()
     if summary:
         say(summary)

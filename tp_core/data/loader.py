@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from tp_core.data.order import EVALUATION, TRAIN, generator, locate
+from tp_core.errors import TPError
 from tp_core.interfaces import Batch, Processor, Rows
 
 
@@ -41,13 +42,29 @@ class BatchPlan:
         return range(first, first + self.micro_size)
 
 
-class _Training(Dataset[Batch]):
+class _Numbered(Dataset["Batch | TPError"]):
+    """Batch number → collated batch, or the error that stands for it.
+
+    An error is a value here: raised in a worker, it would come with a traceback in its message.
+    """
+
+    def __getitem__(self, number: int) -> Batch | TPError:
+        try:
+            return self.batch(number)
+        except TPError as error:
+            return error
+
+    def batch(self, number: int) -> Batch:
+        raise NotImplementedError
+
+
+class _Training(_Numbered):
     """Micro-batch number → collated batch."""
 
     def __init__(self, rows: Rows, processor: Processor, plan: BatchPlan) -> None:
         self.rows, self.processor, self.plan = rows, processor, plan
 
-    def __getitem__(self, micro: int) -> Batch:
+    def batch(self, micro: int) -> Batch:
         samples = []
         for number in self.plan.samples(micro):
             epoch, index = locate(self.plan.seed, number, self.plan.size)
@@ -55,13 +72,13 @@ class _Training(Dataset[Batch]):
         return self.processor.collate(samples)
 
 
-class _Evaluation(Dataset[Batch]):
+class _Evaluation(_Numbered):
     """Batch number → collated batch, in order, with randomness that is the same in every evaluation."""
 
     def __init__(self, rows: Rows, processor: Processor, batch_size: int, seed: int) -> None:
         self.rows, self.processor, self.batch_size, self.seed = rows, processor, batch_size, seed
 
-    def __getitem__(self, number: int) -> Batch:
+    def batch(self, number: int) -> Batch:
         first = number * self.batch_size
         indices = range(first, min(first + self.batch_size, len(self.rows)))
         return self.processor.collate(
@@ -74,14 +91,15 @@ def _identity(value: Any) -> Any:
 
 
 def _worker(_: int) -> None:
-    # The training process decides when to stop; a signal to the whole group must not tear its workers away.
+    # The training process decides when to stop; a signal to the whole group must not tear its workers away. They
+    # end when it tells them to, or when it is gone.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     torch.set_num_threads(1)
 
 
-def _loader(dataset: Dataset[Batch], numbers: range, workers: int, prefetch: int, pin: bool) -> DataLoader[Batch]:
-    return DataLoader(
+def _batches(dataset: _Numbered, numbers: range, workers: int, prefetch: int, pin: bool) -> Iterator[Batch]:
+    loader: DataLoader[Batch | TPError] = DataLoader(
         dataset,
         batch_size=None,
         sampler=numbers,
@@ -92,6 +110,18 @@ def _loader(dataset: Dataset[Batch], numbers: range, workers: int, prefetch: int
         worker_init_fn=_worker,
         generator=torch.Generator(),  # the loader's own draws must not move the training's random state
     )
+    try:
+        for batch in loader:
+            if isinstance(batch, TPError):
+                raise batch
+            yield batch
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise TPError(
+            f"a process that prepares batches has ended: {error} If memory ran out, fewer train.workers or a smaller "
+            "train.prefetch may help"
+        ) from error
 
 
 def training_batches(
@@ -105,7 +135,7 @@ def training_batches(
 ) -> Iterator[list[Batch]]:
     """For each step, this process's micro-batches."""
     numbers = range(steps.start * plan.accumulate, steps.stop * plan.accumulate)
-    batches = iter(_loader(_Training(rows, processor, plan), numbers, workers, prefetch, pin))
+    batches = _batches(_Training(rows, processor, plan), numbers, workers, prefetch, pin)
     for _ in steps:
         yield [next(batches) for _ in range(plan.accumulate)]
 
@@ -124,4 +154,4 @@ def evaluation_batches(
     """This process's share of all batches, each row once."""
     count = -(-len(rows) // batch_size)
     numbers = range(rank, count if limit is None else min(count, limit), world_size)
-    yield from _loader(_Evaluation(rows, processor, batch_size, seed), numbers, workers, 4, pin)
+    yield from _batches(_Evaluation(rows, processor, batch_size, seed), numbers, workers, 4, pin)

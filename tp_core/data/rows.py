@@ -19,18 +19,25 @@ def _array(values: list[Any]) -> pa.Array:
     """A column: integers, floats, or lists of 32-bit integers made without a Python loop over their items."""
     first = values[0]
     if isinstance(first, (int, np.integer)):
-        return pa.array(values, type=pa.int64())
+        return _column(np.array(values, dtype=np.int64))
     if isinstance(first, (float, np.floating)):
-        return pa.array(values, type=pa.float64())
+        return _column(np.array(values, dtype=np.float64))
     offsets = np.zeros(len(values) + 1, dtype=np.int64)
     np.cumsum([len(v) for v in values], out=offsets[1:])
     flat = np.concatenate([np.asarray(v, dtype=np.int32) for v in values])
-    return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(flat))
+    return pa.LargeListArray.from_arrays(_column(offsets), _column(flat))
+
+
+# Between NumPy and Arrow by their buffers: pa.array() and to_numpy() import pandas where it is installed.
+
+
+def _column(numbers: NDArray[Any]) -> pa.Array:
+    kind = pa.type_for_alias(str(numbers.dtype))
+    return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(numbers)])
 
 
 def _numbers(column: pa.Array) -> NDArray[Any]:
     """A view of a column of numbers."""
-    # Not to_numpy(): pyarrow imports pandas for it, where that is installed.
     kind = np.dtype({"double": "float64"}.get(str(column.type), str(column.type)))
     data = column.buffers()[1]
     if data is None:

@@ -53,5 +53,7 @@ def embed(
         if part is not None:
             parts.append(part)
     if not parts:
-        return np.empty((0, loaded.spec.model.streams[next(iter(loaded.spec.model.streams))].encoder.config.hidden_size), np.float32)
+        from tp_core.spec.checks import context_of
+
+        return np.empty((0, context_of(loaded.spec, side="target").hidden_size), np.float32)
     return np.concatenate(parts)

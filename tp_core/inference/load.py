@@ -125,6 +125,8 @@ def initialise_from(model: Model, path: str, say: Callable[[str], None]) -> None
     except CheckpointError as error:
         raise CheckpointError(f"init_from {path}: {error}") from None
     loaded = len(model.weights()) - len(missing)
-    groups = {"new": sorted({n.rsplit(".", 2)[0] for n in missing}), "unused": sorted({n.rsplit(".", 2)[0] for n in unused})}
-    rest = "".join(f"; {word}: {', '.join(names)}" for word, names in groups.items() if names)
+    rest = ""
+    for word, names in (("new", missing), ("unused", unused)):
+        modules = sorted({".".join(name.split(".")[:2]) for name in names})
+        rest += f"; {word}: {', '.join(modules)}" if modules else ""
     say(f"loaded {loaded} weights from {path}{rest}")

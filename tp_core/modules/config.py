@@ -35,7 +35,9 @@ class TransformerOptions(ModuleConfig):
     )
     head_size: int | None = Field(None, gt=0, description="width of a head; hidden_size / num_heads if unset")
     feed_forward_size: int | None = Field(None, gt=0, description="inner width; 4 × hidden_size if unset")
-    feed_forward: Literal["dense", "gated"] = Field("dense", description="dense: W2 f(W1 x); gated: W2 (f(Wg x) · W1 x)")
+    feed_forward: Literal["dense", "gated"] = Field(
+        "dense", description="dense: W2 f(W1 x); gated: W2 (f(Wg x) · W1 x)"
+    )
     activation: Activation = Field("gelu", description="gelu is exact, gelu_tanh the approximation of GPT-2")
     mask: AttentionMask = Field("fully_visible", description="which positions a position may see")
     norm: Literal["layernorm", "rmsnorm"] = "layernorm"
@@ -44,7 +46,9 @@ class TransformerOptions(ModuleConfig):
     norm_bias: bool = Field(True, description="whether LayerNorm has a bias")
     final_norm: bool | None = Field(None, description="a norm after the last layer; unset: with norm_position pre")
     attention_bias: bool = Field(True, description="biases in the query, key and value projections")
-    attention_output_bias: bool | None = Field(None, description="bias of the output projection; attention_bias if unset")
+    attention_output_bias: bool | None = Field(
+        None, description="bias of the output projection; attention_bias if unset"
+    )
     feed_forward_bias: bool = Field(True, description="biases in the feed-forward layers")
     attention_scale: float | None = Field(
         None, gt=0, description="factor of the scores; 1/sqrt(head_size) if unset, 1.0 for T5"
@@ -64,7 +68,9 @@ class TransformerOptions(ModuleConfig):
     activation_dropout: float = Field(0.0, ge=0, lt=1, description="inside the feed-forward layers")
     layer_drop: float = Field(0.0, ge=0, lt=1, description="stochastic depth: chance to skip a sub-layer, per sample")
     init_std: float = Field(0.02, gt=0, description="standard deviation of the initial weights")
-    scale_residual_init: bool = Field(False, description="divide the initial output weights by sqrt(2 × layers) (GPT-2)")
+    scale_residual_init: bool = Field(
+        False, description="divide the initial output weights by sqrt(2 × layers) (GPT-2)"
+    )
 
     def head_width(self, hidden_size: int) -> int:
         return self.head_size or hidden_size // self.num_heads
@@ -79,8 +85,18 @@ class TransformerOptions(ModuleConfig):
         groups = self.num_key_value_heads
         if groups is not None and self.num_heads % groups:
             yield Problem("num_key_value_heads", f"{groups} does not divide num_heads {self.num_heads}")
-        if self.position_encoding == "rotary" and int(self.head_width(hidden_size) * self.rotary_fraction) % 2:
-            yield Problem("position_encoding", "rotary positions need an even head width")
+        rotated = int(self.head_width(hidden_size) * self.rotary_fraction)
+        if self.position_encoding == "rotary" and rotated % 2:
+            yield Problem("position_encoding", f"rotary positions need an even head width, got {rotated}")
+        if self.position_encoding == "relative":
+            # Half of the buckets (of each direction, where there are two) hold one distance each.
+            single = self.relative_buckets // (4 if self.mask == "fully_visible" else 2)
+            if single < 1:
+                message = f"must be at least 4 where both directions are seen, got {self.relative_buckets}"
+                yield Problem("relative_buckets", message)
+            elif self.relative_max_distance <= single:
+                message = f"must be greater than {single}, the distances that have a bucket of their own"
+                yield Problem("relative_max_distance", f"{message}; got {self.relative_max_distance}")
 
 
 class TransformerConfig(EncoderConfig, TransformerOptions):
@@ -121,7 +137,9 @@ class SinusoidalPositionConfig(EmbeddingConfig):
 
     makes_sequence: ClassVar[bool] = False
 
-    layout: Literal["interleaved", "halves"] = Field("interleaved", description="sin and cos by turns, or all sin first")
+    layout: Literal["interleaved", "halves"] = Field(
+        "interleaved", description="sin and cos by turns, or all sin first"
+    )
     offset: int = Field(0, ge=0, description="number of the first position (2 in fairseq's models)")
     frequencies: Literal["paper", "tensor2tensor"] = Field(
         "paper", description="exponent 2i/d as in the paper, or i/(d/2 - 1) as in tensor2tensor and fairseq"

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tp_core import discovery
 from tp_core.config import BuildContext, DataContext, FieldSpec
 from tp_core.errors import TPError
-from tp_core.spec.choose import Problems
-from tp_core.spec.errors import SpecError
+from tp_core.spec.errors import Problems, SpecError
 from tp_core.spec.nodes import Node
 from tp_core.spec.schema import Chosen, EmbeddingSpec, Spec
+from tp_core.suggest import near_file
 
 
 def context_of(spec: Spec, stream: str = "", side: str = "source") -> BuildContext:
@@ -44,9 +45,7 @@ def context_of(spec: Spec, stream: str = "", side: str = "source") -> BuildConte
 
 def data_context(spec: Spec) -> DataContext:
     """What tokenizers and processors may know of the model they feed."""
-    limits = [
-        limit for name in spec.model.streams if (limit := context_of(spec, name).length_limit) is not None
-    ]
+    limits = [limit for name in spec.model.streams if (limit := context_of(spec, name).length_limit) is not None]
     return DataContext(
         base=str(spec.base),
         length_limit=min(limits) if limits else None,
@@ -76,13 +75,13 @@ def tokenizer_size(tokenizer: Chosen[Any], root: Node, problems: Problems) -> in
     before = len(problems)
     for option, path in tokenizer.config.files().items():
         if not os.path.exists(path):
-            problems.add(f"{tokenizer.path}.{option}", f"there is no file {path}", node_of(root, tokenizer, option))
+            problems.add(f"{tokenizer.path}.{option}", _missing(path), node_of(root, tokenizer, option))
     if len(problems) > before:
         return None
     try:
         return int(tokenizer.config.vocab_size(DataContext()))
     except TPError as error:
-        problems.add(tokenizer.path, str(error), node_of(root, tokenizer))
+        problems.add(tokenizer.path, str(error), node_of(root, tokenizer), key=True)
         return None
 
 
@@ -100,7 +99,8 @@ def check_model(spec: Spec, problems: Problems) -> None:
 
 def _with_context(spec: Spec) -> Iterator[tuple[Chosen[Any], BuildContext]]:
     for name, stream in spec.model.streams.items():
-        for chosen in (*stream.embedding.modules, stream.encoder):
+        inside: list[Chosen[Any]] = [*stream.embedding.modules, stream.encoder]
+        for chosen in inside:
             yield chosen, context_of(spec, name)
     behind = context_of(spec, side="target")
     for chosen in spec.model.target_embedding.modules if spec.model.target_embedding else ():
@@ -118,11 +118,15 @@ def _check_modules(spec: Spec, root: Node, problems: Problems) -> None:
         for problem in chosen.config.check(context):
             path = f"{chosen.path}.{problem.option}" if problem.option else chosen.path
             problems.add(path, problem.message, node_of(root, chosen, problem.option))
+        if chosen is spec.data.processor:
+            for problem in chosen.config.check_targets(data_context(spec)):
+                node = node_of(root, chosen, problem.option)
+                problems.add(f"{chosen.path}.{problem.option}".removesuffix("."), problem.message, node)
         if chosen is not spec.data.tokenizer:
             for option, path in chosen.config.files().items():
                 if not os.path.exists(path):
                     node = node_of(root, chosen, option)
-                    problems.add(f"{chosen.path}.{option}", f"there is no file {path}", node)
+                    problems.add(f"{chosen.path}.{option}", _missing(path), node)
 
 
 def _check_embedding(
@@ -168,7 +172,7 @@ def _check_fit(spec: Spec, root: Node, problems: Problems) -> None:
                 continue
             node = node_of(root, chosen)
             if kind == "weight":
-                message = f"needs the weights of a '{what}' embedding to tie to, and the model has none"
+                message = f"needs the weights of a '{what}' embedding to tie to, and the model has none; add '{what}'"
                 problems.add(chosen.path, message, node, key=True)
             elif kind == "states":
                 hint = "an encoder with mask: causal, or a decoder" if what == "causal" else "another encoder"
@@ -178,10 +182,25 @@ def _check_fit(spec: Spec, root: Node, problems: Problems) -> None:
                 message = f"needs the side value '{what}', which no module of the model provides"
                 problems.add(chosen.path, message, node, key=True)
             elif processor is not None:
-                thing = f"labels '{what}'" if kind == "labels" else f"the batch field '{name}'"
+                thing = f"the labels '{what}'" if kind == "labels" else f"the batch field '{name}'"
                 gives = sorted(n.removeprefix("labels:") for n in outside if n.startswith("labels:") == bool(kind))
-                message = f"needs {thing}, which {processor.path} does not provide; it provides {', '.join(gives)}"
+                only = f"{', '.join(gives)} only" if gives else "none"
+                message = f"needs {thing}; {processor.path} provides {only}" + _providers(name, context)
                 problems.add(chosen.path, message, node, key=True)
+
+
+def _providers(name: str, context: BuildContext) -> str:
+    """A hint at the installed processors that provide a label or batch field when no option says otherwise."""
+    found = []
+    for entry in discovery.index().entries("processor"):
+        try:
+            config = discovery.load(entry)()
+            if name in config.provides(context):
+                found.append(f"'{entry.name}'")
+        except Exception:  # one that is broken, or needs options, is no hint
+            continue
+    what = name.removeprefix("labels:")
+    return f" (by default, '{what}' comes from the processor {' or '.join(found)})" if found else ""
 
 
 def _before(spec: Spec) -> str:
@@ -203,7 +222,7 @@ def _check_tokenizer(spec: Spec, root: Node, problems: Problems) -> None:
     try:
         built = tokenizer.config.build(data_context(spec))
     except TPError as error:
-        problems.add(tokenizer.path, str(error), node_of(root, tokenizer))
+        problems.add(tokenizer.path, str(error), node_of(root, tokenizer), key=True)
         return
     for problem in processor.config.check_tokenizer(built):
         problems.add(tokenizer.path, problem.message, node_of(root, tokenizer), key=True)
@@ -234,17 +253,20 @@ def _check_data(spec: Spec, problems: Problems) -> None:
     root, processor = spec.tree, spec.data.processor
     data = root.find(("data",))
     if spec.data.options.train is None:
-        problems.add("data.train", "training needs training data", data, key=True)
+        problems.add("data.train", "is required: the files to train on", data, key=True)
     if processor is None:
-        problems.add("data.processor", "is required: what turns records into samples", data, key=True)
+        message = f"is required: what turns records into samples; installed: {_installed('processor')}"
+        problems.add("data.processor", message, data, key=True)
     elif processor.config.needs_tokenizer and spec.data.tokenizer is None:
-        problems.add("data.tokenizer", f"is required by {processor.path}", data, key=True)
+        message = f"is required by {processor.path}; installed: {_installed('tokenizer')}"
+        problems.add("data.tokenizer", message, data, key=True)
     for key in ("train", "eval"):
-        paths = getattr(spec.data.options, key)
-        for path in expand(paths) if paths else ():
-            message = _unusable(path)
-            if message:
-                problems.add(f"data.{key}", message, root.find(("data", key)))
+        paths = getattr(spec.data.options, key) or []
+        for number, path in enumerate([paths] if isinstance(paths, str) else paths):
+            for file in expand(path):
+                message = _unusable(file)
+                if message:
+                    problems.add(f"data.{key}", message, root.find(("data", key, number)))
 
 
 def check_run(spec: Spec) -> None:
@@ -255,14 +277,17 @@ def check_run(spec: Spec) -> None:
     """
     problems, root = Problems(), spec.tree
     if not spec.model.targets:
-        problems.add("model.target", "training needs at least one target", root.find(("model",)), key=True)
+        message = f"training needs at least one target; installed: {_installed('target')}"
+        problems.add("model.target", message, root.find(("model",)), key=True)
     _check_data(spec, problems)
     if spec.train.options.steps is None and spec.train.options.epochs is None:
         problems.add("train.steps", "give train.steps or train.epochs", root.find(("train",)), key=True)
     if spec.train.options.early_stopping is not None and spec.data.options.eval is None:
         problems.add("train.early_stopping", "needs data.eval", root.find(("train", "early_stopping")), key=True)
     if spec.init_from is not None and not os.path.exists(spec.init_from):
-        problems.add("init_from", f"there is no model at {spec.init_from}", root.find(("init_from",)))
+        near = near_file(Path(spec.init_from))
+        message = f"there is no model at {spec.init_from}" + (f"; did you mean '{near}'?" if near else "")
+        problems.add("init_from", message, root.find(("init_from",)))
     if problems:
         raise SpecError(problems)
 
@@ -272,8 +297,7 @@ def _unusable(path: str) -> str:
         return ""
     file = Path(path)
     if not file.exists():
-        near = _near_file(file)
-        return f"there is no file {path}" + (f"; did you mean '{near}'?" if near else "")
+        return f"no file matches {path}" if glob.has_magic(path) else _missing(path)
     if file.is_file() and file.stat().st_size == 0:
         return f"the file {path} is empty"
     if file.is_dir() and not any(file.iterdir()):
@@ -281,12 +305,13 @@ def _unusable(path: str) -> str:
     return "" if os.access(file, os.R_OK) else f"the file {path} cannot be read"
 
 
-def _near_file(file: Path) -> str | None:
-    from tp_core.suggest import nearest
+def _missing(path: str) -> str:
+    near = near_file(Path(path))
+    return f"there is no file {path}" + (f"; did you mean '{near}'?" if near else "")
 
-    if not file.parent.is_dir():
-        return None
-    return nearest(file.name, [p.name for p in file.parent.iterdir()])
+
+def _installed(kind: str) -> str:
+    return ", ".join(discovery.index().names(kind)) or "none"
 
 
 __all__ = [

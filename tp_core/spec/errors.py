@@ -6,7 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tp_core.errors import TPError
-from tp_core.spec.nodes import Origin
+from tp_core.spec.nodes import Node, Origin
+
+#: Characters of a line that are shown; of a longer one, those around the caret.
+_WIDEST = 160
 
 
 @dataclass(frozen=True)
@@ -21,9 +24,11 @@ class SpecProblem:
         head = ": ".join(part for part in (self.origin.place(), self.path, self.message) if part)
         if self.origin.text is None or self.origin.column is None:
             return head
+        begin = max(0, self.origin.column - 1 - _WIDEST // 2) if len(self.origin.text) > _WIDEST else 0
+        shown = self.origin.text[begin : begin + _WIDEST]
         # A tab before the caret must stay a tab for the two lines to align.
-        lead = "".join("\t" if c == "\t" else " " for c in self.origin.text[: self.origin.column - 1])
-        return f"{head}\n    {self.origin.text}\n    {lead}^"
+        lead = "".join("\t" if c == "\t" else " " for c in shown[: self.origin.column - 1 - begin])
+        return f"{head}\n    {shown}\n    {lead}^"
 
 
 class SpecError(TPError):
@@ -31,7 +36,30 @@ class SpecError(TPError):
 
     def __init__(self, problems: Iterable[SpecProblem]) -> None:
         unique = dict.fromkeys(problems)
+        # Settings of the command line have no line: they stay in the order in which they were found.
         self.problems = sorted(
-            unique, key=lambda p: (p.origin.source, p.origin.line or 0, p.origin.column or 0, p.path)
+            unique,
+            key=lambda p: (p.origin.source, *((p.origin.line, p.origin.column or 0, p.path) if p.origin.line else ())),
         )
         super().__init__("\n".join(problem.render() for problem in self.problems))
+
+
+class Problems(list[SpecProblem]):
+    """The problems found so far.
+
+    Attributes:
+        unknown_modules: whether a module could not be found, so that its options are not known either.
+    """
+
+    unknown_modules = False
+
+    def add(self, path: str, message: str, node: Node, *, key: bool = False) -> None:
+        self.append(SpecProblem(path, message, node.at() if key else node.origin))
+
+    def concern(self, path: str) -> bool:
+        """Whether something at this path, within it or around it is wrong already."""
+        return any(p.path == path or _within(p.path, path) or _within(path, p.path) for p in self)
+
+
+def _within(path: str, other: str) -> bool:
+    return path.startswith((f"{other}.", f"{other}["))

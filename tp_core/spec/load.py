@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from tp_core import discovery
 from tp_core.config import Pooling
-from tp_core.errors import TPError
-from tp_core.spec.choose import Problems, absolute, choose, suggest_key, validate
-from tp_core.spec.errors import SpecError, SpecProblem
-from tp_core.spec.merge import EMBEDDING_OPTIONS, canonical, merge
+from tp_core.spec.choose import choose, suggest_key
+from tp_core.spec.errors import Problems, SpecError
+from tp_core.spec.inherit import read
+from tp_core.spec.merge import EMBEDDING_OPTIONS
 from tp_core.spec.nodes import Node, Origin, describe
 from tp_core.spec.overrides import apply
 from tp_core.spec.schema import (
@@ -29,11 +28,15 @@ from tp_core.spec.schema import (
     StreamSpec,
     TrainSpec,
 )
-from tp_core.spec.yaml_loader import parse_file
-from tp_core.training.config import TrainOptions
+from tp_core.spec.validate import Default, absolute, validate
+from tp_core.suggest import did_you_mean, nearest
+from tp_core.training.config import TABLES, TrainOptions
 
 _TOP = ("tp", "name", "extends", "model", "data", "train", "init_from")
 _MODEL = ("embedding", "encoder", "target_embedding", "decoder", "target", "streams")
+_DATA = ("tokenizer", "processor", *DataOptions.model_fields)
+_SLOTS = {"optimizer": "adamw", "schedule": "linear", "strategy": "auto"}
+_TRAIN = (*_SLOTS, "hooks", *TrainOptions.model_fields)
 _NOWHERE = Node({}, Origin("default"))
 
 
@@ -49,8 +52,9 @@ def load_spec(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Sp
     """
     from tp_core.spec.checks import check_model
 
-    root = read_tree(path, overrides)
     problems = Problems()
+    root = apply(read(str(path), problems), list(overrides), problems)
+    problems.unknown_modules = bool(problems)
     spec = _Resolver(root, problems).spec(_name(path))
     if spec is not None and not problems:
         check_model(spec, problems)
@@ -59,62 +63,25 @@ def load_spec(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Sp
     return spec
 
 
-def read_tree(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Node:
-    """The canonical tree of a spec with its parents and overrides merged."""
-    return apply(_read(str(path), ()), list(overrides))
-
-
 def _name(path: str | os.PathLike[str]) -> str:
     return Path(path).stem if Path(path).suffix in (".yaml", ".yml", ".json") else Path(path).name
 
 
-def _read(path: str, within: tuple[str, ...]) -> Node:
-    file = Path(path)
-    if not file.is_file() and file.suffix not in (".yaml", ".yml", ".json") and os.sep not in path:
-        return _inherit(_preset(path, Origin(path)), within, path)
-    return _inherit(parse_file(file, path), within, str(file.resolve()))
+def _elsewhere(key: str, section: str) -> str:
+    """The path at which specs have a key that was found in another section, or nothing."""
+    for name, known in (("model", (*_MODEL, *ModelOptions.model_fields)), ("data", _DATA), ("train", _TRAIN)):
+        if key in known and name != section:
+            return f"{name}.{key}"
+    return key if key in _TOP and section else ""
 
 
-def _inherit(root: Node, within: tuple[str, ...], identity: str) -> Node:
-    root = canonical(root)
-    parent = root.mapping.get("extends")
-    if parent is None or parent.value is None:
-        return root
-    if not isinstance(parent.value, str):
-        message = f"expected the name of a preset or a file; got {describe(parent.value)}"
-        raise SpecError([SpecProblem("extends", message, parent.origin)])
-    within = (*within, identity)
-    file = Path(parent.origin.base) / parent.value
-    looks_like_file = file.suffix in (".yaml", ".yml", ".json")
-    key = str(file.resolve()) if looks_like_file else parent.value
-    if key in within:
-        raise SpecError([SpecProblem("extends", f"'{parent.value}' extends itself", parent.origin)])
-    if looks_like_file:
-        if not file.is_file():
-            raise SpecError([SpecProblem("extends", f"there is no file {file}", parent.origin)])
-        above = _inherit(parse_file(file, os.path.relpath(file)), within, key)
-    else:
-        above = _inherit(_preset(parent.value, parent.origin), within, key)
-    children = {k: v for k, v in root.mapping.items() if k != "extends"}
-    inherited = {k: v for k, v in above.mapping.items() if k not in ("extends", "name")}
-    return merge(above.with_value(inherited), root.with_value(children))
-
-
-def _preset(name: str, origin: Origin) -> Node:
-    """Parse a preset: the file ``<name>.yaml`` in the package that the entry point names."""
-    try:
-        entry = discovery.index().find("presets", name)
-    except TPError as error:
-        message = str(error).replace("unknown presets", "there is no file or preset")
-        raise SpecError([SpecProblem("extends" if origin.line else "", message, origin)]) from None
-    try:
-        package = find_spec(entry.value)
-        if package is None or not package.submodule_search_locations:
-            raise ImportError(f"there is no package {entry.value}")
-        file = Path(package.submodule_search_locations[0]) / f"{entry.name}.yaml"
-        return parse_file(file, f"preset {entry.name}")
-    except (ImportError, OSError) as error:
-        raise SpecError([SpecProblem("extends", str(discovery.Broken(entry, error)), origin)]) from None
+def _option_of_slot(key: str, children: Mapping[str, Node]) -> str:
+    """The path of an option of the optimizer or schedule that was written beside it, or nothing."""
+    for slot in ("optimizer", "schedule"):
+        name = next(iter(children[slot].mapping), "") if slot in children else _SLOTS[slot]
+        if name in TABLES[slot] and key in TABLES[slot][name].model_fields:
+            return f"train.{slot}.{name}.{key}"
+    return ""
 
 
 class _Resolver:
@@ -123,23 +90,24 @@ class _Resolver:
     def __init__(self, root: Node, problems: Problems) -> None:
         self.root, self.problems = root, problems
         self.used: set[str] = set()
-        self.defaults: dict[str, Node] = {}
+        self.defaults: dict[str, Default] = {}
 
     def spec(self, name: str) -> Spec | None:
         top = self.root.mapping
-        for key in top:
-            if key not in _TOP:
-                self.problems.add(key, suggest_key(key, _TOP), top[key], key=True)
-        if "tp" in top and top["tp"].value != 1:
-            self.problems.add("tp", f"this version reads specs of generation 1, got {top['tp'].plain()}", top["tp"])
+        misspelt = {key: nearest(key, _TOP) for key in top if key not in _TOP}
+        for key in misspelt:
+            self.problems.add(key, suggest_key(key, _TOP, _elsewhere(key, "")), top[key], key=True)
+        generation = top["tp"].value if "tp" in top else 1
+        if type(generation) is not int or generation != 1:
+            message = f"this version reads specs of generation 1 only, got {describe(generation)}"
+            self.problems.add("tp", message, top["tp"])
         for key in ("name", "init_from"):
             if key in top and not isinstance(top[key].value, (str, type(None))):
                 self.problems.add(key, f"expected a text, got {describe(top[key].value)}", top[key])
-        if "model" not in top:
+        if "model" not in top and "model" not in misspelt.values():
             self.problems.add("model", "is required: the components of the model", self.root)
-            return None
         data = self.data(self.section("data"))
-        model = self.model(top["model"], data)
+        model = self.model(top["model"], data) if "model" in top else None
         train = self.train(self.section("train"))
         if model is None or train is None or data is None or self.problems:
             return None
@@ -163,8 +131,8 @@ class _Resolver:
 
     def model(self, node: Node, data: DataSpec | None) -> ModelSpec | None:
         children = node.mapping
-        self.defaults = {k: v for k, v in children.items() if k not in _MODEL}
-        own = {k: v for k, v in self.defaults.items() if k in ModelOptions.model_fields}
+        self.defaults = {k: Default(f"model.{k}", v) for k, v in children.items() if k not in _MODEL}
+        own = {k: v for k, v in children.items() if k in ModelOptions.model_fields}
         self.used.update(own)
         options = validate(ModelOptions, "model", own, node, self.problems)
         streams: dict[str, StreamSpec | None] = {}
@@ -185,15 +153,16 @@ class _Resolver:
             message = f"'{decoder.name}' needs a target embedding: add model.target_embedding"
             self.problems.add("model.decoder", message, children["decoder"], key=True)
         targets = [
-            self.one("target", item, "model.target", self.defaults)
-            for item in children.get("target", _NOWHERE).items
+            self.one("target", item, "model.target", self.defaults) for item in children.get("target", _NOWHERE).items
         ]
         known = [*_MODEL, *ModelOptions.model_fields, *self.option_names(streams, decoder, targets)]
-        if not self.problems:  # with a module missing, its options would all seem unknown
-            for key in self.defaults:
-                if key not in self.used:
-                    message = f"no module of this model has an option '{key}'; " + suggest_key(key, known)
-                    self.problems.add(f"model.{key}", message, self.defaults[key], key=True)
+        for key in self.defaults:
+            # With a module missing, its options would all seem unknown.
+            if key not in self.used and not self.problems.unknown_modules:
+                elsewhere = _elsewhere(key, "model")
+                hint = f"it belongs at {elsewhere}" if elsewhere else did_you_mean(key, known)
+                message = f"no module of this model has an option '{key}'" + (f"; {hint}" if hint else "")
+                self.problems.add(f"model.{key}", message, children[key], key=True)
         if options is None or any(s is None for s in streams.values()) or any(t is None for t in targets):
             return None
         return ModelSpec(
@@ -214,10 +183,13 @@ class _Resolver:
 
     def stream(self, node: Node, path: str, top: bool = False) -> StreamSpec | None:
         children = node.mapping
-        defaults = self.defaults if top else {**self.defaults, **children}
+        own = {} if top else {k: Default(f"{path}.{k}", v) for k, v in children.items()}
+        defaults = {**self.defaults, **own}
         for key in ("embedding", "encoder"):
-            if key not in children or children[key].value is None:
-                self.problems.add(f"{path}.{key}", "is required", node, key=True)
+            missing = key not in children or children[key].value is None
+            if missing and not self.problems.concern(f"{path}.{key}"):
+                names = ", ".join(discovery.index().names(key))
+                self.problems.add(f"{path}.{key}", f"is required; installed: {names}", node, key=True)
         embedding = None
         if (below := children.get("embedding")) is not None and below.value is not None:
             embedding = self.embedding(below, f"{path}.embedding", defaults)
@@ -227,21 +199,23 @@ class _Resolver:
             for key in children:
                 if key not in ("embedding", "encoder", "pooling") and key not in self.used and encoder is not None:
                     known = ["embedding", "encoder", "pooling", *type(encoder.config).model_fields]
-                    self.problems.add(f"{path}.{key}", suggest_key(key, known), children[key], key=True)
+                    message = suggest_key(key, known, _elsewhere(key, path))
+                    self.problems.add(f"{path}.{key}", message, children[key], key=True)
         if "pooling" in defaults:
             self.used.add("pooling")
-            checked = validate(ModelOptions, path, {"pooling": defaults["pooling"]}, node, self.problems)
+            given = {"pooling": defaults["pooling"]}
+            checked = validate(ModelOptions, path, {}, node, self.problems, given)
             pooling = checked.pooling if checked else "first"
         if embedding is None or encoder is None:
             return None
         return StreamSpec(embedding, encoder, pooling)
 
-    def embedding(self, node: Node, path: str, defaults: Mapping[str, Node]) -> EmbeddingSpec | None:
+    def embedding(self, node: Node, path: str, defaults: Mapping[str, Default]) -> EmbeddingSpec | None:
         children = node.mapping
         own = {k: v for k, v in children.items() if k != "modules"}
         inherited = {k: v for k, v in defaults.items() if k in EMBEDDING_OPTIONS and k != "norm"}
         self.used.update(inherited)
-        options = validate(EmbeddingOptions, path, {**inherited, **own}, node, self.problems)
+        options = validate(EmbeddingOptions, path, own, node, self.problems, inherited)
         items = children["modules"].items if "modules" in children else []
         if not items:
             self.problems.add(path, "at least one embedding module is required", node, key=True)
@@ -250,7 +224,7 @@ class _Resolver:
             return None
         return EmbeddingSpec(tuple(m for m in modules if m is not None), options)
 
-    def one(self, kind: str, node: Node | None, path: str, defaults: Mapping[str, Node]) -> Chosen[Any] | None:
+    def one(self, kind: str, node: Node | None, path: str, defaults: Mapping[str, Default]) -> Chosen[Any] | None:
         if node is None or node.value is None:
             return None
         return choose(kind, node, path, defaults, self.problems, self.used)
@@ -271,9 +245,9 @@ class _Resolver:
         children = node.mapping
         plain = {k: v for k, v in children.items() if k not in ("tokenizer", "processor")}
         for key in list(plain):
-            if key not in DataOptions.model_fields:
-                known = ["tokenizer", "processor", *DataOptions.model_fields]
-                self.problems.add(f"data.{key}", suggest_key(key, known), plain.pop(key), key=True)
+            if key not in _DATA:
+                message = suggest_key(key, _DATA, _elsewhere(key, "data"))
+                self.problems.add(f"data.{key}", message, plain.pop(key), key=True)
         options = validate(DataOptions, "data", plain, node, self.problems)
         tokenizer = self.one("tokenizer", children.get("tokenizer"), "data.tokenizer", {})
         processor = self.one("processor", children.get("processor"), "data.processor", {})
@@ -281,17 +255,16 @@ class _Resolver:
 
     def train(self, node: Node) -> TrainSpec | None:
         children = node.mapping
-        slots = {"optimizer": "adamw", "schedule": "linear", "strategy": "auto"}
-        plain = {k: v for k, v in children.items() if k not in (*slots, "hooks")}
+        plain = {k: v for k, v in children.items() if k not in (*_SLOTS, "hooks")}
         for key in list(plain):
-            if key not in TrainOptions.model_fields:
-                known = [*slots, "hooks", *TrainOptions.model_fields]
-                self.problems.add(f"train.{key}", suggest_key(key, known), plain.pop(key), key=True)
+            if key not in _TRAIN:
+                message = suggest_key(key, _TRAIN, _option_of_slot(key, children) or _elsewhere(key, "train"))
+                self.problems.add(f"train.{key}", message, plain.pop(key), key=True)
         options = validate(TrainOptions, "train", plain, node, self.problems)
         for key, message in options.check() if options is not None else ():
             self.problems.add(f"train.{key}", message, children.get(key, node))
         chosen: dict[str, Any] = {}
-        for key, default in slots.items():
+        for key, default in _SLOTS.items():
             given = children.get(key)
             if given is None or given.value is None:
                 given = Node({default: Node({}, node.origin)}, node.origin)

@@ -7,6 +7,8 @@ that everything after this file sees only them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tp_core.spec.errors import SpecError, SpecProblem
 from tp_core.spec.nodes import Node, describe
 
@@ -32,8 +34,17 @@ OTHER_SHELVES = {("train", "hooks"): "hooks"}
 ALIASES = {"tgt_embedding": "target_embedding"}
 
 
-def _fail(path: str, message: str, node: Node) -> SpecError:
-    return SpecError([SpecProblem(path, message, node.at())])
+def _fail(path: str, message: str, node: Node, *, key: bool = False) -> SpecError:
+    return SpecError([SpecProblem(path, message, node.at() if key else node.origin)])
+
+
+def _attempt(convert: Callable[[Node, str], Node], node: Node, path: str, problems: list[SpecProblem]) -> Node:
+    """The converted node, or null with the problems added, so that the rest is still looked at."""
+    try:
+        return convert(node, path)
+    except SpecError as error:
+        problems += error.problems
+        return node.with_value(None)
 
 
 def slot(node: Node, path: str) -> Node:
@@ -44,16 +55,26 @@ def slot(node: Node, path: str) -> Node:
         return node.with_value({node.value: Node({}, node.origin, node.origin)})
     if isinstance(node.value, dict):
         if len(node.value) != 1:
-            names = ", ".join(node.value) or "none"
-            raise _fail(path, f"expected one module, as 'name' or '{{name: {{options}}}}'; got keys: {names}", node)
+            raise _fail(path, _not_one(node), node, key=True)
         name, options = next(iter(node.value.items()))
         if options.value is None:
             options = options.with_value({})
         if not isinstance(options.value, dict):
-            message = f"the options of '{name}' must be a mapping; got {describe(options.value)}"
+            message = f"the options of '{name}' must be a mapping, got {describe(options.value)}"
             raise _fail(f"{path}.{name}", message, options)
         return node.with_value({name: options})
-    raise _fail(path, f"expected a module's name; got {describe(node.value)}", node)
+    raise _fail(path, f"expected the name of one module, got {describe(node.value)}", node)
+
+
+def _not_one(node: Node) -> str:
+    message = "expected one module, as 'name' or '{name: {options}}'"
+    (first, options), *others = list(node.mapping.items()) or [("", node)]
+    if not others:
+        return f"{message}, got an empty mapping"
+    names = ", ".join(name for name, _ in others)
+    if options.value is None:
+        return f"{message}; if {names} is meant as an option of '{first}', indent it under '{first}'"
+    return f"{message}, got {first}, {names}"
 
 
 def shelf(node: Node, path: str) -> Node:
@@ -63,16 +84,20 @@ def shelf(node: Node, path: str) -> Node:
     items = node.value if isinstance(node.value, list) else [node]
     if isinstance(node.value, dict) and len(node.value) > 1:
         items = [Node({name: child}, child.at(), child.key_origin) for name, child in node.value.items()]
-    canonical = [slot(item, path) for item in items]
-    seen: dict[str, Node] = {}
-    for item in canonical:
-        if not item.mapping:
-            raise _fail(path, "expected a module's name; got nothing (null)", item)
-        name = next(iter(item.mapping))
-        if name in seen:
-            raise _fail(path, f"'{name}' is listed twice", item)
-        seen[name] = item
-    return node.with_value(list(canonical))
+    problems: list[SpecProblem] = []
+    chosen: dict[str, Node] = {}
+    for item in items:
+        if item.value is None:
+            problems.append(SpecProblem(path, "expected the name of a module, got nothing (null)", item.origin))
+            continue
+        choice = _attempt(slot, item, path, problems)
+        for name in choice.mapping:
+            if name in chosen:
+                problems.append(SpecProblem(path, f"'{name}' is listed twice", item.origin))
+            chosen[name] = choice
+    if problems:
+        raise SpecError(problems)
+    return node.with_value(list(chosen.values()))
 
 
 def component(node: Node, path: str) -> Node:
@@ -86,27 +111,33 @@ def component(node: Node, path: str) -> Node:
     return node.with_value({"modules": shelf(node, path)})
 
 
-def _model(node: Node, path: str) -> Node:
+def _model(node: Node, path: str, problems: list[SpecProblem]) -> Node:
     if not isinstance(node.value, dict):
-        raise _fail(path, f"expected a mapping; got {describe(node.value)}", node)
+        problems.append(SpecProblem(path, f"expected a mapping, got {describe(node.value)}", node.origin))
+        return node.with_value({})
     children: dict[str, Node] = {}
     streams: dict[str, Node] = {}
     for written, child in node.value.items():
         key = ALIASES.get(written, written)
         inner = f"{path}.{key}"
-        if key in MODEL_SLOTS:
-            child = slot(child, inner)
+        if key in children:
+            problems.append(SpecProblem(inner, f"'{written}' is the same key as '{key}', given too", child.at()))
+        elif key in MODEL_SLOTS:
+            child = _attempt(slot, child, inner, problems)
         elif key in MODEL_SHELVES:
-            child = shelf(child, inner)
+            child = _attempt(shelf, child, inner, problems)
         elif key in MODEL_EMBEDDINGS:
-            child = child if child.value is None else component(child, inner)
+            child = child if child.value is None else _attempt(component, child, inner, problems)
         elif key.startswith("stream_"):
-            streams[key] = _model(child, f"{path}.streams.{key}")
+            streams[key] = _model(child, f"{path}.streams.{key}", problems)
             continue
         elif key == "streams":
             if not isinstance(child.value, dict):
-                raise _fail(inner, f"expected a mapping of stream names; got {describe(child.value)}", child)
-            streams.update({name: _model(each, f"{inner}.{name}") for name, each in child.value.items()})
+                message = f"expected a mapping of stream names, got {describe(child.value)}"
+                problems.append(SpecProblem(inner, message, child.origin))
+                children[key] = child.with_value({})
+            for name, each in child.mapping.items():
+                streams[name] = _model(each, f"{inner}.{name}", problems)
             continue
         children[key] = child
     if streams:
@@ -115,30 +146,35 @@ def _model(node: Node, path: str) -> Node:
     return node.with_value(children)
 
 
-def canonical(root: Node) -> Node:
+def canonical(root: Node, problems: list[SpecProblem]) -> Node:
     """The whole spec in canonical form.
 
     A file that has a model's keys at its top level (the paper's own JSON configs) becomes the ``model:`` part.
 
-    Raises:
-        SpecError: where a module choice has the wrong shape.
+    Args:
+        problems: receives what has the wrong shape; it is null in the result.
     """
     children = dict(root.mapping)
-    if "model" not in children and ("encoder" in children or "stream_0" in children):
+    if "model" not in children and any(_is_model_key(key) for key in children):
         known = {"tp", "name", "extends", "data", "train", "init_from"}
         model = {k: v for k, v in children.items() if k not in known}
         children = {k: v for k, v in children.items() if k in known}
         children["model"] = Node(model, root.origin)
     if "model" in children:
-        children["model"] = _model(children["model"], "model")
+        children["model"] = _model(children["model"], "model", problems)
     for paths, convert in ((OTHER_SLOTS, slot), (OTHER_SHELVES, shelf)):
         for section, key in paths:
             parent = children.get(section)
             if parent is not None and key in parent.mapping:
                 inner = dict(parent.mapping)
-                inner[key] = convert(inner[key], f"{section}.{key}")
+                inner[key] = _attempt(convert, inner[key], f"{section}.{key}", problems)
                 children[section] = parent.with_value(inner)
     return root.with_value(children)
+
+
+def _is_model_key(key: str) -> bool:
+    known = (*MODEL_SLOTS, *MODEL_SHELVES, *MODEL_EMBEDDINGS, "streams")
+    return ALIASES.get(key, key) in known or key.startswith("stream_")
 
 
 def _is_slot(path: tuple[str, ...]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Union
 
-Scalar = Union[str, int, float, bool, None]
+Scalar = str | int | float | bool | None
 Value = Union[Scalar, "dict[str, Node]", "list[Node]"]
 
 
@@ -28,7 +28,7 @@ class Origin:
     base: str = "."
 
     def place(self) -> str:
-        if self.line is None:
+        if self.line is None:  # a setting on the command line has a column, but counting it helps nobody
             return self.source
         return f"{self.source}:{self.line}:{self.column}"
 
@@ -70,17 +70,15 @@ class Node:
         """The deepest node that exists along ``path``."""
         node = self
         for part in path:
-            if isinstance(node.value, dict) and part in node.value:
-                node = node.value[part]  # type: ignore[index]
-            elif isinstance(node.value, list) and isinstance(part, int) and part < len(node.value):
-                node = node.value[part]
-            else:
+            found = node.mapping.get(part) if isinstance(part, str) else next(iter(node.items[part : part + 1]), None)
+            if found is None:
                 break
+            node = found
         return node
 
 
 def describe(value: object) -> str:
-    """A value's kind in the words of someone who writes YAML."""
+    """A value's kind in the words of someone who writes YAML, in one line."""
     if value is None:
         return "nothing (null)"
     if isinstance(value, bool):
@@ -88,5 +86,6 @@ def describe(value: object) -> str:
     if isinstance(value, (int, float)):
         return f"the number {value}"
     if isinstance(value, str):
-        return f"the text '{value}'"
+        shown = " ".join(value.split())
+        return f"the text '{shown if len(shown) <= 60 else shown[:57] + '...'}'"
     return "a mapping" if isinstance(value, dict) else "a list"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tp_core.spec.errors import SpecError, SpecProblem
 from tp_core.spec.merge import (
     ALIASES,
@@ -10,44 +12,66 @@ from tp_core.spec.merge import (
     MODEL_SHELVES,
     canonical,
     merge,
+    slot,
 )
 from tp_core.spec.nodes import Node, Origin
 from tp_core.spec.yaml_loader import parse
 from tp_core.suggest import did_you_mean
 
 
-def apply(root: Node, overrides: list[str], base: str = ".") -> Node:
+def apply(root: Node, overrides: list[str], problems: list[SpecProblem], base: str = ".") -> Node:
     """Merge ``KEY=VALUE`` settings over a canonical spec, left to right.
 
-    Raises:
-        SpecError: a setting that is no ``KEY=VALUE``, or names a module that is not in the list it points into.
+    Args:
+        problems: receives what is wrong with a setting that is no ``KEY=VALUE``, or names a module that is not in
+            the list it points into; such a setting changes nothing.
     """
     for text in overrides:
-        origin = Origin("command line", 1, 1, text, base)
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise SpecError([SpecProblem("", "expected KEY=VALUE, for example train.steps=100", origin)])
-        node = parse(value, "command line", base)
-        node = _relocate(node, origin, len(key) + 1, text)
-        root = _set(root, [ALIASES.get(part, part) for part in key.strip().split(".")], node, origin)
+        origin = Origin("command line", None, 1, text, base)
+        try:
+            root = _apply_one(root, text, origin, problems)
+        except SpecError as error:
+            problems += error.problems
     return root
 
 
-def _relocate(node: Node, origin: Origin, offset: int, text: str) -> Node:
+def _apply_one(root: Node, text: str, origin: Origin, problems: list[SpecProblem]) -> Node:
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not equals or not all(key.split(".")):
+        raise SpecError([SpecProblem("", "expected KEY=VALUE, for example train.steps=100", origin)])
+    if key == "extends":
+        raise SpecError([SpecProblem(key, "cannot be set here; the parent is named in the file", origin)])
+    offset = text.index("=") + 1
+    try:
+        node = parse(value, origin.source, origin.base)
+    except SpecError as error:
+        raise SpecError(
+            SpecProblem(f"{key}.{p.path}" if p.path else key, p.message, _moved(p.origin, origin, offset))
+            for p in error.problems
+        ) from None
+    parts = [ALIASES.get(part, part) for part in key.split(".")]
+    if parts[0] == "model" and len(parts) > 2 and parts[1].startswith("stream_"):
+        parts.insert(1, "streams")
+    return _set(root, parts, _relocate(node, origin, offset), origin, problems)
+
+
+def _moved(old: Origin, setting: Origin, offset: int) -> Origin:
+    return replace(setting, column=(old.column or 1) + offset)
+
+
+def _relocate(node: Node, origin: Origin, offset: int) -> Node:
     """Positions within the value, moved to where the value stands in the whole setting."""
-
-    def moved(old: Origin) -> Origin:
-        return Origin(origin.source, 1, (old.column or 1) + offset, text, origin.base)
-
     value = node.value
     if isinstance(value, dict):
-        value = {k: _relocate(v, origin, offset, text) for k, v in value.items()}
+        value = {k: _relocate(v, origin, offset) for k, v in value.items()}
     elif isinstance(value, list):
-        value = [_relocate(v, origin, offset, text) for v in value]
-    return Node(value, moved(node.origin), moved(node.key_origin) if node.key_origin else None)
+        value = [_relocate(v, origin, offset) for v in value]
+    key_origin = _moved(node.key_origin, origin, offset) if node.key_origin else None
+    return Node(value, _moved(node.origin, origin, offset), key_origin)
 
 
-def _set(root: Node, parts: list[str], value: Node, origin: Origin) -> Node:
+def _set(root: Node, parts: list[str], value: Node, origin: Origin, problems: list[SpecProblem]) -> Node:
     """Merge one setting. A path into a list of modules addresses them by name."""
     for depth, part in enumerate(parts):
         if parts[0] != "model" or depth == len(parts) - 1:
@@ -59,7 +83,7 @@ def _set(root: Node, parts: list[str], value: Node, origin: Origin) -> Node:
             return _set_in_shelf(root, parts[: depth + 1], rest, value, origin)
     if parts[:2] == ["train", "hooks"] and len(parts) > 2:
         return _set_in_shelf(root, parts[:2], parts[2:], value, origin)
-    return merge(root, canonical(_nest(parts, value, origin)))
+    return merge(root, canonical(_nest(parts, value, origin), problems))
 
 
 def _nest(parts: list[str], value: Node, origin: Origin) -> Node:
@@ -80,7 +104,7 @@ def _set_in_shelf(root: Node, shelf: list[str], rest: list[str], value: Node, or
         raise SpecError([SpecProblem(path, message, origin)])
     # Listing every module again, with the setting in the one that is meant, is a merge that keeps all the rest.
     items = [
-        _nest([name, *rest[1:]], value, origin)
+        slot(_nest([name, *rest[1:]], value, origin), ".".join(p for p in shelf if p != "modules"))
         if name == rest[0]
         else Node({name: Node({}, origin)}, origin)
         for name in names

@@ -28,7 +28,7 @@ C = TypeVar("C", bound=ModuleConfig)
 #: Rows of the word embedding when neither the spec nor a tokenizer says: BERT's English vocabulary.
 DEFAULT_VOCAB_SIZE = 30522
 
-_SECTION = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
+_SECTION = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True, allow_inf_nan=False)
 
 
 class PathMark:

@@ -8,7 +8,8 @@ from pathlib import Path
 import yaml
 
 from tp_core.spec.errors import SpecError, SpecProblem
-from tp_core.spec.nodes import Node, Origin, Scalar, Value
+from tp_core.spec.nodes import Node, Origin, Scalar, Value, describe
+from tp_core.suggest import near_file
 
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -19,12 +20,22 @@ _SPECIAL = {
 }  # fmt: skip
 _PLAIN_TAGS = {"tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq", None}
 _MOST_NODES = 100_000
+_MOST_LEVELS = 100
+#: Longer runs of digits are refused by Python itself, and are no number that any option means.
+_MOST_DIGITS = 4000
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_HINTS = {
+    "mapping values are not allowed in this context": "is the indentation of this line right?",
+    "could not find expected ':'": "a key needs a colon and a space after it",
+}
 
 
 def scalar(text: str) -> Scalar:
     """A plain scalar by the YAML 1.2 core schema: ``1e-4`` is a float and ``no`` is a string."""
     if text in _SPECIAL:
         return _SPECIAL[text]
+    if len(text) > _MOST_DIGITS:
+        return text
     if _INT.fullmatch(text):
         return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
     if _FLOAT.fullmatch(text):
@@ -52,11 +63,16 @@ class _Reader:
     def convert(self, node: yaml.Node, path: str, within: tuple[int, ...], key: Origin | None) -> Node:
         origin = self.origin(node.start_mark.line, node.start_mark.column)
         self.count += 1
-        if self.count > _MOST_NODES or id(node) in within:
-            raise SpecError([SpecProblem(path, "aliases that expand without end", origin)])
+        if id(node) in within:
+            raise SpecError([SpecProblem(path, "this anchor is used within itself", origin)])
+        if self.count > _MOST_NODES:
+            raise SpecError([SpecProblem("", f"the aliases expand to more than {_MOST_NODES} values", origin)])
+        if len(within) > _MOST_LEVELS:
+            raise SpecError([_too_deep(origin)])
         within = (*within, id(node))
         if node.tag not in _PLAIN_TAGS:
-            self.problem(path, f"the tag '{node.tag}' is not supported; a spec holds plain values only", origin)
+            tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+            self.problem(path, f"the tag '{tag}' is not supported; a spec holds plain values only", origin)
             return Node(None, origin, key)
         value: Value
         if isinstance(node, yaml.ScalarNode):
@@ -64,6 +80,7 @@ class _Reader:
         elif isinstance(node, yaml.SequenceNode):
             value = [self.convert(item, f"{path}[{i}]", within, None) for i, item in enumerate(node.value)]
         else:
+            assert isinstance(node, yaml.MappingNode)
             value = self.mapping(node, path, within)
         return Node(value, origin, key)
 
@@ -75,10 +92,15 @@ class _Reader:
                 self.problem(path, "a key must be a plain text", where)
                 continue
             key = str(key_node.value)
+            if key == "<<" and not key_node.style:
+                self.problem(
+                    path, "merge keys ('<<') are not part of YAML 1.2; write the keys out, or use extends", where
+                )
+                continue
             inner = f"{path}.{key}" if path else key
             if key in children:
                 first = children[key].at()
-                self.problem(inner, f"the key '{key}' is given twice; it is first given in line {first.line}", where)
+                self.problem(inner, f"the key '{key}' is given twice; it is first given on line {first.line}", where)
                 continue
             children[key] = self.convert(value_node, inner, within, where)
         return children
@@ -91,22 +113,61 @@ def parse(text: str, source: str, base: str = ".") -> Node:
         SpecError: on syntax errors, duplicate keys, tags and recursive aliases, with their positions.
     """
     reader = _Reader(source, text, base)
+    if source.endswith(".json"):
+        text = text.replace("\t", " ")  # JSON may be indented with tabs, and has none within its strings
+    if forbidden := _FORBIDDEN.search(text):
+        line = text.count("\n", 0, forbidden.start())
+        column = forbidden.start() - (text.rfind("\n", 0, forbidden.start()) + 1)
+        message = f"the character U+{ord(forbidden.group()):04X} is not allowed in YAML"
+        raise SpecError([SpecProblem("", message, reader.origin(line, column))])
     try:
+        _check_depth(text, reader)
         root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line, column = (mark.line, mark.column) if mark else (0, 0)
-        message = f"this is not valid YAML: {error.problem or error.context}"
-        raise SpecError([SpecProblem("", message, reader.origin(line, column))]) from None
-    except yaml.YAMLError as error:
-        message = f"this is not valid YAML: {str(error).splitlines()[0]}"
-        raise SpecError([SpecProblem("", message, reader.origin(0, 0))]) from None
+        raise SpecError([_syntax_problem(error, reader)]) from None
     if root is None:
-        return Node({}, Origin(source, 1, 1, "", base))
+        return Node(None, Origin(source, 1, 1, None, base))
     node = reader.convert(root, "", (), None)
     if reader.problems:
         raise SpecError(reader.problems)
     return node
+
+
+def _too_deep(origin: Origin) -> SpecProblem:
+    return SpecProblem("", f"nested more than {_MOST_LEVELS} levels deep", origin)
+
+
+def _check_depth(text: str, reader: _Reader) -> None:
+    """The parser composes by recursion in C, which a text nested deeply enough would take beyond the stack."""
+    if sum(map(text.count, "[{-:?")) < _MOST_LEVELS:
+        return
+    level = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            level += 1
+            if level > _MOST_LEVELS:
+                mark = event.start_mark
+                raise SpecError([_too_deep(reader.origin(mark.line, mark.column) if mark else Origin(reader.source))])
+        elif isinstance(event, yaml.CollectionEndEvent):
+            level -= 1
+
+
+def _syntax_problem(error: yaml.MarkedYAMLError, reader: _Reader) -> SpecProblem:
+    """The parser's own words, with the place where the unfinished thing began."""
+    found, began = error.problem_mark, error.context_mark
+    message = error.problem or ""
+    line, column = (found.line, found.column) if found is not None else (0, 0)
+    if message.startswith("but "):  # the second half of a sentence
+        message = f"{error.context}, {message}"
+    elif line < len(reader.lines) and reader.lines[line][column : column + 1] == "\t":
+        message = "a tab stands here; YAML is indented with spaces"
+    elif began is not None and line >= len(reader.lines):  # there is nothing to point at after the end
+        line, column, message = began.line, began.column, f"{message} {error.context}"
+    elif began is not None and began.line != line:
+        message += f" {error.context} that begins on line {began.line + 1}"
+    if hint := _HINTS.get(error.problem or ""):
+        message += f"; {hint}"
+    return SpecProblem("", f"this is not valid YAML: {message}", reader.origin(line, column))
 
 
 def parse_file(path: Path, shown: str | None = None) -> Node:
@@ -118,13 +179,24 @@ def parse_file(path: Path, shown: str | None = None) -> Node:
     source = shown or str(path)
     here = Origin(source)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise SpecError([SpecProblem("", f"line {line} is not UTF-8", here)]) from None
+        data = path.read_bytes()
+    except FileNotFoundError:
+        near = near_file(path)
+        message = "there is no such file" + (f"; did you mean '{near}'?" if near else "")
+        raise SpecError([SpecProblem("", message, here)]) from None
     except OSError as error:
         raise SpecError([SpecProblem("", f"cannot be read: {error.strerror}", here)]) from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode()
+        place = Origin(source, before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
+        message = f"byte 0x{data[error.start]:02X} is not UTF-8; save the file as UTF-8"
+        raise SpecError([SpecProblem("", message, place)]) from None
     node = parse(text, source, str(path.parent))
+    if node.value is None:
+        raise SpecError([SpecProblem("", "the file is empty; a spec has at least a model: or an extends:", here)])
     if not isinstance(node.value, dict):
-        raise SpecError([SpecProblem("", "a spec must be a mapping of keys to values", node.origin)])
+        message = f"a spec must be a mapping of keys to values, got {describe(node.value)}"
+        raise SpecError([SpecProblem("", message, node.origin)])
     return node

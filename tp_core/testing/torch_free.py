@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 from tp_core.config import ModuleConfig
+from tp_core.discovery import LOCAL
 
 HEAVY = ("torch", "transformers", "tensorflow", "jax")
 
@@ -38,7 +39,7 @@ def check_torch_free(cls: type[ModuleConfig]) -> None:
     Raises:
         AssertionError: it cannot be imported, or a heavy library was imported with it.
     """
-    if cls.__module__.startswith("_tp_local_"):
+    if cls.__module__.startswith(LOCAL):
         return  # a file beside a spec: no listing or checking ever imports it unasked
     failure, heavy = _imported(cls.__module__)
     assert not failure, f"{cls.__module__} cannot be imported in a fresh interpreter: {failure}"

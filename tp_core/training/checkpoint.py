@@ -45,23 +45,33 @@ def _sync(path: Path) -> None:
 def damage(folder: Path) -> str | None:
     """What is wrong with a checkpoint, or None when every file is as it was written."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
-        files = manifest["files"]
+        files = json.loads((folder / MANIFEST).read_text())["files"]
+        expected = [(str(name), int(facts["size"]), str(facts["hash"])) for name, facts in files.items()]
     except FileNotFoundError:
         return "it has no manifest"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return "its manifest cannot be read"
-    for name, facts in files.items():
+    for name, size, digest in expected:
         path = folder / name
         try:
-            size = path.stat().st_size
-            if size != facts["size"]:
-                return f"{name} has {size} bytes instead of {facts['size']}"
-            if _hash(path) != facts["hash"]:
+            found = path.stat().st_size
+            if found != size:
+                return f"{name} has {found} bytes instead of {size}"
+            if _hash(path) != digest:
                 return f"the content of {name} has changed"
-        except OSError as error:
-            return f"{name}: {error.strerror}"
+        except (OSError, ValueError) as error:
+            return f"{name}: {getattr(error, 'strerror', error)}"
     return None
+
+
+def _reason(error: BaseException) -> str:
+    """Why something could not be written: the system's reason, where torch hides it behind one of its own."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return str(error)
 
 
 class CheckpointStore:
@@ -74,7 +84,6 @@ class CheckpointStore:
 
     def __init__(self, folder: Path, keep: int = 2) -> None:
         self.folder, self.keep = folder, keep
-        self._whole: set[str] = set()
 
     def all(self) -> list[Path]:
         """Checkpoint folders, oldest first, damaged ones included."""
@@ -93,7 +102,6 @@ class CheckpointStore:
         for folder in reversed(self.all()):
             problem = damage(folder)
             if problem is None:
-                self._whole.add(folder.name)
                 return folder
             say(f"checkpoint {folder.name} is damaged ({problem}) and is passed over")
         return None
@@ -134,22 +142,20 @@ class CheckpointStore:
             shutil.rmtree(temporary, ignore_errors=True)
             before = self.newest()
             kept = f"the checkpoint before it, {before.name}, is whole" if before else "there is none before it"
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise CheckpointError(f"{final}: cannot be written: {reason}; {kept}") from error
-        self._whole.add(final.name)
-        self._retire(protect)
+            raise CheckpointError(f"{final}: cannot be written: {_reason(error)}; {kept}") from error
+        self._retire(final, protect)
         return final
 
-    def _retire(self, protect: int | None) -> None:
+    def _retire(self, written: Path, protect: int | None) -> None:
         """Remove all but the newest valid checkpoints; a damaged one never takes the place of a valid one."""
+        candidates = [folder for folder in reversed(self.all()) if step_of(folder) != protect]
+        if len(candidates) <= self.keep:
+            return
         valid = 0
-        for folder in reversed(self.all()):
-            if step_of(folder) == protect:
-                continue
+        for folder in candidates:
             if valid >= self.keep:
                 # The manifest goes first, so that a half-removed checkpoint is no checkpoint.
                 (folder / MANIFEST).unlink(missing_ok=True)
                 shutil.rmtree(folder, ignore_errors=True)
-            elif folder.name in self._whole or damage(folder) is None:
-                self._whole.add(folder.name)
+            elif folder == written or damage(folder) is None:
                 valid += 1

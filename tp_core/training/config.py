@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tp_core.config import ModuleConfig
 
-_SECTION = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
+_SECTION = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True, allow_inf_nan=False)
 
 
 class OptimizerConfig(ModuleConfig):
@@ -19,12 +19,24 @@ class OptimizerConfig(ModuleConfig):
     weight_decay: float = Field(0.01, ge=0, description="decoupled weight decay")
     decay_all: bool = Field(False, description="decay biases and normalisation weights too")
 
+    def lr_factor(self, step: int) -> float:
+        """What the optimizer itself multiplies the scheduled learning rate of update ``step`` (from 0) by."""
+        return 1.0
+
 
 class AdamWConfig(OptimizerConfig):
     """AdamW (Loshchilov & Hutter, 2019), fused."""
 
     betas: list[float] = Field([0.9, 0.999], min_length=2, max_length=2)
     eps: float = Field(1e-8, gt=0)
+    bias_correction: bool = Field(True, description="false: as BERT's own optimizer, whose first steps are larger")
+
+    def lr_factor(self, step: int) -> float:
+        if self.bias_correction:
+            return 1.0
+        # The corrected update differs from the uncorrected one by this factor alone.
+        first, second = (1 - beta ** (step + 1) for beta in self.betas)
+        return float(first / second**0.5)
 
 
 class AdafactorConfig(OptimizerConfig):
@@ -197,4 +209,4 @@ class TrainOptions(BaseModel):
         if self.steps is not None and self.epochs is not None:
             yield "epochs", "steps and epochs are both given; give one"
         if self.batch_size % self.accumulate:
-            yield "accumulate", f"must divide batch_size ({self.batch_size})"
+            yield "accumulate", f"{self.accumulate} does not divide batch_size {self.batch_size}"

@@ -23,9 +23,6 @@ def evaluate_batches(
 ) -> dict[str, float]:
     """Mean loss, mean loss per target and every metric, over all batches of all processes."""
     sums = Sums(strategy.device)
-    zero = torch.zeros((), device=strategy.device)
-    for name in model.targets:  # a process without a batch must still take part in the sum, with the same names
-        sums.add(f"loss/{name}", zero, 0.0)
     training = model.training
     model.eval()
     with torch.no_grad(), torch.random.fork_rng():
@@ -36,6 +33,8 @@ def evaluate_batches(
                 sums.add(f"loss/{name}", result.loss_sum, result.denominator)
             sums.add_output(output)
     model.train(training)
+    # A process without a batch must still take part in the sum, with the same names in the same order.
+    sums.align(list(dict.fromkeys(name for names in strategy.gather(sums.names()) for name in names)))
     found = sums.read(strategy.all_reduce)
     loss = sum(found[f"loss/{name}"] * model.loss_weights[name] for name in model.targets)
     return {"loss": loss, **found}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save_file
 from torch import Tensor
 
+from tp_core.discovery import LOCAL
 from tp_core.interfaces import Tokenizer
 from tp_core.spec.schema import Spec
 
@@ -37,6 +39,18 @@ def portable_spec(spec: Spec, tokenizer: Tokenizer | None, folder: Path) -> dict
     return plain
 
 
+def copy_local_modules(spec: Spec, folder: Path) -> None:
+    """Copy the files of the spec's local modules (``my_file:MyConfig``) to where a spec in ``folder`` finds them."""
+    for chosen in spec.chosen():
+        module = sys.modules[type(chosen.config).__module__]
+        if chosen.portable or not module.__name__.startswith(LOCAL):
+            continue  # what can be imported by its name needs no copy
+        file, target = Path(str(module.__file__)), folder / (chosen.name.partition(":")[0].replace(".", "/") + ".py")
+        if file.resolve() != target.resolve():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+
+
 def export_model(spec: Spec, tensors: dict[str, Tensor], tokenizer: Tokenizer | None, folder: Path) -> Path:
     """Write a self-contained model folder: weights, spec, tokenizer files, provenance of the modules.
 
@@ -46,8 +60,9 @@ def export_model(spec: Spec, tensors: dict[str, Tensor], tokenizer: Tokenizer | 
 
     from tp_core.spec.schema import spec_dumper
 
-    temporary = folder.with_name(f".tmp-{folder.name}")
-    shutil.rmtree(temporary, ignore_errors=True)
+    temporary, old = folder.with_name(f".tmp-{folder.name}"), folder.with_name(f".old-{folder.name}")
+    for leftover in (temporary, old):
+        shutil.rmtree(leftover, ignore_errors=True)
     (temporary / "tokenizer").mkdir(parents=True)
     plain = portable_spec(spec, tokenizer, temporary)
     if tokenizer is None:
@@ -55,10 +70,9 @@ def export_model(spec: Spec, tensors: dict[str, Tensor], tokenizer: Tokenizer | 
     text = yaml.dump(plain, Dumper=spec_dumper(), sort_keys=False, allow_unicode=True)
     (temporary / "spec.yaml").write_text(text, encoding="utf-8")
     (temporary / "provenance.json").write_text(json.dumps(spec.provenance(), indent=1) + "\n")
+    copy_local_modules(spec, temporary)
     save_weights(tensors, temporary / WEIGHTS)
     if folder.exists():
-        old = folder.with_name(f".old-{folder.name}")
-        shutil.rmtree(old, ignore_errors=True)
         os.rename(folder, old)
         os.rename(temporary, folder)
         shutil.rmtree(old, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -34,12 +35,26 @@ class Sums:
             for metric, (total, count) in result.metrics.items():
                 self.add(f"{target}/{metric}", total, count)
 
+    def merge(self, other: Sums, skip: Tensor) -> None:
+        """Add other sums, or zeros where the flag ``skip`` (a scalar) is true, without waiting for the device."""
+        pairs = torch.stack(list(other._values.values()))
+        for name, pair in zip(other._values, torch.where(skip, torch.zeros_like(pairs), pairs).unbind()):
+            self._values[name] = self._values[name] + pair if name in self._values else pair
+
+    def names(self) -> list[str]:
+        return list(self._values)
+
+    def align(self, names: list[str]) -> None:
+        """Put the sums into the order of ``names``, with zeros for those that are not there."""
+        zeros = torch.zeros(2, device=self.device)
+        self._values = {name: self._values.get(name, zeros) for name in names}
+
     def read(self, all_reduce: Callable[[Tensor], Tensor]) -> dict[str, float]:
-        """Means over all processes; this waits for the device, once."""
+        """Means over all processes, NaN for a mean of nothing; this waits for the device, once."""
         if not self._values:
             return {}
         values = all_reduce(torch.stack(list(self._values.values()))).tolist()
-        return {name: total / count if count else 0.0 for name, (total, count) in zip(self._values, values)}
+        return {name: total / count if count else math.nan for name, (total, count) in zip(self._values, values)}
 
     def reset(self) -> None:
         self._values = {}
@@ -73,8 +88,10 @@ class MetricsFile:
         os.replace(temporary, self.path)
 
     def write(self, values: dict[str, Any]) -> None:
+        """Append a line; what is not finite, which JSON does not have, is written as null."""
+        plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
         with open(self.path, "a") as file:
-            file.write(json.dumps(values) + "\n")
+            file.write(json.dumps(plain, allow_nan=False) + "\n")
 
 
 class TensorBoard:
@@ -83,12 +100,12 @@ class TensorBoard:
     def __init__(self, folder: Path, purge_step: int | None = None) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder), purge_step=purge_step)  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(folder), purge_step=purge_step)
 
     def write(self, step: int, values: dict[str, Any]) -> None:
         for name, value in values.items():
             if isinstance(value, (int, float)) and name != "step":
-                self._writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+                self._writer.add_scalar(name, value, step)
 
     def close(self) -> None:
-        self._writer.close()  # type: ignore[no-untyped-call]
+        self._writer.close()

@@ -77,9 +77,14 @@ def build_optimizer(
         if isinstance(config, SgdConfig):
             # Torch has no fused SGD for sharded parameters.
             fused = _fusible(groups) and not any(_is_sharded(p) for p in _parameters(groups))
-            return torch.optim.SGD(
+            optimizer = torch.optim.SGD(
                 groups, momentum=config.momentum, nesterov=config.nesterov, fused=fused or None, **common
             )
+            if config.momentum:
+                # Torch leaves the momentum undefined when the first update is not applied for a bad gradient.
+                for parameter in _parameters(groups):
+                    optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+            return optimizer
         if isinstance(config, AdafactorConfig):
             return torch.optim.Adafactor(
                 groups,

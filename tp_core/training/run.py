@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -10,23 +11,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from tp_core.data.cache import prepared_rows
-from tp_core.errors import CheckpointError, TPError
-from tp_core.hookspecs import hook_manager
+from tp_core.errors import CheckpointError, EndedElsewhere, TPError
+from tp_core.hookspecs import hook_manager, run_checks
 from tp_core.inference.load import build_processor, build_tokenizer, initialise_from, read_weights
 from tp_core.interfaces import Processor, Tokenizer
 from tp_core.model import build_model
 from tp_core.spec.checks import check_run
 from tp_core.spec.schema import Spec
-from tp_core.training.checkpoint import CheckpointStore
+from tp_core.training.checkpoint import CheckpointStore, damage
 from tp_core.training.evaluation import Evaluator
-from tp_core.training.export import WEIGHTS, export_model
+from tp_core.training.export import WEIGHTS, copy_local_modules, export_model
 from tp_core.training.random_state import seed_all
 from tp_core.training.strategies import Strategy, build_strategy
 from tp_core.training.trainer import Trainer
 
 #: Parts of a spec that a resumed run may not change: the saved state would mean something else.
 _FIXED = ("model", "data.tokenizer", "data.processor", "train.batch_size", "train.seed", "train.optimizer")
+
+
+#: What the system may refuse for reasons that are the user's to mend.
+_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,6 @@ def train(spec: Spec, run: str | os.PathLike[str] | None = None, resume: bool = 
     Raises:
         TPError: the folder holds another run, the data cannot be used, a loss is not finite, ...
     """
-    check_run(spec)
     folder = Path(run) if run is not None else Path("runs") / spec.name
     strategy = build_strategy(spec.train.strategy)
     say: Callable[[str], None] = lambda _: None  # noqa: E731
@@ -66,37 +72,45 @@ def train(spec: Spec, run: str | os.PathLike[str] | None = None, resume: bool = 
         def say(message: str) -> None:
             print(message, file=sys.stderr, flush=True)
 
-    _claim(folder, spec, resume)
-    strategy.setup(spec.train.options.device)
     trainer: Trainer | None = None
-    hooks = hook_manager((h.name, h.config.build()) for h in spec.train.hooks)
     try:
-        _run_checks(hooks, spec)
+        strategy.setup(spec.train.options.device)
+        check_run(spec)
+        _claim(folder, spec, resume)
+        hooks = hook_manager((h.name, h.config.build()) for h in spec.train.hooks)
+        run_checks(hooks, spec)
         trainer, tokenizer = _prepare(spec, folder, strategy, hooks, resume, say)
-        if trainer.step < trainer.total_steps or not (folder / "model").exists():
-            trainer.fit()
-            return _finish(trainer, tokenizer, say)
-        say(f"{folder}: the run is complete; nothing is left to do")
-        return TrainResult(folder, folder / "model", trainer.step, None)
+        trainer.fit()
+        return _finish(trainer, tokenizer, say)
     except BaseException as error:
         if trainer is not None:
             hooks.hook.tp_run_failed(trainer=trainer, error=error)
-        raise
+        told = _as_told(error, folder, strategy)
+        if told is error:
+            raise
+        raise told from error
     finally:
         strategy.teardown()
 
 
-def _run_checks(hooks: Any, spec: Spec) -> None:
-    messages = [message for found in hooks.hook.tp_check(spec=spec) for message in found or ()]
-    if messages:
-        raise TPError("\n".join(messages))
+def _as_told(error: BaseException, folder: Path, strategy: Strategy) -> BaseException:
+    """The error as the user is to see it: of several processes one speaks, and a full disk is no bug of ours."""
+    if isinstance(error, OSError) and error.errno in _SYSTEM:
+        whole = "the checkpoints before are whole, and --resume goes on from the newest"
+        error = TPError(f"{error.filename or folder}: cannot be written: {error.strerror}; {whole}")
+    elif strategy.lost(error):
+        error = TPError("the connection to another process of the run was lost")
+    if isinstance(error, TPError) and not isinstance(error, EndedElsewhere) and not strategy.first_to_fail():
+        return EndedElsewhere(str(error))
+    return error
 
 
 def _claim(folder: Path, spec: Spec, resume: bool) -> None:
     """Make sure that the folder is new, or holds this very run."""
     if folder.exists() and not folder.is_dir():
         raise TPError(f"{folder}: this is a file; a run needs a folder (--run DIR)")
-    used = folder.is_dir() and any((folder / n).exists() for n in ("spec.yaml", "checkpoints", "metrics.jsonl", "model"))
+    marks = ("spec.yaml", "checkpoints", "metrics.jsonl", "model")
+    used = folder.is_dir() and any((folder / name).exists() for name in marks)
     if used and not resume:
         raise TPError(
             f"{folder}: this folder already holds a run; continue it with --resume, or choose another with --run DIR"
@@ -105,21 +119,36 @@ def _claim(folder: Path, spec: Spec, resume: bool) -> None:
         raise TPError(f"{folder}: this folder is not empty and holds no run; choose another with --run DIR")
     if used and (folder / "spec.json").exists():
         before = json.loads((folder / "spec.json").read_text())
-        changed = _changes(before, spec.dump())
+        changed = _changes(before, json.loads(json.dumps(spec.dump())))
         if changed:
             raise TPError(
-                f"{folder}: the spec differs from the run's in {', '.join(changed)}; these cannot change on --resume "
+                f"{folder}: the spec differs from the run's, and these cannot change on --resume: {'; '.join(changed)} "
                 "(start another run with --run DIR, and init_from for its weights)"
             )
 
 
-def _changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    def at(tree: Any, path: str) -> Any:
-        for part in path.split("."):
-            tree = tree.get(part) if isinstance(tree, dict) else None
-        return tree
+def _changes(before: Any, now: Any, path: str = "") -> list[str]:
+    """Fixed options that differ, each as ``path: from a to b``."""
+    if before == now:
+        return []
+    # A list of modules is compared as a whole: an option's place in it says nothing to the user.
+    if isinstance(before, dict) and isinstance(now, dict) and (not path or before.keys() & now.keys()):
+        inner = []
+        for key in [*before, *(key for key in now if key not in before)]:
+            below = f"{path}.{key}" if path else key
+            if any(f"{below}.".startswith(f"{fixed}.") or fixed.startswith(f"{below}.") for fixed in _FIXED):
+                inner += _changes(before.get(key), now.get(key), below)
+        return inner
+    return [f"{path} (was {_brief(before)}, is {_brief(now)})"]
 
-    return [path for path in _FIXED if at(before, path) != at(now, path)]
+
+def _brief(value: Any) -> str:
+    """An option's value; of a module with its options, the name."""
+    if isinstance(value, dict):
+        return ", ".join(value)
+    if isinstance(value, list):
+        return f"[{', '.join(_brief(item) for item in value)}]"
+    return "unset" if value is None else str(value)
 
 
 def _prepare(
@@ -134,19 +163,25 @@ def _prepare(
     model = build_model(spec, strategy.device)
     store = CheckpointStore(folder / "checkpoints")
     newest = store.newest(say) if resume else None
+    if resume and newest is None and store.all():
+        raise CheckpointError(f"{store.folder}: no checkpoint is whole; start another run with --run DIR")
     if newest is None and spec.init_from is not None:
         initialise_from(model, spec.init_from, say)
     hooks.hook.tp_model_built(model=model, spec=spec)
-    if strategy.rank == 0:
-        folder.mkdir(parents=True, exist_ok=True)
-        store.clean()
-        (folder / "spec.yaml").write_text(spec.to_yaml(), encoding="utf-8")
-        (folder / "spec.json").write_text(json.dumps(spec.dump()), encoding="utf-8")
-        (folder / "provenance.json").write_text(json.dumps(spec.provenance(), indent=1) + "\n")
     trainer = Trainer(spec, folder, model, strategy, rows, processor, evaluator, hooks)
-    strategy.barrier()
     if newest is not None:
         trainer.resume(newest)
+    if strategy.rank == 0:  # nothing is written before it is clear that the run can start
+        folder.mkdir(parents=True, exist_ok=True)
+        store.clean()
+        _write_whole(folder / "spec.yaml", spec.to_yaml())
+        _write_whole(folder / "spec.json", json.dumps(spec.dump()))
+        _write_whole(folder / "provenance.json", json.dumps(spec.provenance(), indent=1) + "\n")
+        copy_local_modules(spec, folder)
+    strategy.barrier()
+    if newest is not None and trainer.complete:
+        say(f"{folder}: the run is complete at step {trainer.step}")
+    elif newest is not None:
         say(f"resuming {folder} at step {trainer.step} of {trainer.total_steps}")
     elif resume:
         say(f"{folder} has no checkpoint yet; starting from the beginning")
@@ -156,6 +191,13 @@ def _prepare(
         f"{options.batch_size} samples, {strategy.world_size} × {strategy.device.type}, {options.precision}"
     )
     return trainer, tokenizer
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a small file so that a crash leaves the old content or the new."""
+    temporary = path.with_name(f".tmp-{path.name}")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
 
 
 def _data(
@@ -177,7 +219,7 @@ def _data(
         else:
             failure = None
         if strategy.agree(failure is not None):
-            raise failure or TPError("the first process could not prepare the data")
+            raise failure or EndedElsewhere("another process could not prepare the data")
         if strategy.world_size == 1:
             break
     if len(found) == 1:
@@ -187,25 +229,29 @@ def _data(
 
 
 def _finish(trainer: Trainer, tokenizer: Tokenizer | None, say: Callable[[str], None]) -> TrainResult:
-    early = trainer.best.exhausted()
-    if trainer.stopped is not None and not early:
+    if trainer.stopped is not None:
         say(f"stopped {trainer.stopped} at step {trainer.step}; the run is saved and goes on with --resume")
         return TrainResult(trainer.run, None, trainer.step, trainer.stopped)
-    if trainer.stopped is not None:
-        say(f"stopped {trainer.stopped}")
+    early = f"early: {trainer.best.describe()}" if trainer.best.exhausted() else None
+    if early is not None:
+        say(f"stopped {early}")
     if trainer.best.step is not None and trainer.best.options is not None and trainer.best.options.restore_best:
         best = trainer.store.path(trainer.best.step)
-        if best.exists() and trainer.best.step != trainer.step:
+        problem = damage(best)
+        if problem:
+            say(f"the best checkpoint, {best.name}, cannot be used ({problem}); exporting the last weights instead")
+        elif trainer.best.step != trainer.step:
             trainer.model.load_weights(read_weights(best / WEIGHTS))
             say(f"exporting the weights of step {trainer.best.step}, the best evaluation")
     tensors = trainer.strategy.model_state(trainer.model)
     if trainer.strategy.rank == 0:
         try:
             export_model(trainer.spec, tensors, tokenizer, trainer.run / "model")
-        except OSError as error:
-            message = f"{trainer.run / 'model'}: cannot be written: {error.strerror}; the checkpoints are whole"
+        except (OSError, SafetensorError) as error:
+            reason = getattr(error, "strerror", None) or error
+            message = f"{trainer.run / 'model'}: cannot be written: {reason}; the checkpoints are whole"
             raise CheckpointError(message) from error
         say(f"exported {trainer.run / 'model'}")
     trainer.strategy.barrier()
     trainer.hooks.hook.tp_train_end(trainer=trainer)
-    return TrainResult(trainer.run, trainer.run / "model", trainer.step, trainer.stopped)
+    return TrainResult(trainer.run, trainer.run / "model", trainer.step, early)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any
+
+#: Seconds within which a second SIGINT under torchrun is the first one's echo.
+_ECHO = 1.0
 
 
 class StopRequest:
@@ -17,6 +22,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.name: str | None = None
+        self._since = 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
@@ -32,6 +38,11 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and self.name is not None:
+        if self.name is None:
+            self.name, self._since = signal.Signals(number).name, time.monotonic()
+        elif number == signal.SIGINT and not self._is_echo():
             raise KeyboardInterrupt
-        self.name = signal.Signals(number).name
+
+    def _is_echo(self) -> bool:
+        # The terminal sends Ctrl-C to every process, and torchrun passes it on to its own once more.
+        return "TORCHELASTIC_RUN_ID" in os.environ and time.monotonic() - self._since < _ECHO

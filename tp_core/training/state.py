@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tp_core.errors import CheckpointError
+from tp_core.errors import CheckpointError, EndedElsewhere
 from tp_core.inference.load import read_weights
 from tp_core.training.export import WEIGHTS, save_weights
 from tp_core.training.random_state import load_random_state, random_state, seed_all
@@ -21,28 +20,24 @@ if TYPE_CHECKING:
 def write_checkpoint(trainer: Trainer) -> None:
     """Save the trainer's whole state; every process calls this, the first one writes."""
     strategy = trainer.strategy
-    shared = trainer.run / "checkpoints" / f".rank-{strategy.rank}.pt"
-    if strategy.world_size > 1:  # the others hand their random states over as files, which the first takes in
-        shared.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(_own_state(trainer), shared)
-        strategy.barrier()
     hooks: dict[str, Any] = {}
     trainer.hooks.hook.tp_checkpoint_save(trainer=trainer, state=hooks)
+    processes = strategy.gather(_own_state(trainer))
 
     def write(folder: Path) -> None:
         save_weights(strategy.model_state(trainer.model), folder / WEIGHTS)
-        torch.save(strategy.optimizer_state(trainer.optimizer), folder / "optimizer.pt")
+        _write(strategy.optimizer_state(trainer.optimizer), folder / "optimizer.pt")
         state = {
             "step": trainer.step,
+            "processes": strategy.world_size,
+            "instances": len(trainer.rows),
             "update": trainer.update.state(),
             "best": trainer.best.state(),
             "hooks": json.dumps(hooks),
         }
-        torch.save(state, folder / "trainer.pt")
-        if strategy.world_size == 1:
-            torch.save(_own_state(trainer), folder / "rank-0.pt")
-        for rank in range(strategy.world_size) if strategy.world_size > 1 else ():
-            shutil.copy(shared.with_name(f".rank-{rank}.pt"), folder / f"rank-{rank}.pt")
+        _write(state, folder / "trainer.pt")
+        for rank, own in enumerate(processes):
+            _write(own, folder / f"rank-{rank}.pt")
 
     failure: CheckpointError | None = None
     if strategy.rank == 0:
@@ -51,9 +46,7 @@ def write_checkpoint(trainer: Trainer) -> None:
         except CheckpointError as error:
             failure = error
     if strategy.agree(failure is not None):
-        raise failure or CheckpointError("the first process could not write the checkpoint")
-    if strategy.world_size > 1:
-        shared.unlink(missing_ok=True)
+        raise failure or EndedElsewhere("the first process could not write the checkpoint")
 
 
 def _own_state(trainer: Trainer) -> dict[str, Any]:
@@ -67,6 +60,11 @@ def load_checkpoint(trainer: Trainer, folder: Path) -> None:
     """Put a trainer into the state that a checkpoint holds."""
     strategy = trainer.strategy
     state = _read(folder / "trainer.pt")
+    if state["instances"] != len(trainer.rows):
+        raise CheckpointError(
+            f"{folder}: the run trained on {state['instances']:,} instances, and data.train now gives "
+            f"{len(trainer.rows):,}; give it the same data, or start another run with init_from"
+        )
     trainer.model.load_weights(read_weights(folder / WEIGHTS))
     try:
         strategy.load_optimizer_state(trainer.optimizer, _read(folder / "optimizer.pt"))
@@ -76,15 +74,19 @@ def load_checkpoint(trainer: Trainer, folder: Path) -> None:
     trainer.best.load(state["best"])
     trainer.step = state["step"]
     trainer.hooks.hook.tp_checkpoint_load(trainer=trainer, state=json.loads(state["hooks"]))
-    own = folder / f"rank-{strategy.rank}.pt"
-    if own.exists():
-        mine = _read(own)
+    if state["processes"] == strategy.world_size:
+        mine = _read(folder / f"rank-{strategy.rank}.pt")
         load_random_state(mine["random"])
         trainer.window.load(mine["window"])
         trainer.norm = None if mine["norm"] is None else mine["norm"].to(strategy.device)
         trainer.trouble = mine["trouble"].to(strategy.device)
-    else:  # more processes than before: their randomness starts anew, as a function of where the run is
+    else:  # more or fewer processes: their randomness starts anew, as a function of where the run is
         seed_all(trainer.options.seed + trainer.step, strategy.rank)
+
+
+def _write(value: Any, path: Path) -> None:
+    with open(path, "wb") as file:  # given a name, torch does not say why it cannot write
+        torch.save(value, file)
 
 
 def _read(path: Path) -> Any:

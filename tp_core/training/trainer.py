@@ -83,6 +83,7 @@ class Trainer:
         self.progress = Progress(self.total_steps, enabled=strategy.rank == 0)
         self.board: TensorBoard | None = None
         self.step = 0
+        self.lr = 0.0
         self.stopped: str | None = None
         self._saved = -1
 
@@ -100,19 +101,24 @@ class Trainer:
         try:
             with StopRequest() as request:
                 self.speed.start()
-                for batches in self._batches():
+                for batches in () if self.complete else self._batches():
                     self._train_step(batches)
                     self._after_step()
-                    if self.stopped is None and self.strategy.agree(request.name is not None):
-                        self.stopped = f"on {request.name or 'a signal to another process'}"
-                    if self.stopped is not None:
+                    if self.complete:
                         break
-            if self.stopped is not None and self._saved != self.step:
-                self.save()
+                    if self.strategy.agree(request.name is not None):
+                        self.stopped = f"on {request.name or 'a signal to another process'}"
+                        self.save()
+                        break
         finally:
             self.progress.stop()
             if self.board is not None:
                 self.board.close()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last step is done, or early stopping has ended the run."""
+        return self.step >= self.total_steps or self.best.exhausted()
 
     def _batches(self) -> Iterator[list[Batch]]:
         return training_batches(
@@ -130,25 +136,27 @@ class Trainer:
         self.speed.count(batches)
         batches = [batch.to(self.strategy.device) for batch in batches]
         denominators = self._denominators(batches)
-        losses: dict[str, Tensor] = {}
+        sums, losses = Sums(self.strategy.device), dict[str, Tensor]()
         total: Tensor | None = None
         for number, batch in enumerate(batches):
             with self.autocast():
                 output = self.strategy.forward_backward(
                     self.module, batch, denominators, number == len(batches) - 1, self.update.scale
                 )
-            self.window.add_output(output)
+            sums.add_output(output)
             total = output.loss.detach() if total is None else total + output.loss.detach()
             for name, loss in output.losses.items():
                 losses[name] = loss if name not in losses else losses[name] + loss
         assert total is not None
-        self.norm, bad = self.update(self.spec.train.optimizer.config.lr * self.schedule.factor(self.step))
+        self.lr = self.spec.train.optimizer.config.lr * self.schedule.factor(self.step)
+        self.norm, bad = self.update(self.lr * self.spec.train.optimizer.config.lr_factor(self.step))
         self.step += 1
         # Each process holds its part of the loss, and the parts add up; the step is counted on one process only.
         steps = 1.0 if self.strategy.rank == 0 else 0.0
-        self.window.add("loss", total, steps)
+        sums.add("loss", total, steps)
         for name, loss in losses.items():
-            self.window.add(f"loss/{name}", loss, steps)
+            sums.add(f"loss/{name}", loss, steps)
+        self.window.merge(sums, skip=bad > 0)
         self._watch(losses, total, bad)
 
     def _denominators(self, batches: list[Batch]) -> dict[str, Tensor] | None:
@@ -180,11 +188,11 @@ class Trainer:
             self._report_trouble()
 
     def _report_trouble(self) -> None:
-        trouble = self.trouble.clone()
-        # With several processes any of them may hold the target to blame.
-        step, blame = trouble.tolist()
-        if not step:
+        step, blame = self.trouble.tolist()
+        if not self.strategy.agree(step > 0):
             return
+        # Any of the processes may hold the target to blame; a gradient comes after all targets.
+        step, blame = min(found for found in self.strategy.gather((step, blame)) if found[0] > 0)
         names = [*(f"the loss of target '{name}'" for name in self.model.targets), "a gradient"]
         message = f"step {int(step)}: {names[int(blame) - 1]} is not finite; the update was not applied"
         self.trouble.zero_()
@@ -206,7 +214,8 @@ class Trainer:
         self.hooks.hook.tp_step_end(trainer=self, step=self.step)
         if self.evaluator is not None and (last or (options.eval_every and self.step % options.eval_every == 0)):
             self._evaluate()
-        if last or (options.checkpoint_every and self.step % options.checkpoint_every == 0):
+        every = options.checkpoint_every
+        if self.complete or (every and self.step % every == 0):
             self.save()
 
     def _log(self) -> None:
@@ -222,7 +231,7 @@ class Trainer:
             "samples": samples,
             "loss": means.pop("loss"),
             **dict(sorted(means.items())),
-            "lr": self.optimizer.param_groups[0]["lr"],
+            "lr": self.lr,
             "grad_norm": float(self.norm),
             **rates,
         }
@@ -248,8 +257,6 @@ class Trainer:
         self.hooks.hook.tp_evaluation_end(trainer=self, step=self.step, metrics=found)
         if self.best.improved(found, self.step):
             self.save()
-        elif self.best.exhausted():
-            self.stopped = f"early: {self.best.describe()}"
 
     # -- checkpoints -------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
+
 from tp_core.config import BuildContext, EmbeddingConfig, FieldSpec, Problem, TargetConfig
 from tp_core.modules.config import Activation
 
@@ -104,7 +105,8 @@ class LanguageModelConfig(VocabularyTargetConfig):
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         if self.tie and context.embedding_size != context.hidden_size:
-            yield Problem("tie", "tied weights need an embedding as wide as the hidden states")
+            widths = f"{context.embedding_size}, the hidden states {context.hidden_size}"
+            yield Problem("tie", f"tied weights need equal widths: the embedding's is {widths}; set tie: false")
 
     def build(self, context: BuildContext) -> Target:
         from tp_text.targets.lm import LanguageModel

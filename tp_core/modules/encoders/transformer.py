@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import cast
 
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -82,8 +83,8 @@ class TransformerEncoder(Encoder):
             factor = 1 / math.sqrt(2 * self.config.num_layers)
             for layer in self.layers:
                 assert isinstance(layer, TransformerLayer)
-                yield layer.attention.output.weight, factor
-                yield layer.feed_forward.output.weight, factor
+                for output in (layer.attention.output, layer.feed_forward.output):
+                    yield cast(nn.Parameter, output.weight), factor
 
 
 class _Numbered(Cache):

@@ -47,7 +47,8 @@ class Strategy(ABC):
         with contextlib.nullcontext() if last else self.no_sync(module):
             output: ModelOutput = module(batch, denominators)
             loss = output.loss * self.world_size if self.world_size > 1 else output.loss
-            (loss if scale is None else loss * scale).backward()
+            scaled = loss if scale is None else loss * scale
+            scaled.backward()  # type: ignore[no-untyped-call]
         return output
 
     def no_sync(self, module: nn.Module) -> AbstractContextManager[Any]:
@@ -66,6 +67,18 @@ class Strategy(ABC):
     def agree(self, flag: bool) -> bool:
         """Whether any process raised the flag; every process gets the same answer."""
         return flag
+
+    def gather(self, value: Any) -> list[Any]:
+        """The values of all processes, in their order; plain Python values and tensors on the CPU."""
+        return [value]
+
+    def first_to_fail(self) -> bool:
+        """Whether no other process has failed before: it is the first that says what is wrong."""
+        return True
+
+    def lost(self, error: BaseException) -> bool:
+        """Whether an error says no more than that another process is gone."""
+        return False
 
     def barrier(self) -> None:
         """Wait for all processes."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from tp_core.config import BuildContext
 from tp_core.interfaces import Embedding, Inputs, Sequence
 from tp_core.modules.layers import linear
-
 from tp_text.config import SegmentConfig
 
 

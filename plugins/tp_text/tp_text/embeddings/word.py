@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 from torch import nn
+
 from tp_core.config import BuildContext
 from tp_core.interfaces import Embedding, Inputs, Sequence
 from tp_core.modules.layers import linear
-
 from tp_text.config import WordConfig
 
 
@@ -38,4 +39,4 @@ class Word(Embedding):
         )
 
     def shared_weights(self) -> dict[str, nn.Parameter]:
-        return {"word": self.table.weight}
+        return {"word": cast(nn.Parameter, self.table.weight)}

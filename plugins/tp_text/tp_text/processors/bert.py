@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from tp_core.config import DataContext
 from tp_core.data.order import PREPARE, generator
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Inputs, Record, Report, Rows, Sample, Tokenizer
-
 from tp_text.processors.config import BertProcessorConfig
 from tp_text.processors.masking import Masking
 from tp_text.processors.text import TextProcessor, text_of
@@ -38,7 +38,7 @@ class BertProcessor(TextProcessor):
         rows: dict[str, list[Any]] = {"tokens": [], "lengths": [], "document": []}
         documents, number = 0, 0
         last = ("", 0)
-        for sentences, file, line in self._documents(records):
+        for sentences, file, line in self._documents(records, report):
             for run in self._runs(sentences, number):
                 rows["tokens"].append(np.concatenate(run))
                 rows["lengths"].append(np.array([len(s) for s in run], dtype=np.int32))
@@ -57,10 +57,12 @@ class BertProcessor(TextProcessor):
             )
         yield rows
 
-    def _documents(self, records: Iterable[Record]) -> Iterator[tuple[list[np.ndarray[Any, Any]], str, int]]:
+    def _documents(
+        self, records: Iterable[Record], report: Report
+    ) -> Iterator[tuple[list[np.ndarray[Any, Any]], str, int]]:
         sentences: list[np.ndarray[Any, Any]] = []
         file, line = "", 0
-        for record, ids in self.tokenized(records):
+        for record, ids in self.tokenized(records, report):
             if sentences and (record.file != file or not text_of(record).strip()):
                 yield sentences, file, line
                 sentences = []
@@ -86,7 +88,7 @@ class BertProcessor(TextProcessor):
     def _target(self, number: int) -> int:
         """Length to fill a row to: mostly all there is, sometimes less, as downstream texts are shorter too."""
         draw = generator(0, PREPARE, 0, number)
-        return int(draw.integers(2, self.room + 1)) if draw.random() < self.short_rate else self.room
+        return int(draw.integers(min(2, self.room), self.room + 1)) if draw.random() < self.short_rate else self.room
 
     # -- samples -----------------------------------------------------------------------------------------------
 
@@ -104,13 +106,15 @@ class BertProcessor(TextProcessor):
 
     def _pair(
         self, rows: Rows, index: int, tokens: Any, lengths: Any, generator: np.random.Generator
-    ) -> tuple[Any, Any, int]:
-        """Two segments and their label: 0 when the second follows the first, 1 when it does not."""
+    ) -> tuple[Any, Any, int | None]:
+        """Two segments and their label: 0 when the second follows the first, 1 when it does not, else None."""
         ends = np.cumsum(lengths)
         single = len(lengths) < 2
         cut = int(ends[generator.integers(len(ends) - 1)]) if not single else len(tokens) // 2
         swap = generator.random() < 0.5
         if self.task == "order":
+            if len(tokens) < 2:  # one token has no order
+                return tokens[:0], tokens, None
             first, second = tokens[:cut], tokens[cut:]
             return (second, first, 1) if swap else (first, second, 0)
         if not (swap or single):

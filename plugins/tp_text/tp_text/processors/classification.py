@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from tp_core.config import DataContext
-from tp_core.errors import DataError, TPError
+from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Inputs, Record, Report, Rows, Sample, Tokenizer
 from tp_core.suggest import did_you_mean
-
 from tp_text.processors.config import ClassificationProcessorConfig
 from tp_text.processors.text import CHUNK, TextProcessor, fit, text_of
 
@@ -24,8 +24,6 @@ class ClassificationProcessor(TextProcessor):
         self.names = config.labels
         options = data.target_options.get("cls", {})
         self.count: int | None = options.get("num_labels", len(self.names) if self.names else None)
-        if self.names is not None and self.count is not None and len(self.names) != self.count:
-            raise TPError(f"data.processor.cls.labels names {len(self.names)} classes, the target has {self.count}")
 
     def _label(self, record: Record) -> int:
         value = record.value.get("label")

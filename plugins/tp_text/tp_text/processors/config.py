@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
+
 from tp_core.config import BuildContext, DataContext, FieldSpec, Problem, ProcessorConfig
 
 if TYPE_CHECKING:
@@ -32,8 +33,7 @@ class TextProcessorConfig(ProcessorConfig):
     def check_tokenizer(self, tokenizer: Tokenizer) -> Iterator[Problem]:
         missing = [role for role in self.needs_special if role not in tokenizer.special]
         if missing:
-            lacks = ", ".join(missing)
-            yield Problem("", f"the vocabulary lacks special tokens that the processor needs: {lacks}")
+            yield Problem("", f"the vocabulary lacks special tokens that the processor needs: {', '.join(missing)}")
 
 
 class MaskingOptions(ProcessorConfig):
@@ -132,8 +132,14 @@ class ClassificationProcessorConfig(TextProcessorConfig):
         return super().provides(context) | {"labels:cls": FieldSpec(("batch",))}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
-        if self.labels is not None and len(set(self.labels)) != len(self.labels):
-            yield Problem("labels", "a name is listed twice")
+        twice = [name for name in self.labels or () if (self.labels or []).count(name) > 1]
+        if twice:
+            yield Problem("labels", f"'{twice[0]}' is listed twice")
+
+    def check_targets(self, data: DataContext) -> Iterator[Problem]:
+        count = data.target_options.get("cls", {}).get("num_labels")
+        if self.labels is not None and count is not None and len(self.labels) != count:
+            yield Problem("labels", f"names {len(self.labels)} classes, but model.target.cls.num_labels is {count}")
 
     def build(self, data: DataContext, tokenizer: Tokenizer | None) -> Processor:
         from tp_text.processors.classification import ClassificationProcessor

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from tp_core.config import DataContext
 from tp_core.interfaces import IGNORE, Batch, Inputs, Record, Report, Rows, Sample, Tokenizer
-
 from tp_text.processors.config import LmProcessorConfig
 from tp_text.processors.packing import packed_rows
 from tp_text.processors.text import TextProcessor, text_of
@@ -28,7 +28,7 @@ class LmProcessor(TextProcessor):
         self.isolate = config.isolate_documents
 
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
-        documents = ([*ids, self.eos] for _, ids in self.tokenized(records) if ids)
+        documents = ([*ids, self.eos] for _, ids in self.tokenized(records, report) if ids)
         for rows in packed_rows(documents, self.max_length + 1, separator=None):
             # A row of one token has nothing to predict.
             yield {"tokens": [row for row in rows if len(row) > 1]}

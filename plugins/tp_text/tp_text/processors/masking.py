@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from tp_core.errors import TPError
-from tp_core.interfaces import IGNORE, Inputs, Sample, Tokenizer
 from torch import from_numpy
 
+from tp_core.errors import TPError
+from tp_core.interfaces import IGNORE, Inputs, Sample, Tokenizer
 from tp_text.processors.config import MaskingOptions
 
 
@@ -54,7 +54,7 @@ class Masking:
     def _words(
         self, ids: NDArray[np.int32], candidates: NDArray[np.int64], wanted: int, generator: np.random.Generator
     ) -> NDArray[np.int64]:
-        """Whole words in random order, while they fit; the first always does, cut if it must be."""
+        """Whole words in random order, as they fit. Where none fits, one that is longer, cut at the budget."""
         assert self.starts is not None
         begins = self.starts[ids[candidates]]
         # A word ends where the next begins, and also where a special token stands between two pieces.
@@ -63,29 +63,34 @@ class Masking:
         words = np.split(candidates, np.flatnonzero(begins)[1:])
         chosen: list[NDArray[np.int64]] = []
         room = wanted
-        for number in generator.permutation(len(words)) if len(candidates) else ():
+        order = generator.permutation(len(words)) if len(candidates) else np.empty(0, dtype=np.int64)
+        for number in order:
             word = words[number]
-            if len(word) <= room or not chosen:
-                chosen.append(word[:room])
-                room -= len(chosen[-1])
+            if len(word) <= room:
+                chosen.append(word)
+                room -= len(word)
             if room == 0:
                 break
-        return np.concatenate(chosen) if chosen else candidates[:0]
+        if not chosen:
+            return words[order[0]][: self.budget] if len(order) else candidates
+        return np.concatenate(chosen)
 
     def _spans(
         self, candidates: NDArray[np.int64], wanted: int, generator: np.random.Generator
     ) -> NDArray[np.int64]:
-        """Spans whose lengths are geometric, at random places, until enough tokens are chosen (Joshi et al., 2020)."""
+        """Spans of geometric lengths at random places, until enough tokens are chosen (Joshi et al., 2020)."""
         taken = np.zeros(len(candidates), dtype=bool)
         if not len(candidates):
             return candidates
+        # A special token between two candidates ends a span.
+        ends = np.append(np.flatnonzero(np.diff(candidates) > 1) + 1, len(candidates))
         for _ in range(8 * wanted):
             room = wanted - int(taken.sum())
             if room <= 0:
                 break
             length = min(int(generator.geometric(self.options.span_p)), self.options.span_max_length, room)
             start = int(generator.integers(len(candidates)))
-            taken[start : start + length] = True
+            taken[start : min(start + length, ends[np.searchsorted(ends, start, side="right")])] = True
         return candidates[taken]
 
     def labels(self, samples: list[Sample]) -> Inputs:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
+
 from tp_core.config import DataContext
 from tp_core.interfaces import Inputs, Record, Report, Rows, Sample, Tokenizer
-
 from tp_text.processors.config import MlmProcessorConfig
 from tp_text.processors.masking import Masking
 from tp_text.processors.packing import packed_rows
@@ -25,7 +25,7 @@ class MlmProcessor(TextProcessor):
         self.room = config.max_length - self.special_count(pair=False)
 
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
-        documents = (ids for _, ids in self.tokenized(records) if ids)
+        documents = (ids for _, ids in self.tokenized(records, report) if ids)
         for rows in packed_rows(documents, self.room, self.sep if self.pack else None, across=self.pack):
             yield {"tokens": rows}
 

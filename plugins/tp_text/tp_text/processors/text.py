@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
 from tp_core.config import DataContext
 from tp_core.errors import DataError
-from tp_core.interfaces import IGNORE, Batch, Inputs, Processor, Record, Sample, Tokenizer
-
+from tp_core.interfaces import IGNORE, Batch, Inputs, Processor, Record, Report, Sample, Tokenizer
 from tp_text.processors.config import TextProcessorConfig
 
 Ids = NDArray[np.int32]
@@ -32,15 +32,24 @@ class TextProcessor(Processor):
 
     # -- building rows -----------------------------------------------------------------------------------------
 
-    def tokenized(self, records: Iterable[Record]) -> Iterator[tuple[Record, list[int]]]:
-        """Records with the ids of their ``text``, tokenized in chunks by all of the machine's cores."""
+    def tokenized(self, records: Iterable[Record], report: Report) -> Iterator[tuple[Record, list[int]]]:
+        """Records with the ids of their ``text``, tokenized in chunks by all of the machine's cores.
+
+        Records without a text are given to ``report``.
+        """
         chunk: list[Record] = []
+        texts: list[str] = []
         for record in records:
+            try:
+                texts.append(text_of(record))
+            except DataError as error:
+                report(error)
+                continue
             chunk.append(record)
             if len(chunk) == CHUNK:
-                yield from zip(chunk, self.tokenizer.encode_batch([text_of(r) for r in chunk]))
-                chunk = []
-        yield from zip(chunk, self.tokenizer.encode_batch([text_of(r) for r in chunk]))
+                yield from zip(chunk, self.tokenizer.encode_batch(texts))
+                chunk, texts = [], []
+        yield from zip(chunk, self.tokenizer.encode_batch(texts))
 
     def assemble(self, first: Any, second: Any | None = None) -> Sample:
         """``[CLS] first [SEP]`` or ``[CLS] first [SEP] second [SEP]`` with segment numbers."""
@@ -59,8 +68,9 @@ class TextProcessor(Processor):
         """Pad ``input_ids`` and ``token_type_ids``; the mask is left out when nothing is padded."""
         lengths = np.fromiter((len(s["input_ids"]) for s in samples), dtype=np.int64, count=len(samples))
         # Multiples of 8 suit vector units and keep the number of different shapes small.
-        width = self.max_length if self.pad_to == "max_length" else min(-(-int(lengths.max()) // 8) * 8, self.max_length)
-        width = max(width, int(lengths.max()))
+        longest = int(lengths.max())
+        width = self.max_length if self.pad_to == "max_length" else min(-(-longest // 8) * 8, self.max_length)
+        width = max(width, longest)
         real = np.arange(width) < lengths[:, None]
         source: Inputs = {
             "input_ids": _padded(samples, "input_ids", real, self.pad),

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
 from tp_core.config import BuildContext
 from tp_core.interfaces import IGNORE, Batch, Features, Target, TargetOutput
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.targets.classification import class_predictions
-
 from tp_text.config import SentencePredictionConfig
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
+
 from tp_core.interfaces import Target
 from tp_core.modules.layers.linear import Linear
-
 from tp_text.config import VocabularyTargetConfig
 
 

@@ -1,0 +1,119 @@
+"""Pre-training speed on this machine's CPU: a tp training step against a plain transformers loop.
+
+Both sides train the same architecture on the same batches of 32 × 128 (masked language model at 15 % plus sentence
+prediction, AdamW). The transformers side is the loop its users write: ``BertForPreTraining`` with SDPA and labels of
+-100 where nothing is masked; its batches are made beforehand and cost it nothing. The tp side is the trainer's whole
+step: loading, masking, collating, forward, backward, clipping, update, metrics. Sides alternate in blocks.
+
+    python benchmarks/pretraining_speed.py [--models tiny mini] [--blocks 5] [--steps 8]
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from transformers import BertConfig, BertForPreTraining
+
+from common import VOCABULARY, median, scratch, write_spec
+from tp_core import load_spec
+from tp_core.hookspecs import hook_manager
+from tp_core.inference.load import build_processor, build_tokenizer
+from tp_core.interfaces import IGNORE, Batch
+from tp_core.model import build_model
+from tp_core.spec.schema import Spec
+from tp_core.training.run import _data
+from tp_core.training.strategies import SingleStrategy
+from tp_core.training.trainer import Trainer
+
+
+def tp_trainer(spec: Spec, folder: Path) -> Trainer:
+    strategy = SingleStrategy()
+    strategy.setup("cpu")
+    processor = build_processor(spec, build_tokenizer(spec))
+    assert processor is not None
+    rows, evaluator = _data(spec, processor, strategy, lambda _: None)
+    return Trainer(spec, folder, build_model(spec), strategy, rows, processor, evaluator, hook_manager())
+
+
+def transformers_step(spec: Spec) -> Callable[[Batch], None]:
+    encoder = spec.model.streams[""].encoder.config
+    config = BertConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=encoder.hidden_size,
+        num_hidden_layers=encoder.num_layers,
+        num_attention_heads=encoder.num_heads,
+        intermediate_size=4 * encoder.hidden_size,
+        attn_implementation="sdpa",
+    )
+    model = BertForPreTraining(config).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+
+    def step(batch: Batch) -> None:
+        ids = batch.source["input_ids"]
+        labels = torch.full_like(ids, IGNORE)
+        rows = torch.arange(len(ids)).unsqueeze(1).expand_as(batch.labels["mlm"]["positions"])
+        counted = batch.labels["mlm"]["labels"] != IGNORE
+        labels[rows[counted], batch.labels["mlm"]["positions"][counted]] = batch.labels["mlm"]["labels"][counted]
+        output = model(
+            input_ids=ids,
+            attention_mask=batch.source.get("attention_mask", torch.ones_like(ids)),
+            token_type_ids=batch.source["token_type_ids"],
+            labels=labels,
+            next_sentence_label=batch.labels["sp"]["labels"],
+        )
+        output.loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def measure(model: str, blocks: int, steps: int) -> None:
+    folder = scratch()
+    sides: dict[str, Callable[[], None]] = {}
+    for precision in ("fp32", "bf16"):
+        spec = load_spec(write_spec(folder, model, precision))
+        trainer = tp_trainer(spec, folder)
+        batches = trainer._batches()
+
+        def run(trainer: Trainer = trainer, batches=batches) -> None:  # type: ignore[no-untyped-def]
+            for _ in range(steps):
+                trainer._train_step(next(batches))
+
+        sides[f"tp {precision}"] = run
+    source = trainer._batches()
+    ready = [next(source)[0] for _ in range(steps)]
+    step = transformers_step(spec)
+
+    def plain() -> None:
+        for batch in ready:
+            step(batch)
+
+    sides["transformers fp32"] = plain
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    for block in range(blocks + 1):
+        for name, side in sides.items():
+            start = time.perf_counter()
+            side()
+            if block:  # the first block warms up
+                times[name].append(time.perf_counter() - start)
+    tokens = steps * 32 * 128
+    base = median(times["transformers fp32"])
+    print(f"BERT-{model}, {torch.get_num_threads()} threads, medians of {blocks} blocks of {steps} steps")
+    for name, values in times.items():
+        print(f"  {name:<18} {tokens / median(values):>9,.0f} tokens/s   {base / median(values):5.2f} x transformers")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--models", nargs="+", default=["tiny", "mini"])
+    parser.add_argument("--blocks", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=8)
+    options = parser.parse_args()
+    for name in options.models:
+        measure(name, options.blocks, options.steps)

@@ -1,0 +1,78 @@
+"""Hooks for test projects: the process kills itself at the moment that ``death.json`` in the current folder names.
+
+The file is ``[event, number]`` and is gone once a process has read it, so that the next process lives:
+
+- ``["step_end", 7]``: after step 7, before anything of it is saved
+- ``["save", 10]``: when the checkpoint of step 10 is about to be written
+- ``["file", 3]``: before the third change to a file in the first checkpoint that the process writes
+- ``["any file", 20]``: before the twentieth change to any file
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from tp_core.config import HooksConfig
+from tp_core.hookspecs import hookimpl
+
+_CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}
+
+
+class Config(HooksConfig):
+    """Kill the process at a chosen moment."""
+
+    def build(self) -> object:
+        return SuddenDeath()
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class SuddenDeath:
+    def __init__(self) -> None:
+        plan = Path("death.json")
+        self.event, self.number = json.loads(plan.read_text()) if plan.exists() else ("never", 0)
+        plan.unlink(missing_ok=True)
+        self.changes = 0
+        self.saves = 0
+        if "file" in self.event:
+            self._watch_files()
+
+    def _watch_files(self) -> None:
+        flush = os.fsync
+
+        def watched_flush(descriptor: int) -> None:
+            self._change()
+            flush(descriptor)
+
+        def audit(event: str, arguments: tuple[Any, ...]) -> None:
+            writes = event == "open" and isinstance(arguments[1], str) and arguments[1][0] in "wax"
+            if event in _CHANGES or writes:
+                self._change()
+
+        os.fsync = watched_flush
+        sys.addaudithook(audit)
+
+    def _change(self) -> None:
+        if self.event == "file" and self.saves != 1:
+            return
+        self.changes += 1
+        if self.changes == self.number:
+            die()
+
+    @hookimpl
+    def tp_step_end(self, trainer: Any, step: int) -> None:
+        if (self.event, self.number) == ("step_end", step):
+            die()
+
+    @hookimpl
+    def tp_checkpoint_save(self, trainer: Any, state: dict[str, Any]) -> None:
+        self.saves += 1
+        if (self.event, self.number) == ("save", trainer.step):
+            die()

@@ -1,0 +1,179 @@
+"""What must not change a sample's features: padding, batch-mates, and being decoded step by step."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.building import batch_of, encoder_model, mask_of, positions_of, tokens, worst
+from tp_core import Model
+from tp_core.interfaces import Cache
+
+TOLERANCE = 1e-5
+LENGTHS = [10, 6, 1, 7]
+MASKS = ["fully_visible", "causal", "causal_with_prefix"]
+IN_ATTENTION = ["none", "rotary", "relative", "alibi"]
+ABSOLUTE = [{"pos": {"max_length": 16, "offset": 1}}, "sinusoidal"]
+RELATIVE = {"relative_buckets": 8, "relative_max_distance": 6, "num_layers": 3}
+
+
+@torch.no_grad()
+def states(model: Model, cache: Cache | None = None, **source: Tensor | None) -> Tensor:
+    return model.encode(batch_of(None, **source), cache).sequence.states
+
+
+def check_padding(model: Model, left: bool, prefix: bool = False, positions: bool = False) -> None:
+    """Every sample alone and unpadded, against batches in which it is padded, in two orders and widths."""
+    width = 12
+    samples = [tokens(length, seed=length) for length in LENGTHS]
+    prefixes = torch.tensor([min(3, length) for length in LENGTHS])
+    for order in ([0, 1, 2, 3], [2, 3, 1]):
+        mask = mask_of([LENGTHS[i] for i in order], width, left)
+        ids = tokens(len(order), width, seed=99)  # padding is no zero
+        for row, i in enumerate(order):
+            ids[row, mask[row].bool()] = samples[i]
+        lead = prefixes[order] + ((width - mask.sum(1)) if left else 0)
+        together = states(
+            model,
+            input_ids=ids,
+            attention_mask=mask,
+            prefix_lengths=lead if prefix else None,
+            position_ids=positions_of(mask) if positions else None,
+        )
+        for row, i in enumerate(order):
+            alone = states(model, input_ids=samples[i][None], prefix_lengths=prefixes[i : i + 1] if prefix else None)
+            gap = worst(together[row][mask[row].bool()], alone[0])
+            assert gap < TOLERANCE, f"sample {i} in {order} differs by {gap}"
+        assert together.isfinite().all()
+
+
+@pytest.mark.parametrize("left", [False, True])
+@pytest.mark.parametrize(
+    ("mask", "position_encoding", "residual_attention"), itertools.product(MASKS, IN_ATTENTION, [False, True])
+)
+def test_padding_and_batch_mates_change_nothing(
+    tmp_path: Path, mask: str, position_encoding: str, residual_attention: bool, left: bool
+) -> None:
+    options = {"mask": mask, "position_encoding": position_encoding, "residual_attention": residual_attention}
+    check_padding(encoder_model(tmp_path, {**options, **RELATIVE}), left, prefix=mask == "causal_with_prefix")
+
+
+@pytest.mark.parametrize("left", [False, True])
+@pytest.mark.parametrize("embedding", ABSOLUTE, ids=["pos", "sinusoidal"])
+@pytest.mark.parametrize("mask", MASKS)
+def test_padding_and_batch_mates_change_nothing_with_absolute_positions(
+    tmp_path: Path, mask: str, embedding: Any, left: bool
+) -> None:
+    model = encoder_model(tmp_path, {"mask": mask}, embedding=[embedding])
+    check_padding(model, left, prefix=mask == "causal_with_prefix", positions=left)
+
+
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("residual_attention", [False, True])
+def test_a_sample_without_any_real_position_harms_no_other(tmp_path: Path, mask: str, residual_attention: bool) -> None:
+    model = encoder_model(tmp_path, {"mask": mask, "residual_attention": residual_attention})
+    for length in (1, 5):
+        ids, real = tokens(2, length), mask_of([length, 0], length)
+        together = states(model, input_ids=ids, attention_mask=real)
+        assert together.isfinite().all()
+        assert worst(together[0], states(model, input_ids=ids[:1])[0]) < TOLERANCE
+
+
+DECODERS: list[tuple[Any, dict[str, Any]]] = [
+    *(((), {"position_encoding": each}) for each in IN_ATTENTION),
+    *(([each], {}) for each in ABSOLUTE),
+    ((), {"position_encoding": "rotary", "share_layers": True}),
+    ((), {"position_encoding": "relative", "residual_attention": True}),
+    ((), {"position_encoding": "alibi", "residual_attention": True, "share_layers": True}),
+    (["sinusoidal"], {"residual_attention": True, "norm_position": "pre"}),
+    ((), {"position_encoding": "rotary", "num_key_value_heads": 2, "rotary_fraction": 0.5, "head_size": 8}),
+    ((), {"num_key_value_heads": 1, "residual_attention": True}),
+]
+
+
+def _decoder_name(case: Any) -> str:
+    embedding, options = case
+    return "-".join([*map(str, embedding), *(f"{k}={v}" for k, v in options.items())])
+
+
+@pytest.mark.parametrize("chunks", [[1] * 12, [5, 1, 1, 3, 2]], ids=["one by one", "in chunks"])
+@pytest.mark.parametrize("padding", ["none", "left", "right"])
+@pytest.mark.parametrize("case", DECODERS, ids=_decoder_name)
+def test_incremental_decoding_equals_full_decoding(tmp_path: Path, case: Any, padding: str, chunks: list[int]) -> None:
+    embedding, options = case
+    model = encoder_model(tmp_path, {"mask": "causal", **RELATIVE, **options}, embedding=embedding)
+    width, prompt = sum(chunks), 5
+    lengths = [prompt, 2, 4]
+    mask = torch.ones(3, width, dtype=torch.long)
+    if padding != "none":
+        mask[:, :prompt] = mask_of(lengths, prompt, left=padding == "left")
+    ids, positions = tokens(3, width), positions_of(mask)
+    # Holes in the middle of a row, and absolute positions behind padding, need positions that say so.
+    told = padding == "right" or bool(embedding)
+    cache, found, start = Cache(), [], 0
+    for size in chunks:
+        stop = start + size
+        found.append(
+            states(
+                model,
+                cache,
+                input_ids=ids[:, start:stop],
+                attention_mask=mask[:, start:stop] if padding != "none" and start < prompt else None,
+                position_ids=positions[:, start:stop] if told else None,
+            )
+        )
+        start = stop
+    assert cache.length == width
+    stepwise = torch.cat(found, dim=1)
+    for row in range(3):
+        real = mask[row].bool()
+        whole = states(model, input_ids=ids[row][real][None])
+        gap = worst(stepwise[row][real], whole[0])
+        assert gap < TOLERANCE, f"sample {row} differs by {gap}"
+
+
+def test_a_cache_that_is_not_asked_for_changes_nothing(tmp_path: Path) -> None:
+    model = encoder_model(tmp_path, {"mask": "causal", "position_encoding": "rotary"})
+    ids = tokens(2, 6)
+    assert worst(states(model, Cache(), input_ids=ids), states(model, input_ids=ids)) < TOLERANCE
+
+
+@pytest.mark.parametrize("position_encoding", IN_ATTENTION)
+def test_causal_states_do_not_depend_on_later_tokens(tmp_path: Path, position_encoding: str) -> None:
+    model = encoder_model(tmp_path, {"mask": "causal", "position_encoding": position_encoding, **RELATIVE})
+    ids = tokens(2, 9)
+    changed = ids.clone()
+    changed[:, 5:] = tokens(2, 4, seed=7)
+    before, after = states(model, input_ids=ids), states(model, input_ids=changed)
+    assert worst(before[:, :5], after[:, :5]) < TOLERANCE
+    assert worst(before[:, 5:], after[:, 5:]) > 0.01
+
+
+def test_stochastic_depth_keeps_the_expectation(tmp_path: Path) -> None:
+    from tp_core.modules.layers.transformer_layer import TransformerLayer
+
+    model = encoder_model(tmp_path, {"layer_drop": 0.3})
+    layer: Any = model.encoder.layers[0]  # type: ignore[index]
+    assert isinstance(layer, TransformerLayer)
+    update = torch.ones(20_000, 2, 3)
+    assert layer._drop(update) is update
+    layer.train()
+    torch.manual_seed(0)
+    dropped = layer._drop(update)
+    assert {round(v, 4) for v in set(dropped.flatten().tolist())} == {0.0, round(1 / 0.7, 4)}
+    assert dropped.mean().item() == pytest.approx(1, abs=0.02)
+    assert bool((dropped == dropped[:, :1, :1]).all())  # a sample is dropped as a whole
+
+
+def test_stochastic_depth_of_almost_one_leaves_the_residual_path(tmp_path: Path) -> None:
+    model = encoder_model(tmp_path, {"layer_drop": 0.999999, "norm_position": "pre", "final_norm": False})
+    ids = tokens(2, 4)
+    embedded = model.embedding({"input_ids": ids}).states
+    torch.manual_seed(0)
+    model.train()
+    assert torch.equal(model.encode(batch_of(input_ids=ids)).sequence.states, embedded)

@@ -1,0 +1,140 @@
+"""The distributions as users get them: wheels, installed into an environment that knows nothing of this repository."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import venv
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.core.runs import read_spec, write_project, write_spec
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = {"tp_core": ROOT, "tp_text": ROOT / "plugins" / "tp_text", "tp_acme": ROOT / "examples" / "plugin"}
+
+
+@dataclass
+class Environment:
+    """A virtual environment with our three wheels and the third-party packages of the running one."""
+
+    folder: Path
+    wheels: dict[str, Path]
+
+    def run(self, command: str, *arguments: str, within: Path) -> str:
+        """Run a program of the environment, which must succeed; its standard output."""
+        done = _run([str(self.folder / "bin" / command), *arguments], within)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def names(self, package: str) -> list[str]:
+        """The files in a wheel."""
+        with zipfile.ZipFile(self.wheels[package]) as wheel:
+            return wheel.namelist()
+
+
+def _run(command: list[str], within: Path) -> subprocess.CompletedProcess[str]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "PYTEST", "VIRTUAL_ENV"))}
+    environment = {**clean, "OMP_NUM_THREADS": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    return subprocess.run(command, cwd=within, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def _build(source: Path, output: Path) -> Path:
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(output), str(source)]
+    done = _run(command, output)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return output / done.stdout.strip().rpartition(" ")[2]
+
+
+def _third_party_packages(view: Path) -> None:
+    """Links to everything that is installed here but our own distributions and what points into this repository."""
+    view.mkdir()
+    for folder in [Path(p) for p in sys.path if p.endswith("-packages")]:
+        for entry in folder.iterdir():
+            own = entry.name.startswith(("tp_", "_editable_impl_tp_")) or entry.suffix == ".pth"
+            if not own and not (view / entry.name).exists():
+                (view / entry.name).symlink_to(entry)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    folder = tmp_path_factory.mktemp("wheels")
+    wheels = {package: _build(source, folder) for package, source in SOURCES.items()}
+    home = folder / "venv"
+    venv.create(home, with_pip=False, symlinks=True)
+    (site,) = (home / "lib").glob("python*/site-packages")
+    _third_party_packages(folder / "view")
+    (site / "third_party.pth").write_text(f"{folder / 'view'}\n")
+    pip = [sys.executable, "-m", "pip", "--python", str(home / "bin" / "python"), "install", "--quiet"]
+    done = _run([*pip, "--no-deps", "--no-index", *map(str, wheels.values())], folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Environment(home, wheels)
+
+
+@pytest.mark.parametrize("package", SOURCES)
+def test_a_wheel_has_its_package_its_types_and_no_tests(installed: Environment, package: str) -> None:
+    names = installed.names(package)
+    assert f"{package}/py.typed" in names
+    assert {name.partition("/")[0].partition("-")[0] for name in names} == {package}
+    assert not [name for name in names if "/tests/" in name or "test_" in name]
+
+
+def test_every_preset_that_is_promised_is_in_the_wheel(installed: Environment, tmp_path: Path) -> None:
+    listed = json.loads(installed.run("tp", "modules", "--kind", "presets", "--json", within=tmp_path))
+    assert {row["status"] for row in listed} == {"ok"}
+    files = {Path(name).stem for name in installed.names("tp_text") if name.startswith("tp_text/presets/")}
+    assert {row["name"] for row in listed} == files - {"__init__"}
+
+
+def test_modules_of_all_three_packages_are_found_and_none_comes_from_the_repository(
+    installed: Environment, tmp_path: Path
+) -> None:
+    listed = json.loads(installed.run("tp", "modules", "--json", within=tmp_path))
+    assert {row["distribution"] for row in listed} == {"tp-core", "tp-text", "tp-acme"}
+    assert {row["status"] for row in listed} == {"ok"}
+    code = "import tp_core, tp_text, tp_acme\nfor each in (tp_core, tp_text, tp_acme): print(each.__file__)"
+    for file in installed.run("python", "-c", code, within=tmp_path).split():
+        assert Path(file).is_relative_to(installed.folder)
+
+
+def test_a_spec_that_uses_the_third_partys_modules_is_checked_and_trained(
+    installed: Environment, tmp_path: Path
+) -> None:
+    project = write_project(tmp_path / "project", steps=2, hooks=["acme.print_norms"])
+    spec = read_spec(project)
+    spec["model"]["embedding"] = ["word", {"acme.from_end": {"max_length": 32}}]
+    spec["model"]["encoder"] = {"acme.mixer": {"kernel_size": 3}}
+    del spec["model"]["num_heads"], spec["model"]["feed_forward_size"]  # the mixer has no such options
+    write_spec(project, spec)
+    assert "acme.mixer (num_layers 2, hidden_size 16)" in installed.run("tp", "check", "spec.yaml", within=project)
+    assert installed.run("tp", "train", "spec.yaml", "--run", "run", within=project) == "run/model\n"
+    written = json.loads((project / "run" / "model" / "provenance.json").read_text())
+    acme = [(each["name"], each["distribution"], each["version"]) for each in written if "acme" in each["name"]]
+    assert acme == [
+        ("acme.from_end", "tp-acme", "0.1.0"),
+        ("acme.mixer", "tp-acme", "0.1.0"),
+        ("acme.print_norms", "tp-acme", "0.1.0"),
+    ]
+
+
+def test_the_examples_own_tests_pass(installed: Environment, tmp_path: Path) -> None:
+    tests = str(SOURCES["tp_acme"] / "tests")
+    installed.run(
+        "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), tests, within=tmp_path
+    )
+
+
+def test_the_spec_beside_the_example_is_right_once_its_vocabulary_is_trained(
+    installed: Environment, tmp_path: Path
+) -> None:
+    for name in ("README.md", "mixer.yaml"):
+        (tmp_path / name).write_bytes((SOURCES["tp_acme"] / name).read_bytes())
+    (tmp_path / "runs").mkdir()
+    train = ["tokenizer", "train", "README.md", "--kind", "wordpiece", "--vocab-size", "400"]
+    installed.run("tp", *train, "--output", "runs/vocab.txt", within=tmp_path)
+    assert "mixer.yaml: ok" in installed.run("tp", "check", "mixer.yaml", within=tmp_path)
