@@ -40,7 +40,7 @@ data:
 train:
   epochs: 3
   batch_size: 32
-  optimizer: {{adamw: {{lr: 3e-4}}}}
+  optimizer: {{adamw: {{lr: 3e-4, bias_correction: false}}}}
   schedule: {{linear: {{warmup: 0.1}}}}
   precision: bf16
   log_every: 100

@@ -86,9 +86,7 @@ class Problem:
 class ModuleConfig(BaseModel):
     """Options of one module. Subclass the base of the module's kind, not this class."""
 
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, defer_build=True, allow_inf_nan=False
-    )
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True, allow_inf_nan=False)
 
     kind: ClassVar[str] = ""
 
@@ -198,7 +196,10 @@ class ProcessorConfig(ModuleConfig):
         return None
 
     def check_tokenizer(self, tokenizer: Tokenizer) -> Iterator[Problem]:
-        """Yield what this processor needs of the tokenizer and does not find, special tokens for example."""
+        """Yield what this processor needs of the tokenizer and does not find, special tokens for example.
+
+        A problem with an option is shown at this processor's option, one without at the tokenizer.
+        """
         yield from ()
 
     def check_targets(self, data: DataContext) -> Iterator[Problem]:

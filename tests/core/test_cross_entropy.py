@@ -130,6 +130,17 @@ def test_without_gradients_the_value_is_the_same() -> None:
     assert correct.item() == (best == labels).sum().item()
 
 
+def test_without_gradients_nothing_is_computed_for_them() -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    states, weight, bias, labels = data()
+    states.requires_grad_()
+    weight.requires_grad_()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        linear_cross_entropy(states, weight, bias, labels)
+    assert counter.get_total_flops() == 2 * ROWS * SIZE * VOCABULARY
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("rows_per_chunk", [2, 100])
 def test_autocast_stays_within_the_lower_precision(

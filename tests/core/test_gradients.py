@@ -83,6 +83,23 @@ def test_gradients_agree_with_finite_differences(tmp_path: Path, options: dict[s
             assert slope == pytest.approx((found[name] * direction).sum().item(), rel=1e-3, abs=1e-5), name
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("options", OPTIONS, ids=_name)
+def test_autocast_gives_features_and_gradients_of_its_precision(
+    tmp_path: Path, options: dict[str, Any], dtype: torch.dtype
+) -> None:
+    model = encoder_model(tmp_path, options, embedding=["pos"])
+    batch = batch_of(input_ids=tokens(3, 8), attention_mask=mask_of([8, 5, 0], 8))
+    plain, wanted = model.encode(batch).sequence.states, gradients(model, batch)
+    with torch.autocast("cpu", dtype=dtype):
+        states, found = model.encode(batch).sequence.states, gradients(model, batch)
+    unit = torch.finfo(dtype).eps
+    assert worst(states[:2], plain[:2]) < 20 * unit * plain.abs().max().item()
+    assert all(gradient.isfinite().all() for gradient in found.values())
+    left, right = (torch.cat([g.flatten() for g in each.values()]) for each in (found, wanted))
+    assert F.cosine_similarity(left, right, dim=0).item() > 0.99
+
+
 def classifier(folder: Path, **options: Any) -> Model:
     model = {
         "hidden_size": 16,

@@ -264,3 +264,19 @@ def test_options_out_of_range_are_one_clear_message() -> None:
 def test_an_unknown_optimizer_is_answered_with_the_nearest() -> None:
     with pytest.raises(TPError, match="did you mean 'adamw'"):
         build_optimizer("adam_w", OptimizerConfig(), [{"params": [nn.Parameter(torch.zeros(2))]}])
+
+
+def test_adamw_without_bias_correction_follows_the_optimizer_of_bert() -> None:
+    """Uncorrected moments in float64 (Devlin et al.'s optimizer), without weight decay."""
+    config = AdamWConfig(lr=1e-2, weight_decay=0.0, bias_correction=False, eps=1e-12)
+    weight = torch.nn.Parameter(torch.tensor([1.0, -2.0, 3.0], dtype=torch.float64))
+    optimizer = build_optimizer("adamw", config, [{"params": [weight], "weight_decay": 0.0}])
+    expected, mean, square = weight.detach().clone(), torch.zeros(3).double(), torch.zeros(3).double()
+    for step in range(5):
+        gradient = torch.sin(torch.arange(3) + step).double() + 1.5
+        weight.grad = gradient.clone()
+        optimizer.param_groups[0]["lr"] = config.lr * config.lr_factor(step)
+        optimizer.step()
+        mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
+        expected -= config.lr * mean / square.sqrt()
+    torch.testing.assert_close(weight.detach(), expected, rtol=1e-9, atol=0)

@@ -84,6 +84,26 @@ def test_a_sample_without_any_real_position_harms_no_other(tmp_path: Path, mask:
         assert worst(together[0], states(model, input_ids=ids[:1])[0]) < TOLERANCE
 
 
+@pytest.mark.parametrize("kind", MASKS)
+@pytest.mark.parametrize("length", [1, 4])
+@pytest.mark.parametrize(("documents", "cached"), [(False, False), (True, False), (False, True)])
+def test_no_query_is_left_without_a_key(kind: str, length: int, documents: bool, cached: bool) -> None:
+    from tp_core.interfaces import Sequence
+    from tp_core.modules.layers.mask import visible
+
+    sequence = Sequence(
+        torch.zeros(3, length, 2),
+        mask=mask_of([length, 1, 0], length, left=True).bool(),
+        prefix_lengths=torch.tensor([1, 0, 0]),
+        document_ids=torch.arange(length).expand(3, -1) // 2 if documents else None,
+    )
+    cache = Cache() if cached else None
+    for _ in range(2 if cached else 1):
+        allowed = visible(sequence, kind, cache, 0 if cache is None else cache.length)
+        assert allowed is not None
+        assert bool(allowed.any(dim=-1).all())
+
+
 DECODERS: list[tuple[Any, dict[str, Any]]] = [
     *(((), {"position_encoding": each}) for each in IN_ATTENTION),
     *(([each], {}) for each in ABSOLUTE),

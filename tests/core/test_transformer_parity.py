@@ -11,7 +11,7 @@ import torch
 
 from tests.building import batch_of, build, encoder_model, mask_of, tokens, worst
 from tests.core import reference
-from tp_core import Model
+from tp_core import Model, SpecError
 from tp_core.modules.config import TransformerConfig
 
 TOLERANCE = 1e-5
@@ -113,6 +113,21 @@ def test_packed_documents_do_not_see_each_other(
     assert worst(states, packed) < TOLERANCE
     for start, stop in ((0, 4), (4, 6), (6, 10)):
         assert worst(states[start:stop], expected(model, ids[0, start:stop])) < TOLERANCE
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"relative_buckets": 3}, "relative_buckets: must be at least 4 where both directions are seen, got 3"),
+        ({"relative_max_distance": 8}, "relative_max_distance: must be greater than 8, the distances that have"),
+        ({"relative_max_distance": 16, "mask": "causal"}, "relative_max_distance: must be greater than 16"),
+    ],
+)
+def test_relative_positions_that_do_not_fit_their_buckets_are_refused(
+    tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SpecError, match=message):
+        encoder_model(tmp_path, {"position_encoding": "relative", **options})
 
 
 def test_alibi_slopes_of_a_number_of_heads_between_powers_of_two_are_interleaved() -> None:

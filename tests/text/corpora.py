@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tests.text.vocabularies import BERT, lines
-from tp_core.config import DataContext
+from tp_core.config import DataContext, ProcessorConfig
 from tp_core.data.order import TRAIN, generator
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.errors import DataError
@@ -35,7 +35,7 @@ def tokenizer(folder: Path) -> Tokenizer:
 
 
 def processor(folder: Path, name: str, data: DataContext | None = None, **options: Any) -> Processor:
-    kinds = {
+    kinds: dict[str, type[ProcessorConfig]] = {
         "bert": configs.BertProcessorConfig,
         "mlm": configs.MlmProcessorConfig,
         "lm": configs.LmProcessorConfig,
@@ -99,3 +99,10 @@ def segments(sample: Sample) -> tuple[list[int], list[int]]:
     """The two segments without special tokens."""
     ids, types = original(sample), sample["token_type_ids"]
     return tuple([i for i, t in zip(ids, types) if t == kind and i not in SPECIAL] for kind in (0, 1))  # type: ignore[return-value]
+
+
+CORPUS = documents(40)
+#: All of its ids, in order.
+ALL = [number for document in CORPUS for line in document for number in numbers(line)]
+#: One document per line.
+LINES = records([" ".join(document) for document in CORPUS])

@@ -39,5 +39,5 @@ def train(spec: str, overrides: tuple[str, ...], run: str | None, resume: bool) 
     from tp_core.training.run import train as run_training
 
     result = run_training(loaded, run, resume)
-    if result.model is not None and result.model.exists():
+    if result.model is not None and not int(os.environ.get("RANK", 0)):  # one process speaks
         click.echo(str(result.model))

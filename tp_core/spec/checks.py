@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from tp_core import discovery
 from tp_core.config import BuildContext, DataContext, FieldSpec
 from tp_core.errors import TPError
 from tp_core.spec.errors import Problems, SpecError
+from tp_core.spec.files import expand, missing, unusable
 from tp_core.spec.nodes import Node
 from tp_core.spec.schema import Chosen, EmbeddingSpec, Spec
 from tp_core.suggest import near_file
@@ -75,7 +75,7 @@ def tokenizer_size(tokenizer: Chosen[Any], root: Node, problems: Problems) -> in
     before = len(problems)
     for option, path in tokenizer.config.files().items():
         if not os.path.exists(path):
-            problems.add(f"{tokenizer.path}.{option}", _missing(path), node_of(root, tokenizer, option))
+            problems.add(f"{tokenizer.path}.{option}", missing(path), node_of(root, tokenizer, option))
     if len(problems) > before:
         return None
     try:
@@ -126,7 +126,7 @@ def _check_modules(spec: Spec, root: Node, problems: Problems) -> None:
             for option, path in chosen.config.files().items():
                 if not os.path.exists(path):
                     node = node_of(root, chosen, option)
-                    problems.add(f"{chosen.path}.{option}", _missing(path), node)
+                    problems.add(f"{chosen.path}.{option}", missing(path), node)
 
 
 def _check_embedding(
@@ -225,16 +225,11 @@ def _check_tokenizer(spec: Spec, root: Node, problems: Problems) -> None:
         problems.add(tokenizer.path, str(error), node_of(root, tokenizer), key=True)
         return
     for problem in processor.config.check_tokenizer(built):
-        problems.add(tokenizer.path, problem.message, node_of(root, tokenizer), key=True)
-
-
-def expand(paths: str | list[str]) -> list[str]:
-    """Paths with globs expanded, sorted; a pattern that matches nothing stays as it is."""
-    found: list[str] = []
-    for path in [paths] if isinstance(paths, str) else paths:
-        matches = sorted(glob.glob(path)) if glob.has_magic(path) and not path.startswith("hf://") else []
-        found += matches or [path]
-    return found
+        if problem.option:
+            path, node = f"{processor.path}.{problem.option}", node_of(root, processor, problem.option)
+            problems.add(path, problem.message, node)
+        else:
+            problems.add(tokenizer.path, problem.message, node_of(root, tokenizer), key=True)
 
 
 def check_data(spec: Spec) -> None:
@@ -264,7 +259,7 @@ def _check_data(spec: Spec, problems: Problems) -> None:
         paths = getattr(spec.data.options, key) or []
         for number, path in enumerate([paths] if isinstance(paths, str) else paths):
             for file in expand(path):
-                message = _unusable(file)
+                message = unusable(file)
                 if message:
                     problems.add(f"data.{key}", message, root.find(("data", key, number)))
 
@@ -290,24 +285,6 @@ def check_run(spec: Spec) -> None:
         problems.add("init_from", message, root.find(("init_from",)))
     if problems:
         raise SpecError(problems)
-
-
-def _unusable(path: str) -> str:
-    if path.startswith("hf://"):
-        return ""
-    file = Path(path)
-    if not file.exists():
-        return f"no file matches {path}" if glob.has_magic(path) else _missing(path)
-    if file.is_file() and file.stat().st_size == 0:
-        return f"the file {path} is empty"
-    if file.is_dir() and not any(file.iterdir()):
-        return f"the folder {path} is empty"
-    return "" if os.access(file, os.R_OK) else f"the file {path} cannot be read"
-
-
-def _missing(path: str) -> str:
-    near = near_file(Path(path))
-    return f"there is no file {path}" + (f"; did you mean '{near}'?" if near else "")
 
 
 def _installed(kind: str) -> str:

@@ -121,8 +121,10 @@ def _model(node: Node, path: str, problems: list[SpecProblem]) -> Node:
         key = ALIASES.get(written, written)
         inner = f"{path}.{key}"
         if key in children:
-            problems.append(SpecProblem(inner, f"'{written}' is the same key as '{key}', given too", child.at()))
-        elif key in MODEL_SLOTS:
+            spellings = " or ".join(name for name in node.value if ALIASES.get(name, name) == key)
+            problems.append(SpecProblem(inner, f"is given twice; write {spellings}, not both", child.at()))
+            continue
+        if key in MODEL_SLOTS:
             child = _attempt(slot, child, inner, problems)
         elif key in MODEL_SHELVES:
             child = _attempt(shelf, child, inner, problems)

@@ -26,9 +26,7 @@ def random_batch(model: Model, lengths: Items[int], seed: int = 0) -> Batch:
     """
     width = max(lengths)
     fields = model.fields()
-    drawn = [
-        _sample(fields, length, width, min(lengths), seed + 1000 * i) for i, length in enumerate(lengths)
-    ]
+    drawn = [_sample(fields, length, width, min(lengths), seed + 1000 * i) for i, length in enumerate(lengths)]
     return _stacked(drawn, fields, keep_mask=min(lengths) < width)
 
 
@@ -38,19 +36,14 @@ def single_batches(model: Model, lengths: Items[int], seed: int = 0) -> list[Bat
     batches = []
     for i, length in enumerate(lengths):
         sample = _sample(fields, length, width, min(lengths), seed + 1000 * i)
-        cut = {
-            name: _cut(value, fields[name], length) if name in fields else value
-            for name, value in sample.items()
-        }
+        cut = {name: _cut(value, fields[name], length) if name in fields else value for name, value in sample.items()}
         batches.append(_stacked([cut], fields, keep_mask=False))
     return batches
 
 
 def padded_sides(model: Model) -> set[str]:
     """The sides (``source:<stream>``, ``target:``) that have a length and so can be padded."""
-    return {
-        _side(name) for name, spec in model.fields().items() if "length" in spec.shape and _is_input(name)
-    }
+    return {_side(name) for name, spec in model.fields().items() if "length" in spec.shape and _is_input(name)}
 
 
 def _is_input(name: str) -> bool:
@@ -61,9 +54,7 @@ def _side(name: str) -> str:
     return name.rpartition(":")[0]
 
 
-def _sample(
-    fields: dict[str, FieldSpec], length: int, width: int, shortest: int, seed: int
-) -> dict[str, Tensor]:
+def _sample(fields: dict[str, FieldSpec], length: int, width: int, shortest: int, seed: int) -> dict[str, Tensor]:
     """One sample's tensors without the batch dimension, as wide as the batch, by ``Model.fields``' names."""
     generator = torch.Generator().manual_seed(seed)
     sample: dict[str, Tensor] = {}
@@ -95,9 +86,7 @@ def _drawn(name: str, spec: FieldSpec, shape: list[Any], generator: torch.Genera
         return torch.randint(0, spec.high, shape, generator=generator)
     if spec.dtype == "bool":
         return torch.rand(shape, generator=generator) < 0.5
-    assert spec.dtype == "float32", (
-        f"the field '{name}' has dtype '{spec.dtype}'; expected int64, float32 or bool"
-    )
+    assert spec.dtype == "float32", f"the field '{name}' has dtype '{spec.dtype}'; expected int64, float32 or bool"
     return torch.randn(shape, generator=generator)
 
 

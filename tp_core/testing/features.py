@@ -62,9 +62,7 @@ def check_shapes(model: Model, lengths: list[int]) -> None:
         _check_sequence(sequence, batch.size, name)
     width = context_of(model.spec, side="target").hidden_size
     final = run(model, batch).sequence.states
-    assert final.shape[-1] == width, (
-        f"the states are {final.shape[-1]} wide; the config's hidden_size is {width}"
-    )
+    assert final.shape[-1] == width, f"the states are {final.shape[-1]} wide; the config's hidden_size is {width}"
 
 
 def _check_sequence(sequence: Sequence, size: int, name: str) -> None:
@@ -83,9 +81,7 @@ def _check_sequence(sequence: Sequence, size: int, name: str) -> None:
 def check_independence(model: Model, lengths: list[int], tolerance: float) -> None:
     """A sample has the same features alone as in a batch, at full length and beside longer samples."""
     even = [lengths[0]] * len(lengths)
-    _compare(
-        model, even, tolerance, "batch-mates change a sample's features; something mixes samples of a batch"
-    )
+    _compare(model, even, tolerance, "batch-mates change a sample's features; something mixes samples of a batch")
     if padded_sides(model):
         message = "padding changes a sample's features; something ignores the mask"
         _compare(model, lengths, tolerance, message)

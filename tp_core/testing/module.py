@@ -63,9 +63,7 @@ def check_module(
     name = name_of(module)
     kind = kind_of(module, kind)
     try:
-        assert kind in MODEL_KINDS, (
-            f"check_module checks {', '.join(MODEL_KINDS)}; for processors: check_processor"
-        )
+        assert kind in MODEL_KINDS, f"check_module checks {', '.join(MODEL_KINDS)}; for processors: check_processor"
         cls = config_class_of(kind, name)
         assert cls.summary(), (
             "the config class has no docstring; its first line is the module's description in 'tp modules'"

@@ -78,8 +78,7 @@ def _prepared(processor: Processor, records: list[Record], path: Path) -> Rows:
     second = path.with_name("again.arrow")
     write_rows(second, processor.prepare(iter(records), _refuse))
     assert second.read_bytes() == path.read_bytes(), (
-        "prepare() gives other rows the second time; it must be a function of the records, as its result "
-        "is cached"
+        "prepare() gives other rows the second time; it must be a function of the records, as its result is cached"
     )
     assert len(rows) == len(again) == count
     return rows
@@ -141,14 +140,10 @@ def _check_tensors(batch: Batch, size: int, config: ProcessorConfig) -> None:
     for name, value in flat:
         if isinstance(value, dict):
             continue
-        assert isinstance(value, Tensor), (
-            f"'{name}' of the batch is {type(value).__name__}; expected a tensor"
-        )
+        assert isinstance(value, Tensor), f"'{name}' of the batch is {type(value).__name__}; expected a tensor"
         assert value.shape[:1] == (size,), f"'{name}' has shape {tuple(value.shape)} for {size} samples"
         if name == "input_ids" and limit is not None:
-            assert value.shape[1] <= limit, (
-                f"'{name}' has {value.shape[1]} positions; sequence_length() is {limit}"
-            )
+            assert value.shape[1] <= limit, f"'{name}' has {value.shape[1]} positions; sequence_length() is {limit}"
         assert not value.is_floating_point() or bool(torch.isfinite(value).all()), f"'{name}' is not finite"
 
 

@@ -34,15 +34,12 @@ def name_of(module: str | type[ModuleConfig] | ModuleConfig) -> str:
         return module
     cls = module if isinstance(module, type) else type(module)
     assert "." not in cls.__qualname__, (
-        f"{cls.__qualname__} is defined inside another class or function; a spec can only name classes of "
-        "a module"
+        f"{cls.__qualname__} is defined inside another class or function; a spec can only name classes of a module"
     )
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
-def options_of(
-    module: str | type[ModuleConfig] | ModuleConfig, options: Mapping[str, Any] | None
-) -> dict[str, Any]:
+def options_of(module: str | type[ModuleConfig] | ModuleConfig, options: Mapping[str, Any] | None) -> dict[str, Any]:
     """The options that were set, those of a config instance included."""
     own = module.model_dump(exclude_unset=True) if isinstance(module, ModuleConfig) else {}
     return {**own, **(options or {})}
@@ -57,9 +54,7 @@ def kind_of(module: str | type[ModuleConfig] | ModuleConfig, kind: str | None) -
     if ":" in module:
         return str(discovery.load_local(module, _NOWHERE).kind)
     found = [each for each in discovery.KINDS if module in discovery.index().names(each)]
-    assert len(found) == 1, (
-        f"'{module}' is installed as {' and '.join(found) or 'nothing'}; say which kind to check"
-    )
+    assert len(found) == 1, f"'{module}' is installed as {' and '.join(found) or 'nothing'}; say which kind to check"
     return found[0]
 
 

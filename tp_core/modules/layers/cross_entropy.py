@@ -120,6 +120,8 @@ def linear_cross_entropy(
         The sum of the losses and the number of rows whose label has the highest score; float32 scalars. Only the
         first has a gradient.
     """
+    if not torch.is_grad_enabled():  # the function itself cannot see that no gradients are wanted
+        states, weight, bias = states.detach(), weight.detach(), None if bias is None else bias.detach()
     device = states.device.type
     compute = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else states.dtype
     training = torch.is_grad_enabled()  # autograd itself does not tell a function that runs without it

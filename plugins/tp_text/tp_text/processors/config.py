@@ -34,6 +34,7 @@ class TextProcessorConfig(ProcessorConfig):
         missing = [role for role in self.needs_special if role not in tokenizer.special]
         if missing:
             yield Problem("", f"the vocabulary lacks special tokens that the processor needs: {', '.join(missing)}")
+        yield from super().check_tokenizer(tokenizer)
 
 
 class MaskingOptions(ProcessorConfig):
@@ -52,6 +53,11 @@ class MaskingOptions(ProcessorConfig):
             yield Problem("random_replace", "mask_replace and random_replace add up to more than 1")
         if self.whole_word and self.span:
             yield Problem("span", "whole_word and span exclude each other")
+
+    def check_tokenizer(self, tokenizer: Tokenizer) -> Iterator[Problem]:
+        if self.whole_word and tokenizer.word_starts() is None:
+            yield Problem("whole_word", "the vocabulary of the tokenizer does not say where words begin")
+        yield from super().check_tokenizer(tokenizer)
 
 
 _MASKING = frozenset(MaskingOptions.model_fields)

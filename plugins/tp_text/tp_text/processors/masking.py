@@ -75,9 +75,7 @@ class Masking:
             return words[order[0]][: self.budget] if len(order) else candidates
         return np.concatenate(chosen)
 
-    def _spans(
-        self, candidates: NDArray[np.int64], wanted: int, generator: np.random.Generator
-    ) -> NDArray[np.int64]:
+    def _spans(self, candidates: NDArray[np.int64], wanted: int, generator: np.random.Generator) -> NDArray[np.int64]:
         """Spans of geometric lengths at random places, until enough tokens are chosen (Joshi et al., 2020)."""
         taken = np.zeros(len(candidates), dtype=bool)
         if not len(candidates):

@@ -137,7 +137,10 @@ class TextProcessor(Processor):
     def _spelled(self, value: Any) -> Any:
         if isinstance(value, dict):
             if set(value) == {"id", "probability"}:
-                return {"token": self.tokenizer.token(value["id"]), "probability": value["probability"]}
+                # A model's vocabulary may be larger than the tokenizer's; the ids beyond stand for nothing.
+                known = value["id"] < self.tokenizer.vocab_size
+                token = self.tokenizer.token(value["id"]) if known else None
+                return {"token": token, "probability": value["probability"]}
             return {key: self._spelled(inner) for key, inner in value.items()}
         return [self._spelled(inner) for inner in value] if isinstance(value, list) else value
 

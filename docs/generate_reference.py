@@ -1,0 +1,194 @@
+"""Write ``docs/reference.md``: every key of a spec and every module of our packages, from their config classes.
+
+    python docs/generate_reference.py
+
+A test compares the file with what this script would write.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from tp_core.cli.main import BUILT_IN
+from tp_core.cli.modules import rows
+from tp_core.config import BuildContext, FieldSpec, ModuleConfig
+from tp_core.discovery import KINDS, Entry, index, load
+from tp_core.spec.schema import DataOptions, EmbeddingOptions, ModelOptions, PathMark
+from tp_core.training.config import TABLES, EarlyStopping, TrainOptions
+
+#: The packages of this repository; others that happen to be installed are not described.
+PACKAGES = ("tp-core", "tp-text")
+
+FILE = Path(__file__).with_name("reference.md")
+
+#: Keys that hold modules, beside the plain ones of their section: key → (form, default, description).
+_MODULE_KEYS = {
+    "model": {
+        "embedding": ("embedding modules", "required", "summed in order; the first gives content"),
+        "encoder": ("an encoder", "required", ""),
+        "target_embedding": ("embedding modules", "unset", "the decoder side's; `tgt_embedding` is the same key"),
+        "decoder": ("a decoder", "unset", ""),
+        "target": ("targets", "none", "trained together; training needs one at least"),
+        "streams": ("name → a side", "unset", "several input sides, instead of `embedding` and `encoder`"),
+    },
+    "data": {
+        "tokenizer": ("a tokenizer", "unset", "required by processors of text"),
+        "processor": ("a processor", "unset", "what turns records into samples; training needs one"),
+    },
+    "train": {
+        "optimizer": ("an optimizer", "`adamw`", ""),
+        "schedule": ("a schedule", "`linear`", "of the learning rate"),
+        "strategy": ("a strategy", "`auto`", "how the model is spread over processes"),
+        "hooks": ("hooks", "none", "act in this run only because they are listed here"),
+    },
+}
+
+
+def type_of(annotation: Any, metadata: Sequence[Any] = ()) -> str:
+    """A type in the words of the spec's error messages."""
+    names = {int: "integer", float: "number", str: "text", bool: "true or false", EarlyStopping: "mapping, see below"}
+    if any(isinstance(mark, PathMark) for mark in metadata):
+        return "path"
+    if annotation in names:
+        return names[annotation]
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return type_of(arguments[0], arguments[1:])
+    if origin is Literal:
+        return ", ".join(f"`{value}`" for value in arguments)
+    if origin in (Union, types.UnionType):
+        return " or ".join(type_of(each) for each in arguments if each is not type(None))
+    if origin is list:
+        length = next((f"{mark.min_length} " for mark in metadata if hasattr(mark, "min_length")), "")
+        return f"list of {length}{type_of(arguments[0])}s"
+    if origin is dict:
+        return f"{type_of(arguments[0])} → {type_of(arguments[1])}"
+    raise TypeError(f"say what {annotation} is called")
+
+
+def bounds_of(field: FieldInfo) -> str:
+    """The limits of a number, as they stand after its type."""
+    signs = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
+    found = [f"{signs[n]} {getattr(m, n)}" for m in field.metadata for n in signs if hasattr(m, n)]
+    return f" {', '.join(found)}" if found else ""
+
+
+def default_of(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if value is None:
+        return "unset"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (dict, list)) and not value:
+        return "none"
+    return f"`{value}`"
+
+
+def option_rows(model: type[BaseModel]) -> Iterator[tuple[str, ...]]:
+    for name, field in model.model_fields.items():
+        kind = type_of(field.annotation, field.metadata) + bounds_of(field)
+        yield f"`{name}`", kind, default_of(field), (field.description or "").replace("``", "`")
+
+
+def table(head: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    for line in lines:
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |"
+    yield ""
+
+
+def options(model: type[BaseModel], before: Iterable[tuple[str, ...]] = ()) -> Iterator[str]:
+    found = [*before, *option_rows(model)]
+    if found:
+        yield from table(("option", "value", "default", ""), found)
+    else:
+        yield from ("No options.", "")
+
+
+def section(name: str, model: type[BaseModel]) -> Iterator[str]:
+    keys = [(f"`{key}`", *rest) for key, rest in _MODULE_KEYS[name].items()]
+    yield from (f"### `{name}:`", "")
+    yield from options(model, keys)
+
+
+def needs(config: ModuleConfig) -> Iterator[str]:
+    """What a module requires and provides with its default options, in the terms of ``tp check``."""
+    for verb, names in (("Requires", config.requires(BuildContext())), ("Provides", config.provides(BuildContext()))):
+        if names:
+            yield f"{verb}: {', '.join(f'`{name}`{shape(spec)}' for name, spec in names.items())}."
+
+
+def shape(spec: FieldSpec) -> str:
+    return "" if spec.shape == ("batch", "length") else f" ({', '.join(map(str, spec.shape))})"
+
+
+def module(entry: Entry) -> Iterator[str]:
+    config: type[ModuleConfig] = load(entry)
+    yield from (f"#### `{entry.name}` ({entry.distribution})", "", config.summary().replace("``", "`"), "")
+    lines = list(needs(config.model_construct()))
+    if lines:
+        yield from (" ".join(lines), "")
+    yield from options(config)
+
+
+def reference() -> str:
+    """The whole file."""
+    lines = [
+        "# Reference",
+        "",
+        "Written by `docs/generate_reference.py` from the config classes; `tp modules` lists what is installed where",
+        "you are. `tp schema` gives the same to editors.",
+        "",
+        "## The spec",
+        "",
+        "At the top level: `tp` (1), `name`, `extends`, `model`, `data`, `train`, `init_from`. See [spec.md](spec.md).",
+        "",
+        *section("model", ModelOptions),
+        "Any other key is a default for the options of that name of all modules of the model.",
+        "",
+        "An embedding component has options of its own:",
+        "",
+        *options(EmbeddingOptions),
+        *section("data", DataOptions),
+        *section("train", TrainOptions),
+        "#### `train.early_stopping:`",
+        "",
+        *options(EarlyStopping),
+        "## Modules",
+        "",
+        "*Requires* and *provides*, with the default options, are what `tp check` compares: batch fields, `labels:`,",
+        "`weight:` and `states:`. Shapes are (batch, length) where nothing else is said.",
+        "",
+    ]
+    for kind in KINDS:
+        entries = [e for e in index().entries(kind) if e.distribution in PACKAGES]
+        if not entries or kind in ("presets", "commands"):
+            continue
+        lines += [f"### kind: {kind}", ""]
+        for entry in entries:
+            lines += module(entry)
+    for kind, choices in TABLES.items():
+        lines += [f"### kind: {kind}", ""]
+        for name, config in choices.items():
+            lines += [f"#### `{name}`", "", config.summary().replace("``", "`"), "", *options(config)]
+    presets = [r for r in rows("presets") if r.distribution in PACKAGES]
+    lines += ["## Presets", "", "`extends: NAME` starts from one; `tp show NAME` prints it.", ""]
+    lines += table(("preset", "package", ""), [(f"`{r.name}`", r.distribution, r.description) for r in presets])
+    commands = [(f"`tp {name}`", command.help) for name, command in BUILT_IN.items()]
+    commands += [(f"`tp {r.name}`", r.description) for r in rows("commands") if r.distribution in PACKAGES]
+    lines += ["## Commands", "", "Each has `--help` with examples.", "", *table(("command", ""), commands)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+if __name__ == "__main__":
+    FILE.write_text(reference(), encoding="utf-8")
+    print(FILE)
