@@ -31,7 +31,7 @@ def main(folder: Path, vocab: Path, seeds: list[int], settings: list[str]) -> No
         f"""
 extends: bert-tiny
 model:
-  target: [cls: {{num_labels: 2}}]
+  target: [cls: {{num_labels: 2, dropout: 0.0}}]
 data:
   tokenizer: {{wordpiece: {{vocab: {vocab.resolve()}}}}}
   processor: {{cls: {{max_length: 128}}}}
@@ -40,6 +40,7 @@ data:
 train:
   epochs: 3
   batch_size: 32
+  clip_norm: null
   optimizer: {{adamw: {{lr: 3e-4, bias_correction: false}}}}
   schedule: {{linear: {{warmup: 0.1}}}}
   precision: bf16

@@ -42,7 +42,9 @@ def main(number: int, runs: int) -> None:
     for run in range(runs + 1):
         for name, path in sides.items():
             environment = {**os.environ, "PYTHONPATH": path}
-            done = subprocess.run([sys.executable, "-c", CODE], env=environment, capture_output=True, text=True, check=True)
+            done = subprocess.run(
+                [sys.executable, "-c", CODE], env=environment, capture_output=True, text=True, check=True
+            )
             seconds, found = done.stdout.split()
             if run:
                 times[name].append(float(seconds))

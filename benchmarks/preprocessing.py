@@ -14,7 +14,6 @@ import unicodedata
 from pathlib import Path
 
 from common import median, scratch, write_corpus, write_vocabulary
-
 from tp_core import load_spec
 from tp_core.data.cache import prepared_rows
 from tp_core.inference.load import build_processor, build_tokenizer

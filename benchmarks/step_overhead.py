@@ -14,7 +14,6 @@ from typing import Any
 
 from common import scratch, write_spec
 from pretraining_speed import tp_trainer
-
 from tp_core import load_spec
 
 

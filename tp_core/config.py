@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Decoder, Embedding, Encoder, Processor, Target
-    from tp_core.tokenizer import Tokenizer
+    from tp_core.tokenizer import Tokenizer, TokenizerFacts
 
 NormKind = Literal["layernorm", "rmsnorm", "none"]
 Pooling = Literal["first", "last", "mean", "max"]
@@ -174,9 +174,13 @@ class TokenizerConfig(ModuleConfig):
 
     kind: ClassVar[str] = "tokenizer"
 
-    def vocab_size(self, data: DataContext) -> int:
-        """Number of token ids, read as cheaply as the format allows."""
-        return self.build(data).vocab_size
+    def facts(self, data: DataContext) -> TokenizerFacts:
+        """What checking a spec asks of the vocabulary, read as cheaply as its format allows.
+
+        Raises:
+            TPError: what :meth:`build` would raise.
+        """
+        return self.build(data).facts()
 
     def build(self, data: DataContext) -> Tokenizer:
         raise TypeError(f"{type(self).__name__} does not implement build()")
@@ -195,7 +199,7 @@ class ProcessorConfig(ModuleConfig):
         """The longest sequence this processor makes; None if it has no such bound."""
         return None
 
-    def check_tokenizer(self, tokenizer: Tokenizer) -> Iterator[Problem]:
+    def check_tokenizer(self, tokenizer: TokenizerFacts) -> Iterator[Problem]:
         """Yield what this processor needs of the tokenizer and does not find, special tokens for example.
 
         A problem with an option is shown at this processor's option, one without at the tokenizer.

@@ -96,6 +96,4 @@ def _rows(branch: Branch, lead: str, inner: str, depth: int) -> Iterator[tuple[s
         return
     for number, child in enumerate(branch.children):
         last = number == len(branch.children) - 1
-        yield from _rows(
-            child, inner + ("└─ " if last else "├─ "), inner + ("   " if last else "│  "), depth - 1
-        )
+        yield from _rows(child, inner + ("└─ " if last else "├─ "), inner + ("   " if last else "│  "), depth - 1)

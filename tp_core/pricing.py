@@ -91,9 +91,7 @@ class Price:
         }
 
 
-def price(
-    spec: Spec, batch_size: int | None = None, length: int | None = None, model: Model | None = None
-) -> Price:
+def price(spec: Spec, batch_size: int | None = None, length: int | None = None, model: Model | None = None) -> Price:
     """What training a spec costs.
 
     Args:
@@ -175,8 +173,7 @@ def meta_batch(fields: dict[str, FieldSpec], batch_size: int, length: int) -> Ba
         side, group, key = name.split(":", 2)
         part = math.ceil(spec.fraction * length)
         shape = [
-            part if s == "length" and spec.fraction < 1 else sizes[s] if isinstance(s, str) else s
-            for s in spec.shape
+            part if s == "length" and spec.fraction < 1 else sizes[s] if isinstance(s, str) else s for s in spec.shape
         ]
         tensor = torch.empty(shape, dtype=getattr(torch, spec.dtype), device="meta")
         if side == "labels":
@@ -228,9 +225,7 @@ def _optimizer_memory(optimizer: Chosen[OptimizerConfig], trained: Iterable[nn.P
     if isinstance(config, AdafactorConfig):
         # One value per row and per column of each matrix; vectors keep all of theirs.
         return sum(
-            (p.numel() // p.shape[-1] + p.numel() // p.shape[-2]) * p.element_size()
-            if p.dim() > 1
-            else _bytes(p)
+            (p.numel() // p.shape[-1] + p.numel() // p.shape[-2]) * p.element_size() if p.dim() > 1 else _bytes(p)
             for p in trained
         )
     return 2 * size

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class TokenizerFacts:
+    """What checking a spec asks of a vocabulary.
+
+    Attributes:
+        vocab_size: largest id plus one.
+        special: role → id, as in :class:`Tokenizer`.
+        marks_words: whether the vocabulary says which ids begin a word.
+    """
+
+    vocab_size: int
+    special: Mapping[str, int]
+    marks_words: bool
 
 
 class Tokenizer(ABC):
@@ -36,3 +53,7 @@ class Tokenizer(ABC):
     @abstractmethod
     def save(self, folder: Path) -> dict[str, Any]:
         """Write the tokenizer's files; gives back the options that load them, with paths inside ``folder``."""
+
+    def facts(self) -> TokenizerFacts:
+        """What checking a spec asks of this tokenizer."""
+        return TokenizerFacts(self.vocab_size, self.special, self.word_starts() is not None)

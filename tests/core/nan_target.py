@@ -16,6 +16,7 @@ class Config(TargetConfig):
 
     step: int = Field(gt=0)
     rank: int = 0
+    gradient: bool = Field(False, description="the gradient is NaN, and the loss is not")
 
     def build(self, context: BuildContext) -> Any:
         import torch
@@ -24,10 +25,10 @@ class Config(TargetConfig):
         from tp_core.interfaces import Batch, Features, Target, TargetOutput
 
         class NotFinite(Target):
-            def __init__(self, step: int, rank: int) -> None:
+            def __init__(self, config: Config) -> None:
                 super().__init__()
-                self.bad, self.calls = step, 0
-                self.here = int(os.environ.get("RANK", 0)) == rank
+                self.config, self.calls = config, 0
+                self.here = int(os.environ.get("RANK", 0)) == config.rank
 
             def denominator(self, batch: Batch) -> Tensor:
                 return torch.tensor(float(batch.size))
@@ -35,8 +36,9 @@ class Config(TargetConfig):
             def forward(self, features: Features, batch: Batch) -> TargetOutput:
                 self.calls += self.training
                 loss = features.sequence.states.square().mean() * batch.size
-                if self.here and self.calls == self.bad:
-                    loss = loss * math.nan
+                if self.here and self.training and self.calls == self.config.step:
+                    # The derivative of the root at 0 is infinite, and 0 times infinity is NaN.
+                    loss = loss + (loss * 0).sqrt() if self.config.gradient else loss * math.nan
                 return TargetOutput(loss, self.denominator(batch))
 
-        return NotFinite(self.step, self.rank)
+        return NotFinite(self)

@@ -174,8 +174,10 @@ class Run:
             time.sleep(0.002)
 
 
-def start(folder: Path, *arguments: str, file_limit: int | None = None, **environment: str) -> Run:
-    """Start ``tp train spec.yaml ARGUMENTS`` in a project's folder.
+def start(
+    folder: Path, *arguments: str, spec: str = "spec.yaml", file_limit: int | None = None, **environment: str
+) -> Run:
+    """Start ``tp train SPEC ARGUMENTS`` in a project's folder.
 
     Args:
         file_limit: the largest file that it may write, in bytes.
@@ -185,7 +187,7 @@ def start(folder: Path, *arguments: str, file_limit: int | None = None, **enviro
     log = folder / f"log-{time.monotonic_ns()}.txt"
     log.touch()
     pid = server.ask(
-        arguments=["train", "spec.yaml", *arguments],
+        arguments=["train", spec, *arguments],
         folder=str(folder),
         log=str(log),
         environment=environment,
@@ -195,7 +197,7 @@ def start(folder: Path, *arguments: str, file_limit: int | None = None, **enviro
 
 
 def train(folder: Path, *arguments: str, status: int = 0, **options: Any) -> str:
-    """Run ``tp train spec.yaml ARGUMENTS`` to its end, which must have the given status; what it said."""
+    """Run ``tp train SPEC ARGUMENTS`` to its end, which must have the given status; what it said."""
     run = start(folder, *arguments, **options)
     found = run.wait()
     assert found == status, f"status {found} instead of {status}:\n{run.said()}"

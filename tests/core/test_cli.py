@@ -101,9 +101,7 @@ def test_an_unknown_command_is_answered_with_the_nearest_one() -> None:
     ],
 )
 def test_inspecting_commands_import_nothing_heavy(args: list[str], forbidden: set[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", IMPORTED, *args], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", IMPORTED, *args], capture_output=True, text=True, check=False)
     imported = set(done.stderr.rpartition("IMPORTED")[2].split())
     assert "click" in imported, done.stderr
     assert not imported & forbidden
@@ -297,9 +295,7 @@ def test_show_takes_the_folder_of_a_run_or_of_a_model(spec: Path, tmp_path: Path
         json.loads(call("show", str(tmp_path / folder), "--json").stdout)["price"]["parameters"]
         for folder in ("model_folder", "run_folder")
     ]
-    assert (
-        counts[0] == counts[1] == json.loads(call("show", str(spec), "--json").stdout)["tree"]["parameters"]
-    )
+    assert counts[0] == counts[1] == json.loads(call("show", str(spec), "--json").stdout)["tree"]["parameters"]
 
 
 def test_show_of_a_folder_without_a_spec_says_what_it_looked_for(tmp_path: Path) -> None:

@@ -76,10 +76,7 @@ def test_the_command_writes_the_schema_to_a_file(tmp_path: Path) -> None:
     assert CliRunner().invoke(cli, ["schema", "--output", str(file)]).exit_code == 0
     written = json.loads(file.read_text())
     assert written["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    assert (
-        written["$defs"]["encoder.transformer"]["properties"]["num_layers"]["description"]
-        == "number of layers"
-    )
+    assert written["$defs"]["encoder.transformer"]["properties"]["num_layers"]["description"] == "number of layers"
 
 
 def test_a_schema_that_cannot_be_written_is_a_message(tmp_path: Path) -> None:

@@ -80,11 +80,7 @@ def test_shared_layers_cost_their_flops_each_time_and_their_memory_once() -> Non
 def test_tied_weights_are_counted_once_and_named_where_they_are_tied() -> None:
     spec = load_spec("bert-tiny")
     tree = model_tree(meta_model(spec))
-    assert (
-        tree.parameters
-        == price(spec, 1, 8).parameters
-        == sum(p.numel() for p in build_model(spec).parameters())
-    )
+    assert tree.parameters == price(spec, 1, 8).parameters == sum(p.numel() for p in build_model(spec).parameters())
     (targets,) = [branch for branch in tree.children if branch.name == "targets"]
     output = targets.children[0].children[-1]
     assert output.tied == {"weight": "embedding.parts.word.table.weight"}
@@ -93,9 +89,7 @@ def test_tied_weights_are_counted_once_and_named_where_they_are_tied() -> None:
 
 def test_a_module_that_stands_twice_is_counted_once_in_the_tree() -> None:
     one = nn.Linear(3, 5)
-    tree = model_tree(
-        nn.ModuleDict({"first": one, "rest": nn.ModuleList([one, nn.Linear(3, 5), nn.Linear(3, 5)])})
-    )
+    tree = model_tree(nn.ModuleDict({"first": one, "rest": nn.ModuleList([one, nn.Linear(3, 5), nn.Linear(3, 5)])}))
     assert tree.parameters == 3 * 20
     again, others = tree.children[1].children
     assert (again.parameters, again.tied) == (0, {"weight": "first.weight", "bias": "first.bias"})
@@ -133,10 +127,7 @@ def test_activations_on_the_meta_device_are_those_that_a_real_forward_pass_keeps
     spec = load_spec(preset, [*small, *still])
     model, batch = build_model(spec).train(), real_batch(spec, 4, 64)
     known = {p.untyped_storage().data_ptr() for p in [*model.parameters(), *model.buffers()]}
-    known |= {
-        t.data_ptr()
-        for t in [*batch.source.values(), *(v for d in batch.labels.values() for v in d.values())]
-    }
+    known |= {t.data_ptr() for t in [*batch.source.values(), *(v for d in batch.labels.values() for v in d.values())]}
     kept: dict[int, torch.Tensor] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
@@ -182,8 +173,7 @@ def test_a_length_beyond_the_positions_is_refused() -> None:
 def test_inputs_without_a_length_are_priced_per_sample(tmp_path: Path) -> None:
     (tmp_path / "rows.py").write_text(IMAGES)
     (tmp_path / "spec.yaml").write_text(
-        "model: {hidden_size: 8, embedding: rows:ImageConfig, "
-        "encoder: {transformer: {num_layers: 1, num_heads: 2}}}"
+        "model: {hidden_size: 8, embedding: rows:ImageConfig, encoder: {transformer: {num_layers: 1, num_heads: 2}}}"
     )
     cost = price(load_spec(tmp_path / "spec.yaml"), batch_size=3)
     assert (cost.unit, cost.units) == ("sample", 3)
@@ -194,8 +184,7 @@ def test_a_module_whose_shapes_depend_on_values_is_priced_without_flops_and_says
     body = IMAGES.replace("return Sequence(", "rows = int(inputs['pixel_values'].sum()); return Sequence(")
     (tmp_path / "values.py").write_text(body)
     (tmp_path / "spec.yaml").write_text(
-        "model: {hidden_size: 8, embedding: values:ImageConfig, "
-        "encoder: {transformer: {num_layers: 1, num_heads: 2}}}"
+        "model: {hidden_size: 8, embedding: values:ImageConfig, encoder: {transformer: {num_layers: 1, num_heads: 2}}}"
     )
     cost = price(load_spec(tmp_path / "spec.yaml"))
     assert cost.forward_flops is None

@@ -121,9 +121,7 @@ def test_bad_lines_are_skipped_and_counted_and_numbers_stay_right(tmp_path: Path
         ("text".encode("utf-16"), "is UTF-16; convert it: iconv -f UTF-16 -t UTF-8"),
     ],
 )
-def test_a_file_of_another_kind_is_recognised_even_when_skipping(
-    tmp_path: Path, head: bytes, message: str
-) -> None:
+def test_a_file_of_another_kind_is_recognised_even_when_skipping(tmp_path: Path, head: bytes, message: str) -> None:
     path = write(tmp_path, "a.txt", head)
     assert message in error_of(path, bad=BadRecords("skip"))
 
@@ -202,9 +200,7 @@ def test_json_lists_are_read_whatever_the_block_size(
         ('[{"a": "x', 1, "not valid JSON: Unterminated string starting at (column 8)"),
     ],
 )
-def test_errors_in_a_json_list_have_their_place(
-    tmp_path: Path, content: str, place: int, message: str
-) -> None:
+def test_errors_in_a_json_list_have_their_place(tmp_path: Path, content: str, place: int, message: str) -> None:
     path = write(tmp_path, "a.json", content)
     assert error_of(path, bad=BadRecords("skip")) == f"{path}:{place}: {message}"
 
@@ -381,9 +377,7 @@ def test_a_hub_that_cannot_be_reached_is_one_message(tmp_path: Path) -> None:
         "except TPError as error:\n    print(error)\n"
     )
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.startswith("hf://nobody/nothing:test: cannot be loaded from the Hugging Face hub: ")
     assert done.stdout.count("\n") == 1
 

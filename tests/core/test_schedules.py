@@ -105,19 +105,13 @@ def test_constant_equals_transformers(warmup: int) -> None:
 @pytest.mark.parametrize("warmup", WARMUPS)
 def test_inverse_sqrt_equals_transformers(warmup: int) -> None:
     expected = reference("get_inverse_sqrt_schedule", num_warmup_steps=warmup)
-    assert factors("inverse_sqrt", InverseSqrtConfig(warmup=float(warmup))) == pytest.approx(
-        expected, abs=1e-15
-    )
+    assert factors("inverse_sqrt", InverseSqrtConfig(warmup=float(warmup))) == pytest.approx(expected, abs=1e-15)
 
 
 @pytest.mark.parametrize("warmup", WARMUPS)
-@pytest.mark.parametrize(
-    ("shape", "decay_type"), [("linear", "linear"), ("cosine", "cosine"), ("sqrt", "1-sqrt")]
-)
+@pytest.mark.parametrize(("shape", "decay_type"), [("linear", "linear"), ("cosine", "cosine"), ("sqrt", "1-sqrt")])
 @pytest.mark.parametrize("final", [0.0, 0.2])
-def test_warmup_stable_decay_equals_transformers(
-    warmup: int, shape: Any, decay_type: str, final: float
-) -> None:
+def test_warmup_stable_decay_equals_transformers(warmup: int, shape: Any, decay_type: str, final: float) -> None:
     expected = reference(
         "get_wsd_schedule",
         num_warmup_steps=warmup,
@@ -176,9 +170,7 @@ def test_a_run_of_one_step_is_not_wasted_on_the_warmup(name: str) -> None:
 @pytest.mark.parametrize("name", TABLES["schedule"])
 @pytest.mark.parametrize("warmup", [0.0, 0.5, 0.99, 1.0, 2.0, 50.0])
 @pytest.mark.parametrize("total", [1, 2, 3, 10])
-def test_factors_are_finite_in_unit_range_and_constant_after_the_end(
-    name: str, warmup: float, total: int
-) -> None:
+def test_factors_are_finite_in_unit_range_and_constant_after_the_end(name: str, warmup: float, total: int) -> None:
     options = {"warmup": warmup} | ({"hold": 0.0} if name == "tri_stage" else {})
     schedule = build_schedule(name, config_of(name, **options), total)
     values = [schedule.factor(step) for step in range(total + 20)]

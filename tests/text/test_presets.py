@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from tp_text import presets
 
 from tp_core.discovery import index
 from tp_core.model import meta_model
 from tp_core.spec.load import load_spec
+from tp_text import presets
 
 FOLDER = Path(presets.__file__).parent
 DECLARED = [entry.name for entry in index().entries("presets") if entry.distribution == "tp-text"]

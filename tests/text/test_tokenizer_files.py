@@ -5,12 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tp_text.tokenizers.config import (
-    BytePairConfig,
-    HuggingFaceConfig,
-    SentencePieceConfig,
-    WordPieceConfig,
-)
 
 from tests.text.vocabularies import (
     DATA,
@@ -19,6 +13,12 @@ from tests.text.vocabularies import (
 )
 from tp_core.config import DataContext
 from tp_core.errors import TPError
+from tp_text.tokenizers.config import (
+    BytePairConfig,
+    HuggingFaceConfig,
+    SentencePieceConfig,
+    WordPieceConfig,
+)
 
 BROKEN_VOCABULARIES = [
     (b"[UNK]\na\n\xff\xfe\n", "v.txt:3: this line is not UTF-8"),
@@ -32,9 +32,7 @@ BROKEN_VOCABULARIES = [
 
 
 @pytest.mark.parametrize(("content", "message"), BROKEN_VOCABULARIES)
-def test_a_damaged_vocabulary_is_one_message_with_its_line(
-    tmp_path: Path, content: bytes, message: str
-) -> None:
+def test_a_damaged_vocabulary_is_one_message_with_its_line(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "v.txt").write_bytes(content)
     with pytest.raises(TPError) as error:
         WordPieceConfig(vocab=str(tmp_path / "v.txt")).build(DATA)
@@ -68,9 +66,7 @@ BROKEN_BYTE_PAIRS = [
 
 
 @pytest.mark.parametrize(("option", "content", "message"), BROKEN_BYTE_PAIRS)
-def test_damaged_byte_pair_files_are_one_message(
-    tmp_path: Path, option: str, content: str, message: str
-) -> None:
+def test_damaged_byte_pair_files_are_one_message(tmp_path: Path, option: str, content: str, message: str) -> None:
     files = byte_pair_files(tmp_path, ["<|endoftext|>"])
     Path(files[option]).write_text(content, encoding="utf-8")
     if option == "vocab":
@@ -88,9 +84,7 @@ def test_damaged_byte_pair_files_are_one_message(
         ('{"model": {"vocab": {"a": 0}}}', "is no tokenizer.json that tokenizers can read"),
     ],
 )
-def test_a_tokenizer_json_that_does_not_parse_is_one_message(
-    tmp_path: Path, content: str, message: str
-) -> None:
+def test_a_tokenizer_json_that_does_not_parse_is_one_message(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "tokenizer.json").write_text(content)
     with pytest.raises(TPError) as error:
         HuggingFaceConfig(path=str(tmp_path)).build(DATA)
@@ -98,9 +92,7 @@ def test_a_tokenizer_json_that_does_not_parse_is_one_message(
 
 
 def test_a_folder_without_a_tokenizer_says_what_would_do(tmp_path: Path) -> None:
-    with pytest.raises(
-        TPError, match=r"has no tokenizer.json, and transformers finds no tokenizer there .*; give a"
-    ):
+    with pytest.raises(TPError, match=r"has no tokenizer.json, and transformers finds no tokenizer there .*; give a"):
         HuggingFaceConfig(path=str(tmp_path)).build(DATA)
 
 
@@ -108,7 +100,7 @@ def test_a_folder_without_a_tokenizer_says_what_would_do(tmp_path: Path) -> None
 def test_a_damaged_sentencepiece_model_is_one_message(tmp_path: Path, keep: int) -> None:
     path = Path(sentencepiece_model(tmp_path / "m.model"))
     path.write_bytes(path.read_bytes()[:keep])
-    for use in (SentencePieceConfig.build, SentencePieceConfig.vocab_size):
+    for use in (SentencePieceConfig.build, SentencePieceConfig.facts):
         with pytest.raises(TPError, match=r"m.model is (empty|no sentencepiece model)"):
             use(SentencePieceConfig(model=str(path)), DATA)
 

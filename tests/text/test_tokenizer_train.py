@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner, Result
-from tp_text import cli
-from tp_text.tokenizers import config as configs
-from tp_text.tokenizers.train import KINDS, SPECIAL, train_tokenizer
 
 from tp_core.config import DataContext, TokenizerConfig
 from tp_core.errors import TPError
+from tp_text import cli
+from tp_text.tokenizers import config as configs
+from tp_text.tokenizers.train import KINDS, SPECIAL, train_tokenizer
 
 CONFIGS: dict[str, type[TokenizerConfig]] = {
     "wordpiece": configs.WordPieceConfig,
@@ -87,9 +87,7 @@ def test_the_printed_lines_load_what_was_trained(kind: str, corpus: Path, tmp_pa
     assert not [p.name for p in output.parent.iterdir() if p.name.startswith(".")]
 
 
-def test_wordpiece_writes_special_tokens_first_then_characters_and_fills_the_size(
-    corpus: Path, tmp_path: Path
-) -> None:
+def test_wordpiece_writes_special_tokens_first_then_characters_and_fills_the_size(corpus: Path, tmp_path: Path) -> None:
     trained = train_tokenizer([corpus], "wordpiece", 500, tmp_path / "v.txt", special=["[TABLE]"])
     tokens = (tmp_path / "v.txt").read_text(encoding="utf-8").split("\n")[:-1]
     assert len(tokens) == len(set(tokens)) == trained.vocab_size == 500
@@ -168,16 +166,12 @@ def test_bpe_names_the_special_tokens_it_was_given(corpus: Path, tmp_path: Path)
 
 def test_a_text_that_gives_fewer_tokens_than_asked_for_says_so(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("abc abc\n" * 10)
-    result = run(
-        tmp_path / "t.txt", "--kind", "wordpiece", "--vocab-size", 1000, "--output", tmp_path / "v.txt"
-    )
+    result = run(tmp_path / "t.txt", "--kind", "wordpiece", "--vocab-size", 1000, "--output", tmp_path / "v.txt")
     assert "the text gives no more, 1000 were asked for" in result.output
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_output_that_exists_is_kept_unless_it_is_to_be_overwritten(
-    kind: str, corpus: Path, tmp_path: Path
-) -> None:
+def test_an_output_that_exists_is_kept_unless_it_is_to_be_overwritten(kind: str, corpus: Path, tmp_path: Path) -> None:
     output = tmp_path / "out" / OUTPUTS[kind]
     arguments = (corpus, "--kind", kind, "--vocab-size", 300, "--output", output)
     assert run(*arguments).exit_code == 0
@@ -199,9 +193,7 @@ def test_input_that_cannot_be_used_is_one_message(corpus: Path, tmp_path: Path) 
     assert f"{tmp_path} is a folder; name the text files in it" in refusal(tmp_path, *options)
     (tmp_path / "latin.txt").write_bytes(b"fine\ncaf\xe9\n")
     for kind in KINDS:
-        message = refusal(
-            tmp_path / "latin.txt", "--kind", kind, "--vocab-size", 300, "--output", tmp_path / "out"
-        )
+        message = refusal(tmp_path / "latin.txt", "--kind", kind, "--vocab-size", 300, "--output", tmp_path / "out")
         assert message.startswith(f"{tmp_path}/latin.txt:2: this line is not UTF-8")
     assert not (tmp_path / "out").exists()
 
@@ -220,9 +212,7 @@ def test_options_that_cannot_work_are_one_message(
     corpus: Path, tmp_path: Path, arguments: tuple[object, ...], message: str
 ) -> None:
     kind, size, *rest = arguments
-    assert message in refusal(
-        corpus, "--kind", kind, "--vocab-size", size, "--output", tmp_path / "out", *rest
-    )
+    assert message in refusal(corpus, "--kind", kind, "--vocab-size", size, "--output", tmp_path / "out", *rest)
 
 
 def test_an_output_of_the_wrong_sort_says_what_is_written(corpus: Path, tmp_path: Path) -> None:

@@ -11,14 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tp_text.tokenizers.config import (
-    BytePairConfig,
-    CharacterConfig,
-    HuggingFaceConfig,
-    SentencePieceConfig,
-    SpaceConfig,
-    WordPieceConfig,
-)
 
 from tests.text.vocabularies import (
     BERT,
@@ -33,6 +25,14 @@ from tests.text.vocabularies import (
 )
 from tp_core.config import DataContext, TokenizerConfig
 from tp_core.errors import DataError
+from tp_text.tokenizers.config import (
+    BytePairConfig,
+    CharacterConfig,
+    HuggingFaceConfig,
+    SentencePieceConfig,
+    SpaceConfig,
+    WordPieceConfig,
+)
 
 
 @pytest.fixture(params=["wordpiece", "bpe", "sentencepiece", "char", "space", "huggingface"])
@@ -46,9 +46,7 @@ def any_config(request: pytest.FixtureRequest, tmp_path: Path) -> TokenizerConfi
     if request.param == "sentencepiece":
         return SentencePieceConfig(model=sentencepiece_model(tmp_path / "m.model"), cls_token="<s>")
     if request.param == "char":
-        return CharacterConfig(
-            vocab=lines(tmp_path / "v.txt", [*BERT, " ", "\u2028", *"abHe天"]), lowercase=True
-        )
+        return CharacterConfig(vocab=lines(tmp_path / "v.txt", [*BERT, " ", "\u2028", *"abHe天"]), lowercase=True)
     if request.param == "space":
         return SpaceConfig(vocab=lines(tmp_path / "v.txt", [*BERT, "Hello,", "text,", "天"]), mask_token=None)
     tokenizer_json(tmp_path)
@@ -70,10 +68,8 @@ def test_every_kind_loads_again_from_what_it_saved(any_config: TokenizerConfig, 
     assert all(not Path(path).is_absolute() and (folder / path).exists() for path in config.files().values())
     assert again.encode_batch(TEXTS) == first.encode_batch(TEXTS)
     assert again.special == first.special
-    assert [again.token(i) for i in range(again.vocab_size)] == [
-        first.token(i) for i in range(first.vocab_size)
-    ]
-    assert config.vocab_size(DataContext(base=str(folder))) == again.vocab_size == first.vocab_size
+    assert [again.token(i) for i in range(again.vocab_size)] == [first.token(i) for i in range(first.vocab_size)]
+    assert config.facts(DataContext(base=str(folder))).vocab_size == again.vocab_size == first.vocab_size
 
 
 def test_every_kind_keeps_to_the_contract(any_config: TokenizerConfig) -> None:
@@ -88,10 +84,7 @@ def test_every_kind_keeps_to_the_contract(any_config: TokenizerConfig) -> None:
     if starts is not None:
         assert (starts.shape, starts.dtype) == ((tokenizer.vocab_size,), np.bool_)
         assert all(starts[i] for i in tokenizer.special.values())
-    assert (
-        tokenizer.decode([*tokenizer.special.values(), 10**6]).replace("[UNK]", "").replace("⁇", "").strip()
-        == ""
-    )
+    assert tokenizer.decode([*tokenizer.special.values(), 10**6]).replace("[UNK]", "").replace("⁇", "").strip() == ""
     with pytest.raises(IndexError, match="is not in"):
         tokenizer.token(tokenizer.vocab_size)
     assert pickle.loads(pickle.dumps(tokenizer)).encode_batch(TEXTS) == encoded
@@ -166,7 +159,7 @@ def test_bpe_reads_a_vocabulary_of_one_token_per_line(tmp_path: Path) -> None:
     listed = lines(tmp_path / "vocab.txt", list(byte_pairs(["<|endoftext|>"])[0]))
     json_form, line_form = BytePairConfig(**files), BytePairConfig(**files | {"vocab": listed})
     assert line_form.build(DATA).encode_batch(TEXTS) == json_form.build(DATA).encode_batch(TEXTS)
-    assert line_form.vocab_size(DATA) == json_form.vocab_size(DATA)
+    assert line_form.facts(DATA).vocab_size == json_form.facts(DATA).vocab_size
 
 
 def test_a_gap_in_the_ids_counts_to_the_largest_id(tmp_path: Path) -> None:
@@ -175,7 +168,7 @@ def test_a_gap_in_the_ids_counts_to_the_largest_id(tmp_path: Path) -> None:
     Path(files["vocab"]).write_text(json.dumps(ids | {"<|endoftext|>": 1000}))
     config = BytePairConfig(**files)
     tokenizer = config.build(DATA)
-    assert config.vocab_size(DATA) == tokenizer.vocab_size == 1001
+    assert config.facts(DATA).vocab_size == tokenizer.vocab_size == 1001
     assert (tokenizer.token(999), tokenizer.token(1000)) == ("", "<|endoftext|>")
 
 
@@ -228,9 +221,7 @@ def test_word_starts_follow_each_kinds_marks(tmp_path: Path) -> None:
 def test_special_tokens_in_a_text_are_plain_text_if_so_asked(tmp_path: Path) -> None:
     vocab = lines(tmp_path / "v.txt", [*BERT, "[", "]", "mask"])
     assert WordPieceConfig(vocab=vocab).build(DATA).encode_batch(["[MASK]"]) == [[4]]
-    assert WordPieceConfig(vocab=vocab, special_in_text=False).build(DATA).encode_batch(["[MASK]"]) == [
-        [5, 7, 6]
-    ]
+    assert WordPieceConfig(vocab=vocab, special_in_text=False).build(DATA).encode_batch(["[MASK]"]) == [[5, 7, 6]]
 
 
 def test_a_role_whose_token_is_not_in_the_vocabulary_is_absent(tmp_path: Path) -> None:
@@ -246,9 +237,7 @@ def test_huggingface_reads_a_file_without_its_truncation_and_finds_roles(tmp_pat
     assert tokenizer.encode_batch(["a hello ab a"]) == [[5, 7, 5, 6, 5]]
     assert tokenizer.special == {"pad": 0, "unk": 1, "cls": 2, "sep": 3, "mask": 4}
     (tmp_path / "tokenizer_config.json").write_text('{"eos_token": "hello", "pad_token": {"content": "a"}}')
-    (tmp_path / "special_tokens_map.json").write_text(
-        '{"eos_token": "a", "bos_token": "gone", "mask_token": "##b"}'
-    )
+    (tmp_path / "special_tokens_map.json").write_text('{"eos_token": "a", "bos_token": "gone", "mask_token": "##b"}')
     special = config.build(DATA).special
     assert (special["eos"], special["pad"], special["mask"], "bos" in special) == (7, 5, 6, False)
 
@@ -263,7 +252,7 @@ def test_huggingface_reads_what_transformers_saved(tmp_path: Path) -> None:
     tokenizer = config.build(DATA)
     texts = [*TEXTS, "a hugging [TABLE]"]
     assert tokenizer.encode_batch(texts) == reference(texts, add_special_tokens=False)["input_ids"]
-    assert config.vocab_size(DATA) == tokenizer.vocab_size == len(reference)
+    assert config.facts(DATA).vocab_size == tokenizer.vocab_size == len(reference)
 
 
 def test_huggingface_lets_transformers_read_a_folder_of_a_slow_tokenizer(tmp_path: Path) -> None:
@@ -272,10 +261,10 @@ def test_huggingface_lets_transformers_read_a_folder_of_a_slow_tokenizer(tmp_pat
     config = HuggingFaceConfig(path=str(tmp_path))
     plain = WordPieceConfig(vocab=str(tmp_path / "vocab.txt")).build(DATA)
     assert config.build(DATA).encode_batch(TEXTS) == plain.encode_batch(TEXTS)
-    assert config.vocab_size(DATA) == plain.vocab_size
+    assert config.facts(DATA).vocab_size == plain.vocab_size
 
 
-def test_options_sizes_and_commands_need_neither_torch_nor_a_tokenizer_library(tmp_path: Path) -> None:
+def test_options_vocabularies_and_commands_need_no_torch_and_a_word_piece_vocabulary_no_library(tmp_path: Path) -> None:
     vocab = lines(tmp_path / "v.txt", [*BERT, "a"])
     files = byte_pair_files(tmp_path, ["<|endoftext|>"])
     code = f"""
@@ -284,10 +273,11 @@ import tp_text.cli
 assert not [m for m in sys.modules if m.startswith("tp_text.tokenizers")]
 from tp_core.config import DataContext
 from tp_text.tokenizers.config import *
-assert WordPieceConfig(vocab={vocab!r}).vocab_size(DataContext()) == 6
-BytePairConfig(**{files!r}).vocab_size(DataContext())
-HuggingFaceConfig(path={str(tokenizer_json(tmp_path))!r}).vocab_size(DataContext())
-assert not {{"torch", "tokenizers", "sentencepiece", "transformers"}} & set(sys.modules)
+assert WordPieceConfig(vocab={vocab!r}).facts(DataContext()).vocab_size == 6
+assert not {{"tokenizers", "sentencepiece"}} & set(sys.modules)
+BytePairConfig(**{files!r}).facts(DataContext())
+HuggingFaceConfig(path={str(tokenizer_json(tmp_path))!r}).facts(DataContext())
+assert not {{"torch", "transformers"}} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -310,7 +300,5 @@ assert os.waitpid(child, 0)[1] == 0
 assert "TOKENIZERS_PARALLELISM" not in os.environ
 """
     environment = {k: v for k, v in os.environ.items() if k != "TOKENIZERS_PARALLELISM"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 )
 @click.argument("spec")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print {ok, problems} as JSON; the exit status is the same."
-)
+@click.option("--json", "as_json", is_flag=True, help="Print {ok, problems} as JSON; the exit status is the same.")
 @click.pass_context
 def check(ctx: click.Context, spec: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Check a spec: its form, its modules and whether they fit each other, its data.

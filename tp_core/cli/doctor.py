@@ -96,9 +96,7 @@ def devices() -> Iterator[Line]:
         about = torch.cuda.get_device_properties(number)
         native = torch.cuda.is_bf16_supported(including_emulation=False)
         bf16 = "bf16" if native else "no native bf16: use fp16"
-        yield Line(
-            f"cuda:{number}", f"{about.name}, {_size(about.total_memory)}, {bf16}, CUDA {torch.version.cuda}"
-        )
+        yield Line(f"cuda:{number}", f"{about.name}, {_size(about.total_memory)}, {bf16}, CUDA {torch.version.cuda}")
 
 
 def _cpu_bf16() -> str:
@@ -114,14 +112,10 @@ def compilers() -> Iterator[Line]:
     """What ``train.compile`` needs: a C++ compiler, and Triton for CUDA devices."""
     import importlib.util
 
-    compiler = os.environ.get("CXX") or next(
-        (c for c in ("g++", "clang++", "c++", "cl") if shutil.which(c)), None
-    )
+    compiler = os.environ.get("CXX") or next((c for c in ("g++", "clang++", "c++", "cl") if shutil.which(c)), None)
     yield Line("compiler", compiler or "no C++ compiler: train.compile will not work on the CPU")
     triton = importlib.util.find_spec("triton") is not None
-    yield Line(
-        "triton", "installed" if triton else "not installed: train.compile will not work on CUDA devices"
-    )
+    yield Line("triton", "installed" if triton else "not installed: train.compile will not work on CUDA devices")
 
 
 def memory() -> Iterator[Line]:

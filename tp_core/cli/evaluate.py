@@ -19,9 +19,7 @@ from tp_core.errors import TPError
 @click.option("--data", required=True, help="File with labels, in any form that training reads.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @model_options
-def evaluate(
-    model: str, data: str, as_json: bool, batch_size: int, device: str, columns: tuple[str, ...]
-) -> None:
+def evaluate(model: str, data: str, as_json: bool, batch_size: int, device: str, columns: tuple[str, ...]) -> None:
     """Losses and metrics of MODEL (a run's folder, an exported model or a checkpoint) on labelled data."""
     import json
     import os

@@ -35,9 +35,7 @@ BUILT_IN = {
     "check": BuiltIn("tp_core.cli.check", "check", "Check a spec and its data, without training.", True),
     "show": BuiltIn("tp_core.cli.show", "show", "Show a resolved spec, its model tree and what it costs."),
     "modules": BuiltIn("tp_core.cli.modules", "modules", "List the installed modules and presets.", True),
-    "preprocess": BuiltIn(
-        "tp_core.cli.preprocess", "preprocess", "Prepare the data of a spec ahead of training."
-    ),
+    "preprocess": BuiltIn("tp_core.cli.preprocess", "preprocess", "Prepare the data of a spec ahead of training."),
     "evaluate": BuiltIn("tp_core.cli.evaluate", "evaluate", "Measure a trained model on labelled data."),
     "predict": BuiltIn("tp_core.cli.predict", "predict", "Predict with a trained model."),
     "embed": BuiltIn("tp_core.cli.embed", "embed", "Turn records into vectors with a trained model."),
@@ -120,10 +118,7 @@ class Commands(click.Group):
         if command is None and not ctx.resilient_parsing:
             from tp_core.suggest import did_you_mean
 
-            ctx.fail(
-                f"unknown command '{name}'; "
-                + (did_you_mean(name, self.list_commands(ctx)) or "see tp --help")
-            )
+            ctx.fail(f"unknown command '{name}'; " + (did_you_mean(name, self.list_commands(ctx)) or "see tp --help"))
         return name, command, args[1:]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -27,9 +27,7 @@ class Row(NamedTuple):
         "tp modules", "tp modules --kind encoder", "tp modules --json | jq '.[] | select(.status != \"ok\")'"
     )
 )
-@click.option(
-    "--kind", metavar="KIND", help="Only modules of this kind: embedding, encoder, optimizer, presets, ..."
-)
+@click.option("--kind", metavar="KIND", help="Only modules of this kind: embedding, encoder, optimizer, presets, ...")
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects as JSON.")
 def modules(kind: str | None, as_json: bool) -> None:
     """List the modules that a spec may name, with the package that each comes from.
@@ -116,8 +114,6 @@ def table(found: list[Row]) -> str:
     lines = [head, *((*row[:5], row.note or row.description) for row in found)]
     widths = [max(len(line[column]) for line in lines) for column in range(5)]
     return "\n".join(
-        "  ".join(
-            [*(cell.ljust(width) for cell, width in zip(line, widths)), line[5].partition("\n")[0]]
-        ).rstrip()
+        "  ".join([*(cell.ljust(width) for cell, width in zip(line, widths)), line[5].partition("\n")[0]]).rstrip()
         for line in lines
     )

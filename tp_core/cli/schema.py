@@ -15,9 +15,7 @@ from tp_core.errors import TPError
         "# yaml-language-server: $schema=tp.schema.json",
     )
 )
-@click.option(
-    "-o", "--output", type=click.Path(dir_okay=False), help="File to write; standard output if not given."
-)
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="File to write; standard output if not given.")
 def schema(output: str | None) -> None:
     """Write the JSON Schema of spec files, with the options of every installed module.
 

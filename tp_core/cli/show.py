@@ -25,16 +25,10 @@ if TYPE_CHECKING:
 )
 @click.argument("spec", metavar="SPEC|MODEL")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option(
-    "--batch-size", type=click.IntRange(min=1), help="Samples of one micro-batch; default: the spec's."
-)
-@click.option(
-    "--length", type=click.IntRange(min=1), help="Positions per sample; default: the longest allowed."
-)
+@click.option("--batch-size", type=click.IntRange(min=1), help="Samples of one micro-batch; default: the spec's.")
+@click.option("--length", type=click.IntRange(min=1), help="Positions per sample; default: the longest allowed.")
 @click.option("--json", "as_json", is_flag=True, help="Print {spec, tree, price, notes} as JSON.")
-def show(
-    spec: str, overrides: tuple[str, ...], batch_size: int | None, length: int | None, as_json: bool
-) -> None:
+def show(spec: str, overrides: tuple[str, ...], batch_size: int | None, length: int | None, as_json: bool) -> None:
     """Show a resolved spec, the tree of its model and what training it costs, without allocating the model.
 
     SPEC is a file or the name of a preset; MODEL is the folder of a run or of an exported model. FLOPs count

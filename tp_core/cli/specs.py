@@ -23,9 +23,7 @@ def spec_file(path: str) -> str:
         file = os.path.join(path, inner)
         if os.path.isfile(file):
             return file
-    raise TPError(
-        f"{path}: the folder is neither a model nor a run: it has no spec.yaml and no model/spec.yaml"
-    )
+    raise TPError(f"{path}: the folder is neither a model nor a run: it has no spec.yaml and no model/spec.yaml")
 
 
 def has_own_data(spec: Spec) -> bool:
@@ -34,6 +32,4 @@ def has_own_data(spec: Spec) -> bool:
     Presets name a processor but neither tokenizer nor files; such a data part waits to be completed.
     """
     data = spec.tree.mapping.get("data")
-    return data is not None and any(
-        not node.at().source.startswith("preset ") for node in data.mapping.values()
-    )
+    return data is not None and any(not node.at().source.startswith("preset ") for node in data.mapping.values())

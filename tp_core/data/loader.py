@@ -115,12 +115,13 @@ def _batches(dataset: _Numbered, numbers: range, workers: int, prefetch: int, pi
             if isinstance(batch, TPError):
                 raise batch
             yield batch
-    except RuntimeError as error:
-        if not str(error).startswith("DataLoader worker"):
+    except (RuntimeError, ConnectionError, EOFError) as error:
+        # Torch says so in its own words, unless the worker goes while a batch is handed over.
+        if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker"):
             raise
         raise TPError(
-            f"a process that prepares batches has ended: {error} If memory ran out, fewer train.workers or a smaller "
-            "train.prefetch may help"
+            f"a process that prepares batches has ended ({error}); if memory ran out, fewer train.workers or a "
+            "smaller train.prefetch may help"
         ) from error
 
 

@@ -51,9 +51,7 @@ def _parquet_batches(source: Source) -> Iterator[Any]:
         with pyarrow.parquet.ParquetFile(source.path) as file:
             yield from file.iter_batches(batch_size=_ROWS)
     except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(
-            f"not a Parquet file that can be read: {_first_line(error)}", file=source.path
-        ) from error
+        raise DataError(f"not a Parquet file that can be read: {_first_line(error)}", file=source.path) from error
 
 
 def _dataset_batches(source: Source) -> Iterator[Any]:
@@ -73,9 +71,7 @@ def _load(source: Source) -> Any:
     try:
         return datasets.load_from_disk(source.path)
     except Exception as error:  # the library raises whatever its readers do
-        raise DataError(
-            f"cannot be read as a saved dataset: {_first_line(error)}", file=source.path
-        ) from error
+        raise DataError(f"cannot be read as a saved dataset: {_first_line(error)}", file=source.path) from error
 
 
 def parse_hub_name(path: str) -> tuple[list[tuple[str, str | None]], str]:
@@ -89,9 +85,7 @@ def parse_hub_name(path: str) -> tuple[list[tuple[str, str | None]], str]:
     name, _, split = path.removeprefix(HUB).partition(":")
     parts = name.split("/")
     if not all(parts) or len(parts) > 3:
-        raise TPError(
-            f"{path}: expected hf://name[/config][:split], for example hf://nyu-mll/glue/mrpc:train"
-        )
+        raise TPError(f"{path}: expected hf://name[/config][:split], for example hf://nyu-mll/glue/mrpc:train")
     readings: list[tuple[str, str | None]] = [(name, None)]
     if len(parts) == 2:
         readings.append((parts[0], parts[1]))

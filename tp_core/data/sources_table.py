@@ -15,9 +15,7 @@ from tp_core.errors import DataError
 _CELL_LIMIT = 2**31 - 1
 
 
-def table_records(
-    source: Source, columns: Mapping[str, str], bad: BadRecords
-) -> Iterator[tuple[int, dict[str, str]]]:
+def table_records(source: Source, columns: Mapping[str, str], bad: BadRecords) -> Iterator[tuple[int, dict[str, str]]]:
     """Line number (of a row's first line) and cells by field; empty lines are no rows.
 
     Raises:

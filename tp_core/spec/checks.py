@@ -15,6 +15,7 @@ from tp_core.spec.files import expand, missing, unusable
 from tp_core.spec.nodes import Node
 from tp_core.spec.schema import Chosen, EmbeddingSpec, Spec
 from tp_core.suggest import near_file
+from tp_core.tokenizer import TokenizerFacts
 
 
 def context_of(spec: Spec, stream: str = "", side: str = "source") -> BuildContext:
@@ -70,8 +71,8 @@ def node_of(root: Node, chosen: Chosen[Any], option: str = "") -> Node:
     return found
 
 
-def tokenizer_size(tokenizer: Chosen[Any], root: Node, problems: Problems) -> int | None:
-    """The tokenizer's number of ids, or None with a problem added."""
+def read_vocabulary(tokenizer: Chosen[Any], root: Node, problems: Problems) -> TokenizerFacts | None:
+    """What is to be known of the tokenizer's vocabulary, or None with a problem added."""
     before = len(problems)
     for option, path in tokenizer.config.files().items():
         if not os.path.exists(path):
@@ -79,7 +80,8 @@ def tokenizer_size(tokenizer: Chosen[Any], root: Node, problems: Problems) -> in
     if len(problems) > before:
         return None
     try:
-        return int(tokenizer.config.vocab_size(DataContext()))
+        facts: TokenizerFacts = tokenizer.config.facts(DataContext())
+        return facts
     except TPError as error:
         problems.add(tokenizer.path, str(error), node_of(root, tokenizer), key=True)
         return None
@@ -210,21 +212,15 @@ def _before(spec: Spec) -> str:
 
 
 def _check_tokenizer(spec: Spec, root: Node, problems: Problems) -> None:
-    tokenizer, processor = spec.data.tokenizer, spec.data.processor
-    if tokenizer is None or problems:
+    tokenizer, processor, facts = spec.data.tokenizer, spec.data.processor, spec.data.vocabulary
+    if tokenizer is None or facts is None or problems:
         return
-    size = tokenizer_size(tokenizer, root, problems)
-    if size is not None and size > spec.model.vocab_size:
-        message = f"is {spec.model.vocab_size}, less than the {size} ids of {tokenizer.path}"
+    if facts.vocab_size > spec.model.vocab_size:
+        message = f"is {spec.model.vocab_size}, less than the {facts.vocab_size} ids of {tokenizer.path}"
         problems.add("model.vocab_size", message, root.find(("model", "vocab_size")))
-    if size is None or processor is None:
+    if processor is None:
         return
-    try:
-        built = tokenizer.config.build(data_context(spec))
-    except TPError as error:
-        problems.add(tokenizer.path, str(error), node_of(root, tokenizer), key=True)
-        return
-    for problem in processor.config.check_tokenizer(built):
+    for problem in processor.config.check_tokenizer(facts):
         if problem.option:
             path, node = f"{processor.path}.{problem.option}", node_of(root, processor, problem.option)
             problems.add(path, problem.message, node)
@@ -301,5 +297,5 @@ __all__ = [
     "expand",
     "node_of",
     "provided",
-    "tokenizer_size",
+    "read_vocabulary",
 ]

@@ -168,7 +168,7 @@ class _Resolver:
         return ModelSpec(
             {name: stream for name, stream in streams.items() if stream is not None},
             tuple(t for t in targets if t is not None),
-            self.vocab_size(options, data, own.get("vocab_size")),
+            self.vocab_size(options, data),
             options,
             target_embedding,
             decoder,
@@ -229,15 +229,11 @@ class _Resolver:
             return None
         return choose(kind, node, path, defaults, self.problems, self.used)
 
-    def vocab_size(self, options: ModelOptions, data: DataSpec | None, at: Node | None) -> int:
-        tokenizer = data.tokenizer if data else None
-        if tokenizer is None:
-            return options.vocab_size or DEFAULT_VOCAB_SIZE
+    @staticmethod
+    def vocab_size(options: ModelOptions, data: DataSpec | None) -> int:
         if options.vocab_size is not None:
             return options.vocab_size  # compared with the tokenizer by the checks
-        from tp_core.spec.checks import tokenizer_size
-
-        return tokenizer_size(tokenizer, self.root, self.problems) or DEFAULT_VOCAB_SIZE
+        return data.vocabulary.vocab_size if data and data.vocabulary else DEFAULT_VOCAB_SIZE
 
     # -- data and train ----------------------------------------------------------------------------------------
 
@@ -251,7 +247,12 @@ class _Resolver:
         options = validate(DataOptions, "data", plain, node, self.problems)
         tokenizer = self.one("tokenizer", children.get("tokenizer"), "data.tokenizer", {})
         processor = self.one("processor", children.get("processor"), "data.processor", {})
-        return None if options is None else DataSpec(options, tokenizer, processor)
+        vocabulary = None
+        if tokenizer is not None:
+            from tp_core.spec.checks import read_vocabulary
+
+            vocabulary = read_vocabulary(tokenizer, self.root, self.problems)
+        return None if options is None else DataSpec(options, tokenizer, processor, vocabulary)
 
     def train(self, node: Node) -> TrainSpec | None:
         children = node.mapping

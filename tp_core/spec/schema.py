@@ -21,6 +21,7 @@ from tp_core.config import (
     TokenizerConfig,
 )
 from tp_core.spec.nodes import Node, Origin
+from tp_core.tokenizer import TokenizerFacts
 from tp_core.training.config import OptimizerConfig, ScheduleConfig, StrategyConfig, TrainOptions
 
 C = TypeVar("C", bound=ModuleConfig)
@@ -160,11 +161,16 @@ class DataOptions(BaseModel):
 
 @dataclass(frozen=True)
 class DataSpec:
-    """Where data comes from and how records become batches."""
+    """Where data comes from and how records become batches.
+
+    Attributes:
+        vocabulary: what is known of the tokenizer's vocabulary; None without a tokenizer.
+    """
 
     options: DataOptions = field(default_factory=DataOptions)
     tokenizer: Chosen[TokenizerConfig] | None = None
     processor: Chosen[ProcessorConfig] | None = None
+    vocabulary: TokenizerFacts | None = field(default=None, compare=False)
 
     def chosen(self) -> list[Chosen[Any]]:
         return [each for each in (self.tokenizer, self.processor) if each is not None]

@@ -54,9 +54,7 @@ def parameter_groups(model: nn.Module, config: OptimizerConfig) -> list[dict[str
     return [group for group in groups if group["params"]]
 
 
-def build_optimizer(
-    name: str, config: OptimizerConfig, groups: Iterable[dict[str, Any]]
-) -> torch.optim.Optimizer:
+def build_optimizer(name: str, config: OptimizerConfig, groups: Iterable[dict[str, Any]]) -> torch.optim.Optimizer:
     """The optimizer that a spec names.
 
     Args:

@@ -15,12 +15,8 @@ def tokenizer() -> None:
 @tokenizer.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILES...")
 @click.option("--kind", type=click.Choice(_KINDS), required=True, help="What to train.")
-@click.option(
-    "--vocab-size", type=click.IntRange(min=1), required=True, help="The most tokens, special ones included."
-)
-@click.option(
-    "--output", required=True, help="File to write; for bpe the folder of vocab.json and merges.txt."
-)
+@click.option("--vocab-size", type=click.IntRange(min=1), required=True, help="The most tokens, special ones included.")
+@click.option("--output", required=True, help="File to write; for bpe the folder of vocab.json and merges.txt.")
 @click.option(
     "--min-frequency",
     type=click.IntRange(min=1),
@@ -31,9 +27,7 @@ def tokenizer() -> None:
     default=None,
     help="Lower-case the text (default: for wordpiece only; not for bpe).",
 )
-@click.option(
-    "--special", multiple=True, metavar="TOKEN", help="A special token besides the usual ones; repeatable."
-)
+@click.option("--special", multiple=True, metavar="TOKEN", help="A special token besides the usual ones; repeatable.")
 @click.option(
     "--character-coverage",
     type=click.FloatRange(0, 1, min_open=True),

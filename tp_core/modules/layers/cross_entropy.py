@@ -92,8 +92,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         factor = grads[0]
         given = [
-            None if saved is None else (saved * factor).to(dtype)
-            for saved, dtype in zip(ctx.saved_tensors, ctx.dtypes)
+            None if saved is None else (saved * factor).to(dtype) for saved, dtype in zip(ctx.saved_tensors, ctx.dtypes)
         ]
         return (*given, None, None, None, None, None)
 
@@ -120,12 +119,8 @@ def linear_cross_entropy(
         The sum of the losses and the number of rows whose label has the highest score; float32 scalars. Only the
         first has a gradient.
     """
-    if not torch.is_grad_enabled():  # the function itself cannot see that no gradients are wanted
-        states, weight, bias = states.detach(), weight.detach(), None if bias is None else bias.detach()
     device = states.device.type
     compute = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else states.dtype
     training = torch.is_grad_enabled()  # autograd itself does not tell a function that runs without it
-    loss, correct = _LinearCrossEntropy.apply(
-        states, weight, bias, labels, label_smoothing, z_loss, compute, training
-    )
+    loss, correct = _LinearCrossEntropy.apply(states, weight, bias, labels, label_smoothing, z_loss, compute, training)
     return loss, correct

@@ -10,7 +10,8 @@ from pydantic import Field
 from tp_core.config import BuildContext, DataContext, FieldSpec, Problem, ProcessorConfig
 
 if TYPE_CHECKING:
-    from tp_core.interfaces import Processor, Tokenizer
+    from tp_core.interfaces import Processor
+    from tp_core.tokenizer import Tokenizer, TokenizerFacts
 
 
 class TextProcessorConfig(ProcessorConfig):
@@ -30,7 +31,7 @@ class TextProcessorConfig(ProcessorConfig):
     def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
         return {name: FieldSpec() for name in ("input_ids", "attention_mask", "token_type_ids")}
 
-    def check_tokenizer(self, tokenizer: Tokenizer) -> Iterator[Problem]:
+    def check_tokenizer(self, tokenizer: TokenizerFacts) -> Iterator[Problem]:
         missing = [role for role in self.needs_special if role not in tokenizer.special]
         if missing:
             yield Problem("", f"the vocabulary lacks special tokens that the processor needs: {', '.join(missing)}")
@@ -54,8 +55,8 @@ class MaskingOptions(ProcessorConfig):
         if self.whole_word and self.span:
             yield Problem("span", "whole_word and span exclude each other")
 
-    def check_tokenizer(self, tokenizer: Tokenizer) -> Iterator[Problem]:
-        if self.whole_word and tokenizer.word_starts() is None:
+    def check_tokenizer(self, tokenizer: TokenizerFacts) -> Iterator[Problem]:
+        if self.whole_word and not tokenizer.marks_words:
             yield Problem("whole_word", "the vocabulary of the tokenizer does not say where words begin")
         yield from super().check_tokenizer(tokenizer)
 

@@ -33,5 +33,3 @@ def top_tokens(logits: Tensor, count: int = 5) -> list[list[dict[str, Any]]]:
         [{"id": i, "probability": p} for i, p in zip(id_row, p_row)]
         for id_row, p_row in zip(ids.tolist(), probabilities.tolist())
     ]
-
-

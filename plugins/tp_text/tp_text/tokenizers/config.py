@@ -7,7 +7,7 @@ it needs. Only the unknown token is required, where text could not be encoded wi
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -15,13 +15,15 @@ from tp_core.config import DataContext, TokenizerConfig
 from tp_core.spec.schema import PathStr
 
 if TYPE_CHECKING:
-    from tp_core.tokenizer import Tokenizer
+    from tp_core.tokenizer import Tokenizer, TokenizerFacts
 
 _IN_TEXT = "a special token spelled out in a text is that token, as in Hugging Face; false: plain text"
 
 
 class _LineVocabularyConfig(TokenizerConfig):
     """What the tokenizers with a ``vocab.txt`` have in common: the file, and BERT's special tokens."""
+
+    algorithm: ClassVar[str] = ""
 
     vocab: PathStr = Field(description="vocabulary file: UTF-8, one token per line, the first line is id 0")
     pad_token: str | None = "[PAD]"
@@ -36,15 +38,24 @@ class _LineVocabularyConfig(TokenizerConfig):
     def files(self) -> dict[str, str]:
         return {"vocab": self.vocab}
 
-    def vocab_size(self, data: DataContext) -> int:
-        """The number of lines."""
+    def facts(self, data: DataContext) -> TokenizerFacts:
+        """Read from the file alone; the tokenizer library would take longer to load it than ``tp check`` has."""
+        from tp_core.tokenizer import TokenizerFacts
+        from tp_text.tokenizers import roles
         from tp_text.tokenizers.files import read_vocabulary
 
-        return len(read_vocabulary(Path(data.base, self.vocab)))
+        path = Path(data.base, self.vocab)
+        vocabulary = {token: index for index, token in enumerate(read_vocabulary(path))}
+        if self.unk_token not in vocabulary:
+            raise roles.missing_unknown(self.algorithm, path, self.unk_token, vocabulary)
+        special = {role: vocabulary[token] for role, token in roles.spellings(self).items() if token in vocabulary}
+        return TokenizerFacts(len(vocabulary), special, self.algorithm != "char")
 
 
 class WordPieceConfig(_LineVocabularyConfig):
     """WordPiece with BERT's text normalisation (Devlin et al., 2019)."""
+
+    algorithm: ClassVar[str] = "wordpiece"
 
     lowercase: bool = Field(True, description="lower-case the text; false for cased vocabularies")
     strip_accents: bool | None = Field(None, description="remove accents; unset: follows lowercase")
@@ -55,11 +66,13 @@ class WordPieceConfig(_LineVocabularyConfig):
         from tp_text.tokenizers.line_vocabulary import LineVocabularyTokenizer
         from tp_text.tokenizers.pipelines import wordpiece_pipeline
 
-        return LineVocabularyTokenizer(self, "wordpiece", Path(data.base, self.vocab), wordpiece_pipeline)
+        return LineVocabularyTokenizer(self, Path(data.base, self.vocab), wordpiece_pipeline)
 
 
 class CharacterConfig(_LineVocabularyConfig):
     """One token per character, spaces included; white space at the ends of a text is dropped."""
+
+    algorithm: ClassVar[str] = "char"
 
     lowercase: bool = Field(False, description="lower-case the text")
 
@@ -67,11 +80,13 @@ class CharacterConfig(_LineVocabularyConfig):
         from tp_text.tokenizers.line_vocabulary import LineVocabularyTokenizer
         from tp_text.tokenizers.pipelines import character_pipeline
 
-        return LineVocabularyTokenizer(self, "char", Path(data.base, self.vocab), character_pipeline)
+        return LineVocabularyTokenizer(self, Path(data.base, self.vocab), character_pipeline)
 
 
 class SpaceConfig(_LineVocabularyConfig):
     """One token per word, where words are separated by white space."""
+
+    algorithm: ClassVar[str] = "space"
 
     lowercase: bool = Field(False, description="lower-case the text")
 
@@ -79,7 +94,7 @@ class SpaceConfig(_LineVocabularyConfig):
         from tp_text.tokenizers.line_vocabulary import LineVocabularyTokenizer
         from tp_text.tokenizers.pipelines import space_pipeline
 
-        return LineVocabularyTokenizer(self, "space", Path(data.base, self.vocab), space_pipeline)
+        return LineVocabularyTokenizer(self, Path(data.base, self.vocab), space_pipeline)
 
 
 class BytePairConfig(TokenizerConfig):
@@ -103,12 +118,6 @@ class BytePairConfig(TokenizerConfig):
 
     def files(self) -> dict[str, str]:
         return {"vocab": self.vocab, "merges": self.merges}
-
-    def vocab_size(self, data: DataContext) -> int:
-        """The largest id plus one."""
-        from tp_text.tokenizers.files import read_token_ids
-
-        return max(read_token_ids(Path(data.base, self.vocab)).values()) + 1
 
     def build(self, data: DataContext) -> Tokenizer:
         from tp_text.tokenizers.byte_pair import BytePairTokenizer
@@ -135,12 +144,6 @@ class SentencePieceConfig(TokenizerConfig):
     def files(self) -> dict[str, str]:
         return {"model": self.model}
 
-    def vocab_size(self, data: DataContext) -> int:
-        """The number of pieces."""
-        from tp_text.tokenizers.pipelines import sentencepiece_processor
-
-        return int(sentencepiece_processor(Path(data.base, self.model)).vocab_size())
-
     def build(self, data: DataContext) -> Tokenizer:
         from tp_text.tokenizers.sentence_piece import SentencePieceTokenizer
 
@@ -158,13 +161,6 @@ class HuggingFaceConfig(TokenizerConfig):
 
     def files(self) -> dict[str, str]:
         return {"path": self.path}
-
-    def vocab_size(self, data: DataContext) -> int:
-        """The largest id plus one."""
-        from tp_text.tokenizers.huggingface_files import count_ids, tokenizer_file
-
-        file = tokenizer_file(Path(data.base, self.path))
-        return self.build(data).vocab_size if file is None else count_ids(file)
 
     def build(self, data: DataContext) -> Tokenizer:
         from tp_text.tokenizers.huggingface import HuggingFaceTokenizer

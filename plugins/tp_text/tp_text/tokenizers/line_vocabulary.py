@@ -27,17 +27,16 @@ class LineVocabularyTokenizer(RustTokenizer):
     def __init__(
         self,
         config: WordPieceConfig | CharacterConfig | SpaceConfig,
-        kind: str,
         path: Path,
         pipeline: Callable[[Any, dict[str, int]], Any],
     ) -> None:
         vocabulary = {token: index for index, token in enumerate(read_vocabulary(path))}
         if config.unk_token not in vocabulary:
-            raise roles.missing_unknown(kind, path, config.unk_token, vocabulary)
+            raise roles.missing_unknown(config.algorithm, path, config.unk_token, vocabulary)
         backend = pipeline(config, vocabulary)
         spelled = roles.spellings(config)
         add_special_tokens(backend, spelled, vocabulary)
-        super().__init__(backend, spelled, _BOUNDARIES[kind], config.special_in_text)
+        super().__init__(backend, spelled, _BOUNDARIES[config.algorithm], config.special_in_text)
         self._options = config.model_dump(mode="json")
 
     def save(self, folder: Path) -> dict[str, Any]:

@@ -81,9 +81,7 @@ def add_special_tokens(
     """Make the library see the special tokens that the vocabulary has."""
     from tokenizers import AddedToken
 
-    found = {
-        token: mask_options if role == "mask" else {} for role, token in roles.items() if token in vocabulary
-    }
+    found = {token: mask_options if role == "mask" else {} for role, token in roles.items() if token in vocabulary}
     backend.add_special_tokens([AddedToken(t, normalized=False, special=True, **o) for t, o in found.items()])
 
 

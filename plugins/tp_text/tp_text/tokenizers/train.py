@@ -153,9 +153,7 @@ def _outputs(kind: str, output: Path, overwrite: bool) -> list[Path]:
         written = [output]
     there = [str(path) for path in written if path.exists()]
     if there and not overwrite:
-        raise TPError(
-            f"{' and '.join(there)} exists already; choose another output, or overwrite it (--overwrite)"
-        )
+        raise TPError(f"{' and '.join(there)} exists already; choose another output, or overwrite it (--overwrite)")
     return written
 
 
@@ -171,16 +169,12 @@ def _write(path: Path, content: bytes) -> None:
         raise TPError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def _spec_options(
-    kind: str, written: Sequence[Path], lowercase: bool, special: Sequence[str]
-) -> dict[str, Any]:
+def _spec_options(kind: str, written: Sequence[Path], lowercase: bool, special: Sequence[str]) -> dict[str, Any]:
     if kind == "sentencepiece":
         return {"model": str(written[0])}
     if kind == "bpe":
         # Name what the defaults of bpe do not: RoBERTa's special tokens, for example.
-        roles = {
-            role: next((token for token in usual if token in special), None) for role, usual in USUAL.items()
-        }
+        roles = {role: next((token for token in usual if token in special), None) for role, usual in USUAL.items()}
         found = {f"{r}_token": t for r, t in roles.items() if t is not None and t != "<|endoftext|>"}
         return {"vocab": str(written[0]), "merges": str(written[1]), **found}
     changed = {} if lowercase == (kind == "wordpiece") else {"lowercase": lowercase}
@@ -206,9 +200,7 @@ class _Text:
             raise TPError(f"there is no file {', no file '.join(missing)}")
         folders = [str(file) for file in self.files if file.is_dir()]
         if folders:
-            raise TPError(
-                f"{folders[0]} is a folder; name the text files in it, {folders[0]}/*.txt for example"
-            )
+            raise TPError(f"{folders[0]} is a folder; name the text files in it, {folders[0]}/*.txt for example")
         if next(iter(self), None) is None:
             names = ", ".join(str(file) for file in self.files)
             raise TPError(f"there is no text to train on in {names}: only empty lines")

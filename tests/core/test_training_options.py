@@ -1,0 +1,469 @@
+"""What the keys of ``train:`` do to a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from tests.core import runs
+from tp_core.inference.evaluate import evaluate
+from tp_core.model import build_model
+from tp_core.spec.load import load_spec
+from tp_core.training.config import TABLES, EarlyStopping, OptimizerConfig
+from tp_core.training.early_stopping import Best
+from tp_core.training.optimizers import build_optimizer
+from tp_core.training.strategies import SingleStrategy
+from tp_core.training.update import Update
+
+HELPERS = ("nan_target.py", "recorder.py", "sudden_death.py", "broken_processor.py")
+DEATH = "train.hooks=[sudden_death:Config]"
+RECORDER = "train.hooks=[recorder:Config]"
+NO_DROPOUT = "model.dropout=0"
+EVAL = "data.eval=held_out.txt"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with an undisturbed run, ``calm``."""
+    folder = runs.write_project(tmp_path_factory.mktemp("options"))
+    for helper in HELPERS:
+        shutil.copy(Path(__file__).with_name(helper), folder)
+    runs.train(folder, "--run", "calm")
+    return folder
+
+
+def losses(run: Path) -> list[float]:
+    return [line["loss"] for line in runs.metrics(run) if "loss" in line]
+
+
+def die_after(home: Path, step: int, run: str, *changes: str) -> None:
+    """Start a run that kills itself after a step."""
+    (home / "death.json").write_text(json.dumps(["step_end", step]))
+    runs.train(home, "--run", run, DEATH, *changes, status=-9)
+
+
+# -- precision ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_learns_like_full_and_resumes_exactly(home: Path, precision: str) -> None:
+    change = f"train.precision={precision}"
+    runs.train(home, "--run", precision, change)
+    # The first updates of fp16 are not applied while the scale of the loss is found.
+    assert losses(home / precision) == pytest.approx(losses(home / "calm"), rel=0.03)
+    assert runs.metrics(home / precision) != runs.metrics(home / "calm")
+    die_after(home, 12, f"{precision}-killed", change)
+    runs.train(home, "--run", f"{precision}-killed", "--resume", change)
+    runs.assert_same_run(home / f"{precision}-killed", home / precision)
+
+
+def scale_at(run: Path, step: int) -> tuple[float, int]:
+    state = torch.load(run / "checkpoints" / f"step_{step:06d}" / "trainer.pt", weights_only=True)["update"]
+    return state["scale"].item(), state["streak"].item()
+
+
+def test_the_loss_scale_of_fp16_falls_until_gradients_fit_and_no_bad_update_is_applied(home: Path) -> None:
+    """Gradients of a loss that is weighted by 1000 overflow at the first scale."""
+    changes = ["train.precision=fp16", "model.target=[mlm: {weight: 1000.0}, sp]", "train.keep_checkpoints=99"]
+    runs.train(home, "--run", "overflow", *changes, "train.checkpoint_every=1", "train.log_every=1")
+    run = home / "overflow"
+    states = [scale_at(run, step) for step in range(1, 21)]
+    bad = [step for step in range(1, 21) if states[step - 1][1] == 0]
+    assert bad[0] == 1
+    assert states[0][0] == 65536 / 2
+    assert states[-1] == (65536 / 2 ** len(bad), 20 - bad[-1])
+    initial = build_model(load_spec(home / "spec.yaml", changes)).weights()
+    runs.assert_same_weights(runs.checkpoint_weights(run, 1), initial)
+    assert runs.metrics(run)[0]["grad_norm"] is None
+    good = runs.checkpoint_weights(run, 20)
+    assert all(torch.isfinite(value).all() for value in good.values())
+    assert any(not torch.equal(value, initial[name]) for name, value in good.items())
+
+
+def parameter_and_update(name: str, clip: float | None, half: bool = False, **options: Any) -> tuple[Any, Update]:
+    config = TABLES["optimizer"][name](**{"lr": 0.1, "weight_decay": 0.0, **options})
+    assert isinstance(config, OptimizerConfig)
+    parameters = [nn.Parameter(torch.linspace(-1, 1, 12).reshape(3, 4)), nn.Parameter(torch.ones(5))]
+    strategy = SingleStrategy()
+    strategy.setup("cpu")
+    optimizer = build_optimizer(name, config, [{"params": parameters}])
+    return parameters, Update(optimizer, strategy, clip, half)
+
+
+def some_gradients(count: int) -> Iterator[list[torch.Tensor]]:
+    """Gradients for the two parameters, of norms from 0.1 to 30."""
+    generator = torch.Generator().manual_seed(0)
+    for step in range(count):
+        factor = 0.03 * 3 ** (step % 6)
+        yield [torch.randn(3, 4, generator=generator) * factor, torch.randn(5, generator=generator) * factor]
+
+
+def test_the_loss_scale_doubles_after_a_run_of_good_updates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tp_core.training.update._GROWTH_INTERVAL", 3)
+    parameters, update = parameter_and_update("adamw", 1.0, half=True)
+    scales = []
+    for step, gradients in enumerate(some_gradients(9)):
+        for parameter, gradient in zip(parameters, gradients):
+            parameter.grad = gradient * (float("inf") if step == 4 else 1.0)
+        update(0.1)
+        assert update.scale is not None
+        scales.append(update.scale.item() / 65536)
+    assert scales == [1, 1, 2, 2, 1, 1, 1, 2, 2]
+
+
+# -- clipping and updates -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("name", ["adamw", "sgd", "lion", "adafactor"])
+def test_clipping_follows_torch(name: str, half: bool) -> None:
+    parameters, update = parameter_and_update(name, 1.0, half)
+    reference, plain = parameter_and_update(name, None)
+    for gradients in some_gradients(12):
+        for parameter, other, gradient in zip(parameters, reference, gradients):
+            parameter.grad = gradient * (65536.0 if half else 1.0)
+            other.grad = gradient.clone()
+        expected = nn.utils.clip_grad_norm_(reference, 1.0)
+        norm, bad = update(0.1)
+        plain.optimizer.step()
+        assert norm.item() == pytest.approx(expected.item(), rel=1e-6)
+        assert not bad
+        for parameter, other in zip(parameters, reference):
+            torch.testing.assert_close(parameter, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["adamw", "sgd", "lion", "adafactor"])
+@pytest.mark.parametrize("when", [0, 2])
+def test_an_update_with_a_gradient_that_is_not_finite_leaves_no_trace(name: str, value: float, when: int) -> None:
+    disturbed, update = parameter_and_update(name, 1.0)
+    calm, other = parameter_and_update(name, 1.0)
+    for step, gradients in enumerate(some_gradients(5)):
+        if step == when:
+            for parameter, gradient in zip(disturbed, gradients):
+                parameter.grad = gradient.clone()
+            disturbed[0].grad[1, 1] = value
+            before = [parameter.detach().clone() for parameter in disturbed]
+            assert update(0.1)[1]
+            assert all(torch.equal(parameter, old) for parameter, old in zip(disturbed, before))
+        for parameters, each in ((disturbed, update), (calm, other)):
+            for parameter, gradient in zip(parameters, gradients):
+                parameter.grad = gradient.clone()
+            each(0.1)
+    assert all(torch.equal(parameter, same) for parameter, same in zip(disturbed, calm))
+
+
+def test_no_clipping_is_not_the_same_as_clipping(home: Path) -> None:
+    runs.train(home, "--run", "unclipped", "train.clip_norm=null")
+    assert losses(home / "unclipped")[-1] != losses(home / "calm")[-1]
+
+
+# -- what is not finite ---------------------------------------------------------------------------------------------
+
+
+def with_nan_at(step: int, **options: Any) -> str:
+    more = "".join(f", {name}: {str(value).lower()}" for name, value in options.items())
+    return f"model.target=[mlm, sp, nan_target:Config: {{step: {step}{more}}}]"
+
+
+@pytest.mark.parametrize(
+    ("gradient", "blame"), [(False, "the loss of target 'nan_target_Config'"), (True, "a gradient")]
+)
+def test_a_run_stops_at_a_loss_or_gradient_that_is_not_finite(home: Path, gradient: bool, blame: str) -> None:
+    run = f"stop-{gradient}"
+    said = runs.train(
+        home, "--run", run, RECORDER, with_nan_at(7, gradient=gradient), "train.checkpoint_every=6", status=2
+    )
+    assert said.splitlines()[-1].startswith(f"error: step 7: {blame} is not finite; the update was not applied")
+    assert "Traceback" not in said
+    failed = torch.load(home / "failed.pt", weights_only=True)
+    runs.assert_same_weights(failed, runs.checkpoint_weights(home / run, 6))
+
+
+def test_a_step_that_is_not_finite_is_skipped_and_left_out_of_the_means(home: Path) -> None:
+    every = ["train.checkpoint_every=1", "train.keep_checkpoints=99", "train.on_nan=skip", with_nan_at(6)]
+    said = runs.train(home, "--run", "skip", *every)
+    assert said.count("is not finite; the update was not applied") == 1
+    assert "step 6: the loss of target 'nan_target_Config' is not finite" in said
+    at = {step: runs.checkpoint_weights(home / "skip", step) for step in (5, 6, 7)}
+    runs.assert_same_weights(at[6], at[5])
+    assert any(not torch.equal(value, at[6][name]) for name, value in at[7].items())
+    runs.train(home, "--run", "skip-each", *every, "train.log_every=1")
+    each = {line["step"]: line for line in runs.metrics(home / "skip-each")}
+    window = {line["step"]: line for line in runs.metrics(home / "skip")}[6]
+    assert each[6]["loss"] is None
+    assert each[6]["grad_norm"] is None
+    assert window["loss"] == pytest.approx((each[4]["loss"] + each[5]["loss"]) / 2)
+
+
+# -- evaluation and early stopping ----------------------------------------------------------------------------------
+
+
+def test_evaluations_during_training_are_logged_and_do_not_change_the_training(home: Path) -> None:
+    runs.train(home, "--run", "evaluated", EVAL, "train.eval_every=5")
+    lines = runs.metrics(home / "evaluated")
+    evaluations = [line for line in lines if "eval/loss" in line]
+    assert [line["step"] for line in evaluations] == [5, 10, 15, 20]
+    assert evaluations[0].keys() >= {"epoch", "samples", "eval/loss/mlm", "eval/loss/sp", "eval/mlm/accuracy"}
+    assert [line for line in lines if "eval/loss" not in line] == runs.metrics(home / "calm")
+    runs.assert_same_weights(runs.weights(home / "evaluated"), runs.weights(home / "calm"))
+    found = evaluate(home / "evaluated" / "model", str(home / "held_out.txt"), batch_size=8)
+    assert found == pytest.approx({k[5:]: v for k, v in evaluations[-1].items() if k.startswith("eval/")}, rel=1e-5)
+
+
+@pytest.mark.parametrize(("restore", "exported"), [(True, 4), (False, 12)])
+def test_a_run_stops_when_an_evaluation_is_not_better_for_long_and_exports_the_best(
+    home: Path, restore: bool, exported: int
+) -> None:
+    run = f"early-{restore}"
+    stopping = f"train.early_stopping={{patience: 2, min_delta: 9.0, restore_best: {str(restore).lower()}}}"
+    changes = [EVAL, stopping, "train.eval_every=4", "train.keep_checkpoints=1", "train.checkpoint_every=2"]
+    said = runs.train(home, "--run", run, *changes)
+    assert "stopped early: loss has not improved for 2 evaluations; the best was " in said
+    assert " at step 4" in said
+    assert ("exporting the weights of step 4" in said) == restore
+    assert runs.checkpoints(home / run) == ["step_000004", "step_000012"]
+    runs.assert_same_weights(runs.weights(home / run), runs.checkpoint_weights(home / run, exported))
+
+
+def test_a_damaged_best_checkpoint_is_not_exported(home: Path) -> None:
+    stopping = "train.early_stopping={patience: 2, min_delta: 9.0}"
+    changes = [EVAL, stopping, "train.eval_every=4", "train.checkpoint_every=2"]
+    runs.train(home, "--run", "damaged", *changes)
+    os.truncate(home / "damaged" / "checkpoints" / "step_000004" / "model.safetensors", 1000)
+    said = runs.train(home, "--run", "damaged", "--resume", *changes)
+    assert "the best checkpoint, step_000004, cannot be used (model.safetensors has 1000 bytes" in said
+    runs.assert_same_weights(runs.weights(home / "damaged"), runs.checkpoint_weights(home / "damaged", 12))
+
+
+def test_early_stopping_names_the_metrics_there_are(home: Path) -> None:
+    changes = [EVAL, "train.early_stopping={metric: mlm/acuracy}", "train.eval_every=2"]
+    said = runs.train(home, "--run", "no-metric", *changes, status=2)
+    assert "there is no metric 'mlm/acuracy'; did you mean 'mlm/accuracy'?" in said
+
+
+def test_the_direction_of_a_metric_follows_its_name() -> None:
+    def better(first: float, second: float, **options: Any) -> bool:
+        best = Best(EarlyStopping(**options))
+        best.improved({options["metric"]: first}, 1)
+        return best.improved({options["metric"]: second}, 2)
+
+    assert better(2.0, 1.0, metric="loss/mlm")
+    assert better(0.5, 0.6, metric="mlm/accuracy")
+    assert not better(0.6, 0.5, metric="mlm/accuracy")
+    assert better(0.6, 0.5, metric="mlm/accuracy", mode="min")
+    assert not better(2.0, 1.95, metric="loss", min_delta=0.1)
+    assert not better(2.0, float("nan"), metric="loss")
+
+
+# -- memory and speed -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dropout", ["0", "0.1"])
+def test_activation_checkpointing_changes_nothing(home: Path, dropout: str) -> None:
+    for name, value in (("kept", "false"), ("recomputed", "true")):
+        options = [f"model.dropout={dropout}", f"train.activation_checkpointing={value}"]
+        runs.train(home, "--run", f"{name}-{dropout}", *options)
+    runs.assert_same_run(home / f"recomputed-{dropout}", home / f"kept-{dropout}")
+
+
+@pytest.mark.slow
+def test_a_compiled_model_learns_the_same(home: Path) -> None:
+    runs.train(home, "--run", "eager", NO_DROPOUT)
+    run = runs.start(home, "--run", "compiled", NO_DROPOUT, "train.compile=true")
+    assert run.wait(400) == 0, run.said()
+    assert losses(home / "compiled") == pytest.approx(losses(home / "eager"), rel=1e-4)
+    assert runs.weights(home / "compiled").keys() == runs.weights(home / "eager").keys()
+
+
+# -- hooks ----------------------------------------------------------------------------------------------------------
+
+
+def calls(home: Path) -> list[dict[str, Any]]:
+    """What the recorder wrote since the last look."""
+    file = home / "calls.jsonl"
+    found = [json.loads(line) for line in file.read_text().splitlines()]
+    file.unlink()
+    return found
+
+
+def test_hooks_are_called_in_order_with_what_they_need(home: Path) -> None:
+    changes = [RECORDER, EVAL, "train.steps=4", "train.eval_every=2", "train.checkpoint_every=3"]
+    (home / "calls.jsonl").unlink(missing_ok=True)
+    runs.train(home, "--run", "hooks", *changes)
+    metrics = ["loss", "loss/mlm", "loss/sp", "mlm/accuracy", "sp/accuracy"]
+    assert calls(home) == [
+        {"hook": "check", "spec": "spec"},
+        {"hook": "model_built", "model": "Model", "spec": "spec"},
+        {"hook": "parameter_groups", "model": "Model", "groups": 2},
+        {"hook": "train_start", "step": 0},
+        {"hook": "step_end", "step": 1, "seen": 1},
+        {"hook": "step_end", "step": 2, "seen": 2},
+        {"hook": "evaluation_end", "step": 2, "metrics": metrics},
+        {"hook": "step_end", "step": 3, "seen": 3},
+        {"hook": "checkpoint_save", "step": 3},
+        {"hook": "step_end", "step": 4, "seen": 4},
+        {"hook": "evaluation_end", "step": 4, "metrics": metrics},
+        {"hook": "checkpoint_save", "step": 4},
+        {"hook": "train_end", "step": 4, "exported": True},
+    ]
+
+
+def test_the_state_of_a_hook_survives_a_kill(home: Path) -> None:
+    both = "train.hooks=[recorder:Config, sudden_death:Config]"
+    (home / "death.json").write_text('["step_end", 8]')
+    runs.train(home, "--run", "hook-state", both, "train.steps=9", status=-9)
+    calls(home)
+    runs.train(home, "--run", "hook-state", both, "train.steps=9", "--resume")
+    resumed = calls(home)
+    assert [call["hook"] for call in resumed[:5]] == [
+        "check",
+        "model_built",
+        "parameter_groups",
+        "checkpoint_load",
+        "train_start",
+    ]
+    assert [(c["step"], c["seen"]) for c in resumed if c["hook"] == "step_end"] == [(n, n) for n in range(6, 10)]
+
+
+def test_a_hook_hears_of_a_failure(home: Path) -> None:
+    (home / "calls.jsonl").unlink(missing_ok=True)
+    runs.train(home, "--run", "hook-fail", RECORDER, with_nan_at(2), status=2)
+    assert calls(home)[-1] == {"hook": "run_failed", "step": 2, "error": "TPError"}
+
+
+def test_a_hook_can_refuse_a_spec(home: Path) -> None:
+    said = runs.train(home, "--run", "refused", "train.hooks=[recorder:Config: {complain: true}]", status=2)
+    assert "recorder: this spec will not do" in said
+    assert not (home / "refused").exists()
+
+
+# -- what a run writes ----------------------------------------------------------------------------------------------
+
+
+def test_tensorboard_gets_what_the_metrics_file_gets(home: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    runs.train(home, "--run", "board", EVAL, "train.tensorboard=true", "train.eval_every=10")
+    board = EventAccumulator(str(home / "board" / "tensorboard"))
+    board.Reload()
+    for line in runs.metrics(home / "board"):
+        for name, value in line.items():
+            if name != "step":
+                at = {event.step: event.value for event in board.Scalars(name)}
+                assert at[line["step"]] == pytest.approx(value, rel=1e-6)
+
+
+def test_a_log_line_holds_what_is_promised(home: Path) -> None:
+    first = json.loads((home / "calm" / "metrics.jsonl").read_text().splitlines()[0])
+    assert first.keys() >= {
+        *("step", "epoch", "samples", "loss", "loss/mlm", "loss/sp", "mlm/accuracy", "sp/accuracy"),
+        *("lr", "grad_norm", "tokens_per_second"),
+    }
+    assert first["loss"] == pytest.approx(first["loss/mlm"] + first["loss/sp"])
+    assert (first["step"], first["samples"]) == (3, 24)
+
+
+def test_epochs_are_turned_into_steps(home: Path) -> None:
+    spec = runs.read_spec(home)
+    del spec["train"]["steps"]
+    spec["train"]["epochs"] = 1.5
+    (home / "epochs.yaml").write_text(json.dumps(spec))
+    folder = home / "epochs"
+    runs.train(home, "--run", "epochs", spec="epochs.yaml")
+    last = runs.metrics(folder)[-1]
+    assert last["epoch"] >= 1.5 > last["epoch"] - 8 / 67
+
+
+# -- run folders ----------------------------------------------------------------------------------------------------
+
+
+def content(folder: Path) -> dict[str, tuple[bytes, int]]:
+    return {
+        str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_a_folder_that_holds_another_run_is_refused_and_left_as_it_was(home: Path) -> None:
+    before = content(home / "calm")
+    said = runs.train(home, "--run", "calm", status=2)
+    assert "already holds a run; continue it with --resume, or choose another with --run" in said
+    assert content(home / "calm") == before
+
+
+def test_a_folder_with_other_things_and_a_file_are_refused(home: Path) -> None:
+    (home / "notes").mkdir()
+    (home / "notes" / "diary.txt").write_text("dear diary")
+    said = runs.train(home, "--run", "notes", status=2)
+    assert "is not empty and holds no run" in said
+    assert [path.name for path in (home / "notes").iterdir()] == ["diary.txt"]
+    said = runs.train(home, "--run", "corpus.txt", status=2)
+    assert "this is a file" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ("train.batch_size=4", "train.batch_size (was 8, is 4)"),
+        ("train.seed=7", "train.seed (was 42, is 7)"),
+        ("model.encoder.transformer.num_layers=1", "model.encoder.transformer.num_layers (was 2, is 1)"),
+        ("model.target=[mlm]", "model.target (was [mlm, sp], is [mlm])"),
+        ("data.processor.bert.max_length=24", "data.processor.bert.max_length (was 32, is 24)"),
+        ("train.optimizer={adamw: {lr: 0.5}}", "train.optimizer.adamw.lr (was 0.01, is 0.5)"),
+        ("train.optimizer={sgd: {lr: 0.01}}", "train.optimizer (was adamw, is sgd)"),
+    ],
+)
+def test_resuming_with_another_model_batch_seed_or_optimizer_is_refused(home: Path, change: str, named: str) -> None:
+    before = content(home / "calm")
+    said = runs.train(home, "--run", "calm", "--resume", change, status=2)
+    assert named in said
+    assert "cannot change on --resume" in said
+    assert content(home / "calm") == before
+
+
+def test_resuming_with_other_data_is_refused(home: Path) -> None:
+    before = content(home / "calm")
+    said = runs.train(home, "--run", "calm", "--resume", "data.train=held_out.txt", status=2)
+    assert "the run trained on 67 instances, and data.train now gives" in said
+    assert content(home / "calm") == before
+
+
+def test_what_does_not_touch_the_saved_state_may_change_on_resume(home: Path) -> None:
+    shutil.copytree(home / "calm", home / "longer")
+    changes = ["train.steps=22", "train.log_every=1", "train.workers=1", "train.keep_checkpoints=5"]
+    said = runs.train(home, "--run", "longer", "--resume", *changes)
+    assert "resuming longer at step 20 of 22" in said
+    assert [line["step"] for line in runs.metrics(home / "longer")] == [3, 6, 9, 12, 15, 18, 20, 21, 22]
+
+
+def test_a_run_that_could_not_start_leaves_no_folder(home: Path) -> None:
+    runs.train(home, "--run", "never", "train.strategy=ddp", status=2)
+    assert not (home / "never").exists()
+
+
+# -- workers --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_error_in_a_worker_is_the_error_itself(home: Path, workers: int) -> None:
+    changes = ["data.processor={broken_processor:Config: {max_length: 32}}", f"train.workers={workers}"]
+    said = runs.train(home, "--run", f"broken-{workers}", *changes, status=2)
+    assert said.splitlines()[-1] == "error: corpus.txt:7: this record is broken"
+    assert "Traceback" not in said
+
+
+def test_a_worker_that_is_killed_ends_the_run_with_a_message(home: Path) -> None:
+    changes = ["data.processor={broken_processor:Config: {max_length: 32, die: true}}", "train.workers=1"]
+    said = runs.train(home, "--run", "dead-worker", *changes, status=2)
+    assert "a process that prepares batches has ended" in said
+    assert "Traceback" not in said
