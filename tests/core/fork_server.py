@@ -6,7 +6,6 @@ signals, limits and files of its own. Requests and answers are JSON, one per lin
 
 from __future__ import annotations
 
-import atexit
 import importlib
 import json
 import os
@@ -53,10 +52,7 @@ def become_tp(request: dict[str, Any]) -> NoReturn:
     sys.argv = ["tp", *request["arguments"]]
     from tp_core.cli.main import run
 
-    status = run()
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    os._exit(status)  # taking torch apart takes longer than the run
+    run()
 
 
 def status_of(pid: int, seconds: float) -> int | None:

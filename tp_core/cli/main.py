@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
 
@@ -153,8 +154,8 @@ def cli() -> None:
     """Pre-train and fine-tune models of text, vision, audio and more, put together by a spec."""
 
 
-def run() -> int:
-    """Run the command line; gives back the exit status: 0, 1, 2 for a user's error, 130 when interrupted."""
+def run() -> NoReturn:
+    """Run the command line and exit: status 0, 1, 2 for a user's error, 130 when interrupted."""
     # Start-up makes many objects that live until the end; a collection would only visit them in vain.
     gc.disable()
     status: object = 0
@@ -172,7 +173,19 @@ def run() -> int:
         # The reader (``| head``) has gone; without this, the interpreter's own flush at exit would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
-    result = status if isinstance(status, int) else 0
-    if not gc.isenabled():  # a brief command: taking the interpreter apart would take a tenth of its time
-        os._exit(result)
-    return result
+    _end(status if isinstance(status, int) else 0)
+
+
+def _end(status: int) -> NoReturn:
+    """End the process without taking the interpreter apart.
+
+    With torch loaded that takes a second or more; and the threads of torch.distributed, which may still be at work,
+    would make it abort.
+    """
+    if "multiprocessing" in sys.modules:
+        for child in sys.modules["multiprocessing"].active_children():
+            child.kill()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

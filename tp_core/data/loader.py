@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,7 +133,7 @@ def training_batches(
     workers: int = 0,
     prefetch: int = 4,
     pin: bool = False,
-) -> Iterator[list[Batch]]:
+) -> Generator[list[Batch], None, None]:
     """For each step, this process's micro-batches."""
     numbers = range(steps.start * plan.accumulate, steps.stop * plan.accumulate)
     batches = _batches(_Training(rows, processor, plan), numbers, workers, prefetch, pin)
@@ -151,7 +151,7 @@ def evaluation_batches(
     limit: int | None = None,
     workers: int = 0,
     pin: bool = False,
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """This process's share of all batches, each row once."""
     count = -(-len(rows) // batch_size)
     numbers = range(rank, count if limit is None else min(count, limit), world_size)

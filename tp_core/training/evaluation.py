@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -63,4 +64,5 @@ class Evaluator:
             self.workers,
             pin=strategy.device.type == "cuda",
         )
-        return evaluate_batches(model, batches, strategy, autocast)
+        with contextlib.closing(batches):
+            return evaluate_batches(model, batches, strategy, autocast)

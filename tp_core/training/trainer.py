@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +100,10 @@ class Trainer:
         self.progress.start(self.step)
         self.hooks.hook.tp_train_start(trainer=self)
         try:
-            with StopRequest() as request:
+            # Closed whatever happens: the processes that prepare batches end with it.
+            with StopRequest() as request, contextlib.closing(self._batches()) as steps:
                 self.speed.start()
-                for batches in () if self.complete else self._batches():
+                for batches in () if self.complete else steps:
                     self._train_step(batches)
                     self._after_step()
                     if self.complete:
@@ -120,7 +122,7 @@ class Trainer:
         """Whether the last step is done, or early stopping has ended the run."""
         return self.step >= self.total_steps or self.best.exhausted()
 
-    def _batches(self) -> Iterator[list[Batch]]:
+    def _batches(self) -> Generator[list[Batch], None, None]:
         return training_batches(
             self.rows,
             self.processor,
