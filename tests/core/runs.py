@@ -175,7 +175,11 @@ class Run:
 
 
 def start(
-    folder: Path, *arguments: str, spec: str = "spec.yaml", file_limit: int | None = None, **environment: str
+    folder: Path,
+    *arguments: str,
+    spec: str = "spec.yaml",
+    file_limit: int | None = None,
+    environment: dict[str, str] | None = None,
 ) -> Run:
     """Start ``tp train SPEC ARGUMENTS`` in a project's folder.
 
@@ -190,7 +194,7 @@ def start(
         arguments=["train", spec, *arguments],
         folder=str(folder),
         log=str(log),
-        environment=environment,
+        environment=environment or {},
         file_limit=file_limit,
     )
     return Run(pid, log)
@@ -207,12 +211,12 @@ def train(folder: Path, *arguments: str, status: int = 0, **options: Any) -> str
 def start_pair(folder: Path, *arguments: str) -> list[Run]:
     """Two processes that train together, as torchrun would start them: the store that they meet at is not theirs."""
     global _store
-    from torch.distributed import TCPStore
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
     _store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "TORCHELASTIC_USE_AGENT_STORE": "True"}
     shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_store.port)}
-    return [start(folder, *arguments, RANK=str(n), LOCAL_RANK=str(n), **shared) for n in range(2)]
+    return [start(folder, *arguments, environment={**shared, "RANK": n, "LOCAL_RANK": n}) for n in ("0", "1")]
 
 
 def train_pair(folder: Path, *arguments: str, status: int = 0) -> str:

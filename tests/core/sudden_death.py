@@ -37,6 +37,8 @@ def die() -> None:
 class SuddenDeath:
     def __init__(self) -> None:
         plan = Path("death.json")
+        self.event: str
+        self.number: int
         self.event, self.number = json.loads(plan.read_text()) if plan.exists() else ("never", 0)
         plan.unlink(missing_ok=True)
         self.changes = 0
@@ -47,9 +49,9 @@ class SuddenDeath:
     def _watch_files(self) -> None:
         flush = os.fsync
 
-        def watched_flush(descriptor: int) -> None:
+        def watched_flush(fd: Any) -> None:
             self._change()
-            flush(descriptor)
+            flush(fd)
 
         def audit(event: str, arguments: tuple[Any, ...]) -> None:
             writes = event == "open" and isinstance(arguments[1], str) and arguments[1][0] in "wax"

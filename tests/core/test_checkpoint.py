@@ -275,6 +275,17 @@ def test_a_spec_or_cache_that_the_system_refuses_to_write_is_one_message(home: P
     assert not (home / "no-cache").exists()
 
 
+def test_a_spec_that_the_system_refuses_to_write_on_resume_leaves_the_run_as_it_was(home: Path) -> None:
+    run = home / "respec"
+    shutil.copytree(home / "half", run)
+    before = (run / "spec.yaml").read_text()
+    said = runs.train(home, "--run", "respec", "--resume", file_limit=500, status=2)
+    assert_one_message(said, "respec: cannot be written: File too large")
+    assert (run / "spec.yaml").read_text() == before
+    runs.train(home, "--run", "respec", "--resume")
+    runs.assert_same_run(run, home / "calm")
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system with room for two checkpoints and a bit."""

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ import yaml
 from tests.core import runs
 
 #: Log lines that fall between checkpoints and evaluations between both; an epoch is 8.4 steps.
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     "steps": 44,
     "log_every": 3,
     "checkpoint_every": 4,
@@ -28,8 +29,8 @@ OPTIONS = {
 }
 
 
-def project(folder: Path, **train: object) -> Path:
-    runs.write_project(folder, **{**OPTIONS, **train})
+def project(folder: Path) -> Path:
+    runs.write_project(folder, **OPTIONS)
     spec = runs.read_spec(folder)
     spec["data"]["eval"] = "held_out.txt"
     runs.write_spec(folder, spec)
@@ -48,7 +49,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def assert_as_calm(home: Path, run: str, calm: str = "calm") -> None:
     runs.assert_same_run(home / run, home / calm)
     last = OPTIONS["steps"]
-    assert isinstance(last, int)
     runs.assert_same_weights(runs.checkpoint_weights(home / run, last), runs.checkpoint_weights(home / calm, last))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -183,6 +184,7 @@ def _end(status: int) -> NoReturn:
     would make it abort.
     """
     if "multiprocessing" in sys.modules:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler raises when one of its workers dies
         for child in sys.modules["multiprocessing"].active_children():
             child.kill()
     atexit._run_exitfuncs()

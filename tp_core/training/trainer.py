@@ -38,7 +38,7 @@ class Trainer:
         step: optimizer steps done.
         total_steps: steps of the whole run.
         model: the bare model.
-        stopped: why the run ended before its last step, or None.
+        stopped: the signal on which the run was saved before its end, or None.
     """
 
     def __init__(
