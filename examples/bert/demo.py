@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 import subprocess
 import sys
@@ -26,7 +27,9 @@ TP = [sys.executable, "-m", "tp_core"]
 def tp(*arguments: str) -> str:
     """Run one ``tp`` command from the repository's root; gives back its standard output."""
     print(f"\n$ tp {' '.join(arguments)}", flush=True)
-    done = subprocess.run([*TP, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    # On a machine that does other work too, threads that wait by spinning take each other's processor.
+    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
+    done = subprocess.run([*TP, *arguments], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         sys.exit(done.returncode)
     return done.stdout

@@ -177,13 +177,15 @@ def with_nan_at(step: int, **options: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    ("gradient", "blame"), [(False, "the loss of target 'nan_target_Config'"), (True, "a gradient")]
+    ("gradient", "workers", "blame"),
+    [(False, 0, "the loss of target 'nan_target_Config'"), (True, 0, "a gradient"), (True, 2, "a gradient")],
 )
-def test_a_run_stops_at_a_loss_or_gradient_that_is_not_finite(home: Path, gradient: bool, blame: str) -> None:
-    run = f"stop-{gradient}"
-    said = runs.train(
-        home, "--run", run, RECORDER, with_nan_at(7, gradient=gradient), "train.checkpoint_every=6", status=2
-    )
+def test_a_run_stops_at_a_loss_or_gradient_that_is_not_finite(
+    home: Path, gradient: bool, workers: int, blame: str
+) -> None:
+    run = f"stop-{gradient}-{workers}"
+    changes = [RECORDER, with_nan_at(7, gradient=gradient), f"train.workers={workers}"]
+    said = runs.train(home, "--run", run, *changes, "train.checkpoint_every=6", status=2)
     assert said.splitlines()[-1].startswith(f"error: step 7: {blame} is not finite; the update was not applied")
     assert "Traceback" not in said
     failed = torch.load(home / "failed.pt", weights_only=True)

@@ -115,14 +115,21 @@ def _batches(dataset: _Numbered, numbers: range, workers: int, prefetch: int, pi
             if isinstance(batch, TPError):
                 raise batch
             yield batch
-    except (RuntimeError, ConnectionError, EOFError) as error:
-        # Torch says so in its own words, unless the worker goes while a batch is handed over.
-        if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker"):
-            raise
-        raise TPError(
-            f"a process that prepares batches has ended ({error}); if memory ran out, fewer train.workers or a "
-            "smaller train.prefetch may help"
-        ) from error
+    except (ConnectionError, EOFError) as error:  # it went while a batch was handed over
+        raise lost_worker(error) from error
+
+
+def lost_worker(error: BaseException) -> TPError:
+    """What to tell the user when a process that prepares batches has ended on its own."""
+    return TPError(
+        f"a process that prepares batches has ended ({error}); if memory ran out, fewer train.workers or a smaller "
+        "train.prefetch may help"
+    )
+
+
+def is_lost_worker(error: BaseException) -> bool:
+    """Whether torch says that a worker has ended: it does so anywhere in the program, from a signal handler."""
+    return isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker")
 
 
 def training_batches(

@@ -14,6 +14,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from tp_core.data.cache import prepared_rows
+from tp_core.data.loader import is_lost_worker, lost_worker
 from tp_core.errors import CheckpointError, EndedElsewhere, TPError
 from tp_core.hookspecs import hook_manager, run_checks
 from tp_core.inference.load import build_processor, build_tokenizer, initialise_from, read_weights
@@ -98,6 +99,8 @@ def _as_told(error: BaseException, folder: Path, strategy: Strategy) -> BaseExce
     if isinstance(error, OSError) and error.errno in _SYSTEM:
         whole = "the checkpoints before are whole, and --resume goes on from the newest"
         error = TPError(f"{error.filename or folder}: cannot be written: {error.strerror}; {whole}")
+    elif is_lost_worker(error):
+        error = lost_worker(error)
     elif strategy.lost(error):
         error = TPError("the connection to another process of the run was lost")
     if isinstance(error, TPError) and not isinstance(error, EndedElsewhere) and not strategy.first_to_fail():
