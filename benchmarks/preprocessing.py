@@ -1,86 +1,114 @@
 """Text to cached training instances against a pure-Python WordPiece that only makes ids.
 
-The tp side reads the file, tokenizes, builds BERT's rows and writes the Arrow cache; the other side only tokenizes
-lines that are already in memory, with the algorithm of the original BERT release.
+The tp side loads its tokenizer, reads the file, tokenizes, builds BERT's rows and writes the Arrow cache. The other
+side tokenizes lines that are in memory already, with transformers' pure-Python BERT tokenizer if it is installed, else
+with the same algorithm in python_wordpiece.py. Every run starts anew: nothing is remembered from the one before.
 
-    python benchmarks/preprocessing.py [--corpus FILE --vocab FILE]
+    python benchmarks/preprocessing.py [--corpus FILE] [--vocab FILE]
+
+The default corpus is English that every Python has: the topics of ``help()``, and the docstrings and comments of the
+standard library, each line once. The default vocabulary is a WordPiece of 30,522 tokens trained on the corpus.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
+import sysconfig
 import time
-import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
+from pydoc_data.topics import topics
 
-from common import median, scratch, write_corpus, write_vocabulary
+from common import median, scratch
+from python_wordpiece import python_wordpiece
 from tp_core import load_spec
 from tp_core.data.cache import prepared_rows
 from tp_core.inference.load import build_processor, build_tokenizer
+from tp_text.tokenizers.train import train_tokenizer
+
+VOCABULARY = 30522
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+_SKIPPED = {"test", "tests", "idle_test", "pydoc_data", "site-packages", "dist-packages"}
 
 
-def basic_tokens(text: str) -> list[str]:
-    """Lower-case, strip accents, and split at white space, punctuation and Chinese characters."""
-    text = unicodedata.normalize("NFD", text.lower())
-    out: list[str] = []
-    for character in text:
-        category = unicodedata.category(character)
-        if category == "Mn" or category.startswith("C"):
-            continue
-        code = ord(character)
-        alone = category.startswith("P") or 0x4E00 <= code <= 0x9FFF or 33 <= code <= 47
-        out.append(f" {character} " if alone else character)
-    return "".join(out).split()
+def english() -> Iterator[list[str]]:
+    """Documents as lines: the topics of ``help()``, and what the modules of the standard library say in words."""
+    for topic in topics.values():
+        yield topic.splitlines()
+    library = Path(sysconfig.get_path("stdlib"))
+    for path in sorted(library.rglob("*.py")):
+        if _SKIPPED.isdisjoint(path.relative_to(library).parts[:-1]):
+            yield _words_of(path.read_bytes())
 
 
-def word_pieces(word: str, vocabulary: dict[str, int]) -> list[int]:
-    """Greedy longest match first."""
-    ids, start = [], 0
-    while start < len(word):
-        end = len(word)
-        while end > start:
-            piece = ("##" if start else "") + word[start:end]
-            if piece in vocabulary:
-                ids.append(vocabulary[piece])
-                break
-            end -= 1
-        else:
-            return [vocabulary["[UNK]"]]
-        start = end
-    return ids
+def _words_of(source: bytes) -> list[str]:
+    """The lines of a module's docstrings, then those of its comments."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:  # files that are there to test that
+        return []
+    documented = [node for node in ast.walk(tree) if isinstance(node, _DOCUMENTED)]
+    docstrings = [line for node in documented for line in (ast.get_docstring(node) or "").splitlines()]
+    lines = [line.strip() for line in source.decode("utf-8", "replace").splitlines()]
+    return [*docstrings, *(line.lstrip("#") for line in lines if line.startswith("#"))]
+
+
+def write_english(path: Path) -> Path:
+    """A blank line between documents, and no line twice."""
+    seen: set[str] = set()
+    with path.open("w", encoding="utf-8") as file:
+        for document in english():
+            lines = [line for line in dict.fromkeys(map(str.strip, document)) if line and line not in seen]
+            seen.update(lines)
+            if lines:
+                file.write("\n".join([*lines, "", ""]))
+    return path
+
+
+def prepare(folder: Path, corpus: Path, vocab: Path, run: int) -> tuple[float, int]:
+    """Seconds, and the number of tokens in the cache."""
+    spec_file = folder / "spec.yaml"
+    spec_file.write_text(
+        f"extends: bert-tiny\ndata:\n  tokenizer: {{wordpiece: {{vocab: {vocab}}}}}\n"
+        f"  processor: {{bert: {{sentence_task: order}}}}\n"
+        f"  train: {corpus}\n  cache: {folder / f'cache{run}'}\n"
+    )
+    spec = load_spec(spec_file)
+    assert spec.data.options.train is not None
+    start = time.perf_counter()
+    processor = build_processor(spec, build_tokenizer(spec))
+    assert processor is not None
+    rows = prepared_rows(spec, processor, spec.data.options.train)
+    seconds = time.perf_counter() - start
+    return seconds, sum(len(rows.get("tokens", i)) for i in range(len(rows)))
 
 
 def main(corpus: Path | None, vocab: Path | None, runs: int) -> None:
     folder = scratch()
-    corpus = corpus or write_corpus(folder, 60000)
-    vocab = vocab or write_vocabulary(folder)
-    lines = corpus.read_text(encoding="utf-8").splitlines()
+    corpus = (corpus or write_english(folder / "english.txt")).resolve()
+    if vocab is None:
+        vocab = folder / "vocab.txt"
+        train_tokenizer([corpus], "wordpiece", VOCABULARY, vocab)
+    vocab = vocab.resolve()
+    text = corpus.read_text(encoding="utf-8")
+    lines = text.split("\n")
     vocabulary = {token: i for i, token in enumerate(vocab.read_text(encoding="utf-8").splitlines())}
-    ours, plain, tokens = [], [], 0
+    name, python_ids = python_wordpiece(vocabulary)
+    ours, plain, tokens, python_tokens = [], [], 0, 0
     for run in range(runs):
-        spec_file = folder / "spec.yaml"
-        spec_file.write_text(
-            f"extends: bert-tiny\ndata:\n  tokenizer: {{wordpiece: {{vocab: {vocab}}}}}\n"
-            f"  train: {corpus}\n  cache: {folder / f'cache{run}'}\n"
-        )
-        spec = load_spec(spec_file)
+        seconds, tokens = prepare(folder, corpus, vocab, run)
+        ours.append(seconds)
         start = time.perf_counter()
-        processor = build_processor(spec, build_tokenizer(spec))
-        assert processor is not None
-        assert spec.data.options.train is not None
-        rows = prepared_rows(spec, processor, spec.data.options.train)
-        ours.append(time.perf_counter() - start)
-        if run == 0:
-            tokens = sum(len(rows.get("tokens", i)) for i in range(len(rows)))
-        start = time.perf_counter()
-        for line in lines:
-            for word in basic_tokens(line):
-                word_pieces(word, vocabulary)
+        python_tokens = sum(len(python_ids(line)) for line in lines)
         plain.append(time.perf_counter() - start)
-    print(f"{tokens:,} tokens, medians of {runs} runs")
-    print(f"  tp, text to cache     {tokens / median(ours):>12,.0f} tokens/s")
-    print(f"  pure-Python WordPiece {tokens / median(plain):>12,.0f} tokens/s")
-    print(f"  ratio                 {median(plain) / median(ours):>12.1f}")
+    words = text.split()
+    print(f"{len(text):,} characters, {len(words):,} words, {len(set(words)):,} of them different; {runs} runs each")
+    print(f"  tp, text to cache     {tokens / median(ours):>12,.0f} tokens/s (median), {tokens:,} tokens")
+    print(
+        f"  pure-Python WordPiece {python_tokens / median(plain):>12,.0f} tokens/s ({name}), {python_tokens:,} tokens"
+    )
+    print(f"  ratio                 {tokens / median(ours) / (python_tokens / median(plain)):>12.1f}")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from transformers import BertConfig, BertForPreTraining
 from common import VOCABULARY, median, scratch, write_spec
 from tp_core import load_spec
 from tp_core.hookspecs import hook_manager
-from tp_core.inference.load import build_processor, build_tokenizer
+from tp_core.inference.load import build_tokenizer
 from tp_core.interfaces import IGNORE, Batch
 from tp_core.model import build_model
 from tp_core.spec.schema import Spec
@@ -33,10 +33,8 @@ from tp_core.training.trainer import Trainer
 def tp_trainer(spec: Spec, folder: Path) -> Trainer:
     strategy = SingleStrategy()
     strategy.setup("cpu")
-    processor = build_processor(spec, build_tokenizer(spec))
-    assert processor is not None
-    rows, evaluator = _data(spec, processor, strategy, lambda _: None)
-    return Trainer(spec, folder, build_model(spec), strategy, rows, processor, evaluator, hook_manager())
+    sets, evaluator = _data(spec, build_tokenizer(spec), strategy, lambda _: None)
+    return Trainer(spec, folder, build_model(spec), strategy, sets, evaluator, hook_manager())
 
 
 def transformers_step(spec: Spec) -> Callable[[Batch], None]:

@@ -25,10 +25,13 @@ _PUBLIC = {
     "TrainResult": "tp_core.training.run",
     "evaluate": "tp_core.inference.evaluate",
     "predict": "tp_core.inference.predict",
+    "generate": "tp_core.inference.generate",
     "embed": "tp_core.inference.embed",
+    "convert": "tp_core.interop.convert",
     "Batch": "tp_core.interfaces",
     "Sequence": "tp_core.interfaces",
     "Features": "tp_core.interfaces",
+    "GenerationTokens": "tp_core.interfaces",
     "TargetOutput": "tp_core.interfaces",
     "Embedding": "tp_core.interfaces",
     "Encoder": "tp_core.interfaces",
@@ -44,6 +47,7 @@ _PUBLIC = {
     "ProcessorConfig": "tp_core.config",
     "TokenizerConfig": "tp_core.config",
     "HooksConfig": "tp_core.config",
+    "ConverterConfig": "tp_core.config",
     "BuildContext": "tp_core.config",
     "DataContext": "tp_core.config",
     "FieldSpec": "tp_core.config",
@@ -56,6 +60,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from tp_core.config import BuildContext as BuildContext
+    from tp_core.config import ConverterConfig as ConverterConfig
     from tp_core.config import DataContext as DataContext
     from tp_core.config import DecoderConfig as DecoderConfig
     from tp_core.config import EmbeddingConfig as EmbeddingConfig
@@ -72,6 +77,7 @@ if TYPE_CHECKING:
     from tp_core.hookspecs import hookimpl as hookimpl
     from tp_core.inference.embed import embed as embed
     from tp_core.inference.evaluate import evaluate as evaluate
+    from tp_core.inference.generate import generate as generate
     from tp_core.inference.load import LoadedModel as LoadedModel
     from tp_core.inference.load import load_model as load_model
     from tp_core.inference.predict import predict as predict
@@ -80,11 +86,13 @@ if TYPE_CHECKING:
     from tp_core.interfaces import Embedding as Embedding
     from tp_core.interfaces import Encoder as Encoder
     from tp_core.interfaces import Features as Features
+    from tp_core.interfaces import GenerationTokens as GenerationTokens
     from tp_core.interfaces import Processor as Processor
     from tp_core.interfaces import Record as Record
     from tp_core.interfaces import Sequence as Sequence
     from tp_core.interfaces import Target as Target
     from tp_core.interfaces import TargetOutput as TargetOutput
+    from tp_core.interop.convert import convert as convert
     from tp_core.model import Model as Model
     from tp_core.model import ModelOutput as ModelOutput
     from tp_core.model import build_model as build_model

@@ -8,7 +8,7 @@ checking and documenting modules costs nothing.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -16,6 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Decoder, Embedding, Encoder, Processor, Target
+    from tp_core.interop.rules import Entry
+    from tp_core.interop.tensors import Tensors
+    from tp_core.spec.schema import Spec
     from tp_core.tokenizer import Tokenizer, TokenizerFacts
 
 NormKind = Literal["layernorm", "rmsnorm", "none"]
@@ -40,6 +43,19 @@ class FieldSpec:
 
 
 @dataclass(frozen=True)
+class StreamFacts:
+    """What targets may know of a stream.
+
+    Attributes:
+        hidden_size: width of the stream's final states.
+        pooling: how the stream's sequence becomes one vector where the target does not say.
+    """
+
+    hidden_size: int
+    pooling: Pooling = "first"
+
+
+@dataclass(frozen=True)
 class BuildContext:
     """What a module may know of the model around it when it is checked and built.
 
@@ -49,6 +65,8 @@ class BuildContext:
         vocab_size: rows of the word embedding on this module's side.
         length_limit: longest sequence the position embeddings allow, or None.
         pooling: how a sequence becomes one vector where the module does not say.
+        memory_size: width of the encoder's states that a decoder attends to.
+        streams: the named streams, in order; empty without.
     """
 
     embedding_size: int = 768
@@ -56,6 +74,8 @@ class BuildContext:
     vocab_size: int = 30522
     length_limit: int | None = None
     pooling: Pooling = "first"
+    memory_size: int = 768
+    streams: Mapping[str, StreamFacts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,12 +87,18 @@ class DataContext:
         length_limit: longest sequence the model accepts, or None.
         target_options: options of the model's targets, by target name.
         seed: the run's seed.
+        target_length_limit: longest sequence of the decoder's side, or None.
+        target_tokenizer: the tokenizer of the decoder's side, where it has one of its own (``data.target_tokenizer``).
+        streams: names of the model's streams, in order; empty without.
     """
 
     base: str = "."
     length_limit: int | None = None
     target_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     seed: int = 0
+    target_length_limit: int | None = None
+    target_tokenizer: Tokenizer | None = None
+    streams: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,8 +125,9 @@ class ModuleConfig(BaseModel):
     def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
         """What must be there for this module, by name.
 
-        Names are batch fields (``input_ids``), labels (``labels:mlm``), shared weights (``weight:word``) and side
-        values (``side:latents``).
+        Names are batch fields (``input_ids``), labels (``labels:mlm``), shared weights (``weight:word``), side
+        values (``side:latents``) and properties of the states (``states:causal``). What an embedding of the
+        decoder's side requires by a bare name is looked for under ``target:`` (``target:input_ids``).
         """
         return {}
 
@@ -115,6 +142,17 @@ class ModuleConfig(BaseModel):
     def files(self) -> dict[str, str]:
         """Options that name existing files or folders, as option → path (relative to the spec's folder)."""
         return {}
+
+    def training_files(self) -> dict[str, str]:
+        """Like :meth:`files`, of what only training needs: a trained model is used without them."""
+        return {}
+
+    def effective(self, context: BuildContext) -> dict[str, Any]:
+        """The options with what the unset ones stand for, without those that have no effect beside the others.
+
+        Two models whose modules are effectively equal compute the same.
+        """
+        return self.model_dump(mode="json")
 
 
 class EmbeddingConfig(ModuleConfig):
@@ -165,6 +203,11 @@ class TargetConfig(ModuleConfig):
 
     weight: float = Field(1.0, ge=0, description="factor of this target's loss in the total")
 
+    def label_fields(self, context: BuildContext) -> dict[str, FieldSpec]:
+        """The tensors of the required labels, as ``label:tensor``: one called ``labels`` each, if not overridden."""
+        required = self.requires(context).items()
+        return {f"{name.removeprefix('labels:')}:labels": spec for name, spec in required if name.startswith("labels:")}
+
     def build(self, context: BuildContext) -> Target:
         raise TypeError(f"{type(self).__name__} does not implement build()")
 
@@ -192,11 +235,17 @@ class ProcessorConfig(ModuleConfig):
     kind: ClassVar[str] = "processor"
 
     needs_tokenizer: ClassVar[bool] = True
+    #: Whether batches hold one ``Inputs`` per named stream; their fields are then provided to every stream.
+    feeds_streams: ClassVar[bool] = False
     #: Options that change only how samples are drawn, not what is prepared and cached.
     sampling_options: ClassVar[frozenset[str]] = frozenset()
 
     def sequence_length(self) -> int | None:
         """The longest sequence this processor makes; None if it has no such bound."""
+        return None
+
+    def target_sequence_length(self) -> int | None:
+        """The longest sequence of the decoder's side; None if there is no such bound or no such side."""
         return None
 
     def check_tokenizer(self, tokenizer: TokenizerFacts) -> Iterator[Problem]:
@@ -210,6 +259,25 @@ class ProcessorConfig(ModuleConfig):
         """Yield what does not agree with the options of the model's targets, numbers of classes for example."""
         yield from ()
 
+    def check_target_tokenizer(self, tokenizer: TokenizerFacts) -> Iterator[Problem]:
+        """As :meth:`check_tokenizer`, of the decoder's side: its own tokenizer, or the one that both sides share.
+
+        Called only for processors that provide a decoder's side.
+        """
+        yield from ()
+
+    def check_separate_tokenizers(self) -> Iterator[Problem]:
+        """Yield a problem where the decoder's side may not have a tokenizer of its own."""
+        yield from ()
+
+    def companions(self, paths: list[str]) -> list[str]:
+        """Files that are read beside the data's own, such as the other side of a parallel corpus.
+
+        Args:
+            paths: the files and folders of ``data.train`` or ``data.eval``.
+        """
+        return []
+
     def build(self, data: DataContext, tokenizer: Tokenizer | None) -> Processor:
         raise TypeError(f"{type(self).__name__} does not implement build()")
 
@@ -221,3 +289,62 @@ class HooksConfig(ModuleConfig):
 
     def build(self) -> object:
         raise TypeError(f"{type(self).__name__} does not implement build()")
+
+
+class ConverterConfig(ModuleConfig):
+    """Base of converters between one architecture of Hugging Face and specs.
+
+    A converter has the architecture's ``model_type`` for its name. It is three things: a config.json as the ``model:``
+    part of a spec, the way back, and one table of weights that is used in both directions.
+    """
+
+    kind: ClassVar[str] = "converter"
+
+    #: The architecture's classes in transformers → the names of the targets that stand for their heads.
+    architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    #: Beginning of the names of all tensors but the heads'; checkpoints of the body alone may lack it.
+    prefix: ClassVar[str] = ""
+    #: The values that transformers takes for keys that a config.json leaves out.
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    #: Other spellings of keys → the spelling of ``defaults``.
+    aliases: ClassVar[Mapping[str, str]] = {}
+    #: Keys that may have these values only, the first being what transformers takes for a key that is left out.
+    required: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+    #: What to know of converted models, in sentences.
+    notes: ClassVar[tuple[str, ...]] = ()
+
+    def complete(self, config: dict[str, Any]) -> dict[str, Any]:
+        """A config with ``defaults``, and with values that follow from others."""
+        return config
+
+    def as_stored(self, config: dict[str, Any], tensors: Tensors) -> dict[str, Any]:
+        """A config with what only the tensors say. That an output matrix is not tied is found out without this."""
+        return config
+
+    def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
+        """The ``model:`` part of a spec.
+
+        Args:
+            config: a completed config.json.
+            architecture: one of ``architectures``.
+
+        Raises:
+            TPError: the config asks for something that specs cannot say.
+        """
+        raise TypeError(f"{type(self).__name__} does not implement to_spec()")
+
+    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+        """The config.json of a spec's model. Whether it describes the model is checked with :meth:`to_spec`.
+
+        Raises:
+            TPError: the spec lacks a component that the architecture has.
+        """
+        raise TypeError(f"{type(self).__name__} does not implement to_config()")
+
+    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+        """The table of weights, for a completed config, whose ``architectures`` is the one that is converted."""
+        raise TypeError(f"{type(self).__name__} does not implement weights()")
+
+    def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
+        """A processor for using the model, as a spec writes it, where the checkpoint has a tokenizer; or None."""
+        return None

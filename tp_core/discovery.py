@@ -41,10 +41,13 @@ KINDS = (
 
 #: Names that our own distributions offer, so that a missing one can be answered with what to install.
 FIRST_PARTY = {
-    "tp-text": ("word", "seg", "mlm", "sp", "lm", "bert", "wordpiece", "bpe", "sentencepiece", "char", "space"),
+    "tp-text": (
+        *("word", "seg", "mlm", "sp", "lm", "bilm", "sgns", "bert"),
+        *("wordpiece", "bpe", "sentencepiece", "char", "space"),
+    ),
     "tp-vision": ("patch", "masked_patch", "beit", "simmim", "mae", "vit"),
     "tp-audio": ("speech", "conformer", "s2t", "ctc", "wav2vec2", "hubert", "wavlm"),
-    "tp-crossmodal": ("word_patch", "patch_word", "itm", "clr", "clip", "vilt", "dalle"),
+    "tp-crossmodal": ("word_patch", "patch_word", "itm", "clip", "vilt", "dalle"),
 }
 
 

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tp_core.errors import DataError
+from tp_core.cache import Cache
+from tp_core.errors import DataError, TPError
 from tp_core.tokenizer import Tokenizer
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Embedding",
     "Encoder",
     "Features",
+    "GenerationTokens",
     "Inputs",
     "Module",
     "Processor",
@@ -68,23 +70,26 @@ class Batch:
         target: the decoder side's inputs, or None.
         labels: per label name (a target module says which it reads), named tensors.
         size: number of samples.
+        targets: names of the target modules that the batch is for; None for all. Data sets that are trained in turn
+            feed different ones.
     """
 
     source: dict[str, Any]
     size: int
     target: Inputs | None = None
     labels: dict[str, Inputs] = field(default_factory=dict)
+    targets: tuple[str, ...] | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The batch on ``device``; copies from pinned memory do not block."""
         if device.type == "cpu":
             return self
         target = None if self.target is None else _move(self.target, device)
-        return Batch(_move(self.source, device), self.size, target, _move(self.labels, device))
+        return Batch(_move(self.source, device), self.size, target, _move(self.labels, device), self.targets)
 
     def pin_memory(self) -> Batch:
         target = None if self.target is None else _pin(self.target)
-        return Batch(_pin(self.source), self.size, target, _pin(self.labels))
+        return Batch(_pin(self.source), self.size, target, _pin(self.labels), self.targets)
 
     def tokens(self) -> int:
         """Number of positions in the batch, padding included: what the model computes on."""
@@ -107,7 +112,8 @@ class Sequence:
         states: (batch, length, hidden).
         mask: (batch, length), True where real; None when every position is real, which lets attention take the
             fastest path. An embedding that changes the length changes the mask with it.
-        prefix_lengths: (batch,) number of leading positions that ``causal_with_prefix`` shows to everyone.
+        prefix_lengths: (batch,) number of leading places, padding on the left included, that ``causal_with_prefix``
+            shows to everyone.
         document_ids: (batch, length) of packed rows; attention stays within equal ids.
         positions: (batch, length) position of each state where it is not simply its index.
     """
@@ -127,6 +133,12 @@ class Sequence:
         if self.mask is not None:
             return self.mask
         return torch.ones(self.states.shape[:2], dtype=torch.bool, device=self.states.device)
+
+    def select(self, index: Tensor) -> Sequence:
+        """The sequences of the samples that ``index`` names, (new batch,), in its order."""
+        per_sample = ("states", "mask", "prefix_lengths", "document_ids", "positions")
+        values = {name: value for name in per_sample if (value := getattr(self, name)) is not None}
+        return replace(self, **{name: v if len(v) == 1 < len(self.states) else v[index] for name, v in values.items()})
 
     def pooled(self, how: str) -> Tensor:
         """One vector per sample, (batch, hidden), from the real positions.
@@ -221,43 +233,6 @@ class Embedding(Module, ABC):
         """
 
 
-class Cache:
-    """Keys and values of earlier positions, by layer, for incremental decoding."""
-
-    def __init__(self) -> None:
-        self._layers: dict[str, tuple[Tensor, Tensor]] = {}
-        self._mask: Tensor | None = None
-        self._positions: Tensor | None = None
-        self.length = 0
-
-    def append(self, layer: str, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add the new positions of one layer, (batch, heads, new, size); gives back all positions."""
-        if layer in self._layers:
-            old_keys, old_values = self._layers[layer]
-            keys, values = torch.cat([old_keys, keys], dim=2), torch.cat([old_values, values], dim=2)
-        self._layers[layer] = keys, values
-        return keys, values
-
-    def append_positions(self, positions: Tensor) -> Tensor:
-        """Add the new positions, (batch or 1, new); gives back all of them."""
-        before = self._positions
-        self._positions = positions if before is None else torch.cat([before, positions], dim=1)
-        return self._positions
-
-    def append_mask(self, sequence: Sequence) -> Tensor | None:
-        """Add the new positions' mask; gives back the mask over all positions, or None if all are real."""
-        new = sequence.states.shape[1]
-        if sequence.mask is not None or self._mask is not None:
-            before = self._mask
-            if before is None:
-                before = torch.ones(
-                    (sequence.states.shape[0], self.length), dtype=torch.bool, device=sequence.states.device
-                )
-            self._mask = torch.cat([before, sequence.real()], dim=1)
-        self.length += new
-        return self._mask
-
-
 class Encoder(Module, ABC):
     """Maps a sequence to a sequence. ``checkpoint_activations`` asks it to recompute instead of remember."""
 
@@ -265,7 +240,15 @@ class Encoder(Module, ABC):
 
     @abstractmethod
     def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
-        """States (batch, length, embedding_size) → (batch, length, hidden_size)."""
+        """States (batch, length, embedding_size) → (batch, length, hidden_size).
+
+        Args:
+            cache: what the module kept of the positions before these, which are new; it adds what it needs of them.
+                The model has added their mask and positions.
+
+        Raises:
+            NotImplementedError: a cache is given, and the module can read whole texts only.
+        """
 
 
 class Decoder(Module, ABC):
@@ -275,7 +258,16 @@ class Decoder(Module, ABC):
 
     @abstractmethod
     def forward(self, sequence: Sequence | None, memory: Sequence, cache: Cache | None = None) -> Sequence:
-        """``sequence`` is None for a decoder whose config says that it needs no target embedding."""
+        """States (batch, length, embedding_size) → (batch, length, hidden_size).
+
+        Args:
+            sequence: None for a decoder whose config says that it needs no target embedding.
+            memory: the encoder's states, (batch, source length, memory_size).
+            cache: as of an encoder; at later calls, ``memory`` is the same.
+
+        Raises:
+            NotImplementedError: a cache is given, and the module can read whole texts only.
+        """
 
 
 class Target(Module, ABC):
@@ -292,6 +284,24 @@ class Target(Module, ABC):
     @abstractmethod
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
         """Loss and metrics of a batch that has labels."""
+
+    def meet(self, targets: Mapping[str, Target]) -> None:
+        """Get to know the model's other targets, by name. Called once, after the model is put together.
+
+        A target that reads another's scores (distillation) remembers it, outside of its own submodules.
+        """
+
+    def scores(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What the loss is computed from, for a target that learns from or compares with this one.
+
+        Returns:
+            Logits (rows, classes) and, per row, whether it has a label (rows,), bool.
+        """
+        raise TypeError(f"{type(self).__name__} gives no scores")
+
+    def next_scores(self, features: Features) -> Tensor:
+        """Scores (logits) of what comes after the last real position, (batch, vocabulary): what generation needs."""
+        raise TypeError(f"{type(self).__name__} does not score a next token")
 
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
         """One JSON-ready dictionary per sample, from a batch without labels."""
@@ -325,6 +335,25 @@ class Rows(ABC):
         """One cell: an integer or float, or a 1-D array that views the cache's memory."""
 
 
+@dataclass(frozen=True)
+class GenerationTokens:
+    """The ids that a generated text begins and ends with.
+
+    Attributes:
+        start: what the decoder's side begins with: T5's ``(pad,)``, BART's ``(eos, bos)``. Empty for a model without a
+            decoder, which goes on from the record itself.
+        end: a text is over at any of these; they are no part of it.
+        pad: fills rows that are shorter than others.
+        inputs: values of further inputs at each written token, such as ``{"token_type_ids": 1}``; where none is given,
+            the value at the prompt's last token.
+    """
+
+    start: tuple[int, ...] = ()
+    end: tuple[int, ...] = ()
+    pad: int = 0
+    inputs: Mapping[str, int] = field(default_factory=dict)
+
+
 class Processor(ABC):
     """Turns records into training instances for a set of targets, in two steps.
 
@@ -354,3 +383,23 @@ class Processor(ABC):
     @abstractmethod
     def collate(self, samples: list[Sample]) -> Batch:
         """Stack samples into a batch."""
+
+    def generation(self) -> GenerationTokens:
+        """How generated texts begin and end.
+
+        Generation calls :meth:`encode` and :meth:`collate` for the records. Of an encoder-decoder model, that is the
+        source side, and the target side begins with ``start``. Of a causal model it is the prompt as far as the text
+        stands behind it, without what would end it; padding may be on the right and is moved to the left.
+
+        Raises:
+            TPError: the processor is not for models that generate.
+        """
+        raise TPError(f"{type(self).__name__} is not for generation: it does not say how texts begin and end")
+
+    def decode(self, ids: list[int]) -> str:
+        """The text of generated ids: without start and end, of the target side where there are two.
+
+        Raises:
+            TPError: the processor is not for models that generate.
+        """
+        raise TPError(f"{type(self).__name__} is not for generation: it cannot turn ids into a text")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tp_core.config import FieldSpec
-from tp_core.errors import CheckpointError
+from tp_core.errors import CheckpointError, TPError
 from tp_core.interfaces import (
     Batch,
     Cache,
@@ -61,11 +61,14 @@ class EmbeddingComponent(nn.Module):
         self.norm = build_norm(spec.options.norm, context.embedding_size, spec.options.norm_eps)
         self.dropout = nn.Dropout(spec.options.dropout)
 
-    def forward(self, inputs: Inputs) -> Sequence:
-        """Named tensors → a sequence of (batch, length, embedding_size)."""
+    def forward(self, inputs: Inputs, cache: Cache | None = None) -> Sequence:
+        """Named tensors → a sequence of (batch, length, embedding_size), which goes on where the cache stands."""
         sequence: Sequence | None = None
         for part in self.parts.values():
+            first = sequence is None
             sequence = part(inputs, sequence)
+            if first and cache is not None:
+                sequence = cache.extend(sequence)
         assert sequence is not None
         return sequence.with_states(self.dropout(self.norm(sequence.states)))
 
@@ -94,6 +97,9 @@ class Model(nn.Module):
         model = spec.model
         self.streams = nn.ModuleDict()
         for name, stream in model.streams.items():
+            if stream.same_as:
+                self.streams[_key(name)] = self.streams[_key(stream.same_as)]
+                continue
             context = context_of(spec, name)
             embedding = EmbeddingComponent(stream.embedding, context)
             encoder = stream.encoder.config.build(context)
@@ -106,36 +112,54 @@ class Model(nn.Module):
         if model.target_embedding is not None:
             self.target_embedding = EmbeddingComponent(model.target_embedding, behind)
             if model.options.share_embeddings:
-                for key in self.target_embedding.parts:
-                    if key in self.embedding.parts:
-                        self.target_embedding.parts[key] = self.embedding.parts[key]
+                for key, part in self.embedding.parts.items():
+                    # Each side has positions of its own (BART); what both speak of is the vocabulary.
+                    if key in self.target_embedding.parts and isinstance(part, Embedding) and part.shared_weights():
+                        self.target_embedding.parts[key] = part
         self.decoder: Decoder | None = model.decoder.config.build(behind) if model.decoder is not None else None
         self.targets = nn.ModuleDict({_key(t.name): t.config.build(behind) for t in model.targets})
         self.loss_weights = {_key(t.name): t.config.weight for t in model.targets}
+        for target in self._targets():
+            target.meet(dict(zip(self.targets, self._targets())))
         self._tie()
 
     # -- forward -----------------------------------------------------------------------------------------------
 
     def encode(self, batch: Batch, cache: Cache | None = None) -> Features:
-        """Features of a batch: the final sequence of every stream, or the decoder's."""
-        if len(self.streams):
-            sequences = {}
-            for name, stream in self.streams.items():
-                assert isinstance(stream, Stream)
-                sequences[name] = stream.encoder(stream.embedding(batch.source[name]))
-            features = Features(next(iter(sequences.values())), streams=sequences)
-        else:
-            embedded = self.embedding(batch.source)
-            features = Features(self.encoder(embedded, cache if self.decoder is None else None))
+        """Features of a batch: the final sequence of every stream, or the decoder's.
+
+        Args:
+            cache: of the positions before those of the batch, which are added to it. It belongs to the decoder's side,
+                or to the encoder's without a decoder. Of a model with a decoder, the source is read at the first call
+                only. A ``causal_with_prefix`` prefix has to be a part of the first call.
+        """
         if self.decoder is None:
-            return features
+            return self.encode_source(batch, cache)
+        features = self.encode_source(batch) if cache is None or cache.memory is None else Features(cache.memory)
+        memory = features.sequence
+        if cache is not None:
+            cache.memory = memory
         target = None
         if self.target_embedding is not None:
             if batch.target is None:
-                raise ValueError("the model has a decoder, and the batch has no target side")
-            target = self.target_embedding(batch.target)
-        decoded = self.decoder(target, features.sequence, cache)
-        return replace(features, sequence=decoded, memory=features.sequence)
+                raise TPError("the batch has no target side for the model's decoder; tp generate writes one")
+            target = self.target_embedding(batch.target, cache)
+        return replace(features, sequence=self.decoder(target, memory, cache), memory=memory)
+
+    def encode_source(self, batch: Batch, cache: Cache | None = None) -> Features:
+        """Features of a batch's source side alone: the final sequence of its streams, or of the encoder."""
+        if len(self.streams):
+            sequences = {}
+            # Not the module's items(): they would give a stream that two names share only once.
+            for name in self.spec.model.streams:
+                stream = self.streams[_key(name)]
+                assert isinstance(stream, Stream)
+                if name in batch.source:  # a data set may feed some of the streams only
+                    sequences[name] = stream.encoder(stream.embedding(batch.source[name]))
+            features = Features(next(iter(sequences.values())), streams=sequences)
+        else:
+            features = Features(self.encoder(self.embedding(batch.source, cache), cache))
+        return features
 
     def forward(self, batch: Batch, denominators: Mapping[str, Tensor] | None = None) -> ModelOutput:
         """Loss and metrics of a batch with labels.
@@ -147,7 +171,7 @@ class Model(nn.Module):
         features = self.encode(batch)
         loss: Tensor | None = None
         result = ModelOutput(torch.zeros((), device=features.sequence.states.device))
-        for name, target in self.targets.items():
+        for name, target in self.active(batch).items():
             output: TargetOutput = target(features, batch)
             count = output.denominator if denominators is None else denominators[name]
             part = output.loss_sum / count.clamp(min=1)
@@ -162,14 +186,22 @@ class Model(nn.Module):
         return result
 
     def denominators(self, batch: Batch) -> Tensor:
-        """Each target's denominator, from the labels alone, as one tensor (targets,)."""
-        counts = [target.denominator(batch) for target in self._targets()]
+        """The denominator of each of the batch's targets, from the labels alone, as one tensor (targets,)."""
+        counts = [target.denominator(batch) for target in self.active(batch).values()]
         return torch.stack([count.float() for count in counts])
 
+    def active(self, batch: Batch) -> dict[str, Target]:
+        """The targets that a batch is for, by name."""
+        every = dict(zip(self.targets, self._targets()))
+        return every if batch.targets is None else {_key(name): every[_key(name)] for name in batch.targets}
+
     def predict(self, batch: Batch) -> list[dict[str, Any]]:
-        """Every target's predictions, per sample, keyed by target when there are several."""
+        """The predictions of each of the batch's targets, per sample, keyed by target when there are several."""
         features = self.encode(batch)
-        each = {name: self.targets[name].predict(features, batch) for name in self.targets}  # type: ignore[operator]
+        able = {name: t for name, t in self.active(batch).items() if type(t).predict is not Target.predict}
+        if not able:
+            raise TPError(f"no target of this model makes predictions: {', '.join(self.active(batch)) or 'none'}")
+        each = {name: target.predict(features, batch) for name, target in able.items()}
         if len(each) == 1:
             return list(next(iter(each.values())))
         return [dict(zip(each, values)) for values in zip(*each.values())]
@@ -302,9 +334,8 @@ class Model(nn.Module):
                     if ":" not in key:
                         fields[f"target::{key}"] = spec
         for target in model.targets:
-            for key, spec in target.config.requires(behind).items():
-                if key.startswith("labels:"):
-                    fields[f"labels:{key.removeprefix('labels:')}:labels"] = spec
+            for key, spec in target.config.label_fields(behind).items():
+                fields[f"labels:{key}"] = spec
         return fields
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,13 @@ class Tokenizer(ABC):
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
         """Ids without any special tokens, one list per text."""
 
+    def encode_flat(self, texts: list[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """The ids of :meth:`encode_batch` in one array, one text after another, and where each text ends in it.
+
+        A tokenizer that can make the array without the lists overrides this.
+        """
+        return flatten(self.encode_batch(texts))
+
     @abstractmethod
     def decode(self, ids: list[int]) -> str: ...
 
@@ -57,3 +65,11 @@ class Tokenizer(ABC):
     def facts(self) -> TokenizerFacts:
         """What checking a spec asks of this tokenizer."""
         return TokenizerFacts(self.vocab_size, self.special, self.word_starts() is not None)
+
+
+def flatten(batch: list[list[int]]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """The ids of all texts in one array, and where each text ends in it."""
+    import numpy as np  # checking a spec needs no arrays
+
+    ends = np.cumsum(np.fromiter(map(len, batch), np.int64, len(batch)))
+    return np.fromiter(chain.from_iterable(batch), np.int32, int(ends[-1]) if batch else 0), ends

@@ -57,6 +57,19 @@ class SeesTheFuture(GoodEncoder):
         return mixed.with_states(mixed.states + mixed.pooled("mean").unsqueeze(1))
 
 
+class ForgetsEarlier(GoodEncoder):
+    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+        mixed = super().forward(sequence)
+        return mixed.with_states((mixed.states * mixed.real().unsqueeze(-1)).cumsum(dim=1))
+
+
+class WholeTextsOnly(ForgetsEarlier):
+    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+        if cache is not None:
+            raise NotImplementedError("it reads whole texts only")
+        return super().forward(sequence)
+
+
 class UnusedWeight(GoodEncoder):
     def __init__(self, size: int) -> None:
         super().__init__(size)

@@ -90,6 +90,17 @@ class SeesTheFutureConfig(_EncoderConfig):
         return {"states:causal": FieldSpec()}
 
 
+class ForgetsEarlierConfig(_EncoderConfig):
+    """Is causal and takes no notice of a cache."""
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {"states:causal": FieldSpec()}
+
+
+class WholeTextsOnlyConfig(ForgetsEarlierConfig):
+    """Is causal and says that it cannot use a cache."""
+
+
 class UndescribedConfig(_EncoderConfig):
     pass
 

@@ -24,7 +24,8 @@ def test_first_party_embeddings_conform(name: str) -> None:
     itertools.product(["fully_visible", "causal"], ["none", "rotary", "relative", "alibi"]),
 )
 def test_the_transformer_conforms(mask: str, positions: str) -> None:
-    check_module("transformer", options={**SMALL, "mask": mask, "position_encoding": positions, "head_size": 4})
+    options = {**SMALL, "mask": mask, "position_encoding": positions, "head_size": 4}
+    check_module("transformer", "encoder", options)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +38,7 @@ def test_the_transformer_conforms(mask: str, positions: str) -> None:
     ],
 )
 def test_variants_of_the_transformer_conform(options: dict[str, Any]) -> None:
-    check_module("transformer", options={**SMALL, **options})
+    check_module("transformer", "encoder", options={**SMALL, **options})
 
 
 def test_the_classification_target_conforms() -> None:
@@ -51,6 +52,7 @@ def test_the_classification_target_conforms() -> None:
         odd_modules.GoodDecoderConfig,
         odd_modules.HalvesLengthConfig,
         odd_modules.WholeImageConfig,
+        odd_modules.WholeTextsOnlyConfig,
         odd_modules.GoodEncoderConfig(hidden_size=24),
         "tests.core.odd_modules:GoodEncoderConfig",
     ],
@@ -78,6 +80,7 @@ def test_other_modules_that_keep_the_contracts_conform(config: Any) -> None:
         ("WrongWidth", "the states are 23 wide; the config's hidden_size is 24"),
         ("Fails", "the forward pass raises RuntimeError: nothing works"),
         ("SeesTheFuture", "provides 'states:causal', but a state depends on later positions"),
+        ("ForgetsEarlier", "read in pieces with a cache, a sample's states differ by"),
         ("Undescribed", "has no docstring"),
         ("Grows", "the resolved spec loads to another one"),
         ("Refuses", "hidden_size: is never right"),
@@ -118,7 +121,7 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
 
 def test_wrong_options_give_the_specs_own_message() -> None:
     with pytest.raises(AssertionError, match=r"5 does not divide hidden_size 24; did you mean 4\?"):
-        check_module("transformer", options={"num_heads": 5})
+        check_module("transformer", "encoder", options={"num_heads": 5})
 
 
 def test_a_processor_that_keeps_the_contracts_conforms() -> None:

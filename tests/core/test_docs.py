@@ -36,6 +36,16 @@ def test_the_reference_is_what_its_script_writes() -> None:
     assert module.reference() == expected, "run: python docs/generate_reference.py"
 
 
+def test_the_table_of_models_is_what_its_script_writes() -> None:
+    found = importlib.util.spec_from_file_location("generate_models", ROOT / "docs" / "generate_models.py")
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    written = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    assert written == module.HEAD + module.table(), "run: python docs/generate_models.py"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=relative)
 def test_the_specs_of_a_page_are_right(page: Path, tmp_path: Path) -> None:
     (tmp_path / "vocab.txt").write_text("".join(f"{token}\n" for token in [*SPECIAL, *WORDS]))

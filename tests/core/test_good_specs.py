@@ -57,7 +57,6 @@ def missing_modules(name: str) -> list[str]:
     [
         ("vilt", "unknown embedding 'patch_word'; it comes with tp-crossmodal: pip install tp-crossmodal"),
         ("clip", "unknown embedding 'patch'; it comes with tp-vision: pip install tp-vision"),
-        ("clip", "unknown target 'clr'; it comes with tp-crossmodal: pip install tp-crossmodal"),
         ("t5", "unknown decoder 'transformer'; 'transformer' is the name of an encoder, not of a decoder"),
     ],
 )

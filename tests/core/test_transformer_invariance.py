@@ -99,62 +99,11 @@ def test_no_query_is_left_without_a_key(kind: str, length: int, documents: bool,
     )
     cache = Cache() if cached else None
     for _ in range(2 if cached else 1):
-        allowed = visible(sequence, kind, cache, 0 if cache is None else cache.length)
+        if cache is not None:
+            cache.extend(sequence)
+        allowed = visible(sequence, kind, cache)
         assert allowed is not None
         assert bool(allowed.any(dim=-1).all())
-
-
-DECODERS: list[tuple[Any, dict[str, Any]]] = [
-    *(((), {"position_encoding": each}) for each in IN_ATTENTION),
-    *(([each], {}) for each in ABSOLUTE),
-    ((), {"position_encoding": "rotary", "share_layers": True}),
-    ((), {"position_encoding": "relative", "residual_attention": True}),
-    ((), {"position_encoding": "alibi", "residual_attention": True, "share_layers": True}),
-    (["sinusoidal"], {"residual_attention": True, "norm_position": "pre"}),
-    ((), {"position_encoding": "rotary", "num_key_value_heads": 2, "rotary_fraction": 0.5, "head_size": 8}),
-    ((), {"num_key_value_heads": 1, "residual_attention": True}),
-]
-
-
-def _decoder_name(case: Any) -> str:
-    embedding, options = case
-    return "-".join([*map(str, embedding), *(f"{k}={v}" for k, v in options.items())])
-
-
-@pytest.mark.parametrize("chunks", [[1] * 12, [5, 1, 1, 3, 2]], ids=["one by one", "in chunks"])
-@pytest.mark.parametrize("padding", ["none", "left", "right"])
-@pytest.mark.parametrize("case", DECODERS, ids=_decoder_name)
-def test_incremental_decoding_equals_full_decoding(tmp_path: Path, case: Any, padding: str, chunks: list[int]) -> None:
-    embedding, options = case
-    model = encoder_model(tmp_path, {"mask": "causal", **RELATIVE, **options}, embedding=embedding)
-    width, prompt = sum(chunks), 5
-    lengths = [prompt, 2, 4]
-    mask = torch.ones(3, width, dtype=torch.long)
-    if padding != "none":
-        mask[:, :prompt] = mask_of(lengths, prompt, left=padding == "left")
-    ids, positions = tokens(3, width), positions_of(mask)
-    # Holes in the middle of a row, and absolute positions behind padding, need positions that say so.
-    told = padding == "right" or bool(embedding)
-    cache, found, start = Cache(), [], 0
-    for size in chunks:
-        stop = start + size
-        found.append(
-            states(
-                model,
-                cache,
-                input_ids=ids[:, start:stop],
-                attention_mask=mask[:, start:stop] if padding != "none" and start < prompt else None,
-                position_ids=positions[:, start:stop] if told else None,
-            )
-        )
-        start = stop
-    assert cache.length == width
-    stepwise = torch.cat(found, dim=1)
-    for row in range(3):
-        real = mask[row].bool()
-        whole = states(model, input_ids=ids[row][real][None])
-        gap = worst(stepwise[row][real], whole[0])
-        assert gap < TOLERANCE, f"sample {row} differs by {gap}"
 
 
 def test_a_cache_that_is_not_asked_for_changes_nothing(tmp_path: Path) -> None:

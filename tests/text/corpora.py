@@ -13,7 +13,7 @@ from tp_core.data.order import TRAIN, generator
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.errors import DataError
 from tp_core.interfaces import Processor, Record, Sample, Tokenizer
-from tp_text.processors import config as configs
+from tp_core.testing.specs import config_class_of
 from tp_text.tokenizers.config import WordPieceConfig
 
 WORDS = 400
@@ -27,21 +27,19 @@ SPECIAL = {PAD, CLS, SEP, MASK, EOS}
 SIZE = TAIL + len(TAILS)
 
 
-def tokenizer(folder: Path) -> Tokenizer:
-    """Words ``w0`` ..., which may have tails: ``w3ab`` is ``w3 ##a ##b``."""
-    vocabulary = [*BERT, "[EOS]", *(f"w{i}" for i in range(WORDS)), *TAILS]
+def tokenizer(folder: Path, *extra: str) -> Tokenizer:
+    """Words ``w0`` ..., which may have tails: ``w3ab`` is ``w3 ##a ##b``; ``extra`` tokens come last."""
+    vocabulary = [*BERT, "[EOS]", *(f"w{i}" for i in range(WORDS)), *TAILS, *extra]
     path = lines(folder / "vocab.txt", vocabulary)
     return WordPieceConfig(vocab=path, eos_token="[EOS]").build(DataContext())
 
 
-def processor(folder: Path, name: str, data: DataContext | None = None, **options: Any) -> Processor:
-    kinds: dict[str, type[ProcessorConfig]] = {
-        "bert": configs.BertProcessorConfig,
-        "mlm": configs.MlmProcessorConfig,
-        "lm": configs.LmProcessorConfig,
-        "cls": configs.ClassificationProcessorConfig,
-    }
-    return kinds[name](**options).build(data or DataContext(), tokenizer(folder))
+def processor(
+    folder: Path, name: str, data: DataContext | None = None, *, extra: tuple[str, ...] = (), **options: Any
+) -> Processor:
+    config = config_class_of("processor", name)(**options)
+    assert isinstance(config, ProcessorConfig)
+    return config.build(data or DataContext(), tokenizer(folder, *extra))
 
 
 def records(values: list[Any], file: str = "corpus.txt") -> list[Record]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.text.corpora import CORPUS, tokenizer
+from tp_core.config import DataContext
 from tp_core.testing import check_module, check_processor
 
 
@@ -26,12 +27,43 @@ def test_sentence_prediction_conforms() -> None:
     check_module("sp")
 
 
-@pytest.mark.parametrize("name", ["bert", "mlm", "lm", "cls"])
-def test_processors_conform(tmp_path: Path, name: str) -> None:
-    given: list[dict[str, Any]] = [{"text": line} for document in CORPUS for line in [*document, ""]]
-    if name == "cls":
-        given = [{"text_a": line, "text_b": line[:9], "label": n % 2} for n, (line, *_) in enumerate(CORPUS)]
-    check_processor(name, given, {"max_length": 24}, tokenizer=tokenizer(tmp_path))
+SENTINELS = tuple(f"<extra_id_{number}>" for number in range(20))
+RUNNING: list[dict[str, Any]] = [{"text": line} for document in CORPUS for line in [*document, ""]]
+#: Documents of two sentences or more.
+LONG: list[dict[str, Any]] = [{"text": line} for doc in CORPUS if len(doc) > 1 for line in [*doc, ""]]
+PAIRS: list[dict[str, Any]] = [
+    {"text_a": line, "text_b": line[:9], "label": n % 2} for n, (line, *_) in enumerate(CORPUS)
+]
+CHATS: list[dict[str, Any]] = [
+    {"instruction": "w1 w2", "input": "w3", "output": "w4 w5"},
+    {"messages": [{"role": "user", "content": "w6"}, {"role": "assistant", "content": "w7 w8"}]},
+] * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "options"),
+    [
+        *((name, RUNNING, {}) for name in ("bert", "mlm", "lm", "bilm", "prefixlm", "t5", "bart", "skipgram")),
+        *((name, PAIRS, {}) for name in ("cls", "cls_mlm", "mt", "prefixlm", "pair")),
+        ("gsg", LONG, {}),
+        ("bart", RUNNING, {"mask_rate": 0.1, "delete_rate": 0.1, "rotate_rate": 0.5}),
+        ("prefixlm", RUNNING, {"prefix_loss": True}),
+        ("pair", RUNNING, {"pairing": "next"}),
+        ("pair", RUNNING, {"pairing": "same"}),
+        ("pair", PAIRS, {"labelled": True}),
+        ("sft", CHATS, {}),
+        ("sft", CHATS, {"pack": True}),
+        ("skipgram", RUNNING, {"ngrams": 2, "ngram_buckets": 50}),
+    ],
+)
+@pytest.mark.parametrize("pad", ["longest", "max_length"])
+def test_processors_conform(
+    tmp_path: Path, name: str, given: list[dict[str, Any]], options: dict[str, Any], pad: str
+) -> None:
+    data = DataContext(streams=("one", "other"))
+    check_processor(
+        name, given, {"max_length": 24, "pad": pad, **options}, tokenizer=tokenizer(tmp_path, *SENTINELS), data=data
+    )
 
 
 def test_a_name_of_several_kinds_needs_the_kind() -> None:

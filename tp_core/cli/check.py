@@ -11,7 +11,8 @@ from tp_core.cli.usage import examples
 from tp_core.errors import TPError
 
 if TYPE_CHECKING:
-    from tp_core.spec.schema import Chosen, EmbeddingSpec, Spec
+    from tp_core.spec.schema import EmbeddingSpec, Spec
+    from tp_core.spec.schema_common import Chosen
 
 
 @click.command(
@@ -55,7 +56,7 @@ def checked(path: str, overrides: tuple[str, ...] = ()) -> tuple[Spec, bool]:
     loaded = load_spec(spec_file(path), overrides)
     complete = has_own_data(loaded)
     if complete:
-        from tp_core.spec.checks import check_run
+        from tp_core.spec.checks_run import check_run
 
         check_run(loaded)
     if loaded.train.hooks:
@@ -133,7 +134,7 @@ def summary(shown: str, spec: Spec, complete: bool) -> list[str]:
 
 
 def _data_rows(spec: Spec) -> list[tuple[str, str]]:
-    from tp_core.spec.checks import expand
+    from tp_core.spec.files import expand
 
     options, train = spec.data.options, spec.train.options
     rows = [(chosen.kind, chosen.name) for chosen in spec.data.chosen()]

@@ -21,6 +21,7 @@ from tp_core.errors import TPError
 @click.option("--input", "source", required=True, help="Records: text, TSV, CSV, JSON lines, Parquet.")
 @click.option("--output", required=True, help="File to write: .npy, or .parquet with the records' fields beside.")
 @click.option("--pooling", default="mean", show_default=True, type=click.Choice(["mean", "first", "max", "last"]))
+@click.option("--stream", metavar="NAME", help="Which of a model's streams; the first if not given.")
 @click.option("--overwrite", is_flag=True, help="Replace an output file that exists.")
 @model_options
 def embed(
@@ -28,10 +29,12 @@ def embed(
     source: str,
     output: str,
     pooling: str,
+    stream: str | None,
     overwrite: bool,
     batch_size: int,
     device: str,
     columns: tuple[str, ...],
+    data_set: str | None,
 ) -> None:
     """One vector per record, from the last layer of MODEL."""
     path = refuse_existing(output, overwrite)
@@ -42,9 +45,9 @@ def embed(
     from tp_core.inference.embed import embed as run
     from tp_core.inference.load import load_model
 
-    loaded = load_model(model, device, say)
+    loaded = load_model(model, device, say, data_set)
     records = list(input_records(source, parse_columns(columns) or loaded.spec.data.options.columns))
-    vectors = run(loaded, records, pooling, batch_size)
+    vectors = run(loaded, records, pooling, batch_size, stream=stream)
     temporary = path.with_name(f".tmp-{path.name}")
     if path.suffix == ".npy":
         np.save(temporary, vectors)

@@ -19,7 +19,15 @@ from tp_core.errors import TPError
 @click.option("--data", required=True, help="File with labels, in any form that training reads.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @model_options
-def evaluate(model: str, data: str, as_json: bool, batch_size: int, device: str, columns: tuple[str, ...]) -> None:
+def evaluate(
+    model: str,
+    data: str,
+    as_json: bool,
+    batch_size: int,
+    device: str,
+    columns: tuple[str, ...],
+    data_set: str | None,
+) -> None:
     """Losses and metrics of MODEL (a run's folder, an exported model or a checkpoint) on labelled data."""
     import json
     import os
@@ -27,8 +35,10 @@ def evaluate(model: str, data: str, as_json: bool, batch_size: int, device: str,
     if not data.startswith("hf://") and not os.path.exists(data):
         raise TPError(f"--data {data}: there is no such file")
     from tp_core.inference.evaluate import evaluate as run
+    from tp_core.inference.load import load_model
 
-    found = run(model, data, batch_size, parse_columns(columns) or None, device, say)
+    loaded = load_model(model, device, say, data_set)
+    found = run(loaded, data, batch_size, parse_columns(columns) or None, device, say)
     if as_json:
         click.echo(json.dumps(found))
     else:

@@ -40,7 +40,9 @@ BUILT_IN = {
     "preprocess": BuiltIn("tp_core.cli.preprocess", "preprocess", "Prepare the data of a spec ahead of training."),
     "evaluate": BuiltIn("tp_core.cli.evaluate", "evaluate", "Measure a trained model on labelled data."),
     "predict": BuiltIn("tp_core.cli.predict", "predict", "Predict with a trained model."),
+    "generate": BuiltIn("tp_core.cli.generate", "generate", "Write texts with a trained model."),
     "embed": BuiltIn("tp_core.cli.embed", "embed", "Turn records into vectors with a trained model."),
+    "convert": BuiltIn("tp_core.cli.convert", "convert", "Convert a model from Hugging Face to tp, or back."),
     "schema": BuiltIn("tp_core.cli.schema", "schema", "Write the JSON Schema of specs, for editors.", True),
     "doctor": BuiltIn("tp_core.cli.doctor", "doctor", "Report on the installation, its plugins and devices."),
 }

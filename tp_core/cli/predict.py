@@ -31,13 +31,14 @@ def predict(
     batch_size: int,
     device: str,
     columns: tuple[str, ...],
+    data_set: str | None,
 ) -> None:
     """Predictions of MODEL, with probabilities, one per record of the input and in its order."""
     path = refuse_existing(output, overwrite)
     from tp_core.inference.load import load_model
     from tp_core.inference.predict import predict as run
 
-    loaded = load_model(model, device, say)
+    loaded = load_model(model, device, say, data_set)
     records = input_records(source, parse_columns(columns) or loaded.spec.data.options.columns)
     temporary = path.with_name(f".{path.name}.tmp")
     count = 0

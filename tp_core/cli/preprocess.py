@@ -16,7 +16,7 @@ def preprocess(spec: str, overrides: tuple[str, ...]) -> None:
     Training does this by itself when it must; here it can be done once, on a machine without an accelerator. The
     cache is data.cache, else $TP_CACHE, else ~/.cache/tp.
     """
-    from tp_core.spec.checks import check_data
+    from tp_core.spec.checks_run import check_data
     from tp_core.spec.load import load_spec
 
     loaded = load_spec(spec, overrides)
@@ -24,10 +24,13 @@ def preprocess(spec: str, overrides: tuple[str, ...]) -> None:
     from tp_core.data.cache import prepared_rows
     from tp_core.inference.load import build_processor, build_tokenizer
 
-    processor = build_processor(loaded, build_tokenizer(loaded))
-    assert processor is not None
-    for key in ("train", "eval"):
-        paths = getattr(loaded.data.options, key)
-        if paths is not None:
-            rows = prepared_rows(loaded, processor, paths, lambda message: click.echo(message, err=True))
-            click.echo(f"{key}\t{len(rows)} instances\t{rows.path}")
+    tokenizer = build_tokenizer(loaded)
+    for name, own in loaded.sets().items():
+        processor = build_processor(loaded, tokenizer, name)
+        assert processor is not None
+        for key in ("train", "eval"):
+            paths = getattr(own.data.options, key)
+            if paths is not None:
+                rows = prepared_rows(own, processor, paths, lambda message: click.echo(message, err=True))
+                shown = f"{name}.{key}" if name else key
+                click.echo(f"{shown}\t{len(rows)} instances\t{rows.path}")

@@ -14,7 +14,7 @@ from tp_core.data.records import BadRecords, fingerprint, read_records
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.errors import DataError
 from tp_core.interfaces import Processor
-from tp_core.spec.checks import expand
+from tp_core.spec.files import expand
 from tp_core.spec.schema import Spec
 
 #: Raised when the layout of cached rows changes, so that old files are not read.
@@ -32,21 +32,18 @@ def _key(spec: Spec, paths: list[str]) -> str:
     processor = data.processor.config
     parts: dict[str, object] = {
         "generation": _GENERATION,
-        "content": fingerprint(paths),
+        "content": fingerprint([*paths, *processor.companions(paths)]),
         "columns": data.options.columns,
         "on_bad_record": data.options.on_bad_record,
         "processor": [data.processor.distribution, data.processor.version, data.processor.name],
         "options": processor.model_dump(mode="json", exclude=set(processor.sampling_options)),
         "targets": {t.name: getattr(t.config, "num_labels", None) for t in spec.model.targets},
     }
-    if data.tokenizer is not None:
-        config = data.tokenizer.config
-        files = config.files()
-        parts["tokenizer"] = [
-            data.tokenizer.name,
-            config.model_dump(mode="json", exclude=set(files)),
-            [fingerprint([path]) for path in files.values()],
-        ]
+    for side, chosen in (("tokenizer", data.tokenizer), ("target_tokenizer", data.target_tokenizer)):
+        if chosen is not None:
+            files = chosen.config.files()
+            options = chosen.config.model_dump(mode="json", exclude=set(files))
+            parts[side] = [chosen.name, options, [fingerprint([path]) for path in files.values()]]
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 

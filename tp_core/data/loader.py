@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from tp_core.data.mixture import DataSet, Turns
 from tp_core.data.order import EVALUATION, TRAIN, generator, locate
 from tp_core.errors import TPError
 from tp_core.interfaces import Batch, Processor, Rows
@@ -19,12 +20,11 @@ from tp_core.interfaces import Batch, Processor, Rows
 class BatchPlan:
     """How the samples of each step are divided among processes and micro-batches.
 
-    Sample ``s`` of training is sample ``s mod size`` of epoch ``s div size``. A step takes ``batch_size`` samples in
-    a row; process ``rank`` has an equal share of them, cut into ``accumulate`` micro-batches. A batch that reaches
-    over the end of an epoch goes on in the next.
+    Sample ``s`` of a data set of ``n`` instances is sample ``s mod n`` of epoch ``s div n``. A step takes
+    ``batch_size`` samples in a row; process ``rank`` has an equal share of them, cut into ``accumulate`` micro-batches.
+    A batch that reaches over the end of an epoch goes on in the next.
     """
 
-    size: int
     batch_size: int
     accumulate: int = 1
     rank: int = 0
@@ -59,17 +59,20 @@ class _Numbered(Dataset["Batch | TPError"]):
 
 
 class _Training(_Numbered):
-    """Micro-batch number → collated batch."""
+    """Micro-batch number → collated batch of the data set whose turn it is."""
 
-    def __init__(self, rows: Rows, processor: Processor, plan: BatchPlan) -> None:
-        self.rows, self.processor, self.plan = rows, processor, plan
+    def __init__(self, sets: Sequence[DataSet], plan: BatchPlan, turns: Turns) -> None:
+        self.sets, self.plan, self.turns = sets, plan, turns
 
     def batch(self, micro: int) -> Batch:
+        step, part = divmod(micro, self.plan.accumulate)
+        turn, own_step = self.turns.at(step)
+        data, seed = self.sets[turn], self.plan.seed
         samples = []
-        for number in self.plan.samples(micro):
-            epoch, index = locate(self.plan.seed, number, self.plan.size)
-            samples.append(self.processor.sample(self.rows, index, generator(self.plan.seed, TRAIN, epoch, index)))
-        return self.processor.collate(samples)
+        for number in self.plan.samples(own_step * self.plan.accumulate + part):
+            epoch, index = locate(seed, number, len(data.rows))
+            samples.append(data.processor.sample(data.rows, index, generator(seed, TRAIN, epoch, index)))
+        return data.processor.collate(samples)
 
 
 class _Evaluation(_Numbered):
@@ -133,9 +136,9 @@ def is_lost_worker(error: BaseException) -> bool:
 
 
 def training_batches(
-    rows: Rows,
-    processor: Processor,
+    sets: Sequence[DataSet],
     plan: BatchPlan,
+    turns: Turns,
     steps: range,
     workers: int = 0,
     prefetch: int = 4,
@@ -143,7 +146,7 @@ def training_batches(
 ) -> Generator[list[Batch], None, None]:
     """For each step, this process's micro-batches."""
     numbers = range(steps.start * plan.accumulate, steps.stop * plan.accumulate)
-    batches = _batches(_Training(rows, processor, plan), numbers, workers, prefetch, pin)
+    batches = _batches(_Training(sets, plan, turns), numbers, workers, prefetch, pin)
     for _ in steps:
         yield [next(batches) for _ in range(plan.accumulate)]
 

@@ -15,7 +15,9 @@ Text in any of these is UTF-8 and may be compressed with gzip (``.gz``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
@@ -30,14 +32,49 @@ from tp_core.data.sources_text import line_runs
 from tp_core.errors import DataError
 from tp_core.interfaces import Record
 
-__all__ = ["BadRecords", "fingerprint", "read_records"]
+__all__ = ["BadRecords", "Records", "TextRun", "fingerprint", "read_records"]
 
 _SAME_NAMES: Mapping[str, str] = MappingProxyType({})
 
 
-def read_records(
-    paths: list[str], columns: Mapping[str, str] = _SAME_NAMES, bad: BadRecords | None = None
-) -> Iterator[Record]:
+@dataclass(frozen=True)
+class TextRun:
+    """Lines of plain text that stand for one record each, before they are made into records.
+
+    Attributes:
+        file: where they stand.
+        first: number of the first line.
+        lines: the lines, without their ends.
+        fields: the fields of each record, all of which hold the line.
+    """
+
+    file: str
+    first: int
+    lines: list[str]
+    fields: list[str]
+
+    def __iter__(self) -> Iterator[Record]:
+        for line, text in enumerate(self.lines, self.first):
+            yield Record(dict.fromkeys(self.fields, text), self.file, line)
+
+
+class Records(Iterator[Record]):
+    """Records in order.
+
+    Attributes:
+        parts: the same records, to be iterated over instead: each part is a run of lines of plain text or an
+            iterable of other records. Who wants the lines only saves the time to make records of them.
+    """
+
+    def __init__(self, parts: Iterator[Iterable[Record]]) -> None:
+        self.parts = parts
+        self._flat = chain.from_iterable(parts)
+
+    def __next__(self) -> Record:
+        return next(self._flat)
+
+
+def read_records(paths: list[str], columns: Mapping[str, str] = _SAME_NAMES, bad: BadRecords | None = None) -> Records:
     """The records of files, folders and hub datasets, in order, in constant memory.
 
     Args:
@@ -56,17 +93,20 @@ def read_records(
     """
     sources = find_sources(paths)
     policy = BadRecords() if bad is None else bad
-    return (record for source in sources for record in _read(source, columns, policy))
+    return Records(part for source in sources for part in _parts(source, columns, policy))
+
+
+def _parts(source: Source, columns: Mapping[str, str], bad: BadRecords) -> Iterator[Iterable[Record]]:
+    if source.form != "text":
+        yield _read(source, columns, bad)
+        return
+    fields = _text_fields(source, columns)
+    for first, lines in line_runs(source, bad):
+        yield TextRun(source.path, first, lines, fields)
 
 
 def _read(source: Source, columns: Mapping[str, str], bad: BadRecords) -> Iterator[Record]:
     file = source.path
-    if source.form == "text":
-        fields = _text_fields(source, columns)
-        for first, lines in line_runs(source, bad):
-            for line, text in enumerate(lines, first):
-                yield Record(dict.fromkeys(fields, text), file, line)
-        return
     rows: Iterator[tuple[int, dict[str, Any]]]
     if source.form in ("tsv", "csv"):
         rows = table_records(source, columns, bad)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import os
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,11 @@ def _array(values: list[Any]) -> pa.Array:
     if isinstance(first, (float, np.floating)):
         return _column(np.array(values, dtype=np.float64))
     offsets = np.zeros(len(values) + 1, dtype=np.int64)
-    np.cumsum([len(v) for v in values], out=offsets[1:])
-    flat = np.concatenate([np.asarray(v, dtype=np.int32) for v in values])
+    np.cumsum(np.fromiter(map(len, values), np.int64, len(values)), out=offsets[1:])
+    if isinstance(first, list):
+        flat = np.fromiter(chain.from_iterable(values), np.int32, int(offsets[-1]))
+    else:
+        flat = np.concatenate([np.asarray(v, dtype=np.int32) for v in values])
     return pa.LargeListArray.from_arrays(_column(offsets), _column(flat))
 
 

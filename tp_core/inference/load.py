@@ -12,12 +12,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from tp_core.errors import CheckpointError
+from tp_core.data.mixture import SetProcessor
+from tp_core.errors import CheckpointError, TPError
 from tp_core.interfaces import Processor, Tokenizer
 from tp_core.model import Model, meta_model
 from tp_core.spec.checks import data_context
 from tp_core.spec.load import load_spec
 from tp_core.spec.schema import Spec
+from tp_core.suggest import did_you_mean
 from tp_core.training.checkpoint import CheckpointStore, damage, step_of
 from tp_core.training.export import WEIGHTS
 
@@ -69,7 +71,7 @@ class LoadedModel:
 
     Attributes:
         model: in evaluation mode, on its device.
-        spec: the spec that it was trained with.
+        spec: the spec that it was trained with; with several data sets, as one of them sees it.
     """
 
     model: Model
@@ -84,21 +86,42 @@ def build_tokenizer(spec: Spec) -> Tokenizer | None:
     return None if spec.data.tokenizer is None else spec.data.tokenizer.config.build(data_context(spec))
 
 
-def build_processor(spec: Spec, tokenizer: Tokenizer | None) -> Processor | None:
-    """The spec's processor, or None."""
-    return None if spec.data.processor is None else spec.data.processor.config.build(data_context(spec), tokenizer)
+def build_target_tokenizer(spec: Spec) -> Tokenizer | None:
+    """The tokenizer of the decoder's side where it has one of its own, or None."""
+    chosen = spec.data.target_tokenizer
+    return None if chosen is None else chosen.config.build(data_context(spec))
+
+
+def build_processor(spec: Spec, tokenizer: Tokenizer | None, data_set: str = "") -> Processor | None:
+    """The spec's processor, or that of one of its data sets, or None."""
+    own = spec.of_set(data_set)
+    if own.data.processor is None:
+        return None
+    context = data_context(own, build_target_tokenizer(spec))
+    processor: Processor = own.data.processor.config.build(context, tokenizer)
+    if not data_set:
+        return processor
+    streams = [name for name in own.model.streams if name]
+    single = streams[0] if streams and not own.data.processor.config.feeds_streams else None
+    number = list(spec.data.sets).index(data_set)
+    return SetProcessor(processor, [target.name for target in own.model.targets], single, number)
 
 
 def load_model(
-    path: str | os.PathLike[str], device: str = "auto", say: Callable[[str], None] = lambda _: None
+    path: str | os.PathLike[str],
+    device: str = "auto",
+    say: Callable[[str], None] = lambda _: None,
+    data_set: str | None = None,
 ) -> LoadedModel:
     """Load a model from an export, a run or a checkpoint.
 
     Args:
         device: ``auto``, ``cpu`` or ``cuda``.
+        data_set: which of several data sets it is used as trained on; the first if None.
 
     Raises:
         CheckpointError: there is no model, or its weights do not fit its spec.
+        TPError: there is no such data set.
     """
     from tp_core.training.strategies.base import pick_device
 
@@ -109,7 +132,19 @@ def load_model(
     model.load_weights(read_weights(weights))
     model.eval()
     tokenizer = build_tokenizer(spec)
-    return LoadedModel(model, spec, build_processor(spec, tokenizer), tokenizer, where)
+    name = _data_set(spec, data_set)
+    return LoadedModel(model, spec.of_set(name), build_processor(spec, tokenizer, name), tokenizer, where)
+
+
+def _data_set(spec: Spec, name: str | None) -> str:
+    """The name of a data set, the first if None; empty for a spec that has only one."""
+    if name is None:
+        return next(iter(spec.sets()))
+    if name not in spec.data.sets:
+        known = f"the data sets are {', '.join(spec.data.sets)}" if spec.data.sets else "it has only one"
+        near = did_you_mean(name, spec.data.sets) or known
+        raise TPError(f"the model has no data set '{name}'; {near}")
+    return name
 
 
 def initialise_from(model: Model, path: str, say: Callable[[str], None]) -> None:

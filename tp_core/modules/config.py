@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -40,6 +40,9 @@ class TransformerOptions(ModuleConfig):
     )
     activation: Activation = Field("gelu", description="gelu is exact, gelu_tanh the approximation of GPT-2")
     mask: AttentionMask = Field("fully_visible", description="which positions a position may see")
+    attention_window: int | None = Field(
+        None, gt=0, description="how many positions, itself included, a causal position sees at most (Mistral)"
+    )
     norm: Literal["layernorm", "rmsnorm"] = "layernorm"
     norm_position: Literal["pre", "post"] = Field("post", description="normalise before or after each sub-layer")
     norm_eps: float = Field(1e-12, gt=0)
@@ -72,8 +75,28 @@ class TransformerOptions(ModuleConfig):
         False, description="divide the initial output weights by sqrt(2 × layers) (GPT-2)"
     )
 
+    def uses_attention(self) -> bool:
+        """Whether positions are mixed by attention."""
+        return True
+
     def head_width(self, hidden_size: int) -> int:
         return self.head_size or hidden_size // self.num_heads
+
+    def effective(self, context: BuildContext) -> dict[str, Any]:
+        width = self.head_width(context.hidden_size)
+        output_bias, final = self.attention_output_bias, self.final_norm
+        found = super().effective(context) | {
+            "num_key_value_heads": self.num_key_value_heads or self.num_heads,
+            "head_size": width,
+            "feed_forward_size": self.feed_forward_size or 4 * context.hidden_size,
+            "attention_output_bias": self.attention_bias if output_bias is None else output_bias,
+            "attention_scale": self.attention_scale or width**-0.5,
+            "final_norm": self.norm_position == "pre" if final is None else final,
+        }
+        kinds = [kind for kind in ("rotary", "relative") if self.position_encoding != kind]
+        idle = [name for name in found if any(name.startswith(f"{kind}_") for kind in kinds)]
+        idle += ["norm_bias"] if self.norm == "rmsnorm" else []
+        return {name: value for name, value in found.items() if name not in idle}
 
     def check_attention(self, hidden_size: int) -> Iterator[Problem]:
         if self.head_size is None and hidden_size % self.num_heads:
@@ -85,6 +108,8 @@ class TransformerOptions(ModuleConfig):
         groups = self.num_key_value_heads
         if groups is not None and self.num_heads % groups:
             yield Problem("num_key_value_heads", f"{groups} does not divide num_heads {self.num_heads}")
+        if self.attention_window is not None and self.mask != "causal":
+            yield Problem("attention_window", f"needs mask: causal, and mask is {self.mask}")
         rotated = int(self.head_width(hidden_size) * self.rotary_fraction)
         if self.position_encoding == "rotary" and rotated % 2:
             yield Problem("position_encoding", f"rotary positions need an even head width, got {rotated}")
@@ -99,14 +124,57 @@ class TransformerOptions(ModuleConfig):
                 yield Problem("relative_max_distance", f"{message}; got {self.relative_max_distance}")
 
 
+#: Options that would do nothing without attention. Widths and rates that a model sets for all its modules may stay.
+_OF_ATTENTION = (
+    "num_key_value_heads",
+    "head_size",
+    "attention_scale",
+    "position_encoding",
+    "residual_attention",
+)
+
+
 class TransformerConfig(EncoderConfig, TransformerOptions):
-    """Transformer encoder (Vaswani et al., 2017) with the variants of BERT, GPT-2, ALBERT, T5 and LLaMA."""
+    """Transformer encoder (Vaswani et al., 2017) with the variants of BERT, GPT-2, ALBERT, T5, LLaMA and FNet."""
+
+    mixing: Literal["attention", "fourier"] = Field(
+        "attention", description="fourier: a transform without weights in place of attention (FNet)"
+    )
+    fourier_padding: bool = Field(
+        False, description="padding takes part in Fourier mixing and changes every state, as in FNet's checkpoints"
+    )
+    embedding_projection: bool = Field(
+        False, description="a dense layer before the first, even where the embeddings are as wide as the states (FNet)"
+    )
+
+    def uses_attention(self) -> bool:
+        return self.mixing == "attention"
+
+    def effective(self, context: BuildContext) -> dict[str, Any]:
+        found = super().effective(context)
+        projected = self.embedding_projection or context.embedding_size != context.hidden_size
+        found["embedding_projection"] = projected
+        if self.uses_attention():
+            del found["fourier_padding"]
+            return found
+        idle = ("num_heads", "num_key_value_heads", "head_size", "position_encoding", "residual_attention")
+        return {key: value for key, value in found.items() if key not in idle and not key.startswith("attention_")}
 
     def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
         return {} if self.mask == "fully_visible" else {"states:causal": FieldSpec()}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
-        yield from self.check_attention(self.hidden_size)
+        if self.uses_attention():
+            yield from self.check_attention(self.hidden_size)
+            if self.fourier_padding:
+                yield Problem("fourier_padding", "needs mixing: fourier; attention never sees padding")
+            return
+        if self.mask != "fully_visible":
+            yield Problem("mask", f"Fourier mixing shows every position to all others and cannot be {self.mask}")
+        unset = type(self).model_fields
+        for option in _OF_ATTENTION:
+            if getattr(self, option) != unset[option].default:
+                yield Problem(option, "belongs to attention, which mixing: fourier replaces; leave it out")
 
     def build(self, context: BuildContext) -> Encoder:
         from tp_core.modules.encoders.transformer import TransformerEncoder
@@ -155,6 +223,23 @@ class SinusoidalPositionConfig(EmbeddingConfig):
         return SinusoidalPosition(self, context)
 
 
+class TaskConfig(EmbeddingConfig):
+    """Task embedding: which of the data sets trained in turn a sample belongs to (ERNIE 2.0; Sun et al., 2020)."""
+
+    makes_sequence: ClassVar[bool] = False
+
+    num_tasks: int = Field(3, gt=0, description="number of data sets")
+    init_std: float = Field(0.02, gt=0)
+
+    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {"task_ids": FieldSpec(("batch",), high=self.num_tasks)}
+
+    def build(self, context: BuildContext) -> Embedding:
+        from tp_core.modules.embeddings.task import Task
+
+        return Task(self, context)
+
+
 class ClassificationConfig(TargetConfig):
     """Classification of whole samples: pooling, optional hidden layer, linear classifier."""
 
@@ -164,10 +249,34 @@ class ClassificationConfig(TargetConfig):
     activation: Activation = Field("tanh", description="activation of the hidden layer")
     dropout: float = Field(0.1, ge=0, lt=1, description="before the classifier")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
+    combine: list[Literal["u", "v", "abs_difference", "product"]] | None = Field(
+        None,
+        min_length=1,
+        description="what is classified of the vectors u, v of two streams; [u, v, abs_difference] if unset (SBERT)",
+    )
     init_std: float = Field(0.02, gt=0)
 
     def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
         return {"labels:cls": FieldSpec(("batch",), "int64", self.num_labels)}
+
+    def combined(self) -> list[str]:
+        """What is classified of two streams."""
+        return ["u", "v", "abs_difference"] if self.combine is None else list(self.combine)
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        if not context.streams:
+            if self.combine is not None:
+                yield Problem("combine", "combines the vectors of two streams, and the model has no model.streams")
+            return
+        if len(context.streams) != 2:
+            names = ", ".join(context.streams)
+            yield Problem("", f"classifies pairs of exactly two streams, and the model's are {names}")
+        widths = [facts.hidden_size for facts in context.streams.values()]
+        for each in self.combined():
+            if each in ("abs_difference", "product") and len(set(widths)) > 1:
+                sizes = " and ".join(map(str, widths))
+                yield Problem("combine", f"'{each}' needs streams of one width, theirs are {sizes}; [u, v] does not")
+                break
 
     def build(self, context: BuildContext) -> Target:
         from tp_core.modules.targets.classification import Classification

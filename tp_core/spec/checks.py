@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from tp_core import discovery
-from tp_core.config import BuildContext, DataContext, FieldSpec
+from tp_core.config import BuildContext, DataContext, FieldSpec, StreamFacts
 from tp_core.errors import TPError
-from tp_core.spec.errors import Problems, SpecError
-from tp_core.spec.files import expand, missing, unusable
+from tp_core.spec.errors import Problems
+from tp_core.spec.files import missing
 from tp_core.spec.nodes import Node
-from tp_core.spec.schema import Chosen, EmbeddingSpec, Spec
-from tp_core.suggest import near_file
-from tp_core.tokenizer import TokenizerFacts
+from tp_core.spec.schema import EmbeddingSpec, Spec
+from tp_core.spec.schema_common import Chosen
+from tp_core.suggest import did_you_mean
+from tp_core.tokenizer import Tokenizer, TokenizerFacts
+
+#: What gives states of a kind that a target needs.
+_STATES = {
+    "causal": "an encoder with mask: causal, or a decoder",
+    "two_directions": "an encoder whose directions are kept apart: birnn, bilstm or bigru",
+}
 
 
 def context_of(spec: Spec, stream: str = "", side: str = "source") -> BuildContext:
@@ -38,20 +44,26 @@ def context_of(spec: Spec, stream: str = "", side: str = "source") -> BuildConte
     return BuildContext(
         embedding_size=size,
         hidden_size=hidden,
-        vocab_size=model.vocab_size,
+        vocab_size=model.target_vocab_size if behind else model.vocab_size,
         length_limit=min(limits) if limits else None,
         pooling=model.options.pooling,
+        memory_size=encoder.hidden_size,
+        streams={n: StreamFacts(s.encoder.config.hidden_size, s.pooling) for n, s in model.streams.items() if n},
     )
 
 
-def data_context(spec: Spec) -> DataContext:
+def data_context(spec: Spec, target_tokenizer: Tokenizer | None = None) -> DataContext:
     """What tokenizers and processors may know of the model they feed."""
     limits = [limit for name in spec.model.streams if (limit := context_of(spec, name).length_limit) is not None]
+    behind = context_of(spec, side="target").length_limit if spec.model.target_embedding is not None else None
     return DataContext(
         base=str(spec.base),
         length_limit=min(limits) if limits else None,
         target_options={t.name: t.config.model_dump() for t in spec.model.targets},
         seed=spec.train.options.seed,
+        target_length_limit=behind,
+        target_tokenizer=target_tokenizer,
+        streams=tuple(name for name in spec.model.streams if name),
     )
 
 
@@ -90,6 +102,20 @@ def read_vocabulary(tokenizer: Chosen[Any], root: Node, problems: Problems) -> T
 def check_model(spec: Spec, problems: Problems) -> None:
     """Add what is wrong between modules: options, widths, what is required and what is provided."""
     root = spec.tree
+    if not _check_sets(spec, root, problems):
+        return
+    before: set[tuple[str, str]] = set()
+    for part in spec.sets().values():
+        # What is wrong with the model itself is found once, not once for each of its data sets.
+        found = Problems()
+        _check_set(part, root, found)
+        for problem in found:
+            if (problem.path, problem.message) not in before:
+                before.add((problem.path, problem.message))
+                problems.append(problem)
+
+
+def _check_set(spec: Spec, root: Node, problems: Problems) -> None:
     _check_modules(spec, root, problems)
     for name, stream in spec.model.streams.items():
         _check_embedding(spec, stream.embedding, context_of(spec, name), root, problems)
@@ -99,9 +125,35 @@ def check_model(spec: Spec, problems: Problems) -> None:
     _check_tokenizer(spec, root, problems)
 
 
+def _check_sets(spec: Spec, root: Node, problems: Problems) -> bool:
+    """Whether the targets and streams that the data sets name are the model's."""
+    known = {"targets": [t.name for t in spec.model.targets], "streams": [n for n in spec.model.streams if n]}
+    right = True
+    for name, part in spec.data.sets.items():
+        for key, names in known.items():
+            given = getattr(part.mixing, key)
+            for number, each in enumerate(given or ()):
+                if each not in names:
+                    near = did_you_mean(each, names) or f"the {key} are {', '.join(names) or 'none'}"
+                    node = root.find(("data", "sets", name, key, number))
+                    problems.add(f"data.sets.{name}.{key}", f"the model has no {key[:-1]} '{each}'; {near}", node)
+                    right = False
+            if given == []:
+                message = f"is empty; leave it out for all of the model's {key}"
+                problems.add(f"data.sets.{name}.{key}", message, root.find(("data", "sets", name, key)))
+                right = False
+    for chosen, context in _with_context(spec) if spec.data.sets else ():
+        tasks = chosen.config.requires(context).get("task_ids")
+        if tasks is not None and tasks.high < len(spec.data.sets):
+            message = f"is {tasks.high}, less than the {len(spec.data.sets)} data sets"
+            problems.add(f"{chosen.path}.num_tasks", message, node_of(root, chosen, "num_tasks"))
+            right = False
+    return right
+
+
 def _with_context(spec: Spec) -> Iterator[tuple[Chosen[Any], BuildContext]]:
     for name, stream in spec.model.streams.items():
-        inside: list[Chosen[Any]] = [*stream.embedding.modules, stream.encoder]
+        inside: list[Chosen[Any]] = [] if stream.same_as else [*stream.embedding.modules, stream.encoder]
         for chosen in inside:
             yield chosen, context_of(spec, name)
     behind = context_of(spec, side="target")
@@ -124,7 +176,7 @@ def _check_modules(spec: Spec, root: Node, problems: Problems) -> None:
             for problem in chosen.config.check_targets(data_context(spec)):
                 node = node_of(root, chosen, problem.option)
                 problems.add(f"{chosen.path}.{problem.option}".removesuffix("."), problem.message, node)
-        if chosen is not spec.data.tokenizer:
+        if chosen.kind != "tokenizer":
             for option, path in chosen.config.files().items():
                 if not os.path.exists(path):
                     node = node_of(root, chosen, option)
@@ -144,12 +196,16 @@ def _check_embedding(
             message = f"is {size}, but the embeddings summed with it are {context.embedding_size} wide"
             problems.add(f"{chosen.path}.embedding_size", message, node_of(root, chosen, "embedding_size"))
     processor = spec.data.processor
-    length = processor.config.sequence_length() if processor is not None else None
+    length, option = None, "max_length"
+    if processor is not None:
+        length = processor.config.sequence_length()
+        if component is spec.model.target_embedding:
+            length, option = processor.config.target_sequence_length(), "target_max_length"
     for chosen in component.modules if length is not None else ():
         limit = chosen.config.length_limit()
         if processor is not None and limit is not None and length is not None and length > limit:
             message = f"sequences of {length} are longer than the {limit} positions of {chosen.path}"
-            problems.add(f"{processor.path}.max_length", message, node_of(root, processor, "max_length"))
+            problems.add(f"{processor.path}.{option}", message, node_of(root, processor, option))
 
 
 def provided(spec: Spec) -> dict[str, FieldSpec]:
@@ -167,9 +223,17 @@ def _check_fit(spec: Spec, root: Node, problems: Problems) -> None:
     outside: dict[str, FieldSpec] = {}
     if processor is not None:
         outside = processor.config.provides(context_of(spec))
+        if spec.data.name:  # batches of data sets trained in turn say which of them they come from
+            outside["task_ids"] = FieldSpec(("batch",))
+        _check_streams(spec, processor, root, problems)
+        if spec.model.decoder is None and any(name.startswith("target:") for name in outside):
+            message = "makes a decoder's side, and the model has no decoder; add target_embedding and decoder"
+            problems.add(processor.path, message, node_of(root, processor), key=True)
+    behind = spec.model.target_embedding.modules if spec.model.target_embedding is not None else ()
     for chosen, context in _with_context(spec):
-        for name in chosen.config.requires(context):
-            kind, _, what = name.rpartition(":")
+        for required in chosen.config.requires(context):
+            kind, _, what = required.rpartition(":")
+            name = f"target:{required}" if not kind and any(chosen is each for each in behind) else required
             if name in inside or name in outside:
                 continue
             node = node_of(root, chosen)
@@ -177,18 +241,29 @@ def _check_fit(spec: Spec, root: Node, problems: Problems) -> None:
                 message = f"needs the weights of a '{what}' embedding to tie to, and the model has none; add '{what}'"
                 problems.add(chosen.path, message, node, key=True)
             elif kind == "states":
-                hint = "an encoder with mask: causal, or a decoder" if what == "causal" else "another encoder"
+                hint = _STATES.get(what, "another encoder")
                 message = f"needs {what} states, which {_before(spec)} does not give; use {hint}"
                 problems.add(chosen.path, message, node, key=True)
             elif kind == "side":
                 message = f"needs the side value '{what}', which no module of the model provides"
                 problems.add(chosen.path, message, node, key=True)
             elif processor is not None:
-                thing = f"the labels '{what}'" if kind == "labels" else f"the batch field '{name}'"
+                side = "the decoder side's field" if name != required else "the batch field"
+                thing = f"the labels '{what}'" if kind == "labels" else f"{side} '{what}'"
                 gives = sorted(n.removeprefix("labels:") for n in outside if n.startswith("labels:") == bool(kind))
                 only = f"{', '.join(gives)} only" if gives else "none"
                 message = f"needs {thing}; {processor.path} provides {only}" + _providers(name, context)
                 problems.add(chosen.path, message, node, key=True)
+
+
+def _check_streams(spec: Spec, processor: Chosen[Any], root: Node, problems: Problems) -> None:
+    streams = [name for name in spec.model.streams if name]
+    node = node_of(root, processor)
+    if processor.config.feeds_streams and not streams:
+        problems.add(processor.path, "feeds streams, and the model has none; give it model.streams", node, key=True)
+    elif len(streams) > 1 and not processor.config.feeds_streams:
+        message = f"makes one input, and the model has the streams {', '.join(streams)}; use a processor of several"
+        problems.add(processor.path, message, node, key=True)
 
 
 def _providers(name: str, context: BuildContext) -> str:
@@ -201,7 +276,7 @@ def _providers(name: str, context: BuildContext) -> str:
                 found.append(f"'{entry.name}'")
         except Exception:  # one that is broken, or needs options, is no hint
             continue
-    what = name.removeprefix("labels:")
+    what = name.removeprefix("labels:").removeprefix("target:")
     return f" (by default, '{what}' comes from the processor {' or '.join(found)})" if found else ""
 
 
@@ -213,6 +288,7 @@ def _before(spec: Spec) -> str:
 
 def _check_tokenizer(spec: Spec, root: Node, problems: Problems) -> None:
     tokenizer, processor, facts = spec.data.tokenizer, spec.data.processor, spec.data.vocabulary
+    _check_target_side(spec, root, problems)
     if tokenizer is None or facts is None or problems:
         return
     if facts.vocab_size > spec.model.vocab_size:
@@ -228,74 +304,31 @@ def _check_tokenizer(spec: Spec, root: Node, problems: Problems) -> None:
             problems.add(tokenizer.path, problem.message, node_of(root, tokenizer), key=True)
 
 
-def check_data(spec: Spec) -> None:
-    """What preparing data needs beyond a well-formed spec.
-
-    Raises:
-        SpecError: with every problem.
-    """
-    problems = Problems()
-    _check_data(spec, problems)
+def _check_target_side(spec: Spec, root: Node, problems: Problems) -> None:
+    """The decoder side's tokenizer: its own, or the one that both sides share."""
     if problems:
-        raise SpecError(problems)
-
-
-def _check_data(spec: Spec, problems: Problems) -> None:
-    root, processor = spec.tree, spec.data.processor
-    data = root.find(("data",))
-    if spec.data.options.train is None:
-        problems.add("data.train", "is required: the files to train on", data, key=True)
-    if processor is None:
-        message = f"is required: what turns records into samples; installed: {_installed('processor')}"
-        problems.add("data.processor", message, data, key=True)
-    elif processor.config.needs_tokenizer and spec.data.tokenizer is None:
-        message = f"is required by {processor.path}; installed: {_installed('tokenizer')}"
-        problems.add("data.tokenizer", message, data, key=True)
-    for key in ("train", "eval"):
-        paths = getattr(spec.data.options, key) or []
-        for number, path in enumerate([paths] if isinstance(paths, str) else paths):
-            for file in expand(path):
-                message = unusable(file)
-                if message:
-                    problems.add(f"data.{key}", message, root.find(("data", key, number)))
-
-
-def check_run(spec: Spec) -> None:
-    """What training needs beyond a well-formed spec: targets, data that exists and is not empty, a length.
-
-    Raises:
-        SpecError: with every problem.
-    """
-    problems, root = Problems(), spec.tree
-    if not spec.model.targets:
-        message = f"training needs at least one target; installed: {_installed('target')}"
-        problems.add("model.target", message, root.find(("model",)), key=True)
-    _check_data(spec, problems)
-    if spec.train.options.steps is None and spec.train.options.epochs is None:
-        problems.add("train.steps", "give train.steps or train.epochs", root.find(("train",)), key=True)
-    if spec.train.options.early_stopping is not None and spec.data.options.eval is None:
-        problems.add("train.early_stopping", "needs data.eval", root.find(("train", "early_stopping")), key=True)
-    if spec.init_from is not None and not os.path.exists(spec.init_from):
-        near = near_file(Path(spec.init_from))
-        message = f"there is no model at {spec.init_from}" + (f"; did you mean '{near}'?" if near else "")
-        problems.add("init_from", message, root.find(("init_from",)))
-    if problems:
-        raise SpecError(problems)
-
-
-def _installed(kind: str) -> str:
-    return ", ".join(discovery.index().names(kind)) or "none"
-
-
-__all__ = [
-    "SpecError",
-    "check_data",
-    "check_model",
-    "check_run",
-    "context_of",
-    "data_context",
-    "expand",
-    "node_of",
-    "provided",
-    "read_vocabulary",
-]
+        return
+    own, processor = spec.data.target_tokenizer, spec.data.processor
+    if own is not None and spec.model.decoder is None:
+        message = "is the tokenizer of the decoder's side, and the model has no decoder"
+        problems.add("data.target_tokenizer", message, node_of(root, own), key=True)
+    tokenizer, facts = own or spec.data.tokenizer, spec.data.target_vocabulary or spec.data.vocabulary
+    if spec.model.decoder is None or tokenizer is None or facts is None:
+        return
+    if own is not None and facts.vocab_size > spec.model.target_vocab_size:
+        message = f"is {spec.model.target_vocab_size}, less than the {facts.vocab_size} ids of {own.path}"
+        problems.add("model.target_vocab_size", message, root.find(("model", "target_vocab_size")))
+    if spec.model.options.share_embeddings and spec.model.vocab_size != spec.model.target_vocab_size:
+        message = f"the two sides have vocabularies of {spec.model.vocab_size} and {spec.model.target_vocab_size} ids"
+        problems.add("model.share_embeddings", message, root.find(("model", "share_embeddings")))
+    if processor is None or "target:input_ids" not in processor.config.provides(context_of(spec)):
+        return
+    found = [*processor.config.check_target_tokenizer(facts)]
+    if own is not None:
+        found += processor.config.check_separate_tokenizers()
+    for problem in found:
+        if problem.option:
+            path, node = f"{processor.path}.{problem.option}", node_of(root, processor, problem.option)
+            problems.add(path, problem.message, node)
+        else:
+            problems.add(tokenizer.path, problem.message, node_of(root, tokenizer), key=True)

@@ -10,7 +10,7 @@ from tp_core.config import ModuleConfig
 from tp_core.errors import TPError
 from tp_core.spec.errors import Problems
 from tp_core.spec.nodes import Node
-from tp_core.spec.schema import Chosen
+from tp_core.spec.schema_common import Chosen
 from tp_core.spec.validate import Default, validate
 from tp_core.suggest import did_you_mean
 from tp_core.training.config import TABLES

@@ -13,7 +13,8 @@ from pydantic import BaseModel
 from tp_core import discovery
 from tp_core.config import ModuleConfig
 from tp_core.errors import TPError
-from tp_core.spec.schema import DataOptions, EmbeddingOptions, ModelOptions
+from tp_core.spec.schema import EmbeddingOptions, ModelOptions
+from tp_core.spec.schema_data import DataOptions, SetOptions
 from tp_core.training.config import TABLES, TrainOptions
 
 Schema = dict[str, Any]
@@ -44,7 +45,7 @@ def spec_schema() -> Schema:
     definitions["embedding_component"] = _component(definitions)
     definitions["stream"] = _stream(options, definitions)
     definitions["model"] = _model(options, definitions)
-    definitions["data"] = _section(DataOptions, ("tokenizer", "processor"), definitions)
+    definitions["data"] = _data(definitions)
     definitions["train"] = _section(TrainOptions, tuple(TABLES), definitions)
     definitions["train"]["properties"]["hooks"] = _nullable(_ref("hooks_list"))
     return {
@@ -170,7 +171,12 @@ def _model(options: dict[str, list[Schema]], definitions: dict[str, Schema]) -> 
         "tgt_embedding": component | {"description": "target_embedding, as the paper writes it"},
         "decoder": _nullable(_ref("decoder")),
         "target": _nullable(_ref("target_list")),
-        "streams": {"type": "object", "additionalProperties": _ref("stream")},
+        "streams": {
+            "type": "object",
+            "additionalProperties": {
+                "anyOf": [_ref("stream"), {"type": "string", "description": "the stream whose modules this one shares"}]
+            },
+        },
     }
     return {
         "type": "object",
@@ -178,6 +184,17 @@ def _model(options: dict[str, list[Schema]], definitions: dict[str, Schema]) -> 
         "patternProperties": {"^stream_": _ref("stream")},
         "additionalProperties": False,
     }
+
+
+def _data(definitions: dict[str, Schema]) -> Schema:
+    """``data:``, whose sets have the keys that are not common to all of them."""
+    data = _section(DataOptions, ("processor",), definitions)
+    common = {"tokenizer": _nullable(_ref("tokenizer")), "target_tokenizer": _nullable(_ref("tokenizer"))}
+    one = {key: each for key, each in data["properties"].items() if key != "cache"}
+    one |= _options(SetOptions, "SetOptions", definitions)["properties"]
+    sets = {"type": "object", "properties": one, "additionalProperties": False}
+    data["properties"] |= {**common, "sets": {"type": "object", "additionalProperties": sets}}
+    return data
 
 
 def _section(model: type[BaseModel], slots: tuple[str, ...], definitions: dict[str, Schema]) -> Schema:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,12 @@ from tp_core.config import Pooling
 from tp_core.spec.choose import choose, suggest_key
 from tp_core.spec.errors import Problems, SpecError
 from tp_core.spec.inherit import read
+from tp_core.spec.load_data import DATA, DataResolver
 from tp_core.spec.merge import EMBEDDING_OPTIONS
 from tp_core.spec.nodes import Node, Origin, describe
 from tp_core.spec.overrides import apply
 from tp_core.spec.schema import (
     DEFAULT_VOCAB_SIZE,
-    Chosen,
-    DataOptions,
-    DataSpec,
     EmbeddingOptions,
     EmbeddingSpec,
     ModelOptions,
@@ -28,13 +27,13 @@ from tp_core.spec.schema import (
     StreamSpec,
     TrainSpec,
 )
+from tp_core.spec.schema_data import DataSpec
 from tp_core.spec.validate import Default, absolute, validate
 from tp_core.suggest import did_you_mean, nearest
 from tp_core.training.config import TABLES, TrainOptions
 
 _TOP = ("tp", "name", "extends", "model", "data", "train", "init_from")
 _MODEL = ("embedding", "encoder", "target_embedding", "decoder", "target", "streams")
-_DATA = ("tokenizer", "processor", *DataOptions.model_fields)
 _SLOTS = {"optimizer": "adamw", "schedule": "linear", "strategy": "auto"}
 _TRAIN = (*_SLOTS, "hooks", *TrainOptions.model_fields)
 _NOWHERE = Node({}, Origin("default"))
@@ -69,7 +68,7 @@ def _name(path: str | os.PathLike[str]) -> str:
 
 def _elsewhere(key: str, section: str) -> str:
     """The path at which specs have a key that was found in another section, or nothing."""
-    for name, known in (("model", (*_MODEL, *ModelOptions.model_fields)), ("data", _DATA), ("train", _TRAIN)):
+    for name, known in (("model", (*_MODEL, *ModelOptions.model_fields)), ("data", DATA), ("train", _TRAIN)):
         if key in known and name != section:
             return f"{name}.{key}"
     return key if key in _TOP and section else ""
@@ -84,12 +83,13 @@ def _option_of_slot(key: str, children: Mapping[str, Node]) -> str:
     return ""
 
 
-class _Resolver:
+class _Resolver(DataResolver):
     """Walks a merged tree once and collects every problem on the way."""
 
+    elsewhere = staticmethod(_elsewhere)
+
     def __init__(self, root: Node, problems: Problems) -> None:
-        self.root, self.problems = root, problems
-        self.used: set[str] = set()
+        super().__init__(root, problems)
         self.defaults: dict[str, Default] = {}
 
     def spec(self, name: str) -> Spec | None:
@@ -142,7 +142,11 @@ class _Resolver:
                     message = f"the model has streams; give each stream its own {key}"
                     self.problems.add(f"model.{key}", message, children[key], key=True)
             for name, stream in children["streams"].mapping.items():
-                streams[name] = self.stream(stream, f"model.streams.{name}")
+                path = f"model.streams.{name}"
+                if isinstance(stream.value, str):
+                    streams[name] = self.shared_stream(stream, path, streams)
+                else:
+                    streams[name] = self.stream(stream, path)
         else:
             streams[""] = self.stream(node, "model", top=True)
         target_embedding = None
@@ -169,6 +173,7 @@ class _Resolver:
             {name: stream for name, stream in streams.items() if stream is not None},
             tuple(t for t in targets if t is not None),
             self.vocab_size(options, data),
+            self.target_vocab_size(options, data),
             options,
             target_embedding,
             decoder,
@@ -210,6 +215,15 @@ class _Resolver:
             return None
         return StreamSpec(embedding, encoder, pooling)
 
+    def shared_stream(self, node: Node, path: str, before: Mapping[str, StreamSpec | None]) -> StreamSpec | None:
+        """A stream that is written as another's name: the same modules with the same weights."""
+        other = before.get(str(node.value))
+        if str(node.value) not in before or (other is not None and other.same_as):
+            own = [name for name, stream in before.items() if stream is None or not stream.same_as]
+            near = did_you_mean(str(node.value), own) or f"a text here names one of {', '.join(own) or 'none'}"
+            self.problems.add(path, f"there is no stream '{node.value}' above with modules of its own; {near}", node)
+        return None if other is None else replace(other, same_as=str(node.value))
+
     def embedding(self, node: Node, path: str, defaults: Mapping[str, Default]) -> EmbeddingSpec | None:
         children = node.mapping
         own = {k: v for k, v in children.items() if k != "modules"}
@@ -224,35 +238,21 @@ class _Resolver:
             return None
         return EmbeddingSpec(tuple(m for m in modules if m is not None), options)
 
-    def one(self, kind: str, node: Node | None, path: str, defaults: Mapping[str, Default]) -> Chosen[Any] | None:
-        if node is None or node.value is None:
-            return None
-        return choose(kind, node, path, defaults, self.problems, self.used)
-
     @staticmethod
     def vocab_size(options: ModelOptions, data: DataSpec | None) -> int:
         if options.vocab_size is not None:
             return options.vocab_size  # compared with the tokenizer by the checks
         return data.vocabulary.vocab_size if data and data.vocabulary else DEFAULT_VOCAB_SIZE
 
-    # -- data and train ----------------------------------------------------------------------------------------
+    @staticmethod
+    def target_vocab_size(options: ModelOptions, data: DataSpec | None) -> int:
+        if options.target_vocab_size is not None:
+            return options.target_vocab_size
+        if data and data.target_vocabulary:
+            return data.target_vocabulary.vocab_size
+        return _Resolver.vocab_size(options, data)
 
-    def data(self, node: Node) -> DataSpec | None:
-        children = node.mapping
-        plain = {k: v for k, v in children.items() if k not in ("tokenizer", "processor")}
-        for key in list(plain):
-            if key not in _DATA:
-                message = suggest_key(key, _DATA, _elsewhere(key, "data"))
-                self.problems.add(f"data.{key}", message, plain.pop(key), key=True)
-        options = validate(DataOptions, "data", plain, node, self.problems)
-        tokenizer = self.one("tokenizer", children.get("tokenizer"), "data.tokenizer", {})
-        processor = self.one("processor", children.get("processor"), "data.processor", {})
-        vocabulary = None
-        if tokenizer is not None:
-            from tp_core.spec.checks import read_vocabulary
-
-            vocabulary = read_vocabulary(tokenizer, self.root, self.problems)
-        return None if options is None else DataSpec(options, tokenizer, processor, vocabulary)
+    # -- train -------------------------------------------------------------------------------------------------
 
     def train(self, node: Node) -> TrainSpec | None:
         children = node.mapping

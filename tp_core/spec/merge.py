@@ -23,6 +23,7 @@ MODEL_EMBEDDINGS = ("embedding", "target_embedding")
 #: Kind of the module that each path outside ``model`` holds.
 OTHER_SLOTS = {
     ("data", "tokenizer"): "tokenizer",
+    ("data", "target_tokenizer"): "tokenizer",
     ("data", "processor"): "processor",
     ("train", "optimizer"): "optimizer",
     ("train", "schedule"): "schedule",
@@ -139,7 +140,8 @@ def _model(node: Node, path: str, problems: list[SpecProblem]) -> Node:
                 problems.append(SpecProblem(inner, message, child.origin))
                 children[key] = child.with_value({})
             for name, each in child.mapping.items():
-                streams[name] = _model(each, f"{inner}.{name}", problems)
+                # A text names the stream whose modules this one shares.
+                streams[name] = each if isinstance(each.value, str) else _model(each, f"{inner}.{name}", problems)
             continue
         children[key] = child
     if streams:
@@ -171,7 +173,20 @@ def canonical(root: Node, problems: list[SpecProblem]) -> Node:
                 inner = dict(parent.mapping)
                 inner[key] = _attempt(convert, inner[key], f"{section}.{key}", problems)
                 children[section] = parent.with_value(inner)
+    if "data" in children and "sets" in children["data"].mapping:
+        children["data"] = _data_sets(children["data"], problems)
     return root.with_value(children)
+
+
+def _data_sets(data: Node, problems: list[SpecProblem]) -> Node:
+    """``data:`` with the processors of its sets in canonical form."""
+    sets: dict[str, Node] = {}
+    for name, child in data.mapping["sets"].mapping.items():
+        inner = dict(child.mapping)
+        if "processor" in inner:
+            inner["processor"] = _attempt(slot, inner["processor"], f"data.sets.{name}.processor", problems)
+        sets[name] = child.with_value(inner) if isinstance(child.value, dict) else child
+    return data.with_value({**data.mapping, "sets": data.mapping["sets"].with_value(sets)})
 
 
 def _is_model_key(key: str) -> bool:
@@ -180,6 +195,8 @@ def _is_model_key(key: str) -> bool:
 
 
 def _is_slot(path: tuple[str, ...]) -> bool:
+    if path[:2] == ("data", "sets"):
+        return len(path) == 4 and path[3] == "processor"
     return path in OTHER_SLOTS or (path[:1] == ("model",) and path[-1] in MODEL_SLOTS and len(path) in (2, 4))
 
 

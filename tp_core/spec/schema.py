@@ -2,65 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from tp_core.config import (
     DecoderConfig,
     EmbeddingConfig,
     EncoderConfig,
     HooksConfig,
-    ModuleConfig,
     NormKind,
     Pooling,
-    ProcessorConfig,
     TargetConfig,
-    TokenizerConfig,
 )
 from tp_core.spec.nodes import Node, Origin
-from tp_core.tokenizer import TokenizerFacts
+from tp_core.spec.schema_common import SECTION, Chosen
+from tp_core.spec.schema_data import DataSpec
 from tp_core.training.config import OptimizerConfig, ScheduleConfig, StrategyConfig, TrainOptions
-
-C = TypeVar("C", bound=ModuleConfig)
 
 #: Rows of the word embedding when neither the spec nor a tokenizer says: BERT's English vocabulary.
 DEFAULT_VOCAB_SIZE = 30522
-
-_SECTION = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True, allow_inf_nan=False)
-
-
-class PathMark:
-    """Marks an option as a path: the loader makes it absolute from where it was written."""
-
-
-#: An option that names a file or folder.
-PathStr = Annotated[str, PathMark()]
-
-
-@dataclass(frozen=True)
-class Chosen(Generic[C]):
-    """A module that the spec names, with its validated options and where it came from."""
-
-    kind: str
-    name: str
-    path: str
-    config: C
-    distribution: str = "tp-core"
-    version: str = ""
-    portable: bool = True
-
-    def dump(self) -> dict[str, Any]:
-        """Canonical form, with every option."""
-        return {self.name: self.config.model_dump(mode="json")}
 
 
 class EmbeddingOptions(BaseModel):
     """Options of an embedding component, applied after its modules are summed."""
 
-    model_config = _SECTION
+    model_config = SECTION
 
     norm: NormKind = "layernorm"
     norm_eps: float = Field(1e-12, gt=0)
@@ -81,23 +50,33 @@ class EmbeddingSpec:
 class ModelOptions(BaseModel):
     """Keys of ``model:`` that belong to the composition itself."""
 
-    model_config = _SECTION
+    model_config = SECTION
 
     vocab_size: int | None = Field(None, gt=0, description="rows of the word embedding; the tokenizer's if unset")
+    target_vocab_size: int | None = Field(
+        None, gt=0, description="rows on the decoder's side; its tokenizer's if unset, else vocab_size"
+    )
     embedding_size: int | None = Field(None, gt=0, description="width of the embeddings; hidden_size if unset")
     pooling: Pooling = Field("first", description="how a sequence becomes one vector where a module does not say")
-    share_embeddings: bool = Field(False, description="the target embedding uses the embedding's weights")
+    share_embeddings: bool = Field(False, description="the target embedding uses the embedding's word vectors")
 
 
 @dataclass(frozen=True)
 class StreamSpec:
-    """One input side: an embedding component and an encoder."""
+    """One input side: an embedding component and an encoder.
+
+    Attributes:
+        same_as: the stream whose modules, weights included, this one uses; empty for modules of its own.
+    """
 
     embedding: EmbeddingSpec
     encoder: Chosen[EncoderConfig]
     pooling: Pooling = "first"
+    same_as: str = ""
 
-    def dump(self) -> dict[str, Any]:
+    def dump(self) -> dict[str, Any] | str:
+        if self.same_as:
+            return self.same_as
         return {"embedding": self.embedding.dump(), "encoder": self.encoder.dump(), "pooling": self.pooling}
 
 
@@ -111,12 +90,14 @@ class ModelSpec:
         decoder: the decoder, or None.
         targets: the tasks, in order.
         vocab_size: rows of the word embedding.
+        target_vocab_size: rows of the word embedding on the decoder's side.
         options: the composition's own options.
     """
 
     streams: dict[str, StreamSpec]
     targets: tuple[Chosen[TargetConfig], ...]
     vocab_size: int
+    target_vocab_size: int
     options: ModelOptions
     target_embedding: EmbeddingSpec | None = None
     decoder: Chosen[DecoderConfig] | None = None
@@ -125,7 +106,7 @@ class ModelSpec:
         """All modules of the model, in the order in which data passes them."""
         found: list[Chosen[Any]] = []
         for stream in self.streams.values():
-            found += [*stream.embedding.modules, stream.encoder]
+            found += [] if stream.same_as else [*stream.embedding.modules, stream.encoder]
         if self.target_embedding is not None:
             found += self.target_embedding.modules
         if self.decoder is not None:
@@ -135,8 +116,8 @@ class ModelSpec:
     def dump(self) -> dict[str, Any]:
         parts: dict[str, Any] = {}
         if "" in self.streams:
-            only = self.streams[""].dump()
-            parts |= {"embedding": only["embedding"], "encoder": only["encoder"]}
+            only = self.streams[""]
+            parts |= {"embedding": only.embedding.dump(), "encoder": only.encoder.dump()}
         else:
             parts["streams"] = {name: stream.dump() for name, stream in self.streams.items()}
         if self.target_embedding is not None:
@@ -144,41 +125,10 @@ class ModelSpec:
         if self.decoder is not None:
             parts["decoder"] = self.decoder.dump()
         parts["target"] = [t.dump() for t in self.targets]
-        return parts | self.options.model_dump(mode="json", exclude_none=True) | {"vocab_size": self.vocab_size}
-
-
-class DataOptions(BaseModel):
-    """The plain keys of ``data:``; tokenizer and processor are module choices beside them."""
-
-    model_config = _SECTION
-
-    train: PathStr | list[PathStr] | None = Field(None, description="training files or folders; globs are expanded")
-    eval: PathStr | list[PathStr] | None = Field(None, description="files that evaluations during training use")
-    columns: dict[str, str] = Field(default_factory=dict, description="field the processor reads → column of the file")
-    on_bad_record: Literal["fatal", "skip"] = Field("fatal", description="what to do with a record of no use")
-    cache: PathStr | None = Field(None, description="folder of prepared data; unset: ~/.cache/tp")
-
-
-@dataclass(frozen=True)
-class DataSpec:
-    """Where data comes from and how records become batches.
-
-    Attributes:
-        vocabulary: what is known of the tokenizer's vocabulary; None without a tokenizer.
-    """
-
-    options: DataOptions = field(default_factory=DataOptions)
-    tokenizer: Chosen[TokenizerConfig] | None = None
-    processor: Chosen[ProcessorConfig] | None = None
-    vocabulary: TokenizerFacts | None = field(default=None, compare=False)
-
-    def chosen(self) -> list[Chosen[Any]]:
-        return [each for each in (self.tokenizer, self.processor) if each is not None]
-
-    def dump(self) -> dict[str, Any]:
-        parts: dict[str, Any] = {"tokenizer": self.tokenizer, "processor": self.processor}
-        chosen = {key: each.dump() for key, each in parts.items() if each is not None}
-        return chosen | self.options.model_dump(mode="json", exclude_none=True)
+        sizes = {"vocab_size": self.vocab_size}
+        if self.target_vocab_size != self.vocab_size:
+            sizes["target_vocab_size"] = self.target_vocab_size
+        return parts | self.options.model_dump(mode="json", exclude_none=True) | sizes
 
 
 @dataclass(frozen=True)
@@ -223,6 +173,23 @@ class Spec:
     has_data: bool = False
     init_from: str | None = None
     tree: Node = field(default=Node({}, Origin("")), repr=False, compare=False)
+
+    def of_set(self, name: str) -> Spec:
+        """The spec as one of its data sets sees it: that set's data, streams and targets, and no others."""
+        if not name:
+            return self
+        data = self.data.sets[name]
+        streams, targets = data.mixing.streams, data.mixing.targets
+        model = replace(
+            self.model,
+            streams={n: s for n, s in self.model.streams.items() if streams is None or n in streams},
+            targets=tuple(t for t in self.model.targets if targets is None or t.name in targets),
+        )
+        return replace(self, model=model, data=data)
+
+    def sets(self) -> dict[str, Spec]:
+        """The spec as each of its data sets sees it; with one data set, itself under the empty name."""
+        return {name: self.of_set(name) for name in self.data.sets or ("",)}
 
     def chosen(self) -> list[Chosen[Any]]:
         """All discovered modules that the spec uses."""

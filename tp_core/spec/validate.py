@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from tp_core.spec.errors import Problems
 from tp_core.spec.nodes import Node, Origin, describe
-from tp_core.spec.schema import PathMark
+from tp_core.spec.schema_common import PathMark
 from tp_core.suggest import did_you_mean
 
 M = TypeVar("M", bound=BaseModel)

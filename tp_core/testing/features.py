@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from tp_core.interfaces import Batch, Features, Sequence, Target
+from tp_core.interfaces import Batch, Cache, Features, Sequence, Target
 from tp_core.model import EmbeddingComponent, Model
 from tp_core.spec.checks import context_of
 from tp_core.testing.batches import padded_sides, random_batch, single_batches
@@ -129,6 +129,33 @@ def check_causality(model: Model, length: int, tolerance: float) -> None:
     worst = _difference(after[:, :half], before[:, :half])
     assert worst <= tolerance, (
         f"provides 'states:causal', but a state depends on later positions: it changes by {worst:.2g}"
+    )
+
+
+def check_pieces(model: Model, length: int, tolerance: float) -> None:
+    """A sample that is read in pieces with a cache has the states that it has as a whole."""
+    batch = random_batch(model, [length])
+    whole = run(model, batch).sequence.states
+    if whole.shape[1] != length:
+        return
+    cache, found = Cache(), []
+    model.eval()
+    for start, end in ((0, length // 2), (length // 2, length // 2 + 1), (length // 2 + 1, length)):
+        side = batch.source if batch.target is None else batch.target
+        piece = {
+            name: value[:, start:end] if value.dim() > 1 and value.shape[1] == length else value
+            for name, value in side.items()
+        }
+        part = Batch(piece, 1) if batch.target is None else Batch(batch.source, 1, piece)
+        try:
+            with torch.no_grad():
+                found.append(model.encode(part, cache).sequence.states)
+        except NotImplementedError:
+            return  # a module may say that it cannot
+    worst = _difference(torch.cat(found, dim=1), whole)
+    assert worst <= tolerance, (
+        f"read in pieces with a cache, a sample's states differ by {worst:.2g}; keep what later positions need with "
+        "cache.put(), or raise NotImplementedError when there is a cache"
     )
 
 

@@ -104,6 +104,7 @@ def _check_kind(kind: str, model: Model, lengths: list[int], independent: bool, 
     after = spec.model.decoder or next(iter(spec.model.streams.values())).encoder
     if kind != "embedding" and "states:causal" in after.config.provides(behind):
         features.check_causality(model, lengths[0], tolerance)
+        features.check_pieces(model, lengths[0], tolerance)
 
 
 def _difference(before: Any, after: Any, path: str = "") -> str:

@@ -21,7 +21,7 @@ from tp_core.testing.torch_free import check_torch_free
 from tp_core.tokenizer import Tokenizer
 
 #: Fields that a batch leaves out when they would say nothing.
-_OPTIONAL = ("attention_mask",)
+_OPTIONAL = ("attention_mask", "target:attention_mask")
 
 
 def check_processor(
@@ -127,23 +127,33 @@ def _check_batches(processor: Processor, rows: Rows, config: ProcessorConfig) ->
 
 
 def _names(batch: Batch) -> set[str]:
-    return {*batch.source, *(batch.target or {}), *(f"labels:{name}" for name in batch.labels)}
+    """The batch's fields as configs name them: the source side's bare, of every stream where there are streams."""
+    names = {f"labels:{name}" for name in batch.labels} | {f"target:{name}" for name in batch.target or {}}
+    for name, value in batch.source.items():
+        names |= set(value) if isinstance(value, dict) else {name}
+    return names
 
 
 def _check_tensors(batch: Batch, size: int, config: ProcessorConfig) -> None:
     assert batch.size == size, f"the batch of {size} samples says that its size is {batch.size}"
-    limit = config.sequence_length()
-    sides = [batch.source, batch.target or {}, *batch.labels.values()]
-    flat: list[tuple[str, Any]] = [item for side in sides for item in side.items()]
-    for stream in batch.source.values():
-        flat += stream.items() if isinstance(stream, dict) else []
-    for name, value in flat:
-        if isinstance(value, dict):
-            continue
+    streams = [value for value in batch.source.values() if isinstance(value, dict)]
+    assert len(streams) == (len(batch.source) if config.feeds_streams else 0), (
+        "a batch's source holds one mapping of tensors per stream if the config says feeds_streams, else tensors"
+    )
+    for side in streams or [batch.source]:
+        _check_side(side, size, "", config.sequence_length(), "sequence_length()")
+    _check_side(batch.target or {}, size, "target:", config.target_sequence_length(), "target_sequence_length()")
+    for labels in batch.labels.values():
+        _check_side(labels, size, "", None, "")
+
+
+def _check_side(fields: Mapping[str, Any], size: int, side: str, limit: int | None, option: str) -> None:
+    for key, value in fields.items():
+        name = f"{side}{key}"
         assert isinstance(value, Tensor), f"'{name}' of the batch is {type(value).__name__}; expected a tensor"
         assert value.shape[:1] == (size,), f"'{name}' has shape {tuple(value.shape)} for {size} samples"
-        if name == "input_ids" and limit is not None:
-            assert value.shape[1] <= limit, f"'{name}' has {value.shape[1]} positions; sequence_length() is {limit}"
+        if key == "input_ids" and limit is not None:
+            assert value.shape[1] <= limit, f"'{name}' has {value.shape[1]} positions; {option} is {limit}"
         assert not value.is_floating_point() or bool(torch.isfinite(value).all()), f"'{name}' is not finite"
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 
 from tp_core.data.loader import evaluation_batches
-from tp_core.interfaces import Batch, Processor, Rows
+from tp_core.data.mixture import DataSet
+from tp_core.interfaces import Batch
 from tp_core.model import Model
 from tp_core.training.metrics import Sums
 from tp_core.training.strategies import Strategy
@@ -37,25 +38,43 @@ def evaluate_batches(
     # A process without a batch must still take part in the sum, with the same names in the same order.
     sums.align(list(dict.fromkeys(name for names in strategy.gather(sums.names()) for name in names)))
     found = sums.read(strategy.all_reduce)
-    loss = sum(found[f"loss/{name}"] * model.loss_weights[name] for name in model.targets)
+    loss = sum(found[f"loss/{name}"] * weight for name, weight in model.loss_weights.items() if f"loss/{name}" in found)
     return {"loss": loss, **found}
 
 
 class Evaluator:
-    """Evaluates a model on prepared rows, the same way every time."""
+    """Evaluates a model on prepared rows, the same way every time.
+
+    Several sets are evaluated one after the other; their figures carry the set's name (``loss/<set>/<target>``), and
+    the loss as a whole is their mean, weighted by the sets' shares.
+    """
 
     def __init__(
-        self, rows: Rows, processor: Processor, batch_size: int, seed: int, limit: int | None = None, workers: int = 0
+        self, sets: Sequence[DataSet], batch_size: int, seed: int, limit: int | None = None, workers: int = 0
     ) -> None:
-        self.rows, self.processor, self.batch_size = rows, processor, batch_size
+        self.sets, self.batch_size = sets, batch_size
         self.seed, self.limit, self.workers = seed, limit, workers
 
     def __call__(
         self, model: Model, strategy: Strategy, autocast: Callable[[], AbstractContextManager[Any]]
     ) -> dict[str, float]:
+        if len(self.sets) == 1 and not self.sets[0].name:
+            return self._one(self.sets[0], model, strategy, autocast)
+        found: dict[str, float] = {"loss": 0.0}
+        for data in self.sets:
+            own = self._one(data, model, strategy, autocast)
+            found["loss"] += own.pop("loss") * data.share / sum(each.share for each in self.sets)
+            for name, value in own.items():
+                head, _, rest = name.partition("/")
+                found[f"loss/{data.name}/{rest}" if head == "loss" else f"{data.name}/{name}"] = value
+        return found
+
+    def _one(
+        self, data: DataSet, model: Model, strategy: Strategy, autocast: Callable[[], AbstractContextManager[Any]]
+    ) -> dict[str, float]:
         batches = evaluation_batches(
-            self.rows,
-            self.processor,
+            data.rows,
+            data.processor,
             self.batch_size,
             self.seed,
             strategy.rank,

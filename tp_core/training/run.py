@@ -15,12 +15,13 @@ from safetensors import SafetensorError
 
 from tp_core.data.cache import prepared_rows
 from tp_core.data.loader import is_lost_worker, lost_worker
+from tp_core.data.mixture import DataSet
 from tp_core.errors import CheckpointError, EndedElsewhere, TPError
 from tp_core.hookspecs import hook_manager, run_checks
 from tp_core.inference.load import build_processor, build_tokenizer, initialise_from, read_weights
-from tp_core.interfaces import Processor, Tokenizer
+from tp_core.interfaces import Tokenizer
 from tp_core.model import build_model
-from tp_core.spec.checks import check_run
+from tp_core.spec.checks_run import check_run
 from tp_core.spec.schema import Spec
 from tp_core.training.checkpoint import CheckpointStore, damage
 from tp_core.training.evaluation import Evaluator
@@ -30,7 +31,10 @@ from tp_core.training.strategies import Strategy, build_strategy
 from tp_core.training.trainer import Trainer
 
 #: Parts of a spec that a resumed run may not change: the saved state would mean something else.
-_FIXED = ("model", "data.tokenizer", "data.processor", "train.batch_size", "train.seed", "train.optimizer")
+_FIXED = (
+    *("model", "data.tokenizer", "data.target_tokenizer", "data.processor", "data.sets"),
+    *("train.batch_size", "train.seed", "train.optimizer"),
+)
 
 
 #: What the system may refuse for reasons that are the user's to mend.
@@ -159,9 +163,7 @@ def _prepare(
 ) -> tuple[Trainer, Tokenizer | None]:
     options = spec.train.options
     tokenizer = build_tokenizer(spec)
-    processor = build_processor(spec, tokenizer)
-    assert processor is not None
-    rows, evaluator = _data(spec, processor, strategy, say)
+    sets, evaluator = _data(spec, tokenizer, strategy, say)
     seed_all(options.seed, strategy.rank)
     model = build_model(spec, strategy.device)
     store = CheckpointStore(folder / "checkpoints")
@@ -171,7 +173,7 @@ def _prepare(
     if newest is None and spec.init_from is not None:
         initialise_from(model, spec.init_from, say)
     hooks.hook.tp_model_built(model=model, spec=spec)
-    trainer = Trainer(spec, folder, model, strategy, rows, processor, evaluator, hooks)
+    trainer = Trainer(spec, folder, model, strategy, sets, evaluator, hooks)
     if newest is not None:
         trainer.resume(newest)
     if strategy.rank == 0:  # nothing is written before it is clear that the run can start
@@ -190,8 +192,8 @@ def _prepare(
         say(f"{folder} has no checkpoint yet; starting from the beginning")
     count = sum(p.numel() for p in model.parameters())
     say(
-        f"training {spec.name}: {count:,} parameters, {len(rows):,} instances, {trainer.total_steps:,} steps of "
-        f"{options.batch_size} samples, {strategy.world_size} × {strategy.device.type}, {options.precision}"
+        f"training {spec.name}: {count:,} parameters, {trainer.instances:,} instances, {trainer.total_steps:,} steps "
+        f"of {options.batch_size} samples, {strategy.world_size} × {strategy.device.type}, {options.precision}"
     )
     return trainer, tokenizer
 
@@ -204,31 +206,36 @@ def _write_whole(path: Path, text: str) -> None:
 
 
 def _data(
-    spec: Spec, processor: Processor, strategy: Strategy, say: Callable[[str], None]
-) -> tuple[Any, Evaluator | None]:
-    """Training rows and evaluator; the first process prepares, the others then find the cache."""
-    found: list[Any] = []
+    spec: Spec, tokenizer: Tokenizer | None, strategy: Strategy, say: Callable[[str], None]
+) -> tuple[list[DataSet], Evaluator | None]:
+    """Training sets and evaluator; the first process prepares, the others then find the cache."""
+    training: list[DataSet] = []
+    held_out: list[DataSet] = []
     options = spec.train.options
     for turn in (0, 1):
+        failure: TPError | None = None
         if (strategy.rank == 0) == (turn == 0):
-            failure: TPError | None = None
             try:
-                assert spec.data.options.train is not None
-                found = [prepared_rows(spec, processor, spec.data.options.train, say)]
-                if spec.data.options.eval is not None:
-                    found.append(prepared_rows(spec, processor, spec.data.options.eval, say))
+                for name, own in spec.sets().items():
+                    processor = build_processor(spec, tokenizer, name)
+                    assert processor is not None
+                    share = own.data.mixing.share
+                    assert own.data.options.train is not None
+                    rows = prepared_rows(own, processor, own.data.options.train, say)
+                    training.append(DataSet(name, rows, processor, share))
+                    if own.data.options.eval is not None:
+                        rows = prepared_rows(own, processor, own.data.options.eval, say)
+                        held_out.append(DataSet(name, rows, processor, share))
             except TPError as error:
                 failure = error
-        else:
-            failure = None
         if strategy.agree(failure is not None):
             raise failure or EndedElsewhere("another process could not prepare the data")
         if strategy.world_size == 1:
             break
-    if len(found) == 1:
-        return found[0], None
+    if not held_out:
+        return training, None
     size = options.eval_batch_size or options.batch_size
-    return found[0], Evaluator(found[1], processor, size, options.seed, options.eval_batches, options.workers)
+    return training, Evaluator(held_out, size, options.seed, options.eval_batches, options.workers)
 
 
 def _finish(trainer: Trainer, tokenizer: Tokenizer | None, say: Callable[[str], None]) -> TrainResult:

@@ -30,7 +30,7 @@ def write_checkpoint(trainer: Trainer) -> None:
         state = {
             "step": trainer.step,
             "processes": strategy.world_size,
-            "instances": len(trainer.rows),
+            "instances": trainer.instances,
             "update": trainer.update.state(),
             "best": trainer.best.state(),
             "hooks": json.dumps(hooks),
@@ -60,10 +60,10 @@ def load_checkpoint(trainer: Trainer, folder: Path) -> None:
     """Put a trainer into the state that a checkpoint holds."""
     strategy = trainer.strategy
     state = _read(folder / "trainer.pt")
-    if state["instances"] != len(trainer.rows):
+    if state["instances"] != trainer.instances:
         raise CheckpointError(
             f"{folder}: the run trained on {state['instances']:,} instances, and data.train now gives "
-            f"{len(trainer.rows):,}; give it the same data, or start another run with init_from"
+            f"{trainer.instances:,}; give it the same data, or start another run with init_from"
         )
     trainer.model.load_weights(read_weights(folder / WEIGHTS))
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from tp_core.data.loader import BatchPlan, training_batches
+from tp_core.data.mixture import DataSet, Turns
 from tp_core.errors import TPError
-from tp_core.interfaces import Batch, Processor, Rows
+from tp_core.interfaces import Batch
 from tp_core.model import Model
 from tp_core.spec.schema import Spec
 from tp_core.training.checkpoint import CheckpointStore
@@ -47,14 +48,14 @@ class Trainer:
         run: Path,
         model: Model,
         strategy: Strategy,
-        rows: Rows,
-        processor: Processor,
+        sets: Sequence[DataSet],
         evaluator: Evaluator | None,
         hooks: Any,
     ) -> None:
         options = spec.train.options
         self.spec, self.run, self.model, self.strategy, self.hooks = spec, run, model, strategy, hooks
-        self.options, self.evaluator, self.rows, self.processor = options, evaluator, rows, processor
+        self.options, self.evaluator, self.sets = options, evaluator, sets
+        self.instances = sum(len(data.rows) for data in sets)
         shares = strategy.world_size * options.accumulate
         if options.batch_size % shares:
             raise TPError(
@@ -62,9 +63,10 @@ class Trainer:
                 f"accumulate {options.accumulate}"
             )
         self.plan = BatchPlan(
-            len(rows), options.batch_size, options.accumulate, strategy.rank, strategy.world_size, options.seed
+            options.batch_size, options.accumulate, strategy.rank, strategy.world_size, options.seed
         )
-        self.total_steps = options.steps or math.ceil((options.epochs or 1) * len(rows) / options.batch_size)
+        self.total_steps = options.steps or math.ceil((options.epochs or 1) * self.instances / options.batch_size)
+        self.turns = Turns([data.share for data in sets], self.total_steps, options.seed)
         model.checkpoint_activations(options.activation_checkpointing)
         groups = parameter_groups(model, spec.train.optimizer.config)
         hooks.hook.tp_parameter_groups(model=model, groups=groups)
@@ -124,9 +126,9 @@ class Trainer:
 
     def _batches(self) -> Generator[list[Batch], None, None]:
         return training_batches(
-            self.rows,
-            self.processor,
+            self.sets,
             self.plan,
+            self.turns,
             range(self.step, self.total_steps),
             self.options.workers,
             self.options.prefetch,
@@ -168,7 +170,7 @@ class Trainer:
         counts = self.model.denominators(batches[0])
         for batch in batches[1:]:
             counts = counts + self.model.denominators(batch)
-        return dict(zip(self.model.targets, self.strategy.all_reduce(counts)))
+        return dict(zip(self.model.active(batches[0]), self.strategy.all_reduce(counts)))
 
     def autocast(self) -> torch.autocast:
         """Mixed precision as the spec says."""
@@ -179,8 +181,10 @@ class Trainer:
 
     def _watch(self, losses: dict[str, Tensor], total: Tensor, bad: Tensor) -> None:
         """Remember the first step whose update was not applied, and the target to blame, without waiting."""
+        targets = list(self.model.targets)
         finite = torch.stack([torch.isfinite(loss) for loss in losses.values()])
-        blame = torch.where(finite.all(), len(losses) + 1, (~finite).float().argmax() + 1).float()
+        numbers = torch.tensor([targets.index(name) + 1 for name in losses]).to(finite.device, non_blocking=True)
+        blame = torch.where(finite, len(targets) + 1, numbers).amin().float()
         if self.update.scale is not None:
             bad = bad * (~torch.isfinite(total)).float()  # half-precision gradients may overflow; the scale adapts
         seen = self.trouble[0] > 0
@@ -229,7 +233,7 @@ class Trainer:
         samples = self.step * self.options.batch_size
         values: dict[str, Any] = {
             "step": self.step,
-            "epoch": samples / len(self.rows),
+            "epoch": samples / self.instances,
             "samples": samples,
             "loss": means.pop("loss"),
             **dict(sorted(means.items())),
@@ -253,7 +257,7 @@ class Trainer:
         if self.strategy.rank == 0:
             samples = self.step * self.options.batch_size
             values = {f"eval/{name}": value for name, value in found.items()}
-            self._write({"step": self.step, "epoch": samples / len(self.rows), "samples": samples, **values})
+            self._write({"step": self.step, "epoch": samples / self.instances, "samples": samples, **values})
             shown = "  ".join(f"{name} {value:.4f}" for name, value in found.items())
             self.progress.say(f"step {self.step}  evaluation  {shown}")
         self.hooks.hook.tp_evaluation_end(trainer=self, step=self.step, metrics=found)

@@ -96,6 +96,9 @@ class LanguageModelConfig(VocabularyTargetConfig):
     bias: bool = Field(False, description="bias of the output matrix")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     z_loss: float = Field(0.0, ge=0, description="factor of the squared log normaliser (PaLM)")
+    tied_scale: bool = Field(
+        False, description="multiply the states by hidden_size**-0.5 before a tied output matrix (T5)"
+    )
 
     def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
         return super().requires(context) | {
@@ -107,6 +110,8 @@ class LanguageModelConfig(VocabularyTargetConfig):
         if self.tie and context.embedding_size != context.hidden_size:
             widths = f"{context.embedding_size}, the hidden states {context.hidden_size}"
             yield Problem("tie", f"tied weights need equal widths: the embedding's is {widths}; set tie: false")
+        if self.tied_scale and not self.tie:
+            yield Problem("tied_scale", "belongs to a tied output matrix, and tie is false")
 
     def build(self, context: BuildContext) -> Target:
         from tp_text.targets.lm import LanguageModel

@@ -16,25 +16,17 @@ from tp_core.modules.layers.mask import AttentionState
 from tp_core.modules.layers.positions import rotate
 
 
-class SelfAttention(nn.Module):
-    """Self-attention with one projection for queries, keys and values; grouped-query where asked.
+class Attention(nn.Module):
+    """What self- and cross-attention share: the shape of the heads, the mixing, the output projection."""
 
-    The rows of ``qkv.weight`` are all query heads, then all key heads, then all value heads.
-    """
-
-    def __init__(self, options: TransformerOptions, hidden_size: int, name: str) -> None:
+    def __init__(self, options: TransformerOptions, hidden_size: int) -> None:
         super().__init__()
-        self.name = name
         self.heads = options.num_heads
         self.groups = options.num_key_value_heads or options.num_heads
         self.size = options.head_width(hidden_size)
         self.scale = options.attention_scale or 1 / math.sqrt(self.size)
-        self.interleaved = options.rotary_interleaved
         self.dropout = options.dropout if options.attention_dropout is None else options.attention_dropout
-        self.residual = options.residual_attention
         output_bias = options.attention_output_bias
-        width = (self.heads + 2 * self.groups) * self.size
-        self.qkv = Linear(hidden_size, width, bias=options.attention_bias, std=options.init_std)
         self.output = Linear(
             self.heads * self.size,
             hidden_size,
@@ -42,30 +34,59 @@ class SelfAttention(nn.Module):
             std=options.init_std,
         )
 
-    def forward(self, states: Tensor, shared: AttentionState, cache: Cache | None) -> tuple[Tensor, AttentionState]:
+    def split(self, projected: Tensor) -> Tensor:
+        """(batch, length, heads × size) → (batch, heads, length, size)."""
+        batch, length, _ = projected.shape
+        return projected.view(batch, length, -1, self.size).transpose(1, 2)
+
+    def merge(self, mixed: Tensor) -> Tensor:
+        """Mixed values (batch, heads, length, size) → (batch, length, hidden)."""
+        output: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
+        return output
+
+    def mix(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool = False) -> Tensor:
+        """Weighted means of the values, (batch, heads, queries, size)."""
+        return F.scaled_dot_product_attention(
+            queries,
+            keys,
+            values,
+            attn_mask=mask,
+            dropout_p=self.dropout if self.training else 0.0,
+            is_causal=causal,
+            scale=self.scale,
+            enable_gqa=self.groups != self.heads,
+        )
+
+
+class SelfAttention(Attention):
+    """Self-attention with one projection for queries, keys and values; grouped-query where asked.
+
+    The rows of ``qkv.weight`` are all query heads, then all key heads, then all value heads.
+    """
+
+    def __init__(self, options: TransformerOptions, hidden_size: int) -> None:
+        super().__init__(options, hidden_size)
+        self.interleaved = options.rotary_interleaved
+        self.residual = options.residual_attention
+        width = (self.heads + 2 * self.groups) * self.size
+        self.qkv = Linear(hidden_size, width, bias=options.attention_bias, std=options.init_std)
+
+    def forward(
+        self, states: Tensor, shared: AttentionState, cache: Cache | None = None, layer: int = 0
+    ) -> tuple[Tensor, AttentionState]:
         """States (batch, length, hidden) → the same shape, and the state for the next layer."""
-        batch, length, _ = states.shape
-        projected = self.qkv(states).view(batch, length, self.heads + 2 * self.groups, self.size).transpose(1, 2)
-        queries, keys, values = projected.split([self.heads, self.groups, self.groups], dim=1)
+        heads = self.split(self.qkv(states))
+        queries, keys, values = torch.split(heads, [self.heads, self.groups, self.groups], dim=1)
         if shared.rotation is not None:
             queries = rotate(queries, shared.rotation, self.interleaved)
             keys = rotate(keys, shared.rotation, self.interleaved)
         if cache is not None:
-            keys, values = cache.append(self.name, keys, values)
+            keys, values = cache.append(f"layer{layer}", keys, values)
         if self.residual:
             mixed, shared = self._with_scores(queries, keys, values, shared)
         else:
-            mixed = F.scaled_dot_product_attention(
-                queries,
-                keys,
-                values,
-                attn_mask=shared.bias,
-                dropout_p=self.dropout if self.training else 0.0,
-                is_causal=shared.causal,
-                scale=self.scale,
-                enable_gqa=self.groups != self.heads,
-            )
-        return self.output(mixed.transpose(1, 2).reshape(batch, length, -1)), shared
+            mixed = self.mix(queries, keys, values, shared.bias, shared.causal)
+        return self.merge(mixed), shared
 
     def _with_scores(
         self, queries: Tensor, keys: Tensor, values: Tensor, shared: AttentionState
@@ -83,3 +104,27 @@ class SelfAttention(nn.Module):
                 scores = (scores + shared.bias).clamp(min=torch.finfo(scores.dtype).min / 2)
         weights = F.dropout(scores.softmax(dim=-1).to(values.dtype), self.dropout, self.training)
         return weights @ values, replace(shared, bias=scores)
+
+
+class CrossAttention(Attention):
+    """Attention to an encoder's states. With a cache, their keys and values are made at the first call only.
+
+    The rows of ``key_value.weight`` are all key heads, then all value heads.
+    """
+
+    def __init__(self, options: TransformerOptions, hidden_size: int, memory_size: int) -> None:
+        super().__init__(options, hidden_size)
+        bias, std = options.attention_bias, options.init_std
+        self.query = Linear(hidden_size, self.heads * self.size, bias=bias, std=std)
+        self.key_value = Linear(memory_size, 2 * self.groups * self.size, bias=bias, std=std)
+
+    def forward(self, states: Tensor, shared: AttentionState, cache: Cache | None = None, layer: int = 0) -> Tensor:
+        """States (batch, length, hidden) → the same shape."""
+        kept = None if cache is None else cache.get(f"memory{layer}")
+        if kept is None:
+            assert shared.memory is not None
+            kept = self.split(self.key_value(shared.memory)).chunk(2, dim=1)
+            if cache is not None:
+                cache.put(f"memory{layer}", *kept)
+        keys, values = kept
+        return self.merge(self.mix(self.split(self.query(states)), keys, values, shared.memory_mask))

@@ -8,39 +8,69 @@ from torch.nn import functional as F
 
 from tp_core.interfaces import Cache
 from tp_core.modules.config import TransformerOptions
-from tp_core.modules.layers.attention import SelfAttention
+from tp_core.modules.layers.attention import CrossAttention, SelfAttention
 from tp_core.modules.layers.feed_forward import FeedForward
+from tp_core.modules.layers.fourier import FourierMixing
+from tp_core.modules.layers.linear import Linear
 from tp_core.modules.layers.mask import AttentionState
 from tp_core.modules.layers.norm import build_norm
 
 
 class TransformerLayer(nn.Module):
-    """Self-attention and feed-forward, normalised before (pre) or after (post) each residual addition."""
+    """Self-attention, attention to a memory where there is one, and feed-forward.
 
-    def __init__(self, options: TransformerOptions, hidden_size: int, name: str) -> None:
+    Each is normalised before (pre) or after (post) its residual addition.
+    """
+
+    def __init__(self, options: TransformerOptions, hidden_size: int, memory_size: int | None = None) -> None:
         super().__init__()
+
+        def norm() -> nn.Module:
+            return build_norm(options.norm, hidden_size, options.norm_eps, options.norm_bias)
+
         self.pre = options.norm_position == "pre"
         self.dropout, self.layer_drop = options.dropout, options.layer_drop
-        self.attention = SelfAttention(options, hidden_size, name)
+        attends = options.uses_attention()
+        self.attention = SelfAttention(options, hidden_size) if attends else FourierMixing()
+        self.mixing_dropout = options.dropout if attends else 0.0  # FNet has none
+        self.attention_norm = norm()
+        self.cross_attention: CrossAttention | None = None
+        if memory_size is not None:
+            self.cross_attention = CrossAttention(options, hidden_size, memory_size)
+            self.cross_attention_norm = norm()
         self.feed_forward = FeedForward(options, hidden_size)
-        self.attention_norm = build_norm(options.norm, hidden_size, options.norm_eps, options.norm_bias)
-        self.feed_forward_norm = build_norm(options.norm, hidden_size, options.norm_eps, options.norm_bias)
+        self.feed_forward_norm = norm()
 
-    def forward(self, states: Tensor, shared: AttentionState, cache: Cache | None) -> tuple[Tensor, AttentionState]:
+    def forward(
+        self, states: Tensor, shared: AttentionState, cache: Cache | None = None, layer: int = 0
+    ) -> tuple[Tensor, AttentionState]:
         """States (batch, length, hidden) → the same shape, and the state for the next layer."""
-        if self.pre:
-            mixed, shared = self.attention(self.attention_norm(states), shared, cache)
-            states = states + self._drop(mixed)
-            return states + self._drop(self.feed_forward(self.feed_forward_norm(states))), shared
-        mixed, shared = self.attention(states, shared, cache)
-        states = self.attention_norm(states + self._drop(mixed))
-        return self.feed_forward_norm(states + self._drop(self.feed_forward(states))), shared
+        mixed, shared = self.attention(self._before(states, self.attention_norm), shared, cache, layer)
+        states = self._after(states, mixed, self.attention_norm, self.mixing_dropout)
+        if self.cross_attention is not None:
+            mixed = self.cross_attention(self._before(states, self.cross_attention_norm), shared, cache, layer)
+            states = self._after(states, mixed, self.cross_attention_norm)
+        update = self.feed_forward(self._before(states, self.feed_forward_norm))
+        return self._after(states, update, self.feed_forward_norm), shared
 
-    def _drop(self, update: Tensor) -> Tensor:
+    def residual_outputs(self) -> list[Linear]:
+        """The layers whose outputs are added to the states."""
+        parts = [self.attention, self.cross_attention, self.feed_forward]
+        return [part.output for part in parts if part is not None and not isinstance(part, FourierMixing)]
+
+    def _before(self, states: Tensor, norm: nn.Module) -> Tensor:
+        return norm(states) if self.pre else states
+
+    def _after(self, states: Tensor, update: Tensor, norm: nn.Module, dropout: float | None = None) -> Tensor:
+        states = states + self._drop(update, dropout)
+        return states if self.pre else norm(states)
+
+    def _drop(self, update: Tensor, dropout: float | None = None) -> Tensor:
         if not self.training:
             return update
-        if self.dropout:
-            update = F.dropout(update, self.dropout)
+        dropout = self.dropout if dropout is None else dropout
+        if dropout:
+            update = F.dropout(update, dropout)
         if self.layer_drop:
             keep = 1 - self.layer_drop
             kept = torch.empty((update.shape[0], 1, 1), device=update.device).bernoulli_(keep)

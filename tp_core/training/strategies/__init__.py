@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tp_core.spec.schema import Chosen
+from tp_core.spec.schema_common import Chosen
 from tp_core.training.config import DdpConfig, StrategyConfig
 from tp_core.training.strategies.base import Strategy, environment
 from tp_core.training.strategies.ddp import DdpStrategy

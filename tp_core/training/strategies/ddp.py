@@ -47,6 +47,8 @@ class DdpStrategy(Strategy):
             bucket_cap_mb=self.config.bucket_mb,
             gradient_as_bucket_view=True,
             static_graph=self.config.static_graph,
+            # A step on one of several data sets leaves out what only the others use.
+            find_unused_parameters=bool(model.spec.data.sets),
         )
 
     def no_sync(self, module: nn.Module) -> AbstractContextManager[Any]:

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 
 from tp_core.config import DataContext
-from tp_core.data.order import PREPARE, generator
+from tp_core.data.order import PREPARE, Generators
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Inputs, Record, Report, Rows, Sample, Tokenizer
 from tp_text.processors.config import BertProcessorConfig
+from tp_text.processors.filling import SentenceRows
 from tp_text.processors.masking import Masking
-from tp_text.processors.text import TextProcessor, text_of
+from tp_text.processors.text import TextProcessor
 
 _WRITE = 1000
 
@@ -30,64 +31,31 @@ class BertProcessor(TextProcessor):
         super().__init__(config, data, tokenizer)
         self.task, self.short_rate = config.sentence_task, config.short_rate
         self.masking = Masking(config, tokenizer, config.max_length)
+        self._draws = Generators(0, PREPARE)
         self.room = config.max_length - self.special_count(pair=config.sentence_task != "none")
 
     # -- rows --------------------------------------------------------------------------------------------------
 
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
-        rows: dict[str, list[Any]] = {"tokens": [], "lengths": [], "document": []}
-        documents, number = 0, 0
-        last = ("", 0)
-        for sentences, file, line in self._documents(records, report):
-            for run in self._runs(sentences, number):
-                rows["tokens"].append(np.concatenate(run))
-                rows["lengths"].append(np.array([len(s) for s in run], dtype=np.int32))
-                rows["document"].append(documents)
-                number += 1
-            documents, last = documents + 1, (file, line)
-            if len(rows["document"]) >= _WRITE:
-                yield rows
-                rows = {name: [] for name in rows}
-        if self.task == "next" and documents == 1:
+        filling = SentenceRows(self.room, self._target)
+        for texts in self.tokenized(records, report):
+            filling.add(texts)
+            if len(filling.rows["document"]) >= _WRITE:
+                yield filling.take()
+        filling.end_document()
+        if self.task == "next" and filling.documents == 1:
+            file, line = filling.place
             raise DataError(
                 "next-sentence prediction draws from other documents, and the corpus holds only one; put a blank "
                 "line between documents, or use sentence_task: order",
-                file=last[0],
-                line=last[1],
+                file=file,
+                line=line,
             )
-        yield rows
-
-    def _documents(
-        self, records: Iterable[Record], report: Report
-    ) -> Iterator[tuple[list[np.ndarray[Any, Any]], str, int]]:
-        sentences: list[np.ndarray[Any, Any]] = []
-        file, line = "", 0
-        for record, ids in self.tokenized(records, report):
-            if sentences and (record.file != file or not text_of(record).strip()):
-                yield sentences, file, line
-                sentences = []
-            file, line = record.file, record.line
-            # A line longer than a row is cut, not thrown away.
-            sentences += [np.asarray(ids[i : i + self.room], np.int32) for i in range(0, len(ids), self.room)]
-        if sentences:
-            yield sentences, file, line
-
-    def _runs(self, sentences: list[np.ndarray[Any, Any]], number: int) -> Iterator[list[np.ndarray[Any, Any]]]:
-        run: list[np.ndarray[Any, Any]] = []
-        length, room = 0, self._target(number)
-        for sentence in sentences:
-            if run and length + len(sentence) > room:
-                yield run
-                run, length, number = [], 0, number + 1
-                room = self._target(number)
-            run.append(sentence)
-            length += len(sentence)
-        if run:
-            yield run
+        yield filling.take()
 
     def _target(self, number: int) -> int:
         """Length to fill a row to: mostly all there is, sometimes less, as downstream texts are shorter too."""
-        draw = generator(0, PREPARE, 0, number)
+        draw = self._draws(0, number)
         return int(draw.integers(min(2, self.room), self.room + 1)) if draw.random() < self.short_rate else self.room
 
     # -- samples -----------------------------------------------------------------------------------------------

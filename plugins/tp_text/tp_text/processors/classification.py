@@ -13,7 +13,8 @@ from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Inputs, Record, Report, Rows, Sample, Tokenizer
 from tp_core.suggest import did_you_mean
 from tp_text.processors.config import ClassificationProcessorConfig
-from tp_text.processors.text import CHUNK, TextProcessor, fit, text_of
+from tp_text.processors.reading import CHUNK, text_of
+from tp_text.processors.text import TextProcessor, fit
 
 
 class ClassificationProcessor(TextProcessor):

@@ -61,14 +61,14 @@ class MaskingOptions(ProcessorConfig):
         yield from super().check_tokenizer(tokenizer)
 
 
-_MASKING = frozenset(MaskingOptions.model_fields)
+MASKING_OPTIONS = frozenset(MaskingOptions.model_fields)
 
 
 class BertProcessorConfig(TextProcessorConfig, MaskingOptions):
     """Documents as pairs of segments with masked tokens: BERT's next sentence, or ALBERT's sentence order."""
 
     needs_special: ClassVar[tuple[str, ...]] = ("cls", "sep", "pad", "mask")
-    sampling_options: ClassVar[frozenset[str]] = frozenset({"pad"}) | _MASKING
+    sampling_options: ClassVar[frozenset[str]] = frozenset({"pad"}) | MASKING_OPTIONS
 
     sentence_task: Literal["next", "order", "none"] = Field(
         "next", description="next: does the second segment follow; order: are the two swapped; none: one segment"
@@ -95,7 +95,7 @@ class MlmProcessorConfig(TextProcessorConfig, MaskingOptions):
     """One document per line, masked tokens, no pairs (RoBERTa)."""
 
     needs_special: ClassVar[tuple[str, ...]] = ("cls", "sep", "pad", "mask")
-    sampling_options: ClassVar[frozenset[str]] = frozenset({"pad"}) | _MASKING
+    sampling_options: ClassVar[frozenset[str]] = frozenset({"pad"}) | MASKING_OPTIONS
 
     pack: bool = Field(True, description="fill rows across documents; else a row never spans two")
 

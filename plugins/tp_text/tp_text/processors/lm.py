@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from tp_core.config import DataContext
-from tp_core.interfaces import IGNORE, Batch, Inputs, Record, Report, Rows, Sample, Tokenizer
+from tp_core.interfaces import IGNORE, Batch, GenerationTokens, Inputs, Record, Report, Rows, Sample, Tokenizer
 from tp_text.processors.config import LmProcessorConfig
 from tp_text.processors.packing import packed_rows
-from tp_text.processors.text import TextProcessor, text_of
+from tp_text.processors.reading import TokenizedTexts, text_of
+from tp_text.processors.text import TextProcessor
 
 
 class LmProcessor(TextProcessor):
@@ -28,10 +30,17 @@ class LmProcessor(TextProcessor):
         self.isolate = config.isolate_documents
 
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
-        documents = ([*ids, self.eos] for _, ids in self.tokenized(records, report) if ids)
+        documents = (ids for texts in self.tokenized(records, report) for ids in self._ended(texts))
         for rows in packed_rows(documents, self.max_length + 1, separator=None):
             # A row of one token has nothing to predict.
             yield {"tokens": [row for row in rows if len(row) > 1]}
+
+    def _ended(self, texts: TokenizedTexts) -> Iterator[NDArray[np.int32]]:
+        """The documents, each with the end-of-text token."""
+        end = np.array([self.eos], dtype=np.int32)
+        for ids in texts.documents():
+            yield ids
+            yield end
 
     def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
         tokens = rows.get("tokens", index)
@@ -69,3 +78,9 @@ class LmProcessor(TextProcessor):
         ids = self.tokenizer.encode_batch([text_of(r) for r in records])
         # The model needs something to read; an empty text is the start of a new document.
         return [{"input_ids": np.asarray(row[-self.max_length :] or [self.eos], np.int32)} for row in ids]
+
+    def generation(self) -> GenerationTokens:
+        return GenerationTokens(end=(self.eos,), pad=self.pad)
+
+    def decode(self, ids: list[int]) -> str:
+        return self.tokenizer.decode(ids)

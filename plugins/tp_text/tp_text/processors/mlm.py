@@ -25,7 +25,7 @@ class MlmProcessor(TextProcessor):
         self.room = config.max_length - self.special_count(pair=False)
 
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
-        documents = (ids for _, ids in self.tokenized(records, report) if ids)
+        documents = (ids for texts in self.tokenized(records, report) for ids in texts.documents())
         for rows in packed_rows(documents, self.room, self.sep if self.pack else None, across=self.pack):
             yield {"tokens": rows}
 

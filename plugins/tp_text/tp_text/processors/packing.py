@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ _WRITE = 1000
 
 
 def packed_rows(
-    documents: Iterable[list[int]], length: int, separator: int | None, across: bool = True
+    documents: Iterable[NDArray[np.int32]], length: int, separator: int | None, across: bool = True
 ) -> Iterator[list[NDArray[np.int32]]]:
     """Cut documents into rows of ``length``, in chunks of rows.
 
@@ -20,26 +19,25 @@ def packed_rows(
         separator: id that is put between documents, or None.
         across: whether a row may hold the end of one document and the start of the next. The last row is shorter.
     """
+    between = np.array([] if separator is None else [separator], dtype=np.int32)
     rows: list[NDArray[np.int32]] = []
-    buffer: list[int] = []
-
-    def cut(last: bool) -> None:
-        full = len(buffer) // length * length
-        whole: NDArray[Any] = np.asarray(buffer[:full], dtype=np.int32).reshape(-1, length)
-        rows.extend(whole)
-        del buffer[:full]
-        if last and buffer:
-            rows.append(np.asarray(buffer, dtype=np.int32))
-            buffer.clear()
-
+    pieces: list[NDArray[np.int32]] = []
+    size = 0
     for ids in documents:
-        if buffer and separator is not None:
-            buffer.append(separator)
-        buffer += ids
-        cut(last=not across)
+        if size and separator is not None:
+            pieces.append(between)
+            size += 1
+        pieces.append(ids)
+        size += len(ids)
+        if size >= length or not across:
+            whole = np.concatenate(pieces)
+            full = size if not across else size // length * length
+            rows.extend(whole[i : min(i + length, full)] for i in range(0, full, length))
+            pieces, size = [whole[full:]], size - full
         if len(rows) >= _WRITE:
             yield rows
             rows = []
-    cut(last=True)
+    if size:
+        rows.append(np.concatenate(pieces))
     if rows:
         yield rows

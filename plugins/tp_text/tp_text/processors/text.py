@@ -10,14 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from tp_core.config import DataContext
-from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Batch, Inputs, Processor, Record, Report, Sample, Tokenizer
 from tp_text.processors.config import TextProcessorConfig
+from tp_text.processors.reading import TokenizedTexts, text_of, tokenized
 
 Ids = NDArray[np.int32]
-
-#: Texts that are tokenized in one call: enough for the tokenizer's threads, little to hold in memory.
-CHUNK = 4096
 
 
 class TextProcessor(Processor):
@@ -32,24 +29,9 @@ class TextProcessor(Processor):
 
     # -- building rows -----------------------------------------------------------------------------------------
 
-    def tokenized(self, records: Iterable[Record], report: Report) -> Iterator[tuple[Record, list[int]]]:
-        """Records with the ids of their ``text``, tokenized in chunks by all of the machine's cores.
-
-        Records without a text are given to ``report``.
-        """
-        chunk: list[Record] = []
-        texts: list[str] = []
-        for record in records:
-            try:
-                texts.append(text_of(record))
-            except DataError as error:
-                report(error)
-                continue
-            chunk.append(record)
-            if len(chunk) == CHUNK:
-                yield from zip(chunk, self.tokenizer.encode_batch(texts))
-                chunk, texts = [], []
-        yield from zip(chunk, self.tokenizer.encode_batch(texts))
+    def tokenized(self, records: Iterable[Record], report: Report) -> Iterator[TokenizedTexts]:
+        """The records' texts and ids; records without a text are given to ``report``."""
+        return tokenized(self.tokenizer, records, report)
 
     def assemble(self, first: Any, second: Any | None = None) -> Sample:
         """``[CLS] first [SEP]`` or ``[CLS] first [SEP] second [SEP]`` with segment numbers."""
@@ -132,40 +114,24 @@ class TextProcessor(Processor):
 
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Token ids as tokens."""
-        return [self._spelled(p) for p in predictions]
+        return [spelled(p, self.tokenizer) for p in predictions]
 
-    def _spelled(self, value: Any) -> Any:
-        if isinstance(value, dict):
-            if set(value) == {"id", "probability"}:
-                # A model's vocabulary may be larger than the tokenizer's; the ids beyond stand for nothing.
-                known = value["id"] < self.tokenizer.vocab_size
-                token = self.tokenizer.token(value["id"]) if known else None
-                return {"token": token, "probability": value["probability"]}
-            return {key: self._spelled(inner) for key, inner in value.items()}
-        return [self._spelled(inner) for inner in value] if isinstance(value, list) else value
+
+def spelled(value: Any, tokenizer: Tokenizer) -> Any:
+    """A prediction with tokens in place of their ids."""
+    if isinstance(value, dict):
+        if set(value) == {"id", "probability"}:
+            # A model's vocabulary may be larger than the tokenizer's; the ids beyond stand for nothing.
+            token = tokenizer.token(value["id"]) if value["id"] < tokenizer.vocab_size else None
+            return {"token": token, "probability": value["probability"]}
+        return {key: spelled(inner, tokenizer) for key, inner in value.items()}
+    return [spelled(inner, tokenizer) for inner in value] if isinstance(value, list) else value
 
 
 def _padded(samples: list[Sample], name: str, real: NDArray[np.bool_], fill: int) -> torch.Tensor:
     values = np.full(real.shape, fill, dtype=np.int64)
     values[real] = np.concatenate([s[name] for s in samples])
     return torch.from_numpy(values)
-
-
-def text_of(record: Record) -> str:
-    """A record's first text: ``text_a``, else ``text``.
-
-    Raises:
-        DataError: when it has neither.
-    """
-    value = record.value.get("text_a", record.value.get("text"))
-    if value is None:
-        fields = ", ".join(record.value) or "none"
-        raise DataError(
-            f"no field 'text_a' or 'text'; the fields are {fields} (data.columns renames them)",
-            file=record.file,
-            line=record.line,
-        )
-    return str(value)
 
 
 def fit(first: list[int], second: list[int], room: int) -> tuple[list[int], list[int] | None]:

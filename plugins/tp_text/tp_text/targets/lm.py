@@ -21,13 +21,23 @@ class LanguageModel(VocabularyTarget):
     def __init__(self, config: LanguageModelConfig, context: BuildContext) -> None:
         super().__init__(config)
         self.smoothing, self.z_loss = config.label_smoothing, config.z_loss
+        self.factor = context.hidden_size**-0.5 if config.tied_scale else None
         self.output = Linear(context.hidden_size, context.vocab_size, bias=config.bias, std=config.init_std)
+
+    def scaled(self, states: Tensor) -> Tensor:
+        """States as the output matrix wants them."""
+        return states if self.factor is None else states * self.factor
+
+    def logits(self, states: Tensor) -> Tensor:
+        """(..., hidden) → (..., vocabulary)."""
+        logits: Tensor = self.output(self.scaled(states))
+        return logits
 
     def denominator(self, batch: Batch) -> Tensor:
         return (batch.labels["lm"]["labels"] != IGNORE).sum().float()
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
-        states, labels = features.sequence.states, batch.labels["lm"]["labels"]
+        states, labels = self.scaled(features.sequence.states), batch.labels["lm"]["labels"]
         loss, correct = linear_cross_entropy(
             states.reshape(-1, states.shape[-1]),
             self.output.weight,
@@ -39,7 +49,13 @@ class LanguageModel(VocabularyTarget):
         count = self.denominator(batch)
         return TargetOutput(loss, count, {"accuracy": (correct, count)})
 
+    def scores(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
+        return self.logits(features.sequence.states).flatten(0, 1), batch.labels["lm"]["labels"].flatten() != IGNORE
+
+    def next_scores(self, features: Features) -> Tensor:
+        return self.logits(features.sequence.pooled("last"))
+
     @torch.inference_mode()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
         """The most probable tokens after the last real position."""
-        return [{"next": tokens} for tokens in top_tokens(self.output(features.sequence.pooled("last")))]
+        return [{"next": tokens} for tokens in top_tokens(self.next_scores(features))]

@@ -39,14 +39,20 @@ class MaskedLanguageModel(VocabularyTarget):
     def denominator(self, batch: Batch) -> Tensor:
         return (batch.labels["mlm"]["labels"] != IGNORE).sum().float()
 
-    def forward(self, features: Features, batch: Batch) -> TargetOutput:
+    def labelled(self, features: Features, batch: Batch) -> Tensor:
+        """The transformed states that labels stand for, (rows, embedding_size)."""
         states = features.sequence.states
-        labels = batch.labels["mlm"]["labels"]
         positions = batch.labels["mlm"].get("positions")
         if positions is not None:
             rows = torch.arange(states.shape[0], device=states.device).unsqueeze(1) * states.shape[1]
             states = states.flatten(0, 1)[(rows + positions).flatten()]
-        states = self.transform(states.reshape(-1, states.shape[-1]))
+        return self.transform(states.reshape(-1, states.shape[-1]))
+
+    def scores(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
+        return self.output(self.labelled(features, batch)), batch.labels["mlm"]["labels"].flatten() != IGNORE
+
+    def forward(self, features: Features, batch: Batch) -> TargetOutput:
+        states, labels = self.labelled(features, batch), batch.labels["mlm"]["labels"]
         loss, correct = linear_cross_entropy(states, self.output.weight, self.output.bias, labels.flatten())
         count = self.denominator(batch)
         return TargetOutput(loss, count, {"accuracy": (correct, count)})

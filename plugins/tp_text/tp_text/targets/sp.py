@@ -30,6 +30,9 @@ class SentencePrediction(Target):
         scores: Tensor = self.classifier(self.dropout(pooled))
         return scores
 
+    def scores(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
+        return self.logits(features), batch.labels["sp"]["labels"] != IGNORE
+
     def denominator(self, batch: Batch) -> Tensor:
         return (batch.labels["sp"]["labels"] != IGNORE).sum().float()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from tp_core.config import DataContext, TokenizerConfig
-from tp_core.spec.schema import PathStr
+from tp_core.spec.schema_common import PathStr
 
 if TYPE_CHECKING:
     from tp_core.tokenizer import Tokenizer, TokenizerFacts

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tp_text.tokenizers import roles
 from tp_text.tokenizers.files import read_vocabulary, write_vocabulary
 from tp_text.tokenizers.rust import RustTokenizer, add_special_tokens
+from tp_text.tokenizers.words import WordMemo
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from tp_text.tokenizers.config import CharacterConfig, SpaceConfig, WordPieceConfig
 
 # Characters have no mark that says where a word begins: that depends on what stands before them.
@@ -38,6 +43,18 @@ class LineVocabularyTokenizer(RustTokenizer):
         add_special_tokens(backend, spelled, vocabulary)
         super().__init__(backend, spelled, _BOUNDARIES[config.algorithm], config.special_in_text)
         self._options = config.model_dump(mode="json")
+        # To the character tokenizer white space is no separator but a token.
+        self._memo = None if config.algorithm == "char" else WordMemo(backend)
+
+    def encode_batch(self, texts: list[str]) -> list[list[int]]:
+        if self._memo is None:
+            return super().encode_batch(texts)
+        flat, ends = self._memo.encode(texts)
+        ids, bounds = flat.tolist(), [0, *ends.tolist()]
+        return [ids[start:end] for start, end in pairwise(bounds)]
+
+    def encode_flat(self, texts: list[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        return super().encode_flat(texts) if self._memo is None else self._memo.encode(texts)
 
     def save(self, folder: Path) -> dict[str, Any]:
         write_vocabulary(folder / "vocab.txt", self._tokens)

@@ -50,11 +50,7 @@ class RustTokenizer(Tokenizer):
         Raises:
             DataError: a text that is not valid Unicode.
         """
-        encode = getattr(self._backend, "encode_batch_fast", self._backend.encode_batch)
-        try:
-            return [encoding.ids for encoding in encode(texts, add_special_tokens=False)]
-        except TypeError as error:
-            raise invalid_text(texts, error) from error
+        return library_ids(self._backend, texts)
 
     def decode(self, ids: list[int]) -> str:
         """The text of ids, without special tokens; ids beyond the vocabulary stand for nothing."""
@@ -73,6 +69,15 @@ class RustTokenizer(Tokenizer):
 
     def word_starts(self) -> NDArray[np.bool_] | None:
         return None if self._boundary is None else self._boundary.mark(self._tokens, self._special_ids)
+
+
+def library_ids(backend: Any, texts: list[str]) -> list[list[int]]:
+    """What the library makes of texts: see :meth:`RustTokenizer.encode_batch`."""
+    encode = getattr(backend, "encode_batch_fast", backend.encode_batch)
+    try:
+        return [encoding.ids for encoding in encode(texts, add_special_tokens=False)]
+    except TypeError as error:
+        raise invalid_text(texts, error) from error
 
 
 def add_special_tokens(

@@ -1,0 +1,97 @@
+"""Code lines that each model adds, in the order of the paper's Table 2 (TencentPretrain, ACL 2023).
+
+Counted are the code lines, without comments, docstrings and blank lines, of the classes that inherit ``nn.Module`` and
+that the model is made of, and of those that an option of one of these would put into it (relative positions are part
+of the transformer, not of T5), each class at the first model that uses it. Every other function and class of the files
+of these classes (rotation of heads, cross entropy in chunks, ...) stands in a column of its own. The composition of
+the five components (``tp_core/model.py``) belongs to every model and is counted with the first.
+
+    python benchmarks/implementation_cost.py
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+from types import ModuleType
+
+from torch import nn
+
+from tp_core import load_spec
+from tp_core.model import meta_model
+
+#: Our preset, and the paper's figures for TencentPretrain and Hugging Face Transformers.
+MODELS = {
+    "Transformer": ("transformer-base", 795, 1135),
+    "+BERT": ("bert-base", 149, 822),
+    "+RoBERTa": ("roberta-base", 0, 696),
+    "+GPT-2": ("gpt2", 0, 688),
+    "+T5": ("t5-small", 0, 1008),
+}
+
+
+def code_lines(node: ast.AST, source: list[str]) -> set[int]:
+    """Numbers of the lines that hold code: neither blank, nor comment, nor docstring."""
+    assert isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.Assign, ast.AnnAssign))
+    first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+    lines = set(range(first, (node.end_lineno or first) + 1))
+    for inner in ast.walk(node):
+        if isinstance(inner, (ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(inner) is not None:
+            text = inner.body[0]
+            lines -= set(range(text.lineno, (text.end_lineno or text.lineno) + 1))
+    return {n for n in lines if source[n - 1].strip() and not source[n - 1].strip().startswith("#")}
+
+
+def parts(module: ModuleType) -> tuple[dict[str, int], int]:
+    """Code lines of each class of a file, and of everything else in it but the imports."""
+    text = inspect.getsource(module)
+    source, classes, rest = text.splitlines(), dict[str, int](), 0
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.ClassDef) and issubclass(getattr(module, node.name), nn.Module):
+            classes[node.name] = len(code_lines(node, source))
+        elif isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.Assign, ast.AnnAssign)):
+            rest += len(code_lines(node, source))
+    return classes, rest
+
+
+def own_classes(preset: str) -> list[type]:
+    """The classes of the toolkit that a model's modules are instances of, ancestors included."""
+    model = meta_model(load_spec(preset))
+    open_ends = [cls for module in model.modules() for cls in type(module).__mro__]
+    found: dict[type, None] = {}
+    while open_ends:
+        cls = open_ends.pop()
+        if issubclass(cls, nn.Module) and cls.__module__.startswith("tp_") and cls not in found:
+            found[cls] = None
+            open_ends += [named for named in mentioned(cls) if isinstance(named, type)]
+    return list(found)
+
+
+def mentioned(cls: type) -> list[object]:
+    """What the names in a class's code stand for, the class's file's other classes and imports."""
+    names = {node.id for node in ast.walk(ast.parse(inspect.getsource(cls))) if isinstance(node, ast.Name)}
+    return [vars(sys.modules[cls.__module__])[name] for name in names if name in vars(sys.modules[cls.__module__])]
+
+
+def main() -> None:
+    seen: set[type] = set()
+    files: set[str] = set()
+    total = 0
+    print(f"{'model':<14}{'classes':>9}{'other code':>12}{'paper':>8}{'Hugging Face':>14}   new classes")
+    for name, (preset, paper, hugging_face) in MODELS.items():
+        new = [cls for cls in own_classes(preset) if cls not in seen]
+        seen.update(new)
+        lines = sum(parts(sys.modules[cls.__module__])[0][cls.__name__] for cls in new)
+        fresh = {cls.__module__ for cls in new} - files
+        files |= fresh
+        other = sum(parts(sys.modules[file])[1] for file in fresh)
+        total += lines
+        shown = ", ".join(sorted(cls.__name__ for cls in new))
+        print(f"{name:<14}{lines:>9}{other:>12}{paper:>8}{hugging_face:>14}   {shown}")
+    papers, others = sum(paper for _, paper, _ in MODELS.values()), sum(other for _, _, other in MODELS.values())
+    print(f"{'all':<14}{total:>9}{'':>12}{papers:>8}{others:>14}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,220 @@
+"""BART and PEGASUS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tp_core.config import ConverterConfig
+from tp_core.interop import parts
+from tp_core.interop.rules import AsRow, Computed, Copy, Entry, Ignored, Same, Stacked, below
+from tp_core.modules.config import LearnedPositionConfig, TransformerConfig, TransformerOptions
+from tp_core.modules.config_decoder import TransformerDecoderConfig
+from tp_core.spec.schema import Spec
+from tp_text.config import LanguageModelConfig, WordConfig
+from tp_text.converters import common
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tp_core.interop.tensors import Tensors
+
+_EPS = 1e-5  # no key of the config
+_SIDES = {"encoder": "embedding", "decoder": "target_embedding"}
+
+
+class BartFamilyConfig(ConverterConfig):
+    """What BART and PEGASUS share: an encoder and a decoder with one vocabulary."""
+
+    prefix: ClassVar[str] = "model."
+    aliases: ClassVar[Mapping[str, str]] = {
+        "hidden_size": "d_model",
+        "num_attention_heads": "encoder_attention_heads",
+        "num_hidden_layers": "encoder_layers",
+    }
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "vocab_size": 50265,
+        "max_position_embeddings": 1024,
+        "encoder_layers": 12,
+        "encoder_ffn_dim": 4096,
+        "encoder_attention_heads": 16,
+        "decoder_layers": 12,
+        "decoder_ffn_dim": 4096,
+        "decoder_attention_heads": 16,
+        "activation_function": "gelu",
+        "d_model": 1024,
+        "dropout": 0.1,
+        "attention_dropout": 0.0,
+        "activation_dropout": 0.0,
+        "init_std": 0.02,
+        "scale_embedding": False,
+        "tie_word_embeddings": True,
+    }
+
+    #: ``pre`` or ``post``, as the transformer's option.
+    norm_position: ClassVar[str] = "post"
+
+    def positions(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The module of positions."""
+        raise TypeError(f"{type(self).__name__} does not implement positions()")
+
+    def as_stored(self, config: dict[str, Any], tensors: Tensors) -> dict[str, Any]:
+        # The bias is there in every checkpoint, and zero in almost all.
+        name = "final_logits_bias"
+        return {**config, name: name in tensors.shapes and bool(tensors.read(name).any())}
+
+    def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
+        embedding = {
+            "modules": [{"word": {"scale": config["scale_embedding"]}}, self.positions(config)],
+            "norm": "layernorm" if self.norm_position == "post" else "none",
+        }
+        lm = {"tie": config["tie_word_embeddings"], "bias": config.get("final_logits_bias", False)}
+        return {
+            "hidden_size": config["d_model"],
+            "vocab_size": config["vocab_size"],
+            "norm_eps": _EPS,
+            "dropout": config["dropout"],
+            "init_std": config["init_std"],
+            "share_embeddings": True,
+            "embedding": embedding,
+            "encoder": {"transformer": self._layers(config, "encoder")},
+            "target_embedding": embedding,
+            "decoder": {"transformer": self._layers(config, "decoder")},
+            "target": [{head: lm} for head in self.architectures[architecture]],
+        }
+
+    def _layers(self, config: Mapping[str, Any], side: str) -> dict[str, Any]:
+        return {
+            "num_layers": config[f"{side}_layers"],
+            "num_heads": config[f"{side}_attention_heads"],
+            "feed_forward_size": config[f"{side}_ffn_dim"],
+            "activation": common.activation(config, "activation_function"),
+            "norm_position": self.norm_position,
+            "attention_dropout": config["attention_dropout"],
+            "activation_dropout": config["activation_dropout"],
+        }
+
+    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+        encoder = parts.encoder(spec, TransformerConfig)
+        decoder = parts.decoder(spec, TransformerDecoderConfig)
+        lm = parts.target(spec, LanguageModelConfig)
+        sides: dict[str, TransformerOptions] = {"encoder": encoder, "decoder": decoder}
+        config: dict[str, Any] = {
+            "vocab_size": spec.model.vocab_size,
+            "activation_function": common.activation_name(encoder.activation),
+            "d_model": encoder.hidden_size,
+            "dropout": encoder.dropout,
+            "attention_dropout": common.attention_dropout(encoder),
+            "activation_dropout": encoder.activation_dropout,
+            "init_std": encoder.init_std,
+            "scale_embedding": parts.embedding(spec, WordConfig).scale,
+            "tie_word_embeddings": lm is None or lm.tie,
+            "is_encoder_decoder": True,
+        }
+        for side, options in sides.items():
+            config[f"{side}_layers"] = options.num_layers
+            config[f"{side}_attention_heads"] = options.num_heads
+            config[f"{side}_ffn_dim"] = common.feed_forward_size(options, encoder.hidden_size)
+        # Transformers has no key for this; it is how the tensors are stored.
+        return config | ({"final_logits_bias": True} if lm is not None and lm.bias else {})
+
+    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+        shared = "model.shared.weight"
+        bias = config.get("final_logits_bias", False)
+        return [
+            Same(shared, "embedding.parts.word.table.weight", vocabulary=True),
+            Copy("model.encoder.embed_tokens.weight", of=shared),
+            Copy("model.decoder.embed_tokens.weight", of=shared),
+            *(rule for side in _SIDES for rule in self.side(config, side)),
+            *_cross_attention(),
+            *common.language_model(shared, config["tie_word_embeddings"]),
+            AsRow("final_logits_bias", "targets.lm.output.bias") if bias else Ignored("final_logits_bias", zero=True),
+        ]
+
+    def side(self, config: Mapping[str, Any], side: str) -> list[Entry]:
+        """The rules of the encoder or the decoder."""
+        layer, ours = f"model.{side}.layers.{{layer}}", f"{side}.layers.{{layer}}"
+        return [
+            Stacked(below(f"{layer}.self_attn", "q_proj", "k_proj", "v_proj"), f"{ours}.attention.qkv"),
+            Same(f"{layer}.self_attn.out_proj", f"{ours}.attention.output"),
+            Same(f"{layer}.self_attn_layer_norm", f"{ours}.attention_norm"),
+            Same(f"{layer}.fc1", f"{ours}.feed_forward.input"),
+            Same(f"{layer}.fc2", f"{ours}.feed_forward.output"),
+            Same(f"{layer}.final_layer_norm", f"{ours}.feed_forward_norm"),
+        ]
+
+
+def _cross_attention() -> list[Entry]:
+    layer, ours = "model.decoder.layers.{layer}", "decoder.layers.{layer}"
+    attention = f"{layer}.encoder_attn"
+    return [
+        Same(f"{attention}.q_proj", f"{ours}.cross_attention.query"),
+        Stacked(below(attention, "k_proj", "v_proj"), f"{ours}.cross_attention.key_value"),
+        Same(f"{attention}.out_proj", f"{ours}.cross_attention.output"),
+        Same(f"{attention}_layer_norm", f"{ours}.cross_attention_norm"),
+    ]
+
+
+class BartConverterConfig(BartFamilyConfig):
+    """BART (Lewis et al., 2020): learned positions, norms after the embeddings and the sub-layers."""
+
+    architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {"BartForConditionalGeneration": ("lm",), "BartModel": ()}
+    required: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "normalize_before": (False,),
+        "normalize_embedding": (True,),
+        "add_final_layer_norm": (False,),
+        "static_position_embeddings": (False,),
+    }
+
+    def positions(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        return {"pos": {"max_length": config["max_position_embeddings"], "offset": 2}}
+
+    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+        length = parts.embedding(spec, LearnedPositionConfig).max_length
+        return {**super().to_config(spec, architecture), "max_position_embeddings": length}
+
+    def side(self, config: Mapping[str, Any], side: str) -> list[Entry]:
+        embedding = _SIDES[side]
+        return [
+            Same(f"model.{side}.embed_positions.weight", f"{embedding}.parts.pos.table.weight"),
+            Same(f"model.{side}.layernorm_embedding", f"{embedding}.norm"),
+            *super().side(config, side),
+        ]
+
+
+class PegasusConverterConfig(BartFamilyConfig):
+    """PEGASUS (Zhang et al., 2020): fixed positions, norms before the sub-layers and at the end."""
+
+    architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "PegasusForConditionalGeneration": ("lm",),
+        "PegasusModel": (),
+    }
+    required: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "normalize_before": (True,),
+        "normalize_embedding": (False,),
+        "add_final_layer_norm": (True,),
+        "static_position_embeddings": (True,),
+    }
+    norm_position: ClassVar[str] = "pre"
+
+    def positions(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        return {"sinusoidal": {"layout": "halves"}}
+
+    def side(self, config: Mapping[str, Any], side: str) -> list[Entry]:
+        shape = (config["max_position_embeddings"], config["d_model"])
+        return [
+            Computed(f"model.{side}.embed_positions.weight", shape, lambda: _sinusoids(*shape)),
+            Same(f"model.{side}.layer_norm", f"{side}.norm"),
+            *super().side(config, side),
+        ]
+
+
+def _sinusoids(length: int, size: int) -> Tensor:
+    import torch
+
+    from tp_core.config import BuildContext
+    from tp_core.modules.config import SinusoidalPositionConfig
+    from tp_core.modules.embeddings.sinusoidal import SinusoidalPosition
+
+    module = SinusoidalPosition(SinusoidalPositionConfig(layout="halves"), BuildContext(embedding_size=size))
+    return module.table(torch.arange(length))

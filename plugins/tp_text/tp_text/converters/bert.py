@@ -1,0 +1,203 @@
+"""BERT, and what its descendants share with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from tp_core.config import ConverterConfig
+from tp_core.interop import parts
+from tp_core.interop.rules import Copy, Entry, Ignored, Same, Stacked, WithConstant, below
+from tp_core.modules.config import ClassificationConfig, LearnedPositionConfig, TransformerConfig
+from tp_core.spec.schema import Spec
+from tp_text.config import MaskedLanguageModelConfig, SegmentConfig
+from tp_text.converters import common
+
+
+class BertFamilyConfig(ConverterConfig):
+    """What BERT and RoBERTa share: the layers, the embeddings and their options."""
+
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "vocab_size": 30522,
+        "hidden_size": 768,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "intermediate_size": 3072,
+        "hidden_act": "gelu",
+        "hidden_dropout_prob": 0.1,
+        "attention_probs_dropout_prob": 0.1,
+        "max_position_embeddings": 512,
+        "type_vocab_size": 2,
+        "initializer_range": 0.02,
+        "layer_norm_eps": 1e-12,
+        "pad_token_id": 0,
+        "tie_word_embeddings": True,
+    }
+    required: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "position_embedding_type": ("absolute",),
+        "is_decoder": (False,),
+        "add_cross_attention": (False,),
+    }
+
+    def offset(self, config: Mapping[str, Any]) -> int:
+        """The row of the first position."""
+        return 0
+
+    def targets(self, config: Mapping[str, Any], architecture: str) -> list[Any]:
+        """The targets that stand for the architecture's heads."""
+        inner = common.activation(config, "hidden_act")
+        options: dict[str, dict[str, Any]] = {
+            "mlm": {
+                "activation": inner,
+                "norm_eps": config["layer_norm_eps"],
+                "tie": config["tie_word_embeddings"],
+            },
+            "sp": {},
+        }
+        heads = self.architectures[architecture]
+        if "cls" in heads:
+            options["cls"] = {"num_labels": common.labels(config), "pooling": "first"}
+        return [{head: options[head]} for head in heads]
+
+    def layers(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The encoder's options."""
+        return {
+            "num_layers": config["num_hidden_layers"],
+            "feed_forward_size": config["intermediate_size"],
+            "activation": common.activation(config, "hidden_act"),
+            "dropout": config["hidden_dropout_prob"],
+        }
+
+    def mixing(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of its options that are about attention."""
+        return {
+            "num_heads": config["num_attention_heads"],
+            "attention_dropout": config["attention_probs_dropout_prob"],
+        }
+
+    def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
+        offset, segments = self.offset(config), config["type_vocab_size"]
+        modules: list[Any] = [
+            "word",
+            {"pos": {"max_length": config["max_position_embeddings"] - offset, "offset": offset}},
+        ]
+        if segments > 1:  # of one segment, its vector is a part of every position's
+            modules.append({"seg": {"num_segments": segments}})
+        return {
+            "hidden_size": config["hidden_size"],
+            "vocab_size": config["vocab_size"],
+            "norm_eps": config["layer_norm_eps"],
+            "init_std": config["initializer_range"],
+            "embedding": {"modules": modules, "dropout": config["hidden_dropout_prob"]},
+            "encoder": {"transformer": {**self.layers(config), **self.mixing(config)}},
+            "target": self.targets(config, architecture),
+        }
+
+    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+        encoder = parts.encoder(spec, TransformerConfig)
+        positions = parts.embedding(spec, LearnedPositionConfig)
+        segments = parts.optional_embedding(spec, SegmentConfig)
+        mlm, cls = parts.target(spec, MaskedLanguageModelConfig), parts.target(spec, ClassificationConfig)
+        return {
+            "vocab_size": spec.model.vocab_size,
+            "hidden_size": encoder.hidden_size,
+            "num_hidden_layers": encoder.num_layers,
+            "num_attention_heads": encoder.num_heads,
+            "intermediate_size": common.feed_forward_size(encoder, encoder.hidden_size),
+            "hidden_act": common.activation_name(encoder.activation),
+            "hidden_dropout_prob": encoder.dropout,
+            "attention_probs_dropout_prob": common.attention_dropout(encoder),
+            "max_position_embeddings": common.table_rows(positions),
+            "type_vocab_size": segments.num_segments if segments is not None else 1,
+            "initializer_range": encoder.init_std,
+            "layer_norm_eps": encoder.norm_eps,
+            "tie_word_embeddings": mlm is None or mlm.tie,
+            **(common.label_names(spec, cls.num_labels) if cls is not None else {}),
+        }
+
+    def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
+        heads = self.architectures[architecture]
+        length = {"max_length": min(config["max_position_embeddings"] - self.offset(config), 512)}
+        if "cls" in heads:
+            names = common.class_names(config)
+            return {"cls": {**length, **({"labels": names} if names else {})}}
+        return {"bert" if "sp" in heads else "mlm": length}
+
+    def embeddings(self, config: Mapping[str, Any]) -> list[Entry]:
+        """The rules of the embeddings."""
+        theirs, ours = f"{self.prefix}embeddings", "embedding.parts"
+        tables = (f"{theirs}.position_embeddings.weight", f"{theirs}.token_type_embeddings.weight")
+        rules: list[Entry] = [
+            Same(f"{theirs}.word_embeddings.weight", f"{ours}.word.table.weight", vocabulary=True),
+            Same(f"{theirs}.LayerNorm", "embedding.norm"),
+            Ignored(f"{theirs}.position_ids"),
+            Ignored(f"{theirs}.token_type_ids"),
+        ]
+        if config["type_vocab_size"] == 1:
+            return [*rules, WithConstant(tables, f"{ours}.pos.table.weight")]
+        return [*rules, Same(tables[0], f"{ours}.pos.table.weight"), Same(tables[1], f"{ours}.seg.table.weight")]
+
+    def body(self, config: Mapping[str, Any]) -> list[Entry]:
+        """The rules of everything but the heads."""
+        layer, ours = f"{self.prefix}encoder.layer.{{layer}}", "encoder.layers.{layer}"
+        return [
+            *self.embeddings(config),
+            Stacked(below(f"{layer}.attention.self", "query", "key", "value"), f"{ours}.attention.qkv"),
+            Same(f"{layer}.attention.output.dense", f"{ours}.attention.output"),
+            Same(f"{layer}.attention.output.LayerNorm", f"{ours}.attention_norm"),
+            Same(f"{layer}.intermediate.dense", f"{ours}.feed_forward.input"),
+            Same(f"{layer}.output.dense", f"{ours}.feed_forward.output"),
+            Same(f"{layer}.output.LayerNorm", f"{ours}.feed_forward_norm"),
+        ]
+
+
+def output_matrix(decoder: str, bias: str, word: str, tied: bool) -> list[Entry]:
+    """The rules of an output matrix, whose bias stands both in it and beside it.
+
+    Args:
+        decoder: name of the matrix in the checkpoint.
+        bias: name of the bias beside it.
+        word: name of the word embedding that it may be tied to.
+    """
+    ours = "targets.mlm.output"
+    if tied:
+        return [
+            Same(bias, f"{ours}.bias", vocabulary=True),
+            Copy(f"{decoder}.bias", of=bias),
+            Copy(f"{decoder}.weight", of=word, output=True),
+        ]
+    # Untied, transformers adds the matrix's own bias, and keeps the other one without using it.
+    return [
+        Same(decoder, ours, vocabulary=True),
+        Copy(bias, of=f"{decoder}.bias", written=True, checked=False),
+    ]
+
+
+class BertConverterConfig(BertFamilyConfig):
+    """BERT (Devlin et al., 2019)."""
+
+    architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "BertForPreTraining": ("mlm", "sp"),
+        "BertForMaskedLM": ("mlm",),
+        "BertForNextSentencePrediction": ("sp",),
+        "BertForSequenceClassification": ("cls",),
+        "BertModel": (),
+    }
+    prefix: ClassVar[str] = "bert."
+
+    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+        return [
+            *self.body(config),
+            Same("bert.pooler.dense", "targets.sp.dense"),
+            Same("bert.pooler.dense", "targets.cls.dense"),
+            Same("classifier", "targets.cls.classifier"),
+            Same("cls.seq_relationship", "targets.sp.classifier"),
+            Same("cls.predictions.transform.dense", "targets.mlm.dense"),
+            Same("cls.predictions.transform.LayerNorm", "targets.mlm.norm"),
+            *output_matrix(
+                "cls.predictions.decoder",
+                "cls.predictions.bias",
+                "bert.embeddings.word_embeddings.weight",
+                config["tie_word_embeddings"],
+            ),
+        ]

@@ -1,0 +1,98 @@
+"""What the converters of text models have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tp_core.errors import TPError
+from tp_core.interop import parts
+from tp_core.interop.rules import Copy, Entry, Same
+from tp_core.modules.config import LearnedPositionConfig, TransformerOptions
+from tp_core.spec.schema import Spec
+
+#: Names of activations in config.json → ours. The first of those that mean the same is written.
+ACTIVATIONS = {
+    "gelu": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "gelu_python": "gelu",
+    "quick_gelu": "quick_gelu",
+    "relu": "relu",
+    "relu2": "relu_squared",
+    "silu": "silu",
+    "swish": "silu",
+    "tanh": "tanh",
+    "linear": "linear",
+}
+
+
+def activation(config: Mapping[str, Any], key: str) -> str:
+    """Our name of an activation in a config.json.
+
+    Raises:
+        TPError: we have no such activation.
+    """
+    return str(parts.needs(config, key, ACTIVATIONS))
+
+
+def activation_name(ours: str) -> str:
+    """The name of one of our activations in a config.json."""
+    return next(theirs for theirs, known in ACTIVATIONS.items() if known == ours)
+
+
+def attention_dropout(options: TransformerOptions) -> float:
+    return options.dropout if options.attention_dropout is None else options.attention_dropout
+
+
+def feed_forward_size(options: TransformerOptions, hidden_size: int) -> int:
+    return options.feed_forward_size or 4 * hidden_size
+
+
+def table_rows(positions: LearnedPositionConfig) -> int:
+    """Rows of a table of positions."""
+    return positions.max_length + positions.offset
+
+
+def embedding_size(spec: Spec, hidden_size: int) -> int:
+    return spec.model.options.embedding_size or hidden_size
+
+
+def labels(config: Mapping[str, Any]) -> int:
+    """The number of classes of a model that classifies sequences.
+
+    Raises:
+        TPError: it is a regression.
+    """
+    names = config.get("id2label")
+    count = len(names) if isinstance(names, dict) else int(config.get("num_labels") or 2)
+    if count < 2:
+        raise TPError("config.json: a regression (one label) cannot be converted; the target cls has two or more")
+    return count
+
+
+def label_names(spec: Spec, count: int) -> dict[str, Any]:
+    """``id2label`` and its reverse, with the names that the spec's processor knows."""
+    processor = spec.data.processor
+    known = getattr(processor.config, "labels", None) if processor is not None else None
+    names = list(known) if known and len(known) == count else [f"LABEL_{n}" for n in range(count)]
+    return {
+        "id2label": {str(n): name for n, name in enumerate(names)},
+        "label2id": {name: n for n, name in enumerate(names)},
+    }
+
+
+def class_names(config: Mapping[str, Any]) -> list[str] | None:
+    """The names of the classes, unless they are merely numbered."""
+    names = config.get("id2label")
+    if not isinstance(names, dict) or all(str(name).startswith("LABEL_") for name in names.values()):
+        return None
+    return [str(name) for _, name in sorted(names.items(), key=lambda item: int(item[0]))]
+
+
+def language_model(word: str, tied: bool) -> list[Entry]:
+    """The rules of a language model's output matrix, which may be tied to the word embedding."""
+    if tied:
+        return [Copy("lm_head.weight", of=word, output=True)]
+    return [Same("lm_head.weight", "targets.lm.output.weight", vocabulary=True)]

@@ -1,0 +1,124 @@
+"""DistilBERT."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from tp_core.config import ConverterConfig
+from tp_core.interop import parts
+from tp_core.interop.rules import Copy, Entry, Ignored, Same, Stacked, below
+from tp_core.modules.config import ClassificationConfig, LearnedPositionConfig, TransformerConfig
+from tp_core.spec.schema import Spec
+from tp_text.config import MaskedLanguageModelConfig
+from tp_text.converters import common
+
+_EPS = 1e-12  # no key of the config
+
+
+class DistilBertConverterConfig(ConverterConfig):
+    """DistilBERT (Sanh et al., 2019): BERT with half the layers and without segments."""
+
+    architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "DistilBertForMaskedLM": ("mlm",),
+        "DistilBertForSequenceClassification": ("cls",),
+        "DistilBertModel": (),
+    }
+    prefix: ClassVar[str] = "distilbert."
+    aliases: ClassVar[Mapping[str, str]] = {
+        "hidden_size": "dim",
+        "num_attention_heads": "n_heads",
+        "num_hidden_layers": "n_layers",
+    }
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "vocab_size": 30522,
+        "max_position_embeddings": 512,
+        "n_layers": 6,
+        "n_heads": 12,
+        "dim": 768,
+        "hidden_dim": 3072,
+        "dropout": 0.1,
+        "attention_dropout": 0.1,
+        "activation": "gelu",
+        "initializer_range": 0.02,
+        "tie_word_embeddings": True,
+    }
+
+    def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
+        activation = common.activation(config, "activation")
+        options: dict[str, dict[str, Any]] = {
+            "mlm": {"activation": activation, "norm_eps": _EPS, "tie": config["tie_word_embeddings"]},
+        }
+        heads = self.architectures[architecture]
+        if "cls" in heads:
+            options["cls"] = {"num_labels": common.labels(config), "pooling": "first", "activation": "relu"}
+        return {
+            "hidden_size": config["dim"],
+            "vocab_size": config["vocab_size"],
+            "norm_eps": _EPS,
+            "init_std": config["initializer_range"],
+            "embedding": {
+                "modules": ["word", {"pos": {"max_length": config["max_position_embeddings"]}}],
+                "dropout": config["dropout"],
+            },
+            "encoder": {
+                "transformer": {
+                    "num_layers": config["n_layers"],
+                    "num_heads": config["n_heads"],
+                    "feed_forward_size": config["hidden_dim"],
+                    "activation": activation,
+                    "dropout": config["dropout"],
+                    "attention_dropout": config["attention_dropout"],
+                }
+            },
+            "target": [{head: options[head]} for head in heads],
+        }
+
+    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+        encoder = parts.encoder(spec, TransformerConfig)
+        mlm, cls = parts.target(spec, MaskedLanguageModelConfig), parts.target(spec, ClassificationConfig)
+        return {
+            "vocab_size": spec.model.vocab_size,
+            "max_position_embeddings": common.table_rows(parts.embedding(spec, LearnedPositionConfig)),
+            "n_layers": encoder.num_layers,
+            "n_heads": encoder.num_heads,
+            "dim": encoder.hidden_size,
+            "hidden_dim": common.feed_forward_size(encoder, encoder.hidden_size),
+            "dropout": encoder.dropout,
+            "attention_dropout": common.attention_dropout(encoder),
+            "activation": common.activation_name(encoder.activation),
+            "initializer_range": encoder.init_std,
+            "tie_word_embeddings": mlm is None or mlm.tie,
+            **(common.label_names(spec, cls.num_labels) if cls is not None else {}),
+        }
+
+    def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
+        length = {"max_length": config["max_position_embeddings"]}
+        if "cls" in self.architectures[architecture]:
+            names = common.class_names(config)
+            return {"cls": {**length, **({"labels": names} if names else {})}}
+        return {"mlm": length}
+
+    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+        embeddings, layer = "distilbert.embeddings", "distilbert.transformer.layer.{layer}"
+        ours, word = "encoder.layers.{layer}", f"{embeddings}.word_embeddings.weight"
+        output: list[Entry] = [Same("vocab_projector", "targets.mlm.output", vocabulary=True)]
+        if config["tie_word_embeddings"]:
+            output.append(Copy("vocab_projector.weight", of=word, output=True))
+        return [
+            Same(word, "embedding.parts.word.table.weight", vocabulary=True),
+            Same(f"{embeddings}.position_embeddings.weight", "embedding.parts.pos.table.weight"),
+            Same(f"{embeddings}.LayerNorm", "embedding.norm"),
+            Ignored(f"{embeddings}.position_ids"),
+            Stacked(below(f"{layer}.attention", "q_lin", "k_lin", "v_lin"), f"{ours}.attention.qkv"),
+            Same(f"{layer}.attention.out_lin", f"{ours}.attention.output"),
+            Same(f"{layer}.sa_layer_norm", f"{ours}.attention_norm"),
+            Same(f"{layer}.ffn.lin1", f"{ours}.feed_forward.input"),
+            Same(f"{layer}.ffn.lin2", f"{ours}.feed_forward.output"),
+            Same(f"{layer}.output_layer_norm", f"{ours}.feed_forward_norm"),
+            Same("vocab_transform", "targets.mlm.dense"),
+            Same("vocab_layer_norm", "targets.mlm.norm"),
+            Same("pre_classifier", "targets.cls.dense"),
+            Same("classifier", "targets.cls.classifier"),
+            *output,
+        ]

@@ -1,0 +1,86 @@
+"""FNet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tp_core.interop.rules import Computed, Entry, Ignored, Same
+from tp_core.spec.schema import Spec
+from tp_text.converters.bert import BertFamilyConfig, output_matrix
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class FNetConverterConfig(BertFamilyConfig):
+    """FNet (Lee-Thorp et al., 2021): BERT with Fourier transforms in place of attention."""
+
+    architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "FNetForPreTraining": ("mlm", "sp"),
+        "FNetForMaskedLM": ("mlm",),
+        "FNetForNextSentencePrediction": ("sp",),
+        "FNetForSequenceClassification": ("cls",),
+        "FNetModel": (),
+    }
+    prefix: ClassVar[str] = "fnet."
+    defaults: ClassVar[Mapping[str, Any]] = {
+        **{key: value for key, value in BertFamilyConfig.defaults.items() if "attention" not in key},
+        "vocab_size": 32000,
+        "hidden_act": "gelu_new",
+        "type_vocab_size": 4,
+        "pad_token_id": 3,
+    }
+    required: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+    notes: ClassVar[tuple[str, ...]] = (
+        "as in transformers, padding takes part in the Fourier transforms: a text's states depend on how much of it "
+        "there is (fourier_padding: true)",
+    )
+
+    def mixing(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        return {"mixing": "fourier", "fourier_padding": True, "embedding_projection": True}
+
+    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+        config = super().to_config(spec, architecture)
+        return {key: value for key, value in config.items() if "attention" not in key}
+
+    @staticmethod
+    def _unread(size: int) -> list[Entry]:
+        """The pooler, which transformers' masked language model holds and never reads."""
+
+        def zeros(*shape: int) -> Tensor:
+            import torch
+
+            return torch.zeros(shape)
+
+        name = "fnet.pooler.dense"
+        return [
+            Computed(f"{name}.weight", (size, size), lambda: zeros(size, size), checked=False),
+            Computed(f"{name}.bias", (size,), lambda: zeros(size), checked=False),
+        ]
+
+    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+        layer, ours = "fnet.encoder.layer.{layer}", "encoder.layers.{layer}"
+        return [
+            *self.embeddings(config),
+            Same("fnet.embeddings.projection", "encoder.projection"),
+            Same(f"{layer}.fourier.output.LayerNorm", f"{ours}.attention_norm"),
+            Same(f"{layer}.intermediate.dense", f"{ours}.feed_forward.input"),
+            Same(f"{layer}.output.dense", f"{ours}.feed_forward.output"),
+            Same(f"{layer}.output.LayerNorm", f"{ours}.feed_forward_norm"),
+            Ignored(f"{layer}.fourier.self.dft_mat_hidden"),
+            Ignored(f"{layer}.fourier.self.dft_mat_seq"),
+            Same("fnet.pooler.dense", "targets.sp.dense"),
+            Same("fnet.pooler.dense", "targets.cls.dense"),
+            Same("classifier", "targets.cls.classifier"),
+            Same("cls.seq_relationship", "targets.sp.classifier"),
+            Same("cls.predictions.transform.dense", "targets.mlm.dense"),
+            Same("cls.predictions.transform.LayerNorm", "targets.mlm.norm"),
+            *(self._unread(config["hidden_size"]) if config.get("architectures") == ["FNetForMaskedLM"] else ()),
+            *output_matrix(
+                "cls.predictions.decoder",
+                "cls.predictions.bias",
+                "fnet.embeddings.word_embeddings.weight",
+                config["tie_word_embeddings"],
+            ),
+        ]

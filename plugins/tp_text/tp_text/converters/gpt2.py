@@ -1,0 +1,112 @@
+"""GPT-2."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from tp_core.config import ConverterConfig
+from tp_core.interop import parts
+from tp_core.interop.rules import Entry, Ignored, Same, Transposed
+from tp_core.modules.config import LearnedPositionConfig, TransformerConfig
+from tp_core.spec.schema import Spec
+from tp_text.config import LanguageModelConfig
+from tp_text.converters import common
+
+
+class GPT2ConverterConfig(ConverterConfig):
+    """GPT-2 (Radford et al., 2019)."""
+
+    architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {"GPT2LMHeadModel": ("lm",), "GPT2Model": ()}
+    prefix: ClassVar[str] = "transformer."
+    aliases: ClassVar[Mapping[str, str]] = {
+        "hidden_size": "n_embd",
+        "max_position_embeddings": "n_positions",
+        "num_attention_heads": "n_head",
+        "num_hidden_layers": "n_layer",
+    }
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "vocab_size": 50257,
+        "n_positions": 1024,
+        "n_embd": 768,
+        "n_layer": 12,
+        "n_head": 12,
+        "n_inner": None,
+        "activation_function": "gelu_new",
+        "resid_pdrop": 0.1,
+        "embd_pdrop": 0.1,
+        "attn_pdrop": 0.1,
+        "layer_norm_epsilon": 1e-5,
+        "initializer_range": 0.02,
+        "tie_word_embeddings": True,
+    }
+    required: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "scale_attn_weights": (True,),
+        "scale_attn_by_inverse_layer_idx": (False,),
+        "add_cross_attention": (False,),
+    }
+
+    def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
+        return {
+            "hidden_size": config["n_embd"],
+            "vocab_size": config["vocab_size"],
+            "norm_eps": config["layer_norm_epsilon"],
+            "init_std": config["initializer_range"],
+            "embedding": {
+                "modules": ["word", {"pos": {"max_length": config["n_positions"]}}],
+                "norm": "none",
+                "dropout": config["embd_pdrop"],
+            },
+            "encoder": {
+                "transformer": {
+                    "num_layers": config["n_layer"],
+                    "num_heads": config["n_head"],
+                    "feed_forward_size": config["n_inner"] or 4 * config["n_embd"],
+                    "mask": "causal",
+                    "norm_position": "pre",
+                    "activation": common.activation(config, "activation_function"),
+                    "dropout": config["resid_pdrop"],
+                    "attention_dropout": config["attn_pdrop"],
+                    "scale_residual_init": True,
+                }
+            },
+            "target": [{head: {"tie": config["tie_word_embeddings"]}} for head in self.architectures[architecture]],
+        }
+
+    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+        encoder, target = parts.encoder(spec, TransformerConfig), parts.target(spec, LanguageModelConfig)
+        return {
+            "vocab_size": spec.model.vocab_size,
+            "n_positions": common.table_rows(parts.embedding(spec, LearnedPositionConfig)),
+            "n_embd": encoder.hidden_size,
+            "n_layer": encoder.num_layers,
+            "n_head": encoder.num_heads,
+            "n_inner": common.feed_forward_size(encoder, encoder.hidden_size),
+            "activation_function": common.activation_name(encoder.activation),
+            "resid_pdrop": encoder.dropout,
+            "embd_pdrop": parts.component(spec).options.dropout,
+            "attn_pdrop": common.attention_dropout(encoder),
+            "layer_norm_epsilon": encoder.norm_eps,
+            "initializer_range": encoder.init_std,
+            "tie_word_embeddings": target is None or target.tie,
+        }
+
+    def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
+        return {"lm": {"max_length": config["n_positions"]}}
+
+    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+        layer, ours = "transformer.h.{layer}", "encoder.layers.{layer}"
+        return [
+            Same("transformer.wte.weight", "embedding.parts.word.table.weight", vocabulary=True),
+            Same("transformer.wpe.weight", "embedding.parts.pos.table.weight"),
+            Same(f"{layer}.ln_1", f"{ours}.attention_norm"),
+            Same(f"{layer}.ln_2", f"{ours}.feed_forward_norm"),
+            Transposed(f"{layer}.attn.c_attn", f"{ours}.attention.qkv"),
+            Transposed(f"{layer}.attn.c_proj", f"{ours}.attention.output"),
+            Transposed(f"{layer}.mlp.c_fc", f"{ours}.feed_forward.input"),
+            Transposed(f"{layer}.mlp.c_proj", f"{ours}.feed_forward.output"),
+            Ignored(f"{layer}.attn.bias"),  # the causal mask, which old checkpoints hold
+            Ignored(f"{layer}.attn.masked_bias"),
+            Same("transformer.ln_f", "encoder.norm"),
+            *common.language_model("transformer.wte.weight", config["tie_word_embeddings"]),
+        ]

@@ -1,0 +1,156 @@
+"""LLaMA and Mistral."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from tp_core.config import ConverterConfig
+from tp_core.errors import TPError
+from tp_core.interop import parts
+from tp_core.interop.rules import Entry, Ignored, Same, Stacked, below
+from tp_core.modules.config import TransformerConfig
+from tp_core.spec.schema import Spec
+from tp_text.config import LanguageModelConfig
+from tp_text.converters import common
+
+
+def rotary_theta(config: Mapping[str, Any]) -> float:
+    """The base of the rotary frequencies, which transformers has written in two ways.
+
+    Raises:
+        TPError: the frequencies are rescaled.
+    """
+    parameters = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    kind = parameters.get("rope_type", parameters.get("type", "default"))
+    if kind != "default":
+        raise TPError(f"config.json: rotary positions of type '{kind}' are rescaled; specs have plain ones only")
+    return float(parameters.get("rope_theta", config.get("rope_theta") or 10000.0))
+
+
+class LlamaConverterConfig(ConverterConfig):
+    """LLaMA and Llama 2, with grouped heads (Touvron et al., 2023)."""
+
+    architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {"LlamaForCausalLM": ("lm",), "LlamaModel": ()}
+    prefix: ClassVar[str] = "model."
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "vocab_size": 32000,
+        "hidden_size": 4096,
+        "intermediate_size": 11008,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": None,
+        "hidden_act": "silu",
+        "max_position_embeddings": 2048,
+        "initializer_range": 0.02,
+        "rms_norm_eps": 1e-6,
+        "tie_word_embeddings": False,
+        "attention_bias": False,
+        "attention_dropout": 0.0,
+        "mlp_bias": False,
+        "head_dim": None,
+    }
+
+    def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
+        heads = config["num_attention_heads"]
+        return {
+            "hidden_size": config["hidden_size"],
+            "vocab_size": config["vocab_size"],
+            "norm_eps": config["rms_norm_eps"],
+            "init_std": config["initializer_range"],
+            "dropout": 0.0,
+            "embedding": {"modules": ["word"], "norm": "none"},
+            "encoder": {
+                "transformer": {
+                    "num_layers": config["num_hidden_layers"],
+                    "num_heads": heads,
+                    "num_key_value_heads": config["num_key_value_heads"] or heads,
+                    "head_size": config["head_dim"],
+                    "feed_forward_size": config["intermediate_size"],
+                    "feed_forward": "gated",
+                    "activation": common.activation(config, "hidden_act"),
+                    "mask": "causal",
+                    "norm": "rmsnorm",
+                    "norm_position": "pre",
+                    "attention_bias": config["attention_bias"],
+                    "feed_forward_bias": config["mlp_bias"],
+                    "position_encoding": "rotary",
+                    "rotary_theta": rotary_theta(config),
+                    "attention_dropout": config["attention_dropout"],
+                }
+            },
+            "target": [{head: {"tie": config["tie_word_embeddings"]}} for head in self.architectures[architecture]],
+        }
+
+    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+        encoder, target = parts.encoder(spec, TransformerConfig), parts.target(spec, LanguageModelConfig)
+        return {
+            "vocab_size": spec.model.vocab_size,
+            "hidden_size": encoder.hidden_size,
+            "intermediate_size": common.feed_forward_size(encoder, encoder.hidden_size),
+            "num_hidden_layers": encoder.num_layers,
+            "num_attention_heads": encoder.num_heads,
+            "num_key_value_heads": encoder.num_key_value_heads or encoder.num_heads,
+            "head_dim": encoder.head_width(encoder.hidden_size),
+            "hidden_act": common.activation_name(encoder.activation),
+            "initializer_range": encoder.init_std,
+            "rms_norm_eps": encoder.norm_eps,
+            # Before and since transformers 5.
+            "rope_theta": encoder.rotary_theta,
+            "rope_parameters": {"rope_type": "default", "rope_theta": encoder.rotary_theta},
+            "rope_scaling": None,
+            "attention_bias": encoder.attention_bias,
+            "mlp_bias": encoder.feed_forward_bias,
+            "attention_dropout": common.attention_dropout(encoder),
+            "tie_word_embeddings": target is not None and target.tie,
+        }
+
+    def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
+        return {"lm": {"max_length": config["max_position_embeddings"]}}
+
+    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+        heads = config["num_attention_heads"]
+        groups = config["num_key_value_heads"] or heads
+        layer, ours = "model.layers.{layer}", "encoder.layers.{layer}"
+        return [
+            Same("model.embed_tokens.weight", "embedding.parts.word.table.weight", vocabulary=True),
+            Stacked(
+                below(f"{layer}.self_attn", "q_proj", "k_proj", "v_proj"),
+                f"{ours}.attention.qkv",
+                shares=(heads, groups, groups),
+            ),
+            Same(f"{layer}.self_attn.o_proj", f"{ours}.attention.output"),
+            Same(f"{layer}.input_layernorm", f"{ours}.attention_norm"),
+            Same(f"{layer}.post_attention_layernorm", f"{ours}.feed_forward_norm"),
+            Same(f"{layer}.mlp.gate_proj", f"{ours}.feed_forward.gate"),
+            Same(f"{layer}.mlp.up_proj", f"{ours}.feed_forward.input"),
+            Same(f"{layer}.mlp.down_proj", f"{ours}.feed_forward.output"),
+            Ignored(f"{layer}.self_attn.rotary_emb.inv_freq"),
+            Same("model.norm", "encoder.norm"),
+            *common.language_model("model.embed_tokens.weight", config["tie_word_embeddings"]),
+        ]
+
+
+class MistralConverterConfig(LlamaConverterConfig):
+    """Mistral (Jiang et al., 2023): LLaMA with grouped heads and, in its first version, a window."""
+
+    architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {"MistralForCausalLM": ("lm",), "MistralModel": ()}
+    defaults: ClassVar[Mapping[str, Any]] = {
+        **LlamaConverterConfig.defaults,
+        "intermediate_size": 14336,
+        "num_key_value_heads": 8,
+        "max_position_embeddings": 4096 * 32,
+        "sliding_window": 4096,
+    }
+    required: ClassVar[Mapping[str, tuple[Any, ...]]] = {"attention_bias": (False,), "mlp_bias": (False,)}
+
+    def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
+        model = super().to_spec(config, architecture)
+        model["encoder"]["transformer"]["attention_window"] = config["sliding_window"]
+        return model
+
+    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+        config = super().to_config(spec, architecture)
+        window = parts.encoder(spec, TransformerConfig).attention_window
+        own = {key: value for key, value in config.items() if key not in ("attention_bias", "mlp_bias")}
+        return {**own, "sliding_window": window}

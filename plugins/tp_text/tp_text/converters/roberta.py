@@ -1,0 +1,69 @@
+"""RoBERTa and XLM-RoBERTa."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from tp_core.interop import parts
+from tp_core.interop.rules import Entry, Same
+from tp_core.modules.config import LearnedPositionConfig
+from tp_core.spec.schema import Spec
+from tp_text.converters.bert import BertFamilyConfig, output_matrix
+
+
+class RobertaConverterConfig(BertFamilyConfig):
+    """RoBERTa (Liu et al., 2019): BERT without segments, whose positions begin behind the padding's id."""
+
+    architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "RobertaForMaskedLM": ("mlm",),
+        "RobertaForSequenceClassification": ("cls",),
+        "RobertaModel": (),
+    }
+    prefix: ClassVar[str] = "roberta."
+    defaults: ClassVar[Mapping[str, Any]] = {**BertFamilyConfig.defaults, "vocab_size": 50265, "pad_token_id": 1}
+    notes: ClassVar[tuple[str, ...]] = (
+        "positions are counted from the first token, so that padding must stand on the right, where tp's processors "
+        "put it; transformers counts the tokens that are no padding",
+    )
+
+    def offset(self, config: Mapping[str, Any]) -> int:
+        return int(config["pad_token_id"]) + 1
+
+    def targets(self, config: Mapping[str, Any], architecture: str) -> list[Any]:
+        found = super().targets(config, architecture)
+        # The head's activation is GELU whatever hidden_act is.
+        return [{"mlm": {**target["mlm"], "activation": "gelu"}} if "mlm" in target else target for target in found]
+
+    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+        offset, facts = parts.embedding(spec, LearnedPositionConfig).offset, spec.data.vocabulary
+        padding = facts.special.get("pad", offset - 1) if facts is not None else offset - 1
+        if offset < 1 or padding != offset - 1:
+            asked = f"model.embedding.pos.offset is {offset}; positions begin behind the padding's id"
+            raise parts.Unfit([f"{asked}, {padding} here, so that it must be {padding + 1}"])
+        return {**super().to_config(spec, architecture), "pad_token_id": padding}
+
+    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+        return [
+            *self.body(config),
+            Same("classifier.dense", "targets.cls.dense"),
+            Same("classifier.out_proj", "targets.cls.classifier"),
+            Same("roberta.pooler.dense", "targets.sp.dense"),  # of the bare model only, and of no use there
+            Same("lm_head.dense", "targets.mlm.dense"),
+            Same("lm_head.layer_norm", "targets.mlm.norm"),
+            *output_matrix(
+                "lm_head.decoder",
+                "lm_head.bias",
+                "roberta.embeddings.word_embeddings.weight",
+                config["tie_word_embeddings"],
+            ),
+        ]
+
+
+class XLMRobertaConverterConfig(RobertaConverterConfig):
+    """XLM-RoBERTa (Conneau et al., 2020): RoBERTa in a hundred languages."""
+
+    architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        f"XLM{name}": targets for name, targets in RobertaConverterConfig.architectures.items()
+    }
+    defaults: ClassVar[Mapping[str, Any]] = {**RobertaConverterConfig.defaults, "vocab_size": 30522}

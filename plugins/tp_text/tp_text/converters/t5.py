@@ -1,0 +1,156 @@
+"""T5 and T5 v1.1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from tp_core.config import ConverterConfig
+from tp_core.errors import TPError
+from tp_core.interop import parts
+from tp_core.interop.rules import Copy, Entry, Ignored, Same, Stacked, below
+from tp_core.modules.config import TransformerConfig, TransformerOptions
+from tp_core.modules.config_decoder import TransformerDecoderConfig
+from tp_core.spec.schema import Spec
+from tp_text.config import LanguageModelConfig
+from tp_text.converters import common
+
+
+class T5ConverterConfig(ConverterConfig):
+    """T5 and T5 v1.1 (Raffel et al., 2020; Shazeer, 2020)."""
+
+    architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "T5ForConditionalGeneration": ("lm",),
+        "T5WithLMHeadModel": ("lm",),  # its name in early checkpoints
+        "T5Model": (),
+    }
+    aliases: ClassVar[Mapping[str, str]] = {"hidden_size": "d_model", "num_hidden_layers": "num_layers"}
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "vocab_size": 32128,
+        "d_model": 512,
+        "d_kv": 64,
+        "d_ff": 2048,
+        "num_layers": 6,
+        "num_decoder_layers": None,
+        "num_heads": 8,
+        "relative_attention_num_buckets": 32,
+        "relative_attention_max_distance": 128,
+        "dropout_rate": 0.1,
+        "layer_norm_epsilon": 1e-6,
+        "feed_forward_proj": "relu",
+        "tie_word_embeddings": True,
+    }
+    required: ClassVar[Mapping[str, tuple[Any, ...]]] = {"is_encoder_decoder": (True,)}
+
+    def complete(self, config: dict[str, Any]) -> dict[str, Any]:
+        found = {**config, "num_decoder_layers": config["num_decoder_layers"] or config["num_layers"]}
+        # Until transformers 5, scaled and tied were one; since then, a config says that it is tied whatever it is.
+        found.setdefault("scale_decoder_outputs", config["tie_word_embeddings"])
+        return found
+
+    def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
+        gated, _, name = config["feed_forward_proj"].rpartition("-")
+        if gated not in ("", "gated"):
+            raise TPError(f"config.json: 'feed_forward_proj' is '{config['feed_forward_proj']}', which has no meaning")
+        # Transformers takes gated-gelu for the approximation.
+        exact = common.activation({"feed_forward_proj": name}, "feed_forward_proj")
+        activation = "gelu_tanh" if gated and name == "gelu" else exact
+        layers = {
+            "num_heads": config["num_heads"],
+            "head_size": config["d_kv"],
+            "feed_forward_size": config["d_ff"],
+            "feed_forward": "gated" if gated else "dense",
+            "activation": activation,
+            "norm": "rmsnorm",
+            "norm_position": "pre",
+            "attention_bias": False,
+            "feed_forward_bias": False,
+            "attention_scale": 1.0,
+            "position_encoding": "relative",
+            "relative_buckets": config["relative_attention_num_buckets"],
+            "relative_max_distance": config["relative_attention_max_distance"],
+        }
+        embedding = {"modules": ["word"], "norm": "none"}
+        lm = {"tie": config["tie_word_embeddings"], "tied_scale": config["scale_decoder_outputs"]}
+        return {
+            "hidden_size": config["d_model"],
+            "vocab_size": config["vocab_size"],
+            "norm_eps": config["layer_norm_epsilon"],
+            "dropout": config["dropout_rate"],
+            "share_embeddings": True,
+            "embedding": embedding,
+            "encoder": {"transformer": {"num_layers": config["num_layers"], **layers}},
+            "target_embedding": embedding,
+            "decoder": {"transformer": {"num_layers": config["num_decoder_layers"], **layers}},
+            "target": [{head: lm} for head in self.architectures[architecture]],
+        }
+
+    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+        encoder = parts.encoder(spec, TransformerConfig)
+        decoder = parts.decoder(spec, TransformerDecoderConfig)
+        lm = parts.target(spec, LanguageModelConfig)
+        return {
+            "vocab_size": spec.model.vocab_size,
+            "d_model": encoder.hidden_size,
+            "d_kv": encoder.head_width(encoder.hidden_size),
+            "d_ff": common.feed_forward_size(encoder, encoder.hidden_size),
+            "num_layers": encoder.num_layers,
+            "num_decoder_layers": decoder.num_layers,
+            "num_heads": encoder.num_heads,
+            "relative_attention_num_buckets": encoder.relative_buckets,
+            "relative_attention_max_distance": encoder.relative_max_distance,
+            "dropout_rate": encoder.dropout,
+            "layer_norm_epsilon": encoder.norm_eps,
+            "feed_forward_proj": _feed_forward(encoder),
+            "tie_word_embeddings": lm is None or lm.tie,
+            "scale_decoder_outputs": lm is None or lm.tied_scale,
+            "is_encoder_decoder": True,
+        }
+
+    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+        gated = config["feed_forward_proj"].startswith("gated")
+        return [
+            Same("shared.weight", "embedding.parts.word.table.weight", vocabulary=True),
+            Copy("encoder.embed_tokens.weight", of="shared.weight"),
+            Copy("decoder.embed_tokens.weight", of="shared.weight"),
+            *_side("encoder", 1, gated),
+            *_side("decoder", 2, gated),
+            *_cross_attention(),
+            # Old checkpoints hold a table that nothing reads.
+            Ignored("decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"),
+            *common.language_model("shared.weight", config["tie_word_embeddings"]),
+        ]
+
+
+def _feed_forward(options: TransformerOptions) -> str:
+    if options.feed_forward == "dense":
+        return common.activation_name(options.activation)
+    return "gated-gelu" if options.activation == "gelu_tanh" else f"gated-{common.activation_name(options.activation)}"
+
+
+def _side(side: str, feed_forward: int, gated: bool) -> list[Entry]:
+    """The rules of the encoder or decoder; ``feed_forward`` is the number of that sub-layer."""
+    layer, ours = f"{side}.block.{{layer}}.layer", f"{side}.layers.{{layer}}"
+    attention, dense = f"{layer}.0.SelfAttention", f"{layer}.{feed_forward}.DenseReluDense"
+    first = f"{side}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
+    inputs = {"wi_0": "gate", "wi_1": "input"} if gated else {"wi": "input"}
+    return [
+        Same(first, f"{side}.bias.bias.weight"),
+        Stacked(below(attention, "q", "k", "v"), f"{ours}.attention.qkv"),
+        Same(f"{attention}.o", f"{ours}.attention.output"),
+        Same(f"{layer}.0.layer_norm", f"{ours}.attention_norm"),
+        *(Same(f"{dense}.{theirs}", f"{ours}.feed_forward.{part}") for theirs, part in inputs.items()),
+        Same(f"{dense}.wo", f"{ours}.feed_forward.output"),
+        Same(f"{layer}.{feed_forward}.layer_norm", f"{ours}.feed_forward_norm"),
+        Same(f"{side}.final_layer_norm", f"{side}.norm"),
+    ]
+
+
+def _cross_attention() -> list[Entry]:
+    layer, ours = "decoder.block.{layer}.layer.1", "decoder.layers.{layer}"
+    return [
+        Same(f"{layer}.EncDecAttention.q", f"{ours}.cross_attention.query"),
+        Stacked(below(f"{layer}.EncDecAttention", "k", "v"), f"{ours}.cross_attention.key_value"),
+        Same(f"{layer}.EncDecAttention.o", f"{ours}.cross_attention.output"),
+        Same(f"{layer}.layer_norm", f"{ours}.cross_attention_norm"),
+    ]

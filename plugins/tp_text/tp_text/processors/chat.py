@@ -1,0 +1,95 @@
+"""Conversations: how records hold them, and the texts that stand around their turns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tp_core.errors import DataError
+from tp_core.interfaces import Record
+from tp_core.suggest import did_you_mean
+from tp_text.processors.config_lm import InstructionProcessorConfig
+from tp_text.processors.records import field, missing
+
+Role = Literal["system", "user", "assistant"]
+ROLES: tuple[Role, ...] = ("system", "user", "assistant")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One message of a conversation."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True)
+class Template:
+    """The texts before and after a message, by role."""
+
+    prefix: dict[Role, str]
+    suffix: dict[Role, str]
+    system: str | None
+
+    @classmethod
+    def of(cls, config: InstructionProcessorConfig) -> Template:
+        prefix: dict[Role, str] = {role: getattr(config, f"{role}_prefix") for role in ROLES}
+        suffix: dict[Role, str] = {role: getattr(config, f"{role}_suffix") for role in ROLES}
+        return cls(prefix, suffix, config.system)
+
+    def complete(self, turns: list[Turn]) -> list[Turn]:
+        """The conversation with the template's system message, if it has none of its own."""
+        if self.system is None or turns[0].role == "system":
+            return turns
+        return [Turn("system", self.system), *turns]
+
+
+def turns_of(record: Record) -> list[Turn]:
+    """The conversation of a record: ``messages``, or ``instruction`` (and ``input``) and ``output``.
+
+    Raises:
+        DataError: a record that holds none, or one without an answer.
+    """
+    turns = questions_of(record)
+    if record.value.get("messages") is None:
+        answer = field(record, "output")
+        if answer is None:
+            raise missing(record, "'output'")
+        turns.append(Turn("assistant", answer))
+    if not any(turn.role == "assistant" and turn.content.strip() for turn in turns):
+        raise DataError("the conversation has no answer to learn from", file=record.file, line=record.line)
+    return turns
+
+
+def questions_of(record: Record) -> list[Turn]:
+    """A record's messages, or its instruction, without the ``output``; a plain ``text`` is a user's message.
+
+    Raises:
+        DataError: a record that holds none, or messages that are none.
+    """
+    messages = record.value.get("messages")
+    if messages is not None:
+        if not isinstance(messages, list) or not messages:
+            raise DataError("'messages' is no list of messages", file=record.file, line=record.line)
+        return [_turn(message, number, record) for number, message in enumerate(messages, 1)]
+    instruction = field(record, "instruction", "text")
+    if instruction is None:
+        raise missing(record, "'messages' or 'instruction'")
+    more, system = field(record, "input"), field(record, "system")
+    user = Turn("user", f"{instruction}\n{more}" if more else instruction)
+    return [Turn("system", system), user] if system else [user]
+
+
+def _turn(message: Any, number: int, record: Record) -> Turn:
+    if not isinstance(message, dict) or not {"role", "content"} <= set(message):
+        text = f"message {number} is no object with role and content"
+        raise DataError(text, file=record.file, line=record.line)
+    role, content = message["role"], message["content"]
+    if role not in ROLES:
+        near = did_you_mean(str(role), ROLES) or f"the roles are {', '.join(ROLES)}"
+        text = f"message {number} has the role '{role}'; {near}"
+        raise DataError(text, file=record.file, line=record.line)
+    if not isinstance(content, str):
+        text = f"the content of message {number} is no text"
+        raise DataError(text, file=record.file, line=record.line)
+    return Turn(role, content)

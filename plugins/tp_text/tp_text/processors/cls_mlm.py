@@ -1,0 +1,29 @@
+"""Classification and a masked language model at once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tp_core.config import DataContext
+from tp_core.interfaces import Inputs, Rows, Sample, Tokenizer
+from tp_text.processors.classification import ClassificationProcessor
+from tp_text.processors.config_pairs import ClassificationMlmProcessorConfig
+from tp_text.processors.masking import Masking
+
+
+class ClassificationMlmProcessor(ClassificationProcessor):
+    """Reads what ``cls`` reads; which tokens are masked is drawn at each visit."""
+
+    def __init__(self, config: ClassificationMlmProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
+        super().__init__(config, data, tokenizer)
+        self.masking = Masking(config, tokenizer, config.max_length)
+
+    def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        sample = super().sample(rows, index, generator)
+        self.masking(sample, generator)
+        return sample
+
+    def labels(self, samples: list[Sample]) -> dict[str, Inputs]:
+        masked = "mlm_positions" in samples[0]
+        own: dict[str, Inputs] = {"mlm": self.masking.labels(samples)} if masked else self.mask_labels(samples)
+        return super().labels(samples) | own

@@ -1,0 +1,90 @@
+"""Options of the processors that feed an encoder and a decoder: translation. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from tp_core.config import BuildContext, DataContext, FieldSpec, Problem
+from tp_text.processors.config import TextProcessorConfig
+from tp_text.processors.parallel_files import partner_of
+
+if TYPE_CHECKING:
+    from tp_core.interfaces import Processor
+    from tp_core.tokenizer import Tokenizer, TokenizerFacts
+
+Role = Literal["bos", "eos", "cls", "sep", "pad"]
+
+
+class EncoderDecoderConfig(TextProcessorConfig):
+    """What processors share that make a source, which the encoder reads, and a target, which the decoder writes.
+
+    The decoder's input is the start token and the target; its labels are the target and the end token.
+    """
+
+    needs_special: ClassVar[tuple[str, ...]] = ("pad",)
+    sampling_options: ClassVar[frozenset[str]] = frozenset({"pad", "start", "end"})
+    #: Roles that the tokens at the target's edges are looked for in, where the options leave it to the vocabulary.
+    usual_starts: ClassVar[tuple[str, ...]] = ("bos", "cls")
+    usual_ends: ClassVar[tuple[str, ...]] = ("eos", "sep")
+
+    target_max_length: int | None = Field(None, gt=1, description="longest decoder input; max_length if unset")
+    start: Role | None = Field(None, description="token that the decoder's input begins with; unset: bos, else cls")
+    end: Role | None = Field(None, description="token that a target ends with; unset: eos, else sep")
+
+    def target_sequence_length(self) -> int | None:
+        return self.target_max_length or self.max_length
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        names = ("input_ids", "attention_mask", "target:input_ids", "target:attention_mask", "labels:lm")
+        return {name: FieldSpec() for name in names}
+
+    def edge(self, option: Literal["start", "end"], special: Mapping[str, int]) -> int | None:
+        """The id of the start or end token in a vocabulary, or None if it has no such token."""
+        return next((special[role] for role in self.roles(option) if role in special), None)
+
+    def roles(self, option: Literal["start", "end"]) -> tuple[str, ...]:
+        """The roles that the start or end token may have, the first that the vocabulary has is taken."""
+        usual = self.usual_starts if option == "start" else self.usual_ends
+        chosen = self.start if option == "start" else self.end
+        return usual if chosen is None else (chosen,)
+
+    def check_target_tokenizer(self, tokenizer: TokenizerFacts) -> Iterator[Problem]:
+        options: tuple[Literal["start", "end"], ...] = ("start", "end")
+        for option in options:
+            if self.edge(option, tokenizer.special) is None:
+                roles, have = " or ".join(self.roles(option)), ", ".join(tokenizer.special) or "none"
+                message = f"the vocabulary has no token for {option}: expected {roles}; its special tokens are {have}"
+                yield Problem(option, message)
+
+
+class TranslationProcessorConfig(EncoderDecoderConfig):
+    """Translation: a source text and a target text, each with its own vocabulary if data.target_tokenizer is given."""
+
+    source_extension: str | None = Field(
+        None, min_length=1, description="plain text: files with this extension (en) are the source side"
+    )
+    target_extension: str | None = Field(
+        None, min_length=1, description="and those of the same name with this one (de) their lines' translations"
+    )
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        if (self.source_extension is None) != (self.target_extension is None):
+            missing = "source_extension" if self.source_extension is None else "target_extension"
+            yield Problem(missing, "source_extension and target_extension are given together")
+        elif self.source_extension is not None and self.source_extension == self.target_extension:
+            yield Problem("target_extension", "is the same as source_extension")
+
+    def companions(self, paths: list[str]) -> list[str]:
+        if self.source_extension is None or self.target_extension is None:
+            return []
+        found = (partner_of(path, self.source_extension, self.target_extension) for path in paths)
+        return [path for path in found if path is not None]
+
+    def build(self, data: DataContext, tokenizer: Tokenizer | None) -> Processor:
+        from tp_text.processors.translation import TranslationProcessor
+
+        assert tokenizer is not None
+        return TranslationProcessor(self, data, tokenizer)

@@ -1,0 +1,148 @@
+"""Instances of instruction tuning: conversations whose answers are predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+
+from tp_core.config import DataContext
+from tp_core.errors import DataError
+from tp_core.interfaces import IGNORE, Batch, GenerationTokens, Inputs, Record, Report, Rows, Sample, Tokenizer
+from tp_text.processors.chat import ROLES, Role, Template, Turn, questions_of, turns_of
+from tp_text.processors.config_lm import InstructionProcessorConfig
+from tp_text.processors.padding import padded, token_inputs
+from tp_text.processors.reading import CHUNK
+from tp_text.processors.records import in_columns
+from tp_text.processors.text import TextProcessor
+
+
+class InstructionProcessor(TextProcessor):
+    """``[BOS]`` and the turns, each between the texts of its role; an answer ends with ``[EOS]``.
+
+    Predicted are the answers, with what follows them up to ``[EOS]``, and nothing else. A conversation that is too
+    long loses its end; one that loses all of its answers is reported.
+    """
+
+    def __init__(self, config: InstructionProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
+        super().__init__(config, data, tokenizer)
+        self.eos = tokenizer.special["eos"]
+        bos = tokenizer.special.get("bos", self.eos)
+        # Where one token has both meanings, a text begins with its own first word.
+        self.head = [] if bos == self.eos else [bos]
+        self.pack = config.pack
+        self.template = Template.of(config)
+        texts = [*(self.template.prefix[r] for r in ROLES), *(self.template.suffix[r] for r in ROLES)]
+        ids = tokenizer.encode_batch(texts)
+        self.prefix: dict[Role, list[int]] = dict(zip(ROLES, ids))
+        self.suffix: dict[Role, list[int]] = dict(zip(ROLES, ids[len(ROLES) :]))
+        self.suffix["assistant"] = [*self.suffix["assistant"], self.eos]
+
+    # -- rows --------------------------------------------------------------------------------------------------
+
+    def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
+        conversations = self._conversations(records, report)
+        return in_columns(self._packed(conversations) if self.pack else conversations)
+
+    def _conversations(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, Any]]:
+        source = self._read(records, report)
+        while chunk := list(islice(source, CHUNK)):
+            contents = iter(self.tokenizer.encode_batch([turn.content for _, turns in chunk for turn in turns]))
+            for record, turns in chunk:
+                tokens, answer = self._joined(turns, [next(contents) for _ in turns])
+                if 1 in answer[: self.max_length + 1]:
+                    length = min(len(tokens), self.max_length + 1)
+                    yield {"tokens": tokens[:length], "answer": answer[:length], "lengths": [length]}
+                    continue
+                message = f"the first answer begins after {answer.index(1)} tokens, and max_length is {self.max_length}"
+                report(DataError(message, file=record.file, line=record.line))
+
+    def _read(self, records: Iterable[Record], report: Report) -> Iterator[tuple[Record, list[Turn]]]:
+        for record in records:
+            if set(record.value) <= {"text"} and not str(record.value.get("text") or "").strip():
+                continue  # a blank line
+            try:
+                yield record, self.template.complete(turns_of(record))
+            except DataError as error:
+                report(error)
+
+    def _joined(self, turns: list[Turn], contents: list[list[int]]) -> tuple[list[int], list[int]]:
+        """The ids of a conversation, and for each whether it is part of an answer (1 or 0)."""
+        tokens, answer = list(self.head), [0] * len(self.head)
+        for turn, content in zip(turns, contents):
+            prefix, rest = self.prefix[turn.role], [*content, *self.suffix[turn.role]]
+            tokens += [*prefix, *rest]
+            answer += [0] * len(prefix) + [int(turn.role == "assistant")] * len(rest)
+        answer[:1] = [0]  # nothing comes before the first token that could predict it
+        return tokens, answer
+
+    def _packed(self, conversations: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Conversations in a row while they fit."""
+        row: dict[str, Any] | None = None
+        for each in conversations:
+            if row is not None and len(row["tokens"]) + len(each["tokens"]) <= self.max_length + 1:
+                row = {name: [*row[name], *each[name]] for name in row}
+                continue
+            if row is not None:
+                yield row
+            row = each
+        if row is not None:
+            yield row
+
+    def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        tokens, lengths = rows.get("tokens", index), rows.get("lengths", index)
+        labels = np.where(rows.get("answer", index) == 1, tokens, np.int32(IGNORE))[1:]
+        return {"input_ids": tokens[:-1], "labels": labels, "lengths": lengths}
+
+    # -- batches -----------------------------------------------------------------------------------------------
+
+    def collate(self, samples: list[Sample]) -> Batch:
+        """Padded on the right, where causal attention never looks; so there is a mask at inference only."""
+        source = token_inputs([s["input_ids"] for s in samples], self.max_length, self.pad, self.pad_to == "max_length")
+        width = source["input_ids"].shape[1]
+        if "labels" in samples[0]:
+            source.pop("attention_mask", None)
+        if self.pack:
+            source |= _documents([s.get("lengths", [len(s["input_ids"])]) for s in samples], width)
+        nothing = np.empty(0, dtype=np.int32)
+        labels = padded([s.get("labels", nothing) for s in samples], width, IGNORE)
+        return Batch(source, len(samples), labels={"lm": {"labels": labels}})
+
+    # -- inference ---------------------------------------------------------------------------------------------
+
+    def encode(self, records: list[Record]) -> list[Sample]:
+        """Conversations up to the answer that is asked for; of long ones the end."""
+        each = [self.template.complete(_asked(questions_of(record))) for record in records]
+        contents = iter(self.tokenizer.encode_batch([turn.content for turns in each for turn in turns]))
+        samples = []
+        for turns in each:
+            tokens, _ = self._joined(turns, [next(contents) for _ in turns])
+            tokens += self.prefix["assistant"]
+            samples.append({"input_ids": np.array(tokens[-self.max_length :] or [self.eos], dtype=np.int32)})
+        return samples
+
+    def generation(self) -> GenerationTokens:
+        return GenerationTokens(end=(self.eos,), pad=self.pad)
+
+    def decode(self, ids: list[int]) -> str:
+        return self.tokenizer.decode(ids).removesuffix(self.template.suffix["assistant"])
+
+
+def _asked(turns: list[Turn]) -> list[Turn]:
+    """A conversation without its last answer."""
+    return turns[:-1] if len(turns) > 1 and turns[-1].role == "assistant" else turns
+
+
+def _documents(lengths: list[Any], width: int) -> Inputs:
+    """Which conversation each token belongs to, and its position in it; (batch, width)."""
+    numbers, positions = np.zeros((2, len(lengths), width), dtype=np.int64)
+    for row, each in enumerate(lengths):
+        ends = np.cumsum(each)
+        # What comes after the last conversation, padding, counts as one of its own.
+        numbers[row] = np.searchsorted(ends, np.arange(width), side="right")
+        starts = np.concatenate([[0], ends])
+        positions[row] = np.arange(width) - starts[numbers[row]]
+    return {"document_ids": torch.from_numpy(numbers), "position_ids": torch.from_numpy(positions)}

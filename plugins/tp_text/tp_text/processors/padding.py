@@ -1,0 +1,46 @@
+"""Rows of ids of several lengths as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tp_core.interfaces import Inputs
+
+Ids = NDArray[np.int32]
+
+
+def joined(*parts: Any) -> Ids:
+    """Ids of several parts, lists or arrays, one after another."""
+    return np.concatenate(parts, dtype=np.int32, casting="unsafe")  # an empty list counts as floats
+
+
+def width_of(rows: Sequence[Ids], limit: int, whole: bool) -> int:
+    """Width of a batch: the longest row, rounded up to a multiple of 8 up to ``limit``; or always ``limit``.
+
+    Multiples of 8 suit vector units and keep the number of different shapes small.
+    """
+    longest = max(len(row) for row in rows)
+    return max(longest, limit if whole else min(-(-longest // 8) * 8, limit))
+
+
+def padded(rows: Sequence[Ids], width: int, fill: int) -> torch.Tensor:
+    """Rows, filled up on the right: (rows, width), int64."""
+    values = np.full((len(rows), width), fill, dtype=np.int64)
+    for line, row in zip(values, rows):
+        line[: len(row)] = row
+    return torch.from_numpy(values)
+
+
+def token_inputs(rows: Sequence[Ids], limit: int, pad: int, whole: bool = False) -> Inputs:
+    """``input_ids`` and, where anything is padded, ``attention_mask``; both (rows, width)."""
+    width = width_of(rows, limit, whole)
+    inputs: Inputs = {"input_ids": padded(rows, width, pad)}
+    lengths = torch.tensor([len(row) for row in rows])
+    if int(lengths.min()) < width:
+        inputs["attention_mask"] = (torch.arange(width) < lengths[:, None]).long()
+    return inputs

@@ -1,0 +1,150 @@
+"""Pairs of texts for two streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+
+from tp_core.config import DataContext
+from tp_core.errors import DataError, TPError
+from tp_core.interfaces import Batch, Inputs, Record, Report, Rows, Sample, Tokenizer
+from tp_text.processors.classification import ClassificationProcessor
+from tp_text.processors.config_pairs import PairProcessorConfig
+from tp_text.processors.padding import Ids, token_inputs
+from tp_text.processors.reading import CHUNK, text_of
+from tp_text.processors.records import field, in_columns, missing
+
+
+class PairProcessor(ClassificationProcessor):
+    """Each stream reads one text of a pair, ``[CLS] text [SEP]`` with the special tokens that the vocabulary has.
+
+    ``fields``: ``text_a`` and ``text_b`` of a record. ``next``: a line and the one after it in its document
+    (Quick-Thoughts; Logeswaran & Lee, 2018). ``same``: a line and itself, told apart by dropout (SimCSE; Gao et al.,
+    2021).
+
+    Labels ``clr``: ``labels`` (batch,), 1 for each pair. Labels ``cls`` as of the processor ``cls``, if labelled.
+    """
+
+    def __init__(self, config: PairProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
+        super().__init__(config, data, tokenizer)
+        if len(data.streams) != 2:
+            have = ", ".join(data.streams) or "none"
+            raise TPError(f"data.processor.pair: needs a model of exactly two streams (model.streams), not {have}")
+        self.streams = data.streams
+        self.pairing, self.labelled = config.pairing, config.labelled
+        self.room = self.max_length - self.special_count(pair=False)
+
+    # -- rows --------------------------------------------------------------------------------------------------
+
+    def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
+        if self.pairing == "fields":
+            return self._of_fields(records, report)
+        return in_columns(self._of_lines(records, report))
+
+    def _of_fields(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
+        pairs = self._pairs(records, report)
+        while chunk := list(islice(pairs, CHUNK)):
+            columns: dict[str, list[Any]] = {
+                "first": self._cut([first for first, _, _ in chunk]),
+                "second": self._cut([second for _, second, _ in chunk]),
+            }
+            if self.labelled:
+                columns["label"] = [label for _, _, label in chunk]
+            yield columns
+
+    def _cut(self, texts: list[str]) -> list[list[int]]:
+        return [ids[: self.room] for ids in self.tokenizer.encode_batch(texts)]
+
+    def _pairs(self, records: Iterable[Record], report: Report) -> Iterator[tuple[str, str, int]]:
+        for record in records:
+            try:
+                pair = _fields_of(record)
+                label = self._label(record) if self.labelled and pair is not None else 0
+            except DataError as error:
+                report(error)
+                continue
+            if pair is not None:
+                yield *pair, label
+
+    def _of_lines(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, Any]]:
+        file, before = "", None
+        for texts in self.tokenized(records, report):
+            if texts.file != file:
+                file, before = texts.file, None
+            start = 0
+            for end in texts.ends:
+                ids: Ids | None = texts.ids[start : min(end, start + self.room)] if end > start else None
+                start = end
+                if self.pairing == "same" and ids is not None:
+                    yield {"first": ids}
+                elif self.pairing == "next" and ids is not None and before is not None:
+                    yield {"first": before, "second": ids}
+                before = ids
+
+    def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        first = rows.get("first", index)
+        sample = self._both(first, first if self.pairing == "same" else rows.get("second", index))
+        if self.labelled:
+            sample["label"] = rows.get("label", index)
+        return sample
+
+    def _both(self, first: Any, second: Any) -> Sample:
+        return {"first": self.assemble(first)["input_ids"], "second": self.assemble(second)["input_ids"]}
+
+    # -- batches -----------------------------------------------------------------------------------------------
+
+    def collate(self, samples: list[Sample]) -> Batch:
+        """One :data:`Inputs` per stream; of samples without a second text, the first stream's alone."""
+        source: dict[str, Any] = {}
+        for stream, side in zip(self.streams, ("first", "second")):
+            if side in samples[0]:
+                rows: list[Ids] = [s[side] for s in samples]
+                source[stream] = token_inputs(rows, self.max_length, self.pad, self.pad_to == "max_length")
+                source[stream]["token_type_ids"] = torch.zeros_like(source[stream]["input_ids"])
+        return Batch(source, len(samples), labels=self.labels(samples))
+
+    def labels(self, samples: list[Sample]) -> dict[str, Inputs]:
+        counted: dict[str, Inputs] = {"clr": {"labels": torch.ones(len(samples), dtype=torch.int64)}}
+        return counted | super().labels(samples) if self.labelled else counted
+
+    # -- inference ---------------------------------------------------------------------------------------------
+
+    def encode(self, records: list[Record]) -> list[Sample]:
+        """Pairs of ``text_a`` and ``text_b``, or single texts, to be embedded by the first stream.
+
+        Raises:
+            DataError: some of the records have a second text and others have not.
+        """
+        firsts = self._cut([text_of(r) for r in records])
+        seconds = [field(r, "text_b") for r in records]
+        if all(second is None for second in seconds):
+            return [{"first": self._nonempty(self.assemble(ids)["input_ids"])} for ids in firsts]
+        for record, second in zip(records, seconds):
+            if second is None:
+                raise missing(record, "'text_b', which other records have")
+        pairs = zip(firsts, self._cut([second or "" for second in seconds]))
+        return [{side: self._nonempty(ids) for side, ids in self._both(a, b).items()} for a, b in pairs]
+
+    def _nonempty(self, ids: Ids) -> Ids:
+        return ids if len(ids) else np.array([self.pad], dtype=np.int32)
+
+
+def _fields_of(record: Record) -> tuple[str, str] | None:
+    """A record's two texts; None for a blank line of a plain text.
+
+    Raises:
+        DataError: a text is missing or empty.
+    """
+    first, second = text_of(record), field(record, "text_b")
+    if second is None:
+        if set(record.value) <= {"text"} and not first.strip():
+            return None
+        raise missing(record, "'text_b'")
+    for name, text in (("text_a", first), ("text_b", second)):
+        if not text.strip():
+            raise DataError(f"'{name}' is empty", file=record.file, line=record.line)
+    return first, second

@@ -1,0 +1,133 @@
+"""Parallel corpora of plain text: line n of one file is the translation of line n of the other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from tp_core.data.records import BadRecords
+from tp_core.data.sources_find import Source
+from tp_core.data.sources_text import BLOCK, line_runs, open_binary
+from tp_core.errors import DataError
+from tp_core.interfaces import Record, Report
+from tp_core.suggest import near_file
+from tp_text.processors.parallel_files import has_extension, partner_of
+from tp_text.processors.records import field
+
+
+class ParallelLines:
+    """Gives records of plain text the line of the same number in the partner of their file.
+
+    Two files of unequal length are refused whatever is done with bad records: where a line is missing, all lines
+    after it are paired wrongly.
+
+    Args:
+        extension: of the files that are read as records; those with the other one are passed over.
+        other: of their partners.
+    """
+
+    def __init__(self, extension: str, other: str, report: Report) -> None:
+        self.extension, self.other, self.report = extension, other, report
+
+    def paired(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Records with ``source`` and ``target``; records of other forms as they are.
+
+        Raises:
+            DataError: a partner that is missing, or has more or fewer lines.
+        """
+        partner: _Partner | None = None
+        file = ""
+        for record in records:
+            if set(record.value) - {"text", "text_a"}:
+                yield record
+                continue
+            if record.file != file:
+                if partner is not None:
+                    partner.finish()
+                file, partner = record.file, self._open(record.file)
+            if partner is None:
+                continue
+            target = partner.line(record.line)
+            if target is not None:
+                yield Record({"source": field(record, "text", "text_a"), "target": target}, record.file, record.line)
+        if partner is not None:
+            partner.finish()
+
+    def _open(self, file: str) -> _Partner | None:
+        path = partner_of(file, self.extension, self.other)
+        if path is not None:
+            return _Partner(file, path, self.report)
+        if has_extension(file, self.other):
+            return None
+        message = f"expected a name that ends in .{self.extension}, as source_extension says, or records with two sides"
+        raise DataError(message, file=file)
+
+
+class _Partner:
+    """The other side of a file, read line by line."""
+
+    def __init__(self, file: str, path: str, report: Report) -> None:
+        if not os.path.isfile(path):
+            near = near_file(Path(path))
+            hint = f"; did you mean '{near}'?" if near and near != os.path.basename(file) else ""
+            raise DataError(f"there is no such file, and it should hold the other side of {file}{hint}", file=path)
+        self.file, self.path = file, path
+        self._lines = _numbered(path, report)
+        self._next = next(self._lines, None)
+        self._asked = 0
+
+    def line(self, number: int) -> str | None:
+        """The line of a number, asked for in order; None if it cannot be read, which has been reported.
+
+        Raises:
+            DataError: the file has ended before.
+        """
+        self._asked = number
+        while self._next is not None and self._next[0] < number:
+            self._next = next(self._lines, None)
+        if self._next is None and number > (count := _count(self.path)):
+            raise _alone(self.file, count, self.path)
+        return self._next[1] if self._next is not None and self._next[0] == number else None
+
+    def finish(self) -> None:
+        """Say that the other side has ended.
+
+        Raises:
+            DataError: this side goes on.
+        """
+        # Lines of the other side that could not be read were not asked for; they count nevertheless.
+        while self._next is not None:
+            if self._next[0] > self._asked and self._next[0] > (count := _count(self.file)):
+                raise _alone(self.path, count, self.file)
+            self._next = next(self._lines, None)
+
+
+def _alone(longer: str, count: int, shorter: str) -> DataError:
+    message = f"this line has no counterpart: {shorter} has {count or 'no'} line{'s' * (count != 1)}"
+    return DataError(message, file=longer, line=count + 1)
+
+
+class _Reporting(BadRecords):
+    """Gives bad lines to a processor's ``report``."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__()
+        self._report = report
+
+    def report(self, error: DataError) -> None:
+        self._report(error)
+
+
+def _numbered(path: str, report: Report) -> Iterator[tuple[int, str]]:
+    for first, lines in line_runs(Source(path, "text"), _Reporting(report)):
+        yield from enumerate(lines, first)
+
+
+def _count(path: str) -> int:
+    """Number of a file's lines, readable or not."""
+    count, last = 0, b"\n"
+    with open_binary(Source(path, "text")) as file:
+        while block := file.read(BLOCK):
+            count, last = count + block.count(b"\n"), block[-1:]
+    return count + (last != b"\n")

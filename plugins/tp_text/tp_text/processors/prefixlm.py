@@ -1,0 +1,134 @@
+"""UniLM's sequence-to-sequence instances in one sequence: a prefix and its continuation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+
+from tp_core.config import DataContext
+from tp_core.errors import DataError
+from tp_core.interfaces import IGNORE, Batch, GenerationTokens, Inputs, Record, Report, Rows, Sample, Tokenizer
+from tp_text.processors.config_lm import PrefixLmProcessorConfig
+from tp_text.processors.padding import joined, padded
+from tp_text.processors.reading import CHUNK, text_of
+from tp_text.processors.records import field
+from tp_text.processors.seq2seq import end_of, source_text
+from tp_text.processors.text import TextProcessor, fit
+
+
+class PrefixLmProcessor(TextProcessor):
+    """``[CLS] prefix [SEP] continuation [EOS]``, with the special tokens that the vocabulary has.
+
+    Pairs are the fields ``source`` and ``target`` (or ``text_a`` and ``text_b``). A record with one text is cut into
+    rows, and each row in two at a place that is drawn at each visit.
+    """
+
+    def __init__(self, config: PrefixLmProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
+        super().__init__(config, data, tokenizer)
+        begin = self.cls if self.cls is not None else tokenizer.special.get("bos")
+        end = end_of(tokenizer)
+        assert end is not None  # the config has checked
+        self.head = () if begin is None else (begin,)
+        self.between = () if self.sep is None else (self.sep,)
+        self.end = end
+        self.prefix_loss = config.prefix_loss
+        self.room = self.max_length - len(self.head) - len(self.between) - 1
+
+    # -- rows --------------------------------------------------------------------------------------------------
+
+    def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
+        texts = self._texts(records, report)
+        while chunk := list(islice(texts, CHUNK)):
+            prefixes = self.tokenizer.encode_batch([prefix for _, prefix, _ in chunk])
+            others = self.tokenizer.encode_batch([other or "" for _, _, other in chunk])
+            columns: dict[str, list[Any]] = {"prefix": [], "continuation": []}
+            for ids, rest, (record, _, other) in zip(prefixes, others, chunk):
+                if other is not None and not rest:
+                    # Without a continuation, a row would be cut in two as running text is.
+                    report(DataError("the target has no tokens", file=record.file, line=record.line))
+                    continue
+                for first, second in self._rows(ids) if other is None else [fit(ids, rest, self.room)]:
+                    columns["prefix"].append(first)
+                    columns["continuation"].append(second or [])
+            yield columns
+
+    def _texts(self, records: Iterable[Record], report: Report) -> Iterator[tuple[Record, str, str | None]]:
+        for record in records:
+            try:
+                pair = texts_of(record)
+            except DataError as error:
+                report(error)
+                continue
+            if pair is not None:
+                yield record, *pair
+
+    def _rows(self, ids: list[int]) -> Iterator[tuple[list[int], list[int] | None]]:
+        # One token alone cannot be cut in two.
+        for start in range(0, len(ids) - 1, self.room):
+            yield ids[start : start + self.room], None
+
+    def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        prefix, continuation = rows.get("prefix", index), rows.get("continuation", index)
+        if not len(continuation):
+            cut = int(generator.integers(1, len(prefix))) if len(prefix) > 1 else 0
+            prefix, continuation = prefix[:cut], prefix[cut:]
+        sample = self._framed(prefix)
+        rest = joined(continuation, [self.end])
+        sample["token_type_ids"] = np.repeat(np.arange(2, dtype=np.int32), [sample["prefix_length"], len(rest)])
+        sample["input_ids"] = joined(sample["input_ids"], rest)
+        labels = np.append(sample["input_ids"][1:], np.int32(IGNORE))
+        if not self.prefix_loss:
+            labels[: max(0, sample["prefix_length"] - 1)] = IGNORE
+        sample["labels"] = labels
+        return sample
+
+    def _framed(self, prefix: Any) -> Sample:
+        ids = joined(self.head, prefix, self.between)
+        return {"input_ids": ids, "token_type_ids": np.zeros(len(ids), np.int32), "prefix_length": len(ids)}
+
+    # -- batches -----------------------------------------------------------------------------------------------
+
+    def collate(self, samples: list[Sample]) -> Batch:
+        batch = super().collate(samples)
+        lengths: Inputs = {"prefix_lengths": torch.tensor([s["prefix_length"] for s in samples])}
+        return Batch(batch.source | lengths, batch.size, labels=self._labels(samples, batch.source["input_ids"]))
+
+    @staticmethod
+    def _labels(samples: list[Sample], ids: torch.Tensor) -> dict[str, Inputs]:
+        nothing = np.empty(0, dtype=np.int32)
+        rows = [s.get("labels", nothing) for s in samples]
+        return {"lm": {"labels": padded(rows, ids.shape[1], IGNORE)}}
+
+    # -- inference ---------------------------------------------------------------------------------------------
+
+    def encode(self, records: list[Record]) -> list[Sample]:
+        """Prefixes alone, of ``source``, ``text_a`` or ``text``."""
+        texts = self._inference_ids([source_text(r) for r in records])
+        empty = [] if self.head or self.between else [self.end]
+        return [self._framed(ids[: self.room] or empty) for ids in texts]
+
+    def generation(self) -> GenerationTokens:
+        return GenerationTokens(end=(self.end,), pad=self.pad, inputs={"token_type_ids": 1})
+
+    def decode(self, ids: list[int]) -> str:
+        return self.tokenizer.decode(ids)
+
+
+def texts_of(record: Record) -> tuple[str, str | None] | None:
+    """A record's prefix and continuation, or its only text and None; None for a blank line.
+
+    Raises:
+        DataError: a record without a text, or a pair with an empty side.
+    """
+    source, target = field(record, "source", "text_a"), field(record, "target", "text_b")
+    if source is None or target is None:
+        text = source if source is not None else text_of(record)
+        return (text, None) if text.strip() else None
+    for name, side in (("source", source), ("target", target)):
+        if not side.strip():
+            raise DataError(f"the {name} is empty", file=record.file, line=record.line)
+    return source, target

@@ -1,0 +1,115 @@
+"""What the processors share that feed an encoder and a decoder."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+
+from tp_core.config import DataContext
+from tp_core.errors import TPError
+from tp_core.interfaces import IGNORE, Batch, GenerationTokens, Record, Sample, Tokenizer
+from tp_text.processors.config_seq2seq import EncoderDecoderConfig
+from tp_text.processors.padding import Ids, joined, padded, token_inputs
+from tp_text.processors.records import field, missing
+from tp_text.processors.text import TextProcessor, spelled
+
+
+class EncoderDecoderProcessor(TextProcessor):
+    """Samples are ``input_ids``, the source as the encoder reads it, and ``target_ids``, the target with its end.
+
+    The decoder's input is the start token and the target without its last token, so that each position is labelled
+    with the token after it. Samples for inference have no ``target_ids``; their decoder input is the start alone.
+    """
+
+    def __init__(self, config: EncoderDecoderConfig, data: DataContext, tokenizer: Tokenizer) -> None:
+        super().__init__(config, data, tokenizer)
+        self.target_tokenizer = data.target_tokenizer or tokenizer
+        self.target_max_length = config.target_sequence_length() or config.max_length
+        self.start = self._edge(config, "start")
+        self.end = self._edge(config, "end")
+        self.target_pad = self.target_tokenizer.special.get("pad", 0)
+        #: Tokens of the target before its text; BART's begins with ``<s>``.
+        self.target_head: tuple[int, ...] = ()
+        end = self.sep if self.sep is not None else tokenizer.special.get("eos")
+        self.head = () if self.cls is None else (self.cls,)
+        self.tail = () if end is None else (end,)
+
+    def _edge(self, config: EncoderDecoderConfig, option: Literal["start", "end"]) -> int:
+        found = config.edge(option, self.target_tokenizer.special)
+        if found is None:
+            have = ", ".join(self.target_tokenizer.special) or "none"
+            roles = " or ".join(config.roles(option))
+            raise TPError(
+                f"data.processor: the decoder side's vocabulary has no token for '{option}': expected {roles}; "
+                f"its special tokens are {have}"
+            )
+        return found
+
+    # -- rows --------------------------------------------------------------------------------------------------
+
+    @property
+    def source_room(self) -> int:
+        """Tokens of text that fit into a source."""
+        return self.max_length - len(self.head) - len(self.tail)
+
+    @property
+    def target_room(self) -> int:
+        """Tokens of text that fit into a target."""
+        return self.target_max_length - len(self.target_head) - 1
+
+    def framed(self, ids: Any) -> Ids:
+        """A source with its special tokens, cut to the longest length."""
+        return joined(self.head, ids[: self.source_room], self.tail)
+
+    def ended(self, ids: Any) -> Ids:
+        """A target with its special tokens, cut to the longest length."""
+        return joined(self.target_head, ids[: self.target_room], [self.end])
+
+    # -- batches -----------------------------------------------------------------------------------------------
+
+    def collate(self, samples: list[Sample]) -> Batch:
+        whole = self.pad_to == "max_length"
+        source = token_inputs([s["input_ids"] for s in samples], self.max_length, self.pad, whole)
+        if "target_ids" not in samples[0]:
+            alone = torch.full((len(samples), 1), self.start)
+            labels = torch.full_like(alone, IGNORE)
+            return Batch(source, len(samples), {"input_ids": alone}, {"lm": {"labels": labels}})
+        targets: list[Ids] = [s["target_ids"] for s in samples]
+        shifted = [joined([self.start], target[:-1]) for target in targets]
+        target = token_inputs(shifted, self.target_max_length, self.target_pad, whole)
+        labels = padded(targets, target["input_ids"].shape[1], IGNORE)
+        return Batch(source, len(samples), target, {"lm": {"labels": labels}})
+
+    # -- inference ---------------------------------------------------------------------------------------------
+
+    def encode(self, records: list[Record]) -> list[Sample]:
+        """Sources alone, of ``source``, ``text_a`` or ``text``."""
+        return [{"input_ids": self.framed(ids)} for ids in self._inference_ids([source_text(r) for r in records])]
+
+    def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Ids of the decoder's side as tokens."""
+        return [spelled(p, self.target_tokenizer) for p in predictions]
+
+    def generation(self) -> GenerationTokens:
+        return GenerationTokens((self.start, *self.target_head), (self.end,), self.target_pad)
+
+    def decode(self, ids: list[int]) -> str:
+        return self.target_tokenizer.decode(ids)
+
+
+def source_text(record: Record) -> str:
+    """What an encoder reads at inference.
+
+    Raises:
+        DataError: a record without any of the fields.
+    """
+    text = field(record, "source", "text_a", "text")
+    if text is None:
+        raise missing(record, "'source', 'text_a' or 'text'")
+    return text
+
+
+def end_of(tokenizer: Tokenizer) -> int | None:
+    """The token that a text ends with: ``eos``, else ``sep``."""
+    return tokenizer.special.get("eos", tokenizer.special.get("sep"))

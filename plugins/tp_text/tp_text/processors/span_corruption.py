@@ -1,0 +1,104 @@
+"""T5's instances: running text with hidden spans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tp_core.config import DataContext
+from tp_core.errors import TPError
+from tp_core.interfaces import Record, Report, Rows, Sample, Tokenizer
+from tp_text.processors.config_denoising import SpanCorruptionProcessorConfig
+from tp_text.processors.packing import packed_rows
+from tp_text.processors.padding import Ids
+from tp_text.processors.seq2seq import EncoderDecoderProcessor, end_of
+from tp_text.processors.span_lengths import SpanLengths
+
+#: Spellings of sentinels in published vocabularies, the likeliest first.
+USUAL_SENTINELS = ("<extra_id_{}>", "[unused{}]")
+
+
+class SpanCorruptionProcessor(EncoderDecoderProcessor):
+    """One document per line, cut into rows across documents, as T5 does (Raffel et al., 2020).
+
+    Rows are as long as their source is once the spans are hidden. Which spans are hidden is drawn at each visit.
+    """
+
+    def __init__(self, config: SpanCorruptionProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
+        super().__init__(config, data, tokenizer)
+        end = end_of(tokenizer)
+        self.head, self.tail = (), () if end is None else (end,)
+        self.spans = config.spans()
+        self.row_length = config.row_length()
+        self.sentinels = find_sentinels(tokenizer, config.sentinel_pattern)
+        needed = self.spans.hidden(self.row_length)[1] + 1
+        if len(self.sentinels) < needed:
+            pattern = config.sentinel_pattern or " or ".join(USUAL_SENTINELS)
+            raise TPError(
+                f"data.processor: rows of {self.row_length} tokens need {needed} sentinel tokens, and the vocabulary "
+                f"has {len(self.sentinels) or 'none'} (spelled {pattern}); give sentinel_pattern, lower max_length, "
+                "or add the tokens to the vocabulary"
+            )
+
+    def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
+        documents = (ids for texts in self.tokenized(records, report) for ids in texts.documents())
+        for rows in packed_rows(documents, self.row_length, separator=None):
+            # One token alone cannot be hidden and leave something to read.
+            yield {"tokens": [row for row in rows if len(row) > 1]}
+
+    def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        tokens = rows.get("tokens", index)
+        source, target = corrupt(tokens, span_mask(len(tokens), self.spans, generator), self.sentinels)
+        return {"input_ids": self.framed(source), "target_ids": self.ended(target)}
+
+
+def find_sentinels(tokenizer: Tokenizer, pattern: str | None = None) -> Ids:
+    """Ids of the sentinels, in order of their numbers; those of the first pattern that the vocabulary has."""
+    known = {tokenizer.token(index): index for index in range(tokenizer.vocab_size)}
+    for each in USUAL_SENTINELS if pattern is None else (pattern,):
+        # Some vocabularies count from 0, others from 1, and some leave numbers out.
+        found = [known[token] for number in range(1000) if (token := each.replace("{}", str(number))) in known]
+        if found:
+            return np.array(found, dtype=np.int32)
+    return np.array([], dtype=np.int32)
+
+
+def span_mask(length: int, spans: SpanLengths, generator: np.random.Generator) -> NDArray[np.bool_]:
+    """Which tokens of a row are hidden: spans at random places, apart from each other, the last at the row's end."""
+    tokens, count = spans.hidden(length)
+    lengths = np.empty(2 * count, dtype=np.int64)
+    lengths[0::2] = _segments(length - tokens, count, generator)
+    lengths[1::2] = _segments(tokens, count, generator)
+    return np.repeat(np.arange(2 * count) % 2 == 1, lengths)
+
+
+def _segments(total: int, count: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """``count`` positive lengths that add up to ``total``, all such partitions alike."""
+    cuts = 1 + np.sort(generator.choice(total - 1, count - 1, replace=False)) if count > 1 else np.empty(0, np.int64)
+    return np.diff(np.concatenate([[0], cuts, [total]]))
+
+
+def corrupt(tokens: Ids, mask: NDArray[np.bool_], sentinels: Ids) -> tuple[Ids, Ids]:
+    """Source and target of a row.
+
+    Args:
+        tokens: (length,).
+        mask: (length,), True where hidden.
+        sentinels: one per hidden span, and one more if the row goes on after the last.
+
+    Returns:
+        The row with a sentinel in place of each span; each sentinel with the tokens it stands for, and a last one if
+        the row goes on.
+    """
+    first = mask & ~np.concatenate([[False], mask[:-1]])
+    starts = np.flatnonzero(first)
+    own = sentinels[: len(starts)]
+    source = tokens.copy()
+    source[starts] = own
+    target = np.insert(tokens, starts, own)[np.insert(mask, starts, True)]
+    if not mask[-1]:
+        target = np.append(target, sentinels[len(starts)])
+    return source[first | ~mask], target

@@ -1,0 +1,73 @@
+"""Translations: a source text, a target text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from tp_core.config import DataContext
+from tp_core.errors import DataError
+from tp_core.interfaces import Record, Report, Rows, Sample, Tokenizer
+from tp_text.processors.config_seq2seq import TranslationProcessorConfig
+from tp_text.processors.parallel import ParallelLines
+from tp_text.processors.reading import CHUNK
+from tp_text.processors.records import field, missing
+from tp_text.processors.seq2seq import EncoderDecoderProcessor
+
+
+class TranslationProcessor(EncoderDecoderProcessor):
+    """Reads ``source`` and ``target`` (or ``text_a`` and ``text_b``), or plain text with a file of its translations."""
+
+    def __init__(self, config: TranslationProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
+        super().__init__(config, data, tokenizer)
+        self.extensions = (config.source_extension, config.target_extension)
+
+    def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
+        pairs = self._pairs(records, report)
+        while chunk := list(islice(pairs, CHUNK)):
+            sources = self.tokenizer.encode_batch([source for source, _ in chunk])
+            targets = self.target_tokenizer.encode_batch([target for _, target in chunk])
+            yield {
+                "source": [ids[: self.source_room] for ids in sources],
+                "target": [ids[: self.target_room] for ids in targets],
+            }
+
+    def _pairs(self, records: Iterable[Record], report: Report) -> Iterator[tuple[str, str]]:
+        source_extension, target_extension = self.extensions
+        if source_extension is not None and target_extension is not None:
+            records = ParallelLines(source_extension, target_extension, report).paired(records)
+        for record in records:
+            try:
+                pair = pair_of(record)
+            except DataError as error:
+                report(error)
+                continue
+            if pair is not None:
+                yield pair
+
+    def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        source, target = rows.get("source", index), rows.get("target", index)
+        return {"input_ids": self.framed(source), "target_ids": self.ended(target)}
+
+
+def pair_of(record: Record) -> tuple[str, str] | None:
+    """A record's source and target; None if both are blank.
+
+    Raises:
+        DataError: a record that lacks a side, or has a blank one.
+    """
+    source, target = field(record, "source", "text_a"), field(record, "target", "text_b")
+    if source is None:
+        if set(record.value) <= {"text"}:
+            message = "plain text has no translations; give source_extension and target_extension, or use TSV or JSON"
+            raise DataError(message, file=record.file, line=record.line)
+        raise missing(record, "'source' or 'text_a'")
+    if target is None:
+        raise missing(record, "'target' or 'text_b'")
+    blank = [name for name, text in (("source", source), ("target", target)) if not text.strip()]
+    if len(blank) == 1:
+        raise DataError(f"the {blank[0]} is empty", file=record.file, line=record.line)
+    return None if blank else (source, target)

@@ -1,0 +1,54 @@
+"""The bidirectional language model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tp_core.config import BuildContext
+from tp_core.interfaces import IGNORE, Batch, Features, TargetOutput
+from tp_core.modules.layers.cross_entropy import linear_cross_entropy
+from tp_core.modules.layers.linear import Linear
+from tp_text.config_targets import BidirectionalLanguageModelConfig
+from tp_text.targets.vocabulary import VocabularyTarget, top_tokens
+
+_DIRECTIONS = ("forward", "backward")
+
+
+class BidirectionalLanguageModel(VocabularyTarget):
+    """One output matrix over the two directions, which are the two halves of each state.
+
+    Labels ``bilm``: ``forward`` and ``backward`` (batch, length), the token after and the token before each position.
+    The loss is the sum over both, divided by the number of labels of both.
+    """
+
+    def __init__(self, config: BidirectionalLanguageModelConfig, context: BuildContext) -> None:
+        super().__init__(config)
+        self.output = Linear(context.hidden_size // 2, context.vocab_size, bias=config.bias, std=config.init_std)
+
+    def denominator(self, batch: Batch) -> Tensor:
+        labels = batch.labels["bilm"]
+        return torch.stack([(labels[direction] != IGNORE).sum() for direction in _DIRECTIONS]).sum().float()
+
+    def forward(self, features: Features, batch: Batch) -> TargetOutput:
+        metrics: dict[str, tuple[Tensor, Tensor]] = {}
+        losses = []
+        for direction, states in zip(_DIRECTIONS, features.sequence.states.chunk(2, dim=-1)):
+            labels = batch.labels["bilm"][direction].flatten()
+            rows = states.reshape(-1, states.shape[-1])
+            loss, correct = linear_cross_entropy(rows, self.output.weight, self.output.bias, labels)
+            losses.append(loss)
+            metrics[f"accuracy_{direction}"] = correct, (labels != IGNORE).sum().float()
+        (right, count), (others, other_count) = metrics.values()
+        metrics["accuracy"] = right + others, count + other_count
+        return TargetOutput(losses[0] + losses[1], count + other_count, metrics)
+
+    @torch.inference_mode()
+    def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
+        """The most probable tokens after the last real position and before the first."""
+        after = features.sequence.pooled("last").chunk(2, dim=-1)[0]
+        before = features.sequence.pooled("first").chunk(2, dim=-1)[1]
+        found = zip(top_tokens(self.output(after)), top_tokens(self.output(before)))
+        return [{"next": following, "previous": preceding} for following, preceding in found]

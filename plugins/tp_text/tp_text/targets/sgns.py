@@ -1,0 +1,43 @@
+"""Skip-gram with negative sampling."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tp_core.config import BuildContext
+from tp_core.interfaces import IGNORE, Batch, Features, Target, TargetOutput
+from tp_core.modules.layers.linear import Embedding
+from tp_text.config_targets import SkipGramConfig
+
+
+class SkipGram(Target):
+    """Each state v is scored against an output vector u of each token around it, and against those of random tokens.
+
+    Labels ``sgns``: ``context`` (batch, length, 2 × window), the tokens around each position, and ``negatives``
+    (batch, length, k), random tokens; ``IGNORE`` in either stands for none. The loss of a counted pair of a position
+    and a context is ``-log σ(u·v) - Σ log σ(-n·v)``; the negatives n of a position are shared by its contexts. The
+    output table starts at zero, as word2vec's does. The vectors that one wants are those of the word embedding.
+    """
+
+    def __init__(self, config: SkipGramConfig, context: BuildContext) -> None:
+        super().__init__()
+        self.output = Embedding(context.vocab_size + config.ngram_buckets, context.hidden_size, std=0.0)
+
+    def denominator(self, batch: Batch) -> Tensor:
+        return (batch.labels["sgns"]["context"] != IGNORE).sum().float()
+
+    def forward(self, features: Features, batch: Batch) -> TargetOutput:
+        labels = batch.labels["sgns"]
+        context, negatives = labels["context"], labels["negatives"]
+        states = features.sequence.states.unsqueeze(-1)
+        real, drawn = context != IGNORE, negatives != IGNORE
+        positive = (self.output(context.clamp(min=0)) @ states).squeeze(-1).float()
+        negative = (self.output(negatives.clamp(min=0)) @ states).squeeze(-1).float()
+        contexts = real.sum(dim=-1)
+        rejected = torch.where(drawn, F.logsigmoid(-negative), 0.0).sum(dim=-1)
+        loss = -torch.where(real, F.logsigmoid(positive), 0.0).sum() - (rejected * contexts).sum()
+        highest = negative.masked_fill(~drawn, -torch.inf).amax(dim=-1, keepdim=True)
+        count = self.denominator(batch)
+        return TargetOutput(loss, count, {"accuracy": (((positive > highest) & real).sum().float(), count)})

@@ -1,0 +1,44 @@
+"""A processor for test projects with two streams: JSON lines ``{"a": [ids], "b": [ids], "label": n}``."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from tp_core.config import BuildContext, DataContext, FieldSpec, ProcessorConfig
+
+
+class Config(ProcessorConfig):
+    """Ids of equal length for the streams ``a`` and ``b``; a row without a label is no anchor."""
+
+    needs_tokenizer: ClassVar[bool] = False
+    feeds_streams: ClassVar[bool] = True
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {"input_ids": FieldSpec(), "labels:clr": FieldSpec(("batch",)), "labels:cls": FieldSpec(("batch",))}
+
+    def build(self, data: DataContext, tokenizer: Any) -> Any:
+        import numpy as np
+        import torch
+
+        from tp_core.interfaces import Batch, Processor
+
+        class Pairs(Processor):
+            def prepare(self, records: Any, report: Any) -> Any:
+                values = [record.value for record in records]
+                yield {name: [value[name] for value in values] for name in ("a", "b", "label")}
+
+            def sample(self, rows: Any, index: int, generator: np.random.Generator) -> Any:
+                return {name: rows.get(name, index) for name in ("a", "b", "label")}
+
+            def encode(self, records: Any) -> Any:
+                return [record.value for record in records]
+
+            def collate(self, samples: Any) -> Batch:
+                def stacked(name: str) -> torch.Tensor:
+                    return torch.tensor(np.array([sample[name] for sample in samples]), dtype=torch.long)
+
+                labels = {"labels": stacked("label")}
+                source = {name: {"input_ids": stacked(name)} for name in ("a", "b")}
+                return Batch(source, len(samples), labels={"clr": labels, "cls": labels})
+
+        return Pairs()

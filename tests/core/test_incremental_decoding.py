@@ -1,0 +1,274 @@
+"""A text that is read piece by piece, with a cache, gets the states that it gets as a whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.building import CONTENT, READOUT, batch_of, build, encoder_model, mask_of, randomised, tokens, worst
+from tp_core import Batch, Model
+from tp_core.interfaces import Cache, Sequence
+
+TOLERANCE = 1e-5
+RELATIVE = {"relative_buckets": 8, "relative_max_distance": 6}
+POSITION = {"pos": {"max_length": 16, "offset": 1}}
+STEPS = [[1] * 12, [5, 1, 1, 3, 2]]
+PROMPTS = [5, 2, 4]  # real tokens of each row's first five places
+
+VARIANTS: list[tuple[list[Any], dict[str, Any]]] = [
+    *(([], {"position_encoding": each}) for each in ("none", "rotary", "relative", "alibi")),
+    ([POSITION], {}),
+    (["sinusoidal"], {"residual_attention": True, "norm_position": "pre"}),
+    (["sinusoidal"], {"share_layers": True, "norm_position": "pre"}),
+    ([POSITION], {"position_encoding": "relative", "residual_attention": True}),
+    ([], {"position_encoding": "rotary", "share_layers": True, "norm": "rmsnorm", "feed_forward": "gated"}),
+    ([], {"position_encoding": "alibi", "residual_attention": True, "share_layers": True}),
+    ([], {"position_encoding": "rotary", "num_key_value_heads": 2, "rotary_fraction": 0.5, "head_size": 8}),
+    ([POSITION], {"num_key_value_heads": 1, "residual_attention": True, "attention_scale": 1.0}),
+]
+OTHERS: list[tuple[list[Any], str, dict[str, Any]]] = [
+    ([], "rnn", {"num_layers": 2}),
+    ([POSITION], "lstm", {"num_layers": 2}),
+    (["sinusoidal"], "gru", {}),
+    ([], "gatedcnn", {"num_layers": 3}),
+    ([POSITION], "identity", {}),
+]
+
+
+def transformer(options: dict[str, Any]) -> dict[str, Any]:
+    return {"transformer": {"num_layers": 2, "num_heads": 4, "mask": "causal", "dropout": 0.0, **RELATIVE, **options}}
+
+
+def decoder_model(
+    folder: Path, decoder: dict[str, Any], embedding: list[Any], encoder: dict[str, Any] | None = None
+) -> Model:
+    """A model whose encoder is wider than its decoder, and whose embeddings are narrower than both."""
+    narrow = {CONTENT: {"embedding_size": 12}}
+    parts = {
+        "hidden_size": 16,
+        "vocab_size": 41,
+        "dropout": 0.0,
+        "embedding": {"modules": [CONTENT, "sinusoidal"], "norm": "none"},
+        "encoder": encoder or {"transformer": {"num_layers": 1, "num_heads": 2, "hidden_size": 24}},
+        "target_embedding": {"modules": [narrow, *embedding], "norm": "none"},
+        "decoder": decoder,
+        "target": [READOUT],
+    }
+    return randomised(build(folder, parts), std=0.3)
+
+
+def prompts(padding: str, width: int = 12) -> Tensor | None:
+    """(3, width) mask of texts that begin with padded prompts; None without padding."""
+    if padding == "none":
+        return None
+    mask = torch.ones(3, width, dtype=torch.long)
+    mask[:, :5] = mask_of(PROMPTS, 5, left=padding == "left")
+    return mask
+
+
+def pieces(ids: Tensor, mask: Tensor | None, steps: list[int]) -> list[dict[str, Tensor]]:
+    """The inputs of each call; the mask is given only as long as there is padding in it."""
+    found, start = [], 0
+    for size in steps:
+        inputs = {"input_ids": ids[:, start : start + size]}
+        if mask is not None and not bool(mask[:, start : start + size].all()):
+            inputs["attention_mask"] = mask[:, start : start + size]
+        found.append(inputs)
+        start += size
+    return found
+
+
+@torch.no_grad()
+def check_encoder(model: Model, padding: str, steps: list[int]) -> None:
+    """Step by step in a padded batch, against each row alone, whole, unpadded and without a cache."""
+    ids, mask = tokens(3, 12), prompts(padding)
+    cache = Cache()
+    calls = [model.encode(batch_of(None, **inputs), cache) for inputs in pieces(ids, mask, steps)]
+    stepwise = torch.cat([each.sequence.states for each in calls], dim=1)
+    assert (cache.start, cache.length) == (12 - steps[-1], 12)
+    for row in range(3):
+        real = torch.ones(12, dtype=torch.bool) if mask is None else mask[row].bool()
+        whole = model.encode(batch_of(input_ids=ids[row][real][None])).sequence.states[0]
+        assert worst(stepwise[row][real], whole) < TOLERANCE
+
+
+@torch.no_grad()
+def check_decoder(model: Model, source_padding: str, padding: str, steps: list[int]) -> None:
+    ids, mask = tokens(3, 12, seed=1), prompts(padding)
+    lengths = [7, 3, 5]
+    source = tokens(3, 7, seed=2)
+    source_mask = None if source_padding == "none" else mask_of(lengths, 7, left=source_padding == "left")
+    inputs = {"input_ids": source} | ({} if source_mask is None else {"attention_mask": source_mask})
+    cache, found = Cache(), []
+    for number, target in enumerate(pieces(ids, mask, steps)):
+        # What is read at the first call is not read again.
+        found.append(model.encode(Batch(inputs if number == 0 else {}, 3, target), cache).sequence.states)
+    stepwise = torch.cat(found, dim=1)
+    for row in range(3):
+        real = torch.ones(12, dtype=torch.bool) if mask is None else mask[row].bool()
+        alone = {name: value[row : row + 1] for name, value in inputs.items()}
+        whole = model.encode(Batch(alone, 1, {"input_ids": ids[row][real][None]})).sequence.states[0]
+        assert worst(stepwise[row][real], whole) < TOLERANCE
+
+
+def name(case: Any) -> str:
+    return "-".join(str(part) for part in case if part)
+
+
+@pytest.mark.parametrize("steps", STEPS, ids=["one by one", "in pieces"])
+@pytest.mark.parametrize("padding", ["none", "left", "right"])
+@pytest.mark.parametrize("case", VARIANTS, ids=name)
+def test_a_causal_transformer(tmp_path: Path, case: Any, padding: str, steps: list[int]) -> None:
+    embedding, options = case
+    model = encoder_model(tmp_path, {"mask": "causal", **RELATIVE, **options}, embedding=embedding)
+    check_encoder(model, padding, steps)
+
+
+@pytest.mark.parametrize("steps", STEPS, ids=["one by one", "in pieces"])
+@pytest.mark.parametrize("padding", ["none", "left", "right"])
+@pytest.mark.parametrize("case", OTHERS, ids=name)
+def test_other_causal_encoders(tmp_path: Path, case: Any, padding: str, steps: list[int]) -> None:
+    embedding, encoder, options = case
+    parts = {
+        "hidden_size": 16,
+        "vocab_size": 41,
+        "embedding": {"modules": [CONTENT, *embedding], "norm": "none"},
+        "encoder": {encoder: options},
+        "target": [READOUT],
+    }
+    check_encoder(randomised(build(tmp_path, parts), std=0.3), padding, steps)
+
+
+@pytest.mark.parametrize("steps", STEPS, ids=["one by one", "in pieces"])
+@pytest.mark.parametrize("padding", ["none", "left", "right"])
+@pytest.mark.parametrize("case", VARIANTS, ids=name)
+def test_a_transformer_decoder(tmp_path: Path, case: Any, padding: str, steps: list[int]) -> None:
+    embedding, options = case
+    model = decoder_model(tmp_path, transformer(options), embedding)
+    check_decoder(model, "right" if padding == "left" else "left", padding, steps)
+
+
+@pytest.mark.parametrize("steps", STEPS, ids=["one by one", "in pieces"])
+@pytest.mark.parametrize("padding", ["none", "left", "right"])
+@pytest.mark.parametrize("source_padding", ["none", "right"])
+@pytest.mark.parametrize(
+    "decoder",
+    [{"lstm": {"num_layers": 2}}, {"gru": {"residual": True, "num_layers": 2}}, {"gru": {"initial_state": "zeros"}}],
+)
+def test_recurrent_decoders(
+    tmp_path: Path, decoder: dict[str, Any], source_padding: str, padding: str, steps: list[int]
+) -> None:
+    check_decoder(decoder_model(tmp_path, decoder, ["sinusoidal"]), source_padding, padding, steps)
+
+
+@pytest.mark.parametrize("encoder", ["bilstm", "cnn"])
+def test_a_decoder_behind_another_encoder(tmp_path: Path, encoder: str) -> None:
+    model = decoder_model(tmp_path, transformer({}), [], encoder={encoder: {"hidden_size": 24}})
+    check_decoder(model, "right", "left", STEPS[1])
+
+
+@pytest.mark.parametrize("padding", ["none", "left", "right"])
+@torch.no_grad()
+def test_a_prefix_that_everyone_sees_is_a_part_of_the_first_call(tmp_path: Path, padding: str) -> None:
+    options = {"mask": "causal_with_prefix", "position_encoding": "rotary"}
+    model = encoder_model(tmp_path, options, embedding=[POSITION])
+    ids, mask = tokens(3, 12), prompts(padding)
+    lead = torch.tensor([5, 5, 5] if padding == "left" else PROMPTS)
+    cache, found = Cache(), []
+    for number, inputs in enumerate(pieces(ids, mask, [5, 1, 4, 2])):
+        prefix = {"prefix_lengths": lead} if number == 0 else {}
+        found.append(model.encode(batch_of(None, **inputs, **prefix), cache).sequence.states)
+    stepwise = torch.cat(found, dim=1)
+    for row in range(3):
+        real = torch.ones(12, dtype=torch.bool) if mask is None else mask[row].bool()
+        prefix_length = torch.tensor([5 if padding == "none" else PROMPTS[row]])
+        if padding == "none":
+            prefix_length = lead[row : row + 1]
+        whole = model.encode(batch_of(input_ids=ids[row][real][None], prefix_lengths=prefix_length))
+        assert worst(stepwise[row][real], whole.sequence.states[0]) < TOLERANCE
+
+
+@torch.no_grad()
+def test_positions_that_the_caller_gives_are_kept(tmp_path: Path) -> None:
+    model = encoder_model(tmp_path, {"mask": "causal", "position_encoding": "rotary"}, embedding=[POSITION])
+    ids, positions = tokens(2, 6), torch.tensor([[0, 1, 2, 5, 6, 7], [3, 4, 5, 6, 7, 8]])
+    whole = model.encode(batch_of(input_ids=ids, position_ids=positions)).sequence.states
+    cache = Cache()
+    parts = [
+        model.encode(batch_of(input_ids=ids[:, part], position_ids=positions[:, part]), cache).sequence.states
+        for part in (slice(0, 2), slice(2, 3), slice(3, 6))
+    ]
+    assert worst(torch.cat(parts, dim=1), whole) < TOLERANCE
+
+
+DECODERS = {"transformer": transformer({"position_encoding": "relative"}), "lstm": {"lstm": {}}}
+
+
+@pytest.mark.parametrize("decoder", DECODERS.values(), ids=DECODERS)
+@torch.no_grad()
+def test_the_source_is_read_once(tmp_path: Path, decoder: dict[str, Any]) -> None:
+    model = decoder_model(tmp_path, decoder, [])
+    calls: list[Any] = []
+    model.encoder.register_forward_hook(lambda *_: calls.append(1))
+    cache = Cache()
+    first = model.encode(Batch({"input_ids": tokens(2, 5)}, 2, {"input_ids": tokens(2, 1)}), cache)
+    again = model.encode(Batch({}, 2, {"input_ids": tokens(2, 1)}), cache)
+    assert len(calls) == 1
+    assert first.memory is not None
+    assert again.memory is first.memory is cache.memory
+
+
+@pytest.mark.parametrize("padding", ["none", "left", "right"])
+@pytest.mark.parametrize("decoder", DECODERS.values(), ids=DECODERS)
+@torch.no_grad()
+def test_rows_that_are_dropped_repeated_and_exchanged_go_on_as_they_were(
+    tmp_path: Path, decoder: dict[str, Any], padding: str
+) -> None:
+    model = decoder_model(tmp_path, decoder, [POSITION])
+    ids, mask = tokens(3, 5, seed=1), prompts(padding, 5)
+    source, source_mask = tokens(3, 7, seed=2), mask_of([7, 3, 5], 7)
+    following = tokens(4, 3, seed=3)
+    index = torch.tensor([2, 0, 0, 1])
+    cache = Cache()
+    inputs = {"input_ids": source, "attention_mask": source_mask}
+    for target in pieces(ids, mask, [4, 1]):
+        model.encode(Batch(inputs, 3, target), cache)
+    cache.reorder(index)
+    found = model.encode(Batch({}, 4, {"input_ids": following}), cache).sequence.states
+    for row, origin in enumerate(index.tolist()):
+        real = torch.ones(5, dtype=torch.bool) if mask is None else mask[origin].bool()
+        text = torch.cat([ids[origin][real], following[row]])[None]
+        alone = {name: value[origin : origin + 1] for name, value in inputs.items()}
+        whole = model.encode(Batch(alone, 1, {"input_ids": text})).sequence.states[0]
+        assert worst(found[row], whole[-3:]) < TOLERANCE
+
+
+def test_a_cache_counts_real_places_only() -> None:
+    cache = Cache()
+    states = torch.zeros(2, 3, 1)
+    first = cache.extend(Sequence(states))
+    assert first.positions is not None
+    assert first.positions.tolist() == [[0, 1, 2]]
+    second = cache.extend(Sequence(states, mask=torch.tensor([[True, False, False], [False, True, True]])))
+    assert second.positions is not None
+    assert second.positions.tolist() == [[3, 3, 3], [2, 3, 4]]
+    assert cache.mask is not None
+    assert cache.mask.sum(dim=1).tolist() == [4, 5]
+    third = cache.extend(Sequence(states[:, :1]))
+    assert third.positions is not None
+    assert third.positions.tolist() == [[4], [5]]
+    assert (cache.start, cache.length) == (6, 7)
+
+
+def test_a_cache_keeps_what_modules_put_into_it() -> None:
+    cache = Cache()
+    assert cache.get("cell") is None
+    cache.put("cell", torch.tensor([[1.0], [2.0]]), torch.tensor([[3.0], [4.0]]))
+    cache.reorder(torch.tensor([1, 1, 0]))
+    kept = cache.get("cell")
+    assert kept is not None
+    assert [tensor.flatten().tolist() for tensor in kept] == [[2.0, 2.0, 1.0], [4.0, 4.0, 3.0]]

@@ -1,0 +1,133 @@
+"""Classified texts with masked tokens, and pairs of texts for two streams."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.text.corpora import (
+    CLS,
+    CORPUS,
+    PAD,
+    SEP,
+    draw,
+    numbers,
+    original,
+    processor,
+    records,
+    rows_of,
+    running_text,
+)
+from tp_core.config import DataContext
+from tp_core.errors import DataError, TPError
+from tp_core.interfaces import IGNORE
+from tp_text.processors.config_pairs import PairProcessorConfig
+
+STREAMS = DataContext(streams=("left", "right"), target_options={"cls": {"num_labels": 3}})
+
+
+def pair(folder: Path, **options: Any) -> Any:
+    return processor(folder, "pair", STREAMS, **options)
+
+
+def test_classified_texts_are_masked_anew_at_each_visit_and_keep_their_label(tmp_path: Path) -> None:
+    made: Any = processor(tmp_path, "cls_mlm", max_length=40, mask_rate=0.3)
+    given = [{"text_a": document[0], "text_b": document[-1], "label": n % 2} for n, document in enumerate(CORPUS)]
+    rows = rows_of(tmp_path, made, records(given))
+    plain = processor(tmp_path, "cls", max_length=40)
+    visits = set()
+    for index in range(len(rows)):
+        sample = draw(made, rows, index)
+        assert original(sample) == draw(plain, rows, index)["input_ids"].tolist()
+        visits.add(len({tuple(draw(made, rows, index, epoch)["mlm_positions"].tolist()) for epoch in range(4)}))
+    assert max(visits) == 4
+    batch = made.collate([draw(made, rows, n) for n in range(4)])
+    assert batch.labels["cls"]["labels"].tolist() == [0, 1, 0, 1]
+    assert (batch.labels["mlm"]["labels"] != IGNORE).any(1).all()
+    inference = made.collate(made.encode(records([{"text": "w1 [MASK]"}])))
+    assert inference.labels["mlm"]["positions"].tolist() == [[2]]
+    assert inference.labels["cls"]["labels"].tolist() == [IGNORE]
+
+
+def test_each_stream_reads_its_text(tmp_path: Path) -> None:
+    made = pair(tmp_path, max_length=6)
+    given = records([{"text_a": "w1", "text_b": "w2 w3 w4 w5 w6 w7"}, {"text": "w8 w9", "text_b": "w10"}])
+    rows = rows_of(tmp_path, made, given)
+    batch = made.collate([draw(made, rows, n) for n in range(2)])
+    assert list(batch.source) == ["left", "right"]
+    left, right = batch.source["left"], batch.source["right"]
+    assert left["input_ids"].tolist() == [[CLS, 7, SEP, PAD, PAD, PAD], [CLS, 14, 15, SEP, PAD, PAD]]
+    assert right["input_ids"].tolist() == [[CLS, 8, 9, 10, 11, SEP], [CLS, 16, SEP, PAD, PAD, PAD]]
+    assert left["attention_mask"].sum(1).tolist() == [3, 4]
+    assert not right["token_type_ids"].any()
+    assert list(batch.labels) == ["clr"]
+    assert batch.labels["clr"]["labels"].tolist() == [1, 1]
+
+
+def test_labelled_pairs_carry_their_class(tmp_path: Path) -> None:
+    made = pair(tmp_path, labelled=True, labels=["no", "maybe", "yes"])
+    given = [{"text_a": "w1", "text_b": "w2", "label": label} for label in ("yes", "no")]
+    rows = rows_of(tmp_path, made, records(given))
+    batch = made.collate([draw(made, rows, n) for n in range(2)])
+    assert batch.labels["cls"]["labels"].tolist() == [2, 0]
+    assert made.describe([{"label": 1}]) == [{"label": "maybe"}]
+
+
+def test_next_pairs_are_the_consecutive_lines_of_each_document(tmp_path: Path) -> None:
+    made = pair(tmp_path, pairing="next", max_length=64)
+    rows = rows_of(tmp_path, made, running_text(CORPUS))
+    found = [(rows.get("first", n).tolist(), rows.get("second", n).tolist()) for n in range(len(rows))]
+    assert found == [(numbers(a), numbers(b)) for document in CORPUS for a, b in itertools.pairwise(document)]
+    two_files = [*records(["w1", "w2"], "a.txt"), *records(["w3", "w4"], "b.txt")]
+    rows = rows_of(tmp_path, made, two_files)
+    assert [rows.get("first", n).tolist() for n in range(len(rows))] == [[7], [9]]
+
+
+def test_the_same_text_stands_in_both_streams(tmp_path: Path) -> None:
+    made = pair(tmp_path, pairing="same", max_length=8)
+    rows = rows_of(tmp_path, made, records(["w1 w2", "", " ".join(["w3"] * 20)]))
+    batch = made.collate([draw(made, rows, n) for n in range(len(rows))])
+    assert batch.source["left"]["input_ids"].tolist() == batch.source["right"]["input_ids"].tolist()
+    assert batch.source["left"]["input_ids"].tolist() == [[CLS, 7, 8, SEP, *[PAD] * 4], [CLS, *[9] * 6, SEP]]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"text_a": "w1"}, "no field 'text_b'; the fields are text_a"),
+        ({"text_b": "w1"}, "no field 'text_a' or 'text'; the fields are text_b"),
+        ({"text_a": "w1", "text_b": " "}, "'text_b' is empty"),
+        ({"text_a": "w1", "text_b": "w2"}, "no field 'label'"),
+        ({"text_a": "w1", "text_b": "w2", "label": 7}, "the label 7 is out of range; expected an integer from 0 to 2"),
+    ],
+)
+def test_a_bad_pair_is_reported_and_the_others_are_kept(tmp_path: Path, value: Any, message: str) -> None:
+    made = pair(tmp_path, labelled=True)
+    reported: list[DataError] = []
+    right = {"text_a": "w1", "text_b": "w2", "label": 1}
+    (columns,) = made.prepare(iter(records([right, value, right])), reported.append)
+    assert columns["label"] == [1, 1]
+    (error,) = reported
+    assert str(error).startswith(f"corpus.txt:2: {message}")
+
+
+def test_at_inference_single_texts_feed_the_first_stream_alone(tmp_path: Path) -> None:
+    made = pair(tmp_path, max_length=8)
+    batch = made.collate(made.encode(records(["w1", "w2 w3"])))
+    assert list(batch.source) == ["left"]
+    both = made.collate(made.encode(records([{"text_a": "w1", "text_b": "w2"}])))
+    assert list(both.source) == ["left", "right"]
+    with pytest.raises(DataError, match=r"corpus\.txt:2: no field 'text_b', which other records have"):
+        made.encode(records([{"text_a": "w1", "text_b": "w2"}, {"text_a": "w1"}]))
+
+
+@pytest.mark.parametrize("streams", [(), ("one",), ("a", "b", "c")])
+def test_pairs_need_exactly_two_streams(tmp_path: Path, streams: tuple[str, ...]) -> None:
+    data = DataContext(streams=streams)
+    with pytest.raises(TPError, match="exactly two streams"):
+        processor(tmp_path, "pair", data)
+    (problem,) = PairProcessorConfig().check_targets(data)
+    assert "exactly two streams" in problem.message

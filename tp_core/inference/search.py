@@ -1,0 +1,182 @@
+"""How a text is chosen, token by token: the most probable token, a random one, or a beam of whole texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Stepper(Protocol):
+    """A model that writes several texts at a time, one row each."""
+
+    def scores(self, ids: Tensor | None) -> Tensor:
+        """Scores of the next token, (rows, vocabulary), once ``ids`` (rows,) have been written; None at first."""
+
+    def reorder(self, index: Tensor) -> None:
+        """Go on with the texts that ``index`` names, (new rows,), in its order."""
+
+
+@dataclass
+class Generated:
+    """A text: its ids, without the end token, and whether it ended by itself rather than at its limit."""
+
+    ids: list[int]
+    finished: bool = False
+
+
+#: Gives the next token (rows,) of each row, from the scores (rows, vocabulary), the numbers of the texts that the rows
+#: are, and the number of tokens written so far.
+Choice = Callable[[Tensor, list[int], int], Tensor]
+
+
+def most_probable(scores: Tensor, texts: list[int], step: int) -> Tensor:
+    """Greedy search."""
+    return scores.argmax(dim=-1)
+
+
+@dataclass
+class Sampling:
+    """Random choice from the model's distribution, or the upper part of it.
+
+    Each text has a random stream of its own, so that what it becomes depends on no other text.
+
+    Attributes:
+        seeds: per text, the seed of its stream.
+        temperature: the scores are divided by it.
+        top_k: choose among so many tokens only; None for all.
+        top_p: choose among the fewest tokens that have this probability together (Holtzman et al., 2020).
+    """
+
+    seeds: Sequence[tuple[int, ...]]
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float = 1.0
+
+    def __post_init__(self) -> None:
+        self.streams = [np.random.default_rng(seed) for seed in self.seeds]
+
+    def __call__(self, scores: Tensor, texts: list[int], step: int) -> Tensor:
+        kept = min(self.top_k or scores.shape[-1], scores.shape[-1])
+        values, tokens = (scores.float() / self.temperature).topk(kept)  # in falling order
+        probabilities = values.softmax(dim=-1)
+        before = probabilities.cumsum(dim=-1) - probabilities
+        probabilities = probabilities.masked_fill(before >= self.top_p, 0)
+        cumulated = probabilities.cumsum(dim=-1)
+        drawn = torch.tensor([self.streams[text].random() for text in texts], dtype=cumulated.dtype)
+        drawn = drawn.to(scores.device).unsqueeze(1) * cumulated[:, -1:]
+        # A draw that rounding has put at the very end must not fall behind the last token that can be chosen.
+        last = (probabilities > 0).sum(dim=-1, keepdim=True) - 1
+        place = torch.searchsorted(cumulated, drawn, right=True).minimum(last)
+        return tokens.gather(1, place).squeeze(1)
+
+
+def write(stepper: Stepper, limits: list[int], end: tuple[int, ...], choose: Choice) -> list[Generated]:
+    """Write one text per row; a text that is over leaves the batch.
+
+    Args:
+        limits: per text, the most tokens it may have; at least 1.
+        end: a text is over at any of these tokens.
+    """
+    texts = [Generated([]) for _ in limits]
+    rows = list(range(len(limits)))
+    chosen: Tensor | None = None
+    for step in range(max(limits)):
+        chosen = choose(stepper.scores(chosen), rows, step)
+        for row, token in zip(rows, chosen.tolist()):
+            if token in end:
+                texts[row].finished = True
+            else:
+                texts[row].ids.append(token)
+        going = [i for i, row in enumerate(rows) if not texts[row].finished and step + 1 < limits[row]]
+        if not going:
+            break
+        if len(going) < len(rows):
+            index = torch.tensor(going, device=chosen.device)
+            stepper.reorder(index)
+            chosen, rows = chosen[index], [rows[i] for i in going]
+    return texts
+
+
+@dataclass
+class _Beam:
+    """The texts of one sample: those still being written, best first, and the best of those that are over."""
+
+    running: list[tuple[float, list[int]]]
+    over: list[tuple[float, Generated]]
+
+    def keep(self, score: float, text: Generated, beams: int) -> None:
+        self.over = sorted([*self.over, (score, text)], key=lambda each: -each[0])[:beams]
+
+
+def beam_search(
+    stepper: Stepper, limits: list[int], end: tuple[int, ...], beams: int, length_penalty: float = 1.0
+) -> list[Generated]:
+    """Write the text of each row that has the highest mean log probability among those that a beam finds.
+
+    The score of a text is the sum of its tokens' log probabilities, the end token's included, divided by their number
+    to the power of ``length_penalty`` (Wu et al., 2016, without their constant). A search is over when it has
+    ``beams`` texts and none that is still being written would, at its present length, be among them.
+
+    Args:
+        limits: per text, the most tokens it may have; at least 1.
+        end: a text is over at any of these tokens.
+        beams: texts that are followed at the same time.
+        length_penalty: above 0, longer texts are preferred to what their probability says.
+    """
+    found = [_Beam([(0.0, [])], []) for _ in limits]
+    going = list(range(len(limits)))
+    # Of these many candidates, enough are no end.
+    width = beams * (1 + max(1, len(end)))
+    scores = stepper.scores(None).float().log_softmax(dim=-1)
+    for step in range(max(limits)):
+        candidates = _candidates(scores, [found[i] for i in going], width)
+        parents: list[int] = []
+        tokens: list[int] = []
+        left = []
+        size = len(scores) // len(going)
+        for place, sample in enumerate(going):
+            beam, last = found[sample], step + 1 == limits[sample]
+            chosen: list[tuple[float, list[int], int]] = []
+            for rank, (total, parent, token) in enumerate(candidates[place]):
+                before = beam.running[parent][1]
+                if token in end or last:
+                    if rank < beams:
+                        text = Generated(before, True) if token in end else Generated([*before, token])
+                        beam.keep(total / (step + 1) ** length_penalty, text, beams)
+                elif len(chosen) < beams:
+                    chosen.append((total, [*before, token], place * size + parent))
+            if not chosen:
+                continue
+            hopeless = len(beam.over) == beams and chosen[0][0] / (step + 1) ** length_penalty <= beam.over[-1][0]
+            if hopeless:
+                continue
+            beam.running = [(total, ids) for total, ids, _ in chosen]
+            # Rows that are missing repeat the first; they are no candidates.
+            chosen += [chosen[0]] * (beams - len(chosen))
+            parents += [parent for _, _, parent in chosen]
+            tokens += [ids[-1] for _, ids, _ in chosen]
+            left.append(sample)
+        if not left:
+            break
+        going = left
+        stepper.reorder(torch.tensor(parents, device=scores.device))
+        scores = stepper.scores(torch.tensor(tokens, device=scores.device)).float().log_softmax(dim=-1)
+    # Without a finished text, the scores were no numbers.
+    return [beam.over[0][1] if beam.over else Generated(beam.running[0][1]) for beam in found]
+
+
+def _candidates(scores: Tensor, found: list[_Beam], width: int) -> list[list[tuple[float, int, int]]]:
+    """Per sample, the best next tokens of all its running texts: log probability of the text, its number, the token."""
+    size, vocabulary = len(scores) // len(found), scores.shape[-1]
+    before = [[total for total, _ in beam.running] + [-np.inf] * (size - len(beam.running)) for beam in found]
+    totals = scores.view(len(found), size, vocabulary) + torch.tensor(before, device=scores.device).unsqueeze(-1)
+    best, where = totals.flatten(1).topk(min(width, size * vocabulary))
+    return [
+        [(total, *divmod(index, vocabulary)) for total, index in zip(row, places) if total > -np.inf]
+        for row, places in zip(best.tolist(), where.tolist())
+    ]

@@ -1,0 +1,107 @@
+"""A model that writes: one step per token, with a cache."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tp_core.errors import TPError
+from tp_core.interfaces import Batch, Cache, GenerationTokens, Inputs, Target
+from tp_core.model import Model
+
+
+class ModelStepper:
+    """Goes on from a batch: from its prompts, or from the start of the decoder's side.
+
+    Args:
+        target: scores the next token.
+        batch: as the processor made it, on the model's device.
+        known: ids from here on are rows of the output matrix that stand for no token, and are never written.
+    """
+
+    def __init__(
+        self, model: Model, target: Target, batch: Batch, tokens: GenerationTokens, known: int | None = None
+    ) -> None:
+        self.model, self.target, self.known = model, target, known
+        self.cache = Cache()
+        self.carried: Inputs = {}
+        if model.decoder is None:
+            source = padded_left(batch.source)
+            self.prompt_lengths = _lengths(source)
+            self.first = Batch(source, batch.size)
+            self.carried = _carried(source, tokens)
+        else:
+            device = next(model.parameters()).device
+            start = torch.tensor(tokens.start, device=device).expand(batch.size, -1)
+            self.prompt_lengths = [len(tokens.start)] * batch.size
+            self.first = Batch(batch.source, batch.size, {"input_ids": start})
+
+    def scores(self, ids: Tensor | None) -> Tensor:
+        batch = self.first if ids is None else self._next(ids)
+        try:
+            features = self.model.encode(batch, self.cache)
+        except NotImplementedError as error:
+            raise TPError(f"this model cannot write: {error}") from None
+        scores = self.target.next_scores(features)
+        if self.known is not None and self.known < scores.shape[-1]:
+            scores[:, self.known :] = -torch.inf
+        return scores
+
+    def _next(self, ids: Tensor) -> Batch:
+        inputs = {"input_ids": ids.unsqueeze(1), **self.carried}
+        if self.model.decoder is None:
+            return Batch(inputs, len(ids))
+        return Batch({}, len(ids), inputs)
+
+    def reorder(self, index: Tensor) -> None:
+        self.cache.reorder(index)
+        self.carried = {name: value.index_select(0, index) for name, value in self.carried.items()}
+
+
+def padded_left(source: Inputs) -> Inputs:
+    """Prompts with their padding moved to the left, so that what is written stands right behind them.
+
+    Positions and documents are left out: a prompt is one document, whose positions the cache counts.
+    """
+    source = {name: value for name, value in source.items() if name not in ("position_ids", "document_ids")}
+    mask = source.get("attention_mask")
+    if mask is None:
+        return source
+    width = mask.shape[1]
+    place = torch.arange(width, device=mask.device)
+    behind = width - 1 - torch.where(mask.bool(), place, 0).amax(dim=1, keepdim=True)
+    order = (place - behind) % width
+    needless = width - int(mask.sum(dim=1).amax())
+    moved: Inputs = {}
+    for name, value in source.items():
+        if name == "prefix_lengths":
+            moved[name] = value + behind.squeeze(1) - needless
+        elif value.dim() == 2 and value.shape[1] == width:
+            moved[name] = value.gather(1, order)[:, needless:]
+        else:
+            moved[name] = value
+    return moved
+
+
+def _lengths(source: Inputs) -> list[int]:
+    mask = source.get("attention_mask")
+    if mask is not None:
+        lengths: list[int] = mask.sum(dim=1).tolist()
+        return lengths
+    rows, width = source["input_ids"].shape
+    return [width] * rows
+
+
+def _carried(source: Inputs, tokens: GenerationTokens) -> Inputs:
+    """What embeddings read beside the ids, for the tokens that follow."""
+    width = source["input_ids"].shape[1]
+    carried = {}
+    for name, value in source.items():
+        if name in ("input_ids", "attention_mask", "prefix_lengths"):
+            continue
+        if value.dim() == 1:
+            carried[name] = value
+        elif value.dim() == 2 and value.shape[1] == width:
+            last = value[:, -1:]
+            carried[name] = torch.full_like(last, tokens.inputs[name]) if name in tokens.inputs else last
+    return carried

@@ -1,0 +1,108 @@
+"""Whether two specs describe the same model: the same weights, and the same computation when it is not training."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tp_core.config import BuildContext
+from tp_core.spec.checks import context_of
+from tp_core.spec.schema import EmbeddingSpec, Spec
+from tp_core.spec.schema_common import Chosen
+
+#: Options that matter in training only, or for initial values only.
+TRAINING_ONLY = frozenset(
+    {
+        "dropout",
+        "attention_dropout",
+        "activation_dropout",
+        "layer_drop",
+        "init_std",
+        "scale_residual_init",
+        "weight",
+        "label_smoothing",
+        "z_loss",
+        "embedding_size",  # compared once, for the component
+    }
+)
+
+
+def facts(spec: Spec) -> dict[str, Any]:
+    """Everything that decides what a model is, by its place in the spec."""
+    model, behind = spec.model, context_of(spec, side="target")
+    found: dict[str, Any] = {
+        "model.streams": [name for name in model.streams if name],
+        "model.vocab_size": model.vocab_size,
+    }
+    if len(found["model.streams"]):
+        return found
+    only = model.streams[""]
+    front = context_of(spec)
+    found |= _component("model.embedding", only.embedding, front)
+    found |= _module("model.encoder", only.encoder, front)
+    if model.decoder is not None:
+        found |= _module("model.decoder", model.decoder, behind)
+    if model.target_embedding is not None:
+        found |= _component("model.target_embedding", model.target_embedding, behind)
+        found["model.share_embeddings"] = model.options.share_embeddings
+        found["model.target_vocab_size"] = model.target_vocab_size
+    found["model.target"] = sorted(target.name for target in model.targets)
+    for target in model.targets:
+        found |= _options(f"model.target.{target.name}", target, behind)
+    return found
+
+
+def _component(path: str, component: EmbeddingSpec, context: BuildContext) -> dict[str, Any]:
+    options = component.options
+    found: dict[str, Any] = {
+        path: [module.name for module in component.modules],
+        f"{path} width": context.embedding_size,
+        f"{path}.norm": options.norm,
+    }
+    if options.norm != "none":
+        found[f"{path}.norm_eps"] = options.norm_eps
+    for module in component.modules:
+        found |= _options(f"{path}.{module.name}", module, context)
+    return found
+
+
+def _module(path: str, chosen: Chosen[Any], context: BuildContext) -> dict[str, Any]:
+    return {path: chosen.name} | _options(f"{path}.{chosen.name}", chosen, context)
+
+
+def _options(path: str, chosen: Chosen[Any], context: BuildContext) -> dict[str, Any]:
+    options = chosen.config.effective(context)
+    return {f"{path}.{name}": value for name, value in options.items() if name not in TRAINING_ONLY}
+
+
+def differences(own: Spec, other: Spec, what: str) -> list[str]:
+    """What the first model has otherwise than the second, one line each.
+
+    Args:
+        what: what the second is, for the lines.
+    """
+    left, right = facts(own), facts(other)
+    different: dict[str, str] = {}
+    for path in [*left, *(path for path in right if path not in left)]:
+        # Options of modules that the other does not have say nothing more; nor do those that only one side has,
+        # because another option gives them their effect.
+        within = any(path.startswith(f"{other}.") for other in different)
+        one_sided = path.count(".") > 1 and not (path in left and path in right)
+        ours, theirs = left.get(path), right.get(path)
+        if not within and not one_sided and not _equal(ours, theirs):
+            different[path] = f"{path} is {_shown(ours)}; {what} has {_shown(theirs)}"
+    return list(different.values())
+
+
+def _equal(left: Any, right: Any) -> bool:
+    if isinstance(left, float) and isinstance(right, float):
+        return math.isclose(left, right, rel_tol=1e-9)
+    return bool(left == right)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(str, value))}]"
+    if value is None:
+        return "unset"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,91 @@
+"""``convert``: models from one format to another."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from tp_core.errors import TPError
+
+FORMATS = ("huggingface", "tp")
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+def convert(
+    from_format: str,
+    source: str | os.PathLike[str],
+    to_format: str,
+    target: str | os.PathLike[str],
+    *,
+    architecture: str | None = None,
+    model_type: str | None = None,
+    max_shard_size: str = "5GB",
+    resize_vocabulary: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """Convert a model, one tensor at a time.
+
+    Args:
+        from_format: ``huggingface`` or ``tp``.
+        source: a folder with config.json and weights, or a model, run or checkpoint of tp.
+        to_format: the other of the two.
+        target: the folder to write; it must not exist, or be empty. It appears when it is whole.
+        architecture: class in transformers, such as ``BertForMaskedLM``; by default as config.json says, or the one
+            whose heads are the model's targets.
+        model_type: name of the converter; by default as config.json says, or the one that fits.
+        max_shard_size: what a file of Hugging Face weights may hold, such as ``5GB``.
+        resize_vocabulary: allow a vocabulary of another size than config.json says, cutting rows off or drawing new
+            ones from N(mean, std) of the old.
+        say: receives notes for the user.
+
+    Returns:
+        The folder.
+
+    Raises:
+        TPError: the formats are not known, or the model cannot be converted.
+    """
+    if {from_format, to_format} != set(FORMATS):
+        raise TPError(f"cannot convert from {from_format} to {to_format}; from huggingface to tp, or back")
+    if resize_vocabulary and to_format == "huggingface":
+        raise TPError("--resize-vocabulary is for models from huggingface; those of tp have the size that they say")
+    limit = parse_size(max_shard_size)
+    read, folder = Path(source), Path(target)
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise TPError(f"{folder} exists already; give a folder that does not exist, or an empty one")
+    # Imported late: these need torch.
+    from tp_core.interop.from_huggingface import from_huggingface
+    from tp_core.interop.to_huggingface import to_huggingface
+
+    place = Path(os.path.abspath(folder))
+    temporary = place.with_name(f".tmp-{place.name}")
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        if from_format == "huggingface":
+            from_huggingface(read, temporary, architecture, model_type, resize_vocabulary, say)
+        else:
+            to_huggingface(read, temporary, architecture, model_type, limit, say)
+        os.replace(temporary, place)
+    except OSError as error:
+        raise TPError(f"{folder} cannot be written: {error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def parse_size(text: str) -> int:
+    """Bytes of a size such as ``5GB`` or ``500MiB``.
+
+    Raises:
+        TPError: the text is no size.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", text.strip())
+    unit = found.group(2).upper() if found else "?"
+    size = int(float(found.group(1)) * _UNITS[unit]) if found and unit in _UNITS else 0
+    if size <= 0:
+        raise TPError(f"'{text}' is no size; write a number and a unit, such as 500MB or 5GiB")
+    return size

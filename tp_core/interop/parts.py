@@ -1,0 +1,105 @@
+"""Reading the parts of a spec that a converter needs, with a message where one is missing. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from tp_core.config import ModuleConfig
+from tp_core.errors import TPError
+from tp_core.spec.schema import EmbeddingSpec, Spec
+from tp_core.spec.schema_common import Chosen
+
+C = TypeVar("C", bound=ModuleConfig)
+
+
+class Unfit(TPError):
+    """A spec that is not of the architecture that it was to be converted to.
+
+    Attributes:
+        reasons: why, a line each.
+        compared: whether it has all components of the architecture, and differs in their options.
+    """
+
+    def __init__(self, reasons: list[str], compared: bool = False) -> None:
+        self.reasons, self.compared = reasons, compared
+        super().__init__("; ".join(reasons))
+
+
+def _is(chosen: Chosen[Any] | None, config: type[C], path: str) -> C:
+    expected = config.summary().partition(" (")[0].lower() or config.__name__
+    if chosen is None:
+        raise Unfit([f"{path} is unset; expected a {expected}"])
+    if not isinstance(chosen.config, config):
+        raise Unfit([f"{path} is {chosen.name}; expected a {expected}"])
+    return chosen.config
+
+
+def encoder(spec: Spec, config: type[C]) -> C:
+    """The options of the only encoder, which must be of this config class.
+
+    Raises:
+        Unfit: the model has several streams, or another encoder.
+    """
+    if "" not in spec.model.streams:
+        raise Unfit([f"model.streams is {', '.join(spec.model.streams)}; expected one input only"])
+    return _is(spec.model.streams[""].encoder, config, "model.encoder")
+
+
+def decoder(spec: Spec, config: type[C]) -> C:
+    """The options of the decoder, which must be of this config class.
+
+    Raises:
+        Unfit: there is none, or another.
+    """
+    return _is(spec.model.decoder, config, "model.decoder")
+
+
+def component(spec: Spec, side: str = "embedding") -> EmbeddingSpec:
+    """The embedding component of the source side (``embedding``) or the decoder's (``target_embedding``).
+
+    Raises:
+        Unfit: there is none.
+    """
+    if side == "embedding" and "" in spec.model.streams:
+        return spec.model.streams[""].embedding
+    if side == "target_embedding" and spec.model.target_embedding is not None:
+        return spec.model.target_embedding
+    raise Unfit([f"model.{side} is unset"])
+
+
+def embedding(spec: Spec, config: type[C], side: str = "embedding") -> C:
+    """The options of the embedding module of this config class.
+
+    Raises:
+        Unfit: there is none.
+    """
+    found = optional_embedding(spec, config, side)
+    if found is None:
+        names = ", ".join(module.name for module in component(spec, side).modules)
+        raise Unfit([f"model.{side} is [{names}]; expected a {config.summary().partition(' (')[0].lower()} in it"])
+    return found
+
+
+def optional_embedding(spec: Spec, config: type[C], side: str = "embedding") -> C | None:
+    """The options of the embedding module of this config class, or None."""
+    found = [module.config for module in component(spec, side).modules if isinstance(module.config, config)]
+    return found[0] if found else None
+
+
+def target(spec: Spec, config: type[C]) -> C | None:
+    """The options of the target of this config class, or None."""
+    found = [each.config for each in spec.model.targets if isinstance(each.config, config)]
+    return found[0] if found else None
+
+
+def needs(config: Mapping[str, Any], key: str, known: Mapping[Any, Any]) -> Any:
+    """What a value of a config.json stands for in a spec.
+
+    Raises:
+        TPError: it stands for nothing.
+    """
+    value = config.get(key)
+    if value not in known:
+        raise TPError(f"config.json: '{key}' is {value!r}; specs know {', '.join(map(repr, known))}")
+    return known[value]

@@ -1,0 +1,184 @@
+"""Tensors of a checkpoint, read one at a time: safetensors or PyTorch files, in one piece or in shards."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import warnings
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from tp_core.errors import CheckpointError
+from tp_core.interop.rules import Shape
+
+#: Names of dtypes in safetensors headers.
+DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+
+_FILES = ("model.safetensors", "pytorch_model.bin")
+_OTHERS = ("tf_model.h5", "flax_model.msgpack", "model.ckpt.index", "consolidated.00.pth", "consolidated.safetensors")
+
+
+class Tensors:
+    """Shapes and dtypes of a checkpoint's tensors; :meth:`read` gives one at a time.
+
+    Attributes:
+        shapes: name → shape.
+        dtypes: name → dtype.
+    """
+
+    def __init__(self) -> None:
+        self.shapes: dict[str, Shape] = {}
+        self.dtypes: dict[str, torch.dtype] = {}
+        self._readers: dict[str, Callable[[], Tensor]] = {}
+
+    def read(self, name: str) -> Tensor:
+        """One tensor, from its file."""
+        return self._readers[name]()
+
+    def add(self, name: str, shape: Shape, dtype: torch.dtype, reader: Callable[[], Tensor]) -> None:
+        name = _modern(name)
+        self.shapes[name], self.dtypes[name], self._readers[name] = shape, dtype, reader
+
+    def rename(self, new: Callable[[str], str]) -> None:
+        """Give every tensor another name."""
+        for kept in (self.shapes, self.dtypes, self._readers):
+            renamed: dict[str, Any] = {new(name): value for name, value in kept.items()}
+            kept.clear()
+            kept.update(renamed)
+
+
+def _modern(name: str) -> str:
+    """Checkpoints that once came from TensorFlow call the two weights of a norm gamma and beta."""
+    for old, new in ((".gamma", ".weight"), (".beta", ".bias")):
+        if name.endswith(old):
+            return name.removesuffix(old) + new
+    return name
+
+
+def open_folder(folder: Path) -> Tensors:
+    """The tensors of a Hugging Face model's folder.
+
+    Raises:
+        CheckpointError: there are none, or a file is missing, damaged or holds code.
+    """
+    for name in _FILES:
+        index = folder / f"{name}.index.json"
+        if index.is_file():
+            return _open_shards(index)
+        if (folder / name).is_file():
+            return open_files([folder / name])
+    found = [name for name in _OTHERS if (folder / name).exists()]
+    hint = f"; {found[0]} is of another format, which transformers can convert" if found else ""
+    raise CheckpointError(f"{folder}: there are no weights: neither {' nor '.join(_FILES)}, nor shards of one{hint}")
+
+
+def _open_shards(index: Path) -> Tensors:
+    try:
+        content = json.loads(index.read_text(encoding="utf-8"))
+        weight_map: Mapping[str, str] = content["weight_map"]
+        files = sorted({str(file) for file in weight_map.values()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{index}: this is no index of shards: {type(error).__name__}: {error}") from None
+    gone = [file for file in files if Path(file).name != file or not (index.parent / file).is_file()]
+    if gone:
+        raise CheckpointError(f"{index.parent}: shards that {index.name} lists are missing: {_some(gone)}")
+    tensors = open_files([index.parent / file for file in files])
+    lacking = [name for name in weight_map if _modern(name) not in tensors.shapes]
+    if lacking:
+        raise CheckpointError(f"{index}: the shards lack tensors that it lists: {_some(lacking)}")
+    return tensors
+
+
+def open_files(files: list[Path]) -> Tensors:
+    """The tensors of safetensors or PyTorch files.
+
+    Raises:
+        CheckpointError: a file is missing, damaged or holds code.
+    """
+    tensors = Tensors()
+    for file in files:
+        if file.suffix == ".safetensors":
+            _add_safetensors(file, tensors)
+        else:
+            _add_pickled(file, tensors)
+    return tensors
+
+
+def _add_safetensors(file: Path, tensors: Tensors) -> None:
+    try:
+        opened: Any = safe_open(str(file), framework="pt")
+        for name in opened.keys():  # noqa: SIM118  (it is no mapping)
+            part = opened.get_slice(name)
+            code = part.get_dtype()
+            if code not in DTYPES:
+                known = ", ".join(DTYPES)
+                raise CheckpointError(f"{file}: the tensor '{name}' is of type {code}; {known} can be converted")
+            shape = tuple(part.get_shape())
+            tensors.add(name, shape, DTYPES[code], partial(opened.get_tensor, name))
+    except FileNotFoundError:
+        raise CheckpointError(f"{file}: there is no such file") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{file}: {_damage(file)} ({error})") from None
+
+
+def _damage(file: Path) -> str:
+    with file.open("rb") as opened:
+        if opened.read(30).startswith(b"version https://git-lfs"):
+            return "this is only a pointer to the file; fetch the file itself with git lfs pull"
+    return "this is no whole safetensors file; it may be cut off: copy or download it again"
+
+
+def _add_pickled(file: Path, tensors: Tensors) -> None:
+    for name, value in _unpickle(file).items():
+        if not isinstance(value, Tensor):
+            message = f"'{name}' is of type {type(value).__name__}; expected names and tensors only"
+            raise CheckpointError(f"{file}: {message}")
+        tensors.add(str(name), tuple(value.shape), value.dtype, value.detach)
+
+
+def _unpickle(file: Path) -> dict[Any, Any]:
+    """The dictionary of a PyTorch file. A pickle is a program; only one that merely holds tensors is read."""
+    for options in ({"mmap": True}, {}):  # files of PyTorch before 1.6 cannot be mapped into memory
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch remarks on pickles that it is about to refuse
+                content = torch.load(str(file), map_location="cpu", weights_only=True, **options)
+        except pickle.UnpicklingError as error:
+            reason = str(error).partition("WeightsUnpickler error:")[2].strip().partition("\n")[0]
+            detail = f": {reason}" if reason else ""
+            raise CheckpointError(
+                f"{file} is refused: it holds more than tensors, and loading that would run code{detail}; ask for a "
+                "safetensors file"
+            ) from None
+        except RuntimeError as error:
+            if options and "mmap" in str(error):
+                continue
+            raise CheckpointError(f"{file}: this is no whole PyTorch file; copy or download it again") from None
+        except (EOFError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CheckpointError(f"{file}: this is no PyTorch file: {type(error).__name__}: {error}") from None
+        if isinstance(content, dict):
+            return content
+        raise CheckpointError(f"{file}: expected names and tensors, got an object of type {type(content).__name__}")
+    raise AssertionError("unreachable")
+
+
+def _some(names: list[str], limit: int = 4) -> str:
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more

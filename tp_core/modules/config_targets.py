@@ -1,0 +1,71 @@
+"""Options of targets that compare: streams with each other, a student with its teacher. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from tp_core.config import BuildContext, FieldSpec, Problem, TargetConfig
+from tp_core.spec.schema_common import PathStr
+
+if TYPE_CHECKING:
+    from tp_core.interfaces import Target
+
+
+class ContrastiveConfig(TargetConfig):
+    """Contrast of two streams: each sample is told from the others of its batch (CLIP; SimCSE; Quick-Thoughts)."""
+
+    projection_size: int | None = Field(
+        None, gt=0, description="width that both streams are projected to, without bias; unset: no projection"
+    )
+    normalize: bool = Field(True, description="compare by cosine; else by dot product")
+    temperature: float = Field(0.07, gt=0, description="what similarities are divided by; the initial value if learned")
+    learned_temperature: bool = Field(True, description="train the temperature, down to 0.01 at the least (CLIP)")
+    symmetric: bool = Field(True, description="find the first stream's sample for the second's, too")
+
+    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {"labels:clr": FieldSpec(("batch",))}
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        yield from two_streams(context, "compares")
+        widths = {facts.hidden_size for facts in context.streams.values()}
+        if len(widths) > 1 and self.projection_size is None:
+            shown = " and ".join(f"{facts.hidden_size} ('{name}')" for name, facts in context.streams.items())
+            yield Problem("projection_size", f"is required: the streams have different widths, {shown}")
+
+    def build(self, context: BuildContext) -> Target:
+        from tp_core.modules.targets.contrastive import Contrastive
+
+        return Contrastive(self, context)
+
+
+class DistillationConfig(TargetConfig):
+    """Distillation: another target's scores, and the hidden states, follow those of a trained teacher (DistilBERT)."""
+
+    teacher: PathStr = Field(description="folder of the trained model to learn from; not needed after training")
+    of: str | None = Field(None, description="the target whose scores are learned; the only other one if unset")
+    teacher_target: str | None = Field(None, description="the teacher's target to learn from; the same name if unset")
+    temperature: float = Field(2.0, gt=0, description="softens both distributions (Hinton et al., 2015)")
+    soft_weight: float = Field(1.0, ge=0, description="factor of KL(teacher ‖ student) × temperature²")
+    cosine_weight: float = Field(0.0, ge=0, description="factor of 1 - cosine of the final hidden states")
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        if not self.soft_weight and not self.cosine_weight:
+            yield Problem("soft_weight", "soft_weight and cosine_weight are both 0: nothing would be learned")
+
+    def training_files(self) -> dict[str, str]:
+        return {"teacher": self.teacher}
+
+    def build(self, context: BuildContext) -> Target:
+        from tp_core.modules.targets.distillation import Distillation
+
+        return Distillation(self, context)
+
+
+def two_streams(context: BuildContext, does: str) -> Iterator[Problem]:
+    """The problem of a target that needs exactly two streams and does not have them."""
+    if len(context.streams) != 2:
+        have = f"this one has {', '.join(context.streams)}" if context.streams else "this one has none"
+        yield Problem("", f"{does} exactly two streams (model.streams); {have}")

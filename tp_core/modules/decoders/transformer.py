@@ -1,0 +1,20 @@
+"""The transformer decoder."""
+
+from __future__ import annotations
+
+from tp_core.config import BuildContext
+from tp_core.interfaces import Cache, Decoder, Sequence
+from tp_core.modules.config_decoder import TransformerDecoderConfig
+from tp_core.modules.layers.transformer_stack import TransformerStack
+
+
+class TransformerDecoder(TransformerStack, Decoder):
+    """Layers of causal self-attention, attention to the encoder's states, and feed-forward."""
+
+    def __init__(self, config: TransformerDecoderConfig, context: BuildContext) -> None:
+        super().__init__(config, context.embedding_size, config.hidden_size, context.memory_size)
+
+    def forward(self, sequence: Sequence | None, memory: Sequence, cache: Cache | None = None) -> Sequence:
+        """States (batch, length, embedding_size), memory (batch, source length, memory_size) → hidden_size wide."""
+        assert sequence is not None  # the config says that it needs a target embedding
+        return self.run(sequence, memory, cache)

@@ -1,0 +1,111 @@
+"""Convolutional encoders."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from tp_core.config import BuildContext
+from tp_core.interfaces import Cache, Encoder, Sequence
+from tp_core.modules.config_convolution import CNNConfig, GatedCNNConfig
+from tp_core.modules.layers.activation import ACTIVATIONS
+from tp_core.modules.layers.compaction import Compaction
+from tp_core.modules.layers.convolution import Conv1d, GatedConvolution
+from tp_core.modules.layers.documents import by_document
+
+
+class CNNEncoder(Encoder):
+    """Filters of several widths over the embeddings (Kim, 2014), each centred on its position.
+
+    An even width reaches one position further ahead than back.
+    """
+
+    def __init__(self, config: CNNConfig, context: BuildContext) -> None:
+        super().__init__()
+        self.kernel_sizes = config.kernel_sizes
+        filters = config.hidden_size // len(config.kernel_sizes)
+        self.convolutions = nn.ModuleList(
+            Conv1d(context.embedding_size, filters, width, config.init_std, gain=2) for width in config.kernel_sizes
+        )
+        self.activation, self.dropout = ACTIVATIONS[config.activation], config.dropout
+
+    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+        """States (batch, length, embedding_size) → (batch, length, hidden_size), zeros at padding.
+
+        Raises:
+            ValueError: a cache, since states depend on later positions.
+        """
+        if cache is not None:
+            raise ValueError("filters that see later positions cannot read a text piece by piece")
+        if sequence.document_ids is not None:
+            return by_document(self.forward, sequence)
+        states, compaction = sequence.states, None
+        if sequence.mask is not None:
+            compaction = Compaction(sequence.mask)
+            # Zeros behind the text are what a filter sees at the end of an unpadded one.
+            states = compaction.front(states.masked_fill(~sequence.mask.unsqueeze(-1), 0))
+        states = states.transpose(1, 2)
+        each = [
+            convolution(F.pad(states, ((width - 1) // 2, width // 2)))
+            for convolution, width in zip(self.convolutions, self.kernel_sizes)
+        ]
+        found = torch.cat(each, dim=1).transpose(1, 2)
+        found = F.dropout(self.activation(found), self.dropout, self.training)
+        return sequence.with_states(found if compaction is None else compaction.back(found))
+
+
+class GatedCNNEncoder(Encoder):
+    """Layers of gated convolutions that see the ``kernel_size - 1`` positions before each and none behind it."""
+
+    def __init__(self, config: GatedCNNConfig, context: BuildContext) -> None:
+        super().__init__()
+        self.before, self.block_size, self.dropout = config.kernel_size - 1, config.block_size, config.dropout
+        hidden = config.hidden_size
+        self.layers = nn.ModuleList(
+            GatedConvolution(
+                context.embedding_size if number == 0 else hidden, hidden, config.kernel_size, config.init_std
+            )
+            for number in range(config.num_layers)
+        )
+
+    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+        """States (batch, length, embedding_size) → (batch, length, hidden_size), zeros at padding."""
+        if sequence.document_ids is not None and cache is None:
+            return by_document(self.forward, sequence)
+        states, compaction = sequence.states, None
+        if sequence.mask is not None:
+            # Behind the real positions, padding is where no filter of theirs sees it.
+            compaction = Compaction(sequence.mask)
+            states = compaction.front(states)
+        states = self._layers(states.transpose(1, 2), compaction, cache).transpose(1, 2)
+        return sequence.with_states(states if compaction is None else compaction.back(states))
+
+    def _layers(self, states: Tensor, compaction: Compaction | None, cache: Cache | None) -> Tensor:
+        block = states  # what the present block began with
+        for number, layer in enumerate(self.layers):
+            seen = self._with_earlier(states, f"layer{number}", compaction, cache)
+            if self.checkpoint_activations and self.training:
+                states = checkpoint(layer, seen, use_reentrant=False)
+            else:
+                states = layer(seen)
+            states = F.dropout(states, self.dropout, self.training)
+            if number == 0:
+                block = states
+            elif number % self.block_size == 0:
+                states = block = states + block
+        return states
+
+    def _with_earlier(self, states: Tensor, name: str, compaction: Compaction | None, cache: Cache | None) -> Tensor:
+        """The states (batch, size, length) behind those before them: the cache's, or zeros where a text begins."""
+        earlier = None if cache is None else cache.get(name)
+        seen = F.pad(states, (self.before, 0)) if earlier is None else torch.cat([earlier[0], states], dim=2)
+        if cache is not None:
+            index = torch.arange(self.before, device=states.device)
+            if compaction is None:
+                last = (index + states.shape[2]).expand(len(states), -1)
+            else:
+                last = index + compaction.lengths.unsqueeze(1)
+            cache.put(name, seen.gather(2, last.unsqueeze(1).expand(-1, states.shape[1], -1)))
+        return seen

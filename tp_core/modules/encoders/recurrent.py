@@ -1,0 +1,60 @@
+"""Recurrent encoders: one stack of layers, or one for each direction."""
+
+from __future__ import annotations
+
+import torch
+
+from tp_core.config import BuildContext
+from tp_core.interfaces import Cache, Encoder, Sequence
+from tp_core.modules.config_recurrent import OneStackConfig, TwoStacksConfig
+from tp_core.modules.layers.documents import by_document
+from tp_core.modules.layers.recurrent import RecurrentStack
+
+
+class RecurrentEncoder(Encoder):
+    """RNN, LSTM or GRU; with ``bidirectional``, every layer sees both directions of the layer before."""
+
+    def __init__(self, config: OneStackConfig, context: BuildContext) -> None:
+        super().__init__()
+        self.stack = RecurrentStack(config, context.embedding_size, config.bidirectional)
+
+    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+        """States (batch, length, embedding_size) → (batch, length, hidden_size), zeros at padding.
+
+        Raises:
+            ValueError: a cache, where the states depend on later positions.
+        """
+        if cache is not None and self.stack.bidirectional:
+            raise ValueError("a bidirectional network cannot read a text piece by piece")
+        if sequence.document_ids is not None and cache is None:
+            return by_document(self.forward, sequence)
+        states = self.stack(sequence.states, sequence.mask, cache, self.checkpoint_activations)
+        return sequence.with_states(states)
+
+
+class TwoDirectionsEncoder(Encoder):
+    """Two stacks (ELMo; Peters et al., 2018): the first half of each state has read up to it, the second back to it.
+
+    No layer sees both directions, so that each half can predict the token that it has not read yet.
+    """
+
+    def __init__(self, config: TwoStacksConfig, context: BuildContext) -> None:
+        super().__init__()
+        self.ahead = RecurrentStack(config, context.embedding_size)
+        self.back = RecurrentStack(config, context.embedding_size)
+
+    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+        """States (batch, length, embedding_size) → (batch, length, hidden_size), zeros at padding.
+
+        Raises:
+            ValueError: a cache, since half of a state depends on later positions.
+        """
+        if cache is not None:
+            raise ValueError("a bidirectional network cannot read a text piece by piece")
+        if sequence.document_ids is not None:
+            return by_document(self.forward, sequence)
+        states, mask, recompute = sequence.states, sequence.mask, self.checkpoint_activations
+        ahead = self.ahead(states, mask, recompute=recompute)
+        turned = None if mask is None else mask.flip(1)
+        back = self.back(states.flip(1), turned, recompute=recompute).flip(1)
+        return sequence.with_states(torch.cat([ahead, back], dim=-1))

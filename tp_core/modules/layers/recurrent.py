@@ -1,0 +1,145 @@
+"""A stack of recurrent layers that padding does not reach."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.utils.checkpoint import checkpoint
+
+from tp_core.interfaces import Cache
+from tp_core.modules.config_recurrent import RecurrentOptions
+from tp_core.modules.layers.compaction import Compaction
+
+# Said of CPUs by torch, to people who can do nothing about it.
+warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")
+
+#: Of one layer, (batch, 1, size) each: the states, and of an LSTM its cells.
+State = tuple[Tensor, ...]
+
+_LAYERS: dict[str, Any] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+
+class RecurrentStack(nn.Module):
+    """Layers of ``torch.nn``'s ``RNN``, ``LSTM`` or ``GRU``, one upon the other.
+
+    Each layer is a network of its own and not a part of one: dropout inside of a network has random numbers that
+    are neither saved in a checkpoint nor drawn again when activations are recomputed.
+    """
+
+    def __init__(self, config: RecurrentOptions, input_size: int, bidirectional: bool = False) -> None:
+        super().__init__()
+        self.bidirectional, self.residual, self.dropout = bidirectional, config.residual, config.dropout
+        width = config.direction_size() * (2 if bidirectional else 1)
+        self.layers = nn.ModuleList(
+            _LAYERS[config.cell](
+                input_size if number == 0 else width,
+                **config.cell_options(),
+                bidirectional=bidirectional,
+                batch_first=True,
+            )
+            for number in range(config.num_layers)
+        )
+
+    def forward(
+        self,
+        states: Tensor,
+        mask: Tensor | None = None,
+        cache: Cache | None = None,
+        recompute: bool = False,
+        start: list[State] | None = None,
+    ) -> Tensor:
+        """States (batch, length, input size) → (batch, length, width), zeros at padding.
+
+        Args:
+            mask: (batch, length), True where real; padding may stand anywhere.
+            cache: keeps the state behind the last real position of each sample.
+            recompute: activations in the backward pass, layer by layer, instead of remembering them.
+            start: the state of each layer before the first position; zeros if None.
+        """
+        if mask is None:
+            return self._run(states, None, None, cache, recompute, start)
+        compaction = Compaction(mask)
+        states = compaction.front(states)
+        if (not self.bidirectional and cache is None) or states.is_meta:
+            # What stands behind the real positions does not reach them, and nobody asks for the last state.
+            return compaction.back(self._run(states, None, None, None, recompute, start))
+        # Packing needs the lengths on the host, and one position at least.
+        lengths = compaction.lengths.clamp(min=1).cpu()
+        packed = pack_padded_sequence(states, lengths, batch_first=True, enforce_sorted=False)
+        data = self._run(packed.data, packed, compaction.lengths > 0, cache, recompute, start)
+        padded, _ = pad_packed_sequence(packed._replace(data=data), batch_first=True, total_length=states.shape[1])
+        return compaction.back(padded)
+
+    def _run(
+        self,
+        states: Tensor,
+        packed: PackedSequence | None,
+        moved: Tensor | None,
+        cache: Cache | None,
+        recompute: bool,
+        start: list[State] | None,
+    ) -> Tensor:
+        """All layers, on padded states or on the data of a packed sequence.
+
+        Args:
+            moved: (batch,) whether a sample has a real position, so that its state moves on; None if all have.
+        """
+        for number, layer in enumerate(self.layers):
+            before = None if cache is None else cache.get(f"layer{number}")
+            if before is None and start is not None:
+                before = start[number]
+            if recompute and self.training:
+                outputs, _ = checkpoint(_call, layer, states, packed, before, use_reentrant=False)
+            else:
+                outputs, after = _call(layer, states, packed, before)
+                if cache is not None:
+                    cache.put(f"layer{number}", *_kept(before, after, moved))
+            if self.residual and number:
+                outputs = outputs + states
+            states = F.dropout(outputs, self.dropout, self.training)
+        return states
+
+
+def _call(
+    layer: nn.Module, states: Tensor, packed: PackedSequence | None, before: tuple[Tensor, ...] | None
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """One layer: outputs, and the state (batch, 1, size) behind the last position, of an LSTM its cells' too."""
+    if states.is_meta:
+        return _outlined(layer, states), ()
+    start: Any = None
+    if before is not None:
+        # The layer's own order of dimensions is (direction, batch, size).
+        start = tuple(tensor.transpose(0, 1).contiguous() for tensor in before)
+        start = start if isinstance(layer, nn.LSTM) else start[0]
+    outputs, after = layer(states if packed is None else packed._replace(data=states), start)
+    after = after if isinstance(after, tuple) else (after,)
+    return outputs if packed is None else outputs.data, tuple(tensor.transpose(0, 1) for tensor in after)
+
+
+def _outlined(layer: nn.Module, states: Tensor) -> Tensor:
+    """The matrix products of a layer, and about what it keeps for its backward pass, of all positions at once.
+
+    Off the devices that have a kernel for a whole layer, torch goes position by position: slow, for a price alone.
+    """
+    assert isinstance(layer, nn.RNNBase)
+    found = []
+    for into, over, *others in layer.all_weights:
+        biases, projection = (others[:2], others[2:]) if layer.bias else ([None, None], others)
+        before = states.new_empty((*states.shape[:-1], over.shape[1]))
+        gates = torch.sigmoid(F.linear(states, into, biases[0]) + F.linear(before, over, biases[1]))
+        units = torch.tanh(gates[..., : layer.hidden_size] * gates[..., -layer.hidden_size :])
+        found.append(F.linear(units, projection[0]) if projection else units)
+    return torch.cat(found, dim=-1)
+
+
+def _kept(before: tuple[Tensor, ...] | None, after: tuple[Tensor, ...], moved: Tensor | None) -> tuple[Tensor, ...]:
+    """The state to go on from: padding alone moves nothing."""
+    if moved is None:
+        return after
+    before = before or tuple(torch.zeros_like(tensor) for tensor in after)
+    return tuple(torch.where(moved[:, None, None], new, old) for old, new in zip(before, after))

@@ -1,0 +1,155 @@
+"""Knowledge distillation from a trained model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tp_core.config import BuildContext
+from tp_core.errors import TPError
+from tp_core.interfaces import Batch, Features, Sequence, Target, TargetOutput
+from tp_core.model import Model
+from tp_core.modules.config_targets import DistillationConfig
+from tp_core.spec.checks import context_of
+
+
+class Distillation(Target):
+    """The scores of another target of the model follow a teacher's, and so may the hidden states (Sanh et al., 2019).
+
+    ``loss = soft_weight · T² · KL(teacher ‖ student) + cosine_weight · (1 - cosine of the final states)``, where both
+    distributions are softened by the temperature T. The first part is a mean over the rows of the other target that
+    have a label; so is the second, where a row stands for the mean over the real positions of its sample. Thus one
+    denominator serves both, and neither depends on how a batch is divided.
+
+    The teacher is loaded when it is first needed. It is no part of the model: it has the model's device, but is neither
+    trained nor saved. On the meta device, where costs are measured, it is left out.
+    """
+
+    def __init__(self, config: DistillationConfig, context: BuildContext) -> None:
+        super().__init__()
+        self.config, self.vocab_size = config, context.vocab_size
+        # Tuples, because a module that is an attribute becomes a part of this one.
+        self._learner: tuple[Target, ...] = ()
+        self._teacher: tuple[Model, ...] = ()
+        self._of = ""
+
+    def meet(self, targets: Mapping[str, Target]) -> None:
+        others = {name: target for name, target in targets.items() if target is not self}
+        wanted = re.sub(r"[.:@]", "_", self.config.of) if self.config.of is not None else None
+        shown = ", ".join(others) or "none"
+        if wanted is None and len(others) != 1:
+            raise TPError(f"distill: 'of' must say which target's scores are distilled; the others are: {shown}")
+        if wanted is not None and wanted not in others:
+            raise TPError(f"distill: the model has no other target '{self.config.of}'; the others are: {shown}")
+        self._of = wanted or next(iter(others))
+        if type(others[self._of]).scores is Target.scores:
+            raise TPError(f"distill: the target '{self._of}' gives no scores that could be distilled")
+        self._learner = (others[self._of],)
+
+    def denominator(self, batch: Batch) -> Tensor:
+        return self._learner[0].denominator(batch)
+
+    def forward(self, features: Features, batch: Batch) -> TargetOutput:
+        student, labelled = self._learner[0].scores(features, batch)
+        teacher, states = self._taught(student, features, batch)
+        count = self.denominator(batch)
+        kl = self._divergence(student, teacher, labelled)
+        agree = ((student.argmax(dim=-1) == teacher.argmax(dim=-1)) & labelled).sum().float()
+        loss = self.config.soft_weight * self.config.temperature**2 * kl
+        metrics = {"kl": (kl.detach(), count), "agreement": (agree, count)}
+        if self.config.cosine_weight:
+            distance = self._distance(features, states, labelled, batch.size)
+            loss = loss + self.config.cosine_weight * distance
+            metrics["cosine_distance"] = (distance.detach(), count)
+        return TargetOutput(loss, count, metrics)
+
+    def _divergence(self, student: Tensor, teacher: Tensor, labelled: Tensor) -> Tensor:
+        """Sum over the labelled rows of KL(teacher ‖ student) at the temperature."""
+        own = F.log_softmax(student.float() / self.config.temperature, dim=-1)
+        other = F.log_softmax(teacher.float() / self.config.temperature, dim=-1)
+        rows = F.kl_div(own, other, reduction="none", log_target=True).sum(dim=-1)
+        return torch.where(labelled, rows, 0.0).sum()
+
+    def _distance(self, features: Features, teacher: Features, labelled: Tensor, samples: int) -> Tensor:
+        """Sum over the labelled rows of the mean of 1 - cosine over the real positions of the row's sample."""
+        rows = labelled.reshape(samples, -1).sum(dim=1).float()
+        own, others = _sequences(features), _sequences(teacher)
+        total = torch.zeros((), device=rows.device)
+        for name, sequence in own.items():
+            other = others[name].states
+            if sequence.states.shape != other.shape:
+                message = f"states of shape {tuple(other.shape)}, the student's are {tuple(sequence.states.shape)}"
+                raise TPError(f"distill: the teacher {self.config.teacher} gives {message}; set cosine_weight: 0")
+            cosine = F.cosine_similarity(sequence.states.float(), other.float(), dim=-1)
+            each = sequence.with_states(1 - cosine.unsqueeze(-1)).pooled("mean").squeeze(-1)
+            total = total + (each * rows).sum() / len(own)
+        return total
+
+    # -- the teacher ---------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def _taught(self, student: Tensor, features: Features, batch: Batch) -> tuple[Tensor, Features]:
+        """The teacher's scores (rows, classes) and features for the batch."""
+        if student.is_meta:
+            return student, features
+        model = self._model(student.device, batch)
+        found = model.encode(batch)
+        target = model.targets[self._name_in(model)]
+        assert isinstance(target, Target)
+        scores, _ = target.scores(found, batch)
+        if scores.shape != student.shape:
+            message = f"{scores.shape[-1]} classes for {scores.shape[0]} rows, the student {student.shape[-1]}"
+            raise TPError(f"distill: the teacher {self.config.teacher} scores {message} for {student.shape[0]}")
+        return scores, found
+
+    def _name_in(self, teacher: Model) -> str:
+        return re.sub(r"[.:@]", "_", self.config.teacher_target or self._of)
+
+    def _model(self, device: torch.device, batch: Batch) -> Model:
+        """The teacher on ``device``, loaded by the first call.
+
+        Raises:
+            TPError: it cannot be loaded, has another vocabulary, lacks the target, or reads what batches do not have.
+        """
+        if not self._teacher:
+            from tp_core.inference.load import load_model
+
+            path = self.config.teacher
+            try:
+                model = load_model(path, "cpu").model
+            except TPError as error:
+                raise TPError(f"distill: the teacher cannot be loaded: {error}") from error
+            size = context_of(model.spec, side="target").vocab_size
+            if size != self.vocab_size:
+                sizes = f"{size} tokens, the student's {self.vocab_size}"
+                raise TPError(f"distill: the vocabulary of the teacher {path} has {sizes}; both must use the same")
+            if self._name_in(model) not in model.targets:
+                message = f"no target '{self.config.teacher_target or self._of}' (teacher_target); it has: "
+                raise TPError(f"distill: the teacher {path} has {message}{', '.join(model.targets) or 'none'}")
+            absent = _absent(model, batch)
+            if absent:
+                raise TPError(f"distill: the teacher {path} reads {', '.join(absent)}, which batches do not have")
+            self._teacher = (model.requires_grad_(False).eval(),)
+        teacher = self._teacher[0]
+        if next(teacher.parameters()).device != device:
+            teacher.to(device)
+        return teacher
+
+
+def _absent(model: Model, batch: Batch) -> list[str]:
+    """The inputs that a model requires and a batch does not have."""
+    found = []
+    for name in model.fields():
+        side, group, key = name.split(":", 2)
+        inputs = batch.target if side == "target" else batch.source.get(group, {}) if group else batch.source
+        if side != "labels" and key not in (inputs or {}):
+            found.append(f"{group}.{key}" if group else key)
+    return found
+
+
+def _sequences(features: Features) -> dict[str, Sequence]:
+    return features.streams or {"": features.sequence}

@@ -1,0 +1,83 @@
+"""What preparing data and training need beyond a well-formed spec: files, processors, a target, a length."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tp_core import discovery
+from tp_core.spec.checks import node_of
+from tp_core.spec.errors import Problems, SpecError
+from tp_core.spec.files import expand, missing, unusable
+from tp_core.spec.schema import Spec
+from tp_core.suggest import near_file
+
+
+def check_data(spec: Spec) -> None:
+    """What preparing data needs beyond a well-formed spec.
+
+    Raises:
+        SpecError: with every problem.
+    """
+    problems = Problems()
+    _check_data(spec, problems)
+    if problems:
+        raise SpecError(problems)
+
+
+def _check_data(spec: Spec, problems: Problems) -> None:
+    for name, part in spec.sets().items():
+        _check_data_set(part, ("data", "sets", name) if name else ("data",), problems)
+
+
+def _check_data_set(spec: Spec, where: tuple[str, ...], problems: Problems) -> None:
+    root, processor = spec.tree, spec.data.processor
+    data, path_of_set = root.find(where), ".".join(where)
+    if spec.data.options.train is None:
+        problems.add(f"{path_of_set}.train", "is required: the files to train on", data, key=True)
+    if processor is None:
+        message = f"is required: what turns records into samples; installed: {_installed('processor')}"
+        problems.add(f"{path_of_set}.processor", message, data, key=True)
+    elif processor.config.needs_tokenizer and spec.data.tokenizer is None:
+        message = f"is required by {processor.path}; installed: {_installed('tokenizer')}"
+        problems.add("data.tokenizer", message, data, key=True)
+    for key in ("train", "eval"):
+        paths = getattr(spec.data.options, key) or []
+        for number, path in enumerate([paths] if isinstance(paths, str) else paths):
+            for file in expand(path):
+                message = unusable(file)
+                if message:
+                    own = where if key in data.mapping else ("data",)
+                    problems.add(f"{'.'.join(own)}.{key}", message, root.find((*own, key, number)))
+
+
+def check_run(spec: Spec) -> None:
+    """What training needs beyond a well-formed spec: targets, data that exists and is not empty, a length.
+
+    Raises:
+        SpecError: with every problem.
+    """
+    problems, root = Problems(), spec.tree
+    if not spec.model.targets:
+        message = f"training needs at least one target; installed: {_installed('target')}"
+        problems.add("model.target", message, root.find(("model",)), key=True)
+    _check_data(spec, problems)
+    if spec.train.options.steps is None and spec.train.options.epochs is None:
+        problems.add("train.steps", "give train.steps or train.epochs", root.find(("train",)), key=True)
+    evaluated = any(part.data.options.eval is not None for part in spec.sets().values())
+    if spec.train.options.early_stopping is not None and not evaluated:
+        problems.add("train.early_stopping", "needs data.eval", root.find(("train", "early_stopping")), key=True)
+    for chosen in spec.model.chosen():
+        for option, file in chosen.config.training_files().items():
+            if not os.path.exists(file):
+                problems.add(f"{chosen.path}.{option}", missing(file), node_of(root, chosen, option))
+    if spec.init_from is not None and not os.path.exists(spec.init_from):
+        near = near_file(Path(spec.init_from))
+        message = f"there is no model at {spec.init_from}" + (f"; did you mean '{near}'?" if near else "")
+        problems.add("init_from", message, root.find(("init_from",)))
+    if problems:
+        raise SpecError(problems)
+
+
+def _installed(kind: str) -> str:
+    return ", ".join(discovery.index().names(kind)) or "none"

@@ -1,0 +1,95 @@
+"""The ``data:`` part of a spec: one data set, or several that are trained in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from tp_core.spec.choose import choose, suggest_key
+from tp_core.spec.errors import Problems
+from tp_core.spec.nodes import Node, describe
+from tp_core.spec.schema_common import Chosen
+from tp_core.spec.schema_data import DataOptions, DataSpec, SetOptions
+from tp_core.spec.validate import Default, validate
+from tp_core.tokenizer import TokenizerFacts
+
+CHOSEN = ("tokenizer", "target_tokenizer", "processor")
+DATA = (*CHOSEN, "sets", *DataOptions.model_fields)
+#: Keys of ``data:`` that all its sets have in common.
+_COMMON = ("tokenizer", "target_tokenizer", "cache")
+_SET = ("processor", *(key for key in DataOptions.model_fields if key not in _COMMON), *SetOptions.model_fields)
+
+
+class DataResolver:
+    """The half of the resolver that reads ``data:``; the other half reads the rest.
+
+    Attributes:
+        used: names of the defaults at ``model:`` that some module has as an option.
+    """
+
+    #: The path at which specs have a key that was found in another section, or nothing.
+    elsewhere: Callable[[str, str], str]
+
+    def __init__(self, root: Node, problems: Problems) -> None:
+        self.root, self.problems = root, problems
+        self.used: set[str] = set()
+
+    def one(self, kind: str, node: Node | None, path: str, defaults: Mapping[str, Default]) -> Chosen[Any] | None:
+        if node is None or node.value is None:
+            return None
+        return choose(kind, node, path, defaults, self.problems, self.used)
+
+    def data(self, node: Node) -> DataSpec | None:
+        children = node.mapping
+        plain = {k: v for k, v in children.items() if k not in (*CHOSEN, "sets")}
+        for key in list(plain):
+            if key not in DATA:
+                message = suggest_key(key, DATA, self.elsewhere(key, "data"))
+                self.problems.add(f"data.{key}", message, plain.pop(key), key=True)
+        options = validate(DataOptions, "data", plain, node, self.problems)
+        tokenizer = self.one("tokenizer", children.get("tokenizer"), "data.tokenizer", {})
+        target_tokenizer = self.one("tokenizer", children.get("target_tokenizer"), "data.target_tokenizer", {})
+        processor = self.one("processor", children.get("processor"), "data.processor", {})
+        if options is None:
+            return None
+        vocabulary, target_vocabulary = self.vocabulary(tokenizer), self.vocabulary(target_tokenizer)
+        whole = DataSpec(options, tokenizer, processor, target_tokenizer, vocabulary, target_vocabulary)
+        sets = children.get("sets")
+        if sets is None or sets.value is None:
+            return whole
+        if not isinstance(sets.value, dict) or not sets.value:
+            message = f"expected a mapping of data sets by name, got {describe(sets.value)}"
+            self.problems.add("data.sets", message, sets)
+            return None
+        parts = {name: self.data_set(name, child, whole, plain) for name, child in sets.mapping.items()}
+        if any(part is None for part in parts.values()):
+            return None
+        return replace(whole, sets={name: part for name, part in parts.items() if part is not None})
+
+    def data_set(self, name: str, node: Node, whole: DataSpec, common: Mapping[str, Node]) -> DataSpec | None:
+        """One of several data sets; what it leaves unset is as the keys beside ``sets`` say."""
+        path = f"data.sets.{name}"
+        if not isinstance(node.value, dict):
+            self.problems.add(path, f"expected a mapping, got {describe(node.value)}", node)
+            return None
+        own = {k: v for k, v in node.mapping.items() if k != "processor"}
+        for key in list(own):
+            if key not in _SET:
+                elsewhere = f"data.{key}" if key in _COMMON else ""
+                self.problems.add(f"{path}.{key}", suggest_key(key, _SET, elsewhere), own.pop(key), key=True)
+        mixing = {k: own.pop(k) for k in SetOptions.model_fields if k in own}
+        merged = {**common, **own}
+        options = validate(DataOptions, path, merged, node, self.problems)
+        chosen = validate(SetOptions, path, mixing, node, self.problems)
+        processor = self.one("processor", node.mapping.get("processor"), f"{path}.processor", {}) or whole.processor
+        if options is None or chosen is None:
+            return None
+        return replace(whole, options=options, processor=processor, name=name, mixing=chosen)
+
+    def vocabulary(self, tokenizer: Chosen[Any] | None) -> TokenizerFacts | None:
+        if tokenizer is None:
+            return None
+        from tp_core.spec.checks import read_vocabulary
+
+        return read_vocabulary(tokenizer, self.root, self.problems)

@@ -1,0 +1,82 @@
+"""The ``data:`` part of a validated spec. Torch-free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from tp_core.config import ProcessorConfig, TokenizerConfig
+from tp_core.spec.schema_common import SECTION, Chosen, PathStr
+from tp_core.tokenizer import TokenizerFacts
+
+
+class DataOptions(BaseModel):
+    """The plain keys of ``data:``; tokenizer and processor are module choices beside them."""
+
+    model_config = SECTION
+
+    train: PathStr | list[PathStr] | None = Field(None, description="training files or folders; globs are expanded")
+    eval: PathStr | list[PathStr] | None = Field(None, description="files that evaluations during training use")
+    columns: dict[str, str] = Field(default_factory=dict, description="field the processor reads → column of the file")
+    on_bad_record: Literal["fatal", "skip"] = Field("fatal", description="what to do with a record of no use")
+    cache: PathStr | None = Field(None, description="folder of prepared data; unset: ~/.cache/tp")
+
+
+class SetOptions(BaseModel):
+    """Keys of one of several data sets that are beside those of ``data:`` itself."""
+
+    model_config = SECTION
+
+    share: float = Field(1.0, gt=0, description="how often a batch comes from this set, relative to the others")
+    targets: list[str] | None = Field(None, description="targets that the set feeds; all if unset")
+    streams: list[str] | None = Field(None, description="streams that the set feeds; all if unset")
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """Where data comes from and how records become batches.
+
+    Attributes:
+        target_tokenizer: of the decoder's side, where that has one of its own.
+        vocabulary: what is known of the tokenizer's vocabulary; None without a tokenizer.
+        sets: data sets that are trained in turn, by name, each with what it does not say taken from the others'
+            common keys; empty when there is only one.
+        name: of one of several sets; empty for the data as a whole.
+        mixing: the options of a set as one of several.
+    """
+
+    options: DataOptions = field(default_factory=DataOptions)
+    tokenizer: Chosen[TokenizerConfig] | None = None
+    processor: Chosen[ProcessorConfig] | None = None
+    target_tokenizer: Chosen[TokenizerConfig] | None = None
+    vocabulary: TokenizerFacts | None = field(default=None, compare=False)
+    target_vocabulary: TokenizerFacts | None = field(default=None, compare=False)
+    sets: dict[str, DataSpec] = field(default_factory=dict)
+    name: str = ""
+    mixing: SetOptions = field(default_factory=SetOptions)
+
+    def chosen(self) -> list[Chosen[Any]]:
+        own = [each for each in (self.tokenizer, self.target_tokenizer, self.processor) if each is not None]
+        inside = [part.processor for part in self.sets.values() if part.processor not in (None, self.processor)]
+        return [*own, *inside]
+
+    def dump(self) -> dict[str, Any]:
+        plain = self._own() | self.options.model_dump(mode="json", exclude_none=True)
+        if self.sets:
+            plain["sets"] = {name: part._dump_set() for name, part in self.sets.items()}
+        return plain
+
+    def _own(self) -> dict[str, Any]:
+        parts: dict[str, Any] = {
+            "tokenizer": self.tokenizer,
+            "target_tokenizer": self.target_tokenizer,
+            "processor": self.processor,
+        }
+        return {key: each.dump() for key, each in parts.items() if each is not None}
+
+    def _dump_set(self) -> dict[str, Any]:
+        common = ("tokenizer", "target_tokenizer", "cache")
+        own = self._own() | self.options.model_dump(mode="json", exclude_none=True)
+        return {k: v for k, v in own.items() if k not in common} | self.mixing.model_dump(exclude_none=True)
