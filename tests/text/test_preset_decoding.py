@@ -94,4 +94,6 @@ def test_incremental_decoding_equals_full_decoding(tmp_path: Path, preset: str, 
         real = mask[row].bool()
         inputs = {"input_ids": ids[row][real][None], "token_type_ids": types[row][real][None]}
         whole = model.encode(batch(inputs, slice(row, row + 1)))
-        assert worst(stepwise[row][real], target.logits(whole.sequence.states)[0]) < TOLERANCE
+        expected = target.logits(whole.sequence.states)[0]
+        # As a part of the largest logit: T5 v1.1's, neither scaled nor tied, are far above 1 with these weights.
+        assert worst(stepwise[row][real], expected) < TOLERANCE * max(1.0, expected.abs().max().item())

@@ -218,8 +218,10 @@ def test_another_content_of_the_other_side_is_prepared_anew(tmp_path: Path) -> N
     spec = {
         "model": {
             "hidden_size": 8,
-            **{"embedding": "word", "encoder": stack},
-            **{"target_embedding": "word", "decoder": stack},
+            "embedding": "word",
+            "encoder": stack,
+            "target_embedding": "word",
+            "decoder": stack,
         },
         "data": {
             "tokenizer": {"space": {"vocab": "vocab.txt"}},

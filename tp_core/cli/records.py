@@ -20,9 +20,7 @@ F = Callable[..., Any]
 def model_options(function: F) -> F:
     """``--batch-size``, ``--device``, ``--column`` and ``--data-set``."""
     for option in (
-        click.option(
-            "--data-set", metavar="NAME", help="Which of several data sets; the first if not given."
-        ),
+        click.option("--data-set", metavar="NAME", help="Which of several data sets; the first if not given."),
         click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1)),
         click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"])),
         click.option(

@@ -62,9 +62,7 @@ class Trainer:
                 f"train.batch_size {options.batch_size} is not divisible by {strategy.world_size} processes × "
                 f"accumulate {options.accumulate}"
             )
-        self.plan = BatchPlan(
-            options.batch_size, options.accumulate, strategy.rank, strategy.world_size, options.seed
-        )
+        self.plan = BatchPlan(options.batch_size, options.accumulate, strategy.rank, strategy.world_size, options.seed)
         self.total_steps = options.steps or math.ceil((options.epochs or 1) * self.instances / options.batch_size)
         self.turns = Turns([data.share for data in sets], self.total_steps, options.seed)
         model.checkpoint_activations(options.activation_checkpointing)
