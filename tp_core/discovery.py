@@ -84,6 +84,12 @@ def _header(distribution: Any, name: str) -> str:
     return (bare.replace("_", "-") if name == "Name" else version) or "unknown"
 
 
+@functools.cache
+def own_version() -> str:
+    """The version of tp-core itself."""
+    return _header(importlib_metadata.distribution("tp-core"), "Version")
+
+
 def _normalized(name: str) -> str:
     """A distribution's name as packaging compares it."""
     return re.sub(r"[-_.]+", "-", name).lower()

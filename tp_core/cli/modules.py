@@ -54,7 +54,7 @@ def modules(kind: str | None, as_json: bool) -> None:
 
 def rows(kind: str | None = None) -> Iterator[Row]:
     """The modules of one kind or of all, sorted by kind and name."""
-    from tp_core.discovery import KINDS, index
+    from tp_core.discovery import KINDS, index, own_version
     from tp_core.training.config import TABLES
 
     for each in [k for k in KINDS if kind in (None, k)]:
@@ -63,10 +63,8 @@ def rows(kind: str | None = None) -> Iterator[Row]:
         for entry in entries:
             yield _row(entry, ambiguous=names.count(entry.name) > 1)
     for each in [k for k in TABLES if kind in (None, k)]:
-        from importlib_metadata import version
-
         for name, config in TABLES[each].items():
-            yield Row(each, name, "tp-core", version("tp-core"), "ok", config.summary())
+            yield Row(each, name, "tp-core", own_version(), "ok", config.summary())
 
 
 def _row(entry: Any, ambiguous: bool) -> Row:
