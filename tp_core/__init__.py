@@ -48,6 +48,7 @@ _PUBLIC = {
     "TokenizerConfig": "tp_core.config",
     "HooksConfig": "tp_core.config",
     "ConverterConfig": "tp_core.config",
+    "FusionConfig": "tp_core.config",
     "BuildContext": "tp_core.config",
     "DataContext": "tp_core.config",
     "FieldSpec": "tp_core.config",
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from tp_core.config import EmbeddingConfig as EmbeddingConfig
     from tp_core.config import EncoderConfig as EncoderConfig
     from tp_core.config import FieldSpec as FieldSpec
+    from tp_core.config import FusionConfig as FusionConfig
     from tp_core.config import HooksConfig as HooksConfig
     from tp_core.config import Problem as Problem
     from tp_core.config import ProcessorConfig as ProcessorConfig

@@ -5,8 +5,6 @@ requires and provides, and builds the module. Torch is imported inside :meth:`bu
 checking and documenting modules costs nothing.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
-    from tp_core.interfaces import Decoder, Embedding, Encoder, Processor, Target
+    from tp_core.interfaces import Decoder, Embedding, Encoder, FusionEncoder, Processor, Target
     from tp_core.interop.rules import Entry
     from tp_core.interop.tensors import Tensors
     from tp_core.spec.schema import Spec
@@ -97,7 +95,7 @@ class DataContext:
     target_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     seed: int = 0
     target_length_limit: int | None = None
-    target_tokenizer: Tokenizer | None = None
+    target_tokenizer: "Tokenizer | None" = None
     streams: tuple[str, ...] = ()
 
 
@@ -169,7 +167,7 @@ class EmbeddingConfig(ModuleConfig):
         """The longest sequence that this embedding can represent; None if there is no limit."""
         return None
 
-    def build(self, context: BuildContext) -> Embedding:
+    def build(self, context: BuildContext) -> "Embedding":
         raise TypeError(f"{type(self).__name__} does not implement build()")
 
 
@@ -178,9 +176,21 @@ class EncoderConfig(ModuleConfig):
 
     kind: ClassVar[str] = "encoder"
 
+    #: Whether it reads all of the model's streams together, behind their own encoders, and gives them back.
+    joins_streams: ClassVar[bool] = False
+
     hidden_size: int = Field(768, gt=0, description="width of the hidden states")
 
-    def build(self, context: BuildContext) -> Encoder:
+    def build(self, context: BuildContext) -> "Encoder":
+        raise TypeError(f"{type(self).__name__} does not implement build()")
+
+
+class FusionConfig(EncoderConfig):
+    """Base of configs of encoders that read all streams together; they stand at ``model.encoder``, beside those."""
+
+    joins_streams: ClassVar[bool] = True
+
+    def build(self, context: BuildContext) -> "FusionEncoder":  # type: ignore[override]
         raise TypeError(f"{type(self).__name__} does not implement build()")
 
 
@@ -192,7 +202,7 @@ class DecoderConfig(ModuleConfig):
     hidden_size: int = Field(768, gt=0, description="width of the hidden states")
     needs_target_embedding: ClassVar[bool] = True
 
-    def build(self, context: BuildContext) -> Decoder:
+    def build(self, context: BuildContext) -> "Decoder":
         raise TypeError(f"{type(self).__name__} does not implement build()")
 
 
@@ -202,13 +212,14 @@ class TargetConfig(ModuleConfig):
     kind: ClassVar[str] = "target"
 
     weight: float = Field(1.0, ge=0, description="factor of this target's loss in the total")
+    stream: str | None = Field(None, description="the stream that the target reads; unset: the first, or all of them")
 
     def label_fields(self, context: BuildContext) -> dict[str, FieldSpec]:
         """The tensors of the required labels, as ``label:tensor``: one called ``labels`` each, if not overridden."""
         required = self.requires(context).items()
         return {f"{name.removeprefix('labels:')}:labels": spec for name, spec in required if name.startswith("labels:")}
 
-    def build(self, context: BuildContext) -> Target:
+    def build(self, context: BuildContext) -> "Target":
         raise TypeError(f"{type(self).__name__} does not implement build()")
 
 
@@ -217,7 +228,7 @@ class TokenizerConfig(ModuleConfig):
 
     kind: ClassVar[str] = "tokenizer"
 
-    def facts(self, data: DataContext) -> TokenizerFacts:
+    def facts(self, data: DataContext) -> "TokenizerFacts":
         """What checking a spec asks of the vocabulary, read as cheaply as its format allows.
 
         Raises:
@@ -225,7 +236,7 @@ class TokenizerConfig(ModuleConfig):
         """
         return self.build(data).facts()
 
-    def build(self, data: DataContext) -> Tokenizer:
+    def build(self, data: DataContext) -> "Tokenizer":
         raise TypeError(f"{type(self).__name__} does not implement build()")
 
 
@@ -248,7 +259,7 @@ class ProcessorConfig(ModuleConfig):
         """The longest sequence of the decoder's side; None if there is no such bound or no such side."""
         return None
 
-    def check_tokenizer(self, tokenizer: TokenizerFacts) -> Iterator[Problem]:
+    def check_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
         """Yield what this processor needs of the tokenizer and does not find, special tokens for example.
 
         A problem with an option is shown at this processor's option, one without at the tokenizer.
@@ -259,7 +270,7 @@ class ProcessorConfig(ModuleConfig):
         """Yield what does not agree with the options of the model's targets, numbers of classes for example."""
         yield from ()
 
-    def check_target_tokenizer(self, tokenizer: TokenizerFacts) -> Iterator[Problem]:
+    def check_target_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
         """As :meth:`check_tokenizer`, of the decoder's side: its own tokenizer, or the one that both sides share.
 
         Called only for processors that provide a decoder's side.
@@ -278,7 +289,7 @@ class ProcessorConfig(ModuleConfig):
         """
         return []
 
-    def build(self, data: DataContext, tokenizer: Tokenizer | None) -> Processor:
+    def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
         raise TypeError(f"{type(self).__name__} does not implement build()")
 
 
@@ -317,7 +328,7 @@ class ConverterConfig(ModuleConfig):
         """A config with ``defaults``, and with values that follow from others."""
         return config
 
-    def as_stored(self, config: dict[str, Any], tensors: Tensors) -> dict[str, Any]:
+    def as_stored(self, config: dict[str, Any], tensors: "Tensors") -> dict[str, Any]:
         """A config with what only the tensors say. That an output matrix is not tied is found out without this."""
         return config
 
@@ -333,7 +344,7 @@ class ConverterConfig(ModuleConfig):
         """
         raise TypeError(f"{type(self).__name__} does not implement to_spec()")
 
-    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+    def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         """The config.json of a spec's model. Whether it describes the model is checked with :meth:`to_spec`.
 
         Raises:
@@ -341,7 +352,7 @@ class ConverterConfig(ModuleConfig):
         """
         raise TypeError(f"{type(self).__name__} does not implement to_config()")
 
-    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+    def weights(self, config: Mapping[str, Any]) -> "Sequence[Entry]":
         """The table of weights, for a completed config, whose ``architectures`` is the one that is converted."""
         raise TypeError(f"{type(self).__name__} does not implement weights()")
 

@@ -87,7 +87,8 @@ def _header(distribution: Any, name: str) -> str:
 @functools.cache
 def own_version() -> str:
     """The version of tp-core itself."""
-    return _header(importlib_metadata.distribution("tp-core"), "Version")
+    distribution: Any = importlib_metadata.distribution("tp-core")
+    return _header(distribution, "Version")
 
 
 def _normalized(name: str) -> str:

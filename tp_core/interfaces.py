@@ -28,6 +28,7 @@ __all__ = [
     "Embedding",
     "Encoder",
     "Features",
+    "FusionEncoder",
     "GenerationTokens",
     "Inputs",
     "Module",
@@ -116,6 +117,7 @@ class Sequence:
             shows to everyone.
         document_ids: (batch, length) of packed rows; attention stays within equal ids.
         positions: (batch, length) position of each state where it is not simply its index.
+        side: values that modules publish by name for those behind them, such as the positions that were masked.
     """
 
     states: Tensor
@@ -123,6 +125,7 @@ class Sequence:
     prefix_lengths: Tensor | None = None
     document_ids: Tensor | None = None
     positions: Tensor | None = None
+    side: Mapping[str, Tensor] = field(default_factory=dict)
 
     def with_states(self, states: Tensor) -> Sequence:
         """The same sequence with other states of the same length."""
@@ -251,6 +254,16 @@ class Encoder(Module, ABC):
         """
 
 
+class FusionEncoder(Module, ABC):
+    """Maps the sequences of all streams together: co-attention, merged attention. Its config ``joins_streams``."""
+
+    checkpoint_activations: bool = False
+
+    @abstractmethod
+    def forward(self, sequences: dict[str, Sequence]) -> dict[str, Sequence]:
+        """The streams' final sequences, by name → the same names, each as wide as before."""
+
+
 class Decoder(Module, ABC):
     """Maps the target side's sequence, given the encoder's memory."""
 
@@ -332,7 +345,7 @@ class Rows(ABC):
 
     @abstractmethod
     def get(self, column: str, index: int) -> Any:
-        """One cell: an integer or float, or a 1-D array that views the cache's memory."""
+        """One cell: an integer or float, or a 1-D array (of bytes: uint8) that views the cache's memory."""
 
 
 @dataclass(frozen=True)
@@ -363,7 +376,7 @@ class Processor(ABC):
 
     @abstractmethod
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
-        """Yield chunks of rows as columns: integers, floats, or lists or arrays of integers.
+        """Yield chunks of rows as columns: integers, floats, bytes, or lists or 1-D arrays of numbers.
 
         A record that cannot be used is given to ``report``, which raises or counts it, as the spec says.
         """

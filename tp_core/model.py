@@ -18,6 +18,7 @@ from tp_core.interfaces import (
     Embedding,
     Encoder,
     Features,
+    FusionEncoder,
     Inputs,
     Module,
     Sequence,
@@ -102,6 +103,11 @@ class Model(nn.Module):
                 continue
             context = context_of(spec, name)
             embedding = EmbeddingComponent(stream.embedding, context)
+            if stream.encoder_of:
+                lender = self.streams[_key(stream.encoder_of)]
+                assert isinstance(lender, Stream)
+                self.streams[_key(name)] = Stream(embedding, lender.encoder)
+                continue
             encoder = stream.encoder.config.build(context)
             if name:
                 self.streams[_key(name)] = Stream(embedding, encoder)
@@ -117,7 +123,12 @@ class Model(nn.Module):
                     if key in self.target_embedding.parts and isinstance(part, Embedding) and part.shared_weights():
                         self.target_embedding.parts[key] = part
         self.decoder: Decoder | None = model.decoder.config.build(behind) if model.decoder is not None else None
-        self.targets = nn.ModuleDict({_key(t.name): t.config.build(behind) for t in model.targets})
+        joining: Any = None if model.fusion is None else model.fusion.config.build(behind)
+        self.fusion: FusionEncoder | None = joining
+        self.targets = nn.ModuleDict(
+            {_key(t.name): t.config.build(context_of(spec, t.config.stream or "", "target")) for t in model.targets}
+        )
+        self.reads = {_key(t.name): t.config.stream for t in model.targets if t.config.stream is not None}
         self.loss_weights = {_key(t.name): t.config.weight for t in model.targets}
         for target in self._targets():
             target.meet(dict(zip(self.targets, self._targets())))
@@ -144,7 +155,8 @@ class Model(nn.Module):
             if batch.target is None:
                 raise TPError("the batch has no target side for the model's decoder; tp generate writes one")
             target = self.target_embedding(batch.target, cache)
-        return replace(features, sequence=self.decoder(target, memory, cache), memory=memory)
+        decoded = self.decoder(target, memory, cache)
+        return replace(features, sequence=decoded, memory=memory, side={**memory.side, **decoded.side})
 
     def encode_source(self, batch: Batch, cache: Cache | None = None) -> Features:
         """Features of a batch's source side alone: the final sequence of its streams, or of the encoder."""
@@ -156,10 +168,17 @@ class Model(nn.Module):
                 assert isinstance(stream, Stream)
                 if name in batch.source:  # a data set may feed some of the streams only
                     sequences[name] = stream.encoder(stream.embedding(batch.source[name]))
-            features = Features(next(iter(sequences.values())), streams=sequences)
-        else:
-            features = Features(self.encoder(self.embedding(batch.source, cache), cache))
-        return features
+            if self.fusion is not None:
+                sequences = self.fusion(sequences)
+            side = {f"{name}:{key}": value for name, each in sequences.items() for key, value in each.side.items()}
+            return Features(next(iter(sequences.values())), streams=sequences, side=side)
+        sequence = self.encoder(self.embedding(batch.source, cache), cache)
+        return Features(sequence, side=dict(sequence.side))
+
+    def view(self, features: Features, target: str) -> Features:
+        """Features as a target reads them: its option ``stream`` makes that stream the sequence."""
+        stream = self.reads.get(target)
+        return features if stream is None else replace(features, sequence=features.streams[stream])
 
     def forward(self, batch: Batch, denominators: Mapping[str, Tensor] | None = None) -> ModelOutput:
         """Loss and metrics of a batch with labels.
@@ -172,7 +191,7 @@ class Model(nn.Module):
         loss: Tensor | None = None
         result = ModelOutput(torch.zeros((), device=features.sequence.states.device))
         for name, target in self.active(batch).items():
-            output: TargetOutput = target(features, batch)
+            output: TargetOutput = target(self.view(features, name), batch)
             count = output.denominator if denominators is None else denominators[name]
             part = output.loss_sum / count.clamp(min=1)
             weighted = part * self.loss_weights[name]
@@ -201,7 +220,7 @@ class Model(nn.Module):
         able = {name: t for name, t in self.active(batch).items() if type(t).predict is not Target.predict}
         if not able:
             raise TPError(f"no target of this model makes predictions: {', '.join(self.active(batch)) or 'none'}")
-        each = {name: target.predict(features, batch) for name, target in able.items()}
+        each = {name: target.predict(self.view(features, name), batch) for name, target in able.items()}
         if len(each) == 1:
             return list(next(iter(each.values())))
         return [dict(zip(each, values)) for values in zip(*each.values())]
@@ -214,7 +233,7 @@ class Model(nn.Module):
     def checkpoint_activations(self, enabled: bool = True) -> None:
         """Recompute activations in the backward pass instead of keeping them."""
         for module in self.modules():
-            if isinstance(module, (Encoder, Decoder)):
+            if isinstance(module, (Encoder, FusionEncoder, Decoder)):
                 module.checkpoint_activations = enabled
 
     # -- weights -----------------------------------------------------------------------------------------------
@@ -334,7 +353,8 @@ class Model(nn.Module):
                     if ":" not in key:
                         fields[f"target::{key}"] = spec
         for target in model.targets:
-            for key, spec in target.config.label_fields(behind).items():
+            context = context_of(self.spec, target.config.stream or "", side="target")
+            for key, spec in target.config.label_fields(context).items():
                 fields[f"labels:{key}"] = spec
         return fields
 

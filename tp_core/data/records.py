@@ -6,6 +6,9 @@
 ``.tsv``                               a header line names the columns; cells are what stands between tabs
 ``.csv``                               a header line names the columns; quoted cells may span lines
 ``.parquet``                           one record per row
+``.tar``                               web dataset: one record for the members of one name (``7.jpg``, ``7.txt``)
+pictures, recordings                   one record ``{"image": path}`` or ``{"audio": path}`` per file, and as its
+                                       ``label`` the folder inside the one that is named
 folder                                 all files of these forms inside, sorted; or a saved dataset (datasets)
 ``hf://name[/config][:split]``         a dataset of the Hugging Face hub; the split is ``train`` if not named
 =====================================  ====================================================================
@@ -24,9 +27,10 @@ from typing import Any
 from tp_core.data.sources_arrow import arrow_records
 from tp_core.data.sources_bad import BadRecords
 from tp_core.data.sources_columns import plan_columns
-from tp_core.data.sources_find import Source, find_sources
+from tp_core.data.sources_find import MEDIA, Source, find_sources
 from tp_core.data.sources_fingerprint import fingerprint
 from tp_core.data.sources_json import json_records
+from tp_core.data.sources_media import media_records, tar_records
 from tp_core.data.sources_table import table_records
 from tp_core.data.sources_text import line_runs
 from tp_core.errors import DataError
@@ -112,6 +116,10 @@ def _read(source: Source, columns: Mapping[str, str], bad: BadRecords) -> Iterat
         rows = table_records(source, columns, bad)
     elif source.form in ("json", "jsonl"):
         rows = _renamed(json_records(source, bad), file, columns, bad)
+    elif source.form in MEDIA:
+        rows = _renamed(media_records(source), file, columns, bad)
+    elif source.form == "tar":
+        rows = _renamed(tar_records(source, bad), file, columns, bad)
     else:
         rows = arrow_records(source, columns)
     for line, value in rows:

@@ -15,9 +15,15 @@ from numpy.typing import NDArray
 
 from tp_core.interfaces import Rows
 
+#: Types of numbers that are kept as they are; integers of any other become 32-bit.
+_KEPT = (np.float32, np.float16, np.uint8, np.int16)
+
 
 def _array(values: list[Any]) -> pa.Array:
-    """A column: integers, floats, or lists of 32-bit integers made without a Python loop over their items."""
+    """A column: integers, floats, bytes, lists of 32-bit integers, or arrays of their own type of numbers.
+
+    Made without a Python loop over items.
+    """
     first = values[0]
     if isinstance(first, (int, np.integer)):
         return _column(np.array(values, dtype=np.int64))
@@ -25,11 +31,19 @@ def _array(values: list[Any]) -> pa.Array:
         return _column(np.array(values, dtype=np.float64))
     offsets = np.zeros(len(values) + 1, dtype=np.int64)
     np.cumsum(np.fromiter(map(len, values), np.int64, len(values)), out=offsets[1:])
-    if isinstance(first, list):
+    if isinstance(first, bytes):
+        flat = np.frombuffer(b"".join(values), np.uint8)
+    elif isinstance(first, np.ndarray) and first.dtype in _KEPT:
+        flat = np.concatenate(values)
+    elif isinstance(first, list):
         flat = np.fromiter(chain.from_iterable(values), np.int32, int(offsets[-1]))
     else:
         flat = np.concatenate([np.asarray(v, dtype=np.int32) for v in values])
     return pa.LargeListArray.from_arrays(_column(offsets), _column(flat))
+
+
+#: Arrow's names of the types that NumPy names otherwise.
+_FLOATS = {"double": "float64", "float": "float32", "halffloat": "float16"}
 
 
 # Between NumPy and Arrow by their buffers: pa.array() and to_numpy() import pandas where it is installed.
@@ -42,7 +56,7 @@ def _column(numbers: NDArray[Any]) -> pa.Array:
 
 def _numbers(column: pa.Array) -> NDArray[Any]:
     """A view of a column of numbers."""
-    kind = np.dtype({"double": "float64"}.get(str(column.type), str(column.type)))
+    kind = np.dtype(_FLOATS.get(str(column.type), str(column.type)))
     data = column.buffers()[1]
     if data is None:
         return np.empty(0, kind)

@@ -21,7 +21,13 @@ FORMS = {
     ".tsv": "tsv",
     ".csv": "csv",
     ".parquet": "parquet",
+    ".tar": "tar",
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"), "image"),
+    **dict.fromkeys((".wav", ".flac", ".ogg", ".opus", ".mp3"), "audio"),
 }
+
+#: Forms of which a file is one record: a picture, a recording.
+MEDIA = ("image", "audio")
 
 
 @dataclass(frozen=True)
@@ -31,14 +37,16 @@ class Source:
     Attributes:
         path: file or folder, or the ``hf://`` name as written.
         form: a value of :data:`FORMS`, ``saved`` (a Hugging Face dataset on disk) or ``hub``.
+        label: of a picture or recording in a folder inside the one that was named, that folder's name.
     """
 
     path: str
     form: str
+    label: str | None = None
 
     @property
     def compressed(self) -> bool:
-        return self.form not in ("saved", "hub") and self.path.lower().endswith(".gz")
+        return self.form not in ("saved", "hub", "tar", *MEDIA) and self.path.lower().endswith(".gz")
 
 
 def find_sources(paths: list[str]) -> list[Source]:
@@ -74,7 +82,7 @@ def form_of(path: str) -> str | None:
     return FORMS.get(os.path.splitext(name)[1])
 
 
-def _walk(folder: Path) -> Iterator[Source]:
+def _walk(folder: Path, label: str | None = None) -> Iterator[Source]:
     if (folder / "dataset_dict.json").is_file():
         splits = sorted(p.name for p in folder.iterdir() if _is_saved_dataset(p))
         example = folder / (splits[0] if splits else "train")
@@ -89,9 +97,9 @@ def _walk(folder: Path) -> Iterator[Source]:
         if path.name.startswith((".", "_")):
             continue
         if path.is_dir():
-            yield from _walk(path)
+            yield from _walk(path, path.name)
         elif form := form_of(path.name):
-            yield Source(str(path), form)
+            yield Source(str(path), form, label if form in MEDIA else None)
 
 
 def _is_saved_dataset(folder: Path) -> bool:

@@ -32,7 +32,8 @@ def fingerprint(paths: list[str]) -> str:
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for source in find_sources(paths):
             # The form decides how contents are read, so equal bytes of two forms are different sources.
-            total.update(f"{source.form} {source.compressed}\n".encode())
+            label = "" if source.label is None else f" {source.label}"
+            total.update(f"{source.form} {source.compressed}{label}\n".encode())
             if source.form == "hub":
                 total.update(f"{source.path} {dataset_identity(source)}\n".encode())
                 continue

@@ -1,7 +1,5 @@
 """Options of the modality-neutral modules. Torch-free: torch is imported when a module is built."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -176,7 +174,7 @@ class TransformerConfig(EncoderConfig, TransformerOptions):
             if getattr(self, option) != unset[option].default:
                 yield Problem(option, "belongs to attention, which mixing: fourier replaces; leave it out")
 
-    def build(self, context: BuildContext) -> Encoder:
+    def build(self, context: BuildContext) -> "Encoder":
         from tp_core.modules.encoders.transformer import TransformerEncoder
 
         return TransformerEncoder(self, context)
@@ -194,7 +192,7 @@ class LearnedPositionConfig(EmbeddingConfig):
     def length_limit(self) -> int | None:
         return self.max_length
 
-    def build(self, context: BuildContext) -> Embedding:
+    def build(self, context: BuildContext) -> "Embedding":
         from tp_core.modules.embeddings.position import LearnedPosition
 
         return LearnedPosition(self, context)
@@ -217,7 +215,7 @@ class SinusoidalPositionConfig(EmbeddingConfig):
         if context.embedding_size % 2:
             yield Problem("", f"sinusoidal positions need an even width, got {context.embedding_size}")
 
-    def build(self, context: BuildContext) -> Embedding:
+    def build(self, context: BuildContext) -> "Embedding":
         from tp_core.modules.embeddings.sinusoidal import SinusoidalPosition
 
         return SinusoidalPosition(self, context)
@@ -234,7 +232,7 @@ class TaskConfig(EmbeddingConfig):
     def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
         return {"task_ids": FieldSpec(("batch",), high=self.num_tasks)}
 
-    def build(self, context: BuildContext) -> Embedding:
+    def build(self, context: BuildContext) -> "Embedding":
         from tp_core.modules.embeddings.task import Task
 
         return Task(self, context)
@@ -278,7 +276,7 @@ class ClassificationConfig(TargetConfig):
                 yield Problem("combine", f"'{each}' needs streams of one width, theirs are {sizes}; [u, v] does not")
                 break
 
-    def build(self, context: BuildContext) -> Target:
+    def build(self, context: BuildContext) -> "Target":
         from tp_core.modules.targets.classification import Classification
 
         return Classification(self, context)

@@ -1,7 +1,5 @@
 """Options of the convolutional encoders, and of the one that does nothing. Torch-free until a module is built."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,7 +31,7 @@ class CNNConfig(EncoderConfig):
             message = f"{self.hidden_size} is not divisible by the {widths} widths of filters; did you mean {near}?"
             yield Problem("hidden_size", message)
 
-    def build(self, context: BuildContext) -> Encoder:
+    def build(self, context: BuildContext) -> "Encoder":
         from tp_core.modules.encoders.convolution import CNNEncoder
 
         return CNNEncoder(self, context)
@@ -56,7 +54,7 @@ class GatedCNNConfig(EncoderConfig):
     def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
         return {"states:causal": FieldSpec()}
 
-    def build(self, context: BuildContext) -> Encoder:
+    def build(self, context: BuildContext) -> "Encoder":
         from tp_core.modules.encoders.convolution import GatedCNNEncoder
 
         return GatedCNNEncoder(self, context)
@@ -73,7 +71,7 @@ class IdentityConfig(EncoderConfig):
             message = f"is {self.hidden_size}, but the embeddings, which are the states, are {context.embedding_size}"
             yield Problem("hidden_size", f"{message} wide")
 
-    def build(self, context: BuildContext) -> Encoder:
+    def build(self, context: BuildContext) -> "Encoder":
         from tp_core.modules.encoders.identity import IdentityEncoder
 
         return IdentityEncoder()

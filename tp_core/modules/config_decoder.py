@@ -1,7 +1,5 @@
 """Options of the decoders. Torch-free: torch is imported when a module is built."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -26,7 +24,7 @@ class TransformerDecoderConfig(DecoderConfig, TransformerOptions):
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from self.check_attention(self.hidden_size)
 
-    def build(self, context: BuildContext) -> Decoder:
+    def build(self, context: BuildContext) -> "Decoder":
         from tp_core.modules.decoders.transformer import TransformerDecoder
 
         return TransformerDecoder(self, context)
@@ -43,7 +41,7 @@ class RecurrentDecoderConfig(DecoderConfig, RecurrentOptions):
     def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
         return {"states:causal": FieldSpec()}
 
-    def build(self, context: BuildContext) -> Decoder:
+    def build(self, context: BuildContext) -> "Decoder":
         from tp_core.modules.decoders.recurrent import RecurrentDecoder
 
         return RecurrentDecoder(self, context)

@@ -1,7 +1,5 @@
 """Options of the recurrent modules. Torch-free: torch is imported when a module is built."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -78,7 +76,7 @@ class OneStackConfig(RecurrentConfig):
     def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
         return {} if self.bidirectional else {"states:causal": FieldSpec()}
 
-    def build(self, context: BuildContext) -> Encoder:
+    def build(self, context: BuildContext) -> "Encoder":
         from tp_core.modules.encoders.recurrent import RecurrentEncoder
 
         return RecurrentEncoder(self, context)
@@ -93,7 +91,7 @@ class TwoStacksConfig(RecurrentConfig):
     def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
         return {"states:two_directions": FieldSpec()}
 
-    def build(self, context: BuildContext) -> Encoder:
+    def build(self, context: BuildContext) -> "Encoder":
         from tp_core.modules.encoders.recurrent import TwoDirectionsEncoder
 
         return TwoDirectionsEncoder(self, context)

@@ -1,7 +1,5 @@
 """Options of targets that compare: streams with each other, a student with its teacher. Torch-free."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -35,7 +33,7 @@ class ContrastiveConfig(TargetConfig):
             shown = " and ".join(f"{facts.hidden_size} ('{name}')" for name, facts in context.streams.items())
             yield Problem("projection_size", f"is required: the streams have different widths, {shown}")
 
-    def build(self, context: BuildContext) -> Target:
+    def build(self, context: BuildContext) -> "Target":
         from tp_core.modules.targets.contrastive import Contrastive
 
         return Contrastive(self, context)
@@ -58,7 +56,7 @@ class DistillationConfig(TargetConfig):
     def training_files(self) -> dict[str, str]:
         return {"teacher": self.teacher}
 
-    def build(self, context: BuildContext) -> Target:
+    def build(self, context: BuildContext) -> "Target":
         from tp_core.modules.targets.distillation import Distillation
 
         return Distillation(self, context)

@@ -116,6 +116,7 @@ def check_model(spec: Spec, problems: Problems) -> None:
 
 
 def _check_set(spec: Spec, root: Node, problems: Problems) -> None:
+    _check_target_streams(spec, root, problems)
     _check_modules(spec, root, problems)
     for name, stream in spec.model.streams.items():
         _check_embedding(spec, stream.embedding, context_of(spec, name), root, problems)
@@ -153,7 +154,8 @@ def _check_sets(spec: Spec, root: Node, problems: Problems) -> bool:
 
 def _with_context(spec: Spec) -> Iterator[tuple[Chosen[Any], BuildContext]]:
     for name, stream in spec.model.streams.items():
-        inside: list[Chosen[Any]] = [] if stream.same_as else [*stream.embedding.modules, stream.encoder]
+        inside: list[Chosen[Any]] = [] if stream.same_as else [*stream.embedding.modules]
+        inside += [] if stream.same_as or stream.encoder_of else [stream.encoder]
         for chosen in inside:
             yield chosen, context_of(spec, name)
     behind = context_of(spec, side="target")
@@ -161,10 +163,22 @@ def _with_context(spec: Spec) -> Iterator[tuple[Chosen[Any], BuildContext]]:
         yield chosen, behind
     if spec.model.decoder is not None:
         yield spec.model.decoder, behind
+    if spec.model.fusion is not None:
+        yield spec.model.fusion, behind
     for chosen in spec.model.targets:
-        yield chosen, behind
+        yield chosen, context_of(spec, chosen.config.stream or "", side="target")
     for chosen in spec.data.chosen():
         yield chosen, behind
+
+
+def _check_target_streams(spec: Spec, root: Node, problems: Problems) -> None:
+    names = [name for name in spec.model.streams if name]
+    for chosen in spec.model.targets:
+        stream = chosen.config.stream
+        if stream is not None and stream not in names:
+            near = did_you_mean(stream, names) or f"the streams are {', '.join(names) or 'none'}"
+            node = node_of(root, chosen, "stream")
+            problems.add(f"{chosen.path}.stream", f"the model has no stream '{stream}'; {near}", node)
 
 
 def _check_modules(spec: Spec, root: Node, problems: Problems) -> None:

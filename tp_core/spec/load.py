@@ -27,6 +27,7 @@ from tp_core.spec.schema import (
     StreamSpec,
     TrainSpec,
 )
+from tp_core.spec.schema_common import Chosen
 from tp_core.spec.schema_data import DataSpec
 from tp_core.spec.validate import Default, absolute, validate
 from tp_core.suggest import did_you_mean, nearest
@@ -83,6 +84,9 @@ def _option_of_slot(key: str, children: Mapping[str, Node]) -> str:
     return ""
 
 
+_NO_STREAMS: Mapping[str, StreamSpec | None] = {}
+
+
 class _Resolver(DataResolver):
     """Walks a merged tree once and collects every problem on the way."""
 
@@ -136,17 +140,18 @@ class _Resolver(DataResolver):
         self.used.update(own)
         options = validate(ModelOptions, "model", own, node, self.problems)
         streams: dict[str, StreamSpec | None] = {}
+        fusion = None
         if "streams" in children:
-            for key in ("embedding", "encoder"):
-                if key in children:
-                    message = f"the model has streams; give each stream its own {key}"
-                    self.problems.add(f"model.{key}", message, children[key], key=True)
+            if "embedding" in children:
+                message = "the model has streams; give each stream its own embedding"
+                self.problems.add("model.embedding", message, children["embedding"], key=True)
+            fusion = self.fusion(children.get("encoder"))
             for name, stream in children["streams"].mapping.items():
                 path = f"model.streams.{name}"
                 if isinstance(stream.value, str):
                     streams[name] = self.shared_stream(stream, path, streams)
                 else:
-                    streams[name] = self.stream(stream, path)
+                    streams[name] = self.stream(stream, path, streams)
         else:
             streams[""] = self.stream(node, "model", top=True)
         target_embedding = None
@@ -177,6 +182,7 @@ class _Resolver(DataResolver):
             options,
             target_embedding,
             decoder,
+            fusion,
         )
 
     @staticmethod
@@ -186,11 +192,22 @@ class _Resolver(DataResolver):
             flat += each if isinstance(each, list) else [each]
         return sorted({name for c in flat if c is not None for name in type(c.config).model_fields})
 
-    def stream(self, node: Node, path: str, top: bool = False) -> StreamSpec | None:
+    def fusion(self, node: Node | None) -> Chosen[Any] | None:
+        """The encoder that reads all streams, written where a model without streams has its only encoder."""
+        chosen = self.one("encoder", node, "model.encoder", self.defaults)
+        if chosen is not None and node is not None and not chosen.config.joins_streams:
+            message = f"'{chosen.name}' reads one sequence, and the model has streams; give each stream its own encoder"
+            self.problems.add("model.encoder", message, node, key=True)
+        return chosen
+
+    def stream(
+        self, node: Node, path: str, before: Mapping[str, StreamSpec | None] = _NO_STREAMS, top: bool = False
+    ) -> StreamSpec | None:
         children = node.mapping
+        lent = self.lent_encoder(children.get("encoder_of"), path, before)
         own = {} if top else {k: Default(f"{path}.{k}", v) for k, v in children.items()}
         defaults = {**self.defaults, **own}
-        for key in ("embedding", "encoder"):
+        for key in ("embedding", "encoder") if lent is None else ("embedding",):
             missing = key not in children or children[key].value is None
             if missing and not self.problems.concern(f"{path}.{key}"):
                 names = ", ".join(discovery.index().names(key))
@@ -198,12 +215,16 @@ class _Resolver(DataResolver):
         embedding = None
         if (below := children.get("embedding")) is not None and below.value is not None:
             embedding = self.embedding(below, f"{path}.embedding", defaults)
-        encoder = self.one("encoder", children.get("encoder"), f"{path}.encoder", defaults)
+        encoder = lent or self.one("encoder", children.get("encoder"), f"{path}.encoder", defaults)
+        if encoder is not None and encoder.config.joins_streams:
+            message = f"'{encoder.name}' reads all of a model's streams: write it at model.encoder, beside the streams"
+            self.problems.add(f"{path}.encoder", message, children.get("encoder", node), key=True)
         pooling: Pooling = "first"
         if not top:
             for key in children:
-                if key not in ("embedding", "encoder", "pooling") and key not in self.used and encoder is not None:
-                    known = ["embedding", "encoder", "pooling", *type(encoder.config).model_fields]
+                own_keys = ("embedding", "encoder", "encoder_of", "pooling")
+                if key not in own_keys and key not in self.used and encoder is not None:
+                    known = [*own_keys, *type(encoder.config).model_fields]
                     message = suggest_key(key, known, _elsewhere(key, path))
                     self.problems.add(f"{path}.{key}", message, children[key], key=True)
         if "pooling" in defaults:
@@ -213,7 +234,21 @@ class _Resolver(DataResolver):
             pooling = checked.pooling if checked else "first"
         if embedding is None or encoder is None:
             return None
-        return StreamSpec(embedding, encoder, pooling)
+        borrowed = str(children["encoder_of"].value) if lent is not None else ""
+        return StreamSpec(embedding, encoder, pooling, encoder_of=borrowed)
+
+    def lent_encoder(self, node: Node | None, path: str, before: Mapping[str, StreamSpec | None]) -> Chosen[Any] | None:
+        """The encoder of the stream that ``encoder_of`` names."""
+        if node is None or node.value is None:
+            return None
+        own = [name for name, stream in before.items() if stream is None or not (stream.same_as or stream.encoder_of)]
+        if node.value not in own:
+            near = did_you_mean(str(node.value), own) or f"it names one of {', '.join(own) or 'none'}"
+            message = f"there is no stream '{node.value}' above with an encoder of its own; {near}"
+            self.problems.add(f"{path}.encoder_of", message, node)
+            return None
+        lender = before[str(node.value)]
+        return None if lender is None else lender.encoder
 
     def shared_stream(self, node: Node, path: str, before: Mapping[str, StreamSpec | None]) -> StreamSpec | None:
         """A stream that is written as another's name: the same modules with the same weights."""

@@ -1,7 +1,5 @@
 """The validated spec: plain dataclasses that hold chosen modules and their configs. Torch-free."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -67,16 +65,20 @@ class StreamSpec:
 
     Attributes:
         same_as: the stream whose modules, weights included, this one uses; empty for modules of its own.
+        encoder_of: the stream whose encoder this one uses, behind an embedding of its own; empty for its own.
     """
 
     embedding: EmbeddingSpec
     encoder: Chosen[EncoderConfig]
     pooling: Pooling = "first"
     same_as: str = ""
+    encoder_of: str = ""
 
     def dump(self) -> dict[str, Any] | str:
         if self.same_as:
             return self.same_as
+        if self.encoder_of:
+            return {"embedding": self.embedding.dump(), "encoder_of": self.encoder_of, "pooling": self.pooling}
         return {"embedding": self.embedding.dump(), "encoder": self.encoder.dump(), "pooling": self.pooling}
 
 
@@ -88,6 +90,7 @@ class ModelSpec:
         streams: the input sides by name.
         target_embedding: the decoder side's embedding component, or None.
         decoder: the decoder, or None.
+        fusion: the encoder that stands behind the streams' own and reads all of them, or None.
         targets: the tasks, in order.
         vocab_size: rows of the word embedding.
         target_vocab_size: rows of the word embedding on the decoder's side.
@@ -101,12 +104,16 @@ class ModelSpec:
     options: ModelOptions
     target_embedding: EmbeddingSpec | None = None
     decoder: Chosen[DecoderConfig] | None = None
+    fusion: Chosen[EncoderConfig] | None = None
 
     def chosen(self) -> list[Chosen[Any]]:
         """All modules of the model, in the order in which data passes them."""
         found: list[Chosen[Any]] = []
         for stream in self.streams.values():
-            found += [] if stream.same_as else [*stream.embedding.modules, stream.encoder]
+            found += [] if stream.same_as else stream.embedding.modules
+            found += [] if stream.same_as or stream.encoder_of else [stream.encoder]
+        if self.fusion is not None:
+            found.append(self.fusion)
         if self.target_embedding is not None:
             found += self.target_embedding.modules
         if self.decoder is not None:
@@ -120,6 +127,8 @@ class ModelSpec:
             parts |= {"embedding": only.embedding.dump(), "encoder": only.encoder.dump()}
         else:
             parts["streams"] = {name: stream.dump() for name, stream in self.streams.items()}
+            if self.fusion is not None:
+                parts["encoder"] = self.fusion.dump()
         if self.target_embedding is not None:
             parts["target_embedding"] = self.target_embedding.dump()
         if self.decoder is not None:
@@ -174,7 +183,7 @@ class Spec:
     init_from: str | None = None
     tree: Node = field(default=Node({}, Origin("")), repr=False, compare=False)
 
-    def of_set(self, name: str) -> Spec:
+    def of_set(self, name: str) -> "Spec":
         """The spec as one of its data sets sees it: that set's data, streams and targets, and no others."""
         if not name:
             return self
@@ -187,7 +196,7 @@ class Spec:
         )
         return replace(self, model=model, data=data)
 
-    def sets(self) -> dict[str, Spec]:
+    def sets(self) -> "dict[str, Spec]":
         """The spec as each of its data sets sees it; with one data set, itself under the empty name."""
         return {name: self.of_set(name) for name in self.data.sets or ("",)}
 

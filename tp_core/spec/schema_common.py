@@ -1,7 +1,5 @@
 """What all parts of a validated spec are made of. Torch-free."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 

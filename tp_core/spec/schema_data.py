@@ -1,7 +1,5 @@
 """The ``data:`` part of a validated spec. Torch-free."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -53,7 +51,7 @@ class DataSpec:
     target_tokenizer: Chosen[TokenizerConfig] | None = None
     vocabulary: TokenizerFacts | None = field(default=None, compare=False)
     target_vocabulary: TokenizerFacts | None = field(default=None, compare=False)
-    sets: dict[str, DataSpec] = field(default_factory=dict)
+    sets: "dict[str, DataSpec]" = field(default_factory=dict)
     name: str = ""
     mixing: SetOptions = field(default_factory=SetOptions)
 

@@ -1,7 +1,5 @@
 """The ``train:`` section of a spec and the options of optimizers, schedules and strategies. Torch-free."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 

@@ -1,7 +1,5 @@
 """Options of the text plugin's embeddings and targets. Torch-free."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
@@ -26,7 +24,7 @@ class WordConfig(EmbeddingConfig):
     def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
         return {"weight:word": FieldSpec((context.vocab_size, context.embedding_size), "float32")}
 
-    def build(self, context: BuildContext) -> Embedding:
+    def build(self, context: BuildContext) -> "Embedding":
         from tp_text.embeddings.word import Word
 
         return Word(self, context)
@@ -43,7 +41,7 @@ class SegmentConfig(EmbeddingConfig):
     def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
         return {"token_type_ids": FieldSpec(high=self.num_segments)}
 
-    def build(self, context: BuildContext) -> Embedding:
+    def build(self, context: BuildContext) -> "Embedding":
         from tp_text.embeddings.segment import Segment
 
         return Segment(self, context)
@@ -69,7 +67,7 @@ class MaskedLanguageModelConfig(VocabularyTargetConfig):
     def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
         return super().requires(context) | {"labels:mlm": FieldSpec(high=context.vocab_size, fraction=0.15)}
 
-    def build(self, context: BuildContext) -> Target:
+    def build(self, context: BuildContext) -> "Target":
         from tp_text.targets.mlm import MaskedLanguageModel
 
         return MaskedLanguageModel(self, context)
@@ -84,7 +82,7 @@ class SentencePredictionConfig(TargetConfig):
     def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
         return {"labels:sp": FieldSpec(("batch",), high=2)}
 
-    def build(self, context: BuildContext) -> Target:
+    def build(self, context: BuildContext) -> "Target":
         from tp_text.targets.sp import SentencePrediction
 
         return SentencePrediction(self, context)
@@ -113,7 +111,7 @@ class LanguageModelConfig(VocabularyTargetConfig):
         if self.tied_scale and not self.tie:
             yield Problem("tied_scale", "belongs to a tied output matrix, and tie is false")
 
-    def build(self, context: BuildContext) -> Target:
+    def build(self, context: BuildContext) -> "Target":
         from tp_text.targets.lm import LanguageModel
 
         return LanguageModel(self, context)

@@ -1,7 +1,5 @@
 """Options of the targets of ELMo and word2vec. Torch-free."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -35,7 +33,7 @@ class BidirectionalLanguageModelConfig(VocabularyTargetConfig):
             widths = f"{context.embedding_size}, one direction's {half}"
             yield Problem("tie", f"tied weights need equal widths: the embedding's is {widths}; set tie: false")
 
-    def build(self, context: BuildContext) -> Target:
+    def build(self, context: BuildContext) -> "Target":
         from tp_text.targets.bilm import BidirectionalLanguageModel
 
         return BidirectionalLanguageModel(self, context)
@@ -55,7 +53,7 @@ class SkipGramConfig(TargetConfig):
         sizes = {"context": 10, "negatives": 5}
         return {f"sgns:{name}": FieldSpec(("batch", "length", size), high=rows) for name, size in sizes.items()}
 
-    def build(self, context: BuildContext) -> Target:
+    def build(self, context: BuildContext) -> "Target":
         from tp_text.targets.sgns import SkipGram
 
         return SkipGram(self, context)

@@ -1,7 +1,5 @@
 """BART and PEGASUS."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -58,7 +56,7 @@ class BartFamilyConfig(ConverterConfig):
         """The module of positions."""
         raise TypeError(f"{type(self).__name__} does not implement positions()")
 
-    def as_stored(self, config: dict[str, Any], tensors: Tensors) -> dict[str, Any]:
+    def as_stored(self, config: dict[str, Any], tensors: "Tensors") -> dict[str, Any]:
         # The bias is there in every checkpoint, and zero in almost all.
         name = "final_logits_bias"
         return {**config, name: name in tensors.shapes and bool(tensors.read(name).any())}
@@ -209,7 +207,7 @@ class PegasusConverterConfig(BartFamilyConfig):
         ]
 
 
-def _sinusoids(length: int, size: int) -> Tensor:
+def _sinusoids(length: int, size: int) -> "Tensor":
     import torch
 
     from tp_core.config import BuildContext

@@ -1,7 +1,5 @@
 """BERT, and what its descendants share with it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 

@@ -1,7 +1,5 @@
 """FNet."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -48,7 +46,7 @@ class FNetConverterConfig(BertFamilyConfig):
     def _unread(size: int) -> list[Entry]:
         """The pooler, which transformers' masked language model holds and never reads."""
 
-        def zeros(*shape: int) -> Tensor:
+        def zeros(*shape: int) -> "Tensor":
             import torch
 
             return torch.zeros(shape)

@@ -1,7 +1,5 @@
 """T5 and T5 v1.1."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 

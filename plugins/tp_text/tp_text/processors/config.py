@@ -1,7 +1,5 @@
 """Options of the text processors. Torch-free."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -31,7 +29,7 @@ class TextProcessorConfig(ProcessorConfig):
     def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
         return {name: FieldSpec() for name in ("input_ids", "attention_mask", "token_type_ids")}
 
-    def check_tokenizer(self, tokenizer: TokenizerFacts) -> Iterator[Problem]:
+    def check_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
         missing = [role for role in self.needs_special if role not in tokenizer.special]
         if missing:
             yield Problem("", f"the vocabulary lacks special tokens that the processor needs: {', '.join(missing)}")
@@ -55,7 +53,7 @@ class MaskingOptions(ProcessorConfig):
         if self.whole_word and self.span:
             yield Problem("span", "whole_word and span exclude each other")
 
-    def check_tokenizer(self, tokenizer: TokenizerFacts) -> Iterator[Problem]:
+    def check_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
         if self.whole_word and not tokenizer.marks_words:
             yield Problem("whole_word", "the vocabulary of the tokenizer does not say where words begin")
         yield from super().check_tokenizer(tokenizer)
@@ -84,7 +82,7 @@ class BertProcessorConfig(TextProcessorConfig, MaskingOptions):
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from self.check_masking()
 
-    def build(self, data: DataContext, tokenizer: Tokenizer | None) -> Processor:
+    def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
         from tp_text.processors.bert import BertProcessor
 
         assert tokenizer is not None
@@ -105,7 +103,7 @@ class MlmProcessorConfig(TextProcessorConfig, MaskingOptions):
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from self.check_masking()
 
-    def build(self, data: DataContext, tokenizer: Tokenizer | None) -> Processor:
+    def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
         from tp_text.processors.mlm import MlmProcessor
 
         assert tokenizer is not None
@@ -123,7 +121,7 @@ class LmProcessorConfig(TextProcessorConfig):
         names = ["input_ids", *(["document_ids", "position_ids"] if self.isolate_documents else [])]
         return {name: FieldSpec() for name in names} | {"labels:lm": FieldSpec()}
 
-    def build(self, data: DataContext, tokenizer: Tokenizer | None) -> Processor:
+    def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
         from tp_text.processors.lm import LmProcessor
 
         assert tokenizer is not None
@@ -148,7 +146,7 @@ class ClassificationProcessorConfig(TextProcessorConfig):
         if self.labels is not None and count is not None and len(self.labels) != count:
             yield Problem("labels", f"names {len(self.labels)} classes, but model.target.cls.num_labels is {count}")
 
-    def build(self, data: DataContext, tokenizer: Tokenizer | None) -> Processor:
+    def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
         from tp_text.processors.classification import ClassificationProcessor
 
         assert tokenizer is not None

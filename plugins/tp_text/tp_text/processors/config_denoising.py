@@ -1,7 +1,5 @@
 """Options of the processors that teach an encoder and a decoder to restore text: T5, BART, PEGASUS. Torch-free."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
@@ -56,7 +54,7 @@ class SpanCorruptionProcessorConfig(DenoisingConfig):
         if self.sentinel_pattern is not None and self.sentinel_pattern.count("{}") != 1:
             yield Problem("sentinel_pattern", "holds {} once, in place of the sentinel's number")
 
-    def build(self, data: DataContext, tokenizer: Tokenizer | None) -> Processor:
+    def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
         from tp_text.processors.span_corruption import SpanCorruptionProcessor
 
         assert tokenizer is not None
@@ -88,7 +86,7 @@ class BartProcessorConfig(DenoisingConfig):
         if self.mask_rate + self.delete_rate > 1:
             yield Problem("delete_rate", "mask_rate and delete_rate add up to more than 1")
 
-    def build(self, data: DataContext, tokenizer: Tokenizer | None) -> Processor:
+    def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
         from tp_text.processors.bart import BartProcessor
 
         assert tokenizer is not None
@@ -110,7 +108,7 @@ class GapSentencesProcessorConfig(DenoisingConfig):
         description="the token that stands for a sentence; unset: ``<mask_1>`` if there is one, else the mask token",
     )
 
-    def build(self, data: DataContext, tokenizer: Tokenizer | None) -> Processor:
+    def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
         from tp_text.processors.gap_sentences import GapSentencesProcessor
 
         assert tokenizer is not None

@@ -1,7 +1,5 @@
 """Options of the processors of language models beyond the plain causal one. Torch-free."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
@@ -23,7 +21,7 @@ class BidirectionalLmProcessorConfig(TextProcessorConfig):
     def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
         return {name: FieldSpec() for name in ("input_ids", "attention_mask", "labels:bilm")}
 
-    def build(self, data: DataContext, tokenizer: Tokenizer | None) -> Processor:
+    def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
         from tp_text.processors.bilm import BidirectionalLmProcessor
 
         assert tokenizer is not None
@@ -41,12 +39,12 @@ class PrefixLmProcessorConfig(TextProcessorConfig):
     def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
         return super().provides(context) | {"prefix_lengths": FieldSpec(("batch",)), "labels:lm": FieldSpec()}
 
-    def check_tokenizer(self, tokenizer: TokenizerFacts) -> Iterator[Problem]:
+    def check_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
         yield from super().check_tokenizer(tokenizer)
         if not {"eos", "sep"} & set(tokenizer.special):
             yield Problem("", "the vocabulary has no token for the end of a text: expected eos or sep")
 
-    def build(self, data: DataContext, tokenizer: Tokenizer | None) -> Processor:
+    def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
         from tp_text.processors.prefixlm import PrefixLmProcessor
 
         assert tokenizer is not None
@@ -75,7 +73,7 @@ class InstructionProcessorConfig(TextProcessorConfig):
         names = ["input_ids", *(["document_ids", "position_ids"] if self.pack else [])]
         return {name: FieldSpec() for name in names} | {"labels:lm": FieldSpec()}
 
-    def build(self, data: DataContext, tokenizer: Tokenizer | None) -> Processor:
+    def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
         from tp_text.processors.instruction import InstructionProcessor
 
         assert tokenizer is not None
@@ -107,7 +105,7 @@ class SkipGramProcessorConfig(TextProcessorConfig):
         if self.ngrams > 1 and rows is not None and rows < self.ngram_buckets:
             yield Problem("ngram_buckets", f"is {self.ngram_buckets}, but model.target.sgns.ngram_buckets is {rows}")
 
-    def build(self, data: DataContext, tokenizer: Tokenizer | None) -> Processor:
+    def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
         from tp_text.processors.skipgram import SkipGramProcessor
 
         assert tokenizer is not None

@@ -1,7 +1,5 @@
 """Options of the processors of classified and paired texts. Torch-free."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -28,7 +26,7 @@ class ClassificationMlmProcessorConfig(ClassificationProcessorConfig, MaskingOpt
         yield from super().check(context)
         yield from self.check_masking()
 
-    def build(self, data: DataContext, tokenizer: Tokenizer | None) -> Processor:
+    def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
         from tp_text.processors.cls_mlm import ClassificationMlmProcessor
 
         assert tokenizer is not None
@@ -65,7 +63,7 @@ class PairProcessorConfig(ClassificationProcessorConfig):
             have = ", ".join(data.streams) or "none"
             yield Problem("", f"makes two texts for exactly two streams (model.streams); the model has {have}")
 
-    def build(self, data: DataContext, tokenizer: Tokenizer | None) -> Processor:
+    def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
         from tp_text.processors.pair import PairProcessor
 
         assert tokenizer is not None

@@ -1,7 +1,5 @@
 """Options of the processors that feed an encoder and a decoder: translation. Torch-free."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -51,7 +49,7 @@ class EncoderDecoderConfig(TextProcessorConfig):
         chosen = self.start if option == "start" else self.end
         return usual if chosen is None else (chosen,)
 
-    def check_target_tokenizer(self, tokenizer: TokenizerFacts) -> Iterator[Problem]:
+    def check_target_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
         options: tuple[Literal["start", "end"], ...] = ("start", "end")
         for option in options:
             if self.edge(option, tokenizer.special) is None:
@@ -83,7 +81,7 @@ class TranslationProcessorConfig(EncoderDecoderConfig):
         found = (partner_of(path, self.source_extension, self.target_extension) for path in paths)
         return [path for path in found if path is not None]
 
-    def build(self, data: DataContext, tokenizer: Tokenizer | None) -> Processor:
+    def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
         from tp_text.processors.translation import TranslationProcessor
 
         assert tokenizer is not None

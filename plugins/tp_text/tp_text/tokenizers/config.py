@@ -4,8 +4,6 @@ A special token that the vocabulary lacks is absent from ``Tokenizer.special``; 
 it needs. Only the unknown token is required, where text could not be encoded without it.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -38,7 +36,7 @@ class _LineVocabularyConfig(TokenizerConfig):
     def files(self) -> dict[str, str]:
         return {"vocab": self.vocab}
 
-    def facts(self, data: DataContext) -> TokenizerFacts:
+    def facts(self, data: DataContext) -> "TokenizerFacts":
         """Read from the file alone; the tokenizer library would take longer to load it than ``tp check`` has."""
         from tp_core.tokenizer import TokenizerFacts
         from tp_text.tokenizers import roles
@@ -62,7 +60,7 @@ class WordPieceConfig(_LineVocabularyConfig):
     split_chinese: bool = Field(True, description="make every Chinese character a word")
     max_word_length: int = Field(100, gt=0, description="words of more characters become the unknown token")
 
-    def build(self, data: DataContext) -> Tokenizer:
+    def build(self, data: DataContext) -> "Tokenizer":
         from tp_text.tokenizers.line_vocabulary import LineVocabularyTokenizer
         from tp_text.tokenizers.pipelines import wordpiece_pipeline
 
@@ -76,7 +74,7 @@ class CharacterConfig(_LineVocabularyConfig):
 
     lowercase: bool = Field(False, description="lower-case the text")
 
-    def build(self, data: DataContext) -> Tokenizer:
+    def build(self, data: DataContext) -> "Tokenizer":
         from tp_text.tokenizers.line_vocabulary import LineVocabularyTokenizer
         from tp_text.tokenizers.pipelines import character_pipeline
 
@@ -90,7 +88,7 @@ class SpaceConfig(_LineVocabularyConfig):
 
     lowercase: bool = Field(False, description="lower-case the text")
 
-    def build(self, data: DataContext) -> Tokenizer:
+    def build(self, data: DataContext) -> "Tokenizer":
         from tp_text.tokenizers.line_vocabulary import LineVocabularyTokenizer
         from tp_text.tokenizers.pipelines import space_pipeline
 
@@ -119,7 +117,7 @@ class BytePairConfig(TokenizerConfig):
     def files(self) -> dict[str, str]:
         return {"vocab": self.vocab, "merges": self.merges}
 
-    def build(self, data: DataContext) -> Tokenizer:
+    def build(self, data: DataContext) -> "Tokenizer":
         from tp_text.tokenizers.byte_pair import BytePairTokenizer
 
         return BytePairTokenizer(self, Path(data.base, self.vocab), Path(data.base, self.merges))
@@ -144,7 +142,7 @@ class SentencePieceConfig(TokenizerConfig):
     def files(self) -> dict[str, str]:
         return {"model": self.model}
 
-    def build(self, data: DataContext) -> Tokenizer:
+    def build(self, data: DataContext) -> "Tokenizer":
         from tp_text.tokenizers.sentence_piece import SentencePieceTokenizer
 
         return SentencePieceTokenizer(self, Path(data.base, self.model))
@@ -162,7 +160,7 @@ class HuggingFaceConfig(TokenizerConfig):
     def files(self) -> dict[str, str]:
         return {"path": self.path}
 
-    def build(self, data: DataContext) -> Tokenizer:
+    def build(self, data: DataContext) -> "Tokenizer":
         from tp_text.tokenizers.huggingface import HuggingFaceTokenizer
 
         return HuggingFaceTokenizer(self, Path(data.base, self.path))
