@@ -25,12 +25,14 @@ check: lint types test
 
 install: $(STAMP)
 
-$(STAMP): pyproject.toml plugins/tp_text/pyproject.toml constraints.txt
+PLUGINS := $(wildcard plugins/*)
+
+$(STAMP): pyproject.toml $(PLUGINS:%=%/pyproject.toml) constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'Python 3.10 or newer is needed: make PYTHON=python3.12 ...')"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt \
-		--editable ".[dev]" --editable plugins/tp_text
+		--editable ".[dev]" $(PLUGINS:%=--editable %)
 	touch $(STAMP)
 
 clean:

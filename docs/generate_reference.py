@@ -25,7 +25,7 @@ from tp_core.spec.schema_data import DataOptions
 from tp_core.training.config import TABLES, EarlyStopping, TrainOptions
 
 #: The packages of this repository; others that happen to be installed are not described.
-PACKAGES = ("tp-core", "tp-text")
+PACKAGES = ("tp-core", "tp-text", "tp-vision", "tp-audio", "tp-crossmodal")
 
 FILE = Path(__file__).with_name("reference.md")
 

@@ -1,0 +1,1 @@
+"""Audio modules of the tp toolkit."""

@@ -1,0 +1,1 @@
+"""Modules of several modalities at once, of the tp toolkit."""

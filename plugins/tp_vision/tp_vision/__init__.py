@@ -1,0 +1,1 @@
+"""Vision modules of the tp toolkit."""
