@@ -87,8 +87,14 @@ def _header(distribution: Any, name: str) -> str:
 @functools.cache
 def own_version() -> str:
     """The version of tp-core itself."""
-    distribution: Any = importlib_metadata.distribution("tp-core")
-    return _header(distribution, "Version")
+    for distribution in importlib_metadata.distributions(name="tp-core", path=_folders()):
+        return _header(distribution, "Version")
+    raise importlib_metadata.PackageNotFoundError("tp-core")
+
+
+def _folders() -> list[str]:
+    """``sys.path`` without what does not exist (python311.zip), which would be opened as an archive all the same."""
+    return [path for path in sys.path if os.path.exists(path or ".")]
 
 
 def _normalized(name: str) -> str:
@@ -193,8 +199,7 @@ class Index:
 
 def scan(path: list[str] | None = None) -> Iterator[Entry]:
     """Read the entries of all installed distributions (on ``path``, default ``sys.path``)."""
-    found = importlib_metadata.distributions() if path is None else importlib_metadata.distributions(path=path)
-    for distribution in found:
+    for distribution in importlib_metadata.distributions(path=_folders() if path is None else path):
         try:
             text = distribution.read_text("entry_points.txt")
             # Most distributions have no entry of ours: a substring test spares parsing their files.

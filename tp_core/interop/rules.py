@@ -11,7 +11,7 @@ import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -88,7 +88,6 @@ class Rule:
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
 class Same(Rule):
     """One tensor, as it is."""
 
@@ -102,7 +101,6 @@ class Same(Rule):
         return [ours]
 
 
-@dataclass(frozen=True)
 class Transposed(Rule):
     """A matrix that stands the other way round in the checkpoint, (inputs, outputs); vectors as they are."""
 
@@ -116,7 +114,6 @@ class Transposed(Rule):
         return [self.join([ours])]
 
 
-@dataclass(frozen=True)
 class AsRow(Rule):
     """A vector that is a matrix of one row in the checkpoint."""
 
@@ -182,7 +179,6 @@ class Interleaved(Rule):
         return rows.view(outer, inner, -1, *rows.shape[1:]).transpose(0, 1).reshape(rows.shape)
 
 
-@dataclass(frozen=True)
 class WithConstant(Rule):
     """A table, and a table of one row that is added at every position: the segment that all tokens have.
 
@@ -200,8 +196,7 @@ class WithConstant(Rule):
         return [ours, ours.new_zeros((1, *ours.shape[1:]))]
 
 
-@dataclass(frozen=True)
-class Copy:
+class Copy(NamedTuple):
     """A tensor of the checkpoint that repeats another (tied weights), and so may be absent.
 
     Attributes:
@@ -219,8 +214,7 @@ class Copy:
     output: bool = False
 
 
-@dataclass(frozen=True)
-class Computed:
+class Computed(NamedTuple):
     """A tensor of the checkpoint that is a formula in the model, such as fixed positions. It is written.
 
     Attributes:
@@ -234,8 +228,7 @@ class Computed:
     checked: bool = True
 
 
-@dataclass(frozen=True)
-class Ignored:
+class Ignored(NamedTuple):
     """A tensor of the checkpoint that the model has no use for: a computed buffer.
 
     Attributes:

@@ -178,7 +178,7 @@ def _with_heads(spec: Spec, name: str, converter: ConverterConfig, architecture:
         if lacking:
             raise Unfit([f"model.target has no {' and no '.join(lacking)}, which {architecture} has a head for"])
         kept = tuple(target for target in spec.model.targets if target.name in known[architecture])
-        return architecture, replace(spec, model=replace(spec.model, targets=kept))
+        return architecture, replace(spec, model=spec.model._replace(targets=kept))
     for each, heads in known.items():
         if set(heads) == have:
             return each, spec

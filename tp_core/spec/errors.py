@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tp_core.errors import TPError
 from tp_core.spec.nodes import Node, Origin
@@ -12,8 +12,7 @@ from tp_core.spec.nodes import Node, Origin
 _WIDEST = 160
 
 
-@dataclass(frozen=True)
-class SpecProblem:
+class SpecProblem(NamedTuple):
     """One thing that is wrong, where it was written and at which path of the spec."""
 
     path: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -257,7 +256,7 @@ class _Resolver(DataResolver):
             own = [name for name, stream in before.items() if stream is None or not stream.same_as]
             near = did_you_mean(str(node.value), own) or f"a text here names one of {', '.join(own) or 'none'}"
             self.problems.add(path, f"there is no stream '{node.value}' above with modules of its own; {near}", node)
-        return None if other is None else replace(other, same_as=str(node.value))
+        return None if other is None else other._replace(same_as=str(node.value))
 
     def embedding(self, node: Node, path: str, defaults: Mapping[str, Default]) -> EmbeddingSpec | None:
         children = node.mapping

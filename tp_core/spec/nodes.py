@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Union
+from typing import NamedTuple, Union
 
 Scalar = str | int | float | bool | None
 Value = Union[Scalar, "dict[str, Node]", "list[Node]"]
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a value was written.
 
     Attributes:
@@ -33,8 +31,7 @@ class Origin:
         return f"{self.source}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(NamedTuple):
     """A value, its origin and, for the value of a mapping's key, the key's origin."""
 
     value: Value
@@ -64,7 +61,7 @@ class Node:
         return self.key_origin or self.origin
 
     def with_value(self, value: Value) -> Node:
-        return replace(self, value=value)
+        return self._replace(value=value)
 
     def find(self, path: tuple[str | int, ...]) -> Node:
         """The deepest node that exists along ``path``."""

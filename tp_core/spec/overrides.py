@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tp_core.spec.errors import SpecError, SpecProblem
 from tp_core.spec.merge import (
     ALIASES,
@@ -57,7 +55,7 @@ def _apply_one(root: Node, text: str, origin: Origin, problems: list[SpecProblem
 
 
 def _moved(old: Origin, setting: Origin, offset: int) -> Origin:
-    return replace(setting, column=(old.column or 1) + offset)
+    return setting._replace(column=(old.column or 1) + offset)
 
 
 def _relocate(node: Node, origin: Origin, offset: int) -> Node:

@@ -1,8 +1,8 @@
-"""The validated spec: plain dataclasses that hold chosen modules and their configs. Torch-free."""
+"""The validated spec: plain values that hold chosen modules and their configs. Torch-free."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field
 
@@ -34,8 +34,7 @@ class EmbeddingOptions(BaseModel):
     dropout: float = Field(0.1, ge=0, lt=1)
 
 
-@dataclass(frozen=True)
-class EmbeddingSpec:
+class EmbeddingSpec(NamedTuple):
     """An embedding component: its modules, in order, and its options."""
 
     modules: tuple[Chosen[EmbeddingConfig], ...]
@@ -59,8 +58,7 @@ class ModelOptions(BaseModel):
     share_embeddings: bool = Field(False, description="the target embedding uses the embedding's word vectors")
 
 
-@dataclass(frozen=True)
-class StreamSpec:
+class StreamSpec(NamedTuple):
     """One input side: an embedding component and an encoder.
 
     Attributes:
@@ -82,8 +80,7 @@ class StreamSpec:
         return {"embedding": self.embedding.dump(), "encoder": self.encoder.dump(), "pooling": self.pooling}
 
 
-@dataclass(frozen=True)
-class ModelSpec:
+class ModelSpec(NamedTuple):
     """The five components. Without named streams there is one, under the empty name.
 
     Attributes:
@@ -140,8 +137,7 @@ class ModelSpec:
         return parts | self.options.model_dump(mode="json", exclude_none=True) | sizes
 
 
-@dataclass(frozen=True)
-class TrainSpec:
+class TrainSpec(NamedTuple):
     """How to train."""
 
     options: TrainOptions
@@ -189,8 +185,7 @@ class Spec:
             return self
         data = self.data.sets[name]
         streams, targets = data.mixing.streams, data.mixing.targets
-        model = replace(
-            self.model,
+        model = self.model._replace(
             streams={n: s for n, s in self.model.streams.items() if streams is None or n in streams},
             targets=tuple(t for t in self.model.targets if targets is None or t.name in targets),
         )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class SpanLengths:
+class SpanLengths(NamedTuple):
     """Numbers of tokens and spans to hide, the same for all rows of one length (Raffel et al., 2020, section 3.1.4).
 
     Attributes:

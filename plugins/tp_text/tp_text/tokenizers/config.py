@@ -43,7 +43,7 @@ class _LineVocabularyConfig(TokenizerConfig):
         from tp_text.tokenizers.files import read_vocabulary
 
         path = Path(data.base, self.vocab)
-        vocabulary = {token: index for index, token in enumerate(read_vocabulary(path))}
+        vocabulary = read_vocabulary(path)
         if self.unk_token not in vocabulary:
             raise roles.missing_unknown(self.algorithm, path, self.unk_token, vocabulary)
         special = {role: vocabulary[token] for role, token in roles.spellings(self).items() if token in vocabulary}

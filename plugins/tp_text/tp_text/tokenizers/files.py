@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -52,8 +51,8 @@ def _lines(text: str) -> list[str]:
     return lines
 
 
-def read_vocabulary(path: Path) -> list[str]:
-    """Tokens in the order of their ids, from a file with one token per line.
+def read_vocabulary(path: Path) -> dict[str, int]:
+    """Token → id, in the order of the ids, from a file with one token per line.
 
     Raises:
         DataError: the file cannot be read, is not UTF-8 or empty, or a token stands there twice.
@@ -61,17 +60,18 @@ def read_vocabulary(path: Path) -> list[str]:
     return _vocabulary(path, _lines(read_text(path)))
 
 
-def _vocabulary(path: Path, tokens: list[str]) -> list[str]:
+def _vocabulary(path: Path, tokens: list[str]) -> dict[str, int]:
     if not tokens:
         raise DataError("the vocabulary is empty; expected one token per line", file=str(path))
-    if len(set(tokens)) < len(tokens):
+    ids = dict(zip(tokens, range(len(tokens))))
+    if len(ids) < len(tokens):
         first: dict[str, int] = {}
         for line, token in enumerate(tokens, 1):
             if token in first:
                 shown = f"token '{token}'" if token else "an empty line"
                 raise DataError(f"{shown} stands on line {first[token]} already", file=str(path), line=line)
             first[token] = line
-    return tokens
+    return ids
 
 
 def read_token_ids(path: Path) -> dict[str, int]:
@@ -83,7 +83,7 @@ def read_token_ids(path: Path) -> dict[str, int]:
     """
     text = read_text(path)
     if path.suffix != ".json" and not text.lstrip().startswith('{"'):
-        return {token: index for index, token in enumerate(_vocabulary(path, _lines(text)))}
+        return _vocabulary(path, _lines(text))
     pairs = parse_json(path, text, object_pairs_hook=list)
     if not isinstance(pairs, list) or not all(_is_pair(pair) for pair in pairs):
         message = "expected a JSON object that maps tokens to ids, as in GPT-2's vocab.json"
@@ -114,6 +114,8 @@ def parse_json(path: Path, text: str, **options: Any) -> Any:
     Raises:
         DataError: the text is no JSON, with the line.
     """
+    import json  # most vocabularies need none, and ``tp check`` reads them
+
     try:
         return json.loads(text, **options)
     except json.JSONDecodeError as error:

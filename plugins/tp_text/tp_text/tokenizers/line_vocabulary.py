@@ -35,7 +35,7 @@ class LineVocabularyTokenizer(RustTokenizer):
         path: Path,
         pipeline: Callable[[Any, dict[str, int]], Any],
     ) -> None:
-        vocabulary = {token: index for index, token in enumerate(read_vocabulary(path))}
+        vocabulary = read_vocabulary(path)
         if config.unk_token not in vocabulary:
             raise roles.missing_unknown(config.algorithm, path, config.unk_token, vocabulary)
         backend = pipeline(config, vocabulary)

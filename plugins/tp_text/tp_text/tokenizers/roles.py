@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel
 
@@ -48,8 +47,7 @@ def missing_unknown(kind: str, path: Path, token: str | None, vocabulary: Mappin
     return TPError(f"{needed}, which {kind} needs for {what} it does not know{hint}")
 
 
-@dataclass(frozen=True)
-class WordBoundary:
+class WordBoundary(NamedTuple):
     """How a vocabulary marks words: tokens that begin one have a prefix, or those that continue one do.
 
     With neither, every token is a word.
