@@ -54,6 +54,36 @@ class StreamFacts(NamedTuple):
     pooling: Pooling = "first"
 
 
+class GridFacts(NamedTuple):
+    """How an embedding divides pictures of its configured size into a grid of patches.
+
+    Attributes:
+        height: rows of patches.
+        width: columns of patches.
+        patch_size: height and width of a patch, in pixels.
+        channels: colours of a pixel.
+        leading: tokens before the patches that have positions of their own: the class token, a distillation token.
+        registers: tokens between those and the patches; they have no position.
+    """
+
+    height: int
+    width: int
+    patch_size: tuple[int, int]
+    channels: int
+    leading: int = 0
+    registers: int = 0
+
+    @property
+    def patches(self) -> int:
+        """Number of patches of a picture."""
+        return self.height * self.width
+
+    @property
+    def before(self) -> int:
+        """Number of places of the sequence before the first patch."""
+        return self.leading + self.registers
+
+
 @dataclass(frozen=True)
 class BuildContext:
     """What a module may know of the model around it when it is checked and built.
@@ -66,6 +96,7 @@ class BuildContext:
         pooling: how a sequence becomes one vector where the module does not say.
         memory_size: width of the encoder's states that a decoder attends to.
         streams: the named streams, in order; empty without.
+        grid: the grid of patches that the embedding component makes of pictures, or None.
     """
 
     embedding_size: int = 768
@@ -75,6 +106,7 @@ class BuildContext:
     pooling: Pooling = "first"
     memory_size: int = 768
     streams: Mapping[str, StreamFacts] = field(default_factory=dict)
+    grid: GridFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -165,6 +197,10 @@ class EmbeddingConfig(ModuleConfig):
 
     def length_limit(self) -> int | None:
         """The longest sequence that this embedding can represent; None if there is no limit."""
+        return None
+
+    def grid(self) -> GridFacts | None:
+        """The grid of patches that this embedding makes of pictures; None for one that does not cut pictures."""
         return None
 
     def build(self, context: BuildContext) -> "Embedding":

@@ -87,14 +87,10 @@ def _header(distribution: Any, name: str) -> str:
 @functools.cache
 def own_version() -> str:
     """The version of tp-core itself."""
-    for distribution in importlib_metadata.distributions(name="tp-core", path=_folders()):
+    found: Iterable[Any] = importlib_metadata.distributions(name="tp-core", path=_folders())
+    for distribution in found:
         return _header(distribution, "Version")
     raise importlib_metadata.PackageNotFoundError("tp-core")
-
-
-def _folders() -> list[str]:
-    """``sys.path`` without what does not exist (python311.zip), which would be opened as an archive all the same."""
-    return [path for path in sys.path if os.path.exists(path or ".")]
 
 
 def _normalized(name: str) -> str:
@@ -195,6 +191,11 @@ class Index:
             example = ": pip install tp-text, for example" if kind in ("processor", "tokenizer", "presets") else ""
             return f"no installed package offers any {singular(kind)}{example}"
         return did_you_mean(name, offered) or f"installed: {', '.join(offered)}"
+
+
+def _folders() -> list[str]:
+    """``sys.path`` without what does not exist (python311.zip), which would be opened as an archive all the same."""
+    return [path for path in sys.path if os.path.exists(path or ".")]
 
 
 def scan(path: list[str] | None = None) -> Iterator[Entry]:

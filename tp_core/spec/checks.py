@@ -41,6 +41,7 @@ def context_of(spec: Spec, stream: str = "", side: str = "source") -> BuildConte
     own = [m.config.embedding_size for m in component.modules if m.config.embedding_size is not None]
     size = own[0] if own else model.options.embedding_size or hidden
     limits = [limit for m in component.modules if (limit := m.config.length_limit()) is not None]
+    grids = [grid for m in component.modules if (grid := m.config.grid()) is not None]
     return BuildContext(
         embedding_size=size,
         hidden_size=hidden,
@@ -49,6 +50,7 @@ def context_of(spec: Spec, stream: str = "", side: str = "source") -> BuildConte
         pooling=model.options.pooling,
         memory_size=encoder.hidden_size,
         streams={n: StreamFacts(s.encoder.config.hidden_size, s.pooling) for n, s in model.streams.items() if n},
+        grid=grids[0] if grids else None,
     )
 
 

@@ -157,6 +157,7 @@ def _defaults(options: dict[str, list[Schema]], definitions: dict[str, Schema]) 
 def _stream(options: dict[str, list[Schema]], definitions: dict[str, Schema]) -> Schema:
     pooling = _options(ModelOptions, "model_options", definitions)["properties"]["pooling"]
     own = {"embedding": _ref("embedding_component"), "encoder": _ref("encoder"), "pooling": pooling}
+    own["encoder_of"] = {"type": "string", "description": "the stream whose encoder this one uses"}
     properties = _defaults(options, definitions) | own
     return {"type": "object", "properties": properties, "additionalProperties": False}
 

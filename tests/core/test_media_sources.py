@@ -1,0 +1,132 @@
+"""Pictures and recordings as records: files, folders, tar shards, columns of paths; and their bytes in the cache."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tp_core.data.records import BadRecords, fingerprint, read_records
+from tp_core.data.rows import ArrowRows, write_rows
+from tp_core.data.sources_media import media_bytes
+from tp_core.errors import DataError
+from tp_core.interfaces import Record
+
+PICTURE = b"\x89PNG not really"
+
+
+def pictures(folder: Path) -> Path:
+    """Two classes of pictures in folders of their own, and one picture beside them."""
+    for name in ("cats/a.png", "cats/b.JPG", "dogs/c.png", "d.webp"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(PICTURE + name.encode())
+    return folder
+
+
+def shard(path: Path, members: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w") as archive:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+def test_a_folder_of_pictures_gives_their_paths_with_the_folders_as_labels(tmp_path: Path) -> None:
+    found = [record.value for record in read_records([str(pictures(tmp_path))])]
+    names = [(Path(value["image"]).name, value.get("label")) for value in found]
+    assert names == [("a.png", "cats"), ("b.JPG", "cats"), ("d.webp", None), ("c.png", "dogs")]
+
+
+def test_a_recording_is_a_record_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "x.flac").write_bytes(b"fLaC")
+    (record,) = read_records([str(tmp_path / "x.flac")])
+    assert record.value == {"audio": str(tmp_path / "x.flac")}
+    assert media_bytes(record, "audio") == b"fLaC"
+
+
+def test_moving_a_picture_to_another_class_is_seen_by_the_cache(tmp_path: Path) -> None:
+    folder = pictures(tmp_path)
+    before = fingerprint([str(folder)])
+    (folder / "cats" / "b.JPG").rename(folder / "dogs" / "b.JPG")
+    assert fingerprint([str(folder)]) != before
+
+
+def test_members_of_one_name_in_a_tar_shard_are_one_record(tmp_path: Path) -> None:
+    members = {
+        "one/0.jpg": b"first",
+        "one/0.txt": b" a caption \n",
+        "one/1.png": b"second",
+        "one/1.cls": b"3",
+        "one/1.json": json.dumps({"width": 5}).encode(),
+        "one/2.wav": b"third",
+        "one/2.npy": b"raw",
+    }
+    found = list(read_records([str(shard(tmp_path / "s.tar", members))]))
+    assert [record.line for record in found] == [1, 2, 3]
+    assert [record.value for record in found] == [
+        {"key": "one/0", "image": b"first", "text": "a caption"},
+        {"key": "one/1", "image": b"second", "label": "3", "width": 5},
+        {"key": "one/2", "audio": b"third", "npy": b"raw"},
+    ]
+
+
+def test_a_bad_member_is_reported_with_its_record_and_a_damaged_shard_as_such(tmp_path: Path) -> None:
+    path = shard(tmp_path / "s.tar", {"0.json": b"[1]", "1.txt": b"fine"})
+    with pytest.raises(DataError, match=r"s.tar:1: 0.json cannot be read as json: expected an object"):
+        list(read_records([str(path)]))
+    bad = BadRecords("skip")
+    assert [r.value["key"] for r in read_records([str(path)], bad=bad)] == ["0", "1"]
+    assert bad.count == 1
+    shard(path, {"0.txt": b"fine", "1.txt": b"cut off" * 300})
+    path.write_bytes(path.read_bytes()[:1800])
+    with pytest.raises(DataError, match="not a tar archive that can be read"):
+        list(read_records([str(path)]))
+
+
+def test_the_picture_of_a_manifest_is_found_beside_it(tmp_path: Path) -> None:
+    pictures(tmp_path / "data")
+    (tmp_path / "data" / "list.tsv").write_text("image\tlabel\ncats/a.png\tcat\ncats/z.png\tcat\n")
+    good, missing = read_records([str(tmp_path / "data" / "list.tsv")])
+    assert media_bytes(good, "image") == PICTURE + b"cats/a.png"
+    message = r"list.tsv:3: image 'cats/z.png' cannot be read: No such file or directory; did you mean 'a.png'\?"
+    with pytest.raises(DataError, match=message):
+        media_bytes(missing, "image")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [({}, "x:4: no field 'image'; the fields are none"), ({"image": b""}, "x:4: the image is empty")],
+)
+def test_a_record_without_a_picture_says_so(value: dict[str, bytes], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        media_bytes(Record(value, "x", 4), "image")
+
+
+def test_hugging_faces_images_are_bytes_or_paths(tmp_path: Path) -> None:
+    (tmp_path / "p.png").write_bytes(PICTURE)
+    for value in ({"bytes": PICTURE, "path": None}, {"bytes": None, "path": "p.png"}):
+        assert media_bytes(Record({"image": value}, str(tmp_path / "x.parquet"), 1), "image") == PICTURE
+
+
+def test_bytes_and_arrays_of_numbers_come_back_from_the_cache_as_they_were(tmp_path: Path) -> None:
+    columns = {
+        "data": [b"ab", b"", b"cde"],
+        "wave": [np.array([1, -2], np.int16), np.array([], np.int16), np.array([7], np.int16)],
+        "spectrum": [np.array([0.5, 1.5], np.float32), np.array([2.5], np.float32), np.array([], np.float32)],
+        "half": [np.array([0.5], np.float16), np.array([1.0], np.float16), np.array([2.0, 3.0], np.float16)],
+        "ids": [[1, 2], [], [3]],
+    }
+    write_rows(tmp_path / "rows.arrow", [columns])
+    rows = ArrowRows(tmp_path / "rows.arrow")
+    for index in range(3):
+        assert rows.get("data", index).tobytes() == columns["data"][index]
+        for name in ("wave", "spectrum", "half"):
+            found = rows.get(name, index)
+            assert found.dtype == columns[name][index].dtype  # type: ignore[attr-defined]
+            assert np.array_equal(found, columns[name][index])
+        assert rows.get("ids", index).tolist() == columns["ids"][index]
