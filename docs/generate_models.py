@@ -15,7 +15,8 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "benchmarks"))
 from implementation_cost import own_classes, parts  # noqa: E402
 
-#: Model, preset, example, paper; in the order in which the toolkit's code is counted.
+#: Model, preset, example (a folder of examples/ and a name; text/ if there is no folder), paper; in the order in which
+#: the toolkit's code is counted.
 MODELS = [
     ("Transformer", "transformer-base", "transformer", "Vaswani et al., 2017"),
     ("BERT", "bert-base", "bert", "Devlin et al., 2019"),
@@ -47,6 +48,11 @@ MODELS = [
     ("Ngram2vec", "ngram2vec", "ngram2vec", "Zhao et al., 2017"),
     ("Gated CNN", "gatedcnn", "gatedcnn", "Dauphin et al., 2017"),
     ("TextCNN", "textcnn", "textcnn", "Kim, 2014"),
+    ("Speech2Text", "s2t-small", "audio/s2t", "Wang et al., 2020"),
+    ("Conformer", "conformer-ctc-small", "audio/conformer-ctc", "Gulati et al., 2020"),
+    ("wav2vec 2.0", "wav2vec2-base", "audio/wav2vec2", "Baevski et al., 2020"),
+    ("HuBERT", "hubert-base", "audio/hubert", "Hsu et al., 2021"),
+    ("WavLM", "wavlm-base", "audio/wavlm", "Chen et al., 2022"),
 ]
 
 HEAD = """\
@@ -60,6 +66,8 @@ English that comes with every Python:
 
     python examples/text/make_data.py
     tp train examples/text/bert.yaml
+
+Examples of speech train for some minutes on spoken digits, which `python examples/audio/make_data.py` has a synthesiser say.
 
 *Code* is the number of lines in `nn.Module` classes that the model needed beyond those above it in the table, comments
 and docstrings not counted (`python benchmarks/implementation_cost.py` compares with the paper's own figures).
@@ -99,7 +107,8 @@ def table() -> str:
         new = [cls for cls in own_classes(preset) if cls not in seen]
         seen.update(new)
         lines = sum(parts(sys.modules[cls.__module__])[0][cls.__name__] for cls in new)
-        link = f"[{example}.yaml](../examples/text/{example}.yaml)"
+        folder, _, name = example.rpartition("/")
+        link = f"[{name}.yaml](../examples/{folder or 'text'}/{name}.yaml)"
         rows.append(f"| {model} | `{preset}` | {link} | {picks(spec)} | {processors(spec)} | {paper} | {lines} |")
     return "\n".join(rows) + "\n"
 

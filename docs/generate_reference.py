@@ -54,7 +54,10 @@ _MODULE_KEYS = {
 
 def type_of(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     """A type in the words of the spec's error messages."""
-    names = {int: "integer", float: "number", str: "text", bool: "true or false", EarlyStopping: "mapping, see below"}
+    names = {int: "integer", float: "number", str: "text", bool: "true or false", Any: "any value"}
+    names[EarlyStopping] = "mapping, see below"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel) and annotation is not EarlyStopping:
+        return "mapping of the options below"
     if any(isinstance(mark, PathMark) for mark in metadata):
         return "path"
     if annotation in names:
@@ -67,7 +70,8 @@ def type_of(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     if origin in (Union, types.UnionType):
         return " or ".join(type_of(each) for each in arguments if each is not type(None))
     if origin is list:
-        length = next((f"{mark.min_length} " for mark in metadata if hasattr(mark, "min_length")), "")
+        bounds = {n: getattr(mark, n) for mark in metadata for n in ("min_length", "max_length") if hasattr(mark, n)}
+        length = f"{bounds['min_length']} " if len(set(bounds.values())) == 1 < len(bounds) else ""
         return f"list of {length}{type_of(arguments[0])}s"
     if origin is dict:
         return f"{type_of(arguments[0])} → {type_of(arguments[1])}"
@@ -91,6 +95,8 @@ def default_of(field: FieldInfo) -> str:
         return str(value).lower()
     if isinstance(value, (dict, list)) and not value:
         return "none"
+    if isinstance(value, BaseModel):
+        return "their defaults"
     return f"`{value}`"
 
 
@@ -98,6 +104,10 @@ def option_rows(model: type[BaseModel]) -> Iterator[tuple[str, ...]]:
     for name, field in model.model_fields.items():
         kind = type_of(field.annotation, field.metadata) + bounds_of(field)
         yield f"`{name}`", kind, default_of(field), (field.description or "").replace("``", "`")
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel) and inner is not EarlyStopping:
+            for key, *rest in option_rows(inner):
+                yield f"`{name}.{key.strip('`')}`", *rest
 
 
 def table(head: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> Iterator[str]:

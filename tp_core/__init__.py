@@ -49,6 +49,8 @@ _PUBLIC = {
     "HooksConfig": "tp_core.config",
     "ConverterConfig": "tp_core.config",
     "FusionConfig": "tp_core.config",
+    "VisualTokenizer": "tp_core.interfaces",
+    "VisualTokenizerConfig": "tp_core.config",
     "BuildContext": "tp_core.config",
     "DataContext": "tp_core.config",
     "FieldSpec": "tp_core.config",
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
     from tp_core.config import ProcessorConfig as ProcessorConfig
     from tp_core.config import TargetConfig as TargetConfig
     from tp_core.config import TokenizerConfig as TokenizerConfig
+    from tp_core.config import VisualTokenizerConfig as VisualTokenizerConfig
     from tp_core.errors import CheckpointError as CheckpointError
     from tp_core.errors import DataError as DataError
     from tp_core.errors import TPError as TPError
@@ -94,6 +97,7 @@ if TYPE_CHECKING:
     from tp_core.interfaces import Sequence as Sequence
     from tp_core.interfaces import Target as Target
     from tp_core.interfaces import TargetOutput as TargetOutput
+    from tp_core.interfaces import VisualTokenizer as VisualTokenizer
     from tp_core.interop.convert import convert as convert
     from tp_core.model import Model as Model
     from tp_core.model import ModelOutput as ModelOutput

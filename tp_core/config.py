@@ -10,13 +10,20 @@ annotation, those of class variables once more for each subclass, which shows in
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
-    from tp_core.interfaces import Decoder, Embedding, Encoder, FusionEncoder, Processor, Target
+    from tp_core.interfaces import (
+        Decoder,
+        Embedding,
+        Encoder,
+        FusionEncoder,
+        Processor,
+        Target,
+        VisualTokenizer,
+    )
     from tp_core.interop.rules import Entry
     from tp_core.interop.tensors import Tensors
     from tp_core.spec.schema import Spec
@@ -84,8 +91,7 @@ class GridFacts(NamedTuple):
         return self.leading + self.registers
 
 
-@dataclass(frozen=True)
-class BuildContext:
+class BuildContext(NamedTuple):
     """What a module may know of the model around it when it is checked and built.
 
     Attributes:
@@ -105,12 +111,11 @@ class BuildContext:
     length_limit: int | None = None
     pooling: Pooling = "first"
     memory_size: int = 768
-    streams: Mapping[str, StreamFacts] = field(default_factory=dict)
+    streams: Mapping[str, StreamFacts] = {}
     grid: GridFacts | None = None
 
 
-@dataclass(frozen=True)
-class DataContext:
+class DataContext(NamedTuple):
     """What tokenizers and processors may know of the model they feed.
 
     Attributes:
@@ -121,15 +126,19 @@ class DataContext:
         target_length_limit: longest sequence of the decoder's side, or None.
         target_tokenizer: the tokenizer of the decoder's side, where it has one of its own (``data.target_tokenizer``).
         streams: names of the model's streams, in order; empty without.
+        grid: the grid of patches that the model makes of pictures, or None.
+        embedding_options: options of the source side's embedding modules, by name; of the first stream that has one.
     """
 
     base: str = "."
     length_limit: int | None = None
-    target_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    target_options: Mapping[str, Mapping[str, Any]] = {}
     seed: int = 0
     target_length_limit: int | None = None
     target_tokenizer: "Tokenizer | None" = None
     streams: tuple[str, ...] = ()
+    grid: GridFacts | None = None
+    embedding_options: Mapping[str, Mapping[str, Any]] = {}
 
 
 class Problem(NamedTuple):
@@ -203,6 +212,11 @@ class EmbeddingConfig(ModuleConfig):
         """The grid of patches that this embedding makes of pictures; None for one that does not cut pictures."""
         return None
 
+    def places(self) -> int | None:
+        """How many positions the embedding's sequences reach to, where its options say; None where inputs decide."""
+        grid = self.grid()
+        return None if grid is None else grid.before + grid.patches
+
     def build(self, context: BuildContext) -> "Embedding":
         raise TypeError(f"{type(self).__name__} does not implement build()")
 
@@ -246,6 +260,8 @@ class TargetConfig(ModuleConfig):
     """Base of target configs. ``weight`` is the factor of this target's loss in the sum."""
 
     kind: ClassVar[str] = "target"
+    #: Samples that a micro-batch, over all processes, must have for the target to learn from it.
+    least_samples: ClassVar[int] = 1
 
     weight: float = Field(1.0, ge=0, description="factor of this target's loss in the total")
     stream: str | None = Field(None, description="the stream that the target reads; unset: the first, or all of them")
@@ -276,6 +292,24 @@ class TokenizerConfig(ModuleConfig):
         raise TypeError(f"{type(self).__name__} does not implement build()")
 
 
+class VisualTokenizerConfig(ModuleConfig):
+    """Base of configs of visual tokenizers, which targets choose by an option marked with ``ModuleMark``."""
+
+    kind: ClassVar[str] = "visual_tokenizer"
+
+    def token_count(self) -> int:
+        """How many different tokens there are.
+
+        Raises:
+            TPError: what says so cannot be read.
+        """
+        raise TypeError(f"{type(self).__name__} does not implement token_count()")
+
+    def build(self, context: BuildContext) -> "VisualTokenizer":
+        """The tokenizer with its values, on the CPU. It is built when the first labels are made."""
+        raise TypeError(f"{type(self).__name__} does not implement build()")
+
+
 class ProcessorConfig(ModuleConfig):
     """Base of processor configs."""
 
@@ -286,6 +320,8 @@ class ProcessorConfig(ModuleConfig):
     feeds_streams: ClassVar[bool] = False
     #: Options that change only how samples are drawn, not what is prepared and cached.
     sampling_options: ClassVar[frozenset[str]] = frozenset()
+    #: Column of the prepared rows whose lengths are those of the samples, for ``data.bucket``; None if there is none.
+    length_column: ClassVar[str | None] = None
 
     def sequence_length(self) -> int | None:
         """The longest sequence this processor makes; None if it has no such bound."""

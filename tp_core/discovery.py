@@ -33,6 +33,7 @@ KINDS = (
     "target",
     "processor",
     "tokenizer",
+    "visual_tokenizer",
     "converter",
     "presets",
     "hooks",
@@ -47,7 +48,7 @@ FIRST_PARTY = {
     ),
     "tp-vision": ("patch", "masked_patch", "beit", "simmim", "mae", "vit"),
     "tp-audio": ("speech", "conformer", "s2t", "ctc", "wav2vec2", "hubert", "wavlm"),
-    "tp-crossmodal": ("word_patch", "patch_word", "itm", "clip", "vilt", "dalle"),
+    "tp-crossmodal": ("word_patch", "patch_word", "region", "co_attention", "itm", "image_text", "image_text_pair"),
 }
 
 
@@ -124,7 +125,7 @@ class NotFound(TPError):
 
 def singular(kind: str) -> str:
     """A kind's name in a sentence about one of it."""
-    return {"presets": "preset", "commands": "command", "hooks": "hooks module"}.get(kind, kind)
+    return {"presets": "preset", "visual_tokenizer": "visual tokenizer", "commands": "command", "hooks": "hooks module"}.get(kind, kind)
 
 
 def article(kind: str) -> str:

@@ -5,12 +5,14 @@ Hooks act only in runs whose spec lists them under ``train.hooks``. Mark methods
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from tp_core.errors import TPError
+from tp_core.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,13 +70,37 @@ class Hooks:
 
 
 def hook_manager(plugins: Iterable[tuple[str, object]] = ()) -> pluggy.PluginManager:
-    """A plugin manager with our specifications and the given (name, plugin) pairs registered."""
+    """A plugin manager with our specifications and the given (name, plugin) pairs registered.
+
+    Raises:
+        TPError: a plugin implements a hook that there is not, or asks for an argument that the hook does not have.
+    """
     manager = pluggy.PluginManager("tp")
     manager.add_hookspecs(Hooks)
     for name, plugin in plugins:
-        manager.register(plugin, name=name)
-    manager.check_pending()
+        try:
+            manager.register(plugin, name=name)
+            manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            raise TPError(
+                f"train.hooks: '{name}' does not fit the hooks of tp: {_misfit(manager, plugin) or error}"
+            ) from error
     return manager
+
+
+def _misfit(manager: pluggy.PluginManager, plugin: object) -> str:
+    """What is wrong with a plugin, in one line; empty where it is none of the usual mistakes."""
+    known = [name for name in vars(Hooks) if name.startswith("tp_")]
+    for name in dir(plugin):
+        if manager.parse_hookimpl_opts(plugin, name) is None:
+            continue
+        if name not in known:
+            return f"there is no hook '{name}'; {did_you_mean(name, known) or 'the hooks are ' + ', '.join(known)}"
+        taken = set(inspect.signature(getattr(plugin, name)).parameters)
+        given = [argument for argument in inspect.signature(getattr(Hooks, name)).parameters if argument != "self"]
+        if not taken <= set(given):
+            return f"{name} takes {', '.join(sorted(taken - set(given)))}, and is given {', '.join(given)}"
+    return ""
 
 
 def run_checks(manager: pluggy.PluginManager, spec: Spec) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tp_core.cache import Cache
@@ -41,6 +42,7 @@ __all__ = [
     "Target",
     "TargetOutput",
     "Tokenizer",
+    "VisualTokenizer",
 ]
 
 #: Named tensors of one side of the model, with the ecosystem's names: ``input_ids`` (batch, length),
@@ -321,6 +323,17 @@ class Target(Module, ABC):
         raise TypeError(f"{type(self).__name__} makes no predictions")
 
 
+class VisualTokenizer(nn.Module, ABC):
+    """Turns pictures into discrete tokens, one for each patch, for targets that predict them.
+
+    It is no part of the model: it is neither trained nor saved with it.
+    """
+
+    @abstractmethod
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Pictures (batch, channels, height, width), as the model gets them → tokens (batch, patches), int64."""
+
+
 @dataclass(frozen=True)
 class Record:
     """One record of a source: its fields and the place it came from (line numbers start at 1)."""
@@ -346,6 +359,10 @@ class Rows(ABC):
     @abstractmethod
     def get(self, column: str, index: int) -> Any:
         """One cell: an integer or float, or a 1-D array (of bytes: uint8) that views the cache's memory."""
+
+    def lengths(self, column: str) -> NDArray[np.int64]:
+        """How many items each cell of a column of arrays has, (rows,)."""
+        return np.fromiter((len(self.get(column, i)) for i in range(len(self))), np.int64, len(self))
 
 
 @dataclass(frozen=True)
@@ -385,6 +402,15 @@ class Processor(ABC):
     def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
         """The sample at ``index``."""
 
+    def evaluation_sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        """The sample at ``index`` as evaluations see it: one that augments in training does not do so here."""
+        return self.sample(rows, index, generator)
+
+    @property
+    def read_ahead(self) -> int:
+        """Most records that inference encodes together, all in memory, to put those of like length into a batch."""
+        return 4096
+
     @abstractmethod
     def encode(self, records: list[Record]) -> list[Sample]:
         """Samples for inference, from records without labels and without randomness."""
@@ -392,6 +418,25 @@ class Processor(ABC):
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Predictions in the user's terms: names of classes for their numbers, tokens for ids."""
         return predictions
+
+    @property
+    def scores(self) -> bool:
+        """Whether it has metrics of its own."""
+        return type(self).score is not Processor.score
+
+    def score(self, predictions: list[dict[str, Any]], batch: Batch) -> dict[str, tuple[float, float]]:
+        """Metrics of an evaluation that need the data's own terms, such as an error rate of words.
+
+        Predictions are made for it only where a processor overrides it.
+
+        Args:
+            predictions: ``Model.predict`` of the batch, one per sample.
+            batch: with labels, on the model's device.
+
+        Returns:
+            Name → (sum, count); the value reported is the sum over all batches divided by the count.
+        """
+        return {}
 
     @abstractmethod
     def collate(self, samples: list[Sample]) -> Batch:

@@ -28,6 +28,7 @@ from tp_core.interfaces import (
 from tp_core.modules.layers.norm import build_norm
 from tp_core.spec.checks import context_of
 from tp_core.spec.schema import EmbeddingSpec, Spec
+from tp_core.spec.schema_common import key_of
 from tp_core.suggest import did_you_mean
 
 
@@ -48,17 +49,12 @@ class ModelOutput:
     outputs: dict[str, TargetOutput] = field(default_factory=dict)
 
 
-def _key(name: str) -> str:
-    """A module's name as a part of a weight's name, where dots separate parts."""
-    return name.replace(".", "_").replace(":", "_").replace("@", "_")
-
-
 class EmbeddingComponent(nn.Module):
     """The sum of embedding modules, then norm, then dropout."""
 
     def __init__(self, spec: EmbeddingSpec, context: Any) -> None:
         super().__init__()
-        self.parts = nn.ModuleDict({_key(m.name): m.config.build(context) for m in spec.modules})
+        self.parts = nn.ModuleDict({key_of(m.name): m.config.build(context) for m in spec.modules})
         self.norm = build_norm(spec.options.norm, context.embedding_size, spec.options.norm_eps)
         self.dropout = nn.Dropout(spec.options.dropout)
 
@@ -82,6 +78,13 @@ class Stream(nn.Module):
         self.embedding, self.encoder = embedding, encoder
 
 
+class _Streams(dict[str, Sequence]):
+    """Sequences of streams; records without labels need not feed all of them, as long as no target asks."""
+
+    def __missing__(self, name: str) -> Sequence:
+        raise TPError(f"the records have nothing for the stream '{name}', which the predictions need")
+
+
 class Model(nn.Module):
     """Embedding → encoder → (target embedding → decoder) → targets, as a spec names them.
 
@@ -99,18 +102,18 @@ class Model(nn.Module):
         self.streams = nn.ModuleDict()
         for name, stream in model.streams.items():
             if stream.same_as:
-                self.streams[_key(name)] = self.streams[_key(stream.same_as)]
+                self.streams[key_of(name)] = self.streams[key_of(stream.same_as)]
                 continue
             context = context_of(spec, name)
             embedding = EmbeddingComponent(stream.embedding, context)
             if stream.encoder_of:
-                lender = self.streams[_key(stream.encoder_of)]
+                lender = self.streams[key_of(stream.encoder_of)]
                 assert isinstance(lender, Stream)
-                self.streams[_key(name)] = Stream(embedding, lender.encoder)
+                self.streams[key_of(name)] = Stream(embedding, lender.encoder)
                 continue
             encoder = stream.encoder.config.build(context)
             if name:
-                self.streams[_key(name)] = Stream(embedding, encoder)
+                self.streams[key_of(name)] = Stream(embedding, encoder)
             else:
                 self.embedding, self.encoder = embedding, encoder
         behind = context_of(spec, side="target")
@@ -126,10 +129,10 @@ class Model(nn.Module):
         joining: Any = None if model.fusion is None else model.fusion.config.build(behind)
         self.fusion: FusionEncoder | None = joining
         self.targets = nn.ModuleDict(
-            {_key(t.name): t.config.build(context_of(spec, t.config.stream or "", "target")) for t in model.targets}
+            {key_of(t.name): t.config.build(context_of(spec, t.config.stream or "", "target")) for t in model.targets}
         )
-        self.reads = {_key(t.name): t.config.stream for t in model.targets if t.config.stream is not None}
-        self.loss_weights = {_key(t.name): t.config.weight for t in model.targets}
+        self.reads = {key_of(t.name): t.config.stream for t in model.targets if t.config.stream is not None}
+        self.loss_weights = {key_of(t.name): t.config.weight for t in model.targets}
         for target in self._targets():
             target.meet(dict(zip(self.targets, self._targets())))
         self._tie()
@@ -164,7 +167,7 @@ class Model(nn.Module):
             sequences = {}
             # Not the module's items(): they would give a stream that two names share only once.
             for name in self.spec.model.streams:
-                stream = self.streams[_key(name)]
+                stream = self.streams[key_of(name)]
                 assert isinstance(stream, Stream)
                 if name in batch.source:  # a data set may feed some of the streams only
                     sequences[name] = stream.encoder(stream.embedding(batch.source[name]))
@@ -212,11 +215,12 @@ class Model(nn.Module):
     def active(self, batch: Batch) -> dict[str, Target]:
         """The targets that a batch is for, by name."""
         every = dict(zip(self.targets, self._targets()))
-        return every if batch.targets is None else {_key(name): every[_key(name)] for name in batch.targets}
+        return every if batch.targets is None else {key_of(name): every[key_of(name)] for name in batch.targets}
 
     def predict(self, batch: Batch) -> list[dict[str, Any]]:
         """The predictions of each of the batch's targets, per sample, keyed by target when there are several."""
         features = self.encode(batch)
+        features = replace(features, streams=_Streams(features.streams))
         able = {name: t for name, t in self.active(batch).items() if type(t).predict is not Target.predict}
         if not able:
             raise TPError(f"no target of this model makes predictions: {', '.join(self.active(batch)) or 'none'}")

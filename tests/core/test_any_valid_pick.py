@@ -51,6 +51,8 @@ def transformers(draw: st.DrawFn, masks: tuple[str, ...]) -> dict[str, Any]:
         "norm_position": draw(st.sampled_from(["pre", "post"])),
         "final_norm": draw(st.sampled_from([None, True, False])),
         "attention_bias": draw(st.booleans()),
+        "key_bias": draw(st.booleans()),
+        "layer_scale": draw(st.sampled_from([None, 0.1])),
         "feed_forward_bias": draw(st.booleans()),
         "attention_scale": draw(st.sampled_from([None, 1.0])),
         "position_encoding": draw(st.sampled_from(["none", "rotary", "relative", "alibi"])),

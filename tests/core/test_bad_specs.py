@@ -94,6 +94,15 @@ def test_a_local_file_with_a_syntax_error_is_a_message_with_its_line(tmp_path: P
     assert problem.message == "'mine:AnyConfig' cannot be loaded: SyntaxError: '(' was never closed (mine.py, line 2)"
 
 
+def test_a_folder_instead_of_a_preset_is_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("specs").mkdir()
+    with pytest.raises(SpecError, match=r"^specs: this is a folder; give the file of a spec in it$"):
+        load_spec("specs")
+    Path("bert-tiny").mkdir()  # a folder hides no preset
+    assert load_spec("bert-tiny").name == "bert-tiny"
+
+
 def test_a_folder_instead_of_a_file_is_a_message(tmp_path: Path) -> None:
     (tmp_path / "spec.yaml").mkdir()
     with pytest.raises(SpecError, match=r"cannot be read: Is a directory"):

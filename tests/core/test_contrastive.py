@@ -19,6 +19,7 @@ from tests.building import CONTENT, build, mask_of, randomised, tokens
 from tests.core import runs
 from tp_core import Model, TPError, build_model, load_spec
 from tp_core.interfaces import IGNORE, Batch
+from tp_core.spec.checks_run import check_run
 from tp_core.testing import check_module
 
 
@@ -132,6 +133,13 @@ def test_pairs_are_predicted_by_their_similarity(tmp_path: Path) -> None:
         assert torch.allclose(found.double(), wanted, atol=1e-5)
 
 
+def test_a_pair_without_its_second_half_has_no_prediction(tmp_path: Path) -> None:
+    model, batch = model_of(tmp_path, {}), batch_of_pairs()
+    del batch.source["b"]
+    with pytest.raises(TPError, match="the records have nothing for the stream 'b', which the predictions need"):
+        model.predict(batch)
+
+
 @pytest.mark.parametrize(
     ("streams", "message"),
     [
@@ -219,6 +227,12 @@ def test_two_processes_have_the_losses_and_accuracies_of_one(home: Path) -> None
     assert {"clr/accuracy", "clr/accuracy_a_to_b", "clr/accuracy_b_to_a", "loss/clr"} <= one[0].keys()
     assert two == [pytest.approx(line, rel=1e-4) for line in one]
     assert one[-1]["loss"] != pytest.approx(one[0]["loss"], rel=1e-3)
+
+
+@pytest.mark.parametrize("sizes", [["train.batch_size=1"], ["train.batch_size=4", "train.accumulate=4"]])
+def test_a_single_sample_has_nothing_to_be_told_from(home: Path, sizes: list[str]) -> None:
+    with pytest.raises(TPError, match=r"train\.batch_size: is \d, in \d × 1; the target 'clr' learns from 2"):
+        check_run(load_spec(home / "spec.yaml", overrides=sizes))
 
 
 def test_each_micro_batch_is_a_pool_of_its_own(home: Path) -> None:

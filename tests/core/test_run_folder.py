@@ -150,8 +150,28 @@ def test_a_folder_with_other_things_and_a_file_are_refused(home: Path) -> None:
     said = runs.train(home, "--run", "notes", status=2)
     assert "is not empty and holds no run" in said
     assert [path.name for path in (home / "notes").iterdir()] == ["diary.txt"]
-    said = runs.train(home, "--run", "corpus.txt", status=2)
-    assert "this is a file" in said
+    for run in ("corpus.txt", "corpus.txt/deeper"):
+        said = runs.train(home, "--run", run, status=2)
+        assert said.strip() == "error: corpus.txt: this is a file; a run needs a folder (--run DIR)"
+
+
+def test_a_folder_in_which_another_process_trains_is_refused_until_that_is_dead(home: Path) -> None:
+    changes = ["train.steps=100000", "train.checkpoint_every=null"]
+    first = runs.start(home, "--run", "shared", *changes, "train.workers=2")
+    first.wait_for("step 3/")
+    said = runs.train(home, "--run", "shared", "--resume", *changes, status=2)
+    assert said.splitlines()[-1].startswith("error: shared: another process is training in this folder now")
+    first.kill()  # alone: its workers live on for a moment
+    assert first.wait() == -9
+    assert "starting from the beginning" in runs.train(home, "--run", "shared", "--resume", "train.steps=3")
+
+
+def test_a_spec_of_the_run_that_cannot_be_read_is_a_message(home: Path) -> None:
+    shutil.copytree(home / "calm", home / "torn")
+    (home / "torn" / "spec.json").write_text('{"model": {')
+    said = runs.train(home, "--run", "torn", "--resume", status=2)
+    assert "spec.json: cannot be read, so whether this is the same run is not known" in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize(

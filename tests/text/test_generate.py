@@ -184,7 +184,7 @@ def test_a_text_ends_where_the_models_positions_end(tmp_path: Path) -> None:
         ({"beams": 2, "sample": True}, "sample and beams exclude each other"),
         ({"beams": 0}, "beams must be at least 1, got 0"),
         ({"max_new_tokens": 0}, "max_new_tokens must be at least 1, got 0"),
-        ({"temperature": 0.7}, "temperature belong to sampling, which sample turns on"),
+        ({"temperature": 0.7}, "only for sampling, which sample turns on: temperature"),
         ({"sample": True, "temperature": 0.0}, "temperature must be greater than 0, got 0.0"),
         ({"sample": True, "top_p": 1.5}, "top_p must be greater than 0 and at most 1, got 1.5"),
     ],
@@ -268,7 +268,7 @@ def test_the_commands_errors_are_one_line_and_leave_no_file(run: Path, tmp_path:
     for arguments, message in (
         (("--input", run / "nothing.txt"), "there is no such file"),
         (("--input", run / "prompts.txt", "--beams", 2, "--sample"), "exclude each other"),
-        (("--input", run / "prompts.txt", "--top-p", 0.5), "belong to sampling"),
+        (("--input", run / "prompts.txt", "--top-p", 0.5), "only for sampling"),
     ):
         result = call("generate", run / "run", *arguments, "--output", output)
         assert result.exit_code == 2

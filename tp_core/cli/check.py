@@ -112,7 +112,7 @@ def vocabulary(spec: Spec) -> str:
 
 def summary(shown: str, spec: Spec, complete: bool) -> list[str]:
     """What the spec says, in a few lines."""
-    from tp_core.spec.checks import context_of
+    from tp_core.spec.checks import context_of, provided
 
     rows: list[tuple[str, str]] = []
     for name, stream in spec.model.streams.items():
@@ -120,12 +120,15 @@ def summary(shown: str, spec: Spec, complete: bool) -> list[str]:
         size = context_of(spec, name).embedding_size
         rows.append((f"{stem}embedding", f"{_embedding(stream.embedding)} (embedding_size {size})"))
         rows.append((f"{stem}encoder", _module(stream.encoder)))
+    if spec.model.fusion is not None:
+        rows.append(("encoder", _module(spec.model.fusion)))
     if spec.model.target_embedding is not None:
         rows.append(("target embedding", _embedding(spec.model.target_embedding)))
     if spec.model.decoder is not None:
         rows.append(("decoder", _module(spec.model.decoder)))
     rows.append(("target", ", ".join(_module(target) for target in spec.model.targets) or "none"))
-    rows.append(("vocabulary", vocabulary(spec)))
+    if spec.data.tokenizer is not None or any(name.startswith("weight:word") for name in provided(spec)):
+        rows.append(("vocabulary", vocabulary(spec)))
     if complete:
         rows += _data_rows(spec)
     width = max(len(key) for key, _ in rows)

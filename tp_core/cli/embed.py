@@ -18,7 +18,7 @@ from tp_core.errors import TPError
     )
 )
 @click.argument("model")
-@click.option("--input", "source", required=True, help="Records: text, TSV, CSV, JSON lines, Parquet.")
+@click.option("--input", "source", required=True, help="Records: a file of any form, or a folder.")
 @click.option("--output", required=True, help="File to write: .npy, or .parquet with the records' fields beside.")
 @click.option("--pooling", default="mean", show_default=True, type=click.Choice(["mean", "first", "max", "last"]))
 @click.option("--stream", metavar="NAME", help="Which of a model's streams; the first if not given.")

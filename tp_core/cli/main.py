@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import gc
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -23,7 +22,8 @@ class BuiltIn(NamedTuple):
     """Where a command of the core is, and the line that ``tp --help`` shows of it without importing it.
 
     Attributes:
-        brief: whether the command ends so soon that collecting garbage would cost more than it frees.
+        brief: whether the command ends so soon that collecting garbage would cost more than it frees, and that
+            looking for plugins of pydantic would take a noticeable part of it.
     """
 
     module: str
@@ -106,7 +106,10 @@ class Commands(click.Group):
         if cmd_name in BUILT_IN:
             built_in = BUILT_IN[cmd_name]
             command: click.Command = _import(built_in.module, built_in.attribute)
-            if not built_in.brief:
+            if built_in.brief:
+                # They may watch validation, not change it; pydantic would read the metadata of all distributions.
+                os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+            else:
                 gc.enable()
             return command
         if cmd_name not in _plugins():
@@ -186,6 +189,8 @@ def _end(status: int) -> NoReturn:
     would make it abort.
     """
     if "multiprocessing" in sys.modules:
+        import signal
+
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler raises when one of its workers dies
         for child in sys.modules["multiprocessing"].active_children():
             child.kill()

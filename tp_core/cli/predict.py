@@ -16,10 +16,11 @@ from tp_core.cli.usage import examples
     epilog=examples(
         "tp predict runs/reviews --input new.tsv --output predicted.tsv",
         "tp predict runs/my_bert --input masked.txt --output filled.jsonl",
+        "tp predict runs/digits --input pictures/ --output predicted.tsv",
     )
 )
 @click.argument("model")
-@click.option("--input", "source", required=True, help="Records without labels: TSV, CSV, JSON lines, text, Parquet.")
+@click.option("--input", "source", required=True, help="Records without labels: a file of any form, or a folder.")
 @click.option("--output", required=True, help="File to write: .tsv, or JSON lines.")
 @click.option("--overwrite", is_flag=True, help="Replace an output file that exists.")
 @model_options

@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from tp_core.data.mixture import DataSet, Turns
-from tp_core.data.order import EVALUATION, TRAIN, generator, locate
+from tp_core.data.order import EVALUATION, TRAIN, Order, generator
 from tp_core.errors import TPError
 from tp_core.interfaces import Batch, Processor, Rows
 
@@ -63,6 +63,7 @@ class _Training(_Numbered):
 
     def __init__(self, sets: Sequence[DataSet], plan: BatchPlan, turns: Turns) -> None:
         self.sets, self.plan, self.turns = sets, plan, turns
+        self.orders = [_order(data, plan) for data in sets]
 
     def batch(self, micro: int) -> Batch:
         step, part = divmod(micro, self.plan.accumulate)
@@ -70,9 +71,15 @@ class _Training(_Numbered):
         data, seed = self.sets[turn], self.plan.seed
         samples = []
         for number in self.plan.samples(own_step * self.plan.accumulate + part):
-            epoch, index = locate(seed, number, len(data.rows))
+            epoch, index = self.orders[turn].locate(number)
             samples.append(data.processor.sample(data.rows, index, generator(seed, TRAIN, epoch, index)))
         return data.processor.collate(samples)
+
+
+def _order(data: DataSet, plan: BatchPlan) -> Order:
+    if data.bucket is None or data.length_column is None:
+        return Order(plan.seed, len(data.rows))
+    return Order(plan.seed, len(data.rows), plan.batch_size, data.bucket, data.rows.lengths(data.length_column))
 
 
 class _Evaluation(_Numbered):
@@ -85,7 +92,7 @@ class _Evaluation(_Numbered):
         first = number * self.batch_size
         indices = range(first, min(first + self.batch_size, len(self.rows)))
         return self.processor.collate(
-            [self.processor.sample(self.rows, i, generator(self.seed, EVALUATION, 0, i)) for i in indices]
+            [self.processor.evaluation_sample(self.rows, i, generator(self.seed, EVALUATION, 0, i)) for i in indices]
         )
 
 

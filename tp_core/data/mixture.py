@@ -20,12 +20,16 @@ class DataSet:
     Attributes:
         name: empty when there is only one set.
         share: how often a batch comes from this set, relative to the others.
+        bucket: number of batches whose instances are sorted by length together; None for no order by length.
+        length_column: the column of the rows whose cells' lengths are meant.
     """
 
     name: str
     rows: Rows
     processor: Processor
     share: float = 1.0
+    bucket: int | None = None
+    length_column: str | None = None
 
 
 class Turns:
@@ -75,11 +79,25 @@ class SetProcessor(Processor):
     def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
         return self.inner.sample(rows, index, generator)
 
+    def evaluation_sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        return self.inner.evaluation_sample(rows, index, generator)
+
+    @property
+    def read_ahead(self) -> int:
+        return self.inner.read_ahead
+
     def encode(self, records: list[Record]) -> list[Sample]:
         return self.inner.encode(records)
 
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return self.inner.describe(predictions)
+
+    def score(self, predictions: list[dict[str, Any]], batch: Batch) -> dict[str, tuple[float, float]]:
+        return self.inner.score(predictions, batch)
+
+    @property
+    def scores(self) -> bool:
+        return self.inner.scores
 
     def generation(self) -> GenerationTokens:
         return self.inner.generation()

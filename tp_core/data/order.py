@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: Which use a generator is for; two uses never share a stream of numbers.
-ORDER, TRAIN, EVALUATION, PREPARE, TURN = range(5)
+ORDER, TRAIN, EVALUATION, PREPARE, TURN, BUCKET = range(6)
 
 
 def generator(seed: int, use: int, epoch: int, index: int) -> np.random.Generator:
@@ -41,7 +41,47 @@ def permutation(seed: int, epoch: int, size: int) -> NDArray[np.int64]:
     return order
 
 
-def locate(seed: int, sample: int, size: int) -> tuple[int, int]:
-    """(epoch, instance index) of the sample with the given number, counted from the start of training."""
-    epoch, number = divmod(sample, size)
-    return epoch, int(permutation(seed, epoch, size)[number])
+class Order:
+    """The order of a data set's instances: sample number, counted from the start of training → instance.
+
+    Each epoch has each instance once. By length, the samples of ``bucket`` batches in a row are sorted, so that a batch
+    has instances of like length, and these batches then come in an order of their own.
+
+    Args:
+        size: number of instances.
+        batch_size: samples of a step.
+        bucket: number of batches whose samples are sorted together; 0 for no order by length.
+        lengths: of each instance.
+    """
+
+    def __init__(
+        self, seed: int, size: int, batch_size: int = 1, bucket: int = 0, lengths: NDArray[np.int64] | None = None
+    ) -> None:
+        self.seed, self.size, self.batch_size, self.bucket, self.lengths = seed, size, batch_size, bucket, lengths
+        self._sorted: dict[int, NDArray[np.int64]] = {}
+
+    def locate(self, sample: int) -> tuple[int, int]:
+        """(epoch, instance index) of the sample with the given number."""
+        epoch, number = divmod(sample, self.size)
+        if self.lengths is None or not self.bucket:
+            return epoch, int(permutation(self.seed, epoch, self.size)[number])
+        if epoch not in self._sorted:
+            if len(self._sorted) > 1:  # a batch may reach over the end of an epoch, and no further
+                del self._sorted[min(self._sorted)]
+            self._sorted[epoch] = self._by_length(epoch, self.lengths)
+        return epoch, int(self._sorted[epoch][number])
+
+    def _by_length(self, epoch: int, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+        order: NDArray[np.int64] = permutation(self.seed, epoch, self.size).copy()
+        draws = generator(self.seed, BUCKET, epoch, self.size)
+        # Steps begin where the first epoch's do: this one may begin inside a step.
+        begin = -epoch * self.size % self.batch_size
+        chunk = self.bucket * self.batch_size
+        for start in [0] * (begin > 0) + list(range(begin, self.size, chunk)):
+            end = begin if start < begin else min(start + chunk, self.size)
+            own = order[start:end]
+            own = own[np.argsort(lengths[own], kind="stable")]
+            whole = len(own) // self.batch_size
+            steps = own[: whole * self.batch_size].reshape(whole, self.batch_size)
+            order[start:end] = np.concatenate([steps[draws.permutation(whole)].ravel(), own[steps.size :]])
+        return order

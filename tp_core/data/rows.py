@@ -128,5 +128,9 @@ class ArrowRows(Rows):
             return values[offsets[local] : offsets[local + 1]]
         return data[local].item()
 
+    def lengths(self, column: str) -> NDArray[np.int64]:
+        chunks = [np.diff(columns[column][0]) for columns in self._columns]
+        return np.concatenate(chunks) if chunks else np.empty(0, np.int64)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return ArrowRows, (self.path,)

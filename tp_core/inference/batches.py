@@ -9,10 +9,6 @@ import torch
 
 from tp_core.interfaces import Batch, Processor, Record
 
-#: Records that are read ahead, tokenized together and sorted by length.
-_AHEAD = 4096
-
-
 def _length(sample: dict[str, object]) -> int:
     return max((len(value) for value in sample.values() if hasattr(value, "__len__")), default=0)
 
@@ -22,7 +18,7 @@ def inference_batches(
 ) -> Iterator[tuple[list[Record], list[list[int]], list[Batch]]]:
     """Chunks of records with their batches and, per batch, the numbers of its records in the chunk."""
     source = iter(records)
-    while chunk := list(islice(source, _AHEAD)):
+    while chunk := list(islice(source, processor.read_ahead)):
         samples = processor.encode(chunk)
         order = sorted(range(len(samples)), key=lambda i: _length(samples[i]))
         groups = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]

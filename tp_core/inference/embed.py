@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tp_core.errors import TPError
+from tp_core.errors import DataError, TPError
 from tp_core.inference.batches import inference_batches
 from tp_core.inference.load import LoadedModel, load_model
 from tp_core.inference.predict import as_records
@@ -39,6 +39,7 @@ def embed(
 
     Raises:
         TPError: the model has no processor, or there is no such pooling or stream.
+        DataError: a record has nothing for the stream.
     """
     if pooling not in ("mean", "first", "max", "last"):
         raise TPError(f"unknown pooling '{pooling}'; expected mean, first, max or last")
@@ -55,6 +56,10 @@ def embed(
         for group, batch in zip(groups, batches):
             if names:  # the other streams need not be computed
                 chosen = stream or names[0]
+                if chosen not in batch.source:
+                    record = chunk[group[0]]
+                    message = f"the record has nothing for the stream '{chosen}'"
+                    raise DataError(message, file=record.file, line=record.line)
                 batch = replace(batch, source={chosen: batch.source[chosen]})
             with torch.inference_mode():
                 pooled = loaded.model.encode_source(batch).sequence.pooled(pooling).float().cpu().numpy()

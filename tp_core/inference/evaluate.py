@@ -44,4 +44,4 @@ def evaluate(
     strategy = SingleStrategy()
     strategy.device = loaded.device
     batches = evaluation_batches(rows, loaded.processor, batch_size, spec.train.options.seed)
-    return evaluate_batches(loaded.model, batches, strategy, contextlib.nullcontext)
+    return evaluate_batches(loaded.model, batches, strategy, contextlib.nullcontext, loaded.processor)

@@ -59,7 +59,7 @@ class GenerationOptions:
             raise TPError("sample and beams exclude each other: beams look for the most probable text")
         given = [name for name, default in _OF_SAMPLING.items() if getattr(self, name) != default]
         if given and not self.sample:
-            raise TPError(f"{', '.join(given)} belong to sampling, which sample turns on")
+            raise TPError(f"only for sampling, which sample turns on: {', '.join(given)}")
 
 
 _OF_SAMPLING = {"temperature": 1.0, "top_k": None, "top_p": 1.0, "seed": 0}

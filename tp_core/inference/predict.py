@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from tp_core.data.sources_find import MEDIA
 from tp_core.errors import TPError
 from tp_core.inference.batches import inference_batches
 from tp_core.inference.load import LoadedModel, load_model
@@ -23,20 +24,26 @@ def as_records(inputs: Iterable[Any]) -> Iterator[Record]:
             yield Record({"text": value} if isinstance(value, str) else dict(value), "input", number)
 
 
+def _named(record: Record, prediction: dict[str, Any]) -> dict[str, Any]:
+    """A prediction, with the name of the picture or recording that is a file of its own."""
+    own = {name: path for name in MEDIA if (path := record.value.get(name)) == os.path.abspath(record.file)}
+    return {**own, **prediction}
+
+
 def predict(
     model: LoadedModel | str | os.PathLike[str],
     inputs: Iterable[Any],
     batch_size: int = 32,
     device: str = "auto",
 ) -> Iterator[dict[str, Any]]:
-    """Predictions, one dictionary per input, in order.
+    """Predictions, one dictionary per input, in order; of a picture's or recording's own file, with its path.
 
     Args:
         model: a loaded model, or its folder.
         inputs: texts, dictionaries of fields, or records.
 
     Raises:
-        TPError: the model has no target or processor.
+        TPError: the model has no target or processor, or the inputs have nothing for a stream that a target reads.
     """
     loaded = model if isinstance(model, LoadedModel) else load_model(model, device)
     if loaded.processor is None or not len(loaded.model.targets):
@@ -48,4 +55,4 @@ def predict(
                 predictions = loaded.processor.describe(loaded.model.predict(batch))
             for index, prediction in zip(group, predictions):
                 results[index] = prediction
-        yield from results
+        yield from map(_named, chunk, results)

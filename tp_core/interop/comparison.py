@@ -17,11 +17,13 @@ TRAINING_ONLY = frozenset(
         "attention_dropout",
         "activation_dropout",
         "layer_drop",
+        "layer_drop_growing",
         "init_std",
         "scale_residual_init",
         "weight",
         "label_smoothing",
         "z_loss",
+        "average",  # what a target divides its loss by
         "embedding_size",  # compared once, for the component
     }
 )
@@ -34,12 +36,16 @@ def facts(spec: Spec) -> dict[str, Any]:
         "model.streams": [name for name in model.streams if name],
         "model.vocab_size": model.vocab_size,
     }
-    if len(found["model.streams"]):
-        return found
-    only = model.streams[""]
-    front = context_of(spec)
-    found |= _component("model.embedding", only.embedding, front)
-    found |= _module("model.encoder", only.encoder, front)
+    for name, stream in model.streams.items():
+        path = f"model.streams.{name}" if name else "model"
+        if name:
+            found[f"{path}.same_as"] = stream.same_as or stream.encoder_of or None
+            found[f"{path}.pooling"] = stream.pooling
+        if not stream.same_as:
+            found |= _component(f"{path}.embedding", stream.embedding, context_of(spec, name))
+            found |= _module(f"{path}.encoder", stream.encoder, context_of(spec, name))
+    if model.fusion is not None:
+        found |= _module("model.encoder", model.fusion, behind)
     if model.decoder is not None:
         found |= _module("model.decoder", model.decoder, behind)
     if model.target_embedding is not None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tp_core.config import ModuleConfig
 from tp_core.errors import TPError
-from tp_core.spec.schema import EmbeddingSpec, Spec
 from tp_core.spec.schema_common import Chosen
+
+if TYPE_CHECKING:
+    from tp_core.spec.schema import EmbeddingSpec, Spec
 
 C = TypeVar("C", bound=ModuleConfig)
 
@@ -35,15 +37,18 @@ def _is(chosen: Chosen[Any] | None, config: type[C], path: str) -> C:
     return chosen.config
 
 
-def encoder(spec: Spec, config: type[C]) -> C:
-    """The options of the only encoder, which must be of this config class.
+def encoder(spec: Spec, config: type[C], stream: str = "") -> C:
+    """The options of the only encoder, or of a stream's, which must be of this config class.
 
     Raises:
-        Unfit: the model has several streams, or another encoder.
+        Unfit: the model has several streams, or not this one, or another encoder.
     """
-    if "" not in spec.model.streams:
-        raise Unfit([f"model.streams is {', '.join(spec.model.streams)}; expected one input only"])
-    return _is(spec.model.streams[""].encoder, config, "model.encoder")
+    if stream not in spec.model.streams:
+        names = ", ".join(name for name in spec.model.streams if name) or "unset"
+        expected = f"a stream '{stream}'" if stream else "one input only"
+        raise Unfit([f"model.streams is {names}; expected {expected}"])
+    path = f"model.streams.{stream}.encoder" if stream else "model.encoder"
+    return _is(spec.model.streams[stream].encoder, config, path)
 
 
 def decoder(spec: Spec, config: type[C]) -> C:
@@ -55,35 +60,39 @@ def decoder(spec: Spec, config: type[C]) -> C:
     return _is(spec.model.decoder, config, "model.decoder")
 
 
-def component(spec: Spec, side: str = "embedding") -> EmbeddingSpec:
-    """The embedding component of the source side (``embedding``) or the decoder's (``target_embedding``).
+def component(spec: Spec, side: str = "embedding", stream: str = "") -> EmbeddingSpec:
+    """The embedding component of the source side (``embedding``), or one stream's, or the decoder's.
+
+    Args:
+        side: ``embedding`` or ``target_embedding``.
 
     Raises:
         Unfit: there is none.
     """
-    if side == "embedding" and "" in spec.model.streams:
-        return spec.model.streams[""].embedding
+    if side == "embedding" and stream in spec.model.streams:
+        return spec.model.streams[stream].embedding
     if side == "target_embedding" and spec.model.target_embedding is not None:
         return spec.model.target_embedding
-    raise Unfit([f"model.{side} is unset"])
+    raise Unfit([f"model.streams.{stream} is unset" if stream else f"model.{side} is unset"])
 
 
-def embedding(spec: Spec, config: type[C], side: str = "embedding") -> C:
+def embedding(spec: Spec, config: type[C], side: str = "embedding", stream: str = "") -> C:
     """The options of the embedding module of this config class.
 
     Raises:
         Unfit: there is none.
     """
-    found = optional_embedding(spec, config, side)
+    found = optional_embedding(spec, config, side, stream)
     if found is None:
-        names = ", ".join(module.name for module in component(spec, side).modules)
-        raise Unfit([f"model.{side} is [{names}]; expected a {config.summary().partition(' (')[0].lower()} in it"])
+        names = ", ".join(module.name for module in component(spec, side, stream).modules)
+        place = f"model.streams.{stream}.embedding" if stream else f"model.{side}"
+        raise Unfit([f"{place} is [{names}]; expected a {config.summary().partition(' (')[0].lower()} in it"])
     return found
 
 
-def optional_embedding(spec: Spec, config: type[C], side: str = "embedding") -> C | None:
+def optional_embedding(spec: Spec, config: type[C], side: str = "embedding", stream: str = "") -> C | None:
     """The options of the embedding module of this config class, or None."""
-    found = [module.config for module in component(spec, side).modules if isinstance(module.config, config)]
+    found = [module.config for module in component(spec, side, stream).modules if isinstance(module.config, config)]
     return found[0] if found else None
 
 

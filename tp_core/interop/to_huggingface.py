@@ -155,6 +155,8 @@ def _config(
     if origin.get("model_type") == name:
         aliases = converter.aliases
         kept = {k: v for k, v in origin.items() if k not in _NOT_KEPT and aliases.get(k, k) not in own}
+        # The parts of models of several modalities have a config each.
+        own |= {k: {**origin[k], **v} for k, v in own.items() if k.endswith("_config") and k in origin}
     special = {} if spec.data.vocabulary is None else spec.data.vocabulary.special
     roles = {f"{role}_token_id": special[role] for role in ("pad", "bos", "eos") if role in special}
     return {"architectures": [architecture], "model_type": name, **roles, **kept, **own}

@@ -23,6 +23,7 @@ class TransformerDecoderConfig(DecoderConfig, TransformerOptions):
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from self.check_attention(self.hidden_size)
+        yield from self.check_grid_bias(context)
 
     def build(self, context: BuildContext) -> "Decoder":
         from tp_core.modules.decoders.transformer import TransformerDecoder

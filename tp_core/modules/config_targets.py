@@ -1,7 +1,7 @@
 """Options of targets that compare: streams with each other, a student with its teacher. Torch-free."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 class ContrastiveConfig(TargetConfig):
     """Contrast of two streams: each sample is told from the others of its batch (CLIP; SimCSE; Quick-Thoughts)."""
+
+    least_samples: ClassVar[int] = 2
 
     projection_size: int | None = Field(
         None, gt=0, description="width that both streams are projected to, without bias; unset: no projection"

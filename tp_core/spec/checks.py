@@ -58,6 +58,8 @@ def data_context(spec: Spec, target_tokenizer: Tokenizer | None = None) -> DataC
     """What tokenizers and processors may know of the model they feed."""
     limits = [limit for name in spec.model.streams if (limit := context_of(spec, name).length_limit) is not None]
     behind = context_of(spec, side="target").length_limit if spec.model.target_embedding is not None else None
+    grids = [grid for name in spec.model.streams if (grid := context_of(spec, name).grid) is not None]
+    modules = [module for stream in spec.model.streams.values() for module in stream.embedding.modules]
     return DataContext(
         base=str(spec.base),
         length_limit=min(limits) if limits else None,
@@ -66,6 +68,8 @@ def data_context(spec: Spec, target_tokenizer: Tokenizer | None = None) -> DataC
         target_length_limit=behind,
         target_tokenizer=target_tokenizer,
         streams=tuple(name for name in spec.model.streams if name),
+        grid=grids[0] if grids else None,
+        embedding_options={m.name: m.config.model_dump() for m in reversed(modules)},
     )
 
 
@@ -124,6 +128,9 @@ def _check_set(spec: Spec, root: Node, problems: Problems) -> None:
         _check_embedding(spec, stream.embedding, context_of(spec, name), root, problems)
     if spec.model.target_embedding is not None:
         _check_embedding(spec, spec.model.target_embedding, context_of(spec, side="target"), root, problems)
+        if spec.model.decoder is None:
+            message = "is what a decoder reads, and the model has no decoder; add model.decoder"
+            problems.add("model.target_embedding", message, root.find(("model", "target_embedding")), key=True)
     _check_fit(spec, root, problems)
     _check_tokenizer(spec, root, problems)
 
@@ -170,7 +177,7 @@ def _with_context(spec: Spec) -> Iterator[tuple[Chosen[Any], BuildContext]]:
     for chosen in spec.model.targets:
         yield chosen, context_of(spec, chosen.config.stream or "", side="target")
     for chosen in spec.data.chosen():
-        yield chosen, behind
+        yield chosen, behind._replace(grid=data_context(spec).grid)  # of whichever stream reads pictures
 
 
 def _check_target_streams(spec: Spec, root: Node, problems: Problems) -> None:
@@ -203,6 +210,7 @@ def _check_embedding(
     spec: Spec, component: EmbeddingSpec, context: BuildContext, root: Node, problems: Problems
 ) -> None:
     first = component.modules[0]
+    places = first.config.places()
     if not first.config.makes_sequence:
         message = f"'{first.name}' adds to a sequence and cannot stand first; list an embedding such as word before it"
         problems.add(first.path, message, node_of(root, first), key=True)
@@ -211,13 +219,18 @@ def _check_embedding(
         if size is not None and size != context.embedding_size:
             message = f"is {size}, but the embeddings summed with it are {context.embedding_size} wide"
             problems.add(f"{chosen.path}.embedding_size", message, node_of(root, chosen, "embedding_size"))
+        limit = chosen.config.length_limit()
+        if chosen is not first and limit is not None and places is not None and limit < places:
+            message = f"has {limit} positions, and the sequences of '{first.name}' reach to {places}"
+            problems.add(chosen.path, message, node_of(root, chosen))
     processor = spec.data.processor
     length, option = None, "max_length"
     if processor is not None:
         length = processor.config.sequence_length()
         if component is spec.model.target_embedding:
             length, option = processor.config.target_sequence_length(), "target_max_length"
-    for chosen in component.modules if length is not None else ():
+    # Of modules that reach to a number of places of their own, only the first can be about the processor's sequences.
+    for chosen in component.modules[: None if places is None else 1] if length is not None else ():
         limit = chosen.config.length_limit()
         if processor is not None and limit is not None and length is not None and length > limit:
             message = f"sequences of {length} are longer than the {limit} positions of {chosen.path}"
@@ -247,10 +260,15 @@ def _check_fit(spec: Spec, root: Node, problems: Problems) -> None:
             problems.add(processor.path, message, node_of(root, processor), key=True)
     behind = spec.model.target_embedding.modules if spec.model.target_embedding is not None else ()
     for chosen, context in _with_context(spec):
-        for required in chosen.config.requires(context):
+        for required, wanted in chosen.config.requires(context).items():
             kind, _, what = required.rpartition(":")
             name = f"target:{required}" if not kind and any(chosen is each for each in behind) else required
-            if name in inside or name in outside:
+            given = inside.get(name)
+            if kind == "side" and given is not None and _differ(given.shape, wanted.shape):
+                found, expected = (", ".join(map(str, spec.shape)) for spec in (given, wanted))
+                message = f"needs the side value '{what}' of shape ({expected}); the model's has ({found})"
+                problems.add(chosen.path, message, node_of(root, chosen), key=True)
+            if given is not None or name in outside:
                 continue
             node = node_of(root, chosen)
             if kind == "weight":
@@ -270,6 +288,12 @@ def _check_fit(spec: Spec, root: Node, problems: Problems) -> None:
                 only = f"{', '.join(gives)} only" if gives else "none"
                 message = f"needs {thing}; {processor.path} provides {only}" + _providers(name, context)
                 problems.add(chosen.path, message, node, key=True)
+
+
+def _differ(left: tuple[int | str, ...], right: tuple[int | str, ...]) -> bool:
+    """Whether two shapes with as many dimensions have other sizes, where both know them."""
+    known = (a != b for a, b in zip(left, right) if isinstance(a, int) and isinstance(b, int))
+    return len(left) == len(right) and any(known)
 
 
 def _check_streams(spec: Spec, processor: Chosen[Any], root: Node, problems: Problems) -> None:

@@ -10,7 +10,8 @@ from tp_core.spec.checks import node_of
 from tp_core.spec.errors import Problems, SpecError
 from tp_core.spec.files import expand, missing, unusable
 from tp_core.spec.schema import Spec
-from tp_core.suggest import near_file
+from tp_core.spec.schema_common import key_of
+from tp_core.suggest import did_you_mean, near_file
 
 
 def check_data(spec: Spec) -> None:
@@ -41,6 +42,10 @@ def _check_data_set(spec: Spec, where: tuple[str, ...], problems: Problems) -> N
     elif processor.config.needs_tokenizer and spec.data.tokenizer is None:
         message = f"is required by {processor.path}; installed: {_installed('tokenizer')}"
         problems.add("data.tokenizer", message, data, key=True)
+    if spec.data.options.bucket is not None and processor is not None and processor.config.length_column is None:
+        message = f"sorts by length, and the processor '{processor.name}' does not say which length; leave it out"
+        own = where if "bucket" in data.mapping else ("data",)
+        problems.add(f"{'.'.join(own)}.bucket", message, root.find((*own, "bucket")))
     for key in ("train", "eval"):
         paths = getattr(spec.data.options, key) or []
         for number, path in enumerate([paths] if isinstance(paths, str) else paths):
@@ -64,9 +69,11 @@ def check_run(spec: Spec) -> None:
     _check_data(spec, problems)
     if spec.train.options.steps is None and spec.train.options.epochs is None:
         problems.add("train.steps", "give train.steps or train.epochs", root.find(("train",)), key=True)
+    _check_batch(spec, problems)
     evaluated = any(part.data.options.eval is not None for part in spec.sets().values())
     if spec.train.options.early_stopping is not None and not evaluated:
         problems.add("train.early_stopping", "needs data.eval", root.find(("train", "early_stopping")), key=True)
+    _check_metric(spec, problems)
     for chosen in spec.model.chosen():
         for option, file in chosen.config.training_files().items():
             if not os.path.exists(file):
@@ -75,8 +82,50 @@ def check_run(spec: Spec) -> None:
         near = near_file(Path(spec.init_from))
         message = f"there is no model at {spec.init_from}" + (f"; did you mean '{near}'?" if near else "")
         problems.add("init_from", message, root.find(("init_from",)))
+    elif spec.init_from is not None and not _holds_model(Path(spec.init_from)):
+        message = f"{spec.init_from} is neither a run, nor an exported model, nor a checkpoint"
+        problems.add("init_from", message, root.find(("init_from",)))
     if problems:
         raise SpecError(problems)
+
+
+def _check_batch(spec: Spec, problems: Problems) -> None:
+    options = spec.train.options
+    samples = options.batch_size // options.accumulate
+    for target in spec.model.targets:
+        if samples < target.config.least_samples:
+            message = (
+                f"is {options.batch_size}, in {options.accumulate} × {samples}; "
+                f"the target '{target.name}' learns from {target.config.least_samples} or more at a time"
+            )
+            problems.add("train.batch_size", message, spec.tree.find(("train", "batch_size")))
+
+
+def _check_metric(spec: Spec, problems: Problems) -> None:
+    """Names that no evaluation can give; what else it gives is known when the first one is done."""
+    options = spec.train.options.early_stopping
+    if options is None:
+        return
+    losses = ["loss"]
+    for name, own in spec.sets().items():
+        losses += [f"loss/{name}/{key_of(t.name)}" if name else f"loss/{key_of(t.name)}" for t in own.model.targets]
+    metric = options.metric.removeprefix("eval/")
+    if metric == options.metric and (metric in losses or metric.partition("/")[0] != "loss"):
+        return
+    if metric != options.metric:
+        message = f"is written without 'eval/' here: '{metric}'"
+    else:
+        message = f"no evaluation gives '{metric}'; {did_you_mean(metric, losses) or 'losses: ' + ', '.join(losses)}"
+    place = ("train", "early_stopping", "metric")
+    problems.add(".".join(place), message, spec.tree.find(place))
+
+
+def _holds_model(folder: Path) -> bool:
+    """Whether a folder looks like what ``tp_core.inference.load.find_model`` finds a model in."""
+    weights = "model.safetensors"
+    return any((inner / weights).is_file() for inner in (folder, folder / "model")) or any(
+        (folder / "checkpoints").glob(f"step_*/{weights}")
+    )
 
 
 def _installed(kind: str) -> str:

@@ -9,7 +9,7 @@ from tp_core import discovery
 from tp_core.config import ModuleConfig
 from tp_core.errors import TPError
 from tp_core.spec.errors import Problems
-from tp_core.spec.nodes import Node
+from tp_core.spec.nodes import Node, Origin
 from tp_core.spec.schema_common import Chosen
 from tp_core.spec.validate import Default, validate
 from tp_core.suggest import did_you_mean
@@ -75,6 +75,29 @@ def choose(
     if kind in TABLES:
         return Chosen(kind, name, where, config)
     return Chosen(kind, name, where, config, "local file", "", portable=False)
+
+
+def nested(kind: str, choice: Mapping[str, Mapping[str, Any]]) -> ModuleConfig:
+    """The config of a module that an option chooses (:class:`~tp_core.spec.schema_common.ModuleMark`).
+
+    Args:
+        choice: ``{name: {options}}``, with paths made absolute.
+
+    Raises:
+        TPError: there is no such module, or not with these options.
+    """
+    problems = Problems()
+    found = choose(kind, _node(choice), kind, {}, problems, set())
+    if found is None:
+        raise TPError("; ".join(f"{each.path}: {each.message}" for each in problems))
+    config: ModuleConfig = found.config
+    return config
+
+
+def _node(value: Any) -> Node:
+    if isinstance(value, Mapping):
+        return Node({key: _node(each) for key, each in value.items()}, Origin(""))
+    return Node([_node(each) for each in value] if isinstance(value, list) else value, Origin(""))
 
 
 def suggest_key(name: str, known: Iterable[str], elsewhere: str = "") -> str:

@@ -25,6 +25,8 @@ def read(path: str, problems: Problems) -> Node:
     """
     file = Path(path)
     if not file.is_file() and file.suffix not in (".yaml", ".yml", ".json") and os.sep not in path:
+        if file.is_dir() and path not in discovery.index().names("presets"):
+            raise SpecError([SpecProblem("", "this is a folder; give the file of a spec in it", Origin(path))])
         return _inherit(_preset(path, Origin(path)), (), path, problems)
     return _inherit(parse_file(file, path), (), str(file.resolve()), problems)
 

@@ -17,8 +17,23 @@ class PathMark:
     """Marks an option as a path: the loader makes it absolute from where it was written."""
 
 
+class ModuleMark:
+    """Marks an option as the choice of a module of a kind: its name, or ``{name: {options}}``.
+
+    The loader checks the choice and completes it. Where it is built: :func:`tp_core.spec.choose.nested`.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+
 #: An option that names a file or folder.
 PathStr = Annotated[str, PathMark()]
+
+
+def key_of(name: str) -> str:
+    """A module's name as a part of the names of its weights and metrics, where dots separate parts."""
+    return name.replace(".", "_").replace(":", "_").replace("@", "_")
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,9 @@ class DataOptions(BaseModel):
     eval: PathStr | list[PathStr] | None = Field(None, description="files that evaluations during training use")
     columns: dict[str, str] = Field(default_factory=dict, description="field the processor reads → column of the file")
     on_bad_record: Literal["fatal", "skip"] = Field("fatal", description="what to do with a record of no use")
+    bucket: int | None = Field(
+        None, gt=0, description="sort by length within so many batches, which leaves little to pad; unset: no sorting"
+    )
     cache: PathStr | None = Field(None, description="folder of prepared data; unset: ~/.cache/tp")
 
 

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from tp_core.spec.errors import Problems
+from tp_core.spec.errors import Problems, SpecError
 from tp_core.spec.nodes import Node, Origin, describe
-from tp_core.spec.schema_common import PathMark
+from tp_core.spec.schema_common import ModuleMark, PathMark
 from tp_core.suggest import did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
@@ -89,6 +89,24 @@ def _is_path(info: Any) -> bool:
     return any(isinstance(m, PathMark) for m in info.metadata) or "PathMark" in str(info.annotation)
 
 
+def _kind_of_module(info: Any) -> str:
+    return next((m.kind for m in info.metadata if isinstance(m, ModuleMark)), "")
+
+
+def _chosen(kind: str, node: Node, path: str, problems: Problems) -> dict[str, Any] | None:
+    """An option that chooses a module, ``{name: {every option}}``; None where something is wrong with it."""
+    from tp_core.spec.choose import choose
+    from tp_core.spec.merge import slot
+
+    try:
+        canonical = slot(node, path)
+    except SpecError as error:
+        problems += error.problems
+        return None
+    found = choose(kind, canonical, path, {}, problems, set())
+    return None if found is None else found.dump()
+
+
 def absolute(path: str, base: str) -> str:
     """``path`` from ``base``; hub names (``hf://...``) stay."""
     if path.startswith("hf://"):
@@ -118,6 +136,10 @@ def validate(
     for name in [n for n in plain if n not in known]:
         problems.add(f"{path}.{name}", _unknown_option(name, known), nodes[name], key=True)
         del plain[name]
+    for name in plain:
+        kind = _kind_of_module(model.model_fields[name])
+        if kind and plain[name] is not None:
+            plain[name] = _chosen(kind, nodes[name], f"{path}.{name}", problems)
     try:
         return model.model_validate(resolve_paths(model, plain, nodes))
     except ValidationError as error:

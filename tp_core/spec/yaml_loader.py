@@ -27,6 +27,7 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000
 _HINTS = {
     "mapping values are not allowed in this context": "is the indentation of this line right?",
     "could not find expected ':'": "a key needs a colon and a space after it",
+    "did not find expected alphabetic or numeric character": 'a text that begins with * or & needs quotes: "*.txt"',
 }
 
 

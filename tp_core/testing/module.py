@@ -71,7 +71,8 @@ def check_module(
         check_torch_free(cls)
         tree = minimal_model(kind, name, options_of(module, options), cls) | dict(model or {})
         if "streams" in tree:
-            tree = {key: value for key, value in tree.items() if key not in ("embedding", "encoder")}
+            beside = ("encoder",) if getattr(cls, "joins_streams", False) else ()
+            tree = {key: value for key, value in tree.items() if key not in ("embedding", "encoder") or key in beside}
         spec = minimal_spec(tree)
         again = reloaded(spec.dump())
         assert again.dump() == spec.dump(), (
@@ -102,7 +103,7 @@ def _check_kind(kind: str, model: Model, lengths: list[int], independent: bool, 
     spec = model.spec
     behind = context_of(spec, side="target")
     after = spec.model.decoder or next(iter(spec.model.streams.values())).encoder
-    if kind != "embedding" and "states:causal" in after.config.provides(behind):
+    if kind != "embedding" and spec.model.fusion is None and "states:causal" in after.config.provides(behind):
         features.check_causality(model, lengths[0], tolerance)
         features.check_pieces(model, lengths[0], tolerance)
 

@@ -91,6 +91,8 @@ def minimal_model(kind: str, name: str, options: dict[str, Any], cls: type[Modul
             model["target_embedding"] = [CONTENT]
     else:
         model[kind] = [chosen] if kind == "target" else chosen
+        if getattr(cls, "joins_streams", False):
+            model["streams"] = {each: {"embedding": [CONTENT], "encoder": "identity"} for each in ("one", "other")}
     return model
 
 

@@ -11,7 +11,7 @@ import torch
 
 from tp_core.data.loader import evaluation_batches
 from tp_core.data.mixture import DataSet
-from tp_core.interfaces import Batch
+from tp_core.interfaces import Batch, Processor
 from tp_core.model import Model
 from tp_core.training.metrics import Sums
 from tp_core.training.strategies import Strategy
@@ -22,18 +22,28 @@ def evaluate_batches(
     batches: Iterable[Batch],
     strategy: Strategy,
     autocast: Callable[[], AbstractContextManager[Any]],
+    processor: Processor | None = None,
 ) -> dict[str, float]:
-    """Mean loss, mean loss per target and every metric, over all batches of all processes."""
+    """Mean loss, mean loss per target and every metric, over all batches of all processes.
+
+    Args:
+        processor: adds metrics of its own (:meth:`tp_core.interfaces.Processor.score`).
+    """
     sums = Sums(strategy.device)
     training = model.training
     model.eval()
     with torch.no_grad(), torch.random.fork_rng():
         for batch in batches:
+            batch = batch.to(strategy.device)
             with autocast():
-                output = model(batch.to(strategy.device))
+                output = model(batch)
+                predictions = model.predict(batch) if processor is not None and processor.scores else []
             for name, result in output.outputs.items():
                 sums.add(f"loss/{name}", result.loss_sum, result.denominator)
             sums.add_output(output)
+            if processor is not None and processor.scores:
+                for name, (total, count) in processor.score(predictions, batch).items():
+                    sums.add(name, torch.tensor(total, device=strategy.device), count)
     model.train(training)
     # A process without a batch must still take part in the sum, with the same names in the same order.
     sums.align(list(dict.fromkeys(name for names in strategy.gather(sums.names()) for name in names)))
@@ -84,4 +94,4 @@ class Evaluator:
             pin=strategy.device.type == "cuda",
         )
         with contextlib.closing(batches):
-            return evaluate_batches(model, batches, strategy, autocast)
+            return evaluate_batches(model, batches, strategy, autocast, data.processor)

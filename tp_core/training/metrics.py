@@ -107,5 +107,9 @@ class TensorBoard:
             if isinstance(value, (int, float)) and name != "step":
                 self._writer.add_scalar(name, value, step)
 
+    def picture(self, step: int, name: str, pixels: Tensor) -> None:
+        """A picture, (3, height, width) uint8."""
+        self._writer.add_image(name, pixels, step)
+
     def close(self) -> None:
         self._writer.close()

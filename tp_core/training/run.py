@@ -27,12 +27,13 @@ from tp_core.training.checkpoint import CheckpointStore, damage
 from tp_core.training.evaluation import Evaluator
 from tp_core.training.export import WEIGHTS, copy_local_modules, export_model
 from tp_core.training.random_state import seed_all
+from tp_core.training.run_lock import LOCK, RunLock
 from tp_core.training.strategies import Strategy, build_strategy
 from tp_core.training.trainer import Trainer
 
 #: Parts of a spec that a resumed run may not change: the saved state would mean something else.
 _FIXED = (
-    *("model", "data.tokenizer", "data.target_tokenizer", "data.processor", "data.sets"),
+    *("model", "data.tokenizer", "data.target_tokenizer", "data.processor", "data.sets", "data.bucket"),
     *("train.batch_size", "train.seed", "train.optimizer"),
 )
 
@@ -78,13 +79,14 @@ def train(spec: Spec, run: str | os.PathLike[str] | None = None, resume: bool = 
             print(message, file=sys.stderr, flush=True)
 
     trainer: Trainer | None = None
+    lock = RunLock()
     try:
         strategy.setup(spec.train.options.device)
         check_run(spec)
         _claim(folder, spec, resume)
         hooks = hook_manager((h.name, h.config.build()) for h in spec.train.hooks)
         run_checks(hooks, spec)
-        trainer, tokenizer = _prepare(spec, folder, strategy, hooks, resume, say)
+        trainer, tokenizer = _prepare(spec, folder, lock, strategy, hooks, resume, say)
         trainer.fit()
         return _finish(trainer, tokenizer, say)
     except BaseException as error:
@@ -95,6 +97,7 @@ def train(spec: Spec, run: str | os.PathLike[str] | None = None, resume: bool = 
             raise
         raise told from error
     finally:
+        lock.release()
         strategy.teardown()
 
 
@@ -114,18 +117,25 @@ def _as_told(error: BaseException, folder: Path, strategy: Strategy) -> BaseExce
 
 def _claim(folder: Path, spec: Spec, resume: bool) -> None:
     """Make sure that the folder is new, or holds this very run."""
-    if folder.exists() and not folder.is_dir():
-        raise TPError(f"{folder}: this is a file; a run needs a folder (--run DIR)")
+    for above in (folder, *folder.parents):
+        if above.exists() and not above.is_dir():
+            raise TPError(f"{above}: this is a file; a run needs a folder (--run DIR)")
     marks = ("spec.yaml", "checkpoints", "metrics.jsonl", "model")
     used = folder.is_dir() and any((folder / name).exists() for name in marks)
     if used and not resume:
         raise TPError(
             f"{folder}: this folder already holds a run; continue it with --resume, or choose another with --run DIR"
         )
-    if not used and folder.is_dir() and any(folder.iterdir()) and not resume:
+    if not used and folder.is_dir() and any(f.name != LOCK for f in folder.iterdir()) and not resume:
         raise TPError(f"{folder}: this folder is not empty and holds no run; choose another with --run DIR")
     if used and (folder / "spec.json").exists():
-        before = json.loads((folder / "spec.json").read_text())
+        try:
+            before = json.loads((folder / "spec.json").read_text())
+        except ValueError as error:
+            raise TPError(
+                f"{folder / 'spec.json'}: cannot be read, so whether this is the same run is not known: {error}; "
+                "put the file back, or start another run with --run DIR"
+            ) from error
         changed = _changes(before, json.loads(json.dumps(spec.dump())))
         if changed:
             raise TPError(
@@ -159,7 +169,13 @@ def _brief(value: Any) -> str:
 
 
 def _prepare(
-    spec: Spec, folder: Path, strategy: Strategy, hooks: Any, resume: bool, say: Callable[[str], None]
+    spec: Spec,
+    folder: Path,
+    lock: RunLock,
+    strategy: Strategy,
+    hooks: Any,
+    resume: bool,
+    say: Callable[[str], None],
 ) -> tuple[Trainer, Tokenizer | None]:
     options = spec.train.options
     tokenizer = build_tokenizer(spec)
@@ -178,6 +194,8 @@ def _prepare(
         trainer.resume(newest)
     if strategy.rank == 0:  # nothing is written before it is clear that the run can start
         folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(folder)
+        _claim(folder, spec, resume)  # once more: another process may have begun a run in the meantime
         store.clean()
         _write_whole(folder / "spec.yaml", spec.to_yaml())
         _write_whole(folder / "spec.json", json.dumps(spec.dump()))
@@ -222,7 +240,9 @@ def _data(
                     share = own.data.mixing.share
                     assert own.data.options.train is not None
                     rows = prepared_rows(own, processor, own.data.options.train, say)
-                    training.append(DataSet(name, rows, processor, share))
+                    assert own.data.processor is not None
+                    column, bucket = own.data.processor.config.length_column, own.data.options.bucket
+                    training.append(DataSet(name, rows, processor, share, bucket, column))
                     if own.data.options.eval is not None:
                         rows = prepared_rows(own, processor, own.data.options.eval, say)
                         held_out.append(DataSet(name, rows, processor, share))

@@ -12,7 +12,7 @@ class TransformerDecoder(TransformerStack, Decoder):
     """Layers of causal self-attention, attention to the encoder's states, and feed-forward."""
 
     def __init__(self, config: TransformerDecoderConfig, context: BuildContext) -> None:
-        super().__init__(config, context.embedding_size, config.hidden_size, context.memory_size)
+        super().__init__(config.placed(context), context.embedding_size, config.hidden_size, context.memory_size)
 
     def forward(self, sequence: Sequence | None, memory: Sequence, cache: Cache | None = None) -> Sequence:
         """States (batch, length, embedding_size), memory (batch, source length, memory_size) → hidden_size wide."""

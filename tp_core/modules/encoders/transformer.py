@@ -17,7 +17,7 @@ class TransformerEncoder(TransformerStack, Encoder):
     """Layers of self-attention, or Fourier mixing, and feed-forward."""
 
     def __init__(self, config: TransformerConfig, context: BuildContext) -> None:
-        super().__init__(config, context.embedding_size, config.hidden_size)
+        super().__init__(config.placed(context), context.embedding_size, config.hidden_size)
         self.config = config
         if config.embedding_projection and self.projection is None:
             self.projection = Linear(context.embedding_size, config.hidden_size, std=config.init_std)

@@ -11,9 +11,9 @@ from torch.nn import functional as F
 
 from tp_core.interfaces import Cache
 from tp_core.modules.config import TransformerOptions
-from tp_core.modules.layers.linear import Linear
-from tp_core.modules.layers.mask import AttentionState
-from tp_core.modules.layers.positions import rotate
+from tp_core.modules.layers.linear import KeylessBias, Linear
+from tp_core.modules.layers.mask import AttentionState, combine
+from tp_core.modules.layers.positions import GridBias, rotate
 
 
 class Attention(nn.Module):
@@ -68,8 +68,13 @@ class SelfAttention(Attention):
         super().__init__(options, hidden_size)
         self.interleaved = options.rotary_interleaved
         self.residual = options.residual_attention
-        width = (self.heads + 2 * self.groups) * self.size
-        self.qkv = Linear(hidden_size, width, bias=options.attention_bias, std=options.init_std)
+        queries, keys, std = self.heads * self.size, self.groups * self.size, options.init_std
+        if options.attention_bias and not options.key_bias:
+            self.qkv: Linear = KeylessBias(hidden_size, queries, keys, std)
+        else:
+            self.qkv = Linear(hidden_size, queries + 2 * keys, bias=options.attention_bias, std=std)
+        grid = options.learned_grid() if options.grid_per_layer else None
+        self.grid = None if grid is None else GridBias(self.heads, grid)
 
     def forward(
         self, states: Tensor, shared: AttentionState, cache: Cache | None = None, layer: int = 0
@@ -85,7 +90,10 @@ class SelfAttention(Attention):
         if self.residual:
             mixed, shared = self._with_scores(queries, keys, values, shared)
         else:
-            mixed = self.mix(queries, keys, values, shared.bias, shared.causal)
+            mask = shared.bias
+            if self.grid is not None and shared.grid is not None:
+                mask = combine(mask, self.grid(shared.grid, states.shape[1]), states.dtype)
+            mixed = self.mix(queries, keys, values, mask, shared.causal)
         return self.merge(mixed), shared
 
     def _with_scores(

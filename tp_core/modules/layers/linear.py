@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 def draw(weight: Tensor, std: float) -> None:
@@ -23,6 +25,19 @@ class Linear(nn.Linear):
         draw(self.weight, self.std)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
+
+
+class KeylessBias(Linear):
+    """Projections of queries, keys and values of which the keys have no bias (BEiT)."""
+
+    def __init__(self, inputs: int, queries: int, keys: int, std: float) -> None:
+        self.queries, self.keys = queries, keys
+        super().__init__(inputs, queries + 2 * keys, bias=False, std=std)
+        self.bias = nn.Parameter(torch.empty(queries + keys))
+
+    def forward(self, states: Tensor) -> Tensor:
+        before, after = torch.split(self.bias, [self.queries, self.keys])
+        return F.linear(states, self.weight, torch.cat([before, torch.zeros_like(after), after]))
 
 
 class Embedding(nn.Embedding):

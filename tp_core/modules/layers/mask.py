@@ -22,6 +22,7 @@ class AttentionState:
         rotation: cosines and sines for queries and keys, or None.
         memory: (batch, memory length, memory size) states that a decoder attends to.
         memory_mask: bool, broadcastable to (batch, heads, queries, memory length), or None when all are real.
+        grid: rows and columns of the patches that the sequence ends with, for layers with a bias of their own.
         fourier: of Fourier mixing, (batch, length, 2 × length) transforms, or None where every row is one text.
     """
 
@@ -30,6 +31,7 @@ class AttentionState:
     rotation: Rotation | None = None
     memory: Tensor | None = None
     memory_mask: Tensor | None = None
+    grid: tuple[int, int] | None = None
     fourier: Tensor | None = None
 
 

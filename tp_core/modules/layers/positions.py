@@ -6,7 +6,9 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from tp_core.errors import TPError
 from tp_core.interfaces import Module
 from tp_core.modules.layers.linear import Embedding
 
@@ -70,6 +72,50 @@ class RelativePositionBias(Module):
         """Bias (batch or 1, heads, queries, keys) for positions (batch or 1, queries) and (batch or 1, keys)."""
         bias: Tensor = self.bias(self.bucket(keys.unsqueeze(-2) - queries.unsqueeze(-1)))
         return bias.permute(0, 3, 1, 2)
+
+
+def grid_offsets(rows: int, columns: int, length: int, device: torch.device) -> Tensor:
+    """Rows of a :class:`GridBias` table, (length, length) by query and key; the grid stands at the sequence's end.
+
+    All offsets of two patches come first; the last three rows are of a leading token and a patch, of a patch and a
+    leading token, and of two leading tokens.
+
+    Raises:
+        TPError: the sequence is shorter than the grid.
+    """
+    lead = length - rows * columns
+    if lead < 0:
+        raise TPError(f"a sequence of {length} positions holds no grid of {rows} x {columns} patches")
+    down, across = (torch.arange(n, device=device) for n in (rows, columns))
+    down, across = (each.flatten() for each in torch.meshgrid(down, across, indexing="ij"))
+    offsets = (down[:, None] - down + rows - 1) * (2 * columns - 1) + across[:, None] - across + columns - 1
+    last = (2 * rows - 1) * (2 * columns - 1)
+    index = F.pad(offsets, (lead, 0, lead, 0), value=last)
+    index[lead:, :lead] = last + 1
+    index[:lead, :lead] = last + 2
+    return index
+
+
+class GridBias(Module):
+    """Learned bias per head and offset of two patches in a grid, zero at first (BEiT; Bao et al., 2022).
+
+    A picture with another grid than ``grid``, (rows, columns), gets biases interpolated between the learned ones.
+    """
+
+    def __init__(self, heads: int, grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.grid = grid
+        self.offsets = (2 * grid[0] - 1, 2 * grid[1] - 1)
+        self.bias = Embedding(self.offsets[0] * self.offsets[1] + 3, heads, std=0.0)
+
+    def forward(self, grid: tuple[int, int], length: int) -> Tensor:
+        """Bias (1, heads, length, length) of a sequence that ends with the patches of ``grid``."""
+        table = self.bias.weight
+        if grid != self.grid:
+            learned = table[:-3].view(*self.offsets, -1).permute(2, 0, 1).unsqueeze(0).float()
+            wanted = F.interpolate(learned, size=(2 * grid[0] - 1, 2 * grid[1] - 1), mode="bilinear")
+            table = torch.cat([wanted.squeeze(0).flatten(1).T.to(table.dtype), table[-3:]])
+        return table[grid_offsets(*grid, length, table.device)].permute(2, 0, 1).unsqueeze(0)
 
 
 def alibi_slopes(heads: int) -> Tensor:

@@ -13,7 +13,7 @@ from tp_core.modules.layers.feed_forward import FeedForward
 from tp_core.modules.layers.fourier import FourierMixing
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.layers.mask import AttentionState
-from tp_core.modules.layers.norm import build_norm
+from tp_core.modules.layers.norm import LayerScale, build_norm
 
 
 class TransformerLayer(nn.Module):
@@ -28,30 +28,33 @@ class TransformerLayer(nn.Module):
         def norm() -> nn.Module:
             return build_norm(options.norm, hidden_size, options.norm_eps, options.norm_bias)
 
+        def scale() -> nn.Module:
+            return nn.Identity() if options.layer_scale is None else LayerScale(hidden_size, options.layer_scale)
+
         self.pre = options.norm_position == "pre"
         self.dropout, self.layer_drop = options.dropout, options.layer_drop
         attends = options.uses_attention()
         self.attention = SelfAttention(options, hidden_size) if attends else FourierMixing()
         self.mixing_dropout = options.dropout if attends else 0.0  # FNet has none
-        self.attention_norm = norm()
+        self.attention_norm, self.attention_scale = norm(), scale()
         self.cross_attention: CrossAttention | None = None
         if memory_size is not None:
             self.cross_attention = CrossAttention(options, hidden_size, memory_size)
-            self.cross_attention_norm = norm()
+            self.cross_attention_norm, self.cross_attention_scale = norm(), scale()
         self.feed_forward = FeedForward(options, hidden_size)
-        self.feed_forward_norm = norm()
+        self.feed_forward_norm, self.feed_forward_scale = norm(), scale()
 
     def forward(
         self, states: Tensor, shared: AttentionState, cache: Cache | None = None, layer: int = 0
     ) -> tuple[Tensor, AttentionState]:
         """States (batch, length, hidden) → the same shape, and the state for the next layer."""
         mixed, shared = self.attention(self._before(states, self.attention_norm), shared, cache, layer)
-        states = self._after(states, mixed, self.attention_norm, self.mixing_dropout)
+        states = self._after(states, self.attention_scale(mixed), self.attention_norm, self.mixing_dropout)
         if self.cross_attention is not None:
             mixed = self.cross_attention(self._before(states, self.cross_attention_norm), shared, cache, layer)
-            states = self._after(states, mixed, self.cross_attention_norm)
+            states = self._after(states, self.cross_attention_scale(mixed), self.cross_attention_norm)
         update = self.feed_forward(self._before(states, self.feed_forward_norm))
-        return self._after(states, update, self.feed_forward_norm), shared
+        return self._after(states, self.feed_forward_scale(update), self.feed_forward_norm), shared
 
     def residual_outputs(self) -> list[Linear]:
         """The layers whose outputs are added to the states."""

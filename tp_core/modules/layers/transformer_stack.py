@@ -15,7 +15,7 @@ from tp_core.modules.config import TransformerOptions
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.layers.mask import AttentionState, combine, positions_of, visible, visible_memory
 from tp_core.modules.layers.norm import build_norm
-from tp_core.modules.layers.positions import AlibiBias, RelativePositionBias, rotary_angles
+from tp_core.modules.layers.positions import AlibiBias, GridBias, RelativePositionBias, rotary_angles
 from tp_core.modules.layers.transformer_layer import TransformerLayer
 
 
@@ -33,6 +33,10 @@ class TransformerStack(Module):
         self.projection = Linear(input_size, hidden_size, std=options.init_std) if input_size != hidden_size else None
         distinct = 1 if options.share_layers else options.num_layers
         self.layers = nn.ModuleList(TransformerLayer(options, hidden_size, memory_size) for _ in range(distinct))
+        if options.layer_drop_growing:
+            for number, layer in enumerate(self.layers):
+                assert isinstance(layer, TransformerLayer)
+                layer.layer_drop = options.layer_drop * number / max(1, distinct - 1)
         final = options.final_norm if options.final_norm is not None else options.norm_position == "pre"
         self.norm = build_norm(options.norm if final else "none", hidden_size, options.norm_eps, options.norm_bias)
         self.bias: nn.Module | None = None
@@ -46,6 +50,9 @@ class TransformerStack(Module):
             )
         elif options.position_encoding == "alibi":
             self.bias = AlibiBias(options.num_heads)
+        self.grid = options.learned_grid()
+        if self.grid is not None and not options.grid_per_layer:
+            self.bias = GridBias(options.num_heads, self.grid)
 
     def run(self, sequence: Sequence, memory: Sequence | None = None, cache: Cache | None = None) -> Sequence:
         """States (batch, length, input_size) → (batch, length, hidden_size)."""
@@ -71,14 +78,21 @@ class TransformerStack(Module):
         plain = sequence.mask is None and sequence.document_ids is None and cache is None
         window = options.attention_window
         plain = plain and (window is None or states.shape[1] <= window)
-        if options.mask == "causal" and plain and self.bias is None and not options.residual_attention:
+        unbiased = options.position_encoding in ("none", "rotary") and not options.residual_attention
+        if options.mask == "causal" and plain and unbiased:
             return AttentionState(causal=True, rotation=rotation)
         allowed = visible(sequence, options.mask, cache, window)
-        bias = None
-        if self.bias is not None:
+        bias, grid = None, self.grid
+        if grid is not None:
+            if cache is not None:
+                raise NotImplementedError("relative_grid needs the whole picture")
+            if "patches" in sequence.side:
+                grid = sequence.side["patches"].shape[0], sequence.side["patches"].shape[1]
+            bias = None if self.bias is None else self.bias(grid, states.shape[1])
+        elif self.bias is not None:
             keys = positions if cache is None or cache.positions is None else cache.positions
             bias = self.bias(positions, keys)
-        return AttentionState(combine(allowed, bias, states.dtype), rotation=rotation)
+        return AttentionState(combine(allowed, bias, states.dtype), rotation=rotation, grid=grid)
 
     def residual_scales(self) -> Iterator[tuple[nn.Parameter, float]]:
         if self.options.scale_residual_init:

@@ -22,8 +22,33 @@ def class_predictions(logits: Tensor) -> list[dict[str, Any]]:
     return [{"label": label, "probabilities": row} for label, row in zip(labels, probabilities.tolist())]
 
 
+def labelled(labels: Tensor) -> Tensor:
+    """Which samples have a label, (batch,) bool; ``labels`` as of :func:`class_loss`."""
+    return labels != IGNORE if labels.dim() == 1 else torch.ones_like(labels[:, 0], dtype=torch.bool)
+
+
+def class_loss(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Sum of the samples' cross entropies.
+
+    Args:
+        logits: (batch, classes).
+        labels: (batch,) numbers of classes, or ``IGNORE``; or (batch, classes) probabilities, of mixed samples.
+    """
+    return F.cross_entropy(
+        logits.float(), labels, ignore_index=IGNORE, reduction="sum", label_smoothing=label_smoothing
+    )
+
+
+def correct_classes(logits: Tensor, labels: Tensor) -> Tensor:
+    """Number of samples whose label, or the most probable of whose labels, is the most probable class."""
+    expected = labels if labels.dim() == 1 else labels.argmax(dim=-1)
+    return (logits.argmax(dim=-1) == expected).sum().float()
+
+
 class Classification(Target):
     """Pooled features → optional dense layer → linear classifier → cross entropy.
+
+    Labels are numbers of classes, or probabilities of all classes where samples are mixed (mixup, CutMix).
 
     Of a model with two streams, the pair is classified: the vectors u, v of the streams and what ``combine`` makes of
     them stand side by side (Conneau et al., 2017; Reimers & Gurevych, 2019).
@@ -33,10 +58,11 @@ class Classification(Target):
         super().__init__()
         self.config = config
         self.pooling = config.pooling or context.pooling
-        self.poolings = {name: config.pooling or facts.pooling for name, facts in context.streams.items()}
+        streams = context.streams if config.stream is None else {}
+        self.poolings = {name: config.pooling or facts.pooling for name, facts in streams.items()}
         width = hidden = context.hidden_size
         if self.poolings:
-            first, second = (facts.hidden_size for facts in context.streams.values())
+            first, second = (facts.hidden_size for facts in streams.values())
             width = sum(second if part == "v" else first for part in config.combined())
         self.dense = Linear(width, hidden, std=config.init_std) if config.hidden_layer else None
         self.activation = ACTIVATIONS[config.activation]
@@ -60,20 +86,16 @@ class Classification(Target):
         return scores
 
     def scores(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
-        return self.logits(features), batch.labels["cls"]["labels"] != IGNORE
+        return self.logits(features), labelled(batch.labels["cls"]["labels"])
 
     def denominator(self, batch: Batch) -> Tensor:
-        return (batch.labels["cls"]["labels"] != IGNORE).sum().float()
+        return labelled(batch.labels["cls"]["labels"]).sum().float()
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
-        logits = self.logits(features).float()
-        labels = batch.labels["cls"]["labels"]
-        loss = F.cross_entropy(
-            logits, labels, ignore_index=IGNORE, reduction="sum", label_smoothing=self.config.label_smoothing
-        )
+        logits, labels = self.logits(features), batch.labels["cls"]["labels"]
+        loss = class_loss(logits, labels, self.config.label_smoothing)
         count = self.denominator(batch)
-        correct = (logits.argmax(dim=-1) == labels).sum().float()
-        return TargetOutput(loss, count, {"accuracy": (correct, count)})
+        return TargetOutput(loss, count, {"accuracy": (correct_classes(logits, labels), count)})
 
     @torch.inference_mode()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tp_core.config import BuildContext
-from tp_core.interfaces import IGNORE, Batch, Features, Target, TargetOutput
+from tp_core.interfaces import IGNORE, Batch, Features, Sequence, Target, TargetOutput
 from tp_core.modules.config_targets import ContrastiveConfig
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.layers.precision import full_precision
@@ -46,14 +46,16 @@ class Contrastive(Target):
         if self.logit_scale is not None:
             nn.init.constant_(self.logit_scale, -math.log(self.config.temperature))
 
+    def vector(self, stream: str, sequence: Sequence) -> Tensor:
+        """One vector per sample of a stream, (batch, size), float32: what samples are compared by."""
+        pooled = sequence.pooled(self.pooling[stream])
+        vector = self.projections[self.sides.index(stream)](pooled) if len(self.projections) else pooled
+        return F.normalize(vector.float(), dim=-1) if self.config.normalize else vector.float()
+
     def vectors(self, features: Features) -> tuple[Tensor, Tensor]:
-        """One vector per sample and stream, each (batch, size), float32."""
-        found = []
-        for number, name in enumerate(self.sides):
-            pooled = features.streams[name].pooled(self.pooling[name])
-            vector = self.projections[number](pooled) if len(self.projections) else pooled
-            found.append(F.normalize(vector.float(), dim=-1) if self.config.normalize else vector.float())
-        return found[0], found[1]
+        """The vectors of both streams, each (batch, size), float32."""
+        one, other = (self.vector(name, features.streams[name]) for name in self.sides)
+        return one, other
 
     def scale(self) -> Tensor | float:
         """What similarities are multiplied by: one over the temperature."""

@@ -97,6 +97,7 @@ class Distillation(Target):
         if student.is_meta:
             return student, features
         model = self._model(student.device, batch)
+        self._check_lengths(model, batch)
         found = model.encode(batch)
         target = model.targets[self._name_in(model)]
         assert isinstance(target, Target)
@@ -105,6 +106,22 @@ class Distillation(Target):
             message = f"{scores.shape[-1]} classes for {scores.shape[0]} rows, the student {student.shape[-1]}"
             raise TPError(f"distill: the teacher {self.config.teacher} scores {message} for {student.shape[0]}")
         return scores, found
+
+    def _check_lengths(self, teacher: Model, batch: Batch) -> None:
+        """Refuse a batch that is longer than the teacher can read.
+
+        Raises:
+            TPError: so it is.
+        """
+        sides = {name: batch.source.get(name, {}) if name else batch.source for name in teacher.spec.model.streams}
+        limits = {name: context_of(teacher.spec, name).length_limit for name in sides}
+        if teacher.target_embedding is not None:
+            sides["target"], limits["target"] = batch.target or {}, context_of(teacher.spec, side="target").length_limit
+        for name, inputs in sides.items():
+            ids, limit = inputs.get("input_ids"), limits[name]
+            if ids is not None and limit is not None and ids.shape[1] > limit:
+                message = f"{limit} positions, and the batches are of {ids.shape[1]}; lower the processor's max_length"
+                raise TPError(f"distill: the teacher {self.config.teacher} has {message}")
 
     def _name_in(self, teacher: Model) -> str:
         return re.sub(r"[.:@]", "_", self.config.teacher_target or self._of)

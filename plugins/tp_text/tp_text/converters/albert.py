@@ -1,12 +1,14 @@
 """ALBERT."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop.rules import Entry, Same, Stacked, below
-from tp_core.spec.schema import Spec
 from tp_text.converters import common
 from tp_text.converters.bert import BertFamilyConfig, output_matrix
+
+if TYPE_CHECKING:
+    from tp_core.spec.schema import Spec
 
 _LAYER = "albert.encoder.albert_layer_groups.0.albert_layers.0"
 
@@ -45,7 +47,7 @@ class AlbertConverterConfig(BertFamilyConfig):
         model["encoder"]["transformer"] |= {"share_layers": True, "embedding_projection": True}
         return model
 
-    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+    def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         config = super().to_config(spec, architecture)
         return {**config, "embedding_size": common.embedding_size(spec, config["hidden_size"])}
 

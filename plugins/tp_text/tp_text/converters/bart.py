@@ -8,7 +8,6 @@ from tp_core.interop import parts
 from tp_core.interop.rules import AsRow, Computed, Copy, Entry, Ignored, Same, Stacked, below
 from tp_core.modules.config import LearnedPositionConfig, TransformerConfig, TransformerOptions
 from tp_core.modules.config_decoder import TransformerDecoderConfig
-from tp_core.spec.schema import Spec
 from tp_text.config import LanguageModelConfig, WordConfig
 from tp_text.converters import common
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tp_core.interop.tensors import Tensors
+    from tp_core.spec.schema import Spec
 
 _EPS = 1e-5  # no key of the config
 _SIDES = {"encoder": "embedding", "decoder": "target_embedding"}
@@ -92,7 +92,7 @@ class BartFamilyConfig(ConverterConfig):
             "activation_dropout": config["activation_dropout"],
         }
 
-    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+    def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         encoder = parts.encoder(spec, TransformerConfig)
         decoder = parts.decoder(spec, TransformerDecoderConfig)
         lm = parts.target(spec, LanguageModelConfig)
@@ -167,7 +167,7 @@ class BartConverterConfig(BartFamilyConfig):
     def positions(self, config: Mapping[str, Any]) -> dict[str, Any]:
         return {"pos": {"max_length": config["max_position_embeddings"], "offset": 2}}
 
-    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+    def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         length = parts.embedding(spec, LearnedPositionConfig).max_length
         return {**super().to_config(spec, architecture), "max_position_embeddings": length}
 

@@ -1,15 +1,17 @@
 """BERT, and what its descendants share with it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.config import ConverterConfig
 from tp_core.interop import parts
 from tp_core.interop.rules import Copy, Entry, Ignored, Same, Stacked, WithConstant, below
 from tp_core.modules.config import ClassificationConfig, LearnedPositionConfig, TransformerConfig
-from tp_core.spec.schema import Spec
 from tp_text.config import MaskedLanguageModelConfig, SegmentConfig
 from tp_text.converters import common
+
+if TYPE_CHECKING:
+    from tp_core.spec.schema import Spec
 
 
 class BertFamilyConfig(ConverterConfig):
@@ -91,7 +93,7 @@ class BertFamilyConfig(ConverterConfig):
             "target": self.targets(config, architecture),
         }
 
-    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+    def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         encoder = parts.encoder(spec, TransformerConfig)
         positions = parts.embedding(spec, LearnedPositionConfig)
         segments = parts.optional_embedding(spec, SegmentConfig)

@@ -1,15 +1,17 @@
 """BLOOM."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.config import ConverterConfig
 from tp_core.interop import parts
 from tp_core.interop.rules import Entry, Interleaved, Same
 from tp_core.modules.config import TransformerConfig
-from tp_core.spec.schema import Spec
 from tp_text.config import LanguageModelConfig
 from tp_text.converters import common
+
+if TYPE_CHECKING:
+    from tp_core.spec.schema import Spec
 
 
 class BloomConverterConfig(ConverterConfig):
@@ -57,7 +59,7 @@ class BloomConverterConfig(ConverterConfig):
             "target": [{head: {"tie": config["tie_word_embeddings"]}} for head in self.architectures[architecture]],
         }
 
-    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+    def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         encoder, target = parts.encoder(spec, TransformerConfig), parts.target(spec, LanguageModelConfig)
         return {
             "vocab_size": spec.model.vocab_size,

@@ -1,13 +1,15 @@
 """What the converters of text models have in common."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tp_core.errors import TPError
 from tp_core.interop import parts
 from tp_core.interop.rules import Copy, Entry, Same
 from tp_core.modules.config import LearnedPositionConfig, TransformerOptions
-from tp_core.spec.schema import Spec
+
+if TYPE_CHECKING:
+    from tp_core.spec.schema import Spec
 
 #: Names of activations in config.json → ours. The first of those that mean the same is written.
 ACTIVATIONS = {
@@ -53,7 +55,7 @@ def table_rows(positions: LearnedPositionConfig) -> int:
     return positions.max_length + positions.offset
 
 
-def embedding_size(spec: Spec, hidden_size: int) -> int:
+def embedding_size(spec: "Spec", hidden_size: int) -> int:
     return spec.model.options.embedding_size or hidden_size
 
 
@@ -70,7 +72,7 @@ def labels(config: Mapping[str, Any]) -> int:
     return count
 
 
-def label_names(spec: Spec, count: int) -> dict[str, Any]:
+def label_names(spec: "Spec", count: int) -> dict[str, Any]:
     """``id2label`` and its reverse, with the names that the spec's processor knows."""
     processor = spec.data.processor
     known = getattr(processor.config, "labels", None) if processor is not None else None

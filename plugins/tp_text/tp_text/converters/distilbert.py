@@ -1,15 +1,17 @@
 """DistilBERT."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.config import ConverterConfig
 from tp_core.interop import parts
 from tp_core.interop.rules import Copy, Entry, Ignored, Same, Stacked, below
 from tp_core.modules.config import ClassificationConfig, LearnedPositionConfig, TransformerConfig
-from tp_core.spec.schema import Spec
 from tp_text.config import MaskedLanguageModelConfig
 from tp_text.converters import common
+
+if TYPE_CHECKING:
+    from tp_core.spec.schema import Spec
 
 _EPS = 1e-12  # no key of the config
 
@@ -72,7 +74,7 @@ class DistilBertConverterConfig(ConverterConfig):
             "target": [{head: options[head]} for head in heads],
         }
 
-    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+    def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         encoder = parts.encoder(spec, TransformerConfig)
         mlm, cls = parts.target(spec, MaskedLanguageModelConfig), parts.target(spec, ClassificationConfig)
         return {

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop.rules import Computed, Entry, Ignored, Same
-from tp_core.spec.schema import Spec
 from tp_text.converters.bert import BertFamilyConfig, output_matrix
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from tp_core.spec.schema import Spec
 
 
 class FNetConverterConfig(BertFamilyConfig):
@@ -38,7 +39,7 @@ class FNetConverterConfig(BertFamilyConfig):
     def mixing(self, config: Mapping[str, Any]) -> dict[str, Any]:
         return {"mixing": "fourier", "fourier_padding": True, "embedding_projection": True}
 
-    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+    def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         config = super().to_config(spec, architecture)
         return {key: value for key, value in config.items() if "attention" not in key}
 

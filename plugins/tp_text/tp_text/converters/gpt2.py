@@ -1,15 +1,17 @@
 """GPT-2."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.config import ConverterConfig
 from tp_core.interop import parts
 from tp_core.interop.rules import Entry, Ignored, Same, Transposed
 from tp_core.modules.config import LearnedPositionConfig, TransformerConfig
-from tp_core.spec.schema import Spec
 from tp_text.config import LanguageModelConfig
 from tp_text.converters import common
+
+if TYPE_CHECKING:
+    from tp_core.spec.schema import Spec
 
 
 class GPT2ConverterConfig(ConverterConfig):
@@ -71,7 +73,7 @@ class GPT2ConverterConfig(ConverterConfig):
             "target": [{head: {"tie": config["tie_word_embeddings"]}} for head in self.architectures[architecture]],
         }
 
-    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+    def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         encoder, target = parts.encoder(spec, TransformerConfig), parts.target(spec, LanguageModelConfig)
         return {
             "vocab_size": spec.model.vocab_size,

@@ -1,16 +1,18 @@
 """LLaMA and Mistral."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.config import ConverterConfig
 from tp_core.errors import TPError
 from tp_core.interop import parts
 from tp_core.interop.rules import Entry, Ignored, Same, Stacked, below
 from tp_core.modules.config import TransformerConfig
-from tp_core.spec.schema import Spec
 from tp_text.config import LanguageModelConfig
 from tp_text.converters import common
+
+if TYPE_CHECKING:
+    from tp_core.spec.schema import Spec
 
 
 def rotary_theta(config: Mapping[str, Any]) -> float:
@@ -80,7 +82,7 @@ class LlamaConverterConfig(ConverterConfig):
             "target": [{head: {"tie": config["tie_word_embeddings"]}} for head in self.architectures[architecture]],
         }
 
-    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+    def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         encoder, target = parts.encoder(spec, TransformerConfig), parts.target(spec, LanguageModelConfig)
         return {
             "vocab_size": spec.model.vocab_size,
@@ -147,7 +149,7 @@ class MistralConverterConfig(LlamaConverterConfig):
         model["encoder"]["transformer"]["attention_window"] = config["sliding_window"]
         return model
 
-    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+    def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         config = super().to_config(spec, architecture)
         window = parts.encoder(spec, TransformerConfig).attention_window
         own = {key: value for key, value in config.items() if key not in ("attention_bias", "mlp_bias")}

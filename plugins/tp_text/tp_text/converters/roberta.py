@@ -1,13 +1,15 @@
 """RoBERTa and XLM-RoBERTa."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
 from tp_core.interop.rules import Entry, Same
 from tp_core.modules.config import LearnedPositionConfig
-from tp_core.spec.schema import Spec
 from tp_text.converters.bert import BertFamilyConfig, output_matrix
+
+if TYPE_CHECKING:
+    from tp_core.spec.schema import Spec
 
 
 class RobertaConverterConfig(BertFamilyConfig):
@@ -33,7 +35,7 @@ class RobertaConverterConfig(BertFamilyConfig):
         # The head's activation is GELU whatever hidden_act is.
         return [{"mlm": {**target["mlm"], "activation": "gelu"}} if "mlm" in target else target for target in found]
 
-    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+    def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         offset, facts = parts.embedding(spec, LearnedPositionConfig).offset, spec.data.vocabulary
         padding = facts.special.get("pad", offset - 1) if facts is not None else offset - 1
         if offset < 1 or padding != offset - 1:

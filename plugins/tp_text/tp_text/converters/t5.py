@@ -1,7 +1,7 @@
 """T5 and T5 v1.1."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.config import ConverterConfig
 from tp_core.errors import TPError
@@ -9,9 +9,11 @@ from tp_core.interop import parts
 from tp_core.interop.rules import Copy, Entry, Ignored, Same, Stacked, below
 from tp_core.modules.config import TransformerConfig, TransformerOptions
 from tp_core.modules.config_decoder import TransformerDecoderConfig
-from tp_core.spec.schema import Spec
 from tp_text.config import LanguageModelConfig
 from tp_text.converters import common
+
+if TYPE_CHECKING:
+    from tp_core.spec.schema import Spec
 
 
 class T5ConverterConfig(ConverterConfig):
@@ -83,7 +85,7 @@ class T5ConverterConfig(ConverterConfig):
             "target": [{head: lm} for head in self.architectures[architecture]],
         }
 
-    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+    def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         encoder = parts.encoder(spec, TransformerConfig)
         decoder = parts.decoder(spec, TransformerDecoderConfig)
         lm = parts.target(spec, LanguageModelConfig)

@@ -17,6 +17,11 @@ class Segment(Embedding):
         self.table = linear.Embedding(config.num_segments, size, std=config.init_std)
 
     def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
-        """``token_type_ids`` (batch, length), values in [0, num_segments)."""
+        """``token_type_ids`` (batch, length), values in [0, num_segments).
+
+        An embedding before this one may publish others by the same name: where the words are a part of the sequence
+        only, they tell its parts apart.
+        """
         assert sequence is not None  # the spec's checks let no segment stand first
-        return sequence.with_states(sequence.states + self.table(inputs["token_type_ids"]))
+        ids = sequence.side.get("token_type_ids")
+        return sequence.with_states(sequence.states + self.table(inputs["token_type_ids"] if ids is None else ids))

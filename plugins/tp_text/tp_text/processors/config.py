@@ -32,7 +32,9 @@ class TextProcessorConfig(ProcessorConfig):
     def check_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
         missing = [role for role in self.needs_special if role not in tokenizer.special]
         if missing:
-            yield Problem("", f"the vocabulary lacks special tokens that the processor needs: {', '.join(missing)}")
+            lacks = f"the vocabulary lacks special tokens that the processor needs: {', '.join(missing)}"
+            options = " and ".join(f"{role}_token" for role in missing)
+            yield Problem("", f"{lacks}; if others serve for them, the tokenizer has to say which: {options}")
         yield from super().check_tokenizer(tokenizer)
 
 

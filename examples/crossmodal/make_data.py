@@ -1,0 +1,93 @@
+"""Write the data of the cross-modal examples: pictures of two scanned digits side by side, with captions in words.
+
+    python examples/crossmodal/make_data.py [OUTPUT_FOLDER]       # runs/crossmodal if not given
+
+The scans are the 1,797 that come with scikit-learn, 8 x 8 pixels; no scan of the held-out pictures is in a training
+picture. Written:
+    pairs.parquet       image (PNG bytes), text: 8,000 pictures for training, captions in several wordings
+    held_out.parquet    image, text: 1,000 further pictures, with captions in one wording: 55 different ones, since they
+                        name the smaller digit first, wherever it stands
+    regions.jsonl       text, regions, boxes: each scan a region, whose features are its 64 pixels; 2,000 records
+    captions.txt        the captions of the training pictures, one per line
+    vocab.txt           the words of the captions
+    digits/             scans of single digits as PNG files, in a folder for each
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.datasets import load_digits
+
+WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+WORDINGS = ["a scan of {} and {}", "{} {}", "the digits {} and {}", "{} beside {}", "both {} and {}"]
+#: Left, top, right, bottom and area of the two scans, as parts of the picture's.
+HALVES = [[0.0, 0.0, 0.5, 1.0, 0.5], [0.5, 0.0, 1.0, 1.0, 0.5]]
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+def png(picture: NDArray[np.uint8]) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def split() -> tuple[list[list[NDArray[np.uint8]]], list[list[NDArray[np.uint8]]]]:
+    """The scans of each digit, for training and held out (every fourth)."""
+    data = load_digits()
+    scans: list[list[NDArray[np.uint8]]] = [[] for _ in WORDS]
+    for picture, digit in zip(data.images, data.target):
+        scans[digit].append((picture * 255 / 16).astype(np.uint8))
+    return [[s for i, s in enumerate(own) if i % 4] for own in scans], [own[::4] for own in scans]
+
+
+def pairs(
+    scans: list[list[NDArray[np.uint8]]], count: int, wordings: list[str], draws: np.random.Generator
+) -> list[tuple[list[NDArray[np.uint8]], str]]:
+    """Two scans and their caption, ``count`` times, every pair of digits equally often."""
+    found = []
+    for number in range(count):
+        digits = divmod(number % 100, 10)
+        both = [scans[digit][draws.integers(len(scans[digit]))] for digit in digits]
+        wording = wordings[draws.integers(len(wordings))]
+        found.append((both, wording.format(*(WORDS[digit] for digit in sorted(digits)))))
+    return [found[i] for i in draws.permutation(count)]
+
+
+def write_pictures(file: Path, made: list[tuple[list[NDArray[np.uint8]], str]]) -> None:
+    table = {"image": [png(np.concatenate(both, axis=1)) for both, _ in made], "text": [text for _, text in made]}
+    pq.write_table(pa.table(table), file)
+
+
+def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    draws = np.random.default_rng(0)
+    seen, unseen = split()
+    training = pairs(seen, 8000, WORDINGS, draws)
+    write_pictures(folder / "pairs.parquet", training)
+    (folder / "captions.txt").write_text("\n".join(text for _, text in training) + "\n", encoding="utf-8")
+    write_pictures(folder / "held_out.parquet", pairs(unseen, 1000, WORDINGS[:1], draws))
+    with (folder / "regions.jsonl").open("w", encoding="utf-8") as file:
+        for both, text in pairs(seen, 2000, WORDINGS, draws):
+            regions: Any = [(scan.ravel() / 255).round(3).tolist() for scan in both]
+            file.write(json.dumps({"text": text, "regions": regions, "boxes": HALVES}) + "\n")
+    words = sorted({word for wording in WORDINGS for word in wording.replace("{}", "").split()})
+    (folder / "vocab.txt").write_text("\n".join([*SPECIAL, *WORDS, *words]) + "\n", encoding="utf-8")
+    for digit, scans in enumerate(seen):
+        (folder / "digits" / str(digit)).mkdir(parents=True, exist_ok=True)
+        for number, scan in enumerate(scans):
+            (folder / "digits" / str(digit) / f"{number}.png").write_bytes(png(scan))
+
+
+if __name__ == "__main__":
+    root = Path(__file__).resolve().parent.parent.parent
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else root / "runs" / "crossmodal")

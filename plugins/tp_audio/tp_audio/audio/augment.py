@@ -1,0 +1,58 @@
+"""Changes to training samples: speed (Ko et al., 2015) and masks (SpecAugment; Park et al., 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from tp_audio.audio.features import Frames
+from tp_audio.audio.reading import Samples, resampled
+
+
+def at_speed(samples: Samples, speeds: Sequence[float], generator: np.random.Generator) -> Samples:
+    """Samples played at one of the speeds, in hundredths, each as probable; the pitch changes with it."""
+    speed = speeds[0] if len(speeds) == 1 else speeds[int(generator.integers(len(speeds)))]
+    return samples if speed == 1 else resampled(samples, round(100 * speed), 100)
+
+
+class Masks(NamedTuple):
+    """SpecAugment's masks, without its warping of time.
+
+    Attributes:
+        time_masks: how many spans of time are hidden.
+        time_mask_width: the longest of them, in frames.
+        time_mask_fraction: and the largest part of the recording that one hides.
+        frequency_masks: how many bands are hidden.
+        frequency_mask_width: the widest of them, in bins.
+    """
+
+    time_masks: int = 0
+    time_mask_width: int = 100
+    time_mask_fraction: float = 1.0
+    frequency_masks: int = 0
+    frequency_mask_width: int = 27
+
+    def __call__(self, frames: Frames, generator: np.random.Generator) -> Frames:
+        """A copy of the frames (frames, bins) whose hidden parts have the mean value."""
+        if not self.time_masks and not self.frequency_masks:
+            return frames
+        length, bins = frames.shape
+        hidden: Frames = frames.copy()
+        fill = frames.mean()
+        for _ in range(self.frequency_masks):
+            start, end = _span(bins, self.frequency_mask_width, generator)
+            hidden[:, start:end] = fill
+        longest = min(self.time_mask_width, int(self.time_mask_fraction * length))
+        for _ in range(self.time_masks):
+            start, end = _span(length, longest, generator)
+            hidden[start:end] = fill
+        return hidden
+
+
+def _span(size: int, longest: int, generator: np.random.Generator) -> tuple[int, int]:
+    """A span of 0 to ``longest`` places, each length and then each place as probable."""
+    width = int(generator.integers(min(longest, size) + 1))
+    start = int(generator.integers(size - width + 1))
+    return start, start + width

@@ -1,0 +1,127 @@
+"""``tp units``: cluster units of recordings."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tp_core.cli.records import input_records, parse_columns, say
+from tp_core.cli.usage import examples
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tp_core.errors import DataError
+    from tp_core.interfaces import Record
+
+
+@click.command(
+    epilog=examples(
+        "tp units train.tsv --clusters 100 --output units.jsonl",
+        "tp units dev.tsv --centres units.centres.npy --output dev.jsonl",
+        "tp units train.tsv --model runs/hubert --layer 6 --clusters 500 --output again.jsonl",
+    )
+)
+@click.argument("data")
+@click.option("--output", required=True, help="JSON lines to write: the records, with their units.")
+@click.option("--clusters", type=click.IntRange(2), help="How many to make; the centres go to OUTPUT.centres.npy.")
+@click.option("--centres", help="A file of centres to use in place of new ones.")
+@click.option("--model", help="Cluster the states of this model; if not given, mel cepstra with their differences.")
+@click.option("--layer", type=int, help="Of --model: behind which layer.")
+@click.option("--sampling-rate", default=16000, show_default=True, type=click.IntRange(1000))
+@click.option("--max-frames", default=2_000_000, show_default=True, type=click.IntRange(1), help="To find centres in.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
+@click.option("--column", "columns", multiple=True, metavar="FIELD=COLUMN", help="Read a field from another column.")
+@click.option("--overwrite", is_flag=True, help="Replace output files that exist.")
+def units(
+    data: str,
+    output: str,
+    clusters: int | None,
+    centres: str | None,
+    model: str | None,
+    layer: int | None,
+    sampling_rate: int,
+    max_frames: int,
+    seed: int,
+    device: str,
+    columns: tuple[str, ...],
+    overwrite: bool,
+) -> None:
+    """Label the frames of recordings with cluster units, for the target 'units'.
+
+    DATA is a manifest or a folder of recordings. Recordings that cannot be read are reported and left out.
+    """
+    import json
+
+    import numpy as np
+
+    from tp_audio import clusters as making
+    from tp_core.cli.records import refuse_existing
+    from tp_core.errors import TPError
+    from tp_core.inference.load import load_model
+
+    if (clusters is None) == (centres is None):
+        raise TPError("give either --clusters, to make new ones, or --centres, to use those of a file")
+    if (model is None) != (layer is None):
+        raise TPError("--model and --layer belong together")
+    path = refuse_existing(output, overwrite)
+    new = None if clusters is None else refuse_existing(f"{path.with_suffix('')}.centres.npy", overwrite)
+    vectors: Any = making.MelCepstrum(sampling_rate)
+    if model is not None and layer is not None:
+        vectors = making.LayerStates(load_model(model, device, say), layer)
+    skipped: set[str] = set()
+
+    def report(error: DataError) -> None:
+        if str(error) not in skipped:  # recordings are read twice
+            say(f"left out: {error}")
+        skipped.add(str(error))
+
+    records = list(input_records(data, parse_columns(columns)))
+    if new is not None and clusters is not None:
+        frames = making.sampled(records, vectors, max_frames, seed, report)
+        found = making.centres(frames, clusters, seed)
+        np.save(new, found)
+        say(f"{clusters} centres of {len(frames):,} frames in {new}")
+    else:
+        found = _read_centres(str(centres))
+    count = 0
+    temporary = path.with_name(f".{path.name}.part")
+    with open(temporary, "w", encoding="utf-8") as file:
+        for record, each in making.readable(records, vectors, report):
+            if each.shape[1] != found.shape[1]:
+                raise TPError(f"the centres have {found.shape[1]} values, the frames {each.shape[1]}")
+            line = _line(record, path.parent) | {"units": " ".join(map(str, making.nearest(each, found)))}
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            count += 1
+    os.replace(temporary, path)
+    say(f"{count} recordings in {path}" + (f", {len(skipped)} left out" if skipped else ""))
+    click.echo(f"data:\n  processor: {{units: {{unit_rate: {vectors.rate:g}}}}}\n  train: {path}")
+
+
+def _line(record: Record, folder: Path) -> dict[str, Any]:
+    """The fields of a record, its recording as a path relative to the folder of the output."""
+    from tp_core.errors import DataError
+
+    audio = record.value.get("audio")
+    if not isinstance(audio, str):
+        message = "the recording is no file of its own, so that a line of JSON cannot name it"
+        raise DataError(message, file=record.file, line=record.line)
+    place = os.path.join(os.path.dirname(os.path.abspath(record.file)), audio)
+    return {**record.value, "audio": os.path.relpath(place, folder.resolve())}
+
+
+def _read_centres(file: str) -> Any:
+    import numpy as np
+
+    from tp_core.errors import TPError
+
+    try:
+        found = np.load(file, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise TPError(f"--centres {file}: cannot be read: {error}") from None
+    if found.ndim != 2:
+        raise TPError(f"--centres {file}: expected a matrix (clusters, values), got shape {found.shape}")
+    return found.astype(np.float32)

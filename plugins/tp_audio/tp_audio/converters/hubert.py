@@ -1,0 +1,27 @@
+"""HuBERT."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tp_audio.config_waveform import WaveformConfig
+from tp_audio.converters.wav2vec2 import SpeechFamilyConfig
+from tp_core.interop import parts
+
+if TYPE_CHECKING:
+    from tp_core.spec.schema import Spec
+
+
+class HubertConverterConfig(SpeechFamilyConfig):
+    """HuBERT (Hsu et al., 2021). transformers has no head for its pre-training."""
+
+    architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {"HubertForCTC": ("ctc",), "HubertModel": ()}
+    prefix: ClassVar[str] = "hubert."
+    defaults: ClassVar[Mapping[str, Any]] = {**SpeechFamilyConfig.defaults, "feat_proj_layer_norm": True}
+    required: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        **SpeechFamilyConfig.required,
+        "conv_pos_batch_norm": (False,),
+    }
+
+    def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
+        norm = parts.embedding(spec, WaveformConfig).projection_norm
+        return super().to_config(spec, architecture) | {"feat_proj_layer_norm": norm}

@@ -1,0 +1,168 @@
+"""Speech2Text."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from tp_audio.config import SpeechConfig
+from tp_audio.converters import common
+from tp_core.config import ConverterConfig
+from tp_core.errors import TPError
+from tp_core.interop import parts
+from tp_core.interop.rules import Copy, Entry, Ignored, Same, Stacked, below
+from tp_core.modules.config import SinusoidalPositionConfig, TransformerConfig, TransformerOptions
+from tp_core.modules.config_decoder import TransformerDecoderConfig
+from tp_core.spec.schema import Spec
+
+_EPS = 1e-5  # no key of the config
+_WORD = "target_embedding.parts.word.table.weight"
+
+
+class SpeechToTextConverterConfig(ConverterConfig):
+    """Speech2Text (Wang et al., 2020): filter banks, an encoder and a decoder, fixed positions."""
+
+    architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "Speech2TextForConditionalGeneration": ("lm",),
+        "Speech2TextModel": (),
+    }
+    prefix: ClassVar[str] = "model."
+    aliases: ClassVar[Mapping[str, str]] = {
+        "hidden_size": "d_model",
+        "num_attention_heads": "encoder_attention_heads",
+        "num_hidden_layers": "encoder_layers",
+    }
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "vocab_size": 10000,
+        "encoder_layers": 12,
+        "encoder_ffn_dim": 2048,
+        "encoder_attention_heads": 4,
+        "decoder_layers": 6,
+        "decoder_ffn_dim": 2048,
+        "decoder_attention_heads": 4,
+        "activation_function": "relu",
+        "d_model": 256,
+        "dropout": 0.1,
+        "attention_dropout": 0.0,
+        "activation_dropout": 0.0,
+        "init_std": 0.02,
+        "scale_embedding": True,
+        "pad_token_id": 1,
+        "conv_kernel_sizes": [5, 5],
+        "conv_channels": 1024,
+        "input_feat_per_channel": 80,
+        "input_channels": 1,
+        "tie_word_embeddings": True,
+    }
+    notes: ClassVar[tuple[str, ...]] = (
+        "as in transformers, the last states of a recording depend on the padding behind it (mask_padding: false)",
+    )
+
+    def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
+        if not config["pad_token_id"]:
+            # It looks for this id in a mask that has zeros where frames are real.
+            raise TPError("config.json: 'pad_token_id' is 0, with which transformers gives real frames no positions")
+        scale = config["scale_embedding"]
+        kernels = list(config["conv_kernel_sizes"])
+        speech = {
+            "num_mel_bins": config["input_feat_per_channel"] * config["input_channels"],
+            "kernel_sizes": kernels,
+            "strides": [2] * len(kernels),
+            "channels": config["conv_channels"],
+            "scale": scale,
+            "mask_padding": False,
+        }
+        # The first position is the one behind the padding token's id, whatever that is.
+        positions = {"layout": "halves", "frequencies": "tensor2tensor", "offset": config["pad_token_id"] + 1}
+        return {
+            "hidden_size": config["d_model"],
+            "vocab_size": config["vocab_size"],
+            "norm_eps": _EPS,
+            "dropout": config["dropout"],
+            "init_std": config["init_std"],
+            "embedding": {"modules": [{"speech": speech}, {"sinusoidal": positions}], "norm": "none"},
+            "encoder": {"transformer": _layers(config, "encoder")},
+            "target_embedding": {"modules": [{"word": {"scale": scale}}, {"sinusoidal": positions}], "norm": "none"},
+            "decoder": {"transformer": _layers(config, "decoder")},
+            "target": [{head: {"tie": config["tie_word_embeddings"]}} for head in self.architectures[architecture]],
+        }
+
+    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+        encoder = parts.encoder(spec, TransformerConfig)
+        decoder = parts.decoder(spec, TransformerDecoderConfig)
+        speech = parts.embedding(spec, SpeechConfig)
+        sides: dict[str, TransformerOptions] = {"encoder": encoder, "decoder": decoder}
+        config: dict[str, Any] = {
+            "vocab_size": spec.model.target_vocab_size,
+            "activation_function": common.activation_name(encoder.activation),
+            "d_model": encoder.hidden_size,
+            "dropout": encoder.dropout,
+            "attention_dropout": encoder.dropout if encoder.attention_dropout is None else encoder.attention_dropout,
+            "activation_dropout": encoder.activation_dropout,
+            "init_std": encoder.init_std,
+            "scale_embedding": speech.scale,
+            "pad_token_id": parts.embedding(spec, SinusoidalPositionConfig).offset - 1,
+            "num_conv_layers": len(speech.kernel_sizes),
+            "conv_kernel_sizes": speech.kernel_sizes,
+            "conv_channels": speech.channels,
+            "input_feat_per_channel": speech.num_mel_bins,
+            "input_channels": 1,
+            # The targets of tokens are another package's; of theirs only the name and this option are known here.
+            "tie_word_embeddings": all(getattr(t.config, "tie", True) for t in spec.model.targets),
+            "is_encoder_decoder": True,
+        }
+        for side, options in sides.items():
+            config[f"{side}_layers"] = options.num_layers
+            config[f"{side}_attention_heads"] = options.num_heads
+            config[f"{side}_ffn_dim"] = options.feed_forward_size or 4 * encoder.hidden_size
+        return config
+
+    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+        word = "model.decoder.embed_tokens.weight"
+        output: Entry = Same("lm_head.weight", "targets.lm.output.weight", vocabulary=True)
+        if config["tie_word_embeddings"]:
+            output = Copy("lm_head.weight", of=word, output=True)
+        return [
+            Same("model.encoder.conv.conv_layers.{layer}", "embedding.parts.speech.convolutions.{layer}"),
+            Same(word, _WORD, vocabulary=True),
+            *_side("encoder"),
+            *_side("decoder"),
+            *_cross_attention(),
+            output,
+        ]
+
+
+def _layers(config: Mapping[str, Any], side: str) -> dict[str, Any]:
+    return {
+        "num_layers": config[f"{side}_layers"],
+        "num_heads": config[f"{side}_attention_heads"],
+        "feed_forward_size": config[f"{side}_ffn_dim"],
+        "activation": common.activation(config, "activation_function"),
+        "norm_position": "pre",
+        "attention_dropout": config["attention_dropout"],
+        "activation_dropout": config["activation_dropout"],
+    }
+
+
+def _side(side: str) -> list[Entry]:
+    """The rules of the encoder or the decoder."""
+    layer, ours = f"model.{side}.layers.{{layer}}", f"{side}.layers.{{layer}}"
+    return [
+        Stacked(below(f"{layer}.self_attn", "q_proj", "k_proj", "v_proj"), f"{ours}.attention.qkv"),
+        Same(f"{layer}.self_attn.out_proj", f"{ours}.attention.output"),
+        Same(f"{layer}.self_attn_layer_norm", f"{ours}.attention_norm"),
+        Same(f"{layer}.fc1", f"{ours}.feed_forward.input"),
+        Same(f"{layer}.fc2", f"{ours}.feed_forward.output"),
+        Same(f"{layer}.final_layer_norm", f"{ours}.feed_forward_norm"),
+        Same(f"model.{side}.layer_norm", f"{side}.norm"),
+        Ignored(f"model.{side}.embed_positions.weights"),  # in older checkpoints; a formula
+    ]
+
+
+def _cross_attention() -> list[Entry]:
+    layer, ours = "model.decoder.layers.{layer}", "decoder.layers.{layer}"
+    attention = f"{layer}.encoder_attn"
+    return [
+        Same(f"{attention}.q_proj", f"{ours}.cross_attention.query"),
+        Stacked(below(attention, "k_proj", "v_proj"), f"{ours}.cross_attention.key_value"),
+        Same(f"{attention}.out_proj", f"{ours}.cross_attention.output"),
+        Same(f"{attention}_layer_norm", f"{ours}.cross_attention_norm"),
+    ]

@@ -1,0 +1,279 @@
+"""wav2vec 2.0, and what its descendants share with it."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tp_audio.config import CTCConfig
+from tp_audio.config_units import Wav2Vec2TargetConfig
+from tp_audio.config_waveform import ConvolutionalPositionConfig, WaveformConfig
+from tp_audio.converters import common
+from tp_core.config import ConverterConfig
+from tp_core.interop import parts
+from tp_core.interop.rules import Copy, Entry, Same, Stacked, below
+from tp_core.modules.config import TransformerConfig, TransformerOptions
+
+if TYPE_CHECKING:
+    from tp_core.spec.schema import Spec
+
+
+class SpeechFamilyConfig(ConverterConfig):
+    """What wav2vec 2.0, HuBERT and WavLM share: the convolutions, the positions and the layers."""
+
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "vocab_size": 32,
+        "hidden_size": 768,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "intermediate_size": 3072,
+        "hidden_act": "gelu",
+        "hidden_dropout": 0.1,
+        "activation_dropout": 0.1,
+        "attention_dropout": 0.1,
+        "feat_proj_dropout": 0.0,
+        "final_dropout": 0.1,
+        "layerdrop": 0.1,
+        "initializer_range": 0.02,
+        "layer_norm_eps": 1e-5,
+        "feat_extract_norm": "group",
+        "feat_extract_activation": "gelu",
+        "conv_dim": [512] * 7,
+        "conv_stride": [5, 2, 2, 2, 2, 2, 2],
+        "conv_kernel": [10, 3, 3, 3, 3, 2, 2],
+        "conv_bias": False,
+        "num_conv_pos_embeddings": 128,
+        "num_conv_pos_embedding_groups": 16,
+        "do_stable_layer_norm": False,
+        "mask_time_prob": 0.05,
+        "mask_feature_prob": 0.0,
+        "mask_feature_length": 10,
+        "mask_feature_min_masks": 0,
+        "pad_token_id": 0,
+    }
+    required: ClassVar[Mapping[str, tuple[Any, ...]]] = {"add_adapter": (False,), "adapter_attn_dim": (None,)}
+    notes: ClassVar[tuple[str, ...]] = (
+        "as in transformers, padding takes part in the first layer's group norm of base models: in a padded batch, a "
+        "recording's states depend on how much of it there is (mask_padding: false)",
+        "layerdrop is layer_drop: in training, sub-layers are skipped by sample, and not layers by batch",
+    )
+
+    # -- config.json → spec --------------------------------------------------------------------------------------
+
+    def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
+        return {
+            "hidden_size": config["hidden_size"],
+            "vocab_size": config["vocab_size"],
+            "norm_eps": config["layer_norm_eps"],
+            "init_std": config["initializer_range"],
+            "embedding": {
+                "modules": [{"waveform": self.waveform(config)}, *self.positions(config)],
+                "norm": "none" if config["do_stable_layer_norm"] else "layernorm",
+                "dropout": config["hidden_dropout"],
+            },
+            "encoder": self.encoder(config),
+            "target": [{head: self.head(config, head)} for head in self.architectures[architecture]],
+        }
+
+    def waveform(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "channels": list(config["conv_dim"]),
+            "kernels": list(config["conv_kernel"]),
+            "strides": list(config["conv_stride"]),
+            "conv_bias": config["conv_bias"],
+            "conv_norm": parts.needs(config, "feat_extract_norm", {"group": "group", "layer": "layer"}),
+            "mask_padding": False,
+            "activation": common.activation(config, "feat_extract_activation"),
+            "projection_norm": config.get("feat_proj_layer_norm", True),
+            "dropout": config["feat_proj_dropout"],
+            "mask_vector": max(config["mask_time_prob"], config["mask_feature_prob"]) > 0,
+            "mask_feature_prob": config["mask_feature_prob"],
+            "mask_feature_length": config["mask_feature_length"],
+            "mask_feature_min_masks": config["mask_feature_min_masks"],
+        }
+
+    def positions(self, config: Mapping[str, Any]) -> list[Any]:
+        """The embedding modules behind the waveform's."""
+        options = {
+            "kernel_size": config["num_conv_pos_embeddings"],
+            "groups": config["num_conv_pos_embedding_groups"],
+            "activation": common.activation(config, "feat_extract_activation"),
+        }
+        return [{"conv_pos": options}]
+
+    def layers(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of the encoder's layers."""
+        return {
+            "num_layers": config["num_hidden_layers"],
+            "num_heads": config["num_attention_heads"],
+            "feed_forward_size": config["intermediate_size"],
+            "activation": common.activation(config, "hidden_act"),
+            "norm_position": "pre" if config["do_stable_layer_norm"] else "post",
+            "dropout": config["hidden_dropout"],
+            "attention_dropout": config["attention_dropout"],
+            "activation_dropout": config["activation_dropout"],
+            "layer_drop": config["layerdrop"],
+        }
+
+    def encoder(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        return {"transformer": self.layers(config)}
+
+    def head(self, config: Mapping[str, Any], head: str) -> dict[str, Any]:
+        """The options of the target that stands for a head."""
+        return {"blank": config["pad_token_id"], "dropout": config["final_dropout"]}
+
+    # -- spec → config.json --------------------------------------------------------------------------------------
+
+    def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
+        waveform = parts.embedding(spec, WaveformConfig)
+        ctc = parts.target(spec, CTCConfig)
+        masks = {} if waveform.mask_vector else {"mask_time_prob": 0.0}
+        return {
+            "vocab_size": spec.model.vocab_size,
+            "layer_norm_eps": waveform.norm_eps,
+            "feat_extract_norm": waveform.conv_norm,
+            "feat_extract_activation": common.activation_name(waveform.activation),
+            "conv_dim": waveform.channels,
+            "conv_kernel": waveform.kernels,
+            "conv_stride": waveform.strides,
+            "conv_bias": waveform.conv_bias,
+            "feat_proj_dropout": waveform.dropout,
+            **self.positions_config(spec),
+            "mask_feature_prob": waveform.mask_feature_prob if waveform.mask_vector else 0.0,
+            "mask_feature_length": waveform.mask_feature_length,
+            "mask_feature_min_masks": waveform.mask_feature_min_masks,
+            **masks,
+            **({"pad_token_id": ctc.blank, "final_dropout": ctc.dropout} if ctc is not None else {}),
+            **self.encoder_config(spec),
+        }
+
+    def positions_config(self, spec: "Spec") -> dict[str, Any]:
+        positions = parts.embedding(spec, ConvolutionalPositionConfig)
+        return {"num_conv_pos_embeddings": positions.kernel_size, "num_conv_pos_embedding_groups": positions.groups}
+
+    def options(self, spec: "Spec") -> tuple[int, TransformerOptions]:
+        """The encoder's hidden size and options."""
+        found = parts.encoder(spec, TransformerConfig)
+        return found.hidden_size, found
+
+    def encoder_config(self, spec: "Spec") -> dict[str, Any]:
+        size, encoder = self.options(spec)
+        attention = encoder.attention_dropout
+        return {
+            "hidden_size": size,
+            "num_hidden_layers": encoder.num_layers,
+            "num_attention_heads": encoder.num_heads,
+            "intermediate_size": encoder.feed_forward_size or 4 * size,
+            "hidden_act": common.activation_name(encoder.activation),
+            "do_stable_layer_norm": encoder.norm_position == "pre",
+            "hidden_dropout": encoder.dropout,
+            "attention_dropout": encoder.dropout if attention is None else attention,
+            "activation_dropout": encoder.activation_dropout,
+            "layerdrop": encoder.layer_drop,
+            "initializer_range": encoder.init_std,
+        }
+
+    # -- weights -------------------------------------------------------------------------------------------------
+
+    def front(self, config: Mapping[str, Any]) -> list[Entry]:
+        """The rules of what stands before the layers."""
+        theirs, ours = self.prefix, "embedding.parts.waveform"
+        norm = "encoder.norm" if config["do_stable_layer_norm"] else "embedding.norm"
+        return [
+            Same(f"{theirs}feature_extractor.conv_layers.{{layer}}.conv", f"{ours}.layers.{{layer}}"),
+            Same(f"{theirs}feature_extractor.conv_layers.{{layer}}.layer_norm", f"{ours}.norms.{{layer}}"),
+            Same(f"{theirs}feature_projection.layer_norm", f"{ours}.norm"),
+            Same(f"{theirs}feature_projection.projection", f"{ours}.projection"),
+            Same(f"{theirs}masked_spec_embed", f"{ours}.mask_vector"),
+            Same(f"{theirs}encoder.layer_norm", norm),
+            *self.position_rules(config),
+        ]
+
+    def position_rules(self, config: Mapping[str, Any]) -> list[Entry]:
+        convolution, ours = f"{self.prefix}encoder.pos_conv_embed.conv", "embedding.parts.conv_pos"
+        norm = f"{convolution}.parametrizations.weight"
+        return [
+            Same(f"{norm}.original0", f"{ours}.magnitude"),
+            Same(f"{norm}.original1", f"{ours}.direction"),
+            Same(f"{convolution}.bias", f"{ours}.bias"),
+            # As PyTorch called them before version 2.
+            Copy(f"{convolution}.weight_g", of=f"{norm}.original0"),
+            Copy(f"{convolution}.weight_v", of=f"{norm}.original1"),
+        ]
+
+    def body(self, config: Mapping[str, Any]) -> list[Entry]:
+        """The rules of the layers."""
+        layer, ours = f"{self.prefix}encoder.layers.{{layer}}", "encoder.layers.{layer}"
+        return [
+            Stacked(below(f"{layer}.attention", "q_proj", "k_proj", "v_proj"), f"{ours}.attention.qkv"),
+            Same(f"{layer}.attention.out_proj", f"{ours}.attention.output"),
+            Same(f"{layer}.layer_norm", f"{ours}.attention_norm"),
+            Same(f"{layer}.feed_forward.intermediate_dense", f"{ours}.feed_forward.input"),
+            Same(f"{layer}.feed_forward.output_dense", f"{ours}.feed_forward.output"),
+            Same(f"{layer}.final_layer_norm", f"{ours}.feed_forward_norm"),
+        ]
+
+    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+        return [*self.front(config), *self.body(config), Same("lm_head", "targets.ctc.output")]
+
+
+class Wav2Vec2FamilyConfig(SpeechFamilyConfig):
+    """What models with wav2vec 2.0's quantiser share."""
+
+    defaults: ClassVar[Mapping[str, Any]] = {
+        **SpeechFamilyConfig.defaults,
+        "feat_quantizer_dropout": 0.0,
+        "num_codevectors_per_group": 320,
+        "num_codevector_groups": 2,
+        "contrastive_logits_temperature": 0.1,
+        "codevector_dim": 256,
+        "proj_codevector_dim": 256,
+        "diversity_loss_weight": 0.1,
+    }
+
+    def head(self, config: Mapping[str, Any], head: str) -> dict[str, Any]:
+        if head == "ctc":
+            return super().head(config, head)
+        return {
+            "latent_size": config["conv_dim"][-1],
+            "codebooks": config["num_codevector_groups"],
+            "codebook_size": config["num_codevectors_per_group"],
+            "code_size": config["codevector_dim"],
+            "projection_size": config["proj_codevector_dim"],
+            "temperature": config["contrastive_logits_temperature"],
+            "diversity_weight": config["diversity_loss_weight"],
+            "dropout": config["feat_quantizer_dropout"],
+        }
+
+    def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
+        config, target = super().to_config(spec, architecture), parts.target(spec, Wav2Vec2TargetConfig)
+        if target is None:
+            return config
+        return config | {
+            "num_codevector_groups": target.codebooks,
+            "num_codevectors_per_group": target.codebook_size,
+            "codevector_dim": target.code_size,
+            "proj_codevector_dim": target.projection_size,
+            "contrastive_logits_temperature": target.temperature,
+            "diversity_loss_weight": target.diversity_weight,
+            "feat_quantizer_dropout": target.dropout,
+        }
+
+    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+        ours = "targets.wav2vec2"
+        return [
+            *super().weights(config),
+            Same("quantizer.codevectors", f"{ours}.quantizer.vectors"),
+            Same("quantizer.weight_proj", f"{ours}.quantizer.scores"),
+            Same("project_hid", f"{ours}.project_states"),
+            Same("project_q", f"{ours}.project_codes"),
+        ]
+
+
+class Wav2Vec2ConverterConfig(Wav2Vec2FamilyConfig):
+    """wav2vec 2.0 (Baevski et al., 2020)."""
+
+    architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "Wav2Vec2ForPreTraining": ("wav2vec2",),
+        "Wav2Vec2ForCTC": ("ctc",),
+        "Wav2Vec2Model": (),
+    }
+    prefix: ClassVar[str] = "wav2vec2."

@@ -1,0 +1,154 @@
+"""wav2vec 2.0 with a conformer."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tp_audio.config_conformer import ConformerConfig
+from tp_audio.converters import common
+from tp_audio.converters.wav2vec2 import Wav2Vec2FamilyConfig
+from tp_core.interop import parts
+from tp_core.interop.rules import Computed, Entry, Rule, Same, Shape, Stacked, below
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tp_core.spec.schema import Spec
+
+
+class Pointwise(Rule):
+    """A matrix that is a convolution of one place in the checkpoint."""
+
+    def shapes(self, ours: Shape) -> list[Shape]:
+        return [(*ours, 1)]
+
+    def join(self, theirs: "list[Tensor]") -> "Tensor":
+        return theirs[0].squeeze(-1)
+
+    def split(self, ours: "Tensor") -> "list[Tensor]":
+        return [ours.unsqueeze(-1)]
+
+
+class Wav2Vec2ConformerConverterConfig(Wav2Vec2FamilyConfig):
+    """wav2vec 2.0 with a conformer for its transformer (Wang et al., 2020), with relative positions or none."""
+
+    architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "Wav2Vec2ConformerForPreTraining": ("wav2vec2",),
+        "Wav2Vec2ConformerForCTC": ("ctc",),
+        "Wav2Vec2ConformerModel": (),
+    }
+    prefix: ClassVar[str] = "wav2vec2_conformer."
+    defaults: ClassVar[Mapping[str, Any]] = {
+        **Wav2Vec2FamilyConfig.defaults,
+        "vocab_size": None,
+        "position_embeddings_type": "relative",
+        "conv_depthwise_kernel_size": 31,
+    }
+    required: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        **Wav2Vec2FamilyConfig.required,
+        # Its rotary positions turn what queries and keys are projected from, and no other model's do so.
+        "position_embeddings_type": ("relative", None),
+        "layer_norm_eps": (1e-5,),  # the layers' own is fixed
+    }
+    notes: ClassVar[tuple[str, ...]] = (
+        "as in transformers, padding takes part in the convolutions of the conformer, and in the group norm of base "
+        "models: in a padded batch, a recording's states depend on how much of it there is (mask_padding: false)",
+        "layerdrop is left out: the conformer has none",
+    )
+
+    def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
+        tree = super().to_spec(config, architecture)
+        tree["embedding"]["norm"] = "none"
+        if config["vocab_size"] is None:
+            del tree["vocab_size"]
+        return tree
+
+    def positions(self, config: Mapping[str, Any]) -> list[Any]:
+        return []
+
+    def encoder(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        options = {
+            "num_layers": config["num_hidden_layers"],
+            "num_heads": config["num_attention_heads"],
+            "feed_forward_size": config["intermediate_size"],
+            "activation": common.activation(config, "hidden_act"),
+            "kernel_size": config["conv_depthwise_kernel_size"],
+            "convolution_bias": False,
+            "position_encoding": config["position_embeddings_type"] or "none",
+            "final_norm": True,
+            "mask_padding": False,
+            "dropout": config["hidden_dropout"],
+            "attention_dropout": config["attention_dropout"],
+            "activation_dropout": config["activation_dropout"],
+        }
+        return {"conformer": options}
+
+    def positions_config(self, spec: "Spec") -> dict[str, Any]:
+        return {}
+
+    def encoder_config(self, spec: "Spec") -> dict[str, Any]:
+        encoder = parts.encoder(spec, ConformerConfig)
+        size, positions = encoder.hidden_size, encoder.position_encoding
+        attention, inner = encoder.attention_dropout, encoder.activation_dropout
+        return {
+            "hidden_size": size,
+            "num_hidden_layers": encoder.num_layers,
+            "num_attention_heads": encoder.num_heads,
+            "intermediate_size": encoder.feed_forward_size or 4 * size,
+            "hidden_act": common.activation_name(encoder.activation),
+            "conv_depthwise_kernel_size": encoder.kernel_size,
+            "position_embeddings_type": None if positions == "none" else positions,
+            "hidden_dropout": encoder.dropout,
+            "attention_dropout": encoder.dropout if attention is None else attention,
+            "activation_dropout": encoder.dropout if inner is None else inner,
+            "initializer_range": encoder.init_std,
+        }
+
+    def position_rules(self, config: Mapping[str, Any]) -> list[Entry]:
+        """transformers holds a convolution for positions that it never uses."""
+        size, width = config["hidden_size"], config["num_conv_pos_embeddings"]
+        shape = (size, size // config["num_conv_pos_embedding_groups"], width)
+        name = f"{self.prefix}encoder.pos_conv_embed.conv"
+
+        def unread(theirs: str, shape: Shape) -> Computed:
+            def ones() -> "Tensor":
+                import torch
+
+                return torch.ones(shape)
+
+            return Computed(f"{name}.{theirs}", shape, ones, checked=False)
+
+        return [
+            unread("bias", (size,)),
+            unread("parametrizations.weight.original0", (1, 1, width)),
+            unread("parametrizations.weight.original1", shape),
+        ]
+
+    def front(self, config: Mapping[str, Any]) -> list[Entry]:
+        return super().front({**config, "do_stable_layer_norm": True})
+
+    def body(self, config: Mapping[str, Any]) -> list[Entry]:
+        layer, ours = f"{self.prefix}encoder.layers.{{layer}}", "encoder.layers.{layer}"
+        attention, convolution = f"{layer}.self_attn", f"{layer}.conv_module"
+        rules: list[Entry] = [
+            Stacked(below(attention, "linear_q", "linear_k", "linear_v"), f"{ours}.attention.qkv"),
+            Same(f"{attention}.linear_out", f"{ours}.attention.output"),
+            Same(f"{attention}.linear_pos", f"{ours}.attention.distance"),
+            Same(f"{attention}.pos_bias_u", f"{ours}.attention.content_bias"),
+            Same(f"{attention}.pos_bias_v", f"{ours}.attention.distance_bias"),
+            Same(f"{layer}.self_attn_layer_norm", f"{ours}.attention_norm"),
+            Same(f"{layer}.final_layer_norm", f"{ours}.final_norm"),
+            Same(f"{convolution}.layer_norm", f"{ours}.convolution_norm"),
+            Pointwise(f"{convolution}.pointwise_conv1", f"{ours}.convolution.expansion"),
+            Same(f"{convolution}.depthwise_conv", f"{ours}.convolution.depthwise"),
+            Pointwise(f"{convolution}.pointwise_conv2", f"{ours}.convolution.output"),
+            Same(f"{convolution}.batch_norm", f"{ours}.convolution.norm"),
+        ]
+        for name in ("running_mean", "running_var", "num_batches_tracked"):
+            rules.append(Same(f"{convolution}.batch_norm.{name}", f"{ours}.convolution.norm.{name}"))
+        for theirs, mine in (("ffn1", "first"), ("ffn2", "second")):
+            rules += [
+                Same(f"{layer}.{theirs}_layer_norm", f"{ours}.{mine}_norm"),
+                Same(f"{layer}.{theirs}.intermediate_dense", f"{ours}.{mine}_feed_forward.input"),
+                Same(f"{layer}.{theirs}.output_dense", f"{ours}.{mine}_feed_forward.output"),
+            ]
+        return rules

@@ -1,0 +1,74 @@
+"""The speech embedding."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tp_audio.config import SpeechConfig
+from tp_core.config import BuildContext
+from tp_core.interfaces import Embedding, Inputs, Sequence
+from tp_core.modules.layers.linear import draw
+
+
+class GatedDownsampling(nn.Conv1d):
+    """A convolution with a stride, whose second half of filters are the gates of the first (Dauphin et al., 2017)."""
+
+    def __init__(self, inputs: int, outputs: int, width: int, stride: int, std: float | None) -> None:
+        # With both halves of variance 3, that of the product is 1: the mean of sigmoid(gate)² is a third.
+        self.std = std or math.sqrt(3 / (inputs * width))
+        super().__init__(inputs, 2 * outputs, width, stride=stride, padding=width // 2)
+
+    def reset_parameters(self) -> None:
+        draw(self.weight, self.std)
+        assert self.bias is not None
+        nn.init.zeros_(self.bias)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """(batch, inputs, length) → (batch, outputs, ceil(length / stride))."""
+        return F.glu(super().forward(states), dim=1)
+
+
+class Speech(Embedding):
+    """Frames of filter banks → states, as many times fewer as the strides say."""
+
+    def __init__(self, config: SpeechConfig, context: BuildContext) -> None:
+        super().__init__()
+        size = config.embedding_size or context.embedding_size
+        between = [config.channels // 2] * (len(config.kernel_sizes) - 1)
+        widths = [config.num_mel_bins, *between, size]
+        self.convolutions = nn.ModuleList(
+            GatedDownsampling(inputs, outputs, width, stride, config.init_std)
+            for inputs, outputs, width, stride in zip(widths, widths[1:], config.kernel_sizes, config.strides)
+        )
+        self.strides, self.mask_padding = config.strides, config.mask_padding
+        self.scale = math.sqrt(size) if config.scale else None
+
+    def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
+        """``input_features`` (batch, frames, bins) → states (batch, frames / strides, embedding_size).
+
+        ``attention_mask`` (batch, frames), where it is given, has its real frames first.
+        """
+        states, mask = inputs["input_features"].transpose(1, 2), inputs.get("attention_mask")
+        lengths = None if mask is None else mask.sum(dim=1)
+        for convolution, stride in zip(self.convolutions, self.strides):
+            if lengths is None:
+                states = convolution(states)
+                continue
+            if self.mask_padding:
+                states = states.masked_fill(~_real(lengths, states.shape[2]).unsqueeze(1), 0)
+            states, lengths = convolution(states), (lengths + stride - 1) // stride
+        states = states.transpose(1, 2)
+        if self.scale is not None:
+            states = states * self.scale
+        if sequence is not None:
+            return sequence.with_states(sequence.states + states)
+        return Sequence(states, mask=None if lengths is None else _real(lengths, states.shape[1]))
+
+
+def _real(lengths: Tensor, width: int) -> Tensor:
+    """(batch, width), True at each row's first ``lengths`` places."""
+    return torch.arange(width, device=lengths.device) < lengths.unsqueeze(1)

@@ -1,0 +1,58 @@
+"""Batch norm over the real positions of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+class MaskedBatchNorm(nn.BatchNorm1d):
+    """``nn.BatchNorm1d`` (Ioffe & Szegedy, 2015) of states (batch, length, size), to which padding does not count."""
+
+    frozen = False  # whether the running statistics stay as they are
+
+    def forward(self, states: Tensor, mask: Tensor | None) -> Tensor:  # type: ignore[override]
+        """The same shape.
+
+        Args:
+            mask: (batch, length), True where real; None when everything is.
+        """
+        wide = states.float()
+        mean, variance = self.running_mean, self.running_var
+        if self.training:
+            real = torch.ones_like(wide[..., :1]) if mask is None else mask.unsqueeze(-1).float()
+            count = real.sum().clamp(min=1)
+            mean = (wide * real).sum(dim=(0, 1)) / count
+            variance = ((wide - mean).square() * real).sum(dim=(0, 1)) / count
+            if not self.frozen:
+                self._remember(mean.detach(), variance.detach() * count / (count - 1).clamp(min=1))
+        assert mean is not None
+        assert variance is not None
+        normal = (wide - mean) * torch.rsqrt(variance + self.eps)
+        return (normal * self.weight + self.bias).to(states.dtype)
+
+    @torch.no_grad()
+    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.momentum is not None
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance, self.momentum)
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked += 1
+
+
+@contextmanager
+def frozen_statistics(module: nn.Module) -> Iterator[None]:
+    """While activations are recomputed, a batch is not counted a second time."""
+    norms = [part for part in module.modules() if isinstance(part, MaskedBatchNorm)]
+    for norm in norms:
+        norm.frozen = True
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.frozen = False

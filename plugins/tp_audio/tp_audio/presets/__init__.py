@@ -1,0 +1,1 @@
+"""Specs with the sizes of papers: a file each."""

@@ -1,0 +1,127 @@
+"""Options of the speech processors. Torch-free."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from tp_core.config import BuildContext, DataContext, FieldSpec, Problem, ProcessorConfig
+
+if TYPE_CHECKING:
+    from tp_core.interfaces import Processor
+    from tp_core.tokenizer import Tokenizer, TokenizerFacts
+
+Role = Literal["bos", "eos", "cls", "sep", "pad"]
+
+
+class AudioProcessorConfig(ProcessorConfig):
+    """How recordings are read, whatever is made of them."""
+
+    length_column: ClassVar[str | None] = "audio"
+
+    sampling_rate: int = Field(16000, gt=0, description="samples per second that the model hears")
+    resample: bool = Field(True, description="resample recordings of another rate; false: refuse them")
+    mix_channels: bool = Field(True, description="average several channels; false: refuse such recordings")
+    max_seconds: float | None = Field(None, gt=0, description="longest recording to train on; others are bad records")
+    store: Literal["int16", "float32"] = Field("int16", description="how samples are kept in the cache")
+
+
+class SpeechProcessorConfig(AudioProcessorConfig):
+    """Filter banks of recordings, and what training does to them."""
+
+    sampling_options: ClassVar[frozenset[str]] = frozenset(
+        (
+            *("num_mel_bins", "frame_shift", "low_frequency", "high_frequency", "normalize", "speeds", "time_masks"),
+            *("time_mask_width", "time_mask_fraction", "frequency_masks", "frequency_mask_width"),
+        )
+    )
+
+    num_mel_bins: int = Field(80, gt=3, description="filter banks of each frame")
+    frame_length: float = Field(25.0, gt=0, description="of a frame, in milliseconds")
+    frame_shift: float = Field(10.0, gt=0, description="from one frame to the next, in milliseconds")
+    low_frequency: float = Field(20.0, ge=0, description="where the lowest filter bank begins, in Hz")
+    high_frequency: float = Field(
+        0.0, description="where the highest ends, in Hz; 0 and below: so far from half the sampling rate"
+    )
+    normalize: Literal["mean_variance", "mean", "none"] = Field(
+        "mean_variance", description="what each bin of a recording is normalised to: mean 0, and variance 1"
+    )
+    speeds: list[Annotated[float, Field(ge=0.1, le=10)]] = Field(
+        [1.0], min_length=1, description="in training, one of these is drawn at each visit; in hundredths"
+    )
+    time_masks: int = Field(0, ge=0, description="SpecAugment in training: spans of time that are hidden")
+    time_mask_width: int = Field(100, gt=0, description="longest of these, in frames")
+    time_mask_fraction: float = Field(1.0, gt=0, le=1, description="largest part of a recording that one hides")
+    frequency_masks: int = Field(0, ge=0, description="SpecAugment in training: bands that are hidden")
+    frequency_mask_width: int = Field(27, gt=0, description="widest of these, in filter banks")
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        features = FieldSpec(("batch", "length", self.num_mel_bins), "float32")
+        return {"input_features": features, "attention_mask": FieldSpec()}
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        half = self.sampling_rate / 2
+        highest = self.high_frequency if self.high_frequency > 0 else half + self.high_frequency
+        if highest > half:
+            message = f"is {highest:g} Hz; {self.sampling_rate} samples per second have nothing above {half:g} Hz"
+            yield Problem("high_frequency", message)
+        elif self.low_frequency >= highest:
+            yield Problem("low_frequency", f"is {self.low_frequency:g} Hz, and the filter banks end at {highest:g} Hz")
+        if self.frequency_mask_width > self.num_mel_bins and self.frequency_masks:
+            yield Problem("frequency_mask_width", f"is {self.frequency_mask_width} of {self.num_mel_bins} filter banks")
+
+
+class SpeechTextProcessorConfig(SpeechProcessorConfig):
+    """Speech for an encoder, and its text for a decoder to write (Speech2Text; Wang et al., 2020).
+
+    The decoder's input is the start token and the text; its labels are the text and the end token.
+    """
+
+    sampling_options: ClassVar[frozenset[str]] = SpeechProcessorConfig.sampling_options | {"start", "end"}
+
+    target_max_length: int = Field(256, gt=1, description="longest decoder input; longer texts are bad records")
+    start: Role | None = Field(None, description="token that the decoder's input begins with; unset: eos, else sep")
+    end: Role | None = Field(None, description="token that a text ends with; unset: eos, else sep")
+
+    def target_sequence_length(self) -> int | None:
+        return self.target_max_length
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        names = ("target:input_ids", "target:attention_mask", "labels:lm")
+        return super().provides(context) | {name: FieldSpec() for name in names}
+
+    def edge(self, option: Literal["start", "end"], special: Mapping[str, int]) -> int | None:
+        """The id of the start or end token in a vocabulary, or None if it has no such token."""
+        return next((special[role] for role in self.roles(option) if role in special), None)
+
+    def roles(self, option: Literal["start", "end"]) -> tuple[str, ...]:
+        """The roles that the start or end token may have; the first that the vocabulary has is taken."""
+        chosen = self.start if option == "start" else self.end
+        return ("eos", "sep") if chosen is None else (chosen,)
+
+    def check_target_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
+        options: tuple[Literal["start", "end"], ...] = ("start", "end")
+        for option in options:
+            if self.edge(option, tokenizer.special) is None:
+                roles, have = " or ".join(self.roles(option)), ", ".join(tokenizer.special) or "none"
+                message = f"the vocabulary has no token for {option}: expected {roles}; its special tokens are {have}"
+                yield Problem(option, message)
+
+    def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
+        from tp_audio.processors.speech_text import SpeechTextProcessor
+
+        assert tokenizer is not None
+        return SpeechTextProcessor(self, data, tokenizer)
+
+
+class SpeechCtcProcessorConfig(SpeechProcessorConfig):
+    """Speech and its text for the target ctc."""
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return super().provides(context) | {"labels:ctc": FieldSpec()}
+
+    def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
+        from tp_audio.processors.speech_ctc import SpeechCtcProcessor
+
+        assert tokenizer is not None
+        return SpeechCtcProcessor(self, data, tokenizer)

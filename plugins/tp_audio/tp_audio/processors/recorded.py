@@ -1,0 +1,94 @@
+"""Recordings as rows: what all audio processors begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tp_audio.audio.reading import Reading, Samples, read_samples
+from tp_audio.processors.config import AudioProcessorConfig
+from tp_core.errors import DataError
+from tp_core.interfaces import Record, Report, Rows
+
+#: Samples that are written at a time.
+_WRITE = 1 << 22
+
+_HIGHEST = 32767
+
+
+class Recorded(NamedTuple):
+    """One recording and what else was read of its record."""
+
+    samples: Samples
+    more: Any
+    record: Record
+
+
+class RecordedRows:
+    """Reads records with ``audio``, and keeps their samples.
+
+    Args:
+        least: fewest samples that a recording must have.
+        least_for: what needs them, for messages.
+    """
+
+    def __init__(self, config: AudioProcessorConfig, least: int = 1, least_for: str = "one frame alone") -> None:
+        self.reading = Reading(config.sampling_rate, config.resample, config.mix_channels)
+        self.least, self.least_for, self.store = least, least_for, config.store
+        self.most = None if config.max_seconds is None else int(config.max_seconds * config.sampling_rate)
+
+    def samples(self, record: Record) -> Samples:
+        """The samples of a record's recording.
+
+        Raises:
+            DataError: as :func:`read_samples`, and for a recording that is too short.
+        """
+        samples = read_samples(record, self.reading)
+        if len(samples) < self.least:
+            message = f"the recording has {len(samples)} samples, and {self.least_for} has {self.least}"
+            raise DataError(message, file=record.file, line=record.line)
+        return samples
+
+    def stored(self, rows: Rows, index: int) -> Samples:
+        """The samples of a row, as they were read."""
+        samples: NDArray[Any] = rows.get("audio", index)
+        return samples.astype(np.float32) / np.float32(_HIGHEST + 1) if samples.dtype == np.int16 else samples
+
+    def kept(self, samples: Samples) -> NDArray[Any]:
+        """Samples as a row keeps them."""
+        if self.store == "float32":
+            return samples
+        return np.clip(np.rint(samples * (_HIGHEST + 1)), -_HIGHEST - 1, _HIGHEST).astype(np.int16)
+
+    def chunks(
+        self, records: Iterable[Record], report: Report, more: Callable[[Record], Any] | None = None
+    ) -> Iterator[list[Recorded]]:
+        """Recordings, as many at a time as are to be written.
+
+        Args:
+            more: reads what else is wanted of a record; raises DataError for one that cannot be used.
+        """
+        chunk: list[Recorded] = []
+        for record in records:
+            try:
+                rest = None if more is None else more(record)
+                chunk.append(Recorded(self._not_too_long(record), rest, record))
+            except DataError as error:
+                report(error)
+                continue
+            if sum(len(each.samples) for each in chunk) >= _WRITE:
+                yield chunk
+                chunk = []
+        if chunk:
+            yield chunk
+
+    def _not_too_long(self, record: Record) -> Samples:
+        samples = self.samples(record)
+        if self.most is not None and len(samples) > self.most:
+            seconds, most = len(samples) / self.reading.rate, self.most / self.reading.rate
+            message = f"the recording is {seconds:.1f} seconds long; max_seconds is {most:g}"
+            raise DataError(message, file=record.file, line=record.line)
+        return samples

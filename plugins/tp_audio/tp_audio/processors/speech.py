@@ -1,0 +1,111 @@
+"""What the processors of speech as filter banks share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tp_audio.audio.augment import Masks, at_speed
+from tp_audio.audio.features import Frames, filter_banks, normalised
+from tp_audio.audio.reading import Samples
+from tp_audio.processors.config import SpeechProcessorConfig
+from tp_audio.processors.transcribed import TranscribedRows
+from tp_core.config import DataContext
+from tp_core.interfaces import IGNORE, Inputs, Processor, Record, Report, Rows, Sample, Tokenizer
+
+
+class SpeechProcessor(Processor):
+    """Samples are ``input_features`` (frames, bins) and ``text``, ids; those for inference have no text."""
+
+    def __init__(self, config: SpeechProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
+        self.config, self.tokenizer = config, tokenizer
+        self.window = int(config.sampling_rate * config.frame_length / 1000)
+        self.rows = TranscribedRows(config, tokenizer, self.window)
+        self.masks = Masks(
+            config.time_masks,
+            config.time_mask_width,
+            config.time_mask_fraction,
+            config.frequency_masks,
+            config.frequency_mask_width,
+        )
+
+    def check_text(self, ids: list[int]) -> None:
+        """Raises ValueError for a text that cannot be learned."""
+
+    def features(self, samples: Samples) -> Frames:
+        """Normalised filter banks, (frames, bins)."""
+        config = self.config
+        banks = filter_banks(
+            samples,
+            config.sampling_rate,
+            config.num_mel_bins,
+            config.frame_length,
+            config.frame_shift,
+            config.low_frequency,
+            config.high_frequency,
+        )
+        return normalised(banks, config.normalize)
+
+    # -- samples -----------------------------------------------------------------------------------------------
+
+    def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
+        return self.rows.prepare(records, report, self.check_text)
+
+    def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        recorded = self.rows.stored(rows, index)
+        played = at_speed(recorded, self.config.speeds, generator)
+        # Played faster, a very short recording may have no frame left.
+        features = self.features(played if len(played) >= self.window else recorded)
+        return {"input_features": self.masks(features, generator), "text": rows.get("text", index)}
+
+    def evaluation_sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        """As it was recorded."""
+        return {"input_features": self.features(self.rows.stored(rows, index)), "text": rows.get("text", index)}
+
+    @property
+    def read_ahead(self) -> int:
+        return 256  # minutes of speech are megabytes
+
+    def encode(self, records: list[Record]) -> list[Sample]:
+        """The recordings of the field ``audio``."""
+        return [{"input_features": self.features(self.rows.samples(record))} for record in records]
+
+    # -- batches -----------------------------------------------------------------------------------------------
+
+    def inputs(self, samples: list[Sample]) -> Inputs:
+        """``input_features`` (batch, longest, bins), zeros behind the end, with ``attention_mask`` where there are."""
+        frames: list[Frames] = [sample["input_features"] for sample in samples]
+        lengths = np.array([len(each) for each in frames])
+        padded = np.zeros((len(frames), int(lengths.max()), self.config.num_mel_bins), dtype=np.float32)
+        for row, each in zip(padded, frames):
+            row[: len(each)] = each
+        inputs: Inputs = {"input_features": torch.from_numpy(padded)}
+        if int(lengths.min()) < padded.shape[1]:
+            inputs["attention_mask"] = torch.from_numpy(np.arange(padded.shape[1]) < lengths[:, None]).long()
+        return inputs
+
+
+def padded_ids(rows: list[NDArray[np.int32]], fill: int = IGNORE) -> torch.Tensor:
+    """Ids of several lengths, filled up on the right: (rows, longest), int64."""
+    values = np.full((len(rows), max(1, *(len(row) for row in rows))), fill, dtype=np.int64)
+    for line, row in zip(values, rows):
+        line[: len(row)] = row
+    return torch.from_numpy(values)
+
+
+def spelled(value: Any, tokenizer: Tokenizer) -> Any:
+    """A prediction in the user's terms: lists of ``tokens`` as a text, ids as the tokens they stand for."""
+    if isinstance(value, list):
+        return [spelled(inner, tokenizer) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"tokens"}:
+        return {"text": tokenizer.decode([i for i in value["tokens"] if i < tokenizer.vocab_size])}
+    if set(value) == {"id", "probability"}:
+        token = tokenizer.token(value["id"]) if value["id"] < tokenizer.vocab_size else None
+        return {"token": token, "probability": value["probability"]}
+    return {key: spelled(inner, tokenizer) for key, inner in value.items()}

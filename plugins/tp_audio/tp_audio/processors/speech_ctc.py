@@ -1,0 +1,66 @@
+"""Speech and its text, for the target ``ctc``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from tp_audio.error_rate import character_errors, word_errors
+from tp_audio.processors.config import SpeechCtcProcessorConfig
+from tp_audio.processors.speech import SpeechProcessor, padded_ids, spelled
+from tp_core.config import DataContext
+from tp_core.interfaces import IGNORE, Batch, Sample, Tokenizer
+
+
+class CtcTexts:
+    """Texts as labels of the target ``ctc``, and error rates of what it finds."""
+
+    def __init__(self, data: DataContext, tokenizer: Tokenizer) -> None:
+        self.tokenizer = tokenizer
+        self.blank = int(data.target_options.get("ctc", {}).get("blank", 0))
+
+    def check(self, ids: list[int]) -> None:
+        """Raises ValueError for a text that holds the blank."""
+        if self.blank in ids:
+            token = self.tokenizer.token(self.blank)
+            raise ValueError(
+                f"the text holds '{token}' (id {self.blank}), the blank; model.target.ctc.blank is another"
+            )
+
+    def labels(self, samples: list[Sample]) -> dict[str, torch.Tensor]:
+        """``labels`` (batch, longest); of samples without texts, none."""
+        if "text" not in samples[0]:
+            return {"labels": torch.full((len(samples), 1), IGNORE)}
+        return {"labels": padded_ids([sample["text"] for sample in samples])}
+
+    def score(self, predictions: list[dict[str, Any]], batch: Batch) -> dict[str, tuple[float, float]]:
+        """Error rates of words and characters."""
+        rows = [[i for i in row if i != IGNORE] for row in batch.labels["ctc"]["labels"].tolist()]
+        wanted = [self.tokenizer.decode(ids) for ids in rows]
+        found = [spelled(each.get("ctc", each), self.tokenizer)["text"] for each in predictions]
+        return {
+            "word_error_rate": word_errors(wanted, found),
+            "character_error_rate": character_errors(wanted, found),
+        }
+
+
+class SpeechCtcProcessor(SpeechProcessor):
+    """Reads ``audio`` and ``text``."""
+
+    def __init__(self, config: SpeechCtcProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
+        super().__init__(config, data, tokenizer)
+        self.texts = CtcTexts(data, tokenizer)
+
+    def check_text(self, ids: list[int]) -> None:
+        self.texts.check(ids)
+
+    def collate(self, samples: list[Sample]) -> Batch:
+        return Batch(self.inputs(samples), len(samples), labels={"ctc": self.texts.labels(samples)})
+
+    def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Ids as texts."""
+        return [spelled(each, self.tokenizer) for each in predictions]
+
+    def score(self, predictions: list[dict[str, Any]], batch: Batch) -> dict[str, tuple[float, float]]:
+        return self.texts.score(predictions, batch)

@@ -1,0 +1,59 @@
+"""Speech for an encoder, its text for a decoder."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from tp_audio.processors.config import SpeechTextProcessorConfig
+from tp_audio.processors.speech import SpeechProcessor, padded_ids, spelled
+from tp_core.config import DataContext
+from tp_core.errors import TPError
+from tp_core.interfaces import IGNORE, Batch, GenerationTokens, Sample, Tokenizer
+
+
+class SpeechTextProcessor(SpeechProcessor):
+    """Reads ``audio`` and ``text``. The decoder reads the start token and the text; it learns the text and its end."""
+
+    def __init__(self, config: SpeechTextProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
+        super().__init__(config, data, data.target_tokenizer or tokenizer)
+        self.room = config.target_max_length - 1
+        self.start, self.end = self._edge(config, "start"), self._edge(config, "end")
+        self.pad = self.tokenizer.special.get("pad", 0)
+
+    def _edge(self, config: SpeechTextProcessorConfig, option: Literal["start", "end"]) -> int:
+        found = config.edge(option, self.tokenizer.special)
+        if found is None:
+            roles, have = " or ".join(config.roles(option)), ", ".join(self.tokenizer.special) or "none"
+            message = f"the vocabulary has no token for '{option}': expected {roles}; its special tokens are {have}"
+            raise TPError(f"data.processor: {message}")
+        return found
+
+    def check_text(self, ids: list[int]) -> None:
+        if len(ids) > self.room:
+            raise ValueError(f"the text has {len(ids)} tokens; target_max_length leaves room for {self.room}")
+
+    def collate(self, samples: list[Sample]) -> Batch:
+        source, size = self.inputs(samples), len(samples)
+        if "text" not in samples[0]:
+            alone = torch.full((size, 1), self.start)
+            return Batch(source, size, {"input_ids": alone}, {"lm": {"labels": torch.full_like(alone, IGNORE)}})
+        texts = [np.asarray(sample["text"], dtype=np.int32) for sample in samples]
+        read = padded_ids([np.append(np.int32(self.start), text) for text in texts], self.pad)
+        labels = padded_ids([np.append(text, np.int32(self.end)) for text in texts])
+        target = {"input_ids": read}
+        if bool((labels == IGNORE).any()):
+            target["attention_mask"] = (labels != IGNORE).long()
+        return Batch(source, size, target, {"lm": {"labels": labels}})
+
+    def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Ids of the decoder's side as tokens."""
+        return [spelled(each, self.tokenizer) for each in predictions]
+
+    def generation(self) -> GenerationTokens:
+        return GenerationTokens((self.start,), (self.end,), self.pad)
+
+    def decode(self, ids: list[int]) -> str:
+        return self.tokenizer.decode(ids)

@@ -1,0 +1,67 @@
+"""Recordings with their texts, as rows: what all processors of speech recognition begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from tp_audio.processors.config import AudioProcessorConfig
+from tp_audio.processors.recorded import Recorded, RecordedRows
+from tp_core.errors import DataError
+from tp_core.interfaces import Record, Report, Tokenizer
+
+
+class TranscribedRows(RecordedRows):
+    """Reads records with ``audio`` and ``text``, and keeps them as rows of samples and ids.
+
+    Args:
+        least: fewest samples that a recording must have.
+    """
+
+    def __init__(self, config: AudioProcessorConfig, tokenizer: Tokenizer, least: int = 1) -> None:
+        super().__init__(config, least)
+        self.tokenizer = tokenizer
+
+    def prepare(
+        self, records: Iterable[Record], report: Report, check: Callable[[list[int]], None] | None = None
+    ) -> Iterator[dict[str, list[Any]]]:
+        """Chunks of rows: ``audio``, the samples, and ``text``, the ids.
+
+        Args:
+            check: raises ValueError for ids that cannot be learned.
+        """
+        for chunk in self.chunks(records, report, text_of):
+            yield self._rows(chunk, report, check)
+
+    def _rows(
+        self, chunk: list[Recorded], report: Report, check: Callable[[list[int]], None] | None
+    ) -> dict[str, list[Any]]:
+        columns: dict[str, list[Any]] = {"audio": [], "text": []}
+        for each, ids in zip(chunk, self.tokenizer.encode_batch([each.more for each in chunk])):
+            try:
+                if not ids:
+                    raise ValueError("the text has no token of the vocabulary")
+                if check is not None:
+                    check(ids)
+            except ValueError as error:
+                report(DataError(str(error), file=each.record.file, line=each.record.line))
+                continue
+            columns["audio"].append(self.kept(each.samples))
+            columns["text"].append(ids)
+        return columns
+
+
+def text_of(record: Record) -> str:
+    """A record's text.
+
+    Raises:
+        DataError: it has none, or a blank one.
+    """
+    value = record.value.get("text")
+    if value is None:
+        fields = ", ".join(record.value) or "none"
+        message = f"no field 'text'; the fields are {fields} (data.columns renames them)"
+        raise DataError(message, file=record.file, line=record.line)
+    if not str(value).strip():
+        raise DataError("the text is empty", file=record.file, line=record.line)
+    return str(value)

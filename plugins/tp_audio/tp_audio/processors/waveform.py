@@ -1,0 +1,119 @@
+"""Raw waveforms: what their processors share, and the processor of transcribed ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tp_audio.audio.reading import Samples
+from tp_audio.config_waveform import WaveformConfig, frames_of, shortest
+from tp_audio.processors.config_waveform import WaveformCtcProcessorConfig, WaveformProcessorConfig
+from tp_audio.processors.recorded import RecordedRows
+from tp_audio.processors.speech import spelled
+from tp_audio.processors.speech_ctc import CtcTexts
+from tp_audio.processors.transcribed import TranscribedRows
+from tp_core.config import DataContext
+from tp_core.interfaces import Batch, Inputs, Processor, Record, Report, Rows, Sample, Tokenizer
+
+#: Added to the variance, so that silence stays silent.
+_EPSILON = 1e-7
+
+
+def time_mask(
+    frames: int, probability: float, length: int, at_least: int, generator: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Which frames are masked, (frames,): spans with random starts, all different, that may overlap.
+
+    Their number is ``probability · frames / length``, rounded up or down at random, as in wav2vec 2.0 and SpecAugment.
+    """
+    spans = max(int(probability * frames / length + generator.random()), at_least)
+    spans = max(0, min(spans, frames // length, frames - length + 1))
+    masked = np.zeros(frames, dtype=np.bool_)
+    if spans:
+        starts = generator.choice(frames - length + 1, spans, replace=False)
+        masked[starts[:, None] + np.arange(length)] = True
+    return masked
+
+
+class WaveformProcessor(Processor):
+    """Samples are ``input_values`` (samples,) and, where frames are masked, ``mask`` (frames,)."""
+
+    def __init__(self, config: WaveformProcessorConfig, data: DataContext) -> None:
+        self.config = config
+        known = data.embedding_options.get("waveform") or WaveformConfig().model_dump()
+        self.kernels, self.strides = list(known["kernels"]), list(known["strides"])
+        self.least = shortest(self.kernels, self.strides)
+
+    def frames(self, samples: int) -> int:
+        """How many frames the model makes of so many samples."""
+        return frames_of(samples, self.kernels, self.strides)
+
+    def normalised(self, samples: Samples) -> Samples:
+        if not self.config.normalize:
+            return samples
+        scaled: Samples = (samples - samples.mean()) / np.sqrt(samples.var() + np.float32(_EPSILON))
+        return scaled
+
+    def mask(self, samples: int, generator: np.random.Generator) -> NDArray[np.bool_]:
+        """Which of the frames of so many samples are masked, (frames,)."""
+        config = self.config
+        return time_mask(
+            self.frames(samples), config.mask_time_prob, config.mask_time_length, config.mask_time_min_masks, generator
+        )
+
+    def inputs(self, samples: list[Sample]) -> Inputs:
+        """``input_values`` (batch, longest), zeros behind the end, ``attention_mask`` where there are, and masks."""
+        values: list[Samples] = [sample["input_values"] for sample in samples]
+        lengths = np.array([len(each) for each in values])
+        padded = np.zeros((len(values), int(lengths.max())), dtype=np.float32)
+        for row, each in zip(padded, values):
+            row[: len(each)] = each
+        inputs: Inputs = {"input_values": torch.from_numpy(padded)}
+        if int(lengths.min()) < padded.shape[1]:
+            inputs["attention_mask"] = torch.from_numpy(np.arange(padded.shape[1]) < lengths[:, None])
+        if "mask" in samples[0]:
+            masked = np.zeros((len(values), self.frames(padded.shape[1])), dtype=np.bool_)
+            for line, sample in zip(masked, samples):
+                line[: len(sample["mask"])] = sample["mask"]
+            inputs["mask_time_indices"] = torch.from_numpy(masked)
+        return inputs
+
+
+class WaveformCtcProcessor(WaveformProcessor):
+    """Reads ``audio`` and ``text``."""
+
+    def __init__(self, config: WaveformCtcProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
+        super().__init__(config, data)
+        self.tokenizer, self.texts = tokenizer, CtcTexts(data, tokenizer)
+        self.rows: RecordedRows = TranscribedRows(config, tokenizer, self.least)
+
+    def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
+        assert isinstance(self.rows, TranscribedRows)
+        return self.rows.prepare(records, report, self.texts.check)
+
+    def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        sample = self.evaluation_sample(rows, index, generator)
+        if self.config.mask_time_prob or self.config.mask_time_min_masks:
+            sample["mask"] = self.mask(len(sample["input_values"]), generator)
+        return sample
+
+    def evaluation_sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        """Without masks."""
+        return {"input_values": self.normalised(self.rows.stored(rows, index)), "text": rows.get("text", index)}
+
+    def encode(self, records: list[Record]) -> list[Sample]:
+        return [{"input_values": self.normalised(self.rows.samples(record))} for record in records]
+
+    def collate(self, samples: list[Sample]) -> Batch:
+        return Batch(self.inputs(samples), len(samples), labels={"ctc": self.texts.labels(samples)})
+
+    def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Ids as texts."""
+        return [spelled(each, self.tokenizer) for each in predictions]
+
+    def score(self, predictions: list[dict[str, Any]], batch: Batch) -> dict[str, tuple[float, float]]:
+        return self.texts.score(predictions, batch)

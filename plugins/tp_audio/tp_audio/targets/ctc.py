@@ -1,0 +1,77 @@
+"""Connectionist temporal classification (Graves et al., 2006)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tp_audio.config import CTCConfig
+from tp_audio.error_rate import token_errors
+from tp_core.config import BuildContext
+from tp_core.interfaces import IGNORE, Batch, Features, Sequence, Target, TargetOutput
+from tp_core.modules.layers.linear import Linear
+
+
+class CTC(Target):
+    """States → tokens. Labels ``ctc``: ``labels`` (batch, longest text), ``IGNORE`` behind the end of a text.
+
+    The loss of a text is minus the log probability of all the ways to stretch it over the states, blanks between.
+    Padding of the states stands on the right. A text that is too long for its states has a loss of zero; the metric
+    ``too_long`` is the share of those.
+    """
+
+    def __init__(self, config: CTCConfig, context: BuildContext) -> None:
+        super().__init__()
+        self.blank, self.dropout, self.average = config.blank, config.dropout, config.average
+        self.output = Linear(context.hidden_size, context.vocab_size, std=config.init_std)
+
+    def logits(self, sequence: Sequence) -> Tensor:
+        """(batch, length, hidden) → (batch, length, vocabulary)."""
+        logits: Tensor = self.output(F.dropout(sequence.states, self.dropout, self.training))
+        return logits
+
+    def denominator(self, batch: Batch) -> Tensor:
+        labels = batch.labels["ctc"]["labels"]
+        if self.average == "tokens":
+            return (labels != IGNORE).sum().float()
+        return torch.full((), float(len(labels)), device=labels.device)
+
+    def forward(self, features: Features, batch: Batch) -> TargetOutput:
+        labels, logits = batch.labels["ctc"]["labels"], self.logits(features.sequence)
+        lengths, sizes = features.sequence.real().sum(dim=1), (labels != IGNORE).sum(dim=1)
+        losses = self._losses(logits.float().log_softmax(dim=-1), labels, lengths, sizes)
+        if self.average == "mean":
+            losses = losses / sizes.clamp(min=1)
+        # Between two equal tokens there has to be a blank.
+        repeated = ((labels[:, 1:] == labels[:, :-1]) & (labels[:, 1:] != IGNORE)).sum(dim=1)
+        too_long = (sizes + repeated > lengths).sum().float()
+        samples = torch.full_like(too_long, len(labels))
+        metrics = {"too_long": (too_long, samples)}
+        if not self.training and not logits.is_meta:
+            wanted = [row[:size] for row, size in zip(labels.tolist(), sizes.tolist())]
+            errors, count = token_errors(wanted, self.decode(logits, lengths))
+            metrics["token_error_rate"] = (torch.full_like(samples, errors), torch.full_like(samples, count))
+        return TargetOutput(losses.sum(), self.denominator(batch), metrics)
+
+    def _losses(self, found: Tensor, labels: Tensor, lengths: Tensor, sizes: Tensor) -> Tensor:
+        """(batch,) losses of log probabilities (batch, length, vocabulary)."""
+        if found.is_meta:  # for which torch has no rule: a model is being priced
+            return found.sum(dim=(1, 2))
+        options: dict[str, Any] = {"blank": self.blank, "reduction": "none", "zero_infinity": True}
+        return F.ctc_loss(found.transpose(0, 1), labels.clamp(min=0), lengths, sizes, **options)
+
+    def decode(self, logits: Tensor, lengths: Tensor) -> list[list[int]]:
+        """The most probable token of each state, those that follow their equal and blanks left out (greedy search)."""
+        best = logits.argmax(dim=-1)
+        kept = (best != self.blank) & (torch.arange(best.shape[1], device=best.device) < lengths.unsqueeze(1))
+        kept[:, 1:] &= best[:, 1:] != best[:, :-1]
+        return [row[keep].tolist() for row, keep in zip(best.cpu(), kept.cpu())]
+
+    @torch.inference_mode()
+    def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
+        """The tokens of each sample."""
+        lengths = features.sequence.real().sum(dim=1)
+        return [{"tokens": ids} for ids in self.decode(self.logits(features.sequence), lengths)]

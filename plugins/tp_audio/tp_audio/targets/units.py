@@ -1,0 +1,73 @@
+"""HuBERT's masked prediction of cluster units."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tp_audio.config_units import UnitsConfig
+from tp_audio.projection import Projection
+from tp_core.config import BuildContext
+from tp_core.interfaces import IGNORE, Batch, Features, Target, TargetOutput
+from tp_core.modules.layers.precision import full_precision
+
+
+class Units(Target):
+    """Cosine similarity of the projected states with one vector per unit, over a temperature, as logits.
+
+    Labels ``units``: ``labels`` (batch, frames), the unit of each frame, ``IGNORE`` where there is none, and ``masked``
+    (batch, frames), bool.
+    """
+
+    def __init__(self, config: UnitsConfig, context: BuildContext) -> None:
+        super().__init__()
+        self.temperature = config.temperature
+        self.weights = (config.masked_weight, config.unmasked_weight)
+        self.projection = Projection(context.hidden_size, config.projection_size)
+        self.vectors = nn.Parameter(torch.empty(config.num_units, config.projection_size))
+
+    def reset_parameters(self) -> None:
+        if not self.vectors.is_meta:
+            nn.init.uniform_(self.vectors)
+
+    def logits(self, states: Tensor) -> Tensor:
+        """States (..., hidden) → (..., units)."""
+        projected = self.projection(states)
+        with full_precision(projected):
+            similar = F.normalize(projected.float(), dim=-1) @ F.normalize(self.vectors.float(), dim=-1).T
+            return similar / self.temperature
+
+    def _counted(self, batch: Batch, masked: bool) -> Tensor:
+        """The frames with a unit that are masked, or that are not, (batch, frames), if they have any weight."""
+        labels = batch.labels["units"]
+        if not self.weights[0 if masked else 1]:
+            return torch.zeros_like(labels["masked"].bool())
+        return (labels["labels"] != IGNORE) & (labels["masked"].bool() == masked)
+
+    def denominator(self, batch: Batch) -> Tensor:
+        return (self._counted(batch, True) | self._counted(batch, False)).sum().float()
+
+    def forward(self, features: Features, batch: Batch) -> TargetOutput:
+        labels = batch.labels["units"]["labels"]
+        frames = min(features.sequence.states.shape[1], labels.shape[1])
+        logits = self.logits(features.sequence.states[:, :frames])
+        labels = labels[:, :frames]
+        losses = F.cross_entropy(logits.transpose(1, 2), labels, ignore_index=IGNORE, reduction="none")
+        right = logits.argmax(dim=-1) == labels
+        total = losses.new_zeros(())
+        metrics = {}
+        for name, masked in (("masked", True), ("unmasked", False)):
+            counted = self._counted(batch, masked)[:, :frames]
+            total = total + self.weights[0 if masked else 1] * losses.masked_fill(~counted, 0).sum()
+            if self.weights[0 if masked else 1]:
+                metrics[f"{name}_accuracy"] = ((right & counted).sum().float(), counted.sum().float())
+        return TargetOutput(total, self.denominator(batch), metrics)
+
+    @torch.inference_mode()
+    def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
+        """The most probable unit of each real frame."""
+        units = self.logits(features.sequence.states).argmax(dim=-1)
+        return [{"units": row[real].tolist()} for row, real in zip(units, features.sequence.real())]

@@ -1,0 +1,72 @@
+"""wav2vec 2.0's contrastive task."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tp_audio.config_units import Wav2Vec2TargetConfig
+from tp_audio.projection import Projection
+from tp_audio.targets.quantizer import Quantizer
+from tp_core.config import BuildContext
+from tp_core.interfaces import IGNORE, Batch, Features, Target, TargetOutput
+from tp_core.modules.layers.precision import full_precision
+
+
+def gathered(states: Tensor, positions: Tensor) -> Tensor:
+    """States (batch, length, width) at positions (batch, count) → (batch, count, width)."""
+    return states.gather(1, positions.unsqueeze(-1).expand(-1, -1, states.shape[-1]))
+
+
+class Wav2Vec2Target(Target):
+    """At each masked frame, tell its quantised latent from those of other masked frames of the same recording.
+
+    Labels ``wav2vec2``: ``positions`` (batch, count) of the masked frames, unused places ``IGNORE``; ``negatives``
+    (batch, count, distractors), for each of them the distractors, as indices into ``positions``. Reads the side value
+    ``latents``. The diversity loss looks at all masked frames of a batch together, so that, unlike other losses, it is
+    not the same when a batch is cut into micro-batches.
+    """
+
+    def __init__(self, config: Wav2Vec2TargetConfig, context: BuildContext) -> None:
+        super().__init__()
+        self.temperature, self.diversity = config.temperature, config.diversity_weight
+        self.dropout = nn.Dropout(config.dropout)
+        self.quantizer = Quantizer(
+            config.latent_size, config.codebooks, config.codebook_size, config.code_size, config.gumbel_temperature
+        )
+        self.project_states = Projection(context.hidden_size, config.projection_size)
+        self.project_codes = Projection(config.code_size, config.projection_size)
+
+    def denominator(self, batch: Batch) -> Tensor:
+        return (batch.labels["wav2vec2"]["positions"] != IGNORE).sum().float()
+
+    def forward(self, features: Features, batch: Batch) -> TargetOutput:
+        positions, negatives = batch.labels["wav2vec2"]["positions"], batch.labels["wav2vec2"]["negatives"]
+        counted, places = positions != IGNORE, positions.clamp(min=0)
+        predicted = self.project_states(gathered(features.sequence.states, places))
+        latents = self.dropout(gathered(features.side["latents"], places))
+        with full_precision(latents):
+            found = self.quantizer(latents.float())
+            codes = self.project_codes(found.vectors)
+            # All pairs of masked frames: far smaller than the distractors' vectors, which repeat.
+            similar = F.normalize(predicted.float(), dim=-1) @ F.normalize(codes, dim=-1).transpose(1, 2)
+            right = similar.diagonal(dim1=1, dim2=2).unsqueeze(-1)
+            # A distractor with the very code of the frame is none.
+            same = found.codes.gather(1, negatives.flatten(1)).view_as(negatives) == found.codes.unsqueeze(-1)
+            wrong = similar.gather(2, negatives).masked_fill(same, float("-inf"))
+            logits = torch.cat([right, wrong], dim=-1) / self.temperature
+            losses = -logits.log_softmax(dim=-1)[..., 0]
+            contrastive = losses.masked_fill(~counted, 0).sum()
+            count = counted.sum().float()
+            entries = self.quantizer.codebooks * self.quantizer.entries
+            perplexity = self.quantizer.perplexity(found.usage, counted)
+            diversity = (entries - perplexity) / entries * count
+        correct = ((logits.argmax(dim=-1) == 0) & counted & ~same.all(dim=-1)).sum().float()
+        metrics = {
+            "accuracy": (correct, count),
+            "contrastive": (contrastive.detach(), count),
+            "diversity": (diversity.detach(), count),
+            "perplexity": (perplexity.detach() * count, count),
+        }
+        return TargetOutput(contrastive + self.diversity * diversity, count, metrics)

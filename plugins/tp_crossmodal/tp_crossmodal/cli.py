@@ -1,0 +1,59 @@
+"""``tp retrieve``: search between pictures and texts."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from tp_core.cli.records import input_records, model_options, parse_columns, say
+from tp_core.cli.usage import examples
+from tp_core.errors import TPError
+
+_PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff")
+
+
+@click.command(
+    epilog=examples(
+        "tp retrieve runs/my_clip --data held_out.parquet",
+        'tp retrieve runs/my_clip --data photos/ --query "a dog on a beach" --top 5',
+        "tp retrieve runs/my_clip --data captions.tsv --query dog.jpg",
+    )
+)
+@click.argument("model")
+@click.option("--data", required=True, help="Pictures, or pictures with texts: folder, TSV, JSON lines, Parquet, tar.")
+@click.option("--query", help="A text, or the file of a picture; without it, recall@1/5/10 in both directions.")
+@click.option("--top", default=10, show_default=True, type=click.IntRange(1), help="Answers to a query.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@model_options
+def retrieve(
+    model: str,
+    data: str,
+    query: str | None,
+    top: int,
+    as_json: bool,
+    batch_size: int,
+    device: str,
+    columns: tuple[str, ...],
+    data_set: str | None,
+) -> None:
+    """Find pictures by text and texts by picture with MODEL, which was trained with the target clr."""
+    if query is not None and query.lower().endswith(_PICTURES) and " " not in query:
+        import os
+
+        if not os.path.isfile(query):
+            raise TPError(f"--query {query}: there is no such file")
+    from tp_core.inference.load import load_model
+    from tp_crossmodal.retrieval import retrieve as run
+
+    loaded = load_model(model, device, say, data_set)
+    records = input_records(data, parse_columns(columns) or loaded.spec.data.options.columns)
+    found = run(loaded, records, query, top, batch_size)
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+    elif isinstance(found, dict):
+        for name, value in found.items():
+            click.echo(f"{name:28} {value:.1%}")
+    else:
+        for answer in found:
+            click.echo(f"{answer['similarity']:7.4f}  {answer['name']}")

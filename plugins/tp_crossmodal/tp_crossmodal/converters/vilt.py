@@ -1,0 +1,159 @@
+"""ViLT."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tp_core.config import ConverterConfig
+from tp_core.interop import parts
+from tp_core.interop.rules import AsRow, Computed, Copy, Entry, Ignored, Same, Shape, Stacked, below
+from tp_core.modules.config import TransformerConfig
+from tp_core.spec.schema import Spec
+from tp_crossmodal.config import WordPatchConfig
+from tp_text.converters import common
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def unused_pooler(name: str, size: int) -> list[Entry]:
+    """A dense layer that transformers keeps beside heads which do not read it. It is written as zeros."""
+
+    def zeros(shape: Shape) -> Computed:
+        def values() -> "Tensor":
+            import torch
+
+            return torch.zeros(shape)
+
+        return Computed(f"{name}.{'weight' if len(shape) > 1 else 'bias'}", shape, values, checked=False)
+
+    return [zeros((size, size)), zeros((size,))]
+
+
+class ViltConverterConfig(ConverterConfig):
+    """ViLT (Kim et al., 2021): words and patches in one transformer."""
+
+    architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {"ViltForMaskedLM": ("mlm",), "ViltModel": ()}
+    prefix: ClassVar[str] = "vilt."
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "vocab_size": 30522,
+        "type_vocab_size": 2,
+        "max_position_embeddings": 40,
+        "hidden_size": 768,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "intermediate_size": 3072,
+        "hidden_act": "gelu",
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+        "initializer_range": 0.02,
+        "layer_norm_eps": 1e-12,
+        "image_size": 384,
+        "patch_size": 32,
+        "num_channels": 3,
+        "tie_word_embeddings": True,
+    }
+    required: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "modality_type_vocab_size": (2,),
+        "max_image_length": (-1,),
+        "qkv_bias": (True,),
+        "tie_word_embeddings": (True,),
+    }
+    notes: ClassVar[tuple[str, ...]] = (
+        "pictures have the size that the positions were learned for, and their patches stand row by row; transformers "
+        "shuffles them, which changes no text's states",
+    )
+
+    def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
+        target = {"activation": common.activation(config, "hidden_act"), "norm_eps": config["layer_norm_eps"]}
+        return {
+            "hidden_size": config["hidden_size"],
+            "vocab_size": config["vocab_size"],
+            "init_std": config["initializer_range"],
+            "embedding": {
+                "modules": [
+                    {
+                        "word_patch": {
+                            "image_size": config["image_size"],
+                            "patch_size": config["patch_size"],
+                            "channels": config["num_channels"],
+                            "parts": "complete",
+                            "text_length": config["max_position_embeddings"],
+                            "text_segments": config["type_vocab_size"],
+                            "text_norm_eps": config["layer_norm_eps"],
+                        }
+                    }
+                ],
+                "norm": "none",
+                "dropout": config["hidden_dropout_prob"],
+            },
+            "encoder": {
+                "transformer": {
+                    "num_layers": config["num_hidden_layers"],
+                    "num_heads": config["num_attention_heads"],
+                    "feed_forward_size": config["intermediate_size"],
+                    "activation": common.activation(config, "hidden_act"),
+                    "norm_position": "pre",
+                    "norm_eps": config["layer_norm_eps"],
+                    "dropout": config["hidden_dropout_prob"],
+                    "attention_dropout": config["attention_probs_dropout_prob"],
+                }
+            },
+            "target": [{"mlm": target} for _ in self.architectures[architecture]],
+        }
+
+    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+        encoder, both = parts.encoder(spec, TransformerConfig), parts.embedding(spec, WordPatchConfig)
+        grid = both.grid()
+        rows, columns = grid.patch_size
+        height, width = grid.height * rows, grid.width * columns
+        return {
+            "vocab_size": spec.model.vocab_size,
+            "type_vocab_size": both.text_segments,
+            "max_position_embeddings": both.text_length,
+            "hidden_size": encoder.hidden_size,
+            "num_hidden_layers": encoder.num_layers,
+            "num_attention_heads": encoder.num_heads,
+            "intermediate_size": common.feed_forward_size(encoder, encoder.hidden_size),
+            "hidden_act": common.activation_name(encoder.activation),
+            "hidden_dropout_prob": encoder.dropout,
+            "attention_probs_dropout_prob": common.attention_dropout(encoder),
+            "initializer_range": encoder.init_std,
+            "layer_norm_eps": encoder.norm_eps,
+            "image_size": height if height == width else [height, width],
+            "patch_size": rows if rows == columns else [rows, columns],
+            "num_channels": both.channels,
+        }
+
+    def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
+        return {"image_text": {"max_length": config["max_position_embeddings"]}}
+
+    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+        theirs, ours = "vilt.embeddings", "embedding.parts.word_patch"
+        text = f"{theirs}.text_embeddings"
+        layer, own = "vilt.encoder.layer.{layer}", "encoder.layers.{layer}"
+        word = f"{text}.word_embeddings.weight"
+        return [
+            Same(word, f"{ours}.word.table.weight", vocabulary=True),
+            Same(f"{text}.position_embeddings.weight", f"{ours}.text_positions.weight"),
+            Same(f"{text}.token_type_embeddings.weight", f"{ours}.text_segments.weight"),
+            Same(f"{text}.LayerNorm", f"{ours}.text_norm"),
+            AsRow(f"{theirs}.cls_token", f"{ours}.patch.class_token"),
+            Same(f"{theirs}.patch_embeddings.projection", f"{ours}.patch.projection"),
+            AsRow(f"{theirs}.position_embeddings", f"{ours}.image_positions.weight"),
+            Same(f"{theirs}.token_type_embeddings.weight", f"{ours}.modalities.weight"),
+            Stacked(below(f"{layer}.attention.attention", "query", "key", "value"), f"{own}.attention.qkv"),
+            Same(f"{layer}.attention.output.dense", f"{own}.attention.output"),
+            Same(f"{layer}.intermediate.dense", f"{own}.feed_forward.input"),
+            Same(f"{layer}.output.dense", f"{own}.feed_forward.output"),
+            Same(f"{layer}.layernorm_before", f"{own}.attention_norm"),
+            Same(f"{layer}.layernorm_after", f"{own}.feed_forward_norm"),
+            Same("vilt.layernorm", "encoder.norm"),
+            Same("mlm_score.transform.dense", "targets.mlm.dense"),
+            Same("mlm_score.transform.LayerNorm", "targets.mlm.norm"),
+            Same("mlm_score.decoder.bias", "targets.mlm.output.bias", vocabulary=True),
+            Copy("mlm_score.bias", of="mlm_score.decoder.bias"),
+            Copy("mlm_score.decoder.weight", of=word, output=True),
+            *unused_pooler("vilt.pooler.dense", config["hidden_size"]),
+            Ignored(f"{text}.position_ids"),
+            Ignored(f"{text}.token_type_ids"),
+        ]

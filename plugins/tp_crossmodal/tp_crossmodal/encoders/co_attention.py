@@ -1,0 +1,92 @@
+"""Co-attention of two streams."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from tp_core.config import BuildContext
+from tp_core.errors import TPError
+from tp_core.interfaces import FusionEncoder, Sequence
+from tp_core.modules.config import TransformerOptions
+from tp_core.modules.layers.attention import CrossAttention
+from tp_core.modules.layers.feed_forward import FeedForward
+from tp_core.modules.layers.mask import AttentionState, visible, visible_memory
+from tp_core.modules.layers.norm import build_norm
+from tp_core.modules.layers.transformer_layer import TransformerLayer
+from tp_crossmodal.config_fusion import CoAttentionConfig
+
+
+class CrossLayer(nn.Module):
+    """Attention to another stream, then feed-forward, each followed by residual addition and norm."""
+
+    def __init__(self, options: TransformerOptions, size: int, other: int) -> None:
+        super().__init__()
+        self.dropout = options.dropout
+        self.attention = CrossAttention(options, size, other)
+        self.attention_norm = build_norm("layernorm", size, options.norm_eps)
+        self.feed_forward = FeedForward(options, size)
+        self.feed_forward_norm = build_norm("layernorm", size, options.norm_eps)
+
+    def forward(self, states: Tensor, other: Tensor, mask: Tensor | None) -> Tensor:
+        """(batch, length, size) and the other stream's (batch, other length, other size) → (batch, length, size)."""
+        update = self.attention(states, AttentionState(memory=other, memory_mask=mask))
+        states = self.attention_norm(states + F.dropout(update, self.dropout, self.training))
+        update = F.dropout(self.feed_forward(states), self.dropout, self.training)
+        found: Tensor = self.feed_forward_norm(states + update)
+        return found
+
+
+class CoLayer(nn.Module):
+    """One layer: both streams attend to each other, at once, and then each to itself."""
+
+    def __init__(self, config: CoAttentionConfig, context: BuildContext) -> None:
+        super().__init__()
+        names = list(context.streams)
+        self.across, self.within = nn.ModuleList(), nn.ModuleList()
+        for name, other in zip(names, reversed(names)):
+            size, theirs = context.streams[name].hidden_size, context.streams[other].hidden_size
+            self.across.append(CrossLayer(config.across(name, context), size, theirs))
+            self.within.append(TransformerLayer(config.of_stream(name), size))
+
+    def forward(
+        self, one: Tensor, other: Tensor, masks: list[Tensor | None], shared: list[AttentionState]
+    ) -> tuple[Tensor, Tensor]:
+        """States of the two streams → the same shapes.
+
+        Args:
+            masks: which states of each may be attended to from the other.
+            shared: what each stream's own attention goes by.
+        """
+        one, other = self.across[0](one, other, masks[1]), self.across[1](other, one, masks[0])
+        return self.within[0](one, shared[0])[0], self.within[1](other, shared[1])[0]
+
+
+class CoAttention(FusionEncoder):
+    """Layers of attention between two streams, each of its own width (ViLBERT; Lu et al., 2019)."""
+
+    def __init__(self, config: CoAttentionConfig, context: BuildContext) -> None:
+        super().__init__()
+        self.names = tuple(context.streams)
+        self.layers = nn.ModuleList(CoLayer(config, context) for _ in range(config.num_layers))
+
+    def forward(self, sequences: dict[str, Sequence]) -> dict[str, Sequence]:
+        """Sequences of both streams, states (batch, length, own width) → the same shapes.
+
+        Raises:
+            TPError: the batch has only one of the streams.
+        """
+        absent = [name for name in self.names if name not in sequences]
+        if absent:
+            raise TPError(f"co_attention reads {' and '.join(self.names)} together; the batch has no '{absent[0]}'")
+        pair = [sequences[name] for name in self.names]
+        masks = [visible_memory(each) for each in pair]
+        shared = [AttentionState(visible(each, "fully_visible", None)) for each in pair]
+        one, other = (each.states for each in pair)
+        for layer in self.layers:
+            if self.checkpoint_activations and self.training:
+                one, other = checkpoint(layer, one, other, masks, shared, use_reentrant=False)
+            else:
+                one, other = layer(one, other, masks, shared)
+        return {name: each.with_states(states) for name, each, states in zip(self.names, pair, (one, other))}

@@ -1,0 +1,172 @@
+"""Pictures and texts as one input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from tp_core.config import DataContext
+from tp_core.errors import DataError, TPError
+from tp_core.interfaces import IGNORE, Batch, Inputs, Record, Report, Rows, Sample, Tokenizer
+from tp_crossmodal.processors.config import CaptionOptions
+from tp_crossmodal.processors.visual import Visual
+from tp_text.processors.classification import ClassificationProcessor
+from tp_text.processors.masking import Masking
+
+#: Rows that are written together, at most; their pictures are in memory.
+_CHUNK = 256
+#: How often another record is drawn for a mismatched pair until one has another text.
+_TRIES = 16
+
+
+class ImageTextProcessor(ClassificationProcessor):
+    """Reads a text (the field ``text``) and a picture, or its regions, of each record.
+
+    Which tasks samples are made for follows the model's targets:
+
+    - ``itm``: half of the texts get the picture of another record that has another text. Labels ``itm``: ``labels``
+      (batch,), 1 where the two belong together.
+    - ``mlm``: tokens of the text are hidden. Labels ``mlm`` as of the text processors.
+    - With both, each sample is drawn for one of them: that a text is masked must not give away that its picture is its
+      own, nor can a text be matched whose telling words are hidden. Its label of the other task is ``IGNORE``.
+    - ``cls``: the records' classes (the field ``label``), of texts with their own pictures.
+
+    All draws are a function of (seed, epoch, sample).
+    """
+
+    #: Records that are encoded ahead at inference: their pictures are all in memory.
+    read_ahead = 256
+
+    def __init__(self, config: CaptionOptions, data: DataContext, tokenizer: Tokenizer, visual: Visual) -> None:
+        super().__init__(config, data, tokenizer)
+        special = tokenizer.special
+        self.cls, self.sep = special.get("cls", special.get("bos")), special.get("sep", special.get("eos"))
+        self.visual = visual
+        self.matching, self.labelled = config.task("itm", data), config.task("cls", data)
+        self.masking: Masking | None = None
+        if config.task("mlm", data):
+            if self.mask is None:
+                raise TPError("data.processor: the target mlm needs a vocabulary with a mask token")
+            self.masking = Masking(config, tokenizer, config.max_length)
+        self.room = self.max_length - self.special_count(pair=False)
+
+    # -- rows --------------------------------------------------------------------------------------------------
+
+    def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
+        texts: list[str] = []
+        columns: dict[str, list[Any]] = {}
+        for record in records:
+            try:
+                text = self._text(record)
+                row = self._visual_columns(record)
+                if self.labelled:
+                    row["label"] = self._label(record)
+            except DataError as error:
+                report(error)
+                continue
+            texts.append(text)
+            for name, value in row.items():
+                columns.setdefault(name, []).append(value)
+            if len(texts) == _CHUNK:
+                yield {"text": self._ids(texts), **columns}
+                texts, columns = [], {}
+        yield {"text": self._ids(texts), **columns}
+
+    def _text(self, record: Record) -> str:
+        value = record.value.get("text")
+        if isinstance(value, str) and value.strip():
+            return value
+        named = record.value.get(self.visual.field)
+        what = f"the {self.visual.field} '{named}'" if isinstance(named, str) else f"the {self.visual.field}"
+        if value is None:
+            fields = ", ".join(record.value) or "none"
+            message = f"{what} has no text: no field 'text'; the fields are {fields} (data.columns renames them)"
+        elif isinstance(value, str):
+            message = f"{what} has no text: the field 'text' is empty"
+        else:
+            message = f"the text of {what} is a {type(value).__name__}; expected one text"
+        raise DataError(message, file=record.file, line=record.line)
+
+    def _visual_columns(self, record: Record) -> dict[str, Any]:
+        if record.value.get(self.visual.field) in (None, ""):
+            fields = ", ".join(record.value)
+            message = f"the text '{shortened(record)}' has no {self.visual.field}: the fields are {fields}"
+            raise DataError(f"{message} (data.columns renames them)", file=record.file, line=record.line)
+        return self.visual.columns(record)
+
+    def _ids(self, texts: list[str]) -> list[list[int]]:
+        return [ids[: self.room] for ids in self.tokenizer.encode_batch(texts)]
+
+    # -- samples -----------------------------------------------------------------------------------------------
+
+    def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        return self._drawn(rows, index, generator, generator)
+
+    def evaluation_sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        return self._drawn(rows, index, generator, None)
+
+    def _drawn(
+        self, rows: Rows, index: int, generator: np.random.Generator, augment: np.random.Generator | None
+    ) -> Sample:
+        sample = self.assemble(rows.get("text", index))
+        matches = self.matching and (self.masking is None or generator.random() < 0.5)
+        picture = index
+        if matches and generator.random() < 0.5:
+            picture = self._other(rows, index, generator)
+        if self.matching:
+            sample["itm"] = int(picture == index) if matches else IGNORE
+        if self.masking is not None:
+            sample["mlm_positions"] = sample["mlm_labels"] = np.empty(0, dtype=np.int64)
+            if not matches:
+                self.masking(sample, generator)
+        if self.labelled:
+            sample["label"] = rows.get("label", index) if picture == index else IGNORE
+        return {**sample, **self.visual.sample(rows, picture, augment), "own": picture == index}
+
+    def _other(self, rows: Rows, index: int, generator: np.random.Generator) -> int:
+        """A record with another text; the same one where none is found."""
+        if len(rows) == 1:
+            return index
+        own = rows.get("text", index)
+        for _ in range(_TRIES):
+            other = int(generator.integers(len(rows) - 1))
+            other += other >= index
+            if not np.array_equal(rows.get("text", other), own):
+                return other
+        return index
+
+    # -- batches -----------------------------------------------------------------------------------------------
+
+    def collate(self, samples: list[Sample]) -> Batch:
+        batch = super().collate(samples)
+        return Batch({**batch.source, **self.visual.inputs(samples)}, batch.size, labels=batch.labels)
+
+    def labels(self, samples: list[Sample]) -> dict[str, Inputs]:
+        found: dict[str, Inputs] = super().labels(samples) if self.labelled else {}
+        if self.matching:
+            found["itm"] = {"labels": torch.tensor([sample.get("itm", IGNORE) for sample in samples])}
+        if self.masking is not None:
+            known = "mlm_positions" in samples[0]
+            found |= {"mlm": self.masking.labels(samples)} if known else self.mask_labels(samples)
+        return found
+
+    # -- inference ---------------------------------------------------------------------------------------------
+
+    def encode(self, records: list[Record]) -> list[Sample]:
+        texts = self._inference_ids([self._text(record) for record in records])
+        found = []
+        for ids, record in zip(texts, records):
+            self._visual_columns(record)
+            sample = self.assemble(ids[: self.room])
+            self._mark_masks(sample)
+            found.append({**sample, **self.visual.encode(record)})
+        return found
+
+
+def shortened(record: Record, limit: int = 40) -> str:
+    """The beginning of a record's text, for messages."""
+    text = str(record.value.get("text", ""))
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."

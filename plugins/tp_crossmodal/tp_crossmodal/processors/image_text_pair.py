@@ -1,0 +1,60 @@
+"""Pictures and texts, each for a stream of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from tp_core.config import DataContext
+from tp_core.errors import DataError, TPError
+from tp_core.interfaces import IGNORE, Batch, Inputs, Record, Sample, Tokenizer
+from tp_crossmodal.processors.config import StreamOptions
+from tp_crossmodal.processors.image_text import ImageTextProcessor
+from tp_crossmodal.processors.visual import Visual
+
+
+class ImageTextPairProcessor(ImageTextProcessor):
+    """Reads what :class:`ImageTextProcessor` reads, and gives each of two streams its side.
+
+    Labels ``clr``: ``labels`` (batch,), 1 for texts with their own picture, else ``IGNORE``. At inference, records may
+    have one of the two sides only, the same one in all: the other stream is then left out.
+    """
+
+    def __init__(self, config: StreamOptions, data: DataContext, tokenizer: Tokenizer, visual: Visual) -> None:
+        super().__init__(config, data, tokenizer, visual)
+        if len(data.streams) != 2:
+            have = ", ".join(data.streams) or "none"
+            raise TPError(f"data.processor: needs a model of two streams (model.streams), one of texts; it has {have}")
+        self.text_stream, self.image_stream = config.sides(data)
+
+    def collate(self, samples: list[Sample]) -> Batch:
+        source: dict[str, Any] = {}
+        labels: dict[str, Inputs] = {}
+        if "input_ids" in samples[0]:
+            texts = super(ImageTextProcessor, self).collate(samples)
+            source[self.text_stream], labels = texts.source, texts.labels
+        if any(name in samples[0] for name in ("pixel_values", "regions")):
+            source[self.image_stream] = self.visual.inputs(samples)
+        return Batch({name: source[name] for name in self.data.streams if name in source}, len(samples), labels=labels)
+
+    def labels(self, samples: list[Sample]) -> dict[str, Inputs]:
+        own = [1 if sample.get("own", True) else IGNORE for sample in samples]
+        return {**super().labels(samples), "clr": {"labels": torch.tensor(own)}}
+
+    def encode(self, records: list[Record]) -> list[Sample]:
+        """Samples of both sides, or of the one that the records have.
+
+        Raises:
+            DataError: a record lacks a side that others have.
+        """
+        sides = {name: [r.value.get(name) not in (None, "") for r in records] for name in ("text", self.visual.field)}
+        if all(sides["text"]) and all(sides[self.visual.field]):
+            return super().encode(records)
+        for name, have in sides.items():
+            if any(have) and not all(have):
+                record = records[have.index(False)]
+                raise DataError(f"no field '{name}', which other records have", file=record.file, line=record.line)
+        if any(sides["text"]):
+            return [self.assemble(ids[: self.room]) for ids in self._inference_ids([self._text(r) for r in records])]
+        return [self.visual.encode(record) for record in records]

@@ -1,0 +1,116 @@
+"""BEiT."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tp_core.errors import TPError
+from tp_core.interop import parts
+from tp_core.interop.rules import Entry, Ignored, Same, Stacked, below
+from tp_core.modules.config import TransformerConfig
+from tp_vision.config import PatchPositionConfig
+from tp_vision.config_masked import MaskedPatchConfig, PatchClassificationConfig, VisualTokensConfig
+from tp_vision.converters import common
+
+if TYPE_CHECKING:
+    from tp_core.spec.schema import Spec
+
+_TABLE = "relative_position_bias.relative_position_bias_table"
+
+
+class BeitConverterConfig(common.VisionConverterConfig):
+    """BEiT (Bao et al., 2022)."""
+
+    architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "BeitForMaskedImageModeling": ("visual_tokens",),
+        "BeitForImageClassification": ("patch_cls",),
+        "BeitModel": (),
+    }
+    prefix: ClassVar[str] = "beit."
+    defaults: ClassVar[Mapping[str, Any]] = {
+        **{key: value for key, value in common.VisionConverterConfig.defaults.items() if key != "qkv_bias"},
+        "vocab_size": 8192,
+        "use_mask_token": False,
+        "use_absolute_position_embeddings": False,
+        "use_relative_position_bias": False,
+        "use_shared_relative_position_bias": False,
+        "layer_scale_init_value": 0.1,
+        "drop_path_rate": 0.1,
+        "use_mean_pooling": True,
+    }
+    notes: ClassVar[tuple[str, ...]] = (
+        "the visual tokenizer is no part of the checkpoint: to train on, give the target visual_tokens one of yours",
+    )
+
+    def layers(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        per_layer, shared = config["use_relative_position_bias"], config["use_shared_relative_position_bias"]
+        if per_layer and shared:
+            message = "'use_relative_position_bias' and 'use_shared_relative_position_bias' are both true"
+            raise TPError(f"config.json: {message}; specs have one of them")
+        initial = config["layer_scale_init_value"]
+        return {
+            **super().layers({**config, "qkv_bias": True}),
+            "key_bias": False,
+            "layer_scale": float(initial) if initial > 0 else None,
+            "layer_drop": float(config["drop_path_rate"]),
+            "layer_drop_growing": True,
+            "final_norm": not config["use_mean_pooling"],
+            **({"position_encoding": "relative_grid", "grid_per_layer": per_layer} if per_layer or shared else {}),
+        }
+
+    def targets(self, config: Mapping[str, Any], architecture: str) -> list[Any]:
+        """The targets that stand for the architecture's heads."""
+        heads = self.architectures[architecture]
+        if "patch_cls" in heads:
+            if not config["use_mean_pooling"]:
+                raise TPError("config.json: 'use_mean_pooling' is false; only the mean of patches can be converted")
+            return [{"patch_cls": {"num_labels": common.labels(config)}}]
+        return [{"visual_tokens": {"num_tokens": config["vocab_size"]}}] if heads else []
+
+    def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
+        modules: list[Any] = [{"masked_patch": {"mask_token": config["use_mask_token"]}}]
+        if config["use_absolute_position_embeddings"]:
+            modules.append("patch_pos")
+        return self.model(config, modules, self.targets(config, architecture))
+
+    def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
+        encoder = parts.encoder(spec, TransformerConfig)
+        relative = encoder.position_encoding == "relative_grid"
+        tokens, cls = parts.target(spec, VisualTokensConfig), parts.target(spec, PatchClassificationConfig)
+        found = {key: value for key, value in self.described(spec).items() if key != "qkv_bias"}
+        return {
+            **found,
+            "vocab_size": 8192 if tokens is None else tokens.token_count(),
+            "use_mask_token": parts.embedding(spec, MaskedPatchConfig).mask_token,
+            "use_absolute_position_embeddings": parts.optional_embedding(spec, PatchPositionConfig) is not None,
+            "use_relative_position_bias": relative and encoder.grid_per_layer,
+            "use_shared_relative_position_bias": relative and not encoder.grid_per_layer,
+            "layer_scale_init_value": encoder.layer_scale or 0.0,
+            "drop_path_rate": encoder.layer_drop,
+            "use_mean_pooling": encoder.final_norm is False,
+            **({} if cls is None else common.label_names(spec, cls.num_labels)),
+        }
+
+    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+        layer, ours = "beit.encoder.layer.{layer}", "encoder.layers.{layer}"
+        attention = f"{layer}.attention.attention"
+        queries = below(attention, "query.weight", "key.weight", "value.weight")
+        (architecture,) = config.get("architectures") or ["BeitForMaskedImageModeling"]
+        head = Same("layernorm", "targets.visual_tokens.norm")
+        return [
+            *self.embedding_rules("masked_patch"),
+            Stacked(queries, f"{ours}.attention.qkv.weight"),
+            Stacked(below(attention, "query.bias", "value.bias"), f"{ours}.attention.qkv.bias"),
+            *common.layer_rules(layer, ours),
+            Same(f"{attention}.{_TABLE}", f"{ours}.attention.grid.bias.weight"),
+            Same(f"beit.encoder.{_TABLE}", "encoder.bias.bias.weight"),
+            Ignored(f"{attention}.relative_position_bias.relative_position_index"),
+            Ignored("beit.encoder.relative_position_bias.relative_position_index"),
+            Same(f"{layer}.lambda_1", f"{ours}.attention_scale.weight"),
+            Same(f"{layer}.lambda_2", f"{ours}.feed_forward_scale.weight"),
+            Same("beit.layernorm", "encoder.norm"),
+            Same("beit.pooler.layernorm", "targets.patch_cls.norm"),
+            Same("classifier", "targets.patch_cls.classifier"),
+            Same("lm_head", "targets.visual_tokens.output"),
+            # A model without head is saved without the beginning 'beit.', and its last norm is called the same.
+            *([head] if self.architectures[architecture] else []),
+        ]

@@ -1,0 +1,206 @@
+"""What the converters of vision transformers have in common."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tp_core.config import ConverterConfig
+from tp_core.errors import TPError
+from tp_core.interop import parts
+from tp_core.interop.rules import AsRow, Entry, Rule, Same, Shape, Stacked, below
+from tp_core.modules.config import TransformerConfig, TransformerOptions
+from tp_vision.config import PatchConfig, pair
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tp_core.spec.schema import Spec
+
+#: Names of activations in config.json → ours. The first of those that mean the same is written.
+ACTIVATIONS = {
+    "gelu": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "gelu_python": "gelu",
+    "quick_gelu": "quick_gelu",
+    "relu": "relu",
+    "silu": "silu",
+    "swish": "silu",
+    "tanh": "tanh",
+}
+
+
+class TokenAsImage(Rule):
+    """A learned token, (1, 1, size) in the checkpoint and (size,) in the model."""
+
+    def shapes(self, ours: Shape) -> list[Shape]:
+        return [(1, 1, *ours)]
+
+    def join(self, theirs: "list[Tensor]") -> "Tensor":
+        return theirs[0][0, 0]
+
+    def split(self, ours: "Tensor") -> "list[Tensor]":
+        return [ours.view(1, 1, -1)]
+
+
+def activation(config: Mapping[str, Any]) -> str:
+    """Our name of the activation.
+
+    Raises:
+        TPError: we have no such activation.
+    """
+    return str(parts.needs(config, "hidden_act", ACTIVATIONS))
+
+
+def activation_name(ours: str) -> str:
+    """The name of one of our activations in a config.json."""
+    known = next((theirs for theirs, name in ACTIVATIONS.items() if name == ours), None)
+    if known is None:
+        raise parts.Unfit([f"the activation is {ours}; expected one of {', '.join(dict.fromkeys(ACTIVATIONS))}"])
+    return known
+
+
+def size_option(size: Any) -> Any:
+    """A size of a config.json, a number or two, as an option of a spec."""
+    return [int(each) for each in size] if isinstance(size, (list, tuple)) else int(size)
+
+
+def size_key(size: int | list[int]) -> Any:
+    """A size option as a config.json has it: one number for squares."""
+    height, width = pair(size)
+    return height if height == width else [height, width]
+
+
+def labels(config: Mapping[str, Any]) -> int:
+    """The number of classes.
+
+    Raises:
+        TPError: it is a regression.
+    """
+    names = config.get("id2label")
+    count = len(names) if isinstance(names, dict) else int(config.get("num_labels") or 2)
+    if count < 2:
+        raise TPError("config.json: a regression (one label) cannot be converted; classes are two or more")
+    return count
+
+
+def label_names(spec: "Spec", count: int) -> dict[str, Any]:
+    """``id2label`` and its reverse, with the names that the spec's processor knows."""
+    processor = spec.data.processor
+    known = getattr(processor.config, "labels", None) if processor is not None else None
+    names = list(known) if known and len(known) == count else [f"LABEL_{n}" for n in range(count)]
+    return {
+        "id2label": {str(n): name for n, name in enumerate(names)},
+        "label2id": {name: n for n, name in enumerate(names)},
+    }
+
+
+class VisionConverterConfig(ConverterConfig):
+    """What all of them share: patches, class token, learned positions and pre-norm layers."""
+
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "hidden_size": 768,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "intermediate_size": 3072,
+        "hidden_act": "gelu",
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+        "initializer_range": 0.02,
+        "layer_norm_eps": 1e-12,
+        "image_size": 224,
+        "patch_size": 16,
+        "num_channels": 3,
+        "qkv_bias": True,
+    }
+
+    def layers(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of the encoder."""
+        return {
+            "num_layers": config["num_hidden_layers"],
+            "num_heads": config["num_attention_heads"],
+            "feed_forward_size": config["intermediate_size"],
+            "activation": activation(config),
+            "norm_position": "pre",
+            "attention_bias": config["qkv_bias"],
+            "attention_output_bias": True,
+            "dropout": config["hidden_dropout_prob"],
+            "attention_dropout": config["attention_probs_dropout_prob"],
+        }
+
+    def model(self, config: Mapping[str, Any], modules: list[Any], targets: list[Any]) -> dict[str, Any]:
+        """The ``model:`` part of a spec with these embeddings and targets."""
+        return {
+            "hidden_size": config["hidden_size"],
+            "norm_eps": config["layer_norm_eps"],
+            "init_std": config["initializer_range"],
+            "image_size": size_option(config["image_size"]),
+            "patch_size": size_option(config["patch_size"]),
+            "channels": config["num_channels"],
+            "embedding": {"modules": modules, "norm": "none", "dropout": config["hidden_dropout_prob"]},
+            "encoder": {"transformer": self.layers(config)},
+            "target": targets,
+        }
+
+    def described(self, spec: "Spec") -> dict[str, Any]:
+        """The keys of a config.json that :meth:`model` reads."""
+        encoder, patches = parts.encoder(spec, TransformerConfig), parts.embedding(spec, PatchConfig)
+        return {
+            "hidden_size": encoder.hidden_size,
+            **layer_keys(encoder, encoder.hidden_size),
+            "hidden_dropout_prob": encoder.dropout,
+            "attention_probs_dropout_prob": _attention_dropout(encoder),
+            "initializer_range": encoder.init_std,
+            "layer_norm_eps": encoder.norm_eps,
+            "image_size": size_key(patches.image_size),
+            "patch_size": size_key(patches.patch_size),
+            "num_channels": patches.channels,
+            "qkv_bias": encoder.attention_bias,
+        }
+
+    def embedding_rules(self, patch: str) -> list[Entry]:
+        """The rules of the embeddings, with the name of the patch embedding in the model."""
+        theirs, ours = f"{self.prefix}embeddings", f"embedding.parts.{patch}"
+        return [
+            AsRow(f"{theirs}.cls_token", f"{ours}.class_token"),
+            AsRow(f"{theirs}.distillation_token", f"{ours}.distillation_token"),
+            TokenAsImage(f"{theirs}.mask_token", f"{ours}.mask_token"),
+            Same(f"{theirs}.patch_embeddings.projection", f"{ours}.projection"),
+            AsRow(f"{theirs}.position_embeddings", "embedding.parts.patch_pos.table"),
+        ]
+
+
+def layer_keys(options: TransformerOptions, hidden_size: int, prefix: str = "") -> dict[str, Any]:
+    """The keys of a config.json for the layers of an encoder, or with a prefix of a decoder."""
+    keys = {
+        "num_hidden_layers": options.num_layers,
+        "num_attention_heads": options.num_heads,
+        "intermediate_size": options.feed_forward_size or 4 * hidden_size,
+    }
+    named = {f"{prefix}{key}": value for key, value in keys.items()}
+    return named if prefix else {**named, "hidden_act": activation_name(options.activation)}
+
+
+def _attention_dropout(options: TransformerOptions) -> float:
+    return options.dropout if options.attention_dropout is None else options.attention_dropout
+
+
+def layer_rules(layer: str, ours: str) -> list[Entry]:
+    """The rules of a transformer's layers, apart from the projections of queries, keys and values.
+
+    Args:
+        layer: beginning of the names in the checkpoint, with ``{layer}``.
+        ours: the same in the model.
+    """
+    return [
+        Same(f"{layer}.attention.output.dense", f"{ours}.attention.output"),
+        Same(f"{layer}.layernorm_before", f"{ours}.attention_norm"),
+        Same(f"{layer}.intermediate.dense", f"{ours}.feed_forward.input"),
+        Same(f"{layer}.output.dense", f"{ours}.feed_forward.output"),
+        Same(f"{layer}.layernorm_after", f"{ours}.feed_forward_norm"),
+    ]
+
+
+def projections(layer: str, ours: str) -> Entry:
+    """The rule of the projections of queries, keys and values."""
+    return Stacked(below(f"{layer}.attention.attention", "query", "key", "value"), f"{ours}.attention.qkv")

@@ -1,0 +1,125 @@
+"""ViT and DeiT."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tp_core.errors import TPError
+from tp_core.interop import parts
+from tp_core.interop.rules import Entry, Rule, Same, Shape
+from tp_core.modules.config import ClassificationConfig
+from tp_vision.config import PatchConfig
+from tp_vision.config_targets import DistilledClassificationConfig
+from tp_vision.converters import common
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tp_core.spec.schema import Spec
+
+_LAYER, _OURS = "encoder.layer.{layer}", "encoder.layers.{layer}"
+
+
+@dataclass(frozen=True)
+class Shuffled(Rule):
+    """A convolution of width 1 before a pixel shuffle, whose outputs stand by channel, then row, then column.
+
+    In the model it is a matrix, and the outputs stand by row, column and channel.
+    """
+
+    channels: int = 3
+
+    def shapes(self, ours: Shape) -> list[Shape]:
+        return [(*ours, 1, 1) if len(ours) == 2 else ours]
+
+    def join(self, theirs: "list[Tensor]") -> "Tensor":
+        rows = theirs[0].flatten(1) if theirs[0].dim() > 1 else theirs[0]
+        return rows.reshape(self.channels, -1, *rows.shape[1:]).transpose(0, 1).reshape(rows.shape)
+
+    def split(self, ours: "Tensor") -> "list[Tensor]":
+        rows = ours.reshape(-1, self.channels, *ours.shape[1:]).transpose(0, 1).reshape(ours.shape)
+        return [rows[:, :, None, None] if ours.dim() > 1 else rows]
+
+
+class VitConverterConfig(common.VisionConverterConfig):
+    """ViT (Dosovitskiy et al., 2021), and SimMIM with its encoder (Xie et al., 2022)."""
+
+    architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "ViTForImageClassification": ("cls",),
+        "ViTForMaskedImageModeling": ("pixels",),
+        "ViTModel": (),
+    }
+    prefix: ClassVar[str] = "vit."
+    defaults: ClassVar[Mapping[str, Any]] = {**common.VisionConverterConfig.defaults, "encoder_stride": 16}
+
+    def patch(self, architecture: str) -> str:
+        """The name of the patch embedding."""
+        return "masked_patch" if "pixels" in self.architectures[architecture] else "patch"
+
+    def targets(self, config: Mapping[str, Any], architecture: str) -> list[Any]:
+        """The targets that stand for the architecture's heads."""
+        heads = self.architectures[architecture]
+        if "pixels" in heads:
+            if config["encoder_stride"] != config["patch_size"]:
+                stride, patch = config["encoder_stride"], config["patch_size"]
+                message = f"'encoder_stride' is {stride}; only that of the patches, {patch}, can be converted"
+                raise TPError(f"config.json: {message}")
+            return [{"pixels": {"loss": "l1"}}]
+        if not heads:
+            return []
+        options: dict[str, Any] = {"num_labels": common.labels(config)}
+        if heads == ("cls",):
+            options |= {"hidden_layer": False, "pooling": "first", "dropout": 0.0}
+        return [{heads[0]: options}]
+
+    def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
+        modules = [self.patch(architecture), "patch_pos"]
+        return self.model(config, modules, self.targets(config, architecture))
+
+    def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
+        found = self.described(spec)
+        cls = parts.target(spec, ClassificationConfig) or parts.target(spec, DistilledClassificationConfig)
+        names = {} if cls is None else common.label_names(spec, cls.num_labels)
+        return {**found, "encoder_stride": found["patch_size"], **names}
+
+    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+        layer = f"{self.prefix}{_LAYER}"
+        (architecture,) = config.get("architectures") or ["ViTModel"]
+        return [
+            *self.embedding_rules(self.patch(architecture)),
+            common.projections(layer, _OURS),
+            *common.layer_rules(layer, _OURS),
+            Same(f"{self.prefix}layernorm", "encoder.norm"),
+            # transformers' bare model has a pooler that none of its heads reads
+            Same(f"{self.prefix}pooler.dense", "targets.cls.dense"),
+            Same("classifier", "targets.cls.classifier"),
+            Shuffled("decoder.0", "targets.pixels.output", channels=config["num_channels"]),
+        ]
+
+
+class DeitConverterConfig(VitConverterConfig):
+    """DeiT (Touvron et al., 2021): ViT with a distillation token."""
+
+    architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "DeiTForImageClassificationWithTeacher": ("deit",),
+        "DeiTForImageClassification": ("cls",),
+        "DeiTForMaskedImageModeling": ("pixels",),
+        "DeiTModel": (),
+    }
+    prefix: ClassVar[str] = "deit."
+
+    def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
+        return super().to_spec(config, architecture) | {"distillation_token": True}
+
+    def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
+        if not parts.embedding(spec, PatchConfig).distillation_token:
+            raise parts.Unfit(["the patches have no distillation token"])
+        return super().to_config(spec, architecture)
+
+    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+        known = config.get("architectures") or ["DeiTModel"]
+        return [
+            *super().weights({**config, "architectures": known}),
+            Same("cls_classifier", "targets.deit.classifier"),
+            Same("distillation_classifier", "targets.deit.distilled"),
+        ]

@@ -1,0 +1,31 @@
+"""Only what is not masked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from tp_core.interfaces import Embedding, Inputs, Sequence
+
+
+class Visible(Embedding):
+    """Leaves the patches of ``visible_ids`` (batch, visible), behind the tokens that stand before all patches.
+
+    Publishes ``visible_ids`` and ``all_patches``, (rows, columns): the place that each patch would have. Batches
+    without ``visible_ids``, as at inference, keep all their patches.
+    """
+
+    def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
+        assert sequence is not None
+        states, places = sequence.states, sequence.side["patches"]
+        count = places.numel()
+        ids: Tensor | None = inputs.get("visible_ids")
+        if ids is None:
+            ids = torch.arange(count, device=states.device).expand(states.shape[0], -1)
+        before = states.shape[1] - count
+        kept = states[:, before:].gather(1, ids.unsqueeze(-1).expand(-1, -1, states.shape[-1]))
+        side = {name: value for name, value in sequence.side.items() if name != "patches"}
+        side |= {"visible_ids": ids, "all_patches": places}
+        return replace(sequence, states=torch.cat([states[:, :before], kept], dim=1), side=side)

@@ -1,0 +1,16 @@
+"""Options of hooks. Torch-free."""
+
+from pydantic import Field
+
+from tp_core.config import HooksConfig
+
+
+class ReconstructionsConfig(HooksConfig):
+    """Pictures of what the target ``pixels`` makes of masked patches, at each evaluation (MAE, SimMIM)."""
+
+    count: int = Field(8, gt=0, description="held-out pictures to show, the first ones")
+
+    def build(self) -> object:
+        from tp_vision.hooks.reconstructions import Reconstructions
+
+        return Reconstructions(self)

@@ -1,0 +1,150 @@
+"""Options of the image processors. Torch-free."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tp_core.config import BuildContext, DataContext, FieldSpec, GridFacts, Problem, ProcessorConfig
+from tp_vision.config import Size, pair
+
+if TYPE_CHECKING:
+    from tp_core.interfaces import Processor
+    from tp_core.tokenizer import Tokenizer
+
+_SECTION = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True, allow_inf_nan=False)
+
+
+class Augmentation(BaseModel):
+    """How pictures are changed at random in training. Nothing is, by default."""
+
+    model_config = _SECTION
+
+    crop: Literal["none", "padded", "resized"] = Field(
+        "none", description="padded: a random part of the picture with a margin around it; resized: of any size"
+    )
+    crop_padding: int = Field(4, gt=0, description="width of that margin, in pixels")
+    crop_scale: list[float] = Field(
+        [0.08, 1.0], min_length=2, max_length=2, description="smallest and largest area of crop: resized"
+    )
+    flip: float = Field(0.0, ge=0, le=1, description="chance to swap left and right")
+    rand_augment: int = Field(0, ge=0, description="operations of RandAugment (Cubuk et al., 2020); 0 for none")
+    rand_magnitude: int = Field(9, ge=0, le=30, description="their strength, of 30")
+    random_erasing: float = Field(0.0, ge=0, le=1, description="chance to blank a rectangle (Zhong et al., 2020)")
+    mixup: float = Field(0.0, ge=0, description="alpha of mixup (Zhang et al., 2018); 0 for none")
+    cutmix: float = Field(0.0, ge=0, description="alpha of CutMix (Yun et al., 2019); with mixup, each has half")
+    mix_rate: float = Field(1.0, ge=0, le=1, description="part of the samples that is mixed with another")
+
+    def mixes(self) -> bool:
+        """Whether samples are mixed with each other, so that labels become probabilities."""
+        return (self.mixup > 0 or self.cutmix > 0) and self.mix_rate > 0
+
+    def check(self) -> Iterator[Problem]:
+        low, high = self.crop_scale
+        if not 0 < low <= high <= 1:
+            yield Problem("augment", f"crop_scale: expected 0 < smallest <= largest <= 1, got [{low:g}, {high:g}]")
+
+
+class PictureProcessorConfig(ProcessorConfig):
+    """What all image processors share: pictures as tensors of one size."""
+
+    needs_tokenizer: ClassVar[bool] = False
+    sampling_options: ClassVar[frozenset[str]] = frozenset({"augment", "mean", "std", "interpolation"})
+
+    image_size: Size | None = Field(
+        None, description="height and width in pixels, or [height, width]; unset: the model's"
+    )
+    channels: Literal[1, 3] | None = Field(None, description="3 for RGB, 1 for greyscale; unset: the model's")
+    resize: Literal["crop", "stretch", "none"] = Field(
+        "crop",
+        description="crop: scale until the picture covers image_size, and cut its middle out; stretch: change its "
+        "proportions; none: refuse pictures of another size",
+    )
+    crop_fraction: float = Field(1.0, gt=0, le=1, description="part of the scaled picture that crop keeps")
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    mean: list[float] = Field([0.5], min_length=1, description="subtracted; of all channels, or one of each")
+    std: list[float] = Field([0.5], min_length=1, description="divides; of all channels, or one of each")
+    augment: Augmentation = Field(Augmentation(), description="random changes in training")
+
+    def size(self, grid: GridFacts | None) -> tuple[int, int]:
+        """Height and width of the tensors, in pixels."""
+        if self.image_size is not None:
+            return pair(self.image_size)
+        if grid is None:
+            return 224, 224
+        return grid.height * grid.patch_size[0], grid.width * grid.patch_size[1]
+
+    def colours(self, grid: GridFacts | None) -> int:
+        """Channels of the tensors."""
+        return self.channels or (3 if grid is None else grid.channels)
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        shape = ("batch", self.colours(context.grid), *self.size(context.grid))
+        return {"pixel_values": FieldSpec(shape, "float32")}
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        grid = context.grid
+        if grid is not None:
+            expected = grid.height * grid.patch_size[0], grid.width * grid.patch_size[1]
+            if self.size(grid) != expected:
+                size = " x ".join(map(str, expected))
+                yield Problem("image_size", f"the model's pictures are of {size} pixels; leave it out, or set that")
+            if self.colours(grid) not in (1, 3):
+                yield Problem("", f"makes 1 or 3 channels, and the model's patches have {grid.channels}")
+            elif self.colours(grid) != grid.channels:
+                yield Problem("channels", f"the model's patches have {grid.channels}; leave it out, or set that")
+        for name in ("mean", "std"):
+            count, colours = len(getattr(self, name)), self.colours(grid)
+            if count not in (1, colours):
+                yield Problem(name, f"has {count} numbers for {colours} channels")
+        if min(self.std) <= 0:
+            yield Problem("std", f"must be greater than 0, got {min(self.std):g}")
+        yield from self.augment.check()
+
+
+class ImageProcessorConfig(PictureProcessorConfig):
+    """Pictures with a class label each."""
+
+    labels: list[str] | None = Field(None, description="names of the classes, in order; numbers from 0 if unset")
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return super().provides(context) | {"labels:cls": FieldSpec(("batch",))}
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        twice = [name for name in self.labels or () if (self.labels or []).count(name) > 1]
+        if twice:
+            yield Problem("labels", f"'{twice[0]}' is listed twice")
+        yield from super().check(context)
+
+    def classes(self, data: DataContext) -> int | None:
+        """Number of classes: the names', else the target's; None if nothing says."""
+        counts = [options["num_labels"] for options in data.target_options.values() if options.get("num_labels")]
+        return len(self.labels) if self.labels is not None else counts[0] if counts else None
+
+    def check_targets(self, data: DataContext) -> Iterator[Problem]:
+        for name, options in data.target_options.items():
+            count = options.get("num_labels")
+            if self.labels is not None and count is not None and len(self.labels) != count:
+                named = f"names {len(self.labels)} classes"
+                yield Problem("labels", f"{named}, but model.target.{name}.num_labels is {count}")
+        if self.augment.mixes() and self.classes(data) is None:
+            yield Problem("augment", "mixed labels need the number of classes, and no target has num_labels")
+
+    def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
+        from tp_vision.processors.image import ImageProcessor
+
+        return ImageProcessor(self, data)
+
+
+class PlainImageConfig(PictureProcessorConfig):
+    """Pictures alone, for targets that need no labels."""
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        yield from super().check(context)
+        if self.augment.mixes():
+            yield Problem("augment", "mixes pictures, which is for classification")
+
+    def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
+        from tp_vision.processors.image import PictureProcessor
+
+        return PictureProcessor(self, data)

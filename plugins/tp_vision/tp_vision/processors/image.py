@@ -1,0 +1,197 @@
+"""The image processors: encoded pictures are checked and kept, and decoded when a sample is read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tp_core.config import DataContext
+from tp_core.data.sources_media import media_bytes
+from tp_core.errors import DataError
+from tp_core.interfaces import IGNORE, Batch, Inputs, Processor, Record, Report, Rows, Sample
+from tp_core.suggest import did_you_mean
+from tp_vision.processors.config import ImageProcessorConfig, PictureProcessorConfig
+from tp_vision.processors.decoding import decode
+from tp_vision.processors.transforms import Pictures, draw_mix, mixed
+
+#: Rows that are written together hold at most about this many bytes of pictures.
+_CHUNK = 32 << 20
+
+
+def place_of(record: Record) -> tuple[str, int | None]:
+    """The file and line to name in a message: a picture's own file has no lines."""
+    value = record.value.get("image")
+    whole = isinstance(value, str) and os.path.abspath(value) == os.path.abspath(record.file)
+    return (record.file, None) if whole else (record.file, record.line)
+
+
+def refused(record: Record, message: str) -> DataError:
+    """The error for a record whose picture cannot be used; names the picture where the record does."""
+    file, line = place_of(record)
+    value = record.value.get("image")
+    if isinstance(value, dict):
+        value = value.get("path")
+    name = f"the image '{value}' " if isinstance(value, str) and line is not None else "the image "
+    return DataError(name + message, file=file, line=line)
+
+
+class PictureProcessor(Processor):
+    """Base of the image processors: reads the field ``image`` of records.
+
+    Rows hold ``image``, the encoded bytes, and ``place``, where the picture came from. :meth:`extra` adds columns;
+    :meth:`complete` what samples have beside their pixels.
+    """
+
+    def __init__(self, config: PictureProcessorConfig, data: DataContext) -> None:
+        self.config, self.data = config, data
+        self.size, self.channels = config.size(data.grid), config.colours(data.grid)
+        self.pictures = Pictures(config, self.size, self.channels)
+
+    # -- preparing -----------------------------------------------------------------------------------------------
+
+    def read(self, record: Record) -> tuple[bytes, Tensor]:
+        """A record's encoded picture and the picture itself, (channels, height, width), uint8.
+
+        Raises:
+            DataError: there is none, it cannot be decoded, or it has the wrong size.
+        """
+        data = media_bytes(record, "image")
+        try:
+            picture = decode(data, self.channels)
+        except ValueError as error:
+            raise refused(record, f"cannot be read: {error}") from None
+        if not self.pictures.fits(picture):
+            raise refused(record, self._wrong_size(picture))
+        return data, picture
+
+    def _wrong_size(self, picture: Tensor) -> str:
+        found, expected = (" x ".join(map(str, size)) for size in (picture.shape[-2:], self.size))
+        hint = "resize: crop or stretch makes it fit"
+        return f"is of {found} pixels, and pictures of {expected} are expected; {hint}"
+
+    def extra(self, record: Record) -> dict[str, Any]:
+        """Further columns of a record's row.
+
+        Raises:
+            DataError: the record lacks something.
+        """
+        return {}
+
+    def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
+        columns: dict[str, list[Any]] = {}
+        size = 0
+        for record in records:
+            try:
+                data, _ = self.read(record)
+                file, line = place_of(record)
+                row = {"image": data, "place": f"{file}:{line}" if line is not None else file, **self.extra(record)}
+            except DataError as error:
+                report(error)
+                continue
+            row["place"] = row["place"].encode()
+            for name, value in row.items():
+                columns.setdefault(name, []).append(value)
+            size += len(data)
+            if size >= _CHUNK:
+                yield columns
+                columns, size = {}, 0
+        yield columns
+
+    # -- samples -------------------------------------------------------------------------------------------------
+
+    def decoded(self, rows: Rows, index: int) -> Tensor:
+        """The picture of a row, (channels, height, width), uint8."""
+        picture = decode(rows.get("image", index), self.channels)
+        if not self.pictures.fits(picture):
+            raise DataError(f"the image {self._wrong_size(picture)}", file=bytes(rows.get("place", index)).decode())
+        return picture
+
+    def complete(self, sample: Sample, rows: Rows, index: int) -> Sample:
+        """A sample with what it has beside its pixels."""
+        return sample
+
+    def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        pixels = self.pictures.augmented(self.decoded(rows, index), generator)
+        return self.complete({"pixel_values": pixels.numpy()}, rows, index)
+
+    def evaluation_sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        pixels = self.pictures.plain(self.decoded(rows, index))
+        return self.complete({"pixel_values": pixels.numpy()}, rows, index)
+
+    @property
+    def read_ahead(self) -> int:
+        return 256  # all are of one length, and the pixels of each are in memory
+
+    def encode(self, records: list[Record]) -> list[Sample]:
+        return [{"pixel_values": self.pictures.plain(self.read(record)[1]).numpy()} for record in records]
+
+    def pixels(self, samples: list[Sample]) -> Tensor:
+        """(batch, channels, height, width) float32."""
+        return torch.from_numpy(np.stack([sample["pixel_values"] for sample in samples]))
+
+    def collate(self, samples: list[Sample]) -> Batch:
+        return Batch({"pixel_values": self.pixels(samples)}, len(samples))
+
+
+class ImageProcessor(PictureProcessor):
+    """Pictures with a class, from the fields ``image`` and ``label``."""
+
+    config: ImageProcessorConfig
+
+    def __init__(self, config: ImageProcessorConfig, data: DataContext) -> None:
+        super().__init__(config, data)
+        self.names, self.count = config.labels, config.classes(data)
+
+    def extra(self, record: Record) -> dict[str, Any]:
+        return {"label": self._label(record)}
+
+    def _label(self, record: Record) -> int:
+        file, line = place_of(record)
+        value = record.value.get("label")
+        if value is None:
+            fields = ", ".join(record.value)
+            message = f"no field 'label'; the fields are {fields}. A picture's label is the folder that it is in"
+            raise DataError(message, file=file, line=line)
+        if self.names is not None:
+            if str(value) in self.names:
+                return self.names.index(str(value))
+            near = did_you_mean(str(value), self.names) or f"the labels are {', '.join(self.names)}"
+            raise DataError(f"unknown label '{value}'; {near}", file=file, line=line)
+        expected = "an integer from 0" + ("" if self.count is None else f" to {self.count - 1}")
+        try:
+            number = int(str(value).strip())
+        except ValueError:
+            message = f"the label '{value}' is no number; expected {expected}, or list the names in labels"
+            raise DataError(f"{message} (data.processor.image.labels)", file=file, line=line) from None
+        if number < 0 or (self.count is not None and number >= self.count):
+            raise DataError(f"the label {number} is out of range; expected {expected}", file=file, line=line)
+        return number
+
+    def complete(self, sample: Sample, rows: Rows, index: int) -> Sample:
+        return {**sample, "label": rows.get("label", index)}
+
+    def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        sample = super().sample(rows, index, generator)
+        augment = self.config.augment
+        return {**sample, "mix": draw_mix(augment, generator)} if augment.mixes() else sample
+
+    def collate(self, samples: list[Sample]) -> Batch:
+        pixels = self.pixels(samples)
+        labels = torch.tensor([sample.get("label", IGNORE) for sample in samples])
+        if samples and "mix" in samples[0]:
+            assert self.count is not None
+            probabilities = torch.nn.functional.one_hot(labels, self.count).float()
+            numbers = torch.from_numpy(np.stack([sample["mix"] for sample in samples]))
+            pixels, labels = mixed(pixels, probabilities, numbers)
+        source: Inputs = {"pixel_values": pixels}
+        return Batch(source, len(samples), labels={"cls": {"labels": labels}})
+
+    def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if self.names is None:
+            return super().describe(predictions)
+        return [{**p, "label": self.names[p["label"]]} if "label" in p else p for p in predictions]

@@ -1,0 +1,51 @@
+"""Pictures with masked patches."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from tp_core.config import DataContext
+from tp_core.interfaces import Batch, Inputs, Rows, Sample
+from tp_vision.processors.config_masked import MaskedImageConfig
+from tp_vision.processors.image import PictureProcessor
+from tp_vision.processors.masks import blockwise_mask, random_mask
+
+
+class MaskedImageProcessor(PictureProcessor):
+    """Pictures as of the processor ``image``, and for each the positions of its masked patches.
+
+    Evaluation masks as well, without other changes; inference, which has no labels, does not.
+    """
+
+    config: MaskedImageConfig
+
+    def __init__(self, config: MaskedImageConfig, data: DataContext) -> None:
+        super().__init__(config, data)
+        self.grid, self.count = config.grid(data.grid), config.count(data.grid)
+
+    def _masked(self, sample: Sample, generator: np.random.Generator) -> Sample:
+        config = self.config
+        if config.masking == "random":
+            positions = random_mask(self.grid, self.count, config.mask_unit, generator)
+        else:
+            positions = blockwise_mask(self.grid, self.count, config.min_block, config.aspect, generator)
+        return {**sample, "masked": positions}
+
+    def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        return self._masked(super().sample(rows, index, generator), generator)
+
+    def evaluation_sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        return self._masked(super().evaluation_sample(rows, index, generator), generator)
+
+    def collate(self, samples: list[Sample]) -> Batch:
+        source: Inputs = {"pixel_values": self.pixels(samples)}
+        if not samples or "masked" not in samples[0]:
+            return Batch(source, len(samples))
+        positions = torch.from_numpy(np.stack([sample["masked"] for sample in samples]))
+        masked = torch.zeros(len(samples), self.grid[0] * self.grid[1], dtype=torch.bool)
+        masked.scatter_(1, positions, True)
+        # All have the same number of visible patches; a stable sort leaves them in their order.
+        visible = masked.to(torch.uint8).argsort(dim=1, stable=True)[:, : masked.shape[1] - positions.shape[1]]
+        source |= {"bool_masked_pos": masked, "visible_ids": visible}
+        return Batch(source, len(samples), labels={"masked": {"positions": positions}})

@@ -1,0 +1,144 @@
+"""Sizes, normalisation and random changes of pictures, through ``torchvision.transforms.v2``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional
+
+from tp_vision.processors.config import Augmentation, PictureProcessorConfig
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Torch's global generator for processors, from which the transforms draw, at a seed; then as it was.
+
+    ``torch.manual_seed`` would seed those of the other devices too, which takes longer than a transform.
+    """
+    state = torch.default_generator.get_state()
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.default_generator.set_state(state)
+
+
+class Pictures:
+    """Decoded pictures → normalised tensors of one size, with random changes or without.
+
+    Args:
+        size: height and width of the tensors.
+        channels: of the pictures.
+    """
+
+    def __init__(self, config: PictureProcessorConfig, size: tuple[int, int], channels: int) -> None:
+        self.config, self.size = config, size
+        self.mode = v2.InterpolationMode(config.interpolation)
+        self.mean = torch.tensor(config.mean).view(-1, 1, 1)
+        self.std = torch.tensor(config.std).view(-1, 1, 1)
+        augment = config.augment
+        self.resized_crop: v2.Transform | None = None
+        if augment.crop == "resized":
+            scale = (augment.crop_scale[0], augment.crop_scale[1])
+            self.resized_crop = v2.RandomResizedCrop(size, scale, interpolation=self.mode, antialias=True)
+        self.before = _changes(augment, size)
+        self.erasing = v2.RandomErasing(augment.random_erasing) if augment.random_erasing else None
+
+    def fits(self, picture: Tensor) -> bool:
+        """Whether a picture may be of this size."""
+        return self.config.resize != "none" or tuple(picture.shape[-2:]) == self.size
+
+    def plain(self, picture: Tensor) -> Tensor:
+        """(channels, any height, any width) uint8 → (channels, height, width) float32, without randomness."""
+        return self.normalised(self.resized(picture))
+
+    def augmented(self, picture: Tensor, generator: np.random.Generator) -> Tensor:
+        """As :meth:`plain`, changed at random; the given generator decides alone."""
+        with seeded(int(generator.integers(2**63))):
+            picture = self.resized(picture) if self.resized_crop is None else self.resized_crop(picture)
+            for change in self.before:
+                picture = change(picture)
+            found = self.normalised(picture)
+            return found if self.erasing is None else self.erasing(found)
+
+    def resized(self, picture: Tensor) -> Tensor:
+        height, width = self.size
+        done = tuple(picture.shape[-2:]) == self.size and self.config.crop_fraction == 1
+        if self.config.resize == "none" or done:
+            return picture
+        if self.config.resize == "stretch":
+            stretched: Tensor = functional.resize(picture, [height, width], self.mode, antialias=True)
+            return stretched
+        whole = [height / self.config.crop_fraction, width / self.config.crop_fraction]
+        factor = max(whole[0] / picture.shape[-2], whole[1] / picture.shape[-1])
+        scaled = [max(round(picture.shape[-2] * factor), height), max(round(picture.shape[-1] * factor), width)]
+        larger = functional.resize(picture, scaled, self.mode, antialias=True)
+        middle: Tensor = functional.center_crop(larger, [height, width])
+        return middle
+
+    def normalised(self, picture: Tensor) -> Tensor:
+        return (picture.float() / 255 - self.mean) / self.std
+
+
+def _changes(augment: Augmentation, size: tuple[int, int]) -> list[v2.Transform]:
+    """The changes of 8-bit pictures of the final size."""
+    found: list[v2.Transform] = []
+    if augment.crop == "padded":
+        found.append(v2.RandomCrop(size, padding=augment.crop_padding))
+    if augment.flip:
+        found.append(v2.RandomHorizontalFlip(augment.flip))
+    if augment.rand_augment:
+        found.append(v2.RandAugment(augment.rand_augment, augment.rand_magnitude))
+    return found
+
+
+def draw_mix(augment: Augmentation, generator: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """What mixing will need of a sample, float32: a sorting key, its own part, whether to cut, the cut's middle.
+
+    Samples are mixed when they are collated, and drawn before, so that the numbers belong to the sample.
+    """
+    key, chance, kind, down, across = generator.random(5)
+    cuts = augment.cutmix > 0 and (augment.mixup == 0 or kind < 0.5)
+    alpha = augment.cutmix if cuts else augment.mixup
+    part = generator.beta(alpha, alpha) if chance < augment.mix_rate else 1.0
+    return np.array([key, part, cuts, down, across], dtype=np.float32)
+
+
+def mixed(pixels: Tensor, labels: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+    """Each sample mixed with another of the batch: the next in the order of their keys.
+
+    Args:
+        pixels: (batch, channels, height, width).
+        labels: (batch, classes) probabilities.
+        numbers: (batch, 5), of :func:`draw_mix`.
+
+    Returns:
+        Mixed pixels and probabilities, of the same shapes.
+    """
+    order = numbers[:, 0].argsort()
+    partner = torch.empty_like(order)
+    partner[order] = order.roll(-1)
+    parts = numbers[:, 1].clone()
+    others = pixels[partner]
+    found = torch.lerp(others, pixels, parts.view(-1, 1, 1, 1))
+    height, width = pixels.shape[-2:]
+    for number in numbers[:, 2].nonzero().flatten().tolist():
+        found[number] = pixels[number]
+        edge = math.sqrt(max(0.0, 1.0 - float(parts[number])))
+        top, bottom = _span(float(numbers[number, 3]), edge, height)
+        left, right = _span(float(numbers[number, 4]), edge, width)
+        found[number, :, top:bottom, left:right] = others[number, :, top:bottom, left:right]
+        parts[number] = 1 - (bottom - top) * (right - left) / (height * width)
+    return found, torch.lerp(labels[partner], labels, parts.unsqueeze(1))
+
+
+def _span(middle: float, edge: float, size: int) -> tuple[int, int]:
+    """First and last place, in pixels, of a cut; what would lie outside of the picture is left out."""
+    half = round(edge * size) / 2
+    return max(0, round(middle * size - half)), min(size, round(middle * size + half))

@@ -1,0 +1,55 @@
+"""DeiT's two classifiers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tp_core.config import BuildContext
+from tp_core.interfaces import Batch, Features, Target, TargetOutput
+from tp_core.modules.layers.linear import Linear
+from tp_core.modules.targets.classification import class_loss, class_predictions, correct_classes, labelled
+from tp_vision.config_targets import DistilledClassificationConfig
+
+
+class DistilledClassification(Target):
+    """A linear classifier of the class token and one of the distillation token; predictions are from their mean.
+
+    Its scores are those of the distillation token, for the target ``distill`` to teach (Touvron et al., 2021).
+    """
+
+    def __init__(self, config: DistilledClassificationConfig, context: BuildContext) -> None:
+        super().__init__()
+        self.config = config
+        self.classifier = Linear(context.hidden_size, config.num_labels, std=config.init_std)
+        self.distilled = Linear(context.hidden_size, config.num_labels, std=config.init_std)
+
+    def heads(self, features: Features) -> tuple[Tensor, Tensor]:
+        """Logits of the class token and of the distillation token, each (batch, num_labels)."""
+        states = features.sequence.states
+        return self.classifier(states[:, 0]), self.distilled(states[:, 1])
+
+    def logits(self, features: Features) -> Tensor:
+        """Their mean, (batch, num_labels)."""
+        own, distilled = self.heads(features)
+        return (own + distilled) / 2
+
+    def scores(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
+        return self.heads(features)[1], labelled(batch.labels["cls"]["labels"])
+
+    def denominator(self, batch: Batch) -> Tensor:
+        return labelled(batch.labels["cls"]["labels"]).sum().float()
+
+    def forward(self, features: Features, batch: Batch) -> TargetOutput:
+        labels, weight = batch.labels["cls"]["labels"], self.config.token_weight
+        own, distilled = self.heads(features)
+        first = class_loss(own, labels, self.config.label_smoothing)
+        loss = torch.lerp(first, class_loss(distilled, labels, self.config.label_smoothing), weight)
+        count = self.denominator(batch)
+        return TargetOutput(loss, count, {"accuracy": (correct_classes((own + distilled) / 2, labels), count)})
+
+    @torch.inference_mode()
+    def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
+        return class_predictions(self.logits(features))

@@ -1,0 +1,41 @@
+"""What targets of masked patches have in common."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tp_core.interfaces import IGNORE, Batch, Features, Target
+
+
+class MaskedTarget(Target):
+    """A target whose labels are of the masked patches: ``masked``/``positions`` (batch, masked) in the grid.
+
+    Where pictures have different numbers of them, ``IGNORE`` fills up.
+    """
+
+    stream: str | None = None
+
+    def positions(self, batch: Batch) -> Tensor:
+        return batch.labels["masked"]["positions"]
+
+    def denominator(self, batch: Batch) -> Tensor:
+        return (self.positions(batch) != IGNORE).sum().float()
+
+    def pixels(self, batch: Batch) -> Tensor:
+        """The pictures that the target's stream reads, (batch, channels, height, width)."""
+        sides = [batch.source] if "pixel_values" in batch.source else list(batch.source.values())
+        if self.stream is not None:
+            sides = [batch.source[self.stream]]
+        return next(side["pixel_values"] for side in sides if "pixel_values" in side)  # type: ignore[no-any-return]
+
+
+def patch_states(features: Features) -> Tensor:
+    """The states of all patches, row by row, (batch, patches, size)."""
+    return features.sequence.states[:, features.sequence.side["patches"].flatten()]
+
+
+def rows_at(values: Tensor, positions: Tensor) -> Tensor:
+    """The rows of (batch, patches, size) at positions (batch, masked): (batch, masked, size)."""
+    index = positions.clamp(min=0).unsqueeze(-1).expand(-1, -1, values.shape[-1])
+    return torch.gather(values, 1, index)

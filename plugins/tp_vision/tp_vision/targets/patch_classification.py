@@ -1,0 +1,24 @@
+"""Classification by the mean of the patches."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from tp_core.config import BuildContext
+from tp_core.interfaces import Features
+from tp_core.modules.layers.norm import build_norm
+from tp_core.modules.targets.classification import Classification
+from tp_vision.config_masked import PatchClassificationConfig
+from tp_vision.targets.masked import patch_states
+
+
+class PatchClassification(Classification):
+    """Classification whose vector is the mean of the patches' states, without the tokens before them, normalised."""
+
+    def __init__(self, config: PatchClassificationConfig, context: BuildContext) -> None:
+        super().__init__(config, context._replace(streams={}))
+        self.norm = build_norm("layernorm", context.hidden_size, config.norm_eps)
+
+    def pooled(self, features: Features) -> Tensor:
+        mean: Tensor = self.norm(patch_states(features).mean(dim=1))
+        return mean

@@ -1,0 +1,64 @@
+"""Prediction of the visual tokens of masked patches."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tp_core.config import BuildContext
+from tp_core.errors import TPError
+from tp_core.interfaces import IGNORE, Batch, Features, TargetOutput, VisualTokenizer
+from tp_core.modules.layers.cross_entropy import linear_cross_entropy
+from tp_core.modules.layers.linear import Linear
+from tp_core.modules.layers.norm import build_norm
+from tp_vision.config_masked import VisualTokensConfig
+from tp_vision.targets.masked import MaskedTarget, patch_states, rows_at
+
+
+class VisualTokens(MaskedTarget):
+    """LayerNorm, output matrix and cross entropy at the masked patches.
+
+    The labels are made on the device by a frozen tokenizer from the whole picture. It is no part of the model.
+    """
+
+    def __init__(self, config: VisualTokensConfig, context: BuildContext) -> None:
+        super().__init__()
+        self.config, self.context, self.stream = config, context, config.stream
+        self.norm = build_norm("layernorm" if config.norm else "none", context.hidden_size, config.norm_eps)
+        self.output = Linear(context.hidden_size, config.token_count(), std=config.init_std)
+        self._tokenizer: tuple[VisualTokenizer, ...] = ()  # a tuple, so that it is none of this module's own
+
+    def logits(self, features: Features) -> Tensor:
+        """Scores of all tokens for all patches, (batch, patches, tokens)."""
+        scores: Tensor = self.output(self.norm(patch_states(features)))
+        return scores
+
+    def forward(self, features: Features, batch: Batch) -> TargetOutput:
+        positions = self.positions(batch)
+        tokens = self.labels(batch)
+        if int(tokens.shape[1]) != features.sequence.side["patches"].numel():
+            patches = features.sequence.side["patches"].numel()
+            raise TPError(f"visual_tokens: {tokens.shape[1]} tokens of a picture of {patches} patches")
+        labels = rows_at(tokens.unsqueeze(-1), positions).squeeze(-1).masked_fill(positions == IGNORE, IGNORE)
+        states = self.norm(rows_at(patch_states(features), positions)).flatten(0, 1)
+        loss, correct = linear_cross_entropy(
+            states, self.output.weight, self.output.bias, labels.flatten(), self.config.label_smoothing
+        )
+        count = self.denominator(batch)
+        return TargetOutput(loss, count, {"accuracy": (correct, count)})
+
+    @torch.no_grad()
+    def labels(self, batch: Batch) -> Tensor:
+        """The token of each patch, (batch, patches), int64."""
+        if self.config.tokenizer is None:
+            return batch.labels["visual_tokens"]["labels"]
+        pixels = self.pixels(batch)
+        if pixels.is_meta:
+            (rows, columns), (height, width) = self.context.grid.patch_size, pixels.shape[2:]  # type: ignore[union-attr]
+            return torch.zeros(len(pixels), (height // rows) * (width // columns), dtype=torch.long, device="meta")
+        if not self._tokenizer:
+            config = self.config.tokenizer_config()
+            assert config is not None
+            self._tokenizer = (config.build(self.context).requires_grad_(False).eval(),)
+        tokens: Tensor = self._tokenizer[0].to(pixels.device)(pixels)
+        return tokens

@@ -1,0 +1,45 @@
+"""The codes of a trained VQ-VAE."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from tp_core.config import BuildContext
+from tp_core.errors import TPError
+from tp_core.inference.load import load_model
+from tp_core.interfaces import Batch, VisualTokenizer
+from tp_core.spec.checks import context_of
+from tp_vision.targets.vq import VectorQuantization
+from tp_vision.visual_tokenizers.config import VectorQuantizedConfig
+
+
+class VectorQuantized(VisualTokenizer):
+    """The tokens that the target ``vq`` of another model gives.
+
+    Raises:
+        TPError: there is no such model, it has no such target, or other patches or codes than expected.
+    """
+
+    def __init__(self, config: VectorQuantizedConfig, context: BuildContext) -> None:
+        super().__init__()
+        try:
+            self.model = load_model(config.model, "cpu").model
+        except TPError as error:
+            raise TPError(f"the visual tokenizer cannot be loaded: {error}") from error
+        found = [(name, t) for name, t in self.model.targets.items() if isinstance(t, VectorQuantization)]
+        if not found:
+            names = ", ".join(self.model.targets) or "none"
+            raise TPError(f"the visual tokenizer {config.model} has no target vq; its targets are {names}")
+        (self.name, self.target), grid = found[0], context_of(self.model.spec).grid
+        if self.target.config.num_tokens != config.num_tokens:
+            counts = f"{self.target.config.num_tokens} codes, and num_tokens is {config.num_tokens}"
+            raise TPError(f"the visual tokenizer {config.model} has {counts}")
+        if grid is not None and context.grid is not None:
+            own, other = ((g.patch_size, g.channels) for g in (grid, context.grid))
+            if own != other:
+                message = f"patches of {own[0]} pixels in {own[1]} channels, the model {other[0]} in {other[1]}"
+                raise TPError(f"the visual tokenizer {config.model} has {message}")
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        features = self.model.encode(Batch({"pixel_values": pixels}, pixels.shape[0]))
+        return self.target.tokens(self.model.view(features, self.name))

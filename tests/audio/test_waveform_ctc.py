@@ -1,0 +1,93 @@
+"""Raw waveforms with texts: the processor of fine-tuning for speech recognition."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.audio.tones import PAD, SPECIAL, WORDS
+from tests.audio.waveforms import encoded, tone
+from tp_audio.processors.config_waveform import WaveformCtcProcessorConfig
+from tp_core.config import DataContext
+from tp_core.data.order import TRAIN, generator
+from tp_core.data.rows import ArrowRows, write_rows
+from tp_core.interfaces import Record, Tokenizer
+from tp_core.testing import check_processor
+from tp_text.tokenizers.config import SpaceConfig
+
+
+@pytest.fixture
+def tokenizer(tmp_path: Path) -> Tokenizer:
+    file = tmp_path / "words.txt"
+    file.write_text("\n".join([*SPECIAL, *WORDS]) + "\n", encoding="utf-8")
+    return SpaceConfig(vocab=str(file)).build(DataContext())
+
+
+def records() -> list[dict[str, Any]]:
+    return [{"audio": encoded(tone(300 + 90 * i, 0.4 + i / 20)), "text": "low high"} for i in range(4)]
+
+
+def test_the_processor_keeps_its_contracts(tokenizer: Tokenizer) -> None:
+    check_processor("waveform_ctc", records(), {"mask_time_length": 3}, tokenizer=tokenizer)
+
+
+def test_frames_are_masked_in_training_only_and_texts_are_labels(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    config = WaveformCtcProcessorConfig(mask_time_prob=0.5, mask_time_length=2)
+    processor = config.build(DataContext(target_options={"ctc": {"blank": PAD}}), tokenizer)
+    source = (Record(value, "some.tsv", line) for line, value in enumerate(records(), 1))
+    write_rows(tmp_path / "rows", processor.prepare(source, lambda error: None))
+    rows = ArrowRows(tmp_path / "rows")
+    drawn = [processor.sample(rows, i, generator(0, TRAIN, 0, i)) for i in range(4)]
+    batch = processor.collate(drawn)
+    assert 0.2 < batch.source["mask_time_indices"].float().mean() < 0.8
+    assert tokenizer.decode(batch.labels["ctc"]["labels"][2].tolist()) == "low high"
+    whole = processor.collate([processor.evaluation_sample(rows, i, generator(0, TRAIN, 0, i)) for i in range(4)])
+    assert "mask_time_indices" not in whole.source
+    alone = processor.encode([Record(records()[1], "", 1)])[0]["input_values"]
+    stored = processor.evaluation_sample(rows, 1, generator(0, TRAIN, 0, 1))["input_values"]
+    np.testing.assert_allclose(alone, stored, atol=1e-3)
+
+
+def test_a_model_learns_which_tone_is_which_word(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    """From raw samples to words, by a spec, in a few steps."""
+    from tests.core import runs
+
+    (tmp_path / "wav").mkdir()
+    rows = ["audio\ttext"]
+    draw = np.random.default_rng(0)
+    for number in range(24):
+        word = list(WORDS)[number % len(WORDS)]
+        (tmp_path / "wav" / f"{number}.wav").write_bytes(encoded(tone(WORDS[word] + draw.uniform(-20, 20), 0.15)))
+        rows.append(f"wav/{number}.wav\t{word}")
+    (tmp_path / "train.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    (tmp_path / "spec.yaml").write_text(
+        """tp: 1
+model:
+  hidden_size: 32
+  embedding:
+    modules: [waveform: {channels: [16, 16, 32], kernels: [10, 8, 8], strides: [5, 8, 8]}]
+    norm: none
+    dropout: 0.0
+  encoder: {transformer: {num_layers: 1, num_heads: 2, norm_position: pre, dropout: 0.0}}
+  target: [ctc]
+data:
+  tokenizer: {space: {vocab: words.txt}}
+  processor: {waveform_ctc: {mask_time_length: 2}}
+  train: train.tsv
+  eval: train.tsv
+train:
+  steps: 60
+  batch_size: 8
+  optimizer: {adamw: {lr: 1e-2}}
+  schedule: constant
+  eval_every: 60
+  tensorboard: false
+""",
+        encoding="utf-8",
+    )
+    runs.train(tmp_path, "--run", "runs/ctc", spec="spec.yaml")
+    found = [line for line in runs.metrics(tmp_path / "runs" / "ctc") if "eval/word_error_rate" in line]
+    assert found[-1]["eval/word_error_rate"] < 0.3

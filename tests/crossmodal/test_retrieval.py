@@ -1,0 +1,153 @@
+"""Search between pictures and texts, and how well pairs are found."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from click.testing import CliRunner
+
+import tp_core
+from tests.crossmodal.pictures import VOCABULARY, captioned, png
+from tp_core.cli.main import cli
+from tp_core.errors import DataError, TPError
+from tp_core.interfaces import Record
+from tp_crossmodal.retrieval import Collection, Searcher, recall, retrieve
+
+PATCH = {"patch": {"image_size": 8, "patch_size": 4, "channels": 1}}
+SMALL: dict[str, Any] = {"transformer": {"num_layers": 1, "num_heads": 2}}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained model of pictures and texts (``run``), its data (``pairs.jsonl``), and pictures alone (``photos``)."""
+    root = tmp_path_factory.mktemp("retrieval")
+    (root / "photos").mkdir()
+    lines = []
+    for number, record in enumerate(captioned(6)):
+        file = root / "photos" / f"{number}.png"
+        file.write_bytes(record["image"])
+        lines.append(json.dumps({"image": f"photos/{number}.png", "text": record["text"]}))
+    (root / "pairs.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (root / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
+    spec = {
+        "tp": 1,
+        "model": {
+            "hidden_size": 16,
+            "streams": {
+                "text": {"embedding": ["word", {"pos": {"max_length": 16}}], "encoder": SMALL, "pooling": "last"},
+                "image": {"embedding": [PATCH, "patch_pos"], "encoder": SMALL},
+            },
+            "target": [{"clr": {"projection_size": 8}}],
+        },
+        "data": {
+            "tokenizer": {"space": {"vocab": "vocab.txt"}},
+            "processor": {"image_text_pair": {"max_length": 16}},
+            "train": "pairs.jsonl",
+            "cache": "cache",
+        },
+        "train": {"steps": 3, "batch_size": 6, "optimizer": {"adamw": {"lr": 0.01}}},
+    }
+    (root / "spec.yaml").write_text(yaml.safe_dump(spec, sort_keys=False), encoding="utf-8")
+    tp_core.train(tp_core.load_spec(root / "spec.yaml"), root / "run")
+    return root
+
+
+def tp(*arguments: str | Path) -> tuple[int, str]:
+    """Exit status of a command, and what it prints or, if it fails, says."""
+    result = CliRunner().invoke(cli, [str(each) for each in arguments])
+    return result.exit_code, result.stderr if result.exit_code else result.stdout
+
+
+def made(similarity: list[list[float]], truth: list[int]) -> Collection:
+    """A collection of given similarities of pictures (rows) and texts."""
+    images = np.array(similarity, dtype=np.float32)
+    names = [str(n) for n in range(len(images))]
+    texts = np.eye(images.shape[1], dtype=np.float32)
+    return Collection(names, images, [str(n) for n in range(len(texts))], texts, np.array(truth))
+
+
+def test_recall_counts_own_texts_of_pictures_and_any_picture_of_texts() -> None:
+    found = recall(made([[0.9, 0.1, 0.0], [0.2, 0.3, 0.8], [0.1, 0.7, 0.2], [0.0, 0.9, 0.5]], [0, 1, 1, 2]), (1, 2, 3))
+    assert found == {
+        "image_to_text/recall@1": 0.5,
+        "image_to_text/recall@2": 1.0,
+        "image_to_text/recall@3": 1.0,
+        # text 0: picture 0; text 1: picture 3 is before picture 2; text 2: picture 1 is before picture 3
+        "text_to_image/recall@1": pytest.approx(1 / 3),
+        "text_to_image/recall@2": 1.0,
+        "text_to_image/recall@3": 1.0,
+    }
+
+
+def test_a_model_that_tells_nothing_apart_recalls_nothing() -> None:
+    found = recall(made([[0.5] * 4] * 4, [0, 1, 2, 3]), (1, 3))
+    assert set(found.values()) == {0.0}
+
+
+def test_recall_leaves_pictures_without_a_text_out_and_needs_some_with_one() -> None:
+    assert recall(made([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]], [0, -1, 1]), (1,))["text_to_image/recall@1"] == 1.0
+    with pytest.raises(DataError, match="recall needs pictures with texts, and none of these has one"):
+        recall(made([[1.0]], [-1]))
+
+
+def test_vectors_are_those_that_the_model_was_trained_with(folder: Path) -> None:
+    loaded = tp_core.load_model(folder / "run", "cpu")
+    records = [Record(record, "records", n) for n, record in enumerate(captioned(4), 1)]
+    searcher = Searcher(loaded, batch_size=3)
+    collection = searcher.collect(records)
+    assert loaded.processor is not None
+    batch = loaded.processor.collate(loaded.processor.encode(records))
+    target: Any = loaded.model.targets["clr"]
+    text, image = (v.detach().numpy() for v in target.vectors(loaded.model.encode(batch)))
+    assert np.abs(collection.image_vectors - image).max() < 1e-6
+    assert np.abs(collection.text_vectors - text).max() < 1e-6
+    assert collection.truth.tolist() == [0, 1, 2, 3]
+
+
+def test_the_command_prints_recall_of_the_pairs_of_a_file(folder: Path) -> None:
+    status, output = tp("retrieve", folder / "run", "--data", folder / "pairs.jsonl", "--json")
+    assert status == 0
+    found = json.loads(output)
+    assert list(found) == [f"{d}/recall@{k}" for d in ("image_to_text", "text_to_image") for k in (1, 5, 10)]
+    assert found["image_to_text/recall@10"] == 1.0
+    status, output = tp("retrieve", folder / "run", "--data", folder / "pairs.jsonl")
+    assert output.splitlines()[2].split() == ["image_to_text/recall@10", "100.0%"]
+
+
+def test_a_text_finds_pictures_of_a_folder_and_a_picture_finds_texts(folder: Path) -> None:
+    data = ["--data", folder / "photos"]
+    status, output = tp("retrieve", folder / "run", *data, "--query", "a three", "--top", "2", "--json")
+    assert status == 0
+    answers = json.loads(output)
+    assert [Path(answer["name"]).parent for answer in answers] == [folder / "photos"] * 2
+    assert answers[0]["similarity"] >= answers[1]["similarity"]
+    query = ["--query", folder / "photos" / "3.png", "--top", "1"]
+    status, output = tp("retrieve", folder / "run", "--data", folder / "pairs.jsonl", *query)
+    assert status == 0
+    assert output.split(maxsplit=1)[1].strip() in {record["text"] for record in captioned(6)}
+
+
+def test_what_cannot_be_searched_is_said_in_one_line(folder: Path, tmp_path: Path) -> None:
+    query = ["--query", folder / "photos" / "1.png"]
+    status, said = tp("retrieve", folder / "run", "--data", folder / "photos", *query)
+    assert status == 2
+    assert "a picture's texts are asked for, and the data has pictures only" in said
+    status, said = tp("retrieve", folder / "run", "--data", folder / "photos", "--query", "lost.png")
+    assert status == 2
+    assert "--query lost.png: there is no such file" in said
+    (tmp_path / "pairs.jsonl").write_text('{"text": "a one"}\n', encoding="utf-8")
+    status, said = tp("retrieve", folder / "run", "--data", tmp_path / "pairs.jsonl")
+    assert status == 2
+    assert f"{tmp_path / 'pairs.jsonl'}:1: no field 'image'; the fields are text" in said
+
+
+def test_a_model_that_compares_no_vectors_is_refused(folder: Path) -> None:
+    loaded = tp_core.load_model(folder / "run", "cpu")
+    del loaded.model.targets["clr"]
+    with pytest.raises(TPError, match="needs a model with the target clr and the processor image_text_pair"):
+        retrieve(loaded, [Record({"image": png(0)}, "records", 1)])

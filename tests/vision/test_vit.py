@@ -1,0 +1,232 @@
+"""ViT and DeiT as specs: sizes of the presets, training on folders of pictures, prediction, embedding, bad pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from click.testing import CliRunner
+
+import tp_core
+from tests.building import batch_of, build, randomised, worst
+from tests.vision.pictures import write_folders
+from tp_core import DataError, SpecError, load_spec
+from tp_core.cli.main import cli
+from tp_core.data.cache import prepared_rows
+from tp_core.inference.load import build_processor
+from tp_core.model import meta_model
+from tp_core.pricing import price
+from tp_core.testing import check_module
+
+DEIT: dict[str, Any] = {
+    "hidden_size": 16,
+    "image_size": 8,
+    "patch_size": 4,
+    "distillation_token": True,
+    "embedding": {"modules": ["patch", "patch_pos"], "norm": "none", "dropout": 0.0},
+    "encoder": {"transformer": {"num_layers": 1, "num_heads": 2}},
+}
+
+
+def write_spec(folder: Path, **parts: Any) -> Path:
+    """A tiny ViT on ``train/`` and ``test/``; ``parts`` are keys of ``data:``, ``train:`` or ``model:``."""
+    spec: dict[str, Any] = {
+        "model": {
+            "hidden_size": 16,
+            "image_size": 8,
+            "patch_size": 4,
+            "embedding": {"modules": ["patch", "patch_pos"], "norm": "none"},
+            "encoder": {"transformer": {"num_layers": 1, "num_heads": 2, "norm_position": "pre"}},
+            "target": [{"cls": {"num_labels": 2, "hidden_layer": False}}],
+            **parts.get("model", {}),
+        },
+        "data": {
+            "processor": "image",
+            "train": "train",
+            "eval": "test",
+            "cache": "cache",
+            **parts.get("data", {}),
+        },
+        "train": {
+            "steps": 30,
+            "batch_size": 8,
+            "log_every": 10,
+            "tensorboard": False,
+            "device": "cpu",
+            "optimizer": {"adamw": {"lr": 0.01}},
+            **parts.get("train", {}),
+        },
+    }
+    path = folder / "spec.yaml"
+    path.write_text(yaml.safe_dump(spec, sort_keys=False))
+    return path
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with pictures of two classes, and a model that is trained on them with all augmentation."""
+    folder = tmp_path_factory.mktemp("pictures")
+    write_folders(folder / "train", each=12)
+    write_folders(folder / "test", each=4)
+    augment = {"crop": "padded", "crop_padding": 1, "flip": 0.5, "random_erasing": 0.2, "mixup": 0.2, "cutmix": 0.2}
+    data = {"processor": {"image": {"labels": ["0", "1"], "augment": augment}}}
+    spec = write_spec(folder, data=data)
+    tp_core.train(load_spec(spec), folder / "run")
+    return folder
+
+
+# -- sizes -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("preset", "parameters"),
+    [
+        ("vit-tiny", 5_717_416),
+        ("vit-small", 22_050_664),
+        ("vit-base", 86_567_656),
+        ("vit-large", 304_326_632),
+        ("deit-tiny", 5_717_416),
+        ("deit-small", 22_050_664),
+        ("deit-base", 86_567_656),
+        ("deit-tiny-distilled", 5_910_800),
+        ("deit-small-distilled", 22_436_432),
+        ("deit-base-distilled", 87_338_192),
+    ],
+)
+def test_a_preset_has_the_size_of_the_published_model(preset: str, parameters: int) -> None:
+    assert sum(p.numel() for p in meta_model(load_spec(preset)).parameters()) == parameters
+
+
+def test_a_picture_costs_what_its_layers_cost() -> None:
+    found = price(load_spec("vit-tiny", ["model.encoder.transformer.num_layers=2"]), batch_size=2)
+    length, width, patches = 197, 192, 196
+    layer = 2 * length * width * 12 * width + 2 * 2 * length * length * width
+    expected = 2 * (2 * layer + 2 * patches * 768 * width + 2 * width * 1000)
+    assert found.unit == "sample"
+    assert found.forward_flops == expected
+    assert found.forward_flops_per_unit == expected / 2
+
+
+# -- DeiT's target -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"token_weight": 0.2, "label_smoothing": 0.1}])
+def test_deits_target_conforms(options: dict[str, Any]) -> None:
+    check_module("deit", "target", {"num_labels": 3, **options}, model=DEIT)
+
+
+def test_deits_loss_is_of_both_tokens_and_predictions_of_their_mean(tmp_path: Path) -> None:
+    model = randomised(build(tmp_path, {**DEIT, "target": [{"deit": {"num_labels": 3, "token_weight": 0.25}}]}))
+    labels = torch.tensor([0, 2, 1])
+    batch = batch_of({"cls": {"labels": labels}}, pixel_values=torch.randn(3, 3, 8, 8))
+    target: Any = model.targets["deit"]
+    with torch.no_grad():
+        states = model.encode(batch).sequence.states
+        own, other = target.classifier(states[:, 0]), target.distilled(states[:, 1])
+        losses = [torch.nn.functional.cross_entropy(logits, labels) for logits in (own, other)]
+        assert worst(model(batch).loss, 0.75 * losses[0] + 0.25 * losses[1]) < 1e-6
+        expected = ((own + other) / 2).softmax(dim=-1)
+    found = torch.tensor([each["probabilities"] for each in model.predict(batch)])
+    assert worst(found, expected) < 1e-6
+
+
+def test_deits_target_needs_the_distillation_token(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path, model={"target": [{"deit": {"num_labels": 2}}]}, data={"train": None, "eval": None})
+    with pytest.raises(SpecError, match="set model.distillation_token: true"):
+        load_spec(spec)
+
+
+def test_a_teacher_teaches_the_distillation_token(project: Path, tmp_path: Path) -> None:
+    model = {
+        "distillation_token": True,
+        "target": [
+            {"deit": {"num_labels": 2, "token_weight": 0.0}},
+            {"distill": {"teacher": str(project / "run" / "model"), "teacher_target": "cls", "cosine_weight": 0.0}},
+        ],
+    }
+    data = {"train": str(project / "train"), "eval": str(project / "test")}
+    result = tp_core.train(load_spec(write_spec(tmp_path, model=model, data=data)), tmp_path / "run")
+    found = tp_core.evaluate(result.model, str(project / "test"), say=lambda _: None)
+    assert found["deit/accuracy"] == 1.0
+    assert found["distill/agreement"] == 1.0
+
+
+# -- from a folder of pictures to predictions --------------------------------------------------------------------
+
+
+def test_a_model_that_is_trained_on_folders_tells_their_classes_apart(project: Path) -> None:
+    found = tp_core.evaluate(str(project / "run"), str(project / "test"), say=lambda _: None)
+    assert found["cls/accuracy"] == 1.0
+
+
+def test_predictions_on_a_folder_name_the_pictures_and_their_classes(project: Path, tmp_path: Path) -> None:
+    output = tmp_path / "predicted.jsonl"
+    source = str(project / "test")
+    done = CliRunner().invoke(
+        cli, ["predict", str(project / "run"), "--input", source, "--output", str(output)], catch_exceptions=False
+    )
+    assert done.exit_code == 0
+    found = [json.loads(line) for line in output.read_text().splitlines()]
+    expected = sorted(str(path) for path in (project / "test").rglob("*.png"))
+    assert [each["image"] for each in found] == expected
+    assert [each["label"] for each in found] == [Path(path).parent.name for path in expected]
+
+
+def test_a_table_of_paths_gives_the_same_vectors_as_the_folder(project: Path, tmp_path: Path) -> None:
+    names = sorted((project / "test").rglob("*.png"))
+    table = project / "list.tsv"
+    table.write_text("picture\n" + "".join(f"{name.relative_to(project)}\n" for name in names))
+    found = {}
+    for kind, source in (("folder", str(project / "test")), ("table", str(table))):
+        output = tmp_path / f"{kind}.npy"
+        arguments = ["embed", str(project / "run"), "--input", source, "--output", str(output)]
+        columns = ["--column", "image=picture"] if kind == "table" else []
+        done = CliRunner().invoke(cli, [*arguments, *columns], catch_exceptions=False)
+        assert done.exit_code == 0
+        found[kind] = np.load(output)
+    assert found["folder"].shape == (len(names), 16)
+    assert np.array_equal(found["folder"], found["table"])
+
+
+def test_fine_tuning_on_larger_pictures_interpolates_the_positions(project: Path, tmp_path: Path) -> None:
+    write_folders(tmp_path / "train", each=4, size=16)
+    modules = ["patch", {"patch_pos": {"position_image_size": 8}}]
+    model = {"image_size": 16, "embedding": {"modules": modules, "norm": "none"}}
+    spec = write_spec(tmp_path, model=model, data={"eval": None}, train={"steps": 1})
+    spec.write_text(spec.read_text() + f"init_from: {project / 'run'}\n")
+    result = tp_core.train(load_spec(spec), tmp_path / "run")
+    weights = tp_core.load_model(result.model).model.weights()
+    assert weights["embedding.parts.patch_pos.table"].shape == (5, 16)
+
+
+# -- bad pictures ------------------------------------------------------------------------------------------------
+
+
+def with_a_truncated_picture(folder: Path) -> Path:
+    write_folders(folder / "train", each=4)
+    broken = folder / "train" / "1" / "2.png"
+    broken.write_bytes(broken.read_bytes()[:60])
+    return broken
+
+
+def test_a_truncated_picture_ends_the_preparation_with_its_name(tmp_path: Path) -> None:
+    broken = with_a_truncated_picture(tmp_path)
+    with pytest.raises(DataError) as caught:
+        tp_core.train(load_spec(write_spec(tmp_path, data={"eval": None})), tmp_path / "run")
+    assert str(caught.value).startswith(f"{broken}: the image cannot be read: ")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_truncated_picture_is_skipped_and_counted_if_the_spec_says_so(tmp_path: Path) -> None:
+    broken = with_a_truncated_picture(tmp_path)
+    said: list[str] = []
+    spec = load_spec(write_spec(tmp_path, data={"eval": None, "on_bad_record": "skip"}))
+    processor = build_processor(spec, None)
+    assert processor is not None
+    assert len(prepared_rows(spec, processor, spec.data.options.train or [], said.append)) == 7
+    assert f"1 bad record was skipped:\n  {broken}: the image cannot be read: " in "\n".join(said)
