@@ -48,11 +48,22 @@ MODELS = [
     ("Ngram2vec", "ngram2vec", "ngram2vec", "Zhao et al., 2017"),
     ("Gated CNN", "gatedcnn", "gatedcnn", "Dauphin et al., 2017"),
     ("TextCNN", "textcnn", "textcnn", "Kim, 2014"),
+    ("ViT", "vit-base", "vision/vit", "Dosovitskiy et al., 2021"),
+    ("DeiT", "deit-tiny-distilled", "vision/deit", "Touvron et al., 2021"),
+    ("SimMIM", "simmim-base", "vision/simmim", "Xie et al., 2022"),
+    ("BEiT", "beit-base", "vision/beit", "Bao et al., 2022"),
+    ("MAE", "mae-base", "vision/mae", "He et al., 2022"),
+    ("VQ-VAE", "vqvae", "vision/vqvae", "van den Oord et al., 2017"),
     ("Speech2Text", "s2t-small", "audio/s2t", "Wang et al., 2020"),
     ("Conformer", "conformer-ctc-small", "audio/conformer-ctc", "Gulati et al., 2020"),
     ("wav2vec 2.0", "wav2vec2-base", "audio/wav2vec2", "Baevski et al., 2020"),
     ("HuBERT", "hubert-base", "audio/hubert", "Hsu et al., 2021"),
     ("WavLM", "wavlm-base", "audio/wavlm", "Chen et al., 2022"),
+    ("CLIP", "clip-vit-base-patch32", "crossmodal/clip", "Radford et al., 2021"),
+    ("ViLT", "vilt-b32", "crossmodal/vilt", "Kim et al., 2021"),
+    ("VisualBERT", "visualbert-base", "crossmodal/visualbert", "Li et al., 2019"),
+    ("ImageBERT", "imagebert-base", "crossmodal/imagebert", "Qi et al., 2020"),
+    ("ViLBERT", "vilbert-base", "crossmodal/vilbert", "Lu et al., 2019"),
 ]
 
 HEAD = """\
@@ -67,7 +78,13 @@ English that comes with every Python:
     python examples/text/make_data.py
     tp train examples/text/bert.yaml
 
-Examples of speech train for some minutes on spoken digits, which `python examples/audio/make_data.py` has a synthesiser say.
+Examples of vision train for one to two minutes on scans of digits that scikit-learn ships;
+`python examples/vision/digits.py` makes them and trains a ViT.
+
+Examples of pictures with texts train on pictures of two of these scans and captions in words (`python
+examples/crossmodal/make_data.py`); `python examples/crossmodal/demo.py` measures CLIP and ViLT on unseen ones.
+Examples of speech train for some minutes on spoken digits, which `python examples/audio/make_data.py` has a synthesiser
+say.
 
 *Code* is the number of lines in `nn.Module` classes that the model needed beyond those above it in the table, comments
 and docstrings not counted (`python benchmarks/implementation_cost.py` compares with the paper's own figures).
@@ -87,7 +104,7 @@ def picks(spec: Spec) -> str:
             continue
         side = f"{', '.join(m.name for m in stream.embedding.modules)} → {stream.encoder.name}"
         sides.append(f"{name}: {side}" if name else side)
-    text = "; ".join(sides)
+    text = "; ".join(sides) + (f" → {model.fusion.name}" if model.fusion is not None else "")
     if model.decoder is not None and model.target_embedding is not None:
         text += f" → {', '.join(m.name for m in model.target_embedding.modules)} → {model.decoder.name}"
     return f"{text} → {', '.join(t.name for t in model.targets)}"

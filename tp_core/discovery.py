@@ -46,8 +46,8 @@ FIRST_PARTY = {
         *("word", "seg", "mlm", "sp", "lm", "bilm", "sgns", "bert"),
         *("wordpiece", "bpe", "sentencepiece", "char", "space"),
     ),
-    "tp-vision": ("patch", "masked_patch", "beit", "simmim", "mae", "vit"),
-    "tp-audio": ("speech", "conformer", "s2t", "ctc", "wav2vec2", "hubert", "wavlm"),
+    "tp-vision": ("patch", "patch_pos", "masked_patch", "visible", "mae", "pixels", "visual_tokens", "image"),
+    "tp-audio": ("speech", "waveform", "conformer", "wavlm", "ctc", "units", "wav2vec2"),
     "tp-crossmodal": ("word_patch", "patch_word", "region", "co_attention", "itm", "image_text", "image_text_pair"),
 }
 
@@ -125,7 +125,12 @@ class NotFound(TPError):
 
 def singular(kind: str) -> str:
     """A kind's name in a sentence about one of it."""
-    return {"presets": "preset", "visual_tokenizer": "visual tokenizer", "commands": "command", "hooks": "hooks module"}.get(kind, kind)
+    return {
+        "presets": "preset",
+        "visual_tokenizer": "visual tokenizer",
+        "commands": "command",
+        "hooks": "hooks module",
+    }.get(kind, kind)
 
 
 def article(kind: str) -> str:

@@ -2,8 +2,8 @@
 
     python examples/vision/digits.py
 
-Each step is a ``tp`` command that is printed before it runs, to be copied and changed. It takes about two minutes on two
-cores; results are in runs/vision.
+Each step is a ``tp`` command that is printed before it runs, to be copied and changed. It takes about two minutes on
+two cores; results are in runs/vision.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import pytest
 import soundfile
 import torch
 from click.testing import CliRunner
+from safetensors.torch import save_file
 from torch import Tensor
 
 from tests.audio.waveforms import RATE, encoded, melodies, tone
@@ -18,6 +19,7 @@ from tests.building import CONTENT, batch_of, build, randomised, tokens
 from tp_audio.cli_units import units as units_command
 from tp_audio.clusters import centres, nearest
 from tp_audio.processors.config_waveform import UnitsProcessorConfig
+from tp_core import build_model, load_spec
 from tp_core.config import DataContext
 from tp_core.data.order import TRAIN, generator
 from tp_core.data.rows import ArrowRows, write_rows
@@ -230,3 +232,36 @@ def test_the_nearest_centre_is_found() -> None:
     np.testing.assert_array_equal(nearest(points, found), expected)
     with pytest.raises(TPError, match="only 5 frames"):
         centres(points[:5], 6, 0)
+
+
+def test_units_of_a_models_layer_are_those_of_its_nearest_centres(manifest: Path) -> None:
+    """The second round of HuBERT: clusters of states in place of cepstra."""
+    folder = manifest.parent
+    (folder / "spec.yaml").write_text(
+        "extends: hubert-base\n"
+        "model:\n"
+        "  hidden_size: 16\n"
+        "  embedding: [waveform: {channels: [8, 8], kernels: [10, 8], strides: [5, 64]}, conv_pos: {groups: 2}]\n"
+        "  encoder: {transformer: {num_layers: 2, num_heads: 2}}\n",
+        encoding="utf-8",
+    )
+    model = build_model(load_spec(folder / "spec.yaml")).eval()
+    (folder / "model").mkdir()
+    (folder / "spec.yaml").rename(folder / "model" / "spec.yaml")
+    save_file({name: each.contiguous() for name, each in model.weights().items()}, folder / "model/model.safetensors")
+    made = folder / "states.jsonl"
+    assert "unit_rate: 50" in run(
+        manifest, "--model", folder / "model", "--layer", 1, "--clusters", 5, "--output", made
+    )
+    with pytest.raises(TPError, match="--layer 3: the model has the layers 1 to 2"):
+        run(manifest, "--model", folder / "model", "--layer", 3, "--clusters", 5, "--output", folder / "more.jsonl")
+    found = np.load(folder / "states.centres.npy")
+    samples, _ = soundfile.read(folder / "wav" / "0.wav", dtype="float32")
+    states: list[Tensor] = []
+    layer: Any = model.encoder.layers[0]  # type: ignore[index]
+    layer.register_forward_hook(lambda _, __, output: states.append(output[0]))
+    values = (samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)
+    with torch.no_grad():
+        model.encode(batch_of(input_values=torch.from_numpy(values)[None]))
+    expected = torch.cdist(states[0][0], torch.from_numpy(found)).argmin(dim=1)
+    assert lines(made)[0]["units"] == " ".join(map(str, expected.tolist()))

@@ -85,7 +85,7 @@ def test_an_unknown_model_type_is_answered_with_the_nearest(theirs: Path) -> Non
 
 def test_a_model_type_like_no_other_is_answered_with_those_that_there_are(theirs: Path) -> None:
     message = refused(configured(theirs, model_type="deepseek"))
-    assert "installed: albert, bart, bert, bloom" in message
+    assert "installed: albert, bart, beit, bert, bloom" in message
 
 
 def test_a_config_without_a_model_type_says_which_option_gives_it(theirs: Path) -> None:

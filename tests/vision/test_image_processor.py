@@ -167,7 +167,11 @@ def test_a_truncated_picture_is_named(tmp_path: Path, form: str, part: float, sa
         ({"label": 0}, {}, "list.tsv:3: no field 'image'; the fields are label"),
         ({"image": png()}, {}, "list.tsv:3: no field 'label'; the fields are image. A picture's label is the folder"),
         ({"image": png(), "label": 3}, {}, "the label 3 is out of range; expected an integer from 0 to 2"),
-        ({"image": png(), "label": "cat"}, {}, "the label 'cat' is no number; expected an integer from 0 to 2, or list"),
+        (
+            {"image": png(), "label": "cat"},
+            {},
+            "the label 'cat' is no number; expected an integer from 0 to 2, or list",
+        ),
         ({"image": png(), "label": "cart"}, {"labels": ["cat", "dog", "cow"]}, "'cart'; did you mean 'cat'?"),
         (
             {"image": png(9, 8), "label": 0},
@@ -271,7 +275,9 @@ def test_a_padded_crop_is_a_shift(tmp_path: Path) -> None:
     made = processor(image_size=8, augment={"crop": "padded", "crop_padding": 1})
     rows = rows_of(made, tmp_path, [{"image": png(), "label": 0}])
     whole = torch.nn.functional.pad(plain(png(), image_size=8), (1, 1, 1, 1), value=-1)
-    shifts = {(down, across): whole[:, down : down + 8, across : across + 8] for down in range(3) for across in range(3)}
+    shifts = {
+        (down, across): whole[:, down : down + 8, across : across + 8] for down in range(3) for across in range(3)
+    }
     seen = set()
     for epoch in range(60):
         found = torch.from_numpy(made.sample(rows, 0, generator(0, TRAIN, epoch, 0))["pixel_values"])
@@ -281,9 +287,14 @@ def test_a_padded_crop_is_a_shift(tmp_path: Path) -> None:
 
 def test_seeding_for_the_transforms_is_undone_even_when_they_fail() -> None:
     state = torch.get_rng_state()
-    with pytest.raises(ValueError), seeded(3):
-        torch.rand(3)
-        raise ValueError
+
+    def failing() -> None:
+        with seeded(3):
+            torch.rand(3)
+            raise ValueError
+
+    with pytest.raises(ValueError):
+        failing()
     assert torch.equal(torch.get_rng_state(), state)
 
 

@@ -145,9 +145,7 @@ def test_fixed_positions_follow_the_formula(rows: int, columns: int, size: int) 
         ((1, 1, 9, 8), "patches of 2 x 2 pixels do not fill pictures of 9 x 8"),
     ],
 )
-def test_pictures_that_do_not_fit_the_patches_are_refused(
-    tmp_path: Path, shape: tuple[int, ...], message: str
-) -> None:
+def test_pictures_that_do_not_fit_the_patches_are_refused(tmp_path: Path, shape: tuple[int, ...], message: str) -> None:
     model = model_of(tmp_path, {"patch": SMALL})
     with pytest.raises(TPError, match=message):
         embedded(model, torch.zeros(shape))

@@ -137,7 +137,7 @@ def test_deits_loss_is_of_both_tokens_and_predictions_of_their_mean(tmp_path: Pa
 
 def test_deits_target_needs_the_distillation_token(tmp_path: Path) -> None:
     spec = write_spec(tmp_path, model={"target": [{"deit": {"num_labels": 2}}]}, data={"train": None, "eval": None})
-    with pytest.raises(SpecError, match="set model.distillation_token: true"):
+    with pytest.raises(SpecError, match=r"set model\.distillation_token: true"):
         load_spec(spec)
 
 

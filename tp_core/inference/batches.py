@@ -9,6 +9,7 @@ import torch
 
 from tp_core.interfaces import Batch, Processor, Record
 
+
 def _length(sample: dict[str, object]) -> int:
     return max((len(value) for value in sample.values() if hasattr(value, "__len__")), default=0)
 

@@ -20,6 +20,9 @@ MODEL_SLOTS = ("encoder", "decoder")
 MODEL_SHELVES = ("target",)
 MODEL_EMBEDDINGS = ("embedding", "target_embedding")
 
+#: Options of targets that choose a module (``ModuleMark``).
+TARGET_SLOTS = ("tokenizer",)
+
 #: Kind of the module that each path outside ``model`` holds.
 OTHER_SLOTS = {
     ("data", "tokenizer"): "tokenizer",
@@ -197,6 +200,8 @@ def _is_model_key(key: str) -> bool:
 def _is_slot(path: tuple[str, ...]) -> bool:
     if path[:2] == ("data", "sets"):
         return len(path) == 4 and path[3] == "processor"
+    if path[:3] == ("model", "target", "*"):
+        return len(path) == 5 and path[4] in TARGET_SLOTS
     return path in OTHER_SLOTS or (path[:1] == ("model",) and path[-1] in MODEL_SLOTS and len(path) in (2, 4))
 
 

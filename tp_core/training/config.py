@@ -164,7 +164,9 @@ class EarlyStopping(BaseModel):
     model_config = _SECTION
 
     metric: str = Field("loss", description="a metric of the evaluation: loss, loss/mlm, cls/accuracy, ...")
-    mode: Literal["min", "max"] | None = Field(None, description="unset: min for a loss, perplexity or error rate, else max")
+    mode: Literal["min", "max"] | None = Field(
+        None, description="unset: min for a loss, perplexity or error rate, else max"
+    )
     patience: int = Field(3, gt=0, description="evaluations without improvement before stopping")
     min_delta: float = Field(0.0, ge=0)
     restore_best: bool = Field(True, description="export the weights of the best evaluation")

@@ -123,7 +123,7 @@ def centres(vectors: Vectors, clusters: int, seed: int) -> Vectors:
     try:
         from sklearn.cluster import MiniBatchKMeans
     except ImportError:
-        raise TPError("k-means needs scikit-learn: pip install scikit-learn") from None
+        raise TPError('k-means needs scikit-learn: pip install "tp-audio[units]"') from None
     if len(vectors) < clusters:
         raise TPError(f"--clusters {clusters}: the recordings have only {len(vectors)} frames")
     found = MiniBatchKMeans(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from tp_core.config import BuildContext, EmbeddingConfig, FieldSpec, Problem, TargetConfig
+from tp_text.config import WordConfig
 from tp_vision.config import PatchConfig
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ class WordPatchConfig(PatchConfig):
         grid = self.grid()
         return self.text_length + grid.before + grid.patches
 
+    def words(self) -> WordConfig:
+        """The options of the word embedding."""
+        return WordConfig(embedding_size=self.embedding_size, init_std=self.init_std)
+
     def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
         words = {"input_ids": FieldSpec(high=context.vocab_size)}
         if self.parts == "complete":
@@ -49,9 +54,9 @@ class WordPatchConfig(PatchConfig):
             yield Problem("registers", "have no place in ViLT's complete parts; use parts: bare")
 
     def build(self, context: BuildContext) -> "Embedding":
-        from tp_crossmodal.embeddings.word_patch import WordPatch
+        from tp_crossmodal.embeddings.word_patch import CompleteWordPatch, WordPatch
 
-        return WordPatch(self, context)
+        return (CompleteWordPatch if self.parts == "complete" else WordPatch)(self, context)
 
 
 class RegionConfig(EmbeddingConfig):

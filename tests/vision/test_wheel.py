@@ -1,0 +1,41 @@
+"""tp-core and tp-vision alone, from wheels: no other distribution of ours, and nothing that only those need."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.wheels import ROOT, Environment, install
+
+SOURCES = {"tp_core": ROOT, "tp_vision": ROOT / "plugins" / "tp_vision"}
+#: What tp-text, tp-audio and the tests install.
+OTHERS = ("tokenizers", "sentencepiece", "transformers", "torchaudio", "soundfile", "jiwer", "datasets")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    return install(tmp_path_factory.mktemp("wheels"), SOURCES, without=OTHERS)
+
+
+def test_every_module_and_preset_of_the_two_is_found_and_whole(installed: Environment, tmp_path: Path) -> None:
+    listed = json.loads(installed.run("tp", "modules", "--json", within=tmp_path))
+    assert {row["distribution"] for row in listed} == {"tp-core", "tp-vision"}
+    assert {row["status"] for row in listed} == {"ok"}
+    files = {Path(name).stem for name in installed.names("tp_vision") if name.startswith("tp_vision/presets/")}
+    assert {row["name"] for row in listed if row["kind"] == "presets"} == files - {"__init__"}
+
+
+def test_the_vit_example_trains(installed: Environment, tmp_path: Path) -> None:
+    example = tmp_path / "examples" / "vision"
+    example.mkdir(parents=True)
+    for name in ("vit.yaml", "make_data.py"):
+        shutil.copy(ROOT / "examples" / "vision" / name, example / name)
+    installed.run("python", "examples/vision/make_data.py", within=tmp_path)
+    short = ["train.steps=4", "train.log_every=2", "train.tensorboard=false", "train.device=cpu", "data.cache=cache"]
+    told = installed.run("tp", "train", "examples/vision/vit.yaml", "--run", "run", *short, within=tmp_path)
+    assert told == "run/model\n"
+    written = json.loads((tmp_path / "run" / "model" / "provenance.json").read_text())
+    assert {each["distribution"] for each in written} == {"tp-core", "tp-vision"}
