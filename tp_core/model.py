@@ -19,15 +19,14 @@ from tp_core.interfaces import (
     Encoder,
     Features,
     FusionEncoder,
-    Inputs,
     Module,
     Sequence,
     Target,
     TargetOutput,
 )
-from tp_core.modules.layers.norm import build_norm
+from tp_core.modules.embeddings.component import EmbeddingComponent
 from tp_core.spec.checks import context_of
-from tp_core.spec.schema import EmbeddingSpec, Spec
+from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import key_of
 from tp_core.suggest import did_you_mean
 
@@ -47,27 +46,6 @@ class ModelOutput:
     losses: dict[str, Tensor] = field(default_factory=dict)
     metrics: dict[str, Tensor] = field(default_factory=dict)
     outputs: dict[str, TargetOutput] = field(default_factory=dict)
-
-
-class EmbeddingComponent(nn.Module):
-    """The sum of embedding modules, then norm, then dropout."""
-
-    def __init__(self, spec: EmbeddingSpec, context: Any) -> None:
-        super().__init__()
-        self.parts = nn.ModuleDict({key_of(m.name): m.config.build(context) for m in spec.modules})
-        self.norm = build_norm(spec.options.norm, context.embedding_size, spec.options.norm_eps)
-        self.dropout = nn.Dropout(spec.options.dropout)
-
-    def forward(self, inputs: Inputs, cache: Cache | None = None) -> Sequence:
-        """Named tensors → a sequence of (batch, length, embedding_size), which goes on where the cache stands."""
-        sequence: Sequence | None = None
-        for part in self.parts.values():
-            first = sequence is None
-            sequence = part(inputs, sequence)
-            if first and cache is not None:
-                sequence = cache.extend(sequence)
-        assert sequence is not None
-        return sequence.with_states(self.dropout(self.norm(sequence.states)))
 
 
 class Stream(nn.Module):
@@ -105,7 +83,7 @@ class Model(nn.Module):
                 self.streams[key_of(name)] = self.streams[key_of(stream.same_as)]
                 continue
             context = context_of(spec, name)
-            embedding = EmbeddingComponent(stream.embedding, context)
+            embedding = EmbeddingComponent(*stream.embedding.parts(), context)
             if stream.encoder_of:
                 lender = self.streams[key_of(stream.encoder_of)]
                 assert isinstance(lender, Stream)
@@ -119,7 +97,7 @@ class Model(nn.Module):
         behind = context_of(spec, side="target")
         self.target_embedding: EmbeddingComponent | None = None
         if model.target_embedding is not None:
-            self.target_embedding = EmbeddingComponent(model.target_embedding, behind)
+            self.target_embedding = EmbeddingComponent(*model.target_embedding.parts(), behind)
             if model.options.share_embeddings:
                 for key, part in self.embedding.parts.items():
                     # Each side has positions of its own (BART); what both speak of is the vocabulary.

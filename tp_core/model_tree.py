@@ -19,6 +19,7 @@ class Branch:
         parameters: elements of the weights that it and its children own, of one of the ``count`` layers.
         count: number of layers that are alike and shown once.
         tied: own weights that another module owns, name → the owner's weight.
+        shared: of a module that stands in a second place, the first; its weights are counted there.
         children: the modules inside.
     """
 
@@ -27,12 +28,13 @@ class Branch:
     parameters: int
     count: int = 1
     tied: dict[str, str] = field(default_factory=dict)
+    shared: str = ""
     children: list[Branch] = field(default_factory=list)
 
     def same(self, other: Branch) -> bool:
         """Whether the other branch differs in nothing but its name."""
-        alike = (self.type, self.parameters, self.tied) == (other.type, other.parameters, other.tied)
-        return alike and self._shape() == other._shape()
+        mine, theirs = ((b.type, b.parameters, b.tied, b.shared) for b in (self, other))
+        return mine == theirs and self._shape() == other._shape()
 
     def _shape(self) -> list[Any]:
         return [(c.name, c.type, c.parameters, c.count, c._shape()) for c in self.children]
@@ -44,30 +46,42 @@ class Branch:
             parts["count"] = self.count
         if self.tied:
             parts["tied"] = self.tied
+        if self.shared:
+            parts["shared"] = self.shared
         return parts | ({"children": [c.dump() for c in self.children]} if self.children else {})
+
+    def find(self, *names: str) -> Branch | None:
+        """The branch at a path of names, or None where there is none, as for modules without weights."""
+        found: Branch | None = self
+        for name in names:
+            found = next((child for child in found.children if child.name == name), None) if found else None
+        return found
 
 
 def model_tree(model: nn.Module) -> Branch:
     """The tree of a model. A weight that several modules hold belongs to the first of them."""
     owners = {id(parameter): name for name, parameter in model.named_parameters()}
-    return _branch(model, "model", "", owners, set())
+    return _branch(model, "model", "", owners, {})
 
 
-def _branch(module: nn.Module, name: str, path: str, owners: dict[int, str], seen: set[int]) -> Branch:
+def _branch(module: nn.Module, name: str, path: str, owners: dict[int, str], seen: dict[int, str]) -> Branch:
     branch = Branch(name, type(module).__name__, 0)
+    if id(module) in seen:
+        branch.shared = seen[id(module)] if any(True for _ in module.parameters()) else ""
+        return branch
+    seen[id(module)] = path
     for key, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
         full = f"{path}.{key}" if path else key
         if owners[id(parameter)] == full:
             branch.parameters += parameter.numel()
         else:
             branch.tied[key] = owners[id(parameter)]
-    if id(module) in seen:  # a module that stands in two places; its weights are tied to the first
-        return branch
-    seen.add(id(module))
-    for key, child in module.named_children():
+    for key, child in module._modules.items():  # named_children() would give a module that has two names only once
+        if child is None:
+            continue
         inner = _branch(child, key, f"{path}.{key}" if path else key, owners, seen)
         branch.parameters += inner.parameters
-        if not (inner.parameters or inner.tied or inner.children):
+        if not (inner.parameters or inner.tied or inner.shared or inner.children):
             continue  # dropout and other modules without weights
         last = branch.children[-1] if branch.children else None
         if isinstance(module, nn.ModuleList) and last is not None and last.same(inner):
@@ -89,9 +103,9 @@ def render(branch: Branch, depth: int = 5) -> Iterator[str]:
 
 def _rows(branch: Branch, lead: str, inner: str, depth: int) -> Iterator[tuple[str, str, str]]:
     times = f"{branch.count} × " if branch.count > 1 else ""
-    tied = ", ".join(f"{key} tied to {owner}" for key, owner in branch.tied.items())
-    notes = branch.type + (f"; {tied}" if tied else "")
-    yield f"{lead}{branch.name}", f"{times}{branch.parameters:,}", notes
+    notes = [branch.type, ", ".join(f"{key} tied to {owner}" for key, owner in branch.tied.items())]
+    notes.append(f"shared with {branch.shared}" if branch.shared else "")
+    yield f"{lead}{branch.name}", f"{times}{branch.parameters:,}", "; ".join(filter(None, notes))
     if depth == 0:
         return
     for number, child in enumerate(branch.children):

@@ -32,7 +32,7 @@ CO_ATTENTION = {"num_layers": 2, "num_heads": {"text": 2, "image": 4}, "co_heads
     ("name", "options", "behind"),
     [
         ("word_patch", {}, []),
-        ("word_patch", {"parts": "complete"}, []),
+        ("word_patch", {"parts": "complete"}, ["seg"]),
         ("word_patch", {}, ["pos", "seg"]),
         ("patch_word", {"channels": 1, "bias": False, "class_token": False, "registers": 2}, ["pos"]),
     ],
@@ -85,7 +85,11 @@ def test_the_mask_follows_and_positions_do_not_depend_on_the_longest_text(tmp_pa
         assert sequence.side["patches"].flatten().tolist() == [width + 1 + n for n in range(4)]
     assert worst(found[5], found[9]) == 0.0
     parts: Any = model.embedding.parts
-    first = parts["word_patch"].patch.class_token[0] + parts["pos"].table.weight[16] + parts["seg"].table.weight[1]
+    first = (
+        parts["word_patch"].picture.parts["patch"].class_token[0]
+        + parts["pos"].table.weight[16]
+        + parts["seg"].table.weight[1]
+    )
     assert worst(found[5][:, 0], first.expand(2, -1)) < 1e-6
 
 
@@ -99,7 +103,7 @@ def test_a_text_that_is_longer_than_its_places_is_refused(tmp_path: Path) -> Non
         model = joined(tmp_path, {"word_patch": PATCHES | {"parts": parts, "text_length": 3}})
         ids = tokens(1, 4)
         source = {"input_ids": ids, "token_type_ids": ids * 0, "pixel_values": torch.randn(1, 3, 8, 8)}
-        with pytest.raises(TPError, match="texts of 4 tokens are longer than the 3 positions"):
+        with pytest.raises(TPError, match="4 (tokens|positions) are longer than the 3"):
             model.embedding(source)
 
 
@@ -129,7 +133,7 @@ def test_matching_reads_the_first_state_or_the_product_of_two(tmp_path: Path) ->
     batch = random_batch(one, [4, 4])
     itm: Any = one.targets["itm"]
     states = one.encode(batch).sequence.states[:, 0]
-    pooled = torch.tanh(states @ itm.dense[0].weight.T + itm.dense[0].bias)
+    pooled = torch.tanh(states @ itm.dense.weight.T + itm.dense.bias)
     logits = pooled @ itm.classifier.weight.T + itm.classifier.bias
     assert worst(itm.logits(one.encode(batch)), logits) < 1e-6
     labels = batch.labels["itm"]["labels"]
@@ -138,7 +142,7 @@ def test_matching_reads_the_first_state_or_the_product_of_two(tmp_path: Path) ->
     both = randomised(build(tmp_path, {"vocab_size": 41, "streams": STREAMS, "target": ["itm"]}))
     features, itm = both.encode(random_batch(both, [4, 4])), both.targets["itm"]
     pooled = torch.ones(2, 16)
-    for dense, name in zip(itm.dense, ("text", "image")):
+    for name, dense in itm.sides.items():
         first = features.streams[name].pooled("first")
         pooled = pooled * (first @ dense.weight.T + dense.bias).clamp(min=0)
     logits = pooled @ itm.classifier.weight.T + itm.classifier.bias

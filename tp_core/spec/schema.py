@@ -43,6 +43,10 @@ class EmbeddingSpec(NamedTuple):
     def dump(self) -> dict[str, Any]:
         return {"modules": [m.dump() for m in self.modules], **self.options.model_dump(mode="json")}
 
+    def parts(self) -> tuple[dict[str, EmbeddingConfig], EmbeddingOptions]:
+        """What the component is built of: the modules' configs by name, and its options."""
+        return {m.name: m.config for m in self.modules}, self.options
+
 
 class ModelOptions(BaseModel):
     """Keys of ``model:`` that belong to the composition itself."""

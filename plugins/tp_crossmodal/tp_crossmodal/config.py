@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from tp_core.config import BuildContext, EmbeddingConfig, FieldSpec, Problem, TargetConfig
-from tp_text.config import WordConfig
-from tp_vision.config import PatchConfig
+from tp_core.modules.config import ClassificationConfig, LearnedPositionConfig
+from tp_core.spec.schema import EmbeddingOptions
+from tp_text.config import SegmentConfig, WordConfig
+from tp_vision.config import PatchConfig, PatchPositionConfig
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Embedding, Target
@@ -19,7 +21,7 @@ class WordPatchConfig(PatchConfig):
     parts: Literal["bare", "complete"] = Field(
         "bare",
         description="bare: no positions or segments, which modules behind may add over the whole sequence; complete: "
-        "each part with learned positions of its own, words with segments and a norm, and a vector per modality (ViLT)",
+        "each part with learned positions of its own, words with segments and a norm (ViLT, which adds seg behind)",
     )
     text_length: int = Field(
         128, gt=0, description="positions that are kept for the text; those of the picture begin behind them"
@@ -34,29 +36,34 @@ class WordPatchConfig(PatchConfig):
         grid = self.grid()
         return self.text_length + grid.before + grid.patches
 
-    def words(self) -> WordConfig:
-        """The options of the word embedding."""
-        return WordConfig(embedding_size=self.embedding_size, init_std=self.init_std)
+    def text(self) -> tuple[dict[str, EmbeddingConfig], EmbeddingOptions]:
+        """The embedding component of the words."""
+        word: dict[str, EmbeddingConfig] = {"word": WordConfig(init_std=self.init_std)}
+        if self.parts == "bare":
+            return word, EmbeddingOptions(norm="none", dropout=0.0)
+        positions = LearnedPositionConfig(max_length=self.text_length, init_std=self.init_std)
+        segments = SegmentConfig(num_segments=self.text_segments, init_std=self.init_std)
+        options = EmbeddingOptions(norm_eps=self.text_norm_eps, dropout=0.0)
+        return {**word, "pos": positions, "seg": segments}, options
+
+    def picture(self) -> tuple[dict[str, EmbeddingConfig], EmbeddingOptions]:
+        """The embedding component of the patches."""
+        patch = PatchConfig(**self.model_dump(include=set(PatchConfig.model_fields)))
+        positions = {"patch_pos": PatchPositionConfig(init_std=self.init_std)} if self.parts == "complete" else {}
+        return {"patch": patch, **positions}, EmbeddingOptions(norm="none", dropout=0.0)
 
     def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
-        words = {"input_ids": FieldSpec(high=context.vocab_size)}
-        if self.parts == "complete":
-            words["token_type_ids"] = FieldSpec(high=self.text_segments)
-        return words | super().requires(context)
+        parts = [*self.text()[0].values(), *self.picture()[0].values()]
+        return {name: field for part in parts for name, field in part.requires(context).items()}
 
     def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        word = {"weight:word": FieldSpec((context.vocab_size, context.embedding_size), "float32")}
-        return word | super().provides(context)
-
-    def check(self, context: BuildContext) -> Iterator[Problem]:
-        yield from super().check(context)
-        if self.parts == "complete" and self.registers:
-            yield Problem("registers", "have no place in ViLT's complete parts; use parts: bare")
+        parts = [*self.text()[0].values(), *self.picture()[0].values()]
+        return {name: field for part in parts for name, field in part.provides(context).items()}
 
     def build(self, context: BuildContext) -> "Embedding":
-        from tp_crossmodal.embeddings.word_patch import CompleteWordPatch, WordPatch
+        from tp_crossmodal.embeddings.word_patch import WordPatch
 
-        return (CompleteWordPatch if self.parts == "complete" else WordPatch)(self, context)
+        return WordPatch(self, context)
 
 
 class RegionConfig(EmbeddingConfig):
@@ -85,7 +92,11 @@ class RegionConfig(EmbeddingConfig):
 
 
 class ImageTextMatchingConfig(TargetConfig):
-    """Image-text matching: does the text belong to the picture (ViLBERT; Lu et al., 2019)."""
+    """Image-text matching: does the text belong to the picture (class 1) or to another (ViLBERT; Lu et al., 2019).
+
+    Of one sequence: first state → dense layer with tanh → two classes (ViLT, VisualBERT). Of two streams: the first
+    states, each → dense layer with ReLU to one width, multiplied → two classes (ViLBERT).
+    """
 
     size: int | None = Field(
         None, gt=0, description="of two streams: width that both are brought to; the widest stream's if unset"
@@ -107,7 +118,21 @@ class ImageTextMatchingConfig(TargetConfig):
         """Whether two streams are compared; else one sequence is read."""
         return bool(context.streams) and self.stream is None
 
-    def build(self, context: BuildContext) -> "Target":
-        from tp_crossmodal.targets.itm import ImageTextMatching
+    def classification(self, hidden_layer: bool) -> ClassificationConfig:
+        """The options of the classifier within."""
+        return ClassificationConfig(
+            num_labels=2,
+            pooling="first",
+            hidden_layer=hidden_layer,
+            dropout=self.dropout,
+            init_std=self.init_std,
+            stream=self.stream,
+        )
 
-        return ImageTextMatching(self, context)
+    def build(self, context: BuildContext) -> "Target":
+        from tp_core.modules.targets.classification import Classification
+        from tp_crossmodal.targets.itm import StreamMatching
+
+        if self.compares(context):
+            return StreamMatching(self, context)
+        return Classification(self.classification(hidden_layer=True), context, labels="itm")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tp_core.config import BuildContext
+from tp_core.errors import TPError
 from tp_core.interfaces import Embedding, Inputs, Sequence
 from tp_core.modules.config import LearnedPositionConfig
 from tp_core.modules.layers import linear
@@ -21,7 +22,9 @@ class LearnedPosition(Embedding):
     def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
         assert sequence is not None  # the spec's checks let no position stand first
         if sequence.positions is None:
-            length = sequence.states.shape[1]
+            length, longest = sequence.states.shape[1], self.table.num_embeddings - self.offset
+            if length > longest:
+                raise TPError(f"sequences of {length} positions are longer than the {longest} that were learned")
             added = self.table.weight[self.offset : self.offset + length]
         else:
             added = self.table(positions_of(sequence) + self.offset)

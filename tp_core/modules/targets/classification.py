@@ -54,9 +54,10 @@ class Classification(Target):
     them stand side by side (Conneau et al., 2017; Reimers & Gurevych, 2019).
     """
 
-    def __init__(self, config: ClassificationConfig, context: BuildContext) -> None:
+    def __init__(self, config: ClassificationConfig, context: BuildContext, labels: str = "cls") -> None:
+        """``labels`` is the name that the batch has the labels under."""
         super().__init__()
-        self.config = config
+        self.config, self.labels = config, labels
         self.pooling = config.pooling or context.pooling
         streams = context.streams if config.stream is None else {}
         self.poolings = {name: config.pooling or facts.pooling for name, facts in streams.items()}
@@ -86,13 +87,13 @@ class Classification(Target):
         return scores
 
     def scores(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
-        return self.logits(features), labelled(batch.labels["cls"]["labels"])
+        return self.logits(features), labelled(batch.labels[self.labels]["labels"])
 
     def denominator(self, batch: Batch) -> Tensor:
-        return labelled(batch.labels["cls"]["labels"]).sum().float()
+        return labelled(batch.labels[self.labels]["labels"]).sum().float()
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
-        logits, labels = self.logits(features), batch.labels["cls"]["labels"]
+        logits, labels = self.logits(features), batch.labels[self.labels]["labels"]
         loss = class_loss(logits, labels, self.config.label_smoothing)
         count = self.denominator(batch)
         return TargetOutput(loss, count, {"accuracy": (correct_classes(logits, labels), count)})

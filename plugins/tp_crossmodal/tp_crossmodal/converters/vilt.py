@@ -81,7 +81,8 @@ class ViltConverterConfig(ConverterConfig):
                             "text_segments": config["type_vocab_size"],
                             "text_norm_eps": config["layer_norm_eps"],
                         }
-                    }
+                    },
+                    {"seg": {"num_segments": 2}},
                 ],
                 "norm": "none",
                 "dropout": config["hidden_dropout_prob"],
@@ -133,14 +134,14 @@ class ViltConverterConfig(ConverterConfig):
         layer, own = "vilt.encoder.layer.{layer}", "encoder.layers.{layer}"
         word = f"{text}.word_embeddings.weight"
         return [
-            Same(word, f"{ours}.word.table.weight", vocabulary=True),
-            Same(f"{text}.position_embeddings.weight", f"{ours}.text_positions.weight"),
-            Same(f"{text}.token_type_embeddings.weight", f"{ours}.text_segments.weight"),
-            Same(f"{text}.LayerNorm", f"{ours}.text_norm"),
-            AsRow(f"{theirs}.cls_token", f"{ours}.patch.class_token"),
-            Same(f"{theirs}.patch_embeddings.projection", f"{ours}.patch.projection"),
-            AsRow(f"{theirs}.position_embeddings", f"{ours}.image_positions.weight"),
-            Same(f"{theirs}.token_type_embeddings.weight", f"{ours}.modalities.weight"),
+            Same(word, f"{ours}.text.parts.word.table.weight", vocabulary=True),
+            Same(f"{text}.position_embeddings.weight", f"{ours}.text.parts.pos.table.weight"),
+            Same(f"{text}.token_type_embeddings.weight", f"{ours}.text.parts.seg.table.weight"),
+            Same(f"{text}.LayerNorm", f"{ours}.text.norm"),
+            AsRow(f"{theirs}.cls_token", f"{ours}.picture.parts.patch.class_token"),
+            Same(f"{theirs}.patch_embeddings.projection", f"{ours}.picture.parts.patch.projection"),
+            AsRow(f"{theirs}.position_embeddings", f"{ours}.picture.parts.patch_pos.table"),
+            Same(f"{theirs}.token_type_embeddings.weight", "embedding.parts.seg.table.weight"),
             Stacked(below(f"{layer}.attention.attention", "query", "key", "value"), f"{own}.attention.qkv"),
             Same(f"{layer}.attention.output.dense", f"{own}.attention.output"),
             Same(f"{layer}.intermediate.dense", f"{own}.feed_forward.input"),

@@ -108,7 +108,7 @@ class VisualBertConverterConfig(BertFamilyConfig):
             *self.body(config),
             Same(f"{theirs}.visual_projection", f"{ours}.projection"),
             FirstAndSecond(tables, f"{ours}.segment", rows=rows),
-            Same("visual_bert.pooler.dense", "targets.itm.dense.0"),
+            Same("visual_bert.pooler.dense", "targets.itm.dense"),
             OtherWayRound("cls.seq_relationship", "targets.itm.classifier"),
             Same("cls.predictions.transform.dense", "targets.mlm.dense"),
             Same("cls.predictions.transform.LayerNorm", "targets.mlm.norm"),

@@ -45,4 +45,4 @@ class Region(Embedding):
         mask = None if mask is None else mask.bool()
         if sequence is None:
             return Sequence(states, mask=mask)
-        return picture_behind(sequence, states, mask, self.config.text_length)
+        return picture_behind(sequence, Sequence(states, mask=mask), self.config.text_length)

@@ -1,0 +1,36 @@
+"""The embedding component: embedding modules, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import nn
+
+from tp_core.config import BuildContext, EmbeddingConfig
+from tp_core.interfaces import Cache, Inputs, Sequence
+from tp_core.modules.layers.norm import build_norm
+from tp_core.spec.schema import EmbeddingOptions
+from tp_core.spec.schema_common import key_of
+
+
+class EmbeddingComponent(nn.Module):
+    """The sum of embedding modules, then norm, then dropout."""
+
+    def __init__(
+        self, modules: Mapping[str, EmbeddingConfig], options: EmbeddingOptions, context: BuildContext
+    ) -> None:
+        super().__init__()
+        self.parts = nn.ModuleDict({key_of(name): config.build(context) for name, config in modules.items()})
+        self.norm = build_norm(options.norm, context.embedding_size, options.norm_eps)
+        self.dropout = nn.Dropout(options.dropout)
+
+    def forward(self, inputs: Inputs, cache: Cache | None = None) -> Sequence:
+        """Named tensors → a sequence of (batch, length, embedding_size), which goes on where the cache stands."""
+        sequence: Sequence | None = None
+        for part in self.parts.values():
+            first = sequence is None
+            sequence = part(inputs, sequence)
+            if first and cache is not None:
+                sequence = cache.extend(sequence)
+        assert sequence is not None
+        return sequence.with_states(self.dropout(self.norm(sequence.states)))
