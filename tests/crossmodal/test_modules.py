@@ -103,7 +103,7 @@ def test_a_text_that_is_longer_than_its_places_is_refused(tmp_path: Path) -> Non
         model = joined(tmp_path, {"word_patch": PATCHES | {"parts": parts, "text_length": 3}})
         ids = tokens(1, 4)
         source = {"input_ids": ids, "token_type_ids": ids * 0, "pixel_values": torch.randn(1, 3, 8, 8)}
-        with pytest.raises(TPError, match="4 (tokens|positions) are longer than the 3"):
+        with pytest.raises(TPError, match=r"4 (tokens|positions) are longer than the 3"):
             model.embedding(source)
 
 
