@@ -10,6 +10,7 @@ annotation, those of class variables once more for each subclass, which shows in
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -89,6 +90,20 @@ class GridFacts(NamedTuple):
     def before(self) -> int:
         """Number of places of the sequence before the first patch."""
         return self.leading + self.registers
+
+
+class PictureFacts(NamedTuple):
+    """The pictures that a trained visual tokenizer knows.
+
+    Attributes:
+        grid: how it divides them into patches, one token for each.
+        mean: subtracted from their pixels, which are from 0 to 1; of all channels, or one of each.
+        std: what divides them then.
+    """
+
+    grid: GridFacts
+    mean: tuple[float, ...] = (0.5,)
+    std: tuple[float, ...] = (0.5,)
 
 
 class BuildContext(NamedTuple):
@@ -262,6 +277,8 @@ class TargetConfig(ModuleConfig):
     kind: ClassVar[str] = "target"
     #: Samples that a micro-batch, over all processes, must have for the target to learn from it.
     least_samples: ClassVar[int] = 1
+    #: Whether, without ``stream``, it reads all of the model's streams, and not the first only; for drawings of it.
+    reads_streams: ClassVar[bool] = False
 
     weight: float = Field(1.0, ge=0, description="factor of this target's loss in the total")
     stream: str | None = Field(None, description="the stream that the target reads; unset: the first, or all of them")
@@ -293,7 +310,7 @@ class TokenizerConfig(ModuleConfig):
 
 
 class VisualTokenizerConfig(ModuleConfig):
-    """Base of configs of visual tokenizers, which targets choose by an option marked with ``ModuleMark``."""
+    """Base of configs of visual tokenizers, which others choose by an option marked with ``ModuleMark``."""
 
     kind: ClassVar[str] = "visual_tokenizer"
 
@@ -305,8 +322,41 @@ class VisualTokenizerConfig(ModuleConfig):
         """
         raise TypeError(f"{type(self).__name__} does not implement token_count()")
 
+    def pictures(self) -> PictureFacts | None:
+        """The pictures that it was trained with; None for one that takes any.
+
+        Raises:
+            TPError: what says so cannot be read.
+        """
+        return None
+
+    def contents(self) -> list[str]:
+        """The files that decide which tokens a picture gets."""
+        return [*self.files().values(), *self.training_files().values()]
+
+    def save(self, folder: Path, inside: str) -> dict[str, Any]:
+        """Copy the files that the tokenizer needs into an exported model.
+
+        Args:
+            folder: of the export.
+            inside: name of a folder in it, which may be made.
+
+        Returns:
+            The options, with the copies' paths relative to ``folder``.
+        """
+        import shutil
+
+        options = self.model_dump(mode="json")
+        for option, path in {**self.files(), **self.training_files()}.items():
+            name = f"{inside}/{Path(path).name}"
+            (folder / inside).mkdir(parents=True, exist_ok=True)
+            copy = shutil.copytree if Path(path).is_dir() else shutil.copyfile
+            copy(path, folder / name)
+            options[option] = name
+        return options
+
     def build(self, context: BuildContext) -> "VisualTokenizer":
-        """The tokenizer with its values, on the CPU. It is built when the first labels are made."""
+        """The tokenizer with its values, on the CPU. It is built when the first tokens are made."""
         raise TypeError(f"{type(self).__name__} does not implement build()")
 
 
@@ -330,6 +380,30 @@ class ProcessorConfig(ModuleConfig):
     def target_sequence_length(self) -> int | None:
         """The longest sequence of the decoder's side; None if there is no such bound or no such side."""
         return None
+
+    def extra_ids(self) -> int:
+        """How many ids it makes behind those of the tokenizer, for which the model has rows too: image tokens."""
+        return 0
+
+    def check_data(self) -> Iterator[Problem]:
+        """Yield what is missing to prepare data, which presets may leave open."""
+        yield from ()
+
+    def contents(self) -> list[str]:
+        """Files beside the data's own that decide what is prepared."""
+        return [*self.files().values()]
+
+    def save(self, folder: Path, inside: str) -> dict[str, Any]:
+        """Copy the files that using a trained model needs into its export.
+
+        Args:
+            folder: of the export.
+            inside: name of a folder in it, which may be made.
+
+        Returns:
+            The options that change by it, with the copies' paths relative to ``folder``.
+        """
+        return {}
 
     def check_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
         """Yield what this processor needs of the tokenizer and does not find, special tokens for example.

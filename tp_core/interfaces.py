@@ -324,7 +324,7 @@ class Target(Module, ABC):
 
 
 class VisualTokenizer(nn.Module, ABC):
-    """Turns pictures into discrete tokens, one for each patch, for targets that predict them.
+    """Turns pictures into discrete tokens, one for each patch, for models that predict them.
 
     It is no part of the model: it is neither trained nor saved with it.
     """
@@ -332,6 +332,14 @@ class VisualTokenizer(nn.Module, ABC):
     @abstractmethod
     def forward(self, pixels: Tensor) -> Tensor:
         """Pictures (batch, channels, height, width), as the model gets them → tokens (batch, patches), int64."""
+
+    def decode(self, tokens: Tensor) -> Tensor:
+        """Tokens (batch, patches), int64 → pictures (batch, channels, height, width), as the model gets them.
+
+        Raises:
+            TPError: the tokenizer has no way back.
+        """
+        raise TPError(f"the visual tokenizer {type(self).__name__} cannot turn tokens into pictures; a vq can")
 
 
 @dataclass(frozen=True)
@@ -376,12 +384,14 @@ class GenerationTokens:
         pad: fills rows that are shorter than others.
         inputs: values of further inputs at each written token, such as ``{"token_type_ids": 1}``; where none is given,
             the value at the prompt's last token.
+        ids: the ids that may be written; None for those of the tokenizer.
     """
 
     start: tuple[int, ...] = ()
     end: tuple[int, ...] = ()
     pad: int = 0
     inputs: Mapping[str, int] = field(default_factory=dict)
+    ids: range | None = None
 
 
 class Processor(ABC):
@@ -442,10 +452,14 @@ class Processor(ABC):
     def collate(self, samples: list[Sample]) -> Batch:
         """Stack samples into a batch."""
 
+    def prompts(self, records: list[Record]) -> list[Sample]:
+        """Samples of what generation goes on from; those of :meth:`encode` unless it is more than that."""
+        return self.encode(records)
+
     def generation(self) -> GenerationTokens:
         """How generated texts begin and end.
 
-        Generation calls :meth:`encode` and :meth:`collate` for the records. Of an encoder-decoder model, that is the
+        Generation calls :meth:`prompts` and :meth:`collate` for the records. Of an encoder-decoder model, that is the
         source side, and the target side begins with ``start``. Of a causal model it is the prompt as far as the text
         stands behind it, without what would end it; padding may be on the right and is moved to the left.
 

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from tp_core.testing import features, weights
-from tp_core.testing.specs import minimal_spec
+from tests.picks import WIDTH, check_pick, picks, transformers
 
-WIDTH, HEADS = 16, 4
 LENGTHS = [7, 4, 6]
 CELLS = ("rnn", "lstm", "gru")
 
@@ -33,34 +30,6 @@ def embeddings(draw: st.DrawFn) -> dict[str, Any]:
     }
     norm = draw(st.sampled_from(["layernorm", "rmsnorm", "none"]))
     return {"modules": [{name: options[name]} for name in ["word", *added]], "norm": norm}
-
-
-@st.composite
-def transformers(draw: st.DrawFn, masks: tuple[str, ...]) -> dict[str, Any]:
-    """The options that a transformer encoder and a decoder share."""
-    options: dict[str, Any] = {
-        "num_layers": draw(st.integers(1, 2)),
-        "num_heads": HEADS,
-        "num_key_value_heads": draw(st.sampled_from([None, 1, 2])),
-        "head_size": draw(st.sampled_from([None, 6])),
-        "feed_forward_size": 24,
-        "feed_forward": draw(st.sampled_from(["dense", "gated"])),
-        "activation": draw(st.sampled_from(["gelu", "gelu_tanh", "relu", "silu", "tanh"])),
-        "mask": draw(st.sampled_from(masks)),
-        "norm": draw(st.sampled_from(["layernorm", "rmsnorm"])),
-        "norm_position": draw(st.sampled_from(["pre", "post"])),
-        "final_norm": draw(st.sampled_from([None, True, False])),
-        "attention_bias": draw(st.booleans()),
-        "key_bias": draw(st.booleans()),
-        "layer_scale": draw(st.sampled_from([None, 0.1])),
-        "feed_forward_bias": draw(st.booleans()),
-        "attention_scale": draw(st.sampled_from([None, 1.0])),
-        "position_encoding": draw(st.sampled_from(["none", "rotary", "relative", "alibi"])),
-        "rotary_interleaved": draw(st.booleans()),
-        "residual_attention": draw(st.booleans()),
-        "share_layers": draw(st.booleans()),
-    }
-    return {name: value for name, value in options.items() if value is not None}
 
 
 @st.composite
@@ -143,20 +112,7 @@ def models(draw: st.DrawFn) -> dict[str, Any]:
     return {**model, "target": draw(targets(kinds, tied=not narrow))}
 
 
-@settings(
-    max_examples=300,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+@picks(300)
 @given(models())
 def test_any_valid_pick_builds_trains_keeps_samples_apart_and_survives_a_round_trip(tree: dict[str, Any]) -> None:
-    spec = minimal_spec(tree)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = weights.check_initialisation(spec)
-        features.check_shapes(model, LENGTHS)
-        weights.check_gradients(model, LENGTHS, ())
-        weights.check_round_trip(spec, model, LENGTHS)
-        features.check_independence(model, LENGTHS, 1e-5)
+    check_pick(tree, LENGTHS)

@@ -106,7 +106,8 @@ def vocabulary(spec: Spec) -> str:
     if spec.model.options.vocab_size is not None:
         return f"{size} (model.vocab_size)"
     if spec.data.tokenizer is not None:
-        return f"{size} (of the tokenizer)"
+        extra = spec.data.extra_ids()
+        return f"{size} (of the tokenizer, and {extra} of the processor)" if extra else f"{size} (of the tokenizer)"
     return f"{size} (the default: neither model.vocab_size nor a tokenizer is given)"
 
 

@@ -37,6 +37,7 @@ def _key(spec: Spec, paths: list[str]) -> str:
         "on_bad_record": data.options.on_bad_record,
         "processor": [data.processor.distribution, data.processor.version, data.processor.name],
         "options": processor.model_dump(mode="json", exclude=set(processor.sampling_options)),
+        "files": [_fingerprint_of(path) for path in processor.contents()],
         "targets": {t.name: getattr(t.config, "num_labels", None) for t in spec.model.targets},
     }
     for side, chosen in (("tokenizer", data.tokenizer), ("target_tokenizer", data.target_tokenizer)):
@@ -45,6 +46,18 @@ def _key(spec: Spec, paths: list[str]) -> str:
             options = chosen.config.model_dump(mode="json", exclude=set(files))
             parts[side] = [chosen.name, options, [fingerprint([path]) for path in files.values()]]
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _fingerprint_of(path: str) -> str:
+    """A hash of a file that is no source of records."""
+    hashed = hashlib.blake2b(digest_size=16)
+    try:
+        with open(path, "rb") as file:
+            while part := file.read(1 << 20):
+                hashed.update(part)
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", file=path) from error
+    return hashed.hexdigest()
 
 
 def prepared_rows(

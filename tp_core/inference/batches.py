@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 import torch
 
-from tp_core.interfaces import Batch, Processor, Record
+from tp_core.interfaces import Batch, Processor, Record, Sample
 
 
 def _length(sample: dict[str, object]) -> int:
@@ -15,12 +15,20 @@ def _length(sample: dict[str, object]) -> int:
 
 
 def inference_batches(
-    records: Iterable[Record], processor: Processor, batch_size: int, device: torch.device
+    records: Iterable[Record],
+    processor: Processor,
+    batch_size: int,
+    device: torch.device,
+    encode: Callable[[list[Record]], list[Sample]] | None = None,
 ) -> Iterator[tuple[list[Record], list[list[int]], list[Batch]]]:
-    """Chunks of records with their batches and, per batch, the numbers of its records in the chunk."""
-    source = iter(records)
+    """Chunks of records with their batches and, per batch, the numbers of its records in the chunk.
+
+    Args:
+        encode: makes samples of records; the processor's ``encode`` if None.
+    """
+    source, encode = iter(records), encode or processor.encode
     while chunk := list(islice(source, processor.read_ahead)):
-        samples = processor.encode(chunk)
+        samples = encode(chunk)
         order = sorted(range(len(samples)), key=lambda i: _length(samples[i]))
         groups = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
         yield chunk, groups, [processor.collate([samples[i] for i in group]).to(device) for group in groups]

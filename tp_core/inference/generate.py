@@ -102,11 +102,12 @@ def _texts(
     batch_size: int,
 ) -> Iterator[dict[str, Any]]:
     done = 0
-    for chunk, groups, made in inference_batches(as_records(inputs), processor, batch_size, loaded.device):
+    source = as_records(inputs)
+    for chunk, groups, made in inference_batches(source, processor, batch_size, loaded.device, processor.prompts):
         results: list[dict[str, Any]] = [{} for _ in chunk]
         for group, batch in zip(groups, made):
             numbers = [done + index for index in group]
-            texts = _write(loaded, batch, tokens, options, numbers, [chunk[index] for index in group])
+            texts = continuations(loaded, batch, tokens, options, numbers, [chunk[index] for index in group])
             for index, text in zip(group, texts):
                 results[index] = {"text": processor.decode(text.ids), "finished": text.finished}
         yield from results
@@ -114,7 +115,7 @@ def _texts(
 
 
 @torch.inference_mode()
-def _write(
+def continuations(
     loaded: LoadedModel,
     batch: Batch,
     tokens: GenerationTokens,
@@ -122,6 +123,16 @@ def _write(
     numbers: list[int],
     records: list[Record],
 ) -> list[Generated]:
+    """What a model writes for the samples of a batch.
+
+    Args:
+        numbers: of the records among all, which are part of the seeds of sampling.
+        records: to name in errors.
+
+    Raises:
+        DataError: a record leaves no room to write in.
+        TPError: the model cannot write.
+    """
     facts = loaded.spec.data.target_vocabulary or loaded.spec.data.vocabulary
     target = _targets_of(loaded, batch)[0]
     stepper = ModelStepper(loaded.model, target, batch, tokens, None if facts is None else facts.vocab_size)

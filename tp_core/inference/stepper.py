@@ -16,13 +16,15 @@ class ModelStepper:
     Args:
         target: scores the next token.
         batch: as the processor made it, on the model's device.
-        known: ids from here on are rows of the output matrix that stand for no token, and are never written.
+        known: ids from here on are rows of the output matrix that stand for no token, and are never written. Where
+            ``tokens`` says which ids are, it alone decides.
     """
 
     def __init__(
         self, model: Model, target: Target, batch: Batch, tokens: GenerationTokens, known: int | None = None
     ) -> None:
-        self.model, self.target, self.known = model, target, known
+        self.model, self.target = model, target
+        self.ids = tokens.ids if tokens.ids is not None or known is None else range(known)
         self.cache = Cache()
         self.carried: Inputs = {}
         if model.decoder is None:
@@ -43,8 +45,9 @@ class ModelStepper:
         except NotImplementedError as error:
             raise TPError(f"this model cannot write: {error}") from None
         scores = self.target.next_scores(features)
-        if self.known is not None and self.known < scores.shape[-1]:
-            scores[:, self.known :] = -torch.inf
+        if self.ids is not None:
+            scores[:, : self.ids.start] = -torch.inf
+            scores[:, self.ids.stop :] = -torch.inf
         return scores
 
     def _next(self, ids: Tensor) -> Batch:

@@ -276,6 +276,8 @@ class TaskConfig(EmbeddingConfig):
 class ClassificationConfig(TargetConfig):
     """Classification of whole samples: pooling, optional hidden layer, linear classifier."""
 
+    reads_streams: ClassVar[bool] = True
+
     num_labels: int = Field(2, gt=1, description="number of classes")
     pooling: Pooling | None = Field(None, description="first, last, mean or max; the model's if unset")
     hidden_layer: bool = Field(True, description="a dense layer of hidden_size before the classifier")

@@ -16,6 +16,7 @@ class ContrastiveConfig(TargetConfig):
     """Contrast of two streams: each sample is told from the others of its batch (CLIP; SimCSE; Quick-Thoughts)."""
 
     least_samples: ClassVar[int] = 2
+    reads_streams: ClassVar[bool] = True
 
     projection_size: int | None = Field(
         None, gt=0, description="width that both streams are projected to, without bias; unset: no projection"
@@ -43,6 +44,8 @@ class ContrastiveConfig(TargetConfig):
 
 class DistillationConfig(TargetConfig):
     """Distillation: another target's scores, and the hidden states, follow those of a trained teacher (DistilBERT)."""
+
+    reads_streams: ClassVar[bool] = True
 
     teacher: PathStr = Field(description="folder of the trained model to learn from; not needed after training")
     of: str | None = Field(None, description="the target whose scores are learned; the only other one if unset")

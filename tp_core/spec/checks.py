@@ -331,8 +331,11 @@ def _check_tokenizer(spec: Spec, root: Node, problems: Problems) -> None:
     _check_target_side(spec, root, problems)
     if tokenizer is None or facts is None or problems:
         return
-    if facts.vocab_size > spec.model.vocab_size:
+    extra = spec.data.extra_ids()
+    if facts.vocab_size + extra > spec.model.vocab_size:
         message = f"is {spec.model.vocab_size}, less than the {facts.vocab_size} ids of {tokenizer.path}"
+        if extra and processor is not None:
+            message += f" and the {extra} of {processor.path}"
         problems.add("model.vocab_size", message, root.find(("model", "vocab_size")))
     if processor is None:
         return

@@ -42,6 +42,10 @@ def _check_data_set(spec: Spec, where: tuple[str, ...], problems: Problems) -> N
     elif processor.config.needs_tokenizer and spec.data.tokenizer is None:
         message = f"is required by {processor.path}; installed: {_installed('tokenizer')}"
         problems.add("data.tokenizer", message, data, key=True)
+    for problem in processor.config.check_data() if processor is not None else ():
+        assert processor is not None
+        path = f"{processor.path}.{problem.option}".removesuffix(".")
+        problems.add(path, problem.message, node_of(root, processor, problem.option), key=True)
     if spec.data.options.bucket is not None and processor is not None and processor.config.length_column is None:
         message = f"sorts by length, and the processor '{processor.name}' does not say which length; leave it out"
         own = where if "bucket" in data.mapping else ("data",)

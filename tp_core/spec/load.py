@@ -276,7 +276,8 @@ class _Resolver(DataResolver):
     def vocab_size(options: ModelOptions, data: DataSpec | None) -> int:
         if options.vocab_size is not None:
             return options.vocab_size  # compared with the tokenizer by the checks
-        return data.vocabulary.vocab_size if data and data.vocabulary else DEFAULT_VOCAB_SIZE
+        own = data.vocabulary.vocab_size if data and data.vocabulary else DEFAULT_VOCAB_SIZE
+        return own + (data.extra_ids() if data else 0)
 
     @staticmethod
     def target_vocab_size(options: ModelOptions, data: DataSpec | None) -> int:

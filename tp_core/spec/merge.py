@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tp_core.errors import TPError
 from tp_core.spec.errors import SpecError, SpecProblem
 from tp_core.spec.nodes import Node, describe
 
@@ -20,11 +21,8 @@ MODEL_SLOTS = ("encoder", "decoder")
 MODEL_SHELVES = ("target",)
 MODEL_EMBEDDINGS = ("embedding", "target_embedding")
 
-#: Options of targets that choose a module (``ModuleMark``).
-TARGET_SLOTS = ("tokenizer",)
-
 #: Kind of the module that each path outside ``model`` holds.
-OTHER_SLOTS = {
+OTHER_SLOTS: dict[tuple[str, ...], str] = {
     ("data", "tokenizer"): "tokenizer",
     ("data", "target_tokenizer"): "tokenizer",
     ("data", "processor"): "processor",
@@ -32,7 +30,7 @@ OTHER_SLOTS = {
     ("train", "schedule"): "schedule",
     ("train", "strategy"): "strategy",
 }
-OTHER_SHELVES = {("train", "hooks"): "hooks"}
+OTHER_SHELVES: dict[tuple[str, ...], str] = {("train", "hooks"): "hooks"}
 
 #: The paper's own spellings.
 ALIASES = {"tgt_embedding": "target_embedding"}
@@ -197,20 +195,47 @@ def _is_model_key(key: str) -> bool:
     return ALIASES.get(key, key) in known or key.startswith("stream_")
 
 
-def _is_slot(path: tuple[str, ...]) -> bool:
+def _kind_of_slot(path: tuple[str, ...]) -> str:
+    """The kind of the one module that a place holds; empty for other places."""
     if path[:2] == ("data", "sets"):
-        return len(path) == 4 and path[3] == "processor"
-    if path[:3] == ("model", "target", "*"):
-        return len(path) == 5 and path[4] in TARGET_SLOTS
-    return path in OTHER_SLOTS or (path[:1] == ("model",) and path[-1] in MODEL_SLOTS and len(path) in (2, 4))
+        return "processor" if len(path) == 4 and path[3] == "processor" else ""
+    if path[:1] == ("model",) and path[-1] in MODEL_SLOTS and len(path) in (2, 4):
+        return path[-1]
+    return OTHER_SLOTS.get(path, "")
 
 
-def _is_shelf(path: tuple[str, ...]) -> bool:
-    return (
-        path in OTHER_SHELVES
-        or (path[:1] == ("model",) and path[-1] == "modules" and path[-2] in MODEL_EMBEDDINGS)
-        or (path[:1] == ("model",) and path[-1] in MODEL_SHELVES and len(path) == 2)
-    )
+def _kind_of_shelf(path: tuple[str, ...]) -> str:
+    """The kind of the modules that a place lists; empty for other places."""
+    if path[:1] == ("model",) and path[-1] == "modules" and path[-2] in MODEL_EMBEDDINGS:
+        return "embedding"
+    if path[:1] == ("model",) and path[-1] in MODEL_SHELVES and len(path) == 2:
+        return path[-1]
+    return OTHER_SHELVES.get(path, "")
+
+
+def _is_slot(path: tuple[str, ...], base: str) -> bool:
+    """Whether a place holds one module: a slot of specs, or an option of a module that chooses another.
+
+    Args:
+        base: folder of the file in which the place is, for modules of local files.
+    """
+    if _kind_of_slot(path):
+        return True
+    listed = path[-3:-2] == ("*",)
+    kind = _kind_of_shelf(path[:-3]) if listed else _kind_of_slot(path[:-2])
+    return bool(kind) and _chooses_module(kind, path[-2], path[-1], base)
+
+
+def _chooses_module(kind: str, name: str, option: str, base: str) -> bool:
+    """Whether an option of a module is marked as the choice of another (``ModuleMark``)."""
+    from tp_core.spec.choose import config_class
+    from tp_core.spec.validate import kind_of_module
+
+    try:
+        info = config_class(kind, name, base)[0].model_fields.get(option)
+    except TPError:  # which is said when the module is chosen
+        return False
+    return info is not None and bool(kind_of_module(info))
 
 
 def merge(base: Node, over: Node, path: tuple[str, ...] = ()) -> Node:
@@ -219,7 +244,7 @@ def merge(base: Node, over: Node, path: tuple[str, ...] = ()) -> Node:
     Mappings merge key by key. A slot that names another module drops the options inherited for the old one. A shelf
     is replaced as a list, but modules that stay keep the options they had.
     """
-    if _is_shelf(path):
+    if _kind_of_shelf(path):
         before = {next(iter(item.mapping)): item for item in base.items}
         return over.with_value(
             [
@@ -229,7 +254,7 @@ def merge(base: Node, over: Node, path: tuple[str, ...] = ()) -> Node:
         )
     if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
         return over
-    if _is_slot(path) and base.mapping.keys() != over.mapping.keys():
+    if base.mapping.keys() != over.mapping.keys() and _is_slot(path, over.at().base):
         return over
     children = dict(base.mapping)
     for key, child in over.mapping.items():

@@ -63,6 +63,11 @@ class DataSpec:
         inside = [part.processor for part in self.sets.values() if part.processor not in (None, self.processor)]
         return [*own, *inside]
 
+    def extra_ids(self) -> int:
+        """How many ids the processors make behind those of the tokenizer; all of them begin there."""
+        processors = (each.config for each in self.chosen() if each.kind == "processor")
+        return max((config.extra_ids() for config in processors), default=0)
+
     def dump(self) -> dict[str, Any]:
         plain = self._own() | self.options.model_dump(mode="json", exclude_none=True)
         if self.sets:

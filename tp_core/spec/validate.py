@@ -89,7 +89,8 @@ def _is_path(info: Any) -> bool:
     return any(isinstance(m, PathMark) for m in info.metadata) or "PathMark" in str(info.annotation)
 
 
-def _kind_of_module(info: Any) -> str:
+def kind_of_module(info: Any) -> str:
+    """The kind of module that an option chooses; empty for other options."""
     return next((m.kind for m in info.metadata if isinstance(m, ModuleMark)), "")
 
 
@@ -137,7 +138,7 @@ def validate(
         problems.add(f"{path}.{name}", _unknown_option(name, known), nodes[name], key=True)
         del plain[name]
     for name in plain:
-        kind = _kind_of_module(model.model_fields[name])
+        kind = kind_of_module(model.model_fields[name])
         if kind and plain[name] is not None:
             plain[name] = _chosen(kind, nodes[name], f"{path}.{name}", problems)
     try:

@@ -25,7 +25,7 @@ def save_weights(tensors: dict[str, Tensor], path: Path) -> None:
 
 
 def portable_spec(spec: Spec, tokenizer: Tokenizer | None, folder: Path) -> dict[str, Any]:
-    """The resolved spec with the tokenizer's files copied into ``folder`` and named relative to it."""
+    """The resolved spec with the files that using the model needs copied into ``folder`` and named relative to it."""
     plain = spec.dump()
     plain.pop("init_from", None)
     data = plain.get("data", {})
@@ -36,6 +36,11 @@ def portable_spec(spec: Spec, tokenizer: Tokenizer | None, folder: Path) -> dict
         files = spec.data.tokenizer.config.files()
         own = data["tokenizer"][spec.data.tokenizer.name]
         own.update({k: f"tokenizer/{v}" if k in files else v for k, v in options.items()})
+    for name, part in {"": spec.data, **spec.data.sets}.items():
+        own = data.get("sets", {}).get(name, {}) if name else data
+        if part.processor is not None and "processor" in own:
+            inside = f"processor_{name}" if name else "processor"
+            own["processor"][part.processor.name].update(part.processor.config.save(folder, inside))
     return plain
 
 

@@ -70,6 +70,10 @@ class CTCConfig(TargetConfig):
     def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
         return {"labels:ctc": FieldSpec(high=context.vocab_size)}
 
+    def label_fields(self, context: BuildContext) -> dict[str, FieldSpec]:
+        # A text is shorter than its recording: of as many tokens as states, most could not be said.
+        return {"ctc:labels": FieldSpec(("batch", 3), high=context.vocab_size)}
+
     def check(self, context: BuildContext) -> Iterator[Problem]:
         if self.blank >= context.vocab_size:
             yield Problem("blank", f"is {self.blank}, and the vocabulary has the ids below {context.vocab_size}")

@@ -98,6 +98,8 @@ class ImageTextMatchingConfig(TargetConfig):
     states, each → dense layer with ReLU to one width, multiplied → two classes (ViLBERT).
     """
 
+    reads_streams: ClassVar[bool] = True
+
     size: int | None = Field(
         None, gt=0, description="of two streams: width that both are brought to; the widest stream's if unset"
     )

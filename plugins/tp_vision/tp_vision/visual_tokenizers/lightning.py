@@ -1,0 +1,73 @@
+"""Tensors of checkpoints that PyTorch Lightning wrote: among them are objects of other programs."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tp_core.errors import CheckpointError
+from tp_core.interop.tensors import open_files
+
+
+class Inert:
+    """Stands where a pickle names something that is none of PyTorch's: keeps nothing and does nothing."""
+
+    def __new__(cls, *arguments: Any, **named: Any) -> Inert:
+        return super().__new__(cls)
+
+    def __init__(self, *arguments: Any, **named: Any) -> None: ...
+
+    def __setstate__(self, state: Any) -> None: ...
+
+
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, or of a checkpoint under ``state_dict``, if it has that key.
+
+    A pickle is a program. PyTorch's reader of weights alone runs this one, and it knows only what makes up tensors.
+    Every other name, such as ``pytorch_lightning.callbacks.ModelCheckpoint``, stands for :class:`Inert` there: it is
+    neither imported nor called.
+
+    Raises:
+        CheckpointError: the file is missing, damaged or refused.
+    """
+    if file.suffix == ".safetensors":
+        opened = open_files([file])
+        return {name: opened.read(name) for name in opened.shapes}
+    content = _unpickled(file)
+    state = content.get("state_dict", content) if isinstance(content, Mapping) else None
+    if not isinstance(state, Mapping):
+        raise CheckpointError(f"{file}: expected names and tensors, or state_dict with them")
+    return {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
+
+
+def _unpickled(file: Path) -> Any:
+    try:
+        with file.open("rb") as opened:
+            beginning = opened.read(4)
+        if beginning != b"PK\x03\x04":  # of the zip archives that PyTorch writes since 1.6
+            raise CheckpointError(
+                f"{file}: this is neither a checkpoint of PyTorch 1.6 or later nor a safetensors file"
+            )
+        # Dictionaries of other programs are filled entry by entry, which torch does with its own kinds alone.
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(str(file))
+        known: list[Any] = [(OrderedDict if name.endswith("Dict") else Inert, name) for name in names]
+        with torch.serialization.safe_globals(known), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch remarks on pickles that it is about to refuse
+            return torch.load(str(file), map_location="cpu", weights_only=True, mmap=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"{file}: there is no such file") from None
+    except pickle.UnpicklingError as error:
+        reason = " ".join(str(error).rpartition("WeightsUnpickler error:")[2].split("\n")[0].split())
+        message = "it holds more than tensors and what can be passed over"
+        raise CheckpointError(f"{file} is refused: {message} ({reason}); ask for a safetensors file") from None
+    except RuntimeError:
+        raise CheckpointError(f"{file}: this is no whole checkpoint; it may be cut off: download it again") from None
+    except (EOFError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, AssertionError) as error:
+        raise CheckpointError(f"{file}: this is no checkpoint of PyTorch: {type(error).__name__}: {error}") from None

@@ -1,0 +1,67 @@
+"""Drawing specs with hypothesis, and what must hold of every model that a valid one makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from tp_core.testing import features, weights
+from tp_core.testing.specs import minimal_spec
+
+WIDTH, HEADS = 16, 4
+
+
+def picks(count: int) -> Callable[[Any], Any]:
+    """So many draws, the same every time."""
+    slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
+    return settings(max_examples=count, deadline=None, derandomize=True, database=None, suppress_health_check=slow)
+
+
+def check_pick(tree: dict[str, Any], lengths: list[int], unused: tuple[str, ...] = ()) -> None:
+    """A model builds, every weight is trained, samples stay apart, and its state survives a round trip.
+
+    Args:
+        tree: the ``model:`` part of a spec.
+        lengths: of the samples.
+        unused: prefixes of names of weights that this pick does not train.
+    """
+    spec = minimal_spec(tree)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = weights.check_initialisation(spec)
+        features.check_shapes(model, lengths)
+        weights.check_gradients(model, lengths, unused)
+        weights.check_round_trip(spec, model, lengths)
+        features.check_independence(model, lengths, 1e-5)
+
+
+@st.composite
+def transformers(draw: st.DrawFn, masks: tuple[str, ...]) -> dict[str, Any]:
+    """The options that a transformer encoder and a decoder share."""
+    options: dict[str, Any] = {
+        "num_layers": draw(st.integers(1, 2)),
+        "num_heads": HEADS,
+        "num_key_value_heads": draw(st.sampled_from([None, 1, 2])),
+        "head_size": draw(st.sampled_from([None, 6])),
+        "feed_forward_size": 24,
+        "feed_forward": draw(st.sampled_from(["dense", "gated"])),
+        "activation": draw(st.sampled_from(["gelu", "gelu_tanh", "relu", "silu", "tanh"])),
+        "mask": draw(st.sampled_from(masks)),
+        "norm": draw(st.sampled_from(["layernorm", "rmsnorm"])),
+        "norm_position": draw(st.sampled_from(["pre", "post"])),
+        "final_norm": draw(st.sampled_from([None, True, False])),
+        "attention_bias": draw(st.booleans()),
+        "key_bias": draw(st.booleans()),
+        "layer_scale": draw(st.sampled_from([None, 0.1])),
+        "feed_forward_bias": draw(st.booleans()),
+        "attention_scale": draw(st.sampled_from([None, 1.0])),
+        "position_encoding": draw(st.sampled_from(["none", "rotary", "relative", "alibi"])),
+        "rotary_interleaved": draw(st.booleans()),
+        "residual_attention": draw(st.booleans()),
+        "share_layers": draw(st.booleans()),
+    }
+    return {name: value for name, value in options.items() if value is not None}

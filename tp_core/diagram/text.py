@@ -1,0 +1,66 @@
+"""How wide text is, without a font at hand, and where to break it."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+
+#: Advance widths of DejaVu Sans in thousandths of the size, the widest of the fonts that the drawing names, so that
+#: text fits its box in all of them; what is not named here is a lower-case letter, a digit or an upper-case letter.
+_WIDTHS = {
+    **dict.fromkeys("ijl'|", 345),
+    **dict.fromkeys(" .,:;/\\!Itf()[]rI-", 415),
+    **dict.fromkeys("sczkxvy_\"*?J·", 600),
+    **dict.fromkeys("w", 820),
+    **dict.fromkeys("mMOQDGHNU@%&<>=+~#—→×", 880),
+    **dict.fromkeys("mW%@…—", 1000),
+}
+
+
+def width(text: str, size: float, bold: bool = False) -> float:
+    """At most how wide a text is, in the units of ``size``."""
+    return sum(_advance(character) for character in text) * size / 1000 * (1.12 if bold else 1.0)
+
+
+def _advance(character: str) -> int:
+    if character in _WIDTHS:
+        return _WIDTHS[character]
+    if unicodedata.combining(character):
+        return 0
+    if not character.isascii():
+        return 1300 if unicodedata.east_asian_width(character) in "WF" else 900
+    return 780 if character.isupper() else 640
+
+
+def wrap(items: Iterable[str], room: float, size: float, bold: bool = False, joint: str = " ") -> list[str]:
+    """Lines of at most ``room``, with ``joint`` between items of one line.
+
+    An item that is wider than a line is broken between its words; a word that is, between any two characters.
+    """
+    lines: list[str] = []
+    for item in items:
+        extended = f"{lines[-1]}{joint}{item}" if lines else item
+        if lines and width(extended, size, bold) <= room:
+            lines[-1] = extended
+        elif width(item, size, bold) <= room:
+            lines.append(item)
+        else:
+            lines += wrap(item.split(" "), room, size, bold) if " " in item else _cut(item, room, size, bold)
+    return lines
+
+
+def _cut(word: str, room: float, size: float, bold: bool) -> list[str]:
+    lines = [""]
+    for character in word:
+        if lines[-1] and width(lines[-1] + character, size, bold) > room:
+            lines.append("")
+        lines[-1] += character
+    return lines
+
+
+def short(number: int) -> str:
+    """A count to three digits: 1.54M."""
+    for factor, unit in ((10**9, "B"), (10**6, "M"), (10**3, "K")):
+        if number >= factor * 0.9995:
+            return f"{number / factor:.3g}{unit}"
+    return str(number)
