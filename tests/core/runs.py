@@ -25,7 +25,7 @@ WORDS = [f"{first}{second}" for first in "bdfgklmn" for second in ("a", "e", "i"
 _store: Any = None  # lives as long as the two processes that use it
 
 #: Values in ``metrics.jsonl`` that depend on the clock.
-CLOCK = {"tokens_per_second", "mfu"}
+CLOCK = {"tokens_per_second", "samples_per_second", "mfu"}
 
 _ROOT = Path(__file__).resolve().parents[2]
 

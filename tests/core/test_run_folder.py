@@ -109,7 +109,7 @@ def test_a_log_line_holds_what_is_promised(home: Path) -> None:
     first = json.loads((home / "calm" / "metrics.jsonl").read_text().splitlines()[0])
     assert first.keys() >= {
         *("step", "epoch", "samples", "loss", "loss/mlm", "loss/sp", "mlm/accuracy", "sp/accuracy"),
-        *("lr", "grad_norm", "tokens_per_second"),
+        *("lr", "grad_norm", "tokens_per_second", "samples_per_second"),
     }
     assert first["loss"] == pytest.approx(first["loss/mlm"] + first["loss/sp"])
     assert (first["step"], first["samples"]) == (3, 24)

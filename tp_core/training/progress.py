@@ -12,8 +12,11 @@ def _short(values: dict[str, Any]) -> str:
         if name in values:
             parts.append(f"{name} {values[name]:.4g}")
     parts += [f"{k} {v:.3f}" for k, v in values.items() if k.endswith("accuracy")]
-    if values.get("tokens_per_second"):
-        parts.append(f"{values['tokens_per_second']:,.0f} tokens/s")
+    tokens, samples = values.get("tokens_per_second"), values.get("samples_per_second")
+    if tokens and tokens != samples:
+        parts.append(f"{tokens:,.0f} tokens/s")
+    elif samples:  # of pictures
+        parts.append(f"{samples:,.0f} samples/s")
     if values.get("mfu"):
         parts.append(f"mfu {values['mfu']:.1%}")
     return "  ".join(parts)

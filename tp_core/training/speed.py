@@ -1,4 +1,4 @@
-"""How fast a run is: tokens per second, share of the device's peak, time left."""
+"""How fast a run is: tokens and samples per second, share of the device's peak, time left."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ class Speed:
     def __init__(self, spec: Spec, device: torch.device, world_size: int) -> None:
         self.spec, self.world_size = spec, world_size
         self.peak = peak_of(device, spec.train.options.precision)
-        self.tokens = 0
-        self.steps = 0
+        self.tokens = self.samples = self.steps = 0
         self.began = self.since = time.perf_counter()
         self.rate = 0.0
         self._flops: float | None = None
 
     def start(self) -> None:
         self.began = self.since = time.perf_counter()
-        self.tokens = self.steps = 0
+        self.tokens = self.samples = self.steps = 0
 
     def count(self, batches: list[Batch]) -> None:
-        """Count a step's tokens (images and frames count by position)."""
+        """Count a step's samples and tokens: positions of its input fields, of which a picture is one."""
         self.tokens += sum(batch.tokens() for batch in batches)
+        self.samples += sum(batch.size for batch in batches)
         self.steps += 1
 
     @contextlib.contextmanager
@@ -61,13 +61,17 @@ class Speed:
             self.since += time.perf_counter() - start
 
     def read(self) -> dict[str, float]:
-        """Rates since the last call: ``tokens_per_second`` over all processes, ``mfu`` where the peak is known."""
+        """Rates since the last call.
+
+        ``tokens_per_second`` and ``samples_per_second`` over all processes, ``mfu`` where the peak is known.
+        """
         now = time.perf_counter()
         passed = max(now - self.since, 1e-9)
         speed = self.tokens * self.world_size / passed
         self.rate = passed / max(self.steps, 1)
-        self.since, self.tokens, self.steps = now, 0, 0
-        found = {"tokens_per_second": speed}
+        found = {"tokens_per_second": speed, "samples_per_second": self.samples * self.world_size / passed}
+        self.since = now
+        self.tokens = self.samples = self.steps = 0
         if self.peak is not None:
             found["mfu"] = speed * self._flops_per_token() / (self.peak * self.world_size)
         return found
