@@ -60,6 +60,10 @@ class Tokenizer(ABC):
     def save(self, folder: Path) -> dict[str, Any]:
         """Write the tokenizer's files; gives back the options that load them, with paths inside ``folder``."""
 
+    def to_huggingface(self, folder: Path) -> bool:
+        """Write the files of a tokenizer of transformers that gives the same ids; False where there is no such form."""
+        return False
+
     def facts(self) -> TokenizerFacts:
         """What checking a spec asks of this tokenizer."""
         return TokenizerFacts(self.vocab_size, self.special, self.word_starts() is not None)

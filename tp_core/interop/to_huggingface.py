@@ -14,7 +14,7 @@ from torch import Tensor
 from tp_core import discovery
 from tp_core.config import ConverterConfig
 from tp_core.errors import CheckpointError, TPError
-from tp_core.inference.load import find_model
+from tp_core.inference.load import build_tokenizer, find_model
 from tp_core.interop.comparison import differences
 from tp_core.interop.config_json import CONFIG, completed, load_converter
 from tp_core.interop.folders import copy_tokenizer, reason, spec_of, tokenizer_folders, write_json
@@ -72,7 +72,8 @@ def to_huggingface(
     write_json(folder / CONFIG, {**found.config, "torch_dtype": _dtype(tensors)})
     if any(copy_tokenizer(place, folder) for place in tokenizer_folders(spec)):
         return
-    if spec.data.tokenizer is not None:
+    tokenizer = build_tokenizer(spec)
+    if tokenizer is not None and spec.data.tokenizer is not None and not tokenizer.to_huggingface(folder):
         kind = spec.data.tokenizer.name
         say(f"the tokenizer is not written: of '{kind}' only tp knows the form; transformers needs one of its own")
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tp_core.errors import DataError
 from tp_core.tokenizer import Tokenizer
 from tp_text.tokenizers.forks import silence_fork_warning
-from tp_text.tokenizers.roles import WordBoundary
+from tp_text.tokenizers.roles import BYTE_LEVEL, WordBoundary
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,6 +71,31 @@ class RustTokenizer(Tokenizer):
 
     def word_starts(self) -> NDArray[np.bool_] | None:
         return None if self._boundary is None else self._boundary.mark(self._tokens, self._special_ids)
+
+    def to_huggingface(self, folder: Path) -> bool:
+        """Write tokenizer.json, which puts special tokens around texts as BERT and RoBERTa do, and its config."""
+        from tokenizers import Tokenizer as Backend
+
+        backend = Backend.from_str(self._backend.to_str())
+        names = {role: self._tokens[index] for role, index in self.special.items()}
+        if "cls" in names and "sep" in names:
+            backend.post_processor = _framing(self.special, names, twice=self._boundary == BYTE_LEVEL)
+        backend.save(str(folder / "tokenizer.json"))
+        config = {f"{role}_token": token for role, token in names.items()}
+        text = json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", **config}, indent=2, ensure_ascii=False)
+        (folder / "tokenizer_config.json").write_text(text + "\n", encoding="utf-8")
+        return True
+
+
+def _framing(ids: Mapping[str, int], names: Mapping[str, str], twice: bool) -> Any:
+    """``[CLS] text [SEP]``; RoBERTa has two separators (``twice``) between the texts of a pair, and BERT segments."""
+    from tokenizers.processors import TemplateProcessing
+
+    cls, sep = names["cls"], names["sep"]
+    pair = f"{cls} $A {sep} {sep} $B {sep}" if twice else f"{cls} $A {sep} $B:1 {sep}:1"
+    return TemplateProcessing(
+        single=f"{cls} $A {sep}", pair=pair, special_tokens=[(cls, ids["cls"]), (sep, ids["sep"])]
+    )
 
 
 def library_ids(backend: Any, texts: list[str]) -> list[list[int]]:

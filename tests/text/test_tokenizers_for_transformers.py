@@ -1,0 +1,102 @@
+"""Tokenizers on the way to Hugging Face: transformers loads their files and gives the same ids."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tp_core
+from tests.text.vocabularies import BERT, TEXTS, byte_pair_files, lines, sentencepiece_model, wordpieces
+from tp_core.config import DataContext, TokenizerConfig
+from tp_core.training.export import export_model
+from tp_text.tokenizers.config import (
+    BytePairConfig,
+    CharacterConfig,
+    SpaceConfig,
+    WordPieceConfig,
+)
+
+transformers = pytest.importorskip("transformers")
+
+ROBERTA = {"bos_token": "<s>", "cls_token": "<s>", "eos_token": "</s>", "sep_token": "</s>", "pad_token": "<pad>"}
+
+
+def configs(folder: Path) -> dict[str, TokenizerConfig]:
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    roberta = {**ROBERTA, "unk_token": "<unk>", "mask_token": "<mask>"}
+    words = sorted({word for text in TEXTS for word in text.split()} - {*BERT})
+    return {
+        "wordpiece": WordPieceConfig(vocab=lines(folder / "pieces.txt", wordpieces())),
+        "cased": WordPieceConfig(vocab=lines(folder / "pieces.txt", wordpieces()), lowercase=False),
+        "bpe": BytePairConfig(**byte_pair_files(folder, special), **roberta),
+        "char": CharacterConfig(vocab=lines(folder / "characters.txt", [*BERT, *"abHe天 "])),
+        "space": SpaceConfig(vocab=lines(folder / "words.txt", [*BERT, *words])),
+    }
+
+
+@pytest.mark.parametrize("name", ["wordpiece", "cased", "bpe", "char", "space"])
+def test_ids_are_the_same_with_special_tokens_around_them(tmp_path: Path, name: str) -> None:
+    ours = configs(tmp_path)[name].build(DataContext(base=str(tmp_path)))
+    before = ours.encode_batch(TEXTS)
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    assert ours.to_huggingface(folder)
+    theirs = transformers.AutoTokenizer.from_pretrained(folder)
+    cls, sep = ours.special["cls"], ours.special["sep"]
+    assert theirs(TEXTS)["input_ids"] == [[cls, *ids, sep] for ids in before]
+    assert theirs(TEXTS, add_special_tokens=False)["input_ids"] == before == ours.encode_batch(TEXTS)
+    between = [sep, sep] if name == "bpe" else [sep]
+    assert theirs(TEXTS[0], TEXTS[1])["input_ids"] == [cls, *before[0], *between, *before[1], sep]
+    for role in ("pad", "unk", "mask"):
+        assert getattr(theirs, f"{role}_token_id") == ours.special[role]
+
+
+def test_without_special_tokens_around_texts_there_are_none(tmp_path: Path) -> None:
+    ours = BytePairConfig(**byte_pair_files(tmp_path, ["<|endoftext|>"])).build(DataContext(base=str(tmp_path)))
+    assert ours.to_huggingface(tmp_path)
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    assert theirs(TEXTS)["input_ids"] == ours.encode_batch(TEXTS)
+    assert theirs.eos_token == "<|endoftext|>"
+
+
+def converted(folder: Path, tokenizer: dict[str, Any], vocabulary: int) -> list[str]:
+    """What is said when a model with a tokenizer is written for transformers."""
+    file = folder / "mine.yaml"
+    sizes = f"model: {{hidden_size: 24, vocab_size: {vocabulary}, encoder: {{transformer: {{num_layers: 1}}}}}}"
+    file.write_text(f"extends: bert-tiny\n{sizes}\ndata: {{tokenizer: {tokenizer}, processor: bert}}\n")
+    spec = tp_core.load_spec(file)
+    chosen: Any = spec.data.tokenizer
+    built = chosen.config.build(DataContext(base=str(folder)))
+    export_model(spec, tp_core.build_model(spec).weights(), built, folder / "model")
+    said: list[str] = []
+    tp_core.convert("tp", folder / "model", "huggingface", folder / "back", say=said.append)
+    return said
+
+
+def test_a_model_of_ours_is_converted_with_its_tokenizer(tmp_path: Path) -> None:
+    pieces = wordpieces()
+    converted(tmp_path, {"wordpiece": {"vocab": lines(tmp_path / "pieces.txt", pieces)}}, len(pieces))
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "back")
+    model = transformers.AutoModel.from_pretrained(tmp_path / "back")
+    inputs = theirs(TEXTS[0], return_tensors="pt")
+    assert int(inputs["input_ids"][0, 0]) == pieces.index("[CLS]")
+    assert model(**inputs).last_hidden_state.shape[-1] == 24
+
+
+def test_a_tokenizer_without_such_a_form_is_named(tmp_path: Path) -> None:
+    said = converted(
+        tmp_path,
+        {
+            "sentencepiece": {
+                "model": sentencepiece_model(tmp_path / "m.model"),
+                "cls_token": "<s>",
+                "pad_token": "<s>",
+                "sep_token": "</s>",
+                "mask_token": "▁",
+            }
+        },
+        400,
+    )
+    assert any("the tokenizer is not written: of 'sentencepiece'" in line for line in said)
