@@ -7,16 +7,21 @@ import subprocess
 import sys
 import venv
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from email import message_from_bytes
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass
 class Environment:
-    """A virtual environment with wheels of ours and the third-party packages of the running one."""
+    """A virtual environment with wheels of ours and the packages of others that they require."""
 
     folder: Path
     wheels: dict[str, Path]
@@ -26,6 +31,11 @@ class Environment:
         done = _run([str(self.folder / "bin" / command), *arguments], within)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def has(self, *packages: str) -> list[str]:
+        """Those of the packages that can be imported."""
+        code = "import importlib.util, sys\nprint(*filter(importlib.util.find_spec, sys.argv[1:]))"
+        return self.run("python", "-c", code, *packages, within=self.folder).split()
 
     def names(self, package: str) -> list[str]:
         """The files in a wheel."""
@@ -46,29 +56,48 @@ def _build(source: Path, output: Path) -> Path:
     return output / done.stdout.strip().rpartition(" ")[2]
 
 
-def _third_party_packages(view: Path, without: Collection[str]) -> None:
-    """Links to everything that is installed here but our own distributions and what points into this repository."""
+def _required(wheels: Iterable[Path], besides: Iterable[str]) -> dict[str, Distribution]:
+    """The installed distributions of others that wheels need, and what these need; by normalised name."""
+    found: dict[str, Distribution] = {}
+    ours = {canonicalize_name(wheel.name.partition("-")[0]) for wheel in wheels}
+    queue = [Requirement(name) for name in besides]
+    for wheel in wheels:
+        with zipfile.ZipFile(wheel) as opened:
+            (name,) = [each for each in opened.namelist() if each.endswith(".dist-info/METADATA")]
+            queue += map(Requirement, message_from_bytes(opened.read(name)).get_all("Requires-Dist", []))
+    while queue:
+        requirement = queue.pop()
+        name = canonicalize_name(requirement.name)
+        applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        if not applies or name in ours or name in found:
+            continue
+        found[name] = distribution(name)
+        queue += map(Requirement, found[name].requires or [])
+    return found
+
+
+def _third_party_packages(view: Path, distributions: Iterable[Distribution]) -> None:
+    """Links to the installed files of distributions."""
     view.mkdir()
-    for folder in [Path(p) for p in sys.path if p.endswith("-packages")]:
-        for entry in folder.iterdir():
-            own = entry.name.startswith(("tp_", "_editable_impl_tp_")) or entry.suffix == ".pth"
-            name = entry.name.partition("-")[0].partition(".")[0]
-            if not own and name not in without and not (view / entry.name).exists():
-                (view / entry.name).symlink_to(entry)
+    for each in distributions:
+        for top in {file.parts[0] for file in each.files or ()}:
+            source = Path(str(each.locate_file(top)))
+            if top not in ("..", "__pycache__") and source.exists() and not (view / top).exists():
+                (view / top).symlink_to(source)
 
 
-def install(folder: Path, sources: Mapping[str, Path], without: Collection[str] = ()) -> Environment:
-    """Build the distributions and install them.
+def install(folder: Path, sources: Mapping[str, Path], besides: Iterable[str] = ()) -> Environment:
+    """Build the distributions and install them. Of others', only what these require is there.
 
     Args:
         sources: package → folder of its distribution.
-        without: packages of others that the environment shall lack.
+        besides: distributions that are installed, too.
     """
     wheels = {package: _build(source, folder) for package, source in sources.items()}
     home = folder / "venv"
     venv.create(home, with_pip=False, symlinks=True)
     (site,) = (home / "lib").glob("python*/site-packages")
-    _third_party_packages(folder / "view", without)
+    _third_party_packages(folder / "view", _required(wheels.values(), besides).values())
     (site / "third_party.pth").write_text(f"{folder / 'view'}\n")
     pip = [sys.executable, "-m", "pip", "--python", str(home / "bin" / "python"), "install", "--quiet"]
     done = _run([*pip, "--no-deps", "--no-index", *map(str, wheels.values())], folder)

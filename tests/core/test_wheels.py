@@ -15,7 +15,7 @@ SOURCES = {"tp_core": ROOT, "tp_text": ROOT / "plugins" / "tp_text", "tp_acme": 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    return install(tmp_path_factory.mktemp("wheels"), SOURCES)
+    return install(tmp_path_factory.mktemp("wheels"), SOURCES, besides=["pytest"])  # the example has tests
 
 
 @pytest.mark.parametrize("package", SOURCES)

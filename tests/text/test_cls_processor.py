@@ -51,7 +51,11 @@ def test_cls_labels_by_name(tmp_path: Path) -> None:
     made = classes(tmp_path, labels=["bad", "fair", "good"])
     rows = rows_of(tmp_path, made, records([{"text": "w1", "label": "good"}, {"text": "w2", "label": "bad"}]))
     assert [rows.get("label", i) for i in range(2)] == [2, 0]
-    assert made.describe([{"label": 1, "probabilities": []}]) == [{"label": "fair", "probabilities": []}]
+    expected = {"label": "fair", "probabilities": {"bad": 0.2, "fair": 0.7, "good": 0.1}}
+    prediction = {"label": 1, "probabilities": [0.2, 0.7, 0.1]}
+    assert made.describe([prediction]) == [expected]
+    several = {"cls": prediction, "sp": {"label": 1, "probabilities": [0.5, 0.5]}}
+    assert made.describe([several]) == [{**several, "cls": expected}]
 
 
 @pytest.mark.parametrize(

@@ -73,8 +73,9 @@ def _tsv_writer(file: IO[str]) -> Any:
     def write(prediction: dict[str, Any]) -> None:
         flat: dict[str, Any] = {}
         for name, value in prediction.items():
-            if isinstance(value, list) and all(isinstance(v, float) for v in value) and value:
-                flat |= {f"probability_{i}": v for i, v in enumerate(value)}
+            if name == "probabilities":
+                classes = value.items() if isinstance(value, dict) else enumerate(value)
+                flat |= {f"probability_{each}": probability for each, probability in classes}
             else:
                 flat[name] = json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value
         if not names:

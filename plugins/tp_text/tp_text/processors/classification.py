@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from tp_core.config import DataContext
+from tp_core.data.class_names import named_classes
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Inputs, Record, Report, Rows, Sample, Tokenizer
 from tp_core.suggest import did_you_mean
@@ -93,4 +94,4 @@ class ClassificationProcessor(TextProcessor):
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if self.names is None:
             return super().describe(predictions)
-        return [{**p, "label": self.names[p["label"]]} if "label" in p else p for p in predictions]
+        return [named_classes(prediction, self.names) for prediction in predictions]

@@ -11,8 +11,8 @@ from tp_core.config import BuildContext
 from tp_core.interfaces import IGNORE, Batch, Features, TargetOutput
 from tp_core.modules.layers.cross_entropy import linear_cross_entropy
 from tp_core.modules.layers.linear import Linear
-from tp_core.modules.targets.vocabulary import VocabularyTarget, top_tokens
 from tp_text.config_targets import BidirectionalLanguageModelConfig
+from tp_text.targets.vocabulary import VocabularyTarget, top_tokens
 
 _DIRECTIONS = ("forward", "backward")
 

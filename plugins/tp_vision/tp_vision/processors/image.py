@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tp_core.config import DataContext
+from tp_core.data.class_names import named_classes
 from tp_core.data.sources_media import media_bytes
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Batch, Inputs, Processor, Record, Report, Rows, Sample
@@ -194,4 +195,4 @@ class ImageProcessor(PictureProcessor):
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if self.names is None:
             return super().describe(predictions)
-        return [{**p, "label": self.names[p["label"]]} if "label" in p else p for p in predictions]
+        return [named_classes(prediction, self.names) for prediction in predictions]

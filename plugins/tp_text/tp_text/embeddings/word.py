@@ -1,0 +1,42 @@
+"""The word embedding."""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+from torch import nn
+
+from tp_core.config import BuildContext
+from tp_core.interfaces import Embedding, Inputs, Sequence
+from tp_core.modules.layers import linear
+from tp_text.config import WordConfig
+
+
+class Word(Embedding):
+    """Looks up one vector per token id; takes the mask, positions and packing along from the inputs."""
+
+    def __init__(self, config: WordConfig, context: BuildContext) -> None:
+        super().__init__()
+        size = config.embedding_size or context.embedding_size
+        self.scale = math.sqrt(size) if config.scale else None
+        self.table = linear.Embedding(context.vocab_size, size, std=config.init_std)
+
+    def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
+        """``input_ids`` (batch, length) → states (batch, length, embedding_size)."""
+        states = self.table(inputs["input_ids"])
+        if self.scale is not None:
+            states = states * self.scale
+        if sequence is not None:
+            return sequence.with_states(sequence.states + states)
+        mask = inputs.get("attention_mask")
+        return Sequence(
+            states,
+            mask=None if mask is None else mask.bool(),
+            prefix_lengths=inputs.get("prefix_lengths"),
+            document_ids=inputs.get("document_ids"),
+            positions=inputs.get("position_ids"),
+        )
+
+    def shared_weights(self) -> dict[str, nn.Parameter]:
+        return {"word": cast(nn.Parameter, self.table.weight)}

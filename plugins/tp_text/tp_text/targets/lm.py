@@ -1,0 +1,61 @@
+"""The causal language model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tp_core.config import BuildContext
+from tp_core.interfaces import IGNORE, Batch, Features, TargetOutput
+from tp_core.modules.layers.cross_entropy import linear_cross_entropy
+from tp_core.modules.layers.linear import Linear
+from tp_text.config import LanguageModelConfig
+from tp_text.targets.vocabulary import VocabularyTarget, top_tokens
+
+
+class LanguageModel(VocabularyTarget):
+    """States → vocabulary. Labels ``lm``: ``labels`` (batch, length), the token after each position."""
+
+    def __init__(self, config: LanguageModelConfig, context: BuildContext) -> None:
+        super().__init__(config)
+        self.smoothing, self.z_loss = config.label_smoothing, config.z_loss
+        self.factor = context.hidden_size**-0.5 if config.tied_scale else None
+        self.output = Linear(context.hidden_size, context.vocab_size, bias=config.bias, std=config.init_std)
+
+    def scaled(self, states: Tensor) -> Tensor:
+        """States as the output matrix wants them."""
+        return states if self.factor is None else states * self.factor
+
+    def logits(self, states: Tensor) -> Tensor:
+        """(..., hidden) → (..., vocabulary)."""
+        logits: Tensor = self.output(self.scaled(states))
+        return logits
+
+    def denominator(self, batch: Batch) -> Tensor:
+        return (batch.labels["lm"]["labels"] != IGNORE).sum().float()
+
+    def forward(self, features: Features, batch: Batch) -> TargetOutput:
+        states, labels = self.scaled(features.sequence.states), batch.labels["lm"]["labels"]
+        loss, correct = linear_cross_entropy(
+            states.reshape(-1, states.shape[-1]),
+            self.output.weight,
+            self.output.bias,
+            labels.flatten(),
+            label_smoothing=self.smoothing,
+            z_loss=self.z_loss,
+        )
+        count = self.denominator(batch)
+        return TargetOutput(loss, count, {"accuracy": (correct, count)})
+
+    def scores(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
+        return self.logits(features.sequence.states).flatten(0, 1), batch.labels["lm"]["labels"].flatten() != IGNORE
+
+    def next_scores(self, features: Features) -> Tensor:
+        return self.logits(features.sequence.pooled("last"))
+
+    @torch.inference_mode()
+    def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
+        """The most probable tokens after the last real position."""
+        return [{"next": tokens} for tokens in top_tokens(self.next_scores(features))]

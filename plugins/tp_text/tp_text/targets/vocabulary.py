@@ -1,0 +1,35 @@
+"""What targets that predict tokens share: the output matrix and the loss over it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from tp_core.interfaces import Target
+from tp_core.modules.layers.linear import Linear
+from tp_text.config import VocabularyTargetConfig
+
+
+class VocabularyTarget(Target):
+    """A target whose last layer gives one score per token of the vocabulary."""
+
+    output: Linear
+
+    def __init__(self, config: VocabularyTargetConfig) -> None:
+        super().__init__()
+        self.tie = config.tie
+
+    def tie_weights(self, shared: Mapping[str, nn.Parameter]) -> None:
+        if self.tie:
+            self.output.weight = shared["word"]
+
+
+def top_tokens(logits: Tensor, count: int = 5) -> list[list[dict[str, Any]]]:
+    """For each row of logits (rows, vocabulary), the most probable ids with their probabilities."""
+    probabilities, ids = logits.float().softmax(dim=-1).topk(min(count, logits.shape[-1]))
+    return [
+        [{"id": i, "probability": p} for i, p in zip(id_row, p_row)]
+        for id_row, p_row in zip(ids.tolist(), probabilities.tolist())
+    ]
