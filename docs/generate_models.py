@@ -64,6 +64,9 @@ MODELS = [
     ("VisualBERT", "visualbert-base", "crossmodal/visualbert", "Li et al., 2019"),
     ("ImageBERT", "imagebert-base", "crossmodal/imagebert", "Qi et al., 2020"),
     ("ViLBERT", "vilbert-base", "crossmodal/vilbert", "Lu et al., 2019"),
+    ("DALL-E", "dall-e-base", "crossmodal/dall-e", "Ramesh et al., 2021"),
+    ("ERNIE-ViLG", "ernie-vilg-base", "crossmodal/ernie-vilg", "Zhang et al., 2021"),
+    ("Talk2Face", "talk2face-base", "crossmodal/talk2face", "Li et al., 2022"),
 ]
 
 HEAD = """\
@@ -82,7 +85,8 @@ Examples of vision train for one to two minutes on scans of digits that scikit-l
 `python examples/vision/digits.py` makes them and trains a ViT.
 
 Examples of pictures with texts train on pictures of two of these scans and captions in words (`python
-examples/crossmodal/make_data.py`); `python examples/crossmodal/demo.py` measures CLIP and ViLT on unseen ones.
+examples/crossmodal/make_data.py`); `python examples/crossmodal/demo.py` measures CLIP and ViLT on unseen ones. Those
+that write image tokens need `examples/crossmodal/vqvae.yaml`, trained before into `runs/crossmodal/vqvae`.
 Examples of speech train for some minutes on spoken digits, which `python examples/audio/make_data.py` has a synthesiser
 say.
 

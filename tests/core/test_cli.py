@@ -287,6 +287,18 @@ def test_the_papers_bert_is_shown_at_base_size_with_the_default_vocabulary(tmp_p
     assert "12 × 7,087,872" in result.output
 
 
+@pytest.mark.parametrize(
+    ("preset", "line"),
+    [
+        ("t5-small", "word 0 Word; shared with embedding.parts.word"),
+        ("simcse-base", "second 0 Stream; shared with streams.first"),
+    ],
+)
+def test_a_module_that_stands_in_two_places_is_shown_in_both_and_counted_in_one(preset: str, line: str) -> None:
+    result = call("show", preset)
+    assert any(" ".join(shown.split()).endswith(f"─ {line}") for shown in result.output.splitlines())
+
+
 def test_show_takes_the_folder_of_a_run_or_of_a_model(spec: Path, tmp_path: Path) -> None:
     for inner in ("model_folder", "run_folder/model"):
         (tmp_path / inner).mkdir(parents=True)

@@ -68,6 +68,19 @@ def test_each_evaluation_writes_originals_visible_patches_and_completed_pictures
     assert events.Tags()["images"] == ["reconstructions"]
 
 
+def test_several_data_sets_have_pictures_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "scans").mkdir()
+    scans(tmp_path / "scans")
+    file = spec_of(tmp_path, ["pixels"])
+    tree = yaml.safe_load(file.read_text())
+    part = {"processor": tree["data"]["processor"], "train": "scans"}
+    tree["data"] = {"sets": {"seen": part, "shown": {**part, "eval": "scans"}}}
+    file.write_text(yaml.safe_dump(tree))
+    train(load_spec(file), tmp_path / "run")
+    assert len(list((tmp_path / "run" / "reconstructions_shown").iterdir())) == 2
+    assert not (tmp_path / "run" / "reconstructions_seen").exists()
+
+
 @pytest.mark.parametrize(
     ("target", "data", "message"),
     [

@@ -114,6 +114,12 @@ def test_the_codes_of_a_trained_vqvae_are_labels_for_beit(tmp_path: Path) -> Non
     assert options == {"model": str(tmp_path / "coder"), "num_tokens": 6}  # from the spec's folder
     result = train(spec, tmp_path / "beit")
     assert result is not None
+    # Both see the same pixels.
+    tree = yaml.safe_load((tmp_path / "beit.yaml").read_text())
+    tree["data"]["processor"] = {"masked_image": {"mean": [0.4]}}
+    (tmp_path / "other.yaml").write_text(yaml.safe_dump(tree))
+    with pytest.raises(TPError, match=r"mean: is \[0\.4\], and the tokenizer of .* expects \[0\.5\]"):
+        load_spec(tmp_path / "other.yaml")
     # A trained model is used without its tokenizer.
     from tp_core import load_model
 
@@ -138,6 +144,21 @@ def test_a_tokenizer_that_does_not_fit_is_refused(tmp_path: Path, count: int, gr
     config = VectorQuantizedConfig(model=str(tmp_path), num_tokens=count)
     with pytest.raises(TPError, match=message):
         config.build(BuildContext(grid=grid))
+
+
+def test_tokens_become_the_pictures_that_the_vqvae_makes_of_them(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    model = model_of(tmp_path)
+    save_file(model.weights(), tmp_path / "model.safetensors")
+    tokenizer = VectorQuantizedConfig(model=str(tmp_path), num_tokens=6).build(BuildContext(grid=GRID))
+    target, features = model.targets["vq"], model.encode(batch_of(pixel_values=pictures()))
+    tokens = tokenizer(pictures())
+    assert torch.equal(tokens, target.tokens(features))
+    codes = F.normalize(target.codes.weight, dim=-1)[tokens]
+    assert worst(tokenizer.decode(tokens), target.decoded(codes, (2, 2))) < 1e-6
+    with pytest.raises(TPError, match="3 tokens do not make a picture of 2 x 2 patches"):
+        tokenizer.decode(tokens[:, :3])
 
 
 def test_a_tokenizer_must_be_a_model_with_the_target_vq(tmp_path: Path) -> None:

@@ -9,7 +9,14 @@ from typing import Any
 
 import click
 
-from tp_core.cli.records import input_records, model_options, parse_columns, refuse_existing, say
+from tp_core.cli.records import (
+    input_records,
+    model_options,
+    parse_columns,
+    refuse_existing,
+    sampling_options,
+    say,
+)
 from tp_core.cli.usage import examples
 
 
@@ -26,11 +33,7 @@ from tp_core.cli.usage import examples
 @click.option("--max-new-tokens", default=64, show_default=True, type=click.IntRange(1), help="Longest text.")
 @click.option("--beams", default=1, show_default=True, type=click.IntRange(1), help="1 is greedy search.")
 @click.option("--length-penalty", default=1.0, show_default=True, help="Of beams; above 0, longer texts are preferred.")
-@click.option("--sample", is_flag=True, help="Choose tokens at random, by their probability.")
-@click.option("--temperature", default=1.0, show_default=True, help="Of sampling; below 1, less random.")
-@click.option("--top-k", type=click.IntRange(1), help="Sample from so many most probable tokens.")
-@click.option("--top-p", default=1.0, show_default=True, help="Sample from the most probable tokens of this share.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of sampling.")
+@sampling_options
 @model_options
 def generate(
     model: str,

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tp_core.cli.records import refuse_existing, say
 from tp_core.cli.specs import spec_file
 from tp_core.cli.usage import examples
+from tp_core.errors import TPError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tp_core.pricing import Price
     from tp_core.spec.schema import Spec
 
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
         "tp show my_bert.yaml --batch-size 64 --length 512",
         "tp show my_bert.yaml train.optimizer=lion train.precision=bf16",
         "tp show runs/my_bert --json",
+        "tp show clip-vit-base-patch32 --image clip.svg",
     )
 )
 @click.argument("spec", metavar="SPEC|MODEL")
@@ -28,7 +33,17 @@ if TYPE_CHECKING:
 @click.option("--batch-size", type=click.IntRange(min=1), help="Samples of one micro-batch; default: the spec's.")
 @click.option("--length", type=click.IntRange(min=1), help="Positions per sample; default: the longest allowed.")
 @click.option("--json", "as_json", is_flag=True, help="Print {spec, tree, price, notes} as JSON.")
-def show(spec: str, overrides: tuple[str, ...], batch_size: int | None, length: int | None, as_json: bool) -> None:
+@click.option("--image", metavar="FILE.svg", help="Write the model as a diagram, and print nothing else.")
+@click.option("--overwrite", is_flag=True, help="Replace an image that exists.")
+def show(
+    spec: str,
+    overrides: tuple[str, ...],
+    batch_size: int | None,
+    length: int | None,
+    as_json: bool,
+    image: str | None,
+    overwrite: bool,
+) -> None:
     """Show a resolved spec, the tree of its model and what training it costs, without allocating the model.
 
     SPEC is a file or the name of a preset; MODEL is the folder of a run or of an exported model. FLOPs count
@@ -37,6 +52,9 @@ def show(spec: str, overrides: tuple[str, ...], batch_size: int | None, length: 
     """
     from tp_core.spec.load import load_spec
 
+    if image is not None and as_json:
+        raise TPError("--image and --json: choose one of the two")
+    picture = None if image is None else _image_file(image, overwrite)
     loaded = load_spec(spec_file(spec), overrides)  # before torch, so that a mistake is answered at once
 
     from tp_core.model import meta_model
@@ -45,6 +63,15 @@ def show(spec: str, overrides: tuple[str, ...], batch_size: int | None, length: 
 
     model = meta_model(loaded)
     tree = model_tree(model)
+    if picture is not None:
+        from tp_core.diagram import contents, draw
+
+        try:
+            picture.write_text(draw(contents(loaded, tree)), encoding="utf-8")
+        except OSError as error:
+            raise TPError(f"{picture}: cannot be written: {error.strerror}") from error
+        say(f"the model as a diagram: {picture}")
+        return
     cost = price(loaded, batch_size, length, model)
     notes = list(_notes(loaded, cost))
     if as_json:
@@ -57,6 +84,12 @@ def show(spec: str, overrides: tuple[str, ...], batch_size: int | None, length: 
     if notes:
         lines += ["", *(f"note: {note}" for note in notes)]
     click.echo("\n".join(lines))
+
+
+def _image_file(name: str, overwrite: bool) -> Path:
+    if not name.lower().endswith(".svg"):
+        raise TPError(f"--image {name}: a diagram is an SVG file; expected a name that ends in .svg")
+    return refuse_existing(name, overwrite)
 
 
 def _notes(spec: Spec, cost: Price) -> Iterator[str]:

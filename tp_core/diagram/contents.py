@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -96,8 +96,8 @@ def contents(spec: Spec, tree: Branch) -> Contents:
         path = ("streams", key_of(name)) if name else ()
         context = context_of(spec, name)
         owner = stream.same_as or stream.encoder_of
-        embedding = _embedding("embedding", stream.embedding, context, tree.find(*path, "embedding"))
-        encoder = _single("encoder", stream.encoder, context, tree.find(*path, "encoder"))
+        embedding = _embedding("embedding", stream.embedding, context, tree, (*path, "embedding"))
+        encoder = _single("encoder", stream.encoder, context, tree, (*path, "encoder"))
         sides.append(
             Side(
                 name,
@@ -108,12 +108,12 @@ def contents(spec: Spec, tree: Branch) -> Contents:
         )
     found = Contents(spec.name, _subtitle(spec, tree), sides, list(_targets(spec, tree)))
     if model.fusion is not None:
-        found.fusion = _single("encoder", model.fusion, behind, tree.find("fusion"))
+        found.fusion = _single("encoder", model.fusion, behind, tree, ("fusion",))
     if model.target_embedding is not None:
-        component = _embedding("target embedding", model.target_embedding, behind, tree.find("target_embedding"))
+        component = _embedding("target embedding", model.target_embedding, behind, tree, ("target_embedding",))
         found.decoder_side = Side("", _inputs(model.target_embedding, behind), component)
     if model.decoder is not None:
-        found.decoder = _single("decoder", model.decoder, behind, tree.find("decoder"))
+        found.decoder = _single("decoder", model.decoder, behind, tree, ("decoder",))
     return found
 
 
@@ -132,32 +132,31 @@ def _inputs(embedding: EmbeddingSpec, context: BuildContext) -> list[str]:
     return list(dict.fromkeys(fields))
 
 
-def _embedding(kind: str, embedding: EmbeddingSpec, context: BuildContext, tree: Branch | None) -> Component:
-    parts = tree.find("parts") if tree else None
-    cards = []
-    for chosen in embedding.modules:
-        branch = parts.find(key_of(chosen.name)) if parts else None
-        cards.append(_card(chosen, context, branch, _count(branch)))
+def _embedding(
+    kind: str, embedding: EmbeddingSpec, context: BuildContext, tree: Branch, path: tuple[str, ...]
+) -> Component:
+    cards = [_card(chosen, context, tree, (*path, "parts", key_of(chosen.name))) for chosen in embedding.modules]
+    count = _count(tree.find(*path))
+    if len(cards) == 1 and cards[0].count == count:
+        cards[0].count = ""
     options = embedding.options
-    after = [] if options.norm == "none" else [options.norm]
+    after: list[str] = [] if options.norm == "none" else [options.norm]
     after += [f"dropout {options.dropout:g}"] if options.dropout else []
-    return Component(kind, cards, _count(tree), f"then {', '.join(after)}" if after else "")
+    return Component(kind, cards, count, f"then {', '.join(after)}" if after else "")
 
 
-def _single(kind: str, chosen: Chosen[Any], context: BuildContext, branch: Branch | None) -> Component:
-    return Component(kind, [_card(chosen, context, branch)], _count(branch))
+def _single(kind: str, chosen: Chosen[Any], context: BuildContext, tree: Branch, path: tuple[str, ...]) -> Component:
+    card = _card(chosen, context, tree, path)
+    count, card.count = card.count, ""
+    return Component(kind, [card], count)
 
 
 def _targets(spec: Spec, tree: Branch) -> Iterator[Component]:
     names = tuple(name for name in spec.model.streams if name)
     for chosen in spec.model.targets:
         config = chosen.config
-        component = _single(
-            "target",
-            chosen,
-            context_of(spec, config.stream or "", side="target"),
-            tree.find("targets", key_of(chosen.name)),
-        )
+        context = context_of(spec, config.stream or "", side="target")
+        component = _single("target", chosen, context, tree, ("targets", key_of(chosen.name)))
         if config.stream is not None:
             component.reads = (config.stream,)
         elif config.reads_streams:
@@ -165,26 +164,28 @@ def _targets(spec: Spec, tree: Branch) -> Iterator[Component]:
         yield component
 
 
-def _card(chosen: Chosen[Any], context: BuildContext, branch: Branch | None, count: str = "") -> Card:
-    facts = spoken(chosen.config, context)
-    facts += [f"weights of {place}" for place in dict.fromkeys(_lenders(branch))] if branch else []
+def _card(chosen: Chosen[Any], context: BuildContext, tree: Branch, path: tuple[str, ...]) -> Card:
+    branch, own = tree.find(*path), _place(".".join(path))
+    lenders = dict.fromkeys(_place(lender) for lender in _lenders(branch)) if branch else {}
+    facts = [*spoken(chosen.config, context), *(f"weights of {place}" for place in lenders if place != own)]
     layers = getattr(chosen.config, "num_layers", 1)
-    return Card(chosen.name, facts, count, isinstance(layers, int) and layers > 1)
+    return Card(chosen.name, facts, _count(branch), isinstance(layers, int) and layers > 1)
 
 
 def _lenders(branch: Branch) -> Iterator[str]:
-    """The places whose weights a module uses, in words."""
-    for path in filter(None, [branch.shared, *branch.tied.values()]):
-        yield _place(path)
+    """Paths of the weights and modules that a module uses and another owns."""
+    yield from filter(None, [branch.shared, *branch.tied.values()])
     for child in branch.children:
         yield from _lenders(child)
 
 
 def _place(path: str) -> str:
+    """The module to which a path in the model leads, in words."""
     names = [part for part in path.split(".") if part not in ("streams", "parts")]
     for number, name in enumerate(names):
         if name in ("embedding", "target_embedding", "targets"):
-            return " ".join(names[: number + 2]).replace("_", " ").replace("targets", "target")
+            component = "target" if name == "targets" else name.replace("_", " ")
+            return " ".join([*names[:number], component, *names[number + 1 : number + 2]])
         if name in ("encoder", "decoder", "fusion"):
             return " ".join(names[: number + 1])
     return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 from xml.sax.saxutils import escape
@@ -9,7 +10,6 @@ from xml.sax.saxutils import escape
 from tp_core.diagram.contents import Contents
 from tp_core.diagram.layout import (
     FACT,
-    HEAD,
     HEADLINE,
     KIND,
     LINE,
@@ -26,6 +26,7 @@ from tp_core.diagram.layout import (
     PlacedCard,
     Placing,
 )
+from tp_core.diagram.text import wrap
 
 
 class Paint(NamedTuple):
@@ -68,11 +69,18 @@ def draw(model: Contents) -> str:
 
 def _plain(text: str) -> str:
     """Text for XML: escaped, and without the characters that XML cannot hold."""
-    return escape("".join(c if c >= " " and not 0xD800 <= ord(c) <= 0xDFFF and c not in "\ufffe\uffff" else "�" for c in text))
+    return escape(re.sub("[\x00-\x1f\ud800-\udfff\ufffe\uffff]", "\ufffd", text))
 
 
 def _text(
-    text: str, x: float, y: float, size: float, fill: str, anchor: str = "start", bold: bool = False, spaced: bool = False
+    text: str,
+    x: float,
+    y: float,
+    size: float,
+    fill: str,
+    anchor: str = "start",
+    bold: bool = False,
+    spaced: bool = False,
 ) -> str:
     more = ' font-weight="600"' * bold + ' letter-spacing="0.6"' * spaced
     more += f' text-anchor="{anchor}"' if anchor != "start" else ""
@@ -140,8 +148,11 @@ def _outline(box: Box) -> Iterator[str]:
     paint, middle = _PAINTS[box.component.kind], box.y + box.height / 2
     yield _rect(box.x, box.y, box.width, box.height, 10, "#ffffff", paint.edge, ' stroke-dasharray="6 5"')
     yield _text(box.component.kind.upper(), box.x + PAD, box.y + 18, KIND, paint.text, bold=True, spaced=True)
-    yield _text("shared with", box.centre, middle - 2, FACT, _GREY, "middle")
-    yield _text(box.component.shared, box.centre, middle + 17, NAME, _INK, "middle", bold=True)
+    names = wrap([box.component.shared], box.width - 2 * PAD, NAME, bold=True)
+    top = middle - (len(names) - 1) * TITLE_LINE / 2
+    yield _text("shared with", box.centre, top - 2, FACT, _GREY, "middle")
+    for number, name in enumerate(names):
+        yield _text(name, box.centre, top + 17 + number * TITLE_LINE, NAME, _INK, "middle", bold=True)
 
 
 def _line(line: Line) -> str:

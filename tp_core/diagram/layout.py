@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from tp_core.diagram.contents import Card, Component, Contents, Side
@@ -149,7 +149,7 @@ class Placing:
         self.y += max(label.height for label in labels) + ROW_GAP
         return labels
 
-    def _row(self, components: list[Component], above: list[Label] | list[Box]) -> list[Box]:
+    def _row(self, components: list[Component], above: Sequence[Label | Box]) -> list[Box]:
         """One component in each column, each with an arrow from what is above it."""
         boxes = [measured(component) for component in components]
         for x, box, source in zip(self.columns, boxes, above, strict=False):

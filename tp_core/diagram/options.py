@@ -39,11 +39,11 @@ def _fact(name: str, value: Any) -> str:
     if value is True:
         return words
     if value is False:
-        return f"no {words}"
+        return f"{words} off"
     if words.startswith("num ") and not isinstance(value, dict):
         return f"{_said(value)} {words[4:].removesuffix('s') if value == 1 else words[4:]}"
-    words = words.removeprefix("num ")
-    return f"{words} {_said(value)}"
+    words, said = words.removeprefix("num "), _said(value)
+    return said if words in said else f"{words} {said}"  # norm: rmsnorm says it alone
 
 
 def _said(value: Any) -> str:

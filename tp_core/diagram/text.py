@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -10,7 +11,7 @@ from collections.abc import Iterable
 _WIDTHS = {
     **dict.fromkeys("ijl'|", 345),
     **dict.fromkeys(" .,:;/\\!Itf()[]rI-", 415),
-    **dict.fromkeys("sczkxvy_\"*?J·", 600),
+    **dict.fromkeys('sczkxvy_"*?J·', 600),
     **dict.fromkeys("w", 820),
     **dict.fromkeys("mMOQDGHNU@%&<>=+~#—→×", 880),
     **dict.fromkeys("mW%@…—", 1000),
@@ -19,7 +20,7 @@ _WIDTHS = {
 
 def width(text: str, size: float, bold: bool = False) -> float:
     """At most how wide a text is, in the units of ``size``."""
-    return sum(_advance(character) for character in text) * size / 1000 * (1.12 if bold else 1.0)
+    return sum(_advance(character) for character in text) * size / 1000 * (1.14 if bold else 1.0)
 
 
 def _advance(character: str) -> int:
@@ -35,26 +36,20 @@ def _advance(character: str) -> int:
 def wrap(items: Iterable[str], room: float, size: float, bold: bool = False, joint: str = " ") -> list[str]:
     """Lines of at most ``room``, with ``joint`` between items of one line.
 
-    An item that is wider than a line is broken between its words; a word that is, between any two characters.
+    An item that is wider than a line is broken between its words; a word that is, behind a hyphen, underscore, dot or
+    slash, or between any two characters.
     """
     lines: list[str] = []
     for item in items:
         extended = f"{lines[-1]}{joint}{item}" if lines else item
         if lines and width(extended, size, bold) <= room:
             lines[-1] = extended
-        elif width(item, size, bold) <= room:
+        elif width(item, size, bold) <= room or len(item) <= 1:
             lines.append(item)
         else:
-            lines += wrap(item.split(" "), room, size, bold) if " " in item else _cut(item, room, size, bold)
-    return lines
-
-
-def _cut(word: str, room: float, size: float, bold: bool) -> list[str]:
-    lines = [""]
-    for character in word:
-        if lines[-1] and width(lines[-1] + character, size, bold) > room:
-            lines.append("")
-        lines[-1] += character
+            pieces = item.split(" ") if " " in item else re.findall(r"[^-_./]*[-_./]|[^-_./]+", item)
+            pieces = pieces if len(pieces) > 1 else list(item)
+            lines += wrap(pieces, room, size, bold, " " if " " in item else "")
     return lines
 
 

@@ -53,7 +53,9 @@ class ModelOptions(BaseModel):
 
     model_config = SECTION
 
-    vocab_size: int | None = Field(None, gt=0, description="rows of the word embedding; unset: the ids of the tokenizer and of the processor")
+    vocab_size: int | None = Field(
+        None, gt=0, description="rows of the word embedding; the ids of the tokenizer and of the processor if unset"
+    )
     target_vocab_size: int | None = Field(
         None, gt=0, description="rows on the decoder's side; its tokenizer's if unset, else vocab_size"
     )

@@ -111,5 +111,9 @@ class TensorBoard:
         """A picture, (3, height, width) uint8."""
         self._writer.add_image(name, pixels, step)
 
+    def text(self, step: int, name: str, text: str) -> None:
+        """A text, in Markdown."""
+        self._writer.add_text(name, text, step)
+
     def close(self) -> None:
         self._writer.close()

@@ -1,7 +1,7 @@
 """Options of the cross-modal embeddings and targets. Torch-free."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 

@@ -1,5 +1,6 @@
 """Options of masked image modelling: embeddings, the decoder of MAE, targets. Torch-free."""
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -194,7 +195,8 @@ class VisualTokensConfig(MaskedTargetConfig):
     def training_files(self) -> dict[str, str]:
         tokenizer = self.tokenizer_config()
         files = [] if tokenizer is None else [*tokenizer.files().values(), *tokenizer.training_files().values()]
-        return {"tokenizer": files[0]} if files else {}
+        gone = [file for file in files if not os.path.exists(file)]
+        return {"tokenizer": (gone or files)[0]} if files else {}
 
     def effective(self, context: BuildContext) -> dict[str, Any]:
         found = super().effective(context)

@@ -76,19 +76,7 @@ class ImageTextProcessor(ClassificationProcessor):
         yield {"text": self._ids(texts), **columns}
 
     def _text(self, record: Record) -> str:
-        value = record.value.get("text")
-        if isinstance(value, str) and value.strip():
-            return value
-        named = record.value.get(self.visual.field)
-        what = f"the {self.visual.field} '{named}'" if isinstance(named, str) else f"the {self.visual.field}"
-        if value is None:
-            fields = ", ".join(record.value) or "none"
-            message = f"{what} has no text: no field 'text'; the fields are {fields} (data.columns renames them)"
-        elif isinstance(value, str):
-            message = f"{what} has no text: the field 'text' is empty"
-        else:
-            message = f"the text of {what} is a {type(value).__name__}; expected one text"
-        raise DataError(message, file=record.file, line=record.line)
+        return caption(record, self.visual.field)
 
     def _visual_columns(self, record: Record) -> dict[str, Any]:
         if record.value.get(self.visual.field) in (None, ""):
@@ -170,3 +158,27 @@ def shortened(record: Record, limit: int = 40) -> str:
     """The beginning of a record's text, for messages."""
     text = str(record.value.get("text", ""))
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def caption(record: Record, field: str) -> str:
+    """A record's text.
+
+    Args:
+        field: what the text belongs to, for messages; the field that holds it.
+
+    Raises:
+        DataError: there is none.
+    """
+    value = record.value.get("text")
+    if isinstance(value, str) and value.strip():
+        return value
+    named = record.value.get(field)
+    what = f"the {field} '{named}'" if isinstance(named, str) else f"the {field}"
+    if value is None:
+        fields = ", ".join(record.value) or "none"
+        message = f"{what} has no text: no field 'text'; the fields are {fields} (data.columns renames them)"
+    elif isinstance(value, str):
+        message = f"{what} has no text: the field 'text' is empty"
+    else:
+        message = f"the text of {what} is a {type(value).__name__}; expected one text"
+    raise DataError(message, file=record.file, line=record.line)

@@ -11,6 +11,7 @@ from torchvision.io import write_png
 from torchvision.utils import make_grid
 
 from tp_core import hookimpl
+from tp_core.data.mixture import DataSet, SetProcessor
 from tp_core.data.order import EVALUATION, generator
 from tp_core.interfaces import Batch
 from tp_vision.config_masked import PixelsConfig
@@ -19,7 +20,6 @@ from tp_vision.processors.masked_image import MaskedImageProcessor
 from tp_vision.targets.pixels import Pixels, patchify, unpatchify
 
 if TYPE_CHECKING:
-    from tp_core.data.mixture import DataSet
     from tp_core.spec.schema import Spec
     from tp_core.training.trainer import Trainer
 
@@ -48,7 +48,7 @@ class Reconstructions:
         if trainer.strategy.rank or trainer.evaluator is None:
             return
         for data in trainer.evaluator.sets:
-            processor = data.processor
+            processor = data.processor.inner if isinstance(data.processor, SetProcessor) else data.processor
             if isinstance(processor, MaskedImageProcessor):
                 picture = self.picture(trainer, data, processor)
                 name = f"reconstructions_{data.name}" if data.name else "reconstructions"
@@ -65,13 +65,13 @@ class Reconstructions:
         shown = min(self.count, len(data.rows))
         spread = [number * len(data.rows) // shown for number in range(shown)]  # folders stand class by class
         samples = [processor.evaluation_sample(data.rows, i, generator(seed, EVALUATION, 0, i)) for i in spread]
-        batch = processor.collate(samples).to(trainer.strategy.device)
+        batch = data.processor.collate(samples).to(trainer.strategy.device)
         name, target = next((name, t) for name, t in model.targets.items() if isinstance(t, Pixels))
         training = model.training
         model.eval()
         found = target.reconstructions(model.view(model.encode(batch), name), batch)
         model.train(training)
-        return drawn(batch, found, target.patch, processor)
+        return drawn(processor.collate(samples), found, target.patch, processor)
 
 
 def drawn(batch: Batch, predicted: Tensor, patch: tuple[int, int], processor: MaskedImageProcessor) -> Tensor:

@@ -1,11 +1,21 @@
 """Options of the image processors. Torch-free."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tp_core.config import BuildContext, DataContext, FieldSpec, GridFacts, Problem, ProcessorConfig
+from tp_core.config import (
+    BuildContext,
+    DataContext,
+    FieldSpec,
+    GridFacts,
+    PictureFacts,
+    Problem,
+    ProcessorConfig,
+    VisualTokenizerConfig,
+)
+from tp_core.errors import TPError
 from tp_vision.config import Size, pair
 
 if TYPE_CHECKING:
@@ -101,6 +111,35 @@ class PictureProcessorConfig(ProcessorConfig):
             yield Problem("std", f"must be greater than 0, got {min(self.std):g}")
         yield from self.augment.check()
 
+    def check_targets(self, data: DataContext) -> Iterator[Problem]:
+        for name, options in data.target_options.items():
+            known = _pictures_of(options.get("tokenizer"))
+            if known is None:
+                continue
+            colours = self.colours(data.grid)
+            for option, expected in (("mean", known.mean), ("std", known.std)):
+                own = getattr(self, option)
+                if _of_each(own, colours) != _of_each(expected, colours):
+                    message = f"is {own}, and the tokenizer of model.target.{name} expects {[*expected]}"
+                    yield Problem(option, f"{message}; both must see the same pixels")
+
+
+def _pictures_of(choice: Any) -> PictureFacts | None:
+    """What the visual tokenizer that a target's option chooses says of its pictures."""
+    from tp_core.spec.choose import nested
+
+    if not isinstance(choice, dict):
+        return None
+    try:
+        config = nested("visual_tokenizer", choice)
+        return config.pictures() if isinstance(config, VisualTokenizerConfig) else None
+    except TPError:
+        return None  # the target says what is wrong; a trained model is used without its tokenizer
+
+
+def _of_each(values: Sequence[float], channels: int) -> list[float]:
+    return [*values] * (channels if len(values) == 1 else 1)
+
 
 class ImageProcessorConfig(PictureProcessorConfig):
     """Pictures with a class label each."""
@@ -129,6 +168,7 @@ class ImageProcessorConfig(PictureProcessorConfig):
                 yield Problem("labels", f"{named}, but model.target.{name}.num_labels is {count}")
         if self.augment.mixes() and self.classes(data) is None:
             yield Problem("augment", "mixed labels need the number of classes, and no target has num_labels")
+        yield from super().check_targets(data)
 
     def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
         from tp_vision.processors.image import ImageProcessor

@@ -12,8 +12,12 @@ from torch import Tensor
 from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms.v2 import functional
 
-#: Beginnings of files that torchvision does not read and Pillow, on which it depends, does.
-_OTHERS = (b"BM", b"II*\x00", b"MM\x00*")
+#: Beginnings of the files that torchvision reads, and reads safely.
+_TORCHVISION = (b"\xff\xd8", b"GIF8", b"RIFF")
+
+#: Beginnings of those that Pillow, on which torchvision depends, reads: PNG, BMP, TIFF. Of a damaged PNG, torchvision
+#: ends the whole process (an error of libpng jumps over frames that are gone).
+_PILLOW = (b"\x89PNG", b"BM", b"II*\x00", b"MM\x00*")
 
 _SOURCE_PLACE = re.compile(r"^.*?\.cpp:\d+, ", re.DOTALL)
 
@@ -33,15 +37,19 @@ def decode(data: bytes | NDArray[np.uint8], channels: int) -> Tensor:
         ValueError: the bytes are no such picture, or not all of it.
     """
     encoded = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
-    if encoded[:4].tobytes().startswith(_OTHERS):
-        picture = _by_pillow(encoded)
-    else:
-        try:
+    beginning = encoded[:4].tobytes()
+    try:
+        if beginning.startswith(_PILLOW):
+            picture = _by_pillow(encoded)
+        elif beginning.startswith(_TORCHVISION):
             # A copy: the rows' memory is read-only, which torch warns of.
             picture = decode_image(torch.from_numpy(encoded.copy()), _mode(encoded, channels), True)
-        except RuntimeError as error:
-            lines = _SOURCE_PLACE.sub("", str(error)).strip().splitlines()
-            raise ValueError(lines[0].rstrip(".") if lines else "unknown format") from None
+        else:
+            raise ValueError("it is no picture; JPEG, PNG, GIF, WebP, BMP and TIFF can be read")
+    except (RuntimeError, _Damaged) as error:
+        lines = _SOURCE_PLACE.sub("", str(error)).strip().splitlines()
+        detail = f" ({lines[0].rstrip('.')})" if lines else ""
+        raise ValueError(f"it is damaged or cut off{detail}") from None
     if picture.dim() == 4:
         picture = picture[0]
     if picture.dtype == torch.uint16:
@@ -58,15 +66,25 @@ def _mode(encoded: NDArray[np.uint8], channels: int) -> ImageReadMode:
     return ImageReadMode.RGB if colours else ImageReadMode.GRAY
 
 
+class _Damaged(Exception):
+    """What Pillow says of a file that it cannot read; it has no class of its own for that."""
+
+
 def _by_pillow(encoded: NDArray[np.uint8]) -> Tensor:
     from PIL import Image, ImageOps
 
     try:
         with Image.open(io.BytesIO(encoded.tobytes())) as opened:
-            if opened.mode.startswith("I;16"):
-                return torch.from_numpy((np.asarray(opened).astype(np.float32) / 257).round().astype(np.uint8))[None]
+            opened.load()
             turned = ImageOps.exif_transpose(opened)
-            values = np.array(turned if turned.mode == "L" else turned.convert("RGB"))
-    except Exception as error:  # Pillow has no class of its own for what it cannot read
-        raise ValueError(str(error).strip().partition("\n")[0] or type(error).__name__) from None
+            deep = turned.mode.startswith("I;16") or (turned.mode == "I" and opened.format == "PNG")
+            known = deep or turned.mode not in ("I", "F")
+            values = np.array(turned if deep or turned.mode == "L" or not known else turned.convert("RGB"))
+    except Exception as error:
+        raise _Damaged(str(error).strip() or type(error).__name__) from None
+    if not known:
+        kind = "floating-point numbers" if turned.mode == "F" else "integers of 32 bits"
+        raise ValueError(f"its pixels are {kind}; 8 or 16 bits are expected")
+    if deep:
+        values = (values.astype(np.float32) / 257).round().astype(np.uint8)
     return torch.from_numpy(values if values.ndim == 3 else values[..., None]).permute(2, 0, 1).contiguous()

@@ -1,8 +1,10 @@
 """Options of visual tokenizers. Torch-free."""
 
 import os
+import shutil
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -43,6 +45,36 @@ class VectorQuantizedConfig(VisualTokenizerConfig):
 
     def training_files(self) -> dict[str, str]:
         return {"model": self.model}
+
+    def pictures(self) -> PictureFacts | None:
+        """Its model's: patches, and how its processor normalises pixels."""
+        from tp_core.spec.checks import context_of
+        from tp_core.spec.load import load_spec
+        from tp_vision.processors.config import PictureProcessorConfig
+
+        folder = Path(self.model)  # an export, a run, or a checkpoint of one
+        files = [place / "spec.yaml" for place in (folder, folder / "model", folder.parent.parent)]
+        file = next((each for each in files if each.is_file()), None)
+        if file is None:
+            raise TPError(f"{folder}: there is no model")
+        spec = load_spec(file)
+        grid, processor = context_of(spec).grid, spec.data.processor
+        if grid is None or processor is None or not isinstance(processor.config, PictureProcessorConfig):
+            return None
+        return PictureFacts(grid, tuple(processor.config.mean), tuple(processor.config.std))
+
+    def contents(self) -> list[str]:
+        from tp_core.inference.load import find_model
+
+        return [str(find_model(self.model)[1])]
+
+    def save(self, folder: Path, inside: str) -> dict[str, Any]:
+        from tp_core.inference.load import find_model
+
+        (folder / inside).mkdir(parents=True, exist_ok=True)
+        for file in find_model(self.model):  # of a run, its checkpoints and logs are not needed
+            shutil.copyfile(file, folder / inside / file.name)
+        return self.model_dump(mode="json") | {"model": inside}
 
     def build(self, context: BuildContext) -> "VisualTokenizer":
         from tp_vision.visual_tokenizers.vector_quantized import VectorQuantized

@@ -175,7 +175,7 @@ class NearestCodes(nn.Module):
         """(batch, width, rows, columns) → (batch, rows, columns)."""
         codes, places = self.embedding.weight, states.permute(0, 2, 3, 1)
         lengths = codes.square().sum(dim=1)
-        parts = places.flatten(0, 2).split(_CHUNK)  # all distances at once would be patches x codes
+        parts = torch.split(places.flatten(0, 2), _CHUNK)  # all distances at once would be patches x codes
         return torch.cat([(lengths - 2 * part @ codes.T).argmin(dim=1) for part in parts]).view(places.shape[:-1])
 
     def codes(self, tokens: Tensor) -> Tensor:

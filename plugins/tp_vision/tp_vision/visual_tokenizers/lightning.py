@@ -64,9 +64,10 @@ def _unpickled(file: Path) -> Any:
     except FileNotFoundError:
         raise CheckpointError(f"{file}: there is no such file") from None
     except pickle.UnpicklingError as error:
-        reason = " ".join(str(error).rpartition("WeightsUnpickler error:")[2].split("\n")[0].split())
+        told = str(error).rpartition("WeightsUnpickler error:")[2]  # behind advice to read it without care
+        reason = next((line for line in told.strip().splitlines() if line and "weights_only" not in line), "")
         message = "it holds more than tensors and what can be passed over"
-        raise CheckpointError(f"{file} is refused: {message} ({reason}); ask for a safetensors file") from None
+        raise CheckpointError(f"{file} is refused: {message} ({reason.strip()}); ask for a safetensors file") from None
     except RuntimeError:
         raise CheckpointError(f"{file}: this is no whole checkpoint; it may be cut off: download it again") from None
     except (EOFError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, AssertionError) as error:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from torch import Tensor
+from torch.nn import functional as F
 
 from tp_core.config import BuildContext
 from tp_core.errors import TPError
 from tp_core.inference.load import load_model
 from tp_core.interfaces import Batch, VisualTokenizer
 from tp_core.spec.checks import context_of
+from tp_vision.config_masked import grid_of
 from tp_vision.targets.vq import VectorQuantization
 from tp_vision.visual_tokenizers.config import VectorQuantizedConfig
 
@@ -40,6 +42,15 @@ class VectorQuantized(VisualTokenizer):
                 message = f"patches of {own[0]} pixels in {own[1]} channels, the model {other[0]} in {other[1]}"
                 raise TPError(f"the visual tokenizer {config.model} has {message}")
 
+        own_grid = context.grid or grid_of(context_of(self.model.spec))
+        self.places = (own_grid.height, own_grid.width)
+
     def forward(self, pixels: Tensor) -> Tensor:
         features = self.model.encode(Batch({"pixel_values": pixels}, pixels.shape[0]))
         return self.target.tokens(self.model.view(features, self.name))
+
+    def decode(self, tokens: Tensor) -> Tensor:
+        rows, columns = self.places
+        if tokens.shape[1] != rows * columns:
+            raise TPError(f"{tokens.shape[1]} tokens do not make a picture of {rows} x {columns} patches")
+        return self.target.decoded(F.normalize(self.target.codes(tokens).float(), dim=-1), self.places)

@@ -1,0 +1,22 @@
+"""Options of hooks. Torch-free."""
+
+from pydantic import Field
+
+from tp_core.config import HooksConfig
+from tp_core.spec.schema_common import PathStr
+
+
+class TranscriptsConfig(HooksConfig):
+    """Pictures of held-out recordings with their texts and what the model hears, at each evaluation."""
+
+    count: int = Field(4, gt=0, le=32, description="held-out recordings to show, spread over the data")
+    max_new_tokens: int = Field(128, gt=0, description="longest text that a decoder writes")
+    font: PathStr | None = Field(None, description="a font file for scripts that the one found at hand lacks")
+
+    def training_files(self) -> dict[str, str]:
+        return {} if self.font is None else {"font": self.font}
+
+    def build(self) -> object:
+        from tp_audio.hooks.transcripts import Transcripts
+
+        return Transcripts(self)

@@ -1,0 +1,21 @@
+"""Options of hooks. Torch-free."""
+
+from pydantic import Field
+
+from tp_core.config import HooksConfig
+from tp_core.spec.schema_common import PathStr
+
+
+class SimilaritiesConfig(HooksConfig):
+    """Pictures of how alike the target ``clr`` finds held-out pairs and strangers, at each evaluation (CLIP)."""
+
+    count: int = Field(16, gt=1, le=64, description="held-out pairs to show, spread over the data")
+    font: PathStr | None = Field(None, description="a font file for scripts that the one found at hand lacks")
+
+    def training_files(self) -> dict[str, str]:
+        return {} if self.font is None else {"font": self.font}
+
+    def build(self) -> object:
+        from tp_crossmodal.hooks.similarities import Similarities
+
+        return Similarities(self)

@@ -1,0 +1,134 @@
+"""The hook ``similarities``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image
+
+from tp_core import hookimpl
+from tp_core.data.mixture import DataSet, SetProcessor
+from tp_core.data.order import EVALUATION, generator
+from tp_core.interfaces import IGNORE, Batch, Inputs, Processor, Sample
+from tp_core.modules.config_targets import ContrastiveConfig
+from tp_core.modules.targets.contrastive import Contrastive
+from tp_crossmodal.hooks.config import SimilaritiesConfig
+from tp_crossmodal.hooks.heat_map import Label, heat_map, readable
+from tp_crossmodal.processors.visual import Pixels
+
+if TYPE_CHECKING:
+    from tp_core.spec.schema import Spec
+    from tp_core.training.trainer import Trainer
+
+#: How many records behind one that is no pair of its own are looked at in its place.
+_TRIES = 16
+
+
+class Similarities:
+    """Writes ``similarities/step_N.png`` into the run's folder, and the same to TensorBoard.
+
+    A row is a sample of the first stream, a column one of the second: their cosine, or dot product, as the target
+    compares them. Own pairs are on the diagonal.
+    """
+
+    def __init__(self, config: SimilaritiesConfig) -> None:
+        self.config = config
+
+    @hookimpl
+    def tp_check(self, spec: Spec) -> Iterable[str]:
+        if not any(isinstance(target.config, ContrastiveConfig) for target in spec.model.targets):
+            yield "train.hooks.similarities: shows what the target clr compares, and the model has no such target"
+        elif all(part.data.options.eval is None for part in spec.sets().values() if _compares(part)):
+            yield "train.hooks.similarities: needs data.eval"
+        if self.config.font is not None and not readable(self.config.font):
+            yield f"train.hooks.similarities.font: {self.config.font} is no font file"
+
+    @hookimpl
+    def tp_evaluation_end(self, trainer: Trainer, step: int, metrics: dict[str, float]) -> None:
+        if trainer.strategy.rank or trainer.evaluator is None:
+            return
+        sets = trainer.spec.sets()
+        for data in trainer.evaluator.sets:
+            if not _compares(sets[data.name]):
+                continue
+            picture = self.picture(trainer, data, step)
+            if picture is None:
+                continue
+            name = f"similarities_{data.name}" if data.name else "similarities"
+            folder = trainer.run / name
+            folder.mkdir(exist_ok=True)
+            picture.save(folder / f"step_{step:08}.png")
+            if trainer.board is not None:
+                trainer.board.picture(step, name, torch.from_numpy(np.array(picture)).permute(2, 0, 1))
+
+    @torch.no_grad()
+    def picture(self, trainer: Trainer, data: DataSet, step: int) -> Image.Image | None:
+        """The matrix with what is compared beside it; None without two pairs."""
+        processor = data.processor
+        samples = list(_pairs(data, self.config.count, trainer.spec.train.options.seed))
+        if len(samples) < 2:
+            return None
+        model = trainer.model
+        batch = processor.collate(samples).to(trainer.strategy.device)
+        name, target = next((name, t) for name, t in model.targets.items() if isinstance(t, Contrastive))
+        training = model.training
+        model.eval()
+        one, other = target.vectors(model.view(model.encode(batch), name))
+        model.train(training)
+        inner = processor.inner if isinstance(processor, SetProcessor) else processor
+        rows, columns = (list(_labels(batch.source[side], batch, inner)) for side in target.sides)
+        values = (one @ other.t()).cpu().numpy()
+        kind = "cosine" if target.config.normalize else "dot product"
+        return heat_map(values, rows, columns, target.sides, f"{kind} at step {step}", self.config.font)
+
+
+def _compares(spec: Spec) -> bool:
+    """Whether a data set, as the spec that it sees, feeds the target."""
+    return any(isinstance(target.config, ContrastiveConfig) for target in spec.model.targets)
+
+
+def _pairs(data: DataSet, count: int, seed: int) -> Iterator[Sample]:
+    """Samples spread over the data, as evaluations make them; those that are no pairs give way to the next that is."""
+    rows, processor = data.rows, data.processor
+    taken: set[int] = set()
+    for number in range(min(count, len(rows))):
+        start = number * len(rows) // min(count, len(rows))
+        for index in range(start, min(start + _TRIES, len(rows))):
+            if index in taken:
+                continue
+            sample = processor.evaluation_sample(rows, index, generator(seed, EVALUATION, 0, index))
+            if int(processor.collate([sample]).labels["clr"]["labels"][0]) != IGNORE:
+                taken.add(index)
+                yield sample
+                break
+
+
+def _labels(inputs: Inputs, batch: Batch, processor: Processor) -> Iterator[Label]:
+    """What to show of each sample of a stream: its picture, its text, or else its number."""
+    tokenizer = getattr(processor, "tokenizer", None)
+    if "pixel_values" in inputs:
+        visual = getattr(processor, "visual", None)
+        yield from map(_picture, _colours(inputs["pixel_values"].float().cpu(), visual))
+    elif "input_ids" in inputs and tokenizer is not None:
+        silent = {i for role, i in tokenizer.special.items() if role not in ("unk", "mask")}
+        for ids in inputs["input_ids"].tolist():
+            yield tokenizer.decode([i for i in ids if i not in silent])
+    else:
+        yield from (str(number + 1) for number in range(batch.size))
+
+
+def _colours(pixels: torch.Tensor, visual: object) -> torch.Tensor:
+    """(batch, channels, height, width) between 0 and 1."""
+    if isinstance(visual, Pixels):
+        pictures = visual.inner.pictures
+        return (pixels * pictures.std + pictures.mean).clamp(0, 1)
+    low, high = pixels.amin(dim=(1, 2, 3), keepdim=True), pixels.amax(dim=(1, 2, 3), keepdim=True)
+    return (pixels - low) / (high - low).clamp(min=1e-6)
+
+
+def _picture(colours: torch.Tensor) -> Image.Image:
+    whole = colours.expand(3, -1, -1) if colours.shape[0] == 1 else colours[:3]
+    return Image.fromarray((whole * 255).round().to(torch.uint8).permute(1, 2, 0).numpy())

@@ -1,0 +1,251 @@
+"""Pictures and texts as one sequence of tokens, one part of which is written from the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tp_core.config import BuildContext, DataContext
+from tp_core.errors import DataError, TPError
+from tp_core.interfaces import (
+    IGNORE,
+    Batch,
+    GenerationTokens,
+    Inputs,
+    Record,
+    Report,
+    Rows,
+    Sample,
+    Tokenizer,
+    VisualTokenizer,
+)
+from tp_crossmodal.processors.config_lm import ImageTextLmConfig
+from tp_crossmodal.processors.image_text import caption
+from tp_text.processors.padding import joined, padded
+from tp_text.processors.seq2seq import end_of
+from tp_text.processors.text import TextProcessor
+from tp_vision.processors.image import PictureProcessor
+
+Ids = NDArray[np.int32]
+
+#: Pictures that are turned into tokens together, and rows that are written together.
+_CHUNK = 64
+
+
+class ImageTextLmProcessor(TextProcessor):
+    """``[CLS] text [SEP] image`` or ``[CLS] image [SEP] text [EOS]``, with the special tokens that the vocabulary has.
+
+    The id of image token k is the size of the text's vocabulary plus k. ``token_type_ids`` are 1 at image tokens and
+    0 elsewhere, whichever part comes first. Pictures become tokens when data are prepared; rows hold ``text``, ids
+    without special tokens, and ``image``, image tokens.
+    """
+
+    #: Records that are encoded ahead at inference: their pictures are all in memory.
+    read_ahead = 256
+
+    def __init__(self, config: ImageTextLmConfig, data: DataContext, tokenizer: Tokenizer) -> None:
+        super().__init__(config, data, tokenizer)
+        begin = self.cls if self.cls is not None else tokenizer.special.get("bos")
+        end, grid, longest = end_of(tokenizer), config.grid, config.sequence_length()
+        assert end is not None  # the config has checked, as it has the pictures' size
+        assert grid is not None
+        assert longest is not None
+        self.head = () if begin is None else (begin,)
+        self.between = () if self.sep is None else (self.sep,)
+        self.end, self.config, self.grid = end, config, grid
+        self.text_length, self.max_length = config.max_length, longest
+        self.room = self.text_length - len(self.head) - len(self.between)
+        self.first = tokenizer.vocab_size
+        self.inner = PictureProcessor(config.pictures(), data)
+        self._image_tokenizer: VisualTokenizer | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What other processes get: none of them makes image tokens."""
+        return {**self.__dict__, "_image_tokenizer": None}
+
+    # -- image tokens ------------------------------------------------------------------------------------------
+
+    @property
+    def image_ids(self) -> range:
+        """The ids of image tokens."""
+        return range(self.first, self.first + self.config.extra_ids())
+
+    def image_tokenizer(self) -> VisualTokenizer:
+        """The frozen tokenizer of pictures, on the CPU.
+
+        Raises:
+            TPError: the spec chooses none, or it cannot be loaded.
+        """
+        if self._image_tokenizer is None:
+            chosen = self.config.tokenizer_config()
+            if chosen is None:
+                raise TPError("data.processor.image_text_lm.image_tokenizer is not set: pictures have no tokens")
+            built = chosen.build(BuildContext(grid=self.grid))
+            self._image_tokenizer = built.requires_grad_(False).eval()
+        return self._image_tokenizer
+
+    @torch.inference_mode()
+    def _tokens(self, pictures: list[Tensor]) -> list[Ids]:
+        """The tokens of pictures of any size, (channels, height, width) uint8."""
+        if not pictures:
+            return []
+        pixels = torch.stack([self.inner.pictures.plain(picture) for picture in pictures])
+        tokens = self.image_tokenizer()(pixels)
+        if tokens.shape != (len(pictures), self.grid.patches):
+            made, expected = tuple(tokens.shape[1:]), self.grid.patches
+            raise TPError(f"the image tokenizer gives tokens of shape {made} for a picture; expected ({expected},)")
+        if int(tokens.max()) >= len(self.image_ids):
+            raise TPError(f"the image tokenizer gives the token {int(tokens.max())} of {len(self.image_ids)}")
+        return list(tokens.numpy().astype(np.int32))
+
+    def _picture(self, record: Record) -> Tensor:
+        if not _has(record, "image"):
+            what = "no image" if _has(record, "text") else "neither an image nor a text"
+            fields = ", ".join(record.value) or "none"
+            message = f"the record has {what}: the fields are {fields} (data.columns renames them)"
+            raise DataError(message, file=record.file, line=record.line)
+        return self.inner.read(record)[1]
+
+    # -- rows --------------------------------------------------------------------------------------------------
+
+    def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
+        texts: list[str] = []
+        pictures: list[Tensor] = []
+        for record in records:
+            try:
+                picture, text = self._picture(record), caption(record, "image")
+            except DataError as error:
+                report(error)
+                continue
+            texts.append(text)
+            pictures.append(self.inner.pictures.resized(picture))
+            if len(texts) == _CHUNK:
+                yield self._columns(texts, pictures)
+                texts, pictures = [], []
+        yield self._columns(texts, pictures)
+
+    def _columns(self, texts: list[str], pictures: list[Tensor]) -> dict[str, list[Any]]:
+        ids = [each[: self.room] for each in self.tokenizer.encode_batch(texts)]
+        return {"text": ids, "image": [tokens.tolist() for tokens in self._tokens(pictures)]}
+
+    # -- samples -----------------------------------------------------------------------------------------------
+
+    def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        draws = self.config.direction == "text_to_image"
+        if self.config.direction == "both":
+            draws = bool(generator.random() < 0.5)
+        return self._whole(rows.get("text", index), rows.get("image", index), draws)
+
+    def _whole(self, text: Any, image: Any, draws: bool) -> Sample:
+        """A picture behind its text, or a text behind its picture, with labels of what comes next."""
+        filled = 0
+        if draws:
+            prefix, rest = self._text_first(text), np.asarray(image, np.int32) + np.int32(self.first)
+            filled = len(prefix) - len(self._text_first(text, fill=False))
+        else:
+            prefix, rest = self._image_first(image), joined(text[: self.room], [self.end])
+        sample = self._sample(prefix, rest)
+        labels = np.append(sample["input_ids"][1:], np.int32(IGNORE))
+        last = len(prefix) - 1  # the place that predicts the first of what is written
+        labels[last - filled if self.config.prefix_loss else 0 : last] = IGNORE
+        sample["labels"] = labels
+        return sample
+
+    def _text_first(self, text: Any, fill: bool = True) -> Ids:
+        ids = joined(self.head, text[: self.room], self.between)
+        if fill and self.config.pad_text:
+            ids = joined(ids, [self.pad] * (self.text_length - len(ids)))
+        return ids if len(ids) else joined([self.end])
+
+    def _image_first(self, image: Any) -> Ids:
+        return joined(self.head, np.asarray(image, np.int32) + np.int32(self.first), self.between)
+
+    def _sample(self, prefix: Ids, rest: Any = ()) -> Sample:
+        ids = joined(prefix, rest)
+        types = (ids >= self.first).astype(np.int32)
+        return {"input_ids": ids, "token_type_ids": types, "prefix_length": len(prefix)}
+
+    # -- batches -----------------------------------------------------------------------------------------------
+
+    def collate(self, samples: list[Sample]) -> Batch:
+        batch = super().collate(samples)
+        source: Inputs = batch.source
+        if not self.config.prefix_loss:
+            source = source | {"prefix_lengths": torch.tensor([s["prefix_length"] for s in samples])}
+        nothing = np.empty(0, dtype=np.int32)
+        labels = padded([s.get("labels", nothing) for s in samples], source["input_ids"].shape[1], IGNORE)
+        return Batch(source, batch.size, labels={"lm": {"labels": labels}})
+
+    # -- inference ---------------------------------------------------------------------------------------------
+
+    def encode(self, records: list[Record]) -> list[Sample]:
+        """Both parts of records that have both, the picture first if the model reads that; else the one they have."""
+        seen = [number for number, record in enumerate(records) if _has(record, "image") or not _has(record, "text")]
+        images = dict(zip(seen, self._tokens([self._picture(records[number]) for number in seen])))
+        texts = self._inference_ids([str(record.value.get("text") or "") for record in records])
+        found = []
+        for number, (record, text) in enumerate(zip(records, texts)):
+            if number not in images:
+                sample = self._sample(self._text_first(text))
+            elif not _has(record, "text"):
+                sample = self._sample(self._image_first(images[number]))
+            else:
+                sample = self._whole(text, images[number], self.config.direction == "text_to_image")
+                del sample["labels"]
+            found.append(sample)
+        return found
+
+    def prompts(self, records: list[Record]) -> list[Sample]:
+        """Pictures, whose texts are to be written; texts that records have are not read."""
+        for record in records:
+            if not _has(record, "image") and _has(record, "text"):
+                message = "no field 'image': texts are written of pictures; tp draw makes pictures of texts"
+                raise DataError(message, file=record.file, line=record.line)
+        images = self._tokens([self._picture(record) for record in records])
+        return [self._sample(self._image_first(image)) for image in images]
+
+    def generation(self) -> GenerationTokens:
+        if self.config.direction == "text_to_image":
+            raise TPError("the model makes pictures of texts (direction: text_to_image), which tp draw writes")
+        ids = range(self.first)
+        return GenerationTokens(end=(self.end,), pad=self.pad, inputs={"token_type_ids": 0}, ids=ids)
+
+    def decode(self, ids: list[int]) -> str:
+        return self.tokenizer.decode(ids)
+
+    # -- drawing -----------------------------------------------------------------------------------------------
+
+    def drawing_prompts(self, records: list[Record]) -> list[Sample]:
+        """Texts, whose pictures are to be drawn; pictures that records have are not read."""
+        texts = self._inference_ids([caption(record, "record") for record in records])
+        return [self._sample(self._text_first(text)) for text in texts]
+
+    def drawing(self) -> GenerationTokens:
+        """How image tokens are written: as many as a picture has patches.
+
+        Raises:
+            TPError: the model was trained in the other direction only.
+        """
+        if self.config.direction == "image_to_text":
+            raise TPError("the model writes texts of pictures (direction: image_to_text), which tp generate does")
+        return GenerationTokens(pad=self.pad, inputs={"token_type_ids": 1}, ids=self.image_ids)
+
+    @torch.inference_mode()
+    def drawn(self, ids: list[list[int]]) -> Tensor:
+        """Written ids as pictures, (pictures, channels, height, width), uint8.
+
+        Raises:
+            TPError: the tokenizer has no way back.
+        """
+        pixels = self.image_tokenizer().decode(torch.tensor(ids) - self.first)
+        restored = pixels.float() * self.inner.pictures.std + self.inner.pictures.mean
+        return (restored.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def _has(record: Record, name: str) -> bool:
+    return record.value.get(name) not in (None, "")
