@@ -271,7 +271,7 @@ def test_a_model_that_was_made_here_goes_to_transformers(tmp_path: Path) -> None
     file.write_text(f"extends: bert-tiny\n{sizes}\n")
     spec = tp_core.load_spec(file)
     model = tp_core.build_model(spec)
-    export_model(spec, model.weights(), None, tmp_path / "model")
+    export_model(spec, model.weights(), {}, tmp_path / "model")
     tp_core.convert("tp", tmp_path / "model", "huggingface", tmp_path / "back")
     theirs, info = transformers.BertForPreTraining.from_pretrained(tmp_path / "back", output_loading_info=True)
     assert not any(info.values())

@@ -295,7 +295,7 @@ def exported(folder: Path, model: dict[str, Any]) -> Path:
     file = folder / "mine.yaml"
     file.write_text(yaml.safe_dump({"tp": 1, "model": model}, sort_keys=False))
     spec = tp_core.load_spec(file)
-    return export_model(spec, tp_core.build_model(spec).weights(), None, folder / "mine")
+    return export_model(spec, tp_core.build_model(spec).weights(), {}, folder / "mine")
 
 
 def bert(**changes: Any) -> dict[str, Any]:

@@ -94,6 +94,8 @@ def test_the_prefix_is_predicted_too_when_asked_for(tmp_path: Path) -> None:
     rows = rows_of(tmp_path, made, records([{"source": "w1 w2", "target": "w3"}]))
     sample = draw(made, rows, 0)
     assert sample["labels"].tolist() == [*sample["input_ids"].tolist()[1:], IGNORE]
+    # A token that is to be predicted is not shown to those before it.
+    assert "prefix_lengths" not in made.collate([sample]).source
 
 
 def test_running_text_is_cut_in_two_at_random_and_nothing_is_lost(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+import tp_core
 from tests.text.corpora import CLS, EOS, FIRST, PAD, SEP, draw, numbers, processor, records, refuse, rows_of
 from tests.text.vocabularies import BERT, lines
 from tp_core.config import BuildContext, DataContext
@@ -256,3 +257,30 @@ def test_the_source_alone_is_read_at_inference(tmp_path: Path) -> None:
     assert batch.target["input_ids"].tolist() == [[1]] * 4
     with pytest.raises(DataError, match="no field 'source', 'text_a' or 'text'; the fields are target"):
         made.encode(records([{"target": "a"}]))
+
+
+def test_a_model_with_two_tokenizers_is_whole_when_it_is_moved_away_from_their_files(tmp_path: Path) -> None:
+    lines(tmp_path / "words.txt", [*BERT, "[EOS]", "a", "b"])
+    lines(tmp_path / "letters.txt", ["<pad>", "<s>", "</s>", "<unk>", "x", "y"])
+    stack = {"transformer": {"num_layers": 1, "num_heads": 2}}
+    sides = {"embedding": "word", "encoder": stack, "target_embedding": "word", "decoder": stack, "target": "lm"}
+    marks = {"pad_token": "<pad>", "unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "cls_token": None}
+    data = {
+        "tokenizer": {"space": {"vocab": "words.txt", "eos_token": "[EOS]"}},
+        "target_tokenizer": {"char": {"vocab": "letters.txt", **marks, "sep_token": None, "mask_token": None}},
+        "processor": {"mt": {"max_length": 8}},
+        "train": "pairs.tsv",
+        "cache": "cache",
+    }
+    train = {"steps": 1, "batch_size": 2, "tensorboard": False, "device": "cpu"}
+    (tmp_path / "spec.yaml").write_text(
+        yaml.safe_dump({"model": {"hidden_size": 8, **sides}, "data": data, "train": train})
+    )
+    lines(tmp_path / "pairs.tsv", ["source\ttarget", "a b\txy", "b\ty"])
+    model = tp_core.train(load_spec(tmp_path / "spec.yaml"), tmp_path / "run").model
+    assert model is not None
+    moved = model.rename(tmp_path / "moved")
+    for name in ("words.txt", "letters.txt"):
+        (tmp_path / name).unlink()
+    (text,) = tp_core.generate(moved, ["a b"], max_new_tokens=3, device="cpu")
+    assert set(text["text"].replace("<unk>", "")) <= {"x", "y"}

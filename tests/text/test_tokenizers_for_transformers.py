@@ -10,6 +10,7 @@ import pytest
 import tp_core
 from tests.text.vocabularies import BERT, TEXTS, byte_pair_files, lines, sentencepiece_model, wordpieces
 from tp_core.config import DataContext, TokenizerConfig
+from tp_core.inference.load import tokenizers_of
 from tp_core.training.export import export_model
 from tp_text.tokenizers.config import (
     BytePairConfig,
@@ -67,9 +68,7 @@ def converted(folder: Path, tokenizer: dict[str, Any], vocabulary: int) -> list[
     sizes = f"model: {{hidden_size: 24, vocab_size: {vocabulary}, encoder: {{transformer: {{num_layers: 1}}}}}}"
     file.write_text(f"extends: bert-tiny\n{sizes}\ndata: {{tokenizer: {tokenizer}, processor: bert}}\n")
     spec = tp_core.load_spec(file)
-    chosen: Any = spec.data.tokenizer
-    built = chosen.config.build(DataContext(base=str(folder)))
-    export_model(spec, tp_core.build_model(spec).weights(), built, folder / "model")
+    export_model(spec, tp_core.build_model(spec).weights(), tokenizers_of(spec), folder / "model")
     said: list[str] = []
     tp_core.convert("tp", folder / "model", "huggingface", folder / "back", say=said.append)
     return said

@@ -92,6 +92,12 @@ def build_target_tokenizer(spec: Spec) -> Tokenizer | None:
     return None if chosen is None else chosen.config.build(data_context(spec))
 
 
+def tokenizers_of(spec: Spec) -> dict[str, Tokenizer]:
+    """The spec's tokenizers by their key of ``data``: ``tokenizer``, ``target_tokenizer``."""
+    built = {"tokenizer": build_tokenizer(spec), "target_tokenizer": build_target_tokenizer(spec)}
+    return {key: each for key, each in built.items() if each is not None}
+
+
 def build_processor(spec: Spec, tokenizer: Tokenizer | None, data_set: str = "") -> Processor | None:
     """The spec's processor, or that of one of its data sets, or None."""
     own = spec.of_set(data_set)

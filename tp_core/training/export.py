@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +25,19 @@ def save_weights(tensors: dict[str, Tensor], path: Path) -> None:
     save_file({n: t.detach().cpu().contiguous() for n, t in tensors.items()}, str(path), metadata={"format": "pt"})
 
 
-def portable_spec(spec: Spec, tokenizer: Tokenizer | None, folder: Path) -> dict[str, Any]:
+def portable_spec(spec: Spec, tokenizers: Mapping[str, Tokenizer], folder: Path) -> dict[str, Any]:
     """The resolved spec with the files that using the model needs copied into ``folder`` and named relative to it."""
     plain = spec.dump()
     plain.pop("init_from", None)
     data = plain.get("data", {})
     for key in ("train", "eval", "cache"):
         data.pop(key, None)
-    if tokenizer is not None and spec.data.tokenizer is not None:
-        options = tokenizer.save(folder / "tokenizer")
-        files = spec.data.tokenizer.config.files()
-        own = data["tokenizer"][spec.data.tokenizer.name]
-        own.update({k: f"tokenizer/{v}" if k in files else v for k, v in options.items()})
+    for key, tokenizer in tokenizers.items():
+        (folder / key).mkdir()
+        options = tokenizer.save(folder / key)
+        chosen: Any = getattr(spec.data, key)
+        files, own = chosen.config.files(), data[key][chosen.name]
+        own.update({k: f"{key}/{v}" if k in files else v for k, v in options.items()})
     for name, part in {"": spec.data, **spec.data.sets}.items():
         own = data.get("sets", {}).get(name, {}) if name else data
         if part.processor is not None and "processor" in own:
@@ -56,10 +58,13 @@ def copy_local_modules(spec: Spec, folder: Path) -> None:
             shutil.copyfile(file, target)
 
 
-def export_model(spec: Spec, tensors: dict[str, Tensor], tokenizer: Tokenizer | None, folder: Path) -> Path:
+def export_model(spec: Spec, tensors: dict[str, Tensor], tokenizers: Mapping[str, Tokenizer], folder: Path) -> Path:
     """Write a self-contained model folder: weights, spec, tokenizer files, provenance of the modules.
 
     The folder appears under its name only when it is whole; one that was there before is replaced.
+
+    Args:
+        tokenizers: by their key of ``data``, as :func:`tp_core.inference.load.tokenizers_of` gives them.
     """
     import yaml
 
@@ -68,10 +73,8 @@ def export_model(spec: Spec, tensors: dict[str, Tensor], tokenizer: Tokenizer | 
     temporary, old = folder.with_name(f".tmp-{folder.name}"), folder.with_name(f".old-{folder.name}")
     for leftover in (temporary, old):
         shutil.rmtree(leftover, ignore_errors=True)
-    (temporary / "tokenizer").mkdir(parents=True)
-    plain = portable_spec(spec, tokenizer, temporary)
-    if tokenizer is None:
-        (temporary / "tokenizer").rmdir()
+    temporary.mkdir(parents=True)
+    plain = portable_spec(spec, tokenizers, temporary)
     text = yaml.dump(plain, Dumper=spec_dumper(), sort_keys=False, allow_unicode=True)
     (temporary / "spec.yaml").write_text(text, encoding="utf-8")
     (temporary / "provenance.json").write_text(json.dumps(spec.provenance(), indent=1) + "\n")

@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from tp_core.data.loader import is_lost_worker, lost_worker
 from tp_core.data.mixture import DataSet
 from tp_core.errors import CheckpointError, EndedElsewhere, TPError
 from tp_core.hookspecs import hook_manager, run_checks
-from tp_core.inference.load import build_processor, build_tokenizer, initialise_from, read_weights
+from tp_core.inference.load import build_processor, initialise_from, read_weights, tokenizers_of
 from tp_core.interfaces import Tokenizer
 from tp_core.model import build_model
 from tp_core.spec.checks_run import check_run
@@ -86,9 +86,9 @@ def train(spec: Spec, run: str | os.PathLike[str] | None = None, resume: bool = 
         _claim(folder, spec, resume)
         hooks = hook_manager((h.name, h.config.build()) for h in spec.train.hooks)
         run_checks(hooks, spec)
-        trainer, tokenizer = _prepare(spec, folder, lock, strategy, hooks, resume, say)
+        trainer, tokenizers = _prepare(spec, folder, lock, strategy, hooks, resume, say)
         trainer.fit()
-        return _finish(trainer, tokenizer, say)
+        return _finish(trainer, tokenizers, say)
     except BaseException as error:
         if trainer is not None:
             hooks.hook.tp_run_failed(trainer=trainer, error=error)
@@ -176,10 +176,10 @@ def _prepare(
     hooks: Any,
     resume: bool,
     say: Callable[[str], None],
-) -> tuple[Trainer, Tokenizer | None]:
+) -> tuple[Trainer, Mapping[str, Tokenizer]]:
     options = spec.train.options
-    tokenizer = build_tokenizer(spec)
-    sets, evaluator = _data(spec, tokenizer, strategy, say)
+    tokenizers = tokenizers_of(spec)  # now, as the files may be others when the training is done
+    sets, evaluator = _data(spec, tokenizers.get("tokenizer"), strategy, say)
     seed_all(options.seed, strategy.rank)
     model = build_model(spec, strategy.device)
     store = CheckpointStore(folder / "checkpoints")
@@ -213,7 +213,7 @@ def _prepare(
         f"training {spec.name}: {count:,} parameters, {trainer.instances:,} instances, {trainer.total_steps:,} steps "
         f"of {options.batch_size} samples, {strategy.world_size} × {strategy.device.type}, {options.precision}"
     )
-    return trainer, tokenizer
+    return trainer, tokenizers
 
 
 def _write_whole(path: Path, text: str) -> None:
@@ -258,7 +258,7 @@ def _data(
     return training, Evaluator(held_out, size, options.seed, options.eval_batches, options.workers)
 
 
-def _finish(trainer: Trainer, tokenizer: Tokenizer | None, say: Callable[[str], None]) -> TrainResult:
+def _finish(trainer: Trainer, tokenizers: Mapping[str, Tokenizer], say: Callable[[str], None]) -> TrainResult:
     if trainer.stopped is not None:
         say(f"stopped {trainer.stopped} at step {trainer.step}; the run is saved and goes on with --resume")
         return TrainResult(trainer.run, None, trainer.step, trainer.stopped)
@@ -276,7 +276,7 @@ def _finish(trainer: Trainer, tokenizer: Tokenizer | None, say: Callable[[str], 
     tensors = trainer.strategy.model_state(trainer.model)
     if trainer.strategy.rank == 0:
         try:
-            export_model(trainer.spec, tensors, tokenizer, trainer.run / "model")
+            export_model(trainer.spec, tensors, tokenizers, trainer.run / "model")
         except (OSError, SafetensorError) as error:
             reason = getattr(error, "strerror", None) or error
             message = f"{trainer.run / 'model'}: cannot be written: {reason}; the checkpoints are whole"

@@ -34,10 +34,13 @@ class PrefixLmProcessorConfig(TextProcessorConfig):
     needs_special: ClassVar[tuple[str, ...]] = ("pad",)
     sampling_options: ClassVar[frozenset[str]] = frozenset({"pad", "prefix_loss"})
 
-    prefix_loss: bool = Field(False, description="predict the tokens of the prefix, too")
+    prefix_loss: bool = Field(
+        False, description="predict the tokens of the prefix, too, which is then read token by token"
+    )
 
     def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return super().provides(context) | {"prefix_lengths": FieldSpec(("batch",)), "labels:lm": FieldSpec()}
+        prefix = {} if self.prefix_loss else {"prefix_lengths": FieldSpec(("batch",))}
+        return super().provides(context) | prefix | {"labels:lm": FieldSpec()}
 
     def check_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
         yield from super().check_tokenizer(tokenizer)

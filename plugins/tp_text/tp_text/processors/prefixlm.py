@@ -94,8 +94,10 @@ class PrefixLmProcessor(TextProcessor):
 
     def collate(self, samples: list[Sample]) -> Batch:
         batch = super().collate(samples)
-        lengths: Inputs = {"prefix_lengths": torch.tensor([s["prefix_length"] for s in samples])}
-        return Batch(batch.source | lengths, batch.size, labels=self._labels(samples, batch.source["input_ids"]))
+        source = dict(batch.source)
+        if not self.prefix_loss:  # what is to be predicted may not be seen by what comes before it
+            source["prefix_lengths"] = torch.tensor([s["prefix_length"] for s in samples])
+        return Batch(source, batch.size, labels=self._labels(samples, batch.source["input_ids"]))
 
     @staticmethod
     def _labels(samples: list[Sample], ids: torch.Tensor) -> dict[str, Inputs]:
