@@ -28,7 +28,9 @@ GRID = GridFacts(2, 2, (4, 4), 1)
     [("conv_patch", {**SMALL, **SIZES}, {}), ("vq", VQ, {"embedding": ["patch"], **SIZES})],
 )
 def test_modules_keep_their_contracts(name: str, options: dict[str, Any], surroundings: dict[str, Any]) -> None:
-    check_module(name, {"conv_patch": "embedding", "vq": "target"}[name], options, model=surroundings)
+    kind = {"conv_patch": "embedding", "vq": "target"}[name]
+    # How evenly codes are used is a matter of the batch as a whole.
+    check_module(name, kind, options, model=surroundings, independent=name != "vq")
 
 
 def model_of(folder: Path) -> Any:
@@ -57,7 +59,10 @@ def test_the_loss_is_of_pixels_codes_and_states(tmp_path: Path) -> None:
     made = target.decoded(codes[tokens], (2, 2))
     assert made.shape == (3, 1, 8, 8)
     distance = ((codes[tokens] - states) ** 2).sum(-1).mean()
-    assert worst(model(batch).loss, ((made - pictures()) ** 2).mean() + 1.25 * distance) < 1e-5
+    chosen = ((states.double() @ codes.double().T) / 0.1).softmax(-1).mean(dim=(0, 1))
+    entropy = -(chosen * chosen.log()).sum()
+    expected = ((made - pictures()) ** 2).mean() + 1.25 * distance - 0.02 * entropy
+    assert worst(model(batch).loss, expected) < 1e-5
     assert model.denominators(batch).tolist() == [3]
 
 

@@ -58,10 +58,11 @@ def parse_columns(pairs: tuple[str, ...]) -> dict[str, str]:
 
 
 def input_records(path: str, columns: dict[str, str]) -> Iterator[Record]:
-    """The records of an input file; blank lines of a plain text are no records."""
+    """The records of an input file or of a data set of the hub; blank lines of a plain text are no records."""
     from tp_core.data.records import read_records
+    from tp_core.data.sources_find import HUB
 
-    if not os.path.exists(path):
+    if not path.startswith(HUB) and not os.path.exists(path):
         raise TPError(f"{path}: there is no such file")
     if os.path.isfile(path) and os.path.getsize(path) == 0:
         raise TPError(f"{path}: the file is empty")

@@ -1,4 +1,4 @@
-"""Rows of Parquet files, saved Hugging Face datasets and datasets of the hub. Torch-free.
+"""Rows of Parquet and Arrow files, saved Hugging Face datasets and datasets of the hub. Torch-free.
 
 All are read as Arrow record batches, a few hundred rows at a time; images and audio stay undecoded.
 """
@@ -23,8 +23,8 @@ def arrow_records(source: Source, columns: Mapping[str, str]) -> Iterator[tuple[
         TPError: the ``datasets`` library is needed and missing, or a dataset cannot be loaded.
     """
     row = 1
-    batches = _parquet_batches(source) if source.form == "parquet" else _dataset_batches(source)
-    for batch in batches:
+    read = {"parquet": _parquet_batches, "arrow": _ipc_batches}.get(source.form, _dataset_batches)
+    for batch in read(source):
         try:
             plan = plan_columns(batch.schema.names, columns)
         except DataError as error:
@@ -52,6 +52,28 @@ def _parquet_batches(source: Source) -> Iterator[Any]:
             yield from file.iter_batches(batch_size=_ROWS)
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(f"not a Parquet file that can be read: {_first_line(error)}", file=source.path) from error
+
+
+def _ipc_batches(source: Source) -> Iterator[Any]:
+    """Batches of an Arrow file (Feather is one), or of a stream, as which ``datasets`` keeps its shards."""
+    import pyarrow
+    import pyarrow.ipc
+
+    if source.compressed:
+        raise DataError("an Arrow file is compressed inside; unpack it with gunzip", file=source.path)
+    try:
+        with pyarrow.memory_map(source.path) as file:
+            is_file = file.read(6) == b"ARROW1"
+            file.seek(0)
+            if is_file:
+                reader = pyarrow.ipc.open_file(file)
+                batches = map(reader.get_batch, range(reader.num_record_batches))
+            else:
+                batches = iter(pyarrow.ipc.open_stream(file))
+            for batch in batches:  # of any size
+                yield from (batch.slice(first, _ROWS) for first in range(0, batch.num_rows, _ROWS))
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(f"not an Arrow file that can be read: {_first_line(error)}", file=source.path) from error
 
 
 def _dataset_batches(source: Source) -> Iterator[Any]:

@@ -25,7 +25,7 @@ def plan_columns(header: Iterable[str], columns: Mapping[str, str]) -> list[tupl
         if name not in names:
             near = did_you_mean(name, names)
             raise DataError(
-                f"there is no column '{name}'; " + (f"{near} " if near else "") + f"(columns: {', '.join(names)})"
+                f"there is no column '{name}'" + (f"; {near}" if near else "") + f" (columns: {', '.join(names)})"
             )
     mapped = set(columns.values())
     others = [(name, name) for name in names if name not in mapped and name not in columns]

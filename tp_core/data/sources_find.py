@@ -21,10 +21,14 @@ FORMS = {
     ".tsv": "tsv",
     ".csv": "csv",
     ".parquet": "parquet",
+    **dict.fromkeys((".arrow", ".feather"), "arrow"),
     ".tar": "tar",
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"), "image"),
     **dict.fromkeys((".wav", ".flac", ".ogg", ".opus", ".mp3"), "audio"),
 }
+
+#: Forms that a file has only where it is named itself: in a folder, it may belong to a cache.
+_NAMED_ONLY = ("arrow",)
 
 #: Forms of which a file is one record: a picture, a recording.
 MEDIA = ("image", "audio")
@@ -52,7 +56,7 @@ class Source:
 def find_sources(paths: list[str]) -> list[Source]:
     """The sources that files, folders and ``hf://`` names stand for, in order; a folder's files are sorted.
 
-    Hidden files, and files of no known form, are passed over in folders.
+    Hidden files, files of no known form and Arrow files are passed over in folders.
 
     Raises:
         DataError: a path that does not exist, or a folder without any file of a known form.
@@ -98,7 +102,7 @@ def _walk(folder: Path, label: str | None = None) -> Iterator[Source]:
             continue
         if path.is_dir():
             yield from _walk(path, path.name)
-        elif form := form_of(path.name):
+        elif (form := form_of(path.name)) and form not in _NAMED_ONLY:
             yield Source(str(path), form, label if form in MEDIA else None)
 
 

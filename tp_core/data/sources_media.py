@@ -75,6 +75,21 @@ def _field(extension: str, data: bytes) -> dict[str, Any]:
     return {extension: data}
 
 
+def media_name(record: Record, field: str) -> str | None:
+    """What a record calls its picture or recording: a path, or its name in a tar shard.
+
+    None if nothing does, or the record's own file is meant.
+    """
+    value = record.value.get(field)
+    if isinstance(value, dict):
+        value = value.get("path")
+    elif value is not None and not isinstance(value, str):
+        value = record.value.get("key")
+    if not isinstance(value, str) or os.path.abspath(value) == os.path.abspath(record.file):
+        return None
+    return value
+
+
 def media_bytes(record: Record, field: str) -> bytes:
     """The encoded picture or recording that a field of a record holds or names.
 
@@ -89,7 +104,9 @@ def media_bytes(record: Record, field: str) -> bytes:
         message = f"no field '{field}'; the fields are {fields} (data.columns renames them)"
         raise DataError(message, file=record.file, line=record.line)
     if isinstance(value, dict):
-        value = value.get("bytes") or value.get("path")
+        value = value.get("path") if value.get("bytes") is None else value["bytes"]
+        if value is None:
+            raise DataError(f"the {field} has neither bytes nor a path", file=record.file, line=record.line)
     if isinstance(value, (bytes, bytearray, memoryview)):
         data = bytes(value)
     else:
@@ -104,5 +121,7 @@ def media_bytes(record: Record, field: str) -> bytes:
             message = f"{field} '{value}' cannot be read: {error.strerror}" + (f"; {near}" if near else "")
             raise DataError(message, file=record.file, line=record.line) from None
     if not data:
-        raise DataError(f"the {field} is empty", file=record.file, line=record.line)
+        name = media_name(record, field)
+        what = field if name is None else f"{field} '{name}'"
+        raise DataError(f"the {what} is empty", file=record.file, line=record.line)
     return data

@@ -31,7 +31,7 @@ _SIGNATURES = {
     b"\x28\xb5\x2f\xfd": "is compressed with zstd; unpack it first",
     b"BZh9": "is compressed with bzip2; unpack it first",
     b"PAR1": "is a Parquet file; give it a name that ends in .parquet",
-    b"ARROW1": "is an Arrow file; name the folder of the saved dataset instead",
+    b"ARROW1": "is an Arrow file; give it a name that ends in .arrow",
     b"\xff\xfe": "is UTF-16; convert it: iconv -f UTF-16 -t UTF-8",
     b"\xfe\xff": "is UTF-16; convert it: iconv -f UTF-16 -t UTF-8",
 }

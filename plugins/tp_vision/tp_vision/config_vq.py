@@ -53,6 +53,12 @@ class VectorQuantizationConfig(TargetConfig):
     num_tokens: int = Field(512, gt=1, description="number of codes")
     code_size: int = Field(32, gt=0, description="width of the codes, which are of length one")
     commitment: float = Field(0.25, ge=0, description="factor of the distance of states from their codes")
+    diversity: float = Field(
+        0.02,
+        ge=0,
+        description="factor of the loss that wants all codes used: minus the entropy of a batch's mean choice",
+    )
+    diversity_temperature: float = Field(0.1, gt=0, description="divides the similarities that the choice is made of")
     width: int = Field(128, gt=0, description="channels of the decoder's convolutions")
     blocks: int = Field(2, ge=0, description="residual blocks before them")
 
@@ -65,7 +71,8 @@ class VectorQuantizationConfig(TargetConfig):
             yield Problem("", f"needs patches whose size is a power of two, and the model's are {patch}")
 
     def effective(self, context: BuildContext) -> dict[str, Any]:
-        return {key: value for key, value in super().effective(context).items() if key != "commitment"}
+        training = ("commitment", "diversity", "diversity_temperature")
+        return {key: value for key, value in super().effective(context).items() if key not in training}
 
     def build(self, context: BuildContext) -> "Target":
         from tp_vision.targets.vq import VectorQuantization

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tp_core.data.sources_media import media_bytes
+from tp_core.data.sources_media import media_bytes, media_name
 from tp_core.errors import DataError
 from tp_core.interfaces import Record
 
@@ -103,7 +103,5 @@ def _missing_bytes(data: bytes) -> int:
 
 
 def _name(record: Record, field: str) -> str:
-    value: Any = record.value.get(field)
-    if isinstance(value, dict):
-        value = value.get("path")
-    return f"the recording '{value}'" if isinstance(value, str) else "the recording"
+    name = media_name(record, field)
+    return "the recording" if name is None else f"the recording '{name}'"

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tp_core.config import DataContext
 from tp_core.data.class_names import named_classes
-from tp_core.data.sources_media import media_bytes
+from tp_core.data.sources_media import media_bytes, media_name
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Batch, Inputs, Processor, Record, Report, Rows, Sample
 from tp_core.suggest import did_you_mean
@@ -34,11 +34,8 @@ def place_of(record: Record) -> tuple[str, int | None]:
 def refused(record: Record, message: str) -> DataError:
     """The error for a record whose picture cannot be used; names the picture where the record does."""
     file, line = place_of(record)
-    value = record.value.get("image")
-    if isinstance(value, dict):
-        value = value.get("path")
-    name = f"the image '{value}' " if isinstance(value, str) and line is not None else "the image "
-    return DataError(name + message, file=file, line=line)
+    name = media_name(record, "image") if line is not None else None
+    return DataError(f"the image {message}" if name is None else f"the image '{name}' {message}", file=file, line=line)
 
 
 class PictureProcessor(Processor):

@@ -33,8 +33,8 @@ class VectorQuantization(MaskedTarget):
     """States → nearest codes → convolutions → pixels; gradients pass the codes by (straight through).
 
     States and codes have length one, so that few codes die (Yu et al., 2022). The loss is the mean squared error of
-    a picture's pixels, and the mean distances of codes from states and (``commitment``) of states from codes; its
-    denominator is the number of pictures.
+    a picture's pixels, the mean distances of codes from states and (``commitment``) of states from codes, less
+    (``diversity``) the entropy of the batch's choice of codes; its denominator is the number of pictures.
     """
 
     def __init__(self, config: VectorQuantizationConfig, context: BuildContext) -> None:
@@ -61,6 +61,15 @@ class VectorQuantization(MaskedTarget):
         """The number of the nearest code of each patch, (batch, patches)."""
         return (self.encoded(features) @ F.normalize(self.codes.weight.float(), dim=-1).T).argmax(dim=-1)
 
+    def choice_entropy(self, encoded: Tensor) -> Tensor:
+        """Entropy in nats of the mean over all patches of a soft choice of codes, a scalar.
+
+        It is greatest where codes are used alike; without it, many are the nearest to no patch, and stay so.
+        """
+        scores = encoded.flatten(0, 1) @ F.normalize(self.codes.weight.float(), dim=-1).T
+        mean = (scores / self.config.diversity_temperature).softmax(dim=-1).mean(dim=0)
+        return -(mean * mean.clamp(min=1e-12).log()).sum()
+
     def decoded(self, codes: Tensor, grid: tuple[int, int]) -> Tensor:
         """Codes (batch, patches, code_size) → pictures (batch, channels, height, width)."""
         states = self.blocks(codes.transpose(1, 2).reshape(codes.shape[0], -1, *grid))
@@ -77,6 +86,7 @@ class VectorQuantization(MaskedTarget):
         error = (self.decoded(passed, (places.shape[0], places.shape[1])).float() - pixels).square().mean(dim=(1, 2, 3))
         distance = (codes - encoded.detach()).square().sum(dim=-1).mean(dim=1)
         committed = (codes.detach() - encoded).square().sum(dim=-1).mean(dim=1)
-        loss = (error + distance + self.config.commitment * committed).sum()
         count = self.denominator(batch)
+        loss = (error + distance + self.config.commitment * committed).sum()
+        loss = loss - self.config.diversity * count * self.choice_entropy(encoded)
         return TargetOutput(loss, count, {"squared_error": (error.detach().sum(), count)})
