@@ -56,7 +56,7 @@ class VectorQuantizationConfig(TargetConfig):
     diversity: float = Field(
         0.02,
         ge=0,
-        description="factor of the loss that wants all codes used: minus the entropy of a batch's mean choice",
+        description="factor of the entropy of a batch's mean choice, by which all codes come to be used",
     )
     diversity_temperature: float = Field(0.1, gt=0, description="divides the similarities that the choice is made of")
     width: int = Field(128, gt=0, description="channels of the decoder's convolutions")
