@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -230,3 +231,28 @@ def test_a_truncated_picture_is_skipped_and_counted_if_the_spec_says_so(tmp_path
     assert processor is not None
     assert len(prepared_rows(spec, processor, spec.data.options.train or [], said.append)) == 7
     assert f"1 bad record was skipped:\n  {broken}: the image cannot be read: " in "\n".join(said)
+
+
+@pytest.mark.parametrize("form", ["tsv", "jsonl"])
+def test_predictions_skip_a_truncated_picture_where_the_models_spec_does(
+    project: Path, tmp_path: Path, form: str
+) -> None:
+    broken = with_a_truncated_picture(tmp_path)
+    model, output = tmp_path / "model", tmp_path / f"predicted.{form}"
+    shutil.copytree(project / "run" / "model", model)
+    predict = ["predict", str(model), "--input", str(tmp_path / "train" / "1"), "--output", str(output)]
+    done = CliRunner().invoke(cli, predict)
+    assert (done.exit_code, output.exists()) == (2, False)
+    spec = yaml.safe_load((model / "spec.yaml").read_text())
+    spec["data"]["on_bad_record"] = "skip"
+    (model / "spec.yaml").write_text(yaml.safe_dump(spec))
+    done = CliRunner().invoke(cli, predict, catch_exceptions=False)
+    assert f"3 predictions in {output}; 1 of 4 records could not be used:\n  {broken}: the image" in done.stderr
+    lines = output.read_text().splitlines()
+    if form == "jsonl":
+        rows = [json.loads(line) for line in lines]
+        assert ["error" in row for row in rows] == [False, False, True, False]
+        assert "label" not in rows[2]
+    else:
+        assert lines[0].split("\t")[:2] == ["image", "label"]
+        assert [bool(line.split("\t")[1]) for line in lines[1:]] == [True, True, False, True]

@@ -16,6 +16,7 @@ from tp_core.cli.records import (
     refuse_existing,
     sampling_options,
     say,
+    skipped,
 )
 from tp_core.cli.usage import examples
 
@@ -57,15 +58,16 @@ def generate(
     loaded = load_model(model, device, say, data_set)
     records = input_records(source, parse_columns(columns) or loaded.spec.data.options.columns)
     temporary = path.with_name(f".{path.name}.tmp")
-    count = finished = 0
+    count, finished, errors = 0, 0, list[str]()
     try:
         with open(temporary, "w", encoding="utf-8") as file:
             for text in run(loaded, records, batch_size, **options):
                 plain = " ".join(text["text"].splitlines())
                 file.write((plain if path.suffix == ".txt" else json.dumps(text, ensure_ascii=False)) + "\n")
                 count, finished = count + 1, finished + text["finished"]
+                errors += [text["error"]] if "error" in text else []
         os.replace(temporary, path)
     finally:
         Path(temporary).unlink(missing_ok=True)
     cut = f"; {count - finished} stopped at their longest length" if finished < count else ""
-    say(f"{count} texts in {path}{cut}")
+    say(f"{count - len(errors)} texts in {path}{cut}{skipped(errors, count)}")

@@ -8,7 +8,7 @@ from typing import IO, Any
 
 import click
 
-from tp_core.cli.records import input_records, model_options, parse_columns, refuse_existing, say
+from tp_core.cli.records import input_records, model_options, parse_columns, refuse_existing, say, skipped
 from tp_core.cli.usage import examples
 
 
@@ -42,17 +42,18 @@ def predict(
     loaded = load_model(model, device, say, data_set)
     records = input_records(source, parse_columns(columns) or loaded.spec.data.options.columns)
     temporary = path.with_name(f".{path.name}.tmp")
-    count = 0
+    count, errors = 0, list[str]()
     try:
         with open(temporary, "w", encoding="utf-8") as file:
             write = _tsv_writer(file) if path.suffix == ".tsv" else _json_writer(file)
             for prediction in run(loaded, records, batch_size):
                 write(prediction)
                 count += 1
+                errors += [prediction["error"]] if "error" in prediction else []
         os.replace(temporary, path)
     finally:
         Path(temporary).unlink(missing_ok=True)
-    say(f"{count} predictions in {path}")
+    say(f"{count - len(errors)} predictions in {path}{skipped(errors, count)}")
 
 
 def _json_writer(file: IO[str]) -> Any:
@@ -62,10 +63,14 @@ def _json_writer(file: IO[str]) -> Any:
 
 
 def _tsv_writer(file: IO[str]) -> Any:
-    """Rows of a table whose header is written with the first; nested values are JSON."""
+    """Rows of a table whose header is that of the first prediction; nested values are JSON.
+
+    The cells of a record that could not be used are empty.
+    """
     import json
 
     names: list[str] = []
+    before: list[dict[str, Any]] = []  # records without a prediction that stand before the first
 
     def cell(value: Any) -> str:
         return f"{value:.6f}" if isinstance(value, float) else str(value).replace("\t", " ")
@@ -78,9 +83,15 @@ def _tsv_writer(file: IO[str]) -> Any:
                 flat |= {f"probability_{each}": probability for each, probability in classes}
             else:
                 flat[name] = json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value
+        rows = [flat]
         if not names:
+            before.append(flat)
+            if "error" in flat:
+                return
             names.extend(flat)
             file.write("\t".join(names) + "\n")
-        file.write("\t".join(cell(flat.get(name, "")) for name in names) + "\n")
+            rows = before
+        for row in rows:
+            file.write("\t".join(cell(row.get(name, "")) for name in names) + "\n")
 
     return write

@@ -81,5 +81,15 @@ def refuse_existing(output: str, overwrite: bool) -> Path:
     return path
 
 
+def skipped(errors: list[str], count: int) -> str:
+    """What is said at the end of records that the spec has skipped; nothing where there were none."""
+    if not errors:
+        return ""
+    more = [f"  ... and {len(errors) - 10} more"] if len(errors) > 10 else []
+    return "\n".join(
+        [f"; {len(errors)} of {count} records could not be used:", *(f"  {e}" for e in errors[:10]), *more]
+    )
+
+
 def say(message: str) -> None:
     click.echo(message, err=True)

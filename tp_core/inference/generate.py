@@ -12,7 +12,7 @@ import torch
 from tp_core.errors import DataError, TPError
 from tp_core.inference.batches import inference_batches
 from tp_core.inference.load import LoadedModel, load_model
-from tp_core.inference.predict import as_records
+from tp_core.inference.predict import as_records, bad_records
 from tp_core.inference.search import Choice, Generated, Sampling, beam_search, most_probable, write
 from tp_core.inference.stepper import ModelStepper
 from tp_core.interfaces import Batch, GenerationTokens, Processor, Record, Target
@@ -81,7 +81,8 @@ def generate(
 
     Yields:
         One dictionary per input, in order: ``text``, and ``finished``, whether the text ended by itself rather than
-        at its longest length.
+        at its longest length. Where the spec's ``data.on_bad_record`` is ``skip``, one that cannot be used has an
+        empty text and an ``error``.
 
     Raises:
         TPError: the model cannot write, or the options contradict each other.
@@ -103,8 +104,12 @@ def _texts(
 ) -> Iterator[dict[str, Any]]:
     done = 0
     source = as_records(inputs)
-    for chunk, groups, made in inference_batches(source, processor, batch_size, loaded.device, processor.prompts):
-        results: list[dict[str, Any]] = [{} for _ in chunk]
+    bad: dict[int, str] = {}
+    report = bad_records(loaded, bad)
+    batches = inference_batches(source, processor, batch_size, loaded.device, processor.prompts, report)
+    for chunk, groups, made in batches:
+        results: list[dict[str, Any]] = [{"text": "", "finished": True, "error": bad.get(n)} for n in range(len(chunk))]
+        bad.clear()
         for group, batch in zip(groups, made):
             numbers = [done + index for index in group]
             texts = continuations(loaded, batch, tokens, options, numbers, [chunk[index] for index in group])

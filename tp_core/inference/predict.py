@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
 
 from tp_core.data.sources_find import MEDIA
-from tp_core.errors import TPError
+from tp_core.errors import DataError, TPError
 from tp_core.inference.batches import inference_batches
 from tp_core.inference.load import LoadedModel, load_model
 from tp_core.interfaces import Record
@@ -30,6 +30,17 @@ def _named(record: Record, prediction: dict[str, Any]) -> dict[str, Any]:
     return {**own, **prediction}
 
 
+def bad_records(loaded: LoadedModel, messages: dict[int, str]) -> Callable[[int, DataError], None] | None:
+    """What to tell of records that cannot be used: None where the model's spec does not skip them.
+
+    Args:
+        messages: where they are put, by the record's number.
+    """
+    if loaded.spec.data.options.on_bad_record != "skip":
+        return None
+    return lambda number, error: messages.update({number: str(error)})
+
+
 def predict(
     model: LoadedModel | str | os.PathLike[str],
     inputs: Iterable[Any],
@@ -38,18 +49,25 @@ def predict(
 ) -> Iterator[dict[str, Any]]:
     """Predictions, one dictionary per input, in order; of a picture's or recording's own file, with its path.
 
+    Where the spec's ``data.on_bad_record`` is ``skip``, an input that cannot be used has an ``error`` in their place.
+
     Args:
         model: a loaded model, or its folder.
         inputs: texts, dictionaries of fields, or records.
 
     Raises:
         TPError: the model has no target or processor, or the inputs have nothing for a stream that a target reads.
+        DataError: an input that cannot be used.
     """
     loaded = model if isinstance(model, LoadedModel) else load_model(model, device)
     if loaded.processor is None or not len(loaded.model.targets):
         raise TPError("prediction needs a model with a target and a processor; this one's spec has none")
-    for chunk, groups, batches in inference_batches(as_records(inputs), loaded.processor, batch_size, loaded.device):
-        results: list[dict[str, Any]] = [{} for _ in chunk]
+    bad: dict[int, str] = {}
+    report = bad_records(loaded, bad)
+    made = inference_batches(as_records(inputs), loaded.processor, batch_size, loaded.device, report=report)
+    for chunk, groups, batches in made:
+        results: list[dict[str, Any]] = [{"error": bad.get(number)} for number in range(len(chunk))]
+        bad.clear()
         for group, batch in zip(groups, batches):
             with torch.inference_mode():
                 predictions = loaded.processor.describe(loaded.model.predict(batch))
