@@ -92,7 +92,7 @@ def test_a_module_that_stands_twice_is_counted_once_in_the_tree() -> None:
     tree = model_tree(nn.ModuleDict({"first": one, "rest": nn.ModuleList([one, nn.Linear(3, 5), nn.Linear(3, 5)])}))
     assert tree.parameters == 3 * 20
     again, others = tree.children[1].children
-    assert (again.parameters, again.tied) == (0, {"weight": "first.weight", "bias": "first.bias"})
+    assert (again.parameters, again.shared) == (0, "first")
     assert (others.name, others.count, others.parameters) == ("1-2", 2, 20)
 
 

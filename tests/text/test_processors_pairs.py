@@ -73,7 +73,9 @@ def test_labelled_pairs_carry_their_class(tmp_path: Path) -> None:
     rows = rows_of(tmp_path, made, records(given))
     batch = made.collate([draw(made, rows, n) for n in range(2)])
     assert batch.labels["cls"]["labels"].tolist() == [2, 0]
-    assert made.describe([{"label": 1}]) == [{"label": "maybe"}]
+    predictions = [{"label": 1, "probabilities": [0.1, 0.8, 0.1]}]
+    expected = {"label": "maybe", "probabilities": {"no": 0.1, "maybe": 0.8, "yes": 0.1}}
+    assert made.describe(predictions) == [expected]
 
 
 def test_next_pairs_are_the_consecutive_lines_of_each_document(tmp_path: Path) -> None:
