@@ -11,8 +11,8 @@ import yaml
 from PIL import Image
 
 from tests.audio.tones import RATE, recordings, vocabulary
-from tp_audio.cli import recognised
 from tp_audio.hooks.spectrogram import Heard, load_font, shaded, spectrograms
+from tp_audio.recognition import recognised
 from tp_core import TPError, load_spec, train
 from tp_core.cli.records import input_records
 from tp_core.hookspecs import hook_manager, run_checks
@@ -96,7 +96,7 @@ def test_each_evaluation_shows_recordings_with_what_the_trained_model_then_recog
     said, heard = on_the_board(run)
     records = list(input_records(str(tmp_path / "speech" / "manifest.tsv"), {}))[::2]
     assert said == [record.value["text"] for record in records]
-    found = recognised(load_model(run, "cpu"), records, max_new_tokens=128)
+    found = [each["text"] for each in recognised(load_model(run, "cpu"), records, max_new_tokens=128)]
     assert [line.strip() for line in heard] == found
     assert any(found), "nothing was recognised, which proves nothing"
     assert Image.open(folder / "step_00000006.png").height > 4 * 160

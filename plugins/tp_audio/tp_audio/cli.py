@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import click
 
-from tp_core.cli.records import input_records, model_options, parse_columns, say
+from tp_core.cli.records import input_records, model_options, parse_columns, say, skipped
 from tp_core.cli.usage import examples
-
-if TYPE_CHECKING:
-    from tp_core.inference.load import LoadedModel
-    from tp_core.interfaces import Record
 
 
 @click.command(
@@ -24,7 +18,9 @@ if TYPE_CHECKING:
 @click.option("--data", required=True, help="Recordings with their texts: a manifest, a folder, tar shards.")
 @click.option("--output", help="JSON lines to write: text, and what was recognised.")
 @click.option("--overwrite", is_flag=True, help="Replace an output file that exists.")
-@click.option("--beams", default=1, show_default=True, type=click.IntRange(1), help="Of a model with a decoder.")
+@click.option(
+    "--beams", default=1, show_default=True, type=click.IntRange(1), help="Texts that are followed; 1 is greedy."
+)
 @click.option("--max-new-tokens", default=256, show_default=True, type=click.IntRange(1), help="Longest text.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @model_options
@@ -46,6 +42,7 @@ def wer(
 
     from tp_audio.error_rate import character_errors, word_errors
     from tp_audio.processors.transcribed import text_of
+    from tp_audio.recognition import recognised
     from tp_core.cli.records import refuse_existing
     from tp_core.errors import TPError
     from tp_core.inference.load import load_model
@@ -56,11 +53,18 @@ def wer(
     wanted = [text_of(record) for record in records]
     if not wanted:
         raise TPError(f"--data {data}: there is no recording")
-    found = recognised(loaded, records, batch_size, beams, max_new_tokens)
+    results = recognised(loaded, records, batch_size, beams, max_new_tokens)
+    bad = [each["error"] for each in results if "error" in each]
+    wanted = [text for text, each in zip(wanted, results) if "text" in each]
+    found = [each["text"] for each in results if "text" in each]
+    if not found:
+        raise TPError(f"--data {data}: no recording can be used; {bad[0]}")
     if path is not None:
         lines = [json.dumps({"text": w, "recognised": f}, ensure_ascii=False) for w, f in zip(wanted, found)]
         path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        say(f"{len(lines)} texts in {path}")
+        say(f"{len(lines)} texts in {path}{skipped(bad, len(records))}")
+    elif bad:
+        say(f"{len(found)} recordings{skipped(bad, len(records))}")
     rates = {}
     for name, (errors, count) in {
         "word_error_rate": word_errors(wanted, found),
@@ -72,26 +76,3 @@ def wer(
     else:
         for name, rate in rates.items():
             click.echo(f"{name}\t{rate:.4f}")
-
-
-def recognised(
-    model: LoadedModel, records: list[Record], batch_size: int = 32, beams: int = 1, max_new_tokens: int = 256
-) -> list[str]:
-    """The text of each recording: written by the decoder, or found by the target ``ctc``.
-
-    Raises:
-        TPError: the model has neither, or a recording cannot be read.
-    """
-    from tp_core.errors import TPError
-    from tp_core.inference.generate import generate
-    from tp_core.inference.predict import predict
-
-    options: dict[str, Any] = {"beams": beams, "max_new_tokens": max_new_tokens}
-    if model.model.decoder is not None:
-        return [each["text"] for each in generate(model, records, batch_size, **options)]
-    if beams > 1:
-        raise TPError("--beams is for models with a decoder; ctc takes the most probable token of each state")
-    found = [each.get("ctc", each) for each in predict(model, records, batch_size)]
-    if any("text" not in each for each in found):
-        raise TPError("the model recognises no speech: it has neither a decoder nor the target ctc")
-    return [each["text"] for each in found]

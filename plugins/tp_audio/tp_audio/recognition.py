@@ -1,0 +1,65 @@
+"""The texts of recordings, by a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+
+from tp_audio.ctc_search import search
+from tp_audio.targets.ctc import CTC
+from tp_core.errors import TPError
+from tp_core.inference.batches import inference_batches
+from tp_core.inference.generate import generate
+from tp_core.inference.load import LoadedModel
+from tp_core.inference.predict import bad_records, predict
+from tp_core.interfaces import Record
+
+
+def recognised(
+    model: LoadedModel, records: Iterable[Record], batch_size: int = 32, beams: int = 1, max_new_tokens: int = 256
+) -> list[dict[str, Any]]:
+    """The ``text`` of each recording: written by the decoder, or found by the target ``ctc``.
+
+    Where the model's spec skips bad records, one that cannot be read has an ``error`` instead.
+
+    Args:
+        beams: texts that are followed at the same time; 1 is greedy.
+        max_new_tokens: the most tokens that a decoder writes.
+
+    Raises:
+        TPError: the model has neither.
+        DataError: a recording cannot be read.
+    """
+    if model.model.decoder is not None:
+        options: dict[str, Any] = {"beams": beams, "max_new_tokens": max_new_tokens}
+        found = list(generate(model, records, batch_size, **options))
+    elif not any(isinstance(target, CTC) for target in model.model.targets.values()):
+        raise TPError("the model recognises no speech: it has neither a decoder nor the target ctc")
+    elif beams == 1:
+        found = [each.get("ctc", each) for each in predict(model, records, batch_size)]
+    else:
+        found = list(_searched(model, records, batch_size, beams))
+    return [{"error": each["error"]} if "error" in each else {"text": each["text"]} for each in found]
+
+
+def _searched(model: LoadedModel, records: Iterable[Record], batch_size: int, beams: int) -> Iterator[dict[str, Any]]:
+    """By prefix beam search of the target ``ctc``."""
+    name, target = next((name, t) for name, t in model.model.targets.items() if isinstance(t, CTC))
+    processor = model.processor
+    if processor is None:
+        raise TPError("recognition needs a model with a processor; this one's spec has none")
+    bad: dict[int, str] = {}
+    report = bad_records(model, bad)
+    for chunk, groups, batches in inference_batches(records, processor, batch_size, model.device, report=report):
+        results: list[dict[str, Any]] = [{"error": bad.get(number)} for number in range(len(chunk))]
+        bad.clear()
+        for group, batch in zip(groups, batches):
+            with torch.inference_mode():
+                sequence = model.model.view(model.model.encode(batch), name).sequence
+                lengths = sequence.real().sum(dim=1)
+                texts = search(target.logits(sequence), lengths, beams, target.blank)
+            for index, described in zip(group, processor.describe([{"tokens": ids} for ids in texts])):
+                results[index] = described
+        yield from results
