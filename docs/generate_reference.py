@@ -19,9 +19,10 @@ from tp_core.cli.main import BUILT_IN
 from tp_core.cli.modules import rows
 from tp_core.config import BuildContext, FieldSpec, ModuleConfig
 from tp_core.discovery import KINDS, Entry, index, load
-from tp_core.spec.schema import EmbeddingOptions, ModelOptions
+from tp_core.spec.schema import ModelOptions
 from tp_core.spec.schema_common import PathMark
 from tp_core.spec.schema_data import DataOptions
+from tp_core.spec.schema_embedding import EmbeddingOptions
 from tp_core.training.config import TABLES, EarlyStopping, TrainOptions
 
 #: The packages of this repository; others that happen to be installed are not described.

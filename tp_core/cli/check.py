@@ -11,8 +11,9 @@ from tp_core.cli.usage import examples
 from tp_core.errors import TPError
 
 if TYPE_CHECKING:
-    from tp_core.spec.schema import EmbeddingSpec, Spec
+    from tp_core.spec.schema import Spec
     from tp_core.spec.schema_common import Chosen
+    from tp_core.spec.schema_embedding import EmbeddingSpec
 
 
 @click.command(

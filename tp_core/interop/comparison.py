@@ -7,8 +7,9 @@ from typing import Any
 
 from tp_core.config import BuildContext
 from tp_core.spec.checks import context_of
-from tp_core.spec.schema import EmbeddingSpec, Spec
+from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import Chosen
+from tp_core.spec.schema_embedding import EmbeddingSpec
 
 #: Options that matter in training only, or for initial values only.
 TRAINING_ONLY = frozenset(

@@ -10,7 +10,8 @@ from tp_core.errors import TPError
 from tp_core.spec.schema_common import Chosen
 
 if TYPE_CHECKING:
-    from tp_core.spec.schema import EmbeddingSpec, Spec
+    from tp_core.spec.schema import Spec
+    from tp_core.spec.schema_embedding import EmbeddingSpec
 
 C = TypeVar("C", bound=ModuleConfig)
 

@@ -12,8 +12,9 @@ from tp_core.errors import TPError
 from tp_core.spec.errors import Problems
 from tp_core.spec.files import missing
 from tp_core.spec.nodes import Node
-from tp_core.spec.schema import EmbeddingSpec, Spec
+from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import Chosen
+from tp_core.spec.schema_embedding import EmbeddingSpec
 from tp_core.suggest import did_you_mean
 from tp_core.tokenizer import Tokenizer, TokenizerFacts
 

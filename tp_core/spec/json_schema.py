@@ -13,8 +13,9 @@ from pydantic import BaseModel
 from tp_core import discovery
 from tp_core.config import ModuleConfig
 from tp_core.errors import TPError
-from tp_core.spec.schema import EmbeddingOptions, ModelOptions
+from tp_core.spec.schema import ModelOptions
 from tp_core.spec.schema_data import DataOptions, SetOptions
+from tp_core.spec.schema_embedding import EmbeddingOptions
 from tp_core.training.config import TABLES, TrainOptions
 
 Schema = dict[str, Any]

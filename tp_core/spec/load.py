@@ -18,8 +18,6 @@ from tp_core.spec.nodes import Node, Origin, describe
 from tp_core.spec.overrides import apply
 from tp_core.spec.schema import (
     DEFAULT_VOCAB_SIZE,
-    EmbeddingOptions,
-    EmbeddingSpec,
     ModelOptions,
     ModelSpec,
     Spec,
@@ -28,6 +26,7 @@ from tp_core.spec.schema import (
 )
 from tp_core.spec.schema_common import Chosen
 from tp_core.spec.schema_data import DataSpec
+from tp_core.spec.schema_embedding import EmbeddingOptions, EmbeddingSpec
 from tp_core.spec.validate import Default, absolute, validate
 from tp_core.suggest import did_you_mean, nearest
 from tp_core.training.config import TABLES, TrainOptions

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from tp_core.config import BuildContext, EmbeddingConfig, FieldSpec, Problem, TargetConfig
 from tp_core.modules.config import ClassificationConfig, LearnedPositionConfig
-from tp_core.spec.schema import EmbeddingOptions
+from tp_core.spec.schema_embedding import EmbeddingOptions
 from tp_text.config import SegmentConfig, WordConfig
 from tp_vision.config import PatchConfig, PatchPositionConfig
 

@@ -9,8 +9,8 @@ from torch import nn
 from tp_core.config import BuildContext, EmbeddingConfig
 from tp_core.interfaces import Cache, Inputs, Sequence
 from tp_core.modules.layers.norm import build_norm
-from tp_core.spec.schema import EmbeddingOptions
 from tp_core.spec.schema_common import key_of
+from tp_core.spec.schema_embedding import EmbeddingOptions
 
 
 class EmbeddingComponent(nn.Module):

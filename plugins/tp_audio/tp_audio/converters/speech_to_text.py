@@ -1,7 +1,7 @@
 """Speech2Text."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_audio.config import SpeechConfig
 from tp_audio.converters import common
@@ -11,7 +11,9 @@ from tp_core.interop import parts
 from tp_core.interop.rules import Copy, Entry, Ignored, Same, Stacked, below
 from tp_core.modules.config import SinusoidalPositionConfig, TransformerConfig, TransformerOptions
 from tp_core.modules.config_decoder import TransformerDecoderConfig
-from tp_core.spec.schema import Spec
+
+if TYPE_CHECKING:
+    from tp_core.spec.schema import Spec
 
 _EPS = 1e-5  # no key of the config
 _WORD = "target_embedding.parts.word.table.weight"
@@ -85,7 +87,7 @@ class SpeechToTextConverterConfig(ConverterConfig):
             "target": [{head: {"tie": config["tie_word_embeddings"]}} for head in self.architectures[architecture]],
         }
 
-    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+    def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         encoder = parts.encoder(spec, TransformerConfig)
         decoder = parts.decoder(spec, TransformerDecoderConfig)
         speech = parts.embedding(spec, SpeechConfig)

@@ -9,12 +9,13 @@ from tp_core.interop import parts
 from tp_core.interop.rules import Entry, Ignored, Rule, Same, Shape, Stacked, below
 from tp_core.modules.config import LearnedPositionConfig, TransformerConfig
 from tp_core.modules.config_targets import ContrastiveConfig
-from tp_core.spec.schema import Spec
 from tp_text.converters import common
 from tp_vision.config import PatchConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from tp_core.spec.schema import Spec
 
 _LAYERS: Mapping[str, Any] = {
     "num_hidden_layers": 12,
@@ -116,7 +117,7 @@ class ClipConverterConfig(ConverterConfig):
             },
         }
 
-    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+    def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         clr = parts.target(spec, ContrastiveConfig)
         assert clr is not None  # the architecture's target
         if clr.projection_size is None:

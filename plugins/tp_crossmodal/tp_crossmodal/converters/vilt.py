@@ -7,12 +7,13 @@ from tp_core.config import ConverterConfig
 from tp_core.interop import parts
 from tp_core.interop.rules import AsRow, Computed, Copy, Entry, Ignored, Same, Shape, Stacked, below
 from tp_core.modules.config import TransformerConfig
-from tp_core.spec.schema import Spec
 from tp_crossmodal.config import WordPatchConfig
 from tp_text.converters import common
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from tp_core.spec.schema import Spec
 
 
 def unused_pooler(name: str, size: int) -> list[Entry]:
@@ -102,7 +103,7 @@ class ViltConverterConfig(ConverterConfig):
             "target": [{"mlm": target} for _ in self.architectures[architecture]],
         }
 
-    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+    def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         encoder, both = parts.encoder(spec, TransformerConfig), parts.embedding(spec, WordPatchConfig)
         grid = both.grid()
         rows, columns = grid.patch_size

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
 from tp_core.interop.rules import Entry, Rule, Same, Shape
-from tp_core.spec.schema import Spec
 from tp_crossmodal.config import RegionConfig
 from tp_text.converters import common
 from tp_text.converters.bert import BertFamilyConfig, output_matrix
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from tp_core.spec.schema import Spec
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class VisualBertConverterConfig(BertFamilyConfig):
         spec["embedding"]["modules"].append({"region": region})
         return spec
 
-    def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
+    def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         region = parts.embedding(spec, RegionConfig)
         config = super().to_config(spec, architecture)
         special = {} if spec.data.vocabulary is None else spec.data.vocabulary.special

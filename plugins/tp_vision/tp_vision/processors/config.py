@@ -74,7 +74,7 @@ class PictureProcessorConfig(ProcessorConfig):
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     mean: list[float] = Field([0.5], min_length=1, description="subtracted; of all channels, or one of each")
     std: list[float] = Field([0.5], min_length=1, description="divides; of all channels, or one of each")
-    augment: Augmentation = Field(Augmentation(), description="random changes in training")
+    augment: Augmentation = Field(default_factory=Augmentation, description="random changes in training")
 
     def size(self, grid: GridFacts | None) -> tuple[int, int]:
         """Height and width of the tensors, in pixels."""
