@@ -3,7 +3,8 @@
 Counted are the code lines, without comments, docstrings and blank lines, of the classes that inherit ``nn.Module`` and
 that the model is made of, and of those that an option of one of these would put into it (relative positions are part
 of the transformer, not of T5), each class at the first model that uses it. Every other function and class of the files
-of these classes (rotation of heads, cross entropy in chunks, ...) stands in a column of its own. The composition of
+of these classes (rotation of heads, cross entropy in chunks, ...), and of files whose functions these classes call
+(masks, a picture's place behind a text, ...), stands in a column of its own. The composition of
 the five components (``tp_core/model.py``) belongs to every model and is counted with the first.
 
     python benchmarks/implementation_cost.py
@@ -14,7 +15,7 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
-from types import ModuleType
+from types import FunctionType, ModuleType
 
 from torch import nn
 
@@ -79,6 +80,11 @@ def mentioned(cls: type) -> list[object]:
     return [vars(sys.modules[cls.__module__])[name] for name in names if name in vars(sys.modules[cls.__module__])]
 
 
+def functions(cls: type) -> list[FunctionType]:
+    """The toolkit's functions that a class's code names."""
+    return [each for each in mentioned(cls) if isinstance(each, FunctionType) and each.__module__.startswith("tp_")]
+
+
 def main() -> None:
     seen: set[type] = set()
     files: set[str] = set()
@@ -88,7 +94,8 @@ def main() -> None:
         new = [cls for cls in own_classes(preset) if cls not in seen]
         seen.update(new)
         lines = sum(parts(sys.modules[cls.__module__])[0][cls.__name__] for cls in new)
-        fresh = {cls.__module__ for cls in new} - files
+        fresh = {cls.__module__ for cls in new} | {called.__module__ for cls in new for called in functions(cls)}
+        fresh -= files
         files |= fresh
         other = sum(parts(sys.modules[file])[1] for file in fresh)
         total += lines

@@ -15,7 +15,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "benchmarks"))
 from implementation_cost import own_classes, parts  # noqa: E402
 
-#: Model, preset, example (a folder of examples/ and a name; text/ if there is no folder), paper; in the order in which
+#: Model, preset (or none), example (a folder of examples/ and a name; text/ if no folder), paper; in the order in which
 #: the toolkit's code is counted.
 MODELS = [
     ("Transformer", "transformer-base", "transformer", "Vaswani et al., 2017"),
@@ -66,6 +66,7 @@ MODELS = [
     ("ViLBERT", "vilbert-base", "crossmodal/vilbert", "Lu et al., 2019"),
     ("DALL-E", "dall-e-base", "crossmodal/dall-e", "Ramesh et al., 2021"),
     ("ERNIE-ViLG", "ernie-vilg-base", "crossmodal/ernie-vilg", "Zhang et al., 2021"),
+    ("PolyViT", "", "crossmodal/polyvit", "Likhosherstov et al., 2021"),
     ("Talk2Face", "talk2face-base", "crossmodal/talk2face", "Li et al., 2022"),
 ]
 
@@ -106,12 +107,13 @@ def picks(spec: Spec) -> str:
         if stream.same_as:
             sides.append(f"{name} = {stream.same_as}")
             continue
-        side = f"{', '.join(m.name for m in stream.embedding.modules)} → {stream.encoder.name}"
+        encoder = f"that of {stream.encoder_of}" if stream.encoder_of else stream.encoder.name
+        side = f"{', '.join(m.name for m in stream.embedding.modules)} → {encoder}"
         sides.append(f"{name}: {side}" if name else side)
     text = "; ".join(sides) + (f" → {model.fusion.name}" if model.fusion is not None else "")
     if model.decoder is not None and model.target_embedding is not None:
         text += f" → {', '.join(m.name for m in model.target_embedding.modules)} → {model.decoder.name}"
-    return f"{text} → {', '.join(t.name for t in model.targets)}"
+    return f"{text} → {', '.join(t.title for t in model.targets)}"
 
 
 def processors(spec: Spec) -> str:
@@ -124,13 +126,16 @@ def table() -> str:
     seen: set[type] = set()
     rows = []
     for model, preset, example, paper in MODELS:
-        spec = load_spec(preset)
-        new = [cls for cls in own_classes(preset) if cls not in seen]
+        folder, _, name = example.rpartition("/")
+        file = f"examples/{folder or 'text'}/{name}.yaml"
+        written = preset or str(HERE.parent / file)
+        spec = load_spec(written)
+        new = [cls for cls in own_classes(written) if cls not in seen]
         seen.update(new)
         lines = sum(parts(sys.modules[cls.__module__])[0][cls.__name__] for cls in new)
-        folder, _, name = example.rpartition("/")
-        link = f"[{name}.yaml](../examples/{folder or 'text'}/{name}.yaml)"
-        rows.append(f"| {model} | `{preset}` | {link} | {picks(spec)} | {processors(spec)} | {paper} | {lines} |")
+        link = f"[{name}.yaml](../{file})"
+        shown = f"`{preset}`" if preset else "none"
+        rows.append(f"| {model} | {shown} | {link} | {picks(spec)} | {processors(spec)} | {paper} | {lines} |")
     return "\n".join(rows) + "\n"
 
 

@@ -136,7 +136,7 @@ class DataContext(NamedTuple):
     Attributes:
         base: folder that relative paths of the spec are relative to.
         length_limit: longest sequence the model accepts, or None.
-        target_options: options of the model's targets, by target name.
+        target_options: options of the model's targets, by module; of several of one module, the first's.
         seed: the run's seed.
         target_length_limit: longest sequence of the decoder's side, or None.
         target_tokenizer: the tokenizer of the decoder's side, where it has one of its own (``data.target_tokenizer``).
@@ -272,7 +272,11 @@ class DecoderConfig(ModuleConfig):
 
 
 class TargetConfig(ModuleConfig):
-    """Base of target configs. ``weight`` is the factor of this target's loss in the sum."""
+    """Base of target configs. ``weight`` is the factor of this target's loss in the sum.
+
+    ``name`` is what the model calls the target, in losses, metrics, weights and data sets. It is needed where a model
+    has several of one kind, such as a classifier for each modality (PolyViT).
+    """
 
     kind: ClassVar[str] = "target"
     #: Samples that a micro-batch, over all processes, must have for the target to learn from it.
@@ -280,6 +284,7 @@ class TargetConfig(ModuleConfig):
     #: Whether, without ``stream``, it reads all of the model's streams, and not the first only; for drawings of it.
     reads_streams: ClassVar[bool] = False
 
+    name: str | None = Field(None, description="what the model calls it; unset: as the module")
     weight: float = Field(1.0, ge=0, description="factor of this target's loss in the total")
     stream: str | None = Field(None, description="the stream that the target reads; unset: the first, or all of them")
 
@@ -370,6 +375,8 @@ class ProcessorConfig(ModuleConfig):
     feeds_streams: ClassVar[bool] = False
     #: Options that change only how samples are drawn, not what is prepared and cached.
     sampling_options: ClassVar[frozenset[str]] = frozenset()
+    #: Fields of records that may name files, such as pictures: their contents are part of the cache's key.
+    media_fields: ClassVar[frozenset[str]] = frozenset()
     #: Column of the prepared rows whose lengths are those of the samples, for ``data.bucket``; None if there is none.
     length_column: ClassVar[str | None] = None
 

@@ -301,6 +301,14 @@ def load_local(name: str, base: str) -> Any:
     return getattr(module, attribute)
 
 
+def folder_of_local(name: str) -> str:
+    """The folder that ``my_file:MyConfig`` was last imported from; ``.`` for what was not, or is no such name."""
+    module_name, colon, _ = name.partition(":")
+    inside = f"/{module_name.replace('.', '/')}.py"
+    keys = (key for key in reversed(sys.modules) if colon and key.startswith(LOCAL) and key.endswith(inside))
+    return next((key[len(LOCAL) : -len(inside)] or "/" for key in keys), ".")
+
+
 def _line_in(file: Path, error: BaseException) -> str:
     """Where in the file an exception came from; a syntax error says it by itself."""
     import traceback

@@ -107,10 +107,10 @@ class Model(nn.Module):
         joining: Any = None if model.fusion is None else model.fusion.config.build(behind)
         self.fusion: FusionEncoder | None = joining
         self.targets = nn.ModuleDict(
-            {key_of(t.name): t.config.build(context_of(spec, t.config.stream or "", "target")) for t in model.targets}
+            {key_of(t.called): t.config.build(context_of(spec, t.config.stream or "", "target")) for t in model.targets}
         )
-        self.reads = {key_of(t.name): t.config.stream for t in model.targets if t.config.stream is not None}
-        self.loss_weights = {key_of(t.name): t.config.weight for t in model.targets}
+        self.reads = {key_of(t.called): t.config.stream for t in model.targets if t.config.stream is not None}
+        self.loss_weights = {key_of(t.called): t.config.weight for t in model.targets}
         for target in self._targets():
             target.meet(dict(zip(self.targets, self._targets())))
         self._tie()

@@ -10,7 +10,9 @@ picture. Written:
     regions.jsonl       text, regions, boxes: each scan a region, whose features are its 64 pixels; 2,000 records
     captions.txt        the captions of the training pictures, one per line
     vocab.txt           the words of the captions
-    digits/             scans of single digits as PNG files, in a folder for each
+    digits/             scans of single digits as PNG files, in a folder for each; digits_held_out/: further ones
+    sounds/             digits as a telephone's keys sound (ITU-T Q.23), in noise, as WAV files in a folder for each;
+                        sounds_held_out/: further ones
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,9 @@ WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 WORDINGS = ["a scan of {} and {}", "{} {}", "the digits {} and {}", "{} beside {}", "both {} and {}"]
 #: Left, top, right, bottom and area of the two scans, as parts of the picture's.
 HALVES = [[0.0, 0.0, 0.5, 1.0, 0.5], [0.5, 0.0, 1.0, 1.0, 0.5]]
+#: Samples per second, and the two frequencies of each digit's key, in Hz.
+RATE = 8000
+KEYS = [(941, 1336), *((low, high) for low in (697, 770, 852) for high in (1209, 1336, 1477))]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
@@ -68,6 +74,28 @@ def write_pictures(file: Path, made: list[tuple[list[NDArray[np.uint8]], str]]) 
     pq.write_table(pa.table(table), file)
 
 
+def write_scans(folder: Path, scans: list[list[NDArray[np.uint8]]]) -> None:
+    for digit, own in enumerate(scans):
+        (folder / str(digit)).mkdir(parents=True, exist_ok=True)
+        for number, scan in enumerate(own):
+            (folder / str(digit) / f"{number}.png").write_bytes(png(scan))
+
+
+def write_sounds(folder: Path, count: int, draws: np.random.Generator) -> None:
+    """So many sounds of each digit's key, of 0.1 to 0.2 seconds, in noise that is about as loud."""
+    for digit, (low, high) in enumerate(KEYS):
+        (folder / str(digit)).mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            time = np.arange(int(RATE * draws.uniform(0.1, 0.2))) / RATE
+            tones = (np.sin(2 * np.pi * (f * time + draws.random())) for f in (low, high))
+            heard = draws.uniform(0.03, 0.1) * sum(tones) + 0.08 * draws.normal(size=len(time))
+            with wave.open(str(folder / str(digit) / f"{number}.wav"), "wb") as file:
+                file.setnchannels(1)
+                file.setsampwidth(2)
+                file.setframerate(RATE)
+                file.writeframes((np.clip(heard, -1, 1) * 32767).astype("<i2").tobytes())
+
+
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     draws = np.random.default_rng(0)
@@ -82,10 +110,10 @@ def main(folder: Path) -> None:
             file.write(json.dumps({"text": text, "regions": regions, "boxes": HALVES}) + "\n")
     words = sorted({word for wording in WORDINGS for word in wording.replace("{}", "").split()})
     (folder / "vocab.txt").write_text("\n".join([*SPECIAL, *WORDS, *words]) + "\n", encoding="utf-8")
-    for digit, scans in enumerate(seen):
-        (folder / "digits" / str(digit)).mkdir(parents=True, exist_ok=True)
-        for number, scan in enumerate(scans):
-            (folder / "digits" / str(digit) / f"{number}.png").write_bytes(png(scan))
+    write_scans(folder / "digits", seen)
+    write_scans(folder / "digits_held_out", unseen)
+    write_sounds(folder / "sounds", 80, draws)
+    write_sounds(folder / "sounds_held_out", 20, draws)
 
 
 if __name__ == "__main__":

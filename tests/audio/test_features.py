@@ -62,6 +62,8 @@ def test_normalised_frames_have_mean_0_and_variance_1_and_silence_stays_finite()
     assert np.abs(both.std(axis=0) - 1).max() < 1e-4
     assert np.array_equal(normalised(frames, "none"), frames)
     assert np.abs(normalised(frames, "mean") - (frames - frames.mean(axis=0))).max() < 1e-5
+    level = normalised(frames, "level")
+    assert np.allclose(level, (frames - frames.mean()) / frames.std(), atol=1e-5)
     silence = normalised(filter_banks(np.zeros(8000, np.float32), RATE), "mean_variance")
     assert np.abs(silence).max() < 0.1
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +225,17 @@ def test_recordings_that_cannot_be_read_are_left_out(manifest: Path) -> None:
 def test_commands_that_cannot_work_say_why(manifest: Path, arguments: list[str], message: str) -> None:
     with pytest.raises(TPError, match=message):
         run(manifest, "--output", manifest.with_name("units.jsonl"), *arguments)
+
+
+def test_shards_whose_recordings_no_line_can_name_are_refused_before_anything_is_made(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "shard.tar", "w") as shard:
+        data = encoded(tone(400))
+        member = tarfile.TarInfo("0.wav")
+        member.size = len(data)
+        shard.addfile(member, io.BytesIO(data))
+    with pytest.raises(TPError, match=r"shard\.tar:1: the recording is no file of its own"):
+        run(tmp_path / "shard.tar", "--clusters", 4, "--output", tmp_path / "units.jsonl")
+    assert [each.name for each in tmp_path.iterdir()] == ["shard.tar"]
 
 
 def test_the_nearest_centre_is_found() -> None:

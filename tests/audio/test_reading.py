@@ -13,7 +13,7 @@ import torch
 from torchaudio.functional import resample
 
 from tests.audio.tones import RATE, record, tone
-from tp_audio.audio.reading import Reading, read_samples
+from tp_audio.audio.reading import Reading, read_samples, resampled
 from tp_core.errors import DataError
 
 SAMPLES = tone("low high")
@@ -62,6 +62,23 @@ def test_another_rate_is_resampled_as_torchaudio_does_or_refused() -> None:
     )
 
 
+def test_an_odd_rate_is_resampled_without_a_filter_of_gigabytes_and_an_absurd_one_refused() -> None:
+    odd = 44101
+    second = np.sin(2 * np.pi * 440 * np.arange(odd) / odd).astype(np.float32)
+    found = resampled(second, odd, 16000)
+    expected = np.sin(2 * np.pi * 440 * np.arange(len(found)) / 16000)
+    assert abs(len(found) - 16000) <= 1
+    assert np.abs(found - expected)[100:-100].max() < 0.01
+    assert len(resampled(second[:16001], 16001, 44100)) == pytest.approx(44100, abs=3)
+    assert "has 1 samples per second, too far from 8000 to be resampled" in refused(encoded(rate=1))
+
+
+def test_samples_of_another_scale_are_refused_and_not_cut_off() -> None:
+    loud = encoded(SAMPLES / np.abs(SAMPLES).max() * 20000, subtype="FLOAT")
+    assert "has samples as large as 20,000; floating-point ones stand between -1 and 1" in refused(loud)
+    assert np.abs(read(encoded(SAMPLES * 1.5, subtype="FLOAT")) - SAMPLES * 1.5).max() < 1e-6
+
+
 def test_channels_are_averaged_or_refused() -> None:
     data = encoded(np.stack([SAMPLES, 0 * SAMPLES], axis=1), subtype="FLOAT")
     assert np.allclose(read(data), SAMPLES / 2)
@@ -77,6 +94,27 @@ def test_a_truncated_recording_is_named(tmp_path: Path) -> None:
     assert message == "the recording 'cut.wav' is truncated: 101 bytes are missing at the end"
     flac = encoded(form="FLAC")
     assert "truncated" in refused(flac[: len(flac) // 2]) or "decoded" in refused(flac[: len(flac) // 2])
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_damage_to_an_ogg_stream_is_named_though_libsndfile_reads_on(subtype: str) -> None:
+    samples = np.tile(SAMPLES, 20)
+    whole = encoded(samples, form="OGG", subtype=subtype)
+    assert len(read(whole)) == len(samples)
+    assert len(read(whole + b"TAG of an old player")) == len(samples)
+    pages = [place for place in range(len(whole)) if whole[place : place + 4] == b"OggS"]
+    assert len(pages) > 3
+    last = pages[-1]
+    flipped = bytearray(whole)
+    flipped[(pages[2] + pages[3]) // 2] ^= 1
+    for damaged, message in (
+        (whole[: last - 7], "is truncated: its last Ogg page is cut"),
+        (whole[: last + 20], "is truncated: its last Ogg page is cut"),
+        (whole[:last], "is truncated: its last Ogg page is missing"),
+        (bytes(flipped), f"is damaged: the checksum of the Ogg page at byte {pages[2]:,} is wrong"),
+        (whole[: last - 7] + whole[last:], "is damaged: "),
+    ):
+        assert message in refused(damaged)
 
 
 def test_a_stream_that_does_not_know_its_length_is_read_to_its_end() -> None:

@@ -110,7 +110,7 @@ def test_every_bad_row_of_a_manifest_is_counted_and_named_by_its_line(tmp_path: 
     soundfile.write(tmp_path / "short.wav", tone("low")[:150], RATE)
     soundfile.write(tmp_path / "long.wav", tone("low " * 20), RATE)
     rows = ["gone.wav\tlow", "cut.wav\tlow", "noise.wav\tlow", "none.wav\tlow", "short.wav\tlow", "long.wav\tlow"]
-    rows += ["0.wav\t ", "0.wav\t[PAD] low"]
+    rows += ["0.wav\t ", "0.wav\t[PAD] low", "0.wav\tдва LOW"]
     manifest.write_text(manifest.read_text() + "\n".join(rows) + "\n", encoding="utf-8")
     count, bad = bad_messages(tmp_path, manifest, max_seconds=2)
     assert (count, bad.count) == (3, len(rows))
@@ -123,6 +123,7 @@ def test_every_bad_row_of_a_manifest_is_counted_and_named_by_its_line(tmp_path: 
         "the recording is 3.0 seconds long; max_seconds is 2",
         "the text is empty",
         "the text holds '[PAD]' (id 0), the blank; model.target.ctc.blank is another",
+        "the text 'два LOW' has no token of the vocabulary",
     ]
     found = sorted(bad.messages, key=lambda message: int(message.split(":")[1]))
     for line, (message, wanted) in enumerate(zip(found, expected, strict=True), 5):
@@ -176,6 +177,9 @@ def test_predictions_are_texts_and_are_scored_by_words(tmp_path: Path) -> None:
         ("{low_frequency: 5000.0, sampling_rate: 8000}", "is 5000 Hz, and the filter banks end at 4000 Hz"),
         ("{high_frequency: 9000.0}", "is 9000 Hz; 16000 samples per second have nothing above 8000 Hz"),
         ("{frequency_masks: 1, num_mel_bins: 20}", "is 27 of 20 filter banks"),
+        ("{num_mel_bins: 40}", "num_mel_bins: is 40, but that of the embedding 'speech' is 80"),
+        ("{frame_length: 0.1}", "frame_length: is 0.1 ms; 16000 samples per second need more"),
+        ("{frame_shift: 0.05}", "frame_shift: is 0.05 ms; 16000 samples per second need more"),
     ],
 )
 def test_options_that_cannot_work_are_refused(tmp_path: Path, options: str, message: str) -> None:

@@ -112,3 +112,20 @@ def test_speech_to_text_learns_and_writes_texts(tmp_path: Path) -> None:
     test = str(tmp_path / "test" / "manifest.tsv")
     assert wer(str(result.model), "--data", test, "--max-new-tokens", "8")["word_error_rate"] < 0.2
     assert wer(str(result.model), "--data", test, "--max-new-tokens", "8", "--beams", "3")["word_error_rate"] < 0.2
+
+
+def test_a_recording_without_its_text_is_counted_where_the_spec_skips_and_else_named(tmp_path: Path) -> None:
+    test = tmp_path / "test" / "manifest.tsv"
+    for policy in ("skip", "fatal"):
+        file = spec(tmp_path, "ctc", "speech_ctc", 2)
+        with test.open("a", encoding="utf-8") as rows:
+            rows.write("0.wav\t \ngone.wav\tlow\n")
+        options = [f"data.on_bad_record={policy}", "data.eval=null"]
+        result = tp_core.train(load_spec(file, options), run=tmp_path / policy)
+        output = tmp_path / f"{policy}.jsonl"
+        if policy == "skip":
+            wer(str(result.model), "--data", str(test), "--output", str(output))
+            assert len(output.read_text().splitlines()) == 24
+        else:
+            with pytest.raises(TPError, match=r"manifest\.tsv:26: the text is empty"):
+                wer(str(result.model), "--data", str(test))

@@ -94,6 +94,23 @@ def compare(theirs: Any, again: Any, ours: Model, batch: Any, given: dict[str, T
             assert worst(target.logits(features.sequence), theirs(**given).logits, real) < TOLERANCE
 
 
+@pytest.mark.filterwarnings("ignore:Support for mismatched key_padding_mask")
+@pytest.mark.parametrize("cls", ["WavLMForCTC", "Wav2Vec2ForCTC"])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_the_loss_of_texts_is_reduced_as_in_transformers(tmp_path: Path, cls: str, reduction: str) -> None:
+    theirs = reference(cls, **GROUP, ctc_loss_reduction=reduction)
+    ours = converted(theirs, tmp_path)
+    values, mask = waves([900, 700])
+    labels = torch.tensor([[3, 4, 4, 5], [6, 7, -100, -100]])
+    batch = batch_of({"ctc": {"labels": labels}}, input_values=values, attention_mask=mask)
+    with torch.no_grad():
+        # A sum depends on the size of the batch: ours is divided by the tokens.
+        expected = theirs(values, attention_mask=mask, labels=labels).loss / (1 if reduction == "mean" else 6)
+        assert float(ours(batch).loss) == pytest.approx(float(expected), abs=TOLERANCE)
+    folder = tp_core.convert("tp", tmp_path / "ours", "huggingface", tmp_path / "back")
+    assert getattr(transformers, cls).from_pretrained(folder).config.ctc_loss_reduction == reduction
+
+
 @pytest.mark.parametrize("config", [GROUP, LAYER], ids=["group norm", "layer norm"])
 def test_masked_frames_have_the_learned_vector(tmp_path: Path, config: dict[str, Any]) -> None:
     theirs = reference("HubertModel", **config)

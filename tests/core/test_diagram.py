@@ -138,6 +138,9 @@ def test_an_encoder_that_joins_streams_spans_them_and_targets_read_what_it_gives
     fusion, own = box(layout, "encoder", "co_attention"), box(layout, "encoder", "transformer")
     image = box(layout, "encoder", "identity")
     assert (fusion.x, fusion.x + fusion.width) == (own.x, image.x + image.width)
+    facts = [fact for card in fusion.component.cards for fact in card.facts]
+    assert "co size 1024" in facts
+    assert not any(fact.startswith("hidden size") for fact in facts)  # each stream keeps its own
     for encoder in (own, image):
         assert any(joins(line, encoder, fusion) for line in layout.lines)
     mlm, itm = box(layout, "target", "mlm"), box(layout, "target", "itm")

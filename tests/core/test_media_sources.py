@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from tp_core.data.records import BadRecords, fingerprint, read_records
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.data.sources_media import media_bytes
+from tp_core.data.sources_named import named_files_fingerprint
 from tp_core.errors import DataError
 from tp_core.interfaces import Record
 
@@ -82,10 +87,101 @@ def test_a_bad_member_is_reported_with_its_record_and_a_damaged_shard_as_such(tm
     bad = BadRecords("skip")
     assert [r.value["key"] for r in read_records([str(path)], bad=bad)] == ["0", "1"]
     assert bad.count == 1
-    shard(path, {"0.txt": b"fine", "1.txt": b"cut off" * 300})
-    path.write_bytes(path.read_bytes()[:1800])
-    with pytest.raises(DataError, match="not a tar archive that can be read"):
+    path.write_bytes(b"no archive")
+    with pytest.raises(DataError, match=r"not a tar archive that can be read: file could not be opened successfully$"):
         list(read_records([str(path)]))
+
+
+def _cut(data: bytes, at: int) -> bytes:
+    return data[:at]
+
+
+def _overwritten(value: int) -> Callable[[bytes, int], bytes]:
+    return lambda data, at: data[:at] + bytes([value]) * 512 + data[at + 512 :]
+
+
+@pytest.mark.parametrize(
+    ("place", "damage", "whole"),
+    [
+        (1024 * 4, _cut, 4),  # where a member would begin, as far as one can see a whole archive
+        (1024 * 4 + 100, _cut, 4),  # in a header
+        (1024 * 4 + 520, _cut, 4),  # in a member
+        (1024 * 4, _overwritten(170), 4),  # a header that is none
+        (1024 * 4, _overwritten(0), 4),  # a header that looks like the end
+        (1024 * 6, _cut, 6),  # behind the last member
+    ],
+)
+@pytest.mark.parametrize("compressed", [False, True])
+def test_records_lost_behind_damage_of_a_shard_are_told_and_those_before_it_are_kept(
+    tmp_path: Path, place: int, damage: Callable[[bytes, int], bytes], whole: int, compressed: bool
+) -> None:
+    path = shard(tmp_path / "s.tar", {f"{n}.txt": b"a caption" for n in range(6)})
+    data = damage(path.read_bytes(), place)
+    path.write_bytes(gzip.compress(data) if compressed else data)
+    message = f"s.tar: the archive is damaged or cut off behind '{whole - 1}.txt', and what stood there is lost"
+    with pytest.raises(DataError, match=message):
+        list(read_records([str(path)]))
+    bad = BadRecords("skip")
+    assert [r.value["key"] for r in read_records([str(path)], bad=bad)] == [str(n) for n in range(whole)]
+    assert bad.count == 1
+    assert message in bad.messages[0]
+
+
+def test_a_shard_whose_compression_is_cut_off_is_told(tmp_path: Path) -> None:
+    path = shard(tmp_path / "s.tar", {f"{n}.bin": np.random.default_rng(n).bytes(4000) for n in range(6)})
+    data = gzip.compress(path.read_bytes())
+    path.write_bytes(data[: len(data) // 2])
+    bad = BadRecords("skip")
+    assert 0 < len(list(read_records([str(path)], bad=bad))) < 6
+    assert bad.count == 1
+    assert "the archive is damaged or cut off behind" in bad.messages[0]
+
+
+def test_a_picture_in_a_folder_that_cannot_be_read_is_a_bad_record_of_its_own(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "data")
+    before = fingerprint([str(folder)])
+    (folder / "cats" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    (folder / "cats" / "nothing.png").touch()
+    assert fingerprint([str(folder)]) != before
+    said = []
+    for record in read_records([str(folder)]):
+        try:
+            media_bytes(record, "image")
+        except DataError as error:
+            said.append(str(error).removeprefix(f"{folder}/cats/"))
+    assert said == ["gone.png: the image cannot be read: No such file or directory", "nothing.png: the image is empty"]
+
+
+def table(folder: Path, form: str, names: list[str]) -> Path:
+    """A table whose column ``picture`` names files."""
+    path = folder / f"t.{form}"
+    if form == "tsv":
+        path.write_text("picture\n" + "".join(f"{name}\n" for name in names))
+    elif form == "jsonl":
+        path.write_text("".join(json.dumps({"picture": {"path": name}}) + "\n" for name in names))
+    else:
+        pyarrow.parquet.write_table(pyarrow.table({"picture": names}), path)
+    return path
+
+
+@pytest.mark.parametrize("form", ["tsv", "jsonl", "parquet"])
+def test_what_the_files_that_a_table_names_hold_is_seen_by_the_cache(tmp_path: Path, form: str) -> None:
+    folder = tmp_path / "data"
+    pictures(folder)
+    path = str(table(folder, form, ["cats/a.png", "dogs/c.png", "dogs/missing.png"]))
+
+    def key() -> str | None:
+        return named_files_fingerprint([path], {"image": "picture"}, {"image"})
+
+    first = key()
+    assert first is not None
+    assert first == key()
+    (folder / "dogs" / "c.png").write_bytes(PICTURE + b"drawn anew")
+    second = key()
+    (folder / "dogs" / "missing.png").write_bytes(PICTURE)
+    assert len({first, second, key()}) == 3
+    assert named_files_fingerprint([path], {}, {"image"}) is None  # no such column
+    assert named_files_fingerprint([str(folder / "cats")], {}, {"image"}) is None  # hashed as the data themselves
 
 
 def test_the_picture_of_a_manifest_is_found_beside_it(tmp_path: Path) -> None:

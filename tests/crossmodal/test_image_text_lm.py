@@ -242,6 +242,11 @@ def test_draw_writes_a_picture_for_each_text_and_an_index_that_is_a_data_set(hom
     assert tp(*command, "--overwrite")[0] == 0
     assert sorted(file.name for file in (tmp_path / "drawn").iterdir()) == ["1.png", "index.tsv"]
     assert np.array_equal(np.array(Image.open(tmp_path / "drawn" / "1.png")), before)
+    for nothing in ("text\n", "image\nlost.png\n"):
+        (tmp_path / "nothing.tsv").write_text(nothing, encoding="utf-8")
+        status, said = tp(*command[:2], "--input", tmp_path / "nothing.tsv", "--overwrite", *command[4:])
+        assert status == 2, said
+    assert np.array_equal(np.array(Image.open(tmp_path / "drawn" / "1.png")), before)
 
 
 def test_a_drawing_is_what_the_tokenizer_makes_of_the_tokens_and_follows_the_seed(home: Path) -> None:

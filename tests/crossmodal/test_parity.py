@@ -13,6 +13,7 @@ import tp_core
 from tests.building import mask_of, randomised, tokens, worst
 from tests.text.parity import Record, check, masked_labels
 from tp_core import Model, load_model
+from tp_core.errors import TPError
 from tp_core.interfaces import Batch
 
 transformers = pytest.importorskip("transformers")
@@ -116,6 +117,17 @@ def test_clip_is_the_same_after_each_way(
             logits_again=(after.logits_per_image, found.logits_per_image),
             loss_again=(after.loss, found.loss),
         )
+
+
+def test_a_model_that_has_the_heads_of_an_architecture_only_is_nearest_to_it(tmp_path: Path) -> None:
+    clip(16, 2, 1).save_pretrained(tmp_path / "first")
+    ours = tp_core.convert("huggingface", tmp_path / "first", "tp", tmp_path / "ours")
+    spec = (ours / "spec.yaml").read_text(encoding="utf-8")
+    assert "image_size: 24\n" in spec
+    (ours / "spec.yaml").write_text(spec.replace("image_size: 24\n", "image_size: [24, 16]\n"), encoding="utf-8")
+    (ours / "huggingface.json").unlink()
+    with pytest.raises(TPError, match=r"(?s)nearest to 'clip', but:.*CLIP has square pictures"):
+        tp_core.convert("tp", ours, "huggingface", tmp_path / "again")
 
 
 def row_by_row(monkeypatch: pytest.MonkeyPatch) -> None:

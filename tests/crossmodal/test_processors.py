@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.crossmodal.mistakes import problems_of
-from tests.crossmodal.pictures import captioned, context, png, reported, rows_of, tokenizer
+from tests.crossmodal.pictures import VOCABULARY, captioned, context, png, reported, rows_of, tokenizer
 from tp_core.data.order import TRAIN, generator
 from tp_core.errors import DataError, TPError
 from tp_core.interfaces import IGNORE, Processor, Record, Rows, Sample
@@ -46,6 +46,19 @@ def test_the_processors_keep_their_contracts(tmp_path: Path, targets: tuple[str,
         check_processor(images, captioned(), options | augment, tokenizer=words, data=data)
         check_processor(given, regions(), options | size, tokenizer=words, data=data)
         check_processor(given, regions(), options | size | {"boxes": True}, tokenizer=words, data=data)
+
+
+def test_predictions_are_told_in_tokens_and_names_of_classes(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"labels": ["even", "odd"]}
+    processor = ImageTextProcessorConfig(**options).build(context("mlm", "itm", "cls"), tokenizer(tmp_path))
+    both = {"label": 1, "probabilities": [0.25, 0.75]}
+    word = [[{"id": VOCABULARY.index("three"), "probability": 0.5}]]
+    (told,) = processor.describe([{"mlm": {"tokens": word}, "itm": both, "cls": both}])
+    assert told["mlm"] == {"tokens": [[{"token": "three", "probability": 0.5}]]}
+    assert told["cls"] == {"label": "odd", "probabilities": {"even": 0.25, "odd": 0.75}}
+    assert told["itm"] == both
+    (alone,) = processor.describe([{"tokens": word}])  # of the target mlm alone
+    assert alone == {"tokens": [[{"token": "three", "probability": 0.5}]]}
 
 
 def draw(processor: Processor, rows: Rows, index: int, epoch: int = 0) -> Sample:

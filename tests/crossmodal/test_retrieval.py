@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.crossmodal.pictures import VOCABULARY, captioned, png
 from tp_core.cli.main import cli
 from tp_core.errors import DataError, TPError
 from tp_core.interfaces import Record
+from tp_crossmodal import retrieval
 from tp_crossmodal.retrieval import Collection, Searcher, recall, retrieve
 
 PATCH = {"patch": {"image_size": 8, "patch_size": 4, "channels": 1}}
@@ -95,6 +97,21 @@ def test_recall_leaves_pictures_without_a_text_out_and_needs_some_with_one() -> 
         recall(made([[1.0]], [-1]))
 
 
+def test_recall_is_the_same_however_few_similarities_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    draws = np.random.default_rng(0)
+    similarity, truth = draws.normal(size=(40, 9)).round(1), draws.integers(9, size=40)
+    collection = made(similarity.tolist(), truth.tolist())
+    whole = recall(collection)
+    places = [sum(row >= row[own]) - 1 for row, own in zip(similarity, truth)]
+    assert whole["image_to_text/recall@5"] == pytest.approx(np.mean([place < 5 for place in places]))
+    monkeypatch.setattr(retrieval, "_BLOCK", 20)
+    assert recall(collection) == whole
+
+
+def test_vectors_that_are_no_numbers_recall_nothing() -> None:
+    assert set(recall(made([[float("nan")] * 3] * 3, [0, 1, 2]), (1, 2)).values()) == {0.0}
+
+
 def test_vectors_are_those_that_the_model_was_trained_with(folder: Path) -> None:
     loaded = tp_core.load_model(folder / "run", "cpu")
     records = [Record(record, "records", n) for n, record in enumerate(captioned(4), 1)]
@@ -132,15 +149,58 @@ def test_a_text_finds_pictures_of_a_folder_and_a_picture_finds_texts(folder: Pat
     assert output.split(maxsplit=1)[1].strip() in {record["text"] for record in captioned(6)}
 
 
+def test_a_picture_finds_texts_of_data_without_pictures(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "captions.tsv").write_text("text\na one\na three\na one\n", encoding="utf-8")
+    query: list[str | Path] = ["--query", folder / "photos" / "3.png", "--json"]
+    status, output = tp("retrieve", folder / "run", "--data", tmp_path / "captions.tsv", *query)
+    assert status == 0
+    assert sorted(answer["name"] for answer in json.loads(output)) == ["a one", "a three"]
+
+
+def test_a_query_may_be_longer_than_the_name_of_a_file(folder: Path) -> None:
+    long: list[str | Path] = ["--query", "a three " * 100, "--top", "1"]
+    assert tp("retrieve", folder / "run", "--data", folder / "photos", *long)[0] == 0
+
+
+def test_pictures_that_cannot_be_used_are_named_and_left_out_where_the_spec_skips_them(
+    folder: Path,
+) -> None:
+    loaded = tp_core.load_model(folder / "run", "cpu")
+    records = [Record(record, "pairs", n) for n, record in enumerate(captioned(4), 1)]
+    records[1].value["image"] = b"no picture"
+    with pytest.raises(DataError, match=r"pairs:2: .* it is no picture"):
+        Searcher(loaded).collect(records)
+    del records[2].value["image"]
+    data = loaded.spec.data
+    options = data.options.model_copy(update={"on_bad_record": "skip"})
+    skipping = replace(loaded.spec, data=replace(data, options=options))
+    skipped: list[str] = []
+    collection = Searcher(replace(loaded, spec=skipping)).collect(records, skipped)
+    assert collection.texts == [records[0].value["text"], records[3].value["text"]]
+    assert [line.split(": ")[0] for line in skipped] == ["pairs:2", "pairs:3"]
+
+
+def test_embedding_records_without_the_stream_says_which_there_is(folder: Path, tmp_path: Path) -> None:
+    command: list[str | Path] = ["embed", folder / "run", "--input", folder / "photos", "--output"]
+    status, said = tp(*command, tmp_path / "vectors.npy")
+    assert status == 2
+    assert "0.png:1: the record has nothing for the stream 'text', only for image (--stream)" in said
+    assert tp(*command, tmp_path / "vectors.npy", "--stream", "image")[0] == 0
+    assert np.load(tmp_path / "vectors.npy").shape == (6, 16)
+
+
 def test_what_cannot_be_searched_is_said_in_one_line(folder: Path, tmp_path: Path) -> None:
     query = ["--query", folder / "photos" / "1.png"]
     status, said = tp("retrieve", folder / "run", "--data", folder / "photos", *query)
     assert status == 2
-    assert "a picture's texts are asked for, and the data has pictures only" in said
+    assert "a picture's texts are asked for, and the data has no texts (the field text)" in said
     status, said = tp("retrieve", folder / "run", "--data", folder / "photos", "--query", "lost.png")
     assert status == 2
     assert "--query lost.png: there is no such file" in said
     (tmp_path / "pairs.jsonl").write_text('{"text": "a one"}\n', encoding="utf-8")
+    status, said = tp("retrieve", folder / "run", "--data", tmp_path / "pairs.jsonl", "--query", " ")
+    assert status == 2
+    assert "the query is empty; expected a text, or the file of a picture" in said
     status, said = tp("retrieve", folder / "run", "--data", tmp_path / "pairs.jsonl")
     assert status == 2
     assert f"{tmp_path / 'pairs.jsonl'}:1: no field 'image'; the fields are text" in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from torch import Tensor
 
 import tp_core
 from tests.building import randomised, worst
-from tp_core import Model, load_model
+from tp_core import Model, load_model, load_spec
 from tp_core.errors import TPError
 from tp_core.interfaces import Batch
+from tp_core.interop.to_huggingface import describe
+from tp_core.spec.schema import Spec
 
 transformers = pytest.importorskip("transformers")
 
@@ -235,6 +238,27 @@ def test_learned_positions_are_not_taken_for_maes_fixed_ones(tmp_path: Path) -> 
     theirs.save_pretrained(tmp_path / "first")
     with pytest.raises(TPError, match="position_embeddings' is not what the model computes"):
         tp_core.convert("huggingface", tmp_path / "first", "tp", tmp_path / "ours")
+
+
+def classifier(folder: Path, options: dict[str, Any]) -> Spec:
+    """A ViT as one writes it: the preset with another number of classes."""
+    spec = {"extends": "vit-tiny", "model": {"target": [{"cls": {"num_labels": 3, **options}}]}}
+    (folder / "spec.yaml").write_text(json.dumps(spec))
+    return load_spec(folder / "spec.yaml")
+
+
+@pytest.mark.parametrize("options", [{}, {"pooling": "first"}, {"activation": "gelu"}])
+def test_a_classifier_that_leaves_the_pooling_to_the_model_is_transformers_classifier(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    found = describe(classifier(tmp_path, options), None, None)
+    assert (found.name, found.architecture, len(found.config["id2label"])) == ("vit", "ViTForImageClassification", 3)
+
+
+@pytest.mark.parametrize("options", [{"pooling": "mean"}, {"hidden_layer": True}])
+def test_a_classifier_that_is_none_of_transformers_is_refused(tmp_path: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(TPError, match=rf"model\.target\.cls\.{next(iter(options))} is"):
+        describe(classifier(tmp_path, options), None, None)
 
 
 def test_beit_with_both_kinds_of_relative_positions_is_refused(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 import tp_core
 from tests.building import batch_of, build, randomised, worst
-from tests.vision.pictures import write_folders
+from tests.vision.pictures import encoded, png, write_folders
 from tp_core import DataError, SpecError, load_spec
 from tp_core.cli.main import cli
 from tp_core.data.cache import prepared_rows
@@ -23,6 +23,7 @@ from tp_core.inference.load import build_processor
 from tp_core.model import meta_model
 from tp_core.pricing import price
 from tp_core.testing import check_module
+from tp_vision.processors.decoding import decode
 
 DEIT: dict[str, Any] = {
     "hidden_size": 16,
@@ -230,7 +231,41 @@ def test_a_truncated_picture_is_skipped_and_counted_if_the_spec_says_so(tmp_path
     processor = build_processor(spec, None)
     assert processor is not None
     assert len(prepared_rows(spec, processor, spec.data.options.train or [], said.append)) == 7
-    assert f"1 bad record was skipped:\n  {broken}: the image cannot be read: " in "\n".join(said)
+    message = f"1 bad record was skipped:\n  {broken}: the image cannot be read: "
+    assert message in "\n".join(said)
+    said.clear()
+    assert len(prepared_rows(spec, processor, spec.data.options.train or [], said.append)) == 7
+    (again,) = said  # nothing is prepared a second time, and what was skipped is told again
+    assert message in again
+
+
+def test_a_picture_has_one_row_of_a_table_whatever_its_name(project: Path, tmp_path: Path) -> None:
+    names = ["写真 1.png", "two\nlines.png", "a\ttab.png", 'quoted "q".png']
+    (tmp_path / "pictures").mkdir()
+    for name in names:
+        (tmp_path / "pictures" / name).write_bytes(png())
+    output = tmp_path / "predicted.tsv"
+    predict = ["predict", str(project / "run"), "--input", str(tmp_path / "pictures"), "--output", str(output)]
+    assert CliRunner().invoke(cli, predict, catch_exceptions=False).exit_code == 0
+    rows = [line.split("\t") for line in output.read_text(encoding="utf-8").splitlines()]
+    assert {len(row) for row in rows} == {4}
+    assert [Path(row[0]).name for row in rows[1:]] == ["a tab.png", 'quoted "q".png', "two lines.png", "写真 1.png"]
+
+
+def test_equal_tables_of_different_pictures_are_different_data(tmp_path: Path) -> None:
+    spec = load_spec(write_spec(tmp_path, data={"eval": None}))
+    processor = build_processor(spec, None)
+    assert processor is not None
+    for number in range(2):
+        folder = tmp_path / str(number)
+        write_folders(folder / "pictures", each=1)
+        for file in folder.rglob("*.png"):
+            file.write_bytes(encoded(np.full((16, 16, 3), 10 + number, dtype=np.uint8)))
+        (folder / "table.tsv").write_text("image\tlabel\npictures/0/0.png\t0\npictures/1/0.png\t1\n")
+    for number in range(2):
+        rows = prepared_rows(spec, processor, str(tmp_path / str(number) / "table.tsv"))
+        pixels = decode(rows.get("image", 0), 3)
+        assert pixels.unique().tolist() == [10 + number]
 
 
 @pytest.mark.parametrize("form", ["tsv", "jsonl"])

@@ -135,13 +135,15 @@ def test_the_codes_of_a_trained_vqvae_are_labels_for_beit(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("count", "grid", "message"),
+    ("count", "grid", "option", "message"),
     [
-        (7, GRID, "has 6 codes, and num_tokens is 7"),
-        (6, GRID._replace(patch_size=(2, 2)), r"has patches of \(4, 4\) pixels in 1 channels, the model \(2, 2\)"),
+        (7, GRID, "num_tokens", "has 6 codes, and num_tokens is 7"),
+        (6, GRID._replace(patch_size=(2, 2)), "model", r"of \(4, 4\) pixels in 1 channels, the model \(2, 2\)"),
     ],
 )
-def test_a_tokenizer_that_does_not_fit_is_refused(tmp_path: Path, count: int, grid: GridFacts, message: str) -> None:
+def test_a_tokenizer_that_does_not_fit_is_refused(
+    tmp_path: Path, count: int, grid: GridFacts, option: str, message: str
+) -> None:
     from safetensors.torch import save_file
 
     model = model_of(tmp_path)
@@ -149,6 +151,10 @@ def test_a_tokenizer_that_does_not_fit_is_refused(tmp_path: Path, count: int, gr
     config = VectorQuantizedConfig(model=str(tmp_path), num_tokens=count)
     with pytest.raises(TPError, match=message):
         config.build(BuildContext(grid=grid))
+    # ... and before anything is built
+    assert [problem.option for problem in config.check(BuildContext(grid=grid))] == [option]
+    fitting = VectorQuantizedConfig(model=str(tmp_path), num_tokens=6)
+    assert list(fitting.check(BuildContext(grid=GRID))) == []
 
 
 def test_tokens_become_the_pictures_that_the_vqvae_makes_of_them(tmp_path: Path) -> None:
@@ -173,6 +179,8 @@ def test_a_tokenizer_must_be_a_model_with_the_target_vq(tmp_path: Path) -> None:
     save_file(model.weights(), tmp_path / "model.safetensors")
     with pytest.raises(TPError, match="has no target vq; its targets are none"):
         VectorQuantizedConfig(model=str(tmp_path)).build(BuildContext(grid=GRID))
+    (problem,) = VectorQuantizedConfig(model=str(tmp_path)).check(BuildContext(grid=GRID))
+    assert "has no target vq; its targets are none" in problem.message
     with pytest.raises(TPError, match=r"cannot be loaded: .*there is no such folder"):
         VectorQuantizedConfig(model=str(tmp_path / "nowhere")).build(BuildContext(grid=GRID))
 

@@ -93,7 +93,7 @@ def _module(chosen: Chosen[Any]) -> str:
     """A module with its sizes."""
     options = ((key, getattr(chosen.config, key, None)) for key in ("num_layers", "hidden_size", "num_heads"))
     sizes = ", ".join(f"{key} {value}" for key, value in options if value is not None)
-    shown = f"{chosen.name} ({sizes})" if sizes else chosen.name
+    shown = f"{chosen.title} ({sizes})" if sizes else chosen.title
     return shown if chosen.portable else f"{shown} (from a local file: not portable)"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import IO, Any
 
@@ -73,7 +74,7 @@ def _tsv_writer(file: IO[str]) -> Any:
     before: list[dict[str, Any]] = []  # records without a prediction that stand before the first
 
     def cell(value: Any) -> str:
-        return f"{value:.6f}" if isinstance(value, float) else str(value).replace("\t", " ")
+        return f"{value:.6f}" if isinstance(value, float) else " ".join(re.split(r"[\t\r\n]", str(value)))
 
     def write(prediction: dict[str, Any]) -> None:
         flat: dict[str, Any] = {}

@@ -85,10 +85,13 @@ def skipped(errors: list[str], count: int) -> str:
     """What is said at the end of records that the spec has skipped; nothing where there were none."""
     if not errors:
         return ""
+    return "\n".join([f"; {len(errors)} of {count} records could not be used:", *shown(errors)])
+
+
+def shown(errors: list[str]) -> list[str]:
+    """The first ten of many lines, and how many there are besides."""
     more = [f"  ... and {len(errors) - 10} more"] if len(errors) > 10 else []
-    return "\n".join(
-        [f"; {len(errors)} of {count} records could not be used:", *(f"  {e}" for e in errors[:10]), *more]
-    )
+    return [*(f"  {error}" for error in errors[:10]), *more]
 
 
 def say(message: str) -> None:

@@ -12,13 +12,14 @@ import pyarrow as pa
 
 from tp_core.data.records import BadRecords, fingerprint, read_records
 from tp_core.data.rows import ArrowRows, write_rows
+from tp_core.data.sources_named import named_files_fingerprint
 from tp_core.errors import DataError
 from tp_core.interfaces import Processor
 from tp_core.spec.files import expand
 from tp_core.spec.schema import Spec
 
 #: Raised when the layout of cached rows changes, so that old files are not read.
-_GENERATION = 1
+_GENERATION = 2
 
 
 def cache_folder(spec: Spec) -> Path:
@@ -38,8 +39,11 @@ def _key(spec: Spec, paths: list[str]) -> str:
         "processor": [data.processor.distribution, data.processor.version, data.processor.name],
         "options": processor.model_dump(mode="json", exclude=set(processor.sampling_options)),
         "files": [_fingerprint_of(path) for path in processor.contents()],
-        "targets": {t.name: getattr(t.config, "num_labels", None) for t in spec.model.targets},
+        "targets": {t.called: getattr(t.config, "num_labels", None) for t in spec.model.targets},
     }
+    named = named_files_fingerprint(paths, data.options.columns, processor.media_fields)
+    if named is not None:
+        parts["named"] = named
     for side, chosen in (("tokenizer", data.tokenizer), ("target_tokenizer", data.target_tokenizer)):
         if chosen is not None:
             files = chosen.config.files()
@@ -73,9 +77,13 @@ def prepared_rows(
     """
     files = expand(paths)
     target = cache_folder(spec) / f"{_key(spec, files)}.arrow"
+    skipped = target.with_suffix(".skipped")
     if target.is_file():
         try:
-            return ArrowRows(target)
+            rows = ArrowRows(target)
+            if skipped.is_file():
+                say(f"of {', '.join(files)}, prepared before:\n{skipped.read_text(encoding='utf-8')}")
+            return rows
         except (pa.ArrowInvalid, OSError):
             say(f"the cached file {target} is damaged and is made anew")
     say(f"preparing {', '.join(files)}")
@@ -83,13 +91,15 @@ def prepared_rows(
     records = read_records(files, spec.data.options.columns, bad)
     try:
         count = write_rows(target, processor.prepare(records, bad.report))
+        summary = bad.summary()
+        if summary and count:
+            skipped.write_text(summary, encoding="utf-8")
     except OSError as error:
         place = error.filename or target
         raise DataError(f"{place}: cannot be written: {error.strerror}; data.cache names another folder") from error
-    summary = bad.summary()
     if summary:
         say(summary)
     if not count:
-        raise DataError(f"{', '.join(files)}: no training instances: the data holds no text the processor can use")
+        raise DataError(f"{', '.join(files)}: no training instances: the data hold nothing that the processor can use")
     say(f"prepared {count:,} instances in {target}")
     return ArrowRows(target)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tp_core.data.sources_arrow import dataset_identity
-from tp_core.data.sources_find import find_sources
+from tp_core.data.sources_find import MEDIA, find_sources
 from tp_core.errors import DataError
 
 _SEGMENT = 1 << 26
@@ -45,6 +45,9 @@ def fingerprint(paths: list[str]) -> str:
                     for digest in pool.map(_hash_segment, [file] * len(starts), starts):
                         total.update(digest)
                 except OSError as error:
+                    if source.form in MEDIA:  # one bad record, which is for the processor to report
+                        total.update(b"cannot be read\n")
+                        continue
                     raise DataError(f"cannot be read: {error.strerror}", file=file) from error
     return total.hexdigest()
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import lzma
 import os
 import tarfile
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,9 +33,10 @@ def tar_records(source: Source, bad: BadRecords) -> Iterator[tuple[int, dict[str
     the object of ``key.json`` adds its fields; any other member is a field of bytes under its extension.
 
     Raises:
-        DataError: a damaged archive.
+        DataError: no archive; or one that is damaged behind its first members, or another record that cannot be read,
+            where ``bad`` says that this is fatal.
     """
-    number, key, fields = 0, "", dict[str, Any]()
+    number, key, fields, last = 0, "", dict[str, Any](), ""
     try:
         with tarfile.open(source.path, "r:*") as archive:
             for member in archive:
@@ -53,10 +56,36 @@ def tar_records(source: Source, bad: BadRecords) -> Iterator[tuple[int, dict[str
                 except ValueError as error:
                     message = f"{member.name} cannot be read as {extension}: {error}"
                     bad.report(DataError(message, file=source.path, line=number))
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise DataError(f"not a tar archive that can be read: {error}", file=source.path) from error
-    if fields:
+                last = member.name
+            damage = _unread(archive)
+    except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        if not last:
+            detail = str(error).partition(":\n")[0]  # then comes a line for each kind of compression
+            raise DataError(f"not a tar archive that can be read: {detail}", file=source.path) from error
+        damage = str(error) or type(error).__name__
+    if damage:
+        message = f"the archive is damaged or cut off behind '{last}', and what stood there is lost ({damage})"
+        bad.report(DataError(message, file=source.path))
+    if fields and (len(fields) > 1 or not damage):
         yield number, fields
+
+
+def _unread(archive: tarfile.TarFile) -> str | None:
+    """What is wrong with the end of an archive whose members were read; None if it is the end of an archive.
+
+    The module takes anything that is no member for the end, a damaged header among them.
+    """
+    file = archive.fileobj
+    assert file is not None
+    file.seek(archive.offset)
+    end = file.read(tarfile.BLOCKSIZE)
+    if len(end) < tarfile.BLOCKSIZE:
+        return "it ends without the mark that archives end with"
+    while end:
+        if end.strip(b"\0"):
+            return "no member begins where one should"
+        end = file.read(1 << 20)
+    return None
 
 
 def _field(extension: str, data: bytes) -> dict[str, Any]:
@@ -99,6 +128,8 @@ def media_bytes(record: Record, field: str) -> bytes:
         DataError: there is no such field, or the file that it names is missing or empty.
     """
     value = record.value.get(field)
+    if isinstance(value, str) and os.path.abspath(value) == os.path.abspath(record.file):
+        return _own_bytes(record.file, field)
     if value is None:
         fields = ", ".join(record.value) or "none"
         message = f"no field '{field}'; the fields are {fields} (data.columns renames them)"
@@ -124,4 +155,16 @@ def media_bytes(record: Record, field: str) -> bytes:
         name = media_name(record, field)
         what = field if name is None else f"{field} '{name}'"
         raise DataError(f"the {what} is empty", file=record.file, line=record.line)
+    return data
+
+
+def _own_bytes(file: str, field: str) -> bytes:
+    """The bytes of a record's own file, which has no lines to name."""
+    try:
+        with open(file, "rb") as opened:
+            data = opened.read()
+    except OSError as error:
+        raise DataError(f"the {field} cannot be read: {error.strerror}", file=file) from None
+    if not data:
+        raise DataError(f"the {field} is empty", file=file)
     return data

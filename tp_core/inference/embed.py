@@ -58,7 +58,8 @@ def embed(
                 chosen = stream or names[0]
                 if chosen not in batch.source:
                     record = chunk[group[0]]
-                    message = f"the record has nothing for the stream '{chosen}'"
+                    there = ", ".join(batch.source)
+                    message = f"the record has nothing for the stream '{chosen}', only for {there} (--stream)"
                     raise DataError(message, file=record.file, line=record.line)
                 batch = replace(batch, source={chosen: batch.source[chosen]})
             with torch.inference_mode():

@@ -110,7 +110,7 @@ def build_processor(spec: Spec, tokenizer: Tokenizer | None, data_set: str = "")
     streams = [name for name in own.model.streams if name]
     single = streams[0] if streams and not own.data.processor.config.feeds_streams else None
     number = list(spec.data.sets).index(data_set)
-    return SetProcessor(processor, [target.name for target in own.model.targets], single, number)
+    return SetProcessor(processor, [target.called for target in own.model.targets], single, number)
 
 
 def load_model(

@@ -53,9 +53,9 @@ def facts(spec: Spec) -> dict[str, Any]:
         found |= _component("model.target_embedding", model.target_embedding, behind)
         found["model.share_embeddings"] = model.options.share_embeddings
         found["model.target_vocab_size"] = model.target_vocab_size
-    found["model.target"] = sorted(target.name for target in model.targets)
+    found["model.target"] = sorted(target.called for target in model.targets)
     for target in model.targets:
-        found |= _options(f"model.target.{target.name}", target, behind)
+        found |= _options(f"model.target.{target.called}", target, behind)
     return found
 
 

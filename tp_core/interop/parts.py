@@ -22,10 +22,11 @@ class Unfit(TPError):
     Attributes:
         reasons: why, a line each.
         compared: whether it has all components of the architecture, and differs in their options.
+        heads: whether the architecture has heads for its targets.
     """
 
-    def __init__(self, reasons: list[str], compared: bool = False) -> None:
-        self.reasons, self.compared = reasons, compared
+    def __init__(self, reasons: list[str], compared: bool = False, heads: bool = True) -> None:
+        self.reasons, self.compared, self.heads = reasons, compared, heads
         super().__init__("; ".join(reasons))
 
 

@@ -140,7 +140,7 @@ def _described(spec: Spec, name: str, architecture: str | None, origin: Mapping[
         config = _config(spec, name, converter, chosen, origin)
         other = spec_of({"tp": 1, "model": converter.to_spec(completed(converter, config), chosen)})
     except Unfit as error:
-        raise _unlike(name, error.reasons, compared=False) from None
+        raise _unlike(name, error.reasons, compared=False, heads=error.heads) from None
     except TPError as error:
         raise _unlike(name, [reason(error)], compared=False) from None
     reasons = differences(spec, other, name)
@@ -163,15 +163,15 @@ def _config(
     return {"architectures": [architecture], "model_type": name, **roles, **kept, **own}
 
 
-def _unlike(name: str, reasons: list[str], compared: bool) -> Unfit:
-    error = Unfit(reasons, compared)
+def _unlike(name: str, reasons: list[str], compared: bool, heads: bool = True) -> Unfit:
+    error = Unfit(reasons, compared, heads)
     error.args = (listed(f"the model is no '{name}':", reasons),)
     return error
 
 
 def _with_heads(spec: Spec, name: str, converter: ConverterConfig, architecture: str | None) -> tuple[str, Spec]:
     """The architecture, and the spec with the targets that it has heads for."""
-    have = {target.name for target in spec.model.targets}
+    have = {target.called for target in spec.model.targets}
     known = converter.architectures
     if architecture is not None:
         if architecture not in known:
@@ -180,18 +180,20 @@ def _with_heads(spec: Spec, name: str, converter: ConverterConfig, architecture:
         lacking = [head for head in known[architecture] if head not in have]
         if lacking:
             raise Unfit([f"model.target has no {' and no '.join(lacking)}, which {architecture} has a head for"])
-        kept = tuple(target for target in spec.model.targets if target.name in known[architecture])
+        kept = tuple(target for target in spec.model.targets if target.called in known[architecture])
         return architecture, replace(spec, model=spec.model._replace(targets=kept))
     for each, heads in known.items():
         if set(heads) == have:
             return each, spec
     forms = " or ".join(f"[{', '.join(heads)}]" for heads in dict.fromkeys(known.values()))
-    raise Unfit([f"model.target is [{', '.join(sorted(have))}]; '{name}' has heads for {forms} (see --architecture)"])
+    reason = f"model.target is [{', '.join(sorted(have))}]; '{name}' has heads for {forms} (see --architecture)"
+    raise Unfit([reason], heads=False)
 
 
 def _unlike_all(failures: Mapping[str, Unfit], came_from: str | None) -> str:
-    # One that could not even be compared is farther off than one that differs in many options.
-    ranks = {name: (not error.compared, len(error.reasons)) for name, error in failures.items()}
+    # One that could not even be compared is farther off than one that differs in many options; one without the heads,
+    # farther still.
+    ranks = {name: (not error.heads, not error.compared, len(error.reasons)) for name, error in failures.items()}
     nearest = came_from or min(ranks, key=lambda name: ranks[name], default="")
     if not nearest:
         return "no installed package offers a converter; pip install tp-text, for example"

@@ -314,6 +314,14 @@ class ClassificationConfig(TargetConfig):
                 yield Problem("combine", f"'{each}' needs streams of one width, theirs are {sizes}; [u, v] does not")
                 break
 
+    def effective(self, context: BuildContext) -> dict[str, Any]:
+        found = super().effective(context)
+        if not context.streams:
+            found["pooling"] = self.pooling or context.pooling
+        if not self.hidden_layer:
+            del found["activation"]
+        return found
+
     def build(self, context: BuildContext) -> "Target":
         from tp_core.modules.targets.classification import Classification
 

@@ -11,6 +11,7 @@ from tp_core.config import BuildContext, DataContext, FieldSpec, StreamFacts
 from tp_core.errors import TPError
 from tp_core.spec.errors import Problems
 from tp_core.spec.files import missing
+from tp_core.spec.merge import called
 from tp_core.spec.nodes import Node
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import Chosen
@@ -64,7 +65,7 @@ def data_context(spec: Spec, target_tokenizer: Tokenizer | None = None) -> DataC
     return DataContext(
         base=str(spec.base),
         length_limit=min(limits) if limits else None,
-        target_options={t.name: t.config.model_dump() for t in spec.model.targets},
+        target_options={t.name: t.config.model_dump() for t in reversed(spec.model.targets)},
         seed=spec.train.options.seed,
         target_length_limit=behind,
         target_tokenizer=target_tokenizer,
@@ -81,7 +82,7 @@ def node_of(root: Node, chosen: Chosen[Any], option: str = "") -> Node:
     node = root.find(tuple(parts))
     node = node.mapping.get("modules", node)
     for item in node.items:
-        if name in item.mapping:
+        if called(item, chosen.kind) == name:
             node = item
     found = node.find((chosen.name, option) if option else (chosen.name,))
     default = root.find(("model",)).mapping.get(option)
@@ -138,7 +139,7 @@ def _check_set(spec: Spec, root: Node, problems: Problems) -> None:
 
 def _check_sets(spec: Spec, root: Node, problems: Problems) -> bool:
     """Whether the targets and streams that the data sets name are the model's."""
-    known = {"targets": [t.name for t in spec.model.targets], "streams": [n for n in spec.model.streams if n]}
+    known = {"targets": [t.called for t in spec.model.targets], "streams": [n for n in spec.model.streams if n]}
     right = True
     for name, part in spec.data.sets.items():
         for key, names in known.items():

@@ -100,7 +100,7 @@ def _check_batch(spec: Spec, problems: Problems) -> None:
         if samples < target.config.least_samples:
             message = (
                 f"is {options.batch_size}, in {options.accumulate} × {samples}; "
-                f"the target '{target.name}' learns from {target.config.least_samples} or more at a time"
+                f"the target '{target.called}' learns from {target.config.least_samples} or more at a time"
             )
             problems.add("train.batch_size", message, spec.tree.find(("train", "batch_size")))
 
@@ -112,7 +112,7 @@ def _check_metric(spec: Spec, problems: Problems) -> None:
         return
     losses = ["loss"]
     for name, own in spec.sets().items():
-        losses += [f"loss/{name}/{key_of(t.name)}" if name else f"loss/{key_of(t.name)}" for t in own.model.targets]
+        losses += [f"loss/{name}/{key_of(t.called)}" if name else f"loss/{key_of(t.called)}" for t in own.model.targets]
     metric = options.metric.removeprefix("eval/")
     if metric == options.metric and (metric in losses or metric.partition("/")[0] != "loss"):
         return

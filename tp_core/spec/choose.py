@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tp_core import discovery
 from tp_core.config import ModuleConfig
 from tp_core.errors import TPError
 from tp_core.spec.errors import Problems
+from tp_core.spec.merge import called
 from tp_core.spec.nodes import Node, Origin
 from tp_core.spec.schema_common import Chosen
-from tp_core.spec.validate import Default, validate
+from tp_core.spec.validate import Default, kind_of_module, validate
 from tp_core.suggest import did_you_mean
 from tp_core.training.config import TABLES
 
@@ -64,12 +65,12 @@ def choose(
         problems.add(path, str(error), options, key=True)
         problems.unknown_modules = True
         return None
-    inherited = {key: value for key, value in defaults.items() if key in cls.model_fields}
+    inherited = {key: value for key, value in defaults.items() if key in cls.model_fields and key != "name"}
     used.update(inherited)
-    config = validate(cls, f"{path}.{name}", options.mapping, options, problems, inherited)
+    where = f"{path}.{called(node, kind)}"
+    config = validate(cls, where, options.mapping, options, problems, inherited)
     if config is None:
         return None
-    where = f"{path}.{name}"
     if entry is not None:
         return Chosen(kind, name, where, config, entry.distribution, entry.version)
     if kind in TABLES:
@@ -86,18 +87,33 @@ def nested(kind: str, choice: Mapping[str, Mapping[str, Any]]) -> ModuleConfig:
     Raises:
         TPError: there is no such module, or not with these options.
     """
-    problems = Problems()
-    found = choose(kind, _node(choice), kind, {}, problems, set())
-    if found is None:
-        raise TPError("; ".join(f"{each.path}: {each.message}" for each in problems))
-    config: ModuleConfig = found.config
+    config: ModuleConfig = _chosen_by_option(kind, choice, kind).config
     return config
 
 
-def _node(value: Any) -> Node:
+def within(chosen: Chosen[Any]) -> Iterator[Chosen[Any]]:
+    """The modules that a module's options choose, and those that theirs choose."""
+    for option, info in type(chosen.config).model_fields.items():
+        kind, choice = kind_of_module(info), getattr(chosen.config, option)
+        if kind and choice:
+            found = _chosen_by_option(kind, choice, f"{chosen.path}.{option}")
+            yield found
+            yield from within(found)
+
+
+def _chosen_by_option(kind: str, choice: Mapping[str, Mapping[str, Any]], path: str) -> Chosen[Any]:
+    problems = Problems()
+    base = next((discovery.folder_of_local(name) for name in choice), "")
+    found = choose(kind, _node(choice, Origin("", base=base)), path, {}, problems, set())
+    if found is None:
+        raise TPError("; ".join(f"{each.path}: {each.message}" for each in problems))
+    return found
+
+
+def _node(value: Any, origin: Origin) -> Node:
     if isinstance(value, Mapping):
-        return Node({key: _node(each) for key, each in value.items()}, Origin(""))
-    return Node([_node(each) for each in value] if isinstance(value, list) else value, Origin(""))
+        return Node({key: _node(each, origin) for key, each in value.items()}, origin)
+    return Node([_node(each, origin) for each in value] if isinstance(value, list) else value, origin)
 
 
 def suggest_key(name: str, known: Iterable[str], elsewhere: str = "") -> str:

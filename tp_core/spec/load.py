@@ -16,6 +16,7 @@ from tp_core.spec.load_data import DATA, DataResolver
 from tp_core.spec.merge import EMBEDDING_OPTIONS
 from tp_core.spec.nodes import Node, Origin, describe
 from tp_core.spec.overrides import apply
+from tp_core.spec.part_names import fault_of
 from tp_core.spec.schema import (
     DEFAULT_VOCAB_SIZE,
     ModelOptions,
@@ -146,6 +147,8 @@ class _Resolver(DataResolver):
             fusion = self.fusion(children.get("encoder"))
             for name, stream in children["streams"].mapping.items():
                 path = f"model.streams.{name}"
+                if fault := fault_of(name):
+                    self.problems.add(path, fault, stream, key=True)
                 if isinstance(stream.value, str):
                     streams[name] = self.shared_stream(stream, path, streams)
                 else:
@@ -162,6 +165,7 @@ class _Resolver(DataResolver):
         targets = [
             self.one("target", item, "model.target", self.defaults) for item in children.get("target", _NOWHERE).items
         ]
+        self.unlike_names(children.get("target", _NOWHERE), targets)
         known = [*_MODEL, *ModelOptions.model_fields, *self.option_names(streams, decoder, targets)]
         for key in self.defaults:
             # With a module missing, its options would all seem unknown.
@@ -182,6 +186,19 @@ class _Resolver(DataResolver):
             decoder,
             fusion,
         )
+
+    def unlike_names(self, node: Node, targets: list[Chosen[Any] | None]) -> None:
+        """Names that targets can have, and no two the same, which settings of ``name`` may have made."""
+        seen: set[str] = set()
+        for target, item in zip(targets, node.items):
+            if target is None:
+                continue
+            own = item.find((target.name, "name"))
+            if target.called != target.name and (fault := fault_of(target.called)):
+                self.problems.add(f"model.target.{target.name}.name", fault, own)
+            elif target.called in seen:
+                self.problems.add("model.target", f"there is another target named '{target.called}'", own)
+            seen.add(target.called)
 
     @staticmethod
     def option_names(streams: Mapping[str, StreamSpec | None], *rest: Any) -> list[str]:

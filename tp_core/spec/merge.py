@@ -79,6 +79,13 @@ def _not_one(node: Node) -> str:
     return f"{message}, got {first}, {names}"
 
 
+def called(choice: Node, kind: str) -> str:
+    """What a shelf knows one of its modules by: the module's name, or a target's own."""
+    ((module, options),) = choice.mapping.items()
+    own = options.mapping.get("name") if kind == "target" else None
+    return str(own.value) if own is not None and own.value else module
+
+
 def shelf(node: Node, path: str) -> Node:
     """Canonical form of several module choices: a list of ``{name: {options}}``."""
     if node.value is None:
@@ -93,10 +100,13 @@ def shelf(node: Node, path: str) -> Node:
             problems.append(SpecProblem(path, "expected the name of a module, got nothing (null)", item.origin))
             continue
         choice = _attempt(slot, item, path, problems)
-        for name in choice.mapping:
-            if name in chosen:
-                problems.append(SpecProblem(path, f"'{name}' is listed twice", item.origin))
-            chosen[name] = choice
+        if choice.value is None:
+            continue
+        name = called(choice, path.removeprefix("model."))
+        if name in chosen:
+            hint = f"; give one a name of its own: {name}: {{name: ...}}" if path == "model.target" else ""
+            problems.append(SpecProblem(path, f"'{name}' is listed twice{hint}", item.origin))
+        chosen[name] = choice
     if problems:
         raise SpecError(problems)
     return node.with_value(list(chosen.values()))
@@ -238,20 +248,21 @@ def _chooses_module(kind: str, name: str, option: str, base: str) -> bool:
     return info is not None and bool(kind_of_module(info))
 
 
+def _merge_choice(base: Node | None, over: Node, path: tuple[str, ...]) -> Node:
+    """One module of a shelf over the one that it had of that name; another module drops its options."""
+    same = base is not None and base.mapping.keys() == over.mapping.keys()
+    return merge(base, over, (*path, "*")) if base is not None and same else over
+
+
 def merge(base: Node, over: Node, path: tuple[str, ...] = ()) -> Node:
     """``over`` on top of ``base``, both canonical; ``over`` wins.
 
     Mappings merge key by key. A slot that names another module drops the options inherited for the old one. A shelf
     is replaced as a list, but modules that stay keep the options they had.
     """
-    if _kind_of_shelf(path):
-        before = {next(iter(item.mapping)): item for item in base.items}
-        return over.with_value(
-            [
-                merge(before[name], item, (*path, "*")) if (name := next(iter(item.mapping))) in before else item
-                for item in over.items
-            ]
-        )
+    if kind := _kind_of_shelf(path):
+        before = {called(item, kind): item for item in base.items}
+        return over.with_value([_merge_choice(before.get(called(item, kind)), item, path) for item in over.items])
     if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
         return over
     if base.mapping.keys() != over.mapping.keys() and _is_slot(path, over.at().base):

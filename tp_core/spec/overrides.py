@@ -8,6 +8,7 @@ from tp_core.spec.merge import (
     EMBEDDING_OPTIONS,
     MODEL_EMBEDDINGS,
     MODEL_SHELVES,
+    called,
     canonical,
     merge,
     slot,
@@ -93,7 +94,7 @@ def _nest(parts: list[str], value: Node, origin: Origin) -> Node:
 
 def _set_in_shelf(root: Node, shelf: list[str], rest: list[str], value: Node, origin: Origin) -> Node:
     found = root.find(tuple(shelf))
-    names = [next(iter(item.mapping)) for item in found.items]
+    names = [called(item, shelf[-1]) for item in found.items]
     if rest[0] not in names:
         path = ".".join(p for p in [*shelf, rest[0]] if p != "modules")
         shown = ", ".join(names) or "nothing"
@@ -101,13 +102,12 @@ def _set_in_shelf(root: Node, shelf: list[str], rest: list[str], value: Node, or
         message = f"the spec has no module '{rest[0]}' there; it has {shown}" + (f"; {near}" if near else "")
         raise SpecError([SpecProblem(path, message, origin)])
     # Listing every module again, with the setting in the one that is meant, is a merge that keeps all the rest.
-    items = [
-        slot(_nest([name, *rest[1:]], value, origin), ".".join(p for p in shelf if p != "modules"))
-        if name == rest[0]
-        else Node({name: Node({}, origin)}, origin)
-        for name in names
-    ]
-    over = Node(list(items), origin, origin)
+    number = names.index(rest[0])
+    ((module, _),) = found.items[number].mapping.items()
+    given = slot(_nest([module, *rest[1:]], value, origin), ".".join(p for p in shelf if p != "modules"))
+    items = [*found.items]
+    items[number] = merge(items[number], given, (*shelf, "*"))
+    over = Node(items, origin, origin)
     for part in reversed(shelf):
         over = Node({part: over}, origin, origin)
     return merge(root, over)

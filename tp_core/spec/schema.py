@@ -168,7 +168,7 @@ class Spec:
         streams, targets = data.mixing.streams, data.mixing.targets
         model = self.model._replace(
             streams={n: s for n, s in self.model.streams.items() if streams is None or n in streams},
-            targets=tuple(t for t in self.model.targets if targets is None or t.name in targets),
+            targets=tuple(t for t in self.model.targets if targets is None or t.called in targets),
         )
         return replace(self, model=model, data=data)
 
@@ -177,8 +177,11 @@ class Spec:
         return {name: self.of_set(name) for name in self.data.sets or ("",)}
 
     def chosen(self) -> list[Chosen[Any]]:
-        """All discovered modules that the spec uses."""
-        return [*self.model.chosen(), *self.data.chosen(), *self.train.hooks]
+        """All discovered modules that the spec uses, those that options of others choose among them."""
+        from tp_core.spec.choose import within
+
+        own = [*self.model.chosen(), *self.data.chosen(), *self.train.hooks]
+        return [each for chosen in own for each in (chosen, *within(chosen))]
 
     def provenance(self) -> list[dict[str, Any]]:
         """For each module: kind, name, distribution, version, and whether it can be found elsewhere."""

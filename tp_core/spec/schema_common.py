@@ -5,7 +5,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import ConfigDict
 
-from tp_core.config import ModuleConfig
+from tp_core.config import ModuleConfig, TargetConfig
 
 C = TypeVar("C", bound=ModuleConfig)
 
@@ -47,6 +47,17 @@ class Chosen(Generic[C]):
     distribution: str = "tp-core"
     version: str = ""
     portable: bool = True
+
+    @property
+    def called(self) -> str:
+        """What the model calls it: a target's own name, else the module's."""
+        own: str | None = self.config.name if isinstance(self.config, TargetConfig) else None
+        return own or self.name
+
+    @property
+    def title(self) -> str:
+        """The module's name, behind the target's own where it has one."""
+        return self.name if self.called == self.name else f"{self.called}: {self.name}"
 
     def dump(self) -> dict[str, Any]:
         """Canonical form, with every option."""

@@ -44,17 +44,26 @@ def wer(
     from tp_audio.processors.transcribed import text_of
     from tp_audio.recognition import recognised
     from tp_core.cli.records import refuse_existing
-    from tp_core.errors import TPError
+    from tp_core.errors import DataError, TPError
     from tp_core.inference.load import load_model
 
     path = None if output is None else refuse_existing(output, overwrite)
     loaded = load_model(model, device, say, data_set)
-    records = list(input_records(data, parse_columns(columns) or loaded.spec.data.options.columns))
-    wanted = [text_of(record) for record in records]
-    if not wanted:
+    records, wanted, bad = [], [], []
+    for record in input_records(data, parse_columns(columns) or loaded.spec.data.options.columns):
+        try:
+            wanted.append(text_of(record))
+        except DataError as error:
+            if loaded.spec.data.options.on_bad_record != "skip":
+                raise
+            bad.append(str(error))
+        else:
+            records.append(record)
+    total = len(records) + len(bad)
+    if not total:
         raise TPError(f"--data {data}: there is no recording")
     results = recognised(loaded, records, batch_size, beams, max_new_tokens)
-    bad = [each["error"] for each in results if "error" in each]
+    bad += [each["error"] for each in results if "error" in each]
     wanted = [text for text, each in zip(wanted, results) if "text" in each]
     found = [each["text"] for each in results if "text" in each]
     if not found:
@@ -62,9 +71,9 @@ def wer(
     if path is not None:
         lines = [json.dumps({"text": w, "recognised": f}, ensure_ascii=False) for w, f in zip(wanted, found)]
         path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        say(f"{len(lines)} texts in {path}{skipped(bad, len(records))}")
+        say(f"{len(lines)} texts in {path}{skipped(bad, total)}")
     elif bad:
-        say(f"{len(found)} recordings{skipped(bad, len(records))}")
+        say(f"{len(found)} recordings{skipped(bad, total)}")
     rates = {}
     for name, (errors, count) in {
         "word_error_rate": word_errors(wanted, found),

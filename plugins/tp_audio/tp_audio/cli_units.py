@@ -79,7 +79,7 @@ def units(
             say(f"left out: {error}")
         skipped.add(str(error))
 
-    records = list(input_records(data, parse_columns(columns)))
+    records = [_named(record) for record in input_records(data, parse_columns(columns))]
     if new is not None and clusters is not None:
         frames = making.sampled(records, vectors, max_frames, seed, report)
         found = making.centres(frames, clusters, seed)
@@ -101,14 +101,19 @@ def units(
     click.echo(f"data:\n  processor: {{units: {{unit_rate: {vectors.rate:g}}}}}\n  train: {path}")
 
 
-def _line(record: Record, folder: Path) -> dict[str, Any]:
-    """The fields of a record, its recording as a path relative to the folder of the output."""
+def _named(record: Record) -> Record:
+    """The record, if a line of JSON can name its recording; one without any is reported when it is read."""
     from tp_core.errors import DataError
 
-    audio = record.value.get("audio")
-    if not isinstance(audio, str):
+    if not isinstance(record.value.get("audio", ""), str):
         message = "the recording is no file of its own, so that a line of JSON cannot name it"
         raise DataError(message, file=record.file, line=record.line)
+    return record
+
+
+def _line(record: Record, folder: Path) -> dict[str, Any]:
+    """The fields of a record, its recording as a path relative to the folder of the output."""
+    audio = record.value["audio"]
     place = os.path.join(os.path.dirname(os.path.abspath(record.file)), audio)
     return {**record.value, "audio": os.path.relpath(place, folder.resolve())}
 

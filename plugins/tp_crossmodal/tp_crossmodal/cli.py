@@ -6,7 +6,7 @@ import json
 
 import click
 
-from tp_core.cli.records import input_records, model_options, parse_columns, say
+from tp_core.cli.records import input_records, model_options, parse_columns, say, shown
 from tp_core.cli.usage import examples
 from tp_core.errors import TPError
 
@@ -21,7 +21,7 @@ _PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff")
     )
 )
 @click.argument("model")
-@click.option("--data", required=True, help="Pictures, or pictures with texts: folder, TSV, JSON lines, Parquet, tar.")
+@click.option("--data", required=True, help="Pictures, texts, or both: folder, TSV, JSON lines, Parquet, tar.")
 @click.option("--query", help="A text, or the file of a picture; without it, recall@1/5/10 in both directions.")
 @click.option("--top", default=10, show_default=True, type=click.IntRange(1), help="Answers to a query.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -48,7 +48,10 @@ def retrieve(
 
     loaded = load_model(model, device, say, data_set)
     records = input_records(data, parse_columns(columns) or loaded.spec.data.options.columns)
-    found = run(loaded, records, query, top, batch_size)
+    errors: list[str] = []
+    found = run(loaded, records, query, top, batch_size, skipped=errors)
+    if errors:
+        say("\n".join([f"{len(errors)} records could not be used:", *shown(errors)]))
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
     elif isinstance(found, dict):

@@ -56,12 +56,13 @@ def draw(
     records = input_records(source, parse_columns(columns) or loaded.spec.data.options.columns)
     texts: list[str] = []
     pictures = run(loaded, _noted(records, texts), batch_size, **options)
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in [*folder.glob("[0-9]*.png"), folder / INDEX] if (folder / INDEX).is_file() else []:
-        old.unlink()
     count = 0
     for count, picture in enumerate(pictures, 1):
+        if count == 1:  # what is there stays if nothing can be drawn
+            _emptied(folder)
         write_png(picture, str(folder / f"{count}.png"))
+    if not count:
+        raise TPError(f"{source}: there is nothing to draw: no text")
     lines = ["image\ttext", *(f"{number}.png\t{text}" for number, text in enumerate(texts, 1))]
     temporary = folder / f".{INDEX}.tmp"
     temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -75,6 +76,13 @@ def _folder(folder: Path, overwrite: bool) -> Path:
     if folder.is_dir() and any(folder.iterdir()) and not overwrite:
         raise TPError(f"{folder}: the folder is not empty; --overwrite replaces the pictures in it")
     return folder
+
+
+def _emptied(folder: Path) -> None:
+    """Make the folder, without pictures that were drawn before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in [*folder.glob("[0-9]*.png"), folder / INDEX] if (folder / INDEX).is_file() else []:
+        old.unlink()
 
 
 def _noted(records: Iterator[Record], texts: list[str]) -> Iterator[Record]:

@@ -1,7 +1,7 @@
 """Options of the encoder that joins two streams by co-attention. Torch-free."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -75,6 +75,11 @@ class CoAttentionConfig(FusionConfig):
                 yield Problem(problem.option, f"of the stream '{name}': {problem.message}")
         if self.width(context) % self.co_heads:
             yield Problem("co_heads", f"{self.co_heads} does not divide the width, {self.width(context)}")
+
+    def effective(self, context: BuildContext) -> dict[str, Any]:
+        found = super().effective(context)
+        del found["hidden_size"]  # each stream keeps its own
+        return {**found, "co_size": self.width(context)} if context.streams else found
 
     def build(self, context: BuildContext) -> "FusionEncoder":  # type: ignore[override]
         from tp_crossmodal.encoders.co_attention import CoAttention

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,13 @@ from numpy.typing import NDArray
 from tp_core.errors import DataError, TPError
 from tp_core.inference.batches import inference_batches
 from tp_core.inference.load import LoadedModel, load_model
-from tp_core.interfaces import Record
+from tp_core.interfaces import Record, Sample
 from tp_core.modules.targets.contrastive import Contrastive
 from tp_crossmodal.processors.image_text_pair import ImageTextPairProcessor
 
 Vectors = NDArray[np.float32]
-#: Records whose pictures are in memory at a time.
-_CHUNK = 1024
+#: Similarities that are in memory at a time.
+_BLOCK = 1 << 24
 RANKS = (1, 5, 10)
 
 
@@ -67,20 +66,13 @@ class Searcher:
         self.target, self.processor = targets[0], processor
 
     def vectors(self, records: Iterable[Record]) -> Vectors:
-        """(records, size) of records that have a text only, or a picture only."""
-        parts: list[Vectors] = []
-        for chunk, groups, batches in inference_batches(records, self.processor, self.batch_size, self.loaded.device):
-            part: Vectors | None = None
-            for group, batch in zip(groups, batches):
-                with torch.inference_mode():
-                    ((name, sequence),) = self.loaded.model.encode_source(batch).streams.items()
-                    found = self.target.vector(name, sequence).cpu().numpy()
-                if part is None:
-                    part = np.empty((len(chunk), found.shape[1]), dtype=np.float32)
-                part[group] = found
-            if part is not None:
-                parts.append(part)
-        return np.concatenate(parts) if parts else np.empty((0, 0), dtype=np.float32)
+        """(records, size) of records that have a text only, or a picture only.
+
+        Raises:
+            DataError: a text or a picture cannot be used.
+        """
+        parts = [vector for _, vector in self._embedded(records, self.processor.encode)]
+        return np.stack(parts) if parts else np.empty((0, 0), dtype=np.float32)
 
     def of_texts(self, texts: list[str]) -> Vectors:
         """(texts, size)."""
@@ -91,33 +83,72 @@ class Searcher:
         file = os.path.abspath(path)
         return self.vectors([Record({"image": file}, file, 1)])
 
-    def collect(self, records: Iterable[Record]) -> Collection:
+    def collect(self, records: Iterable[Record], skipped: list[str] | None = None) -> Collection:
         """Embed the pictures of records, and their texts where they have some.
 
+        Args:
+            skipped: what is said of records that cannot be used is added to it, if the model's spec skips such records.
+
         Raises:
-            DataError: a picture or a text cannot be used, or there is none.
+            DataError: a record has no picture, or one that cannot be used, and the spec does not skip it; or there is
+                none.
         """
+        collection = self.pictures(records, skipped)
+        return replace(collection, text_vectors=self.of_texts(collection.texts))
+
+    def pictures(self, records: Iterable[Record], skipped: list[str] | None = None) -> Collection:
+        """:meth:`collect`, without the vectors of texts."""
         images: list[str] = []
         numbers: dict[str, int] = {}
         truth: list[int] = []
         parts: list[Vectors] = []
-        source: Iterator[Record] = iter(records)
-        field = self.processor.visual.field
-        while chunk := list(islice(source, _CHUNK)):
-            for record in chunk:
-                if record.value.get(field) in (None, ""):
-                    fields = ", ".join(record.value) or "none"
-                    message = f"no field '{field}'; the fields are {fields} (data.columns renames them)"
-                    raise DataError(message, file=record.file, line=record.line)
-                text = record.value.get("text")
-                own = str(text) if text not in (None, "") else None
-                truth.append(-1 if own is None else numbers.setdefault(own, len(numbers)))
-                images.append(_name(record))
-            parts.append(self.vectors(Record({field: r.value.get(field)}, r.file, r.line) for r in chunk))
+        seen = [] if skipped is None else skipped
+        skips = self.loaded.spec.data.options.on_bad_record == "skip"
+
+        def report(number: int, error: DataError) -> None:
+            seen.append(str(error))
+
+        for record, vector in self._embedded(records, self._visual_samples, report if skips else None):
+            own = _text(record)
+            truth.append(-1 if own is None else numbers.setdefault(own, len(numbers)))
+            images.append(_name(record))
+            parts.append(vector)
         if not images:
-            raise DataError("there is nothing to search in: no record")
+            raise DataError(f"there is nothing to search in: no record{' that can be used' if seen else ''}")
         texts = list(numbers)
-        return Collection(images, np.concatenate(parts), texts, self.of_texts(texts), np.array(truth))
+        return Collection(images, np.stack(parts), texts, np.empty((0, parts[0].size), np.float32), np.array(truth))
+
+    def _visual_samples(self, records: list[Record]) -> list[Sample]:
+        """Samples of the pictures only."""
+        field = self.processor.visual.field
+        for record in records:
+            if record.value.get(field) in (None, ""):
+                fields = ", ".join(record.value) or "none"
+                message = f"no field '{field}'; the fields are {fields} (data.columns renames them)"
+                raise DataError(message, file=record.file, line=record.line)
+        alone = [{name: value for name, value in each.value.items() if name != "text"} for each in records]
+        return self.processor.encode([Record(v, each.file, each.line) for v, each in zip(alone, records)])
+
+    @torch.inference_mode()
+    def _embedded(
+        self,
+        records: Iterable[Record],
+        encode: Callable[[list[Record]], list[Sample]],
+        report: Callable[[int, DataError], None] | None = None,
+    ) -> Iterator[tuple[Record, Vectors]]:
+        """Records in order, each with its vector, (size,); without those that are reported."""
+        made = inference_batches(records, self.processor, self.batch_size, self.loaded.device, encode, report)
+        for chunk, groups, batches in made:
+            found: dict[int, Vectors] = {}
+            for group, batch in zip(groups, batches):
+                ((name, sequence),) = self.loaded.model.encode_source(batch).streams.items()
+                found.update(zip(group, self.target.vector(name, sequence).float().cpu().numpy()))
+            yield from ((chunk[number], found[number]) for number in sorted(found))
+
+
+def _text(record: Record) -> str | None:
+    value = record.value.get("text")
+    return None if value is None or not str(value).strip() else str(value)
 
 
 def _name(record: Record) -> str:
@@ -149,17 +180,30 @@ def recall(collection: Collection, ranks: Iterable[int] = RANKS) -> dict[str, fl
     paired = collection.truth >= 0
     if not paired.any():
         raise DataError("recall needs pictures with texts, and none of these has one")
-    truth = collection.truth[paired]
-    similarity = collection.image_vectors[paired] @ collection.text_vectors.T
-    own = np.zeros_like(similarity, dtype=bool)
-    own[np.arange(len(truth)), truth] = True
-    right = np.where(own, similarity, -np.inf)
-    of_images = (~own & (similarity >= right.max(axis=1, keepdims=True))).sum(axis=1)
-    of_texts = (~own & (similarity >= right.max(axis=0, keepdims=True))).sum(axis=0)
+    truth, images, texts = collection.truth[paired], collection.image_vectors[paired], collection.text_vectors
+    own_text = np.empty(len(truth), dtype=np.float32)
+    own_image = np.full(len(texts), -np.inf, dtype=np.float32)
+    for rows, similarity in _blocks(images, texts):
+        own_text[rows] = similarity[np.arange(len(similarity)), truth[rows]]
+        with np.errstate(invalid="ignore"):
+            np.maximum.at(own_image, truth[rows], own_text[rows])
+    of_images, of_texts = np.empty(len(truth), dtype=np.int64), np.zeros(len(texts), dtype=np.int64)
+    for rows, similarity in _blocks(images, texts):
+        similarity[np.arange(len(similarity)), truth[rows]] = -np.inf
+        # Not "as like or more": what is no number must not count as a right answer.
+        of_images[rows] = (~(similarity < own_text[rows, None])).sum(axis=1)
+        of_texts += (~(similarity < own_image)).sum(axis=0)
     found: dict[str, float] = {}
     for direction, places in (("image_to_text", of_images), ("text_to_image", of_texts)):
         found |= {f"{direction}/recall@{k}": float((places < k).mean()) for k in ranks}
     return found
+
+
+def _blocks(images: Vectors, texts: Vectors) -> Iterator[tuple[slice, Vectors]]:
+    """The similarities of some pictures (rows) and all texts at a time, with the pictures' places."""
+    rows = max(1, _BLOCK // max(1, len(texts)))
+    for start in range(0, len(images), rows):
+        yield slice(start, start + rows), images[start : start + rows] @ texts.T
 
 
 def retrieve(
@@ -169,6 +213,7 @@ def retrieve(
     top: int = 10,
     batch_size: int = 32,
     device: str = "auto",
+    skipped: list[str] | None = None,
 ) -> dict[str, float] | list[dict[str, Any]]:
     """Search in pictures and texts, or measure how well the model finds their pairs.
 
@@ -176,21 +221,28 @@ def retrieve(
         query: a text, to which pictures are found; or the file of a picture, to which texts are found. None for
             :func:`recall`.
         top: how many answers to a query.
+        skipped: what is said of pictures that cannot be used is added to it, if the model's spec skips such records.
 
     Raises:
         TPError: the model does not compare pictures with texts, or the records cannot be used.
     """
+    if query is not None and not query.strip():
+        raise TPError("the query is empty; expected a text, or the file of a picture")
     searcher = Searcher(model, device, batch_size)
-    collection = searcher.collect(records)
     if query is None:
-        return recall(collection)
+        return recall(searcher.collect(records, skipped))
     if not is_image(query):
-        return nearest(searcher.of_texts([query]), collection.image_vectors, collection.images, top)
-    if not collection.texts:
-        raise DataError("a picture's texts are asked for, and the data has pictures only")
-    return nearest(searcher.of_image(query), collection.text_vectors, collection.texts, top)
+        found = searcher.pictures(records, skipped)
+        return nearest(searcher.of_texts([query]), found.image_vectors, found.images, top)
+    texts = list(dict.fromkeys(text for text in map(_text, records) if text is not None))
+    if not texts:
+        raise DataError("a picture's texts are asked for, and the data has no texts (the field text)")
+    return nearest(searcher.of_image(query), searcher.of_texts(texts), texts, top)
 
 
 def is_image(query: str) -> bool:
     """Whether a query is the file of a picture."""
-    return Path(query).is_file()
+    try:
+        return Path(query).is_file()
+    except OSError:  # longer than a name may be
+        return False

@@ -50,13 +50,21 @@ def filter_banks(
     return found
 
 
-def normalised(frames: Frames, how: Literal["mean_variance", "mean", "none"]) -> Frames:
-    """Frames with a mean of 0 and a variance of 1 in each bin over the recording, or the mean alone."""
+#: What filter banks are normalised by, over a recording.
+Normalization = Literal["mean_variance", "mean", "level", "none"]
+
+
+def normalised(frames: Frames, how: Normalization) -> Frames:
+    """Frames with a mean of 0 and a variance of 1 in each bin over the recording, or the mean alone.
+
+    With ``level``, over all bins together: what sounds all the time remains, such as a tone.
+    """
     if how == "none":
         return frames
-    centred: Frames = frames - frames.mean(axis=0)
+    axis = None if how == "level" else 0
+    centred: Frames = frames - frames.mean(axis=axis)
     if how == "mean":
         return centred
-    deviation = np.maximum(centred.std(axis=0), np.float32(_LEAST_DEVIATION))
+    deviation = np.maximum(centred.std(axis=axis), np.float32(_LEAST_DEVIATION))
     scaled: Frames = centred / deviation
     return scaled

@@ -48,6 +48,7 @@ class SpeechFamilyConfig(ConverterConfig):
         "mask_feature_length": 10,
         "mask_feature_min_masks": 0,
         "pad_token_id": 0,
+        "ctc_loss_reduction": "sum",
     }
     required: ClassVar[Mapping[str, tuple[Any, ...]]] = {"add_adapter": (False,), "adapter_attn_dim": (None,)}
     notes: ClassVar[tuple[str, ...]] = (
@@ -118,7 +119,8 @@ class SpeechFamilyConfig(ConverterConfig):
 
     def head(self, config: Mapping[str, Any], head: str) -> dict[str, Any]:
         """The options of the target that stands for a head."""
-        return {"blank": config["pad_token_id"], "dropout": config["final_dropout"]}
+        average = "mean" if config["ctc_loss_reduction"] == "mean" else "tokens"
+        return {"blank": config["pad_token_id"], "dropout": config["final_dropout"], "average": average}
 
     # -- spec → config.json --------------------------------------------------------------------------------------
 
@@ -141,7 +143,7 @@ class SpeechFamilyConfig(ConverterConfig):
             "mask_feature_length": waveform.mask_feature_length,
             "mask_feature_min_masks": waveform.mask_feature_min_masks,
             **masks,
-            **({"pad_token_id": ctc.blank, "final_dropout": ctc.dropout} if ctc is not None else {}),
+            **(_ctc_config(ctc) if ctc is not None else {}),
             **self.encoder_config(spec),
         }
 
@@ -213,6 +215,11 @@ class SpeechFamilyConfig(ConverterConfig):
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
         return [*self.front(config), *self.body(config), Same("lm_head", "targets.ctc.output")]
+
+
+def _ctc_config(ctc: CTCConfig) -> dict[str, Any]:
+    reduction = "mean" if ctc.average == "mean" else "sum"
+    return {"pad_token_id": ctc.blank, "final_dropout": ctc.dropout, "ctc_loss_reduction": reduction}
 
 
 class Wav2Vec2FamilyConfig(SpeechFamilyConfig):

@@ -20,6 +20,7 @@ class WavLMConverterConfig(SpeechFamilyConfig):
     prefix: ClassVar[str] = "wavlm."
     defaults: ClassVar[Mapping[str, Any]] = {
         **SpeechFamilyConfig.defaults,
+        "ctc_loss_reduction": "mean",
         "num_buckets": 320,
         "max_bucket_distance": 800,
     }

@@ -15,7 +15,7 @@ from tp_audio.hooks.config import TranscriptsConfig
 from tp_audio.hooks.spectrogram import Heard, readable, spectrograms
 from tp_audio.processors.config import AudioProcessorConfig, SpeechProcessorConfig
 from tp_audio.processors.config_waveform import WaveformCtcProcessorConfig
-from tp_audio.processors.speech import SpeechProcessor
+from tp_audio.processors.speech import TranscribedSpeechProcessor
 from tp_audio.processors.waveform import WaveformCtcProcessor
 from tp_audio.targets.ctc import CTC
 from tp_core import hookimpl
@@ -81,7 +81,7 @@ class Transcripts:
         seed, shown = trainer.spec.train.options.seed, min(self.config.count, len(data.rows))
         spread = [number * len(data.rows) // shown for number in range(shown)]
         inner = data.processor.inner if isinstance(data.processor, SetProcessor) else data.processor
-        assert isinstance(inner, (SpeechProcessor, WaveformCtcProcessor))
+        assert isinstance(inner, (TranscribedSpeechProcessor, WaveformCtcProcessor))
         samples = [inner.evaluation_sample(data.rows, i, generator(seed, EVALUATION, 0, i)) for i in spread]
         batch = data.processor.collate(samples).to(trainer.strategy.device)
         texts = self._decoded(trainer, inner, batch)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from tp_core.config import BuildContext, DataContext, FieldSpec, Problem, ProcessorConfig
+from tp_core.data.class_options import ClassLabelOptions
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Processor
@@ -18,6 +19,7 @@ class AudioProcessorConfig(ProcessorConfig):
     """How recordings are read, whatever is made of them."""
 
     length_column: ClassVar[str | None] = "audio"
+    media_fields: ClassVar[frozenset[str]] = frozenset({"audio"})
 
     sampling_rate: int = Field(16000, gt=0, description="samples per second that the model hears")
     resample: bool = Field(True, description="resample recordings of another rate; false: refuse them")
@@ -43,8 +45,10 @@ class SpeechProcessorConfig(AudioProcessorConfig):
     high_frequency: float = Field(
         0.0, description="where the highest ends, in Hz; 0 and below: so far from half the sampling rate"
     )
-    normalize: Literal["mean_variance", "mean", "none"] = Field(
-        "mean_variance", description="what each bin of a recording is normalised to: mean 0, and variance 1"
+    normalize: Literal["mean_variance", "mean", "level", "none"] = Field(
+        "mean_variance",
+        description="what each bin of a recording is normalised to: mean 0, and variance 1; level: all bins together, "
+        "so that what sounds all the time is still heard",
     )
     speeds: list[Annotated[float, Field(ge=0.1, le=10)]] = Field(
         [1.0], min_length=1, description="in training, one of these is drawn at each visit; in hundredths"
@@ -55,12 +59,25 @@ class SpeechProcessorConfig(AudioProcessorConfig):
     frequency_masks: int = Field(0, ge=0, description="SpecAugment in training: bands that are hidden")
     frequency_mask_width: int = Field(27, gt=0, description="widest of these, in filter banks")
 
+    def window(self) -> int:
+        """Samples of a frame, the fewest that a recording may have."""
+        return int(self.sampling_rate * self.frame_length / 1000)
+
     def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
         features = FieldSpec(("batch", "length", self.num_mel_bins), "float32")
         return {"input_features": features, "attention_mask": FieldSpec()}
 
+    def check_targets(self, data: DataContext) -> Iterator[Problem]:
+        bins = data.embedding_options.get("speech", {}).get("num_mel_bins", self.num_mel_bins)
+        if bins != self.num_mel_bins:
+            yield Problem("num_mel_bins", f"is {self.num_mel_bins}, but that of the embedding 'speech' is {bins}")
+
     def check(self, context: BuildContext) -> Iterator[Problem]:
         half = self.sampling_rate / 2
+        for option, least in (("frame_length", 2), ("frame_shift", 1)):
+            milliseconds = getattr(self, option)
+            if int(self.sampling_rate * milliseconds / 1000) < least:
+                yield Problem(option, f"is {milliseconds:g} ms; {self.sampling_rate} samples per second need more")
         highest = self.high_frequency if self.high_frequency > 0 else half + self.high_frequency
         if highest > half:
             message = f"is {highest:g} Hz; {self.sampling_rate} samples per second have nothing above {half:g} Hz"
@@ -112,6 +129,23 @@ class SpeechTextProcessorConfig(SpeechProcessorConfig):
 
         assert tokenizer is not None
         return SpeechTextProcessor(self, data, tokenizer)
+
+
+class SpeechClassificationProcessorConfig(ClassLabelOptions, SpeechProcessorConfig):
+    """Recordings with a class label each, as filter banks: commands, speakers, languages, sounds."""
+
+    needs_tokenizer: ClassVar[bool] = False
+
+    normalize: Literal["mean_variance", "mean", "level", "none"] = Field(
+        "level",
+        description="what a recording is normalised to: mean 0, and variance 1, all bins together (level) or each by "
+        "itself, in which what sounds all the time is lost",
+    )
+
+    def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
+        from tp_audio.processors.classification import SpeechClassificationProcessor
+
+        return SpeechClassificationProcessor(self, data)
 
 
 class SpeechCtcProcessorConfig(SpeechProcessorConfig):

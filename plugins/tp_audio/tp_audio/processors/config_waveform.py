@@ -7,6 +7,7 @@ from pydantic import Field
 
 from tp_audio.processors.config import AudioProcessorConfig
 from tp_core.config import BuildContext, DataContext, FieldSpec, Problem
+from tp_core.data.class_options import ClassLabelOptions
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Processor
@@ -98,12 +99,25 @@ class UnitsProcessorConfig(PretrainingProcessorConfig):
         return UnitsProcessor(self, data)
 
 
-class WaveformCtcProcessorConfig(WaveformProcessorConfig):
+class FinetuningProcessorConfig(WaveformProcessorConfig):
+    """Raw waveforms of which something is to be found out; masks are drawn in training only."""
+
+    mask_time_prob: float = Field(0.05, ge=0, le=1, description="part of the frames in masked spans, overlaps twice")
+
+
+class WaveformClassificationProcessorConfig(ClassLabelOptions, FinetuningProcessorConfig):
+    """Raw waveforms with a class label each: commands, speakers, languages, sounds."""
+
+    def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
+        from tp_audio.processors.classification import WaveformClassificationProcessor
+
+        return WaveformClassificationProcessor(self, data)
+
+
+class WaveformCtcProcessorConfig(FinetuningProcessorConfig):
     """Raw waveforms and their texts for the target ctc; masks are drawn in training only."""
 
     needs_tokenizer: ClassVar[bool] = True
-
-    mask_time_prob: float = Field(0.05, ge=0, le=1, description="part of the frames in masked spans, overlaps twice")
 
     def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
         return super().provides(context) | {"labels:ctc": FieldSpec()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,18 +13,20 @@ from tp_audio.audio.augment import Masks, at_speed
 from tp_audio.audio.features import Frames, filter_banks, normalised
 from tp_audio.audio.reading import Samples
 from tp_audio.processors.config import SpeechProcessorConfig
+from tp_audio.processors.recorded import RecordedRows
 from tp_audio.processors.transcribed import TranscribedRows
-from tp_core.config import DataContext
 from tp_core.interfaces import IGNORE, Inputs, Processor, Record, Report, Rows, Sample, Tokenizer
 
 
 class SpeechProcessor(Processor):
-    """Samples are ``input_features`` (frames, bins) and ``text``, ids; those for inference have no text."""
+    """Samples are ``input_features`` (frames, bins) and what is to be found out of them; this, not for inference."""
 
-    def __init__(self, config: SpeechProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
-        self.config, self.tokenizer = config, tokenizer
-        self.window = int(config.sampling_rate * config.frame_length / 1000)
-        self.rows = TranscribedRows(config, tokenizer, self.window)
+    #: The column of rows that is to be found out, beside ``audio``.
+    column: ClassVar[str]
+    rows: RecordedRows
+
+    def __init__(self, config: SpeechProcessorConfig) -> None:
+        self.config = config
         self.masks = Masks(
             config.time_masks,
             config.time_mask_width,
@@ -32,9 +34,6 @@ class SpeechProcessor(Processor):
             config.frequency_masks,
             config.frequency_mask_width,
         )
-
-    def check_text(self, ids: list[int]) -> None:
-        """Raises ValueError for a text that cannot be learned."""
 
     def features(self, samples: Samples) -> Frames:
         """Normalised filter banks, (frames, bins)."""
@@ -52,19 +51,17 @@ class SpeechProcessor(Processor):
 
     # -- samples -----------------------------------------------------------------------------------------------
 
-    def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
-        return self.rows.prepare(records, report, self.check_text)
-
     def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
         recorded = self.rows.stored(rows, index)
         played = at_speed(recorded, self.config.speeds, generator)
         # Played faster, a very short recording may have no frame left.
-        features = self.features(played if len(played) >= self.window else recorded)
-        return {"input_features": self.masks(features, generator), "text": rows.get("text", index)}
+        features = self.features(played if len(played) >= self.rows.least else recorded)
+        return {"input_features": self.masks(features, generator), self.column: rows.get(self.column, index)}
 
     def evaluation_sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
         """As it was recorded."""
-        return {"input_features": self.features(self.rows.stored(rows, index)), "text": rows.get("text", index)}
+        recorded = self.rows.stored(rows, index)
+        return {"input_features": self.features(recorded), self.column: rows.get(self.column, index)}
 
     @property
     def read_ahead(self) -> int:
@@ -87,6 +84,23 @@ class SpeechProcessor(Processor):
         if int(lengths.min()) < padded.shape[1]:
             inputs["attention_mask"] = torch.from_numpy(np.arange(padded.shape[1]) < lengths[:, None]).long()
         return inputs
+
+
+class TranscribedSpeechProcessor(SpeechProcessor):
+    """Reads ``audio`` and ``text``, of which samples have the ids."""
+
+    column = "text"
+
+    def __init__(self, config: SpeechProcessorConfig, tokenizer: Tokenizer) -> None:
+        super().__init__(config)
+        self.tokenizer = tokenizer
+        self.rows: TranscribedRows = TranscribedRows(config, tokenizer, config.window())
+
+    def check_text(self, ids: list[int]) -> None:
+        """Raises ValueError for a text that cannot be learned."""
+
+    def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
+        return self.rows.prepare(records, report, self.check_text)
 
 
 def padded_ids(rows: list[NDArray[np.int32]], fill: int = IGNORE) -> torch.Tensor:

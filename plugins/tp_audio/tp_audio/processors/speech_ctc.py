@@ -8,7 +8,7 @@ import torch
 
 from tp_audio.error_rate import character_errors, word_errors
 from tp_audio.processors.config import SpeechCtcProcessorConfig
-from tp_audio.processors.speech import SpeechProcessor, padded_ids, spelled
+from tp_audio.processors.speech import TranscribedSpeechProcessor, padded_ids, spelled
 from tp_core.config import DataContext
 from tp_core.interfaces import IGNORE, Batch, Sample, Tokenizer
 
@@ -45,11 +45,11 @@ class CtcTexts:
         }
 
 
-class SpeechCtcProcessor(SpeechProcessor):
+class SpeechCtcProcessor(TranscribedSpeechProcessor):
     """Reads ``audio`` and ``text``."""
 
     def __init__(self, config: SpeechCtcProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
-        super().__init__(config, data, tokenizer)
+        super().__init__(config, tokenizer)
         self.texts = CtcTexts(data, tokenizer)
 
     def check_text(self, ids: list[int]) -> None:

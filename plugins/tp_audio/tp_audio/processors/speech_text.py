@@ -8,17 +8,17 @@ import numpy as np
 import torch
 
 from tp_audio.processors.config import SpeechTextProcessorConfig
-from tp_audio.processors.speech import SpeechProcessor, padded_ids, spelled
+from tp_audio.processors.speech import TranscribedSpeechProcessor, padded_ids, spelled
 from tp_core.config import DataContext
 from tp_core.errors import TPError
 from tp_core.interfaces import IGNORE, Batch, GenerationTokens, Sample, Tokenizer
 
 
-class SpeechTextProcessor(SpeechProcessor):
+class SpeechTextProcessor(TranscribedSpeechProcessor):
     """Reads ``audio`` and ``text``. The decoder reads the start token and the text; it learns the text and its end."""
 
     def __init__(self, config: SpeechTextProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
-        super().__init__(config, data, data.target_tokenizer or tokenizer)
+        super().__init__(config, data.target_tokenizer or tokenizer)
         self.room = config.target_max_length - 1
         self.start, self.end = self._edge(config, "start"), self._edge(config, "end")
         self.pad = self.tokenizer.special.get("pad", 0)

@@ -10,6 +10,9 @@ from tp_audio.processors.recorded import Recorded, RecordedRows
 from tp_core.errors import DataError
 from tp_core.interfaces import Record, Report, Tokenizer
 
+#: How tokenizers write a space.
+_SPACES = " \t▁Ġ"
+
 
 class TranscribedRows(RecordedRows):
     """Reads records with ``audio`` and ``text``, and keeps them as rows of samples and ids.
@@ -20,7 +23,7 @@ class TranscribedRows(RecordedRows):
 
     def __init__(self, config: AudioProcessorConfig, tokenizer: Tokenizer, least: int = 1) -> None:
         super().__init__(config, least)
-        self.tokenizer = tokenizer
+        self.tokenizer, self.unknown = tokenizer, tokenizer.special.get("unk")
 
     def prepare(
         self, records: Iterable[Record], report: Report, check: Callable[[list[int]], None] | None = None
@@ -39,8 +42,9 @@ class TranscribedRows(RecordedRows):
         columns: dict[str, list[Any]] = {"audio": [], "text": []}
         for each, ids in zip(chunk, self.tokenizer.encode_batch([each.more for each in chunk])):
             try:
-                if not ids:
-                    raise ValueError("the text has no token of the vocabulary")
+                if not any(map(self._known, ids)):
+                    # A vocabulary of another script or case would teach the model to write [UNK], and do so well.
+                    raise ValueError(f"the text '{each.more[:40]}' has no token of the vocabulary")
                 if check is not None:
                     check(ids)
             except ValueError as error:
@@ -49,6 +53,10 @@ class TranscribedRows(RecordedRows):
             columns["audio"].append(self.kept(each.samples))
             columns["text"].append(ids)
         return columns
+
+    def _known(self, number: int) -> bool:
+        """Whether an id is of a token that is more than unknown or space."""
+        return number != self.unknown and bool((self.tokenizer.token(number) or "").strip(_SPACES))
 
 
 def text_of(record: Record) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -83,17 +83,12 @@ class WaveformProcessor(Processor):
         return inputs
 
 
-class WaveformCtcProcessor(WaveformProcessor):
-    """Reads ``audio`` and ``text``."""
+class FinetuningProcessor(WaveformProcessor):
+    """Whole recordings with what is to be found out of them; masks are drawn in training only."""
 
-    def __init__(self, config: WaveformCtcProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
-        super().__init__(config, data)
-        self.tokenizer, self.texts = tokenizer, CtcTexts(data, tokenizer)
-        self.rows: RecordedRows = TranscribedRows(config, tokenizer, self.least)
-
-    def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
-        assert isinstance(self.rows, TranscribedRows)
-        return self.rows.prepare(records, report, self.texts.check)
+    #: The column of rows that is to be found out, beside ``audio``.
+    column: ClassVar[str]
+    rows: RecordedRows
 
     def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
         sample = self.evaluation_sample(rows, index, generator)
@@ -103,10 +98,27 @@ class WaveformCtcProcessor(WaveformProcessor):
 
     def evaluation_sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
         """Without masks."""
-        return {"input_values": self.normalised(self.rows.stored(rows, index)), "text": rows.get("text", index)}
+        return {
+            "input_values": self.normalised(self.rows.stored(rows, index)),
+            self.column: rows.get(self.column, index),
+        }
 
     def encode(self, records: list[Record]) -> list[Sample]:
         return [{"input_values": self.normalised(self.rows.samples(record))} for record in records]
+
+
+class WaveformCtcProcessor(FinetuningProcessor):
+    """Reads ``audio`` and ``text``."""
+
+    column = "text"
+
+    def __init__(self, config: WaveformCtcProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
+        super().__init__(config, data)
+        self.tokenizer, self.texts = tokenizer, CtcTexts(data, tokenizer)
+        self.rows: TranscribedRows = TranscribedRows(config, tokenizer, self.least)
+
+    def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
+        return self.rows.prepare(records, report, self.texts.check)
 
     def collate(self, samples: list[Sample]) -> Batch:
         return Batch(self.inputs(samples), len(samples), labels={"ctc": self.texts.labels(samples)})

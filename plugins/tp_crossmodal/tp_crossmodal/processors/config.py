@@ -132,6 +132,8 @@ class ImageTextPairProcessorConfig(StreamOptions, ImageTextProcessorConfig):
 class RegionTextProcessorConfig(CaptionOptions):
     """Given features of a picture's regions with its caption, as one input: VisualBERT, ImageBERT."""
 
+    media_fields: ClassVar[frozenset[str]] = frozenset({"regions", "boxes"})
+
     region_size: int = Field(2048, gt=0, description="width of the features of a region")
     max_regions: int = Field(36, gt=0, description="regions of a picture that are kept: the first ones")
     boxes: bool = Field(False, description="records have the boxes of the regions (the field boxes)")

@@ -29,6 +29,7 @@ class ImageTextLmConfig(TextProcessorConfig):
 
     needs_special: ClassVar[tuple[str, ...]] = ("pad",)
     sampling_options: ClassVar[frozenset[str]] = frozenset({"pad", "direction", "prefix_loss", "pad_text"})
+    media_fields: ClassVar[frozenset[str]] = frozenset({"image"})
 
     max_length: int = Field(64, gt=3, description="longest text, special tokens included; the picture comes on top")
     image_tokenizer: Annotated[dict[str, dict[str, Any]] | None, ModuleMark("visual_tokenizer")] = Field(

@@ -63,7 +63,7 @@ class ImageTextProcessor(ClassificationProcessor):
                 text = self._text(record)
                 row = self._visual_columns(record)
                 if self.labelled:
-                    row["label"] = self._label(record)
+                    row["label"] = self.read_label(record)
             except DataError as error:
                 report(error)
                 continue
@@ -152,6 +152,11 @@ class ImageTextProcessor(ClassificationProcessor):
             self._mark_masks(sample)
             found.append({**sample, **self.visual.encode(record)})
         return found
+
+    def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Tokens for ids, and names of classes; those of ``itm`` are 0 and 1 whatever the others are called."""
+        own = [{"itm": each["itm"]} if "itm" in each else {} for each in predictions]
+        return [{**told, **kept} for told, kept in zip(super().describe(predictions), own)]
 
 
 def shortened(record: Record, limit: int = 40) -> str:

@@ -9,10 +9,9 @@ import numpy as np
 import torch
 
 from tp_core.config import DataContext
-from tp_core.data.class_names import named_classes
+from tp_core.data.class_labels import ClassLabels
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Inputs, Record, Report, Rows, Sample, Tokenizer
-from tp_core.suggest import did_you_mean
 from tp_text.processors.config import ClassificationProcessorConfig
 from tp_text.processors.reading import CHUNK, text_of
 from tp_text.processors.text import TextProcessor, fit
@@ -23,36 +22,15 @@ class ClassificationProcessor(TextProcessor):
 
     def __init__(self, config: ClassificationProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
         super().__init__(config, data, tokenizer)
-        self.names = config.labels
-        options = data.target_options.get("cls", {})
-        self.count: int | None = options.get("num_labels", len(self.names) if self.names else None)
+        self.classes = ClassLabels(config.labels, config.classes(data), "data.processor.cls.labels")
 
-    def _label(self, record: Record) -> int:
-        value = record.value.get("label")
-        if value is None:
-            fields = ", ".join(record.value)
-            message = f"no field 'label'; the fields are {fields} (data.columns renames them)"
-            raise DataError(message, file=record.file, line=record.line)
-        if self.names is not None:
-            if str(value) in self.names:
-                return self.names.index(str(value))
-            near = did_you_mean(str(value), self.names) or f"the labels are {', '.join(self.names)}"
-            raise DataError(f"unknown label '{value}'; {near}", file=record.file, line=record.line)
-        try:
-            number = int(str(value).strip())
-        except ValueError:
-            message = (
-                f"the label '{value}' is no number; expected {self._range()}, "
-                "or list the names in data.processor.cls.labels"
-            )
-            raise DataError(message, file=record.file, line=record.line) from None
-        if number < 0 or (self.count is not None and number >= self.count):
-            message = f"the label {number} is out of range; expected {self._range()}"
-            raise DataError(message, file=record.file, line=record.line)
-        return number
+    def read_label(self, record: Record) -> int:
+        """The number of a record's class.
 
-    def _range(self) -> str:
-        return "an integer from 0" if self.count is None else f"an integer from 0 to {self.count - 1}"
+        Raises:
+            DataError: it has none.
+        """
+        return self.classes.read(record, hint=" (data.columns renames them)")
 
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
         chunk: list[tuple[Record, int]] = []
@@ -62,7 +40,7 @@ class ClassificationProcessor(TextProcessor):
                     if set(record.value) <= {"text"}:
                         continue  # a blank line of a plain text
                     raise DataError("the text is empty", file=record.file, line=record.line)
-                chunk.append((record, self._label(record)))
+                chunk.append((record, self.read_label(record)))
             except DataError as error:
                 report(error)
                 continue
@@ -92,6 +70,5 @@ class ClassificationProcessor(TextProcessor):
         return {"cls": {"labels": torch.tensor([s.get("label", IGNORE) for s in samples])}}
 
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        if self.names is None:
-            return super().describe(predictions)
-        return [named_classes(prediction, self.names) for prediction in predictions]
+        """Names of classes, and tokens where a target predicts some."""
+        return self.classes.named(super().describe(predictions))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from tp_core.config import BuildContext, DataContext, FieldSpec, Problem, ProcessorConfig
+from tp_core.data.class_options import ClassLabelOptions
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Processor
@@ -130,23 +131,8 @@ class LmProcessorConfig(TextProcessorConfig):
         return LmProcessor(self, data, tokenizer)
 
 
-class ClassificationProcessorConfig(TextProcessorConfig):
+class ClassificationProcessorConfig(ClassLabelOptions, TextProcessorConfig):
     """A text, or a pair of texts, with a class label."""
-
-    labels: list[str] | None = Field(None, description="names of the classes, in order; numbers from 0 if unset")
-
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return super().provides(context) | {"labels:cls": FieldSpec(("batch",))}
-
-    def check(self, context: BuildContext) -> Iterator[Problem]:
-        twice = [name for name in self.labels or () if (self.labels or []).count(name) > 1]
-        if twice:
-            yield Problem("labels", f"'{twice[0]}' is listed twice")
-
-    def check_targets(self, data: DataContext) -> Iterator[Problem]:
-        count = data.target_options.get("cls", {}).get("num_labels")
-        if self.labels is not None and count is not None and len(self.labels) != count:
-            yield Problem("labels", f"names {len(self.labels)} classes, but model.target.cls.num_labels is {count}")
 
     def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
         from tp_text.processors.classification import ClassificationProcessor

@@ -63,7 +63,7 @@ class PairProcessor(ClassificationProcessor):
         for record in records:
             try:
                 pair = _fields_of(record)
-                label = self._label(record) if self.labelled and pair is not None else 0
+                label = self.read_label(record) if self.labelled and pair is not None else 0
             except DataError as error:
                 report(error)
                 continue

@@ -38,6 +38,7 @@ class BeitConverterConfig(common.VisionConverterConfig):
         "use_mean_pooling": True,
     }
     notes: ClassVar[tuple[str, ...]] = (
+        *common.VisionConverterConfig.notes,
         "the visual tokenizer is no part of the checkpoint: to train on, give the target visual_tokens one of yours",
     )
 

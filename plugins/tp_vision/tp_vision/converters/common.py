@@ -98,6 +98,10 @@ def label_names(spec: "Spec", count: int) -> dict[str, Any]:
 class VisionConverterConfig(ConverterConfig):
     """What all of them share: patches, class token, learned positions and pre-norm layers."""
 
+    notes: ClassVar[tuple[str, ...]] = (
+        "preprocessor_config.json is not read: give the processor its image_mean, image_std and resample as mean, std "
+        "and interpolation",
+    )
     defaults: ClassVar[Mapping[str, Any]] = {
         "hidden_size": 768,
         "num_hidden_layers": 12,

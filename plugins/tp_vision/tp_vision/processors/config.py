@@ -15,6 +15,7 @@ from tp_core.config import (
     ProcessorConfig,
     VisualTokenizerConfig,
 )
+from tp_core.data.class_options import ClassLabelOptions
 from tp_core.errors import TPError
 from tp_vision.config import Size, pair
 
@@ -60,6 +61,7 @@ class PictureProcessorConfig(ProcessorConfig):
 
     needs_tokenizer: ClassVar[bool] = False
     sampling_options: ClassVar[frozenset[str]] = frozenset({"augment", "mean", "std", "interpolation"})
+    media_fields: ClassVar[frozenset[str]] = frozenset({"image"})
 
     image_size: Size | None = Field(
         None, description="height and width in pixels, or [height, width]; unset: the model's"
@@ -141,34 +143,13 @@ def _of_each(values: Sequence[float], channels: int) -> list[float]:
     return [*values] * (channels if len(values) == 1 else 1)
 
 
-class ImageProcessorConfig(PictureProcessorConfig):
+class ImageProcessorConfig(ClassLabelOptions, PictureProcessorConfig):
     """Pictures with a class label each."""
 
-    labels: list[str] | None = Field(None, description="names of the classes, in order; numbers from 0 if unset")
-
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return super().provides(context) | {"labels:cls": FieldSpec(("batch",))}
-
-    def check(self, context: BuildContext) -> Iterator[Problem]:
-        twice = [name for name in self.labels or () if (self.labels or []).count(name) > 1]
-        if twice:
-            yield Problem("labels", f"'{twice[0]}' is listed twice")
-        yield from super().check(context)
-
-    def classes(self, data: DataContext) -> int | None:
-        """Number of classes: the names', else the target's; None if nothing says."""
-        counts = [options["num_labels"] for options in data.target_options.values() if options.get("num_labels")]
-        return len(self.labels) if self.labels is not None else counts[0] if counts else None
-
     def check_targets(self, data: DataContext) -> Iterator[Problem]:
-        for name, options in data.target_options.items():
-            count = options.get("num_labels")
-            if self.labels is not None and count is not None and len(self.labels) != count:
-                named = f"names {len(self.labels)} classes"
-                yield Problem("labels", f"{named}, but model.target.{name}.num_labels is {count}")
+        yield from super().check_targets(data)
         if self.augment.mixes() and self.classes(data) is None:
             yield Problem("augment", "mixed labels need the number of classes, and no target has num_labels")
-        yield from super().check_targets(data)
 
     def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
         from tp_vision.processors.image import ImageProcessor

@@ -13,11 +13,14 @@ from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms.v2 import functional
 
 #: Beginnings of the files that torchvision reads, and reads safely.
-_TORCHVISION = (b"\xff\xd8", b"GIF8", b"RIFF")
+_TORCHVISION = (b"\xff\xd8", b"GIF8")
 
-#: Beginnings of those that Pillow, on which torchvision depends, reads: PNG, BMP, TIFF. Of a damaged PNG, torchvision
-#: ends the whole process (an error of libpng jumps over frames that are gone).
+#: Beginnings of those that Pillow, on which torchvision depends, reads: PNG, BMP, TIFF, and WebP. Of a damaged PNG,
+#: torchvision ends the whole process (an error of libpng jumps over frames that are gone); of a WebP it reads no EXIF.
 _PILLOW = (b"\x89PNG", b"BM", b"II*\x00", b"MM\x00*")
+
+#: Parts of red, green and blue in luminance (ITU-R BT.601), as of Pillow and JPEG; together one.
+_LUMINANCE = (0.299, 0.587, 0.114)
 
 _SOURCE_PLACE = re.compile(r"^.*?\.cpp:\d+, ", re.DOTALL)
 
@@ -39,7 +42,7 @@ def decode(data: bytes | NDArray[np.uint8], channels: int) -> Tensor:
     encoded = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
     beginning = encoded[:4].tobytes()
     try:
-        if beginning.startswith(_PILLOW):
+        if beginning.startswith(_PILLOW) or (beginning == b"RIFF" and encoded[8:12].tobytes() == b"WEBP"):
             picture = _by_pillow(encoded)
         elif beginning.startswith(_TORCHVISION):
             # A copy: the rows' memory is read-only, which torch warns of.
@@ -55,15 +58,20 @@ def decode(data: bytes | NDArray[np.uint8], channels: int) -> Tensor:
     if picture.dtype == torch.uint16:
         picture = (picture.float() / 257).round().to(torch.uint8)
     if picture.shape[0] != channels:
-        to_wanted = functional.rgb_to_grayscale if channels == 1 else functional.grayscale_to_rgb
-        picture = to_wanted(picture)
+        picture = _luminance(picture) if channels == 1 else functional.grayscale_to_rgb(picture)
     return picture
 
 
 def _mode(encoded: NDArray[np.uint8], channels: int) -> ImageReadMode:
-    """GIF and WebP have no greyscale reader; their colours are converted afterwards."""
-    colours = encoded[:4].tobytes() in (b"GIF8", b"RIFF") or channels == 3
+    """GIF has no greyscale reader; its colours are converted afterwards."""
+    colours = encoded[:4].tobytes() == b"GIF8" or channels == 3
     return ImageReadMode.RGB if colours else ImageReadMode.GRAY
+
+
+def _luminance(picture: Tensor) -> Tensor:
+    """(3, height, width) → (1, height, width), rounded: grey stays what it is."""
+    parts = torch.tensor(_LUMINANCE).view(3, 1, 1)
+    return (picture * parts).sum(dim=0, keepdim=True).round().to(torch.uint8)
 
 
 class _Damaged(Exception):

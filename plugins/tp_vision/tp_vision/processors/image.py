@@ -11,11 +11,10 @@ import torch
 from torch import Tensor
 
 from tp_core.config import DataContext
-from tp_core.data.class_names import named_classes
+from tp_core.data.class_labels import ClassLabels
 from tp_core.data.sources_media import media_bytes, media_name
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Batch, Inputs, Processor, Record, Report, Rows, Sample
-from tp_core.suggest import did_you_mean
 from tp_vision.processors.config import ImageProcessorConfig, PictureProcessorConfig
 from tp_vision.processors.decoding import decode
 from tp_vision.processors.transforms import Pictures, draw_mix, mixed
@@ -143,32 +142,11 @@ class ImageProcessor(PictureProcessor):
 
     def __init__(self, config: ImageProcessorConfig, data: DataContext) -> None:
         super().__init__(config, data)
-        self.names, self.count = config.labels, config.classes(data)
+        self.classes = ClassLabels(config.labels, config.classes(data), "data.processor.image.labels")
 
     def extra(self, record: Record) -> dict[str, Any]:
-        return {"label": self._label(record)}
-
-    def _label(self, record: Record) -> int:
-        file, line = place_of(record)
-        value = record.value.get("label")
-        if value is None:
-            fields = ", ".join(record.value)
-            message = f"no field 'label'; the fields are {fields}. A picture's label is the folder that it is in"
-            raise DataError(message, file=file, line=line)
-        if self.names is not None:
-            if str(value) in self.names:
-                return self.names.index(str(value))
-            near = did_you_mean(str(value), self.names) or f"the labels are {', '.join(self.names)}"
-            raise DataError(f"unknown label '{value}'; {near}", file=file, line=line)
-        expected = "an integer from 0" + ("" if self.count is None else f" to {self.count - 1}")
-        try:
-            number = int(str(value).strip())
-        except ValueError:
-            message = f"the label '{value}' is no number; expected {expected}, or list the names in labels"
-            raise DataError(f"{message} (data.processor.image.labels)", file=file, line=line) from None
-        if number < 0 or (self.count is not None and number >= self.count):
-            raise DataError(f"the label {number} is out of range; expected {expected}", file=file, line=line)
-        return number
+        hint = ". A picture's label is the folder that it is in"
+        return {"label": self.classes.read(record, place_of(record), hint)}
 
     def complete(self, sample: Sample, rows: Rows, index: int) -> Sample:
         return {**sample, "label": rows.get("label", index)}
@@ -182,14 +160,12 @@ class ImageProcessor(PictureProcessor):
         pixels = self.pixels(samples)
         labels = torch.tensor([sample.get("label", IGNORE) for sample in samples])
         if samples and "mix" in samples[0]:
-            assert self.count is not None
-            probabilities = torch.nn.functional.one_hot(labels, self.count).float()
+            assert self.classes.count is not None
+            probabilities = torch.nn.functional.one_hot(labels, self.classes.count).float()
             numbers = torch.from_numpy(np.stack([sample["mix"] for sample in samples]))
             pixels, labels = mixed(pixels, probabilities, numbers)
         source: Inputs = {"pixel_values": pixels}
         return Batch(source, len(samples), labels={"cls": {"labels": labels}})
 
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        if self.names is None:
-            return super().describe(predictions)
-        return [named_classes(prediction, self.names) for prediction in predictions]
+        return self.classes.named(predictions)

@@ -56,9 +56,29 @@ class VisualTokens(MaskedTarget):
         if pixels.is_meta:
             (rows, columns), (height, width) = self.context.grid.patch_size, pixels.shape[2:]  # type: ignore[union-attr]
             return torch.zeros(len(pixels), (height // rows) * (width // columns), dtype=torch.long, device="meta")
-        if not self._tokenizer:
+        first = not self._tokenizer
+        if first:
             config = self.config.tokenizer_config()
             assert config is not None
             self._tokenizer = (config.build(self.context).requires_grad_(False).eval(),)
         tokens: Tensor = self._tokenizer[0].to(pixels.device)(pixels)
+        if first:  # not of each batch, for which the host would wait
+            self._check(tokens, len(pixels))
         return tokens
+
+    def _check(self, tokens: Tensor, pictures: int) -> None:
+        """Refuse what a tokenizer must not give.
+
+        Raises:
+            TPError: tokens of another type or shape, or out of range.
+        """
+        count = self.config.token_count()
+        if tokens.dtype != torch.int64 or tokens.dim() != 2 or len(tokens) != pictures:
+            found = f"{tuple(tokens.shape)} {str(tokens.dtype).removeprefix('torch.')}"
+            raise TPError(f"visual_tokens: the tokenizer gives {found}; expected (pictures, patches) int64")
+        low, high = int(tokens.min()), int(tokens.max())
+        if low < 0 or high >= count:
+            message = (
+                f"the tokenizer gives tokens from {low} to {high}; expected 0 to {count - 1}, by its token_count()"
+            )
+            raise TPError(f"visual_tokens: {message}")

@@ -14,7 +14,12 @@ from tp_core.spec.schema_common import PathStr
 
 if TYPE_CHECKING:
     from tp_core.interfaces import VisualTokenizer
+    from tp_core.spec.schema import Spec
     from tp_vision.visual_tokenizers.architecture import Architecture
+
+
+def _by(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]}"
 
 
 class RandomProjectionConfig(VisualTokenizerConfig):
@@ -46,18 +51,50 @@ class VectorQuantizedConfig(VisualTokenizerConfig):
     def training_files(self) -> dict[str, str]:
         return {"model": self.model}
 
-    def pictures(self) -> PictureFacts | None:
-        """Its model's: patches, and how its processor normalises pixels."""
-        from tp_core.spec.checks import context_of
+    def spec(self) -> "Spec":
+        """The model's.
+
+        Raises:
+            TPError: there is none, or one that cannot be read.
+        """
         from tp_core.spec.load import load_spec
-        from tp_vision.processors.config import PictureProcessorConfig
 
         folder = Path(self.model)  # an export, a run, or a checkpoint of one
         files = [place / "spec.yaml" for place in (folder, folder / "model", folder.parent.parent)]
         file = next((each for each in files if each.is_file()), None)
         if file is None:
             raise TPError(f"{folder}: there is no model")
-        spec = load_spec(file)
+        return load_spec(file)
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        from tp_core.spec.checks import context_of
+        from tp_vision.config_vq import VectorQuantizationConfig
+
+        if not os.path.exists(self.model):
+            return  # a trained model is used without it
+        try:
+            spec = self.spec()
+        except TPError as error:
+            yield Problem("model", str(error))
+            return
+        targets, own = [target.config for target in spec.model.targets], context_of(spec).grid
+        found = next((each for each in targets if isinstance(each, VectorQuantizationConfig)), None)
+        if found is None:
+            names = ", ".join(target.name for target in spec.model.targets) or "none"
+            yield Problem("model", f"{self.model} has no target vq; its targets are {names}")
+        elif found.num_tokens != self.num_tokens:
+            yield Problem("num_tokens", f"is {self.num_tokens}, and {self.model} has {found.num_tokens} codes")
+        if own is not None and context.grid is not None:
+            theirs, ours = (f"{_by(grid.patch_size)} pixels in {grid.channels}" for grid in (own, context.grid))
+            if theirs != ours:
+                yield Problem("model", f"{self.model} has patches of {theirs} channels, the model of {ours}")
+
+    def pictures(self) -> PictureFacts | None:
+        """Its model's: patches, and how its processor normalises pixels."""
+        from tp_core.spec.checks import context_of
+        from tp_vision.processors.config import PictureProcessorConfig
+
+        spec = self.spec()
         grid, processor = context_of(spec).grid, spec.data.processor
         if grid is None or processor is None or not isinstance(processor.config, PictureProcessorConfig):
             return None

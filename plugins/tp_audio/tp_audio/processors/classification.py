@@ -1,0 +1,61 @@
+"""Recordings with a class label each, for the target ``cls``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+
+from tp_audio.processors.config import SpeechClassificationProcessorConfig
+from tp_audio.processors.config_waveform import WaveformClassificationProcessorConfig
+from tp_audio.processors.recorded import RecordedRows
+from tp_audio.processors.speech import SpeechProcessor
+from tp_audio.processors.waveform import FinetuningProcessor
+from tp_core.config import DataContext
+from tp_core.data.class_labels import ClassLabels
+from tp_core.interfaces import IGNORE, Batch, Inputs, Processor, Record, Report, Sample
+
+
+class LabelledRecordings(Processor):
+    """Reads ``audio`` and ``label``."""
+
+    column = "label"
+    classes: ClassLabels
+    rows: RecordedRows
+
+    def inputs(self, samples: list[Sample]) -> Inputs:
+        """Tensors of the recordings."""
+        raise NotImplementedError
+
+    def _label(self, record: Record) -> int:
+        return self.classes.read(record, hint=". A recording's label is the folder that it is in, or a column")
+
+    def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
+        for chunk in self.rows.chunks(records, report, self._label):
+            yield {"audio": [self.rows.kept(each.samples) for each in chunk], "label": [each.more for each in chunk]}
+
+    def collate(self, samples: list[Sample]) -> Batch:
+        labels = torch.tensor([int(sample.get("label", IGNORE)) for sample in samples])
+        return Batch(self.inputs(samples), len(samples), labels={"cls": {"labels": labels}})
+
+    def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return self.classes.named(predictions)
+
+
+class SpeechClassificationProcessor(SpeechProcessor, LabelledRecordings):
+    """As filter banks."""
+
+    def __init__(self, config: SpeechClassificationProcessorConfig, data: DataContext) -> None:
+        super().__init__(config)
+        self.classes = ClassLabels(config.labels, config.classes(data), "data.processor.speech_cls.labels")
+        self.rows = RecordedRows(config, config.window())
+
+
+class WaveformClassificationProcessor(FinetuningProcessor, LabelledRecordings):
+    """As raw waveforms."""
+
+    def __init__(self, config: WaveformClassificationProcessorConfig, data: DataContext) -> None:
+        super().__init__(config, data)
+        self.classes = ClassLabels(config.labels, config.classes(data), "data.processor.waveform_cls.labels")
+        self.rows = RecordedRows(config, self.least)

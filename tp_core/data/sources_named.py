@@ -1,0 +1,80 @@
+"""A hash of the pictures and recordings that tables name, which are no files of the data themselves. Torch-free."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from tp_core.data.records import read_records
+from tp_core.data.sources_bad import BadRecords
+from tp_core.data.sources_find import find_sources
+from tp_core.interfaces import Record
+
+#: Forms whose records may name files.
+_TABLES = ("tsv", "csv", "json", "jsonl", "parquet", "arrow", "saved")
+
+#: So many files are handed to the threads at once.
+_AHEAD = 1024
+
+
+def named_files_fingerprint(paths: list[str], columns: Mapping[str, str], fields: Collection[str]) -> str | None:
+    """A hash of the contents of the files that records name, in their order; None if none is named.
+
+    A file that cannot be read counts as such, so that the hash changes once it can.
+
+    Args:
+        paths: files, folders and ``hf://`` names.
+        columns: field → column, as in ``data.columns``.
+        fields: those of a record that are a path, or what holds one.
+
+    Raises:
+        DataError: a table that cannot be read.
+    """
+    total, some = hashlib.blake2b(digest_size=16), False
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for files in _runs(_named(paths, columns, fields)):
+            some = True
+            for digest in pool.map(_digest, files):
+                total.update(digest)
+    return total.hexdigest() if some else None
+
+
+def _named(paths: list[str], columns: Mapping[str, str], fields: Collection[str]) -> Iterator[str]:
+    for source in find_sources(paths):
+        if source.form not in _TABLES or not fields:
+            continue
+        for record in read_records([source.path], columns, BadRecords("skip")):
+            values = [record.value.get(field) for field in fields]
+            if any(isinstance(value, bytes) or (isinstance(value, dict) and value.get("bytes")) for value in values):
+                break  # the column holds the contents, of which the table's own hash is made
+            yield from (path for value in values if (path := _path(value, record)))
+
+
+def _path(value: object, record: Record) -> str | None:
+    if isinstance(value, dict):
+        value = value.get("path") if value.get("bytes") is None else None
+    return os.path.join(os.path.dirname(record.file), value) if isinstance(value, str) and value else None
+
+
+def _runs(files: Iterator[str]) -> Iterator[list[str]]:
+    run: list[str] = []
+    for file in files:
+        run.append(file)
+        if len(run) == _AHEAD:
+            yield run
+            run = []
+    if run:
+        yield run
+
+
+def _digest(file: str) -> bytes:
+    hashed = hashlib.blake2b(digest_size=16)
+    try:
+        with open(file, "rb") as opened:
+            while part := opened.read(1 << 20):
+                hashed.update(part)
+    except (OSError, ValueError):  # the latter for a name with a null character
+        return b"cannot be read"
+    return hashed.digest()

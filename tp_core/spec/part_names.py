@@ -1,0 +1,78 @@
+"""Names that a spec gives to parts of the model: streams, and targets of one kind. Torch-free."""
+
+import re
+
+_FORM = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+#: Attributes of PyTorch's containers of modules, under which no part can be kept.
+TAKEN = frozenset(
+    [
+        "T_destination",
+        "add_module",
+        "apply",
+        "bfloat16",
+        "buffers",
+        "call_super_init",
+        "children",
+        "clear",
+        "compile",
+        "cpu",
+        "cuda",
+        "double",
+        "dump_patches",
+        "eval",
+        "extra_repr",
+        "float",
+        "forward",
+        "get_buffer",
+        "get_extra_state",
+        "get_parameter",
+        "get_submodule",
+        "half",
+        "ipu",
+        "items",
+        "keys",
+        "load_state_dict",
+        "modules",
+        "mtia",
+        "named_buffers",
+        "named_children",
+        "named_modules",
+        "named_parameters",
+        "parameters",
+        "pop",
+        "register_backward_hook",
+        "register_buffer",
+        "register_forward_hook",
+        "register_forward_pre_hook",
+        "register_full_backward_hook",
+        "register_full_backward_pre_hook",
+        "register_load_state_dict_post_hook",
+        "register_load_state_dict_pre_hook",
+        "register_module",
+        "register_parameter",
+        "register_state_dict_post_hook",
+        "register_state_dict_pre_hook",
+        "requires_grad_",
+        "set_extra_state",
+        "set_submodule",
+        "share_memory",
+        "state_dict",
+        "to",
+        "to_empty",
+        "train",
+        "training",
+        "type",
+        "update",
+        "values",
+        "xpu",
+        "zero_grad",
+    ]
+)
+
+
+def fault_of(name: str) -> str | None:
+    """Why a part cannot have a name; None if it can."""
+    if not _FORM.fullmatch(name):
+        return f"the name '{name}' is not one of letters, digits, '_' and '-', that begins with a letter"
+    return f"the name '{name}' is one that PyTorch keeps for itself; choose another" if name in TAKEN else None
