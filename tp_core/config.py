@@ -293,6 +293,10 @@ class TargetConfig(ModuleConfig):
         required = self.requires(context).items()
         return {f"{name.removeprefix('labels:')}:labels": spec for name, spec in required if name.startswith("labels:")}
 
+    def pools(self, context: BuildContext) -> dict[str, Pooling]:
+        """The streams of which it reads one vector, and how that is made; a model without streams has one, ``""``."""
+        return {}
+
     def build(self, context: BuildContext) -> "Target":
         raise TypeError(f"{type(self).__name__} does not implement build()")
 

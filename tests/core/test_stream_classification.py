@@ -121,3 +121,11 @@ def test_what_cannot_be_combined_is_refused(
 def test_the_target_conforms_on_streams(combine: list[str] | None, shared: bool) -> None:
     streams = {"a": stream(24, pooling="mean"), "b": "a" if shared else stream(24)}
     check_module("cls", "target", {"combine": combine}, model={"streams": streams})
+
+
+def test_one_streams_vector_is_made_as_the_stream_says(tmp_path: Path) -> None:
+    model, batch = model_of(tmp_path, {"stream": "a", "hidden_layer": False}), pairs()
+    w = {name.removeprefix("targets.cls.classifier."): value.double() for name, value in model.weights().items()}
+    logits = vectors(model, batch)["u"] @ w["weight"].t() + w["bias"]
+    found = torch.tensor([each["probabilities"] for each in model.predict(batch)])
+    assert worst(found, logits.softmax(-1)) < 1e-5

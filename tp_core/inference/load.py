@@ -151,23 +151,3 @@ def _data_set(spec: Spec, name: str | None) -> str:
         near = did_you_mean(name, spec.data.sets) or known
         raise TPError(f"the model has no data set '{name}'; {near}")
     return name
-
-
-def initialise_from(model: Model, path: str, say: Callable[[str], None]) -> None:
-    """Start from another model's weights: all of the body, and those of the targets that have the same names.
-
-    Raises:
-        CheckpointError: a weight of the body is missing or has another shape.
-    """
-    _, weights = find_model(path, say)
-    tensors = read_weights(weights)
-    try:
-        missing, unused = model.load_weights(tensors, optional=("targets.",))
-    except CheckpointError as error:
-        raise CheckpointError(f"init_from {path}: {error}") from None
-    loaded = len(model.weights()) - len(missing)
-    rest = ""
-    for word, names in (("new", missing), ("unused", unused)):
-        modules = sorted({".".join(name.split(".")[:2]) for name in names})
-        rest += f"; {word}: {', '.join(modules)}" if modules else ""
-    say(f"loaded {loaded} weights from {path}{rest}")

@@ -294,6 +294,11 @@ class ClassificationConfig(TargetConfig):
     def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
         return {"labels:cls": FieldSpec(("batch",), "int64", self.num_labels)}
 
+    def pools(self, context: BuildContext) -> dict[str, Pooling]:
+        if context.streams and self.stream is None:
+            return {name: self.pooling or facts.pooling for name, facts in context.streams.items()}
+        return {self.stream or "": self.pooling or context.pooling}
+
     def combined(self) -> list[str]:
         """What is classified of two streams."""
         return ["u", "v", "abs_difference"] if self.combine is None else list(self.combine)

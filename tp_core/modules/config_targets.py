@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from tp_core.config import BuildContext, FieldSpec, Problem, TargetConfig
+from tp_core.config import BuildContext, FieldSpec, Pooling, Problem, TargetConfig
 from tp_core.spec.schema_common import PathStr
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ class ContrastiveConfig(TargetConfig):
 
     def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
         return {"labels:clr": FieldSpec(("batch",))}
+
+    def pools(self, context: BuildContext) -> dict[str, Pooling]:
+        return {name: facts.pooling for name, facts in context.streams.items()}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from two_streams(context, "compares")

@@ -49,7 +49,7 @@ def context_of(spec: Spec, stream: str = "", side: str = "source") -> BuildConte
         hidden_size=hidden,
         vocab_size=model.target_vocab_size if behind else model.vocab_size,
         length_limit=min(limits) if limits else None,
-        pooling=model.options.pooling,
+        pooling=first.pooling if stream else model.options.pooling,
         memory_size=encoder.hidden_size,
         streams={n: StreamFacts(s.encoder.config.hidden_size, s.pooling) for n, s in model.streams.items() if n},
         grid=grids[0] if grids else None,
@@ -125,6 +125,8 @@ def check_model(spec: Spec, problems: Problems) -> None:
 
 def _check_set(spec: Spec, root: Node, problems: Problems) -> None:
     _check_target_streams(spec, root, problems)
+    if not problems:
+        _check_pooling(spec, root, problems)
     _check_modules(spec, root, problems)
     for name, stream in spec.model.streams.items():
         _check_embedding(spec, stream.embedding, context_of(spec, name), root, problems)
@@ -190,6 +192,27 @@ def _check_target_streams(spec: Spec, root: Node, problems: Problems) -> None:
             near = did_you_mean(stream, names) or f"the streams are {', '.join(names) or 'none'}"
             node = node_of(root, chosen, "stream")
             problems.add(f"{chosen.path}.stream", f"the model has no stream '{stream}'; {near}", node)
+
+
+def _check_pooling(spec: Spec, root: Node, problems: Problems) -> None:
+    """No target may take a causal model's first position for the whole: it sees nothing but itself."""
+    for chosen in spec.model.targets:
+        for stream, how in chosen.config.pools(context_of(spec, chosen.config.stream or "", side="target")).items():
+            last = spec.model.decoder or spec.model.streams[stream].encoder
+            if how != "first" or spec.model.fusion is not None or not _is_causal(last, context_of(spec, stream)):
+                continue
+            message = f"is first, and '{last.name}' is causal: its first position sees nothing else; set it to last"
+            if hasattr(chosen.config, "pooling"):
+                problems.add(f"{chosen.path}.pooling", message, node_of(root, chosen, "pooling"))
+            else:
+                place = ("model", "streams", stream, "pooling") if stream else ("model", "pooling")
+                problems.add(".".join(place), message, root.find(place))
+
+
+def _is_causal(chosen: Chosen[Any], context: BuildContext) -> bool:
+    """Whether no position of a module's states sees those behind it, not even in a prefix."""
+    prefix = getattr(chosen.config, "mask", None) == "causal_with_prefix"
+    return "states:causal" in chosen.config.provides(context) and not prefix
 
 
 def _check_modules(spec: Spec, root: Node, problems: Problems) -> None:

@@ -82,15 +82,36 @@ def check_run(spec: Spec) -> None:
         for option, file in chosen.config.training_files().items():
             if not os.path.exists(file):
                 problems.add(f"{chosen.path}.{option}", missing(file), node_of(root, chosen, option))
-    if spec.init_from is not None and not os.path.exists(spec.init_from):
-        near = near_file(Path(spec.init_from))
-        message = f"there is no model at {spec.init_from}" + (f"; did you mean '{near}'?" if near else "")
-        problems.add("init_from", message, root.find(("init_from",)))
-    elif spec.init_from is not None and not _holds_model(Path(spec.init_from)):
-        message = f"{spec.init_from} is neither a run, nor an exported model, nor a checkpoint"
-        problems.add("init_from", message, root.find(("init_from",)))
+    _check_init_from(spec, problems)
     if problems:
         raise SpecError(problems)
+
+
+def _check_init_from(spec: Spec, problems: Problems) -> None:
+    known = _parts(spec)
+    for part, path in spec.init_from.items():
+        place = ("init_from", part) if part else ("init_from",)
+        node = spec.tree.find(place)
+        if part and part not in known:
+            hint = did_you_mean(part, known) or f"it has {', '.join(known)}"
+            message = f"the model has no part '{part}' with weights of its own; {hint}"
+            problems.add(".".join(place), message, node, key=True)
+        elif not os.path.exists(path):
+            near = near_file(Path(path))
+            message = f"there is no model at {path}" + (f"; did you mean '{near}'?" if near else "")
+            problems.add(".".join(place), message, node)
+        elif not _holds_model(Path(path)):
+            problems.add(".".join(place), f"{path} is neither a run, nor an exported model, nor a checkpoint", node)
+
+
+def _parts(spec: Spec) -> list[str]:
+    """The parts of a model that can start from a model of their own."""
+    model = spec.model
+    found = [name for name, stream in model.streams.items() if name and not stream.same_as]
+    if not found:
+        found = ["embedding", "encoder"]
+    named = {"target_embedding": model.target_embedding, "decoder": model.decoder, "fusion": model.fusion}
+    return [*found, *(name for name, each in named.items() if each is not None), "target"]
 
 
 def _check_batch(spec: Spec, problems: Problems) -> None:

@@ -212,7 +212,11 @@ def _top(own: dict[str, Schema], patterns: dict[str, Schema]) -> Schema:
         "tp": {"const": 1, "description": "generation of the spec's format"},
         "name": text | {"description": "the spec's name; the file's if unset"},
         "extends": text | {"description": "parent: a preset of an installed package, or a file"},
-        "init_from": text | {"description": "a model whose weights are the starting point"},
+        "init_from": {
+            "type": ["string", "object", "null"],
+            "additionalProperties": text,
+            "description": "a model whose weights are the starting point, or one for each part of the model",
+        },
         **own,
         "data": _ref("data"),
         "train": _ref("train"),

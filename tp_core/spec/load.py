@@ -104,9 +104,9 @@ class _Resolver(DataResolver):
         if type(generation) is not int or generation != 1:
             message = f"this version reads specs of generation 1 only, got {describe(generation)}"
             self.problems.add("tp", message, top["tp"])
-        for key in ("name", "init_from"):
-            if key in top and not isinstance(top[key].value, (str, type(None))):
-                self.problems.add(key, f"expected a text, got {describe(top[key].value)}", top[key])
+        if "name" in top and not isinstance(top["name"].value, (str, type(None))):
+            self.problems.add("name", f"expected a text, got {describe(top['name'].value)}", top["name"])
+        init_from = self.init_from(top.get("init_from"))
         if "model" not in top and "model" not in misspelt.values():
             self.problems.add("model", "is required: the components of the model", self.root)
         data = self.data(self.section("data"))
@@ -114,12 +114,26 @@ class _Resolver(DataResolver):
         train = self.train(self.section("train"))
         if model is None or train is None or data is None or self.problems:
             return None
-        start = top.get("init_from")
-        init_from = absolute(start.value, start.origin.base) if start and isinstance(start.value, str) else None
         given = top.get("name")
         shown = str(given.value) if given is not None and given.value else name
         base = Path(self.root.origin.base)
         return Spec(shown, base, model, data, train, "data" in top, init_from, self.root)
+
+    def init_from(self, node: Node | None) -> dict[str, str]:
+        """Models to start from: one for the whole, or one for each part that is named."""
+        if node is None or node.value is None:
+            return {}
+        found: dict[str, str] = {}
+        parts = {"": node} if isinstance(node.value, str) else node.mapping
+        if not parts:
+            message = f"expected a path, or a mapping of parts of the model to paths, got {describe(node.value)}"
+            self.problems.add("init_from", message, node)
+        for part, each in parts.items():
+            if isinstance(each.value, str) and each.value:
+                found[part] = absolute(each.value, each.origin.base)
+            elif each.value is not None:  # null takes away what the parent had
+                self.problems.add(f"init_from.{part}", f"expected a path, got {describe(each.value)}", each)
+        return found
 
     def section(self, name: str) -> Node:
         node = self.root.mapping.get(name)

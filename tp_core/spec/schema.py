@@ -1,5 +1,6 @@
 """The validated spec: plain values that hold chosen modules and their configs. Torch-free."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -147,7 +148,8 @@ class Spec:
         name: the spec's name: its ``name`` key, or the file's name.
         base: folder of the spec's file.
         has_data: whether the spec has a ``data:`` part.
-        init_from: path of a model whose weights are the starting point, or None.
+        init_from: paths of models whose weights are the starting point, by the part that each is for; the empty name is
+            for the whole.
         tree: the merged tree that it was made from, for messages with positions.
     """
 
@@ -157,7 +159,7 @@ class Spec:
     data: DataSpec
     train: TrainSpec
     has_data: bool = False
-    init_from: str | None = None
+    init_from: Mapping[str, str] = field(default_factory=dict)
     tree: Node = field(default=Node({}, Origin("")), repr=False, compare=False)
 
     def of_set(self, name: str) -> "Spec":
@@ -203,8 +205,8 @@ class Spec:
         if self.has_data:
             parts["data"] = self.data.dump()
         parts["train"] = self.train.dump()
-        if self.init_from is not None:
-            parts["init_from"] = self.init_from
+        if self.init_from:
+            parts["init_from"] = self.init_from.get("") or dict(self.init_from)
         return parts
 
     def to_yaml(self) -> str:

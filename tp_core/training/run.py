@@ -18,7 +18,8 @@ from tp_core.data.loader import is_lost_worker, lost_worker
 from tp_core.data.mixture import DataSet
 from tp_core.errors import CheckpointError, EndedElsewhere, TPError
 from tp_core.hookspecs import hook_manager, run_checks
-from tp_core.inference.load import build_processor, initialise_from, read_weights, tokenizers_of
+from tp_core.inference.initial import initialise_from
+from tp_core.inference.load import build_processor, read_weights, tokenizers_of
 from tp_core.interfaces import Tokenizer
 from tp_core.model import build_model
 from tp_core.spec.checks_run import check_run
@@ -186,7 +187,7 @@ def _prepare(
     newest = store.newest(say) if resume else None
     if resume and newest is None and store.all():
         raise CheckpointError(f"{store.folder}: no checkpoint is whole; start another run with --run DIR")
-    if newest is None and spec.init_from is not None:
+    if newest is None and spec.init_from:
         initialise_from(model, spec.init_from, say)
     hooks.hook.tp_model_built(model=model, spec=spec)
     trainer = Trainer(spec, folder, model, strategy, sets, evaluator, hooks)
