@@ -181,6 +181,7 @@ def test_a_spec_of_the_run_that_cannot_be_read_is_a_message(home: Path) -> None:
         ("train.seed=7", "train.seed (was 42, is 7)"),
         ("model.encoder.transformer.num_layers=1", "model.encoder.transformer.num_layers (was 2, is 1)"),
         ("model.target=[mlm]", "model.target (was [mlm, sp], is [mlm])"),
+        ("model.target.mlm.weight=0.5", "model.target.mlm.weight (was 1.0, is 0.5)"),
         ("data.processor.bert.max_length=24", "data.processor.bert.max_length (was 32, is 24)"),
         ("train.optimizer={adamw: {lr: 0.5}}", "train.optimizer.adamw.lr (was 0.01, is 0.5)"),
         ("train.optimizer={sgd: {lr: 0.01}}", "train.optimizer (was adamw, is sgd)"),

@@ -199,8 +199,9 @@ def test_what_a_model_lacks_to_write_is_said(tmp_path: Path) -> None:
     spec = load_spec(write_spec(tmp_path, {**body, "target": "mlm"}, {"mlm": {"max_length": 16}}))
     tokenizer = build_tokenizer(spec)
     made = LoadedModel(build_model(spec), spec, build_processor(spec, tokenizer), tokenizer, torch.device("cpu"))
-    with pytest.raises(TPError, match="MlmProcessor is not for generation"):
+    with pytest.raises(TPError, match=r"scores a next token, such as lm; this model's are mlm \(see tp predict\)"):
         generate(made, PROMPTS)
+    made = loaded(tmp_path, "transformer")
     made.processor = None
     with pytest.raises(TPError, match="needs a model with a processor"):
         generate(made, PROMPTS)

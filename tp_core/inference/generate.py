@@ -89,8 +89,8 @@ def generate(
         DataError: a record has no text.
     """
     loaded = model if isinstance(model, LoadedModel) else load_model(model, device)
-    processor, tokens = _processor_of(loaded)
     _targets_of(loaded, None)
+    processor, tokens = _processor_of(loaded)
     return _texts(loaded, processor, tokens, inputs, GenerationOptions(**options), batch_size)
 
 
@@ -179,5 +179,5 @@ def _targets_of(loaded: LoadedModel, batch: Batch | None) -> list[Target]:
     able = [target for target in every.values() if type(target).next_scores is not Target.next_scores]
     if not able:
         names = ", ".join(every) or "none"
-        raise TPError(f"generation needs a target that scores a next token, such as lm; this model's are {names}")
+        raise TPError(f"generation needs a target that scores a next token, such as lm; this model's are {names} (see tp predict)")
     return able

@@ -149,7 +149,9 @@ def _changes(before: Any, now: Any, path: str = "") -> list[str]:
     """Fixed options that differ, each as ``path: from a to b``."""
     if before == now:
         return []
-    # A list of modules is compared as a whole: an option's place in it says nothing to the user.
+    if _modules(before) and _modules(before) == _modules(now):  # an option's place in the list says nothing to the user
+        pairs = zip(_modules(before), before, now, strict=True)
+        return [change for name, was, is_ in pairs for change in _changes(was[name], is_[name], f"{path}.{name}")]
     if isinstance(before, dict) and isinstance(now, dict) and (not path or before.keys() & now.keys()):
         inner = []
         for key in [*before, *(key for key in now if key not in before)]:
@@ -158,6 +160,12 @@ def _changes(before: Any, now: Any, path: str = "") -> list[str]:
                 inner += _changes(before.get(key), now.get(key), below)
         return inner
     return [f"{path} (was {_brief(before)}, is {_brief(now)})"]
+
+
+def _modules(value: Any) -> list[str]:
+    """The names in a list of modules with their options; empty for anything else."""
+    listed = isinstance(value, list) and all(isinstance(item, dict) and len(item) == 1 for item in value)
+    return [next(iter(item)) for item in value] if listed else []
 
 
 def _brief(value: Any) -> str:
