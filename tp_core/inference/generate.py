@@ -179,5 +179,7 @@ def _targets_of(loaded: LoadedModel, batch: Batch | None) -> list[Target]:
     able = [target for target in every.values() if type(target).next_scores is not Target.next_scores]
     if not able:
         names = ", ".join(every) or "none"
-        raise TPError(f"generation needs a target that scores a next token, such as lm; this model's are {names} (see tp predict)")
+        raise TPError(
+            f"generation needs a target that scores a next token, such as lm; this model's are {names} (see tp predict)"
+        )
     return able

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from tp_core.config import BuildContext
 from tp_core.interfaces import Cache, Decoder, Sequence
 from tp_core.modules.config_decoder import RecurrentDecoderConfig
+from tp_core.modules.layers.dropout import dropout
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.layers.mask import visible_memory
 from tp_core.modules.layers.recurrent import RecurrentStack, State
@@ -41,7 +42,7 @@ class RecurrentDecoder(Decoder):
             self.query(states), memory.states, memory.states, None if mask is None else mask.squeeze(1), scale=1.0
         )
         output = torch.tanh(self.output(torch.cat([attended, states], dim=-1)))
-        return sequence.with_states(F.dropout(output, self.dropout, self.training))
+        return sequence.with_states(dropout(output, self.dropout, self.training))
 
     def _start(self, memory: Sequence) -> list[State] | None:
         """The states before the first position, per layer, from the mean of the encoder's."""

@@ -8,6 +8,7 @@ from torch import nn
 
 from tp_core.config import BuildContext, EmbeddingConfig
 from tp_core.interfaces import Cache, Inputs, Sequence
+from tp_core.modules.layers.dropout import Dropout
 from tp_core.modules.layers.norm import build_norm
 from tp_core.spec.schema_common import key_of
 from tp_core.spec.schema_embedding import EmbeddingOptions
@@ -22,7 +23,7 @@ class EmbeddingComponent(nn.Module):
         super().__init__()
         self.parts = nn.ModuleDict({key_of(name): config.build(context) for name, config in modules.items()})
         self.norm = build_norm(options.norm, context.embedding_size, options.norm_eps)
-        self.dropout = nn.Dropout(options.dropout)
+        self.dropout = Dropout(options.dropout)
 
     def forward(self, inputs: Inputs, cache: Cache | None = None) -> Sequence:
         """Named tensors → a sequence of (batch, length, embedding_size), which goes on where the cache stands."""

@@ -14,6 +14,7 @@ from tp_core.modules.layers.activation import ACTIVATIONS
 from tp_core.modules.layers.compaction import Compaction
 from tp_core.modules.layers.convolution import Conv1d, GatedConvolution
 from tp_core.modules.layers.documents import by_document
+from tp_core.modules.layers.dropout import dropout
 
 
 class CNNEncoder(Encoder):
@@ -52,7 +53,7 @@ class CNNEncoder(Encoder):
             for convolution, width in zip(self.convolutions, self.kernel_sizes)
         ]
         found = torch.cat(each, dim=1).transpose(1, 2)
-        found = F.dropout(self.activation(found), self.dropout, self.training)
+        found = dropout(self.activation(found), self.dropout, self.training)
         return sequence.with_states(found if compaction is None else compaction.back(found))
 
 
@@ -90,7 +91,7 @@ class GatedCNNEncoder(Encoder):
                 states = checkpoint(layer, seen, use_reentrant=False)
             else:
                 states = layer(seen)
-            states = F.dropout(states, self.dropout, self.training)
+            states = dropout(states, self.dropout, self.training)
             if number == 0:
                 block = states
             elif number % self.block_size == 0:

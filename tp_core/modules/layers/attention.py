@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from tp_core.interfaces import Cache
 from tp_core.modules.config import TransformerOptions
+from tp_core.modules.layers.dropout import dropout
 from tp_core.modules.layers.linear import KeylessBias, Linear
 from tp_core.modules.layers.mask import AttentionState, combine
 from tp_core.modules.layers.positions import GridBias, rotate
@@ -110,7 +111,7 @@ class SelfAttention(Attention):
             else:
                 # Adding two lowest values would overflow to -inf, and a row of -inf is NaN after the softmax.
                 scores = (scores + shared.bias).clamp(min=torch.finfo(scores.dtype).min / 2)
-        weights = F.dropout(scores.softmax(dim=-1).to(values.dtype), self.dropout, self.training)
+        weights = dropout(scores.softmax(dim=-1).to(values.dtype), self.dropout, self.training)
         return weights @ values, replace(shared, bias=scores)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from tp_core.modules.config import TransformerOptions
 from tp_core.modules.layers.activation import ACTIVATIONS
+from tp_core.modules.layers.dropout import dropout
 from tp_core.modules.layers.linear import Linear
 
 
@@ -30,6 +30,6 @@ class FeedForward(nn.Module):
         else:
             inner = self.activation(self.gate(states)) * self.input(states)
         if self.dropout:
-            inner = F.dropout(inner, self.dropout, self.training)
+            inner = dropout(inner, self.dropout, self.training)
         output: Tensor = self.output(inner)
         return output

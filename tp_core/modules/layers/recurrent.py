@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from tp_core.interfaces import Cache
 from tp_core.modules.config_recurrent import RecurrentOptions
 from tp_core.modules.layers.compaction import Compaction
+from tp_core.modules.layers.dropout import dropout
 
 # Said of CPUs by torch, to people who can do nothing about it.
 warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")
@@ -101,7 +102,7 @@ class RecurrentStack(nn.Module):
                     cache.put(f"layer{number}", *_kept(before, after, moved))
             if self.residual and number:
                 outputs = outputs + states
-            states = F.dropout(outputs, self.dropout, self.training)
+            states = dropout(outputs, self.dropout, self.training)
         return states
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from tp_core.interfaces import Cache
 from tp_core.modules.config import TransformerOptions
 from tp_core.modules.layers.attention import CrossAttention, SelfAttention
+from tp_core.modules.layers.dropout import dropout
 from tp_core.modules.layers.feed_forward import FeedForward
 from tp_core.modules.layers.fourier import FourierMixing
 from tp_core.modules.layers.linear import Linear
@@ -64,16 +64,16 @@ class TransformerLayer(nn.Module):
     def _before(self, states: Tensor, norm: nn.Module) -> Tensor:
         return norm(states) if self.pre else states
 
-    def _after(self, states: Tensor, update: Tensor, norm: nn.Module, dropout: float | None = None) -> Tensor:
-        states = states + self._drop(update, dropout)
+    def _after(self, states: Tensor, update: Tensor, norm: nn.Module, chance: float | None = None) -> Tensor:
+        states = states + self._drop(update, chance)
         return states if self.pre else norm(states)
 
-    def _drop(self, update: Tensor, dropout: float | None = None) -> Tensor:
+    def _drop(self, update: Tensor, chance: float | None = None) -> Tensor:
         if not self.training:
             return update
-        dropout = self.dropout if dropout is None else dropout
-        if dropout:
-            update = F.dropout(update, dropout)
+        chance = self.dropout if chance is None else chance
+        if chance:
+            update = dropout(update, chance)
         if self.layer_drop:
             keep = 1 - self.layer_drop
             kept = torch.empty((update.shape[0], 1, 1), device=update.device).bernoulli_(keep)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from tp_core.config import BuildContext
 from tp_core.interfaces import IGNORE, Batch, Features, Target, TargetOutput
 from tp_core.modules.config import ClassificationConfig
 from tp_core.modules.layers.activation import ACTIVATIONS
+from tp_core.modules.layers.dropout import Dropout
 from tp_core.modules.layers.linear import Linear
 
 
@@ -67,7 +68,7 @@ class Classification(Target):
             width = sum(second if part == "v" else first for part in config.combined())
         self.dense = Linear(width, hidden, std=config.init_std) if config.hidden_layer else None
         self.activation = ACTIVATIONS[config.activation]
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.classifier = Linear(hidden if config.hidden_layer else width, config.num_labels, std=config.init_std)
 
     def pooled(self, features: Features) -> Tensor:

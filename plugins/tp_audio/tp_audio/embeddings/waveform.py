@@ -14,6 +14,7 @@ from tp_core.config import BuildContext
 from tp_core.errors import TPError
 from tp_core.interfaces import Embedding, Inputs, Sequence
 from tp_core.modules.layers.activation import ACTIVATIONS
+from tp_core.modules.layers.dropout import Dropout
 from tp_core.modules.layers.precision import full_precision
 
 
@@ -83,7 +84,7 @@ class Waveform(Embedding):
         last = config.channels[-1]
         self.norm = nn.LayerNorm(last, eps=config.norm_eps) if config.projection_norm else nn.Identity()
         self.projection = Projection(last, context.embedding_size)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.mask_vector = nn.Parameter(torch.empty(context.embedding_size)) if config.mask_vector else None
 
     def reset_parameters(self) -> None:

@@ -21,6 +21,7 @@ from tp_core.modules.embeddings.sinusoidal import SinusoidalPosition
 from tp_core.modules.layers.activation import ACTIVATIONS
 from tp_core.modules.layers.attention import SelfAttention
 from tp_core.modules.layers.documents import by_document
+from tp_core.modules.layers.dropout import dropout
 from tp_core.modules.layers.feed_forward import FeedForward
 from tp_core.modules.layers.linear import Linear, draw
 from tp_core.modules.layers.mask import AttentionState, positions_of, visible
@@ -99,7 +100,7 @@ class ConformerLayer(nn.Module):
         return final
 
     def _drop(self, update: Tensor) -> Tensor:
-        return F.dropout(update, self.dropout, self.training)
+        return dropout(update, self.dropout, self.training)
 
 
 class ConformerEncoder(Encoder):

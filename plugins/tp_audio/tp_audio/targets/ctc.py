@@ -12,6 +12,7 @@ from tp_audio.config import CTCConfig
 from tp_audio.error_rate import token_errors
 from tp_core.config import BuildContext
 from tp_core.interfaces import IGNORE, Batch, Features, Sequence, Target, TargetOutput
+from tp_core.modules.layers.dropout import dropout
 from tp_core.modules.layers.linear import Linear
 
 
@@ -30,7 +31,7 @@ class CTC(Target):
 
     def logits(self, sequence: Sequence) -> Tensor:
         """(batch, length, hidden) → (batch, length, vocabulary)."""
-        logits: Tensor = self.output(F.dropout(sequence.states, self.dropout, self.training))
+        logits: Tensor = self.output(dropout(sequence.states, self.dropout, self.training))
         return logits
 
     def denominator(self, batch: Batch) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from tp_audio.config_units import Wav2Vec2TargetConfig
@@ -11,6 +11,7 @@ from tp_audio.projection import Projection
 from tp_audio.targets.quantizer import Quantizer
 from tp_core.config import BuildContext
 from tp_core.interfaces import IGNORE, Batch, Features, Target, TargetOutput
+from tp_core.modules.layers.dropout import Dropout
 from tp_core.modules.layers.precision import full_precision
 
 
@@ -31,7 +32,7 @@ class Wav2Vec2Target(Target):
     def __init__(self, config: Wav2Vec2TargetConfig, context: BuildContext) -> None:
         super().__init__()
         self.temperature, self.diversity = config.temperature, config.diversity_weight
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.quantizer = Quantizer(
             config.latent_size, config.codebooks, config.codebook_size, config.code_size, config.gumbel_temperature
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from tp_core.config import BuildContext
@@ -11,6 +10,7 @@ from tp_core.errors import TPError
 from tp_core.interfaces import FusionEncoder, Sequence
 from tp_core.modules.config import TransformerOptions
 from tp_core.modules.layers.attention import CrossAttention
+from tp_core.modules.layers.dropout import dropout
 from tp_core.modules.layers.feed_forward import FeedForward
 from tp_core.modules.layers.mask import AttentionState, visible, visible_memory
 from tp_core.modules.layers.norm import build_norm
@@ -32,8 +32,8 @@ class CrossLayer(nn.Module):
     def forward(self, states: Tensor, other: Tensor, mask: Tensor | None) -> Tensor:
         """(batch, length, size) and the other stream's (batch, other length, other size) → (batch, length, size)."""
         update = self.attention(states, AttentionState(memory=other, memory_mask=mask))
-        states = self.attention_norm(states + F.dropout(update, self.dropout, self.training))
-        update = F.dropout(self.feed_forward(states), self.dropout, self.training)
+        states = self.attention_norm(states + dropout(update, self.dropout, self.training))
+        update = dropout(self.feed_forward(states), self.dropout, self.training)
         found: Tensor = self.feed_forward_norm(states + update)
         return found
 

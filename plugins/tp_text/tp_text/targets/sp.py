@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from tp_core.config import BuildContext
 from tp_core.interfaces import IGNORE, Batch, Features, Target, TargetOutput
+from tp_core.modules.layers.dropout import Dropout
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.targets.classification import class_predictions
 from tp_text.config import SentencePredictionConfig
@@ -21,7 +22,7 @@ class SentencePrediction(Target):
     def __init__(self, config: SentencePredictionConfig, context: BuildContext) -> None:
         super().__init__()
         self.dense = Linear(context.hidden_size, context.hidden_size, std=config.init_std)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.classifier = Linear(context.hidden_size, 2, std=config.init_std)
 
     def logits(self, features: Features) -> Tensor:
