@@ -54,3 +54,25 @@ def test_nothing_is_dropped_without_training_or_chance() -> None:
     assert layer.eval()(values) is values or torch.equal(layer(values), values)
     assert torch.equal(dropout(values, 0.0), values)
     assert dropout(torch.empty(0, 3), 0.5).shape == (0, 3)
+
+
+@pytest.mark.parametrize("mask", ["causal", "fully_visible"])
+@pytest.mark.parametrize("groups", [4, 2])
+def test_attention_with_dropout_is_on_average_attention_without(mask: str, groups: int) -> None:
+    from tp_core.modules.config import TransformerOptions
+    from tp_core.modules.layers.attention import SelfAttention
+    from tp_core.modules.layers.mask import AttentionState
+
+    options = TransformerOptions(num_heads=4, num_key_value_heads=groups, dropout=0.2, init_std=0.3)
+    torch.manual_seed(0)
+    attention = SelfAttention(options, 16)
+    for module in attention.modules():
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
+    states = torch.randn(2, 6, 16)
+    visible = torch.tensor([[True] * 6, [True] * 4 + [False] * 2]).view(2, 1, 1, 6)
+    shared = AttentionState(bias=None, causal=True) if mask == "causal" else AttentionState(bias=visible)
+    expected, _ = attention.eval()(states, shared)
+    attention.train()
+    found = torch.stack([attention(states, shared)[0] for _ in range(4000)]).mean(dim=0)
+    assert (found - expected).abs().max() < 0.05 * expected.abs().max()

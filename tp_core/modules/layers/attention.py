@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from tp_core.interfaces import Cache
 from tp_core.modules.config import TransformerOptions
-from tp_core.modules.layers.dropout import dropout
+from tp_core.modules.layers.dropout import draws_cheaply, dropout
 from tp_core.modules.layers.linear import KeylessBias, Linear
 from tp_core.modules.layers.mask import AttentionState, combine
 from tp_core.modules.layers.positions import GridBias, rotate
@@ -47,6 +47,11 @@ class Attention(nn.Module):
 
     def mix(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool = False) -> Tensor:
         """Weighted means of the values, (batch, heads, queries, size)."""
+        if self.training and self.dropout and draws_cheaply(queries):
+            # PyTorch has no fused attention with dropout for a CPU, and draws a number for each weight.
+            if causal:
+                mask = torch.ones(queries.shape[-2], keys.shape[-2], dtype=torch.bool).tril()
+            return self.weighted(self.scores(queries, keys, mask), values)
         return F.scaled_dot_product_attention(
             queries,
             keys,
@@ -57,6 +62,33 @@ class Attention(nn.Module):
             scale=self.scale,
             enable_gqa=self.groups != self.heads,
         )
+
+
+    def scores(self, queries: Tensor, keys: Tensor, mask: Tensor | None, single: bool = False) -> Tensor:
+        """What the weights are the softmax of, (batch, heads, queries, keys).
+
+        Args:
+            mask: True where a key may be seen, or what is added to the scores.
+            single: in single precision, whatever that of the queries is.
+        """
+        scores = (queries * self.scale) @ self._repeated(keys).transpose(-1, -2)
+        scores = scores.float() if single else scores
+        lowest = torch.finfo(scores.dtype).min / 2
+        if mask is None:
+            return scores
+        if mask.dtype == torch.bool:
+            return scores.masked_fill(~mask, lowest)
+        # Adding two lowest values would overflow to -inf, and a row of -inf is NaN after the softmax.
+        return (scores + mask).clamp(min=lowest)
+
+    def weighted(self, scores: Tensor, values: Tensor) -> Tensor:
+        """The values' means, weighted by the softmax of scores."""
+        weights = dropout(scores.softmax(dim=-1).to(values.dtype), self.dropout, self.training)
+        return weights @ self._repeated(values)
+
+    def _repeated(self, heads: Tensor) -> Tensor:
+        """Keys or values for each query head, where several share theirs."""
+        return heads if self.groups == self.heads else heads.repeat_interleave(self.heads // self.groups, dim=1)
 
 
 class SelfAttention(Attention):
@@ -101,18 +133,8 @@ class SelfAttention(Attention):
         self, queries: Tensor, keys: Tensor, values: Tensor, shared: AttentionState
     ) -> tuple[Tensor, AttentionState]:
         """Attention that passes its scores on to the next layer (RealFormer; He et al., 2021)."""
-        if self.groups != self.heads:
-            keys = keys.repeat_interleave(self.heads // self.groups, dim=1)
-            values = values.repeat_interleave(self.heads // self.groups, dim=1)
-        scores = (queries @ keys.transpose(-1, -2)).float() * self.scale
-        if shared.bias is not None:
-            if shared.bias.dtype == torch.bool:
-                scores = scores.masked_fill(~shared.bias, torch.finfo(scores.dtype).min / 2)
-            else:
-                # Adding two lowest values would overflow to -inf, and a row of -inf is NaN after the softmax.
-                scores = (scores + shared.bias).clamp(min=torch.finfo(scores.dtype).min / 2)
-        weights = dropout(scores.softmax(dim=-1).to(values.dtype), self.dropout, self.training)
-        return weights @ values, replace(shared, bias=scores)
+        scores = self.scores(queries, keys, shared.bias, single=True)
+        return self.weighted(scores, values), replace(shared, bias=scores)
 
 
 class CrossAttention(Attention):

@@ -10,6 +10,11 @@ from torch.nn import functional as F
 _CHANCES = 1 << 16
 
 
+def draws_cheaply(values: Tensor) -> bool:
+    """Whether :func:`dropout` has its own way for a tensor: one on a CPU, which no compiler looks at."""
+    return values.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
 def dropout(values: Tensor, chance: float, training: bool = True) -> Tensor:
     """Each element is 0 with a chance, and otherwise as much larger as keeps its expectation.
 
@@ -22,8 +27,7 @@ def dropout(values: Tensor, chance: float, training: bool = True) -> Tensor:
         training: without it, the values themselves are given back.
     """
     threshold = round(chance * _CHANCES)
-    slow = values.device.type == "cpu" and 0 < threshold < _CHANCES and not torch.compiler.is_compiling()
-    if not (training and slow):
+    if not (training and 0 < threshold < _CHANCES and draws_cheaply(values)):
         return F.dropout(values, chance, training)
     count = values.numel()
     drawn = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
