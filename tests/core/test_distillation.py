@@ -27,6 +27,7 @@ def model_of(folder: Path, *targets: Any, seed: int = 0, num_layers: int = 1, **
         "vocab_size": 41,
         "dropout": 0.0,
         "embedding": [CONTENT],
+        "pooling": "last",
         "encoder": {"transformer": {"num_layers": num_layers, "num_heads": 2, "mask": "causal"}},
         "target": list(targets),
     }

@@ -122,7 +122,7 @@ def write_spec(place: Path, source: str, **data: Any) -> Path:
         "patch_size": 4,
         "embedding": ["patch"],
         "encoder": "identity",
-        "target": [{"cls": {"num_labels": 2}}],
+        "target": [{"cls": {"num_labels": 2, "pooling": "mean"}}],
     }
     run = {"steps": 1, "batch_size": 4, "workers": 0, "tensorboard": False, "device": "cpu"}
     file = place / "spec.yaml"

@@ -198,7 +198,8 @@ def _check_pooling(spec: Spec, root: Node, problems: Problems) -> None:
     """No target may take a causal model's first position for the whole: it sees nothing but itself."""
     for chosen in spec.model.targets:
         for stream, how in chosen.config.pools(context_of(spec, chosen.config.stream or "", side="target")).items():
-            last = spec.model.decoder or spec.model.streams[stream].encoder
+            encoder = spec.model.streams[stream].encoder
+            last = encoder if stream else spec.model.decoder or encoder
             if how != "first" or spec.model.fusion is not None or not _is_causal(last, context_of(spec, stream)):
                 continue
             message = f"is first, and '{last.name}' is causal: its first position sees nothing else; set it to last"
