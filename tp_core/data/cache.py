@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from tp_core.data.digest_memo import DigestMemo
+from tp_core.data.file_digests import Scheme, file_digests
 from tp_core.data.records import BadRecords, fingerprint, read_records
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.data.sources_named import named_files_fingerprint
@@ -27,41 +29,38 @@ def cache_folder(spec: Spec) -> Path:
     return Path(spec.data.options.cache or os.environ.get("TP_CACHE") or Path.home() / ".cache" / "tp")
 
 
-def _key(spec: Spec, paths: list[str]) -> str:
+def _key(spec: Spec, paths: list[str], memo: DigestMemo) -> str:
     data = spec.data
     assert data.processor is not None
     processor = data.processor.config
     parts: dict[str, object] = {
         "generation": _GENERATION,
-        "content": fingerprint([*paths, *processor.companions(paths)]),
+        "content": fingerprint([*paths, *processor.companions(paths)], memo),
         "columns": data.options.columns,
         "on_bad_record": data.options.on_bad_record,
         "processor": [data.processor.distribution, data.processor.version, data.processor.name],
         "options": processor.model_dump(mode="json", exclude=set(processor.sampling_options)),
-        "files": [_fingerprint_of(path) for path in processor.contents()],
+        "files": [_fingerprint_of(path, memo) for path in processor.contents()],
         "targets": {t.called: getattr(t.config, "num_labels", None) for t in spec.model.targets},
     }
-    named = named_files_fingerprint(paths, data.options.columns, processor.media_fields)
+    named = named_files_fingerprint(paths, data.options.columns, processor.media_fields, memo)
     if named is not None:
         parts["named"] = named
     for side, chosen in (("tokenizer", data.tokenizer), ("target_tokenizer", data.target_tokenizer)):
         if chosen is not None:
             files = chosen.config.files()
             options = chosen.config.model_dump(mode="json", exclude=set(files))
-            parts[side] = [chosen.name, options, [fingerprint([path]) for path in files.values()]]
+            parts[side] = [chosen.name, options, [fingerprint([path], memo) for path in files.values()]]
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
-def _fingerprint_of(path: str) -> str:
+def _fingerprint_of(path: str, memo: DigestMemo) -> str:
     """A hash of a file that is no source of records."""
-    hashed = hashlib.blake2b(digest_size=16)
-    try:
-        with open(path, "rb") as file:
-            while part := file.read(1 << 20):
-                hashed.update(part)
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", file=path) from error
-    return hashed.hexdigest()
+    (content,) = file_digests([path], Scheme(16), memo)
+    if content.error is not None:
+        reason = getattr(content.error, "strerror", None) or content.error
+        raise DataError(f"cannot be read: {reason}", file=path) from content.error
+    return content.digests.hex()
 
 
 def prepared_rows(
@@ -76,7 +75,8 @@ def prepared_rows(
         DataError: a record that cannot be used, or no instance at all.
     """
     files = expand(paths)
-    target = cache_folder(spec) / f"{_key(spec, files)}.arrow"
+    with DigestMemo(cache_folder(spec), say) as memo:
+        target = cache_folder(spec) / f"{_key(spec, files, memo)}.arrow"
     skipped = target.with_suffix(".skipped")
     if target.is_file():
         try:

@@ -68,14 +68,34 @@ class Records(Iterator[Record]):
     Attributes:
         parts: the same records, to be iterated over instead: each part is a run of lines of plain text or an
             iterable of other records. Who wants the lines only saves the time to make records of them.
+        bad: receives the errors of records that cannot be read, while they are iterated over.
     """
 
-    def __init__(self, parts: Iterator[Iterable[Record]]) -> None:
-        self.parts = parts
+    def __init__(self, parts: Iterator[Iterable[Record]], bad: BadRecords) -> None:
+        self.parts, self.bad = parts, bad
         self._flat = chain.from_iterable(parts)
 
     def __next__(self) -> Record:
         return next(self._flat)
+
+    def with_errors(self) -> Iterator[Record | DataError]:
+        """The records, and in the places of those that cannot be read their errors.
+
+        It is for who reads ahead, and is to hand these errors to :attr:`bad` in their turn. What is fatal is raised.
+        """
+        end: Exception | None = None
+        while end is None:
+            record: Record | None = None
+            with self.bad.held() as errors:
+                try:
+                    record = next(self._flat)
+                except Exception as error:
+                    end = error
+            yield from errors
+            if record is not None:
+                yield record
+        if not isinstance(end, StopIteration):
+            raise end
 
 
 def read_records(paths: list[str], columns: Mapping[str, str] = _SAME_NAMES, bad: BadRecords | None = None) -> Records:
@@ -97,7 +117,7 @@ def read_records(paths: list[str], columns: Mapping[str, str] = _SAME_NAMES, bad
     """
     sources = find_sources(paths)
     policy = BadRecords() if bad is None else bad
-    return Records(part for source in sources for part in _parts(source, columns, policy))
+    return Records((part for source in sources for part in _parts(source, columns, policy)), policy)
 
 
 def _parts(source: Source, columns: Mapping[str, str], bad: BadRecords) -> Iterator[Iterable[Record]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 from tp_core.errors import DataError
@@ -22,6 +24,7 @@ class BadRecords:
         self.policy = policy
         self.count = 0
         self.messages: list[str] = []
+        self._held: list[DataError] | None = None
 
     def report(self, error: DataError) -> None:
         """Say that a record cannot be used.
@@ -31,9 +34,22 @@ class BadRecords:
         """
         if self.policy == "fatal":
             raise error
+        if self._held is not None:
+            self._held.append(error)
+            return
         self.count += 1
         if len(self.messages) < self.KEEP:
             self.messages.append(str(error))
+
+    @contextmanager
+    def held(self) -> Iterator[list[DataError]]:
+        """Errors that are reported inside are put into a list, to be reported in their turn; fatal ones are raised."""
+        errors: list[DataError] = []
+        self._held = errors
+        try:
+            yield errors
+        finally:
+            self._held = None
 
     def summary(self) -> str | None:
         """A line that counts the skipped records, and one for each of the first; None if there are none."""

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from pathlib import Path
 
+from tp_core.data.digest_memo import DigestMemo
+from tp_core.data.file_digests import Scheme, file_digests
 from tp_core.data.sources_arrow import dataset_identity
-from tp_core.data.sources_find import MEDIA, find_sources
+from tp_core.data.sources_find import MEDIA, Source, find_sources
 from tp_core.errors import DataError
 
 _SEGMENT = 1 << 26
-_READ = 1 << 20
 
 
-def fingerprint(paths: list[str]) -> str:
+def fingerprint(paths: list[str], memo: DigestMemo | None = None) -> str:
     """A hash of what :func:`tp_core.data.records.read_records` would read; 32 hexadecimal digits.
 
     It depends on the order, forms, sizes and contents of the files, not on where they are or their times.
@@ -24,48 +23,34 @@ def fingerprint(paths: list[str]) -> str:
 
     Args:
         paths: files, folders and ``hf://`` names.
+        memo: knows the contents of files that have not changed, so that these are not read.
 
     Raises:
         DataError: a path that does not exist or cannot be read.
     """
     total = hashlib.blake2b(digest_size=16)
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for source in find_sources(paths):
-            # The form decides how contents are read, so equal bytes of two forms are different sources.
-            label = "" if source.label is None else f" {source.label}"
-            total.update(f"{source.form} {source.compressed}{label}\n".encode())
-            if source.form == "hub":
-                total.update(f"{source.path} {dataset_identity(source)}\n".encode())
+    sources = [(source, _files(source)) for source in find_sources(paths)]
+    contents = file_digests((file for _, files in sources for file in files), Scheme(32, _SEGMENT), memo)
+    for source, files in sources:
+        # The form decides how contents are read, so equal bytes of two forms are different sources.
+        label = "" if source.label is None else f" {source.label}"
+        total.update(f"{source.form} {source.compressed}{label}\n".encode())
+        if source.form == "hub":
+            total.update(f"{source.path} {dataset_identity(source)}\n".encode())
+        for file, content in zip(files, contents):
+            if content.size is not None:
+                total.update(f"{content.size}\n".encode())
+            total.update(content.digests)
+            if content.error is None:
                 continue
-            for file in _files(source.path):
-                try:
-                    size = os.path.getsize(file)
-                    total.update(f"{size}\n".encode())
-                    starts = range(0, size, _SEGMENT)
-                    for digest in pool.map(_hash_segment, [file] * len(starts), starts):
-                        total.update(digest)
-                except OSError as error:
-                    if source.form in MEDIA:  # one bad record, which is for the processor to report
-                        total.update(b"cannot be read\n")
-                        continue
-                    raise DataError(f"cannot be read: {error.strerror}", file=file) from error
+            if source.form not in MEDIA:
+                message = getattr(content.error, "strerror", None) or str(content.error)
+                raise DataError(f"cannot be read: {message}", file=file) from content.error
+            total.update(b"cannot be read\n")  # one bad record, which is for the processor to report
     return total.hexdigest()
 
 
-def _files(path: str) -> Iterator[str]:
-    if os.path.isdir(path):
-        yield from (str(p) for p in sorted(Path(path).rglob("*")) if p.is_file())
-    else:
-        yield path
-
-
-def _hash_segment(file: str, start: int) -> bytes:
-    hashed = hashlib.blake2b(digest_size=32)
-    buffer = memoryview(bytearray(_READ))
-    with open(file, "rb", buffering=0) as raw:
-        raw.seek(start)
-        left = _SEGMENT
-        while left and (count := raw.readinto(buffer[: min(left, _READ)])):
-            hashed.update(buffer[:count])
-            left -= count
-    return hashed.digest()
+def _files(source: Source) -> Iterable[str]:
+    if source.form == "saved":
+        return [str(path) for path in sorted(Path(source.path).rglob("*")) if path.is_file()]
+    return () if source.form == "hub" else (source.path,)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 
+from tp_core.data.digest_memo import DigestMemo
+from tp_core.data.file_digests import Scheme, file_digests
 from tp_core.data.records import read_records
 from tp_core.data.sources_bad import BadRecords
 from tp_core.data.sources_find import find_sources
@@ -15,11 +16,12 @@ from tp_core.interfaces import Record
 #: Forms whose records may name files.
 _TABLES = ("tsv", "csv", "json", "jsonl", "parquet", "arrow", "saved")
 
-#: So many files are handed to the threads at once.
-_AHEAD = 1024
+_WHOLE = Scheme(16)
 
 
-def named_files_fingerprint(paths: list[str], columns: Mapping[str, str], fields: Collection[str]) -> str | None:
+def named_files_fingerprint(
+    paths: list[str], columns: Mapping[str, str], fields: Collection[str], memo: DigestMemo | None = None
+) -> str | None:
     """A hash of the contents of the files that records name, in their order; None if none is named.
 
     A file that cannot be read counts as such, so that the hash changes once it can.
@@ -28,16 +30,15 @@ def named_files_fingerprint(paths: list[str], columns: Mapping[str, str], fields
         paths: files, folders and ``hf://`` names.
         columns: field → column, as in ``data.columns``.
         fields: those of a record that are a path, or what holds one.
+        memo: knows the contents of files that have not changed, so that these are not read.
 
     Raises:
         DataError: a table that cannot be read.
     """
     total, some = hashlib.blake2b(digest_size=16), False
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for files in _runs(_named(paths, columns, fields)):
-            some = True
-            for digest in pool.map(_digest, files):
-                total.update(digest)
+    for content in file_digests(_named(paths, columns, fields), _WHOLE, memo):
+        some = True
+        total.update(content.digests if content.error is None else b"cannot be read")
     return total.hexdigest() if some else None
 
 
@@ -56,25 +57,3 @@ def _path(value: object, record: Record) -> str | None:
     if isinstance(value, dict):
         value = value.get("path") if value.get("bytes") is None else None
     return os.path.join(os.path.dirname(record.file), value) if isinstance(value, str) and value else None
-
-
-def _runs(files: Iterator[str]) -> Iterator[list[str]]:
-    run: list[str] = []
-    for file in files:
-        run.append(file)
-        if len(run) == _AHEAD:
-            yield run
-            run = []
-    if run:
-        yield run
-
-
-def _digest(file: str) -> bytes:
-    hashed = hashlib.blake2b(digest_size=16)
-    try:
-        with open(file, "rb") as opened:
-            while part := opened.read(1 << 20):
-                hashed.update(part)
-    except (OSError, ValueError):  # the latter for a name with a null character
-        return b"cannot be read"
-    return hashed.digest()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tp_audio.audio.reading import Reading, Samples, read_samples
 from tp_audio.processors.config import AudioProcessorConfig
+from tp_core.data.read_in_order import read_in_order
 from tp_core.errors import DataError
 from tp_core.interfaces import Record, Report, Rows
 
@@ -20,9 +21,9 @@ _HIGHEST = 32767
 
 
 class Recorded(NamedTuple):
-    """One recording and what else was read of its record."""
+    """One recording, as a row keeps it, and what else was read of its record."""
 
-    samples: Samples
+    samples: NDArray[Any]
     more: Any
     record: Record
 
@@ -69,16 +70,17 @@ class RecordedRows:
         """Recordings, as many at a time as are to be written.
 
         Args:
-            more: reads what else is wanted of a record; raises DataError for one that cannot be used.
+            more: reads what else is wanted of a record; raises DataError for one that cannot be used. It is called in
+                several threads.
         """
+
+        def read(record: Record) -> Recorded:
+            rest = None if more is None else more(record)
+            return Recorded(self.kept(self._not_too_long(record)), rest, record)
+
         chunk: list[Recorded] = []
-        for record in records:
-            try:
-                rest = None if more is None else more(record)
-                chunk.append(Recorded(self._not_too_long(record), rest, record))
-            except DataError as error:
-                report(error)
-                continue
+        for recorded in read_in_order(read, records, report):
+            chunk.append(recorded)
             if sum(len(each.samples) for each in chunk) >= _WRITE:
                 yield chunk
                 chunk = []

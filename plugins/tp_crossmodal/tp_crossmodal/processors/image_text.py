@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from tp_core.config import DataContext
+from tp_core.data.read_in_order import read_in_order
 from tp_core.errors import DataError, TPError
 from tp_core.interfaces import IGNORE, Batch, Inputs, Record, Report, Rows, Sample, Tokenizer
 from tp_crossmodal.processors.config import CaptionOptions
@@ -58,15 +59,7 @@ class ImageTextProcessor(ClassificationProcessor):
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
         texts: list[str] = []
         columns: dict[str, list[Any]] = {}
-        for record in records:
-            try:
-                text = self._text(record)
-                row = self._visual_columns(record)
-                if self.labelled:
-                    row["label"] = self.read_label(record)
-            except DataError as error:
-                report(error)
-                continue
+        for text, row in read_in_order(self._read, records, report):
             texts.append(text)
             for name, value in row.items():
                 columns.setdefault(name, []).append(value)
@@ -74,6 +67,13 @@ class ImageTextProcessor(ClassificationProcessor):
                 yield {"text": self._ids(texts), **columns}
                 texts, columns = [], {}
         yield {"text": self._ids(texts), **columns}
+
+    def _read(self, record: Record) -> tuple[str, dict[str, Any]]:
+        text = self._text(record)
+        row = self._visual_columns(record)
+        if self.labelled:
+            row["label"] = self.read_label(record)
+        return text, row
 
     def _text(self, record: Record) -> str:
         return caption(record, self.visual.field)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tp_core.config import BuildContext, DataContext
+from tp_core.data.read_in_order import read_in_order
 from tp_core.errors import DataError, TPError
 from tp_core.interfaces import (
     IGNORE,
@@ -116,18 +117,17 @@ class ImageTextLmProcessor(TextProcessor):
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
         texts: list[str] = []
         pictures: list[Tensor] = []
-        for record in records:
-            try:
-                picture, text = self._picture(record), caption(record, "image")
-            except DataError as error:
-                report(error)
-                continue
+        for text, picture in read_in_order(self._read, records, report):
             texts.append(text)
-            pictures.append(self.inner.pictures.resized(picture))
+            pictures.append(picture)
             if len(texts) == _CHUNK:
                 yield self._columns(texts, pictures)
                 texts, pictures = [], []
         yield self._columns(texts, pictures)
+
+    def _read(self, record: Record) -> tuple[str, Tensor]:
+        picture, text = self._picture(record), caption(record, "image")
+        return text, self.inner.pictures.resized(picture)
 
     def _columns(self, texts: list[str], pictures: list[Tensor]) -> dict[str, list[Any]]:
         ids = [each[: self.room] for each in self.tokenizer.encode_batch(texts)]

@@ -82,6 +82,8 @@ def _by_pillow(encoded: NDArray[np.uint8]) -> Tensor:
     from PIL import Image, ImageOps
 
     try:
+        if encoded[:2].tobytes() in (b"RI", b"II", b"MM"):
+            Image.init()  # of WebP and TIFF; open() would, but can miss a format that another thread is loading
         with Image.open(io.BytesIO(encoded.tobytes())) as opened:
             opened.load()
             turned = ImageOps.exif_transpose(opened)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tp_core.config import DataContext
 from tp_core.data.class_labels import ClassLabels
+from tp_core.data.read_in_order import read_in_order
 from tp_core.data.sources_media import media_bytes, media_name
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Batch, Inputs, Processor, Record, Report, Rows, Sample
@@ -72,28 +73,26 @@ class PictureProcessor(Processor):
         return f"is of {found} pixels, and pictures of {expected} are expected; {hint}"
 
     def extra(self, record: Record) -> dict[str, Any]:
-        """Further columns of a record's row.
+        """Further columns of a record's row; called in several threads.
 
         Raises:
             DataError: the record lacks something.
         """
         return {}
 
+    def _row(self, record: Record) -> dict[str, Any]:
+        data, _ = self.read(record)
+        file, line = place_of(record)
+        place = f"{file}:{line}" if line is not None else file
+        return {"image": data, "place": place.encode(), **self.extra(record)}
+
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
         columns: dict[str, list[Any]] = {}
         size = 0
-        for record in records:
-            try:
-                data, _ = self.read(record)
-                file, line = place_of(record)
-                row = {"image": data, "place": f"{file}:{line}" if line is not None else file, **self.extra(record)}
-            except DataError as error:
-                report(error)
-                continue
-            row["place"] = row["place"].encode()
+        for row in read_in_order(self._row, records, report):
             for name, value in row.items():
                 columns.setdefault(name, []).append(value)
-            size += len(data)
+            size += len(row["image"])
             if size >= _CHUNK:
                 yield columns
                 columns, size = {}, 0

@@ -1,0 +1,135 @@
+"""Digests of the contents of many files, of those that changed only where there is a memo. Torch-free."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
+
+from tp_core.data.digest_memo import DigestMemo
+from tp_core.data.in_order import in_order
+
+#: Bytes that are read at once: a buffer is as large as the file, within these bounds.
+_READ, _LEAST = 1 << 20, 1 << 12
+
+#: Files that the memo is asked about at once.
+_TOGETHER = 1024
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How a file is hashed, with BLAKE2b.
+
+    Attributes:
+        size: bytes of a digest.
+        segment: bytes that are hashed on their own, so that threads share a file; None if it is hashed as a whole.
+    """
+
+    size: int
+    segment: int | None = None
+
+    @property
+    def name(self) -> str:
+        return f"blake2b-{self.size}" + ("" if self.segment is None else f"/{self.segment}")
+
+    def starts(self, length: int) -> range:
+        """Where the segments of a file of ``length`` bytes begin."""
+        return range(1) if self.segment is None else range(0, length, self.segment)
+
+
+#: The latter for a name with a null character.
+_Unreadable = OSError | ValueError
+
+
+class FileDigest(NamedTuple):
+    """What is known of a file's contents.
+
+    Attributes:
+        size: in bytes; None if there is no such file.
+        digests: of its segments, one after the other.
+        error: why it, or the rest of it, cannot be read.
+    """
+
+    size: int | None
+    digests: bytes
+    error: _Unreadable | None = None
+
+
+def file_digests(files: Iterable[str], scheme: Scheme, memo: DigestMemo | None = None) -> Iterator[FileDigest]:
+    """The digests of files, in order, the same with a memo and without.
+
+    Args:
+        memo: knows files that were hashed before, and learns of the others.
+    """
+    source = iter(files)
+    while batch := list(islice(source, _TOGETHER)):
+        yield from _batch(batch, scheme, memo)
+
+
+def _batch(files: list[str], scheme: Scheme, memo: DigestMemo | None) -> Iterator[FileDigest]:
+    since = time.time()
+    states = list(in_order(_state, files))
+    known: dict[str, bytes] = {}
+    if memo is not None:
+        present = {file: state for file, state in zip(files, states) if isinstance(state, os.stat_result)}
+        for file, digests in memo.find(present, scheme.name).items():
+            if len(digests) == scheme.size * len(scheme.starts(present[file].st_size)):
+                known[file] = digests
+    tasks = (
+        (file, start, state.st_size, scheme)
+        for file, state in zip(files, states)
+        if isinstance(state, os.stat_result) and file not in known
+        for start in scheme.starts(state.st_size)
+    )
+    with closing(in_order(_hashed, tasks)) as hashed:
+        for file, state in zip(files, states):
+            if not isinstance(state, os.stat_result):
+                yield FileDigest(None, b"", state)
+            elif file in known:
+                yield FileDigest(state.st_size, known[file])
+            else:
+                digests, error = _joined([next(hashed) for _ in scheme.starts(state.st_size)])
+                if memo is not None and error is None:
+                    memo.keep(file, state, since, scheme.name, digests)
+                yield FileDigest(state.st_size, digests, error)
+
+
+def _joined(parts: list[bytes | _Unreadable]) -> tuple[bytes, _Unreadable | None]:
+    """The digests of a file's first segments, and what is wrong with the next one."""
+    digests = b""
+    for part in parts:
+        if not isinstance(part, bytes):
+            return digests, part
+        digests += part
+    return digests, None
+
+
+def _state(file: str) -> os.stat_result | _Unreadable:
+    try:
+        return os.stat(file)
+    except (OSError, ValueError) as error:
+        return error
+
+
+def _hashed(task: tuple[str, int, int, Scheme]) -> bytes | _Unreadable:
+    file, start, length, scheme = task
+    hashed = hashlib.blake2b(digest_size=scheme.size)
+    left = scheme.segment
+    buffer = memoryview(bytearray(min(_READ, max(_LEAST, length - start))))
+    try:
+        with open(file, "rb", buffering=0) as raw:
+            raw.seek(start)
+            while left != 0:
+                count = raw.readinto(buffer if left is None else buffer[:left])
+                if not count:
+                    break
+                hashed.update(buffer[:count])
+                left = None if left is None else left - count
+    except (OSError, ValueError) as error:
+        return error
+    return hashed.digest()

@@ -1,0 +1,54 @@
+"""Records that are read and checked in threads, as if one did it after the other. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, NamedTuple, TypeVar
+
+from tp_core.data.in_order import in_order
+from tp_core.data.records import Records
+from tp_core.errors import DataError
+from tp_core.interfaces import Record, Report
+
+Result = TypeVar("Result")
+
+
+class _Found(NamedTuple, Generic[Result]):
+    """What was made of a record; or why it cannot be used, and who is to know."""
+
+    result: Result | None
+    error: DataError | None = None
+    report: Report | None = None
+
+
+def read_in_order(
+    read: Callable[[Record], Result], records: Iterable[Record], report: Report, threads: int | None = None
+) -> Iterator[Result]:
+    """What ``read`` makes of each record that can be used, in order.
+
+    Results and reports are those of a loop over the records, in the same order; those of the records' own
+    :class:`tp_core.data.records.BadRecords` among them, although records are taken in advance. Some results are in
+    memory before they are asked for: as many as :func:`tp_core.data.in_order.in_order` says.
+
+    Args:
+        read: called in several threads at once; raises DataError for a record that cannot be used.
+        report: receives these errors, in the thread that asks for results.
+        threads: as of :func:`tp_core.data.in_order.in_order`.
+    """
+    reader = records.bad.report if isinstance(records, Records) else None
+    steps: Iterable[Record | DataError] = records.with_errors() if isinstance(records, Records) else records
+
+    def found(step: Record | DataError) -> _Found[Result]:
+        if isinstance(step, DataError):
+            return _Found(None, step, reader)
+        try:
+            return _Found(read(step))
+        except DataError as error:
+            return _Found(None, error, report)
+
+    for each in in_order(found, steps, threads):
+        if each.error is None:
+            yield each.result  # type: ignore[misc]  # there is one, None or not, where there is no error
+        else:
+            assert each.report is not None
+            each.report(each.error)
