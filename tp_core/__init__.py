@@ -54,6 +54,7 @@ _PUBLIC = {
     "BuildContext": "tp_core.config",
     "DataContext": "tp_core.config",
     "FieldSpec": "tp_core.config",
+    "Preprocessing": "tp_core.config",
     "Problem": "tp_core.config",
     "hookimpl": "tp_core.hookspecs",
 }
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from tp_core.config import FieldSpec as FieldSpec
     from tp_core.config import FusionConfig as FusionConfig
     from tp_core.config import HooksConfig as HooksConfig
+    from tp_core.config import Preprocessing as Preprocessing
     from tp_core.config import Problem as Problem
     from tp_core.config import ProcessorConfig as ProcessorConfig
     from tp_core.config import TargetConfig as TargetConfig

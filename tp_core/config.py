@@ -163,6 +163,18 @@ class Problem(NamedTuple):
     message: str
 
 
+class Preprocessing(NamedTuple):
+    """How pictures or recordings become tensors, on the way to Hugging Face or back.
+
+    Attributes:
+        content: of a preprocessor_config.json, or options of a processor; None where there can be none.
+        notes: what the other side does not do so, in sentences for the user.
+    """
+
+    content: dict[str, Any] | None
+    notes: tuple[str, ...] = ()
+
+
 class ModuleConfig(BaseModel):
     """Options of one module. Subclass the base of the module's kind, not this class."""
 
@@ -446,6 +458,35 @@ class ProcessorConfig(ModuleConfig):
         """
         return []
 
+    def to_huggingface(self, data: DataContext) -> Preprocessing | None:
+        """The preprocessor_config.json with which transformers makes the tensors of :meth:`Processor.encode`.
+
+        Args:
+            data: of the spec that the processor belongs to.
+
+        Returns:
+            The file's content, with ``image_processor_type`` or ``feature_extractor_type``. Where no class of
+            transformers makes the same tensors it is None, and a note says why. None in place of it all: this
+            processor reads neither pictures nor sound.
+        """
+        return None
+
+    def from_huggingface(self, content: Mapping[str, Any], data: DataContext) -> Preprocessing | None:
+        """The options that a preprocessor_config.json stands for.
+
+        Args:
+            content: of the file; keys that it leaves out have the values of the class that it names.
+            data: of the converted model.
+
+        Returns:
+            Options to put in the place of this config's, and notes on what they cannot say; None: this processor
+            reads nothing of that file.
+
+        Raises:
+            TPError: a value is none that transformers knows; the file is then left unread.
+        """
+        return None
+
     def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
         raise TypeError(f"{type(self).__name__} does not implement build()")
 
@@ -514,5 +555,9 @@ class ConverterConfig(ModuleConfig):
         raise TypeError(f"{type(self).__name__} does not implement weights()")
 
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
-        """A processor for using the model, as a spec writes it, where the checkpoint has a tokenizer; or None."""
+        """A processor for using the model, as a spec writes it; or None.
+
+        It is left out where it needs a tokenizer and the checkpoint has none. What the checkpoint's
+        preprocessor_config.json says is added by the processor itself (:meth:`ProcessorConfig.from_huggingface`).
+        """
         return None

@@ -1,4 +1,4 @@
-"""The files of a model's folder beside its weights: the spec and the tokenizer."""
+"""The files of a model's folder beside its weights: the spec with its processor, and the tokenizer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from typing import Any
 
 import yaml
 
+from tp_core.config import ProcessorConfig
 from tp_core.errors import TPError
+from tp_core.interop.preprocessing import preprocessing_file, read_options
+from tp_core.spec.choose import config_class
 from tp_core.spec.load import load_spec
 from tp_core.spec.schema import Spec, spec_dumper
 
@@ -51,40 +54,59 @@ def spec_of(tree: Mapping[str, Any]) -> Spec:
         return load_spec(_written(tree, Path(folder)))
 
 
-def write_spec(folder: Path, name: str, model: Mapping[str, Any], processor: Mapping[str, Any] | None) -> Spec:
+def write_spec(
+    folder: Path, name: str, model: Mapping[str, Any], processor: Mapping[str, Any] | None, source: Path
+) -> tuple[Spec, list[str]]:
     """Write the resolved spec of a converted model, with the tokenizer that lies in the folder.
 
     Args:
-        processor: the processor to have, if it fits the tokenizer.
+        processor: the processor to have, if the model and the tokenizer are such that it can be.
+        source: the folder that is converted, which may say how pictures or recordings become tensors.
+
+    Returns:
+        The spec, and notes for the user.
 
     Raises:
         TPError: the model cannot be built, or the tokenizer is not one for it.
     """
-    data = {"tokenizer": {"huggingface": {"path": TOKENIZER}}} if (folder / TOKENIZER).is_dir() else None
+
+    def attempt(processor: Mapping[str, Any] | None) -> Spec:
+        parts = {"processor": dict(processor)} if processor else {}
+        data = {**tokenizer, **parts}
+        tree = {"tp": 1, "name": name, "model": dict(model), **({"data": data} if data else {})}
+        return load_spec(_written(tree, folder))
+
+    has_tokenizer = (folder / TOKENIZER).is_dir()
+    tokenizer = {"tokenizer": {"huggingface": {"path": TOKENIZER}}} if has_tokenizer else {}
     try:
-        spec = _attempt(folder, name, model, data, processor)
-    except TPError:
-        if processor is None or data is None:
+        if processor and not has_tokenizer and _needs_tokenizer(processor):
+            raise TPError(f"data.processor.{next(iter(processor))} needs a tokenizer, and there is none")
+        spec = attempt(processor)
+        options, notes = read_options(spec, source)
+    except TPError as error:
+        if processor is None:
             raise
-        spec = _attempt(folder, name, model, data, None)
+        spec, options = attempt(None), {}
+        unread = preprocessing_file(source)
+        notes = [f"{unread} is not read: {reason(error)}"] if unread else []
+    if processor and options:
+        ((chosen, own),) = processor.items()
+        try:
+            spec = attempt({chosen: {**own, **options}})
+        except TPError as error:
+            notes = [f"{preprocessing_file(source)} is not read: {reason(error)}"]
     tree = spec.dump()
-    if data is not None:
+    if has_tokenizer:
         tree["data"]["tokenizer"]["huggingface"]["path"] = TOKENIZER  # absolute in the loaded spec
     _written(tree, folder)
-    return spec
+    return spec, notes
 
 
-def _attempt(
-    folder: Path,
-    name: str,
-    model: Mapping[str, Any],
-    data: Mapping[str, Any] | None,
-    processor: Mapping[str, Any] | None,
-) -> Spec:
-    tree: dict[str, Any] = {"tp": 1, "name": name, "model": dict(model)}
-    if data is not None:
-        tree["data"] = {**data, **({"processor": dict(processor)} if processor else {})}
-    return load_spec(_written(tree, folder))
+def _needs_tokenizer(processor: Mapping[str, Any]) -> bool:
+    (name,) = processor
+    cls, _ = config_class("processor", name, ".")
+    assert issubclass(cls, ProcessorConfig)
+    return cls.needs_tokenizer
 
 
 def _written(tree: Mapping[str, Any], folder: Path) -> Path:

@@ -55,7 +55,7 @@ def from_huggingface(
     copy_tokenizer(source, folder / TOKENIZER)
     try:
         model, processor = converter.to_spec(config, chosen), converter.processor(config, chosen)
-        spec = write_spec(folder, source.resolve().name, model, processor)
+        spec, notes = write_spec(folder, source.resolve().name, model, processor, source)
     except TPError as error:
         raise TPError(f"{source}: {reason(error)}") from None
     weight_map = WeightMap(converter.weights(config), our_shapes(spec), name)
@@ -73,7 +73,7 @@ def from_huggingface(
         say(f"'{table}' had {tensors.shapes[fit.sources[table]][0]} rows and has {rows} now")
     _write(folder / WEIGHTS, weight_map, tensors, fit)
     write_json(folder / ORIGIN, given)
-    for note in converter.notes:
+    for note in [*notes, *converter.notes]:
         say(note)
 
 

@@ -21,6 +21,7 @@ from tp_core.interop.folders import copy_tokenizer, reason, spec_of, tokenizer_f
 from tp_core.interop.from_huggingface import ORIGIN, Say, our_shapes
 from tp_core.interop.matching import Link, WeightMap, listed
 from tp_core.interop.parts import Unfit
+from tp_core.interop.preprocessing import PREPROCESSOR, written
 from tp_core.interop.shards import Planned, write_shards
 from tp_core.interop.tensors import Tensors, open_files
 from tp_core.spec.load import load_spec
@@ -70,6 +71,15 @@ def to_huggingface(
     weight_map = WeightMap(found.converter.weights(config), our_shapes(found.spec), found.name)
     _write(folder, weight_map, tensors, found, limit)
     write_json(folder / CONFIG, {**found.config, "torch_dtype": _dtype(tensors)})
+    _write_tokenizer(spec, folder, say)
+    preprocessing, notes = written(spec)
+    if preprocessing is not None:
+        write_json(folder / PREPROCESSOR, preprocessing)
+    for note in notes:
+        say(note)
+
+
+def _write_tokenizer(spec: Spec, folder: Path, say: Say) -> None:
     if any(copy_tokenizer(place, folder) for place in tokenizer_folders(spec)):
         return
     tokenizer = build_tokenizer(spec)

@@ -63,7 +63,6 @@ class Attention(nn.Module):
             enable_gqa=self.groups != self.heads,
         )
 
-
     def scores(self, queries: Tensor, keys: Tensor, mask: Tensor | None, single: bool = False) -> Tensor:
         """What the weights are the softmax of, (batch, heads, queries, keys).
 

@@ -117,6 +117,9 @@ class SpeechToTextConverterConfig(ConverterConfig):
             config[f"{side}_ffn_dim"] = options.feed_forward_size or 4 * encoder.hidden_size
         return config
 
+    def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
+        return {"speech_text": {"num_mel_bins": config["input_feat_per_channel"] * config["input_channels"]}}
+
     def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
         word = "model.decoder.embed_tokens.weight"
         output: Entry = Same("lm_head.weight", "targets.lm.output.weight", vocabulary=True)

@@ -173,6 +173,14 @@ class SpeechFamilyConfig(ConverterConfig):
             "initializer_range": encoder.init_std,
         }
 
+    def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
+        heads = self.architectures[architecture]
+        if "wav2vec2" in heads:
+            return {"wav2vec2": {}}
+        probability = float(config["mask_time_prob"])
+        masks = {"mask_time_prob": probability, **({} if probability else {"mask_time_min_masks": 0})}
+        return {"waveform_ctc" if "ctc" in heads else "waveform_cls": masks}
+
     # -- weights -------------------------------------------------------------------------------------------------
 
     def front(self, config: Mapping[str, Any]) -> list[Entry]:

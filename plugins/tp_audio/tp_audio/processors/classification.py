@@ -33,7 +33,7 @@ class LabelledRecordings(Processor):
 
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
         for chunk in self.rows.chunks(records, report, self._label):
-            yield {"audio": [self.rows.kept(each.samples) for each in chunk], "label": [each.more for each in chunk]}
+            yield {"audio": [each.samples for each in chunk], "label": [each.more for each in chunk]}
 
     def collate(self, samples: list[Sample]) -> Batch:
         labels = torch.tensor([int(sample.get("label", IGNORE)) for sample in samples])

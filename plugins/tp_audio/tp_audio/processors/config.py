@@ -1,11 +1,11 @@
 """Options of the speech processors. Torch-free."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from tp_core.config import BuildContext, DataContext, FieldSpec, Problem, ProcessorConfig
+from tp_core.config import BuildContext, DataContext, FieldSpec, Preprocessing, Problem, ProcessorConfig
 from tp_core.data.class_options import ClassLabelOptions
 
 if TYPE_CHECKING:
@@ -66,6 +66,16 @@ class SpeechProcessorConfig(AudioProcessorConfig):
     def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
         features = FieldSpec(("batch", "length", self.num_mel_bins), "float32")
         return {"input_features": features, "attention_mask": FieldSpec()}
+
+    def to_huggingface(self, data: DataContext) -> Preprocessing | None:
+        from tp_audio.processors.huggingface import written_filter_banks
+
+        return written_filter_banks(self)
+
+    def from_huggingface(self, content: Mapping[str, Any], data: DataContext) -> Preprocessing | None:
+        from tp_audio.processors.huggingface import read_filter_banks
+
+        return read_filter_banks(self, content)
 
     def check_targets(self, data: DataContext) -> Iterator[Problem]:
         bins = data.embedding_options.get("speech", {}).get("num_mel_bins", self.num_mel_bins)

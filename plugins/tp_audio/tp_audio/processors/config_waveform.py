@@ -1,12 +1,12 @@
 """Options of the processors of raw waveforms. Torch-free."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from tp_audio.processors.config import AudioProcessorConfig
-from tp_core.config import BuildContext, DataContext, FieldSpec, Problem
+from tp_core.config import BuildContext, DataContext, FieldSpec, Preprocessing, Problem
 from tp_core.data.class_options import ClassLabelOptions
 
 if TYPE_CHECKING:
@@ -33,6 +33,16 @@ class WaveformProcessorConfig(AudioProcessorConfig):
             "input_values": FieldSpec(("batch", "length"), "float32"),
             **{name: FieldSpec(dtype="bool") for name in names},
         }
+
+    def to_huggingface(self, data: DataContext) -> Preprocessing | None:
+        from tp_audio.processors.huggingface import written_waveforms
+
+        return written_waveforms(self)
+
+    def from_huggingface(self, content: Mapping[str, Any], data: DataContext) -> Preprocessing | None:
+        from tp_audio.processors.huggingface import read_waveforms
+
+        return read_waveforms(self, content)
 
     def check_targets(self, data: DataContext) -> Iterator[Problem]:
         embedding = data.embedding_options.get("waveform", {})

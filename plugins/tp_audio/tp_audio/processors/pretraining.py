@@ -41,7 +41,7 @@ class PretrainingProcessor(WaveformProcessor):
 
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
         for chunk in self.rows.chunks(records, report):
-            yield {"audio": [self.rows.kept(each.samples) for each in chunk]}
+            yield {"audio": [each.samples for each in chunk]}
 
     def piece(self, samples: Samples, generator: np.random.Generator) -> tuple[int, Samples]:
         """A piece of a recording, and the number of the frame that it begins with."""
@@ -109,7 +109,7 @@ class UnitsProcessor(PretrainingProcessor):
                     message += f"unit_rate {self.config.unit_rate:g} there are at least {needed}"
                     report(DataError(message, file=record.file, line=record.line))
                     continue
-                columns["audio"].append(self.rows.kept(samples))
+                columns["audio"].append(samples)
                 columns["units"].append(units)
             yield columns
 

@@ -50,7 +50,7 @@ class TranscribedRows(RecordedRows):
             except ValueError as error:
                 report(DataError(str(error), file=each.record.file, line=each.record.line))
                 continue
-            columns["audio"].append(self.kept(each.samples))
+            columns["audio"].append(each.samples)
             columns["text"].append(ids)
         return columns
 

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from tp_core.errors import TPError
 from tp_core.interop import parts
+from tp_core.interop.class_names import class_names as class_names
+from tp_core.interop.class_names import label_names as label_names
 from tp_core.interop.rules import Copy, Entry, Same
 from tp_core.modules.config import LearnedPositionConfig, TransformerOptions
 
@@ -70,25 +72,6 @@ def labels(config: Mapping[str, Any]) -> int:
     if count < 2:
         raise TPError("config.json: a regression (one label) cannot be converted; the target cls has two or more")
     return count
-
-
-def label_names(spec: "Spec", count: int) -> dict[str, Any]:
-    """``id2label`` and its reverse, with the names that the spec's processor knows."""
-    processor = spec.data.processor
-    known = getattr(processor.config, "labels", None) if processor is not None else None
-    names = list(known) if known and len(known) == count else [f"LABEL_{n}" for n in range(count)]
-    return {
-        "id2label": {str(n): name for n, name in enumerate(names)},
-        "label2id": {name: n for n, name in enumerate(names)},
-    }
-
-
-def class_names(config: Mapping[str, Any]) -> list[str] | None:
-    """The names of the classes, unless they are merely numbered."""
-    names = config.get("id2label")
-    if not isinstance(names, dict) or all(str(name).startswith("LABEL_") for name in names.values()):
-        return None
-    return [str(name) for _, name in sorted(names.items(), key=lambda item: int(item[0]))]
 
 
 def language_model(word: str, tied: bool) -> list[Entry]:

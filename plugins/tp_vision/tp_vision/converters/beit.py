@@ -38,7 +38,6 @@ class BeitConverterConfig(common.VisionConverterConfig):
         "use_mean_pooling": True,
     }
     notes: ClassVar[tuple[str, ...]] = (
-        *common.VisionConverterConfig.notes,
         "the visual tokenizer is no part of the checkpoint: to train on, give the target visual_tokens one of yours",
     )
 
@@ -90,6 +89,12 @@ class BeitConverterConfig(common.VisionConverterConfig):
             "use_mean_pooling": encoder.final_norm is False,
             **({} if cls is None else common.label_names(spec, cls.num_labels)),
         }
+
+    def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
+        if "patch_cls" in self.architectures[architecture]:
+            return common.image_processor(config)
+        masked = {"masked_image": {"masking": "blockwise", "mask_ratio": 0.4}}  # as in the paper
+        return masked if config["use_mask_token"] else {"plain_image": {}}
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
         layer, ours = "beit.encoder.layer.{layer}", "encoder.layers.{layer}"

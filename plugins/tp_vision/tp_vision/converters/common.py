@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tp_core.config import ConverterConfig
 from tp_core.errors import TPError
 from tp_core.interop import parts
+from tp_core.interop.class_names import class_names as class_names
+from tp_core.interop.class_names import label_names as label_names
 from tp_core.interop.rules import AsRow, Entry, Rule, Same, Shape, Stacked, below
 from tp_core.modules.config import TransformerConfig, TransformerOptions
 from tp_vision.config import PatchConfig, pair
@@ -84,24 +86,15 @@ def labels(config: Mapping[str, Any]) -> int:
     return count
 
 
-def label_names(spec: "Spec", count: int) -> dict[str, Any]:
-    """``id2label`` and its reverse, with the names that the spec's processor knows."""
-    processor = spec.data.processor
-    known = getattr(processor.config, "labels", None) if processor is not None else None
-    names = list(known) if known and len(known) == count else [f"LABEL_{n}" for n in range(count)]
-    return {
-        "id2label": {str(n): name for n, name in enumerate(names)},
-        "label2id": {name: n for n, name in enumerate(names)},
-    }
+def image_processor(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The processor of a classifier, with the names of its classes."""
+    names = class_names(config)
+    return {"image": {"labels": names} if names else {}}
 
 
 class VisionConverterConfig(ConverterConfig):
     """What all of them share: patches, class token, learned positions and pre-norm layers."""
 
-    notes: ClassVar[tuple[str, ...]] = (
-        "preprocessor_config.json is not read: give the processor its image_mean, image_std and resample as mean, std "
-        "and interpolation",
-    )
     defaults: ClassVar[Mapping[str, Any]] = {
         "hidden_size": 768,
         "num_hidden_layers": 12,

@@ -82,6 +82,12 @@ class VitConverterConfig(common.VisionConverterConfig):
         names = {} if cls is None else common.label_names(spec, cls.num_labels)
         return {**found, "encoder_stride": found["patch_size"], **names}
 
+    def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
+        heads = self.architectures[architecture]
+        if "pixels" in heads:
+            return {"masked_image": {}}
+        return common.image_processor(config) if heads else {"plain_image": {}}
+
     def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
         layer = f"{self.prefix}{_LAYER}"
         (architecture,) = config.get("architectures") or ["ViTModel"]

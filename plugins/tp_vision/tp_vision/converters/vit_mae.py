@@ -67,6 +67,9 @@ class VitMaeConverterConfig(common.VisionConverterConfig):
             "norm_pix_loss": pixels is not None and pixels.normalize,
         }
 
+    def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
+        return {"masked_image": {"mask_ratio": config["mask_ratio"]}}
+
     @staticmethod
     def _positions(name: str, config: Mapping[str, Any], size: int) -> Computed:
         """The fixed positions, which stand in checkpoints with a row of zeros for the class token."""

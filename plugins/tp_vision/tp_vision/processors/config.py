@@ -1,6 +1,6 @@
 """Options of the image processors. Torch-free."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,6 +11,7 @@ from tp_core.config import (
     FieldSpec,
     GridFacts,
     PictureFacts,
+    Preprocessing,
     Problem,
     ProcessorConfig,
     VisualTokenizerConfig,
@@ -72,7 +73,9 @@ class PictureProcessorConfig(ProcessorConfig):
         description="crop: scale until the picture covers image_size, and cut its middle out; stretch: change its "
         "proportions; none: refuse pictures of another size",
     )
-    crop_fraction: float = Field(1.0, gt=0, le=1, description="part of the scaled picture that crop keeps")
+    crop_fraction: float = Field(
+        1.0, gt=0, le=1, description="of crop and stretch: part of the scaled height and width that is kept, the middle"
+    )
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     mean: list[float] = Field([0.5], min_length=1, description="subtracted; of all channels, or one of each")
     std: list[float] = Field([0.5], min_length=1, description="divides; of all channels, or one of each")
@@ -85,6 +88,10 @@ class PictureProcessorConfig(ProcessorConfig):
         if grid is None:
             return 224, 224
         return grid.height * grid.patch_size[0], grid.width * grid.patch_size[1]
+
+    def whole(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Height and width that pictures are scaled to, or to cover, before their middle of ``size`` is cut out."""
+        return round(size[0] / self.crop_fraction), round(size[1] / self.crop_fraction)
 
     def colours(self, grid: GridFacts | None) -> int:
         """Channels of the tensors."""
@@ -124,6 +131,16 @@ class PictureProcessorConfig(ProcessorConfig):
                 if _of_each(own, colours) != _of_each(expected, colours):
                     message = f"is {own}, and the tokenizer of model.target.{name} expects {[*expected]}"
                     yield Problem(option, f"{message}; both must see the same pixels")
+
+    def to_huggingface(self, data: DataContext) -> Preprocessing | None:
+        from tp_vision.processors.huggingface import written
+
+        return written(self, data)
+
+    def from_huggingface(self, content: Mapping[str, Any], data: DataContext) -> Preprocessing | None:
+        from tp_vision.processors.huggingface import read
+
+        return read(self, content, data)
 
 
 def _pictures_of(choice: Any) -> PictureFacts | None:

@@ -72,15 +72,19 @@ class Pictures:
         done = tuple(picture.shape[-2:]) == self.size and self.config.crop_fraction == 1
         if self.config.resize == "none" or done:
             return picture
+        scaled = self._scaled(picture.shape[-2], picture.shape[-1])
+        larger: Tensor = functional.resize(picture, scaled, self.mode, antialias=True)
+        top, left = (scaled[0] - height) // 2, (scaled[1] - width) // 2
+        return larger[..., top : top + height, left : left + width]
+
+    def _scaled(self, height: int, width: int) -> list[int]:
+        """Height and width that a picture is scaled to; rounded as torchvision and transformers do."""
+        down, across = self.config.whole(self.size)
         if self.config.resize == "stretch":
-            stretched: Tensor = functional.resize(picture, [height, width], self.mode, antialias=True)
-            return stretched
-        whole = [height / self.config.crop_fraction, width / self.config.crop_fraction]
-        factor = max(whole[0] / picture.shape[-2], whole[1] / picture.shape[-1])
-        scaled = [max(round(picture.shape[-2] * factor), height), max(round(picture.shape[-1] * factor), width)]
-        larger = functional.resize(picture, scaled, self.mode, antialias=True)
-        middle: Tensor = functional.center_crop(larger, [height, width])
-        return middle
+            return [down, across]
+        if down * width >= across * height:  # the height decides
+            return [down, down * width // height]
+        return [across * height // width, across]
 
     def normalised(self, picture: Tensor) -> Tensor:
         return (picture.float() / 255 - self.mean) / self.std

@@ -1,0 +1,122 @@
+"""The speech processors' options and those of the feature extractors of transformers. Torch-free."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tp_audio.processors.config import SpeechProcessorConfig
+from tp_audio.processors.config_waveform import WaveformProcessorConfig
+from tp_core.config import Preprocessing
+from tp_core.errors import TPError
+
+_FILTER_BANKS, _WAVEFORMS = "Speech2TextFeatureExtractor", "Wav2Vec2FeatureExtractor"
+
+#: Options of filter banks that Speech2Text's class has no key for → their values there.
+_FIXED = {"frame_length": 25.0, "frame_shift": 10.0, "low_frequency": 20.0}
+
+
+# -- filter banks ------------------------------------------------------------------------------------------------
+
+
+def written_filter_banks(config: SpeechProcessorConfig) -> Preprocessing:
+    """A preprocessor_config.json for Speech2Text's feature extractor."""
+    reasons = [
+        f"{_FILTER_BANKS} has no {name} but {usual:g}, and the processor's is {getattr(config, name):g}"
+        for name, usual in _FIXED.items()
+        if getattr(config, name) != usual
+    ]
+    if config.high_frequency not in (0.0, config.sampling_rate / 2):
+        reasons.append(f"{_FILTER_BANKS} has no high_frequency but half the sampling rate")
+    if config.normalize == "level":
+        reasons.append(f"{_FILTER_BANKS} normalises each bin by itself, and not all together (normalize: level)")
+    if reasons:
+        return Preprocessing(None, tuple(reasons))
+    content = {
+        "feature_extractor_type": _FILTER_BANKS,
+        "feature_size": config.num_mel_bins,
+        "num_mel_bins": config.num_mel_bins,
+        "sampling_rate": config.sampling_rate,
+        "padding_side": "right",
+        "padding_value": 0.0,
+        "dither": 0.0,
+        "do_ceptral_normalize": config.normalize != "none",
+        "normalize_means": config.normalize != "none",
+        "normalize_vars": config.normalize == "mean_variance",
+        "return_attention_mask": True,
+    }
+    return Preprocessing(content)
+
+
+def read_filter_banks(config: SpeechProcessorConfig, content: Mapping[str, Any]) -> Preprocessing:
+    """The options that a preprocessor_config.json stands for.
+
+    Raises:
+        TPError: it is of another class, or a value is none that the class takes.
+    """
+    _check_class(content, _FILTER_BANKS)
+    notes = []
+    if content.get("dither"):
+        notes.append("adds random noise (dither), which tp leaves out")
+    normalized = _flag(content, "do_ceptral_normalize", True)
+    means, variances = (normalized and _flag(content, key, True) for key in ("normalize_means", "normalize_vars"))
+    if variances and not means:
+        notes.append("normalises the variance and leaves the mean; tp normalises both (normalize: mean_variance)")
+    options = {
+        "num_mel_bins": _whole(content, "num_mel_bins", 80),
+        "sampling_rate": _whole(content, "sampling_rate", 16000),
+        "normalize": "mean_variance" if variances else ("mean" if means else "none"),
+        **_FIXED,
+        "high_frequency": 0.0,
+    }
+    return Preprocessing(options, tuple(notes))
+
+
+# -- waveforms ---------------------------------------------------------------------------------------------------
+
+
+def written_waveforms(config: WaveformProcessorConfig) -> Preprocessing:
+    """A preprocessor_config.json for wav2vec 2.0's feature extractor."""
+    content = {
+        "feature_extractor_type": _WAVEFORMS,
+        "feature_size": 1,
+        "sampling_rate": config.sampling_rate,
+        "padding_side": "right",
+        "padding_value": 0.0,
+        "do_normalize": config.normalize,
+        "return_attention_mask": True,  # as the batches of tp, whichever norm the convolutions have
+    }
+    return Preprocessing(content)
+
+
+def read_waveforms(config: WaveformProcessorConfig, content: Mapping[str, Any]) -> Preprocessing:
+    """The options that a preprocessor_config.json stands for.
+
+    Raises:
+        TPError: it is of another class, or a value is none that the class takes.
+    """
+    _check_class(content, _WAVEFORMS)
+    rate = _whole(content, "sampling_rate", 16000)
+    return Preprocessing({"sampling_rate": rate, "normalize": _flag(content, "do_normalize", True)})
+
+
+# -- values ------------------------------------------------------------------------------------------------------
+
+
+def _check_class(content: Mapping[str, Any], expected: str) -> None:
+    name = content.get("feature_extractor_type", expected)
+    if name != expected:
+        raise TPError(f"'feature_extractor_type' is {json.dumps(name)}; expected {expected}")
+
+
+def _flag(content: Mapping[str, Any], key: str, default: bool) -> bool:
+    value = content.get(key, default)
+    if not isinstance(value, bool):
+        raise TPError(f"'{key}' is {json.dumps(value)}; expected true or false")
+    return value
+
+
+def _whole(content: Mapping[str, Any], key: str, default: int) -> int:
+    value = content.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TPError(f"'{key}' is {json.dumps(value)}; expected a whole number")
+    return value

@@ -1,0 +1,243 @@
+"""The image processors' options and those of the image processors of transformers. Torch-free.
+
+All of theirs that are known here scale a picture, cut its middle out, and normalise it; they differ in their default
+values. Pictures are scaled by the same functions of torchvision, so that the pixels are the same.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from tp_core.config import DataContext, Preprocessing
+from tp_core.errors import TPError
+from tp_vision.processors.config import PictureProcessorConfig
+
+#: Pillow's numbers of ways to interpolate.
+_RESAMPLE = {"bilinear": 2, "bicubic": 3}
+_OTHERS = {0: "nearest", 1: "lanczos", 4: "box", 5: "hamming"}
+
+_USUAL: dict[str, Any] = {
+    "do_resize": True,
+    "do_center_crop": False,
+    "do_rescale": True,
+    "rescale_factor": 1 / 255,
+    "do_normalize": True,
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_std": [0.5, 0.5, 0.5],
+    "resample": 3,
+    "size": {"height": 224, "width": 224},
+}
+_CLIP: dict[str, Any] = {
+    **_USUAL,
+    "image_mean": [0.48145466, 0.4578275, 0.40821073],
+    "image_std": [0.26862954, 0.26130258, 0.27577711],
+    "size": {"shortest_edge": 224},
+    "do_center_crop": True,
+    "crop_size": 224,
+}
+#: What these classes take for keys that a file leaves out.
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "ViTImageProcessor": {**_USUAL, "resample": 2},
+    "DeiTImageProcessor": {**_USUAL, "size": 256, "do_center_crop": True, "crop_size": 224},
+    "BeitImageProcessor": {**_USUAL, "crop_size": 224},
+    "CLIPImageProcessor": _CLIP,
+    "BitImageProcessor": _CLIP,
+    "ViltImageProcessor": {**_USUAL, "size": {"shortest_edge": 384}},
+}
+#: Those for which a size of one number is that of the shorter side.
+_BY_SHORTER_SIDE = frozenset({"CLIPImageProcessor", "BitImageProcessor", "ViltImageProcessor"})
+
+
+# -- ours → theirs -----------------------------------------------------------------------------------------------
+
+
+def written(config: PictureProcessorConfig, data: DataContext) -> Preprocessing:
+    """A preprocessor_config.json: of the class whose pipeline is that of ``resize``."""
+    height, width = config.size(data.grid)
+    colours = config.colours(data.grid)
+    if config.resize == "crop" and height != width:
+        message = (
+            f"it has no way to scale pictures until they cover {height} x {width} pixels and to cut their middle out "
+            "(resize: crop); resize: stretch can be written"
+        )
+        return Preprocessing(None, (message,))
+    whole = config.whole((height, width))
+    content: dict[str, Any] = {
+        **_pipeline(config, (height, width), whole),
+        "resample": _RESAMPLE[config.interpolation],
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "image_mean": _of_each(config.mean, colours),
+        "image_std": _of_each(config.std, colours),
+        "do_convert_rgb": colours == 3,
+    }
+    grey = "transformers does not turn colours to grey: give it pictures of one channel"
+    return Preprocessing(content, () if colours == 3 else (grey,))
+
+
+def _pipeline(config: PictureProcessorConfig, size: tuple[int, int], whole: tuple[int, int]) -> dict[str, Any]:
+    """Class and sizes. CLIP's class has always scaled by the shorter side and cropped, ViT's has not."""
+    exact, crop = _sides(size), {"do_center_crop": True, "crop_size": _sides(size)}
+    if config.resize == "crop":
+        scaled = {"do_resize": True, "size": {"shortest_edge": whole[0]}}
+        return {"image_processor_type": "CLIPImageProcessor", **scaled, **crop}
+    if config.resize == "none" or whole == size:
+        resize = config.resize != "none"
+        return {"image_processor_type": "ViTImageProcessor", "do_resize": resize, "size": exact}
+    return {"image_processor_type": "DeiTImageProcessor", "do_resize": True, "size": _sides(whole), **crop}
+
+
+def _sides(size: tuple[int, int]) -> dict[str, int]:
+    return {"height": size[0], "width": size[1]}
+
+
+def _of_each(values: list[float], channels: int) -> list[float]:
+    return [*values] * (channels if len(values) == 1 else 1)
+
+
+# -- theirs → ours -----------------------------------------------------------------------------------------------
+
+
+class _Size(NamedTuple):
+    """What a size key asks for: height and width, or the shorter side; neither where it is another thing."""
+
+    exact: tuple[int, int] | None = None
+    shorter: int | None = None
+
+
+def read(config: PictureProcessorConfig, content: Mapping[str, Any], data: DataContext) -> Preprocessing:
+    """The options that a preprocessor_config.json stands for.
+
+    Raises:
+        TPError: a value is none that transformers takes.
+    """
+    name = _class_of(content)
+    notes: list[str] = []
+    if name is not None and name not in _DEFAULTS:
+        notes.append(f"the class '{name}' is not known; what it does beside the usual keys is left out")
+    given = {key: value for key, value in content.items() if value is not None}
+    found = {**_DEFAULTS.get(name or "", {}), **given}
+    return Preprocessing(
+        {**_scaling(config, found, name, data, notes), **_interpolation(found, notes), **_statistics(found)},
+        tuple(notes),
+    )
+
+
+def _class_of(content: Mapping[str, Any]) -> str | None:
+    """The class that a file names, without what older and other versions add to its name."""
+    name = content.get("image_processor_type") or content.get("feature_extractor_type")
+    if name is None:
+        return None
+    if not isinstance(name, str):
+        raise TPError(f"'image_processor_type' is {json.dumps(name)}; expected a name")
+    for ending in ("Fast", "Pil"):
+        name = name.removesuffix(ending)
+    return name.removesuffix("FeatureExtractor") + "ImageProcessor" if name.endswith("FeatureExtractor") else name
+
+
+def _flag(found: Mapping[str, Any], key: str, default: bool) -> bool:
+    value = found.get(key, default)
+    if not isinstance(value, bool):
+        raise TPError(f"'{key}' is {json.dumps(value)}; expected true or false")
+    return value
+
+
+def _scaling(
+    config: PictureProcessorConfig, found: Mapping[str, Any], name: str | None, data: DataContext, notes: list[str]
+) -> dict[str, Any]:
+    """``resize`` and ``crop_fraction``."""
+    resize, cut = _flag(found, "do_resize", True), _flag(found, "do_center_crop", False)
+    if resize and "size" not in found:
+        return {}
+    size = _size("size", found["size"], name in _BY_SHORTER_SIDE) if resize else _Size()
+    crop = _size("crop_size", found.get("crop_size"), False).exact if cut else None
+    expected = config.size(data.grid)
+    target = crop or (size.exact if resize else expected)
+    if target is not None and target != expected:
+        made, ours = (" x ".join(map(str, each)) for each in (target, expected))
+        notes.append(f"makes pictures of {made} pixels, and the model's are of {ours}, which tp makes")
+    if not resize and crop is None:
+        return {"resize": "none"}
+    way = "crop" if size.exact is None else "stretch"
+    usual = {"resize": way, "crop_fraction": 1.0}
+    if not resize:
+        notes.append("cuts the middle out of pictures as they are; tp scales them before (resize: crop)")
+        return usual
+    if size.exact is None and size.shorter is None:
+        notes.append(f"has the size {json.dumps(found.get('size'))}, which is none of tp's (resize: crop is taken)")
+        return usual
+    if crop is None:
+        if size.exact is None:
+            keeps = "keeps the proportions of pictures, so that their sizes differ; tp's are of one size (resize: crop)"
+            notes.append(keeps)
+        return usual
+    whole = size.exact or (size.shorter or 0, size.shorter or 0)
+    if size.exact is None and crop[0] != crop[1]:
+        notes.append("cuts out pictures that are no squares; tp scales them until they just cover that (resize: crop)")
+        return usual
+    fraction = crop[0] / whole[0]
+    if fraction > 1 or any(round(part / fraction) != side for part, side in zip(crop, whole)):
+        notes.append("cuts out pictures of other proportions than those that it scales to; tp cuts nothing off")
+        return usual
+    return {"resize": way, "crop_fraction": fraction}
+
+
+def _size(key: str, value: Any, by_shorter_side: bool) -> _Size:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    sides = value
+    if isinstance(value, dict):
+        sides = [value[side] for side in ("height", "width", "shortest_edge") if value.get(side) is not None]
+        if "shortest_edge" in value and len(sides) == 1 and not value.get("longest_edge"):
+            return _Size(shorter=_side(key, sides[0], value))
+        if len(sides) != 2 or value.get("shortest_edge") is not None:
+            return _Size()  # of the longer side, or of the number of pixels
+    if whole:
+        return _Size(shorter=_side(key, value, value)) if by_shorter_side else _Size((_side(key, value, value),) * 2)
+    if isinstance(sides, list) and len(sides) == 2:
+        return _Size((_side(key, sides[0], value), _side(key, sides[1], value)))
+    raise TPError(f"'{key}' is {json.dumps(value)}; expected a height and a width")
+
+
+def _side(key: str, side: Any, value: Any) -> int:
+    if not isinstance(side, int) or isinstance(side, bool) or side < 1:
+        raise TPError(f"'{key}' is {json.dumps(value)}; expected whole numbers of pixels")
+    return side
+
+
+def _interpolation(found: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
+    number = found.get("resample")
+    if number is None:
+        return {}
+    for ours, theirs in _RESAMPLE.items():
+        if number == theirs:
+            return {"interpolation": ours}
+    if not isinstance(number, int) or number not in _OTHERS:
+        raise TPError(f"'resample' is {json.dumps(number)}; expected a number from 0 to 5")
+    near = "bicubic" if number == 1 else "bilinear"
+    notes.append(f"interpolates by {_OTHERS[number]}, which tp does not have; interpolation: {near} is taken")
+    return {"interpolation": near}
+
+
+def _statistics(found: Mapping[str, Any]) -> dict[str, Any]:
+    """``mean`` and ``std`` of pixels from 0 to 1, whatever pixels theirs are of."""
+    scale = 1.0
+    if "do_rescale" in found or "rescale_factor" in found:
+        factor = found.get("rescale_factor", 1 / 255) if _flag(found, "do_rescale", True) else 1.0
+        if not isinstance(factor, (int, float)) or isinstance(factor, bool) or factor <= 0:
+            raise TPError(f"'rescale_factor' is {json.dumps(factor)}; expected a number above 0")
+        scale = 255 * factor
+        scale = 1.0 if math.isclose(scale, 1) else scale
+    if not _flag(found, "do_normalize", True):
+        return {"mean": [0.0], "std": [1 / scale]}
+    keys = {"mean": "image_mean", "std": "image_std"}
+    return {ours: [each / scale for each in _numbers(key, found[key])] for ours, key in keys.items() if key in found}
+
+
+def _numbers(key: str, value: Any) -> list[float]:
+    values = value if isinstance(value, list) else [value]
+    if not values or not all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in values):
+        raise TPError(f"'{key}' is {json.dumps(value)}; expected numbers")
+    found = [float(each) for each in values]
+    return found[:1] if len(set(found)) == 1 else found

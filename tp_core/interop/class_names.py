@@ -1,0 +1,35 @@
+"""The names of a classifier's classes: ``id2label`` of a config.json, and ``labels`` of the spec's processor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tp_core.spec.schema import Spec
+
+
+def label_names(spec: Spec, count: int) -> dict[str, Any]:
+    """``id2label`` and its reverse, with the names that the spec's processor knows."""
+    processor = spec.data.processor
+    known = getattr(processor.config, "labels", None) if processor is not None else None
+    names = list(known) if known and len(known) == count else [f"LABEL_{n}" for n in range(count)]
+    return {
+        "id2label": {str(n): name for n, name in enumerate(names)},
+        "label2id": {name: n for n, name in enumerate(names)},
+    }
+
+
+def class_names(config: Mapping[str, Any]) -> list[str] | None:
+    """The names of the classes, unless they are merely numbered; a name that stands there twice gets its number."""
+    names = config.get("id2label")
+    if not isinstance(names, dict) or all(str(name).startswith("LABEL_") for name in names.values()):
+        return None
+    numbered = {str(number): str(name) for number, name in names.items()}
+    if numbered.keys() != {str(n) for n in range(len(numbered))}:
+        return None
+    found: list[str] = []
+    for n in range(len(numbered)):
+        name = numbered[str(n)]
+        found.append(name if name not in found else f"{name} ({n})")
+    return found
