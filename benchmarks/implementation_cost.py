@@ -21,6 +21,7 @@ from torch import nn
 
 from tp_core import load_spec
 from tp_core.model import meta_model
+from tp_core.spec.schema import Spec
 
 #: Our preset, and the paper's figures for TencentPretrain and Hugging Face Transformers. SBERT stands for the
 #: classifier, for which the paper has no figure: its ViT is counted as "+patch" alone.
@@ -61,9 +62,9 @@ def parts(module: ModuleType) -> tuple[dict[str, int], int]:
     return classes, rest
 
 
-def own_classes(preset: str) -> list[type]:
+def own_classes(spec: Spec) -> list[type]:
     """The classes of the toolkit that a model's modules are instances of, ancestors included."""
-    model = meta_model(load_spec(preset))
+    model = meta_model(spec)
     open_ends = [cls for module in model.modules() for cls in type(module).__mro__]
     found: dict[type, None] = {}
     while open_ends:
@@ -91,7 +92,7 @@ def main() -> None:
     total = 0
     print(f"{'model':<14}{'classes':>9}{'other code':>12}{'paper':>8}{'Hugging Face':>14}   new classes")
     for name, (preset, paper, hugging_face) in MODELS.items():
-        new = [cls for cls in own_classes(preset) if cls not in seen]
+        new = [cls for cls in own_classes(load_spec(preset)) if cls not in seen]
         seen.update(new)
         lines = sum(parts(sys.modules[cls.__module__])[0][cls.__name__] for cls in new)
         fresh = {cls.__module__ for cls in new} | {called.__module__ for cls in new for called in functions(cls)}
