@@ -4,7 +4,7 @@
     python examples/audio/digits.py               # a conformer with CTC, and a model with an attention decoder
     python examples/audio/digits.py s2t           # one of them: conformer-ctc or s2t
 
-Data and runs are in runs/audio. On two cores, the data takes about a minute and each model about two.
+Data and runs are in runs/audio. On two cores, the data takes about a minute and each model two to three and a half.
 """
 
 from __future__ import annotations
