@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import statistics
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 #: Hidden size, layers, heads of the two models that are measured.
@@ -61,6 +63,18 @@ train:
 
 def scratch() -> Path:
     return Path(tempfile.mkdtemp(prefix="tp-benchmark-"))
+
+
+def alternating(sides: dict[str, Callable[[], None]], blocks: int) -> dict[str, float]:
+    """Seconds that each side takes, in the median of blocks in which they take turns; a first block warms up."""
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    for block in range(blocks + 1):
+        for name, side in sides.items():
+            start = time.perf_counter()
+            side()
+            if block:
+                times[name].append(time.perf_counter() - start)
+    return {name: median(values) for name, values in times.items()}
 
 
 def median(values: list[float]) -> float:

@@ -11,7 +11,6 @@ filter banks, collating, forward, backward, clipping, update, metrics. Sides alt
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ import transformers
 import yaml
 from PIL import Image
 
-from common import median, scratch
+from common import alternating, scratch
 from pretraining_speed import tp_trainer
 from tp_core import convert, load_spec
 from tp_core.interfaces import Batch
@@ -180,24 +179,15 @@ def measure(folder: Path, name: str, blocks: int, steps: int) -> None:
             step(each)
 
     sides["transformers fp32"] = plain
-    times: dict[str, list[float]] = {side: [] for side in sides}
-    for block in range(blocks + 1):
-        for side, call in sides.items():
-            start = time.perf_counter()
-            call()
-            if block:  # the first block warms up
-                times[side].append(time.perf_counter() - start)
-    base = median(times["transformers fp32"])
+    times = alternating(sides, blocks)
+    base = times["transformers fp32"]
     size = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     print(
         f"{name} ({theirs}, {size:.1f} M), {torch.get_num_threads()} threads, "
         f"medians of {blocks} blocks of {steps} steps"
     )
-    for side, values in reversed(times.items()):
-        print(
-            f"  {side:<18} {steps * BATCH / median(values):>8,.1f} samples/s   "
-            f"{base / median(values):5.2f} x transformers"
-        )
+    for side, seconds in reversed(times.items()):
+        print(f"  {side:<18} {steps * BATCH / seconds:>8,.1f} samples/s   {base / seconds:5.2f} x transformers")
 
 
 if __name__ == "__main__":

@@ -11,14 +11,13 @@ step: loading, masking, collating, forward, backward, clipping, update, metrics.
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from transformers import BertConfig, BertForPreTraining
 
-from common import VOCABULARY, median, scratch, write_spec
+from common import VOCABULARY, alternating, scratch, write_spec
 from tp_core import load_spec
 from tp_core.hookspecs import hook_manager
 from tp_core.inference.load import build_tokenizer
@@ -93,18 +92,12 @@ def measure(model: str, blocks: int, steps: int) -> None:
             step(batch)
 
     sides["transformers fp32"] = plain
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    for block in range(blocks + 1):
-        for name, side in sides.items():
-            start = time.perf_counter()
-            side()
-            if block:  # the first block warms up
-                times[name].append(time.perf_counter() - start)
+    times = alternating(sides, blocks)
     tokens = steps * 32 * 128
-    base = median(times["transformers fp32"])
+    base = times["transformers fp32"]
     print(f"BERT-{model}, {torch.get_num_threads()} threads, medians of {blocks} blocks of {steps} steps")
-    for name, values in times.items():
-        print(f"  {name:<18} {tokens / median(values):>9,.0f} tokens/s   {base / median(values):5.2f} x transformers")
+    for name, seconds in times.items():
+        print(f"  {name:<18} {tokens / seconds:>9,.0f} tokens/s   {base / seconds:5.2f} x transformers")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from tp_core.interfaces import (
     TargetOutput,
 )
 from tp_core.modules.embeddings.component import EmbeddingComponent
-from tp_core.spec.checks import context_of
+from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import key_of
 from tp_core.suggest import did_you_mean

@@ -16,7 +16,7 @@ from tp_core.errors import TPError
 from tp_core.interfaces import Batch
 from tp_core.model import Model, meta_model
 from tp_core.saved_activations import autocast_on_meta, saved_bytes
-from tp_core.spec.checks import data_context
+from tp_core.spec.context import data_context
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import Chosen
 from tp_core.training.config import AdafactorConfig, AdamWConfig, LionConfig, OptimizerConfig, SgdConfig

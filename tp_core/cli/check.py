@@ -114,7 +114,8 @@ def vocabulary(spec: Spec) -> str:
 
 def summary(shown: str, spec: Spec, complete: bool) -> list[str]:
     """What the spec says, in a few lines."""
-    from tp_core.spec.checks import context_of, provided
+    from tp_core.spec.checks import provided
+    from tp_core.spec.context import context_of
 
     rows: list[tuple[str, str]] = []
     for name, stream in spec.model.streams.items():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tp_core.diagram.options import spoken
 from tp_core.diagram.text import short
-from tp_core.spec.checks import context_of
+from tp_core.spec.context import context_of
 from tp_core.spec.schema_common import key_of
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from tp_core.inference.predict import as_records, bad_records
 from tp_core.inference.search import Choice, Generated, Sampling, beam_search, most_probable, write
 from tp_core.inference.stepper import ModelStepper
 from tp_core.interfaces import Batch, GenerationTokens, Processor, Record, Target
-from tp_core.spec.checks import context_of
+from tp_core.spec.context import context_of
 
 
 @dataclass(frozen=True)

@@ -36,23 +36,22 @@ def initialise_from(model: Model, sources: Mapping[str, str], say: Callable[[str
                 missing, unused = model.load_weights(tensors, optional=("targets.",))
         except CheckpointError as error:
             raise CheckpointError(f"init_from {path}: {error}") from None
-        total = sum(name.startswith(_own(part)) for name in model.weights())
+        total = sum(name.startswith(_own(model, part)) for name in model.weights())
         rest = f"; new: {_modules(missing)}" if missing else ""
         rest += f"; unused: {_modules(unused)}" if unused else ""
         say(f"loaded {total - len(missing)} weights{f' of {part}' if part else ''} from {path}{rest}")
 
 
-def _own(part: str) -> str:
-    """What the names of a part's weights begin with; ``part`` is one of ``parts_of`` in the spec's checks."""
-    component = part in ("embedding", "encoder", "target_embedding", "decoder", "fusion")
-    return (
-        "" if not part else "targets." if part == "target" else f"{part}." if component else f"streams.{key_of(part)}."
-    )
+def _own(model: Model, part: str) -> str:
+    """What the names of a part's weights begin with: of a stream, of a component, or of the whole."""
+    if part and part in model.spec.model.streams:
+        return f"streams.{key_of(part)}."
+    return "" if not part else "targets." if part == "target" else f"{part}."
 
 
 def _load_part(model: Model, part: str, tensors: Mapping[str, Tensor]) -> list[str]:
     """Load one part; gives back the names of its weights that are new."""
-    own, weights = _own(part), model.weights()
+    own, weights = _own(model, part), model.weights()
     theirs = own
     if own.startswith("streams.") and not any(name.startswith(own) for name in tensors):
         theirs = ""

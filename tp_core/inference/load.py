@@ -16,7 +16,7 @@ from tp_core.data.mixture import SetProcessor
 from tp_core.errors import CheckpointError, TPError
 from tp_core.interfaces import Processor, Tokenizer
 from tp_core.model import Model, meta_model
-from tp_core.spec.checks import data_context
+from tp_core.spec.context import data_context
 from tp_core.spec.load import load_spec
 from tp_core.spec.schema import Spec
 from tp_core.suggest import did_you_mean

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from tp_core.config import BuildContext
-from tp_core.spec.checks import context_of
+from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import Chosen
 from tp_core.spec.schema_embedding import EmbeddingSpec

@@ -9,7 +9,7 @@ from typing import Any
 
 from tp_core.config import Preprocessing
 from tp_core.errors import TPError
-from tp_core.spec.checks import data_context
+from tp_core.spec.context import data_context
 from tp_core.spec.schema import Spec
 
 PREPROCESSOR = "preprocessor_config.json"

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from tp_core import discovery
-from tp_core.config import BuildContext, DataContext, FieldSpec, StreamFacts
+from tp_core.config import BuildContext, DataContext, FieldSpec
 from tp_core.errors import TPError
+from tp_core.spec.context import context_of, data_context
 from tp_core.spec.errors import Problems
 from tp_core.spec.files import missing
 from tp_core.spec.merge import called
@@ -17,62 +18,13 @@ from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import Chosen
 from tp_core.spec.schema_embedding import EmbeddingSpec
 from tp_core.suggest import did_you_mean
-from tp_core.tokenizer import Tokenizer, TokenizerFacts
+from tp_core.tokenizer import TokenizerFacts
 
 #: What gives states of a kind that a target needs.
 _STATES = {
     "causal": "an encoder with mask: causal, or a decoder",
     "two_directions": "an encoder whose directions are kept apart: birnn, bilstm or bigru",
 }
-
-
-def context_of(spec: Spec, stream: str = "", side: str = "source") -> BuildContext:
-    """What modules of a stream may know of the model around them.
-
-    Args:
-        side: ``source`` for the embedding and encoder, ``target`` for what stands behind: the target embedding, the
-            decoder and the targets.
-    """
-    model = spec.model
-    first = model.streams[stream] if stream in model.streams else next(iter(model.streams.values()))
-    encoder = first.encoder.config
-    decoder = model.decoder.config if model.decoder is not None else None
-    behind = side == "target" and decoder is not None
-    component = model.target_embedding if behind and model.target_embedding is not None else first.embedding
-    hidden = decoder.hidden_size if behind and decoder is not None else encoder.hidden_size
-    own = [m.config.embedding_size for m in component.modules if m.config.embedding_size is not None]
-    size = own[0] if own else model.options.embedding_size or hidden
-    limits = [limit for m in component.modules if (limit := m.config.length_limit()) is not None]
-    grids = [grid for m in component.modules if (grid := m.config.grid()) is not None]
-    return BuildContext(
-        embedding_size=size,
-        hidden_size=hidden,
-        vocab_size=model.target_vocab_size if behind else model.vocab_size,
-        length_limit=min(limits) if limits else None,
-        pooling=first.pooling if stream else model.options.pooling,
-        memory_size=encoder.hidden_size,
-        streams={n: StreamFacts(s.encoder.config.hidden_size, s.pooling) for n, s in model.streams.items() if n},
-        grid=grids[0] if grids else None,
-    )
-
-
-def data_context(spec: Spec, target_tokenizer: Tokenizer | None = None) -> DataContext:
-    """What tokenizers and processors may know of the model they feed."""
-    limits = [limit for name in spec.model.streams if (limit := context_of(spec, name).length_limit) is not None]
-    behind = context_of(spec, side="target").length_limit if spec.model.target_embedding is not None else None
-    grids = [grid for name in spec.model.streams if (grid := context_of(spec, name).grid) is not None]
-    modules = [module for stream in spec.model.streams.values() for module in stream.embedding.modules]
-    return DataContext(
-        base=str(spec.base),
-        length_limit=min(limits) if limits else None,
-        target_options={t.name: t.config.model_dump() for t in reversed(spec.model.targets)},
-        seed=spec.train.options.seed,
-        target_length_limit=behind,
-        target_tokenizer=target_tokenizer,
-        streams=tuple(name for name in spec.model.streams if name),
-        grid=grids[0] if grids else None,
-        embedding_options={m.name: m.config.model_dump() for m in reversed(modules)},
-    )
 
 
 def node_of(root: Node, chosen: Chosen[Any], option: str = "") -> Node:

@@ -12,7 +12,7 @@ from torch import Tensor
 from tp_core.interfaces import Batch, Cache, Features, Sequence, Target
 from tp_core.model import Model
 from tp_core.modules.embeddings.component import EmbeddingComponent
-from tp_core.spec.checks import context_of
+from tp_core.spec.context import context_of
 from tp_core.testing.batches import padded_sides, random_batch, single_batches
 
 

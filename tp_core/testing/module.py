@@ -94,7 +94,7 @@ def check_module(
 
 
 def _check_kind(kind: str, model: Model, lengths: list[int], independent: bool, tolerance: float) -> None:
-    from tp_core.spec.checks import context_of
+    from tp_core.spec.context import context_of
 
     if kind == "target":
         features.check_losses(model, lengths, independent, tolerance)

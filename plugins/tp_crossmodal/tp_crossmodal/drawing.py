@@ -14,7 +14,7 @@ from tp_core.inference.generate import GenerationOptions, continuations
 from tp_core.inference.load import LoadedModel, load_model
 from tp_core.inference.predict import as_records
 from tp_core.interfaces import VisualTokenizer
-from tp_core.spec.checks import context_of
+from tp_core.spec.context import context_of
 from tp_crossmodal.processors.image_text_lm import ImageTextLmProcessor
 
 

@@ -14,7 +14,7 @@ from tp_core.errors import TPError
 from tp_core.interfaces import Batch, Features, Sequence, Target, TargetOutput
 from tp_core.model import Model
 from tp_core.modules.config_targets import DistillationConfig
-from tp_core.spec.checks import context_of
+from tp_core.spec.context import context_of
 
 
 class Distillation(Target):

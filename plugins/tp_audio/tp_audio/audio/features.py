@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torchaudio.compliance import kaldi
 
 from tp_audio.audio.reading import Samples
+from tp_audio.processors.config import Normalization
 
 Frames = NDArray[np.float32]
 
@@ -48,10 +47,6 @@ def filter_banks(
         high_freq=high_frequency,
     ).numpy()
     return found
-
-
-#: What filter banks are normalised by, over a recording.
-Normalization = Literal["mean_variance", "mean", "level", "none"]
 
 
 def normalised(frames: Frames, how: Normalization) -> Frames:

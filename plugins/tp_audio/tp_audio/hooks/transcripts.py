@@ -24,7 +24,7 @@ from tp_core.data.order import EVALUATION, generator
 from tp_core.inference.search import most_probable, write
 from tp_core.inference.stepper import ModelStepper
 from tp_core.interfaces import Batch, Processor, Target
-from tp_core.spec.checks import context_of
+from tp_core.spec.context import context_of
 
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec

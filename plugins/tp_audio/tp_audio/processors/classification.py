@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -24,9 +25,9 @@ class LabelledRecordings(Processor):
     classes: ClassLabels
     rows: RecordedRows
 
+    @abstractmethod
     def inputs(self, samples: list[Sample]) -> Inputs:
         """Tensors of the recordings."""
-        raise NotImplementedError
 
     def _label(self, record: Record) -> int:
         return self.classes.read(record, hint=". A recording's label is the folder that it is in, or a column")

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Role = Literal["bos", "eos", "cls", "sep", "pad"]
 
+#: What filter banks are normalised by, over a recording.
+Normalization = Literal["mean_variance", "mean", "level", "none"]
+
 
 class AudioProcessorConfig(ProcessorConfig):
     """How recordings are read, whatever is made of them."""
@@ -45,7 +48,7 @@ class SpeechProcessorConfig(AudioProcessorConfig):
     high_frequency: float = Field(
         0.0, description="where the highest ends, in Hz; 0 and below: so far from half the sampling rate"
     )
-    normalize: Literal["mean_variance", "mean", "level", "none"] = Field(
+    normalize: Normalization = Field(
         "mean_variance",
         description="what each bin of a recording is normalised to: mean 0, and variance 1; level: all bins together, "
         "so that what sounds all the time is still heard",
@@ -146,7 +149,7 @@ class SpeechClassificationProcessorConfig(ClassLabelOptions, SpeechProcessorConf
 
     needs_tokenizer: ClassVar[bool] = False
 
-    normalize: Literal["mean_variance", "mean", "level", "none"] = Field(
+    normalize: Normalization = Field(
         "level",
         description="what a recording is normalised to: mean 0, and variance 1, all bins together (level) or each by "
         "itself, in which what sounds all the time is lost",

@@ -67,7 +67,7 @@ class VectorQuantizedConfig(VisualTokenizerConfig):
         return load_spec(file)
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
-        from tp_core.spec.checks import context_of
+        from tp_core.spec.context import context_of
         from tp_vision.config_vq import VectorQuantizationConfig
 
         if not os.path.exists(self.model):
@@ -91,7 +91,7 @@ class VectorQuantizedConfig(VisualTokenizerConfig):
 
     def pictures(self) -> PictureFacts | None:
         """Its model's: patches, and how its processor normalises pixels."""
-        from tp_core.spec.checks import context_of
+        from tp_core.spec.context import context_of
         from tp_vision.processors.config import PictureProcessorConfig
 
         spec = self.spec()

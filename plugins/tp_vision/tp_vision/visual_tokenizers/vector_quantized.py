@@ -9,7 +9,7 @@ from tp_core.config import BuildContext
 from tp_core.errors import TPError
 from tp_core.inference.load import load_model
 from tp_core.interfaces import Batch, VisualTokenizer
-from tp_core.spec.checks import context_of
+from tp_core.spec.context import context_of
 from tp_vision.config_masked import grid_of
 from tp_vision.targets.vq import VectorQuantization
 from tp_vision.visual_tokenizers.config import VectorQuantizedConfig
