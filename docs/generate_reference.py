@@ -23,6 +23,7 @@ from tp_core.spec.schema import ModelOptions
 from tp_core.spec.schema_common import PathMark
 from tp_core.spec.schema_data import DataOptions
 from tp_core.spec.schema_embedding import EmbeddingOptions
+from tp_core.spec.schema_inference import SECTIONS
 from tp_core.training.config import TABLES, EarlyStopping, TrainOptions
 
 #: The packages of this repository; others that happen to be installed are not described.
@@ -128,7 +129,7 @@ def options(model: type[BaseModel], before: Iterable[tuple[str, ...]] = ()) -> I
 
 
 def section(name: str, model: type[BaseModel]) -> Iterator[str]:
-    keys = [(f"`{key}`", *rest) for key, rest in _MODULE_KEYS[name].items()]
+    keys = [(f"`{key}`", *rest) for key, rest in _MODULE_KEYS.get(name, {}).items()]
     yield from (f"### `{name}:`", "")
     yield from options(model, keys)
 
@@ -163,7 +164,8 @@ def reference() -> str:
         "",
         "## The spec",
         "",
-        "At the top level: `tp` (1), `name`, `extends`, `model`, `data`, `train`, `init_from`. See [spec.md](spec.md).",
+        "At the top level: `tp` (1), `name`, `extends`, `model`, `data`, `train`, `inference`,",
+        "`init_from`. See [spec.md](spec.md).",
         "",
         *section("model", ModelOptions),
         "Any other key is a default for the options of that name of all modules of the model.",
@@ -176,6 +178,7 @@ def reference() -> str:
         "#### `train.early_stopping:`",
         "",
         *options(EarlyStopping),
+        *(line for name, each in SECTIONS.items() for line in section(f"inference.{name}", each)),
         "## Modules",
         "",
         "*Requires* and *provides*, with the default options, are what `tp check` compares: batch fields, `labels:`,",

@@ -16,6 +16,7 @@ from tp_core.errors import TPError
 from tp_core.spec.schema import ModelOptions
 from tp_core.spec.schema_data import DataOptions, SetOptions
 from tp_core.spec.schema_embedding import EmbeddingOptions
+from tp_core.spec.schema_inference import SECTIONS
 from tp_core.training.config import TABLES, TrainOptions
 
 Schema = dict[str, Any]
@@ -49,6 +50,7 @@ def spec_schema() -> Schema:
     definitions["data"] = _data(definitions)
     definitions["train"] = _section(TrainOptions, tuple(TABLES), definitions)
     definitions["train"]["properties"]["hooks"] = _nullable(_ref("hooks_list"))
+    definitions["inference"] = _inference(definitions)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "tp spec",
@@ -188,6 +190,14 @@ def _model(options: dict[str, list[Schema]], definitions: dict[str, Schema]) -> 
     }
 
 
+def _inference(definitions: dict[str, Schema]) -> Schema:
+    """``inference:``, of which every section is plain options."""
+    for name, options in SECTIONS.items():
+        _options(options, f"inference.{name}", definitions)
+    sections = {name: _nullable(_ref(f"inference.{name}")) for name in SECTIONS}
+    return {"type": ["object", "null"], "properties": sections, "additionalProperties": False}
+
+
 def _data(definitions: dict[str, Schema]) -> Schema:
     """``data:``, whose sets have the keys that are not common to all of them."""
     data = _section(DataOptions, ("processor",), definitions)
@@ -220,6 +230,7 @@ def _top(own: dict[str, Schema], patterns: dict[str, Schema]) -> Schema:
         **own,
         "data": _ref("data"),
         "train": _ref("train"),
+        "inference": _ref("inference"),
     }
     parts: Schema = {"properties": properties, "additionalProperties": False}
     return parts | ({"patternProperties": patterns} if patterns else {})

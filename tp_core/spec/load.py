@@ -28,11 +28,12 @@ from tp_core.spec.schema import (
 from tp_core.spec.schema_common import Chosen
 from tp_core.spec.schema_data import DataSpec
 from tp_core.spec.schema_embedding import EmbeddingOptions, EmbeddingSpec
+from tp_core.spec.schema_inference import SECTIONS, InferenceSpec
 from tp_core.spec.validate import Default, absolute, validate
 from tp_core.suggest import did_you_mean, nearest
 from tp_core.training.config import TABLES, TrainOptions
 
-_TOP = ("tp", "name", "extends", "model", "data", "train", "init_from")
+_TOP = ("tp", "name", "extends", "model", "data", "train", "inference", "init_from")
 _MODEL = ("embedding", "encoder", "target_embedding", "decoder", "target", "streams")
 _SLOTS = {"optimizer": "adamw", "schedule": "linear", "strategy": "auto"}
 _TRAIN = (*_SLOTS, "hooks", *TrainOptions.model_fields)
@@ -112,12 +113,13 @@ class _Resolver(DataResolver):
         data = self.data(self.section("data"))
         model = self.model(top["model"], data) if "model" in top else None
         train = self.train(self.section("train"))
-        if model is None or train is None or data is None or self.problems:
+        inference = self.inference(self.section("inference"))
+        if model is None or train is None or data is None or inference is None or self.problems:
             return None
         given = top.get("name")
         shown = str(given.value) if given is not None and given.value else name
         base = Path(self.root.origin.base)
-        return Spec(shown, base, model, data, train, "data" in top, init_from, self.root)
+        return Spec(shown, base, model, data, train, "data" in top, init_from, inference, self.root)
 
     def init_from(self, node: Node | None) -> dict[str, str]:
         """Models to start from: one for the whole, or one for each part that is named."""
@@ -143,6 +145,22 @@ class _Resolver(DataResolver):
             self.problems.add(name, f"expected a mapping, got {describe(node.value)}", node)
             return _NOWHERE
         return node
+
+    def inference(self, node: Node) -> InferenceSpec | None:
+        """How a trained model is used where nobody says otherwise."""
+        children = node.mapping
+        for key in children:
+            if key not in SECTIONS:
+                elsewhere = _elsewhere(key, "inference")
+                self.problems.add(f"inference.{key}", suggest_key(key, SECTIONS, elsewhere), children[key], key=True)
+        found: dict[str, Any] = {}
+        for name, options in SECTIONS.items():
+            own = children.get(name, _NOWHERE)
+            if own.value is not None and not isinstance(own.value, dict):
+                self.problems.add(f"inference.{name}", f"expected a mapping, got {describe(own.value)}", own)
+                continue
+            found[name] = validate(options, f"inference.{name}", own.mapping, own, self.problems)
+        return InferenceSpec(**found) if len(found) == len(SECTIONS) and None not in found.values() else None
 
     # -- model -------------------------------------------------------------------------------------------------
 

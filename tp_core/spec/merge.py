@@ -171,7 +171,7 @@ def canonical(root: Node, problems: list[SpecProblem]) -> Node:
     """
     children = dict(root.mapping)
     if "model" not in children and any(_is_model_key(key) for key in children):
-        known = {"tp", "name", "extends", "data", "train", "init_from"}
+        known = {"tp", "name", "extends", "data", "train", "inference", "init_from"}
         model = {k: v for k, v in children.items() if k not in known}
         children = {k: v for k, v in children.items() if k in known}
         children["model"] = Node(model, root.origin)

@@ -18,6 +18,7 @@ from tp_core.spec.nodes import Node, Origin
 from tp_core.spec.schema_common import SECTION, Chosen
 from tp_core.spec.schema_data import DataSpec
 from tp_core.spec.schema_embedding import EmbeddingSpec
+from tp_core.spec.schema_inference import InferenceSpec
 from tp_core.training.config import OptimizerConfig, ScheduleConfig, StrategyConfig, TrainOptions
 
 #: Rows of the word embedding when neither the spec nor a tokenizer says: BERT's English vocabulary.
@@ -150,6 +151,7 @@ class Spec:
         has_data: whether the spec has a ``data:`` part.
         init_from: paths of models whose weights are the starting point, by the part that each is for; the empty name is
             for the whole.
+        inference: defaults of the commands that use the trained model.
         tree: the merged tree that it was made from, for messages with positions.
     """
 
@@ -160,6 +162,7 @@ class Spec:
     train: TrainSpec
     has_data: bool = False
     init_from: Mapping[str, str] = field(default_factory=dict)
+    inference: InferenceSpec = field(default_factory=InferenceSpec)
     tree: Node = field(default=Node({}, Origin("")), repr=False, compare=False)
 
     def of_set(self, name: str) -> "Spec":
@@ -205,6 +208,8 @@ class Spec:
         if self.has_data:
             parts["data"] = self.data.dump()
         parts["train"] = self.train.dump()
+        if inference := self.inference.dump():
+            parts["inference"] = inference
         if self.init_from:
             parts["init_from"] = self.init_from.get("") or dict(self.init_from)
         return parts
