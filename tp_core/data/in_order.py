@@ -7,9 +7,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 from statistics import median
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -68,7 +69,8 @@ def _tried(function: Callable[[Item], Result], items: Iterator[Item]) -> Generat
     return len(times) > 1 and median(times[1:]) < _QUICK
 
 
-class _Run(NamedTuple, Generic[Result]):
+@dataclass(slots=True)  # a named tuple that is generic needs Python 3.11
+class _Run(Generic[Result]):
     """Results of items in a row, the exception that came behind them, and the seconds that they took."""
 
     results: list[Result]

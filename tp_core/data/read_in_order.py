@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from tp_core.data.in_order import in_order
 from tp_core.data.records import Records
@@ -13,7 +14,8 @@ from tp_core.interfaces import Record, Report
 Result = TypeVar("Result")
 
 
-class _Found(NamedTuple, Generic[Result]):
+@dataclass(slots=True)  # a named tuple that is generic needs Python 3.11
+class _Found(Generic[Result]):
     """What was made of a record; or why it cannot be used, and who is to know."""
 
     result: Result | None

@@ -14,6 +14,7 @@ from tp_core.data.sources_text import BLOCK, line_runs, open_binary
 from tp_core.errors import DataError
 
 _SPACE = re.compile(r"[ \t\r\n]*")
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 #: An incomplete literal or escape is noticed at most this many characters before the end of what was read.
 _LONGEST_LITERAL = 16
 
@@ -111,8 +112,8 @@ class _Text:
                 value, end = decoder.raw_decode(self._text, self._at)
             except json.JSONDecodeError as error:
                 near_end = error.pos >= len(self._text) - _LONGEST_LITERAL
-                cut = near_end or error.msg.startswith("Unterminated string")
-                if cut and self._read():
+                in_string = self._text[error.pos : error.pos + 1] == '"' and not _STRING.match(self._text, error.pos)
+                if (near_end or in_string) and self._read():
                     continue
                 self._advance(min(error.pos, len(self._text)))
                 raise self.error(f"not valid JSON: {error.msg}") from None

@@ -9,6 +9,7 @@ import yaml
 
 from tp_core.spec.errors import SpecError, SpecProblem
 from tp_core.spec.nodes import Node, Origin, Scalar, Value, describe
+from tp_core.spec.yaml_mistakes import explain
 from tp_core.suggest import near_file
 
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
@@ -24,11 +25,8 @@ _MOST_LEVELS = 100
 #: Longer runs of digits are refused by Python itself, and are no number that any option means.
 _MOST_DIGITS = 4000
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_HINTS = {
-    "mapping values are not allowed in this context": "is the indentation of this line right?",
-    "could not find expected ':'": "a key needs a colon and a space after it",
-    "did not find expected alphabetic or numeric character": 'a text that begins with * or & needs quotes: "*.txt"',
-}
+#: No block collection begins to the right of these characters on its line.
+_INDENTATION = re.compile(r"[\t ?:-]+")
 
 
 def scalar(text: str) -> Scalar:
@@ -43,6 +41,13 @@ def scalar(text: str) -> Scalar:
         return float(text)
     return text
 
+
+_STARTS = (
+    yaml.BlockSequenceStartToken,
+    yaml.BlockMappingStartToken,
+    yaml.FlowSequenceStartToken,
+    yaml.FlowMappingStartToken,
+)
 
 # The C parser where PyYAML was built with it; the base loader resolves no scalar, so only explicit tags remain.
 _Loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -68,7 +73,7 @@ class _Reader:
             raise SpecError([SpecProblem(path, "this anchor is used within itself", origin)])
         if self.count > _MOST_NODES:
             raise SpecError([SpecProblem("", f"the aliases expand to more than {_MOST_NODES} values", origin)])
-        if len(within) > _MOST_LEVELS:
+        if len(within) >= _MOST_LEVELS and isinstance(node, yaml.CollectionNode):
             raise SpecError([_too_deep(origin)])
         within = (*within, id(node))
         if node.tag not in _PLAIN_TAGS:
@@ -125,7 +130,8 @@ def parse(text: str, source: str, base: str = ".") -> Node:
         _check_depth(text, reader)
         root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
-        raise SpecError([_syntax_problem(error, reader)]) from None
+        message, line, column = explain(error, reader.lines)
+        raise SpecError([SpecProblem("", f"this is not valid YAML: {message}", reader.origin(line, column))]) from None
     if root is None:
         return Node(None, Origin(source, 1, 1, None, base))
     node = reader.convert(root, "", (), None)
@@ -139,36 +145,20 @@ def _too_deep(origin: Origin) -> SpecProblem:
 
 
 def _check_depth(text: str, reader: _Reader) -> None:
-    """The parser composes by recursion in C, which a text nested deeply enough would take beyond the stack."""
-    if sum(map(text.count, "[{-:?")) < _MOST_LEVELS:
+    """Refuse a text that is nested too deeply before a parser composes it, by recursion and up to a limit of its own.
+
+    PyYAML's scanner in Python is asked for one token after the other: the parsers read ahead, and one that has a
+    limit would meet it there, before the first of its tokens or events is seen.
+    """
+    widest = max(map(len, _INDENTATION.findall(text)), default=0)
+    if text.count("[") + text.count("{") + widest + 1 <= _MOST_LEVELS:  # no scan for the specs that people write
         return
-    level = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            level += 1
-            if level > _MOST_LEVELS:
-                mark = event.start_mark
-                raise SpecError([_too_deep(reader.origin(mark.line, mark.column) if mark else Origin(reader.source))])
-        elif isinstance(event, yaml.CollectionEndEvent):
-            level -= 1
-
-
-def _syntax_problem(error: yaml.MarkedYAMLError, reader: _Reader) -> SpecProblem:
-    """The parser's own words, with the place where the unfinished thing began."""
-    found, began = error.problem_mark, error.context_mark
-    message = error.problem or ""
-    line, column = (found.line, found.column) if found is not None else (0, 0)
-    if message.startswith("but "):  # the second half of a sentence
-        message = f"{error.context}, {message}"
-    elif line < len(reader.lines) and reader.lines[line][column : column + 1] == "\t":
-        message = "a tab stands here; YAML is indented with spaces"
-    elif began is not None and line >= len(reader.lines):  # there is nothing to point at after the end
-        line, column, message = began.line, began.column, f"{message} {error.context}"
-    elif began is not None and began.line != line:
-        message += f" {error.context} that begins on line {began.line + 1}"
-    if hint := _HINTS.get(error.problem or ""):
-        message += f"; {hint}"
-    return SpecProblem("", f"this is not valid YAML: {message}", reader.origin(line, column))
+    scanner = yaml.BaseLoader(text.replace("\t", " "))  # the C parser lets tabs stand within brackets
+    while not scanner.done:
+        scanner.fetch_more_tokens()
+        if scanner.flow_level + len(scanner.indents) > _MOST_LEVELS:
+            mark = next(t for t in reversed(scanner.tokens) if isinstance(t, _STARTS)).start_mark
+            raise SpecError([_too_deep(reader.origin(mark.line, mark.column))])
 
 
 def parse_file(path: Path, shown: str | None = None) -> Node:

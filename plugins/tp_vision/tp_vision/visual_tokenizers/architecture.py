@@ -86,16 +86,18 @@ def read_architecture(path: str) -> Architecture:
 
 def _stage(path: str) -> dict[str, Any]:
     """The part of the file that has ``target`` and ``params`` of the VQGAN."""
-    import yaml
+    from tp_core.spec.errors import SpecError
+    from tp_core.spec.yaml_loader import parse
 
     try:
         with open(path, encoding="utf-8") as file:
-            tree = yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+            tree = parse(file.read(), os.fspath(path)).plain()
     except FileNotFoundError:
         raise CheckpointError(f"{path}: there is no such file") from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise CheckpointError(f"{os.fspath(path)}: cannot be read as YAML: {reason}") from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{os.fspath(path)}: cannot be read: {error}") from None
+    except SpecError as error:
+        raise CheckpointError(str(error)) from None
     stage = tree.get("model", tree) if isinstance(tree, dict) else None
     for _ in range(2):
         params = stage.get("params") if isinstance(stage, dict) else None
