@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Target,
         VisualTokenizer,
     )
+    from tp_core.interop.keys import Keys
     from tp_core.interop.rules import Entry
     from tp_core.interop.tensors import Tensors
     from tp_core.spec.schema import Spec
@@ -60,6 +61,22 @@ class StreamFacts(NamedTuple):
 
     hidden_size: int
     pooling: Pooling = "first"
+
+
+class VectorFacts(NamedTuple):
+    """How a target makes one vector of each sample of a stream.
+
+    Attributes:
+        pooling: how the stream's states become one; None: in the target's own way (``Target.pool``).
+        projection_size: width that the target projects this to (``Target.project``); None without a projection.
+        normalize: the vector is brought to length 1.
+        compared: the target compares such vectors with each other, so that their distances mean something.
+    """
+
+    pooling: Pooling | None
+    projection_size: int | None = None
+    normalize: bool = False
+    compared: bool = False
 
 
 class GridFacts(NamedTuple):
@@ -309,6 +326,10 @@ class TargetConfig(ModuleConfig):
         """The streams of which it reads one vector, and how that is made; a model without streams has one, ``""``."""
         return {}
 
+    def embeds(self, context: BuildContext) -> Mapping[str, VectorFacts]:
+        """The vector that a trained model has of each of these streams: those that :meth:`pools` names, as it says."""
+        return {stream: VectorFacts(how) for stream, how in self.pools(context).items()}
+
     def build(self, context: BuildContext) -> "Target":
         raise TypeError(f"{type(self).__name__} does not implement build()")
 
@@ -317,6 +338,23 @@ class TokenizerConfig(ModuleConfig):
     """Base of tokenizer configs."""
 
     kind: ClassVar[str] = "tokenizer"
+
+    @classmethod
+    def from_huggingface(cls, source: Path, folder: Path) -> Preprocessing | None:
+        """Bring the tokenizer of a Hugging Face model's folder into a model's folder of ours.
+
+        Args:
+            source: the folder of the model.
+            folder: where to put the files; it is made where there is a tokenizer.
+
+        Returns:
+            The options that load it, with paths relative to the folder above ``folder``, and notes for the user; None:
+            the source has no tokenizer that this class reads.
+
+        Raises:
+            TPError: there is one, and it cannot be read.
+        """
+        return None
 
     def facts(self, data: DataContext) -> "TokenizerFacts":
         """What checking a spec asks of the vocabulary, read as cheaply as its format allows.
@@ -395,6 +433,10 @@ class ProcessorConfig(ModuleConfig):
     media_fields: ClassVar[frozenset[str]] = frozenset()
     #: Column of the prepared rows whose lengths are those of the samples, for ``data.bucket``; None if there is none.
     length_column: ClassVar[str | None] = None
+    #: Keys of a preprocessor_config.json that may have these values only, the first being transformers' default.
+    required_keys: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+    #: Keys of it that never change what is made. One that is neither here nor read is refused.
+    irrelevant_keys: ClassVar[frozenset[str]] = frozenset()
 
     def sequence_length(self) -> int | None:
         """The longest sequence this processor makes; None if it has no such bound."""
@@ -407,6 +449,14 @@ class ProcessorConfig(ModuleConfig):
     def extra_ids(self) -> int:
         """How many ids it makes behind those of the tokenizer, for which the model has rows too: image tokens."""
         return 0
+
+    def starting_with(self, token: int, special: Mapping[str, int]) -> Mapping[str, Any]:
+        """The options with which a decoder's input begins with a token; empty for a processor that has no choice.
+
+        Args:
+            special: role → id, of the decoder's vocabulary.
+        """
+        return {}
 
     def check_data(self) -> Iterator[Problem]:
         """Yield what is missing to prepare data, which presets may leave open."""
@@ -475,7 +525,8 @@ class ProcessorConfig(ModuleConfig):
         """The options that a preprocessor_config.json stands for.
 
         Args:
-            content: of the file; keys that it leaves out have the values of the class that it names.
+            content: of the file; keys that it leaves out have the values of the class that it names. It notes which
+                keys are read (:class:`tp_core.interop.keys.Keys`).
             data: of the converted model.
 
         Returns:
@@ -505,6 +556,11 @@ class ConverterConfig(ModuleConfig):
 
     A converter has the architecture's ``model_type`` for its name. It is three things: a config.json as the ``model:``
     part of a spec, the way back, and one table of weights that is used in both directions.
+
+    Every key of a config.json is accounted for. It counts as mapped where :meth:`to_spec`, :meth:`processor` or
+    :meth:`weights` read its value. Of the other keys, those pass that have transformers' default, that ``irrelevant``
+    names, or that belong to heads which the architecture does not have; a note tells of ``training_only``. A model with
+    any other key is refused. A key inside an object is written with a dot, ``text_config.hidden_act``.
     """
 
     kind: ClassVar[str] = "converter"
@@ -513,28 +569,41 @@ class ConverterConfig(ModuleConfig):
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     #: Beginning of the names of all tensors but the heads'; checkpoints of the body alone may lack it.
     prefix: ClassVar[str] = ""
-    #: The values that transformers takes for keys that a config.json leaves out.
+    #: The values that transformers takes for keys that a config.json leaves out; also of objects inside it.
     defaults: ClassVar[Mapping[str, Any]] = {}
     #: Other spellings of keys → the spelling of ``defaults``.
     aliases: ClassVar[Mapping[str, str]] = {}
     #: Keys that may have these values only, the first being what transformers takes for a key that is left out.
     required: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+    #: Keys that never change what a model computes; those of any model are known without (``interop/known_keys.py``).
+    irrelevant: ClassVar[frozenset[str]] = frozenset()
+    #: Keys that change training only, and are not kept → transformers' default.
+    training_only: ClassVar[Mapping[str, Any]] = {}
+    #: Names of targets → keys that are for their heads alone, and irrelevant for architectures without them.
+    head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    #: Keys that :meth:`to_config` and :meth:`as_stored` add and transformers does not have; they are not written.
+    unwritten: ClassVar[frozenset[str]] = frozenset()
     #: What to know of converted models, in sentences.
     notes: ClassVar[tuple[str, ...]] = ()
 
-    def complete(self, config: dict[str, Any]) -> dict[str, Any]:
-        """A config with ``defaults``, and with values that follow from others."""
+    def complete(self, config: "Keys") -> Mapping[str, Any]:
+        """A config that has ``defaults`` with values that follow from others.
+
+        Args:
+            config: notes which keys are read; ``config | {...}`` is the same with other values, and a plain copy such
+                as ``{**config}`` notes nothing.
+        """
         return config
 
-    def as_stored(self, config: dict[str, Any], tensors: "Tensors") -> dict[str, Any]:
+    def as_stored(self, config: "Keys", tensors: "Tensors") -> Mapping[str, Any]:
         """A config with what only the tensors say. That an output matrix is not tied is found out without this."""
         return config
 
-    def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
+    def to_spec(self, config: "Keys", architecture: str) -> dict[str, Any]:
         """The ``model:`` part of a spec.
 
         Args:
-            config: a completed config.json.
+            config: a completed config.json, which notes the keys that are read.
             architecture: one of ``architectures``.
 
         Raises:
@@ -550,11 +619,15 @@ class ConverterConfig(ModuleConfig):
         """
         raise TypeError(f"{type(self).__name__} does not implement to_config()")
 
-    def weights(self, config: Mapping[str, Any]) -> "Sequence[Entry]":
+    def written_notes(self, spec: "Spec") -> tuple[str, ...]:
+        """What to know of a spec's model that is written for transformers, in sentences."""
+        return ()
+
+    def weights(self, config: "Keys") -> "Sequence[Entry]":
         """The table of weights, for a completed config, whose ``architectures`` is the one that is converted."""
         raise TypeError(f"{type(self).__name__} does not implement weights()")
 
-    def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
+    def processor(self, config: "Keys", architecture: str) -> dict[str, Any] | None:
         """A processor for using the model, as a spec writes it; or None.
 
         It is left out where it needs a tokenizer and the checkpoint has none. What the checkpoint's

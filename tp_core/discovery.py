@@ -6,6 +6,7 @@ The index is made from installed metadata alone; nothing is imported. A config c
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -24,8 +25,6 @@ from tp_core.suggest import did_you_mean
 
 GROUP = "tp.v1."
 
-#: Beginning of the names under which local files are imported.
-LOCAL = "_tp_local_"
 KINDS = (
     "embedding",
     "encoder",
@@ -221,10 +220,32 @@ def scan(path: list[str] | None = None) -> Iterator[Entry]:
                 yield Entry(kind, point.name, point.value, distribution)
 
 
+#: Distributions that the index was made of; empty before there is one.
+_shelves: list[tuple[str, int]] = []
+
+
 @functools.cache
 def index() -> Index:
-    """The index of this process, made once."""
+    """The index of this process, made once, and anew when :func:`refresh` finds other distributions."""
+    _shelves[:] = _distributions()
     return Index(scan())
+
+
+def refresh() -> None:
+    """Forget an index that no longer tells what is installed: in a notebook, packages come while it runs."""
+    if _shelves and _shelves != _distributions():
+        importlib.invalidate_caches()
+        _shelves.clear()
+        index.cache_clear()
+
+
+def _distributions() -> list[tuple[str, int]]:
+    """The folders of installed metadata with the times of their last change; cheap beside reading them."""
+    found = []
+    for folder in _folders():
+        with contextlib.suppress(OSError), os.scandir(folder or ".") as entries:
+            found += [(e.path, e.stat().st_mtime_ns) for e in entries if e.name.endswith((".dist-info", ".egg-info"))]
+    return sorted(found)
 
 
 def load(entry: Entry) -> Any:
@@ -262,57 +283,11 @@ def preset_file(entry: Entry) -> Path:
 
 
 def load_local(name: str, base: str) -> Any:
-    """Import ``my_file:MyConfig`` from a file beside the spec (or an importable module).
+    """The class that ``my_file:MyConfig`` names, of a file beside the spec or an importable module.
 
     Raises:
         TPError: when the file, or the class in it, does not exist or the file raises.
     """
-    module_name, _, attribute = name.partition(":")
-    if not module_name or not attribute:
-        raise TPError(f"'{name}': expected file:Class, as in my_module:MyConfig")
-    file = Path(base) / (module_name.replace(".", "/") + ".py")
-    try:
-        if file.is_file():
-            key = f"{LOCAL}{file.resolve()}"
-            module = sys.modules.get(key)
-            if module is None:
-                spec = importlib.util.spec_from_file_location(key, file)
-                assert spec is not None
-                assert spec.loader is not None
-                module = importlib.util.module_from_spec(spec)
-                sys.modules[key] = module
-                try:
-                    spec.loader.exec_module(module)
-                except BaseException:
-                    del sys.modules[key]
-                    raise
-        else:
-            module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name == module_name:
-            raise TPError(f"'{name}': there is no file {file} and no module {module_name}") from error
-        raise TPError(f"'{name}' cannot be loaded: {named(error)}{_line_in(file, error)}") from error
-    except (Exception, SystemExit) as error:
-        raise TPError(f"'{name}' cannot be loaded: {named(error)}{_line_in(file, error)}") from error
-    if not hasattr(module, attribute):
-        near = did_you_mean(attribute, [n for n in vars(module) if not n.startswith("_")])
-        where = file if file.is_file() else module_name
-        raise TPError(f"{where} has no '{attribute}'" + (f"; {near}" if near else ""))
-    return getattr(module, attribute)
+    from tp_core.local.load import load
 
-
-def folder_of_local(name: str) -> str:
-    """The folder that ``my_file:MyConfig`` was last imported from; ``.`` for what was not, or is no such name."""
-    module_name, colon, _ = name.partition(":")
-    inside = f"/{module_name.replace('.', '/')}.py"
-    keys = (key for key in reversed(sys.modules) if colon and key.startswith(LOCAL) and key.endswith(inside))
-    return next((key[len(LOCAL) : -len(inside)] or "/" for key in keys), ".")
-
-
-def _line_in(file: Path, error: BaseException) -> str:
-    """Where in the file an exception came from; a syntax error says it by itself."""
-    import traceback
-
-    own = os.path.abspath(file)
-    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if os.path.abspath(f.filename) == own]
-    return f" ({file.name}, line {lines[-1]})" if lines else ""
+    return load(name, base).value

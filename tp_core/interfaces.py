@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from tp_core.cache import Cache
 from tp_core.errors import DataError, TPError
+from tp_core.framing import Frame
 from tp_core.tokenizer import Tokenizer
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Inputs",
     "Module",
     "Processor",
+    "PromptRoom",
     "Record",
     "Report",
     "Rows",
@@ -306,6 +308,20 @@ class Target(Module, ABC):
         A target that reads another's scores (distillation) remembers it, outside of its own submodules.
         """
 
+    def pool(self, sequence: Sequence, stream: str) -> Tensor:
+        """One vector per sample of a stream, (batch, hidden), of a target that pools in a way of its own.
+
+        Its config says so: the ``pooling`` of ``TargetConfig.embeds`` is None.
+        """
+        raise TypeError(f"{type(self).__name__} has no pooling of its own")
+
+    def project(self, vectors: Tensor, stream: str) -> Tensor:
+        """Pooled vectors of a stream, (batch, hidden) → (batch, size), the space that the target works in.
+
+        Its config says so: ``TargetConfig.embeds`` has a ``projection_size``.
+        """
+        raise TypeError(f"{type(self).__name__} projects no vectors")
+
     def scores(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
         """What the loss is computed from, for a target that learns from or compares with this one.
 
@@ -394,6 +410,19 @@ class GenerationTokens:
     ids: range | None = None
 
 
+@dataclass(frozen=True)
+class PromptRoom:
+    """How long the prompt of a generated text may be.
+
+    Attributes:
+        length: the most tokens, special ones included; None where the model bounds it no further than the processor.
+        side: what a longer one loses: its beginning (``left``) or its end (``right``).
+    """
+
+    length: int | None = None
+    side: Literal["left", "right"] = "left"
+
+
 class Processor(ABC):
     """Turns records into training instances for a set of targets, in two steps.
 
@@ -452,8 +481,21 @@ class Processor(ABC):
     def collate(self, samples: list[Sample]) -> Batch:
         """Stack samples into a batch."""
 
-    def prompts(self, records: list[Record]) -> list[Sample]:
-        """Samples of what generation goes on from; those of :meth:`encode` unless it is more than that."""
+    def frame(self, pair: bool = False) -> Frame | None:
+        """The special tokens that :meth:`encode` puts around a text, or around and between the texts of a pair.
+
+        None: it reads no texts.
+        """
+        return None
+
+    def prompts(self, records: list[Record], room: PromptRoom) -> list[Sample]:
+        """Samples of what generation goes on from; those of :meth:`encode` unless it is more than that.
+
+        A prompt that is too long is cut, and its sample says by how many tokens: ``truncated``. Special tokens stay.
+
+        Raises:
+            DataError: a record has no text, or what must stay of it has no room.
+        """
         return self.encode(records)
 
     def generation(self) -> GenerationTokens:
@@ -468,8 +510,11 @@ class Processor(ABC):
         """
         raise TPError(f"{type(self).__name__} is not for generation: it does not say how texts begin and end")
 
-    def decode(self, ids: list[int]) -> str:
+    def decode(self, ids: list[int], prompt: list[int] | None = None) -> str:
         """The text of generated ids: without start and end, of the target side where there are two.
+
+        Args:
+            prompt: the ids that the text goes on from, for the space between the two; None for a text of its own.
 
         Raises:
             TPError: the processor is not for models that generate.

@@ -8,6 +8,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tp_core.framing import Frame as Frame
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -27,12 +29,35 @@ class TokenizerFacts(NamedTuple):
     marks_words: bool
 
 
+class TransformersUse(NamedTuple):
+    """The model that a tokenizer's files are written for, in transformers.
+
+    Attributes:
+        model_type: as in its config.json.
+        input_names: the tensors that it reads, as transformers calls them.
+        max_length: its longest sequence, or None.
+        frames: the special tokens that its processor puts around a text, and around and between the texts of a pair;
+            None where no processor says.
+    """
+
+    model_type: str = ""
+    input_names: tuple[str, ...] = ("input_ids", "attention_mask")
+    max_length: int | None = None
+    frames: tuple[Frame, Frame] | None = None
+
+
 class Tokenizer(ABC):
     """Text to ids and back. ``special`` maps roles (``cls``, ``sep``, ``pad``, ``mask``, ``unk``, ``bos``, ``eos``)
-    to ids; a role that the vocabulary lacks is absent."""
+    to ids; a role that the vocabulary lacks is absent.
+
+    A tokenizer also decides on the special tokens around a text (:meth:`frame`), on what a mask in a text does to the
+    spaces beside it (:meth:`encode_masked`), and on the spaces of decoded text (:meth:`decode_after`).
+    """
 
     special: dict[str, int]
     vocab_size: int
+    #: Separators that processors put between the texts of a pair where :meth:`frame` leaves it to them.
+    pair_separators: int = 1
 
     @abstractmethod
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
@@ -45,8 +70,27 @@ class Tokenizer(ABC):
         """
         return flatten(self.encode_batch(texts))
 
+    def encode_masked(self, texts: list[str]) -> list[list[int]]:
+        """The ids of :meth:`encode_batch` for texts in which the mask token is spelled out."""
+        mask = self.special.get("mask")
+        if mask is None:
+            return self.encode_batch(texts)
+        return encode_around(self, texts, mask)
+
+    def frame(self, pair: bool = False) -> Frame | None:
+        """The special tokens that belong around a text, or around and between the texts of a pair.
+
+        None: the tokenizer leaves it to the processor, which knows what its model needs.
+        """
+        return None
+
     @abstractmethod
     def decode(self, ids: list[int]) -> str: ...
+
+    def decode_after(self, before: list[int], ids: list[int]) -> str:
+        """The text of ids that follow others, with the space that stands between the two."""
+        prompt, whole = self.decode(before), self.decode([*before, *ids])
+        return whole[len(prompt) :] if whole.startswith(prompt) else self.decode(ids)
 
     @abstractmethod
     def token(self, index: int) -> str:
@@ -60,8 +104,15 @@ class Tokenizer(ABC):
     def save(self, folder: Path) -> dict[str, Any]:
         """Write the tokenizer's files; gives back the options that load them, with paths inside ``folder``."""
 
-    def to_huggingface(self, folder: Path) -> bool:
-        """Write the files of a tokenizer of transformers that gives the same ids; False where there is no such form."""
+    def to_huggingface(self, folder: Path, use: TransformersUse) -> bool:
+        """Write the files of a tokenizer of transformers that gives the same ids, special tokens included.
+
+        Args:
+            use: the model that they are for.
+
+        Returns:
+            False where transformers has no such form; nothing is written then.
+        """
         return False
 
     def facts(self) -> TokenizerFacts:
@@ -75,3 +126,23 @@ def flatten(batch: list[list[int]]) -> tuple[NDArray[np.int32], NDArray[np.int64
 
     ends = np.cumsum(np.fromiter(map(len, batch), np.int64, len(batch)))
     return np.fromiter(chain.from_iterable(batch), np.int32, int(ends[-1]) if batch else 0), ends
+
+
+def encode_around(tokenizer: Tokenizer, texts: list[str], token: int, strip_left: bool = False) -> list[list[int]]:
+    """Ids of texts in which a token is spelled out that the tokenizer does not look for.
+
+    Args:
+        token: its id.
+        strip_left: the token takes the white space before it, as RoBERTa's mask does.
+    """
+    pieces = [text.split(tokenizer.token(token)) for text in texts]
+    if strip_left:
+        pieces = [[*(part.rstrip() for part in parts[:-1]), parts[-1]] for parts in pieces]
+    ids = iter(tokenizer.encode_batch([piece for parts in pieces for piece in parts]))
+    joined = []
+    for parts in pieces:
+        row = list(next(ids))
+        for _ in parts[1:]:
+            row += [token, *next(ids)]
+        joined.append(row)
+    return joined

@@ -22,6 +22,7 @@ from tests.building import worst
 from tp_core import Record, load_model, load_spec
 from tp_core.config import DataContext
 from tp_core.inference.load import tokenizers_of
+from tp_core.tokenizer import TransformersUse
 from tp_core.training.export import export_model
 from tp_text.tokenizers.config import SpaceConfig
 
@@ -145,7 +146,7 @@ def speech_checkpoint(folder: Path, content: Any) -> Path:
     """A Speech2Text of transformers with a tokenizer and a preprocessor_config.json."""
     make("Speech2TextForConditionalGeneration", 16, 2, 1, {"vocab_size": 7}).save_pretrained(folder / "first")
     tokenizer = SpaceConfig(vocab=str(vocabulary(folder)), eos_token="[EOS]").build(DataContext())
-    assert tokenizer.to_huggingface(folder / "first")
+    assert tokenizer.to_huggingface(folder / "first", TransformersUse())
     if content is not None:
         (folder / "first" / "preprocessor_config.json").write_text(json.dumps(content))
     return folder / "first"

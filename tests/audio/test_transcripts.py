@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tp_core import TPError, load_spec, train
 from tp_core.cli.records import input_records
 from tp_core.hookspecs import hook_manager, run_checks
 from tp_core.inference.load import load_model
+from tp_core.spec.schema_generate import GenerateOptions
 
 SPEECH = {"speech": {"num_mel_bins": 20, "channels": 16, "kernel_sizes": [5, 3]}}
 LAYERS = {"num_layers": 1, "num_heads": 2, "feed_forward_size": 16}
@@ -100,6 +102,31 @@ def test_each_evaluation_shows_recordings_with_what_the_trained_model_then_recog
     assert [line.strip() for line in heard] == found
     assert any(found), "nothing was recognised, which proves nothing"
     assert Image.open(folder / "step_00000006.png").height > 4 * 160
+
+
+@pytest.mark.parametrize(("kind", "beams"), [("decoder", 1), ("ctc", 1), ("ctc", 3)])
+def test_a_model_that_is_being_trained_recognises_the_same_and_is_left_so(
+    tmp_path: Path, kind: str, beams: int
+) -> None:
+    train(load_spec(spec_of(tmp_path, kind, {"count": 4})), tmp_path / "run")
+    records = list(input_records(str(tmp_path / "speech" / "manifest.tsv"), {}))
+    made = load_model(tmp_path / "run", "cpu")
+    expected = recognised(made, records, beams=beams, max_new_tokens=3)
+    assert any(each["text"] for each in expected)
+    made.model.train()
+    assert recognised(made, records, beams=beams, max_new_tokens=3) == expected
+    assert all(module.training for module in made.model.modules())
+
+
+def test_texts_are_recognised_as_the_spec_says(tmp_path: Path) -> None:
+    train(load_spec(spec_of(tmp_path, "decoder", {"count": 4})), tmp_path / "run")
+    records = list(input_records(str(tmp_path / "speech" / "manifest.tsv"), {}))
+    made = load_model(tmp_path / "run", "cpu")
+    explicit = recognised(made, records, beams=2, max_new_tokens=3)
+    assert explicit != recognised(made, records)
+    usual = GenerateOptions(beams=2, max_new_tokens=3)
+    made.spec = replace(made.spec, inference=replace(made.spec.inference, generate=usual))
+    assert recognised(made, records) == explicit
 
 
 def test_training_is_the_same_with_and_without_pictures(tmp_path: Path) -> None:

@@ -221,6 +221,25 @@ class MeanLoss(_Classes):
         return TargetOutput(output.loss_sum / batch.size, output.denominator)
 
 
+class ProjectsWrong(_Classes):
+    def project(self, vectors: Tensor, stream: str) -> Tensor:
+        projected: Tensor = self.linear(vectors)
+        return projected
+
+
+class NoProjection(_Classes):
+    pass
+
+
+class UnknownStream(_Classes):
+    pass
+
+
+class OwnPooling(ProjectsWrong):
+    def pool(self, sequence: Sequence, stream: str) -> Tensor:
+        return 2 * sequence.pooled("max")
+
+
 class WrongDenominator(_Classes):
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
         output = super().forward(features, batch)

@@ -17,6 +17,7 @@ from tp_core.config import (
     Problem,
     ProcessorConfig,
     TargetConfig,
+    VectorFacts,
 )
 
 
@@ -185,6 +186,31 @@ class WrongDenominatorConfig(_TargetConfig):
 
 class PredictsTensorsConfig(_TargetConfig):
     """Gives tensors as predictions."""
+
+
+class ProjectsWrongConfig(_TargetConfig):
+    """Projects vectors to another width than it says."""
+
+    def embeds(self, context: BuildContext) -> dict[str, VectorFacts]:
+        return {"": VectorFacts("mean", projection_size=4)}
+
+
+class NoProjectionConfig(ProjectsWrongConfig):
+    """Says that it projects vectors, and does not."""
+
+
+class UnknownStreamConfig(_TargetConfig):
+    """Says that it makes vectors of a stream that there is not."""
+
+    def embeds(self, context: BuildContext) -> dict[str, VectorFacts]:
+        return {"text": VectorFacts("mean")}
+
+
+class OwnPoolingConfig(_TargetConfig):
+    """Pools in a way of its own and projects, as it says."""
+
+    def embeds(self, context: BuildContext) -> dict[str, VectorFacts]:
+        return {"": VectorFacts(None, projection_size=3, normalize=True, compared=True)}
 
 
 class ContrastiveConfig(_TargetConfig):

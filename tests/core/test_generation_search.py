@@ -9,7 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from tp_core.inference.search import Generated, Sampling, beam_search, most_probable, write
+from tp_core.inference.logits_rules import Rule, Written
+from tp_core.inference.sampling_filters import Temperature, TopK, TopP
+from tp_core.inference.search import Draw, Generated, beam_search, most_probable, write
 
 END = 3
 VOCABULARY = 5
@@ -119,9 +121,11 @@ def test_each_text_of_a_batch_is_what_it_is_alone() -> None:
         assert beam_search(table, [limits[row]], (END,), 3) == [together[row]]
 
 
-def sampled(count: int, logits: list[float], **options: float) -> list[int]:
-    sampling = Sampling([(7, number) for number in range(count)], **options)  # type: ignore[arg-type]
-    return sampling(torch.tensor([logits] * count), list(range(count)), 0).tolist()
+def sampled(count: int, logits: list[float], *filters: Rule) -> list[int]:
+    scores, texts = torch.tensor([logits] * count), Written.of([[]] * count, [1] * count, torch.device("cpu"))
+    for each in filters:
+        scores = each(scores, texts)
+    return Draw([(7, number) for number in range(count)])(scores, list(range(count)), 0).tolist()
 
 
 def shares(tokens: list[int], size: int) -> list[float]:
@@ -133,25 +137,25 @@ def test_samples_follow_the_models_distribution() -> None:
     expected = torch.tensor(logits).softmax(0).tolist()
     assert shares(sampled(4000, logits), 4) == pytest.approx(expected, abs=0.03)
     cool = (torch.tensor(logits) / 0.5).softmax(0).tolist()
-    assert shares(sampled(4000, logits, temperature=0.5), 4) == pytest.approx(cool, abs=0.03)
+    assert shares(sampled(4000, logits, Temperature(0.5)), 4) == pytest.approx(cool, abs=0.03)
 
 
 def test_top_k_keeps_the_k_most_probable_tokens() -> None:
     logits = [0.5, -1.0, 2.0, 0.0]
-    found = shares(sampled(4000, logits, top_k=2), 4)
+    found = shares(sampled(4000, logits, TopK(2)), 4)
     expected = torch.tensor([0.5, 2.0]).softmax(0).tolist()
     assert found == pytest.approx([expected[0], 0, expected[1], 0], abs=0.03)
-    assert set(sampled(100, logits, top_k=1)) == {2}
-    assert set(sampled(2000, logits, top_k=99)) == {0, 1, 2, 3}
+    assert set(sampled(100, logits, TopK(1))) == {2}
+    assert set(sampled(2000, logits, TopK(99))) == {0, 1, 2, 3}
 
 
 def test_top_p_keeps_the_fewest_tokens_that_reach_it() -> None:
     logits = torch.tensor([0.15, 0.5, 0.05, 0.3]).log().tolist()
-    assert set(sampled(500, logits, top_p=0.01)) == {1}
-    assert set(sampled(500, logits, top_p=0.49)) == {1}
-    assert set(sampled(500, logits, top_p=0.7)) == {1, 3}
-    assert set(sampled(500, logits, top_p=0.9)) == {0, 1, 3}
-    assert shares(sampled(4000, logits, top_p=0.7), 4) == pytest.approx([0, 0.625, 0, 0.375], abs=0.03)
+    assert set(sampled(500, logits, TopP(0.01))) == {1}
+    assert set(sampled(500, logits, TopP(0.49))) == {1}
+    assert set(sampled(500, logits, TopP(0.7))) == {1, 3}
+    assert set(sampled(500, logits, TopP(0.9))) == {0, 1, 3}
+    assert shares(sampled(4000, logits, TopP(0.7)), 4) == pytest.approx([0, 0.625, 0, 0.375], abs=0.03)
 
 
 def test_tokens_that_cannot_be_are_never_drawn() -> None:
@@ -163,7 +167,7 @@ def test_a_samples_text_depends_on_its_own_stream_alone() -> None:
     def texts(numbers: list[int]) -> list[Generated]:
         table = Table(9)
         table.texts = [(number,) for number in numbers]
-        return write(table, [6] * len(numbers), (END,), Sampling([(1, number) for number in numbers]))
+        return write(table, [6] * len(numbers), (END,), Draw([(1, number) for number in numbers]))
 
     together = texts([0, 1, 2, 3, 4])
     assert texts([3, 1]) == [together[3], together[1]]

@@ -88,7 +88,7 @@ def test_a_bad_member_is_reported_with_its_record_and_a_damaged_shard_as_such(tm
     assert [r.value["key"] for r in read_records([str(path)], bad=bad)] == ["0", "1"]
     assert bad.count == 1
     path.write_bytes(b"no archive")
-    with pytest.raises(DataError, match=r"not a tar archive that can be read: file could not be opened successfully$"):
+    with pytest.raises(DataError, match=r"not a tar archive that can be read: [\w ]+$"):
         list(read_records([str(path)]))
 
 

@@ -191,18 +191,23 @@ def test_json_lists_are_read_whatever_the_block_size(
 
 
 @pytest.mark.parametrize(
-    ("content", "place", "message"),
+    ("content", "line", "message", "column"),
     [
-        ('[{"a": 1},\n {"b" 2}]', 2, "not valid JSON: Expecting ':' delimiter (column 7)"),
-        ('[{"a": 1}\n {"b": 2}]', 2, "expected ',' or ']' after an element of the list (column 2)"),
-        ('[{"a": 1}', 1, "expected ',' or ']' after an element of the list (column 10)"),
-        ('[{"a": 1}]\n{}', 2, "expected nothing after the list (column 1)"),
-        ('[{"a": "x', 1, "not valid JSON: Unterminated string starting at (column 8)"),
+        ('[{"a": 1},\n {"b" 2}]', 2, "not valid JSON: ", 7),
+        ('[{"a": 1}\n {"b": 2}]', 2, "expected ',' or ']' after an element of the list", 2),
+        ('[{"a": 1}', 1, "expected ',' or ']' after an element of the list", 10),
+        ('[{"a": 1}]\n{}', 2, "expected nothing after the list", 1),
+        ('[{"a": "x', 1, "not valid JSON: ", 8),
+        ('[{"a": "x\\"]' + " " * 100, 1, "not valid JSON: ", 8),  # the quote is one of the text's
     ],
 )
-def test_errors_in_a_json_list_have_their_place(tmp_path: Path, content: str, place: int, message: str) -> None:
+def test_errors_in_a_json_list_have_their_place(
+    tmp_path: Path, content: str, line: int, message: str, column: int
+) -> None:
     path = write(tmp_path, "a.json", content)
-    assert error_of(path, bad=BadRecords("skip")) == f"{path}:{place}: {message}"
+    said = error_of(path, bad=BadRecords("skip"))
+    assert said.startswith(f"{path}:{line}: {message}")
+    assert said.endswith(f" (column {column})")
 
 
 def test_a_json_list_that_is_not_utf8_is_named_exactly(tmp_path: Path) -> None:

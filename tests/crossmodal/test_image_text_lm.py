@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ from tp_core.config import DataContext
 from tp_core.data.cache import prepared_rows
 from tp_core.data.order import TRAIN, generator
 from tp_core.errors import DataError, TPError
-from tp_core.inference.generate import GenerationOptions, continuations
-from tp_core.interfaces import IGNORE, GenerationTokens, Record
+from tp_core.inference.generate import continuations
+from tp_core.interfaces import IGNORE, GenerationTokens, PromptRoom, Record
 from tp_core.spec.checks_run import check_run
+from tp_core.spec.schema_generate import GenerateOptions
 from tp_core.testing import check_processor
 from tp_crossmodal.drawing import draw
 from tp_crossmodal.processors.config_lm import ImageTextLmConfig
@@ -210,13 +212,13 @@ def test_neither_direction_writes_ids_of_the_other_modality(home: Path) -> None:
     processor: Any = loaded.processor
     assert isinstance(processor, ImageTextLmProcessor)
     records = [Record({"image": str(home / "pictures" / "1.png"), "text": "a one"}, "records", n) for n in (1, 2, 3)]
-    options = GenerationOptions(max_new_tokens=8, sample=True, temperature=50.0)  # any id that is not excluded
+    options = GenerateOptions(max_new_tokens=8, sample=True, temperature=50.0)  # any id that is not excluded
 
     def written(samples: list[Any], tokens: GenerationTokens) -> set[int]:
         batch = processor.collate(samples)
         return {i for text in continuations(loaded, batch, tokens, options, [1, 2, 3], records) for i in text.ids}
 
-    texts = written(processor.prompts(records), processor.generation())
+    texts = written(processor.prompts(records, PromptRoom()), processor.generation())
     images = written(processor.drawing_prompts(records), processor.drawing())
     assert texts < set(range(FIRST))
     assert len(texts) > 3
@@ -249,6 +251,16 @@ def test_draw_writes_a_picture_for_each_text_and_an_index_that_is_a_data_set(hom
     assert np.array_equal(np.array(Image.open(tmp_path / "drawn" / "1.png")), before)
 
 
+def test_drawings_are_searched_for_as_the_spec_says_and_have_their_own_length(home: Path) -> None:
+    loaded = tp_core.load_model(home / "run", "cpu")
+    explicit = list(draw(loaded, ["a one"] * 3, sample=True, temperature=9.0, seed=3))
+    usual = GenerateOptions(sample=True, temperature=9.0, seed=3, max_new_tokens=2, eos_token_id=[FIRST, FIRST + 1])
+    loaded.spec = replace(loaded.spec, inference=replace(loaded.spec.inference, generate=usual))
+    assert all(torch.equal(a, b) for a, b in zip(draw(loaded, ["a one"] * 3), explicit, strict=True))
+    with pytest.raises(TPError, match=r"unknown option 'max_new_tokens'; .*beams"):
+        draw(loaded, ["a one"], max_new_tokens=3)
+
+
 def test_a_drawing_is_what_the_tokenizer_makes_of_the_tokens_and_follows_the_seed(home: Path) -> None:
     loaded = tp_core.load_model(home / "run", "cpu")
     processor: Any = loaded.processor
@@ -261,6 +273,16 @@ def test_a_drawing_is_what_the_tokenizer_makes_of_the_tokens_and_follows_the_see
     assert all(torch.equal(a, b) for a, b in zip(one, again))
     assert not torch.equal(one[0], one[1])
     assert not torch.equal(one[0], other[0])
+
+
+def test_a_model_that_is_being_trained_draws_the_same_pictures_which_are_the_callers_own(home: Path) -> None:
+    loaded = tp_core.load_model(home / "run", "cpu")
+    expected = list(draw(loaded, ["a one"] * 3))
+    loaded.model.train()
+    for picture, other in zip(draw(loaded, ["a one"] * 3), expected, strict=True):
+        assert torch.equal(picture, other)
+        assert all(module.training for module in loaded.model.modules())
+        picture.mul_(0)
 
 
 def test_an_exported_model_has_its_image_tokenizer_with_it(home: Path, tmp_path: Path) -> None:
@@ -384,10 +406,14 @@ def test_at_inference_one_side_is_enough_and_neither_is_an_error(tmp_path: Path)
     sides = [{"text": "a one"}, {"image": png(0)}, {"image": png(0), "text": "a one"}]
     lengths = [len(s["input_ids"]) for s in processor.encode([Record(side, "r", 1) for side in sides])]
     assert lengths == [6, 6, 9]
+
+    def prompts(records: list[Record]) -> list[Any]:
+        return processor.prompts(records, PromptRoom())
+
     for ask, value, message in (
         (processor.encode, {"title": "x"}, "r:1: the record has neither an image nor a text: the fields are title"),
-        (processor.prompts, {"title": "x"}, "r:1: the record has neither an image nor a text: the fields are title"),
-        (processor.prompts, {"text": "a"}, "r:1: no field 'image': texts are written of pictures; tp draw makes"),
+        (prompts, {"title": "x"}, "r:1: the record has neither an image nor a text: the fields are title"),
+        (prompts, {"text": "a"}, "r:1: no field 'image': texts are written of pictures; tp draw makes"),
         (processor.drawing_prompts, {"image": png(0)}, "r:1: the record has no text: no field 'text'"),
     ):
         with pytest.raises(DataError) as caught:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import yaml
 from torch import Tensor
 
 import tp_core
@@ -14,7 +16,10 @@ from tests.building import mask_of, randomised, tokens, worst
 from tests.text.parity import Record, check, masked_labels
 from tp_core import Model, load_model
 from tp_core.errors import TPError
+from tp_core.inference.vectors import batch_vectors
 from tp_core.interfaces import Batch
+from tp_core.spec.schema_embed import EmbedOptions
+from tp_core.spec.vectors import vector_plan
 
 transformers = pytest.importorskip("transformers")
 transformers.logging.set_verbosity_error()
@@ -117,6 +122,39 @@ def test_clip_is_the_same_after_each_way(
             logits_again=(after.logits_per_image, found.logits_per_image),
             loss_again=(after.loss, found.loss),
         )
+
+
+@every_shape
+def test_clips_vectors_are_those_of_transformers(
+    tmp_path: Path, record_property: Record, lengths: list[int], hidden: int, heads: int, layers: int
+) -> None:
+    theirs = clip(hidden, heads, layers)
+    model, _ = both_ways(theirs, tmp_path)
+    mask = mask_of(lengths, max(lengths))
+    ids = tokens(*mask.shape, high=35) * mask
+    ids[torch.arange(len(lengths)), mask.sum(1) - 1] = 36
+    pixels = pictures(len(lengths), 24, 24)
+    inputs = {"text": {"input_ids": ids, "attention_mask": mask}, "image": {"pixel_values": pixels}}
+    with torch.no_grad():
+        features = {
+            "text": theirs.get_text_features(**inputs["text"]).pooler_output,
+            "image": theirs.get_image_features(**inputs["image"]).pooler_output,
+        }
+        both = theirs(**inputs["text"], **inputs["image"])
+        pooled = {
+            "text": theirs.text_model(**inputs["text"]).pooler_output,
+            "image": theirs.vision_model(**inputs["image"]).pooler_output,
+        }
+        for name, projected in features.items():
+            alone = Batch({name: inputs[name]}, len(lengths))
+
+            def made(stream: str = name, batch: Batch = alone, **options: Any) -> Tensor:
+                plan = vector_plan(model.spec, EmbedOptions(stream=stream, **options))
+                return batch_vectors(model, batch, plan)
+
+            check(record_property, projected=(made(normalize=False), projected))
+            check(record_property, usual=(made(), both.text_embeds if name == "text" else both.image_embeds))
+            check(record_property, before=(made(normalize=False, projection=False), pooled[name]))
 
 
 def test_a_model_that_has_the_heads_of_an_architecture_only_is_nearest_to_it(tmp_path: Path) -> None:
@@ -256,3 +294,61 @@ def test_visualbert_is_the_same_after_each_way(
             loss=(model(batch).loss, found.loss),
             loss_again=(after.loss, found.loss),
         )
+
+
+@pytest.mark.parametrize("both", [True, False], ids=["beside the new ones", "alone"])
+def test_clips_older_objects_override_the_others_as_in_transformers(tmp_path: Path, both: bool) -> None:
+    theirs = clip(16, 2, 1)
+    theirs.save_pretrained(tmp_path / "first")
+    file = tmp_path / "first" / "config.json"
+    config = json.loads(file.read_text(encoding="utf-8"))
+    wrong = {"hidden_act": "relu", "layer_norm_eps": 0.5}
+    for name in ("text_config", "vision_config"):
+        config[f"{name}_dict"] = {**config[name], "hidden_act": "gelu"}
+        config[name] = {**config[name], **wrong} if both else None
+    file.write_text(json.dumps(config), encoding="utf-8")
+    known = transformers.CLIPModel.from_pretrained(tmp_path / "first").eval()
+    assert (known.config.text_config.hidden_act, known.config.vision_config.layer_norm_eps) == ("gelu", 1e-5)
+    ours = tp_core.convert("huggingface", tmp_path / "first", "tp", tmp_path / "ours")
+    model = load_model(ours, "cpu").model
+    ids, pixels = torch.tensor([[35, 3, 4, 36]]), pictures(1, 24, 24)
+    batch = Batch({"text": {"input_ids": ids}, "image": {"pixel_values": pixels}}, 1)
+    with torch.no_grad():
+        found = known(input_ids=ids, pixel_values=pixels)
+        target: Any = model.targets["clr"]
+        text, image = target.vectors(model.encode(batch))
+    assert worst(text, found.text_embeds) < 1e-5
+    assert worst(image, found.image_embeds) < 1e-5
+
+
+def test_a_key_inside_clips_older_objects_is_accounted_for(tmp_path: Path) -> None:
+    clip(16, 2, 1).save_pretrained(tmp_path / "first")
+    file = tmp_path / "first" / "config.json"
+    config = json.loads(file.read_text(encoding="utf-8"))
+    config["text_config_dict"] = {**config["text_config"], "qk_norm": True}
+    file.write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(TPError, match=r"'text_config\.qk_norm' is true"):
+        tp_core.convert("huggingface", tmp_path / "first", "tp", tmp_path / "ours")
+    said: list[str] = []
+    keys = ["text_config_dict.qk_norm"]
+    tp_core.convert("huggingface", tmp_path / "first", "tp", tmp_path / "ours", ignore_keys=keys, say=said.append)
+    assert "config.json: 'text_config_dict.qk_norm' is true, and is ignored as you asked" in said
+
+
+def test_a_clip_with_positions_of_another_size_is_written_with_those_that_it_uses(tmp_path: Path) -> None:
+    clip(16, 2, 1).save_pretrained(tmp_path / "first")
+    ours = tp_core.convert("huggingface", tmp_path / "first", "tp", tmp_path / "ours")
+    spec = yaml.safe_load((ours / "spec.yaml").read_text(encoding="utf-8"))
+    modules = spec["model"]["streams"]["image"]["embedding"]["modules"]
+    modules[0]["patch"]["image_size"] = 40
+    modules[1] = {"patch_pos": {"position_image_size": 24}}
+    (ours / "spec.yaml").write_text(yaml.safe_dump(spec, sort_keys=False), encoding="utf-8")
+    again = transformers.CLIPModel.from_pretrained(tp_core.convert("tp", ours, "huggingface", tmp_path / "second"))
+    assert again.config.vision_config.image_size == 40
+    pixels = pictures(2, 40, 40)
+    batch = Batch({"image": {"pixel_values": pixels}}, 2)
+    with torch.no_grad():
+        expected = load_model(ours, "cpu").model.encode(batch).streams["image"].states
+        found = again.eval().vision_model(pixel_values=pixels).last_hidden_state
+        norm = again.vision_model.post_layernorm
+        assert worst(norm(found), expected) < 1e-5

@@ -186,7 +186,7 @@ def test_embedding_records_without_the_stream_says_which_there_is(folder: Path, 
     assert status == 2
     assert "0.png:1: the record has nothing for the stream 'text', only for image (--stream)" in said
     assert tp(*command, tmp_path / "vectors.npy", "--stream", "image")[0] == 0
-    assert np.load(tmp_path / "vectors.npy").shape == (6, 16)
+    assert np.load(tmp_path / "vectors.npy").shape == (6, 8)
 
 
 def test_what_cannot_be_searched_is_said_in_one_line(folder: Path, tmp_path: Path) -> None:
@@ -204,6 +204,17 @@ def test_what_cannot_be_searched_is_said_in_one_line(folder: Path, tmp_path: Pat
     status, said = tp("retrieve", folder / "run", "--data", tmp_path / "pairs.jsonl")
     assert status == 2
     assert f"{tmp_path / 'pairs.jsonl'}:1: no field 'image'; the fields are text" in said
+
+
+def test_a_model_that_is_being_trained_finds_the_same_and_is_left_so(folder: Path) -> None:
+    loaded = tp_core.load_model(folder / "run", "cpu")
+    records = [Record(record, "pairs", n) for n, record in enumerate(captioned(4), 1)]
+    expected = Searcher(loaded).collect(records)
+    loaded.model.train()
+    found = Searcher(loaded).collect(records)
+    assert np.array_equal(found.image_vectors, expected.image_vectors)
+    assert np.array_equal(found.text_vectors, expected.text_vectors)
+    assert all(module.training for module in loaded.model.modules())
 
 
 def test_a_model_that_compares_no_vectors_is_refused(folder: Path) -> None:

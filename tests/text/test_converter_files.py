@@ -300,7 +300,7 @@ PRESETS = {
 
 @pytest.mark.parametrize(("preset", "model_type"), PRESETS.items())
 def test_a_preset_is_of_the_architecture_that_it_is_named_after(preset: str, model_type: str) -> None:
-    from tp_core.interop.to_huggingface import describe
+    from tp_core.interop.description import describe
 
     assert describe(tp_core.load_spec(preset), None, model_type).name == model_type
 
@@ -354,7 +354,7 @@ def watch():
     while not done.wait(0.002):
         highest = max(highest, memory())
 
-watcher = threading.Thread(target=watch)
+watcher = threading.Thread(target=watch, daemon=True)
 watcher.start()
 tp_core.convert(*sys.argv[1:])
 done.set()

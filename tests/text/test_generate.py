@@ -16,7 +16,7 @@ from tests.text.vocabularies import BERT, lines
 from tp_core import DataError, LoadedModel, TPError, build_model, generate, load_model, load_spec, predict
 from tp_core.cli.main import cli
 from tp_core.inference.load import build_processor, build_tokenizer
-from tp_core.interfaces import Batch, Record
+from tp_core.interfaces import Batch, PromptRoom, Record
 
 WORDS = [f"w{i}" for i in range(24)]
 PROMPTS = ["w1 w2 w3", "w4", "w5 w6 w7 w8 w9 w10 w11", "w12 w13", "w3 w3 w3 w3 w3"]
@@ -101,7 +101,7 @@ def naive(made: LoadedModel, text: str, count: int) -> str:
     assert made.processor is not None
     assert made.tokenizer is not None
     tokens = made.processor.generation()
-    (sample,) = made.processor.encode([Record({"text": text}, "input", 1)])
+    (sample,) = made.processor.prompts([Record({"text": text}, "input", 1)], PromptRoom())
     start = [*tokens.start] or [int(i) for i in sample["input_ids"]]
     ids: list[int] = []
     while len(ids) < count:
@@ -115,8 +115,8 @@ def naive(made: LoadedModel, text: str, count: int) -> str:
         scores = made.model.targets["lm"].next_scores(made.model.encode(batch))[0]  # type: ignore[operator]
         ids.append(int(scores[: made.tokenizer.vocab_size].argmax()))
         if ids[-1] in tokens.end:
-            return made.processor.decode(ids[:-1])
-    return made.processor.decode(ids)
+            return made.processor.decode(ids[:-1], start if made.model.decoder is None else None)
+    return made.processor.decode(ids, start if made.model.decoder is None else None)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -170,11 +170,13 @@ def test_a_text_ends_where_the_models_positions_end(tmp_path: Path) -> None:
     with torch.no_grad():
         model.get_parameter("embedding.parts.word.table.weight")[END] = 0
     made = LoadedModel(model, spec, build_processor(spec, tokenizer), tokenizer, torch.device("cpu"))
-    found = list(generate(made, PROMPTS, max_new_tokens=64))
+    found = list(generate(made, PROMPTS))
+    assert made.processor is not None
+    head = len(made.processor.prompts([Record({"text": "w1"}, "input", 1)], PromptRoom())[0]["input_ids"]) - 1
     for prompt, each in zip(PROMPTS, found):
         if not each["finished"]:
             # The last token is written from the last position; nothing is read after it.
-            assert len(prompt.split()) + len(each["text"].split()) == 9
+            assert head + len(prompt.split()) - each.get("truncated", 0) + len(each["text"].split()) == 9
     assert not all(each["finished"] for each in found)
 
 
@@ -186,7 +188,9 @@ def test_a_text_ends_where_the_models_positions_end(tmp_path: Path) -> None:
         ({"max_new_tokens": 0}, "max_new_tokens must be at least 1, got 0"),
         ({"temperature": 0.7}, "only for sampling, which sample turns on: temperature"),
         ({"sample": True, "temperature": 0.0}, "temperature must be greater than 0, got 0.0"),
-        ({"sample": True, "top_p": 1.5}, "top_p must be greater than 0 and at most 1, got 1.5"),
+        ({"eos_token_id": [3, 999]}, "eos_token_id: there is no token 999; the model has 30"),
+        ({"bad_words_ids": [[1], [2, 77]]}, "bad_words_ids: there is no token 77; the model has 30"),
+        ({"sample": True, "top_p": 1.5}, "top_p must be at most 1, got 1.5"),
     ],
 )
 def test_options_that_cannot_be_are_one_message(tmp_path: Path, options: dict[str, Any], message: str) -> None:

@@ -82,7 +82,9 @@ def test_padding_and_mask(tmp_path: Path, name: str) -> None:
     assert batch.source["input_ids"][0].tolist() == [CLS, FIRST + 1, FIRST + 2, SEP, *[PAD] * 25]
     assert batch.source["token_type_ids"].any().item() is False
     assert "attention_mask" not in made.collate([long, long]).source  # nothing is padded: no mask
-    assert made.collate([short]).source["input_ids"].shape == (1, 8)  # a multiple of 8
+    assert made.collate([short]).source["input_ids"].shape == (1, 4)  # nor is a text by itself
+    other = made.encode(records(["w1"]))[0]
+    assert made.collate([short, other]).source["input_ids"].shape == (2, 8)  # a multiple of 8
     always = processor(tmp_path, name, max_length=29, pad="max_length")
     assert always.collate([short]).source["input_ids"].shape == (1, 29)
 
@@ -123,6 +125,12 @@ def test_lm_inference_keeps_the_end_of_a_long_text_and_masks_padding(tmp_path: P
     batch = made.collate(samples)
     assert batch.source["input_ids"].tolist() == [[8, 9, 10, 11, 12], [15, *[PAD] * 4], [EOS, *[PAD] * 4]]
     assert batch.source["attention_mask"].sum(1).tolist() == [5, 1, 1]
+
+
+def test_lm_keeps_the_beginning_of_a_long_text_where_its_right_side_is_cut(tmp_path: Path) -> None:
+    made = processor(tmp_path, "lm", max_length=5, truncation_side="right")
+    batch = made.collate(made.encode(records(["w0 w1 w2 w3 w4 w5 w6", "w9"])))
+    assert batch.source["input_ids"].tolist() == [[6, 7, 8, 9, 10], [15, *[PAD] * 4]]
 
 
 @pytest.mark.parametrize("pack", [True, False])

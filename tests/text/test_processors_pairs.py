@@ -116,14 +116,21 @@ def test_a_bad_pair_is_reported_and_the_others_are_kept(tmp_path: Path, value: A
     assert str(error).startswith(f"corpus.txt:2: {message}")
 
 
-def test_at_inference_single_texts_feed_the_first_stream_alone(tmp_path: Path) -> None:
+def test_at_inference_single_texts_feed_the_stream_of_their_side_alone(tmp_path: Path) -> None:
     made = pair(tmp_path, max_length=8)
     batch = made.collate(made.encode(records(["w1", "w2 w3"])))
     assert list(batch.source) == ["left"]
     both = made.collate(made.encode(records([{"text_a": "w1", "text_b": "w2"}])))
     assert list(both.source) == ["left", "right"]
+    second = made.collate(made.encode(records([{"text_b": "w2"}])))
+    assert list(second.source) == ["right"]
+    assert second.source["right"]["input_ids"].equal(both.source["right"]["input_ids"])
     with pytest.raises(DataError, match=r"corpus\.txt:2: no field 'text_b', which other records have"):
         made.encode(records([{"text_a": "w1", "text_b": "w2"}, {"text_a": "w1"}]))
+    with pytest.raises(DataError, match=r"corpus\.txt:2: no field 'text_a' or 'text', which other records have"):
+        made.encode(records([{"text_a": "w1", "text_b": "w2"}, {"text_b": "w1"}]))
+    with pytest.raises(DataError, match=r"corpus\.txt:1: no field 'text_a', 'text' or 'text_b'; the fields are other"):
+        made.encode(records([{"other": "w1"}]))
 
 
 @pytest.mark.parametrize("streams", [(), ("one",), ("a", "b", "c")])

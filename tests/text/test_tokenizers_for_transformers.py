@@ -8,13 +8,16 @@ from typing import Any
 import pytest
 
 import tp_core
+from tests.text.published import trained
 from tests.text.vocabularies import BERT, TEXTS, byte_pair_files, lines, sentencepiece_model, wordpieces
 from tp_core.config import DataContext, TokenizerConfig
 from tp_core.inference.load import tokenizers_of
+from tp_core.tokenizer import TransformersUse
 from tp_core.training.export import export_model
 from tp_text.tokenizers.config import (
     BytePairConfig,
     CharacterConfig,
+    SentencePieceConfig,
     SpaceConfig,
     WordPieceConfig,
 )
@@ -43,7 +46,7 @@ def test_ids_are_the_same_with_special_tokens_around_them(tmp_path: Path, name: 
     before = ours.encode_batch(TEXTS)
     folder = tmp_path / "theirs"
     folder.mkdir()
-    assert ours.to_huggingface(folder)
+    assert ours.to_huggingface(folder, TransformersUse())
     theirs = transformers.AutoTokenizer.from_pretrained(folder)
     cls, sep = ours.special["cls"], ours.special["sep"]
     assert theirs(TEXTS)["input_ids"] == [[cls, *ids, sep] for ids in before]
@@ -56,7 +59,7 @@ def test_ids_are_the_same_with_special_tokens_around_them(tmp_path: Path, name: 
 
 def test_without_special_tokens_around_texts_there_are_none(tmp_path: Path) -> None:
     ours = BytePairConfig(**byte_pair_files(tmp_path, ["<|endoftext|>"])).build(DataContext(base=str(tmp_path)))
-    assert ours.to_huggingface(tmp_path)
+    assert ours.to_huggingface(tmp_path, TransformersUse())
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
     assert theirs(TEXTS)["input_ids"] == ours.encode_batch(TEXTS)
     assert theirs.eos_token == "<|endoftext|>"
@@ -84,18 +87,47 @@ def test_a_model_of_ours_is_converted_with_its_tokenizer(tmp_path: Path) -> None
     assert model(**inputs).last_hidden_state.shape[-1] == 24
 
 
-def test_a_tokenizer_without_such_a_form_is_named(tmp_path: Path) -> None:
-    said = converted(
-        tmp_path,
-        {
-            "sentencepiece": {
-                "model": sentencepiece_model(tmp_path / "m.model"),
-                "cls_token": "<s>",
-                "pad_token": "<s>",
-                "sep_token": "</s>",
-                "mask_token": "▁",
-            }
-        },
-        400,
-    )
+def sentencepiece(model: str) -> dict[str, Any]:
+    return {
+        "sentencepiece": {
+            "model": model,
+            "cls_token": "<s>",
+            "pad_token": "<s>",
+            "sep_token": "</s>",
+            "mask_token": "▁",
+        }
+    }
+
+
+@pytest.mark.parametrize("options", [{"remove_extra_whitespaces": False}, {"user_defined_symbols": "[X]"}])
+def test_a_tokenizer_without_such_a_form_is_named(tmp_path: Path, options: dict[str, Any]) -> None:
+    # The Rust library would cut such texts at other places.
+    model = sentencepiece_model(tmp_path / "m.model", **options)
+    said = converted(tmp_path, sentencepiece(model), 400)
     assert any("the tokenizer is not written: of 'sentencepiece'" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"model_type": "bpe"},
+        {"model_type": "bpe", "byte_fallback": True, "vocab_size": 400},
+        {"byte_fallback": True, "vocab_size": 400},
+        {"normalization_rule_name": "identity"},
+        {"add_dummy_prefix": False},
+    ],
+    ids=lambda options: "-".join(map(str, options)) or "unigram",
+)
+def test_sentencepiece_models_have_the_same_ids_in_transformers(tmp_path: Path, options: dict[str, Any]) -> None:
+    (tmp_path / "m.model").write_bytes(trained(**options))
+    ours = SentencePieceConfig(model=str(tmp_path / "m.model"), add_bos=True).build(DataContext())
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    assert ours.to_huggingface(folder, TransformersUse())
+    theirs = transformers.AutoTokenizer.from_pretrained(folder)
+    texts = ["the cat [X] is", *(text for text in TEXTS if "[MASK]" not in text)]
+    bos = ours.special["bos"]
+    assert theirs(texts)["input_ids"] == [[bos, *ids] for ids in ours.encode_batch(texts)]
+    ids = ours.encode_batch(["rose and lie"])[0]
+    assert theirs.decode(ids) == ours.decode(ids)

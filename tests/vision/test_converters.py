@@ -16,9 +16,12 @@ import tp_core
 from tests.building import randomised, worst
 from tp_core import Model, load_model, load_spec
 from tp_core.errors import TPError
+from tp_core.inference.vectors import batch_vectors
 from tp_core.interfaces import Batch
-from tp_core.interop.to_huggingface import describe
+from tp_core.interop.description import describe
 from tp_core.spec.schema import Spec
+from tp_core.spec.schema_embed import EmbedOptions
+from tp_core.spec.vectors import vector_plan
 
 transformers = pytest.importorskip("transformers")
 
@@ -265,3 +268,29 @@ def test_beit_with_both_kinds_of_relative_positions_is_refused(tmp_path: Path) -
     make(Case("BeitModel", {**SHARED, **PER_LAYER}), SHAPES[0]).save_pretrained(tmp_path / "first")
     with pytest.raises(TPError, match="are both true"):
         tp_core.convert("huggingface", tmp_path / "first", "tp", tmp_path / "ours")
+
+
+@pytest.mark.parametrize(
+    ("cls", "more"),
+    [
+        ("BeitForImageClassification", {"num_labels": 4, **PER_LAYER}),
+        ("DeiTForImageClassificationWithTeacher", {"num_labels": 4}),
+        ("ViTForImageClassification", {"num_labels": 4}),
+    ],
+)
+def test_a_pictures_vector_is_what_the_classifier_reads(tmp_path: Path, cls: str, more: dict[str, Any]) -> None:
+    case = Case(cls, more)
+    theirs = make(case, SHAPES[0])
+    theirs.save_pretrained(tmp_path / "theirs")
+    model = load_model(tp_core.convert("huggingface", tmp_path / "theirs", "tp", tmp_path / "ours"), "cpu").model
+    batch = example(case, SHAPES[0], 4)
+    with torch.no_grad():
+        body = theirs.base_model(pixel_values=batch.theirs["pixel_values"])
+        found = batch_vectors(model, batch.ours, vector_plan(model.spec, EmbedOptions()))
+    states = body.last_hidden_state.double()
+    expected = {
+        "BeitForImageClassification": body.pooler_output,  # the normalised mean of the patches
+        "DeiTForImageClassificationWithTeacher": (states[:, 0] + states[:, 1]) / 2,
+        "ViTForImageClassification": states[:, 0],
+    }
+    assert worst(found, expected[cls]) < TOLERANCE

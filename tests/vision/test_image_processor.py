@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import subprocess
 import sys
@@ -187,25 +188,20 @@ def message(value: dict[str, Any], **options: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    ("form", "part", "says"),
-    [
-        ("JPEG", 0.6, "it is damaged or cut off (Image is incomplete or truncated)"),
-        ("PNG", 0.5, "it is damaged or cut off (image file is truncated"),
-        ("GIF", 0.4, "it is damaged or cut off (DGifOpenFileName() failed"),
-        ("WEBP", 0.5, "it is damaged or cut off (could not create decoder object)"),
-        ("TIFF", 0.5, "it is damaged or cut off"),
-        ("BMP", 0.5, "it is damaged or cut off (image file is truncated"),
-    ],
+    ("form", "part"), [("JPEG", 0.6), ("PNG", 0.5), ("GIF", 0.4), ("WEBP", 0.5), ("TIFF", 0.5), ("BMP", 0.5)]
 )
-def test_a_truncated_picture_is_named(tmp_path: Path, form: str, part: float, says: str) -> None:
+def test_a_truncated_picture_is_named(tmp_path: Path, form: str, part: float) -> None:
     data = encoded(COLOURS, form, "P" if form == "GIF" else None)
     file = tmp_path / "cut"
     file.write_bytes(data[: int(len(data) * part)])
-    assert f"list.tsv:3: the image '{file}' cannot be read: {says}" in message({"image": str(file), "label": 0})
+    # The decoder's own words follow, in brackets and on the same line.
+    says = r"it is damaged or cut off \([^\n]+\)$"
+    assert re.search(
+        rf"list\.tsv:3: the image '{file}' cannot be read: {says}", message({"image": str(file), "label": 0})
+    )
     own = Record({"image": str(file), "label": "0"}, str(file), 1)
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(DataError, match=f"^{file}: the image cannot be read: {says}"):
         processor(image_size=8).encode([own])
-    assert str(caught.value).startswith(f"{file}: the image cannot be read: {says}")
 
 
 _DAMAGED = """

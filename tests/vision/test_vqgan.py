@@ -299,10 +299,10 @@ def test_weights_of_another_network_are_refused(tmp_path: Path, change: dict[str
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"ch": None}, r"params\.ddconfig\.ch: Field required"),
-        ({"ch": 48}, r"params\.ddconfig\.ch: Input should be a multiple of 32, got 48"),
-        ({"double_z": True}, r"params\.ddconfig\.double_z: Input should be False, got True"),
-        ({"ch_mult": "many"}, r"params\.ddconfig\.ch_mult: Input should be a valid tuple"),
+        ({"ch": None}, r"params\.ddconfig\.ch: "),
+        ({"ch": 48}, r"params\.ddconfig\.ch: .*32, got 48"),
+        ({"double_z": True}, r"params\.ddconfig\.double_z: .*, got True"),
+        ({"ch_mult": "many"}, r"params\.ddconfig\.ch_mult: .*, got 'many'"),
     ],
 )
 def test_a_description_that_is_none_is_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
@@ -314,7 +314,8 @@ def test_a_description_that_is_none_is_refused(tmp_path: Path, change: dict[str,
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("model: [", "cannot be read as YAML"),
+        ("model: [1, 2", "this list is never closed"),
+        ("model: " + "[" * 300_000, "nested more than 100 levels deep"),
         ("model: {}", r"there is no model\.params\.ddconfig"),
         ("model: {target: x.VQSegmentationModel, params: {ddconfig: {}}}", "of the class VQSegmentationModel"),
         ("model: {params: {embed_dim: 1, ddconfig: {}}}", r"params\.n_embed: expected a positive integer, got None"),
@@ -322,7 +323,7 @@ def test_a_description_that_is_none_is_refused(tmp_path: Path, change: dict[str,
 )
 def test_files_that_describe_no_vqgan_are_refused(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "model.yaml").write_text(text)
-    with pytest.raises(TPError, match=rf"model\.yaml: .*{message}"):
+    with pytest.raises(TPError, match=rf"model\.yaml:.* {message}"):
         built(tmp_path, SMALL)
 
 

@@ -36,6 +36,13 @@ _FORMAT = click.Choice(["huggingface", "tp"])
     is_flag=True,
     help="Allow a vocabulary of another size than config.json says: cut rows off, or draw new ones like the old.",
 )
+@click.option(
+    "--ignore-key",
+    "ignore_keys",
+    multiple=True,
+    metavar="KEY",
+    help="A key of config.json, or of another JSON file, to leave out where it cannot be converted; may be repeated.",
+)
 def convert(
     source: tuple[str, str],
     target: tuple[str, str],
@@ -43,6 +50,7 @@ def convert(
     model_type: str | None,
     max_shard_size: str,
     resize_vocabulary: bool,
+    ignore_keys: tuple[str, ...],
 ) -> None:
     """Convert a model between the formats huggingface and tp.
 
@@ -61,6 +69,7 @@ def convert(
         model_type=model_type,
         max_shard_size=max_shard_size,
         resize_vocabulary=resize_vocabulary,
+        ignore_keys=ignore_keys,
         say=say,
     )
     say(f"the model is in {folder}")

@@ -15,28 +15,44 @@ from tp_core.errors import TPError
     epilog=examples(
         "tp embed runs/my_bert --input sentences.txt --output vectors.npy",
         "tp embed runs/my_bert --input reviews.tsv --output vectors.parquet --pooling first",
+        "tp embed runs/my_clip --input photos --output photos.npy --stream image",
+        "tp embed models/e5 --input questions.txt --output questions.npy --prompt query",
     )
 )
 @click.argument("model")
 @click.option("--input", "source", required=True, help="Records: a file of any form, or a folder.")
 @click.option("--output", required=True, help="File to write: .npy, or .parquet with the records' fields beside.")
-@click.option("--pooling", default="mean", show_default=True, type=click.Choice(["mean", "first", "max", "last"]))
-@click.option("--stream", metavar="NAME", help="Which of a model's streams; the first if not given.")
+@click.option(
+    "--pooling", type=click.Choice(["mean", "first", "max", "last"]), help="How a sequence becomes one vector."
+)
+@click.option(
+    "--projection/--no-projection", default=None, help="Into the space in which the target compares vectors, or before."
+)
+@click.option("--normalize/--no-normalize", default=None, help="Vectors of length 1, or as they are.")
+@click.option("--stream", metavar="NAME", help="Which of a model's streams.")
+@click.option("--prompt", metavar="NAME", help="Which of inference.embed.prompts; '' for none.")
 @click.option("--overwrite", is_flag=True, help="Replace an output file that exists.")
 @model_options
 def embed(
     model: str,
     source: str,
     output: str,
-    pooling: str,
+    pooling: str | None,
+    projection: bool | None,
+    normalize: bool | None,
     stream: str | None,
+    prompt: str | None,
     overwrite: bool,
     batch_size: int,
     device: str,
     columns: tuple[str, ...],
     data_set: str | None,
 ) -> None:
-    """One vector per record, from the last layer of MODEL."""
+    """One vector per record, from the last layer of MODEL.
+
+    It is made as the model's spec says in inference.embed, and where that leaves something open, as its targets were
+    trained: pooled, projected and normalised as they do. The options take precedence over both.
+    """
     path = refuse_existing(output, overwrite)
     if path.suffix not in (".npy", ".parquet"):
         raise TPError(f"--output {output}: expected a name that ends in .npy or .parquet")
@@ -47,7 +63,17 @@ def embed(
 
     loaded = load_model(model, device, say, data_set)
     records = list(input_records(source, parse_columns(columns) or loaded.spec.data.options.columns))
-    vectors = run(loaded, records, pooling, batch_size, stream=stream)
+    vectors = run(
+        loaded,
+        records,
+        pooling,
+        batch_size,
+        stream=stream,
+        projection=projection,
+        normalize=normalize,
+        prompt=prompt,
+        say=say,
+    )
     temporary = path.with_name(f".tmp-{path.name}")
     if path.suffix == ".npy":
         np.save(temporary, vectors)

@@ -31,21 +31,6 @@ def model_options(function: F) -> F:
     return function
 
 
-def sampling_options(function: F) -> F:
-    """``--sample``, ``--temperature``, ``--top-k``, ``--top-p`` and ``--seed``."""
-    for option in (
-        click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of sampling."),
-        click.option(
-            "--top-p", default=1.0, show_default=True, help="Sample from the most probable tokens of this share."
-        ),
-        click.option("--top-k", type=click.IntRange(1), help="Sample from so many most probable tokens."),
-        click.option("--temperature", default=1.0, show_default=True, help="Of sampling; below 1, less random."),
-        click.option("--sample", is_flag=True, help="Choose tokens at random, by their probability."),
-    ):
-        function = option(function)
-    return function
-
-
 def parse_columns(pairs: tuple[str, ...]) -> dict[str, str]:
     """``FIELD=COLUMN`` settings as a mapping."""
     columns = {}

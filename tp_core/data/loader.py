@@ -14,6 +14,7 @@ from tp_core.data.mixture import DataSet, Turns
 from tp_core.data.order import EVALUATION, TRAIN, Order, generator
 from tp_core.errors import TPError
 from tp_core.interfaces import Batch, Processor, Rows
+from tp_core.local import Namespace, adopt, namespaces
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,10 @@ class _Numbered(Dataset["Batch | TPError"]):
     An error is a value here: raised in a worker, it would come with a traceback in its message.
     """
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To a worker that is no fork, local files travel with what they define, and before it."""
+        return _made_here, (type(self), namespaces()), self.__dict__
+
     def __getitem__(self, number: int) -> Batch | TPError:
         try:
             return self.batch(number)
@@ -56,6 +61,11 @@ class _Numbered(Dataset["Batch | TPError"]):
 
     def batch(self, number: int) -> Batch:
         raise NotImplementedError
+
+
+def _made_here(kind: type[_Numbered], local: list[Namespace]) -> _Numbered:
+    adopt(local)
+    return kind.__new__(kind)
 
 
 class _Training(_Numbered):

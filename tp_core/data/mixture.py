@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from tp_core.data.order import TURN, generator
-from tp_core.interfaces import Batch, GenerationTokens, Processor, Record, Report, Rows, Sample
+from tp_core.framing import Frame
+from tp_core.interfaces import Batch, GenerationTokens, Processor, PromptRoom, Record, Report, Rows, Sample
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,17 @@ class SetProcessor(Processor):
     def scores(self) -> bool:
         return self.inner.scores
 
+    def prompts(self, records: list[Record], room: PromptRoom) -> list[Sample]:
+        return self.inner.prompts(records, room)
+
     def generation(self) -> GenerationTokens:
         return self.inner.generation()
 
-    def decode(self, ids: list[int]) -> str:
-        return self.inner.decode(ids)
+    def frame(self, pair: bool = False) -> Frame | None:
+        return self.inner.frame(pair)
+
+    def decode(self, ids: list[int], prompt: list[int] | None = None) -> str:
+        return self.inner.decode(ids, prompt)
 
     def collate(self, samples: list[Sample]) -> Batch:
         batch = self.inner.collate(samples)

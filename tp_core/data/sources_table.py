@@ -51,26 +51,34 @@ def _tsv_rows(source: Source, bad: BadRecords) -> Iterator[tuple[int, list[str]]
 
 
 def _csv_rows(source: Source, bad: BadRecords) -> Iterator[tuple[int, list[str]]]:
-    csv.field_size_limit(_CELL_LIMIT)
-    begin = 0
+    begin, ended = 0, False
 
     def feed() -> Iterator[str]:
-        nonlocal begin
+        nonlocal begin, ended
         for first, lines in line_runs(source, bad):
             for number, line in enumerate(lines, first):
                 begin = begin or number
                 yield line + "\n"
+        ended = True
 
     reader = csv.reader(feed(), strict=True)
     while True:
         begin = 0
         try:
-            cells = next(reader)
+            cells = _next_row(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            end = "a quoted cell that begins here is not closed"
-            message = end if "unexpected end" in str(error) else f"not valid CSV: {error}"
+            message = "a quoted cell that begins here is not closed" if ended else f"not valid CSV: {error}"
             bad.report(DataError(message, file=source.path, line=begin))
             continue
         yield begin, cells
+
+
+def _next_row(reader: Iterator[list[str]]) -> list[str]:
+    """The next row, of cells of any length; the limit is the process's, and other code keeps its own."""
+    before = csv.field_size_limit(_CELL_LIMIT)
+    try:
+        return next(reader)
+    finally:
+        csv.field_size_limit(before)

@@ -3,66 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
-import torch
-
-from tp_core.errors import DataError, TPError
+from tp_core.errors import TPError
 from tp_core.inference.batches import inference_batches
 from tp_core.inference.load import LoadedModel, load_model
+from tp_core.inference.logits_chain import Rules, rules_of
+from tp_core.inference.logits_rules import Written
+from tp_core.inference.mode import evaluating
 from tp_core.inference.predict import as_records, bad_records
-from tp_core.inference.search import Choice, Generated, Sampling, beam_search, most_probable, write
-from tp_core.inference.stepper import ModelStepper
-from tp_core.interfaces import Batch, GenerationTokens, Processor, Record, Target
+from tp_core.inference.prompts import prompt_room, text_limit
+from tp_core.inference.search import Choice, Draw, Generated, beam_search, most_probable, write
+from tp_core.inference.stepper import ModelStepper, rows_of
+from tp_core.interfaces import Batch, GenerationTokens, Processor, PromptRoom, Record, Sample, Target
 from tp_core.spec.context import context_of
-
-
-@dataclass(frozen=True)
-class GenerationOptions:
-    """How texts are written.
-
-    Attributes:
-        max_new_tokens: the most tokens a text may have.
-        beams: texts that are followed at the same time; 1 is greedy.
-        length_penalty: above 0, beams prefer longer texts to what their probability says.
-        sample: choose each token at random, from the model's distribution.
-        temperature: of sampling; below 1, probable tokens become more so.
-        top_k: sample from so many most probable tokens; None for all.
-        top_p: sample from the fewest tokens that have this probability together.
-        seed: of sampling. What a record becomes depends on it and on the record's number, on nothing else.
-    """
-
-    max_new_tokens: int = 64
-    beams: int = 1
-    length_penalty: float = 1.0
-    sample: bool = False
-    temperature: float = 1.0
-    top_k: int | None = None
-    top_p: float = 1.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, right, expected in (
-            # (option, whether its value can be used, which values can)
-            ("max_new_tokens", self.max_new_tokens >= 1, "at least 1"),
-            ("beams", self.beams >= 1, "at least 1"),
-            ("temperature", self.temperature > 0, "greater than 0"),
-            ("top_k", self.top_k is None or self.top_k >= 1, "at least 1"),
-            ("top_p", 0 < self.top_p <= 1, "greater than 0 and at most 1"),
-            ("seed", self.seed >= 0, "at least 0"),
-        ):
-            if not right:
-                raise TPError(f"{name} must be {expected}, got {getattr(self, name)}")
-        if self.sample and self.beams > 1:
-            raise TPError("sample and beams exclude each other: beams look for the most probable text")
-        given = [name for name, default in _OF_SAMPLING.items() if getattr(self, name) != default]
-        if given and not self.sample:
-            raise TPError(f"only for sampling, which sample turns on: {', '.join(given)}")
-
-
-_OF_SAMPLING = {"temperature": 1.0, "top_k": None, "top_p": 1.0, "seed": 0}
+from tp_core.spec.schema_generate import GenerateOptions, ids_of
 
 
 def generate(
@@ -77,21 +34,29 @@ def generate(
     Args:
         model: a loaded model, or its folder.
         inputs: texts, dictionaries of fields, or records.
-        options: fields of :class:`GenerationOptions`.
+        options: of :class:`~tp_core.spec.schema_generate.GenerateOptions`; the others are as the spec's
+            ``inference.generate`` says.
 
     Yields:
         One dictionary per input, in order: ``text``, and ``finished``, whether the text ended by itself rather than
-        at its longest length. Where the spec's ``data.on_bad_record`` is ``skip``, one that cannot be used has an
-        empty text and an ``error``.
+        at its longest length; where the input was too long, also ``truncated``, the number of tokens that it lost.
+        Where the spec's ``data.on_bad_record`` is ``skip``, one that cannot be used has an empty text and an
+        ``error``.
 
     Raises:
         TPError: the model cannot write, or the options contradict each other.
-        DataError: a record has no text.
+        DataError: a record has no text, or leaves no room for one.
     """
     loaded = model if isinstance(model, LoadedModel) else load_model(model, device)
     _targets_of(loaded, None)
-    processor, tokens = _processor_of(loaded)
-    return _texts(loaded, processor, tokens, inputs, GenerationOptions(**options), batch_size)
+    chosen = loaded.spec.inference.generate.for_call(options)
+    rows = context_of(loaded.spec, side="target").vocab_size
+    for name, index in chosen.token_ids():
+        if index >= rows:
+            raise TPError(f"{name}: there is no token {index}; the model has {rows}")
+    processor, tokens = _processor_of(loaded, chosen)
+    room = prompt_room(chosen, _positions(loaded), loaded.model.decoder is not None)
+    return _texts(loaded, processor, tokens, inputs, chosen, room, batch_size)
 
 
 def _texts(
@@ -99,32 +64,59 @@ def _texts(
     processor: Processor,
     tokens: GenerationTokens,
     inputs: Iterable[Any],
-    options: GenerationOptions,
+    options: GenerateOptions,
+    room: PromptRoom,
     batch_size: int,
 ) -> Iterator[dict[str, Any]]:
     done = 0
     source = as_records(inputs)
     bad: dict[int, str] = {}
+    lost: dict[int, int] = {}
     report = bad_records(loaded, bad)
-    batches = inference_batches(source, processor, batch_size, loaded.device, processor.prompts, report)
-    for chunk, groups, made in batches:
+    encode = _prompts(loaded, processor, options, room, lost)
+    for chunk, groups, made in inference_batches(source, processor, batch_size, loaded.device, encode, report):
         results: list[dict[str, Any]] = [{"text": "", "finished": True, "error": bad.get(n)} for n in range(len(chunk))]
-        bad.clear()
         for group, batch in zip(groups, made):
             numbers = [done + index for index in group]
             texts = continuations(loaded, batch, tokens, options, numbers, [chunk[index] for index in group])
-            for index, text in zip(group, texts):
-                results[index] = {"text": processor.decode(text.ids), "finished": text.finished}
+            causal = loaded.model.decoder is None and "input_ids" in batch.source
+            prompts = rows_of(batch.source) if causal else [None] * batch.size
+            for index, text, prompt in zip(group, texts, prompts, strict=True):
+                results[index] = {"text": processor.decode(text.ids, prompt), "finished": text.finished}
+                if cut := lost.get(id(chunk[index])):
+                    results[index]["truncated"] = cut
+        bad.clear()
+        lost.clear()
         yield from results
         done += len(chunk)
 
 
-@torch.inference_mode()
+def _prompts(
+    loaded: LoadedModel, processor: Processor, options: GenerateOptions, room: PromptRoom, lost: dict[int, int]
+) -> Callable[[list[Record]], list[Sample]]:
+    """Makes prompts of records.
+
+    Args:
+        lost: where the tokens are counted that each prompt loses, by the identity of its record.
+    """
+    positions, causal = _positions(loaded), loaded.model.decoder is None
+
+    def encode(records: list[Record]) -> list[Sample]:
+        samples = processor.prompts(records, room)
+        for record, sample in zip(records, samples):
+            if causal and "input_ids" in sample:
+                text_limit(options, len(sample["input_ids"]), positions, record)
+            lost[id(record)] = sample.pop("truncated", 0)
+        return samples
+
+    return encode
+
+
 def continuations(
     loaded: LoadedModel,
     batch: Batch,
     tokens: GenerationTokens,
-    options: GenerationOptions,
+    options: GenerateOptions,
     numbers: list[int],
     records: list[Record],
 ) -> list[Generated]:
@@ -136,40 +128,68 @@ def continuations(
 
     Raises:
         DataError: a record leaves no room to write in.
-        TPError: the model cannot write.
+        TPError: the model cannot write, or an option does not fit it.
     """
     facts = loaded.spec.data.target_vocabulary or loaded.spec.data.vocabulary
-    target = _targets_of(loaded, batch)[0]
-    stepper = ModelStepper(loaded.model, target, batch, tokens, None if facts is None else facts.vocab_size)
-    longest = context_of(loaded.spec, side="target").length_limit
-    limits = []
-    for length, record in zip(stepper.prompt_lengths, records):
-        # The last token of a text needs no position: nothing is read after it.
-        room = options.max_new_tokens if longest is None else min(options.max_new_tokens, longest - length + 1)
-        if room < 1:
-            message = f"{length} tokens leave no room to write: the model has {longest} positions"
-            raise DataError(message, file=record.file, line=record.line)
-        limits.append(room)
-    if options.beams > 1:
-        return beam_search(stepper, limits, tokens.end, options.beams, options.length_penalty)
-    choose: Choice = most_probable
-    if options.sample:
-        seeds = [(options.seed, number) for number in numbers]
-        choose = Sampling(seeds, options.temperature, options.top_k, options.top_p)
-    return write(stepper, limits, tokens.end, choose)
+    target, decoder = _targets_of(loaded, batch)[0], loaded.model.decoder is not None
+    start, begin = _beginning(tokens, options, decoder)
+    end = tuple(dict.fromkeys((*tokens.end, *options.ends())))
+    known = None if facts is None else facts.vocab_size
+    stepper = ModelStepper(loaded.model, target, batch, replace(tokens, start=start), known)
+    positions = _positions(loaded)
+    limits = [text_limit(options, n, positions, record) for n, record in zip(stepper.prompt_lengths, records)]
+    inputs = rows_of(batch.source) if "input_ids" in batch.source else None
+    chain = list(rules_of(options, end, begin, inputs, loaded.device))
+    prompts = [start] * batch.size if decoder or inputs is None else inputs
+    rules = Rules(chain, Written.of(prompts, limits, loaded.device)) if chain else None
+    with evaluating(loaded.model):
+        if options.beams > 1:
+            search = (options.beams, options.length_penalty, options.early_stopping)
+            texts = beam_search(stepper, limits, end, *search, rules)
+        else:
+            seeds = [(options.seed, number) for number in numbers]
+            choose: Choice = Draw(seeds) if options.sample else most_probable
+            texts = write(stepper, limits, end, choose, rules)
+    if options.forced_eos_token_id is not None:  # such a last token is no end that the text came to by itself
+        for text, limit in zip(texts, limits):
+            text.finished = text.finished and len(text.ids) + 1 < limit
+    # What a decoder's text always begins with is no part of it.
+    return [replace(text, ids=text.ids[len(begin) if decoder else 0 :]) for text in texts]
 
 
-def _processor_of(loaded: LoadedModel) -> tuple[Processor, GenerationTokens]:
+def _beginning(
+    tokens: GenerationTokens, options: GenerateOptions, decoder: bool
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The token that a decoder's side starts with, and those that are then written first.
+
+    These count as written, as they do in transformers.
+    """
+    start = () if not decoder else tokens.start or ids_of(options.decoder_start_token_id)
+    forced = options.forced_bos_token_id
+    if forced == "none":
+        return start[:1], ()
+    return start[:1], start[1:] if forced is None else (forced,)
+
+
+def _positions(loaded: LoadedModel) -> int | None:
+    """The positions of the side that is written; None where it has no bound."""
+    return context_of(loaded.spec, side="target").length_limit
+
+
+def _processor_of(loaded: LoadedModel, options: GenerateOptions) -> tuple[Processor, GenerationTokens]:
     if loaded.processor is None:
         raise TPError("generation needs a model with a processor; this one's spec has none")
     if len(loaded.model.streams):
         names = ", ".join(loaded.spec.model.streams)
         raise TPError(f"generation needs a model with one input side; this one has the streams {names}")
-    tokens = loaded.processor.generation()
-    if loaded.model.decoder is not None and not tokens.start:
+    tokens, named = loaded.processor.generation(), options.decoder_start_token_id
+    if loaded.model.decoder is not None:
         processor = loaded.spec.data.processor
         name = "the processor" if processor is None else f"the processor '{processor.name}'"
-        raise TPError(f"generation needs a start token for the model's decoder, and {name} names none")
+        if not tokens.start and named is None:
+            raise TPError(f"generation needs a start token for the model's decoder, and {name} names none")
+        if tokens.start and named not in (None, tokens.start[0]):
+            raise TPError(f"decoder_start_token_id is {named}, but {name} starts the decoder with {tokens.start[0]}")
     return loaded.processor, tokens
 
 

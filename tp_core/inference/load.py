@@ -70,7 +70,7 @@ class LoadedModel:
     """A model with all that using it needs.
 
     Attributes:
-        model: in evaluation mode, on its device.
+        model: on its device; in evaluation mode until someone changes that.
         spec: the spec that it was trained with; with several data sets, as one of them sees it.
     """
 

@@ -6,12 +6,11 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import torch
-
 from tp_core.data.sources_find import MEDIA
 from tp_core.errors import DataError, TPError
 from tp_core.inference.batches import inference_batches
 from tp_core.inference.load import LoadedModel, load_model
+from tp_core.inference.mode import evaluating
 from tp_core.interfaces import Record
 
 
@@ -69,7 +68,7 @@ def predict(
         results: list[dict[str, Any]] = [{"error": bad.get(number)} for number in range(len(chunk))]
         bad.clear()
         for group, batch in zip(groups, batches):
-            with torch.inference_mode():
+            with evaluating(loaded.model):
                 predictions = loaded.processor.describe(loaded.model.predict(batch))
             for index, prediction in zip(group, predictions):
                 results[index] = prediction

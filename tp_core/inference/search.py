@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -16,6 +16,16 @@ class Stepper(Protocol):
 
     def scores(self, ids: Tensor | None) -> Tensor:
         """Scores of the next token, (rows, vocabulary), once ``ids`` (rows,) have been written; None at first."""
+
+    def reorder(self, index: Tensor) -> None:
+        """Go on with the texts that ``index`` names, (new rows,), in its order."""
+
+
+class Adjust(Protocol):
+    """Changes scores by what has been written, as a stepper's texts go on."""
+
+    def __call__(self, scores: Tensor, ids: Tensor | None) -> Tensor:
+        """Scores (rows, vocabulary) for those of a stepper, once ``ids`` (rows,) have been written; None at first."""
 
     def reorder(self, index: Tensor) -> None:
         """Go on with the texts that ``index`` names, (new rows,), in its order."""
@@ -39,54 +49,45 @@ def most_probable(scores: Tensor, texts: list[int], step: int) -> Tensor:
     return scores.argmax(dim=-1)
 
 
-@dataclass
-class Sampling:
-    """Random choice from the model's distribution, or the upper part of it.
+class Draw:
+    """Random choice from the distribution of the scores.
 
     Each text has a random stream of its own, so that what it becomes depends on no other text.
 
-    Attributes:
+    Args:
         seeds: per text, the seed of its stream.
-        temperature: the scores are divided by it.
-        top_k: choose among so many tokens only; None for all.
-        top_p: choose among the fewest tokens that have this probability together (Holtzman et al., 2020).
     """
 
-    seeds: Sequence[tuple[int, ...]]
-    temperature: float = 1.0
-    top_k: int | None = None
-    top_p: float = 1.0
-
-    def __post_init__(self) -> None:
-        self.streams = [np.random.default_rng(seed) for seed in self.seeds]
+    def __init__(self, seeds: Sequence[tuple[int, ...]]) -> None:
+        self.streams = [np.random.default_rng(seed) for seed in seeds]
 
     def __call__(self, scores: Tensor, texts: list[int], step: int) -> Tensor:
-        kept = min(self.top_k or scores.shape[-1], scores.shape[-1])
-        values, tokens = (scores.float() / self.temperature).topk(kept)  # in falling order
-        probabilities = values.softmax(dim=-1)
-        before = probabilities.cumsum(dim=-1) - probabilities
-        probabilities = probabilities.masked_fill(before >= self.top_p, 0)
+        probabilities = scores.double().softmax(dim=-1)
         cumulated = probabilities.cumsum(dim=-1)
-        drawn = torch.tensor([self.streams[text].random() for text in texts], dtype=cumulated.dtype)
+        drawn = torch.tensor([self.streams[text].random() for text in texts], dtype=torch.float64)
         drawn = drawn.to(scores.device).unsqueeze(1) * cumulated[:, -1:]
         # A draw that rounding has put at the very end must not fall behind the last token that can be chosen.
-        last = (probabilities > 0).sum(dim=-1, keepdim=True) - 1
-        place = torch.searchsorted(cumulated, drawn, right=True).minimum(last)
-        return tokens.gather(1, place).squeeze(1)
+        places = torch.arange(scores.shape[-1], device=scores.device)
+        last = torch.where(probabilities > 0, places, 0).amax(dim=-1, keepdim=True)
+        return torch.searchsorted(cumulated, drawn, right=True).minimum(last).squeeze(1)
 
 
-def write(stepper: Stepper, limits: list[int], end: tuple[int, ...], choose: Choice) -> list[Generated]:
+def write(
+    stepper: Stepper, limits: list[int], end: tuple[int, ...], choose: Choice, rules: Adjust | None = None
+) -> list[Generated]:
     """Write one text per row; a text that is over leaves the batch.
 
     Args:
         limits: per text, the most tokens it may have; at least 1.
         end: a text is over at any of these tokens.
+        rules: change the scores before a token is chosen.
     """
     texts = [Generated([]) for _ in limits]
     rows = list(range(len(limits)))
     chosen: Tensor | None = None
     for step in range(max(limits)):
-        chosen = choose(stepper.scores(chosen), rows, step)
+        scores = stepper.scores(chosen)
+        chosen = choose(scores if rules is None else rules(scores.float(), chosen), rows, step)
         for row, token in zip(rows, chosen.tolist()):
             if token in end:
                 texts[row].finished = True
@@ -98,6 +99,8 @@ def write(stepper: Stepper, limits: list[int], end: tuple[int, ...], choose: Cho
         if len(going) < len(rows):
             index = torch.tensor(going, device=chosen.device)
             stepper.reorder(index)
+            if rules is not None:
+                rules.reorder(index)
             chosen, rows = chosen[index], [rows[i] for i in going]
     return texts
 
@@ -114,25 +117,40 @@ class _Beam:
 
 
 def beam_search(
-    stepper: Stepper, limits: list[int], end: tuple[int, ...], beams: int, length_penalty: float = 1.0
+    stepper: Stepper,
+    limits: list[int],
+    end: tuple[int, ...],
+    beams: int,
+    length_penalty: float = 1.0,
+    early_stopping: bool | Literal["never"] = False,
+    rules: Adjust | None = None,
 ) -> list[Generated]:
     """Write the text of each row that has the highest mean log probability among those that a beam finds.
 
     The score of a text is the sum of its tokens' log probabilities, the end token's included, divided by their number
     to the power of ``length_penalty`` (Wu et al., 2016, without their constant). A search is over when it has
-    ``beams`` texts and none that is still being written would, at its present length, be among them.
+    ``beams`` texts and none that is still being written would be among them.
 
     Args:
         limits: per text, the most tokens it may have; at least 1.
         end: a text is over at any of these tokens.
         beams: texts that are followed at the same time.
         length_penalty: above 0, longer texts are preferred to what their probability says.
+        early_stopping: False looks at what a text that is being written would score at its present length; ``never``
+            at its greatest, where longer texts are preferred; True ends the search at ``beams`` texts, whatever else
+            is being written.
+        rules: change the log probabilities of the next tokens, which are not normalised again.
     """
+
+    def next_scores(ids: Tensor | None) -> Tensor:
+        scores = stepper.scores(ids).float().log_softmax(dim=-1)
+        return scores if rules is None else rules(scores, ids)
+
     found = [_Beam([(0.0, [])], []) for _ in limits]
     going = list(range(len(limits)))
     # Of these many candidates, enough are no end.
     width = beams * (1 + max(1, len(end)))
-    scores = stepper.scores(None).float().log_softmax(dim=-1)
+    scores = next_scores(None)
     for step in range(max(limits)):
         candidates = _candidates(scores, [found[i] for i in going], width)
         parents: list[int] = []
@@ -152,9 +170,10 @@ def beam_search(
                     chosen.append((total, [*before, token], place * size + parent))
             if not chosen:
                 continue
-            hopeless = len(beam.over) == beams and chosen[0][0] / (step + 1) ** length_penalty <= beam.over[-1][0]
-            if hopeless:
-                continue
+            if len(beam.over) == beams:
+                longest = limits[sample] if early_stopping == "never" and length_penalty > 0 else step + 1
+                if early_stopping is True or chosen[0][0] / longest**length_penalty <= beam.over[-1][0]:
+                    continue
             beam.running = [(total, ids) for total, ids, _ in chosen]
             # Rows that are missing repeat the first; they are no candidates.
             chosen += [chosen[0]] * (beams - len(chosen))
@@ -164,8 +183,11 @@ def beam_search(
         if not left:
             break
         going = left
-        stepper.reorder(torch.tensor(parents, device=scores.device))
-        scores = stepper.scores(torch.tensor(tokens, device=scores.device)).float().log_softmax(dim=-1)
+        index = torch.tensor(parents, device=scores.device)
+        stepper.reorder(index)
+        if rules is not None:
+            rules.reorder(index)
+        scores = next_scores(torch.tensor(tokens, device=scores.device))
     # Without a finished text, the scores were no numbers.
     return [beam.over[0][1] if beam.over else Generated(beam.running[0][1]) for beam in found]
 

@@ -86,6 +86,15 @@ def padded_left(source: Inputs) -> Inputs:
     return moved
 
 
+def rows_of(source: Inputs) -> list[list[int]]:
+    """The ids of each sample, without padding."""
+    ids: list[list[int]] = source["input_ids"].tolist()
+    mask = source.get("attention_mask")
+    if mask is None:
+        return ids
+    return [[index for index, real in zip(*each) if real] for each in zip(ids, mask.tolist())]
+
+
 def _lengths(source: Inputs) -> list[int]:
     mask = source.get("attention_mask")
     if mask is not None:

@@ -10,6 +10,7 @@ from typing import Any
 from tp_core import discovery
 from tp_core.config import ConverterConfig
 from tp_core.errors import TPError
+from tp_core.interop.keys import MISFITS, Keys, Memory
 from tp_core.suggest import did_you_mean
 
 CONFIG = "config.json"
@@ -67,22 +68,41 @@ def load_converter(name: str) -> ConverterConfig:
     return converter
 
 
-def completed(converter: ConverterConfig, config: Mapping[str, Any]) -> dict[str, Any]:
+def completed(converter: ConverterConfig, config: Mapping[str, Any]) -> Keys:
     """A config.json with the usual spelling of its keys, and with the values that it leaves out.
 
+    It notes which keys are read; :func:`tp_core.interop.accounting.account` says what is to be said of the others.
+
     Raises:
-        TPError: a value that specs cannot say, or quantised weights.
+        TPError: two spellings of a key have different values, or a value is of a wrong kind.
     """
-    found = {converter.aliases.get(key, key): value for key, value in config.items()}
-    found |= {key: value for key, value in config.items() if key not in converter.aliases}
-    for key, values in converter.required.items():
-        given = found.get(key, values[0])
-        if given not in values:
-            accepted = " or ".join(json.dumps(value) for value in values)
-            raise TPError(f"config.json: '{key}' is {json.dumps(given)}; only {accepted} can be converted")
-    if found.get("quantization_config"):
-        raise TPError("config.json: the weights are quantised; convert the original model")
-    return converter.complete({**converter.defaults, **found})
+    given: dict[str, Any] = {}
+    spelled: dict[str, str] = {}
+    for key, value in config.items():
+        usual = converter.aliases.get(key, key)
+        if usual in given and given[usual] != value:
+            one, other = (f"'{name}' is {json.dumps(v)}" for name, v in ((spelled[usual], given[usual]), (key, value)))
+            raise TPError(f"{CONFIG}: {one}, and {other}, which is another name for the same; leave one of them out")
+        if usual not in given or key == usual:
+            given[usual], spelled[usual] = value, key
+    memory = Memory(CONFIG, given, spelled)
+    try:
+        found = converter.complete(Keys(with_defaults(converter.defaults, given), memory))
+    except TPError:
+        raise
+    except MISFITS as error:
+        message = f"a value is of no use to the converter: {type(error).__name__}: {error}"
+        raise TPError(f"{CONFIG}: {message}") from error
+    return found if isinstance(found, Keys) else Keys(found, memory)
+
+
+def with_defaults(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """An object with default values; of objects inside it, too."""
+    found = {**defaults, **given}
+    for key, default in defaults.items():
+        if isinstance(default, Mapping) and isinstance(found[key] or {}, Mapping):
+            found[key] = with_defaults(default, found[key] or {})
+    return found
 
 
 def architecture_for(converter: ConverterConfig, config: Mapping[str, Any], asked: str | None) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tp_core import discovery
 from tp_core.errors import TPError
 
 FORMATS = ("huggingface", "tp")
@@ -25,6 +26,7 @@ def convert(
     model_type: str | None = None,
     max_shard_size: str = "5GB",
     resize_vocabulary: bool = False,
+    ignore_keys: Sequence[str] = (),
     say: Callable[[str], None] = lambda _: None,
 ) -> Path:
     """Convert a model, one tensor at a time.
@@ -40,6 +42,8 @@ def convert(
         max_shard_size: what a file of Hugging Face weights may hold, such as ``5GB``.
         resize_vocabulary: allow a vocabulary of another size than config.json says, cutting rows off or drawing new
             ones from N(mean, std) of the old.
+        ignore_keys: keys of config.json and of the other JSON files that are read which are to be left out, such as
+            ``rope_scaling`` or ``text_config.hidden_act``; without, a key that cannot be converted is an error.
         say: receives notes for the user.
 
     Returns:
@@ -48,10 +52,13 @@ def convert(
     Raises:
         TPError: the formats are not known, or the model cannot be converted.
     """
+    discovery.refresh()
     if {from_format, to_format} != set(FORMATS):
         raise TPError(f"cannot convert from {from_format} to {to_format}; from huggingface to tp, or back")
     if resize_vocabulary and to_format == "huggingface":
         raise TPError("--resize-vocabulary is for models from huggingface; those of tp have the size that they say")
+    if ignore_keys and to_format == "huggingface":
+        raise TPError("--ignore-key is for models from huggingface, whose config.json may have keys of any kind")
     limit = parse_size(max_shard_size)
     read, folder = Path(source), Path(target)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
@@ -66,7 +73,7 @@ def convert(
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         if from_format == "huggingface":
-            from_huggingface(read, temporary, architecture, model_type, resize_vocabulary, say)
+            from_huggingface(read, temporary, architecture, model_type, resize_vocabulary, ignore_keys, say)
         else:
             to_huggingface(read, temporary, architecture, model_type, limit, say)
         os.replace(temporary, place)

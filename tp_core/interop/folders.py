@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
 
-from tp_core.config import ProcessorConfig
+from tp_core.config import ProcessorConfig, TokenizerConfig
 from tp_core.errors import TPError
-from tp_core.interop.preprocessing import preprocessing_file, read_options
+from tp_core.interop.accounting import KeysRefused
+from tp_core.interop.preprocessing import PreprocessingFiles
+from tp_core.interop.tokenizer_files import has_tokenizer, model_max_length
 from tp_core.spec.choose import config_class
 from tp_core.spec.load import load_spec
 from tp_core.spec.schema import Spec, spec_dumper
@@ -21,27 +23,39 @@ from tp_core.spec.schema import Spec, spec_dumper
 SPEC = "spec.yaml"
 TOKENIZER = "tokenizer"
 
-#: Files of which one is enough to make a tokenizer.
-_VOCABULARIES = (
-    "tokenizer.json",
-    "vocab.txt",
-    "vocab.json",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-    "tokenizer.model",
-)
-_BESIDE = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt", "chat_template.jinja")
+#: The kind of tokenizer that reads the files of transformers.
+_READER = "huggingface"
 
 
-def copy_tokenizer(source: Path, folder: Path) -> bool:
-    """Copy the files of a Hugging Face tokenizer; whether there is one."""
-    if not any((source / name).is_file() for name in _VOCABULARIES):
-        return False
-    folder.mkdir(exist_ok=True)
-    for name in (*_VOCABULARIES, *_BESIDE):
-        if (source / name).is_file():
-            shutil.copyfile(source / name, folder / name)
-    return True
+def import_tokenizer(source: Path, folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
+    """Bring the tokenizer of a Hugging Face folder into a model's folder of ours.
+
+    Returns:
+        The tokenizer as a spec writes it, with paths relative to ``folder``, or None; and notes for the user.
+    """
+    if not has_tokenizer(source):
+        return None, []
+    try:
+        cls, _ = config_class("tokenizer", _READER, ".")
+        assert issubclass(cls, TokenizerConfig)
+        found = cls.from_huggingface(source, folder / TOKENIZER)
+    except TPError as error:
+        shutil.rmtree(folder / TOKENIZER, ignore_errors=True)
+        return None, [f"the tokenizer is not read: {error}"]
+    if found is None or found.content is None:
+        return None, []
+    return {_READER: dict(found.content)}, list(found.notes)
+
+
+def shortened(processor: Mapping[str, Any] | None, source: Path) -> dict[str, Any] | None:
+    """A processor as a spec writes it, with the longest length that the tokenizer's files allow (model_max_length)."""
+    if processor is None:
+        return None
+    ((name, options),) = processor.items()
+    longest, given = model_max_length(source), options.get("max_length")
+    if longest is None or given is None or longest >= given:
+        return {name: dict(options)}
+    return {name: {**options, "max_length": longest}}
 
 
 def spec_of(tree: Mapping[str, Any]) -> Spec:
@@ -55,13 +69,21 @@ def spec_of(tree: Mapping[str, Any]) -> Spec:
 
 
 def write_spec(
-    folder: Path, name: str, model: Mapping[str, Any], processor: Mapping[str, Any] | None, source: Path
+    folder: Path,
+    name: str,
+    model: Mapping[str, Any],
+    tokenizer: Mapping[str, Any] | None,
+    processor: Mapping[str, Any] | None,
+    preprocessing: PreprocessingFiles,
+    inference: Mapping[str, Any] | None = None,
 ) -> tuple[Spec, list[str]]:
-    """Write the resolved spec of a converted model, with the tokenizer that lies in the folder.
+    """Write the resolved spec of a converted model.
 
     Args:
+        tokenizer: as a spec writes it, with its files in ``folder``; or None.
         processor: the processor to have, if the model and the tokenizer are such that it can be.
-        source: the folder that is converted, which may say how pictures or recordings become tensors.
+        preprocessing: the file, if there is one, that says how pictures or recordings become tensors.
+        inference: the ``inference:`` part of the spec.
 
     Returns:
         The spec, and notes for the user.
@@ -72,32 +94,34 @@ def write_spec(
 
     def attempt(processor: Mapping[str, Any] | None) -> Spec:
         parts = {"processor": dict(processor)} if processor else {}
-        data = {**tokenizer, **parts}
+        data = {**own_tokenizer, **parts}
         tree = {"tp": 1, "name": name, "model": dict(model), **({"data": data} if data else {})}
-        return load_spec(_written(tree, folder))
+        return load_spec(_written({**tree, "inference": dict(inference or {})}, folder))
 
-    has_tokenizer = (folder / TOKENIZER).is_dir()
-    tokenizer = {"tokenizer": {"huggingface": {"path": TOKENIZER}}} if has_tokenizer else {}
+    own_tokenizer = {"tokenizer": dict(tokenizer)} if tokenizer else {}
     try:
-        if processor and not has_tokenizer and _needs_tokenizer(processor):
+        if processor and not tokenizer and _needs_tokenizer(processor):
             raise TPError(f"data.processor.{next(iter(processor))} needs a tokenizer, and there is none")
         spec = attempt(processor)
-        options, notes = read_options(spec, source)
+        options, notes = preprocessing.options(spec)
+    except KeysRefused:
+        raise
     except TPError as error:
         if processor is None:
             raise
         spec, options = attempt(None), {}
-        unread = preprocessing_file(source)
-        notes = [f"{unread} is not read: {reason(error)}"] if unread else []
+        notes = preprocessing.not_read(reason(error))
+        if tokenizer and not notes:
+            notes = [f"the model has no processor: {reason(error)}"]
     if processor and options:
         ((chosen, own),) = processor.items()
         try:
             spec = attempt({chosen: {**own, **options}})
         except TPError as error:
-            notes = [f"{preprocessing_file(source)} is not read: {reason(error)}"]
+            notes = preprocessing.not_read(reason(error))
     tree = spec.dump()
-    if has_tokenizer:
-        tree["data"]["tokenizer"]["huggingface"]["path"] = TOKENIZER  # absolute in the loaded spec
+    for reader, options in (tokenizer or {}).items():
+        tree["data"]["tokenizer"][reader] |= options  # its paths are absolute in the loaded spec
     _written(tree, folder)
     return spec, notes
 
@@ -124,11 +148,3 @@ def reason(error: TPError) -> str:
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:
     file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def tokenizer_folders(spec: Spec) -> Iterator[Path]:
-    """The folder with the Hugging Face files of the spec's tokenizer, if it has such."""
-    chosen = spec.data.tokenizer
-    if chosen is not None and chosen.name == "huggingface":
-        path = Path(chosen.config.files()["path"])
-        yield path if path.is_dir() else path.parent

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +11,7 @@ from torch import Tensor
 from tp_core import discovery
 from tp_core.config import ConverterConfig
 from tp_core.errors import CheckpointError, TPError
+from tp_core.interop.accounting import IgnoredKeys
 from tp_core.interop.config_json import (
     CONFIG,
     architecture_for,
@@ -20,45 +20,81 @@ from tp_core.interop.config_json import (
     load_converter,
     read_config,
 )
-from tp_core.interop.folders import TOKENIZER, copy_tokenizer, reason, write_json, write_spec
+from tp_core.interop.folder_contents import FolderContents
+from tp_core.interop.folders import SPEC, import_tokenizer, reason, shortened, write_json, write_spec
+from tp_core.interop.generation_config import GENERATION_CONFIG, read_generation, write_generation
+from tp_core.interop.keys import MISFITS, Keys
 from tp_core.interop.matching import Fit, WeightMap
+from tp_core.interop.preprocessing import PreprocessingFiles
+from tp_core.interop.reading import read_model
 from tp_core.interop.rules import Copy, Shape
+from tp_core.interop.sentence_transformers import bare_architecture, read_sentence_transformer
 from tp_core.interop.shards import Planned, write_file
 from tp_core.interop.tensors import Tensors, open_folder
+from tp_core.interop.tokenizer_files import tokenizer_files
 from tp_core.model import meta_model
 from tp_core.spec.schema import Spec
 from tp_core.training.export import WEIGHTS
-
-#: In a model folder of ours, the config.json that the model came with.
-ORIGIN = "huggingface.json"
+from tp_core.training.origin import ORIGIN
 
 Say = Callable[[str], None]
 
 
 def from_huggingface(
-    source: Path, folder: Path, architecture: str | None, model_type: str | None, resize: bool, say: Say
+    source: Path,
+    folder: Path,
+    architecture: str | None,
+    model_type: str | None,
+    resize: bool,
+    ignore: Sequence[str],
+    say: Say,
 ) -> None:
     """Write the model of a Hugging Face folder into ``folder``, which exists and is empty.
+
+    Args:
+        ignore: keys of the folder's JSON files that are to be left out.
 
     Raises:
         TPError: the model cannot be converted.
     """
-    given = read_config(source)
+    ignored, title, around = IgnoredKeys(ignore), source.resolve().name, FolderContents(source)
+    try:
+        sentences = read_sentence_transformer(source, ignored)
+    except TPError as error:
+        raise TPError(f"{source}: {error}") from None
+    source, contents = (source, around) if sentences is None else (sentences.body, sentences.contents(around))
+    contents.check()
+    given = ignored.without(read_config(source), CONFIG)
+    contents.mark(CONFIG)
     name, converter = converter_for(given, source / CONFIG, model_type)
     config = completed(converter, given)
-    chosen = architecture_for(converter, config, architecture)
-    config["architectures"] = [chosen]
+    if sentences is not None and architecture is None:
+        architecture = bare_architecture(converter)
+    chosen = architecture_for(converter, given, architecture)
+    config = config | {"architectures": [chosen]}
     tensors = open_folder(source)
+    contents.mark(GENERATION_CONFIG, *(file.name for file in tensors.files))
     names = list(tensors.shapes)
-    _add_prefix(tensors, converter, config)
-    config = converter.as_stored(_tied_as_stored(tensors, converter, config, say), tensors)
-    copy_tokenizer(source, folder / TOKENIZER)
     try:
-        model, processor = converter.to_spec(config, chosen), converter.processor(config, chosen)
-        spec, notes = write_spec(folder, source.resolve().name, model, processor, source)
+        config, tied = _as_stored(tensors, converter, config)
+        generation = read_generation(source, config, ignored)
+        reading = read_model(converter, config, chosen)
+        reading.account.check()
+    except TPError as error:
+        raise TPError(f"{source}: {error}") from None
+    tokenizer, said = import_tokenizer(source, folder)
+    try:
+        preprocessing = PreprocessingFiles(source, ignored)
+        processor, inference = shortened(reading.processor, source), {}
+        if sentences is not None:
+            processor = sentences.shortened(processor, reading.model)
+            inference = {"embed": sentences.embed}
+        spec, notes = write_spec(folder, title, reading.model, tokenizer, processor, preprocessing, inference)
     except TPError as error:
         raise TPError(f"{source}: {reason(error)}") from None
-    weight_map = WeightMap(converter.weights(config), our_shapes(spec), name)
+    ignored.check()
+    notes += write_generation(source, folder / SPEC, spec, generation)
+    weight_map = WeightMap(reading.weights, our_shapes(spec), name)
     bare = not converter.architectures[chosen] and converter.prefix
     heads = [n for n in tensors.shapes if not n.startswith(converter.prefix)] if bare else []
     try:
@@ -72,8 +108,11 @@ def from_huggingface(
     for table, rows in fit.resized.items():
         say(f"'{table}' had {tensors.shapes[fit.sources[table]][0]} rows and has {rows} now")
     _write(folder / WEIGHTS, weight_map, tensors, fit)
-    write_json(folder / ORIGIN, given)
-    for note in [*notes, *converter.notes]:
+    write_json(folder / ORIGIN, config.memory.given)
+    contents.mark(*preprocessing.known, *(path.name for path in tokenizer_files(source) if tokenizer or said))
+    if sentences is not None:
+        notes += sentences.finish(spec, around, contents)
+    for note in [*tied, *ignored.notes, *reading.account.notes, *said, *notes, *contents.notes(), *converter.notes]:
         say(note)
 
 
@@ -82,7 +121,7 @@ def our_shapes(spec: Spec) -> dict[str, Shape]:
     return {name: tuple(weight.shape) for name, weight in meta_model(spec).weights().items()}
 
 
-def _add_prefix(tensors: Tensors, converter: ConverterConfig, config: Mapping[str, Any]) -> None:
+def _add_prefix(tensors: Tensors, converter: ConverterConfig, config: Keys) -> None:
     """Name the tensors of a body that was saved without a head as they are called beneath one."""
     prefix = converter.prefix
     if any(name.startswith(prefix) for name in tensors.shapes):
@@ -91,7 +130,24 @@ def _add_prefix(tensors: Tensors, converter: ConverterConfig, config: Mapping[st
     tensors.rename(lambda name: prefix + name if table.known(prefix + name) and not table.known(name) else name)
 
 
-def _tied_as_stored(tensors: Tensors, converter: ConverterConfig, config: dict[str, Any], say: Say) -> dict[str, Any]:
+def _as_stored(tensors: Tensors, converter: ConverterConfig, config: Keys) -> tuple[Keys, list[str]]:
+    """The config with what the tensors say, which get their usual names, and notes for the user.
+
+    Raises:
+        TPError: a value of the config cannot be used.
+    """
+    try:
+        _add_prefix(tensors, converter, config)
+        config, notes = _tied_as_stored(tensors, converter, config)
+    except (TPError, *MISFITS):
+        # All that is to be said of the keys is one message.
+        read_model(converter, config, config["architectures"][0]).account.check()
+        raise
+    found = converter.as_stored(config, tensors)
+    return found if isinstance(found, Keys) else Keys(found, config.memory), notes
+
+
+def _tied_as_stored(tensors: Tensors, converter: ConverterConfig, config: Keys) -> tuple[Keys, list[str]]:
     """The config, with ``tie_word_embeddings`` off where an output matrix of other values is stored.
 
     Transformers, too, believes the tensors: for some architectures it writes ``true`` whatever the model.
@@ -102,9 +158,9 @@ def _tied_as_stored(tensors: Tensors, converter: ConverterConfig, config: dict[s
                 continue
             both = entry.theirs in tensors.shapes and entry.of in tensors.shapes
             if both and not torch.equal(tensors.read(entry.theirs), tensors.read(entry.of)):
-                say(f"'{entry.theirs}' differs from '{entry.of}': the output matrix is not tied")
-                return config | {"tie_word_embeddings": False}
-    return config
+                note = f"'{entry.theirs}' differs from '{entry.of}': the output matrix is not tied"
+                return config | {"tie_word_embeddings": False}, [note]
+    return config, []
 
 
 def _looks_like(names: Sequence[str]) -> str | None:

@@ -104,6 +104,30 @@ def target(spec: Spec, config: type[C]) -> C | None:
     return found[0] if found else None
 
 
+def rotary_theta(config: Mapping[str, Any]) -> float:
+    """The base of the rotary frequencies of a config.json, which transformers has written in three ways.
+
+    Raises:
+        TPError: the positions are others than the plain ones that specs have: rescaled, or of a part of each head.
+    """
+    # Where there are both objects, transformers takes the values of the first.
+    place = next((key for key in ("rope_scaling", "rope_parameters") if config.get(key)), None)
+    inside = config[place] if place else {}
+    for key in ("rope_type", "type"):
+        if inside.get(key, "default") != "default":
+            kind = f"config.json: rotary positions of type '{inside[key]}' are rescaled"
+            raise TPError(f"{kind} ('{place}'); specs have plain ones only")
+    for values, name in ((config, "partial_rotary_factor"), (inside, f"{place}.partial_rotary_factor")):
+        part = values.get("partial_rotary_factor")
+        if part not in (None, 1.0):
+            raise TPError(f"config.json: '{name}' is {part}; specs turn the whole of each head only")
+    thetas = {float(values["rope_theta"]) for values in (config, inside) if values.get("rope_theta") is not None}
+    if len(thetas) > 1:
+        both = " and ".join(f"{theta:g}" for theta in sorted(thetas))
+        raise TPError(f"config.json: 'rope_theta' and '{place}.rope_theta' differ: {both}")
+    return thetas.pop() if thetas else 10000.0
+
+
 def needs(config: Mapping[str, Any], key: str, known: Mapping[Any, Any]) -> Any:
     """What a value of a config.json stands for in a spec.
 

@@ -7,68 +7,99 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tp_core.config import Preprocessing
 from tp_core.errors import TPError
+from tp_core.interop.accounting import IgnoredKeys, account, preprocessor_rules, violations
+from tp_core.interop.keys import Keys, Memory
+from tp_core.interop.known_keys import PARTS
 from tp_core.spec.context import data_context
 from tp_core.spec.schema import Spec
 
 PREPROCESSOR = "preprocessor_config.json"
 
 #: What transformers 5 saves in its place for models with a tokenizer besides, and where in it.
-_WHOLE, _PARTS = "processor_config.json", ("image_processor", "feature_extractor")
+_WHOLE, _PARTS = "processor_config.json", PARTS
 
 
-def preprocessing_file(folder: Path) -> str | None:
-    """The name of the file that says how inputs are made, if there is one."""
-    return next((name for name in (_WHOLE, PREPROCESSOR) if (folder / name).is_file()), None)
+class PreprocessingFiles:
+    """The file of a Hugging Face folder that says how inputs are made.
 
+    Args:
+        folder: the model's folder.
+        ignored: keys that the user leaves out.
 
-def read_preprocessing(folder: Path) -> tuple[str, dict[str, Any]] | None:
-    """The name of the file that says how inputs are made, and what it says of them; None if there is none.
-
-    Raises:
-        TPError: the file is no JSON object.
+    Attributes:
+        name: of the file; None if there is none.
+        known: files that were read, or of which was said why not.
     """
-    for name in (_WHOLE, PREPROCESSOR):
-        file = folder / name
-        if not file.is_file():
-            continue
-        try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise TPError(f"{name} is not read: this is no JSON: {error}") from None
-        if name == _WHOLE:
-            content = next((content[part] for part in _PARTS if isinstance(content, dict) and part in content), None)
-            if content is None:
+
+    def __init__(self, folder: Path, ignored: IgnoredKeys) -> None:
+        self.folder, self.ignored = folder, ignored
+        self.name = next((name for name in (_WHOLE, PREPROCESSOR) if (folder / name).is_file()), None)
+        self.known: set[str] = set()
+
+    def not_read(self, reason: str) -> list[str]:
+        """A note that says why the file is not read, if there is one."""
+        self.known.update(() if self.name is None else (self.name,))
+        return [] if self.name is None else [f"{self.name} is not read: {reason}"]
+
+    def read(self) -> tuple[Keys, Keys] | None:
+        """The file's content, and the part of it that says how inputs are made; None if there is none.
+
+        Raises:
+            TPError: the file is no JSON object.
+        """
+        for name in (_WHOLE, PREPROCESSOR):
+            file = self.folder / name
+            if not file.is_file():
                 continue
-        if not isinstance(content, dict):
-            raise TPError(f"{name} is not read: expected a JSON object")
-        return name, content
-    return None
+            self.known.add(name)
+            try:
+                content = json.loads(file.read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                raise TPError(f"{name} is not read: this is no JSON: {error}") from None
+            if not isinstance(content, dict):
+                raise TPError(f"{name} is not read: expected a JSON object")
+            if name == _WHOLE and not any(part in content for part in _PARTS):
+                continue
+            content = self.ignored.without(content, name)
+            whole = Keys(content, Memory(name, content))
+            if name != _WHOLE:
+                return whole, whole
+            self.known.add(PREPROCESSOR)  # transformers, too, prefers the other file
+            part = next((whole[part] for part in _PARTS if part in content), None)
+            if not isinstance(part, Keys):
+                raise TPError(f"{name} is not read: expected a JSON object in it")
+            return whole, part
+        return None
 
+    def options(self, spec: Spec) -> tuple[dict[str, Any], list[str]]:
+        """The options of the spec's processor that the folder says, and notes for the user.
 
-def read_options(spec: Spec, folder: Path) -> tuple[dict[str, Any], list[str]]:
-    """The options of the spec's processor that a Hugging Face folder says, and notes for the user.
+        A file that cannot be used is no reason not to convert the model: a note says so.
 
-    A file that cannot be used is no reason not to convert the model: a note says so.
-    """
-    chosen, data = spec.data.processor, data_context(spec)
-    if chosen is None or chosen.config.from_huggingface({}, data) is None:
-        return {}, []
-    try:
-        file = read_preprocessing(folder)
-    except TPError as error:
-        return {}, [str(error)]
-    if file is None:
-        return {}, [f"there is no {PREPROCESSOR}; {_usual(chosen.name)}"]
-    name, content = file
-    try:
-        found: Preprocessing | None = chosen.config.from_huggingface(content, data)
-    except TPError as error:
-        return {}, [f"{name} is not read: {error}; {_usual(chosen.name)}"]
-    if found is None:
-        return {}, []
-    return dict(found.content or {}), [f"{name}: {note}" for note in found.notes]
+        Raises:
+            KeysRefused: the file has keys that change what is made, and that processors do not have.
+        """
+        chosen, data = spec.data.processor, data_context(spec)
+        if chosen is None or chosen.config.from_huggingface(Keys({}), data) is None:
+            return {}, []
+        try:
+            file = self.read()
+        except TPError as error:
+            return {}, [str(error)]
+        if file is None:
+            return {}, [f"there is no {PREPROCESSOR}; {_usual(chosen.name)}"]
+        whole, part = file
+        try:
+            found = chosen.config.from_huggingface(part, data)
+        except TPError as error:
+            violations(whole, preprocessor_rules(chosen.config)).check()
+            return {}, [f"{whole.memory.file} is not read: {error}; {_usual(chosen.name)}"]
+        if found is None:
+            return {}, []
+        said = account(whole, preprocessor_rules(chosen.config))
+        said.check()
+        return dict(found.content or {}), [*(f"{whole.memory.file}: {note}" for note in found.notes), *said.notes]
 
 
 def _usual(processor: str) -> str:

@@ -30,6 +30,8 @@ DTYPES = {
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
+#: A zip archive begins with it.
+_ARCHIVE = b"PK\x03\x04"
 
 _FILES = ("model.safetensors", "pytorch_model.bin")
 _OTHERS = ("tf_model.h5", "flax_model.msgpack", "model.ckpt.index", "consolidated.00.pth", "consolidated.safetensors")
@@ -41,9 +43,11 @@ class Tensors:
     Attributes:
         shapes: name → shape.
         dtypes: name → dtype.
+        files: the files that they are in, and the index of shards.
     """
 
     def __init__(self) -> None:
+        self.files: list[Path] = []
         self.shapes: dict[str, Shape] = {}
         self.dtypes: dict[str, torch.dtype] = {}
         self._readers: dict[str, Callable[[], Tensor]] = {}
@@ -100,6 +104,7 @@ def _open_shards(index: Path) -> Tensors:
     if gone:
         raise CheckpointError(f"{index.parent}: shards that {index.name} lists are missing: {_some(gone)}")
     tensors = open_files([index.parent / file for file in files])
+    tensors.files.append(index)
     lacking = [name for name in weight_map if _modern(name) not in tensors.shapes]
     if lacking:
         raise CheckpointError(f"{index}: the shards lack tensors that it lists: {_some(lacking)}")
@@ -113,6 +118,7 @@ def open_files(files: list[Path]) -> Tensors:
         CheckpointError: a file is missing, damaged or holds code.
     """
     tensors = Tensors()
+    tensors.files = list(files)
     for file in files:
         if file.suffix == ".safetensors":
             _add_safetensors(file, tensors)
@@ -155,28 +161,26 @@ def _add_pickled(file: Path, tensors: Tensors) -> None:
 
 def _unpickle(file: Path) -> dict[Any, Any]:
     """The dictionary of a PyTorch file. A pickle is a program; only one that merely holds tensors is read."""
-    for options in ({"mmap": True}, {}):  # files of PyTorch before 1.6 cannot be mapped into memory
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # torch remarks on pickles that it is about to refuse
-                content = torch.load(str(file), map_location="cpu", weights_only=True, **options)
-        except pickle.UnpicklingError as error:
-            reason = str(error).partition("WeightsUnpickler error:")[2].strip().partition("\n")[0]
-            detail = f": {reason}" if reason else ""
-            raise CheckpointError(
-                f"{file} is refused: it holds more than tensors, and loading that would run code{detail}; ask for a "
-                "safetensors file"
-            ) from None
-        except RuntimeError as error:
-            if options and "mmap" in str(error):
-                continue
-            raise CheckpointError(f"{file}: this is no whole PyTorch file; copy or download it again") from None
-        except (EOFError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CheckpointError(f"{file}: this is no PyTorch file: {type(error).__name__}: {error}") from None
-        if isinstance(content, dict):
-            return content
-        raise CheckpointError(f"{file}: expected names and tensors, got an object of type {type(content).__name__}")
-    raise AssertionError("unreachable")
+    try:
+        with file.open("rb") as opened:  # files of PyTorch before 1.6 are no archives and cannot be mapped into memory
+            mapped = opened.read(len(_ARCHIVE)) == _ARCHIVE
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch remarks on pickles that it is about to refuse
+            content = torch.load(str(file), map_location="cpu", weights_only=True, mmap=mapped)
+    except pickle.UnpicklingError as error:
+        reason = str(error).partition("WeightsUnpickler error:")[2].strip().partition("\n")[0]
+        detail = f": {reason}" if reason else ""
+        raise CheckpointError(
+            f"{file} is refused: it holds more than tensors, and loading that would run code{detail}; ask for a "
+            "safetensors file"
+        ) from None
+    except RuntimeError:
+        raise CheckpointError(f"{file}: this is no whole PyTorch file; copy or download it again") from None
+    except (EOFError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{file}: this is no PyTorch file: {type(error).__name__}: {error}") from None
+    if isinstance(content, dict):
+        return content
+    raise CheckpointError(f"{file}: expected names and tensors, got an object of type {type(content).__name__}")
 
 
 def _some(names: list[str], limit: int = 4) -> str:

@@ -4,50 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tp_core import discovery
-from tp_core.config import ConverterConfig
-from tp_core.errors import CheckpointError, TPError
-from tp_core.inference.load import build_tokenizer, find_model
-from tp_core.interop.comparison import differences
-from tp_core.interop.config_json import CONFIG, completed, load_converter
-from tp_core.interop.folders import copy_tokenizer, reason, spec_of, tokenizer_folders, write_json
-from tp_core.interop.from_huggingface import ORIGIN, Say, our_shapes
+from tp_core.errors import CheckpointError
+from tp_core.inference.load import build_processor, build_target_tokenizer, build_tokenizer, find_model
+from tp_core.interop.config_json import CONFIG, completed
+from tp_core.interop.description import Description, describe, without
+from tp_core.interop.folders import write_json
+from tp_core.interop.from_huggingface import Say, our_shapes
+from tp_core.interop.generation_config import GENERATION_CONFIG, written_generation
 from tp_core.interop.matching import Link, WeightMap, listed
-from tp_core.interop.parts import Unfit
 from tp_core.interop.preprocessing import PREPROCESSOR, written
+from tp_core.interop.sentence_transformers_written import write_sentence_transformer
 from tp_core.interop.shards import Planned, write_shards
 from tp_core.interop.tensors import Tensors, open_files
+from tp_core.spec.context import context_of
 from tp_core.spec.load import load_spec
 from tp_core.spec.schema import Spec
-from tp_core.suggest import did_you_mean
-
-#: Keys of a config.json that say where it came from, or what is written anew.
-_NOT_KEPT = frozenset({"architectures", "model_type", "dtype", "torch_dtype", "transformers_version", "_name_or_path"})
-
-
-@dataclass(frozen=True)
-class Description:
-    """A spec in the terms of Hugging Face.
-
-    Attributes:
-        name: the converter's name, the ``model_type``.
-        architecture: the class in transformers.
-        config: config.json, without what depends on the weights.
-        spec: the spec, with the targets that the architecture has a head for.
-    """
-
-    name: str
-    converter: ConverterConfig
-    architecture: str
-    config: dict[str, Any]
-    spec: Spec
+from tp_core.spec.schema_common import key_of
+from tp_core.tokenizer import TransformersUse
+from tp_core.training.origin import ORIGIN
 
 
 def to_huggingface(
@@ -67,25 +47,59 @@ def to_huggingface(
     found = describe(spec, architecture, model_type, origin)
     tensors = open_files([weights])
     _check_ours(tensors, our_shapes(spec), weights)
+    if found.stream:
+        beginning = f"streams.{key_of(found.stream)}."
+        tensors.rename(lambda name: name.removeprefix(beginning))
     config = completed(found.converter, found.config)
     weight_map = WeightMap(found.converter.weights(config), our_shapes(found.spec), found.name)
     _write(folder, weight_map, tensors, found, limit)
-    write_json(folder / CONFIG, {**found.config, "torch_dtype": _dtype(tensors)})
-    _write_tokenizer(spec, folder, say)
+    generation, said = written_generation(found.spec, found.config)
+    start = {key: generation[key] for key in ("decoder_start_token_id",) if generation and key in generation}
+    known = without(found.config, found.converter.unwritten)
+    write_json(folder / CONFIG, {**known, **start, "torch_dtype": _dtype(tensors)})
+    if generation is not None:
+        write_json(folder / GENERATION_CONFIG, generation)
+    _write_tokenizer(spec, found.name, folder, say)
     preprocessing, notes = written(spec)
     if preprocessing is not None:
         write_json(folder / PREPROCESSOR, preprocessing)
-    for note in notes:
+    if not found.converter.architectures[found.architecture]:
+        notes += write_sentence_transformer(spec, found.stream, tensors, folder)
+    for note in [*said, *found.converter.written_notes(found.spec), *notes]:
         say(note)
 
 
-def _write_tokenizer(spec: Spec, folder: Path, say: Say) -> None:
-    if any(copy_tokenizer(place, folder) for place in tokenizer_folders(spec)):
+def _write_tokenizer(spec: Spec, model_type: str, folder: Path, say: Say) -> None:
+    data = spec.data
+    if data.tokenizer is not None and data.target_tokenizer is not None:
+        say("the tokenizers are not written: transformers has one for both sides, and this model has two")
         return
-    tokenizer = build_tokenizer(spec)
-    if tokenizer is not None and spec.data.tokenizer is not None and not tokenizer.to_huggingface(folder):
-        kind = spec.data.tokenizer.name
-        say(f"the tokenizer is not written: of '{kind}' only tp knows the form; transformers needs one of its own")
+    chosen = data.tokenizer or data.target_tokenizer
+    tokenizer = build_tokenizer(spec) or build_target_tokenizer(spec)
+    if chosen is not None and tokenizer is not None and not tokenizer.to_huggingface(folder, _use(spec, model_type)):
+        form = f"of '{chosen.name}' only tp knows the form"
+        say(f"the tokenizer is not written: {form}; transformers needs one of its own")
+
+
+def _use(spec: Spec, model_type: str) -> TransformersUse:
+    """What a model reads of a tokenizer's results."""
+    fields: set[str] = set()
+    limits: list[int | None] = []
+    for name, stream in spec.model.streams.items():
+        context = context_of(spec, name)
+        own = {field for module in stream.embedding.modules for field in module.config.requires(context)}
+        if "input_ids" in own:
+            limits.append(context.length_limit)
+            fields |= own
+    if spec.model.target_embedding is not None:
+        limits.append(context_of(spec, side="target").length_limit)
+    segments = ("token_type_ids",) if "token_type_ids" in fields else ()
+    longest = min((limit for limit in limits if limit is not None), default=None)
+    names = ("input_ids", *segments, "attention_mask")
+    processor = build_processor(spec, build_tokenizer(spec), next(iter(spec.sets())))
+    single, pair = (None, None) if processor is None else (processor.frame(), processor.frame(pair=True))
+    frames = None if single is None or pair is None else (single, pair)
+    return TransformersUse(model_type, names, longest, frames)
 
 
 def _origin(file: Path) -> dict[str, Any]:
@@ -94,127 +108,6 @@ def _origin(file: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-# -- which architecture ------------------------------------------------------------------------------------------
-
-
-def describe(
-    spec: Spec, architecture: str | None, model_type: str | None, origin: Mapping[str, Any] | None = None
-) -> Description:
-    """Find the architecture of a spec.
-
-    Args:
-        architecture: a class in transformers, or None for the one whose heads are the spec's targets.
-        model_type: the converter to use, or None for the one that fits.
-        origin: the config.json that the model came with. Its architecture is tried first, and of its keys those stay
-            that say nothing of the model itself.
-
-    Raises:
-        TPError: none fits, with the reasons; or several do, with the option that says which.
-    """
-    names = discovery.index().names("converter")
-    origin = origin or {}
-    came_from = origin.get("model_type")
-    if model_type is not None:
-        return _described(spec, model_type, architecture, origin)
-    if architecture is not None:
-        names = [name for name in names if architecture in load_converter(name).architectures]
-        if not names:
-            raise TPError(f"no installed converter has the architecture '{architecture}'{_like(architecture)}")
-    if came_from in names:
-        names = [str(came_from), *(name for name in names if name != came_from)]
-    fitting: list[Description] = []
-    failures: dict[str, Unfit] = {}
-    for name in names:
-        try:
-            found = _described(spec, name, architecture, origin)
-        except Unfit as error:
-            failures[name] = error
-            continue
-        if name == came_from:
-            return found
-        fitting.append(found)
-    if len(fitting) > 1:
-        options = " or ".join(f"--model-type {each.name}" for each in fitting)
-        raise TPError(f"the model is of several architectures at once; say which with {options}")
-    if not fitting:
-        raise TPError(_unlike_all(failures, str(came_from) if came_from in failures else None))
-    return fitting[0]
-
-
-def _described(spec: Spec, name: str, architecture: str | None, origin: Mapping[str, Any]) -> Description:
-    converter = load_converter(name)
-    try:
-        chosen, spec = _with_heads(spec, name, converter, architecture)
-        config = _config(spec, name, converter, chosen, origin)
-        other = spec_of({"tp": 1, "model": converter.to_spec(completed(converter, config), chosen)})
-    except Unfit as error:
-        raise _unlike(name, error.reasons, compared=False, heads=error.heads) from None
-    except TPError as error:
-        raise _unlike(name, [reason(error)], compared=False) from None
-    reasons = differences(spec, other, name)
-    if reasons:
-        raise _unlike(name, reasons, compared=True)
-    return Description(name, converter, chosen, config, spec)
-
-
-def _config(
-    spec: Spec, name: str, converter: ConverterConfig, architecture: str, origin: Mapping[str, Any]
-) -> dict[str, Any]:
-    own, kept = converter.to_config(spec, architecture), {}
-    if origin.get("model_type") == name:
-        aliases = converter.aliases
-        kept = {k: v for k, v in origin.items() if k not in _NOT_KEPT and aliases.get(k, k) not in own}
-        # The parts of models of several modalities have a config each.
-        own |= {k: {**origin[k], **v} for k, v in own.items() if k.endswith("_config") and k in origin}
-    special = {} if spec.data.vocabulary is None else spec.data.vocabulary.special
-    roles = {f"{role}_token_id": special[role] for role in ("pad", "bos", "eos") if role in special}
-    return {"architectures": [architecture], "model_type": name, **roles, **kept, **own}
-
-
-def _unlike(name: str, reasons: list[str], compared: bool, heads: bool = True) -> Unfit:
-    error = Unfit(reasons, compared, heads)
-    error.args = (listed(f"the model is no '{name}':", reasons),)
-    return error
-
-
-def _with_heads(spec: Spec, name: str, converter: ConverterConfig, architecture: str | None) -> tuple[str, Spec]:
-    """The architecture, and the spec with the targets that it has heads for."""
-    have = {target.called for target in spec.model.targets}
-    known = converter.architectures
-    if architecture is not None:
-        if architecture not in known:
-            near = did_you_mean(architecture, known) or f"known: {', '.join(known)}"
-            raise Unfit([f"'{name}' has no architecture '{architecture}'; {near}"])
-        lacking = [head for head in known[architecture] if head not in have]
-        if lacking:
-            raise Unfit([f"model.target has no {' and no '.join(lacking)}, which {architecture} has a head for"])
-        kept = tuple(target for target in spec.model.targets if target.called in known[architecture])
-        return architecture, replace(spec, model=spec.model._replace(targets=kept))
-    for each, heads in known.items():
-        if set(heads) == have:
-            return each, spec
-    forms = " or ".join(f"[{', '.join(heads)}]" for heads in dict.fromkeys(known.values()))
-    reason = f"model.target is [{', '.join(sorted(have))}]; '{name}' has heads for {forms} (see --architecture)"
-    raise Unfit([reason], heads=False)
-
-
-def _unlike_all(failures: Mapping[str, Unfit], came_from: str | None) -> str:
-    # One that could not even be compared is farther off than one that differs in many options; one without the heads,
-    # farther still.
-    ranks = {name: (not error.heads, not error.compared, len(error.reasons)) for name, error in failures.items()}
-    nearest = came_from or min(ranks, key=lambda name: ranks[name], default="")
-    if not nearest:
-        return "no installed package offers a converter; pip install tp-text, for example"
-    head = f"the model is of no architecture that can be converted ({', '.join(failures)}). "
-    return listed(f"{head}It is nearest to '{nearest}', but:", failures[nearest].reasons)
-
-
-def _like(architecture: str) -> str:
-    every = [each for name in discovery.index().names("converter") for each in load_converter(name).architectures]
-    near = did_you_mean(architecture, every)
-    return f"; {near}" if near else ""
 
 
 # -- writing -----------------------------------------------------------------------------------------------------

@@ -1,11 +1,11 @@
 """Options of targets that compare: streams with each other, a student with its teacher. Torch-free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from tp_core.config import BuildContext, FieldSpec, Pooling, Problem, TargetConfig
+from tp_core.config import BuildContext, FieldSpec, Pooling, Problem, TargetConfig, VectorFacts
 from tp_core.spec.schema_common import PathStr
 
 if TYPE_CHECKING:
@@ -31,6 +31,12 @@ class ContrastiveConfig(TargetConfig):
 
     def pools(self, context: BuildContext) -> dict[str, Pooling]:
         return {name: facts.pooling for name, facts in context.streams.items()}
+
+    def embeds(self, context: BuildContext) -> Mapping[str, VectorFacts]:
+        return {
+            name: VectorFacts(how, self.projection_size, self.normalize, compared=True)
+            for name, how in self.pools(context).items()
+        }
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from two_streams(context, "compares")

@@ -152,7 +152,7 @@ def _check_pooling(spec: Spec, root: Node, problems: Problems) -> None:
         for stream, how in chosen.config.pools(context_of(spec, chosen.config.stream or "", side="target")).items():
             encoder = spec.model.streams[stream].encoder
             last = encoder if stream else spec.model.decoder or encoder
-            if how != "first" or spec.model.fusion is not None or not _is_causal(last, context_of(spec, stream)):
+            if how != "first" or spec.model.fusion is not None or not is_causal(last, context_of(spec, stream)):
                 continue
             message = f"is first, and '{last.name}' is causal: its first position sees nothing else; set it to last"
             if hasattr(chosen.config, "pooling"):
@@ -162,7 +162,7 @@ def _check_pooling(spec: Spec, root: Node, problems: Problems) -> None:
                 problems.add(".".join(place), message, root.find(place))
 
 
-def _is_causal(chosen: Chosen[Any], context: BuildContext) -> bool:
+def is_causal(chosen: Chosen[Any], context: BuildContext) -> bool:
     """Whether no position of a module's states sees those behind it, not even in a prefix."""
     prefix = getattr(chosen.config, "mask", None) == "causal_with_prefix"
     return "states:causal" in chosen.config.provides(context) and not prefix

@@ -9,6 +9,7 @@ from tp_core import discovery
 from tp_core.spec.checks import node_of
 from tp_core.spec.errors import Problems, SpecError
 from tp_core.spec.files import expand, missing, unusable
+from tp_core.spec.local_files import local_files
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import key_of
 from tp_core.suggest import did_you_mean, near_file
@@ -65,6 +66,7 @@ def check_run(spec: Spec) -> None:
 
     Raises:
         SpecError: with every problem.
+        TPError: local files that a run cannot keep together.
     """
     problems, root = Problems(), spec.tree
     if not spec.model.targets:
@@ -85,6 +87,7 @@ def check_run(spec: Spec) -> None:
     _check_init_from(spec, problems)
     if problems:
         raise SpecError(problems)
+    local_files(spec)
 
 
 def _check_init_from(spec: Spec, problems: Problems) -> None:

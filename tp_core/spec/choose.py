@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tp_core import discovery
 from tp_core.config import ModuleConfig
@@ -11,26 +12,51 @@ from tp_core.errors import TPError
 from tp_core.spec.errors import Problems
 from tp_core.spec.merge import called
 from tp_core.spec.nodes import Node, Origin
-from tp_core.spec.schema_common import Chosen
+from tp_core.spec.schema_common import Choice, Chosen
 from tp_core.spec.validate import Default, kind_of_module, validate
 from tp_core.suggest import did_you_mean
 from tp_core.training.config import TABLES
 
+if TYPE_CHECKING:
+    from tp_core.local import Namespace
+
+
+class _Found(NamedTuple):
+    """What a spec's name stands for.
+
+    Attributes:
+        entry: of an installed module; None for another.
+        local: the files of a module that is in a file beside the spec; None for another.
+    """
+
+    cls: type[ModuleConfig]
+    entry: discovery.Entry | None = None
+    local: Namespace | None = None
+
 
 def config_class(kind: str, name: str, base: str) -> tuple[type[ModuleConfig], discovery.Entry | None]:
-    """The config class that a spec's name stands for.
+    """The config class that a spec's name stands for, and the entry of one that is installed.
 
     Raises:
         TPError: unknown, ambiguous or broken.
     """
+    found = _find(kind, name, base)
+    return found.cls, found.entry
+
+
+def _find(kind: str, name: str, base: str) -> _Found:
     if kind in TABLES:
         table = TABLES[kind]
         if name not in table:
             near = did_you_mean(name, table) or f"known: {', '.join(table)}"
             raise TPError(f"unknown {kind} '{name}'; {near}")
-        return table[name], None
+        return _Found(table[name])
+    entry: discovery.Entry | None = None
+    local: Namespace | None = None
     if ":" in name:
-        cls, entry = discovery.load_local(name, base), None
+        from tp_core.local.load import load
+
+        cls, local = load(name, base)
     else:
         entry = discovery.index().find(kind, name)
         cls = discovery.load(entry)
@@ -46,7 +72,7 @@ def config_class(kind: str, name: str, base: str) -> tuple[type[ModuleConfig], d
         cls.model_rebuild()  # pydantic builds its schema late, and what fails there is the module's fault too
     except Exception as error:
         raise TPError(f"the config class of {kind} '{name}' is broken: {discovery.named(error)}") from error
-    return cls, entry
+    return _Found(cls, entry, local)
 
 
 def choose(
@@ -60,7 +86,7 @@ def choose(
     """
     ((name, options),) = node.mapping.items()
     try:
-        cls, entry = config_class(kind, name, options.origin.base)
+        cls, entry, local = _find(kind, name, options.origin.base)
     except TPError as error:
         problems.add(path, str(error), options, key=True)
         problems.unknown_modules = True
@@ -75,14 +101,15 @@ def choose(
         return Chosen(kind, name, where, config, entry.distribution, entry.version)
     if kind in TABLES:
         return Chosen(kind, name, where, config)
-    return Chosen(kind, name, where, config, "local file", "", portable=False)
+    return Chosen(kind, name, where, config, "local file", "", portable=False, local=local)
 
 
 def nested(kind: str, choice: Mapping[str, Mapping[str, Any]]) -> ModuleConfig:
     """The config of a module that an option chooses (:class:`~tp_core.spec.schema_common.ModuleMark`).
 
     Args:
-        choice: ``{name: {options}}``, with paths made absolute.
+        choice: the option's value. Of a spec that was loaded it knows its module; any other is ``{name: {options}}``,
+            with paths made absolute, and of installed modules.
 
     Raises:
         TPError: there is no such module, or not with these options.
@@ -96,15 +123,17 @@ def within(chosen: Chosen[Any]) -> Iterator[Chosen[Any]]:
     for option, info in type(chosen.config).model_fields.items():
         kind, choice = kind_of_module(info), getattr(chosen.config, option)
         if kind and choice:
-            found = _chosen_by_option(kind, choice, f"{chosen.path}.{option}")
+            found = _chosen_by_option(kind, choice, kind)
+            found = replace(found, path=f"{chosen.path}.{option}.{found.called}")
             yield found
             yield from within(found)
 
 
 def _chosen_by_option(kind: str, choice: Mapping[str, Mapping[str, Any]], path: str) -> Chosen[Any]:
+    if isinstance(choice, Choice):
+        return choice.chosen
     problems = Problems()
-    base = next((discovery.folder_of_local(name) for name in choice), "")
-    found = choose(kind, _node(choice, Origin("", base=base)), path, {}, problems, set())
+    found = choose(kind, _node(choice, Origin("")), path, {}, problems, set())
     if found is None:
         raise TPError("; ".join(f"{each.path}: {each.message}" for each in problems))
     return found

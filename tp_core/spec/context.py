@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tp_core.config import BuildContext, DataContext, StreamFacts
 from tp_core.spec.schema import Spec
+from tp_core.spec.schema_common import options_of
 from tp_core.tokenizer import Tokenizer
 
 
@@ -46,11 +47,11 @@ def data_context(spec: Spec, target_tokenizer: Tokenizer | None = None) -> DataC
     return DataContext(
         base=str(spec.base),
         length_limit=min(limits) if limits else None,
-        target_options={t.name: t.config.model_dump() for t in reversed(spec.model.targets)},
+        target_options={t.name: options_of(t.config) for t in reversed(spec.model.targets)},
         seed=spec.train.options.seed,
         target_length_limit=behind,
         target_tokenizer=target_tokenizer,
         streams=tuple(name for name in spec.model.streams if name),
         grid=grids[0] if grids else None,
-        embedding_options={m.name: m.config.model_dump() for m in reversed(modules)},
+        embedding_options={m.name: options_of(m.config) for m in reversed(modules)},
     )

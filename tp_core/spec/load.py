@@ -51,13 +51,16 @@ def load_spec(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Sp
         SpecError: with every problem that was found, sorted by place.
     """
     from tp_core.spec.checks import check_model
+    from tp_core.spec.checks_inference import check_inference
 
+    discovery.refresh()
     problems = Problems()
     root = apply(read(str(path), problems), list(overrides), problems)
     problems.unknown_modules = bool(problems)
     spec = _Resolver(root, problems).spec(_name(path))
     if spec is not None and not problems:
         check_model(spec, problems)
+        check_inference(spec, problems)
     if problems or spec is None:
         raise SpecError(problems)
     return spec

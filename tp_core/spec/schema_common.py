@@ -1,11 +1,16 @@
 """What all parts of a validated spec are made of. Torch-free."""
 
-from dataclasses import dataclass
-from typing import Annotated, Any, Generic, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
 from tp_core.config import ModuleConfig, TargetConfig
+
+if TYPE_CHECKING:
+    from tp_core.local import Namespace
 
 C = TypeVar("C", bound=ModuleConfig)
 
@@ -26,6 +31,9 @@ class ModuleMark:
     def __init__(self, kind: str) -> None:
         self.kind = kind
 
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_wrap_validator_function(_same_choice, handler(source))
+
 
 #: An option that names a file or folder.
 PathStr = Annotated[str, PathMark()]
@@ -38,7 +46,11 @@ def key_of(name: str) -> str:
 
 @dataclass(frozen=True)
 class Chosen(Generic[C]):
-    """A module that the spec names, with its validated options and where it came from."""
+    """A module that the spec names, with its validated options and where it came from.
+
+    Attributes:
+        local: the files that it came from; None for a module that can be imported by its name.
+    """
 
     kind: str
     name: str
@@ -47,6 +59,7 @@ class Chosen(Generic[C]):
     distribution: str = "tp-core"
     version: str = ""
     portable: bool = True
+    local: "Namespace | None" = field(default=None, compare=False, repr=False)
 
     @property
     def called(self) -> str:
@@ -62,3 +75,26 @@ class Chosen(Generic[C]):
     def dump(self) -> dict[str, Any]:
         """Canonical form, with every option."""
         return {self.name: self.config.model_dump(mode="json")}
+
+
+class Choice(dict[str, dict[str, Any]]):
+    """The value of an option that chooses a module, with the module: its class may be of a file that has changed."""
+
+    def __init__(self, chosen: Chosen[Any]) -> None:
+        super().__init__(chosen.dump())
+        self.chosen = chosen
+
+    def __reduce__(self) -> tuple[type["Choice"], tuple[Chosen[Any]]]:
+        return Choice, (self.chosen,)
+
+
+def _same_choice(value: Any, validated: ValidatorFunctionWrapHandler) -> Any:
+    """Validation of an option that is marked so, which would make a plain dictionary of a choice."""
+    plain = validated(value)
+    return value if isinstance(value, Choice) else plain
+
+
+def options_of(config: ModuleConfig) -> dict[str, Any]:
+    """A module's options by name; those that choose modules know these."""
+    choices = {name: value for name in type(config).model_fields if isinstance(value := getattr(config, name), Choice)}
+    return {**config.model_dump(), **choices}

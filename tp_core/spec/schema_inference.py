@@ -3,28 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
-from tp_core.config import Pooling
-from tp_core.spec.schema_common import SECTION
-
-
-class EmbedOptions(BaseModel):
-    """Keys of ``inference.embed``: the defaults of ``tp embed``."""
-
-    model_config = SECTION
-
-    pooling: Pooling | None = Field(
-        None, description="how a sequence becomes one vector; unset: as the model's targets were trained"
-    )
-
-
-class GenerateOptions(BaseModel):
-    """Keys of ``inference.generate``: the defaults of ``tp generate``."""
-
-    model_config = SECTION
-
-    max_new_tokens: int = Field(64, ge=1, description="the most tokens that a text may have")
+from tp_core.spec.schema_embed import EmbedOptions
+from tp_core.spec.schema_generate import GenerateOptions
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from tp_core.spec.errors import Problems, SpecError
 from tp_core.spec.nodes import Node, Origin, describe
-from tp_core.spec.schema_common import ModuleMark, PathMark
+from tp_core.spec.schema_common import Choice, ModuleMark, PathMark
 from tp_core.suggest import did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
@@ -94,7 +94,7 @@ def kind_of_module(info: Any) -> str:
     return next((m.kind for m in info.metadata if isinstance(m, ModuleMark)), "")
 
 
-def _chosen(kind: str, node: Node, path: str, problems: Problems) -> dict[str, Any] | None:
+def _chosen(kind: str, node: Node, path: str, problems: Problems) -> Choice | None:
     """An option that chooses a module, ``{name: {every option}}``; None where something is wrong with it."""
     from tp_core.spec.choose import choose
     from tp_core.spec.merge import slot
@@ -105,7 +105,7 @@ def _chosen(kind: str, node: Node, path: str, problems: Problems) -> dict[str, A
         problems += error.problems
         return None
     found = choose(kind, canonical, path, {}, problems, set())
-    return None if found is None else found.dump()
+    return None if found is None else Choice(found)
 
 
 def absolute(path: str, base: str) -> str:
@@ -198,10 +198,17 @@ def _by_place(errors: Iterable[Mapping[str, Any]], nodes: Mapping[str, Node]) ->
 
 def _messages(errors: list[Mapping[str, Any]]) -> str:
     """One message for the errors of one place: several where several types would do."""
-    kinds = list(dict.fromkeys(_EXPECTED[e["type"]] for e in errors if e["type"] in _EXPECTED))
+    kinds = list(dict.fromkeys(kind for each in errors if (kind := _kind(each))))
     if len(kinds) > 1 and len(errors) >= len(kinds):
         return f"expected {' or '.join(kinds)}, got {describe(errors[0]['input'])}"
     return _message(errors[0])
+
+
+def _kind(error: Mapping[str, Any]) -> str:
+    """What one branch of a union expects; empty where the branch was the right one and the value is not."""
+    if error["type"] == "literal_error":
+        return str(error["ctx"]["expected"]).replace("'", "")
+    return _EXPECTED.get(error["type"], "")
 
 
 def _fields_at(model: type[BaseModel], place: _Place) -> list[str]:

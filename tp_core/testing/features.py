@@ -12,7 +12,9 @@ from torch import Tensor
 from tp_core.interfaces import Batch, Cache, Features, Sequence, Target
 from tp_core.model import Model
 from tp_core.modules.embeddings.component import EmbeddingComponent
+from tp_core.modules.targets.vectors import vector_of
 from tp_core.spec.context import context_of
+from tp_core.spec.schema_common import key_of
 from tp_core.testing.batches import padded_sides, random_batch, single_batches
 
 
@@ -191,6 +193,24 @@ def check_losses(model: Model, lengths: list[int], independent: bool, tolerance:
             f"the losses of single samples add up to {sums.item():g}, that of the batch is "
             f"{output.loss_sum.item():g}; loss_sum of '{name}' is a sum, not a mean"
         )
+
+
+def check_vectors(model: Model, lengths: list[int]) -> None:
+    """What a target's config says of its vectors is true: their streams and width, a projection, its own pooling."""
+    batch = random_batch(model, lengths)
+    features = run(model, batch)
+    for chosen in model.spec.model.targets:
+        target = model.targets[key_of(chosen.called)]
+        assert isinstance(target, Target)
+        context = context_of(model.spec, chosen.config.stream or "", side="target")
+        for stream, facts in chosen.config.embeds(context).items():
+            known = list(model.spec.model.streams)
+            assert stream in known, f"embeds() names the stream '{stream}'; the model's are {known}"
+            sequence = features.streams[stream] if stream else features.sequence
+            with torch.no_grad(), explained("making a vector as embeds() says"):
+                found = vector_of(sequence, stream, facts, target)
+            expected = (batch.size, facts.projection_size or sequence.states.shape[-1])
+            assert found.shape == expected, f"a vector has the shape {tuple(found.shape)}; embeds() says {expected}"
 
 
 def check_predictions(model: Model, lengths: list[int]) -> None:

@@ -98,6 +98,7 @@ def _check_kind(kind: str, model: Model, lengths: list[int], independent: bool, 
 
     if kind == "target":
         features.check_losses(model, lengths, independent, tolerance)
+        features.check_vectors(model, lengths)
         features.check_predictions(model, lengths)
         return
     spec = model.spec

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from tp_core.config import ModuleConfig
-from tp_core.discovery import LOCAL
+from tp_core.local import LOCAL
 
 HEAVY = ("torch", "transformers", "tensorflow", "jax")
 

@@ -11,9 +11,11 @@ import torch
 
 from tp_core.data.loader import evaluation_batches
 from tp_core.data.mixture import DataSet
+from tp_core.inference.mode import evaluating
 from tp_core.interfaces import Batch, Processor
 from tp_core.model import Model
 from tp_core.training.metrics import Sums
+from tp_core.training.random_state import random_state_kept
 from tp_core.training.strategies import Strategy
 
 
@@ -30,9 +32,7 @@ def evaluate_batches(
         processor: adds metrics of its own (:meth:`tp_core.interfaces.Processor.score`).
     """
     sums = Sums(strategy.device)
-    training = model.training
-    model.eval()
-    with torch.no_grad(), torch.random.fork_rng():
+    with evaluating(model), random_state_kept():
         for batch in batches:
             batch = batch.to(strategy.device)
             with autocast():
@@ -44,7 +44,6 @@ def evaluate_batches(
             if processor is not None and processor.scores:
                 for name, (total, count) in processor.score(predictions, batch).items():
                     sums.add(name, torch.tensor(total, device=strategy.device), count)
-    model.train(training)
     # A process without a batch must still take part in the sum, with the same names in the same order.
     sums.align(list(dict.fromkeys(name for names in strategy.gather(sums.names()) for name in names)))
     found = sums.read(strategy.all_reduce)

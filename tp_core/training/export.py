@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ from typing import Any
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tp_core.discovery import LOCAL
 from tp_core.interfaces import Tokenizer
+from tp_core.spec.local_files import local_files
 from tp_core.spec.schema import Spec
 
 WEIGHTS = "model.safetensors"
@@ -47,15 +46,12 @@ def portable_spec(spec: Spec, tokenizers: Mapping[str, Tokenizer], folder: Path)
 
 
 def copy_local_modules(spec: Spec, folder: Path) -> None:
-    """Copy the files of the spec's local modules (``my_file:MyConfig``) to where a spec in ``folder`` finds them."""
-    for chosen in spec.chosen():
-        module = sys.modules[type(chosen.config).__module__]
-        if chosen.portable or not module.__name__.startswith(LOCAL):
-            continue  # what can be imported by its name needs no copy
-        file, target = Path(str(module.__file__)), folder / (chosen.name.partition(":")[0].replace(".", "/") + ".py")
-        if file.resolve() != target.resolve():
+    """Write the files of the spec's local modules to where a spec in ``folder`` finds them, as they were run."""
+    for file in local_files(spec):
+        target = folder / file.inside
+        if target.resolve() != Path(file.path).resolve():  # a file that was edited in the meantime stays as it is
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, target)
+            target.write_bytes(file.content)
 
 
 def export_model(spec: Spec, tensors: dict[str, Tensor], tokenizers: Mapping[str, Tokenizer], folder: Path) -> Path:

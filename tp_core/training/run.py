@@ -27,7 +27,8 @@ from tp_core.spec.schema import Spec
 from tp_core.training.checkpoint import CheckpointStore, damage
 from tp_core.training.evaluation import Evaluator
 from tp_core.training.export import WEIGHTS, copy_local_modules, export_model
-from tp_core.training.random_state import seed_all
+from tp_core.training.origin import copy_origin, keep_origin
+from tp_core.training.random_state import random_state_kept, seed_all
 from tp_core.training.run_lock import LOCK, RunLock
 from tp_core.training.strategies import Strategy, build_strategy
 from tp_core.training.trainer import Trainer
@@ -63,6 +64,8 @@ class TrainResult:
 def train(spec: Spec, run: str | os.PathLike[str] | None = None, resume: bool = False) -> TrainResult:
     """Train a spec's model.
 
+    The random states of Python, NumPy and torch, and the handlers of signals, are afterwards as they were before.
+
     Args:
         run: folder of the run, ``runs/<spec name>`` if None. It gets the resolved spec, metrics, checkpoints and the
             exported model.
@@ -71,7 +74,11 @@ def train(spec: Spec, run: str | os.PathLike[str] | None = None, resume: bool = 
     Raises:
         TPError: the folder holds another run, the data cannot be used, a loss is not finite, ...
     """
-    folder = Path(run) if run is not None else Path("runs") / spec.name
+    with random_state_kept():
+        return _train(spec, Path(run) if run is not None else Path("runs") / spec.name, resume)
+
+
+def _train(spec: Spec, folder: Path, resume: bool) -> TrainResult:
     strategy = build_strategy(spec.train.strategy)
     say: Callable[[str], None] = lambda _: None  # noqa: E731
     if strategy.rank == 0 and int(os.environ.get("RANK", 0)) == 0:
@@ -210,6 +217,8 @@ def _prepare(
         _write_whole(folder / "spec.json", json.dumps(spec.dump()))
         _write_whole(folder / "provenance.json", json.dumps(spec.provenance(), indent=1) + "\n")
         copy_local_modules(spec, folder)
+        if newest is None:
+            keep_origin(spec, folder)
     strategy.barrier()
     if newest is not None and trainer.complete:
         say(f"{folder}: the run is complete at step {trainer.step}")
@@ -286,10 +295,12 @@ def _finish(trainer: Trainer, tokenizers: Mapping[str, Tokenizer], say: Callable
     if trainer.strategy.rank == 0:
         try:
             export_model(trainer.spec, tensors, tokenizers, trainer.run / "model")
+            copy_origin(trainer.run, trainer.run / "model")
         except (OSError, SafetensorError) as error:
             reason = getattr(error, "strerror", None) or error
             message = f"{trainer.run / 'model'}: cannot be written: {reason}; the checkpoints are whole"
             raise CheckpointError(message) from error
+        copy_local_modules(trainer.spec, trainer.run)  # a package that is called model gave way to the export
         say(f"exported {trainer.run / 'model'}")
     trainer.strategy.barrier()
     trainer.hooks.hook.tp_train_end(trainer=trainer)

@@ -19,9 +19,13 @@ from tp_core.cli.usage import examples
 @click.option("--output", help="JSON lines to write: text, and what was recognised.")
 @click.option("--overwrite", is_flag=True, help="Replace an output file that exists.")
 @click.option(
-    "--beams", default=1, show_default=True, type=click.IntRange(1), help="Texts that are followed; 1 is greedy."
+    "--beams", type=click.IntRange(1), help="Texts that are followed, 1 is greedy; by default as the spec says."
 )
-@click.option("--max-new-tokens", default=256, show_default=True, type=click.IntRange(1), help="Longest text.")
+@click.option(
+    "--max-new-tokens",
+    type=click.IntRange(1),
+    help="Most tokens that a decoder writes; by default as the spec says, else 256.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @model_options
 def wer(
@@ -29,8 +33,8 @@ def wer(
     data: str,
     output: str | None,
     overwrite: bool,
-    beams: int,
-    max_new_tokens: int,
+    beams: int | None,
+    max_new_tokens: int | None,
     as_json: bool,
     batch_size: int,
     device: str,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tp_audio.audio.reading import Reading, Samples, read_samples
 from tp_core.errors import DataError, TPError
+from tp_core.inference.mode import evaluating
 
 if TYPE_CHECKING:
     from tp_core.inference.load import LoadedModel
@@ -76,14 +77,14 @@ class LayerStates:
         self.loaded, self.processor, self.layer = loaded, loaded.processor, layers[layer - 1]
         self.rate = self.processor.config.sampling_rate / math.prod(self.processor.strides)
 
-    @torch.inference_mode()
     def __call__(self, record: Record) -> Vectors:
         """Vectors (frames, hidden size) of a recording."""
         found: list[Any] = []
         handle = self.layer.register_forward_hook(lambda _, __, output: found.append(output[0]))
         try:
             batch = self.processor.collate(self.processor.encode([record]))
-            self.loaded.model.encode_source(batch.to(self.loaded.device))
+            with evaluating(self.loaded.model):
+                self.loaded.model.encode_source(batch.to(self.loaded.device))
         finally:
             handle.remove()
         states: Vectors = found[0][0].float().cpu().numpy()

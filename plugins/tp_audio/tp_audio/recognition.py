@@ -5,42 +5,52 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import torch
-
 from tp_audio.ctc_search import search
 from tp_audio.targets.ctc import CTC
 from tp_core.errors import TPError
 from tp_core.inference.batches import inference_batches
 from tp_core.inference.generate import generate
 from tp_core.inference.load import LoadedModel
+from tp_core.inference.mode import evaluating
 from tp_core.inference.predict import bad_records, predict
 from tp_core.interfaces import Record
 
+#: The most tokens of a decoder's text where neither the call nor the spec bounds it.
+USUAL_LENGTH = 256
+
 
 def recognised(
-    model: LoadedModel, records: Iterable[Record], batch_size: int = 32, beams: int = 1, max_new_tokens: int = 256
+    model: LoadedModel,
+    records: Iterable[Record],
+    batch_size: int = 32,
+    beams: int | None = None,
+    max_new_tokens: int | None = None,
 ) -> list[dict[str, Any]]:
     """The ``text`` of each recording: written by the decoder, or found by the target ``ctc``.
 
     Where the model's spec skips bad records, one that cannot be read has an ``error`` instead.
 
     Args:
-        beams: texts that are followed at the same time; 1 is greedy.
-        max_new_tokens: the most tokens that a decoder writes.
+        beams: texts that are followed at the same time; 1 is greedy. None: as the spec's ``inference.generate`` says.
+        max_new_tokens: the most tokens that a decoder writes. None: as the spec says, else 256.
 
     Raises:
         TPError: the model has neither.
         DataError: a recording cannot be read.
     """
+    usual = model.spec.inference.generate
     if model.model.decoder is not None:
-        options: dict[str, Any] = {"beams": beams, "max_new_tokens": max_new_tokens}
-        found = list(generate(model, records, batch_size, **options))
+        if max_new_tokens is None and usual.max_new_tokens is None and usual.max_length is None:
+            max_new_tokens = USUAL_LENGTH
+        options = {"beams": beams, "max_new_tokens": max_new_tokens}
+        given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+        found = list(generate(model, records, batch_size, **given))
     elif not any(isinstance(target, CTC) for target in model.model.targets.values()):
         raise TPError("the model recognises no speech: it has neither a decoder nor the target ctc")
-    elif beams == 1:
+    elif (beams or usual.beams) == 1:
         found = [each.get("ctc", each) for each in predict(model, records, batch_size)]
     else:
-        found = list(_searched(model, records, batch_size, beams))
+        found = list(_searched(model, records, batch_size, beams or usual.beams))
     return [{"error": each["error"]} if "error" in each else {"text": each["text"]} for each in found]
 
 
@@ -56,7 +66,7 @@ def _searched(model: LoadedModel, records: Iterable[Record], batch_size: int, be
         results: list[dict[str, Any]] = [{"error": bad.get(number)} for number in range(len(chunk))]
         bad.clear()
         for group, batch in zip(groups, batches):
-            with torch.inference_mode():
+            with evaluating(model.model):
                 sequence = model.model.view(model.model.encode(batch), name).sequence
                 lengths = sequence.real().sum(dim=1)
                 texts = search(target.logits(sequence), lengths, beams, target.blank)

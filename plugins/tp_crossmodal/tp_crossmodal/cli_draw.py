@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tp_core.cli.records import input_records, model_options, parse_columns, sampling_options, say
+from tp_core.cli.generation import generation_options, given
+from tp_core.cli.records import input_records, model_options, parse_columns, say
 from tp_core.cli.usage import examples
 from tp_core.errors import TPError
+from tp_core.spec.schema_generate import SEARCH
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Record
@@ -29,7 +31,7 @@ INDEX = "index.tsv"
 @click.option("--input", "source", required=True, help="Texts: TSV, CSV, JSON lines, text, Parquet.")
 @click.option("--output", required=True, help=f"Folder for 1.png, 2.png, ... and {INDEX}, which says their texts.")
 @click.option("--overwrite", is_flag=True, help="Replace the pictures of a folder that has some.")
-@sampling_options
+@generation_options(SEARCH)
 @model_options
 def draw(
     model: str,
@@ -55,7 +57,7 @@ def draw(
     loaded = load_model(model, device, say, data_set)
     records = input_records(source, parse_columns(columns) or loaded.spec.data.options.columns)
     texts: list[str] = []
-    pictures = run(loaded, _noted(records, texts), batch_size, **options)
+    pictures = run(loaded, _noted(records, texts), batch_size, **given(options))
     count = 0
     for count, picture in enumerate(pictures, 1):
         if count == 1:  # what is there stays if nothing can be drawn

@@ -1,11 +1,11 @@
 """Options of the cross-modal embeddings and targets. Torch-free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from tp_core.config import BuildContext, EmbeddingConfig, FieldSpec, Problem, TargetConfig
+from tp_core.config import BuildContext, EmbeddingConfig, FieldSpec, Problem, TargetConfig, VectorFacts
 from tp_core.modules.config import ClassificationConfig, LearnedPositionConfig
 from tp_core.spec.schema_embedding import EmbeddingOptions
 from tp_text.config import SegmentConfig, WordConfig
@@ -108,6 +108,9 @@ class ImageTextMatchingConfig(TargetConfig):
 
     def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
         return {"labels:itm": FieldSpec(("batch",), high=2)}
+
+    def embeds(self, context: BuildContext) -> Mapping[str, VectorFacts]:
+        return dict.fromkeys(context.streams if self.compares(context) else [self.stream or ""], VectorFacts("first"))
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         if context.streams and self.stream is None and len(context.streams) != 2:

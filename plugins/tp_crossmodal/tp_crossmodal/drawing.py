@@ -10,11 +10,13 @@ from torch import Tensor
 
 from tp_core.errors import TPError
 from tp_core.inference.batches import inference_batches
-from tp_core.inference.generate import GenerationOptions, continuations
+from tp_core.inference.generate import continuations
 from tp_core.inference.load import LoadedModel, load_model
 from tp_core.inference.predict import as_records
 from tp_core.interfaces import VisualTokenizer
 from tp_core.spec.context import context_of
+from tp_core.spec.schema_generate import SEARCH, GenerateOptions
+from tp_core.suggest import did_you_mean
 from tp_crossmodal.processors.image_text_lm import ImageTextLmProcessor
 
 
@@ -30,8 +32,8 @@ def draw(
     Args:
         model: a loaded model with the processor ``image_text_lm``, or its folder.
         inputs: texts, dictionaries of fields, or records.
-        options: of :class:`~tp_core.inference.generate.GenerationOptions`, without lengths: ``beams``, ``sample``,
-            ``temperature``, ``top_k``, ``top_p``, ``seed``.
+        options: those of :data:`~tp_core.spec.schema_generate.SEARCH`; the others are as the spec's
+            ``inference.generate`` says, of which nothing else counts: a picture has as many tokens as patches.
 
     Yields:
         One picture per input, in order: (channels, height, width), uint8.
@@ -54,14 +56,18 @@ def draw(
     patches, longest = processor.grid.patches, context_of(loaded.spec, side="target").length_limit
     if longest is not None and longest < (processor.config.sequence_length() or 0):
         raise TPError(f"the model has {longest} positions, too few for a text and the {patches} tokens of a picture")
-    return _pictures(loaded, processor, inputs, GenerationOptions(max_new_tokens=patches, **options), batch_size)
+    for name in options:
+        if name not in SEARCH:
+            raise TPError(f"unknown option '{name}'; {did_you_mean(name, SEARCH) or 'known: ' + ', '.join(SEARCH)}")
+    usual = loaded.spec.inference.generate.only(SEARCH)
+    return _pictures(loaded, processor, inputs, usual.for_call({"max_new_tokens": patches, **options}), batch_size)
 
 
 def _pictures(
     loaded: LoadedModel,
     processor: ImageTextLmProcessor,
     inputs: Iterable[Any],
-    options: GenerationOptions,
+    options: GenerateOptions,
     batch_size: int,
 ) -> Iterator[Tensor]:
     done, tokens, encode = 0, processor.drawing(), processor.drawing_prompts

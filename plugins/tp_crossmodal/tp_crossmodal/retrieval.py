@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from tp_core.errors import DataError, TPError
 from tp_core.inference.batches import inference_batches
 from tp_core.inference.load import LoadedModel, load_model
+from tp_core.inference.mode import evaluating
+from tp_core.inference.vectors import batch_vectors
 from tp_core.interfaces import Record, Sample
 from tp_core.modules.targets.contrastive import Contrastive
+from tp_core.spec.schema_embed import EmbedOptions
+from tp_core.spec.vectors import vector_plan
 from tp_crossmodal.processors.image_text_pair import ImageTextPairProcessor
 
 Vectors = NDArray[np.float32]
@@ -63,7 +66,7 @@ class Searcher:
             names = ", ".join(self.loaded.model.targets) or "none"
             needed = "the target clr and the processor image_text_pair"
             raise TPError(f"retrieval compares vectors and needs a model with {needed}; this one's targets are {names}")
-        self.target, self.processor = targets[0], processor
+        self.processor = processor
 
     def vectors(self, records: Iterable[Record]) -> Vectors:
         """(records, size) of records that have a text only, or a picture only.
@@ -129,7 +132,6 @@ class Searcher:
         alone = [{name: value for name, value in each.value.items() if name != "text"} for each in records]
         return self.processor.encode([Record(v, each.file, each.line) for v, each in zip(alone, records)])
 
-    @torch.inference_mode()
     def _embedded(
         self,
         records: Iterable[Record],
@@ -141,8 +143,11 @@ class Searcher:
         for chunk, groups, batches in made:
             found: dict[int, Vectors] = {}
             for group, batch in zip(groups, batches):
-                ((name, sequence),) = self.loaded.model.encode_source(batch).streams.items()
-                found.update(zip(group, self.target.vector(name, sequence).float().cpu().numpy()))
+                (stream,) = batch.source
+                plan = vector_plan(self.loaded.spec, EmbedOptions(stream=stream))
+                with evaluating(self.loaded.model):
+                    vectors = batch_vectors(self.loaded.model, batch, plan).cpu().numpy()
+                found.update(zip(group, vectors))
             yield from ((chunk[number], found[number]) for number in sorted(found))
 
 

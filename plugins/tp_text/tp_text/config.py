@@ -1,11 +1,11 @@
 """Options of the text plugin's embeddings and targets. Torch-free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from tp_core.config import BuildContext, EmbeddingConfig, FieldSpec, Problem, TargetConfig
+from tp_core.config import BuildContext, EmbeddingConfig, FieldSpec, Problem, TargetConfig, VectorFacts
 from tp_core.modules.config import Activation
 
 if TYPE_CHECKING:
@@ -81,6 +81,9 @@ class SentencePredictionConfig(TargetConfig):
 
     def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
         return {"labels:sp": FieldSpec(("batch",), high=2)}
+
+    def embeds(self, context: BuildContext) -> Mapping[str, VectorFacts]:
+        return {self.stream or next(iter(context.streams), ""): VectorFacts("first")}
 
     def build(self, context: BuildContext) -> "Target":
         from tp_text.targets.sp import SentencePrediction

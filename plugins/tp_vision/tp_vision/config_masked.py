@@ -1,7 +1,7 @@
 """Options of masked image modelling: embeddings, the decoder of MAE, targets. Torch-free."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -12,8 +12,10 @@ from tp_core.config import (
     EmbeddingConfig,
     FieldSpec,
     GridFacts,
+    Pooling,
     Problem,
     TargetConfig,
+    VectorFacts,
     VisualTokenizerConfig,
 )
 from tp_core.errors import TPError
@@ -218,6 +220,12 @@ class PatchClassificationConfig(ClassificationConfig):
 
     def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
         return super().requires(context) | {"side:patches": FieldSpec()}
+
+    def pools(self, context: BuildContext) -> dict[str, Pooling]:
+        return {}  # the patches alone, which no pooling of a sequence tells from the tokens before them
+
+    def embeds(self, context: BuildContext) -> Mapping[str, VectorFacts]:
+        return {self.stream or "": VectorFacts(pooling=None)}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         if self.pooling is not None:

@@ -1,11 +1,11 @@
 """Options of targets of pictures. Torch-free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from tp_core.config import BuildContext, FieldSpec, Problem, TargetConfig
+from tp_core.config import BuildContext, FieldSpec, Problem, TargetConfig, VectorFacts
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Target
@@ -27,6 +27,9 @@ class DistilledClassificationConfig(TargetConfig):
 
     def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
         return {"labels:cls": FieldSpec(("batch",), "int64", self.num_labels)}
+
+    def embeds(self, context: BuildContext) -> Mapping[str, VectorFacts]:
+        return {self.stream or next(iter(context.streams), ""): VectorFacts(pooling=None)}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         if context.grid is None or context.grid.leading < 2:

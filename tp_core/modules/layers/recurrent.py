@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from typing import Any
 
@@ -15,9 +16,6 @@ from tp_core.interfaces import Cache
 from tp_core.modules.config_recurrent import RecurrentOptions
 from tp_core.modules.layers.compaction import Compaction
 from tp_core.modules.layers.dropout import dropout
-
-# Said of CPUs by torch, to people who can do nothing about it.
-warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")
 
 #: Of one layer, (batch, 1, size) each: the states, and of an LSTM its cells.
 State = tuple[Tensor, ...]
@@ -34,6 +32,8 @@ class RecurrentStack(nn.Module):
 
     def __init__(self, config: RecurrentOptions, input_size: int, bidirectional: bool = False) -> None:
         super().__init__()
+        if config.cell_options().get("proj_size"):
+            _say_once()
         self.bidirectional, self.residual, self.dropout = bidirectional, config.residual, config.dropout
         width = config.direction_size() * (2 if bidirectional else 1)
         self.layers = nn.ModuleList(
@@ -104,6 +104,17 @@ class RecurrentStack(nn.Module):
                 outputs = outputs + states
             states = dropout(outputs, self.dropout, self.training)
         return states
+
+
+@functools.cache
+def _say_once() -> None:
+    """Let torch say here, where nobody hears it, what it says of projections on CPUs to the first who has some.
+
+    People can do nothing about it, and a filter of warnings would be one of the whole process.
+    """
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.no_grad():
+        warnings.simplefilter("ignore")
+        nn.LSTM(1, 2, proj_size=1, device="cpu")(torch.zeros(1, 1, 1, device="cpu"))
 
 
 def _call(

@@ -99,6 +99,6 @@ class Classification(Target):
         count = self.denominator(batch)
         return TargetOutput(loss, count, {"accuracy": (correct_classes(logits, labels), count)})
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
         return class_predictions(self.logits(features))

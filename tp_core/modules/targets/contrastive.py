@@ -15,6 +15,7 @@ from tp_core.modules.config_targets import ContrastiveConfig
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.layers.precision import full_precision
 from tp_core.modules.targets.gather import gathered
+from tp_core.modules.targets.vectors import vector_of
 
 #: The largest factor of the similarities, log(100) as in CLIP: beyond it training becomes unstable.
 _LIMIT = math.log(100)
@@ -35,7 +36,7 @@ class Contrastive(Target):
         super().__init__()
         self.config = config
         self.sides = tuple(context.streams)
-        self.pooling = {name: facts.pooling for name, facts in context.streams.items()}
+        self.facts = config.embeds(context)
         self.projections = nn.ModuleList()
         if config.projection_size is not None:
             widths = [facts.hidden_size for facts in context.streams.values()]
@@ -48,9 +49,11 @@ class Contrastive(Target):
 
     def vector(self, stream: str, sequence: Sequence) -> Tensor:
         """One vector per sample of a stream, (batch, size), float32: what samples are compared by."""
-        pooled = sequence.pooled(self.pooling[stream])
-        vector = self.projections[self.sides.index(stream)](pooled) if len(self.projections) else pooled
-        return F.normalize(vector.float(), dim=-1) if self.config.normalize else vector.float()
+        return vector_of(sequence, stream, self.facts[stream], self)
+
+    def project(self, vectors: Tensor, stream: str) -> Tensor:
+        projected: Tensor = self.projections[self.sides.index(stream)](vectors)
+        return projected
 
     def vectors(self, features: Features) -> tuple[Tensor, Tensor]:
         """The vectors of both streams, each (batch, size), float32."""
@@ -96,7 +99,7 @@ class Contrastive(Target):
         }
         return TargetOutput(loss, count, metrics)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
         """The similarity of each pair: cosine, or the dot product."""
         first, second = self.vectors(features)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import sys
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -19,6 +21,9 @@ from tp_core.training.strategies.base import Strategy, environment, pick_device
 #: What an error says when another process is gone: gloo raises plain RuntimeErrors.
 _LOST = ("connection closed by peer", "connection reset by peer", "broken pipe", "gloo", "nccl")
 
+#: Numbers of the runs of this process. The store outlives a run, and what one wrote there is none of the next one's.
+_runs = itertools.count()
+
 
 class DdpStrategy(Strategy):
     """Every process holds the model; gradients are averaged during the last backward pass of a step."""
@@ -26,19 +31,30 @@ class DdpStrategy(Strategy):
     def __init__(self, config: DdpConfig) -> None:
         self.config = config
         self._notes: Any = None  # values that outlive the connections between processes
+        self._joined = False
+        self._device_before: int | None = None
+        self._excepthook = sys.excepthook
 
     def setup(self, device: str) -> None:
         if "RANK" not in os.environ:
             raise TPError("train.strategy: ddp needs torchrun: torchrun --nproc-per-node 2 -m tp_core -- train SPEC")
+        if dist.is_initialized():
+            raise TPError(
+                "train.strategy: ddp makes a process group of its own, and this process has one already; destroy it "
+                "first (torch.distributed.destroy_process_group)"
+            )
         self.rank, self.world_size = environment("RANK", 0), environment("WORLD_SIZE", 1)
         store, _, _ = next(dist.rendezvous("env://", self.rank, self.world_size))  # type: ignore[attr-defined]
-        self._notes = dist.PrefixStore("tp", store)  # type: ignore[attr-defined]
+        store = dist.PrefixStore(f"tp/{next(_runs)}", store)  # type: ignore[attr-defined]
+        self._notes = dist.PrefixStore("notes", store)  # type: ignore[attr-defined]
         self.device = pick_device(device, environment("LOCAL_RANK", 0))
         if self.device.type == "cuda":
+            self._device_before = torch.cuda.current_device()
             torch.cuda.set_device(self.device)
         # Flags and barriers go over gloo, so that they never make the device wait.
         backend = "cpu:gloo,cuda:nccl" if self.device.type == "cuda" else "gloo"
         dist.init_process_group(backend, store=store, rank=self.rank, world_size=self.world_size)
+        self._joined = True
 
     def wrap(self, model: Model) -> nn.Module:
         return DistributedDataParallel(
@@ -82,5 +98,12 @@ class DdpStrategy(Strategy):
         self.agree(False)
 
     def teardown(self) -> None:
-        if dist.is_initialized():
-            dist.destroy_process_group()
+        self._notes = None  # the connection to the store, which the traceback of an error would keep open
+        try:
+            if self._joined:
+                self._joined = False
+                dist.destroy_process_group()
+        finally:
+            sys.excepthook = self._excepthook  # which a process group replaces
+            if self._device_before is not None:
+                torch.cuda.set_device(self._device_before)

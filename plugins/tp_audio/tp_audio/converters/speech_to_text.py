@@ -53,7 +53,16 @@ class SpeechToTextConverterConfig(ConverterConfig):
         "input_feat_per_channel": 80,
         "input_channels": 1,
         "tie_word_embeddings": True,
+        "decoder_start_token_id": 2,
     }
+    required: ClassVar[Mapping[str, tuple[Any, ...]]] = {"is_encoder_decoder": (True,)}
+    irrelevant: ClassVar[frozenset[str]] = frozenset(
+        {
+            *("max_source_positions", "max_target_positions"),  # of tables that grow as they are needed
+            "classifier_dropout",  # of a head that does not exist
+        }
+    )
+    training_only: ClassVar[Mapping[str, Any]] = {"encoder_layerdrop": 0.0, "decoder_layerdrop": 0.0}
     notes: ClassVar[tuple[str, ...]] = (
         "as in transformers, the last states of a recording depend on the padding behind it (mask_padding: false)",
     )
@@ -64,6 +73,9 @@ class SpeechToTextConverterConfig(ConverterConfig):
             raise TPError("config.json: 'pad_token_id' is 0, with which transformers gives real frames no positions")
         scale = config["scale_embedding"]
         kernels = list(config["conv_kernel_sizes"])
+        if config.get("num_conv_layers") not in (None, len(kernels)):
+            message = f"'num_conv_layers' is {config['num_conv_layers']}, and 'conv_kernel_sizes' has {len(kernels)}"
+            raise TPError(f"config.json: {message}")
         speech = {
             "num_mel_bins": config["input_feat_per_channel"] * config["input_channels"],
             "kernel_sizes": kernels,

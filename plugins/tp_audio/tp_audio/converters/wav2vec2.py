@@ -7,12 +7,16 @@ from tp_audio.config import CTCConfig
 from tp_audio.config_units import Wav2Vec2TargetConfig
 from tp_audio.config_waveform import ConvolutionalPositionConfig, WaveformConfig
 from tp_audio.converters import common
+from tp_audio.processors.config_waveform import Wav2Vec2ProcessorConfig, WaveformProcessorConfig
 from tp_core.config import ConverterConfig
+from tp_core.errors import TPError
 from tp_core.interop import parts
+from tp_core.interop.keys import mark
 from tp_core.interop.rules import Copy, Entry, Same, Stacked, below
 from tp_core.modules.config import TransformerConfig, TransformerOptions
 
 if TYPE_CHECKING:
+    from tp_core.interop.keys import Keys
     from tp_core.spec.schema import Spec
 
 
@@ -43,7 +47,10 @@ class SpeechFamilyConfig(ConverterConfig):
         "num_conv_pos_embeddings": 128,
         "num_conv_pos_embedding_groups": 16,
         "do_stable_layer_norm": False,
+        "apply_spec_augment": True,
         "mask_time_prob": 0.05,
+        "mask_time_length": 10,
+        "mask_time_min_masks": 2,
         "mask_feature_prob": 0.0,
         "mask_feature_length": 10,
         "mask_feature_min_masks": 0,
@@ -51,6 +58,31 @@ class SpeechFamilyConfig(ConverterConfig):
         "ctc_loss_reduction": "sum",
     }
     required: ClassVar[Mapping[str, tuple[Any, ...]]] = {"add_adapter": (False,), "adapter_attn_dim": (None,)}
+    irrelevant: ClassVar[frozenset[str]] = frozenset(
+        {
+            # Of heads that have no converter.
+            *("use_weighted_layer_sum", "classifier_proj_size", "xvector_output_dim"),
+            *("tdnn_dim", "tdnn_kernel", "tdnn_dilation"),
+            # Of adapters, which there are only with add_adapter.
+            *("adapter_kernel_size", "adapter_stride", "num_adapter_layers", "output_hidden_size"),
+            # Of fairseq, where the first checkpoints come from; transformers has never read them.
+            *("mask_channel_length", "mask_channel_min_space", "mask_channel_other", "mask_channel_prob"),
+            *("mask_channel_selection", "mask_time_min_space", "mask_time_other", "mask_time_selection"),
+            *("no_mask_channel_overlap", "no_mask_time_overlap", "freeze_feat_extract_train"),
+            *("feat_extract_dropout", "hidden_dropout_prob"),
+            # Our loss leaves out what cannot be aligned, whatever this says; it is no part of a trained model.
+            "ctc_zero_infinity",
+            # There is no word embedding.
+            "tie_word_embeddings",
+        }
+    )
+    head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "ctc": ("final_dropout", "ctc_loss_reduction"),
+        "wav2vec2": (
+            *("feat_quantizer_dropout", "num_codevectors_per_group", "num_codevector_groups", "codevector_dim"),
+            *("proj_codevector_dim", "contrastive_logits_temperature", "diversity_loss_weight", "num_negatives"),
+        ),
+    }
     notes: ClassVar[tuple[str, ...]] = (
         "as in transformers, padding takes part in the first layer's group norm of base models: in a padded batch, a "
         "recording's states depend on how much of it there is (mask_padding: false)",
@@ -75,6 +107,10 @@ class SpeechFamilyConfig(ConverterConfig):
         }
 
     def waveform(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        layers = config.get("num_feat_extract_layers")
+        if layers not in (None, len(config["conv_dim"])):
+            message = f"'num_feat_extract_layers' is {layers}, and 'conv_dim' has {len(config['conv_dim'])} numbers"
+            raise TPError(f"config.json: {message}")
         return {
             "channels": list(config["conv_dim"]),
             "kernels": list(config["conv_kernel"]),
@@ -86,7 +122,7 @@ class SpeechFamilyConfig(ConverterConfig):
             "projection_norm": config.get("feat_proj_layer_norm", True),
             "dropout": config["feat_proj_dropout"],
             "mask_vector": max(config["mask_time_prob"], config["mask_feature_prob"]) > 0,
-            "mask_feature_prob": config["mask_feature_prob"],
+            "mask_feature_prob": config["mask_feature_prob"] if config["apply_spec_augment"] else 0.0,
             "mask_feature_length": config["mask_feature_length"],
             "mask_feature_min_masks": config["mask_feature_min_masks"],
         }
@@ -119,7 +155,7 @@ class SpeechFamilyConfig(ConverterConfig):
 
     def head(self, config: Mapping[str, Any], head: str) -> dict[str, Any]:
         """The options of the target that stands for a head."""
-        average = "mean" if config["ctc_loss_reduction"] == "mean" else "tokens"
+        average = parts.needs(config, "ctc_loss_reduction", {"mean": "mean", "sum": "tokens"})
         return {"blank": config["pad_token_id"], "dropout": config["final_dropout"], "average": average}
 
     # -- spec → config.json --------------------------------------------------------------------------------------
@@ -127,7 +163,6 @@ class SpeechFamilyConfig(ConverterConfig):
     def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         waveform = parts.embedding(spec, WaveformConfig)
         ctc = parts.target(spec, CTCConfig)
-        masks = {} if waveform.mask_vector else {"mask_time_prob": 0.0}
         return {
             "vocab_size": spec.model.vocab_size,
             "layer_norm_eps": waveform.norm_eps,
@@ -139,10 +174,7 @@ class SpeechFamilyConfig(ConverterConfig):
             "conv_bias": waveform.conv_bias,
             "feat_proj_dropout": waveform.dropout,
             **self.positions_config(spec),
-            "mask_feature_prob": waveform.mask_feature_prob if waveform.mask_vector else 0.0,
-            "mask_feature_length": waveform.mask_feature_length,
-            "mask_feature_min_masks": waveform.mask_feature_min_masks,
-            **masks,
+            **_masks_config(spec, waveform),
             **(_ctc_config(ctc) if ctc is not None else {}),
             **self.encoder_config(spec),
         }
@@ -175,15 +207,22 @@ class SpeechFamilyConfig(ConverterConfig):
 
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
         heads = self.architectures[architecture]
+        probability = float(config["mask_time_prob"]) if config["apply_spec_augment"] else 0.0
+        masks: dict[str, Any] = {
+            "mask_time_prob": probability,
+            "mask_time_length": config["mask_time_length"],
+            "mask_time_min_masks": config["mask_time_min_masks"] if probability else 0,
+        }
+        if not probability:
+            mark(config, "mask_time_length", "mask_time_min_masks")
         if "wav2vec2" in heads:
-            return {"wav2vec2": {}}
-        probability = float(config["mask_time_prob"])
-        masks = {"mask_time_prob": probability, **({} if probability else {"mask_time_min_masks": 0})}
+            # Pre-training is nothing without masks, and transformers leaves them to the caller.
+            return {"wav2vec2": {**(masks if probability else {}), "num_negatives": config["num_negatives"]}}
         return {"waveform_ctc" if "ctc" in heads else "waveform_cls": masks}
 
     # -- weights -------------------------------------------------------------------------------------------------
 
-    def front(self, config: Mapping[str, Any]) -> list[Entry]:
+    def front(self, config: "Keys") -> list[Entry]:
         """The rules of what stands before the layers."""
         theirs, ours = self.prefix, "embedding.parts.waveform"
         norm = "encoder.norm" if config["do_stable_layer_norm"] else "embedding.norm"
@@ -221,8 +260,33 @@ class SpeechFamilyConfig(ConverterConfig):
             Same(f"{layer}.final_layer_norm", f"{ours}.feed_forward_norm"),
         ]
 
-    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+    def weights(self, config: "Keys") -> Sequence[Entry]:
         return [*self.front(config), *self.body(config), Same("lm_head", "targets.ctc.output")]
+
+
+def _masks_config(spec: "Spec", waveform: WaveformConfig) -> dict[str, Any]:
+    """The keys of masks: those over frequencies are the embedding's here, those over time the processor's."""
+    found = {
+        "apply_spec_augment": True,
+        "mask_feature_prob": waveform.mask_feature_prob if waveform.mask_vector else 0.0,
+        "mask_feature_length": waveform.mask_feature_length,
+        "mask_feature_min_masks": waveform.mask_feature_min_masks,
+    }
+    processor = None if spec.data.processor is None else spec.data.processor.config
+    if isinstance(processor, WaveformProcessorConfig):
+        found |= {
+            "mask_time_prob": processor.mask_time_prob,
+            "mask_time_length": processor.mask_time_length,
+            "mask_time_min_masks": processor.mask_time_min_masks,
+        }
+    if isinstance(processor, Wav2Vec2ProcessorConfig):
+        found["num_negatives"] = processor.num_negatives
+    if not waveform.mask_vector:
+        found["mask_time_prob"] = 0.0
+    elif not found.get("mask_time_prob", True) and not found["mask_feature_prob"]:
+        # With a chance of masks, transformers has the vector; whether it masks is another key.
+        found |= {"apply_spec_augment": False, "mask_time_prob": 0.05}
+    return found
 
 
 def _ctc_config(ctc: CTCConfig) -> dict[str, Any]:
@@ -242,6 +306,7 @@ class Wav2Vec2FamilyConfig(SpeechFamilyConfig):
         "codevector_dim": 256,
         "proj_codevector_dim": 256,
         "diversity_loss_weight": 0.1,
+        "num_negatives": 100,
     }
 
     def head(self, config: Mapping[str, Any], head: str) -> dict[str, Any]:
@@ -272,7 +337,7 @@ class Wav2Vec2FamilyConfig(SpeechFamilyConfig):
             "feat_quantizer_dropout": target.dropout,
         }
 
-    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+    def weights(self, config: "Keys") -> Sequence[Entry]:
         ours = "targets.wav2vec2"
         return [
             *super().weights(config),

@@ -12,6 +12,7 @@ from tp_core.interop.rules import Computed, Entry, Rule, Same, Shape, Stacked, b
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from tp_core.interop.keys import Keys
     from tp_core.spec.schema import Spec
 
 
@@ -49,6 +50,12 @@ class Wav2Vec2ConformerConverterConfig(Wav2Vec2FamilyConfig):
         "position_embeddings_type": ("relative", None),
         "layer_norm_eps": (1e-5,),  # the layers' own is fixed
     }
+    irrelevant: ClassVar[frozenset[str]] = Wav2Vec2FamilyConfig.irrelevant | {
+        "rotary_embedding_base",  # of positions that are refused
+        "max_source_positions",  # of a table that grows as it is needed
+        "layerdrop",  # of training; the notes tell of it
+    }
+    training_only: ClassVar[Mapping[str, Any]] = {"conformer_conv_dropout": 0.1}
     notes: ClassVar[tuple[str, ...]] = (
         "as in transformers, padding takes part in the convolutions of the conformer, and in the group norm of base "
         "models: in a padded batch, a recording's states depend on how much of it there is (mask_padding: false)",
@@ -123,8 +130,8 @@ class Wav2Vec2ConformerConverterConfig(Wav2Vec2FamilyConfig):
             unread("parametrizations.weight.original1", shape),
         ]
 
-    def front(self, config: Mapping[str, Any]) -> list[Entry]:
-        return super().front({**config, "do_stable_layer_norm": True})
+    def front(self, config: "Keys") -> list[Entry]:
+        return super().front(config | {"do_stable_layer_norm": True})
 
     def body(self, config: Mapping[str, Any]) -> list[Entry]:
         layer, ours = f"{self.prefix}encoder.layers.{{layer}}", "encoder.layers.{layer}"

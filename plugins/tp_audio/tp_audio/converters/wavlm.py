@@ -24,6 +24,12 @@ class WavLMConverterConfig(SpeechFamilyConfig):
         "num_buckets": 320,
         "max_bucket_distance": 800,
     }
+    irrelevant: ClassVar[frozenset[str]] = SpeechFamilyConfig.irrelevant | {
+        # Of a head for pre-training, which transformers does not have.
+        *("num_codevectors_per_group", "num_codevector_groups", "contrastive_logits_temperature", "num_negatives"),
+        *("codevector_dim", "proj_codevector_dim", "diversity_loss_weight", "num_ctc_classes"),
+        "replace_prob",  # of the program that trained WavLM
+    }
 
     def encoder(self, config: Mapping[str, Any]) -> dict[str, Any]:
         buckets = {"relative_buckets": config["num_buckets"], "relative_max_distance": config["max_bucket_distance"]}

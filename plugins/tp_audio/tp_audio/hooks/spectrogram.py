@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterator
 from difflib import SequenceMatcher
@@ -93,7 +92,6 @@ def shaded(frames: Frames) -> Image.Image:
     return Image.fromarray(colours.round().astype(np.uint8).transpose(1, 0, 2)[::-1].copy())
 
 
-@functools.cache
 def load_font(file: str | None, size: int) -> Font:
     """A font file, else one of the system, else Pillow's own."""
     for name in [file] if file is not None else _FONTS:

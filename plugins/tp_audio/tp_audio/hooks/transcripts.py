@@ -21,6 +21,7 @@ from tp_audio.targets.ctc import CTC
 from tp_core import hookimpl
 from tp_core.data.mixture import DataSet, SetProcessor
 from tp_core.data.order import EVALUATION, generator
+from tp_core.inference.mode import evaluating
 from tp_core.inference.search import most_probable, write
 from tp_core.inference.stepper import ModelStepper
 from tp_core.interfaces import Batch, Processor, Target
@@ -89,12 +90,9 @@ class Transcripts:
         pictures = [_mel(inner.rows.stored(data.rows, i), inner.config) for i in spread]
         return [Heard(*each) for each in zip(pictures, wanted, texts, strict=True)]
 
-    @torch.inference_mode()
     def _decoded(self, trainer: Trainer, processor: Processor, batch: Batch) -> list[str]:
         model = trainer.model
-        training = model.training
-        model.eval()
-        try:
+        with evaluating(model):
             active = model.active(batch)
             name, ctc = next(((n, t) for n, t in active.items() if isinstance(t, CTC)), (None, None))
             if model.decoder is None:
@@ -111,8 +109,6 @@ class Transcripts:
             room = self.config.max_new_tokens if longest is None else min(self.config.max_new_tokens, longest)
             written = write(stepper, [room] * batch.size, tokens.end, most_probable)
             return [processor.decode(text.ids) for text in written]
-        finally:
-            model.train(training)
 
 
 def _transcribes(spec: Spec) -> bool:

@@ -1,7 +1,7 @@
 """Options of the speech processors. Torch-free."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
@@ -16,6 +16,10 @@ Role = Literal["bos", "eos", "cls", "sep", "pad"]
 
 #: What filter banks are normalised by, over a recording.
 Normalization = Literal["mean_variance", "mean", "level", "none"]
+
+
+#: Keys of a preprocessor_config.json on padding, which stands behind a recording and is zero.
+PADDING_KEYS: Mapping[str, tuple[Any, ...]] = {"padding_side": ("right",), "padding_value": (0.0,)}
 
 
 class AudioProcessorConfig(ProcessorConfig):
@@ -40,6 +44,9 @@ class SpeechProcessorConfig(AudioProcessorConfig):
             *("time_mask_width", "time_mask_fraction", "frequency_masks", "frequency_mask_width"),
         )
     )
+
+    required_keys: ClassVar[Mapping[str, tuple[Any, ...]]] = {**PADDING_KEYS, "return_attention_mask": (True,)}
+    irrelevant_keys: ClassVar[frozenset[str]] = frozenset({"feature_size"})  # num_mel_bins says the same, and is read
 
     num_mel_bins: int = Field(80, gt=3, description="filter banks of each frame")
     frame_length: float = Field(25.0, gt=0, description="of a frame, in milliseconds")
@@ -128,6 +135,9 @@ class SpeechTextProcessorConfig(SpeechProcessorConfig):
         """The roles that the start or end token may have; the first that the vocabulary has is taken."""
         chosen = self.start if option == "start" else self.end
         return ("eos", "sep") if chosen is None else (chosen,)
+
+    def starting_with(self, token: int, special: Mapping[str, int]) -> Mapping[str, Any]:
+        return next(({"start": role} for role in get_args(Role) if special.get(role) == token), {})
 
     def check_target_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
         options: tuple[Literal["start", "end"], ...] = ("start", "end")

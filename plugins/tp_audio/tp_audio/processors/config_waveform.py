@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from tp_audio.processors.config import AudioProcessorConfig
+from tp_audio.processors.config import PADDING_KEYS, AudioProcessorConfig
 from tp_core.config import BuildContext, DataContext, FieldSpec, Preprocessing, Problem
 from tp_core.data.class_options import ClassLabelOptions
 
@@ -20,9 +20,15 @@ class WaveformProcessorConfig(AudioProcessorConfig):
     """Raw waveforms with masks over their frames."""
 
     needs_tokenizer: ClassVar[bool] = False
-    sampling_options: ClassVar[frozenset[str]] = frozenset((*_MASKS, "normalize"))
+    sampling_options: ClassVar[frozenset[str]] = frozenset((*_MASKS, "normalize", "attention_mask"))
+    required_keys: ClassVar[Mapping[str, tuple[Any, ...]]] = {**PADDING_KEYS, "feature_size": (1,)}
 
     normalize: bool = Field(True, description="each recording to mean 0 and variance 1")
+    attention_mask: bool = Field(
+        True,
+        description="the model knows what is padding; false: it hears silence there, as wav2vec 2.0's base models did "
+        "in training, and a recording's states depend on how much of it there is in the batch",
+    )
     mask_time_prob: float = Field(0.65, ge=0, le=1, description="part of the frames in masked spans, overlaps twice")
     mask_time_length: int = Field(10, gt=0, description="frames of a span")
     mask_time_min_masks: int = Field(2, ge=0, description="spans of a recording at least")

@@ -58,7 +58,7 @@ def read_filter_banks(config: SpeechProcessorConfig, content: Mapping[str, Any])
     if content.get("dither"):
         notes.append("adds random noise (dither), which tp leaves out")
     normalized = _flag(content, "do_ceptral_normalize", True)
-    means, variances = (normalized and _flag(content, key, True) for key in ("normalize_means", "normalize_vars"))
+    means, variances = (_flag(content, key, True) and normalized for key in ("normalize_means", "normalize_vars"))
     if variances and not means:
         notes.append("normalises the variance and leaves the mean; tp normalises both (normalize: mean_variance)")
     options = {
@@ -83,7 +83,7 @@ def written_waveforms(config: WaveformProcessorConfig) -> Preprocessing:
         "padding_side": "right",
         "padding_value": 0.0,
         "do_normalize": config.normalize,
-        "return_attention_mask": True,  # as the batches of tp, whichever norm the convolutions have
+        "return_attention_mask": config.attention_mask,
     }
     return Preprocessing(content)
 
@@ -96,7 +96,9 @@ def read_waveforms(config: WaveformProcessorConfig, content: Mapping[str, Any]) 
     """
     _check_class(content, _WAVEFORMS)
     rate = _whole(content, "sampling_rate", 16000)
-    return Preprocessing({"sampling_rate": rate, "normalize": _flag(content, "do_normalize", True)})
+    flags = {"normalize": ("do_normalize", True), "attention_mask": ("return_attention_mask", False)}
+    found = {option: _flag(content, key, default) for option, (key, default) in flags.items()}
+    return Preprocessing({"sampling_rate": rate, **found})
 
 
 # -- values ------------------------------------------------------------------------------------------------------

@@ -55,5 +55,5 @@ class SpeechTextProcessor(TranscribedSpeechProcessor):
     def generation(self) -> GenerationTokens:
         return GenerationTokens((self.start,), (self.end,), self.pad)
 
-    def decode(self, ids: list[int]) -> str:
+    def decode(self, ids: list[int], prompt: list[int] | None = None) -> str:
         return self.tokenizer.decode(ids)

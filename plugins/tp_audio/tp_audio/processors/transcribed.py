@@ -7,6 +7,7 @@ from typing import Any
 
 from tp_audio.processors.config import AudioProcessorConfig
 from tp_audio.processors.recorded import Recorded, RecordedRows
+from tp_core.data.fields import required_text
 from tp_core.errors import DataError
 from tp_core.interfaces import Record, Report, Tokenizer
 
@@ -65,11 +66,7 @@ def text_of(record: Record) -> str:
     Raises:
         DataError: it has none, or a blank one.
     """
-    value = record.value.get("text")
-    if value is None:
-        fields = ", ".join(record.value) or "none"
-        message = f"no field 'text'; the fields are {fields} (data.columns renames them)"
-        raise DataError(message, file=record.file, line=record.line)
-    if not str(value).strip():
+    text = required_text(record, "text")
+    if not text.strip():
         raise DataError("the text is empty", file=record.file, line=record.line)
-    return str(value)
+    return text

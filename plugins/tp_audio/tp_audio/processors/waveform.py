@@ -66,14 +66,14 @@ class WaveformProcessor(Processor):
         )
 
     def inputs(self, samples: list[Sample]) -> Inputs:
-        """``input_values`` (batch, longest), zeros behind the end, ``attention_mask`` where there are, and masks."""
+        """``input_values`` (batch, longest), zeros behind the end; ``attention_mask`` if it is wanted; and masks."""
         values: list[Samples] = [sample["input_values"] for sample in samples]
         lengths = np.array([len(each) for each in values])
         padded = np.zeros((len(values), int(lengths.max())), dtype=np.float32)
         for row, each in zip(padded, values):
             row[: len(each)] = each
         inputs: Inputs = {"input_values": torch.from_numpy(padded)}
-        if int(lengths.min()) < padded.shape[1]:
+        if self.config.attention_mask and int(lengths.min()) < padded.shape[1]:
             inputs["attention_mask"] = torch.from_numpy(np.arange(padded.shape[1]) < lengths[:, None])
         if "mask" in samples[0]:
             masked = np.zeros((len(values), self.frames(padded.shape[1])), dtype=np.bool_)

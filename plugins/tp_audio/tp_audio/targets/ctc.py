@@ -71,7 +71,7 @@ class CTC(Target):
         kept[:, 1:] &= best[:, 1:] != best[:, :-1]
         return [row[keep].tolist() for row, keep in zip(best.cpu(), kept.cpu())]
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
         """The tokens of each sample."""
         lengths = features.sequence.real().sum(dim=1)

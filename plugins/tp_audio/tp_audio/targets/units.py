@@ -66,7 +66,7 @@ class Units(Target):
                 metrics[f"{name}_accuracy"] = ((right & counted).sum().float(), counted.sum().float())
         return TargetOutput(total, self.denominator(batch), metrics)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
         """The most probable unit of each real frame."""
         units = self.logits(features.sequence.states).argmax(dim=-1)

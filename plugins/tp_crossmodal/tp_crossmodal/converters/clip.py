@@ -11,10 +11,12 @@ from tp_core.modules.config import LearnedPositionConfig, TransformerConfig
 from tp_core.modules.config_targets import ContrastiveConfig
 from tp_text.converters import common
 from tp_vision.config import PatchConfig
+from tp_vision.converters import common as pictures
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from tp_core.interop.keys import Keys
     from tp_core.spec.schema import Spec
 
 _LAYERS: Mapping[str, Any] = {
@@ -63,22 +65,40 @@ class ClipConverterConfig(ConverterConfig):
     """CLIP (Radford et al., 2021): a text and a picture, each in a stream of its own."""
 
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {"CLIPModel": ("clr",)}
-    defaults: ClassVar[Mapping[str, Any]] = {"projection_dim": 512, "logit_scale_init_value": 2.6592}
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "projection_dim": 512,
+        "logit_scale_init_value": 2.6592,
+        "text_config": _TEXT,
+        "vision_config": _VISION,
+    }
+    irrelevant: ClassVar[frozenset[str]] = frozenset(
+        {
+            "initializer_factor",  # of initial values
+            # The whole model's is read.
+            *("text_config.projection_dim", "vision_config.projection_dim"),
+            # Nothing is tied to the word embedding.
+            "tie_word_embeddings",
+        }
+    )
+    unwritten: ClassVar[frozenset[str]] = frozenset({f"vision_config.{pictures.POSITIONS}"})
+    training_only: ClassVar[Mapping[str, Any]] = {"text_config.dropout": 0.0, "vision_config.dropout": 0.0}
     notes: ClassVar[tuple[str, ...]] = (
         "a text's vector is that of its last token, which tp's processors make the end of the text; transformers looks "
         "for the first token of the id eos_token_id",
     )
 
-    def complete(self, config: dict[str, Any]) -> dict[str, Any]:
-        text, vision = (
-            {**_TEXT, **(config.get("text_config") or {})},
-            {**_VISION, **(config.get("vision_config") or {})},
-        )
-        return {**config, "text_config": text, "vision_config": vision}
+    def complete(self, config: "Keys") -> "Keys":
+        # Older files have these objects, and transformers takes all their values and defaults where they are there.
+        older: dict[str, Any] = {}
+        for name, usual in (("text_config", _TEXT), ("vision_config", _VISION)):
+            if config.plain(f"{name}_dict") is not None:
+                older[name] = {**config.plain(name), **usual, **config.plain(f"{name}_dict")}
+        return config.rewritten(older, *(f"{name}_dict" for name in older)) if older else config
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
         text, vision = config["text_config"], config["vision_config"]
-        patches = {"image_size": vision["image_size"], "patch_size": vision["patch_size"]}
+        pictures.need_squares(vision, "CLIP has square pictures and patches", "image_size", "patch_size")
+        patches = {key: pictures.size_option(vision[key]) for key in ("image_size", "patch_size")}
         return {
             "vocab_size": text["vocab_size"],
             "streams": {
@@ -99,7 +119,7 @@ class ClipConverterConfig(ConverterConfig):
                     "embedding": {
                         "modules": [
                             {"patch": {**patches, "channels": vision["num_channels"], "bias": False}},
-                            "patch_pos",
+                            pictures.positions_module(vision),
                         ],
                         "norm": "layernorm",
                         "norm_eps": vision["layer_norm_eps"],
@@ -150,8 +170,12 @@ class ClipConverterConfig(ConverterConfig):
                 "image_size": sizes[0],
                 "patch_size": grid.patch_size[0],
                 "projection_dim": clr.projection_size,
+                **pictures.positions_key(spec, "image"),
             },
         }
+
+    def written_notes(self, spec: "Spec") -> tuple[str, ...]:
+        return pictures.positions_notes(spec, "image")
 
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
         return {"image_text_pair": {"max_length": config["text_config"]["max_position_embeddings"]}}
@@ -170,7 +194,12 @@ class ClipConverterConfig(ConverterConfig):
             Same("text_model.final_layer_norm", f"{text}.encoder.norm"),
             OneRow(f"{theirs}.class_embedding", f"{ours}.parts.patch.class_token"),
             Same(f"{theirs}.patch_embedding.weight", f"{ours}.parts.patch.projection.weight"),
-            Same(f"{theirs}.position_embedding.weight", f"{ours}.parts.patch_pos.table"),
+            pictures.positions_rule(
+                config["vision_config"],
+                f"{theirs}.position_embedding.weight",
+                f"{ours}.parts.patch_pos.table",
+                row=False,
+            ),
             Same("vision_model.pre_layrnorm", f"{ours}.norm"),
             *_layer_rules("vision_model", image),
             Same("vision_model.post_layernorm", f"{image}.encoder.norm"),

@@ -9,6 +9,7 @@ from tp_core.interop.rules import AsRow, Computed, Copy, Entry, Ignored, Same, S
 from tp_core.modules.config import TransformerConfig
 from tp_crossmodal.config import WordPatchConfig
 from tp_text.converters import common
+from tp_vision.converters import common as pictures
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,12 +60,14 @@ class ViltConverterConfig(ConverterConfig):
         "qkv_bias": (True,),
         "tie_word_embeddings": (True,),
     }
+    irrelevant: ClassVar[frozenset[str]] = frozenset({"num_images"})  # of a head that has no converter
     notes: ClassVar[tuple[str, ...]] = (
         "pictures have the size that the positions were learned for, and their patches stand row by row; transformers "
         "shuffles them, which changes no text's states",
     )
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
+        pictures.need_squares(config, "transformers' ViLT has square pictures and patches", "image_size", "patch_size")
         target = {"activation": common.activation(config, "hidden_act"), "norm_eps": config["layer_norm_eps"]}
         return {
             "hidden_size": config["hidden_size"],
@@ -74,8 +77,8 @@ class ViltConverterConfig(ConverterConfig):
                 "modules": [
                     {
                         "word_patch": {
-                            "image_size": config["image_size"],
-                            "patch_size": config["patch_size"],
+                            "image_size": pictures.size_option(config["image_size"]),
+                            "patch_size": pictures.size_option(config["patch_size"]),
                             "channels": config["num_channels"],
                             "parts": "complete",
                             "text_length": config["max_position_embeddings"],

@@ -70,6 +70,8 @@ class VisualBertConverterConfig(BertFamilyConfig):
         **BertFamilyConfig.required,
         "bypass_transformer": (False,),
     }
+    irrelevant: ClassVar[frozenset[str]] = frozenset({"special_visual_initialize"})  # of initial values
+    classifier_dropout: ClassVar[str | None] = None
     notes: ClassVar[tuple[str, ...]] = (
         "the class of a text with its own picture is 1; in transformers, sentence_image_labels has 0 for it",
     )
@@ -99,7 +101,8 @@ class VisualBertConverterConfig(BertFamilyConfig):
         return {**config, "visual_embedding_dim": region.size, "pad_token_id": special.get("pad", 0)}
 
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
-        return {"region_text": {"region_size": config["visual_embedding_dim"]}}
+        length = min(config["max_position_embeddings"], 128)  # of texts, in the published models' training
+        return {"region_text": {"region_size": config["visual_embedding_dim"], "max_length": length}}
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
         theirs, ours = "visual_bert.embeddings", "embedding.parts.region"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -93,7 +92,6 @@ def readable(file: str) -> bool:
     return True
 
 
-@functools.cache
 def load_font(file: str | None, size: int) -> Font:
     """A font file, else one of the system, else Pillow's own."""
     for name in [file] if file is not None else _FONTS:

@@ -12,6 +12,7 @@ from PIL import Image
 from tp_core import hookimpl
 from tp_core.data.mixture import DataSet, SetProcessor
 from tp_core.data.order import EVALUATION, generator
+from tp_core.inference.mode import evaluating
 from tp_core.interfaces import IGNORE, Batch, Inputs, Processor, Sample
 from tp_core.modules.config_targets import ContrastiveConfig
 from tp_core.modules.targets.contrastive import Contrastive
@@ -64,7 +65,6 @@ class Similarities:
             if trainer.board is not None:
                 trainer.board.picture(step, name, torch.from_numpy(np.array(picture)).permute(2, 0, 1))
 
-    @torch.no_grad()
     def picture(self, trainer: Trainer, data: DataSet, step: int) -> Image.Image | None:
         """The matrix with what is compared beside it; None without two pairs."""
         processor = data.processor
@@ -74,10 +74,8 @@ class Similarities:
         model = trainer.model
         batch = processor.collate(samples).to(trainer.strategy.device)
         name, target = next((name, t) for name, t in model.targets.items() if isinstance(t, Contrastive))
-        training = model.training
-        model.eval()
-        one, other = target.vectors(model.view(model.encode(batch), name))
-        model.train(training)
+        with evaluating(model):
+            one, other = target.vectors(model.view(model.encode(batch), name))
         inner = processor.inner if isinstance(processor, SetProcessor) else processor
         rows, columns = (list(_labels(batch.source[side], batch, inner)) for side in target.sides)
         values = (one @ other.t()).cpu().numpy()

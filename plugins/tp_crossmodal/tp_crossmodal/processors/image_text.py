@@ -9,8 +9,10 @@ import numpy as np
 import torch
 
 from tp_core.config import DataContext
+from tp_core.data.fields import text_field
 from tp_core.data.read_in_order import read_in_order
 from tp_core.errors import DataError, TPError
+from tp_core.framing import BARE, Frame, role_frame
 from tp_core.interfaces import IGNORE, Batch, Inputs, Record, Report, Rows, Sample, Tokenizer
 from tp_crossmodal.processors.config import CaptionOptions
 from tp_crossmodal.processors.visual import Visual
@@ -43,8 +45,6 @@ class ImageTextProcessor(ClassificationProcessor):
 
     def __init__(self, config: CaptionOptions, data: DataContext, tokenizer: Tokenizer, visual: Visual) -> None:
         super().__init__(config, data, tokenizer)
-        special = tokenizer.special
-        self.cls, self.sep = special.get("cls", special.get("bos")), special.get("sep", special.get("eos"))
         self.visual = visual
         self.matching, self.labelled = config.task("itm", data), config.task("cls", data)
         self.masking: Masking | None = None
@@ -53,6 +53,16 @@ class ImageTextProcessor(ClassificationProcessor):
                 raise TPError("data.processor: the target mlm needs a vocabulary with a mask token")
             self.masking = Masking(config, tokenizer, config.max_length)
         self.room = self.max_length - self.special_count(pair=False)
+
+    @staticmethod
+    def frames_of(tokenizer: Tokenizer) -> tuple[Frame, Frame]:
+        """The tokenizer's; else ``[CLS]`` and ``[SEP]``, for which the tokens of a document's ends may stand."""
+        special = tokenizer.special
+        if tokenizer.frame() is not None or "cls" in special or "sep" in special:
+            return ClassificationProcessor.frames_of(tokenizer)
+        named = {"cls": special.get("bos"), "sep": special.get("eos")}
+        known = {role: index for role, index in named.items() if index is not None}
+        return role_frame(known, pair=False) or BARE[0], role_frame(known, pair=True) or BARE[1]
 
     # -- rows --------------------------------------------------------------------------------------------------
 
@@ -169,21 +179,19 @@ def caption(record: Record, field: str) -> str:
     """A record's text.
 
     Args:
-        field: what the text belongs to, for messages; the field that holds it.
+        field: the field that the text belongs to, for messages.
 
     Raises:
         DataError: there is none.
     """
-    value = record.value.get("text")
-    if isinstance(value, str) and value.strip():
-        return value
+    text = text_field(record, "text")
+    if text is not None and text.strip():
+        return text
     named = record.value.get(field)
     what = f"the {field} '{named}'" if isinstance(named, str) else f"the {field}"
-    if value is None:
+    if text is None:
         fields = ", ".join(record.value) or "none"
         message = f"{what} has no text: no field 'text'; the fields are {fields} (data.columns renames them)"
-    elif isinstance(value, str):
-        message = f"{what} has no text: the field 'text' is empty"
     else:
-        message = f"the text of {what} is a {type(value).__name__}; expected one text"
+        message = f"{what} has no text: the field 'text' is empty"
     raise DataError(message, file=record.file, line=record.line)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tp_core.config import BuildContext, DataContext
+from tp_core.data.fields import text_field
 from tp_core.data.read_in_order import read_in_order
 from tp_core.errors import DataError, TPError
 from tp_core.interfaces import (
@@ -18,6 +19,7 @@ from tp_core.interfaces import (
     Batch,
     GenerationTokens,
     Inputs,
+    PromptRoom,
     Record,
     Report,
     Rows,
@@ -90,7 +92,7 @@ class ImageTextLmProcessor(TextProcessor):
             self._image_tokenizer = built.requires_grad_(False).eval()
         return self._image_tokenizer
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _tokens(self, pictures: list[Tensor]) -> list[Ids]:
         """The tokens of pictures of any size, (channels, height, width) uint8."""
         if not pictures:
@@ -187,7 +189,7 @@ class ImageTextLmProcessor(TextProcessor):
         """Both parts of records that have both, the picture first if the model reads that; else the one they have."""
         seen = [number for number, record in enumerate(records) if _has(record, "image") or not _has(record, "text")]
         images = dict(zip(seen, self._tokens([self._picture(records[number]) for number in seen])))
-        texts = self._inference_ids([str(record.value.get("text") or "") for record in records])
+        texts = self._inference_ids([text_field(record, "text") or "" for record in records])
         found = []
         for number, (record, text) in enumerate(zip(records, texts)):
             if number not in images:
@@ -200,7 +202,7 @@ class ImageTextLmProcessor(TextProcessor):
             found.append(sample)
         return found
 
-    def prompts(self, records: list[Record]) -> list[Sample]:
+    def prompts(self, records: list[Record], room: PromptRoom) -> list[Sample]:
         """Pictures, whose texts are to be written; texts that records have are not read."""
         for record in records:
             if not _has(record, "image") and _has(record, "text"):
@@ -215,7 +217,7 @@ class ImageTextLmProcessor(TextProcessor):
         ids = range(self.first)
         return GenerationTokens(end=(self.end,), pad=self.pad, inputs={"token_type_ids": 0}, ids=ids)
 
-    def decode(self, ids: list[int]) -> str:
+    def decode(self, ids: list[int], prompt: list[int] | None = None) -> str:
         return self.tokenizer.decode(ids)
 
     # -- drawing -----------------------------------------------------------------------------------------------
@@ -235,7 +237,7 @@ class ImageTextLmProcessor(TextProcessor):
             raise TPError("the model writes texts of pictures (direction: image_to_text), which tp generate does")
         return GenerationTokens(pad=self.pad, inputs={"token_type_ids": 1}, ids=self.image_ids)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def drawn(self, ids: list[list[int]]) -> Tensor:
         """Written ids as pictures, (pictures, channels, height, width), uint8.
 

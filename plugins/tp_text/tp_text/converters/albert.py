@@ -40,6 +40,12 @@ class AlbertConverterConfig(BertFamilyConfig):
         "num_hidden_groups": (1,),
         "inner_group_num": (1,),
     }
+    irrelevant: ClassVar[frozenset[str]] = frozenset(
+        # Of ALBERT's first code; transformers has never read them.
+        ("down_scale_factor", "gap_size", "net_structure_type", "num_memory_blocks", "layers_to_keep")
+    )
+    head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"cls": ("classifier_dropout_prob",)}
+    classifier_dropout: ClassVar[str | None] = "classifier_dropout_prob"
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
         model = super().to_spec(config, architecture)

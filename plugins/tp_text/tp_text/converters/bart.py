@@ -14,6 +14,7 @@ from tp_text.converters import common
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from tp_core.interop.keys import Keys
     from tp_core.interop.tensors import Tensors
     from tp_core.spec.schema import Spec
 
@@ -47,8 +48,22 @@ class BartFamilyConfig(ConverterConfig):
         "init_std": 0.02,
         "scale_embedding": False,
         "tie_word_embeddings": True,
+        "decoder_start_token_id": 2,
+        "forced_eos_token_id": 2,
     }
+    irrelevant: ClassVar[frozenset[str]] = frozenset(
+        {
+            # Of a head that has no converter.
+            *("classifier_dropout", "classif_dropout"),
+            # Of transformers before version 4, which has not read them since.
+            *("add_bias_logits", "extra_pos_embeddings", "save_step"),
+        }
+    )
+    training_only: ClassVar[Mapping[str, Any]] = {"encoder_layerdrop": 0.0, "decoder_layerdrop": 0.0}
+    unwritten: ClassVar[frozenset[str]] = frozenset({"final_logits_bias"})
 
+    #: The special token that the decoder's input begins with.
+    start: ClassVar[str] = "eos"
     #: ``pre`` or ``post``, as the transformer's option.
     norm_position: ClassVar[str] = "post"
 
@@ -56,10 +71,10 @@ class BartFamilyConfig(ConverterConfig):
         """The module of positions."""
         raise TypeError(f"{type(self).__name__} does not implement positions()")
 
-    def as_stored(self, config: dict[str, Any], tensors: "Tensors") -> dict[str, Any]:
+    def as_stored(self, config: "Keys", tensors: "Tensors") -> "Keys":
         # The bias is there in every checkpoint, and zero in almost all.
         name = "final_logits_bias"
-        return {**config, name: name in tensors.shapes and bool(tensors.read(name).any())}
+        return config | {name: name in tensors.shapes and bool(tensors.read(name).any())}
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
         embedding = {
@@ -113,8 +128,10 @@ class BartFamilyConfig(ConverterConfig):
             config[f"{side}_layers"] = options.num_layers
             config[f"{side}_attention_heads"] = options.num_heads
             config[f"{side}_ffn_dim"] = common.feed_forward_size(options, encoder.hidden_size)
-        # Transformers has no key for this; it is how the tensors are stored.
         return config | ({"final_logits_bias": True} if lm is not None and lm.bias else {})
+
+    def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
+        return {"mt": {"max_length": config["max_position_embeddings"], "start": self.start}}
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
         shared = "model.shared.weight"
@@ -158,6 +175,8 @@ class BartConverterConfig(BartFamilyConfig):
 
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {"BartForConditionalGeneration": ("lm",), "BartModel": ()}
     required: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "is_encoder_decoder": (True,),
+        "do_blenderbot_90_layernorm": (False,),
         "normalize_before": (False,),
         "normalize_embedding": (True,),
         "add_final_layer_norm": (False,),
@@ -187,12 +206,19 @@ class PegasusConverterConfig(BartFamilyConfig):
         "PegasusForConditionalGeneration": ("lm",),
         "PegasusModel": (),
     }
+    defaults: ClassVar[Mapping[str, Any]] = {
+        **BartFamilyConfig.defaults,
+        "decoder_start_token_id": 0,
+        "forced_eos_token_id": 1,
+    }
     required: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "is_encoder_decoder": (True,),
         "normalize_before": (True,),
         "normalize_embedding": (False,),
         "add_final_layer_norm": (True,),
         "static_position_embeddings": (True,),
     }
+    start: ClassVar[str] = "pad"
     norm_position: ClassVar[str] = "pre"
 
     def positions(self, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,11 +33,10 @@ class BertFamilyConfig(ConverterConfig):
         "pad_token_id": 0,
         "tie_word_embeddings": True,
     }
-    required: ClassVar[Mapping[str, tuple[Any, ...]]] = {
-        "position_embedding_type": ("absolute",),
-        "is_decoder": (False,),
-        "add_cross_attention": (False,),
-    }
+    required: ClassVar[Mapping[str, tuple[Any, ...]]] = {"position_embedding_type": ("absolute",)}
+
+    #: The key of the dropout before the classifier; unset, or where it is null: that of the layers.
+    classifier_dropout: ClassVar[str | None] = "classifier_dropout"
 
     def offset(self, config: Mapping[str, Any]) -> int:
         """The row of the first position."""
@@ -56,7 +55,9 @@ class BertFamilyConfig(ConverterConfig):
         }
         heads = self.architectures[architecture]
         if "cls" in heads:
-            options["cls"] = {"num_labels": common.labels(config), "pooling": "first"}
+            own = config.get(self.classifier_dropout) if self.classifier_dropout else None
+            dropout = config["hidden_dropout_prob"] if own is None else own
+            options["cls"] = {"num_labels": common.labels(config), "pooling": "first", "dropout": dropout}
         return [{head: options[head]} for head in heads]
 
     def layers(self, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,8 +113,13 @@ class BertFamilyConfig(ConverterConfig):
             "initializer_range": encoder.init_std,
             "layer_norm_eps": encoder.norm_eps,
             "tie_word_embeddings": mlm is None or mlm.tie,
-            **(common.label_names(spec, cls.num_labels) if cls is not None else {}),
+            **(self.classifier(spec, cls) if cls is not None else {}),
         }
+
+    def classifier(self, spec: "Spec", cls: ClassificationConfig) -> dict[str, Any]:
+        """The keys of a classifier."""
+        dropout = {self.classifier_dropout: cls.dropout} if self.classifier_dropout else {}
+        return {**dropout, **common.label_names(spec, cls.num_labels)}
 
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
         heads = self.architectures[architecture]
@@ -184,6 +190,14 @@ class BertConverterConfig(BertFamilyConfig):
         "BertModel": (),
     }
     prefix: ClassVar[str] = "bert."
+    irrelevant: ClassVar[frozenset[str]] = frozenset(
+        {
+            # Of BERT's first code; transformers has never read them.
+            *("directionality", "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers"),
+            *("pooler_size_per_head", "pooler_type"),
+        }
+    )
+    head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"cls": ("classifier_dropout",)}
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
         return [

@@ -36,6 +36,14 @@ class BloomConverterConfig(ConverterConfig):
         "tie_word_embeddings": True,
     }
     required: ClassVar[Mapping[str, tuple[Any, ...]]] = {"apply_residual_connection_post_layernorm": (False,)}
+    irrelevant: ClassVar[frozenset[str]] = common.CAUSAL_IRRELEVANT | {
+        "slow_but_exact",  # the same products in the order of the training
+        # Of the program that trained BLOOM; transformers has never read them.
+        *("attention_softmax_in_fp32", "bias_dropout_fusion", "masked_softmax_fusion", "offset_alibi"),
+        *("skip_bias_add", "skip_bias_add_qkv", "n_inner"),
+        # Of a head that has no converter.
+        "classifier_dropout",
+    }
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
         return {
@@ -74,7 +82,8 @@ class BloomConverterConfig(ConverterConfig):
         }
 
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
-        return {"lm": {"max_length": 2048}}  # ALiBi has no limit; this is what BLOOM was trained with
+        length = config.get("seq_length") or 2048  # ALiBi has no limit; the training had this
+        return common.causal_processor(length, self.architectures[architecture])
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
         layer, ours = "transformer.h.{layer}", "encoder.layers.{layer}"

@@ -1,6 +1,6 @@
 """What the converters of text models have in common."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tp_core.errors import TPError
@@ -28,6 +28,15 @@ ACTIVATIONS = {
     "tanh": "tanh",
     "linear": "linear",
 }
+
+
+#: Keys that never change what a causal model computes.
+CAUSAL_IRRELEVANT = frozenset(
+    {
+        "is_decoder",  # they are decoders whatever it says
+        "pretraining_tp",  # the same products, cut in pieces
+    }
+)
 
 
 def activation(config: Mapping[str, Any], key: str) -> str:
@@ -79,3 +88,11 @@ def language_model(word: str, tied: bool) -> list[Entry]:
     if tied:
         return [Copy("lm_head.weight", of=word, output=True)]
     return [Same("lm_head.weight", "targets.lm.output.weight", vocabulary=True)]
+
+
+def causal_processor(length: int, heads: Sequence[str]) -> dict[str, Any]:
+    """The processor of a causal model, as a spec writes it.
+
+    A model without a head is there for vectors; its texts are cut where transformers cuts them.
+    """
+    return {"lm": {"max_length": length, **({} if heads else {"truncation_side": "right"})}}

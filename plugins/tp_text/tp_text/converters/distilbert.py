@@ -41,8 +41,17 @@ class DistilBertConverterConfig(ConverterConfig):
         "attention_dropout": 0.1,
         "activation": "gelu",
         "initializer_range": 0.02,
+        "seq_classif_dropout": 0.2,
         "tie_word_embeddings": True,
     }
+    irrelevant: ClassVar[frozenset[str]] = frozenset(
+        {
+            "sinusoidal_pos_embds",  # the table's initial values; checkpoints hold the table
+            "qa_dropout",  # of a head that has no converter
+            "tie_weights_",  # of DistilBERT's first code; transformers has never read it
+        }
+    )
+    head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"cls": ("seq_classif_dropout",)}
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
         activation = common.activation(config, "activation")
@@ -51,7 +60,12 @@ class DistilBertConverterConfig(ConverterConfig):
         }
         heads = self.architectures[architecture]
         if "cls" in heads:
-            options["cls"] = {"num_labels": common.labels(config), "pooling": "first", "activation": "relu"}
+            options["cls"] = {
+                "num_labels": common.labels(config),
+                "pooling": "first",
+                "activation": "relu",
+                "dropout": config["seq_classif_dropout"],
+            }
         return {
             "hidden_size": config["dim"],
             "vocab_size": config["vocab_size"],
@@ -89,7 +103,7 @@ class DistilBertConverterConfig(ConverterConfig):
             "activation": common.activation_name(encoder.activation),
             "initializer_range": encoder.init_std,
             "tie_word_embeddings": mlm is None or mlm.tie,
-            **(common.label_names(spec, cls.num_labels) if cls is not None else {}),
+            **({} if cls is None else {"seq_classif_dropout": cls.dropout, **common.label_names(spec, cls.num_labels)}),
         }
 
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:

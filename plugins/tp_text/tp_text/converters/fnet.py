@@ -31,6 +31,11 @@ class FNetConverterConfig(BertFamilyConfig):
         "pad_token_id": 3,
     }
     required: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+    irrelevant: ClassVar[frozenset[str]] = frozenset(
+        # The same transforms, as products of matrices.
+        ("use_tpu_fourier_optimizations", "tpu_short_seq_length")
+    )
+    classifier_dropout: ClassVar[str | None] = None
     notes: ClassVar[tuple[str, ...]] = (
         "as in transformers, padding takes part in the Fourier transforms: a text's states depend on how much of it "
         "there is (fourier_padding: true)",

@@ -43,7 +43,15 @@ class GPT2ConverterConfig(ConverterConfig):
     required: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "scale_attn_weights": (True,),
         "scale_attn_by_inverse_layer_idx": (False,),
-        "add_cross_attention": (False,),
+    }
+    irrelevant: ClassVar[frozenset[str]] = common.CAUSAL_IRRELEVANT | {
+        # The same attention, computed in float32 whatever the weights' type.
+        "reorder_and_upcast_attn",
+        # Of heads that have no converter.
+        *("summary_type", "summary_use_proj", "summary_activation", "summary_proj_to_labels"),
+        *("summary_first_dropout", "summary_last_dropout", "hidden_dropout", "classifier_dropout"),
+        # Of GPT-2's first code: the size of a stored mask, and what its tokenizer did.
+        *("n_ctx", "predict_special_tokens"),
     }
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
@@ -92,7 +100,7 @@ class GPT2ConverterConfig(ConverterConfig):
         }
 
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
-        return {"lm": {"max_length": config["n_positions"]}}
+        return common.causal_processor(config["n_positions"], self.architectures[architecture])
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
         layer, ours = "transformer.h.{layer}", "encoder.layers.{layer}"

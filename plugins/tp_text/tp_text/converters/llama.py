@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.config import ConverterConfig
-from tp_core.errors import TPError
 from tp_core.interop import parts
 from tp_core.interop.rules import Entry, Ignored, Same, Stacked, below
 from tp_core.modules.config import TransformerConfig
@@ -13,19 +12,6 @@ from tp_text.converters import common
 
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
-
-
-def rotary_theta(config: Mapping[str, Any]) -> float:
-    """The base of the rotary frequencies, which transformers has written in two ways.
-
-    Raises:
-        TPError: the frequencies are rescaled.
-    """
-    parameters = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    kind = parameters.get("rope_type", parameters.get("type", "default"))
-    if kind != "default":
-        raise TPError(f"config.json: rotary positions of type '{kind}' are rescaled; specs have plain ones only")
-    return float(parameters.get("rope_theta", config.get("rope_theta") or 10000.0))
 
 
 class LlamaConverterConfig(ConverterConfig):
@@ -49,6 +35,9 @@ class LlamaConverterConfig(ConverterConfig):
         "attention_dropout": 0.0,
         "mlp_bias": False,
         "head_dim": None,
+    }
+    irrelevant: ClassVar[frozenset[str]] = common.CAUSAL_IRRELEVANT | {
+        "max_sequence_length",  # what some trained with; transformers has never read it
     }
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
@@ -75,7 +64,7 @@ class LlamaConverterConfig(ConverterConfig):
                     "attention_bias": config["attention_bias"],
                     "feed_forward_bias": config["mlp_bias"],
                     "position_encoding": "rotary",
-                    "rotary_theta": rotary_theta(config),
+                    "rotary_theta": parts.rotary_theta(config),
                     "attention_dropout": config["attention_dropout"],
                 }
             },
@@ -106,7 +95,7 @@ class LlamaConverterConfig(ConverterConfig):
         }
 
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
-        return {"lm": {"max_length": config["max_position_embeddings"]}}
+        return common.causal_processor(config["max_position_embeddings"], self.architectures[architecture])
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
         heads = config["num_attention_heads"]

@@ -22,6 +22,7 @@ class RobertaConverterConfig(BertFamilyConfig):
     }
     prefix: ClassVar[str] = "roberta."
     defaults: ClassVar[Mapping[str, Any]] = {**BertFamilyConfig.defaults, "vocab_size": 50265, "pad_token_id": 1}
+    head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"cls": ("classifier_dropout",)}
     notes: ClassVar[tuple[str, ...]] = (
         "positions are counted from the first token, so that padding must stand on the right, where tp's processors "
         "put it; transformers counts the tokens that are no padding",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tp_core.config import ConverterConfig
 from tp_core.errors import TPError
 from tp_core.interop import parts
+from tp_core.interop.keys import mark
 from tp_core.interop.rules import Copy, Entry, Ignored, Same, Stacked, below
 from tp_core.modules.config import TransformerConfig, TransformerOptions
 from tp_core.modules.config_decoder import TransformerDecoderConfig
@@ -13,7 +14,12 @@ from tp_text.config import LanguageModelConfig
 from tp_text.converters import common
 
 if TYPE_CHECKING:
+    from tp_core.interop.keys import Keys
     from tp_core.spec.schema import Spec
+
+
+#: Tokens of a source in the published models' training; their positions have no limit.
+_LENGTH = 512
 
 
 class T5ConverterConfig(ConverterConfig):
@@ -24,7 +30,12 @@ class T5ConverterConfig(ConverterConfig):
         "T5WithLMHeadModel": ("lm",),  # its name in early checkpoints
         "T5Model": (),
     }
-    aliases: ClassVar[Mapping[str, str]] = {"hidden_size": "d_model", "num_hidden_layers": "num_layers"}
+    aliases: ClassVar[Mapping[str, str]] = {
+        "hidden_size": "d_model",
+        "num_hidden_layers": "num_layers",
+        "num_attention_heads": "num_heads",
+        "head_dim": "d_kv",
+    }
     defaults: ClassVar[Mapping[str, Any]] = {
         "vocab_size": 32128,
         "d_model": 512,
@@ -39,22 +50,27 @@ class T5ConverterConfig(ConverterConfig):
         "layer_norm_epsilon": 1e-6,
         "feed_forward_proj": "relu",
         "tie_word_embeddings": True,
+        "decoder_start_token_id": 0,
     }
     required: ClassVar[Mapping[str, tuple[Any, ...]]] = {"is_encoder_decoder": (True,)}
+    irrelevant: ClassVar[frozenset[str]] = frozenset(
+        {
+            "initializer_factor",  # of initial values
+            "n_positions",  # what it was trained with; its relative positions have no limit
+            "classifier_dropout",  # of a head that has no converter
+        }
+    )
 
-    def complete(self, config: dict[str, Any]) -> dict[str, Any]:
-        found = {**config, "num_decoder_layers": config["num_decoder_layers"] or config["num_layers"]}
+    head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"lm": ("scale_decoder_outputs",)}
+
+    def complete(self, config: "Keys") -> "Keys":
+        found = config | {"num_decoder_layers": config["num_decoder_layers"] or config["num_layers"]}
         # Until transformers 5, scaled and tied were one; since then, a config says that it is tied whatever it is.
-        found.setdefault("scale_decoder_outputs", config["tie_word_embeddings"])
-        return found
+        scaled = {} if "scale_decoder_outputs" in config else {"scale_decoder_outputs": config["tie_word_embeddings"]}
+        return found | scaled
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
-        gated, _, name = config["feed_forward_proj"].rpartition("-")
-        if gated not in ("", "gated"):
-            raise TPError(f"config.json: 'feed_forward_proj' is '{config['feed_forward_proj']}', which has no meaning")
-        # Transformers takes gated-gelu for the approximation.
-        exact = common.activation({"feed_forward_proj": name}, "feed_forward_proj")
-        activation = "gelu_tanh" if gated and name == "gelu" else exact
+        gated, activation = _feed_forward_of(config)
         layers = {
             "num_heads": config["num_heads"],
             "head_size": config["d_kv"],
@@ -71,7 +87,6 @@ class T5ConverterConfig(ConverterConfig):
             "relative_max_distance": config["relative_attention_max_distance"],
         }
         embedding = {"modules": ["word"], "norm": "none"}
-        lm = {"tie": config["tie_word_embeddings"], "tied_scale": config["scale_decoder_outputs"]}
         return {
             "hidden_size": config["d_model"],
             "vocab_size": config["vocab_size"],
@@ -82,7 +97,10 @@ class T5ConverterConfig(ConverterConfig):
             "encoder": {"transformer": {"num_layers": config["num_layers"], **layers}},
             "target_embedding": embedding,
             "decoder": {"transformer": {"num_layers": config["num_decoder_layers"], **layers}},
-            "target": [{head: lm} for head in self.architectures[architecture]],
+            "target": [
+                {head: {"tie": config["tie_word_embeddings"], "tied_scale": config["scale_decoder_outputs"]}}
+                for head in self.architectures[architecture]
+            ],
         }
 
     def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
@@ -102,13 +120,18 @@ class T5ConverterConfig(ConverterConfig):
             "dropout_rate": encoder.dropout,
             "layer_norm_epsilon": encoder.norm_eps,
             "feed_forward_proj": _feed_forward(encoder),
+            "dense_act_fn": common.activation_name(encoder.activation),
+            "is_gated_act": encoder.feed_forward == "gated",
             "tie_word_embeddings": lm is None or lm.tie,
             "scale_decoder_outputs": lm is None or lm.tied_scale,
             "is_encoder_decoder": True,
         }
 
+    def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
+        return {"mt": {"max_length": _LENGTH, "start": "pad"}}
+
     def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
-        gated = config["feed_forward_proj"].startswith("gated")
+        gated, _ = _feed_forward_of(config)
         return [
             Same("shared.weight", "embedding.parts.word.table.weight", vocabulary=True),
             Copy("encoder.embed_tokens.weight", of="shared.weight"),
@@ -120,6 +143,23 @@ class T5ConverterConfig(ConverterConfig):
             Ignored("decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"),
             *common.language_model("shared.weight", config["tie_word_embeddings"]),
         ]
+
+
+def _feed_forward_of(config: Mapping[str, Any]) -> tuple[bool, str]:
+    """Whether the feed-forward layers are gated, and our name of their activation.
+
+    Raises:
+        TPError: there is no such activation.
+    """
+    kind, _, name = config["feed_forward_proj"].rpartition("-")
+    if kind not in ("", "gated"):
+        raise TPError(f"config.json: 'feed_forward_proj' is '{config['feed_forward_proj']}', which has no meaning")
+    # Transformers takes gated-gelu for the approximation. What it has derived so far wins where it is stored.
+    derived = {"dense_act_fn": "gelu_new" if kind and name == "gelu" else name, "is_gated_act": bool(kind)}
+    stored = {key: value if config.get(key) is None else config[key] for key, value in derived.items()}
+    if all(config.get(key) is not None for key in derived):
+        mark(config, "feed_forward_proj")
+    return bool(stored["is_gated_act"]), common.activation(stored, "dense_act_fn")
 
 
 def _feed_forward(options: TransformerOptions) -> str:

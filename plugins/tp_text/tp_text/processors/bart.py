@@ -14,7 +14,7 @@ from tp_text.processors.config_denoising import BartProcessorConfig
 from tp_text.processors.filling import SentenceRows
 from tp_text.processors.padding import Ids
 from tp_text.processors.records import WRITE
-from tp_text.processors.seq2seq import EncoderDecoderProcessor
+from tp_text.processors.seq2seq import EncoderDecoderProcessor, edges
 
 
 class BartProcessor(EncoderDecoderProcessor):
@@ -26,8 +26,7 @@ class BartProcessor(EncoderDecoderProcessor):
 
     def __init__(self, config: BartProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
         super().__init__(config, data, tokenizer)
-        begin = self.cls if self.cls is not None else tokenizer.special.get("bos")
-        self.head = () if begin is None else (begin,)
+        self.head, self.tail = edges(tokenizer, ("cls", "bos"), ("sep", "eos"))
         self.target_head = self.head
         self.noise = config
         self.mask_token = tokenizer.special["mask"]

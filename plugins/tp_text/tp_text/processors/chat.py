@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tp_core.data.fields import missing_field, required_text, text_field
 from tp_core.errors import DataError
 from tp_core.interfaces import Record
 from tp_core.suggest import did_you_mean
 from tp_text.processors.config_lm import InstructionProcessorConfig
-from tp_text.processors.records import field, missing
 
 Role = Literal["system", "user", "assistant"]
 ROLES: tuple[Role, ...] = ("system", "user", "assistant")
@@ -52,9 +52,9 @@ def turns_of(record: Record) -> list[Turn]:
     """
     turns = questions_of(record)
     if record.value.get("messages") is None:
-        answer = field(record, "output")
+        answer = text_field(record, "output")
         if answer is None:
-            raise missing(record, "'output'")
+            raise missing_field(record, "'output'")
         turns.append(Turn("assistant", answer))
     if not any(turn.role == "assistant" and turn.content.strip() for turn in turns):
         raise DataError("the conversation has no answer to learn from", file=record.file, line=record.line)
@@ -72,10 +72,10 @@ def questions_of(record: Record) -> list[Turn]:
         if not isinstance(messages, list) or not messages:
             raise DataError("'messages' is no list of messages", file=record.file, line=record.line)
         return [_turn(message, number, record) for number, message in enumerate(messages, 1)]
-    instruction = field(record, "instruction", "text")
+    instruction = text_field(record, "instruction", "text")
     if instruction is None:
-        raise missing(record, "'messages' or 'instruction'")
-    more, system = field(record, "input"), field(record, "system")
+        raise missing_field(record, "'messages' or 'instruction'")
+    more, system = text_field(record, "input"), text_field(record, "system")
     user = Turn("user", f"{instruction}\n{more}" if more else instruction)
     return [Turn("system", system), user] if system else [user]
 
@@ -92,4 +92,6 @@ def _turn(message: Any, number: int, record: Record) -> Turn:
     if not isinstance(content, str):
         text = f"the content of message {number} is no text"
         raise DataError(text, file=record.file, line=record.line)
-    return Turn(role, content)
+    return Turn(
+        role, required_text(Record({f"message {number}": content}, record.file, record.line), f"message {number}")
+    )

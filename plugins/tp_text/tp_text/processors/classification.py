@@ -10,6 +10,7 @@ import torch
 
 from tp_core.config import DataContext
 from tp_core.data.class_labels import ClassLabels
+from tp_core.data.fields import is_blank, text_field
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Inputs, Record, Report, Rows, Sample, Tokenizer
 from tp_text.processors.config import ClassificationProcessorConfig
@@ -36,10 +37,11 @@ class ClassificationProcessor(TextProcessor):
         chunk: list[tuple[Record, int]] = []
         for record in records:
             try:
+                if is_blank(record):
+                    continue
                 if not text_of(record).strip():
-                    if set(record.value) <= {"text"}:
-                        continue  # a blank line of a plain text
                     raise DataError("the text is empty", file=record.file, line=record.line)
+                text_field(record, "text_b")
                 chunk.append((record, self.read_label(record)))
             except DataError as error:
                 report(error)
@@ -51,7 +53,7 @@ class ClassificationProcessor(TextProcessor):
 
     def _columns(self, chunk: list[tuple[Record, int]]) -> dict[str, list[Any]]:
         first = self.tokenizer.encode_batch([text_of(r) for r, _ in chunk])
-        second = self.tokenizer.encode_batch([str(r.value.get("text_b") or "") for r, _ in chunk])
+        second = self.tokenizer.encode_batch([text_field(r, "text_b") or "" for r, _ in chunk])
         columns: dict[str, list[Any]] = {"first": [], "second": [], "label": []}
         for a, b, (_, label) in zip(first, second, chunk):
             a, cut = fit(a, b, self.max_length - self.special_count(bool(b)))

@@ -117,8 +117,12 @@ class LmProcessorConfig(TextProcessorConfig):
     """One document per line, packed into full rows for a causal language model (GPT-2)."""
 
     needs_special: ClassVar[tuple[str, ...]] = ("eos",)
+    sampling_options: ClassVar[frozenset[str]] = frozenset({"pad", "truncation_side"})
 
     isolate_documents: bool = Field(False, description="attention and positions start anew at each document of a row")
+    truncation_side: Literal["left", "right"] = Field(
+        "left", description="the side that a text too long loses for predictions and vectors"
+    )
 
     def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
         names = ["input_ids", *(["document_ids", "position_ids"] if self.isolate_documents else [])]

@@ -1,7 +1,7 @@
 """Options of the processors that feed an encoder and a decoder: translation. Torch-free."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
@@ -48,6 +48,9 @@ class EncoderDecoderConfig(TextProcessorConfig):
         usual = self.usual_starts if option == "start" else self.usual_ends
         chosen = self.start if option == "start" else self.end
         return usual if chosen is None else (chosen,)
+
+    def starting_with(self, token: int, special: Mapping[str, int]) -> Mapping[str, Any]:
+        return next(({"start": role} for role in get_args(Role) if special.get(role) == token), {})
 
     def check_target_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
         options: tuple[Literal["start", "end"], ...] = ("start", "end")

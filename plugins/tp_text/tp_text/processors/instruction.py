@@ -10,13 +10,28 @@ import numpy as np
 import torch
 
 from tp_core.config import DataContext
+from tp_core.data.fields import is_blank
 from tp_core.errors import DataError
-from tp_core.interfaces import IGNORE, Batch, GenerationTokens, Inputs, Record, Report, Rows, Sample, Tokenizer
+from tp_core.framing import Frame
+from tp_core.interfaces import (
+    IGNORE,
+    Batch,
+    GenerationTokens,
+    Inputs,
+    PromptRoom,
+    Record,
+    Report,
+    Rows,
+    Sample,
+    Tokenizer,
+)
 from tp_text.processors.chat import ROLES, Role, Template, Turn, questions_of, turns_of
 from tp_text.processors.config_lm import InstructionProcessorConfig
 from tp_text.processors.padding import padded, token_inputs
+from tp_text.processors.prompts import prompt
 from tp_text.processors.reading import CHUNK
 from tp_text.processors.records import in_columns
+from tp_text.processors.seq2seq import edges
 from tp_text.processors.text import TextProcessor
 
 
@@ -30,9 +45,8 @@ class InstructionProcessor(TextProcessor):
     def __init__(self, config: InstructionProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
         super().__init__(config, data, tokenizer)
         self.eos = tokenizer.special["eos"]
-        bos = tokenizer.special.get("bos", self.eos)
-        # Where one token has both meanings, a text begins with its own first word.
-        self.head = [] if bos == self.eos else [bos]
+        # Where one token begins and ends texts, a text begins with its own first word.
+        self.head = [token for token in edges(tokenizer, ("bos",), ())[0] if token != self.eos]
         self.pack = config.pack
         self.template = Template.of(config)
         texts = [*(self.template.prefix[r] for r in ROLES), *(self.template.suffix[r] for r in ROLES)]
@@ -40,6 +54,10 @@ class InstructionProcessor(TextProcessor):
         self.prefix: dict[Role, list[int]] = dict(zip(ROLES, ids))
         self.suffix: dict[Role, list[int]] = dict(zip(ROLES, ids[len(ROLES) :]))
         self.suffix["assistant"] = [*self.suffix["assistant"], self.eos]
+
+    def frame(self, pair: bool = False) -> Frame:
+        """The beginning of a conversation; what stands around its turns is text."""
+        return super().frame(pair) if pair else Frame((tuple(self.head), ()), ((0,) * len(self.head), ()))
 
     # -- rows --------------------------------------------------------------------------------------------------
 
@@ -62,8 +80,8 @@ class InstructionProcessor(TextProcessor):
 
     def _read(self, records: Iterable[Record], report: Report) -> Iterator[tuple[Record, list[Turn]]]:
         for record in records:
-            if set(record.value) <= {"text"} and not str(record.value.get("text") or "").strip():
-                continue  # a blank line
+            if is_blank(record):
+                continue
             try:
                 yield record, self.template.complete(turns_of(record))
             except DataError as error:
@@ -115,19 +133,31 @@ class InstructionProcessor(TextProcessor):
 
     def encode(self, records: list[Record]) -> list[Sample]:
         """Conversations up to the answer that is asked for; of long ones the end."""
-        each = [self.template.complete(_asked(questions_of(record))) for record in records]
-        contents = iter(self.tokenizer.encode_batch([turn.content for turns in each for turn in turns]))
         samples = []
-        for turns in each:
-            tokens, _ = self._joined(turns, [next(contents) for _ in turns])
+        for tokens in self._questions(records):
             tokens += self.prefix["assistant"]
             samples.append({"input_ids": np.array(tokens[-self.max_length :] or [self.eos], dtype=np.int32)})
+        return samples
+
+    def _questions(self, records: list[Record]) -> Iterator[list[int]]:
+        """The ids of each conversation, up to the beginning of the answer that is asked for."""
+        each = [self.template.complete(_asked(questions_of(record))) for record in records]
+        contents = iter(self.tokenizer.encode_batch([turn.content for turns in each for turn in turns]))
+        for turns in each:
+            yield self._joined(turns, [next(contents) for _ in turns])[0]
+
+    def prompts(self, records: list[Record], room: PromptRoom) -> list[Sample]:
+        """Conversations up to the answer that is asked for, as far as there is room; the text before it stays."""
+        samples, tail = [], self.prefix["assistant"]
+        for record, tokens in zip(records, self._questions(records)):
+            ids = tokens[len(self.head) :]
+            samples.append(prompt(record, ids if ids or tail else [self.eos], room, self.head, tail))
         return samples
 
     def generation(self) -> GenerationTokens:
         return GenerationTokens(end=(self.eos,), pad=self.pad)
 
-    def decode(self, ids: list[int]) -> str:
+    def decode(self, ids: list[int], prompt: list[int] | None = None) -> str:
         return self.tokenizer.decode(ids).removesuffix(self.template.suffix["assistant"])
 
 

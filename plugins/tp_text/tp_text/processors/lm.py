@@ -10,15 +10,30 @@ import torch
 from numpy.typing import NDArray
 
 from tp_core.config import DataContext
-from tp_core.interfaces import IGNORE, Batch, GenerationTokens, Inputs, Record, Report, Rows, Sample, Tokenizer
+from tp_core.framing import BARE, Frame
+from tp_core.interfaces import (
+    IGNORE,
+    Batch,
+    GenerationTokens,
+    Inputs,
+    PromptRoom,
+    Record,
+    Report,
+    Rows,
+    Sample,
+    Tokenizer,
+)
 from tp_text.processors.config import LmProcessorConfig
 from tp_text.processors.packing import packed_rows
+from tp_text.processors.prompts import prompt
 from tp_text.processors.reading import TokenizedTexts, text_of
 from tp_text.processors.text import TextProcessor
 
 
 class LmProcessor(TextProcessor):
-    """One document per line, each ended by the end-of-text token, cut into rows of ``max_length`` + 1 tokens.
+    """One document per line, cut into rows of ``max_length`` + 1 tokens across documents.
+
+    A document begins with what the tokenizer begins a text with (LLaMA's ``<s>``) and ends with the end-of-text token.
 
     The first ``max_length`` of a row are the input, the last ``max_length`` the labels; neighbouring rows share no
     token.
@@ -27,7 +42,13 @@ class LmProcessor(TextProcessor):
     def __init__(self, config: LmProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
         super().__init__(config, data, tokenizer)
         self.eos = tokenizer.special["eos"]
-        self.isolate = config.isolate_documents
+        self.head = self.frame().head
+        self.isolate, self.from_left = config.isolate_documents, config.truncation_side == "left"
+
+    @staticmethod
+    def frames_of(tokenizer: Tokenizer) -> tuple[Frame, Frame]:
+        """The tokenizer's, or none: a document needs no more than its end."""
+        return tokenizer.frame() or BARE[0], tokenizer.frame(pair=True) or BARE[1]
 
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
         documents = (ids for texts in self.tokenized(records, report) for ids in self._ended(texts))
@@ -36,9 +57,11 @@ class LmProcessor(TextProcessor):
             yield {"tokens": [row for row in rows if len(row) > 1]}
 
     def _ended(self, texts: TokenizedTexts) -> Iterator[NDArray[np.int32]]:
-        """The documents, each with the end-of-text token."""
-        end = np.array([self.eos], dtype=np.int32)
+        """The documents, each with what the tokenizer begins a text with, and the end-of-text token."""
+        begin, end = np.array(self.head, dtype=np.int32), np.array([self.eos], dtype=np.int32)
         for ids in texts.documents():
+            if self.head:
+                yield begin
             yield ids
             yield end
 
@@ -49,7 +72,8 @@ class LmProcessor(TextProcessor):
     def collate(self, samples: list[Sample]) -> Batch:
         """Full rows carry no mask; a shorter one is padded on the right, where causal attention never looks."""
         lengths = [len(s["input_ids"]) for s in samples]
-        width = max(lengths) if self.pad_to == "longest" else self.max_length
+        longest = max(lengths)  # a prompt may be longer than the rows of the training
+        width = longest if self.pad_to == "longest" else max(longest, self.max_length)
         ids = np.full((len(samples), width), self.pad, dtype=np.int64)
         labels = np.full((len(samples), width), IGNORE, dtype=np.int64)
         real = np.zeros((len(samples), width), dtype=np.int64)
@@ -75,12 +99,23 @@ class LmProcessor(TextProcessor):
         return {"document_ids": torch.from_numpy(numbers), "position_ids": torch.from_numpy(index - starts)}
 
     def encode(self, records: list[Record]) -> list[Sample]:
-        ids = self.tokenizer.encode_batch([text_of(r) for r in records])
-        # The model needs something to read; an empty text is the start of a new document.
-        return [{"input_ids": np.asarray(row[-self.max_length :] or [self.eos], np.int32)} for row in ids]
+        """Texts with the tokenizer's special tokens, of long ones the end, or the beginning."""
+        frame, samples = self.frame(), []
+        for ids in self._inference_ids([text_of(r) for r in records]):
+            room = max(self.max_length - frame.special_count, 0)
+            whole = frame.join(ids[max(len(ids) - room, 0) :] if self.from_left else ids[:room])
+            # The model needs something to read; an empty text is the start of a new document.
+            samples.append({"input_ids": whole if len(whole) else np.array([self.eos], np.int32)})
+        return samples
+
+    def prompts(self, records: list[Record], room: PromptRoom) -> list[Sample]:
+        """Texts with what the tokenizer begins one with, as far as there is room; an empty one begins a document."""
+        rows = self._inference_ids([text_of(r) for r in records])
+        empty = [] if self.head else [self.eos]
+        return [prompt(record, ids or empty, room, self.head) for record, ids in zip(records, rows)]
 
     def generation(self) -> GenerationTokens:
         return GenerationTokens(end=(self.eos,), pad=self.pad)
 
-    def decode(self, ids: list[int]) -> str:
-        return self.tokenizer.decode(ids)
+    def decode(self, ids: list[int], prompt: list[int] | None = None) -> str:
+        return self.tokenizer.decode(ids) if prompt is None else self.tokenizer.decode_after(prompt, ids)

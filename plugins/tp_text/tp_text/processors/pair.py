@@ -10,13 +10,14 @@ import numpy as np
 import torch
 
 from tp_core.config import DataContext
+from tp_core.data.fields import is_blank, missing_field, text_field
 from tp_core.errors import DataError, TPError
 from tp_core.interfaces import Batch, Inputs, Record, Report, Rows, Sample, Tokenizer
 from tp_text.processors.classification import ClassificationProcessor
 from tp_text.processors.config_pairs import PairProcessorConfig
 from tp_text.processors.padding import Ids, token_inputs
 from tp_text.processors.reading import CHUNK, text_of
-from tp_text.processors.records import field, in_columns, missing
+from tp_text.processors.records import in_columns
 
 
 class PairProcessor(ClassificationProcessor):
@@ -114,20 +115,25 @@ class PairProcessor(ClassificationProcessor):
     # -- inference ---------------------------------------------------------------------------------------------
 
     def encode(self, records: list[Record]) -> list[Sample]:
-        """Pairs of ``text_a`` and ``text_b``, or single texts, to be embedded by the first stream.
+        """Pairs of ``text_a`` and ``text_b``, or single texts, which the stream of their side embeds.
 
         Raises:
-            DataError: some of the records have a second text and others have not.
+            DataError: some of the records have a text of one side and others have not, or a record has neither.
         """
-        firsts = self._cut([text_of(r) for r in records])
-        seconds = [field(r, "text_b") for r in records]
-        if all(second is None for second in seconds):
-            return [{"first": self._nonempty(self.assemble(ids)["input_ids"])} for ids in firsts]
-        for record, second in zip(records, seconds):
-            if second is None:
-                raise missing(record, "'text_b', which other records have")
-        pairs = zip(firsts, self._cut([second or "" for second in seconds]))
-        return [{side: self._nonempty(ids) for side, ids in self._both(a, b).items()} for a, b in pairs]
+        found: dict[str, list[list[int]]] = {}
+        for side, names in (("first", ("text_a", "text")), ("second", ("text_b",))):
+            texts = [text_field(record, *names) for record in records]
+            if all(text is None for text in texts):
+                continue
+            for record, text in zip(records, texts):
+                if text is None:
+                    raise missing_field(record, f"{' or '.join(map(repr, names))}, which other records have")
+            found[side] = self._cut([text or "" for text in texts])
+        if not found:
+            raise missing_field(records[0], "'text_a', 'text' or 'text_b'")
+        rows = zip(*found.values())
+        made = [[self._nonempty(self.assemble(ids)["input_ids"]) for ids in row] for row in rows]
+        return [dict(zip(found, row)) for row in made]
 
     def _nonempty(self, ids: Ids) -> Ids:
         return ids if len(ids) else np.array([self.pad], dtype=np.int32)
@@ -139,11 +145,11 @@ def _fields_of(record: Record) -> tuple[str, str] | None:
     Raises:
         DataError: a text is missing or empty.
     """
-    first, second = text_of(record), field(record, "text_b")
+    first, second = text_of(record), text_field(record, "text_b")
     if second is None:
-        if set(record.value) <= {"text"} and not first.strip():
+        if is_blank(record):
             return None
-        raise missing(record, "'text_b'")
+        raise missing_field(record, "'text_b'")
     for name, text in (("text_a", first), ("text_b", second)):
         if not text.strip():
             raise DataError(f"'{name}' is empty", file=record.file, line=record.line)

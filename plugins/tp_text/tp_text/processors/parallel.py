@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from tp_core.data.fields import text_field
 from tp_core.data.records import BadRecords
 from tp_core.data.sources_find import Source
 from tp_core.data.sources_text import BLOCK, line_runs, open_binary
@@ -13,7 +14,6 @@ from tp_core.errors import DataError
 from tp_core.interfaces import Record, Report
 from tp_core.suggest import near_file
 from tp_text.processors.parallel_files import has_extension, partner_of
-from tp_text.processors.records import field
 
 
 class ParallelLines:
@@ -50,7 +50,9 @@ class ParallelLines:
                 continue
             target = partner.line(record.line)
             if target is not None:
-                yield Record({"source": field(record, "text", "text_a"), "target": target}, record.file, record.line)
+                yield Record(
+                    {"source": text_field(record, "text", "text_a"), "target": target}, record.file, record.line
+                )
         if partner is not None:
             partner.finish()
 

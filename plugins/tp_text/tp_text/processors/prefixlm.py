@@ -10,12 +10,24 @@ import numpy as np
 import torch
 
 from tp_core.config import DataContext
+from tp_core.data.fields import text_field
 from tp_core.errors import DataError
-from tp_core.interfaces import IGNORE, Batch, GenerationTokens, Inputs, Record, Report, Rows, Sample, Tokenizer
+from tp_core.interfaces import (
+    IGNORE,
+    Batch,
+    GenerationTokens,
+    Inputs,
+    PromptRoom,
+    Record,
+    Report,
+    Rows,
+    Sample,
+    Tokenizer,
+)
 from tp_text.processors.config_lm import PrefixLmProcessorConfig
 from tp_text.processors.padding import joined, padded
+from tp_text.processors.prompts import prompt
 from tp_text.processors.reading import CHUNK, text_of
-from tp_text.processors.records import field
 from tp_text.processors.seq2seq import end_of, source_text
 from tp_text.processors.text import TextProcessor, fit
 
@@ -113,10 +125,21 @@ class PrefixLmProcessor(TextProcessor):
         empty = [] if self.head or self.between else [self.end]
         return [self._framed(ids[: self.room] or empty) for ids in texts]
 
+    def prompts(self, records: list[Record], room: PromptRoom) -> list[Sample]:
+        """Prefixes, as far as there is room."""
+        texts = self._inference_ids([source_text(r) for r in records])
+        empty = [] if self.head or self.between else [self.end]
+        samples = []
+        for record, ids in zip(records, texts):
+            sample = prompt(record, ids or empty, room, self.head, self.between)
+            length = len(sample["input_ids"])
+            samples.append({**sample, "token_type_ids": np.zeros(length, np.int32), "prefix_length": length})
+        return samples
+
     def generation(self) -> GenerationTokens:
         return GenerationTokens(end=(self.end,), pad=self.pad, inputs={"token_type_ids": 1})
 
-    def decode(self, ids: list[int]) -> str:
+    def decode(self, ids: list[int], prompt: list[int] | None = None) -> str:
         return self.tokenizer.decode(ids)
 
 
@@ -126,7 +149,7 @@ def texts_of(record: Record) -> tuple[str, str | None] | None:
     Raises:
         DataError: a record without a text, or a pair with an empty side.
     """
-    source, target = field(record, "source", "text_a"), field(record, "target", "text_b")
+    source, target = text_field(record, "source", "text_a"), text_field(record, "target", "text_b")
     if source is None or target is None:
         text = source if source is not None else text_of(record)
         return (text, None) if text.strip() else None

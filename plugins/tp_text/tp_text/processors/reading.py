@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tp_core.data.fields import required_text
 from tp_core.data.records import Records, TextRun
 from tp_core.errors import DataError
 from tp_core.interfaces import Record, Report, Tokenizer
@@ -111,14 +112,6 @@ def text_of(record: Record) -> str:
     """A record's first text: ``text_a``, else ``text``.
 
     Raises:
-        DataError: when it has neither.
+        DataError: when it has neither, or what it has is no text.
     """
-    value = record.value.get("text_a", record.value.get("text"))
-    if value is None:
-        fields = ", ".join(record.value) or "none"
-        raise DataError(
-            f"no field 'text_a' or 'text'; the fields are {fields} (data.columns renames them)",
-            file=record.file,
-            line=record.line,
-        )
-    return str(value)
+    return required_text(record, "text_a", "text")

@@ -7,11 +7,13 @@ from typing import Any, Literal
 import torch
 
 from tp_core.config import DataContext
+from tp_core.data.fields import missing_field, text_field
 from tp_core.errors import TPError
-from tp_core.interfaces import IGNORE, Batch, GenerationTokens, Record, Sample, Tokenizer
+from tp_core.framing import Frame
+from tp_core.interfaces import IGNORE, Batch, GenerationTokens, PromptRoom, Record, Sample, Tokenizer
 from tp_text.processors.config_seq2seq import EncoderDecoderConfig
 from tp_text.processors.padding import Ids, joined, padded, token_inputs
-from tp_text.processors.records import field, missing
+from tp_text.processors.prompts import prompt
 from tp_text.processors.text import TextProcessor, spelled
 
 
@@ -29,11 +31,11 @@ class EncoderDecoderProcessor(TextProcessor):
         self.start = self._edge(config, "start")
         self.end = self._edge(config, "end")
         self.target_pad = self.target_tokenizer.special.get("pad", 0)
-        #: Tokens of the target before its text; BART's begins with ``<s>``.
-        self.target_head: tuple[int, ...] = ()
-        end = self.sep if self.sep is not None else tokenizer.special.get("eos")
-        self.head = () if self.cls is None else (self.cls,)
-        self.tail = () if end is None else (end,)
+        self.head, self.tail = edges(tokenizer, ("cls",), ("sep", "eos"))
+        #: Tokens of the target before its text. Where the decoder's input begins with a token that ends texts, or with
+        #: padding, a target begins as any text does: BART's with ``<s>``.
+        begins = self.start in (self.target_tokenizer.special.get(role) for role in ("bos", "cls"))
+        self.target_head = () if begins else edges(self.target_tokenizer, (), ())[0]
 
     def _edge(self, config: EncoderDecoderConfig, option: Literal["start", "end"]) -> int:
         found = config.edge(option, self.target_tokenizer.special)
@@ -57,6 +59,13 @@ class EncoderDecoderProcessor(TextProcessor):
     def target_room(self) -> int:
         """Tokens of text that fit into a target."""
         return self.target_max_length - len(self.target_head) - 1
+
+    def frame(self, pair: bool = False) -> Frame:
+        """The special tokens around a source; a pair is none."""
+        if pair:
+            return super().frame(pair)
+        segments = ((0,) * len(self.head), (0,) * len(self.tail))
+        return Frame((tuple(self.head), tuple(self.tail)), segments)
 
     def framed(self, ids: Any) -> Ids:
         """A source with its special tokens, cut to the longest length."""
@@ -87,6 +96,12 @@ class EncoderDecoderProcessor(TextProcessor):
         """Sources alone, of ``source``, ``text_a`` or ``text``."""
         return [{"input_ids": self.framed(ids)} for ids in self._inference_ids([source_text(r) for r in records])]
 
+    def prompts(self, records: list[Record], room: PromptRoom) -> list[Sample]:
+        """Sources, cut to ``max_length`` where the room does not say otherwise."""
+        room = PromptRoom(self.max_length if room.length is None else room.length, room.side)
+        rows = self._inference_ids([source_text(r) for r in records])
+        return [prompt(record, ids, room, self.head, self.tail) for record, ids in zip(records, rows)]
+
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Ids of the decoder's side as tokens."""
         return [spelled(p, self.target_tokenizer) for p in predictions]
@@ -94,20 +109,33 @@ class EncoderDecoderProcessor(TextProcessor):
     def generation(self) -> GenerationTokens:
         return GenerationTokens((self.start, *self.target_head), (self.end,), self.target_pad)
 
-    def decode(self, ids: list[int]) -> str:
+    def decode(self, ids: list[int], prompt: list[int] | None = None) -> str:
         return self.target_tokenizer.decode(ids)
 
 
 def source_text(record: Record) -> str:
-    """What an encoder reads at inference.
+    """The text that an encoder reads at inference.
 
     Raises:
         DataError: a record without any of the fields.
     """
-    text = field(record, "source", "text_a", "text")
+    text = text_field(record, "source", "text_a", "text")
     if text is None:
-        raise missing(record, "'source', 'text_a' or 'text'")
+        raise missing_field(record, "'source', 'text_a' or 'text'")
     return text
+
+
+def edges(
+    tokenizer: Tokenizer, begin: tuple[str, ...], end: tuple[str, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The ids before and after a text: as the tokenizer says, else the first of each side's roles that it has."""
+    frame = tokenizer.frame()
+    if frame is not None:
+        return frame.head, frame.tail
+    found = [
+        next(((tokenizer.special[role],) for role in side if role in tokenizer.special), ()) for side in (begin, end)
+    ]
+    return found[0], found[1]
 
 
 def end_of(tokenizer: Tokenizer) -> int | None:

@@ -10,8 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from tp_core.config import DataContext
+from tp_core.data.fields import text_field
+from tp_core.framing import BARE, Frame, role_frame
 from tp_core.interfaces import IGNORE, Batch, Inputs, Processor, Record, Report, Sample, Tokenizer
 from tp_text.processors.config import TextProcessorConfig
+from tp_text.processors.padding import lengths_of, width_of
 from tp_text.processors.reading import TokenizedTexts, text_of, tokenized
 
 Ids = NDArray[np.int32]
@@ -26,6 +29,15 @@ class TextProcessor(Processor):
         self.cls, self.sep = tokenizer.special.get("cls"), tokenizer.special.get("sep")
         self.mask = tokenizer.special.get("mask")
         self.pad = tokenizer.special.get("pad", 0)
+        self._frames = self.frames_of(tokenizer)
+
+    @staticmethod
+    def frames_of(tokenizer: Tokenizer) -> tuple[Frame, Frame]:
+        """The special tokens around a text and a pair: the tokenizer's, else ``[CLS]`` and ``[SEP]`` as in BERT."""
+        special, separators = tokenizer.special, tokenizer.pair_separators
+        own = (tokenizer.frame(pair) or role_frame(special, pair, separators) for pair in (False, True))
+        single, pair = (frame or bare for frame, bare in zip(own, BARE, strict=True))
+        return single, pair
 
     # -- building rows -----------------------------------------------------------------------------------------
 
@@ -33,26 +45,22 @@ class TextProcessor(Processor):
         """The records' texts and ids; records without a text are given to ``report``."""
         return tokenized(self.tokenizer, records, report)
 
+    def frame(self, pair: bool = False) -> Frame:
+        """The special tokens around a text, or around and between the texts of a pair."""
+        return self._frames[pair]
+
     def assemble(self, first: Any, second: Any | None = None) -> Sample:
-        """``[CLS] first [SEP]`` or ``[CLS] first [SEP] second [SEP]`` with segment numbers."""
-        head = [] if self.cls is None else [self.cls]
-        tail = [] if self.sep is None else [self.sep]
-        parts = [head, first, tail] if second is None else [head, first, tail, second, tail]
-        ids = np.concatenate([np.asarray(p, dtype=np.int32) for p in parts])
-        types = np.zeros(len(ids), dtype=np.int32)
-        if second is not None:
-            types[len(head) + len(first) + len(tail) :] = 1
-        return {"input_ids": ids, "token_type_ids": types}
+        """A text, or a pair, with the tokenizer's special tokens and segment numbers."""
+        texts = (first,) if second is None else (first, second)
+        frame = self.frame(second is not None)
+        return {"input_ids": frame.join(*texts), "token_type_ids": frame.types(*map(len, texts))}
 
     # -- batches -----------------------------------------------------------------------------------------------
 
     def collate(self, samples: list[Sample]) -> Batch:
         """Pad ``input_ids`` and ``token_type_ids``; the mask is left out when nothing is padded."""
-        lengths = np.fromiter((len(s["input_ids"]) for s in samples), dtype=np.int64, count=len(samples))
-        # Multiples of 8 suit vector units and keep the number of different shapes small.
-        longest = int(lengths.max())
-        width = self.max_length if self.pad_to == "max_length" else min(-(-longest // 8) * 8, self.max_length)
-        width = max(width, longest)
+        lengths = lengths_of([sample["input_ids"] for sample in samples])
+        width = width_of(lengths, self.max_length, self.pad_to == "max_length")
         real = np.arange(width) < lengths[:, None]
         source: Inputs = {
             "input_ids": _padded(samples, "input_ids", real, self.pad),
@@ -71,7 +79,7 @@ class TextProcessor(Processor):
     def encode(self, records: list[Record]) -> list[Sample]:
         """Samples of the records' ``text_a`` (or ``text``) and ``text_b``, cut to the longest length."""
         first = self._inference_ids([text_of(r) for r in records])
-        second = self._inference_ids([str(r.value.get("text_b") or "") for r in records])
+        second = self._inference_ids([text_field(r, "text_b") or "" for r in records])
         samples = []
         for a, b in zip(first, second):
             samples.append(self.assemble(*fit(a, b, self.max_length - self.special_count(bool(b)))))
@@ -86,22 +94,11 @@ class TextProcessor(Processor):
 
     def special_count(self, pair: bool) -> int:
         """How many special tokens a row has."""
-        return (self.cls is not None) + (self.sep is not None) * (2 if pair else 1)
+        return self.frame(pair).special_count
 
     def _inference_ids(self, texts: list[str]) -> list[list[int]]:
         """Ids of texts in which the mask token may be written out."""
-        if self.mask is None:
-            return self.tokenizer.encode_batch(texts)
-        spelling = self.tokenizer.token(self.mask)
-        pieces = [text.split(spelling) for text in texts]
-        ids = iter(self.tokenizer.encode_batch([piece for parts in pieces for piece in parts]))
-        joined = []
-        for parts in pieces:
-            row = list(next(ids))
-            for _ in parts[1:]:
-                row += [self.mask, *next(ids)]
-            joined.append(row)
-        return joined
+        return self.tokenizer.encode_masked(texts)
 
     def mask_labels(self, samples: list[Sample]) -> dict[str, Inputs]:
         """Positions that predictions are wanted for: those of mask tokens in the text (-1: none)."""
@@ -135,14 +132,17 @@ def _padded(samples: list[Sample], name: str, real: NDArray[np.bool_], fill: int
 
 
 def fit(first: list[int], second: list[int], room: int) -> tuple[list[int], list[int] | None]:
-    """Cut a text, or a pair from its longer side, to ``room`` tokens."""
+    """Cut a text, or a pair from its longer side, to ``room`` tokens.
+
+    Where both are cut, the one that was longer keeps one more, as in the library of Hugging Face's tokenizers.
+    """
     if not second:
         return first[:room], None
-    over = len(first) + len(second) - room
-    if over > 0:
-        longer = min(over, abs(len(first) - len(second)))
-        rest = over - longer
-        a, b = len(first), len(second)
-        a, b = (a - longer, b) if a > b else (a, b - longer)
-        first, second = first[: a - (rest + 1) // 2], second[: b - rest // 2]
-    return first, second
+    a, b = len(first), len(second)
+    if a + b > room:
+        shorter = min(a, b, room)
+        longer = max(shorter, room - shorter)
+        if shorter + longer > room:
+            shorter, longer = room // 2, room - room // 2
+        a, b = (longer, shorter) if a > b else (shorter, longer)
+    return first[:a], second[:b]

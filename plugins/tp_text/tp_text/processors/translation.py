@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from tp_core.config import DataContext
+from tp_core.data.fields import missing_field, text_field
 from tp_core.errors import DataError
 from tp_core.interfaces import Record, Report, Rows, Sample, Tokenizer
 from tp_text.processors.config_seq2seq import TranslationProcessorConfig
 from tp_text.processors.parallel import ParallelLines
 from tp_text.processors.reading import CHUNK
-from tp_text.processors.records import field, missing
 from tp_text.processors.seq2seq import EncoderDecoderProcessor
 
 
@@ -59,14 +59,14 @@ def pair_of(record: Record) -> tuple[str, str] | None:
     Raises:
         DataError: a record that lacks a side, or has a blank one.
     """
-    source, target = field(record, "source", "text_a"), field(record, "target", "text_b")
+    source, target = text_field(record, "source", "text_a"), text_field(record, "target", "text_b")
     if source is None:
         if set(record.value) <= {"text"}:
             message = "plain text has no translations; give source_extension and target_extension, or use TSV or JSON"
             raise DataError(message, file=record.file, line=record.line)
-        raise missing(record, "'source' or 'text_a'")
+        raise missing_field(record, "'source' or 'text_a'")
     if target is None:
-        raise missing(record, "'target' or 'text_b'")
+        raise missing_field(record, "'target' or 'text_b'")
     blank = [name for name, text in (("source", source), ("target", target)) if not text.strip()]
     if len(blank) == 1:
         raise DataError(f"the {blank[0]} is empty", file=record.file, line=record.line)

@@ -45,7 +45,7 @@ class BidirectionalLanguageModel(VocabularyTarget):
         metrics["accuracy"] = right + others, count + other_count
         return TargetOutput(losses[0] + losses[1], count + other_count, metrics)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
         """The most probable tokens after the last real position and before the first."""
         after = features.sequence.pooled("last").chunk(2, dim=-1)[0]

@@ -55,7 +55,7 @@ class LanguageModel(VocabularyTarget):
     def next_scores(self, features: Features) -> Tensor:
         return self.logits(features.sequence.pooled("last"))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
         """The most probable tokens after the last real position."""
         return [{"next": tokens} for tokens in top_tokens(self.next_scores(features))]

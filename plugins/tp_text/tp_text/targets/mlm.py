@@ -57,7 +57,7 @@ class MaskedLanguageModel(VocabularyTarget):
         count = self.denominator(batch)
         return TargetOutput(loss, count, {"accuracy": (correct, count)})
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
         """The most probable tokens at the positions that ``labels['mlm']['positions']`` names (-1: none)."""
         places = batch.labels["mlm"]["positions"]

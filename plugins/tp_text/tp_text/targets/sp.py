@@ -44,6 +44,6 @@ class SentencePrediction(Target):
         correct = (logits.argmax(dim=-1) == labels).sum().float()
         return TargetOutput(loss, count, {"accuracy": (correct, count)})
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
         return class_predictions(self.logits(features))

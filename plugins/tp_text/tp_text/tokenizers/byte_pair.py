@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tp_text.tokenizers import roles
 from tp_text.tokenizers.files import read_merges, read_token_ids
+from tp_text.tokenizers.frames import DocumentEnds
 from tp_text.tokenizers.pipelines import byte_pair_pipeline
 from tp_text.tokenizers.rust import RustTokenizer, add_special_tokens
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from tp_text.tokenizers.config import BytePairConfig
 
 
-class BytePairTokenizer(RustTokenizer):
+class BytePairTokenizer(DocumentEnds, RustTokenizer):
     """GPT-2's tokenizer, from a vocabulary and the merges that belong to it.
 
     Raises:
@@ -38,8 +39,17 @@ class BytePairTokenizer(RustTokenizer):
         # As in RoBERTa, the mask stands for a word with the space before it.
         add_special_tokens(backend, spelled, vocabulary, lstrip=True)
         super().__init__(backend, spelled, roles.BYTE_LEVEL, config.special_in_text)
-        self._vocabulary = vocabulary
         self._options = config.model_dump(mode="json")
+        self._vocabulary = vocabulary
+        self.add_ends(config.add_bos, config.add_eos, vocab)
+        if complete and {"bos", "eos", "unk"} <= self.special.keys():
+            roberta = {"roberta": "RobertaTokenizer", "bart": "BartTokenizer"}
+            whole = self.pair_separators == 2 and {"pad", "mask"} <= self.special.keys()
+            self.huggingface_class = {"gpt2": "GPT2Tokenizer", **(roberta if whole else {})}
+
+    def huggingface_options(self) -> dict[str, Any]:
+        """Options of GPT-2's and RoBERTa's classes."""
+        return {"add_prefix_space": self._options["add_prefix_space"]}
 
     def save(self, folder: Path) -> dict[str, Any]:
         ids = dict(sorted(self._vocabulary.items(), key=lambda item: item[1]))

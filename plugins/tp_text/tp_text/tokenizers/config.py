@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from tp_core.config import DataContext, TokenizerConfig
+from tp_core.config import DataContext, Preprocessing, TokenizerConfig
 from tp_core.spec.schema_common import PathStr
 
 if TYPE_CHECKING:
     from tp_core.tokenizer import Tokenizer, TokenizerFacts
 
+_BOS = "every text begins with the bos token, as LLaMA's do"
+_EOS = "every text ends with the eos token"
 _IN_TEXT = "a special token spelled out in a text is that token, as in Hugging Face; false: plain text"
 
 
@@ -112,6 +114,8 @@ class BytePairConfig(TokenizerConfig):
     mask_token: str | None = None
     bos_token: str | None = "<|endoftext|>"
     eos_token: str | None = "<|endoftext|>"
+    add_bos: bool = Field(False, description=_BOS)
+    add_eos: bool = Field(False, description=_EOS)
     special_in_text: bool = Field(True, description=_IN_TEXT)
 
     def files(self) -> dict[str, str]:
@@ -131,6 +135,9 @@ class SentencePieceConfig(TokenizerConfig):
     """
 
     model: PathStr = Field(description="model file as trained by sentencepiece")
+    vocab: PathStr | None = Field(
+        None, description="JSON object of pieces and ids, where the ids are not the model's own (fairseq, Speech2Text)"
+    )
     pad_token: str | None = None
     unk_token: str | None = None
     cls_token: str | None = None
@@ -138,14 +145,17 @@ class SentencePieceConfig(TokenizerConfig):
     mask_token: str | None = None
     bos_token: str | None = None
     eos_token: str | None = None
+    add_bos: bool = Field(False, description=_BOS)
+    add_eos: bool = Field(False, description=_EOS)
 
     def files(self) -> dict[str, str]:
-        return {"model": self.model}
+        return {"model": self.model, **({"vocab": self.vocab} if self.vocab is not None else {})}
 
     def build(self, data: DataContext) -> "Tokenizer":
         from tp_text.tokenizers.sentence_piece import SentencePieceTokenizer
 
-        return SentencePieceTokenizer(self, Path(data.base, self.model))
+        vocab = None if self.vocab is None else Path(data.base, self.vocab)
+        return SentencePieceTokenizer(self, Path(data.base, self.model), vocab)
 
 
 class HuggingFaceConfig(TokenizerConfig):
@@ -160,7 +170,20 @@ class HuggingFaceConfig(TokenizerConfig):
     def files(self) -> dict[str, str]:
         return {"path": self.path}
 
-    def build(self, data: DataContext) -> "Tokenizer":
-        from tp_text.tokenizers.huggingface import HuggingFaceTokenizer
+    @classmethod
+    def from_huggingface(cls, source: Path, folder: Path) -> Preprocessing | None:
+        from tp_core.interop.tokenizer_files import has_tokenizer
 
-        return HuggingFaceTokenizer(self, Path(data.base, self.path))
+        if not has_tokenizer(source):
+            return None
+        from tp_text.tokenizers.huggingface_files import own_config
+        from tp_text.tokenizers.huggingface_import import import_tokenizer
+
+        notes = tuple(import_tokenizer(source, folder))
+        plain = {"special_in_text": False} if own_config(source).get("split_special_tokens") else {}
+        return Preprocessing({"path": folder.name, **plain}, notes)
+
+    def build(self, data: DataContext) -> "Tokenizer":
+        from tp_text.tokenizers.huggingface import read_tokenizer
+
+        return read_tokenizer(self, Path(data.base, self.path))

@@ -2,66 +2,153 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tp_core.errors import TPError
 from tp_text.tokenizers import roles
 from tp_text.tokenizers.files import parse_json, read_text
 
-_CONFIGS = ("tokenizer_config.json", "special_tokens_map.json")
+#: In a model folder of ours: the pipeline that transformers makes of the files beside it, where these say it otherwise
+#: or not at all, and what else it knows of the tokenizer.
+PIPELINE, _FACTS = "pipeline.json", "pipeline_facts.json"
+
+_CONFIG, _MAP = "tokenizer_config.json", "special_tokens_map.json"
+
+
+class Pipeline(NamedTuple):
+    """A tokenizer of the Rust library, and what transformers says besides.
+
+    Attributes:
+        content: a ``tokenizer.json``.
+        special: role → token.
+        clean_up: whether decoded text is cleaned of spaces (``clean_up_tokenization_spaces``).
+        model_type: of the model that it was made for; empty where that is not known.
+        segments: whether its model gets the segments of a pair (``token_type_ids``).
+        complete: whether the special tokens that it puts around texts are all that belong there. A file that nobody
+            made for a model may leave them to whoever uses it.
+        ends: whether texts begin with the bos and end with the eos token, where a file beside it says so, which then
+            takes the place of the pipeline's own special tokens; else None.
+    """
+
+    content: str
+    special: Mapping[str, str] = {}
+    clean_up: bool = False
+    model_type: str = ""
+    segments: bool = True
+    complete: bool = False
+    ends: tuple[bool, bool] | None = None
 
 
 def tokenizer_file(path: Path) -> Path | None:
-    """The ``tokenizer.json`` that ``path`` means; None for a folder without one."""
+    """The file that holds the pipeline that ``path`` means; None for a folder without one."""
     if not path.is_dir():
         return path
-    file = path / "tokenizer.json"
-    return file if file.is_file() else None
+    return next((file for name in (PIPELINE, "tokenizer.json") if (file := path / name).is_file()), None)
 
 
-def count_ids(file: Path) -> int:
-    """The largest id of a ``tokenizer.json`` plus one, without building it.
+def read_pipeline(file: Path) -> Pipeline:
+    """A pipeline with what the files beside it say.
 
     Raises:
-        DataError: the file cannot be read or is no tokenizer.json.
+        TPError: a file that cannot be read, or is of another form.
     """
-    content = read_tokenizer_json(file)
-    vocabulary = content["model"].get("vocab", {})
-    try:
-        ids = range(len(vocabulary)) if isinstance(vocabulary, list) else vocabulary.values()
-        added = [token["id"] for token in content.get("added_tokens") or ()]
-        size = int(max([*ids, *added], default=-1)) + 1
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise TPError(f"{file} is no tokenizer.json: its vocabulary is not one of tokens and ids") from error
-    if size == 0:
-        raise TPError(f"{file}: the vocabulary is empty")
-    return size
+    text = read_text(file)
+    _checked(file, parse_json(file, text))
+    if file.name == PIPELINE:
+        facts = _object(file.with_name(_FACTS))
+        known = ("special", "clean_up", "model_type", "segments")
+        return Pipeline(text, **{name: facts[name] for name in known if name in facts}, complete=True)
+    config = _object(file.with_name(_CONFIG))
+    special = named_roles(file.parent)
+    keys = ("add_bos_token", "add_eos_token")
+    ends = (bool(config.get(keys[0])), bool(config.get(keys[1]))) if any(key in config for key in keys) else None
+    names = config.get("model_input_names")
+    segments = not isinstance(names, list) or "token_type_ids" in names
+    return Pipeline(
+        text,
+        special,
+        bool(config.get("clean_up_tokenization_spaces")),
+        segments=segments,
+        complete=bool(_object(file.with_name(_FACTS)).get("complete")),
+        ends=ends,
+    )
 
 
-def read_tokenizer_json(file: Path) -> dict[str, Any]:
-    content = parse_json(file, read_text(file))
+def write_pipeline(folder: Path, pipeline: Pipeline) -> None:
+    """Write the files that :func:`read_pipeline` reads."""
+    (folder / PIPELINE).write_text(pipeline.content, encoding="utf-8")
+    facts = {
+        "special": dict(pipeline.special),
+        "clean_up": pipeline.clean_up,
+        "model_type": pipeline.model_type,
+        "segments": pipeline.segments,
+    }
+    (folder / _FACTS).write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _checked(file: Path, content: Any) -> dict[str, Any]:
     if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
         raise TPError(f"{file} is no tokenizer.json: it has no 'model'")
     return content
 
 
+def model_type_of(folder: Path) -> str:
+    """The type of the model that the tokenizer of a folder belongs to; empty where no file says so."""
+    content = _object(folder / _FACTS) or _object(folder / "config.json")
+    return str(content.get("model_type") or "")
+
+
+def write_facts(folder: Path, model_type: str, complete: bool) -> None:
+    """Note which type of model the files of a folder were made for, when its own config does not lie beside them.
+
+    Args:
+        complete: as of :class:`Pipeline`.
+    """
+    content = {"model_type": model_type, "complete": complete}
+    (folder / _FACTS).write_text(json.dumps(content) + "\n", encoding="utf-8")
+
+
+def copy_own(source: Path, folder: Path) -> bool:
+    """Copy what tp has written beside the files of a tokenizer; tells if there was anything."""
+    own = [name for name in (PIPELINE, _FACTS) if (source / name).is_file()]
+    for name in own:
+        shutil.copyfile(source / name, folder / name)
+    return bool(own)
+
+
+def own_config(folder: Path) -> dict[str, Any]:
+    """The tokenizer_config.json of a folder; empty where there is none."""
+    return _object(folder / _CONFIG)
+
+
+def _object(file: Path) -> dict[str, Any]:
+    """The JSON object of a file; empty where there is no file."""
+    if not file.is_file():
+        return {}
+    content = parse_json(file, read_text(file))
+    if not isinstance(content, dict):
+        raise TPError(f"{file}: expected a JSON object")
+    return content
+
+
 def named_roles(folder: Path) -> dict[str, str]:
-    """Role → token as the configuration files beside a tokenizer.json say."""
+    """Role → token as the configuration files of a folder say."""
+    return _named(_object(folder / _MAP)) | _named(own_config(folder))
+
+
+def _named(content: Mapping[str, Any]) -> dict[str, str]:
+    """Role → token as a configuration file says."""
     found: dict[str, str] = {}
-    for name in reversed(_CONFIGS):
-        file = folder / name
-        if not file.is_file():
-            continue
-        content = parse_json(file, read_text(file))
-        if not isinstance(content, dict):
-            raise TPError(f"{file}: expected a JSON object")
-        for role in roles.ROLES:
-            token = content.get(f"{role}_token")
-            if isinstance(token, dict):
-                token = token.get("content")
-            if isinstance(token, str):
-                found[role] = token
+    for role in roles.ROLES:
+        token = content.get(f"{role}_token")
+        if isinstance(token, dict):
+            token = token.get("content")
+        if isinstance(token, str):
+            found[role] = token
     return found
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tp_text.tokenizers import roles
+from tp_text.tokenizers.config import WordPieceConfig
 from tp_text.tokenizers.files import read_vocabulary, write_vocabulary
 from tp_text.tokenizers.rust import RustTokenizer, add_special_tokens
 from tp_text.tokenizers.words import WordMemo
@@ -16,10 +17,21 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tp_text.tokenizers.config import CharacterConfig, SpaceConfig, WordPieceConfig
+    from tp_text.tokenizers.config import CharacterConfig, SpaceConfig
 
 # Characters have no mark that says where a word begins: that depends on what stands before them.
 _BOUNDARIES = {"wordpiece": roles.WORDPIECE, "char": None, "space": roles.WORDS}
+
+
+#: The classes of transformers that are WordPiece with BERT's text normalisation, by the model's type.
+_CLASSES = {
+    "bert": "BertTokenizer",
+    "distilbert": "DistilBertTokenizer",
+    "vilt": "BertTokenizer",
+    "visual_bert": "BertTokenizer",
+}
+#: Characters of the longest word that they do not make the unknown token; no option of theirs.
+_LONGEST = 100
 
 
 class LineVocabularyTokenizer(RustTokenizer):
@@ -43,6 +55,9 @@ class LineVocabularyTokenizer(RustTokenizer):
         add_special_tokens(backend, spelled, vocabulary)
         super().__init__(backend, spelled, _BOUNDARIES[config.algorithm], config.special_in_text)
         self._options = config.model_dump(mode="json")
+        # transformers' class would give ids to special tokens that the vocabulary lacks.
+        if isinstance(config, WordPieceConfig) and {"cls", "sep", "pad", "mask", "unk"} <= self.special.keys():
+            self.huggingface_class = {} if config.max_word_length != _LONGEST else _CLASSES
         # To the character tokenizer white space is no separator but a token.
         self._memo = None if config.algorithm == "char" else WordMemo(backend)
 
@@ -55,6 +70,15 @@ class LineVocabularyTokenizer(RustTokenizer):
 
     def encode_flat(self, texts: list[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         return super().encode_flat(texts) if self._memo is None else self._memo.encode(texts)
+
+    def huggingface_options(self) -> dict[str, Any]:
+        """BertTokenizer's options."""
+        options = self._options
+        return {
+            "do_lower_case": options["lowercase"],
+            "strip_accents": options["strip_accents"],
+            "tokenize_chinese_chars": options["split_chinese"],
+        }
 
     def save(self, folder: Path) -> dict[str, Any]:
         write_vocabulary(folder / "vocab.txt", self._tokens)

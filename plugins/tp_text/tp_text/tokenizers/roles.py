@@ -38,6 +38,15 @@ def find_usual(role: str, vocabulary: Mapping[str, int] | Sequence[str]) -> str 
     return next((token for token in USUAL[role] if token in vocabulary), None)
 
 
+def separators_between(spelled: Mapping[str, str]) -> int:
+    """Separators between the texts of a pair: 2 where texts begin and end as RoBERTa's do, else 1.
+
+    Args:
+        spelled: role → token.
+    """
+    return 2 if (spelled.get("cls"), spelled.get("sep")) == ("<s>", "</s>") else 1
+
+
 def missing_unknown(kind: str, path: Path, token: str | None, vocabulary: Mapping[str, int]) -> TPError:
     """The error for a vocabulary without the unknown token that its kind cannot do without."""
     usual = find_usual("unk", vocabulary)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tp_core.tokenizer import Tokenizer
+from tp_core.tokenizer import TransformersUse
 from tp_text.tokenizers import roles
+from tp_text.tokenizers.files import read_token_ids
+from tp_text.tokenizers.frames import DocumentEnds
 from tp_text.tokenizers.pipelines import sentencepiece_processor
-from tp_text.tokenizers.rust import invalid_text
+from tp_text.tokenizers.rust import config_of, invalid_text, write_backend, write_config
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,39 +20,37 @@ if TYPE_CHECKING:
     from tp_text.tokenizers.config import SentencePieceConfig
 
 
-class SentencePieceTokenizer(Tokenizer):
+class SentencePieceTokenizer(DocumentEnds):
     """A sentencepiece model. Control pieces (``[CLS]``, ``</s>``) that are spelled out in a text stay text.
 
+    Args:
+        vocab: a JSON object of pieces and ids, which then take the place of the model's own ids.
+
     Raises:
-        TPError: a file that is no sentencepiece model.
+        TPError: a file that is no sentencepiece model, or options that ask for tokens that it lacks.
     """
 
-    def __init__(self, config: SentencePieceConfig, path: Path) -> None:
+    def __init__(self, config: SentencePieceConfig, path: Path, vocab: Path | None = None) -> None:
         self._processor = sentencepiece_processor(path)
         self._options = config.model_dump(mode="json")
         processor = self._processor
-        self.vocab_size = int(processor.vocab_size())
-        self._tokens: list[str] = processor.id_to_piece(list(range(self.vocab_size)))
-        known = {token: index for index, token in enumerate(self._tokens)}
-        own = {
-            "pad": processor.pad_id(),
-            "unk": processor.unk_id(),
-            "bos": processor.bos_id(),
-            "eos": processor.eos_id(),
-        }
-        self.special = {}
-        for role in roles.ROLES:
-            spelled = getattr(config, f"{role}_token")
-            token = spelled if spelled is not None else roles.find_usual(role, known)
-            if spelled is None and own.get(role, -1) >= 0:
-                self.special[role] = own[role]
-            elif token is not None and token in known:
-                self.special[role] = known[token]
+        pieces: list[str] = processor.id_to_piece(list(range(processor.vocab_size())))
+        self._ids = None if vocab is None else read_token_ids(vocab)
+        known = self._ids or {token: index for index, token in enumerate(pieces)}
+        self.vocab_size = max(known.values()) + 1
+        self._tokens = [""] * self.vocab_size
+        for token, index in known.items():
+            self._tokens[index] = token
+        self._piece_of = {known[piece]: number for number, piece in enumerate(pieces) if piece in known}
+        self.special = _roles(config, processor, pieces, known)
+        self._unknown = self.special.get("unk", known.get(pieces[processor.unk_id()], 0))
         self._special_ids = {*self.special.values()}
-        for index in range(self.vocab_size):
-            if processor.is_control(index) or processor.is_unknown(index):
-                self._special_ids.add(index)
-        self._silent = self._special_ids - {processor.unk_id()}
+        for number, piece in enumerate(pieces):
+            if (processor.is_control(number) or processor.is_unknown(number)) and piece in known:
+                self._special_ids.add(known[piece])
+        self._silent = self._special_ids - {self._unknown}
+        self.pair_separators = roles.separators_between({r: self._tokens[i] for r, i in self.special.items()})
+        self.add_ends(config.add_bos, config.add_eos, path)
 
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
         """Ids without any special tokens, one list per text; threads of the library share the work.
@@ -58,14 +59,18 @@ class SentencePieceTokenizer(Tokenizer):
             DataError: a text that is not valid Unicode.
         """
         try:
-            encoded: list[list[int]] = self._processor.encode(texts, out_type=int)
+            if self._ids is None:
+                encoded: list[list[int]] = self._processor.encode(texts, out_type=int)
+                return encoded
+            pieces: list[list[str]] = self._processor.encode(texts, out_type=str)
         except TypeError as error:
             raise invalid_text(texts, error) from error
-        return encoded
+        ids, unknown = self._ids, self._unknown
+        return [[ids.get(piece, unknown) for piece in row] for row in pieces]
 
     def decode(self, ids: list[int]) -> str:
         """The text of ids, without special tokens; ids beyond the vocabulary stand for nothing."""
-        kept = [index for index in ids if 0 <= index < self.vocab_size and index not in self._silent]
+        kept = [self._piece_of[index] for index in ids if index in self._piece_of and index not in self._silent]
         return str(self._processor.decode(kept))
 
     def token(self, index: int) -> str:
@@ -81,6 +86,40 @@ class SentencePieceTokenizer(Tokenizer):
     def word_starts(self) -> NDArray[np.bool_]:
         return roles.SENTENCEPIECE.mark(self._tokens, self._special_ids)
 
+    def to_huggingface(self, folder: Path, use: TransformersUse) -> bool:
+        """Write tokenizer.json where the Rust library gives the same ids, which is tried on texts of all sorts."""
+        from tp_text.tokenizers.sentence_piece_rust import rust_form
+
+        model = self._processor.serialized_model_proto()
+        backend = None if self._ids is not None else rust_form(self, model, sorted(self._special_ids))
+        if backend is None:
+            return False
+        write_backend(self, backend, folder, use)
+        write_config(folder, {"tokenizer_class": "PreTrainedTokenizerFast", **config_of(self, use)})
+        return True
+
     def save(self, folder: Path) -> dict[str, Any]:
         (folder / "tokenizer.model").write_bytes(self._processor.serialized_model_proto())
-        return {**self._options, "model": "tokenizer.model"}
+        if self._ids is None:
+            return {**self._options, "model": "tokenizer.model"}
+        (folder / "vocab.json").write_text(json.dumps(self._ids, ensure_ascii=False), encoding="utf-8")
+        return {**self._options, "model": "tokenizer.model", "vocab": "vocab.json"}
+
+
+def _roles(config: SentencePieceConfig, processor: Any, pieces: list[str], known: dict[str, int]) -> dict[str, int]:
+    """Role → id: as the options say, else the model's own, else the usual spelling that there is."""
+    own = {
+        "pad": processor.pad_id(),
+        "unk": processor.unk_id(),
+        "bos": processor.bos_id(),
+        "eos": processor.eos_id(),
+    }
+    found: dict[str, int] = {}
+    for role in roles.ROLES:
+        spelled = getattr(config, f"{role}_token")
+        token = spelled if spelled is not None else roles.find_usual(role, known)
+        if spelled is None and own.get(role, -1) >= 0 and pieces[own[role]] in known:
+            found[role] = known[pieces[own[role]]]
+        elif token is not None and token in known:
+            found[role] = known[token]
+    return found

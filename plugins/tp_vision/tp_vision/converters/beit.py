@@ -12,6 +12,7 @@ from tp_vision.config_masked import MaskedPatchConfig, PatchClassificationConfig
 from tp_vision.converters import common
 
 if TYPE_CHECKING:
+    from tp_core.interop.keys import Keys
     from tp_core.spec.schema import Spec
 
 _TABLE = "relative_position_bias.relative_position_bias_table"
@@ -37,18 +38,31 @@ class BeitConverterConfig(common.VisionConverterConfig):
         "drop_path_rate": 0.1,
         "use_mean_pooling": True,
     }
+    irrelevant: ClassVar[frozenset[str]] = common.VisionConverterConfig.irrelevant | {
+        # Of the segmentation head and of backbones, which have no converter.
+        *("pool_scales", "use_auxiliary_head", "auxiliary_loss_weight", "auxiliary_channels", "auxiliary_num_convs"),
+        *("auxiliary_concat_input", "semantic_loss_ignore_index", "add_fpn", "reshape_hidden_states"),
+        *("out_features", "out_indices", "stage_names", "segmentation_indices"),
+    }
+    head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"visual_tokens": ("vocab_size",)}
     notes: ClassVar[tuple[str, ...]] = (
         "the visual tokenizer is no part of the checkpoint: to train on, give the target visual_tokens one of yours",
     )
 
-    def layers(self, config: Mapping[str, Any]) -> dict[str, Any]:
+    def layers(self, config: "Keys") -> dict[str, Any]:
         per_layer, shared = config["use_relative_position_bias"], config["use_shared_relative_position_bias"]
         if per_layer and shared:
             message = "'use_relative_position_bias' and 'use_shared_relative_position_bias' are both true"
             raise TPError(f"config.json: {message}; specs have one of them")
+        if per_layer or shared:
+            why = (
+                "transformers reads its table of relative positions with rows and columns exchanged, and interpolates "
+                "it, when the grid of patches is no square"
+            )
+            common.need_squares(config, why, "image_size", "patch_size")
         initial = config["layer_scale_init_value"]
         return {
-            **super().layers({**config, "qkv_bias": True}),
+            **super().layers(config | {"qkv_bias": True}),
             "key_bias": False,
             "layer_scale": float(initial) if initial > 0 else None,
             "layer_drop": float(config["drop_path_rate"]),
@@ -66,10 +80,12 @@ class BeitConverterConfig(common.VisionConverterConfig):
             return [{"patch_cls": {"num_labels": common.labels(config)}}]
         return [{"visual_tokens": {"num_tokens": config["vocab_size"]}}] if heads else []
 
-    def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
+    def to_spec(self, config: "Keys", architecture: str) -> dict[str, Any]:
         modules: list[Any] = [{"masked_patch": {"mask_token": config["use_mask_token"]}}]
         if config["use_absolute_position_embeddings"]:
-            modules.append("patch_pos")
+            why = "transformers reshapes its table of absolute positions to a square when pictures are none, and fails"
+            common.need_squares(config, why, "image_size")
+            modules.append(common.positions_module(config))
         return self.model(config, modules, self.targets(config, architecture))
 
     def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
@@ -103,7 +119,7 @@ class BeitConverterConfig(common.VisionConverterConfig):
         (architecture,) = config.get("architectures") or ["BeitForMaskedImageModeling"]
         head = Same("layernorm", "targets.visual_tokens.norm")
         return [
-            *self.embedding_rules("masked_patch"),
+            *self.embedding_rules(config, "masked_patch"),
             Stacked(queries, f"{ours}.attention.qkv.weight"),
             Stacked(below(attention, "query.bias", "value.bias"), f"{ours}.attention.qkv.bias"),
             *common.layer_rules(layer, ours),

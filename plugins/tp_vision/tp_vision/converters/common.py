@@ -1,6 +1,7 @@
 """What the converters of vision transformers have in common."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.config import ConverterConfig
@@ -10,12 +11,16 @@ from tp_core.interop.class_names import class_names as class_names
 from tp_core.interop.class_names import label_names as label_names
 from tp_core.interop.rules import AsRow, Entry, Rule, Same, Shape, Stacked, below
 from tp_core.modules.config import TransformerConfig, TransformerOptions
-from tp_vision.config import PatchConfig, pair
+from tp_vision.config import PatchConfig, PatchPositionConfig, pair
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from tp_core.interop.keys import Keys
     from tp_core.spec.schema import Spec
+
+#: A key that transformers does not have: the size of the pictures that the positions were learned for.
+POSITIONS = "position_image_size"
 
 #: Names of activations in config.json → ours. The first of those that mean the same is written.
 ACTIVATIONS = {
@@ -43,6 +48,94 @@ class TokenAsImage(Rule):
 
     def split(self, ours: "Tensor") -> "list[Tensor]":
         return [ours.view(1, 1, -1)]
+
+
+@dataclass(frozen=True)
+class Positions(Rule):
+    """Learned positions of patches, after those of the tokens before them.
+
+    Those that were learned for pictures of another size are written as the model interpolates them for its own.
+
+    Attributes:
+        learned: rows and columns that they were learned for.
+        grid: rows and columns of the model's pictures.
+        row: whether there is a dimension of size 1 before the others in the checkpoint.
+    """
+
+    learned: tuple[int, int] = (1, 1)
+    grid: tuple[int, int] = (1, 1)
+    row: bool = True
+
+    def shapes(self, ours: Shape) -> list[Shape]:
+        count = ours[0] - self.learned[0] * self.learned[1] + self.grid[0] * self.grid[1]
+        return [(1, count, *ours[1:]) if self.row else (count, *ours[1:])]
+
+    def join(self, theirs: "list[Tensor]") -> "Tensor":
+        assert self.learned == self.grid  # no checkpoint says that its positions are another size's
+        return theirs[0][0] if self.row else theirs[0]
+
+    def split(self, ours: "Tensor") -> "list[Tensor]":
+        import torch
+
+        from tp_vision.embeddings.positions import interpolated
+
+        leading = ours.shape[0] - self.learned[0] * self.learned[1]
+        table = torch.cat([ours[:leading], interpolated(ours[leading:], self.learned, self.grid)])
+        return [table.unsqueeze(0) if self.row else table]
+
+
+def grid_of(config: Mapping[str, Any], size: str = "image_size") -> tuple[int, int]:
+    """Rows and columns of patches of the pictures that a key of a config.json gives the size of."""
+    (height, width), (rows, columns) = (pair(size_option(config[key])) for key in (size, "patch_size"))
+    return height // rows, width // columns
+
+
+def positions_rule(config: Mapping[str, Any], theirs: str, ours: str, row: bool = True) -> Positions:
+    """The rule of learned positions."""
+    learned = grid_of(config, POSITIONS if config.get(POSITIONS) else "image_size")
+    return Positions(theirs, ours, learned=learned, grid=grid_of(config), row=row)
+
+
+def positions_key(spec: "Spec", stream: str = "") -> dict[str, Any]:
+    """The key of positions that were learned for pictures of another size than the model's; nothing without such."""
+    patches = parts.embedding(spec, PatchConfig, stream=stream)
+    positions = parts.optional_embedding(spec, PatchPositionConfig, stream=stream)
+    if positions is None or positions.position_image_size is None:
+        return {}
+    grid = patches.grid()
+    if positions.table(grid) == (grid.height, grid.width):
+        return {}
+    return {POSITIONS: size_key(positions.position_image_size)}
+
+
+def positions_notes(spec: "Spec", stream: str = "") -> tuple[str, ...]:
+    """What becomes of positions that were learned for pictures of another size."""
+    if not positions_key(spec, stream):
+        return ()
+    size = " x ".join(map(str, pair(parts.embedding(spec, PatchConfig, stream=stream).image_size)))
+    return (f"the positions are written as they are interpolated for pictures of {size} pixels, no longer as learned",)
+
+
+def positions_module(config: Mapping[str, Any]) -> Any:
+    """The module of learned positions, as a spec writes it."""
+    size = config.get(POSITIONS)
+    return {"patch_pos": {"position_image_size": size_option(size)}} if size else "patch_pos"
+
+
+def need_squares(config: Mapping[str, Any], why: str, *sizes: str) -> None:
+    """See that pictures, or their patches, are squares.
+
+    Args:
+        why: what transformers does with others.
+        sizes: ``image_size``, ``patch_size`` or both.
+
+    Raises:
+        TPError: they are none.
+    """
+    for key in sizes:
+        height, width = pair(size_option(config[key]))
+        if height != width:
+            raise TPError(f"config.json: '{key}' is [{height}, {width}]; {why}")
 
 
 def activation(config: Mapping[str, Any]) -> str:
@@ -110,8 +203,18 @@ class VisionConverterConfig(ConverterConfig):
         "num_channels": 3,
         "qkv_bias": True,
     }
+    irrelevant: ClassVar[frozenset[str]] = frozenset(
+        {
+            # Of a pooler that none of the heads reads.
+            *("pooler_output_size", "pooler_act"),
+            # There is no word embedding.
+            "tie_word_embeddings",
+        }
+    )
 
-    def layers(self, config: Mapping[str, Any]) -> dict[str, Any]:
+    unwritten: ClassVar[frozenset[str]] = frozenset({POSITIONS})
+
+    def layers(self, config: "Keys") -> dict[str, Any]:
         """The options of the encoder."""
         return {
             "num_layers": config["num_hidden_layers"],
@@ -125,7 +228,7 @@ class VisionConverterConfig(ConverterConfig):
             "attention_dropout": config["attention_probs_dropout_prob"],
         }
 
-    def model(self, config: Mapping[str, Any], modules: list[Any], targets: list[Any]) -> dict[str, Any]:
+    def model(self, config: "Keys", modules: list[Any], targets: list[Any]) -> dict[str, Any]:
         """The ``model:`` part of a spec with these embeddings and targets."""
         return {
             "hidden_size": config["hidden_size"],
@@ -153,9 +256,13 @@ class VisionConverterConfig(ConverterConfig):
             "patch_size": size_key(patches.patch_size),
             "num_channels": patches.channels,
             "qkv_bias": encoder.attention_bias,
+            **positions_key(spec),
         }
 
-    def embedding_rules(self, patch: str) -> list[Entry]:
+    def written_notes(self, spec: "Spec") -> tuple[str, ...]:
+        return positions_notes(spec)
+
+    def embedding_rules(self, config: Mapping[str, Any], patch: str) -> list[Entry]:
         """The rules of the embeddings, with the name of the patch embedding in the model."""
         theirs, ours = f"{self.prefix}embeddings", f"embedding.parts.{patch}"
         return [
@@ -163,7 +270,7 @@ class VisionConverterConfig(ConverterConfig):
             AsRow(f"{theirs}.distillation_token", f"{ours}.distillation_token"),
             TokenAsImage(f"{theirs}.mask_token", f"{ours}.mask_token"),
             Same(f"{theirs}.patch_embeddings.projection", f"{ours}.projection"),
-            AsRow(f"{theirs}.position_embeddings", "embedding.parts.patch_pos.table"),
+            positions_rule(config, f"{theirs}.position_embeddings", "embedding.parts.patch_pos.table"),
         ]
 
 

@@ -8,13 +8,14 @@ from tp_core.errors import TPError
 from tp_core.interop import parts
 from tp_core.interop.rules import Entry, Rule, Same, Shape
 from tp_core.modules.config import ClassificationConfig
-from tp_vision.config import PatchConfig
+from tp_vision.config import PatchConfig, pair
 from tp_vision.config_targets import DistilledClassificationConfig
 from tp_vision.converters import common
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from tp_core.interop.keys import Keys
     from tp_core.spec.schema import Spec
 
 _LAYER, _OURS = "encoder.layer.{layer}", "encoder.layers.{layer}"
@@ -51,6 +52,7 @@ class VitConverterConfig(common.VisionConverterConfig):
     }
     prefix: ClassVar[str] = "vit."
     defaults: ClassVar[Mapping[str, Any]] = {**common.VisionConverterConfig.defaults, "encoder_stride": 16}
+    head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"pixels": ("encoder_stride",)}
 
     def patch(self, architecture: str) -> str:
         """The name of the patch embedding."""
@@ -60,7 +62,9 @@ class VitConverterConfig(common.VisionConverterConfig):
         """The targets that stand for the architecture's heads."""
         heads = self.architectures[architecture]
         if "pixels" in heads:
-            if config["encoder_stride"] != config["patch_size"]:
+            why = "transformers' ViT and DeiT have the whole picture made of square patches in a square grid"
+            common.need_squares(config, why, "image_size", "patch_size")
+            if config["encoder_stride"] != pair(common.size_option(config["patch_size"]))[0]:
                 stride, patch = config["encoder_stride"], config["patch_size"]
                 message = f"'encoder_stride' is {stride}; only that of the patches, {patch}, can be converted"
                 raise TPError(f"config.json: {message}")
@@ -72,15 +76,16 @@ class VitConverterConfig(common.VisionConverterConfig):
             options |= {"hidden_layer": False, "pooling": "first", "dropout": 0.0}
         return [{heads[0]: options}]
 
-    def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
-        modules = [self.patch(architecture), "patch_pos"]
+    def to_spec(self, config: "Keys", architecture: str) -> dict[str, Any]:
+        modules = [self.patch(architecture), common.positions_module(config)]
         return self.model(config, modules, self.targets(config, architecture))
 
     def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         found = self.described(spec)
         cls = parts.target(spec, ClassificationConfig) or parts.target(spec, DistilledClassificationConfig)
         names = {} if cls is None else common.label_names(spec, cls.num_labels)
-        return {**found, "encoder_stride": found["patch_size"], **names}
+        stride = {"encoder_stride": found["patch_size"]} if "pixels" in self.architectures[architecture] else {}
+        return {**found, **stride, **names}
 
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
         heads = self.architectures[architecture]
@@ -88,11 +93,11 @@ class VitConverterConfig(common.VisionConverterConfig):
             return {"masked_image": {}}
         return common.image_processor(config) if heads else {"plain_image": {}}
 
-    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+    def weights(self, config: "Keys") -> Sequence[Entry]:
         layer = f"{self.prefix}{_LAYER}"
-        (architecture,) = config.get("architectures") or ["ViTModel"]
+        (architecture,) = config.get("architectures") or [list(self.architectures)[-1]]
         return [
-            *self.embedding_rules(self.patch(architecture)),
+            *self.embedding_rules(config, self.patch(architecture)),
             common.projections(layer, _OURS),
             *common.layer_rules(layer, _OURS),
             Same(f"{self.prefix}layernorm", "encoder.norm"),
@@ -114,7 +119,7 @@ class DeitConverterConfig(VitConverterConfig):
     }
     prefix: ClassVar[str] = "deit."
 
-    def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
+    def to_spec(self, config: "Keys", architecture: str) -> dict[str, Any]:
         return super().to_spec(config, architecture) | {"distillation_token": True}
 
     def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
@@ -122,10 +127,9 @@ class DeitConverterConfig(VitConverterConfig):
             raise parts.Unfit(["the patches have no distillation token"])
         return super().to_config(spec, architecture)
 
-    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
-        known = config.get("architectures") or ["DeiTModel"]
+    def weights(self, config: "Keys") -> Sequence[Entry]:
         return [
-            *super().weights({**config, "architectures": known}),
+            *super().weights(config),
             Same("cls_classifier", "targets.deit.classifier"),
             Same("distillation_classifier", "targets.deit.distilled"),
         ]

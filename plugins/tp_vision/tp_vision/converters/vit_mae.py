@@ -13,6 +13,7 @@ from tp_vision.processors.config_masked import MaskedImageConfig
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from tp_core.interop.keys import Keys
     from tp_core.interop.tensors import Tensors
     from tp_core.spec.schema import Spec
 
@@ -33,14 +34,23 @@ class VitMaeConverterConfig(common.VisionConverterConfig):
         "mask_ratio": 0.75,
         "norm_pix_loss": False,
     }
+    head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "pixels": (
+            *("decoder_hidden_size", "decoder_num_hidden_layers", "decoder_num_attention_heads"),
+            *("decoder_intermediate_size", "norm_pix_loss"),
+        )
+    }
 
-    def as_stored(self, config: dict[str, Any], tensors: "Tensors") -> dict[str, Any]:
+    def as_stored(self, config: "Keys", tensors: "Tensors") -> "Keys":
         # transformers 5 writes another name for the decoder's layers than it has itself, and than 4 wrote.
         tensors.rename(lambda name: name.replace("decoder.decoder_encoder.layer.", _DECODER))
         return config
 
-    def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
+    def to_spec(self, config: "Keys", architecture: str) -> dict[str, Any]:
         heads = self.architectures[architecture]
+        if heads:
+            why = "transformers' MAE draws pictures of square patches in a square grid"
+            common.need_squares(config, why, "image_size", "patch_size")
         targets = [{"pixels": {"loss": "mse", "normalize": config["norm_pix_loss"]}}] if heads else []
         model = self.model(config, ["patch", "patch_sinusoidal", "visible"], targets)
         if heads:
@@ -91,7 +101,7 @@ class VitMaeConverterConfig(common.VisionConverterConfig):
         behind, decoder = f"{_DECODER}{{layer}}", "decoder.layers.{layer}"
         (architecture,) = config.get("architectures") or ["ViTMAEModel"]
         body: list[Entry] = [
-            *self.embedding_rules("patch"),
+            *self.embedding_rules(config, "patch"),
             self._positions("vit.embeddings.position_embeddings", config, config["hidden_size"]),
             common.projections(layer, ours),
             *common.layer_rules(layer, ours),

@@ -25,6 +25,22 @@ def added(sequence: Sequence, leading: Tensor | None, patches: Tensor) -> Sequen
     return sequence.with_states(states + torch.cat([first, between, patches]))
 
 
+def interpolated(table: Tensor, learned: tuple[int, int], grid: tuple[int, int]) -> Tensor:
+    """The vectors of a grid's places between those that were learned for the places of another (bicubic, as in ViT).
+
+    Args:
+        table: (rows × columns of ``learned``, size).
+
+    Returns:
+        (rows × columns of ``grid``, size).
+    """
+    if grid == learned:
+        return table
+    own = table.T.reshape(1, -1, *learned).float()
+    found = F.interpolate(own, size=grid, mode="bicubic", align_corners=False)
+    return found.squeeze(0).flatten(1).T.to(table.dtype)
+
+
 class PatchPosition(Embedding):
     """Adds a learned vector for each place of the grid and for each leading token.
 
@@ -45,12 +61,7 @@ class PatchPosition(Embedding):
 
     def patches(self, rows: int, columns: int) -> Tensor:
         """(rows × columns, size)."""
-        own = self.table[self.leading :]
-        if (rows, columns) == self.learned:
-            return own
-        grid = own.T.reshape(1, -1, *self.learned).float()
-        found = F.interpolate(grid, size=(rows, columns), mode="bicubic", align_corners=False)
-        return found.squeeze(0).flatten(1).T.to(own.dtype)
+        return interpolated(self.table[self.leading :], self.learned, (rows, columns))
 
     def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
         assert sequence is not None

@@ -13,6 +13,7 @@ from torchvision.utils import make_grid
 from tp_core import hookimpl
 from tp_core.data.mixture import DataSet, SetProcessor
 from tp_core.data.order import EVALUATION, generator
+from tp_core.inference.mode import evaluating
 from tp_core.interfaces import Batch
 from tp_vision.config_masked import PixelsConfig
 from tp_vision.hooks.config import ReconstructionsConfig
@@ -58,7 +59,6 @@ class Reconstructions:
                 if trainer.board is not None:
                     trainer.board.picture(step, name, picture)
 
-    @torch.no_grad()
     def picture(self, trainer: Trainer, data: DataSet, processor: MaskedImageProcessor) -> Tensor:
         """All rows as one picture, (3, height, width) uint8."""
         model, seed = trainer.model, trainer.spec.train.options.seed
@@ -67,10 +67,8 @@ class Reconstructions:
         samples = [processor.evaluation_sample(data.rows, i, generator(seed, EVALUATION, 0, i)) for i in spread]
         batch = data.processor.collate(samples).to(trainer.strategy.device)
         name, target = next((name, t) for name, t in model.targets.items() if isinstance(t, Pixels))
-        training = model.training
-        model.eval()
-        found = target.reconstructions(model.view(model.encode(batch), name), batch)
-        model.train(training)
+        with evaluating(model):
+            found = target.reconstructions(model.view(model.encode(batch), name), batch)
         return drawn(processor.collate(samples), found, target.patch, processor)
 
 

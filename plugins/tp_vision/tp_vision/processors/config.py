@@ -63,6 +63,18 @@ class PictureProcessorConfig(ProcessorConfig):
     needs_tokenizer: ClassVar[bool] = False
     sampling_options: ClassVar[frozenset[str]] = frozenset({"augment", "mean", "std", "interpolation"})
     media_fields: ClassVar[frozenset[str]] = frozenset({"image"})
+    irrelevant_keys: ClassVar[frozenset[str]] = frozenset(
+        {
+            # Of pictures that are not RGB: they become what the model's channels ask for.
+            "do_convert_rgb",
+            # Of the form of arrays.
+            *("input_data_format", "data_format"),
+            # Pictures of one size are padded by nothing; a note tells of those that keep their proportions.
+            *("do_pad", "size_divisor", "size_divisibility"),
+            # Of maps for segmentation.
+            *("do_reduce_labels", "reduce_labels"),
+        }
+    )
 
     image_size: Size | None = Field(
         None, description="height and width in pixels, or [height, width]; unset: the model's"

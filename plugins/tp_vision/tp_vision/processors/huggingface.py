@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from tp_core.config import DataContext, Preprocessing
 from tp_core.errors import TPError
+from tp_core.interop.keys import Keys
 from tp_vision.processors.config import PictureProcessorConfig
 
 #: Pillow's numbers of ways to interpolate.
@@ -100,6 +101,10 @@ def _of_each(values: list[float], channels: int) -> list[float]:
 # -- theirs → ours -----------------------------------------------------------------------------------------------
 
 
+#: What a size may say.
+_SIDES = {"height", "width", "shortest_edge", "longest_edge", "max_height", "max_width"}
+
+
 class _Size(NamedTuple):
     """What a size key asks for: height and width, or the shorter side; neither where it is another thing."""
 
@@ -113,16 +118,19 @@ def read(config: PictureProcessorConfig, content: Mapping[str, Any], data: DataC
     Raises:
         TPError: a value is none that transformers takes.
     """
+    content = content if isinstance(content, Keys) else Keys(content)
     name = _class_of(content)
     notes: list[str] = []
     if name is not None and name not in _DEFAULTS:
         notes.append(f"the class '{name}' is not known; what it does beside the usual keys is left out")
-    given = {key: value for key, value in content.items() if value is not None}
-    found = {**_DEFAULTS.get(name or "", {}), **given}
-    return Preprocessing(
-        {**_scaling(config, found, name, data, notes), **_interpolation(found, notes), **_statistics(found)},
-        tuple(notes),
-    )
+    usual = _DEFAULTS.get(name or "", {})
+    found = content | {key: value for key, value in usual.items() if content.plain(key) is None}
+    options = {
+        **_scaling(config, found, name, data, notes),
+        **_interpolation(found, notes),
+        **_statistics(found, config.colours(data.grid)),
+    }
+    return Preprocessing(options, tuple(notes))
 
 
 def _class_of(content: Mapping[str, Any]) -> str | None:
@@ -138,21 +146,26 @@ def _class_of(content: Mapping[str, Any]) -> str | None:
 
 
 def _flag(found: Mapping[str, Any], key: str, default: bool) -> bool:
-    value = found.get(key, default)
+    value = default if found.get(key) is None else found[key]
     if not isinstance(value, bool):
         raise TPError(f"'{key}' is {json.dumps(value)}; expected true or false")
     return value
 
 
 def _scaling(
-    config: PictureProcessorConfig, found: Mapping[str, Any], name: str | None, data: DataContext, notes: list[str]
+    config: PictureProcessorConfig, found: Keys, name: str | None, data: DataContext, notes: list[str]
 ) -> dict[str, Any]:
     """``resize`` and ``crop_fraction``."""
     resize, cut = _flag(found, "do_resize", True), _flag(found, "do_center_crop", False)
-    if resize and "size" not in found:
+    if not resize:
+        found.mark("size", "default_to_square")
+    if not cut:
+        found.mark("crop_size")
+    if resize and found.plain("size") is None:
         return {}
-    size = _size("size", found["size"], name in _BY_SHORTER_SIDE) if resize else _Size()
-    crop = _size("crop_size", found.get("crop_size"), False).exact if cut else None
+    shorter = not _flag(found, "default_to_square", name not in _BY_SHORTER_SIDE)
+    size = _size("size", found.plain("size"), shorter) if resize else _Size()
+    crop = _size("crop_size", found.plain("crop_size"), False).exact if cut else None
     expected = config.size(data.grid)
     target = crop or (size.exact if resize else expected)
     if target is not None and target != expected:
@@ -166,7 +179,7 @@ def _scaling(
         notes.append("cuts the middle out of pictures as they are; tp scales them before (resize: crop)")
         return usual
     if size.exact is None and size.shorter is None:
-        notes.append(f"has the size {json.dumps(found.get('size'))}, which is none of tp's (resize: crop is taken)")
+        notes.append(f"has the size {json.dumps(found.plain('size'))}, which is none of tp's (resize: crop is taken)")
         return usual
     if crop is None:
         if size.exact is None:
@@ -188,6 +201,8 @@ def _size(key: str, value: Any, by_shorter_side: bool) -> _Size:
     whole = isinstance(value, int) and not isinstance(value, bool)
     sides = value
     if isinstance(value, dict):
+        if value.keys() - _SIDES:
+            raise TPError(f"'{key}' is {json.dumps(value)}; expected a height and a width")
         sides = [value[side] for side in ("height", "width", "shortest_edge") if value.get(side) is not None]
         if "shortest_edge" in value and len(sides) == 1 and not value.get("longest_edge"):
             return _Size(shorter=_side(key, sides[0], value))
@@ -206,7 +221,10 @@ def _side(key: str, side: Any, value: Any) -> int:
     return side
 
 
-def _interpolation(found: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
+def _interpolation(found: Keys, notes: list[str]) -> dict[str, Any]:
+    if not _flag(found, "do_resize", True):
+        found.mark("resample")
+        return {}
     number = found.get("resample")
     if number is None:
         return {}
@@ -220,24 +238,30 @@ def _interpolation(found: Mapping[str, Any], notes: list[str]) -> dict[str, Any]
     return {"interpolation": near}
 
 
-def _statistics(found: Mapping[str, Any]) -> dict[str, Any]:
+def _statistics(found: Keys, colours: int) -> dict[str, Any]:
     """``mean`` and ``std`` of pixels from 0 to 1, whatever pixels theirs are of."""
     scale = 1.0
-    if "do_rescale" in found or "rescale_factor" in found:
-        factor = found.get("rescale_factor", 1 / 255) if _flag(found, "do_rescale", True) else 1.0
+    if found.get("do_rescale") is not None or found.get("rescale_factor") is not None:
+        given = found.get("rescale_factor")
+        factor = (1 / 255 if given is None else given) if _flag(found, "do_rescale", True) else 1.0
         if not isinstance(factor, (int, float)) or isinstance(factor, bool) or factor <= 0:
             raise TPError(f"'rescale_factor' is {json.dumps(factor)}; expected a number above 0")
         scale = 255 * factor
         scale = 1.0 if math.isclose(scale, 1) else scale
     if not _flag(found, "do_normalize", True):
+        found.mark("image_mean", "image_std")
         return {"mean": [0.0], "std": [1 / scale]}
     keys = {"mean": "image_mean", "std": "image_std"}
-    return {ours: [each / scale for each in _numbers(key, found[key])] for ours, key in keys.items() if key in found}
+    return {
+        ours: [each / scale for each in _numbers(key, found[key], colours)]
+        for ours, key in keys.items()
+        if found.get(key)
+    }
 
 
-def _numbers(key: str, value: Any) -> list[float]:
+def _numbers(key: str, value: Any, colours: int) -> list[float]:
     values = value if isinstance(value, list) else [value]
     if not values or not all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in values):
         raise TPError(f"'{key}' is {json.dumps(value)}; expected numbers")
     found = [float(each) for each in values]
-    return found[:1] if len(set(found)) == 1 else found
+    return found[:1] if len(set(found)) == 1 and len(found) == colours else found

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tp_core.config import BuildContext
-from tp_core.interfaces import Batch, Features, Target, TargetOutput
+from tp_core.interfaces import Batch, Features, Sequence, Target, TargetOutput
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.targets.classification import class_loss, class_predictions, correct_classes, labelled
 from tp_vision.config_targets import DistilledClassificationConfig
@@ -31,6 +31,10 @@ class DistilledClassification(Target):
         states = features.sequence.states
         return self.classifier(states[:, 0]), self.distilled(states[:, 1])
 
+    def pool(self, sequence: Sequence, stream: str) -> Tensor:
+        """The mean of the two tokens."""
+        return (sequence.states[:, 0] + sequence.states[:, 1]) / 2
+
     def logits(self, features: Features) -> Tensor:
         """Their mean, (batch, num_labels)."""
         own, distilled = self.heads(features)
@@ -50,6 +54,6 @@ class DistilledClassification(Target):
         count = self.denominator(batch)
         return TargetOutput(loss, count, {"accuracy": (correct_classes((own + distilled) / 2, labels), count)})
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
         return class_predictions(self.logits(features))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from tp_core.config import BuildContext
-from tp_core.interfaces import Features
+from tp_core.interfaces import Features, Sequence
 from tp_core.modules.layers.norm import build_norm
 from tp_core.modules.targets.classification import Classification
 from tp_vision.config_masked import PatchClassificationConfig
@@ -20,5 +20,8 @@ class PatchClassification(Classification):
         self.norm = build_norm("layernorm", context.hidden_size, config.norm_eps)
 
     def pooled(self, features: Features) -> Tensor:
-        mean: Tensor = self.norm(patch_states(features).mean(dim=1))
+        return self.pool(features.sequence, "")
+
+    def pool(self, sequence: Sequence, stream: str) -> Tensor:
+        mean: Tensor = self.norm(patch_states(Features(sequence)).mean(dim=1))
         return mean

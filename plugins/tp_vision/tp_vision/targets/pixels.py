@@ -55,7 +55,7 @@ class Pixels(MaskedTarget):
         loss = torch.where(positions != IGNORE, error.mean(dim=-1), 0.0).sum()
         return TargetOutput(loss, self.denominator(batch))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def reconstructions(self, features: Features, batch: Batch) -> Tensor:
         """The predicted pictures, (batch, channels, height, width), in the values of ``pixel_values``.
 

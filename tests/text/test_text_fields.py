@@ -1,0 +1,113 @@
+"""A field that holds no text is a bad record, whichever processor reads it; a number is a text."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.text.vocabularies import lines, sentencepiece_model, wordpieces
+from tp_core import DataError, Record
+from tp_core.config import DataContext
+from tp_core.data.fields import text_field
+from tp_core.interfaces import Processor
+from tp_core.tokenizer import Tokenizer
+from tp_text.processors.config import ClassificationProcessorConfig, LmProcessorConfig, MlmProcessorConfig
+from tp_text.processors.config_lm import InstructionProcessorConfig, PrefixLmProcessorConfig
+from tp_text.processors.config_pairs import PairProcessorConfig
+from tp_text.processors.config_seq2seq import TranslationProcessorConfig
+from tp_text.tokenizers.config import SentencePieceConfig, WordPieceConfig
+
+NO_TEXTS: list[tuple[Any, str]] = [
+    ([1, 2], "a list"),
+    (["a text"], "a list"),
+    ({"a": "b"}, "a mapping"),
+    (float("nan"), "nan (not a number)"),
+    (float("inf"), "inf"),
+    (b"text", "bytes"),
+    (True, "true or false"),
+]
+
+
+@pytest.mark.parametrize(("value", "named"), NO_TEXTS)
+def test_a_value_that_is_no_text_is_named_with_its_place(value: Any, named: str) -> None:
+    with pytest.raises(DataError) as error:
+        text_field(Record({"text": value}, "data.jsonl", 7), "text")
+    assert str(error.value) == f"data.jsonl:7: expected a text in 'text', got {named}"
+
+
+@pytest.mark.parametrize(("value", "text"), [(0, "0"), (-3, "-3"), (1.5, "1.5"), ("", ""), ("0", "0")])
+def test_a_number_is_the_text_that_it_is_written_as(value: Any, text: str) -> None:
+    assert text_field(Record({"text": value}, "data.jsonl", 1), "text") == text
+
+
+def test_a_null_is_no_text_and_the_next_field_counts() -> None:
+    record = Record({"text_a": None, "text": "b"}, "data.jsonl", 1)
+    assert text_field(record, "text_a", "text") == "b"
+    assert text_field(record, "text_a") is None
+
+
+def tokenizer(folder: Path) -> Tokenizer:
+    vocabulary = lines(folder / "pieces.txt", wordpieces())
+    return WordPieceConfig(vocab=vocabulary, eos_token="[SEP]").build(DataContext())
+
+
+def processors(folder: Path) -> dict[str, tuple[Processor, dict[str, Any]]]:
+    """Processors with a good record for each."""
+    made, two = tokenizer(folder), DataContext(streams=("a", "b"))
+    pair = {"text_a": "hello", "text_b": "the cats", "label": 0}
+    data = DataContext(target_options={"cls": {"num_labels": 2}})
+    return {
+        "mlm": (MlmProcessorConfig().build(data, made), {"text": "hello"}),
+        "lm": (LmProcessorConfig().build(data, made), {"text": "hello"}),
+        "cls": (ClassificationProcessorConfig().build(data, made), pair),
+        "pair": (PairProcessorConfig().build(two, made), pair),
+        "mt": (TranslationProcessorConfig().build(data, made), {"source": "hello", "target": "the cats"}),
+        "prefixlm": (PrefixLmProcessorConfig().build(data, made), {"source": "hello", "target": "the cats"}),
+        "sft": (InstructionProcessorConfig().build(data, made), {"instruction": "hello", "output": "the cats"}),
+    }
+
+
+NAMES = ["mlm", "lm", "cls", "pair", "mt", "prefixlm", "sft"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("bad", [["a"], float("nan"), "half \ud800 a pair"])
+def test_every_processor_reports_each_of_its_fields_and_keeps_the_other_records(
+    tmp_path: Path, name: str, bad: Any
+) -> None:
+    processor, good = processors(tmp_path)[name]
+    fields = [field for field in good if field != "label"]
+    records = [Record(good, "a.jsonl", 1)]
+    records += [Record({**good, field: bad}, "a.jsonl", n) for n, field in enumerate(fields, 2)]
+    said: list[str] = []
+    chunks = list(processor.prepare(records, lambda error: said.append(str(error))))
+    rows = sum(len(next(iter(columns.values()))) for columns in chunks if columns)
+    assert rows == 1
+    assert [line.partition(": ")[0] for line in said] == [f"a.jsonl:{n}" for n, _ in enumerate(fields, 2)]
+    assert all(f"'{field}'" in line for line, field in zip(said, fields, strict=True))
+    for record in records[1:2]:
+        with pytest.raises(DataError, match=r"a\.jsonl:2: "):
+            processor.encode([record])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_zero_is_a_text_and_no_blank_line(tmp_path: Path, name: str) -> None:
+    processor, good = processors(tmp_path)[name]
+    zeros = {field: value if field == "label" else 0 for field, value in good.items()}
+    records = [Record(zeros, "a.jsonl", n) for n in (1, 2)]
+    chunks = list(processor.prepare(records, lambda error: pytest.fail(str(error))))
+    assert any(len(next(iter(columns.values()))) for columns in chunks if columns)
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "sentencepiece"])
+def test_half_a_surrogate_pair_is_refused_by_every_tokenizer(tmp_path: Path, kind: str) -> None:
+    made = tokenizer(tmp_path)
+    if kind == "sentencepiece":
+        made = SentencePieceConfig(model=sentencepiece_model(tmp_path / "m.model")).build(DataContext())
+    text = json.loads('"a \\ud800 b"')
+    for encode in (made.encode_batch, made.encode_flat, made.encode_masked):
+        with pytest.raises(DataError, match=r"half of a surrogate pair \(U\+D800\)"):
+            encode([text])

@@ -1,0 +1,110 @@
+"""The options of ``inference.generate`` as options of a command. Torch-free."""
+
+from __future__ import annotations
+
+import json
+import types
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+
+import click
+from pydantic.fields import FieldInfo
+
+from tp_core.spec.schema_generate import GenerateOptions
+
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[Any]
+    _Choices = click.Choice[str]
+else:  # classes that only newer versions of click let be subscripted
+    _ParamType, _Choices = click.ParamType, click.Choice
+
+F = Callable[..., Any]
+
+
+class _Ids(_ParamType):
+    """Token ids: ``2``, ``2,5``, or a list as JSON."""
+
+    name = "ids"
+
+    def __init__(self, one: bool) -> None:
+        self.one = one
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        text = value if value.lstrip().startswith("[") else f"[{value}]"
+        try:
+            found = json.loads(text)
+        except ValueError:
+            self.fail(f"'{value}' is no list of token ids; write 2,5 or [[2, 5], [7]]", param, ctx)
+        return found[0] if self.one and len(found) == 1 else found
+
+
+class _Choice(_Choices):
+    """One of several words, of which ``true`` and ``false`` are values."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return {"true": True, "false": False}.get(value, super().convert(value, param, ctx))
+
+
+class _IntegerOr(_ParamType):
+    """An integer, or one of several words."""
+
+    name = "integer"
+
+    def __init__(self, words: list[str]) -> None:
+        self.words = words
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if value in self.words else click.INT.convert(value, param, ctx)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        return f"[INTEGER|{'|'.join(self.words)}]"
+
+
+def generation_options(names: Iterable[str] = tuple(GenerateOptions.model_fields)) -> Callable[[F], F]:
+    """Options of a command for some of the options of ``inference.generate``, each None where it is not given."""
+
+    def decorate(function: F) -> F:
+        for name in reversed(list(names)):
+            function = _option(name, GenerateOptions.model_fields[name])(function)
+        return function
+
+    return decorate
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that a command was given; the others are as the model's spec says."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _option(name: str, field: FieldInfo) -> Callable[[F], F]:
+    spelled = name.replace("_", "-")
+    description = field.description or ""
+    usual = field.get_default()
+    shown = "" if usual in (None, 0, False) or "unset" in description else f" Default: {usual}."
+    help_text = f"{description[:1].upper()}{description[1:]}.{shown}"
+    branches = _branches(field.annotation)
+    if branches == [bool]:
+        return click.option(f"--{spelled}/--no-{spelled}", default=None, help=help_text)
+    return click.option(f"--{spelled}", type=_type(branches), help=help_text)
+
+
+def _branches(annotation: Any) -> list[Any]:
+    """The types that a value may have, but for None."""
+    if get_origin(annotation) is Annotated:
+        return _branches(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, types.UnionType):
+        return [found for each in get_args(annotation) if each is not type(None) for found in _branches(each)]
+    return [annotation]
+
+
+def _type(branches: list[Any]) -> _ParamType:
+    if any(get_origin(each) is list for each in branches):
+        return _Ids(one=int in branches)
+    words = [str(word) for each in branches if get_origin(each) is Literal for word in get_args(each)]
+    if words and int in branches:
+        return _IntegerOr(words)
+    if words:
+        return _Choice([*(["true", "false"] if bool in branches else []), *words])
+    return click.FLOAT if branches == [float] else click.INT

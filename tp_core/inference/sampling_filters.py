@@ -1,0 +1,76 @@
+"""What sampling leaves of a distribution, each as transformers computes its logits warper of that name.
+
+A filter is a rule: it maps scores (rows, vocabulary) to scores of the same shape, -inf where a token is excluded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tp_core.inference.logits_rules import Written
+
+
+@dataclass
+class Temperature:
+    """Divides the scores: below 1, probable tokens become more so."""
+
+    value: float
+
+    def __call__(self, scores: Tensor, texts: Written) -> Tensor:
+        return scores / self.value
+
+
+@dataclass
+class TopK:
+    """Keeps so many most probable tokens, and those as probable as the last of them (Fan et al., 2018)."""
+
+    count: int
+
+    def __call__(self, scores: Tensor, texts: Written) -> Tensor:
+        least = scores.topk(min(self.count, scores.shape[-1])).values[:, -1:]
+        return scores.masked_fill(scores < least, -torch.inf)
+
+
+@dataclass
+class TopP:
+    """Keeps the fewest tokens that have a probability together (Holtzman et al., 2020)."""
+
+    share: float
+
+    def __call__(self, scores: Tensor, texts: Written) -> Tensor:
+        rising, order = scores.sort()
+        needless = rising.softmax(dim=-1).cumsum(dim=-1) <= 1 - self.share
+        needless[:, -1] = False
+        return scores.masked_fill(needless.scatter(1, order, needless), -torch.inf)
+
+
+@dataclass
+class MinP:
+    """Keeps tokens with a part of the greatest probability (Nguyen et al., 2024)."""
+
+    part: float
+
+    def __call__(self, scores: Tensor, texts: Written) -> Tensor:
+        probabilities = scores.softmax(dim=-1)
+        best = probabilities.amax(dim=-1, keepdim=True)
+        return scores.masked_fill(probabilities < self.part * best, -torch.inf)
+
+
+@dataclass
+class Typical:
+    """Keeps the tokens whose information is nearest to the entropy, of a share together (Meister et al., 2022)."""
+
+    share: float
+
+    def __call__(self, scores: Tensor, texts: Written) -> Tensor:
+        logs = scores.log_softmax(dim=-1)
+        entropy = -(logs * logs.exp()).nansum(dim=-1, keepdim=True)
+        distances, order = (-logs - entropy).abs().sort()
+        together = scores.gather(1, order).softmax(dim=-1).cumsum(dim=-1)
+        last = (together < self.share).sum(dim=-1, keepdim=True).clamp(max=scores.shape[-1] - 1)
+        needless = distances > distances.gather(1, last)
+        needless[:, 0] = False
+        return scores.masked_fill(needless.scatter(1, order, needless), -torch.inf)

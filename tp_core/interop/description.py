@@ -1,0 +1,216 @@
+"""Which architecture of transformers a spec is of, and its config.json."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tp_core import discovery
+from tp_core.config import ConverterConfig
+from tp_core.errors import TPError
+from tp_core.interop.comparison import differences
+from tp_core.interop.config_json import completed, load_converter
+from tp_core.interop.folders import reason, spec_of
+from tp_core.interop.matching import listed
+from tp_core.interop.parts import Unfit
+from tp_core.interop.reading import read_model
+from tp_core.spec.schema import Spec
+from tp_core.suggest import did_you_mean
+
+#: Keys of a config.json that say where it came from, or what is written anew.
+_NOT_KEPT = frozenset({"architectures", "model_type", "dtype", "torch_dtype", "transformers_version", "_name_or_path"})
+
+
+@dataclass(frozen=True)
+class Description:
+    """A spec in the terms of Hugging Face.
+
+    Attributes:
+        name: the converter's name, the ``model_type``.
+        architecture: the class in transformers.
+        config: config.json, without what depends on the weights.
+        spec: the spec, with the targets that the architecture has a head for, and one input where that is wanted.
+        stream: the stream that is this input, if the model has streams that share their modules.
+    """
+
+    name: str
+    converter: ConverterConfig
+    architecture: str
+    config: dict[str, Any]
+    spec: Spec
+    stream: str = ""
+
+
+def describe(
+    spec: Spec, architecture: str | None, model_type: str | None, origin: Mapping[str, Any] | None = None
+) -> Description:
+    """Find the architecture of a spec.
+
+    Args:
+        architecture: a class in transformers, or None for the one whose heads are the spec's targets.
+        model_type: the converter to use, or None for the one that fits.
+        origin: the config.json that the model came with. Its architecture is tried first, and of its keys those stay
+            that say nothing of the model itself.
+
+    Raises:
+        TPError: none fits, with the reasons; or several do, with the option that says which.
+    """
+    names = discovery.index().names("converter")
+    origin = origin or {}
+    came_from = origin.get("model_type")
+    if model_type is not None:
+        return _described(spec, model_type, architecture, origin)
+    if architecture is not None:
+        names = [name for name in names if architecture in load_converter(name).architectures]
+        if not names:
+            raise TPError(f"no installed converter has the architecture '{architecture}'{_like(architecture)}")
+    if came_from in names:
+        names = [str(came_from), *(name for name in names if name != came_from)]
+    fitting: list[Description] = []
+    failures: dict[str, Unfit] = {}
+    for name in names:
+        try:
+            found = _described(spec, name, architecture, origin)
+        except Unfit as error:
+            failures[name] = error
+            continue
+        if name == came_from:
+            return found
+        fitting.append(found)
+    if len(fitting) > 1:
+        options = " or ".join(f"--model-type {each.name}" for each in fitting)
+        raise TPError(f"the model is of several architectures at once; say which with {options}")
+    if not fitting:
+        raise TPError(_unlike_all(failures, str(came_from) if came_from in failures else None))
+    return fitting[0]
+
+
+def _described(spec: Spec, name: str, architecture: str | None, origin: Mapping[str, Any]) -> Description:
+    converter = load_converter(name)
+    try:
+        chosen, spec = _with_heads(spec, name, converter, architecture)
+        body = spec if converter.architectures[chosen] else one_input(spec)
+        stream = "" if body is spec else next(iter(spec.model.streams))
+        config, model = _config(body, name, converter, chosen, origin)
+        other = spec_of({"tp": 1, "model": model})
+    except Unfit as error:
+        raise _unlike(name, error.reasons, compared=False, heads=error.heads) from None
+    except TPError as error:
+        raise _unlike(name, [reason(error)], compared=False) from None
+    reasons = differences(body, other, name)
+    if reasons:
+        raise _unlike(name, reasons, compared=True)
+    return Description(name, converter, chosen, config, body, stream)
+
+
+def without(config: Mapping[str, Any], paths: Collection[str], path: str = "") -> dict[str, Any]:
+    """A config without the keys of these paths."""
+    return {
+        key: without(value, paths, f"{path}{key}.") if isinstance(value, dict) else value
+        for key, value in config.items()
+        if f"{path}{key}" not in paths
+    }
+
+
+def one_input(spec: Spec) -> Spec:
+    """A spec with the one input that its streams share (SimCSE, SBERT); the spec itself where there is none such."""
+    first, *others = spec.model.streams
+    behind = (spec.model.fusion, spec.model.decoder, spec.model.target_embedding)
+    shared = others and all(spec.model.streams[name].same_as == first for name in others)
+    if not shared or any(each is not None for each in behind):
+        return spec
+    return replace(spec, model=spec.model._replace(streams={"": spec.model.streams[first]}))
+
+
+def _config(
+    spec: Spec, name: str, converter: ConverterConfig, architecture: str, origin: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A config.json, and the ``model:`` part of a spec that it stands for.
+
+    Of the keys of the one that the model came with, those that a conversion would refuse are left out.
+
+    Raises:
+        TPError: a key of the converter's own is refused.
+    """
+    own = converter.to_config(spec, architecture)
+    config = _with_origin(spec, name, converter, architecture, origin, own)
+    account = read_model(converter, completed(converter, config), architecture).account
+    for path in list(account.refused):
+        *parents, key = path.split(".")
+        inside: Any = config
+        known: Any = own
+        for parent in parents:
+            inside, known = inside[parent], known.get(parent, {})
+        if path in converter.unwritten:
+            del account.refused[path]
+        elif key not in known:
+            inside.pop(account.spelled.get(path, key))
+            del account.refused[path]
+    if account.refused:
+        raise Unfit([*account.refused.values()])
+    return config, read_model(converter, completed(converter, config), architecture).model
+
+
+def _with_origin(
+    spec: Spec,
+    name: str,
+    converter: ConverterConfig,
+    architecture: str,
+    origin: Mapping[str, Any],
+    own: dict[str, Any],
+) -> dict[str, Any]:
+    """The keys of a converter, and those of the config.json that the model came with which it does not have."""
+    own, kept = dict(own), {}
+    if origin.get("model_type") == name:
+        aliases = converter.aliases
+        kept = {k: v for k, v in origin.items() if k not in _NOT_KEPT and aliases.get(k, k) not in own}
+        # The parts of models of several modalities have a config each.
+        own |= {k: {**origin[k], **v} for k, v in own.items() if k.endswith("_config") and k in origin}
+    special = {} if spec.data.vocabulary is None else spec.data.vocabulary.special
+    roles = {f"{role}_token_id": special[role] for role in ("pad", "bos", "eos") if role in special}
+    return {"architectures": [architecture], "model_type": name, **roles, **kept, **own}
+
+
+def _unlike(name: str, reasons: list[str], compared: bool, heads: bool = True) -> Unfit:
+    error = Unfit(reasons, compared, heads)
+    error.args = (listed(f"the model is no '{name}':", reasons),)
+    return error
+
+
+def _with_heads(spec: Spec, name: str, converter: ConverterConfig, architecture: str | None) -> tuple[str, Spec]:
+    """The architecture, and the spec with the targets that it has heads for."""
+    have = {target.called for target in spec.model.targets}
+    known = converter.architectures
+    if architecture is not None:
+        if architecture not in known:
+            near = did_you_mean(architecture, known) or f"known: {', '.join(known)}"
+            raise Unfit([f"'{name}' has no architecture '{architecture}'; {near}"])
+        lacking = [head for head in known[architecture] if head not in have]
+        if lacking:
+            raise Unfit([f"model.target has no {' and no '.join(lacking)}, which {architecture} has a head for"])
+        kept = tuple(target for target in spec.model.targets if target.called in known[architecture])
+        return architecture, replace(spec, model=spec.model._replace(targets=kept))
+    for each, heads in known.items():
+        if set(heads) == have:
+            return each, spec
+    forms = " or ".join(f"[{', '.join(heads)}]" for heads in dict.fromkeys(known.values()))
+    reason = f"model.target is [{', '.join(sorted(have))}]; '{name}' has heads for {forms} (see --architecture)"
+    raise Unfit([reason], heads=False)
+
+
+def _unlike_all(failures: Mapping[str, Unfit], came_from: str | None) -> str:
+    # One that could not even be compared is farther off than one that differs in many options; one without the heads,
+    # farther still.
+    ranks = {name: (not error.heads, not error.compared, len(error.reasons)) for name, error in failures.items()}
+    nearest = came_from or min(ranks, key=lambda name: ranks[name], default="")
+    if not nearest:
+        return "no installed package offers a converter; pip install tp-text, for example"
+    head = f"the model is of no architecture that can be converted ({', '.join(failures)}). "
+    return listed(f"{head}It is nearest to '{nearest}', but:", failures[nearest].reasons)
+
+
+def _like(architecture: str) -> str:
+    every = [each for name in discovery.index().names("converter") for each in load_converter(name).architectures]
+    near = did_you_mean(architecture, every)
+    return f"; {near}" if near else ""

@@ -1,0 +1,71 @@
+"""``my_file:MyConfig``: from the name in a spec to the class."""
+
+from __future__ import annotations
+
+import importlib
+import traceback
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tp_core.discovery import named
+from tp_core.errors import TPError
+from tp_core.local.namespace import Namespace, namespace_of
+from tp_core.suggest import did_you_mean
+
+
+class Loaded(NamedTuple):
+    """What a name stands for.
+
+    Attributes:
+        value: the class.
+        namespace: the files that it is of; None for an importable module.
+    """
+
+    value: Any
+    namespace: Namespace | None
+
+
+def load(name: str, base: str) -> Loaded:
+    """Import ``my_file:MyConfig`` from a file beside the spec, or from an importable module.
+
+    A file that has changed since it was loaded, or one that it imports of its folder, is loaded anew.
+
+    Raises:
+        TPError: when the file, or the class in it, does not exist or the file raises.
+    """
+    module_name, _, attribute = name.partition(":")
+    if not module_name or not attribute:
+        raise TPError(f"'{name}': expected file:Class, as in my_module:MyConfig")
+    inside = Path(base) / module_name.replace(".", "/")
+    files = (inside / "__init__.py", inside.parent / f"{inside.name}.py")
+    file = next((each for each in files if each.is_file()), None)
+    space: Namespace | None = None
+    try:
+        if file is not None:
+            space = namespace_of(base, module_name)
+        module = importlib.import_module(module_name if space is None else f"{space.name}.{module_name}")
+    except (Exception, SystemExit) as error:
+        if space is None and isinstance(error, ModuleNotFoundError) and error.name == module_name:
+            raise TPError(f"'{name}': there is no file {inside}.py and no module {module_name}") from error
+        raise TPError(f"'{name}' cannot be loaded: {_said(error, space)}") from error
+    if not hasattr(module, attribute):
+        near = did_you_mean(attribute, [n for n in vars(module) if not n.startswith("_")])
+        raise TPError(f"{file or module_name} has no '{attribute}'" + (f"; {near}" if near else ""))
+    return Loaded(getattr(module, attribute), space)
+
+
+def _said(error: BaseException, space: Namespace | None) -> str:
+    """An exception in the user's terms: with the names and the place of local files."""
+    if space is None:
+        return named(error)
+    plain = named(error).replace(f"{space.name}.", "").replace(f"'{space.name}' (unknown location)", space.folder)
+    return plain + _line_in(space, error)
+
+
+def _line_in(space: Namespace, error: BaseException) -> str:
+    """Where in local files an exception came from; a syntax error says it by itself."""
+    own = {space.path(file): file for file in space.sources}
+    if isinstance(error, SyntaxError) and error.filename in own:
+        return ""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in own]
+    return f" ({own[frames[-1].filename]}, line {frames[-1].lineno})" if frames else ""

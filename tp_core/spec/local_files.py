@@ -1,0 +1,50 @@
+"""The files of a spec's local modules, which a run and an export keep. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tp_core.errors import TPError
+from tp_core.spec.schema import Spec
+
+
+class LocalFile(NamedTuple):
+    """A file that a local module is made of.
+
+    Attributes:
+        inside: its path inside the folder of the spec that names the module, with slashes.
+        path: where it was.
+        content: what was run.
+    """
+
+    inside: str
+    path: str
+    content: bytes
+
+
+def local_files(spec: Spec) -> list[LocalFile]:
+    """The files of a spec's local modules (``my_file:MyConfig``), and those of their folder that they import.
+
+    Raises:
+        TPError: files of several folders would have one place in the run's folder, and differ.
+    """
+    found: dict[str, LocalFile] = {}
+    for each in _files(spec):
+        other = found.setdefault(each.inside, each)
+        if other.content != each.content:
+            raise TPError(
+                f"the spec's modules need {other.path} and {each.path}, which differ, and a run has room for one "
+                f"{each.inside}; rename one of them"
+                if other.path != each.path
+                else f"{each.path} was changed while the spec was loaded; start again"
+            )
+    return list(found.values())
+
+
+def _files(spec: Spec) -> Iterator[LocalFile]:
+    for chosen in spec.chosen():
+        if chosen.local is not None:
+            space, module = chosen.local, chosen.name.partition(":")[0]
+            for file, content in space.needed(module).items():
+                yield LocalFile(file, space.path(file), content)
