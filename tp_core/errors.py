@@ -10,12 +10,13 @@ class TPError(Exception):
 class DataError(TPError):
     """A record, file or folder of training data that cannot be used.
 
-    The message begins with ``file:line:`` where the place is known.
+    The message begins with ``file:line:`` where the place is known. Half a surrogate pair in it, of a value or of a
+    file's name, stands there as an escape: messages are written to files as well.
     """
 
     def __init__(self, message: str, *, file: str | None = None, line: int | None = None) -> None:
         place = "" if file is None else f"{file}: " if line is None else f"{file}:{line}: "
-        super().__init__(place + message)
+        super().__init__((place + message).encode("utf-8", "backslashreplace").decode())
 
 
 class EndedElsewhere(TPError):

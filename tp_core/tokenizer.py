@@ -38,12 +38,14 @@ class TransformersUse(NamedTuple):
         max_length: its longest sequence, or None.
         frames: the special tokens that its processor puts around a text, and around and between the texts of a pair;
             None where no processor says.
+        masks: whether it fills masks, which texts then spell out.
     """
 
     model_type: str = ""
     input_names: tuple[str, ...] = ("input_ids", "attention_mask")
     max_length: int | None = None
     frames: tuple[Frame, Frame] | None = None
+    masks: bool = False
 
 
 class Tokenizer(ABC):

@@ -151,7 +151,10 @@ PUBLISHED: list[tuple[str, Config]] = [
     ("distilbert", {"tie_weights_": True, "sinusoidal_pos_embds": True, "qa_dropout": 0.2}),
     ("gpt2", {"n_ctx": 1024, "summary_first_dropout": 0.3, "reorder_and_upcast_attn": True}),
     ("llama", {"rope_scaling": None, "rope_theta": 10000.0, "pretraining_tp": 2, "max_sequence_length": 2048}),
+    ("llama", {"is_llama_config": True, "rope_interleaved": False, "transformers.js_config": {"dtype": "q4"}}),
     ("mistral", {"rope_theta": 10000.0, "sliding_window": None}),
+    ("fnet", {"actual_seq_length": 512, "use_fft": True, "use_latest": True}),
+    ("vilt", {"tie_word_embeddings": False, "max_image_length": -1, "num_images": -1}),
     (
         "bloom",
         {"n_embed": 64, "num_attention_heads": 8, "offset_alibi": 100, "seq_length": 2048, "skip_bias_add": True},

@@ -34,6 +34,10 @@ def called(usual: dict[str, Any], **given: Any) -> dict[str, Any]:
         ({"min_length": 56}, {"min_new_tokens": 3}, {"min_new_tokens": 3}),
         ({"max_length": 142}, {"max_length": None}, {}),
         ({"eos_token_id": 3}, {"eos_token_id": [4, 5]}, {"eos_token_id": [4, 5]}),
+        ({"max_new_tokens": 9}, {"min_new_tokens": 20}, {"min_new_tokens": 20}),
+        ({"min_length": 20}, {"max_length": 9}, {"min_length": 9, "max_length": 9}),
+        ({"forced_bos_token_id": 7}, {"suppress_tokens": [7, 8]}, {"suppress_tokens": [7, 8]}),
+        ({"suppress_tokens": [7, 8]}, {"forced_eos_token_id": 7}, {"suppress_tokens": [8], "forced_eos_token_id": 7}),
     ],
     ids=str,
 )
@@ -55,6 +59,7 @@ def test_a_call_overrides_what_the_spec_says(
         ({}, {"max_new_tokens": 5, "max_length": 9}, "max_new_tokens and max_length exclude each other"),
         ({}, {"min_new_tokens": 6, "max_new_tokens": 5}, "min_new_tokens is 6, more than max_new_tokens, which is 5"),
         ({}, {"suppress_tokens": [3], "forced_eos_token_id": 3}, "forced_eos_token_id is suppressed"),
+        ({}, {"beams": 2, "length_penalty": 400.0}, "length_penalty must be at most 50, got 400"),
         ({}, {"beems": 2}, "unknown option 'beems'; did you mean 'beams'"),
         ({}, {"top_p": 0.0}, "top_p must be greater than 0, got 0.0"),
         ({}, {"eos_token_id": [1, -2]}, r"eos_token_id\[1\] must be at least 0, got -2"),

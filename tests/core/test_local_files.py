@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import json
 import pickle
+import re
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.core.runs import command, read_spec, weights, write_project, write_spec
 from tp_core import TPError, evaluate, load_model, load_spec, train
@@ -304,6 +306,90 @@ def test_a_mistake_in_what_is_imported_is_placed(tmp_path: Path, imports: str, p
     assert "tp_core.local" not in said
     write(tmp_path, {"my_encoder.py": encoder()})  # mended, in the same process
     load_spec(spec)
+
+
+# -- options that are set elsewhere ------------------------------------------------------------------------------------
+
+
+def test_an_option_of_a_local_module_is_set_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project(tmp_path / "project", {"my_encoder.py": encoder(size="3")})
+    write(tmp_path / "elsewhere", {"my_encoder.py": encoder(size="5")})
+    for folder in (tmp_path, tmp_path / "elsewhere"):  # a path of options names the module that the spec has
+        monkeypatch.chdir(folder)
+        spec = load_spec(tmp_path / "project" / "spec.yaml", ["model.encoder.my_encoder:Config.dropout=0.25"])
+        chosen = spec.model.streams[""].encoder
+        assert chosen.config.dropout == 0.25
+        assert chosen.local is not None
+        assert chosen.local.folder == str(tmp_path / "project")
+
+
+def test_an_option_of_a_hook_in_a_file_is_set_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hooks = "from tp_core import HooksConfig\nclass Config(HooksConfig):\n    size: int = 1\n    def build(self):\n"
+    spec = project(tmp_path / "project", {"my_hooks.py": hooks + "        return self\n"}, "transformer")
+    monkeypatch.chdir(tmp_path)
+    for given in ("[my_hooks:Config]", "{my_hooks:Config: {size: 2}}"):
+        tree = read_spec(spec.parent)
+        tree["train"]["hooks"] = yaml.safe_load(given)
+        write_spec(spec.parent, tree)
+        (chosen,) = load_spec(spec, ["train.hooks.my_hooks:Config.size=7"]).train.hooks
+        assert chosen.config.size == 7
+
+
+def test_a_child_changes_options_of_its_parents_local_module_or_has_one_of_its_own(tmp_path: Path) -> None:
+    project(tmp_path / "parent", {"my_encoder.py": encoder("import mark", "mark.SIZE"), "mark.py": "SIZE = 3"})
+    text = "extends: ../parent/spec.yaml\nmodel:\n  encoder: {my_encoder:Config: {dropout: 0.25}}\n"
+    write(tmp_path / "child", {"spec.yaml": text})
+    chosen = load_spec(tmp_path / "child" / "spec.yaml").model.streams[""].encoder
+    assert chosen.config.dropout == 0.25
+    assert chosen.local is not None
+    assert chosen.local.folder == str(tmp_path / "parent")
+    write(tmp_path / "child", {"my_encoder.py": encoder(size="5")})
+    train(load_spec(tmp_path / "child" / "spec.yaml"), tmp_path / "run")
+    assert mark(tmp_path / "run") == 5
+
+
+# -- what is prepared, what is resumed ---------------------------------------------------------------------------------
+
+PREPARES = """\
+import itertools, words
+from tp_text.processors.bert import BertProcessor
+from tp_text.processors.config import BertProcessorConfig
+
+class Config(BertProcessorConfig):
+    def build(self, data, tokenizer):
+        return Mine(self, data, tokenizer)
+
+class Mine(BertProcessor):
+    def prepare(self, records, report=None):
+        return super().prepare(itertools.islice(records, words.COUNT), report)
+"""
+
+
+def test_data_that_a_local_file_prepared_are_prepared_anew_when_it_changes(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    spec = processing(tmp_path / "project")
+    instances = []
+    for number, (count, anew) in enumerate([(40, True), (80, True), (40, False)]):
+        write(tmp_path / "project", {"my_processor.py": PREPARES, "words.py": f"COUNT = {count}"})
+        capfd.readouterr()
+        train(load_spec(spec, ["train.workers=0"]), tmp_path / f"run{number}")
+        said = "".join(capfd.readouterr())
+        assert ("preparing" in said) == anew
+        instances.append(re.search(r"([\d,]+) instances, 2 steps", said)[1])  # type: ignore[index]
+    assert instances[0] == instances[2] != instances[1]
+
+
+def test_a_resumed_run_says_which_local_files_have_changed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    files = {"my_encoder.py": encoder("import mark", "mark.SIZE"), "mark.py": "SIZE = 3"}
+    spec = project(tmp_path / "project", files)
+    train(load_spec(spec), tmp_path / "run")
+    for text, changed in (("SIZE = 3", False), ("SIZE = 1 + 2", True)):
+        write(tmp_path / "project", {"mark.py": text})
+        capfd.readouterr()
+        train(load_spec(spec, ["train.steps=2"]), tmp_path / "run", resume=True)
+        assert ("used as they are now: mark.py\n" in "".join(capfd.readouterr())) == changed
+    assert kept(tmp_path / "run" / "model")["mark.py"] == "SIZE = 1 + 2"
 
 
 # -- other processes ---------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import tp_core
@@ -230,6 +231,31 @@ def test_vilt_is_the_same_after_each_way(
         logits = target.output(target.transform(features.sequence.states[:, :width]))
         check(record_property, logits=(logits[mask.bool()], found.logits[mask.bool()]))
         check(record_property, loss=(model(batch).loss, found.loss), loss_again=(after.loss, found.loss))
+
+
+def test_an_untied_vilt_as_it_was_published_is_the_same_after_each_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row_by_row(monkeypatch)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24}
+    config = transformers.ViltConfig(vocab_size=VOCABULARY, image_size=16, patch_size=8, **sizes)
+    first = tmp_path / "first"
+    randomised(transformers.ViltForMaskedLM(config), std=0.1).save_pretrained(first)
+    file, name = first / "model.safetensors", "mlm_score.decoder.weight"
+    matrix = torch.randn(VOCABULARY, 16, generator=torch.Generator().manual_seed(5))
+    save_file({**load_file(file), name: matrix}, file, metadata={"format": "pt"})
+    keys = json.loads((first / "config.json").read_text())
+    (first / "config.json").write_text(json.dumps({**keys, "tie_word_embeddings": False}))
+    tp_core.convert("huggingface", first, "tp", tmp_path / "ours")
+    tp_core.convert("tp", tmp_path / "ours", "huggingface", tmp_path / "again")
+    given = {"input_ids": tokens(2, 5, high=VOCABULARY), "pixel_values": pictures(2, 16, 16)}
+    with torch.no_grad():
+        found, after = (
+            transformers.ViltForMaskedLM.from_pretrained(tmp_path / folder).eval()(**given).logits
+            for folder in ("first", "again")
+        )
+    assert torch.equal(load_file(tmp_path / "again" / "model.safetensors")[name], matrix)
+    assert worst(after, found) < 1e-5
 
 
 @every_shape

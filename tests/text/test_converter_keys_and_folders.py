@@ -79,6 +79,18 @@ def test_an_ignored_key_that_is_nowhere_is_an_error_with_the_nearest(bert: Path,
     assert not (bert.parent / "ours").exists()
 
 
+def test_a_misspelled_key_is_named_beside_the_keys_that_are_refused(bert: Path) -> None:
+    with pytest.raises(TPError, match="'logits_soft_cap' is 30") as caught:
+        converted(edited(bert, logits_soft_cap=30.0), ignore_keys=["logit_soft_cap", "zzz"])
+    assert "--ignore-key logit_soft_cap is no key of config.json; did you mean 'logits_soft_cap'?" in str(caught.value)
+    assert "zzz" not in str(caught.value)
+
+
+def test_one_text_is_no_list_of_ignored_keys(bert: Path) -> None:
+    with pytest.raises(TPError, match="ignore_keys is a list of keys, such as \\['foo'\\]"):
+        converted(edited(bert, foo=1), ignore_keys="foo")
+
+
 def test_the_way_back_has_no_keys_to_ignore(bert: Path) -> None:
     converted(bert)
     with pytest.raises(TPError, match="--ignore-key is for models from huggingface"):

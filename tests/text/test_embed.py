@@ -190,3 +190,16 @@ def test_the_command_takes_the_name_of_a_prompt(prompted: Path, home: Path, tmp_
     refused = tp(*command, tmp_path / "other.npy", "--prompt", "passag")
     assert refused.exit_code == 2
     assert "there is no prompt 'passag'; did you mean 'passage'?" in refused.stderr
+
+
+@pytest.mark.parametrize("values", [("1", '"b"'), ('"a\\udc00"', '"b"')])
+def test_a_field_that_no_table_can_hold_is_named_before_anything_is_computed(
+    home: Path, tmp_path: Path, values: tuple[str, str]
+) -> None:
+    lines = "".join(f'{{"text": "w1 w2", "x": {value}}}\n' for value in values)
+    (tmp_path / "mixed.jsonl").write_text(lines, encoding="utf-8")
+    table = tmp_path / "vectors.parquet"
+    done = tp("embed", home / "run", "--input", tmp_path / "mixed.jsonl", "--output", table, "--stream", "sentence")
+    assert done.exit_code == 2, done.output
+    assert "mixed.jsonl: the field 'x' cannot be a column of a Parquet file" in done.output
+    assert not table.exists()

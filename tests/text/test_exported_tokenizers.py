@@ -14,7 +14,7 @@ import tp_core
 from tests.building import randomised
 from tests.text.published import TEXTS, trained
 from tests.text.test_same_as_transformers import ours, published
-from tests.text.vocabularies import byte_pair_files, lines, wordpieces
+from tests.text.vocabularies import byte_pair_files, lines, tokenizer_json, wordpieces
 from tp_core.inference.load import tokenizers_of
 from tp_core.training.export import export_model
 
@@ -121,6 +121,38 @@ def test_a_tokenizer_with_other_special_tokens_than_a_class_has_is_a_general_one
     content = json.loads((tmp_path / "back" / "tokenizer_config.json").read_text())
     assert content["tokenizer_class"] == "PreTrainedTokenizerFast"
     assert "token_type_ids" in content["model_input_names"]
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "bpe"])
+def test_special_tokens_that_are_plain_text_to_a_model_are_so_in_transformers(tmp_path: Path, kind: str) -> None:
+    tokenizer = wordpiece(tmp_path) if kind == "wordpiece" else bpe(tmp_path, ROBERTA)
+    tokenizer[kind]["special_in_text"] = False
+    model = model_of_ours(tmp_path, "bert-tiny", tokenizer, **CLASSIFIER)
+    theirs = exported(model, tmp_path / "back")
+    texts = [f"the {theirs.sep_token} hello", f"{theirs.cls_token}a {theirs.pad_token}"]
+    assert encoded(model, texts) == [theirs(text)["input_ids"] for text in texts]
+    assert encoded(model, texts, texts[0]) == [theirs(text, texts[0])["input_ids"] for text in texts]
+    assert all(theirs(text)["input_ids"].count(theirs.sep_token_id) == 1 for text in texts)
+
+
+def test_a_model_that_fills_masks_finds_them_in_transformers_whatever_special_tokens_are(tmp_path: Path) -> None:
+    tokenizer = wordpiece(tmp_path, special_in_text=False)
+    model = model_of_ours(tmp_path, "bert-tiny", tokenizer, model={"target": ["mlm"]}, processor={"mlm": {}})
+    theirs = exported(model, tmp_path / "back", "bert")
+    assert encoded(model, ["the [MASK] hello"]) == [theirs("the [MASK] hello")["input_ids"]]
+    assert theirs.mask_token_id in theirs("the [MASK] hello")["input_ids"]
+
+
+@pytest.mark.parametrize("processor", [None, {"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]}])
+def test_special_tokens_that_a_file_does_not_list_are_found_in_texts_here_and_in_transformers(
+    tmp_path: Path, processor: dict[str, Any] | None
+) -> None:
+    file = tokenizer_json(tmp_path, post_processor=processor)  # with no added tokens
+    model = model_of_ours(tmp_path, "bert-tiny", {"huggingface": {"path": str(file)}}, **CLASSIFIER)
+    theirs = exported(model, tmp_path / "back")
+    texts = ["hello [MASK] a", "a[SEP] hello", "[PAD]"]
+    assert encoded(model, texts) == [theirs(text)["input_ids"] for text in texts]
+    assert theirs.mask_token_id in encoded(model, texts)[0]
 
 
 def test_nothing_of_the_original_files_is_lost_by_training_in_between(tmp_path: Path) -> None:

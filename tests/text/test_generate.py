@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from tests.building import randomised
 from tests.text.vocabularies import BERT, lines
-from tp_core import DataError, LoadedModel, TPError, build_model, generate, load_model, load_spec, predict
+from tp_core import DataError, LoadedModel, TPError, build_model, embed, generate, load_model, load_spec, predict
 from tp_core.cli.main import cli
 from tp_core.inference.load import build_processor, build_tokenizer
 from tp_core.interfaces import Batch, PromptRoom, Record
@@ -196,6 +197,19 @@ def test_a_text_ends_where_the_models_positions_end(tmp_path: Path) -> None:
 def test_options_that_cannot_be_are_one_message(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(TPError, match=message):
         generate(loaded(tmp_path, "transformer"), PROMPTS, **options)
+
+
+@pytest.mark.parametrize("call", [generate, predict, embed])
+def test_inputs_and_batches_that_cannot_be_are_one_message(tmp_path: Path, call: Callable[..., Any]) -> None:
+    made = loaded(tmp_path, "transformer")
+    for inputs in ("w1 w2", {"text": "w1"}, Record({"text": "w1"}, "input", 1), 3):
+        with pytest.raises(TPError, match=f"expected a list of .*, got one {type(inputs).__name__}"):
+            list(call(made, inputs))
+    with pytest.raises(DataError, match="input:2: expected a text, a dictionary of fields or a record, got int"):
+        list(call(made, ["w1", 2]))
+    for size in (0, -1):
+        with pytest.raises(TPError, match=f"batch_size must be at least 1, got {size}"):
+            list(call(made, PROMPTS, batch_size=size))
 
 
 def test_what_a_model_lacks_to_write_is_said(tmp_path: Path) -> None:

@@ -115,6 +115,19 @@ def test_without_a_number_of_new_tokens_they_have_half_of_few_positions(tmp_path
     assert found["finished"] or len(found["text"].split()) == POSITIONS - POSITIONS // 2 + 1
 
 
+@pytest.mark.parametrize("name", ["min_new_tokens", "min_length"])
+def test_a_text_without_a_greatest_length_has_the_least_that_is_asked_for(tmp_path: Path, name: str) -> None:
+    made = loaded(tmp_path, causal({"lm": {"max_length": 8}}, None))
+    (found,) = generate(made, ["w1"], **{name: 90})
+    head = len(prompt(made, {"text": "w1"}, None)[0].split()) if name == "min_length" else 0
+    assert len(found["text"].split()) + head >= 90
+    bounded = loaded(tmp_path, causal({"lm": {"max_length": 8}}))
+    (found,) = generate(bounded, [text(30)], min_new_tokens=20)  # more than the half of its positions
+    assert len(found["text"].split()) >= 20
+    with pytest.raises(TPError, match=f"min_new_tokens is 90: the model has {POSITIONS} positions"):
+        generate(bounded, ["w1"], min_new_tokens=90)
+
+
 def test_a_model_without_positions_reads_prompts_of_any_length(tmp_path: Path) -> None:
     made = loaded(tmp_path, causal({"lm": {"max_length": 8}}, positions=None))
     many = f"{text(40)} {text(40)}"

@@ -261,7 +261,11 @@ def test_a_text_begins_with_bos_where_that_is_a_token_of_its_own(tmp_path: Path)
         ({"messages": ["w1"]}, "message 1 is no object with role and content"),
         ({"messages": [{"role": "assistent", "content": "w1"}]}, "message 1 has the role 'assistent'; did you mean"),
         ({"messages": [{"role": "tool", "content": "w1"}]}, "message 1 has the role 'tool'; the roles are system"),
-        ({"messages": [{"role": "user", "content": 3}]}, "the content of message 1 is no text"),
+        ({"messages": [{"role": "user", "content": None}]}, "the content of message 1 is no text"),
+        (
+            {"messages": [{"role": "user", "content": ["a"]}]},
+            "expected a text in 'content of message 1', got a list",
+        ),
         ({"messages": [{"role": "user", "content": "w1"}]}, "the conversation has no answer to learn from"),
         (
             {"instruction": " ".join(["w1"] * 40), "output": "w2"},

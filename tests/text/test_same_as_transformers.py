@@ -234,3 +234,13 @@ def test_a_tokenizer_that_cannot_be_read_is_said_with_what_to_install(tmp_path: 
     assert done.returncode == 0, done.stderr
     assert "the tokenizer is not read: " in done.stdout
     assert "pip install transformers" in done.stdout
+
+
+def test_names_of_classes_that_no_processor_can_keep_are_said(tmp_path: Path) -> None:
+    model, _ = published(tmp_path / "theirs", "bert", "ForSequenceClassification")
+    model.config.id2label = {0: "bad", 1: "good"}
+    model.config.save_pretrained(tmp_path / "theirs")
+    (tmp_path / "theirs" / "vocab.txt").unlink()
+    said: list[str] = []
+    tp_core.convert("huggingface", tmp_path / "theirs", "tp", tmp_path / "ours", say=said.append)
+    assert any("the model has no processor, so that config.json's labels are not kept" in line for line in said)

@@ -14,6 +14,7 @@ from tp_core.config import DataContext
 from tp_core.data.fields import text_field
 from tp_core.interfaces import Processor
 from tp_core.tokenizer import Tokenizer
+from tp_text.processors.chat import turns_of
 from tp_text.processors.config import ClassificationProcessorConfig, LmProcessorConfig, MlmProcessorConfig
 from tp_text.processors.config_lm import InstructionProcessorConfig, PrefixLmProcessorConfig
 from tp_text.processors.config_pairs import PairProcessorConfig
@@ -41,6 +42,11 @@ def test_a_value_that_is_no_text_is_named_with_its_place(value: Any, named: str)
 @pytest.mark.parametrize(("value", "text"), [(0, "0"), (-3, "-3"), (1.5, "1.5"), ("", ""), ("0", "0")])
 def test_a_number_is_the_text_that_it_is_written_as(value: Any, text: str) -> None:
     assert text_field(Record({"text": value}, "data.jsonl", 1), "text") == text
+
+
+def test_a_number_of_more_digits_than_python_writes_is_a_bad_record() -> None:
+    with pytest.raises(DataError, match=r"data\.jsonl:7: expected a text in 'text', got a number of too many digits"):
+        text_field(Record({"text": 10**5000}, "data.jsonl", 7), "text")
 
 
 def test_a_null_is_no_text_and_the_next_field_counts() -> None:
@@ -100,6 +106,34 @@ def test_zero_is_a_text_and_no_blank_line(tmp_path: Path, name: str) -> None:
     records = [Record(zeros, "a.jsonl", n) for n in (1, 2)]
     chunks = list(processor.prepare(records, lambda error: pytest.fail(str(error))))
     assert any(len(next(iter(columns.values()))) for columns in chunks if columns)
+
+
+def test_zero_is_the_content_of_a_message() -> None:
+    messages = [{"role": "user", "content": 0}, {"role": "assistant", "content": 1.5}]
+    turns = turns_of(Record({"messages": messages}, "a.jsonl", 1))
+    assert [turn.content for turn in turns] == ["0", "1.5"]
+
+
+@pytest.mark.parametrize("name", ["cls", "pair", "sft"])
+def test_a_record_without_fields_is_a_bad_record_and_no_blank_line(tmp_path: Path, name: str) -> None:
+    processor, _ = processors(tmp_path)[name]
+    said: list[str] = []
+    records = [Record({"text": " "}, "a.jsonl", 1), Record({}, "a.jsonl", 2)]
+    list(processor.prepare(records, lambda error: said.append(str(error))))
+    assert [line.partition(": ")[0] for line in said] == ["a.jsonl:2"]
+
+
+@pytest.mark.parametrize("names", [None, ["bad", "good"]])
+def test_half_a_surrogate_pair_in_a_label_is_shown_as_an_escape(tmp_path: Path, names: list[str] | None) -> None:
+    data = DataContext(target_options={"cls": {"num_labels": 2}})
+    processor = ClassificationProcessorConfig(labels=names).build(data, tokenizer(tmp_path))
+    said: list[str] = []
+    record = Record({"text_a": "hello", "label": "x\ud800"}, "a\udcff.jsonl", 1)
+    list(processor.prepare([record], lambda error: said.append(str(error))))
+    (line,) = said
+    assert line.startswith("a\\udcff.jsonl:1: ")
+    assert "'x\\ud800'" in line
+    (tmp_path / "said.txt").write_text(line, encoding="utf-8")  # as what was skipped is written beside the cache
 
 
 @pytest.mark.parametrize("kind", ["wordpiece", "sentencepiece"])

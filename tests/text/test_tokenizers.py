@@ -180,9 +180,12 @@ def test_sentencepiece_gives_the_ids_of_its_library_and_finds_special_pieces(tmp
     )
     tokenizer = SentencePieceConfig(model=path).build(DATA)
     library = sentencepiece.SentencePieceProcessor(model_file=path)
-    assert tokenizer.encode_batch(TEXTS) == [library.encode(text) for text in TEXTS]
+    plain = SentencePieceConfig(model=path, special_in_text=False).build(DATA)
+    assert plain.encode_batch(TEXTS) == [library.encode(text) for text in TEXTS]
+    parts = [library.encode(part) for part in ("a ", " b", "")]
+    assert tokenizer.encode_batch(["a [CLS] b[SEP]"]) == [[*parts[0], 3, *parts[1], 4, *parts[2]]]
     assert tokenizer.special == {"unk": 0, "bos": 1, "eos": 2, "cls": 3, "sep": 4, "mask": 5}
-    assert not {3, 4} & {i for ids in tokenizer.encode_batch(["a [CLS] b [SEP]"]) for i in ids}
+    assert not {3, 4} & {i for ids in plain.encode_batch(["a [CLS] b [SEP]"]) for i in ids}
     assert tokenizer.decode([1, *tokenizer.encode_batch(["stone rail"])[0], 2]) == "stone rail"
     renamed = SentencePieceConfig(model=path, pad_token="</s>", bos_token="[CLS]").build(DATA)
     assert (renamed.special["pad"], renamed.special["bos"]) == (2, 3)

@@ -20,6 +20,7 @@ from tests.vision.pictures import encoded, pixels
 from tests.vision.test_converters import SHAPES, Case, make
 from tp_core import Record, load_model, load_spec
 from tp_core.cli.main import cli
+from tp_core.errors import TPError
 from tp_core.training.export import export_model
 from tp_vision.processors.config import ImageProcessorConfig, PictureProcessorConfig
 from tp_vision.processors.huggingface import _DEFAULTS
@@ -332,6 +333,14 @@ def test_a_file_that_cannot_be_used_is_said_and_left(tmp_path: Path, content: An
     assert note.startswith("preprocessor_config.json is not read: ")
     assert says in note
     assert processor_of(folder) == ImageProcessorConfig()
+
+
+def test_squares_of_older_clip_processors_are_refused_and_their_absence_is_not(tmp_path: Path) -> None:
+    content = {"image_processor_type": "CLIPImageProcessor", "size": 12, "crop_size": 12}
+    with pytest.raises(TPError, match="'use_square_size' is true; only false can be converted"):
+        to_tp(tmp_path, checkpoint(tmp_path, {**content, "use_square_size": True}))
+    _, said = to_tp(tmp_path, checkpoint(tmp_path, {**content, "use_square_size": False}))
+    assert not said
 
 
 DIFFERENT: list[tuple[dict[str, Any], str, dict[str, Any]]] = [

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tp_core.cli.records import input_records, model_options, parse_columns, refuse_existing, say
 from tp_core.cli.usage import examples
-from tp_core.errors import TPError
+from tp_core.errors import DataError, TPError
+
+if TYPE_CHECKING:
+    from tp_core.interfaces import Record
 
 
 @click.command(
@@ -63,6 +67,7 @@ def embed(
 
     loaded = load_model(model, device, say, data_set)
     records = list(input_records(source, parse_columns(columns) or loaded.spec.data.options.columns))
+    fields = _columns(records) if path.suffix == ".parquet" else {}
     vectors = run(
         loaded,
         records,
@@ -83,8 +88,24 @@ def embed(
 
         size = vectors.shape[1]
         column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), size)
-        names = list(dict.fromkeys(name for record in records for name in record.value))
-        fields = {name: [record.value.get(name) for record in records] for name in names}
         pq.write_table(pa.table({**fields, "embedding": column}), temporary)
     os.replace(temporary, path)
     say(f"{vectors.shape[0]} vectors of {vectors.shape[1]} in {path}")
+
+
+def _columns(records: list[Record]) -> dict[str, Any]:
+    """The fields of records as columns of a table.
+
+    Raises:
+        DataError: the values of a field are of several types, or not valid Unicode.
+    """
+    import pyarrow as pa
+
+    columns: dict[str, Any] = {}
+    for name in dict.fromkeys(name for record in records for name in record.value):
+        try:
+            columns[name] = pa.array([record.value.get(name) for record in records])
+        except (pa.ArrowException, UnicodeError, TypeError, OverflowError) as error:
+            message = f"the field '{name}' cannot be a column of a Parquet file: {error}; write a .npy instead"
+            raise DataError(message, file=records[0].file) from error
+    return columns

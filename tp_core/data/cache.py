@@ -18,6 +18,7 @@ from tp_core.data.sources_named import named_files_fingerprint
 from tp_core.errors import DataError
 from tp_core.interfaces import Processor
 from tp_core.spec.files import expand
+from tp_core.spec.local_files import local_digest
 from tp_core.spec.schema import Spec
 
 #: Raised when the layout of cached rows changes, so that old files are not read.
@@ -46,6 +47,9 @@ def _key(spec: Spec, paths: list[str], memo: DigestMemo) -> str:
     named = named_files_fingerprint(paths, data.options.columns, processor.media_fields, memo)
     if named is not None:
         parts["named"] = named
+    code = [local_digest(each) for each in (data.processor, data.tokenizer, data.target_tokenizer) if each is not None]
+    if any(code):
+        parts["code"] = code
     for side, chosen in (("tokenizer", data.tokenizer), ("target_tokenizer", data.target_tokenizer)):
         if chosen is not None:
             files = chosen.config.files()

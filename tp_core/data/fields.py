@@ -47,7 +47,7 @@ def required_text(record: Record, *names: str) -> str:
 
 def is_blank(record: Record) -> bool:
     """Tell if a record is a blank line of a plain text."""
-    return set(record.value) <= {"text"} and not str(record.value.get("text", "")).strip()
+    return set(record.value) == {"text"} and not str(record.value.get("text", "")).strip()
 
 
 def missing_field(record: Record, expected: str) -> DataError:
@@ -73,7 +73,11 @@ def _text(value: Any, name: str, record: Record) -> str:
 
 def _number(value: Any, name: str, record: Record) -> str:
     if isinstance(value, Integral) and not isinstance(value, bool):
-        return str(int(value))
+        try:
+            return str(int(value))
+        except ValueError:  # Python writes numbers of some thousand digits at most
+            what = "a number of too many digits"
+            raise DataError(f"expected a text in '{name}', got {what}", file=record.file, line=record.line) from None
     if isinstance(value, Real) and not isinstance(value, bool):
         number = float(value)
         if math.isfinite(number):

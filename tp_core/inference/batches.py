@@ -7,12 +7,18 @@ from itertools import islice
 
 import torch
 
-from tp_core.errors import DataError
+from tp_core.errors import DataError, TPError
 from tp_core.interfaces import Batch, Processor, Record, Sample
 
 
 def _length(sample: dict[str, object]) -> int:
     return max((len(value) for value in sample.values() if hasattr(value, "__len__")), default=0)
+
+
+def need_batch_size(size: int) -> None:
+    """Raise a :class:`TPError` where a number of records per batch is below 1."""
+    if size < 1:
+        raise TPError(f"batch_size must be at least 1, got {size}")
 
 
 def inference_batches(
@@ -31,7 +37,9 @@ def inference_batches(
 
     Raises:
         DataError: a record that cannot be used, if ``report`` is None.
+        TPError: the batch size is none.
     """
+    need_batch_size(batch_size)
     source, encode = iter(records), encode or processor.encode
     while chunk := list(islice(source, processor.read_ahead)):
         samples = _samples(chunk, encode, report)

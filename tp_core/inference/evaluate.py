@@ -10,6 +10,7 @@ from collections.abc import Callable
 from tp_core.data.cache import prepared_rows
 from tp_core.data.loader import evaluation_batches
 from tp_core.errors import TPError
+from tp_core.inference.batches import need_batch_size
 from tp_core.inference.load import LoadedModel, load_model
 from tp_core.training.evaluation import evaluate_batches
 from tp_core.training.strategies import SingleStrategy
@@ -33,6 +34,7 @@ def evaluate(
     Raises:
         TPError: the model has no target or processor, or the data cannot be used.
     """
+    need_batch_size(batch_size)
     loaded = model if isinstance(model, LoadedModel) else load_model(model, device, say)
     if loaded.processor is None or not len(loaded.model.targets):
         raise TPError("evaluation needs a model with a target and a processor; this one's spec has none")

@@ -190,6 +190,8 @@ def _processor_of(loaded: LoadedModel, options: GenerateOptions) -> tuple[Proces
             raise TPError(f"generation needs a start token for the model's decoder, and {name} names none")
         if tokens.start and named not in (None, tokens.start[0]):
             raise TPError(f"decoder_start_token_id is {named}, but {name} starts the decoder with {tokens.start[0]}")
+    elif named is not None:
+        raise TPError(f"decoder_start_token_id is {named}, and the model has no decoder")
     return loaded.processor, tokens
 
 

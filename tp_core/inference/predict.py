@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tp_core.data.sources_find import MEDIA
@@ -15,12 +15,26 @@ from tp_core.interfaces import Record
 
 
 def as_records(inputs: Iterable[Any]) -> Iterator[Record]:
-    """Texts, dictionaries or records as records; blank texts of a plain file are passed over by the caller."""
+    """Texts, dictionaries or records as records; blank texts of a plain file are passed over by the caller.
+
+    Raises:
+        TPError: one input instead of several.
+        DataError: an input of another kind.
+    """
+    if isinstance(inputs, (str, bytes, Mapping, Record)) or not isinstance(inputs, Iterable):
+        raise TPError(f"expected a list of texts, dictionaries or records, got one {type(inputs).__name__}")
+    return _as_records(inputs)
+
+
+def _as_records(inputs: Iterable[Any]) -> Iterator[Record]:
     for number, value in enumerate(inputs, 1):
         if isinstance(value, Record):
             yield value
-        else:
+        elif isinstance(value, (str, Mapping)):
             yield Record({"text": value} if isinstance(value, str) else dict(value), "input", number)
+        else:
+            message = f"expected a text, a dictionary of fields or a record, got {type(value).__name__}"
+            raise DataError(message, file="input", line=number)
 
 
 def _named(record: Record, prediction: dict[str, Any]) -> dict[str, Any]:

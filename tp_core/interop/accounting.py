@@ -300,6 +300,11 @@ class IgnoredKeys:
 
         return left(content, "")
 
+    def nearly(self, account: Account) -> list[str]:
+        """Sentences on keys that were not found, and that are like ones of a file that are refused."""
+        missed = {key: did_you_mean(key, account.refused) for key in self.asked if key not in self._found}
+        return [f"{_OPTION} {key} is no key of {account.file}; {near}" for key, near in missed.items() if near]
+
     def check(self) -> None:
         """See that every key was found.
 

@@ -59,6 +59,8 @@ def convert(
         raise TPError("--resize-vocabulary is for models from huggingface; those of tp have the size that they say")
     if ignore_keys and to_format == "huggingface":
         raise TPError("--ignore-key is for models from huggingface, whose config.json may have keys of any kind")
+    if isinstance(ignore_keys, str):
+        raise TPError(f"ignore_keys is a list of keys, such as ['{ignore_keys}'], and no text")
     limit = parse_size(max_shard_size)
     read, folder = Path(source), Path(target)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):

@@ -111,8 +111,11 @@ def write_spec(
             raise
         spec, options = attempt(None), {}
         notes = preprocessing.not_read(reason(error))
-        if tokenizer and not notes:
-            notes = [f"the model has no processor: {reason(error)}"]
+        # Of a body without a tokenizer, nothing but the processor's usual options is lost.
+        lost = sorted(next(iter(processor.values())).keys() - {"max_length"})
+        if (tokenizer or lost) and not notes:
+            names = f", so that config.json's {', '.join(lost)} are not kept" if lost else ""
+            notes = [f"the model has no processor{names}: {reason(error)}"]
     if processor and options:
         ((chosen, own),) = processor.items()
         try:

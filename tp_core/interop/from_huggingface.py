@@ -79,7 +79,7 @@ def from_huggingface(
         config, tied = _as_stored(tensors, converter, config)
         generation = read_generation(source, config, ignored)
         reading = read_model(converter, config, chosen)
-        reading.account.check()
+        reading.account.check(*ignored.nearly(reading.account))
     except TPError as error:
         raise TPError(f"{source}: {error}") from None
     tokenizer, said = import_tokenizer(source, folder)
@@ -100,7 +100,7 @@ def from_huggingface(
     try:
         fit = weight_map.fit(tensors, resize, heads)
     except CheckpointError as error:
-        likely = _looks_like(names)
+        likely = _looks_like(names, name)
         hint = "" if likely in (None, name) else f"\nthese look like the tensors of '{likely}', not of '{name}'"
         raise CheckpointError(f"{source}: {error}{hint}") from None
     if fit.left_out:
@@ -163,10 +163,10 @@ def _tied_as_stored(tensors: Tensors, converter: ConverterConfig, config: Keys) 
     return config, []
 
 
-def _looks_like(names: Sequence[str]) -> str | None:
-    """The converter whose table knows most of the tensors, if it knows most of them."""
+def _looks_like(names: Sequence[str], chosen: str) -> str | None:
+    """The converter whose table knows most of the tensors, if it knows most of them; the one chosen among equals."""
     best, most = None, len(names) / 2
-    for name in discovery.index().names("converter"):
+    for name in (chosen, *discovery.index().names("converter")):
         try:
             converter = load_converter(name)
             table = WeightMap(converter.weights(completed(converter, {})), {}, name)

@@ -53,6 +53,8 @@ IRRELEVANT = frozenset(
         # which class reads the tokenizer's files; the tokenizer's own files say more
         "tokenizer_class",
         "processor_class",
+        # for the same model in a browser
+        "transformers.js_config",
         # The tokenizer has these tokens. Where a model reads an id, as RoBERTa's positions do, its converter reads it.
         "bos_token_id",
         "eos_token_id",

@@ -59,7 +59,7 @@ def to_huggingface(
     write_json(folder / CONFIG, {**known, **start, "torch_dtype": _dtype(tensors)})
     if generation is not None:
         write_json(folder / GENERATION_CONFIG, generation)
-    _write_tokenizer(spec, found.name, folder, say)
+    _write_tokenizer(spec, found, folder, say)
     preprocessing, notes = written(spec)
     if preprocessing is not None:
         write_json(folder / PREPROCESSOR, preprocessing)
@@ -69,19 +69,21 @@ def to_huggingface(
         say(note)
 
 
-def _write_tokenizer(spec: Spec, model_type: str, folder: Path, say: Say) -> None:
+def _write_tokenizer(spec: Spec, found: Description, folder: Path, say: Say) -> None:
     data = spec.data
     if data.tokenizer is not None and data.target_tokenizer is not None:
         say("the tokenizers are not written: transformers has one for both sides, and this model has two")
         return
     chosen = data.tokenizer or data.target_tokenizer
     tokenizer = build_tokenizer(spec) or build_target_tokenizer(spec)
-    if chosen is not None and tokenizer is not None and not tokenizer.to_huggingface(folder, _use(spec, model_type)):
+    if chosen is not None and tokenizer is not None and not tokenizer.to_huggingface(folder, _use(spec, found)):
         form = f"of '{chosen.name}' only tp knows the form"
-        say(f"the tokenizer is not written: {form}; transformers needs one of its own")
+        say(
+            f"the tokenizer is not written: {form}; transformers needs one of its own, and makes an empty one by itself"
+        )
 
 
-def _use(spec: Spec, model_type: str) -> TransformersUse:
+def _use(spec: Spec, found: Description) -> TransformersUse:
     """What a model reads of a tokenizer's results."""
     fields: set[str] = set()
     limits: list[int | None] = []
@@ -99,7 +101,8 @@ def _use(spec: Spec, model_type: str) -> TransformersUse:
     processor = build_processor(spec, build_tokenizer(spec), next(iter(spec.sets())))
     single, pair = (None, None) if processor is None else (processor.frame(), processor.frame(pair=True))
     frames = None if single is None or pair is None else (single, pair)
-    return TransformersUse(model_type, names, longest, frames)
+    masks = found.architecture.endswith(("ForMaskedLM", "ForPreTraining"))
+    return TransformersUse(found.name, names, longest, frames, masks)
 
 
 def _origin(file: Path) -> dict[str, Any]:

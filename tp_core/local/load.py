@@ -37,8 +37,7 @@ def load(name: str, base: str) -> Loaded:
     if not module_name or not attribute:
         raise TPError(f"'{name}': expected file:Class, as in my_module:MyConfig")
     inside = Path(base) / module_name.replace(".", "/")
-    files = (inside / "__init__.py", inside.parent / f"{inside.name}.py")
-    file = next((each for each in files if each.is_file()), None)
+    file = file_of(module_name, base)
     space: Namespace | None = None
     try:
         if file is not None:
@@ -52,6 +51,13 @@ def load(name: str, base: str) -> Loaded:
         near = did_you_mean(attribute, [n for n in vars(module) if not n.startswith("_")])
         raise TPError(f"{file or module_name} has no '{attribute}'" + (f"; {near}" if near else ""))
     return Loaded(getattr(module, attribute), space)
+
+
+def file_of(module: str, base: str) -> Path | None:
+    """The file of a module, by its name in a folder; None if there is none."""
+    inside = Path(base) / module.replace(".", "/")
+    files = (inside / "__init__.py", inside.parent / f"{inside.name}.py")
+    return next((each for each in files if each.is_file()), None)
 
 
 def _said(error: BaseException, space: Namespace | None) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 from tp_core.errors import TPError
+from tp_core.spec.choose import within
 from tp_core.spec.schema import Spec
+from tp_core.spec.schema_common import Chosen
 
 
 class LocalFile(NamedTuple):
@@ -30,7 +33,7 @@ def local_files(spec: Spec) -> list[LocalFile]:
         TPError: files of several folders would have one place in the run's folder, and differ.
     """
     found: dict[str, LocalFile] = {}
-    for each in _files(spec):
+    for each in _files(spec.chosen()):
         other = found.setdefault(each.inside, each)
         if other.content != each.content:
             raise TPError(
@@ -42,8 +45,14 @@ def local_files(spec: Spec) -> list[LocalFile]:
     return list(found.values())
 
 
-def _files(spec: Spec) -> Iterator[LocalFile]:
-    for chosen in spec.chosen():
+def local_digest(chosen: Chosen[Any]) -> str:
+    """A hash of the local files of a module and of those that its options choose; empty where all are installed."""
+    found = sorted((file.inside, file.content) for file in _files((chosen, *within(chosen))))
+    return hashlib.blake2b(repr(found).encode(), digest_size=16).hexdigest() if found else ""
+
+
+def _files(modules: Iterable[Chosen[Any]]) -> Iterator[LocalFile]:
+    for chosen in modules:
         if chosen.local is not None:
             space, module = chosen.local, chosen.name.partition(":")[0]
             for file, content in space.needed(module).items():

@@ -223,17 +223,17 @@ def _kind_of_shelf(path: tuple[str, ...]) -> str:
     return OTHER_SHELVES.get(path, "")
 
 
-def _is_slot(path: tuple[str, ...], base: str) -> bool:
+def _is_slot(path: tuple[str, ...], folders: tuple[str, ...]) -> bool:
     """Whether a place holds one module: a slot of specs, or an option of a module that chooses another.
 
     Args:
-        base: folder of the file in which the place is, for modules of local files.
+        folders: of the files in which the place is, for modules of local files.
     """
     if _kind_of_slot(path):
         return True
     listed = path[-3:-2] == ("*",)
     kind = _kind_of_shelf(path[:-3]) if listed else _kind_of_slot(path[:-2])
-    return bool(kind) and _chooses_module(kind, path[-2], path[-1], base)
+    return bool(kind) and any(_chooses_module(kind, path[-2], path[-1], folder) for folder in folders)
 
 
 def _chooses_module(kind: str, name: str, option: str, base: str) -> bool:
@@ -265,9 +265,25 @@ def merge(base: Node, over: Node, path: tuple[str, ...] = ()) -> Node:
         return over.with_value([_merge_choice(before.get(called(item, kind)), item, path) for item in over.items])
     if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
         return over
-    if base.mapping.keys() != over.mapping.keys() and _is_slot(path, over.at().base):
+    if base.mapping.keys() != over.mapping.keys() and _is_slot(path, (over.at().base, base.at().base)):
         return over
     children = dict(base.mapping)
     for key, child in over.mapping.items():
-        children[key] = merge(children[key], child, (*path, key)) if key in children else child
+        if key in children:
+            merged = merge(children[key], child, (*path, key))
+            child = _in_its_folder(key, merged, children[key]) if ":" in key else merged
+        children[key] = child
     return over.with_value(children)
+
+
+def _in_its_folder(name: str, options: Node, inherited: Node) -> Node:
+    """The merged options of a local module, which is still a file of the folder that first named it.
+
+    A spec that has a file of that name beside it means its own.
+    """
+    from tp_core.local.load import file_of  # only specs with such modules need it
+
+    own = options.origin.base
+    if own and file_of(name.partition(":")[0], own) is not None:
+        return options
+    return options._replace(origin=options.origin._replace(base=inherited.origin.base))

@@ -86,9 +86,11 @@ def _set(root: Node, parts: list[str], value: Node, origin: Origin, problems: li
 
 
 def _nest(parts: list[str], value: Node, origin: Origin) -> Node:
+    """A value below the keys of its path, which name what the spec has: a local module stays in the spec's folder."""
     node = Node(value.value, value.origin, origin)
+    above = origin._replace(base="")
     for part in reversed(parts):
-        node = Node({part: node}, origin, origin)
+        node = Node({part: node}, above, above)
     return node
 
 

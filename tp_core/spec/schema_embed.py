@@ -35,11 +35,14 @@ class EmbedOptions(BaseModel):
         """The options of one call: those that it gives, and these for the others, which are None.
 
         Raises:
-            TPError: there is no such pooling or prompt.
+            TPError: there is no such pooling or prompt, or an option is of another type.
         """
         found = self.model_copy(update={name: value for name, value in given.items() if value is not None})
         if found.pooling not in (None, "mean", "first", "max", "last"):
             raise TPError(f"unknown pooling '{found.pooling}'; expected mean, first, max or last")
+        for name in ("projection", "normalize"):
+            if not isinstance(value := getattr(found, name), (bool, type(None))):
+                raise TPError(f"{name} is true or false, got {value!r}")
         if found.prompt and found.prompt not in found.prompts:
             raise TPError(unknown_prompt(found))
         return found

@@ -43,7 +43,10 @@ class GenerateOptions(BaseModel):
     model_config = SECTION
 
     max_new_tokens: int | None = Field(
-        None, ge=1, description=f"the most tokens that are written; unset: {USUAL_LENGTH}, or as max_length says"
+        None,
+        ge=1,
+        description=f"the most tokens that are written; unset: as max_length says, or {USUAL_LENGTH}, or more if a "
+        "least number is asked for",
     )
     max_length: int | None = Field(
         None,
@@ -57,7 +60,7 @@ class GenerateOptions(BaseModel):
     )
     beams: int = Field(1, ge=1, description="texts that are followed at the same time; 1 is greedy search")
     length_penalty: float = Field(
-        1.0, description="of beams: a text's log probability is divided by its length to this power"
+        1.0, ge=-50, le=50, description="of beams: a text's log probability is divided by its length to this power"
     )
     early_stopping: bool | Literal["never"] = Field(
         False,
@@ -125,7 +128,8 @@ class GenerateOptions(BaseModel):
         """The options of one call: those that it gives, and these for the others.
 
         Of these, those give way that contradict the call: beams where it asks for samples, a ``max_length`` where it
-        says ``max_new_tokens``. Options that have no effect are an error only where the call gave them.
+        says ``max_new_tokens`` or a greater ``min_length``, a forced token that it suppresses.
+        Options that have no effect are an error only where the call gave them.
 
         Raises:
             TPError: an option is unknown, has a wrong value, or contradicts another one.
@@ -140,6 +144,7 @@ class GenerateOptions(BaseModel):
         if own.beams > 1:
             kept.pop("sample", None)
         found = GenerateOptions().model_copy(update={**kept, **{name: getattr(own, name) for name in given}})
+        found = found.model_copy(update=dict(found._giving_way(given)))
         for turns_on, needless, names, what in (
             ("sample", not found.sample, _OF_SAMPLING, "sampling"),
             ("beams", found.beams == 1, _OF_BEAMS, "beam search"),
@@ -149,6 +154,22 @@ class GenerateOptions(BaseModel):
             if needless and idle:
                 raise TPError(f"only for {what}, which {turns_on} turns on: {', '.join(idle)}")
         return found
+
+    def _giving_way(self, given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        """Options that contradict those of a call, with the values that they have instead."""
+        for least, most in (("min_new_tokens", "max_new_tokens"), ("min_length", "max_length")):
+            limit = getattr(self, most)
+            if limit is not None and getattr(self, least) > limit:
+                yield (most, None) if least in given else (least, limit)
+        allowed = list(self.suppress_tokens or ())
+        for name in ("forced_bos_token_id", "forced_eos_token_id"):
+            forced = ids_of(getattr(self, name) if getattr(self, name) != "none" else None)
+            if forced and set(forced) <= set(allowed):
+                if name in given:
+                    allowed = [index for index in allowed if index not in forced]
+                    yield "suppress_tokens", allowed
+                else:
+                    yield name, None
 
     def only(self, names: tuple[str, ...]) -> "GenerateOptions":
         """These options without all but some, which have their usual values."""

@@ -54,6 +54,12 @@ def copy_local_modules(spec: Spec, folder: Path) -> None:
             target.write_bytes(file.content)
 
 
+def changed_local_files(spec: Spec, folder: Path) -> list[str]:
+    """The files of local modules, by their paths inside a run's folder, that are not as the run has them."""
+    kept = [(folder / file.inside, file) for file in local_files(spec)]
+    return [file.inside for path, file in kept if path.is_file() and path.read_bytes() != file.content]
+
+
 def export_model(spec: Spec, tensors: dict[str, Tensor], tokenizers: Mapping[str, Tokenizer], folder: Path) -> Path:
     """Write a self-contained model folder: weights, spec, tokenizer files, provenance of the modules.
 

@@ -26,7 +26,7 @@ from tp_core.spec.checks_run import check_run
 from tp_core.spec.schema import Spec
 from tp_core.training.checkpoint import CheckpointStore, damage
 from tp_core.training.evaluation import Evaluator
-from tp_core.training.export import WEIGHTS, copy_local_modules, export_model
+from tp_core.training.export import WEIGHTS, changed_local_files, copy_local_modules, export_model
 from tp_core.training.origin import copy_origin, keep_origin
 from tp_core.training.random_state import random_state_kept, seed_all
 from tp_core.training.run_lock import LOCK, RunLock
@@ -216,6 +216,8 @@ def _prepare(
         _write_whole(folder / "spec.yaml", spec.to_yaml())
         _write_whole(folder / "spec.json", json.dumps(spec.dump()))
         _write_whole(folder / "provenance.json", json.dumps(spec.provenance(), indent=1) + "\n")
+        if newest is not None and (changed := changed_local_files(spec, folder)):
+            say(f"changed since the run was last started, and used as they are now: {', '.join(changed)}")
         copy_local_modules(spec, folder)
         if newest is None:
             keep_origin(spec, folder)

@@ -8,6 +8,7 @@ from tp_core.interop import parts
 from tp_core.interop.rules import AsRow, Computed, Copy, Entry, Ignored, Same, Shape, Stacked, below
 from tp_core.modules.config import TransformerConfig
 from tp_crossmodal.config import WordPatchConfig
+from tp_text.config import MaskedLanguageModelConfig
 from tp_text.converters import common
 from tp_vision.converters import common as pictures
 
@@ -58,7 +59,6 @@ class ViltConverterConfig(ConverterConfig):
         "modality_type_vocab_size": (2,),
         "max_image_length": (-1,),
         "qkv_bias": (True,),
-        "tie_word_embeddings": (True,),
     }
     irrelevant: ClassVar[frozenset[str]] = frozenset({"num_images"})  # of a head that has no converter
     notes: ClassVar[tuple[str, ...]] = (
@@ -68,7 +68,11 @@ class ViltConverterConfig(ConverterConfig):
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
         pictures.need_squares(config, "transformers' ViLT has square pictures and patches", "image_size", "patch_size")
-        target = {"activation": common.activation(config, "hidden_act"), "norm_eps": config["layer_norm_eps"]}
+        target = {
+            "activation": common.activation(config, "hidden_act"),
+            "norm_eps": config["layer_norm_eps"],
+            "tie": config["tie_word_embeddings"],
+        }
         return {
             "hidden_size": config["hidden_size"],
             "vocab_size": config["vocab_size"],
@@ -108,7 +112,7 @@ class ViltConverterConfig(ConverterConfig):
 
     def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         encoder, both = parts.encoder(spec, TransformerConfig), parts.embedding(spec, WordPatchConfig)
-        grid = both.grid()
+        mlm, grid = parts.target(spec, MaskedLanguageModelConfig), both.grid()
         rows, columns = grid.patch_size
         height, width = grid.height * rows, grid.width * columns
         return {
@@ -127,6 +131,7 @@ class ViltConverterConfig(ConverterConfig):
             "image_size": height if height == width else [height, width],
             "patch_size": rows if rows == columns else [rows, columns],
             "num_channels": both.channels,
+            "tie_word_embeddings": mlm is None or mlm.tie,
         }
 
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
@@ -136,7 +141,10 @@ class ViltConverterConfig(ConverterConfig):
         theirs, ours = "vilt.embeddings", "embedding.parts.word_patch"
         text = f"{theirs}.text_embeddings"
         layer, own = "vilt.encoder.layer.{layer}", "encoder.layers.{layer}"
-        word = f"{text}.word_embeddings.weight"
+        word, matrix = f"{text}.word_embeddings.weight", "mlm_score.decoder.weight"
+        output: Entry = Same(matrix, "targets.mlm.output.weight", vocabulary=True)
+        if config["tie_word_embeddings"]:
+            output = Copy(matrix, of=word, output=True)
         return [
             Same(word, f"{ours}.text.parts.word.table.weight", vocabulary=True),
             Same(f"{text}.position_embeddings.weight", f"{ours}.text.parts.pos.table.weight"),
@@ -157,7 +165,8 @@ class ViltConverterConfig(ConverterConfig):
             Same("mlm_score.transform.LayerNorm", "targets.mlm.norm"),
             Same("mlm_score.decoder.bias", "targets.mlm.output.bias", vocabulary=True),
             Copy("mlm_score.bias", of="mlm_score.decoder.bias"),
-            Copy("mlm_score.decoder.weight", of=word, output=True),
+            # The published models are not tied; transformers says that all are, and believes the tensors.
+            output,
             *unused_pooler("vilt.pooler.dense", config["hidden_size"]),
             Ignored(f"{text}.position_ids"),
             Ignored(f"{text}.token_type_ids"),

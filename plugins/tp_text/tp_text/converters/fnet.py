@@ -32,8 +32,14 @@ class FNetConverterConfig(BertFamilyConfig):
     }
     required: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
     irrelevant: ClassVar[frozenset[str]] = frozenset(
-        # The same transforms, as products of matrices.
-        ("use_tpu_fourier_optimizations", "tpu_short_seq_length")
+        {
+            *("use_tpu_fourier_optimizations", "tpu_short_seq_length"),  # the same transforms, as products of matrices
+            *(
+                "actual_seq_length",
+                "use_fft",
+                "use_latest",
+            ),  # of the published models; transformers has never read them
+        }
     )
     classifier_dropout: ClassVar[str | None] = None
     notes: ClassVar[tuple[str, ...]] = (

@@ -37,7 +37,8 @@ class LlamaConverterConfig(ConverterConfig):
         "head_dim": None,
     }
     irrelevant: ClassVar[frozenset[str]] = common.CAUSAL_IRRELEVANT | {
-        "max_sequence_length",  # what some trained with; transformers has never read it
+        # of published models; transformers has never read them
+        *("max_sequence_length", "is_llama_config", "rope_interleaved"),
     }
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:

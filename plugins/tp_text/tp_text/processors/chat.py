@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tp_core.data.fields import missing_field, required_text, text_field
+from tp_core.data.fields import missing_field, text_field
 from tp_core.errors import DataError
 from tp_core.interfaces import Record
 from tp_core.suggest import did_you_mean
@@ -82,16 +82,15 @@ def questions_of(record: Record) -> list[Turn]:
 
 def _turn(message: Any, number: int, record: Record) -> Turn:
     if not isinstance(message, dict) or not {"role", "content"} <= set(message):
-        text = f"message {number} is no object with role and content"
-        raise DataError(text, file=record.file, line=record.line)
+        problem = f"message {number} is no object with role and content"
+        raise DataError(problem, file=record.file, line=record.line)
     role, content = message["role"], message["content"]
     if role not in ROLES:
         near = did_you_mean(str(role), ROLES) or f"the roles are {', '.join(ROLES)}"
-        text = f"message {number} has the role '{role}'; {near}"
-        raise DataError(text, file=record.file, line=record.line)
-    if not isinstance(content, str):
-        text = f"the content of message {number} is no text"
-        raise DataError(text, file=record.file, line=record.line)
-    return Turn(
-        role, required_text(Record({f"message {number}": content}, record.file, record.line), f"message {number}")
-    )
+        problem = f"message {number} has the role '{role}'; {near}"
+        raise DataError(problem, file=record.file, line=record.line)
+    name = f"content of message {number}"
+    text = text_field(Record({name: content}, record.file, record.line), name)
+    if text is None:
+        raise DataError(f"the {name} is no text", file=record.file, line=record.line)
+    return Turn(role, text)

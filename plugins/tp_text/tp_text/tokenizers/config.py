@@ -147,6 +147,7 @@ class SentencePieceConfig(TokenizerConfig):
     eos_token: str | None = None
     add_bos: bool = Field(False, description=_BOS)
     add_eos: bool = Field(False, description=_EOS)
+    special_in_text: bool = Field(True, description=_IN_TEXT)
 
     def files(self) -> dict[str, str]:
         return {"model": self.model, **({"vocab": self.vocab} if self.vocab is not None else {})}

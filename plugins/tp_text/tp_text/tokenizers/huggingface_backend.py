@@ -12,7 +12,7 @@ from tp_text.tokenizers import roles
 from tp_text.tokenizers.frames import DocumentEnds, backend_frame
 from tp_text.tokenizers.huggingface_files import Pipeline, boundary, template_roles
 from tp_text.tokenizers.huggingface_kept import KeptFiles
-from tp_text.tokenizers.rust import RustTokenizer
+from tp_text.tokenizers.rust import RustTokenizer, add_special_tokens
 from tp_text.tokenizers.spacing import cleaned_up
 
 
@@ -42,6 +42,11 @@ class BackendTokenizer(KeptFiles, DocumentEnds, RustTokenizer):
         found = {role: roles.find_usual(role, known) for role in roles.ROLES}
         found |= template_roles(content) | dict(pipeline.special)
         named = {role: token for role, token in found.items() if token is not None and token in known}
+        if not pipeline.complete:  # as transformers does with the special tokens that it knows of
+            missing = {
+                role: token for role, token in named.items() if known[token] not in backend.get_added_tokens_decoder()
+            }
+            add_special_tokens(backend, missing, known)
         super().__init__(backend, named, boundary(content), special_in_text)
         if pipeline.ends is not None:
             bos, eos = pipeline.ends

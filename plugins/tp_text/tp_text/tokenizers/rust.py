@@ -107,9 +107,13 @@ class RustTokenizer(Tokenizer):
         name = self.huggingface_class.get(use.model_type)
         # A class of its own makes its pipeline anew, from the vocabulary and its options.
         if name is None or (single, pair) != (BARE if name in _BARE else roles):
-            write_config(folder, {"tokenizer_class": "PreTrainedTokenizerFast", **config_of(self, use)})
+            own: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast"}
         else:
-            write_config(folder, {"tokenizer_class": name, **self.huggingface_options(), **config_of(self, use)})
+            own = {"tokenizer_class": name, **self.huggingface_options()}
+        # transformers has no form in which the mask alone is found in texts; a model that fills masks needs that more.
+        if not self._special_in_text and not use.masks:
+            own["split_special_tokens"] = True
+        write_config(folder, {**own, **config_of(self, use)})
         return True
 
     def huggingface_options(self) -> dict[str, Any]:

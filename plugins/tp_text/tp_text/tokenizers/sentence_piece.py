@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 
 class SentencePieceTokenizer(DocumentEnds):
-    """A sentencepiece model. Control pieces (``[CLS]``, ``</s>``) that are spelled out in a text stay text.
+    """A sentencepiece model.
+
+    Control pieces (``[CLS]``, ``</s>``) that are spelled out in a text are those, unless ``special_in_text`` is false.
 
     Args:
         vocab: a JSON object of pieces and ids, which then take the place of the model's own ids.
@@ -49,6 +52,9 @@ class SentencePieceTokenizer(DocumentEnds):
             if (processor.is_control(number) or processor.is_unknown(number)) and piece in known:
                 self._special_ids.add(known[piece])
         self._silent = self._special_ids - {self._unknown}
+        control = [piece for n, piece in enumerate(pieces) if processor.is_control(n) or processor.is_unknown(n)]
+        spelled = [re.escape(piece) for piece in sorted(control, key=len, reverse=True) if piece in known]
+        self._spelled = re.compile(f"({'|'.join(spelled)})") if spelled and config.special_in_text else None
         self.pair_separators = roles.separators_between({r: self._tokens[i] for r, i in self.special.items()})
         self.add_ends(config.add_bos, config.add_eos, path)
 
@@ -59,14 +65,31 @@ class SentencePieceTokenizer(DocumentEnds):
             DataError: a text that is not valid Unicode.
         """
         try:
-            if self._ids is None:
-                encoded: list[list[int]] = self._processor.encode(texts, out_type=int)
-                return encoded
-            pieces: list[list[str]] = self._processor.encode(texts, out_type=str)
+            whole = [n for n, text in enumerate(texts) if self._spelled is not None and self._spelled.search(text)]
+            found = self._plain([text if n not in whole else "" for n, text in enumerate(texts)] if whole else texts)
+            for number in whole:
+                found[number] = self._with_special(texts[number])
         except TypeError as error:
             raise invalid_text(texts, error) from error
-        ids, unknown = self._ids, self._unknown
-        return [[ids.get(piece, unknown) for piece in row] for row in pieces]
+        return found
+
+    def _plain(self, texts: list[str]) -> list[list[int]]:
+        """Ids of texts in which no special token is looked for."""
+        if self._ids is None:
+            encoded: list[list[int]] = self._processor.encode(texts, out_type=int)
+            return encoded
+        pieces: list[list[str]] = self._processor.encode(texts, out_type=str)
+        return [[self._ids.get(piece, self._unknown) for piece in row] for row in pieces]
+
+    def _with_special(self, text: str) -> list[int]:
+        """Ids of a text that spells special tokens out."""
+        assert self._spelled is not None
+        parts = self._spelled.split(text)  # texts and, at odd places, special tokens
+        rows = self._plain(parts[::2])
+        ids = list(rows[0])
+        for token, row in zip(parts[1::2], rows[1:], strict=True):
+            ids += [self._tokens.index(token), *row]
+        return ids
 
     def decode(self, ids: list[int]) -> str:
         """The text of ids, without special tokens; ids beyond the vocabulary stand for nothing."""
@@ -91,7 +114,9 @@ class SentencePieceTokenizer(DocumentEnds):
         from tp_text.tokenizers.sentence_piece_rust import rust_form
 
         model = self._processor.serialized_model_proto()
-        backend = None if self._ids is not None else rust_form(self, model, sorted(self._special_ids))
+        # The Rust library finds control pieces in texts, whether it is told to or not.
+        other = self._ids is not None or not self._options["special_in_text"]
+        backend = None if other else rust_form(self, model, sorted(self._special_ids))
         if backend is None:
             return False
         write_backend(self, backend, folder, use)

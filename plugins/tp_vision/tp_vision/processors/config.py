@@ -75,6 +75,7 @@ class PictureProcessorConfig(ProcessorConfig):
             *("do_reduce_labels", "reduce_labels"),
         }
     )
+    required_keys: ClassVar[Mapping[str, tuple[Any, ...]]] = {"use_square_size": (False,)}  # of older CLIP processors
 
     image_size: Size | None = Field(
         None, description="height and width in pixels, or [height, width]; unset: the model's"
