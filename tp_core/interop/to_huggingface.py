@@ -77,10 +77,8 @@ def _write_tokenizer(spec: Spec, found: Description, folder: Path, say: Say) -> 
     chosen = data.tokenizer or data.target_tokenizer
     tokenizer = build_tokenizer(spec) or build_target_tokenizer(spec)
     if chosen is not None and tokenizer is not None and not tokenizer.to_huggingface(folder, _use(spec, found)):
-        form = f"of '{chosen.name}' only tp knows the form"
-        say(
-            f"the tokenizer is not written: {form}; transformers needs one of its own, and makes an empty one by itself"
-        )
+        form = f"of '{chosen.name}' with these options only tp knows the form"
+        say(f"the tokenizer is not written: {form}; transformers needs one of its own, else it makes an empty one")
 
 
 def _use(spec: Spec, found: Description) -> TransformersUse:
