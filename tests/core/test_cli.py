@@ -327,3 +327,11 @@ def test_show_refuses_a_length_that_the_positions_do_not_reach(spec: Path) -> No
     result = call("show", str(spec), "--length", "65")
     assert result.exit_code == 2
     assert "sequences of 65 are longer than the model's 64 positions" in result.output
+
+
+def test_the_list_of_commands_needs_no_pydantic_and_no_torch() -> None:
+    code = (
+        "import sys\nfrom tp_core.cli.main import run\nsys.argv = ['tp', '--help']\n"
+        "try: run()\nexcept SystemExit: pass\nassert not {'pydantic', 'torch'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)

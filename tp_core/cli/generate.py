@@ -9,24 +9,24 @@ from typing import Any
 
 import click
 
-from tp_core.cli.generation import generation_options, given
+from tp_core.cli.lazy_options import GenerationCommand, given
 from tp_core.cli.records import input_records, model_options, parse_columns, refuse_existing, say, skipped
 from tp_core.cli.usage import examples
 
 
 @click.command(
+    cls=GenerationCommand,
     epilog=examples(
         "tp generate runs/translation --input test.en --output test.de.txt --beams 4",
         "tp generate runs/my_gpt --input prompts.txt --output texts.jsonl --sample --top-p 0.9",
         "tp generate models/bart-large-cnn --input articles.txt --output summaries.txt --no-repeat-ngram-size 3",
         "tp generate runs/my_gpt --input prompts.txt --output texts.jsonl --max-new-tokens 200 --truncation-side right",
-    )
+    ),
 )
 @click.argument("model")
 @click.option("--input", "source", required=True, help="Prompts or sources: TSV, CSV, JSON lines, text, Parquet.")
 @click.option("--output", required=True, help="File to write: .txt with a text per line, or JSON lines.")
 @click.option("--overwrite", is_flag=True, help="Replace an output file that exists.")
-@generation_options()
 @model_options
 def generate(
     model: str,

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 import types
-from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
 from pydantic.fields import FieldInfo
 
-from tp_core.spec.schema_generate import GenerateOptions
+from tp_core.spec.schema_generate import SEARCH, GenerateOptions
 
 if TYPE_CHECKING:
     _ParamType = click.ParamType[Any]
     _Choices = click.Choice[str]
 else:  # classes that only newer versions of click let be subscripted
     _ParamType, _Choices = click.ParamType, click.Choice
-
-F = Callable[..., Any]
 
 
 class _Ids(_ParamType):
@@ -62,23 +59,17 @@ class _IntegerOr(_ParamType):
         return f"[INTEGER|{'|'.join(self.words)}]"
 
 
-def generation_options(names: Iterable[str] = tuple(GenerateOptions.model_fields)) -> Callable[[F], F]:
-    """Options of a command for some of the options of ``inference.generate``, each None where it is not given."""
+def generation_parameters(search_only: bool = False) -> list[click.Parameter]:
+    """Options of a command for those of ``inference.generate``, each None where it is not given.
 
-    def decorate(function: F) -> F:
-        for name in reversed(list(names)):
-            function = _option(name, GenerateOptions.model_fields[name])(function)
-        return function
-
-    return decorate
-
-
-def given(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that a command was given; the others are as the model's spec says."""
-    return {name: value for name, value in options.items() if value is not None}
+    Args:
+        search_only: leave out what is about prompts and lengths.
+    """
+    names = SEARCH if search_only else tuple(GenerateOptions.model_fields)
+    return [_option(name, GenerateOptions.model_fields[name]) for name in names]
 
 
-def _option(name: str, field: FieldInfo) -> Callable[[F], F]:
+def _option(name: str, field: FieldInfo) -> click.Option:
     spelled = name.replace("_", "-")
     description = field.description or ""
     usual = field.get_default()
@@ -86,8 +77,8 @@ def _option(name: str, field: FieldInfo) -> Callable[[F], F]:
     help_text = f"{description[:1].upper()}{description[1:]}.{shown}"
     branches = _branches(field.annotation)
     if branches == [bool]:
-        return click.option(f"--{spelled}/--no-{spelled}", default=None, help=help_text)
-    return click.option(f"--{spelled}", type=_type(branches), help=help_text)
+        return click.Option([f"--{spelled}/--no-{spelled}"], default=None, help=help_text)
+    return click.Option([f"--{spelled}"], type=_type(branches), help=help_text)
 
 
 def _branches(annotation: Any) -> list[Any]:

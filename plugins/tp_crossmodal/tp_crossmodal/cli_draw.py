@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tp_core.cli.generation import generation_options, given
+from tp_core.cli.lazy_options import SearchCommand, given
 from tp_core.cli.records import input_records, model_options, parse_columns, say
 from tp_core.cli.usage import examples
 from tp_core.errors import TPError
-from tp_core.spec.schema_generate import SEARCH
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Record
@@ -22,16 +21,16 @@ INDEX = "index.tsv"
 
 
 @click.command(
+    cls=SearchCommand,
     epilog=examples(
         "tp draw runs/my_dalle --input captions.txt --output drawings",
         "tp draw runs/my_dalle --input captions.tsv --output drawings --sample --top-k 50 --seed 1",
-    )
+    ),
 )
 @click.argument("model")
 @click.option("--input", "source", required=True, help="Texts: TSV, CSV, JSON lines, text, Parquet.")
 @click.option("--output", required=True, help=f"Folder for 1.png, 2.png, ... and {INDEX}, which says their texts.")
 @click.option("--overwrite", is_flag=True, help="Replace the pictures of a folder that has some.")
-@generation_options(SEARCH)
 @model_options
 def draw(
     model: str,
