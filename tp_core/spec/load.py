@@ -162,7 +162,9 @@ class _Resolver(DataResolver):
             if own.value is not None and not isinstance(own.value, dict):
                 self.problems.add(f"inference.{name}", f"expected a mapping, got {describe(own.value)}", own)
                 continue
-            found[name] = validate(options, f"inference.{name}", own.mapping, own, self.problems)
+            # Making a validator takes longer than all the rest of a section that most specs do not have.
+            usual = options.model_construct() if not own.value else None
+            found[name] = usual or validate(options, f"inference.{name}", own.mapping, own, self.problems)
         return InferenceSpec(**found) if len(found) == len(SECTIONS) and None not in found.values() else None
 
     # -- model -------------------------------------------------------------------------------------------------
