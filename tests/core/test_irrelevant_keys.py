@@ -15,6 +15,9 @@ from tests.core.test_converter_keys import converters, others, read
 from tp_core.interop.config_json import load_converter
 
 transformers = pytest.importorskip("transformers")
+
+#: It asks transformers about every key of every architecture, which changes with its releases only.
+pytestmark = pytest.mark.slow
 transformers.logging.set_verbosity_error()
 
 TEXT = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24, "vocab_size": 37}
