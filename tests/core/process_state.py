@@ -29,7 +29,7 @@ def process_state() -> dict[str, Any]:
 
 
 def differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """What has changed, by name: of lists and mappings, what is there no more and what has come."""
+    """The changes, by name: of lists and mappings, the items that have gone and come."""
     found = {}
     for name, old in before.items():
         new = after[name]
@@ -134,7 +134,7 @@ def _children() -> Iterator[str]:
 
 
 def _open_files() -> Iterator[str]:
-    """What the process has open, where the system tells."""
+    """The files that the process has open, where the system tells."""
     if not os.path.isdir("/proc/self/fd"):
         return
     for number in os.listdir("/proc/self/fd"):

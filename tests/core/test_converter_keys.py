@@ -95,7 +95,7 @@ def changed(config: Config, path: tuple[str, ...], value: Any) -> Config:
 
 
 def silent(name: str, architecture: str, path: tuple[str, ...], value: Any, usual: Config) -> bool:
-    """Whether a key's value makes no difference and nothing says so."""
+    """Tell if a key's value makes no difference and nothing says so."""
     try:
         reading = read(name, architecture, changed(usual, path, value))
     except TPError:

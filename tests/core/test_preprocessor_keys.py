@@ -34,7 +34,7 @@ def usual(name: str) -> dict[str, Any]:
 
 
 def read(cls: type[ProcessorConfig], content: dict[str, Any]) -> tuple[str, Account]:
-    """What is made of a file, as one text, and what is said of its keys."""
+    """The options made of a file, as one text, and the notes on its keys."""
     keys, processor = Keys(content, Memory("preprocessor_config.json", content)), cls()
     found = processor.from_huggingface(keys, DataContext())
     assert found is not None

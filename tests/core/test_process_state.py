@@ -285,7 +285,7 @@ def test_files_that_change_between_two_calls_are_read_again(home: Path, tmp_path
 
 @pytest.fixture
 def torchrun(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """What torchrun gives a process: a store that lives longer than the process's runs."""
+    """The store that torchrun gives a process, which lives longer than the process's runs."""
     store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # type: ignore[attr-defined]
     given = {"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0", "TORCHELASTIC_USE_AGENT_STORE": "True"}
     for name, value in {**given, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}.items():

@@ -1,4 +1,4 @@
-"""How the vectors of records are made: as the targets were trained, which options change one by one."""
+"""The plan of a record's vector: as the targets were trained, which options change one by one."""
 
 from __future__ import annotations
 

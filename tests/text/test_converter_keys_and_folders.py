@@ -26,7 +26,7 @@ def edited(folder: Path, **changes: Any) -> Path:
 
 
 def converted(source: Path, **options: Any) -> list[str]:
-    """What is said of a conversion."""
+    """The notes on a conversion."""
     said: list[str] = []
     tp_core.convert("huggingface", source, "tp", source.parent / "ours", say=said.append, **options)
     return said

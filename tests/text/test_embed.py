@@ -67,7 +67,7 @@ def tp(*arguments: str | Path) -> Result:
 
 
 def recall(queries: np.ndarray[Any, Any], answers: np.ndarray[Any, Any]) -> float:
-    """How often the nearest answer, by dot product, is the query's own."""
+    """The share of queries whose nearest answer, by dot product, is their own."""
     return float(((queries @ answers.T).argmax(axis=1) == np.arange(len(queries))).mean())
 
 

@@ -146,7 +146,7 @@ class T5ConverterConfig(ConverterConfig):
 
 
 def _feed_forward_of(config: Mapping[str, Any]) -> tuple[bool, str]:
-    """Whether the feed-forward layers are gated, and our name of their activation.
+    """Tell if the feed-forward layers are gated, and our name of their activation.
 
     Raises:
         TPError: there is no such activation.

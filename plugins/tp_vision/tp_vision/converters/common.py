@@ -109,7 +109,7 @@ def positions_key(spec: "Spec", stream: str = "") -> dict[str, Any]:
 
 
 def positions_notes(spec: "Spec", stream: str = "") -> tuple[str, ...]:
-    """What becomes of positions that were learned for pictures of another size."""
+    """Say that positions learned for pictures of another size are interpolated."""
     if not positions_key(spec, stream):
         return ()
     size = " x ".join(map(str, pair(parts.embedding(spec, PatchConfig, stream=stream).image_size)))
