@@ -64,7 +64,7 @@ class StreamFacts(NamedTuple):
 
 
 class VectorFacts(NamedTuple):
-    """How a target makes one vector of each sample of a stream.
+    """The way in which a target makes one vector of each sample of a stream.
 
     Attributes:
         pooling: how the stream's states become one; None: in the target's own way (``Target.pool``).
@@ -620,7 +620,7 @@ class ConverterConfig(ModuleConfig):
         raise TypeError(f"{type(self).__name__} does not implement to_config()")
 
     def written_notes(self, spec: "Spec") -> tuple[str, ...]:
-        """What to know of a spec's model that is written for transformers, in sentences."""
+        """Notes on a spec's model that is written for transformers, in sentences."""
         return ()
 
     def weights(self, config: "Keys") -> "Sequence[Entry]":

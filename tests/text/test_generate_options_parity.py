@@ -75,7 +75,7 @@ class Pair:
         self.loaded = LoadedModel(model, spec, None, None, torch.device("cpu"))
 
     def expected(self, options: dict[str, Any]) -> list[list[int]]:
-        """What theirs writes behind each prompt, up to the end."""
+        """The ids that theirs writes behind each prompt, up to the end."""
         eos = [self.end, *options.get("eos_token_id", [])]
         given = {"max_new_tokens": 12, "do_sample": False, **options, "eos_token_id": eos, "pad_token_id": 0}
         texts = []

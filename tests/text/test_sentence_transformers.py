@@ -365,7 +365,7 @@ def test_lower_case_that_the_tokenizer_does_not_make_is_refused(bert: Path, tmp_
 
 
 def encoded(folder: Path, texts: list[str]) -> Tensor:
-    """What the modules of a folder make of texts, in float64, by their formulas."""
+    """The vectors that the modules of a folder make of texts, in float64, by their formulas."""
     modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
     assert [each["type"].rpartition(".")[2] for each in modules][:2] == ["Transformer", "Pooling"]
     options = json.loads((folder / "sentence_bert_config.json").read_text(encoding="utf-8"))

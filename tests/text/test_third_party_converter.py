@@ -128,7 +128,7 @@ def careless(code: str, *, copied: bool) -> str:
 
 
 class TestACarelessConverter:
-    """What a converter never asks about is refused, whatever the converter."""
+    """A key that a converter never asks about is refused, whatever the converter."""
 
     @pytest.fixture
     def code(self, code: str, request: pytest.FixtureRequest) -> str:

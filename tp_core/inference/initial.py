@@ -43,7 +43,7 @@ def initialise_from(model: Model, sources: Mapping[str, str], say: Callable[[str
 
 
 def _own(model: Model, part: str) -> str:
-    """What the names of a part's weights begin with: of a stream, of a component, or of the whole."""
+    """The beginning of the names of a part's weights: of a stream, of a component, or of the whole."""
     if part and part in model.spec.model.streams:
         return f"streams.{key_of(part)}."
     return "" if not part else "targets." if part == "target" else f"{part}."

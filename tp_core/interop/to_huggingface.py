@@ -26,7 +26,7 @@ from tp_core.spec.context import context_of
 from tp_core.spec.load import load_spec
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import key_of
-from tp_core.tokenizer import TransformersUse
+from tp_core.tokenizer import Tokenizer, TransformersUse
 from tp_core.training.origin import ORIGIN
 
 
@@ -75,13 +75,14 @@ def _write_tokenizer(spec: Spec, found: Description, folder: Path, say: Say) -> 
         say("the tokenizers are not written: transformers has one for both sides, and this model has two")
         return
     chosen = data.tokenizer or data.target_tokenizer
-    tokenizer = build_tokenizer(spec) or build_target_tokenizer(spec)
-    if chosen is not None and tokenizer is not None and not tokenizer.to_huggingface(folder, _use(spec, found)):
+    source = build_tokenizer(spec)
+    tokenizer = source or build_target_tokenizer(spec)
+    if chosen is not None and tokenizer is not None and not tokenizer.to_huggingface(folder, _use(spec, found, source)):
         form = f"of '{chosen.name}' with these options only tp knows the form"
         say(f"the tokenizer is not written: {form}; transformers needs one of its own, else it makes an empty one")
 
 
-def _use(spec: Spec, found: Description) -> TransformersUse:
+def _use(spec: Spec, found: Description, tokenizer: Tokenizer | None) -> TransformersUse:
     """What a model reads of a tokenizer's results."""
     fields: set[str] = set()
     limits: list[int | None] = []
@@ -96,7 +97,7 @@ def _use(spec: Spec, found: Description) -> TransformersUse:
     segments = ("token_type_ids",) if "token_type_ids" in fields else ()
     longest = min((limit for limit in limits if limit is not None), default=None)
     names = ("input_ids", *segments, "attention_mask")
-    processor = build_processor(spec, build_tokenizer(spec), next(iter(spec.sets())))
+    processor = build_processor(spec, tokenizer, next(iter(spec.sets())))
     single, pair = (None, None) if processor is None else (processor.frame(), processor.frame(pair=True))
     frames = None if single is None or pair is None else (single, pair)
     masks = found.architecture.endswith(("ForMaskedLM", "ForPreTraining"))

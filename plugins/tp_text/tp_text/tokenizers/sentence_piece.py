@@ -53,7 +53,8 @@ class SentencePieceTokenizer(DocumentEnds):
                 self._special_ids.add(known[piece])
         self._silent = self._special_ids - {self._unknown}
         control = [piece for n, piece in enumerate(pieces) if processor.is_control(n) or processor.is_unknown(n)]
-        spelled = [re.escape(piece) for piece in sorted(control, key=len, reverse=True) if piece in known]
+        self._control = {piece: known[piece] for piece in sorted(control, key=len, reverse=True) if piece in known}
+        spelled = [re.escape(piece) for piece in self._control]
         self._spelled = re.compile(f"({'|'.join(spelled)})") if spelled and config.special_in_text else None
         self.pair_separators = roles.separators_between({r: self._tokens[i] for r, i in self.special.items()})
         self.add_ends(config.add_bos, config.add_eos, path)
@@ -65,7 +66,7 @@ class SentencePieceTokenizer(DocumentEnds):
             DataError: a text that is not valid Unicode.
         """
         try:
-            whole = [n for n, text in enumerate(texts) if self._spelled is not None and self._spelled.search(text)]
+            whole = {n for n, text in enumerate(texts) if self._spelled is not None and self._spelled.search(text)}
             found = self._plain([text if n not in whole else "" for n, text in enumerate(texts)] if whole else texts)
             for number in whole:
                 found[number] = self._with_special(texts[number])
@@ -88,7 +89,7 @@ class SentencePieceTokenizer(DocumentEnds):
         rows = self._plain(parts[::2])
         ids = list(rows[0])
         for token, row in zip(parts[1::2], rows[1:], strict=True):
-            ids += [self._tokens.index(token), *row]
+            ids += [self._control[token], *row]
         return ids
 
     def decode(self, ids: list[int]) -> str:
