@@ -35,7 +35,7 @@ def test_the_target_ctc_conforms(average: str) -> None:
     ("name", "options"),
     [
         ("speech_ctc", {}),
-        ("speech_ctc", {"store": "float32", "normalize": "mean", "frame_shift": 12.5}),
+        ("speech_ctc", {"normalize": "mean", "frame_shift": 12.5}),
         ("speech_ctc", {"speeds": [0.9, 1.1], "time_masks": 2, "frequency_masks": 1, "frequency_mask_width": 5}),
         ("speech_text", {}),
         ("speech_text", {"start": "pad", "target_max_length": 9, "speeds": [1.2, 0.8]}),
@@ -46,5 +46,9 @@ def test_the_processors_conform(tmp_path: Path, name: str, options: dict[str, An
     records = [dict(zip(("audio", "text"), line.split("\t"))) for line in manifest.read_text().splitlines()[1:]]
     records = [{**each, "audio": (tmp_path / each["audio"]).read_bytes()} for each in records]
     check_processor(
-        name, records, {"sampling_rate": RATE, "num_mel_bins": 20, **options}, tokenizer=tokenizer(tmp_path)
+        name,
+        records,
+        {"sampling_rate": RATE, "num_mel_bins": 20, **options},
+        tokenizer=tokenizer(tmp_path),
+        prediction={"tokens": [1, 2]},
     )

@@ -63,17 +63,6 @@ def test_a_decoder_reads_the_start_and_the_text_and_learns_the_text_and_the_end(
         assert made.decode([IDS["low"], IDS["top"]]) == "low top"
 
 
-def test_samples_are_kept_as_the_option_says(tmp_path: Path) -> None:
-    records = written(tmp_path, "low high")
-    exact = soundfile.read(tmp_path / "0.wav", dtype="float32")[0]
-    for store, kind in (("int16", np.int16), ("float32", np.float32)):
-        made: Any = processor(tmp_path, "speech_ctc", store=store)
-        rows = rows_of(made, records, tmp_path)
-        assert rows.get("audio", 0).dtype == kind
-        assert np.array_equal(made.rows.stored(rows, 0), exact)  # of a recording of 16 bits, both are exact
-        assert rows.lengths("audio").tolist() == [len(exact)]
-
-
 def test_augmentation_is_drawn_anew_at_each_epoch_and_never_in_evaluations(tmp_path: Path) -> None:
     options: dict[str, Any] = {"speeds": [0.8, 1.0, 1.25], "time_masks": 2, "time_mask_width": 4}
     made, plain = processor(tmp_path, "speech_ctc", **options), processor(tmp_path, "speech_ctc")

@@ -77,7 +77,7 @@ def test_only_relative_positions_and_full_visibility_are_options(tmp_path: Path)
 
 
 def mixing(folder: Path, count: int = 3, **options: Any) -> tuple[Any, ArrowRows]:
-    config = UnitsProcessorConfig(mask_time_length=2, normalize=False, store="float32", **options)
+    config = UnitsProcessorConfig(mask_time_length=2, normalize=False, **options)
     processor = config.build(DataContext(), None)
     values = [{"audio": encoded(tone(300 * (i + 1), 0.5)), "units": [i] * 25} for i in range(count)]
     write_rows(folder / "rows", processor.prepare((Record(v, "", 1) for v in values), lambda error: None))

@@ -1,12 +1,13 @@
 """Options of the speech processors. Torch-free."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
 from tp_core.config import BuildContext, DataContext, FieldSpec, Preprocessing, Problem, ProcessorConfig
 from tp_core.data.class_options import ClassLabelOptions
+from tp_core.metrics.facts import MetricFacts
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Processor
@@ -17,6 +18,9 @@ Role = Literal["bos", "eos", "cls", "sep", "pad"]
 #: What filter banks are normalised by, over a recording.
 Normalization = Literal["mean_variance", "mean", "level", "none"]
 
+
+#: What processors of texts for the target ctc measure; the words and characters are those of the data.
+ERROR_RATES: Mapping[str, MetricFacts] = dict.fromkeys(["word_error_rate", "character_error_rate"], MetricFacts("low"))
 
 #: Keys of a preprocessor_config.json on padding, which stands behind a recording and is zero.
 PADDING_KEYS: Mapping[str, tuple[Any, ...]] = {"padding_side": ("right",), "padding_value": (0.0,)}
@@ -32,7 +36,9 @@ class AudioProcessorConfig(ProcessorConfig):
     resample: bool = Field(True, description="resample recordings of another rate; false: refuse them")
     mix_channels: bool = Field(True, description="average several channels; false: refuse such recordings")
     max_seconds: float | None = Field(None, gt=0, description="longest recording to train on; others are bad records")
-    store: Literal["int16", "float32"] = Field("int16", description="how samples are kept in the cache")
+
+    def libraries(self) -> Collection[str]:
+        return ("soundfile", "torchaudio")  # which decode and resample
 
 
 class SpeechProcessorConfig(AudioProcessorConfig):
@@ -176,6 +182,9 @@ class SpeechCtcProcessorConfig(SpeechProcessorConfig):
 
     def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
         return super().provides(context) | {"labels:ctc": FieldSpec()}
+
+    def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
+        return ERROR_RATES
 
     def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
         from tp_audio.processors.speech_ctc import SpeechCtcProcessor

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from tp_audio.processors.config import PADDING_KEYS, AudioProcessorConfig
+from tp_audio.processors.config import ERROR_RATES, PADDING_KEYS, AudioProcessorConfig
 from tp_core.config import BuildContext, DataContext, FieldSpec, Preprocessing, Problem
 from tp_core.data.class_options import ClassLabelOptions
+from tp_core.metrics.facts import MetricFacts
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Processor
@@ -137,6 +138,9 @@ class WaveformCtcProcessorConfig(FinetuningProcessorConfig):
 
     def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
         return super().provides(context) | {"labels:ctc": FieldSpec()}
+
+    def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
+        return ERROR_RATES
 
     def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
         from tp_audio.processors.waveform import WaveformCtcProcessor

@@ -123,7 +123,10 @@ class UnitsProcessor(PretrainingProcessor):
         try:
             if value is None:
                 raise ValueError(f"no field 'units'; the fields are {', '.join(record.value) or 'none'}; see tp units")
-            units = [int(each) for each in (value.split() if isinstance(value, str) else value)]
+            given = value.split() if isinstance(value, str) else list(value)
+            units = [int(each) for each in given]
+            if any(not isinstance(each, str) and each != unit for each, unit in zip(given, units)):
+                raise ValueError(f"'units' are integers, got {str(value)[:40]!r}")
             if not units or min(units) < 0:
                 raise ValueError(f"'units' are numbers from 0 on, got {str(value)[:40]!r}")
             if self.num_units is not None and max(units) >= self.num_units:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tp_audio.audio.exact import packed, unpacked
 from tp_audio.audio.reading import Reading, Samples, read_samples
 from tp_audio.processors.config import AudioProcessorConfig
 from tp_core.data.read_in_order import read_in_order
@@ -17,19 +18,17 @@ from tp_core.interfaces import Record, Report, Rows
 #: Samples that are written at a time.
 _WRITE = 1 << 22
 
-_HIGHEST = 32767
-
 
 class Recorded(NamedTuple):
-    """One recording, as a row keeps it, and what else was read of its record."""
+    """One recording, as a row keeps it (samples, bytes of a sample), and what else was read of its record."""
 
-    samples: NDArray[Any]
+    samples: NDArray[np.uint8]
     more: Any
     record: Record
 
 
 class RecordedRows:
-    """Reads records with ``audio``, and keeps their samples.
+    """Reads records with ``audio``, and keeps their samples as they are, in the column ``audio``.
 
     Args:
         least: fewest samples that a recording must have.
@@ -38,7 +37,7 @@ class RecordedRows:
 
     def __init__(self, config: AudioProcessorConfig, least: int = 1, least_for: str = "one frame alone") -> None:
         self.reading = Reading(config.sampling_rate, config.resample, config.mix_channels)
-        self.least, self.least_for, self.store = least, least_for, config.store
+        self.least, self.least_for = least, least_for
         self.most = None if config.max_seconds is None else int(config.max_seconds * config.sampling_rate)
 
     def samples(self, record: Record) -> Samples:
@@ -54,15 +53,8 @@ class RecordedRows:
         return samples
 
     def stored(self, rows: Rows, index: int) -> Samples:
-        """The samples of a row, as they were read."""
-        samples: NDArray[Any] = rows.get("audio", index)
-        return samples.astype(np.float32) / np.float32(_HIGHEST + 1) if samples.dtype == np.int16 else samples
-
-    def kept(self, samples: Samples) -> NDArray[Any]:
-        """Samples as a row keeps them."""
-        if self.store == "float32":
-            return samples
-        return np.clip(np.rint(samples * (_HIGHEST + 1)), -_HIGHEST - 1, _HIGHEST).astype(np.int16)
+        """The samples of a row, bit for bit as :meth:`samples` read them."""
+        return unpacked(rows.get("audio", index))
 
     def chunks(
         self, records: Iterable[Record], report: Report, more: Callable[[Record], Any] | None = None
@@ -76,14 +68,16 @@ class RecordedRows:
 
         def read(record: Record) -> Recorded:
             rest = None if more is None else more(record)
-            return Recorded(self.kept(self._not_too_long(record)), rest, record)
+            return Recorded(packed(self._not_too_long(record)), rest, record)
 
         chunk: list[Recorded] = []
+        size = 0
         for recorded in read_in_order(read, records, report):
             chunk.append(recorded)
-            if sum(len(each.samples) for each in chunk) >= _WRITE:
+            size += len(recorded.samples)
+            if size >= _WRITE:
                 yield chunk
-                chunk = []
+                chunk, size = [], 0
         if chunk:
             yield chunk
 
