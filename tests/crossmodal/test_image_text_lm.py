@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 
 import tp_core
 from tests.building import build, randomised
+from tests.core import runs
 from tests.crossmodal.mistakes import problems_of
 from tests.crossmodal.pictures import VOCABULARY, captioned, png, reported, rows_of, tokenizer
 from tp_core import SpecError
@@ -251,6 +252,16 @@ def test_draw_writes_a_picture_for_each_text_and_an_index_that_is_a_data_set(hom
     assert np.array_equal(np.array(Image.open(tmp_path / "drawn" / "1.png")), before)
 
 
+def test_two_processes_draw_what_one_draws(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "captions.txt").write_text("a one\n" * 5, encoding="utf-8")
+    command = ["draw", home / "run", "--input", "captions.txt", "--batch-size", "2", "--sample", "--output"]
+    assert "5 pictures in one" in runs.run_tp(tmp_path, *command, "one")
+    assert runs.run_group(tmp_path, *command, "two").count("5 pictures in two") == 1
+    one, two = ({file.name: file.read_bytes() for file in (tmp_path / each).iterdir()} for each in ("one", "two"))
+    assert one == two
+    assert len(set(one.values())) > 2
+
+
 def test_drawings_are_searched_for_as_the_spec_says_and_have_their_own_length(home: Path) -> None:
     loaded = tp_core.load_model(home / "run", "cpu")
     explicit = list(draw(loaded, ["a one"] * 3, sample=True, temperature=9.0, seed=3))
@@ -294,7 +305,7 @@ def test_an_exported_model_has_its_image_tokenizer_with_it(home: Path, tmp_path:
         (home / "elsewhere").rename(home / "coder")
     plain = yaml.safe_load((tmp_path / "export" / "spec.yaml").read_text())
     chosen = plain["data"]["processor"]["image_text_lm"]["image_tokenizer"]
-    assert chosen == {"vq": {"model": "processor", "num_tokens": 6}}
+    assert chosen == {"vq": {"model": "processor_image_text_lm", "num_tokens": 6}}
 
 
 def test_a_tokenizer_that_was_trained_anew_makes_the_data_anew(tmp_path: Path) -> None:

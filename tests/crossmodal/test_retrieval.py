@@ -13,6 +13,7 @@ import yaml
 from click.testing import CliRunner
 
 import tp_core
+from tests.core import runs
 from tests.crossmodal.pictures import VOCABULARY, captioned, png
 from tp_core.cli.main import cli
 from tp_core.errors import DataError, TPError
@@ -222,3 +223,11 @@ def test_a_model_that_compares_no_vectors_is_refused(folder: Path) -> None:
     del loaded.model.targets["clr"]
     with pytest.raises(TPError, match="needs a model with the target clr and the processor image_text_pair"):
         retrieve(loaded, [Record({"image": png(0)}, "records", 1)])
+
+
+@pytest.mark.parametrize(
+    "query", [[], pytest.param(["--query", "a one"], marks=pytest.mark.slow), ["--query", "photos/1.png", "--top", "3"]]
+)
+def test_processes_that_share_the_pictures_answer_as_one_does(folder: Path, query: list[str]) -> None:
+    command = ["retrieve", "run", "--data", "pairs.jsonl", "--batch-size", "2", "--device", "cpu", "--json", *query]
+    assert runs.run_group(folder, *command) == runs.run_tp(folder, *command)

@@ -98,7 +98,8 @@ def test_a_pair_is_cut_at_both_ends_of_the_longer_segment(tmp_path: Path) -> Non
     made: Any = processor(tmp_path, "bert", max_length=13)
     fronts = set()
     for seed, a, b in itertools.product(range(20), range(1, 15), range(1, 15)):
-        first, second = made._trim(np.arange(a), np.arange(b), np.random.default_rng(seed))
+        kept = made._kept(a, b, np.random.default_rng(seed))
+        first, second = np.arange(a)[kept[0]], np.arange(b)[kept[1]]
         left, right = len(first), len(second)
         assert left + right == min(a + b, 10)
         for part in (first, second):
@@ -120,6 +121,54 @@ def test_half_of_the_pairs_follow_where_rows_have_several_sentences(tmp_path: Pa
     rows = rows_of(tmp_path, made, running_text(given))
     drawn = [draw(made, rows, i, epoch)["sp"] for epoch in range(100) for i in range(len(rows))]
     assert np.mean(drawn) == pytest.approx(0.5, abs=4 * 0.5 / math.sqrt(len(drawn)))
+
+
+def test_a_copy_of_what_follows_is_no_other_text(tmp_path: Path) -> None:
+    """Of each document there is a copy: its text may follow the original's as well as the original's own."""
+    given, text = distinct(count=4, sentences=4, words=4)
+    made = processor(tmp_path, "bert", max_length=64, short_rate=0.0)
+    rows = rows_of(tmp_path, made, running_text([*given, *given]))
+    labels: Counter[int] = Counter()
+    for epoch, i in itertools.product(range(60), range(len(rows))):
+        sample = draw(made, rows, i, epoch)
+        first, second = segments(sample)
+        here, there = owner(first, text), owner(second, text)
+        assert here is not None
+        assert there is not None
+        assert sample["sp"] == int(there != (here[0], here[1] + len(first)))
+        labels[sample["sp"]] += 1
+    assert labels[1] / sum(labels.values()) == pytest.approx(0.5, abs=0.08)
+
+
+@pytest.mark.parametrize("lines", [2, 1])
+def test_of_a_corpus_of_copies_no_text_is_told_from_what_follows(tmp_path: Path, lines: int) -> None:
+    made = processor(tmp_path, "bert", max_length=9, short_rate=0.0)
+    document = [" ".join(f"w{3 * line + word}" for word in range(3)) for line in range(2 * lines)]
+    rows = rows_of(tmp_path, made, running_text([document] * 3))
+    for epoch, i in itertools.product(range(20), range(len(rows))):
+        sample = draw(made, rows, i, epoch)
+        first, second = segments(sample)
+        assert sample["sp"] == int(second[0] != first[-1] + 1)
+
+
+def test_a_document_that_holds_nearly_all_rows_gets_text_of_the_few_others(tmp_path: Path) -> None:
+    made = processor(tmp_path, "bert", max_length=20, short_rate=0.0)
+    few = [[f"w{n}"] for n in range(300, 303)]
+    long = [" ".join(f"w{n + i}" for i in range(8)) for n in range(0, 296, 8)] * 30
+    rows = rows_of(tmp_path, made, running_text([few[0], long, *few[1:]]))
+    assert len(rows) > 500
+    drawn = [segments(draw(made, rows, i, epoch)) for epoch in range(3) for i in range(1, 400)]
+    others = Counter(second[0] for _, second in drawn if len(second) == 1)
+    assert sorted(others) == [numbers(line)[0] for (line,) in few]
+    assert min(others.values()) > 0.2 * sum(others.values())
+
+
+def test_two_equal_segments_have_no_order(tmp_path: Path) -> None:
+    made = processor(tmp_path, "bert", max_length=32, sentence_task="order")
+    rows = rows_of(tmp_path, made, records(["w1 w2", "w1 w2", "", "w1 w2", "w3"]))
+    batch = made.collate([draw(made, rows, 0), draw(made, rows, 1)])
+    assert batch.labels["sp"]["labels"].tolist()[0] == IGNORE
+    assert batch.labels["sp"]["labels"].tolist()[1] != IGNORE
 
 
 def test_sentence_order_labels_tell_whether_the_segments_are_swapped(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.text.corpora import (
@@ -44,7 +45,12 @@ def test_cls_samples_are_texts_or_pairs_with_their_label(tmp_path: Path) -> None
     ]
     assert samples[2]["token_type_ids"].tolist() == [0, 0, 0, 1, 1, 1]
     assert made.collate(samples).labels["cls"]["labels"].tolist() == [2, 0, 1]
-    assert made.collate(made.encode(given)).labels["cls"]["labels"].tolist() == [IGNORE] * 3
+    encoded = made.encode(given)
+    assert made.collate(encoded).labels["cls"]["labels"].tolist() == [IGNORE] * 3
+    for sample, alike in zip(samples, encoded, strict=True):
+        for name in ("input_ids", "token_type_ids"):
+            assert np.array_equal(sample[name], alike[name])
+            assert sample[name].dtype == alike[name].dtype
 
 
 def test_cls_labels_by_name(tmp_path: Path) -> None:

@@ -203,7 +203,8 @@ def test_only_answers_are_predicted(tmp_path: Path) -> None:
                 assert label == ids[row, place + 1]
     assert [i for i in labels[1].tolist() if i != IGNORE] == words("w3 w94", EOS)
     assert ids[1, :6].tolist() == words("w91 w1 w2 w92 w93 w3")
-    assert list(batch.source) == ["input_ids"]
+    assert list(batch.source) == ["input_ids", "lengths"]
+    assert batch.source["lengths"].tolist() == [len(chat) - 1, 7]
 
 
 def test_packed_conversations_stay_whole_and_apart(tmp_path: Path) -> None:

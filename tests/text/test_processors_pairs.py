@@ -67,6 +67,19 @@ def test_each_stream_reads_its_text(tmp_path: Path) -> None:
     assert batch.labels["clr"]["labels"].tolist() == [1, 1]
 
 
+@pytest.mark.parametrize("labelled", [False, True])
+def test_texts_that_the_streams_read_alike_have_one_identity(tmp_path: Path, labelled: bool) -> None:
+    made = pair(tmp_path, max_length=6, labelled=labelled)
+    long = "w1 w2 w3 w4"
+    given = [("w1", "w2"), ("w1", "w3"), ("w2", "w1"), (long, "w2"), (f"{long} w5", f"{long} w6"), ("w1", "w2")]
+    rows = rows_of(tmp_path, made, records([{"text_a": a, "text_b": b, "label": 0} for a, b in given]))
+    first, second = made.collate([draw(made, rows, n) for n in range(6)]).labels["clr"]["items"].T.tolist()
+    assert [first.index(each) for each in first] == [0, 0, 2, 3, 3, 0]
+    assert [second.index(each) for each in second] == [0, 1, 2, 0, 4, 0]
+    assert second[2] == first[0]  # a text has the same identity on either side
+    assert "items" not in made.collate(made.encode(records(["w1"]))).labels["clr"]
+
+
 def test_labelled_pairs_carry_their_class(tmp_path: Path) -> None:
     made = pair(tmp_path, labelled=True, labels=["no", "maybe", "yes"])
     given = [{"text_a": "w1", "text_b": "w2", "label": label} for label in ("yes", "no")]

@@ -49,20 +49,23 @@ def test_the_loss_follows_its_formula_pair_by_pair(tmp_path: Path, buckets: int)
     words = weights["embedding.parts.word.table.weight"].double()
     output = weights["targets.sgns.output.weight"].double()
     assert output.shape == (VOCABULARY + buckets, SIZE)
-    total, pairs, best = torch.zeros(()).double(), 0, 0
+    total, pairs, best, skipped = torch.zeros(()).double(), 0, 0, 0
     labels = batch.labels["sgns"]
     for row in range(2):
         for place in range(LENGTH):
             v = words[batch.source["input_ids"][row, place]]
-            drawn = [output[n] @ v for n in labels["negatives"][row, place].tolist() if n != IGNORE]
             for c in labels["context"][row, place].tolist():
                 if c == IGNORE:
                     continue
+                # word2vec.c goes on to the next draw where a random word is the one to be predicted.
+                kept = [n for n in labels["negatives"][row, place].tolist() if n not in (IGNORE, c)]
+                drawn, skipped = [output[n] @ v for n in kept], skipped + (c in labels["negatives"][row, place])
                 total = total - sigmoid(output[c] @ v).log() - sum(sigmoid(-n).log() for n in drawn)
                 best += all(output[c] @ v > n for n in drawn)
                 pairs += 1
     found = model(batch)
     assert pairs == 40 - 2 - 8 - 1 == model.denominators(batch).item()
+    assert skipped > 0
     assert found.loss.item() == pytest.approx((total / pairs).item(), abs=1e-5)
     assert found.metrics["sgns/accuracy"].item() == pytest.approx(best / pairs)
 
@@ -71,8 +74,8 @@ def test_the_output_table_starts_at_zero_and_the_words_do_not(tmp_path: Path) ->
     model = model_of(tmp_path, raw=True)
     assert not model.weights()["targets.sgns.output.weight"].any()
     assert model.weights()["embedding.parts.word.table.weight"].std() > 0.01
-    batch = batch_of_windows()
-    batch.labels["sgns"]["negatives"] = batch.labels["sgns"]["negatives"].clamp(min=0)
+    batch = batch_of_windows(high=VOCABULARY - 3)
+    batch.labels["sgns"]["negatives"] = torch.arange(VOCABULARY - 3, VOCABULARY).expand(2, LENGTH, 3)
     assert model(batch).loss.item() == pytest.approx(4 * torch.tensor(2.0).log().item(), abs=1e-6)
 
 

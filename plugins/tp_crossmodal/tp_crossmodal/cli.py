@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
-from tp_core.cli.records import input_records, model_options, parse_columns, say, shown
+from tp_core.cli.processes import in_several_processes, joined
+from tp_core.cli.records import input_records, model_options, parse_columns, shown, speaker
 from tp_core.cli.usage import examples
 from tp_core.errors import TPError
 
 _PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff")
 
 
+@in_several_processes
 @click.command(
     epilog=examples(
         "tp retrieve runs/my_clip --data held_out.parquet",
@@ -38,20 +41,27 @@ def retrieve(
     data_set: str | None,
 ) -> None:
     """Find pictures by text and texts by picture with MODEL, which was trained with the target clr."""
-    if query is not None and query.lower().endswith(_PICTURES) and " " not in query:
-        import os
+    with joined() as processes:
+        if query is not None and query.lower().endswith(_PICTURES) and " " not in query:
+            import os
 
-        if not os.path.isfile(query):
-            raise TPError(f"--query {query}: there is no such file")
-    from tp_core.inference.load import load_model
-    from tp_crossmodal.retrieval import retrieve as run
+            if not os.path.isfile(query):
+                raise TPError(f"--query {query}: there is no such file")
+        from tp_core.inference.load import load_model
+        from tp_crossmodal.retrieval import retrieve as run
 
-    loaded = load_model(model, device, say, data_set)
-    records = input_records(data, parse_columns(columns) or loaded.spec.data.options.columns)
-    errors: list[str] = []
-    found = run(loaded, records, query, top, batch_size, skipped=errors)
-    if errors:
-        say("\n".join([f"{len(errors)} records could not be used:", *shown(errors)]))
+        say = speaker(processes)
+        loaded = load_model(model, device, say, data_set, processes)
+        records = input_records(data, parse_columns(columns) or loaded.spec.data.options.columns)
+        errors: list[str] = []
+        found = run(loaded, records, query, top, batch_size, skipped=errors, processes=processes)
+        if errors:
+            say("\n".join([f"{len(errors)} records could not be used:", *shown(errors)]))
+        if processes.first:
+            _print(found, as_json)
+
+
+def _print(found: dict[str, float] | list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
     elif isinstance(found, dict):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tp_core.cli.lazy_options import SearchCommand, given
-from tp_core.cli.records import input_records, model_options, parse_columns, say
+from tp_core.cli.output import terminable
+from tp_core.cli.processes import in_several_processes, joined
+from tp_core.cli.records import input_records, model_options, parse_columns, speaker
 from tp_core.cli.usage import examples
 from tp_core.errors import TPError
 
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 INDEX = "index.tsv"
 
 
+@in_several_processes
 @click.command(
     cls=SearchCommand,
     epilog=examples(
@@ -47,43 +52,59 @@ def draw(
 
     MODEL was trained with the processor image_text_lm from texts to pictures.
     """
-    folder = _folder(Path(output), overwrite)
-    from torchvision.io import write_png
+    with joined() as processes:
+        folder, say = Path(output), speaker(processes)
+        if processes.first:
+            _need_free(folder, overwrite)
+        from torchvision.io import write_png
 
-    from tp_core.inference.load import load_model
-    from tp_crossmodal.drawing import draw as run
+        from tp_core.inference.load import load_model
+        from tp_crossmodal.drawing import draw as run
 
-    loaded = load_model(model, device, say, data_set)
-    records = input_records(source, parse_columns(columns) or loaded.spec.data.options.columns)
-    texts: list[str] = []
-    pictures = run(loaded, _noted(records, texts), batch_size, **given(options))
-    count = 0
-    for count, picture in enumerate(pictures, 1):
-        if count == 1:  # what is there stays if nothing can be drawn
-            _emptied(folder)
-        write_png(picture, str(folder / f"{count}.png"))
-    if not count:
-        raise TPError(f"{source}: there is nothing to draw: no text")
-    lines = ["image\ttext", *(f"{number}.png\t{text}" for number, text in enumerate(texts, 1))]
-    temporary = folder / f".{INDEX}.tmp"
-    temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    os.replace(temporary, folder / INDEX)
-    say(f"{count} pictures in {folder}")
+        loaded = load_model(model, device, say, data_set, processes)
+        records = input_records(source, parse_columns(columns) or loaded.spec.data.options.columns)
+        texts: list[str] = []
+        pictures = run(loaded, _noted(records, texts), batch_size, processes=processes, **given(options))
+        if not processes.first:
+            next(pictures, None)
+            return
+        with _new_pictures(folder) as new:
+            count = 0
+            for count, picture in enumerate(pictures, 1):
+                write_png(picture, str(new / f"{count}.png"))
+            if not count:
+                raise TPError(f"{source}: there is nothing to draw: no text")
+            lines = ["image\ttext", *(f"{number}.png\t{text}" for number, text in enumerate(texts, 1))]
+            (new / INDEX).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        say(f"{count} pictures in {folder}")
 
 
-def _folder(folder: Path, overwrite: bool) -> Path:
+def _need_free(folder: Path, overwrite: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise TPError(f"{folder}: this is a file; --output names a folder")
     if folder.is_dir() and any(folder.iterdir()) and not overwrite:
         raise TPError(f"{folder}: the folder is not empty; --overwrite replaces the pictures in it")
-    return folder
 
 
-def _emptied(folder: Path) -> None:
-    """Make the folder, without pictures that were drawn before."""
+@contextlib.contextmanager
+def _new_pictures(folder: Path) -> Iterator[Path]:
+    """A folder for files that replace pictures drawn before, once all are there; if the block fails, these stay."""
+    made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    for old in [*folder.glob("[0-9]*.png"), folder / INDEX] if (folder / INDEX).is_file() else []:
-        old.unlink()
+    new = folder / ".new"
+    with terminable():
+        try:
+            shutil.rmtree(new, ignore_errors=True)
+            new.mkdir()
+            yield new
+            for old in [*folder.glob("[0-9]*.png"), folder / INDEX] if (folder / INDEX).is_file() else []:
+                old.unlink()
+            for path in sorted(new.iterdir(), key=lambda each: each.name == INDEX):
+                os.replace(path, folder / path.name)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+            if made and not any(folder.iterdir()):
+                folder.rmdir()
 
 
 def _noted(records: Iterator[Record], texts: list[str]) -> Iterator[Record]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from tp_core.config import BuildContext, EmbeddingConfig, FieldSpec, Problem, TargetConfig, VectorFacts
+from tp_core.metrics.facts import MetricFacts
 from tp_core.modules.config import ClassificationConfig, LearnedPositionConfig
 from tp_core.spec.schema_embedding import EmbeddingOptions
 from tp_text.config import SegmentConfig, WordConfig
@@ -118,6 +119,9 @@ class ImageTextMatchingConfig(TargetConfig):
             yield Problem("", f"compares two streams, and the model's are {names}; say which with stream")
         if not self.compares(context) and self.size is not None:
             yield Problem("size", "is for two streams; one sequence keeps its width")
+
+    def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
+        return {"accuracy": MetricFacts("high")}
 
     def compares(self, context: BuildContext) -> bool:
         """Whether two streams are compared; else one sequence is read."""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from tp_core.errors import TPError
-from tp_core.inference.batches import inference_batches
+from tp_core.inference.batches import Unusable, answers
 from tp_core.inference.generate import continuations
 from tp_core.inference.load import LoadedModel, load_model
 from tp_core.inference.predict import as_records
-from tp_core.interfaces import VisualTokenizer
+from tp_core.inference.processes import ALONE, Processes
+from tp_core.interfaces import Batch, Record, VisualTokenizer
 from tp_core.spec.context import context_of
 from tp_core.spec.schema_generate import SEARCH, GenerateOptions
 from tp_core.suggest import did_you_mean
@@ -25,6 +26,7 @@ def draw(
     inputs: Iterable[Any],
     batch_size: int = 32,
     device: str = "auto",
+    processes: Processes = ALONE,
     **options: Any,
 ) -> Iterator[Tensor]:
     """Draw a picture of each text: its image tokens are written one by one, and decoded.
@@ -32,6 +34,8 @@ def draw(
     Args:
         model: a loaded model with the processor ``image_text_lm``, or its folder.
         inputs: texts, dictionaries of fields, or records.
+        processes: share the inputs (:func:`tp_core.inference.processes.shared`); the first gets all pictures, the
+            others none.
         options: those of :data:`~tp_core.spec.schema_generate.SEARCH`; the others are as the spec's
             ``inference.generate`` says, of which nothing else counts: a picture has as many tokens as patches.
 
@@ -42,7 +46,7 @@ def draw(
         TPError: the model or its tokenizer of pictures cannot draw, or the options contradict each other.
         DataError: a record has no text.
     """
-    loaded = model if isinstance(model, LoadedModel) else load_model(model, device)
+    loaded = model if isinstance(model, LoadedModel) else load_model(model, device, processes=processes)
     processor = loaded.processor
     if not isinstance(processor, ImageTextLmProcessor):
         chosen = loaded.spec.data.processor
@@ -60,7 +64,8 @@ def draw(
         if name not in SEARCH:
             raise TPError(f"unknown option '{name}'; {did_you_mean(name, SEARCH) or 'known: ' + ', '.join(SEARCH)}")
     usual = loaded.spec.inference.generate.only(SEARCH)
-    return _pictures(loaded, processor, inputs, usual.for_call({"max_new_tokens": patches, **options}), batch_size)
+    wanted = usual.for_call({"max_new_tokens": patches, **options})
+    return _pictures(loaded, processor, inputs, wanted, batch_size, processes)
 
 
 def _pictures(
@@ -69,13 +74,15 @@ def _pictures(
     inputs: Iterable[Any],
     options: GenerateOptions,
     batch_size: int,
+    processes: Processes,
 ) -> Iterator[Tensor]:
-    done, tokens, encode = 0, processor.drawing(), processor.drawing_prompts
-    for chunk, groups, made in inference_batches(as_records(inputs), processor, batch_size, loaded.device, encode):
-        found: dict[int, Tensor] = {}
-        for group, batch in zip(groups, made):
-            records = [chunk[index] for index in group]
-            written = continuations(loaded, batch, tokens, options, [done + index for index in group], records)
-            found.update(zip(group, processor.drawn([each.ids for each in written])))
-        yield from (found[index] for index in range(len(chunk)))
-        done += len(chunk)
+    tokens, encode = processor.drawing(), processor.drawing_prompts
+
+    def compute(batch: Batch, numbers: list[int], records: list[Record]) -> Sequence[Tensor]:
+        written = continuations(loaded, batch, tokens, options, numbers, records)
+        # A row of its own takes along no more than itself when it goes to another process.
+        return [picture.clone() for picture in processor.drawn([each.ids for each in written])]
+
+    made = answers(as_records(inputs), processor, batch_size, loaded.device, compute, encode, processes=processes)
+    for _, found in made:
+        yield from (picture for picture in found if not isinstance(picture, Unusable))

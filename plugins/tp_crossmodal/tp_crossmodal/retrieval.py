@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tp_core.errors import DataError, TPError
-from tp_core.inference.batches import inference_batches
+from tp_core.inference.batches import Unusable, answers
 from tp_core.inference.load import LoadedModel, load_model
 from tp_core.inference.mode import evaluating
+from tp_core.inference.predict import skips
+from tp_core.inference.processes import ALONE, Processes
 from tp_core.inference.vectors import batch_vectors
-from tp_core.interfaces import Record, Sample
+from tp_core.interfaces import Batch, Record, Sample
 from tp_core.modules.targets.contrastive import Contrastive
 from tp_core.spec.schema_embed import EmbedOptions
 from tp_core.spec.vectors import vector_plan
@@ -26,6 +28,7 @@ Vectors = NDArray[np.float32]
 #: Similarities that are in memory at a time.
 _BLOCK = 1 << 24
 RANKS = (1, 5, 10)
+_NONE: Vectors = np.empty((0, 0), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -52,18 +55,26 @@ class Searcher:
 
     Args:
         model: a loaded model, or its folder.
+        processes: share the records (:func:`tp_core.inference.processes.shared`). The first gets all vectors, and the
+            others none.
 
     Raises:
         TPError: the model does not compare pictures with texts.
     """
 
-    def __init__(self, model: LoadedModel | str | os.PathLike[str], device: str = "auto", batch_size: int = 32) -> None:
-        self.loaded = model if isinstance(model, LoadedModel) else load_model(model, device)
-        self.batch_size = batch_size
-        targets = [target for target in self.loaded.model.targets.values() if isinstance(target, Contrastive)]
+    def __init__(
+        self,
+        model: LoadedModel | str | os.PathLike[str],
+        device: str = "auto",
+        batch_size: int = 32,
+        processes: Processes = ALONE,
+    ) -> None:
+        self.loaded = model if isinstance(model, LoadedModel) else load_model(model, device, processes=processes)
+        self.batch_size, self.processes = batch_size, processes
+        targets = [target for target in self.loaded.model.named_targets().values() if isinstance(target, Contrastive)]
         processor = self.loaded.processor
         if not targets or not isinstance(processor, ImageTextPairProcessor):
-            names = ", ".join(self.loaded.model.targets) or "none"
+            names = ", ".join(self.loaded.model.named_targets()) or "none"
             needed = "the target clr and the processor image_text_pair"
             raise TPError(f"retrieval compares vectors and needs a model with {needed}; this one's targets are {names}")
         self.processor = processor
@@ -75,7 +86,7 @@ class Searcher:
             DataError: a text or a picture cannot be used.
         """
         parts = [vector for _, vector in self._embedded(records, self.processor.encode)]
-        return np.stack(parts) if parts else np.empty((0, 0), dtype=np.float32)
+        return np.stack(parts) if parts else _NONE
 
     def of_texts(self, texts: list[str]) -> Vectors:
         """(texts, size)."""
@@ -97,7 +108,8 @@ class Searcher:
                 none.
         """
         collection = self.pictures(records, skipped)
-        return replace(collection, text_vectors=self.of_texts(collection.texts))
+        texts = self.processes.from_first(collection.texts)
+        return replace(collection, texts=texts, text_vectors=self.of_texts(texts))
 
     def pictures(self, records: Iterable[Record], skipped: list[str] | None = None) -> Collection:
         """:meth:`collect`, without the vectors of texts."""
@@ -106,19 +118,16 @@ class Searcher:
         truth: list[int] = []
         parts: list[Vectors] = []
         seen = [] if skipped is None else skipped
-        skips = self.loaded.spec.data.options.on_bad_record == "skip"
-
-        def report(number: int, error: DataError) -> None:
-            seen.append(str(error))
-
-        for record, vector in self._embedded(records, self._visual_samples, report if skips else None):
+        for record, vector in self._embedded(records, self._visual_samples, seen if skips(self.loaded) else None):
             own = _text(record)
             truth.append(-1 if own is None else numbers.setdefault(own, len(numbers)))
             images.append(_name(record))
             parts.append(vector)
-        if not images:
+        if not images and self.processes.first:
             raise DataError(f"there is nothing to search in: no record{' that can be used' if seen else ''}")
         texts = list(numbers)
+        if not images:
+            return Collection([], _NONE, [], _NONE, np.array(truth, dtype=np.int64))
         return Collection(images, np.stack(parts), texts, np.empty((0, parts[0].size), np.float32), np.array(truth))
 
     def _visual_samples(self, records: list[Record]) -> list[Sample]:
@@ -136,19 +145,29 @@ class Searcher:
         self,
         records: Iterable[Record],
         encode: Callable[[list[Record]], list[Sample]],
-        report: Callable[[int, DataError], None] | None = None,
+        skipped: list[str] | None = None,
     ) -> Iterator[tuple[Record, Vectors]]:
-        """Records in order, each with its vector, (size,); without those that are reported."""
-        made = inference_batches(records, self.processor, self.batch_size, self.loaded.device, encode, report)
-        for chunk, groups, batches in made:
-            found: dict[int, Vectors] = {}
-            for group, batch in zip(groups, batches):
-                (stream,) = batch.source
-                plan = vector_plan(self.loaded.spec, EmbedOptions(stream=stream))
-                with evaluating(self.loaded.model):
-                    vectors = batch_vectors(self.loaded.model, batch, plan).cpu().numpy()
-                found.update(zip(group, vectors))
-            yield from ((chunk[number], found[number]) for number in sorted(found))
+        """Records in order, each with its vector, (size,).
+
+        Args:
+            skipped: what is said of records that cannot be used, and are left out; None if they are an error.
+        """
+        skip, device = skipped is not None, self.loaded.device
+        made = answers(
+            records, self.processor, self.batch_size, device, self._batch_vectors, encode, skip, self.processes
+        )
+        for chunk, found in made:
+            for record, answer in zip(chunk, found):
+                if not isinstance(answer, Unusable):
+                    yield record, answer
+                elif skipped is not None:
+                    skipped.append(answer.error)
+
+    def _batch_vectors(self, batch: Batch, numbers: list[int], records: list[Record]) -> Sequence[Vectors]:
+        (stream,) = batch.source
+        plan = vector_plan(self.loaded.spec, EmbedOptions(stream=stream))
+        with evaluating(self.loaded.model):
+            return list(batch_vectors(self.loaded.model, batch, plan).cpu().numpy())
 
 
 def _text(record: Record) -> str | None:
@@ -219,6 +238,7 @@ def retrieve(
     batch_size: int = 32,
     device: str = "auto",
     skipped: list[str] | None = None,
+    processes: Processes = ALONE,
 ) -> dict[str, float] | list[dict[str, Any]]:
     """Search in pictures and texts, or measure how well the model finds their pairs.
 
@@ -227,22 +247,26 @@ def retrieve(
             :func:`recall`.
         top: how many answers to a query.
         skipped: what is said of pictures that cannot be used is added to it, if the model's spec skips such records.
+        processes: share the records; the first gets the answer, the others an empty list.
 
     Raises:
         TPError: the model does not compare pictures with texts, or the records cannot be used.
     """
     if query is not None and not query.strip():
         raise TPError("the query is empty; expected a text, or the file of a picture")
-    searcher = Searcher(model, device, batch_size)
+    searcher = Searcher(model, device, batch_size, processes)
     if query is None:
-        return recall(searcher.collect(records, skipped))
+        collection = searcher.collect(records, skipped)
+        return recall(collection) if processes.first else []
     if not is_image(query):
         found = searcher.pictures(records, skipped)
-        return nearest(searcher.of_texts([query]), found.image_vectors, found.images, top)
-    texts = list(dict.fromkeys(text for text in map(_text, records) if text is not None))
-    if not texts:
-        raise DataError("a picture's texts are asked for, and the data has no texts (the field text)")
-    return nearest(searcher.of_image(query), searcher.of_texts(texts), texts, top)
+        vector, candidates, names = searcher.of_texts([query]), found.image_vectors, found.images
+    else:
+        names = list(dict.fromkeys(text for text in map(_text, records) if text is not None))
+        if not names:
+            raise DataError("a picture's texts are asked for, and the data has no texts (the field text)")
+        vector, candidates = searcher.of_image(query), searcher.of_texts(names)
+    return nearest(vector, candidates, names, top) if processes.first else []
 
 
 def is_image(query: str) -> bool:

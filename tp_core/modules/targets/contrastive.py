@@ -21,11 +21,51 @@ from tp_core.modules.targets.vectors import vector_of
 _LIMIT = math.log(100)
 
 
+def joined(asked: Tensor, asking: Tensor, answers: Tensor, pairs: Tensor) -> Tensor:
+    """Whether some pair of a pool joins an item with an answer of the pool, (items, pool). Waits for no device.
+
+    Args:
+        asked: identities of items of one side, (items,).
+        asking: identities of the pool's items of that side, (pool,).
+        answers: those of the other side, (pool,).
+        pairs: which of the pool's samples are pairs, (pool,) bool.
+    """
+    ordered, order = answers.sort()
+    # A number for each of the different answers; unique() would have to tell the host how many there are.
+    changes = torch.cat([torch.zeros_like(order[:1]), (ordered[1:] != ordered[:-1]).long()])
+    number = torch.empty_like(order).scatter_(0, order, changes.cumsum(0))
+    told = (asked.unsqueeze(1) == asking) & pairs
+    counts = torch.zeros(told.shape, device=told.device).index_add_(1, number, told.float())
+    return counts.index_select(1, number) > 0
+
+
+def _loss(scores: Tensor, labels: Tensor, right: Tensor | None) -> Tensor:
+    """Sum of the cross entropies of scores (batch, pool), of which those that are right, too, do not count."""
+    if right is not None:
+        others = right.scatter(1, labels.clamp(min=0).unsqueeze(1), False)
+        scores = scores.masked_fill(others, -math.inf)
+    return F.cross_entropy(scores, labels, ignore_index=IGNORE, reduction="sum")
+
+
+def _correct(scores: Tensor, labels: Tensor, right: Tensor | None) -> Tensor:
+    """The number of anchors whose best of the pool is right."""
+    best = scores.argmax(dim=1)
+    if right is None:
+        return (best == labels).sum().float()
+    return (right.gather(1, best.unsqueeze(1)).squeeze(1) & (labels != IGNORE)).sum().float()
+
+
 class Contrastive(Target):
     """Each sample's vector in one stream is told from all of the other stream by its own (Radford et al., 2021).
 
-    Labels ``clr``: ``labels`` (batch,), ``IGNORE`` for samples that are no anchors; these remain among the negatives
-    of the others. Any other value counts: a sample's positive is the sample itself in the other stream.
+    Labels ``clr``: ``labels`` (batch,), ``IGNORE`` for samples that are no pairs and so no anchors; these remain among
+    the negatives of the others. Any other value counts: a sample's positive is the sample itself in the other stream.
+    ``items`` (batch, 2), int64, where the processor gives them: the identity of what each sample holds in the first
+    stream and in the second, the same for equal contents (:func:`tp_core.data.items.item_id`).
+
+    What a pair of the pool joins with an equal of the anchor is right, too: the pair itself where it stands twice, the
+    other captions of a picture, the other answer to a question. It is not a negative of the anchor; the loss of the
+    others is what it is without it. Without ``items``, every other sample is a negative.
 
     The pool of negatives is the batch, over all processes in training, so that the loss does not depend on their
     number. It does depend on ``train.accumulate``: each micro-batch is a pool of its own. So is, in an evaluation,
@@ -82,22 +122,38 @@ class Contrastive(Target):
         own = start + torch.arange(first.shape[0], device=first.device)
         anchors = batch.labels["clr"]["labels"] != IGNORE
         labels = own.masked_fill(~anchors, IGNORE)
+        there, back = self._right(batch, own, len(firsts))
         count = self.denominator(batch)
         # Similarities of nearly equal vectors differ by less than half precision can tell.
         with full_precision(first):
             scale = self.scale()
             forward, backward = scale * (first @ seconds.t()), scale * (second @ firsts.t())
-            loss = F.cross_entropy(forward, labels, ignore_index=IGNORE, reduction="sum")
+            loss = _loss(forward, labels, there)
             if self.config.symmetric:
-                loss = (loss + F.cross_entropy(backward, labels, ignore_index=IGNORE, reduction="sum")) / 2
-        there, back = ((scores.argmax(dim=1) == labels).sum().float() for scores in (forward, backward))
+                loss = (loss + _loss(backward, labels, back)) / 2
+        found, found_back = _correct(forward, labels, there), _correct(backward, labels, back)
         one, other = self.sides
         metrics = {
-            "accuracy": (there + back, 2 * count),
-            f"accuracy_{one}_to_{other}": (there, count),
-            f"accuracy_{other}_to_{one}": (back, count),
+            "accuracy": (found + found_back, 2 * count),
+            f"accuracy_{one}_to_{other}": (found, count),
+            f"accuracy_{other}_to_{one}": (found_back, count),
         }
         return TargetOutput(loss, count, metrics)
+
+    def _right(self, batch: Batch, own: Tensor, pool: int) -> tuple[Tensor | None, Tensor | None]:
+        """Which of the pool's samples are right for each of the batch's, (batch, pool), in either direction.
+
+        None without ``items``: each sample alone is.
+        """
+        items: Tensor | None = batch.labels["clr"].get("items")
+        if items is None:
+            return None, None
+        known = torch.cat([items, (batch.labels["clr"]["labels"] != IGNORE).long().unsqueeze(1)], dim=1)
+        everyone = gathered(known)[0] if self.training else known
+        firsts, seconds, pairs = everyone.unbind(dim=1)
+        itself = own.unsqueeze(1) == torch.arange(pool, device=own.device)
+        there = joined(items[:, 0], firsts, seconds, pairs.bool()) | itself
+        return there, joined(items[:, 1], seconds, firsts, pairs.bool()) | itself
 
     @torch.no_grad()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:

@@ -15,18 +15,23 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor) -> Tensor:
         everyone = features.new_empty((dist.get_world_size() * features.shape[0], *features.shape[1:]))
-        dist.all_gather_into_tensor(everyone, features.contiguous())
+        _call("all_gather_single", "all_gather_into_tensor", everyone, features.contiguous())
         return everyone
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         own = grads[0].new_empty((grads[0].shape[0] // dist.get_world_size(), *grads[0].shape[1:]))
-        dist.reduce_scatter_tensor(own, grads[0].contiguous())
+        _call("reduce_scatter_single", "reduce_scatter_tensor", own, grads[0].contiguous())
         return own
 
 
+def _call(name: str, before: str, output: Tensor, given: Tensor) -> None:
+    """A function of torch.distributed by its name, or by the one before, of which newer versions of torch warn."""
+    (getattr(dist, name, None) or getattr(dist, before))(output, given)
+
+
 def gathered(features: Tensor) -> tuple[Tensor, int]:
-    """The rows of all processes, in their order, and where this process's begin.
+    """The rows of all processes, of numbers of any type, in their order, and where this process's begin.
 
     Every process must call this at the same time with as many rows, which training batches have.
 

@@ -46,4 +46,5 @@ def picture_behind(text: Sequence, picture: Sequence, text_length: int) -> Seque
         mask=whole,
         positions=torch.cat([before, after], dim=1),
         side=side,
+        padded_behind=False,
     )

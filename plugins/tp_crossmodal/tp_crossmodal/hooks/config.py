@@ -1,13 +1,17 @@
 """Options of hooks. Torch-free."""
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from tp_core.config import HooksConfig
-from tp_core.spec.schema_common import PathStr
+from tp_core.marks import PathStr
 
 
 class SimilaritiesConfig(HooksConfig):
     """Pictures of how alike the target ``clr`` finds held-out pairs and strangers, at each evaluation (CLIP)."""
+
+    observes: ClassVar[bool] = True
 
     count: int = Field(16, gt=1, le=64, description="held-out pairs to show, spread over the data")
     font: PathStr | None = Field(None, description="a font file for scripts that the one found at hand lacks")

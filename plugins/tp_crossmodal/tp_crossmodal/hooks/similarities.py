@@ -73,7 +73,7 @@ class Similarities:
             return None
         model = trainer.model
         batch = processor.collate(samples).to(trainer.strategy.device)
-        name, target = next((name, t) for name, t in model.targets.items() if isinstance(t, Contrastive))
+        name, target = next((name, t) for name, t in model.named_targets().items() if isinstance(t, Contrastive))
         with evaluating(model):
             one, other = target.vectors(model.view(model.encode(batch), name))
         inner = processor.inner if isinstance(processor, SetProcessor) else processor

@@ -10,19 +10,20 @@ import torch
 
 from tp_core.config import DataContext
 from tp_core.data.fields import text_field
+from tp_core.data.items import item_id
 from tp_core.data.read_in_order import read_in_order
 from tp_core.errors import DataError, TPError
 from tp_core.framing import BARE, Frame, role_frame
 from tp_core.interfaces import IGNORE, Batch, Inputs, Record, Report, Rows, Sample, Tokenizer
 from tp_crossmodal.processors.config import CaptionOptions
+from tp_crossmodal.processors.mismatches import Mismatches
 from tp_crossmodal.processors.visual import Visual
 from tp_text.processors.classification import ClassificationProcessor
 from tp_text.processors.masking import Masking
+from tp_text.processors.padding import Ids
 
 #: Rows that are written together, at most; their pictures are in memory.
 _CHUNK = 256
-#: How often another record is drawn for a mismatched pair until one has another text.
-_TRIES = 16
 
 
 class ImageTextProcessor(ClassificationProcessor):
@@ -30,14 +31,16 @@ class ImageTextProcessor(ClassificationProcessor):
 
     Which tasks samples are made for follows the model's targets:
 
-    - ``itm``: half of the texts get the picture of another record that has another text. Labels ``itm``: ``labels``
-      (batch,), 1 where the two belong together.
+    - ``itm``: half of the texts get another picture, which no record joins with an equal text. Labels ``itm``:
+      ``labels`` (batch,), 1 where the two belong together, as a text and its own picture do that belongs to all.
     - ``mlm``: tokens of the text are hidden. Labels ``mlm`` as of the text processors.
     - With both, each sample is drawn for one of them: that a text is masked must not give away that its picture is its
       own, nor can a text be matched whose telling words are hidden. Its label of the other task is ``IGNORE``.
     - ``cls``: the records' classes (the field ``label``), of texts with their own pictures.
 
     All draws are a function of (seed, epoch, sample).
+
+    Pictures are the same where their files are, or the features of their regions; texts where the model reads the same.
     """
 
     #: Records that are encoded ahead at inference: their pictures are all in memory.
@@ -53,6 +56,10 @@ class ImageTextProcessor(ClassificationProcessor):
                 raise TPError("data.processor: the target mlm needs a vocabulary with a mask token")
             self.masking = Masking(config, tokenizer, config.max_length)
         self.room = self.max_length - self.special_count(pair=False)
+        self._mismatches: dict[int, tuple[Rows, Mismatches]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_mismatches": {}}  # another process has rows of its own
 
     @staticmethod
     def frames_of(tokenizer: Tokenizer) -> tuple[Frame, Frame]:
@@ -67,23 +74,42 @@ class ImageTextProcessor(ClassificationProcessor):
     # -- rows --------------------------------------------------------------------------------------------------
 
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
-        texts: list[str] = []
-        columns: dict[str, list[Any]] = {}
-        for text, row in read_in_order(self._read, records, report):
+        last, first = "", dict[str, int]()
+        same = {"text_item": "text", "visual_item": self.visual.field}
+        for file, chunk in self._chunks(records, report):
+            last, first = file, first or {name: chunk[name][0] for name in same}
+            same = {name: what for name, what in same.items() if all(each == first[name] for each in chunk[name])}
+            yield chunk
+        if self.matching and first and same:
+            what = " and the same ".join(same.values())
+            message = f"image-text matching gives texts other pictures, and all records have the same {what}"
+            raise DataError(message, file=last)
+
+    def _chunks(self, records: Iterable[Record], report: Report) -> Iterator[tuple[str, dict[str, list[Any]]]]:
+        """Columns of rows, and the file of the last of them."""
+        file, texts, columns = "", list[str](), dict[str, list[Any]]()
+        for file, text, row in read_in_order(self._read, records, report):
             texts.append(text)
             for name, value in row.items():
                 columns.setdefault(name, []).append(value)
             if len(texts) == _CHUNK:
-                yield {"text": self._ids(texts), **columns}
+                yield file, self._texts(texts) | columns
                 texts, columns = [], {}
-        yield {"text": self._ids(texts), **columns}
+        if texts:
+            yield file, self._texts(texts) | columns
 
-    def _read(self, record: Record) -> tuple[str, dict[str, Any]]:
+    def _texts(self, texts: list[str]) -> dict[str, list[Any]]:
+        """The columns of texts."""
+        rows: list[Ids] = [np.array(ids[: self.room], np.int32) for ids in self.tokenizer.encode_batch(texts)]
+        return {"text": rows, "text_item": [item_id(ids) for ids in rows]}
+
+    def _read(self, record: Record) -> tuple[str, str, dict[str, Any]]:
         text = self._text(record)
         row = self._visual_columns(record)
+        row["visual_item"] = self.visual.item(row)
         if self.labelled:
             row["label"] = self.read_label(record)
-        return text, row
+        return record.file, text, row
 
     def _text(self, record: Record) -> str:
         return caption(record, self.visual.field)
@@ -94,9 +120,6 @@ class ImageTextProcessor(ClassificationProcessor):
             message = f"the text '{shortened(record)}' has no {self.visual.field}: the fields are {fields}"
             raise DataError(f"{message} (data.columns renames them)", file=record.file, line=record.line)
         return self.visual.columns(record)
-
-    def _ids(self, texts: list[str]) -> list[list[int]]:
-        return [ids[: self.room] for ids in self.tokenizer.encode_batch(texts)]
 
     # -- samples -----------------------------------------------------------------------------------------------
 
@@ -122,19 +145,16 @@ class ImageTextProcessor(ClassificationProcessor):
                 self.masking(sample, generator)
         if self.labelled:
             sample["label"] = rows.get("label", index) if picture == index else IGNORE
+        sample["items"] = rows.get("text_item", index), rows.get("visual_item", picture)
         return {**sample, **self.visual.sample(rows, picture, augment), "own": picture == index}
 
     def _other(self, rows: Rows, index: int, generator: np.random.Generator) -> int:
-        """A record with another text; the same one where none is found."""
-        if len(rows) == 1:
-            return index
-        own = rows.get("text", index)
-        for _ in range(_TRIES):
-            other = int(generator.integers(len(rows) - 1))
-            other += other >= index
-            if not np.array_equal(rows.get("text", other), own):
-                return other
-        return index
+        """A record with a picture that the text does not belong to; the same one where it belongs to all."""
+        if id(rows) not in self._mismatches:  # at the first draw of each process
+            made = Mismatches(rows.integers("text_item"), rows.integers("visual_item"))
+            self._mismatches[id(rows)] = rows, made
+        other = self._mismatches[id(rows)][1].draw(index, generator)
+        return index if other is None else other
 
     # -- batches -----------------------------------------------------------------------------------------------
 

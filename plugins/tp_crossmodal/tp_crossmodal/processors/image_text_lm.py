@@ -133,7 +133,7 @@ class ImageTextLmProcessor(TextProcessor):
 
     def _columns(self, texts: list[str], pictures: list[Tensor]) -> dict[str, list[Any]]:
         ids = [each[: self.room] for each in self.tokenizer.encode_batch(texts)]
-        return {"text": ids, "image": [tokens.tolist() for tokens in self._tokens(pictures)]}
+        return {"text": ids, "image": self._tokens(pictures)}
 
     # -- samples -----------------------------------------------------------------------------------------------
 

@@ -17,8 +17,9 @@ from tp_crossmodal.processors.visual import Visual
 class ImageTextPairProcessor(ImageTextProcessor):
     """Reads what :class:`ImageTextProcessor` reads, and gives each of two streams its side.
 
-    Labels ``clr``: ``labels`` (batch,), 1 for texts with their own picture, else ``IGNORE``. At inference, records may
-    have one of the two sides only, the same one in all: the other stream is then left out.
+    Labels ``clr``: ``labels`` (batch,), 1 for texts with their own picture, else ``IGNORE``; ``items`` (batch, 2), the
+    identities of each stream's side. At inference, records may have one of the two sides only, the same one in all: the
+    other stream is then left out.
     """
 
     def __init__(self, config: StreamOptions, data: DataContext, tokenizer: Tokenizer, visual: Visual) -> None:
@@ -40,7 +41,11 @@ class ImageTextPairProcessor(ImageTextProcessor):
 
     def labels(self, samples: list[Sample]) -> dict[str, Inputs]:
         own = [1 if sample.get("own", True) else IGNORE for sample in samples]
-        return {**super().labels(samples), "clr": {"labels": torch.tensor(own)}}
+        counted = {"labels": torch.tensor(own)}
+        if "items" in samples[0]:
+            items = torch.tensor([sample["items"] for sample in samples])
+            counted["items"] = items if self.text_stream == self.data.streams[0] else items.flip(1)
+        return {**super().labels(samples), "clr": counted}
 
     def encode(self, records: list[Record]) -> list[Sample]:
         """Samples of both sides, or of the one that the records have.

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from tp_core.config import DataContext
+from tp_core.data.items import item_id
 from tp_core.data.sources_media import media_bytes
 from tp_core.errors import DataError
 from tp_core.interfaces import Inputs, Record, Rows, Sample
@@ -27,6 +28,12 @@ class Visual(ABC):
 
     #: The field of records that holds it.
     field: str
+    #: The columns of rows that hold its content; others say where it came from.
+    content: tuple[str, ...]
+
+    def item(self, columns: dict[str, Any]) -> int:
+        """The identity of what a row keeps of a record: equal files, or equal features, have the same."""
+        return item_id(*(columns[name] for name in self.content))
 
     @abstractmethod
     def columns(self, record: Record) -> dict[str, Any]:
@@ -53,6 +60,7 @@ class Pixels(Visual):
     """Encoded pictures, decoded when a sample is read."""
 
     field = "image"
+    content = ("image",)
 
     def __init__(self, config: ImageTextProcessorConfig, data: DataContext) -> None:
         self.inner = PictureProcessor(config, data)
@@ -86,6 +94,7 @@ class Regions(Visual):
     def __init__(self, config: RegionTextProcessorConfig) -> None:
         self.size, self.limit = config.region_size, config.max_regions
         self.widths = {"regions": self.size, **({"boxes": 5} if config.boxes else {})}
+        self.content = tuple(self.widths)
 
     def columns(self, record: Record) -> dict[str, Any]:
         found = {name: self._read(record, name, width) for name, width in self.widths.items()}
@@ -93,7 +102,7 @@ class Regions(Visual):
         if len(set(counts.values())) > 1:
             message = f"{counts['regions']} regions and {counts['boxes']} boxes; expected a box for each region"
             raise DataError(message, file=record.file, line=record.line)
-        return {name: values[: self.limit].ravel() for name, values in found.items()}
+        return {name: values[: self.limit] for name, values in found.items()}
 
     def _read(self, record: Record, name: str, width: int) -> Floats:
         value = record.value.get(name)
@@ -115,10 +124,10 @@ class Regions(Visual):
         return np.ascontiguousarray(found)
 
     def sample(self, rows: Rows, index: int, generator: np.random.Generator | None) -> Sample:
-        return {name: np.reshape(rows.get(name, index), (-1, width)) for name, width in self.widths.items()}
+        return {name: rows.get(name, index) for name in self.widths}
 
     def encode(self, record: Record) -> Sample:
-        return {name: np.reshape(v, (-1, self.widths[name])) for name, v in self.columns(record).items()}
+        return self.columns(record)
 
     def inputs(self, samples: list[Sample]) -> Inputs:
         """Padded to the most regions of the batch."""

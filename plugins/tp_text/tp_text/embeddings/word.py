@@ -29,14 +29,7 @@ class Word(Embedding):
             states = states * self.scale
         if sequence is not None:
             return sequence.with_states(sequence.states + states)
-        mask = inputs.get("attention_mask")
-        return Sequence(
-            states,
-            mask=None if mask is None else mask.bool(),
-            prefix_lengths=inputs.get("prefix_lengths"),
-            document_ids=inputs.get("document_ids"),
-            positions=inputs.get("position_ids"),
-        )
+        return Sequence.of(states, inputs)
 
     def shared_weights(self) -> dict[str, nn.Parameter]:
         return {"word": cast(nn.Parameter, self.table.weight)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -18,6 +19,8 @@ from tp_text.processors.masking import Masking
 from tp_text.processors.text import TextProcessor
 
 _WRITE = 1000
+#: How often text of another document is drawn anew, until it is of another one and no copy of what really follows.
+_TRIES = 16
 
 
 class BertProcessor(TextProcessor):
@@ -81,45 +84,50 @@ class BertProcessor(TextProcessor):
         cut = int(ends[generator.integers(len(ends) - 1)]) if not single else len(tokens) // 2
         swap = generator.random() < 0.5
         if self.task == "order":
-            if len(tokens) < 2:  # one token has no order
-                return tokens[:0], tokens, None
             first, second = tokens[:cut], tokens[cut:]
+            if len(tokens) < 2 or np.array_equal(first, second):  # one token has no order, nor have two equal segments
+                return first, second, None
             return (second, first, 1) if swap else (first, second, 0)
         if not (swap or single):
             return tokens[:cut], tokens[cut:], 0
-        first = tokens if single else tokens[:cut]
-        return *self._trim(first, self._elsewhere(rows, index, generator), generator), 1
+        first, text = (tokens, _with_next_row(rows, index)) if single else (tokens[:cut], tokens)
+        for _ in range(_TRIES):
+            second = self._elsewhere(rows, index, generator)
+            own, others = self._kept(len(first), len(second), generator)
+            if not _begin_alike(second[others], text[own.stop :]):
+                break
+        else:  # copies of the document are all there is
+            return first[own], second[others], 0
+        return first[own], second[others], 1
 
-    def _elsewhere(self, rows: Rows, index: int, generator: np.random.Generator) -> Any:
+    @staticmethod
+    def _elsewhere(rows: Rows, index: int, generator: np.random.Generator) -> Any:
         """Text of another document, from the start of a random sentence on."""
         own = rows.get("document", index)
-        other = index
-        for _ in range(16):
+        for _ in range(_TRIES):
             other = int(generator.integers(len(rows)))
             if rows.get("document", other) != own:
                 break
-        else:  # one document holds nearly all rows: the nearest row of another is looked for
-            for step in range(1, len(rows)):
-                other = (index + step) % len(rows)
-                if rows.get("document", other) != own:
-                    break
+        else:  # one document holds nearly all rows; they stand in the order of the documents
+            documents = range(len(rows))
+            begin = bisect.bisect_left(documents, own, key=lambda row: rows.get("document", row))
+            end = bisect.bisect_right(documents, own, key=lambda row: rows.get("document", row))
+            other = int(generator.integers(len(rows) - (end - begin)))
+            other += (end - begin) if other >= begin else 0
         tokens, lengths = rows.get("tokens", other), rows.get("lengths", other)
         begins = np.cumsum(lengths) - lengths
         return tokens[int(begins[generator.integers(len(begins))]) :]
 
-    def _trim(self, first: Any, second: Any, generator: np.random.Generator) -> tuple[Any, Any]:
-        """Cut the longer segment, at its front or back token by token, until both fit (Devlin et al., 2019)."""
-        over = len(first) + len(second) - self.room
-        if over <= 0:
-            return first, second
-        longer = min(over, abs(len(first) - len(second)))
+    def _kept(self, first: int, second: int, generator: np.random.Generator) -> tuple[slice, slice]:
+        """What stays of two segments of these lengths: the longer loses tokens at its front or back, one by one, until
+        both fit (Devlin et al., 2019)."""
+        over = max(0, first + second - self.room)
+        longer = min(over, abs(first - second))
         cuts = [(over - longer + 1) // 2, (over - longer) // 2]
-        cuts[0 if len(first) >= len(second) else 1] += longer
-        trimmed = []
-        for segment, cut in zip((first, second), cuts):
-            front = int(generator.binomial(cut, 0.5))
-            trimmed.append(segment[front : len(segment) - (cut - front)])
-        return trimmed[0], trimmed[1]
+        cuts[0 if first >= second else 1] += longer
+        fronts = [int(generator.binomial(cut, 0.5)) if over else 0 for cut in cuts]
+        kept = [slice(front, length - (cut - front)) for length, cut, front in zip((first, second), cuts, fronts)]
+        return kept[0], kept[1]
 
     def labels(self, samples: list[Sample]) -> dict[str, Inputs]:
         if "mlm_positions" not in samples[0]:
@@ -129,3 +137,17 @@ class BertProcessor(TextProcessor):
             values = [IGNORE if s["sp"] is None else s["sp"] for s in samples]
             labels["sp"] = {"labels": torch.tensor(values)}
         return labels
+
+
+def _with_next_row(rows: Rows, index: int) -> Any:
+    """The tokens of a row and those that follow them in its document."""
+    tokens = rows.get("tokens", index)
+    if index + 1 < len(rows) and rows.get("document", index + 1) == rows.get("document", index):
+        return np.concatenate([tokens, rows.get("tokens", index + 1)])
+    return tokens
+
+
+def _begin_alike(one: Any, other: Any) -> bool:
+    """Whether two texts are equal as far as the shorter goes."""
+    length = min(len(one), len(other))
+    return length > 0 and np.array_equal(one[:length], other[:length])

@@ -74,7 +74,7 @@ class InstructionProcessorConfig(TextProcessorConfig):
 
     def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
         names = ["input_ids", *(["document_ids", "position_ids"] if self.pack else [])]
-        return {name: FieldSpec() for name in names} | {"labels:lm": FieldSpec()}
+        return {name: FieldSpec() for name in names} | {"lengths": FieldSpec(("batch",)), "labels:lm": FieldSpec()}
 
     def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
         from tp_text.processors.instruction import InstructionProcessor

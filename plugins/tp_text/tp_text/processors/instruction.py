@@ -118,11 +118,10 @@ class InstructionProcessor(TextProcessor):
     # -- batches -----------------------------------------------------------------------------------------------
 
     def collate(self, samples: list[Sample]) -> Batch:
-        """Padded on the right, where causal attention never looks; so there is a mask at inference only."""
-        source = token_inputs([s["input_ids"] for s in samples], self.max_length, self.pad, self.pad_to == "max_length")
+        """Padded on the right, where causal attention never looks: it needs no mask."""
+        rows, whole = [s["input_ids"] for s in samples], self.pad_to == "max_length"
+        source = token_inputs(rows, self.max_length, self.pad, whole, causal="labels" in samples[0])
         width = source["input_ids"].shape[1]
-        if "labels" in samples[0]:
-            source.pop("attention_mask", None)
         if self.pack:
             source |= _documents([s.get("lengths", [len(s["input_ids"])]) for s in samples], width)
         nothing = np.empty(0, dtype=np.int32)

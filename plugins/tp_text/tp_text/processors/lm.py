@@ -25,6 +25,7 @@ from tp_core.interfaces import (
 )
 from tp_text.processors.config import LmProcessorConfig
 from tp_text.processors.packing import packed_rows
+from tp_text.processors.padding import lengths_of, padded, real_places
 from tp_text.processors.prompts import prompt
 from tp_text.processors.reading import TokenizedTexts, text_of
 from tp_text.processors.text import TextProcessor
@@ -70,26 +71,20 @@ class LmProcessor(TextProcessor):
         return {"input_ids": tokens[:-1], "labels": tokens[1:]}
 
     def collate(self, samples: list[Sample]) -> Batch:
-        """Full rows carry no mask; a shorter one is padded on the right, where causal attention never looks."""
-        lengths = [len(s["input_ids"]) for s in samples]
-        longest = max(lengths)  # a prompt may be longer than the rows of the training
+        """A row that is shorter is padded on the right, where causal attention never looks: it needs no mask."""
+        rows = [sample["input_ids"] for sample in samples]
+        lengths = lengths_of(rows)
+        longest = int(lengths.max())  # a prompt may be longer than the rows of the training
         width = longest if self.pad_to == "longest" else max(longest, self.max_length)
-        ids = np.full((len(samples), width), self.pad, dtype=np.int64)
-        labels = np.full((len(samples), width), IGNORE, dtype=np.int64)
-        real = np.zeros((len(samples), width), dtype=np.int64)
-        for row, sample in enumerate(samples):
-            ids[row, : lengths[row]] = sample["input_ids"]
-            real[row, : lengths[row]] = 1
-            if "labels" in sample:
-                labels[row, : lengths[row]] = sample["labels"]
-        source: Inputs = {"input_ids": torch.from_numpy(ids)}
-        if min(lengths) < width and "labels" not in samples[0]:
-            source["attention_mask"] = torch.from_numpy(real)  # pooling must know where a text ends
+        nothing = np.empty(0, dtype=np.int32)
+        labels = padded([sample.get("labels", nothing) for sample in samples], width, IGNORE)
+        source: Inputs = {"input_ids": padded(rows, width, self.pad)}
+        source |= real_places(lengths, width, causal="labels" in samples[0])
         if self.isolate:
-            source |= self._documents(ids)
-        return Batch(source, len(samples), labels={"lm": {"labels": torch.from_numpy(labels)}})
+            source |= self._documents(source["input_ids"].numpy())
+        return Batch(source, len(samples), labels={"lm": {"labels": labels}})
 
-    def _documents(self, ids: Any) -> Inputs:
+    def _documents(self, ids: NDArray[np.int64]) -> Inputs:
         """Which document each token belongs to, and its position in it."""
         ends = np.zeros_like(ids)
         ends[:, 1:] = ids[:, :-1] == self.eos

@@ -47,11 +47,20 @@ def padded(rows: Sequence[Ids], width: int, fill: int) -> torch.Tensor:
     return torch.from_numpy(values)
 
 
-def token_inputs(rows: Sequence[Ids], limit: int, pad: int, whole: bool = False) -> Inputs:
-    """``input_ids`` and, where anything is padded, ``attention_mask``; both (rows, width)."""
+def token_inputs(rows: Sequence[Ids], limit: int, pad: int, whole: bool = False, causal: bool = False) -> Inputs:
+    """``input_ids`` (rows, width) and, where anything is padded, what :func:`real_places` gives."""
     lengths = lengths_of(rows)
     width = width_of(lengths, limit, whole)
-    inputs: Inputs = {"input_ids": padded(rows, width, pad)}
-    if int(lengths.min()) < width:
-        inputs["attention_mask"] = (torch.arange(width) < torch.from_numpy(lengths)[:, None]).long()
-    return inputs
+    return {"input_ids": padded(rows, width, pad), **real_places(lengths, width, causal)}
+
+
+def real_places(lengths: NDArray[np.int64], width: int, causal: bool = False) -> Inputs:
+    """``attention_mask`` (rows, width) of rows that are padded on the right; nothing where none is.
+
+    Args:
+        causal: the model is causal: ``lengths`` (rows,) in place of the mask, which its attention does without.
+    """
+    if int(lengths.min()) == width:
+        return {}
+    ends = torch.from_numpy(lengths)
+    return {"lengths": ends} if causal else {"attention_mask": (torch.arange(width) < ends[:, None]).long()}

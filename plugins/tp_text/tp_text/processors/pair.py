@@ -11,6 +11,7 @@ import torch
 
 from tp_core.config import DataContext
 from tp_core.data.fields import is_blank, missing_field, text_field
+from tp_core.data.items import item_id
 from tp_core.errors import DataError, TPError
 from tp_core.interfaces import Batch, Inputs, Record, Report, Rows, Sample, Tokenizer
 from tp_text.processors.classification import ClassificationProcessor
@@ -27,7 +28,8 @@ class PairProcessor(ClassificationProcessor):
     (Quick-Thoughts; Logeswaran & Lee, 2018). ``same``: a line and itself, told apart by dropout (SimCSE; Gao et al.,
     2021).
 
-    Labels ``clr``: ``labels`` (batch,), 1 for each pair. Labels ``cls`` as of the processor ``cls``, if labelled.
+    Labels ``clr``: ``labels`` (batch,), 1 for each pair; ``items`` (batch, 2), the identities of the two texts as the
+    streams read them. Labels ``cls`` as of the processor ``cls``, if labelled.
     """
 
     def __init__(self, config: PairProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
@@ -110,6 +112,9 @@ class PairProcessor(ClassificationProcessor):
 
     def labels(self, samples: list[Sample]) -> dict[str, Inputs]:
         counted: dict[str, Inputs] = {"clr": {"labels": torch.ones(len(samples), dtype=torch.int64)}}
+        if {"first", "second"} <= samples[0].keys():
+            items = [[item_id(sample["first"]), item_id(sample["second"])] for sample in samples]
+            counted["clr"]["items"] = torch.tensor(items)
         return counted | super().labels(samples) if self.labelled else counted
 
     # -- inference ---------------------------------------------------------------------------------------------

@@ -17,8 +17,10 @@ class SkipGram(Target):
 
     Labels ``sgns``: ``context`` (batch, length, 2 × window), the tokens around each position, and ``negatives``
     (batch, length, k), random tokens; ``IGNORE`` in either stands for none. The loss of a counted pair of a position
-    and a context is ``-log σ(u·v) - Σ log σ(-n·v)``; the negatives n of a position are shared by its contexts. The
-    output table starts at zero, as word2vec's does. The vectors that one wants are those of the word embedding.
+    and a context is ``-log σ(u·v) - Σ log σ(-n·v)``; the negatives n of a position are shared by its contexts, except
+    that none is the context itself, as in word2vec. The output table starts at zero, as word2vec's does. The vectors
+    that one wants are those of the word embedding. A pair is right (``accuracy``) whose score is higher than those of
+    its negatives; as high is not.
     """
 
     def __init__(self, config: SkipGramConfig, context: BuildContext) -> None:
@@ -35,9 +37,10 @@ class SkipGram(Target):
         real, drawn = context != IGNORE, negatives != IGNORE
         positive = (self.output(context.clamp(min=0)) @ states).squeeze(-1).float()
         negative = (self.output(negatives.clamp(min=0)) @ states).squeeze(-1).float()
-        contexts = real.sum(dim=-1)
-        rejected = torch.where(drawn, F.logsigmoid(-negative), 0.0).sum(dim=-1)
-        loss = -torch.where(real, F.logsigmoid(positive), 0.0).sum() - (rejected * contexts).sum()
-        highest = negative.masked_fill(~drawn, -torch.inf).amax(dim=-1, keepdim=True)
+        # (batch, length, contexts, k)
+        counted = (context.unsqueeze(-1) != negatives.unsqueeze(-2)) & real.unsqueeze(-1) & drawn.unsqueeze(-2)
+        loss = -torch.where(real, F.logsigmoid(positive), 0.0).sum()
+        loss = loss - (F.logsigmoid(-negative) * counted.sum(dim=-2)).sum()
+        highest = negative.unsqueeze(-2).masked_fill(~counted, -torch.inf).amax(dim=-1)
         count = self.denominator(batch)
         return TargetOutput(loss, count, {"accuracy": (((positive > highest) & real).sum().float(), count)})
