@@ -9,11 +9,14 @@ annotation, those of class variables once more for each subclass, which shows in
 """
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from tp_core.marks import paths_in
+from tp_core.metrics.facts import MetricFacts
 
 if TYPE_CHECKING:
     from tp_core.interfaces import (
@@ -33,6 +36,26 @@ if TYPE_CHECKING:
 
 NormKind = Literal["layernorm", "rmsnorm", "none"]
 Pooling = Literal["first", "last", "mean", "max"]
+
+
+def _copied(files: Mapping[str, str], folder: Path, inside: str) -> dict[str, Any]:
+    """Copy files and folders to ``folder/inside``; gives back option → the copy's path relative to ``folder``."""
+    import shutil
+
+    options: dict[str, Any] = {}
+    for number, (option, path) in enumerate(files.items()):
+        # Two files may have one name.
+        name = f"{inside}/{Path(path).name}"
+        name = name if not (folder / name).exists() else f"{inside}/{number}-{Path(path).name}"
+        (folder / inside).mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if Path(path).is_dir() else shutil.copyfile
+        copy(path, folder / name)
+        key, _, place = option.partition(".")
+        if place:
+            options.setdefault(key, []).append(name)
+        else:
+            options[key] = name
+    return options
 
 
 class FieldSpec(NamedTuple):
@@ -223,12 +246,43 @@ class ModuleConfig(BaseModel):
         yield from ()
 
     def files(self) -> dict[str, str]:
-        """Options that name existing files or folders, as option → path (relative to the spec's folder)."""
-        return {}
+        """Options that name existing files or folders, as option → path: those that are a ``PathStr``.
+
+        Those of :meth:`training_files` are none of them.
+        """
+        training = self.training_files()
+        return {option: path for option, path in paths_in(self).items() if option not in training}
 
     def training_files(self) -> dict[str, str]:
         """Like :meth:`files`, of what only training needs: a trained model is used without them."""
         return {}
+
+    def contents(self) -> list[str]:
+        """The files and folders that decide what the module does; runs and caches know them by their content."""
+        return [*self.files().values()]
+
+    def libraries(self) -> Collection[str]:
+        """Distributions of others whose versions decide what the module makes: rows made with another are made anew."""
+        return ()
+
+    def for_use(self) -> "ModuleConfig | None":
+        """The options with which a trained model is exported: without what only training needs.
+
+        None: the module itself is of no use then. Only targets without weights can say so.
+        """
+        return self
+
+    def save(self, folder: Path, inside: str) -> dict[str, Any]:
+        """Copy the files that using a trained model needs into its export.
+
+        Args:
+            folder: of the export.
+            inside: name of a folder in it, which may be made.
+
+        Returns:
+            The options that change by it, with the copies' paths relative to ``folder``.
+        """
+        return _copied(self.files(), folder, inside)
 
     def effective(self, context: BuildContext) -> dict[str, Any]:
         """The options with what the unset ones stand for, without those that have no effect beside the others.
@@ -322,6 +376,10 @@ class TargetConfig(ModuleConfig):
         required = self.requires(context).items()
         return {f"{name.removeprefix('labels:')}:labels": spec for name, spec in required if name.startswith("labels:")}
 
+    def learns_through(self, others: Sequence[str]) -> Sequence[str]:
+        """Those of the model's other targets whose weights its loss trains, as it reads their scores."""
+        return ()
+
     def pools(self, context: BuildContext) -> dict[str, Pooling]:
         """The streams of which it reads one vector, and how that is made; a model without streams has one, ``""``."""
         return {}
@@ -329,6 +387,14 @@ class TargetConfig(ModuleConfig):
     def embeds(self, context: BuildContext) -> Mapping[str, VectorFacts]:
         """The vector that a trained model has of each of these streams: those that :meth:`pools` names, as it says."""
         return {stream: VectorFacts(how) for stream, how in self.pools(context).items()}
+
+    def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
+        """The metrics that the target gives (``TargetOutput.metrics``), with the side on which they are better.
+
+        All of them are there in every evaluation; in training, the target may leave some out. The first that has a
+        better side is shown while a run trains.
+        """
+        return {}
 
     def build(self, context: BuildContext) -> "Target":
         raise TypeError(f"{type(self).__name__} does not implement build()")
@@ -394,25 +460,8 @@ class VisualTokenizerConfig(ModuleConfig):
         return [*self.files().values(), *self.training_files().values()]
 
     def save(self, folder: Path, inside: str) -> dict[str, Any]:
-        """Copy the files that the tokenizer needs into an exported model.
-
-        Args:
-            folder: of the export.
-            inside: name of a folder in it, which may be made.
-
-        Returns:
-            The options, with the copies' paths relative to ``folder``.
-        """
-        import shutil
-
-        options = self.model_dump(mode="json")
-        for option, path in {**self.files(), **self.training_files()}.items():
-            name = f"{inside}/{Path(path).name}"
-            (folder / inside).mkdir(parents=True, exist_ok=True)
-            copy = shutil.copytree if Path(path).is_dir() else shutil.copyfile
-            copy(path, folder / name)
-            options[option] = name
-        return options
+        """Copy the files that the tokenizer needs into an exported model; gives back all options."""
+        return self.model_dump(mode="json") | _copied({**self.files(), **self.training_files()}, folder, inside)
 
     def build(self, context: BuildContext) -> "VisualTokenizer":
         """The tokenizer with its values, on the CPU. It is built when the first tokens are made."""
@@ -462,22 +511,6 @@ class ProcessorConfig(ModuleConfig):
         """Yield what is missing to prepare data, which presets may leave open."""
         yield from ()
 
-    def contents(self) -> list[str]:
-        """Files beside the data's own that decide what is prepared."""
-        return [*self.files().values()]
-
-    def save(self, folder: Path, inside: str) -> dict[str, Any]:
-        """Copy the files that using a trained model needs into its export.
-
-        Args:
-            folder: of the export.
-            inside: name of a folder in it, which may be made.
-
-        Returns:
-            The options that change by it, with the copies' paths relative to ``folder``.
-        """
-        return {}
-
     def check_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
         """Yield what this processor needs of the tokenizer and does not find, special tokens for example.
 
@@ -499,6 +532,10 @@ class ProcessorConfig(ModuleConfig):
     def check_separate_tokenizers(self) -> Iterator[Problem]:
         """Yield a problem where the decoder's side may not have a tokenizer of its own."""
         yield from ()
+
+    def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
+        """The metrics of :meth:`Processor.score`, with the side on which they are better; empty without."""
+        return {}
 
     def companions(self, paths: list[str]) -> list[str]:
         """Files that are read beside the data's own, such as the other side of a parallel corpus.
@@ -546,6 +583,9 @@ class HooksConfig(ModuleConfig):
     """Base of hook configs. ``build`` returns an object with methods marked ``tp_core.hookimpl``."""
 
     kind: ClassVar[str] = "hooks"
+
+    #: The hooks only look on, and change nothing that is computed: a run may go on with them or without.
+    observes: ClassVar[bool] = False
 
     def build(self) -> object:
         raise TypeError(f"{type(self).__name__} does not implement build()")

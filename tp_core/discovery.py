@@ -87,10 +87,16 @@ def _header(distribution: Any, name: str) -> str:
 @functools.cache
 def own_version() -> str:
     """The version of tp-core itself."""
-    found: Iterable[Any] = importlib_metadata.distributions(name="tp-core", path=_folders())
-    for distribution in found:
-        return _header(distribution, "Version")
-    raise importlib_metadata.PackageNotFoundError("tp-core")
+    found = installed_version("tp-core")
+    if not found:
+        raise importlib_metadata.PackageNotFoundError("tp-core")
+    return found
+
+
+def installed_version(distribution: str) -> str:
+    """The version of a distribution that is installed now; empty for one that is not."""
+    found: Iterable[Any] = importlib_metadata.distributions(name=distribution, path=_folders())
+    return next((_header(each, "Version") for each in found), "")
 
 
 def _normalized(name: str) -> str:

@@ -11,18 +11,18 @@ from pathlib import Path
 import pyarrow as pa
 
 from tp_core.data.digest_memo import DigestMemo
-from tp_core.data.file_digests import Scheme, file_digests
+from tp_core.data.identity import code_identity, module_identity
+from tp_core.data.mixture import SetProcessor
 from tp_core.data.records import BadRecords, fingerprint, read_records
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.data.sources_named import named_files_fingerprint
 from tp_core.errors import DataError
 from tp_core.interfaces import Processor
 from tp_core.spec.files import expand
-from tp_core.spec.local_files import local_digest
 from tp_core.spec.schema import Spec
 
 #: Raised when the layout of cached rows changes, so that old files are not read.
-_GENERATION = 2
+_GENERATION = 3
 
 
 def cache_folder(spec: Spec) -> Path:
@@ -30,41 +30,24 @@ def cache_folder(spec: Spec) -> Path:
     return Path(spec.data.options.cache or os.environ.get("TP_CACHE") or Path.home() / ".cache" / "tp")
 
 
-def _key(spec: Spec, paths: list[str], memo: DigestMemo) -> str:
+def _key(spec: Spec, processor: Processor, paths: list[str], memo: DigestMemo) -> str:
     data = spec.data
     assert data.processor is not None
-    processor = data.processor.config
+    options = data.processor.config
+    makers = {"processor": data.processor, "tokenizer": data.tokenizer, "target_tokenizer": data.target_tokenizer}
+    used = {name: chosen for name, chosen in makers.items() if chosen is not None}
+    made = processor.inner if isinstance(processor, SetProcessor) else processor
     parts: dict[str, object] = {
         "generation": _GENERATION,
-        "content": fingerprint([*paths, *processor.companions(paths)], memo),
+        "content": fingerprint([*paths, *options.companions(paths)], memo),
+        "named": named_files_fingerprint(paths, data.options.columns, options.media_fields, memo),
         "columns": data.options.columns,
         "on_bad_record": data.options.on_bad_record,
-        "processor": [data.processor.distribution, data.processor.version, data.processor.name],
-        "options": processor.model_dump(mode="json", exclude=set(processor.sampling_options)),
-        "files": [_fingerprint_of(path, memo) for path in processor.contents()],
         "targets": {t.called: getattr(t.config, "num_labels", None) for t in spec.model.targets},
+        "modules": {name: module_identity(chosen, memo) for name, chosen in used.items()},
+        "code": code_identity([type(made), *(type(chosen.config) for chosen in used.values())], memo),
     }
-    named = named_files_fingerprint(paths, data.options.columns, processor.media_fields, memo)
-    if named is not None:
-        parts["named"] = named
-    code = [local_digest(each) for each in (data.processor, data.tokenizer, data.target_tokenizer) if each is not None]
-    if any(code):
-        parts["code"] = code
-    for side, chosen in (("tokenizer", data.tokenizer), ("target_tokenizer", data.target_tokenizer)):
-        if chosen is not None:
-            files = chosen.config.files()
-            options = chosen.config.model_dump(mode="json", exclude=set(files))
-            parts[side] = [chosen.name, options, [fingerprint([path], memo) for path in files.values()]]
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
-
-
-def _fingerprint_of(path: str, memo: DigestMemo) -> str:
-    """A hash of a file that is no source of records."""
-    (content,) = file_digests([path], Scheme(16), memo)
-    if content.error is not None:
-        reason = getattr(content.error, "strerror", None) or content.error
-        raise DataError(f"cannot be read: {reason}", file=path) from content.error
-    return content.digests.hex()
 
 
 def prepared_rows(
@@ -80,7 +63,7 @@ def prepared_rows(
     """
     files = expand(paths)
     with DigestMemo(cache_folder(spec), say) as memo:
-        target = cache_folder(spec) / f"{_key(spec, files, memo)}.arrow"
+        target = cache_folder(spec) / f"{_key(spec, processor, files, memo)}.arrow"
     skipped = target.with_suffix(".skipped")
     if target.is_file():
         try:

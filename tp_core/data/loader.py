@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from tp_core.data.batch_sizes import BatchSizes
 from tp_core.data.mixture import DataSet, Turns
 from tp_core.data.order import EVALUATION, TRAIN, Order, generator
 from tp_core.errors import TPError
@@ -24,6 +26,9 @@ class BatchPlan:
     Sample ``s`` of a data set of ``n`` instances is sample ``s mod n`` of epoch ``s div n``. A step takes
     ``batch_size`` samples in a row; process ``rank`` has an equal share of them, cut into ``accumulate`` micro-batches.
     A batch that reaches over the end of an epoch goes on in the next.
+
+    Attributes:
+        sizes: batch sizes of the run since its first step, the last of them ``batch_size``; None for one throughout.
     """
 
     batch_size: int
@@ -31,15 +36,15 @@ class BatchPlan:
     rank: int = 0
     world_size: int = 1
     seed: int = 0
+    sizes: BatchSizes | None = None
 
     @property
     def micro_size(self) -> int:
         return self.batch_size // (self.world_size * self.accumulate)
 
-    def samples(self, micro: int) -> range:
-        """Sample numbers of this process's micro-batch ``micro``, counted from the start of training."""
-        step, part = divmod(micro, self.accumulate)
-        first = step * self.batch_size + (self.rank * self.accumulate + part) * self.micro_size
+    def samples(self, first: int, part: int) -> range:
+        """Sample numbers of this process's micro-batch ``part`` of the step that begins with sample ``first``."""
+        first += (self.rank * self.accumulate + part) * self.micro_size
         return range(first, first + self.micro_size)
 
 
@@ -73,23 +78,26 @@ class _Training(_Numbered):
 
     def __init__(self, sets: Sequence[DataSet], plan: BatchPlan, turns: Turns) -> None:
         self.sets, self.plan, self.turns = sets, plan, turns
-        self.orders = [_order(data, plan) for data in sets]
+        whole = plan.sizes or BatchSizes.constant(plan.batch_size)
+        #: Of each set, by the set's own steps.
+        self.sizes = [whole.renumbered(functools.partial(turns.before, number=n)) for n in range(len(sets))]
+        self.orders = [_order(data, plan.seed, sizes) for data, sizes in zip(sets, self.sizes)]
 
     def batch(self, micro: int) -> Batch:
         step, part = divmod(micro, self.plan.accumulate)
         turn, own_step = self.turns.at(step)
         data, seed = self.sets[turn], self.plan.seed
         samples = []
-        for number in self.plan.samples(own_step * self.plan.accumulate + part):
+        for number in self.plan.samples(self.sizes[turn].before(own_step), part):
             epoch, index = self.orders[turn].locate(number)
             samples.append(data.processor.sample(data.rows, index, generator(seed, TRAIN, epoch, index)))
         return data.processor.collate(samples)
 
 
-def _order(data: DataSet, plan: BatchPlan) -> Order:
+def _order(data: DataSet, seed: int, sizes: BatchSizes) -> Order:
     if data.bucket is None or data.length_column is None:
-        return Order(plan.seed, len(data.rows))
-    return Order(plan.seed, len(data.rows), plan.batch_size, data.bucket, data.rows.lengths(data.length_column))
+        return Order(seed, len(data.rows))
+    return Order(seed, len(data.rows), sizes, data.bucket, data.rows.lengths(data.length_column))
 
 
 class _Evaluation(_Numbered):
@@ -113,8 +121,9 @@ def _identity(value: Any) -> Any:
 def _worker(_: int) -> None:
     # The training process decides when to stop; a signal to the whole group must not tear its workers away. They
     # end when it tells them to, or when it is gone.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     torch.set_num_threads(1)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,17 @@ import torch
 
 from tp_core.data.order import TURN, generator
 from tp_core.framing import Frame
-from tp_core.interfaces import Batch, GenerationTokens, Processor, PromptRoom, Record, Report, Rows, Sample
+from tp_core.interfaces import (
+    Batch,
+    GenerationTokens,
+    MetricState,
+    Processor,
+    PromptRoom,
+    Record,
+    Report,
+    Rows,
+    Sample,
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,10 @@ class Turns:
         """(number of the data set, its own steps before this one)."""
         return (0, step) if self._single else (int(self._turns[step]), int(self._before[step]))
 
+    def before(self, step: int, number: int) -> int:
+        """The steps that a data set, given by its number, has had before ``step``."""
+        return step if self._single else int(np.count_nonzero(self._turns[:step] == number))
+
 
 class SetProcessor(Processor):
     """A processor whose batches say which of the model's streams and targets they are for.
@@ -93,7 +107,7 @@ class SetProcessor(Processor):
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return self.inner.describe(predictions)
 
-    def score(self, predictions: list[dict[str, Any]], batch: Batch) -> dict[str, tuple[float, float]]:
+    def score(self, predictions: list[dict[str, Any]], batch: Batch) -> Mapping[str, MetricState]:
         return self.inner.score(predictions, batch)
 
     @property

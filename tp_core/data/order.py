@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tp_core.data.batch_sizes import BatchSizes
+
 #: Which use a generator is for; two uses never share a stream of numbers.
 ORDER, TRAIN, EVALUATION, PREPARE, TURN, BUCKET = range(6)
 
@@ -45,7 +47,8 @@ class Order:
     """The order of a data set's instances: sample number, counted from the start of training → instance.
 
     Each epoch has each instance once. By length, the samples of ``bucket`` batches in a row are sorted, so that a batch
-    has instances of like length, and these batches then come in an order of their own.
+    has instances of like length, and these batches then come in an order of their own. An epoch keeps the order that it
+    began with when the batch size changes within it.
 
     Args:
         size: number of instances.
@@ -55,9 +58,15 @@ class Order:
     """
 
     def __init__(
-        self, seed: int, size: int, batch_size: int = 1, bucket: int = 0, lengths: NDArray[np.int64] | None = None
+        self,
+        seed: int,
+        size: int,
+        batch_size: int | BatchSizes = 1,
+        bucket: int = 0,
+        lengths: NDArray[np.int64] | None = None,
     ) -> None:
-        self.seed, self.size, self.batch_size, self.bucket, self.lengths = seed, size, batch_size, bucket, lengths
+        self.seed, self.size, self.bucket, self.lengths = seed, size, bucket, lengths
+        self.batch_sizes = BatchSizes.constant(batch_size) if isinstance(batch_size, int) else batch_size
         self._sorted: dict[int, NDArray[np.int64]] = {}
 
     def locate(self, sample: int) -> tuple[int, int]:
@@ -74,14 +83,15 @@ class Order:
     def _by_length(self, epoch: int, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
         order: NDArray[np.int64] = permutation(self.seed, epoch, self.size).copy()
         draws = generator(self.seed, BUCKET, epoch, self.size)
-        # Steps begin where the first epoch's do: this one may begin inside a step.
-        begin = -epoch * self.size % self.batch_size
-        chunk = self.bucket * self.batch_size
+        # Steps begin where the first one of their size does: the epoch may begin inside a step.
+        batch_size, first = self.batch_sizes.at_sample(epoch * self.size)
+        begin = (first - epoch * self.size) % batch_size
+        chunk = self.bucket * batch_size
         for start in [0] * (begin > 0) + list(range(begin, self.size, chunk)):
             end = begin if start < begin else min(start + chunk, self.size)
             own = order[start:end]
             own = own[np.argsort(lengths[own], kind="stable")]
-            whole = len(own) // self.batch_size
-            steps = own[: whole * self.batch_size].reshape(whole, self.batch_size)
+            whole = len(own) // batch_size
+            steps = own[: whole * batch_size].reshape(whole, batch_size)
             order[start:end] = np.concatenate([steps[draws.permutation(whole)].ravel(), own[steps.size :]])
         return order

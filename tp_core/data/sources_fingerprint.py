@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tp_core.data.digest_memo import DigestMemo
@@ -29,9 +29,24 @@ def fingerprint(paths: list[str], memo: DigestMemo | None = None) -> str:
         DataError: a path that does not exist or cannot be read.
     """
     total = hashlib.blake2b(digest_size=16)
+    for _, digest in source_digests(paths, memo):
+        total.update(digest)
+    return total.hexdigest()
+
+
+def source_digests(paths: list[str], memo: DigestMemo | None = None) -> Iterator[tuple[Source, bytes]]:
+    """The sources that paths stand for, in order, each with a hash of its form and contents.
+
+    Args:
+        paths: as of :func:`fingerprint`.
+
+    Raises:
+        DataError: a path that does not exist or cannot be read.
+    """
     sources = [(source, _files(source)) for source in find_sources(paths)]
     contents = file_digests((file for _, files in sources for file in files), Scheme(32, _SEGMENT), memo)
     for source, files in sources:
+        total = hashlib.blake2b(digest_size=16)
         # The form decides how contents are read, so equal bytes of two forms are different sources.
         label = "" if source.label is None else f" {source.label}"
         total.update(f"{source.form} {source.compressed}{label}\n".encode())
@@ -47,7 +62,7 @@ def fingerprint(paths: list[str], memo: DigestMemo | None = None) -> str:
                 message = getattr(content.error, "strerror", None) or str(content.error)
                 raise DataError(f"cannot be read: {message}", file=file) from content.error
             total.update(b"cannot be read\n")  # one bad record, which is for the processor to report
-    return total.hexdigest()
+        yield source, total.digest()
 
 
 def _files(source: Source) -> Iterable[str]:

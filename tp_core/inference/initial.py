@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
 
 from torch import Tensor
 
-from tp_core.errors import CheckpointError
-from tp_core.inference.load import find_model, read_weights
+from tp_core.errors import CheckpointError, TPError
+from tp_core.inference.load import find_model, read_weights, tokenizers_of
+from tp_core.inference.vocabularies import unlike_classes, unlike_vocabularies
+from tp_core.interfaces import Tokenizer
 from tp_core.model import Model
+from tp_core.spec.load import load_spec
 from tp_core.spec.schema_common import key_of
 
 #: What a model without streams of that name gives for a stream.
 _BODY = ("embedding.", "encoder.")
 
 
-def initialise_from(model: Model, sources: Mapping[str, str], say: Callable[[str], None]) -> None:
+def initialise_from(
+    model: Model,
+    sources: Mapping[str, str],
+    say: Callable[[str], None],
+    tokenizers: Mapping[str, Tokenizer] = MappingProxyType({}),
+    require: Collection[str] = (),
+) -> None:
     """Start from other models' weights.
 
     Args:
         sources: as :attr:`tp_core.spec.schema.Spec.init_from` has them: part → path, with the empty name for all of the
             body and those of the targets that have the same names.
+        tokenizers: the model's own, by their key of ``data``.
+        require: as :attr:`tp_core.spec.schema.Spec.require_init` says.
 
     Raises:
-        CheckpointError: a weight of the body, or of a named part, is missing or has another shape. Modules of an
-            embedding that the other model does not have at all are new, where a part is named.
+        CheckpointError: a weight of the body, or of a named part, is missing or has another shape; or what is required
+            does not hold. Modules of an embedding that the other model does not have at all are new, where a part is
+            named.
     """
     for part, path in sources.items():
-        _, file = find_model(path, say)
+        spec_file, file = find_model(path, say)
         tensors = read_weights(file)
         try:
             if part:
@@ -36,10 +50,52 @@ def initialise_from(model: Model, sources: Mapping[str, str], say: Callable[[str
                 missing, unused = model.load_weights(tensors, optional=("targets.",))
         except CheckpointError as error:
             raise CheckpointError(f"init_from {path}: {error}") from None
-        total = sum(name.startswith(_own(model, part)) for name in model.weights())
+        loaded = [n for n in model.weights() if n.startswith(_own(model, part)) and n not in set(missing)]
         rest = f"; new: {_modules(missing)}" if missing else ""
         rest += f"; unused: {_modules(unused)}" if unused else ""
-        say(f"loaded {total - len(missing)} weights{f' of {part}' if part else ''} from {path}{rest}")
+        say(f"loaded {len(loaded)} weights{f' of {part}' if part else ''} from {path}{rest}")
+        if missing and "weights" in require:
+            message = f"has no weights for {_modules(missing)}, and require_init asks for all weights"
+            raise CheckpointError(f"init_from {path}: it {message}")
+        if difference := _unlike(model, loaded, tokenizers, spec_file, known="vocabulary" in require):
+            if "vocabulary" in require:
+                raise CheckpointError(f"init_from {path}: {difference}; require_init asks for the same")
+            say(
+                f"init_from {path}: {difference}. Those rows were trained for something else; require_init refuses that"
+            )
+
+
+def _unlike(model: Model, loaded: list[str], own: Mapping[str, Tokenizer], spec_file: Path, known: bool) -> str:
+    """What rows of loaded weights stand for in the other model only, in words.
+
+    Args:
+        known: a vocabulary that cannot be read counts as another one.
+    """
+    sides = _sides(model, loaded)
+    targets = [name for name in model.named_targets() if any(n.startswith(f"targets.{key_of(name)}.") for n in loaded)]
+    if not (own and sides) and not targets:
+        return ""
+    try:
+        spec = load_spec(spec_file)
+        others = tokenizers_of(spec)
+    except TPError as error:
+        return f"its vocabulary cannot be compared with this model's: {error}" if own and sides else ""
+    if own and sides and not others:
+        return "it comes without a tokenizer, so its vocabulary is not known" if known else ""
+    return unlike_vocabularies(own, others, sides) or unlike_classes(model.spec, spec, targets)
+
+
+def _sides(model: Model, loaded: list[str]) -> list[str]:
+    """The keys of the tokenizers for whose ids loaded weights have rows."""
+    weights, sizes = model.weights(), model.spec.model
+    behind = sizes.target_embedding is not None
+    found = set()
+    for name in loaded:
+        rows = weights[name].shape[0] if weights[name].dim() else 0
+        of_target = behind and name.startswith(("target_embedding.", "targets."))
+        if rows == (sizes.target_vocab_size if of_target else sizes.vocab_size):
+            found.add("target_tokenizer" if of_target else "tokenizer")
+    return sorted(found)
 
 
 def _own(model: Model, part: str) -> str:

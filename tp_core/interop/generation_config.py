@@ -145,7 +145,7 @@ def write_generation(folder: Path, file: Path, spec: Spec, found: Generation) ->
     if options:
         tree.setdefault("inference", {})["generate"] = options
     if start and spec.data.processor is not None:
-        tree["data"]["processor"][spec.data.processor.name] |= start
+        tree["data"]["processor"][spec.data.processor.written] |= start
     file.write_text(yaml.dump(tree, Dumper=spec_dumper(), sort_keys=False, allow_unicode=True), encoding="utf-8")
     return [*found.account.notes, *(f"{name}: {note}" for note in notes)]
 

@@ -24,6 +24,7 @@ from tp_core.interop.shards import Planned, write_shards
 from tp_core.interop.tensors import Tensors, open_files
 from tp_core.spec.context import context_of
 from tp_core.spec.load import load_spec
+from tp_core.spec.provenance import other_versions
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import key_of
 from tp_core.tokenizer import Tokenizer, TransformersUse
@@ -43,6 +44,8 @@ def to_huggingface(
     """
     spec_file, weights = find_model(source, say)
     spec = load_spec(spec_file)
+    for note in other_versions(spec_file.parent):
+        say(note)
     origin = _origin(spec_file.parent / ORIGIN)
     found = describe(spec, architecture, model_type, origin)
     tensors = open_files([weights])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tp_core import discovery
-from tp_core.config import BuildContext, DataContext, FieldSpec
+from tp_core.config import BuildContext, DataContext, FieldSpec, TargetConfig
 from tp_core.errors import TPError
 from tp_core.spec.context import context_of, data_context
 from tp_core.spec.errors import Problems
@@ -29,16 +29,16 @@ _STATES = {
 
 def node_of(root: Node, chosen: Chosen[Any], option: str = "") -> Node:
     """The node of a chosen module, or of one of its options, in the merged tree."""
-    parts: list[Any] = chosen.path.split(".")
-    name, parts = parts[-1], parts[:-1]
-    node = root.find(tuple(parts))
+    own: str | None = chosen.config.name if isinstance(chosen.config, TargetConfig) else None
+    name = own or chosen.written  # which may have dots
+    node = root.find(tuple(chosen.path.removesuffix(f".{name}").split(".")))
     node = node.mapping.get("modules", node)
     for item in node.items:
         if called(item, chosen.kind) == name:
             node = item
-    found = node.find((chosen.name, option) if option else (chosen.name,))
+    found = node.find((chosen.written, option) if option else (chosen.written,))
     default = root.find(("model",)).mapping.get(option)
-    if option and default is not None and option not in node.find((chosen.name,)).mapping:
+    if option and default is not None and option not in node.find((chosen.written,)).mapping:
         return default
     return found
 
@@ -134,6 +134,9 @@ def _with_context(spec: Spec) -> Iterator[tuple[Chosen[Any], BuildContext]]:
         yield chosen, context_of(spec, chosen.config.stream or "", side="target")
     for chosen in spec.data.chosen():
         yield chosen, behind._replace(grid=data_context(spec).grid)  # of whichever stream reads pictures
+    training: list[Chosen[Any]] = [spec.train.optimizer, spec.train.schedule, spec.train.strategy, *spec.train.hooks]
+    for chosen in training:
+        yield chosen, behind
 
 
 def _check_target_streams(spec: Spec, root: Node, problems: Problems) -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from tp_core import discovery
 from tp_core.spec.checks import node_of
+from tp_core.spec.checks_training import check_training
 from tp_core.spec.errors import Problems, SpecError
 from tp_core.spec.files import expand, missing, unusable
 from tp_core.spec.local_files import local_files
+from tp_core.spec.metrics import early_stopping_problems
 from tp_core.spec.schema import Spec
-from tp_core.spec.schema_common import key_of
 from tp_core.suggest import did_you_mean, near_file
 
 
@@ -61,8 +62,12 @@ def _check_data_set(spec: Spec, where: tuple[str, ...], problems: Problems) -> N
                     problems.add(f"{'.'.join(own)}.{key}", message, root.find((*own, key, number)))
 
 
-def check_run(spec: Spec) -> None:
+def check_run(spec: Spec, resume: bool = False, checkpoint: bool = False) -> None:
     """What training needs beyond a well-formed spec: targets, data that exists and is not empty, a length.
+
+    Args:
+        resume: the run is there already.
+        checkpoint: it goes on from a checkpoint, and does without what only its beginning needs.
 
     Raises:
         SpecError: with every problem.
@@ -75,22 +80,21 @@ def check_run(spec: Spec) -> None:
     _check_data(spec, problems)
     if spec.train.options.steps is None and spec.train.options.epochs is None:
         problems.add("train.steps", "give train.steps or train.epochs", root.find(("train",)), key=True)
+    check_training(spec, problems)
     _check_batch(spec, problems)
-    evaluated = any(part.data.options.eval is not None for part in spec.sets().values())
-    if spec.train.options.early_stopping is not None and not evaluated:
-        problems.add("train.early_stopping", "needs data.eval", root.find(("train", "early_stopping")), key=True)
-    _check_metric(spec, problems)
+    _check_early_stopping(spec, problems)
     for chosen in spec.model.chosen():
         for option, file in chosen.config.training_files().items():
             if not os.path.exists(file):
                 problems.add(f"{chosen.path}.{option}", missing(file), node_of(root, chosen, option))
-    _check_init_from(spec, problems)
+    if not checkpoint:
+        _check_init_from(spec, problems, "; the run has no checkpoint yet, and begins with its weights" * resume)
     if problems:
         raise SpecError(problems)
     local_files(spec)
 
 
-def _check_init_from(spec: Spec, problems: Problems) -> None:
+def _check_init_from(spec: Spec, problems: Problems, why: str) -> None:
     known = _parts(spec)
     for part, path in spec.init_from.items():
         place = ("init_from", part) if part else ("init_from",)
@@ -101,7 +105,7 @@ def _check_init_from(spec: Spec, problems: Problems) -> None:
             problems.add(".".join(place), message, node, key=True)
         elif not os.path.exists(path):
             near = near_file(Path(path))
-            message = f"there is no model at {path}" + (f"; did you mean '{near}'?" if near else "")
+            message = f"there is no model at {path}{why}" + (f"; did you mean '{near}'?" if near else "")
             problems.add(".".join(place), message, node)
         elif not _holds_model(Path(path)):
             problems.add(".".join(place), f"{path} is neither a run, nor an exported model, nor a checkpoint", node)
@@ -129,23 +133,13 @@ def _check_batch(spec: Spec, problems: Problems) -> None:
             problems.add("train.batch_size", message, spec.tree.find(("train", "batch_size")))
 
 
-def _check_metric(spec: Spec, problems: Problems) -> None:
-    """Names that no evaluation can give; what else it gives is known when the first one is done."""
-    options = spec.train.options.early_stopping
-    if options is None:
-        return
-    losses = ["loss"]
-    for name, own in spec.sets().items():
-        losses += [f"loss/{name}/{key_of(t.called)}" if name else f"loss/{key_of(t.called)}" for t in own.model.targets]
-    metric = options.metric.removeprefix("eval/")
-    if metric == options.metric and (metric in losses or metric.partition("/")[0] != "loss"):
-        return
-    if metric != options.metric:
-        message = f"is written without 'eval/' here: '{metric}'"
-    else:
-        message = f"no evaluation gives '{metric}'; {did_you_mean(metric, losses) or 'losses: ' + ', '.join(losses)}"
-    place = ("train", "early_stopping", "metric")
-    problems.add(".".join(place), message, spec.tree.find(place))
+def _check_early_stopping(spec: Spec, problems: Problems) -> None:
+    place = ("train", "early_stopping")
+    node = spec.tree.find(place)
+    for problem in early_stopping_problems(spec):
+        written = problem.option in node.mapping
+        path = (*place, problem.option) if problem.option else place
+        problems.add(".".join(path), problem.message, spec.tree.find(path) if written else node, key=not written)
 
 
 def _holds_model(folder: Path) -> bool:

@@ -88,7 +88,7 @@ def choose(
     try:
         cls, entry, local = _find(kind, name, options.origin.base)
     except TPError as error:
-        problems.add(path, str(error), options, key=True)
+        problems.add(path, _not_found(error, kind, name, options.origin.base), options, key=True)
         problems.unknown_modules = True
         return None
     inherited = {key: value for key, value in defaults.items() if key in cls.model_fields and key != "name"}
@@ -98,10 +98,23 @@ def choose(
     if config is None:
         return None
     if entry is not None:
-        return Chosen(kind, name, where, config, entry.distribution, entry.version)
+        return Chosen(kind, entry.name, where, config, entry.distribution, entry.version, written=name)
     if kind in TABLES:
         return Chosen(kind, name, where, config)
     return Chosen(kind, name, where, config, "local file", "", portable=False, local=local)
+
+
+def _not_found(error: TPError, kind: str, name: str, folder: str) -> str:
+    """The message for a module that cannot be had; a trained model's folder says which package it came from."""
+    if isinstance(error, discovery.NotFound):
+        from tp_core.spec.provenance import package_of
+
+        if package := package_of(folder, kind, name):
+            installed = discovery.installed_version(package.name)
+            here = f", and {installed} is installed" if installed else ""
+            made = f"the model was made with that of {package.name} {package.version}{here}"
+            return f"{error.message}; {made}: pip install '{package.requirement}'"
+    return str(error)
 
 
 def nested(kind: str, choice: Mapping[str, Mapping[str, Any]]) -> ModuleConfig:

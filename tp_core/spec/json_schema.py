@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from tp_core import discovery
 from tp_core.config import ModuleConfig
 from tp_core.errors import TPError
-from tp_core.spec.schema import ModelOptions
+from tp_core.spec.schema import REQUIRED_OF_INIT, ModelOptions
 from tp_core.spec.schema_data import DataOptions, SetOptions
 from tp_core.spec.schema_embedding import EmbeddingOptions
 from tp_core.spec.schema_inference import SECTIONS
@@ -226,6 +226,13 @@ def _top(own: dict[str, Schema], patterns: dict[str, Schema]) -> Schema:
             "type": ["string", "object", "null"],
             "additionalProperties": text,
             "description": "a model whose weights are the starting point, or one for each part of the model",
+        },
+        "require_init": {
+            "anyOf": [
+                {"enum": ["all", *REQUIRED_OF_INIT, None]},
+                {"type": "array", "items": {"enum": ["all", *REQUIRED_OF_INIT]}},
+            ],
+            "description": "what must hold of init_from: the same vocabulary, and all weights; unset: a note says",
         },
         **own,
         "data": _ref("data"),

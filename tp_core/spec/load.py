@@ -19,6 +19,7 @@ from tp_core.spec.overrides import apply
 from tp_core.spec.part_names import fault_of
 from tp_core.spec.schema import (
     DEFAULT_VOCAB_SIZE,
+    REQUIRED_OF_INIT,
     ModelOptions,
     ModelSpec,
     Spec,
@@ -33,7 +34,7 @@ from tp_core.spec.validate import Default, absolute, validate
 from tp_core.suggest import did_you_mean, nearest
 from tp_core.training.config import TABLES, TrainOptions
 
-_TOP = ("tp", "name", "extends", "model", "data", "train", "inference", "init_from")
+_TOP = ("tp", "name", "extends", "model", "data", "train", "inference", "init_from", "require_init")
 _MODEL = ("embedding", "encoder", "target_embedding", "decoder", "target", "streams")
 _SLOTS = {"optimizer": "adamw", "schedule": "linear", "strategy": "auto"}
 _TRAIN = (*_SLOTS, "hooks", *TrainOptions.model_fields)
@@ -111,6 +112,7 @@ class _Resolver(DataResolver):
         if "name" in top and not isinstance(top["name"].value, (str, type(None))):
             self.problems.add("name", f"expected a text, got {describe(top['name'].value)}", top["name"])
         init_from = self.init_from(top.get("init_from"))
+        require_init = self.require_init(top.get("require_init"), init_from)
         if "model" not in top and "model" not in misspelt.values():
             self.problems.add("model", "is required: the components of the model", self.root)
         data = self.data(self.section("data"))
@@ -122,7 +124,7 @@ class _Resolver(DataResolver):
         given = top.get("name")
         shown = str(given.value) if given is not None and given.value else name
         base = Path(self.root.origin.base)
-        return Spec(shown, base, model, data, train, "data" in top, init_from, inference, self.root)
+        return Spec(shown, base, model, data, train, "data" in top, init_from, inference, self.root, require_init)
 
     def init_from(self, node: Node | None) -> dict[str, str]:
         """Models to start from: one for the whole, or one for each part that is named."""
@@ -139,6 +141,21 @@ class _Resolver(DataResolver):
             elif each.value is not None:  # null takes away what the parent had
                 self.problems.add(f"init_from.{part}", f"expected a path, got {describe(each.value)}", each)
         return found
+
+    def require_init(self, node: Node | None, init_from: Mapping[str, str]) -> tuple[str, ...]:
+        """What must hold of the models that a run starts from."""
+        if node is None or node.value is None:
+            return ()
+        items = node.items if isinstance(node.value, list) else [node]
+        for item in items:
+            if item.value not in (*REQUIRED_OF_INIT, "all"):
+                near = did_you_mean(str(item.value), (*REQUIRED_OF_INIT, "all"))
+                message = f"expected all, or some of {', '.join(REQUIRED_OF_INIT)}, got {describe(item.value)}"
+                self.problems.add("require_init", message + (f"; {near}" if near else ""), item)
+        if not init_from:
+            self.problems.add("require_init", "belongs beside init_from, which the spec does not have", node, key=True)
+        asked = {item.value for item in items if isinstance(item.value, str)}
+        return tuple(name for name in REQUIRED_OF_INIT if asked & {name, "all"})
 
     def section(self, name: str) -> Node:
         node = self.root.mapping.get(name)
@@ -230,7 +247,7 @@ class _Resolver(DataResolver):
         for target, item in zip(targets, node.items):
             if target is None:
                 continue
-            own = item.find((target.name, "name"))
+            own = item.find((target.written, "name"))
             if target.called != target.name and (fault := fault_of(target.called)):
                 self.problems.add(f"model.target.{target.name}.name", fault, own)
             elif target.called in seen:

@@ -7,7 +7,7 @@ that everything after this file sees only them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tp_core.errors import TPError
 from tp_core.spec.errors import SpecError, SpecProblem
@@ -84,6 +84,11 @@ def called(choice: Node, kind: str) -> str:
     ((module, options),) = choice.mapping.items()
     own = options.mapping.get("name") if kind == "target" else None
     return str(own.value) if own is not None and own.value else module
+
+
+def same_module(one: str, other: str) -> bool:
+    """Whether two spellings may name one module: ``word`` and ``word@tp-text`` do."""
+    return one == other or (one.partition("@")[0] == other.partition("@")[0] and ("@" in one) != ("@" in other))
 
 
 def shelf(node: Node, path: str) -> Node:
@@ -171,7 +176,7 @@ def canonical(root: Node, problems: list[SpecProblem]) -> Node:
     """
     children = dict(root.mapping)
     if "model" not in children and any(_is_model_key(key) for key in children):
-        known = {"tp", "name", "extends", "data", "train", "inference", "init_from"}
+        known = {"tp", "name", "extends", "data", "train", "inference", "init_from", "require_init"}
         model = {k: v for k, v in children.items() if k not in known}
         children = {k: v for k, v in children.items() if k in known}
         children["model"] = Node(model, root.origin)
@@ -250,8 +255,27 @@ def _chooses_module(kind: str, name: str, option: str, base: str) -> bool:
 
 def _merge_choice(base: Node | None, over: Node, path: tuple[str, ...]) -> Node:
     """One module of a shelf over the one that it had of that name; another module drops its options."""
-    same = base is not None and base.mapping.keys() == over.mapping.keys()
-    return merge(base, over, (*path, "*")) if base is not None and same else over
+    if base is None:
+        return over
+    base, over = _one_spelling(base, over)
+    return merge(base, over, (*path, "*")) if base.mapping.keys() == over.mapping.keys() else over
+
+
+def _before(item: Node, base: Sequence[Node], kind: str) -> Node | None:
+    """The module of a shelf that one which is put over it stands for, if there is one."""
+    name = called(item, kind)
+    alike = {called(each, kind): each for each in base if same_module(called(each, kind), name)}
+    return alike.get(name) or (next(iter(alike.values())) if len(alike) == 1 else None)
+
+
+def _one_spelling(base: Node, over: Node) -> tuple[Node, Node]:
+    """Two choices of modules, with the longer spelling in both where they name one module."""
+    ((before, _),), ((after, options),) = base.mapping.items(), over.mapping.items()
+    if before == after or not same_module(before, after):
+        return base, over
+    if "@" in before:
+        return base, over.with_value({before: options})
+    return base.with_value({after: base.mapping[before]}), over
 
 
 def merge(base: Node, over: Node, path: tuple[str, ...] = ()) -> Node:
@@ -261,12 +285,13 @@ def merge(base: Node, over: Node, path: tuple[str, ...] = ()) -> Node:
     is replaced as a list, but modules that stay keep the options they had.
     """
     if kind := _kind_of_shelf(path):
-        before = {called(item, kind): item for item in base.items}
-        return over.with_value([_merge_choice(before.get(called(item, kind)), item, path) for item in over.items])
+        return over.with_value([_merge_choice(_before(item, base.items, kind), item, path) for item in over.items])
     if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
         return over
     if base.mapping.keys() != over.mapping.keys() and _is_slot(path, (over.at().base, base.at().base)):
-        return over
+        base, over = _one_spelling(base, over) if len(base.mapping) == len(over.mapping) == 1 else (base, over)
+        if base.mapping.keys() != over.mapping.keys():
+            return over
     children = dict(base.mapping)
     for key, child in over.mapping.items():
         if key in children:

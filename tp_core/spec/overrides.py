@@ -11,6 +11,7 @@ from tp_core.spec.merge import (
     called,
     canonical,
     merge,
+    same_module,
     slot,
 )
 from tp_core.spec.nodes import Node, Origin
@@ -97,14 +98,15 @@ def _nest(parts: list[str], value: Node, origin: Origin) -> Node:
 def _set_in_shelf(root: Node, shelf: list[str], rest: list[str], value: Node, origin: Origin) -> Node:
     found = root.find(tuple(shelf))
     names = [called(item, shelf[-1]) for item in found.items]
-    if rest[0] not in names:
+    alike = [name for name in names if same_module(name, rest[0])]
+    if rest[0] not in names and len(alike) != 1:
         path = ".".join(p for p in [*shelf, rest[0]] if p != "modules")
         shown = ", ".join(names) or "nothing"
         near = did_you_mean(rest[0], names)
         message = f"the spec has no module '{rest[0]}' there; it has {shown}" + (f"; {near}" if near else "")
         raise SpecError([SpecProblem(path, message, origin)])
     # Listing every module again, with the setting in the one that is meant, is a merge that keeps all the rest.
-    number = names.index(rest[0])
+    number = names.index(rest[0] if rest[0] in names else alike[0])
     ((module, _),) = found.items[number].mapping.items()
     given = slot(_nest([module, *rest[1:]], value, origin), ".".join(p for p in shelf if p != "modules"))
     items = [*found.items]

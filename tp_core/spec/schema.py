@@ -25,6 +25,10 @@ from tp_core.training.config import OptimizerConfig, ScheduleConfig, StrategyCon
 DEFAULT_VOCAB_SIZE = 30522
 
 
+#: ``vocabulary``: ids and classes stand for the same tokens and names; ``weights``: none of the part's is drawn anew.
+REQUIRED_OF_INIT = ("vocabulary", "weights")
+
+
 class ModelOptions(BaseModel):
     """Keys of ``model:`` that belong to the composition itself."""
 
@@ -131,8 +135,9 @@ class TrainSpec(NamedTuple):
 
     def dump(self) -> dict[str, Any]:
         parts: dict[str, Any] = self.options.model_dump(mode="json", exclude_none=True)
-        if self.options.clip_norm is None:
-            parts["clip_norm"] = None  # unset and null differ for this key
+        fields = type(self.options).model_fields
+        # Where there is a default, null is not the same as unset.
+        parts |= {key: None for key in fields if fields[key].default is not None and getattr(self.options, key) is None}
         parts |= {
             "optimizer": self.optimizer.dump(),
             "schedule": self.schedule.dump(),
@@ -151,6 +156,7 @@ class Spec:
         has_data: whether the spec has a ``data:`` part.
         init_from: paths of models whose weights are the starting point, by the part that each is for; the empty name is
             for the whole.
+        require_init: what must hold of the models in ``init_from``, of :data:`REQUIRED_OF_INIT`.
         inference: defaults of the commands that use the trained model.
         tree: the merged tree that it was made from, for messages with positions.
     """
@@ -164,6 +170,7 @@ class Spec:
     init_from: Mapping[str, str] = field(default_factory=dict)
     inference: InferenceSpec = field(default_factory=InferenceSpec)
     tree: Node = field(default=Node({}, Origin("")), repr=False, compare=False)
+    require_init: tuple[str, ...] = ()
 
     def of_set(self, name: str) -> "Spec":
         """The spec as one of its data sets sees it: that set's data, streams and targets, and no others."""
@@ -212,6 +219,8 @@ class Spec:
             parts["inference"] = inference
         if self.init_from:
             parts["init_from"] = self.init_from.get("") or dict(self.init_from)
+        if self.require_init:
+            parts["require_init"] = list(self.require_init)
         return parts
 
     def to_yaml(self) -> str:

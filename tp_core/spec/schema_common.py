@@ -1,13 +1,14 @@
 """What all parts of a validated spec are made of. Torch-free."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
 from tp_core.config import ModuleConfig, TargetConfig
+from tp_core.spec.part_names import TAKEN
 
 if TYPE_CHECKING:
     from tp_core.local import Namespace
@@ -16,10 +17,6 @@ C = TypeVar("C", bound=ModuleConfig)
 
 #: How the plain options of every section are validated.
 SECTION = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True, allow_inf_nan=False)
-
-
-class PathMark:
-    """Marks an option as a path: the loader makes it absolute from where it was written."""
 
 
 class ModuleMark:
@@ -35,13 +32,13 @@ class ModuleMark:
         return core_schema.no_info_wrap_validator_function(_same_choice, handler(source))
 
 
-#: An option that names a file or folder.
-PathStr = Annotated[str, PathMark()]
-
-
 def key_of(name: str) -> str:
-    """A module's name as a part of the names of its weights and metrics, where dots separate parts."""
-    return name.replace(".", "_").replace(":", "_").replace("@", "_")
+    """A part's name as it stands in the names of its weights, where dots separate parts: another for each name.
+
+    A dot becomes a colon, and a colon two: ``acme.mixer`` and ``acme_mixer`` have weights of their own.
+    """
+    key = name.replace(":", "::").replace(".", ":")
+    return f"{key}:" if key in TAKEN else key
 
 
 @dataclass(frozen=True)
@@ -49,6 +46,8 @@ class Chosen(Generic[C]):
     """A module that the spec names, with its validated options and where it came from.
 
     Attributes:
+        name: the module's, which the names of its weights are made of; the distribution is no part of it.
+        written: the name as the spec writes it, with the distribution where several offer it: ``word@tp-text``.
         local: the files that it came from; None for a module that can be imported by its name.
     """
 
@@ -60,6 +59,11 @@ class Chosen(Generic[C]):
     version: str = ""
     portable: bool = True
     local: "Namespace | None" = field(default=None, compare=False, repr=False)
+    written: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.written:
+            object.__setattr__(self, "written", self.name)
 
     @property
     def called(self) -> str:
@@ -74,7 +78,7 @@ class Chosen(Generic[C]):
 
     def dump(self) -> dict[str, Any]:
         """Canonical form, with every option."""
-        return {self.name: self.config.model_dump(mode="json")}
+        return {self.written: self.config.model_dump(mode="json")}
 
 
 class Choice(dict[str, dict[str, Any]]):

@@ -6,7 +6,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from tp_core.config import ProcessorConfig, TokenizerConfig
-from tp_core.spec.schema_common import SECTION, Chosen, PathStr
+from tp_core.marks import PathStr
+from tp_core.spec.schema_common import SECTION, Chosen
 from tp_core.tokenizer import TokenizerFacts
 
 

@@ -29,4 +29,9 @@ class EmbeddingSpec(NamedTuple):
 
     def parts(self) -> tuple[dict[str, EmbeddingConfig], EmbeddingOptions]:
         """What the component is built of: the modules' configs by name, and its options."""
-        return {m.name: m.config for m in self.modules}, self.options
+        return {self.key(module): module.config for module in self.modules}, self.options
+
+    def key(self, module: Chosen[EmbeddingConfig]) -> str:
+        """The name of one of its modules; of two distributions' modules of one name, with the distribution's."""
+        alone = sum(each.name == module.name for each in self.modules) == 1
+        return module.name if alone else f"{module.name}@{module.distribution}"

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from tp_core.marks import is_path
 from tp_core.spec.errors import Problems, SpecError
 from tp_core.spec.nodes import Node, Origin, describe
-from tp_core.spec.schema_common import Choice, ModuleMark, PathMark
+from tp_core.spec.schema_common import Choice, ModuleMark
 from tp_core.suggest import did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
@@ -74,7 +75,7 @@ def _message(error: Mapping[str, Any]) -> str:
 def resolve_paths(model: type[BaseModel], plain: dict[str, Any], nodes: Mapping[str, Node]) -> dict[str, Any]:
     """Make options that are marked as paths absolute, from the folder where each was written."""
     for name, info in model.model_fields.items():
-        if name not in nodes or not _is_path(info):
+        if name not in nodes or not is_path(info):
             continue
         base = nodes[name].origin.base
         value = plain[name]
@@ -83,10 +84,6 @@ def resolve_paths(model: type[BaseModel], plain: dict[str, Any], nodes: Mapping[
         elif isinstance(value, list):
             plain[name] = [absolute(v, base) if isinstance(v, str) else v for v in value]
     return plain
-
-
-def _is_path(info: Any) -> bool:
-    return any(isinstance(m, PathMark) for m in info.metadata) or "PathMark" in str(info.annotation)
 
 
 def kind_of_module(info: Any) -> str:

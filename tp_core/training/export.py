@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,15 @@ from torch import Tensor
 
 from tp_core.interfaces import Tokenizer
 from tp_core.spec.local_files import local_files
+from tp_core.spec.portable import dump_for_use, for_use, replaced
+from tp_core.spec.provenance import write_provenance
 from tp_core.spec.schema import Spec
+from tp_core.spec.schema_common import Chosen
 
 WEIGHTS = "model.safetensors"
+
+#: The whole spec of the training, for people to read.
+TRAINING = "training.yaml"
 
 
 def save_weights(tensors: dict[str, Tensor], path: Path) -> None:
@@ -24,25 +31,26 @@ def save_weights(tensors: dict[str, Tensor], path: Path) -> None:
     save_file({n: t.detach().cpu().contiguous() for n, t in tensors.items()}, str(path), metadata={"format": "pt"})
 
 
-def portable_spec(spec: Spec, tokenizers: Mapping[str, Tokenizer], folder: Path) -> dict[str, Any]:
-    """The resolved spec with the files that using the model needs copied into ``folder`` and named relative to it."""
-    plain = spec.dump()
-    plain.pop("init_from", None)
-    data = plain.get("data", {})
-    for key in ("train", "eval", "cache"):
-        data.pop(key, None)
-    for key, tokenizer in tokenizers.items():
-        (folder / key).mkdir()
-        options = tokenizer.save(folder / key)
-        chosen: Any = getattr(spec.data, key)
-        files, own = chosen.config.files(), data[key][chosen.name]
-        own.update({k: f"{key}/{v}" if k in files else v for k, v in options.items()})
-    for name, part in {"": spec.data, **spec.data.sets}.items():
-        own = data.get("sets", {}).get(name, {}) if name else data
-        if part.processor is not None and "processor" in own:
-            inside = f"processor_{name}" if name else "processor"
-            own["processor"][part.processor.name].update(part.processor.config.save(folder, inside))
-    return plain
+def portable_spec(spec: Spec, tokenizers: Mapping[str, Tokenizer], folder: Path) -> Spec:
+    """The spec of a trained model, with the files that using it needs copied into ``folder`` and named relative to it.
+
+    Args:
+        spec: as :func:`tp_core.spec.portable.for_use` gives it.
+    """
+
+    def saved(chosen: Chosen[Any]) -> Chosen[Any]:
+        for key, tokenizer in tokenizers.items():
+            if chosen is getattr(spec.data, key):
+                (folder / key).mkdir()
+                options, files = tokenizer.save(folder / key), chosen.config.files()
+                relative = {name: f"{key}/{value}" if name in files else value for name, value in options.items()}
+                return replace(chosen, config=chosen.config.model_copy(update=relative))
+        # Each module has a folder of its own, which only those with files get.
+        inside = re.sub(r"[^A-Za-z0-9_-]+", "_", chosen.path.removeprefix("data."))
+        options = chosen.config.save(folder, inside)
+        return replace(chosen, config=chosen.config.model_copy(update=options)) if options else chosen
+
+    return replaced(spec, saved)
 
 
 def copy_local_modules(spec: Spec, folder: Path) -> None:
@@ -63,6 +71,7 @@ def changed_local_files(spec: Spec, folder: Path) -> list[str]:
 def export_model(spec: Spec, tensors: dict[str, Tensor], tokenizers: Mapping[str, Tokenizer], folder: Path) -> Path:
     """Write a self-contained model folder: weights, spec, tokenizer files, provenance of the modules.
 
+    What only training needed, its hooks and teacher for example, is no part of it; :data:`TRAINING` tells of it.
     The folder appears under its name only when it is whole; one that was there before is replaced.
 
     Args:
@@ -76,11 +85,13 @@ def export_model(spec: Spec, tensors: dict[str, Tensor], tokenizers: Mapping[str
     for leftover in (temporary, old):
         shutil.rmtree(leftover, ignore_errors=True)
     temporary.mkdir(parents=True)
-    plain = portable_spec(spec, tokenizers, temporary)
+    used = for_use(spec)
+    plain = dump_for_use(portable_spec(used, tokenizers, temporary))
     text = yaml.dump(plain, Dumper=spec_dumper(), sort_keys=False, allow_unicode=True)
     (temporary / "spec.yaml").write_text(text, encoding="utf-8")
-    (temporary / "provenance.json").write_text(json.dumps(spec.provenance(), indent=1) + "\n")
-    copy_local_modules(spec, temporary)
+    (temporary / TRAINING).write_text(spec.to_yaml(), encoding="utf-8")
+    write_provenance(used, temporary)
+    copy_local_modules(used, temporary)
     save_weights(tensors, temporary / WEIGHTS)
     if folder.exists():
         os.rename(folder, old)

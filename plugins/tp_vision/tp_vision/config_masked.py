@@ -12,6 +12,7 @@ from tp_core.config import (
     EmbeddingConfig,
     FieldSpec,
     GridFacts,
+    ModuleConfig,
     Pooling,
     Problem,
     TargetConfig,
@@ -19,6 +20,7 @@ from tp_core.config import (
     VisualTokenizerConfig,
 )
 from tp_core.errors import TPError
+from tp_core.metrics.facts import MetricFacts
 from tp_core.modules.config import ClassificationConfig, TransformerOptions
 from tp_core.spec.schema_common import ModuleMark
 from tp_vision.config import PatchConfig
@@ -140,6 +142,9 @@ class VisualTokensConfig(MaskedTargetConfig):
     norm_eps: float = Field(1e-12, gt=0)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
 
+    def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
+        return {"accuracy": MetricFacts("high")}
+
     def tokenizer_config(self) -> VisualTokenizerConfig | None:
         """The config of the chosen tokenizer.
 
@@ -200,6 +205,14 @@ class VisualTokensConfig(MaskedTargetConfig):
         gone = [file for file in files if not os.path.exists(file)]
         return {"tokenizer": (gone or files)[0]} if files else {}
 
+    def contents(self) -> list[str]:
+        tokenizer = self.tokenizer_config()
+        return [] if tokenizer is None else tokenizer.contents()
+
+    def for_use(self) -> ModuleConfig:
+        """With the number of tokens, so that the tokenizer's files are asked for by evaluations only."""
+        return self.model_copy(update={"num_tokens": self.token_count()})
+
     def effective(self, context: BuildContext) -> dict[str, Any]:
         found = super().effective(context)
         del found["tokenizer"]  # it makes labels, which matter in training only
@@ -228,6 +241,7 @@ class PatchClassificationConfig(ClassificationConfig):
         return {self.stream or "": VectorFacts(pooling=None)}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
+        yield from self.check_metrics()
         if self.pooling is not None:
             yield Problem("pooling", "is always the mean of the patches; leave it out")
         if context.streams and self.stream is None:

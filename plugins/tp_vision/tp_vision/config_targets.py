@@ -5,17 +5,16 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from tp_core.config import BuildContext, FieldSpec, Problem, TargetConfig, VectorFacts
+from tp_core.config import BuildContext, FieldSpec, Problem, VectorFacts
+from tp_core.modules.config_classes import ClassTargetConfig
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Target
 
 
-class DistilledClassificationConfig(TargetConfig):
+class DistilledClassificationConfig(ClassTargetConfig):
     """Classes of pictures from the class token and from the distillation token, averaged (DeiT)."""
 
-    num_labels: int = Field(2, gt=1, description="number of classes")
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
     token_weight: float = Field(
         0.5,
         ge=0,
@@ -32,6 +31,7 @@ class DistilledClassificationConfig(TargetConfig):
         return {self.stream or next(iter(context.streams), ""): VectorFacts(pooling=None)}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
+        yield from self.check_metrics()
         if context.grid is None or context.grid.leading < 2:
             message = "reads the class token and the distillation token; set model.distillation_token: true"
             yield Problem("", message)

@@ -1,11 +1,12 @@
 """Options of a VQ-VAE: the convolutions before its codes, and the target that learns codes. Torch-free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from tp_core.config import BuildContext, EmbeddingConfig, FieldSpec, GridFacts, Problem, TargetConfig
+from tp_core.metrics.facts import MetricFacts
 from tp_vision.config import GridOptions, pair
 from tp_vision.config_masked import grid_of
 
@@ -73,6 +74,9 @@ class VectorQuantizationConfig(TargetConfig):
     def effective(self, context: BuildContext) -> dict[str, Any]:
         training = ("commitment", "diversity", "diversity_temperature")
         return {key: value for key, value in super().effective(context).items() if key not in training}
+
+    def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
+        return {"squared_error": MetricFacts("low")}
 
     def build(self, context: BuildContext) -> "Target":
         from tp_vision.targets.vq import VectorQuantization

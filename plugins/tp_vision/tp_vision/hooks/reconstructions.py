@@ -66,7 +66,7 @@ class Reconstructions:
         spread = [number * len(data.rows) // shown for number in range(shown)]  # folders stand class by class
         samples = [processor.evaluation_sample(data.rows, i, generator(seed, EVALUATION, 0, i)) for i in spread]
         batch = data.processor.collate(samples).to(trainer.strategy.device)
-        name, target = next((name, t) for name, t in model.targets.items() if isinstance(t, Pixels))
+        name, target = next((name, t) for name, t in model.named_targets().items() if isinstance(t, Pixels))
         with evaluating(model):
             found = target.reconstructions(model.view(model.encode(batch), name), batch)
         return drawn(processor.collate(samples), found, target.patch, processor)

@@ -10,7 +10,8 @@ from torch import Tensor
 from tp_core.config import BuildContext
 from tp_core.interfaces import Batch, Features, Sequence, Target, TargetOutput
 from tp_core.modules.layers.linear import Linear
-from tp_core.modules.targets.classification import class_loss, class_predictions, correct_classes, labelled
+from tp_core.modules.targets.class_metrics import class_metrics
+from tp_core.modules.targets.classification import class_loss, class_predictions, labelled
 from tp_vision.config_targets import DistilledClassificationConfig
 
 
@@ -51,8 +52,8 @@ class DistilledClassification(Target):
         own, distilled = self.heads(features)
         first = class_loss(own, labels, self.config.label_smoothing)
         loss = torch.lerp(first, class_loss(distilled, labels, self.config.label_smoothing), weight)
-        count = self.denominator(batch)
-        return TargetOutput(loss, count, {"accuracy": (correct_classes((own + distilled) / 2, labels), count)})
+        metrics = class_metrics(self.config.metrics, (own + distilled) / 2, labels, labelled(labels))
+        return TargetOutput(loss, self.denominator(batch), metrics)
 
     @torch.no_grad()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:

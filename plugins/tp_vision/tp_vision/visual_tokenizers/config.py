@@ -10,7 +10,7 @@ from pydantic import Field
 
 from tp_core.config import BuildContext, GridFacts, PictureFacts, Problem, VisualTokenizerConfig
 from tp_core.errors import TPError
-from tp_core.spec.schema_common import PathStr
+from tp_core.marks import PathStr
 
 if TYPE_CHECKING:
     from tp_core.interfaces import VisualTokenizer

@@ -28,9 +28,9 @@ class VectorQuantized(VisualTokenizer):
             self.model = load_model(config.model, "cpu").model
         except TPError as error:
             raise TPError(f"the visual tokenizer cannot be loaded: {error}") from error
-        found = [(name, t) for name, t in self.model.targets.items() if isinstance(t, VectorQuantization)]
+        found = [(name, t) for name, t in self.model.named_targets().items() if isinstance(t, VectorQuantization)]
         if not found:
-            names = ", ".join(self.model.targets) or "none"
+            names = ", ".join(self.model.named_targets()) or "none"
             raise TPError(f"the visual tokenizer {config.model} has no target vq; its targets are {names}")
         (self.name, self.target), grid = found[0], context_of(self.model.spec).grid
         if self.target.config.num_tokens != config.num_tokens:

@@ -1,0 +1,113 @@
+"""A model says which packages it needs, and needs none that only its training needed."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.core.runs import read_spec, write_project, write_spec
+from tests.core.shelf import HOOKS, Shelf
+from tests.core.shelf import shelf as shelf
+from tp_core import discovery, load_model, load_spec, train
+from tp_core.cli.main import cli
+
+
+def tp(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, list(arguments), prog_name="tp")
+
+
+def gone(shelf: Shelf, name: str) -> None:
+    """Uninstall a distribution."""
+    module = name.replace("-", "_")
+    for path in shelf.folder.glob(f"{module}*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    sys.modules.pop(module, None)
+    discovery.index.cache_clear()
+
+
+def trained(shelf: Shelf, folder: Path, **also: Any) -> Path:
+    """A model with an encoder of a third party and a hook of another; gives back its folder."""
+    shelf.encoder("acme-one", version="2.1")
+    shelf.add("acme-hooks", {"hooks": {"acme.listen": "acme_hooks:Config"}}, HOOKS)
+    project = write_project(folder / "project", documents=8, steps=1, hooks=["acme.listen"])
+    spec = read_spec(project)
+    spec["model"]["encoder"] = "acme.mixer"
+    write_spec(project, spec)
+    made = train(load_spec(project / "spec.yaml"), folder / "run").model
+    assert made is not None
+    return made
+
+
+def test_an_export_lists_the_packages_that_using_it_needs(shelf: Shelf, tmp_path: Path) -> None:
+    model = trained(shelf, tmp_path)
+    versions = {name: discovery.installed_version(name) for name in ("tp-core", "tp-text")}
+    assert (model / "requirements.txt").read_text().split() == [
+        *(f"{name}=={version}" for name, version in versions.items()),
+        "acme-one==2.1",
+    ]
+
+
+def test_an_export_does_without_the_package_of_a_hook(shelf: Shelf, tmp_path: Path) -> None:
+    model = trained(shelf, tmp_path)
+    gone(shelf, "acme-hooks")
+    load_model(model)
+    result = tp("evaluate", str(model), "--data", str(tmp_path / "project" / "held_out.txt"))
+    assert result.exit_code == 0, result.output
+    assert "acme.listen" in (model / "training.yaml").read_text()  # how it was trained can still be read
+
+
+def test_a_missing_package_is_named_with_its_version(shelf: Shelf, tmp_path: Path) -> None:
+    model = trained(shelf, tmp_path)
+    gone(shelf, "acme-one")
+    result = tp("evaluate", str(model), "--data", str(tmp_path / "project" / "held_out.txt"))
+    assert result.exit_code == 2
+    message = "unknown encoder 'acme.mixer'; the model was made with that of acme-one 2.1: pip install 'acme-one==2.1'"
+    assert message in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_version_without_the_module_is_named_beside_the_one_with_it(shelf: Shelf, tmp_path: Path) -> None:
+    model = trained(shelf, tmp_path)
+    gone(shelf, "acme-one")
+    shelf.encoder("acme-one", offers="acme.blender", version="3.0")
+    result = tp("evaluate", str(model), "--data", str(tmp_path / "project" / "held_out.txt"))
+    assert result.exit_code == 2
+    assert "made with that of acme-one 2.1, and 3.0 is installed: pip install 'acme-one==2.1'" in result.output
+
+
+@pytest.mark.parametrize(("installed", "warned"), [("2.1", False), ("2.9", False), ("3.0", True), ("1.9", True)])
+def test_another_major_version_is_told(shelf: Shelf, tmp_path: Path, installed: str, warned: bool) -> None:
+    model = trained(shelf, tmp_path)
+    gone(shelf, "acme-one")
+    shelf.encoder("acme-one", version=installed)
+    said: list[str] = []
+    load_model(model, say=said.append)
+    told = f"made with acme-one 2.1, and {installed} is installed"
+    assert any(told in line for line in said) == warned
+
+
+def test_an_export_does_without_its_teacher(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project", documents=8, steps=1)
+    teacher = train(load_spec(project / "spec.yaml"), tmp_path / "teacher").model
+    spec = read_spec(project)
+    spec["model"]["target"] = ["mlm", "sp", {"distill": {"teacher": str(teacher), "of": "mlm"}}]
+    write_spec(project, spec)
+    student = train(load_spec(project / "spec.yaml"), tmp_path / "student").model
+    assert student is not None
+    shutil.rmtree(tmp_path / "teacher")
+    assert "teacher" not in (student / "spec.yaml").read_text()
+    assert [target.called for target in load_model(student).spec.model.targets] == ["mlm", "sp"]
+    result = tp("evaluate", str(student), "--data", str(project / "held_out.txt"))
+    assert result.exit_code == 0, result.output
+
+
+def test_the_paths_of_training_are_none_of_the_export(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project", documents=8, steps=1)
+    model = train(load_spec(project / "spec.yaml"), tmp_path / "run").model
+    assert model is not None
+    assert str(tmp_path) not in (model / "spec.yaml").read_text()

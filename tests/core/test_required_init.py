@@ -1,0 +1,116 @@
+"""``init_from`` compares what rows of weights stand for; ``require_init`` refuses what differs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.core import runs
+from tp_core import SpecError, TPError, load_spec, train
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained model."""
+    folder = tmp_path_factory.mktemp("source")
+    runs.write_project(folder, documents=8, steps=1)
+    train(load_spec(folder / "spec.yaml"), folder / "run")
+    return folder
+
+
+def started(source: Path, folder: Path, capsys: pytest.CaptureFixture[str], **also: Any) -> str:
+    """Start a run from the model, with what the project in ``folder`` has; gives back what is said."""
+    spec = runs.read_spec(folder) | {"init_from": str(source / "run")} | also
+    spec["train"]["steps"] = 1
+    runs.write_spec(folder, spec)
+    capsys.readouterr()
+    train(load_spec(folder / "spec.yaml"), folder / f"run-{len(list(folder.glob('run-*')))}")
+    return capsys.readouterr().err
+
+
+def swapped(folder: Path) -> None:
+    """Two words of the vocabulary change places."""
+    lines = (folder / "vocab.txt").read_text().split()
+    lines[10], lines[20] = lines[20], lines[10]
+    (folder / "vocab.txt").write_text("\n".join(lines) + "\n")
+
+
+def test_the_same_vocabulary_under_another_name_is_the_same(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs.write_project(tmp_path, documents=8)
+    spec = runs.read_spec(tmp_path)
+    (tmp_path / "vocab.txt").rename(tmp_path / "words.txt")
+    spec["data"]["tokenizer"]["space"]["vocab"] = "words.txt"
+    runs.write_spec(tmp_path, spec)
+    assert "stand for other" not in started(source, tmp_path, capsys, require_init="all")
+
+
+def test_another_vocabulary_of_the_same_size_is_told(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs.write_project(tmp_path, documents=8)
+    swapped(tmp_path)
+    words = [*runs.SPECIAL, *runs.WORDS]
+    said = started(source, tmp_path, capsys)
+    told = f"2 of {len(words)} ids stand for other tokens, id 10 for '{words[10]}' there and '{words[20]}' here"
+    assert told in said
+
+
+@pytest.mark.parametrize("require", ["all", "vocabulary", ["vocabulary"], ["vocabulary", "weights"]])
+def test_another_vocabulary_is_refused_where_the_spec_says_so(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], require: Any
+) -> None:
+    runs.write_project(tmp_path, documents=8)
+    swapped(tmp_path)
+    with pytest.raises(TPError, match=r"2 of .* ids stand for other tokens"):
+        started(source, tmp_path, capsys, require_init=require)
+
+
+def test_new_weights_are_refused_where_all_are_required(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs.write_project(tmp_path, documents=8)
+    target = ["mlm", {"sp": {"name": "order"}}]
+    spec = runs.read_spec(tmp_path)
+    spec["model"]["target"] = target
+    runs.write_spec(tmp_path, spec)
+    started(source, tmp_path, capsys, require_init="vocabulary")
+    with pytest.raises(TPError, match=r"it has no weights for targets\.order, and require_init asks for all weights"):
+        started(source, tmp_path, capsys, require_init="weights")
+
+
+def test_classes_in_another_order_are_another_vocabulary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = ["text\tlabel", *(f"{runs.WORDS[n % 9]} {runs.WORDS[n % 4]}\t{'ab'[n % 2]}" for n in range(16))]
+    for name, labels in (("one", ["a", "b"]), ("two", ["b", "a"])):
+        folder = runs.write_project(tmp_path / name, documents=3, steps=1, batch_size=4)
+        (folder / "table.tsv").write_text("\n".join(lines) + "\n")
+        spec = runs.read_spec(folder)
+        spec["model"]["target"] = [{"cls": {"num_labels": 2}}]
+        spec["data"] |= {"processor": {"cls": {"max_length": 16, "labels": labels}}, "train": "table.tsv"}
+        runs.write_spec(folder, spec)
+    train(load_spec(tmp_path / "one" / "spec.yaml"), tmp_path / "one" / "run")
+    assert "class 0 of 'cls' is 'a' there and 'b' here" in started(tmp_path / "one", tmp_path / "two", capsys)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("wieghts", r"expected all, or some of vocabulary, weights, got the text 'wieghts'; did you mean 'weights'"),
+        (["weights", 3], r"expected all, or some of vocabulary, weights, got the number 3"),
+    ],
+)
+def test_a_wrong_value_is_told(source: Path, tmp_path: Path, value: Any, message: str) -> None:
+    runs.write_project(tmp_path, documents=3)
+    runs.write_spec(tmp_path, runs.read_spec(tmp_path) | {"init_from": str(source / "run"), "require_init": value})
+    with pytest.raises(SpecError, match=message):
+        load_spec(tmp_path / "spec.yaml")
+
+
+def test_it_belongs_beside_init_from(tmp_path: Path) -> None:
+    runs.write_project(tmp_path, documents=3)
+    runs.write_spec(tmp_path, runs.read_spec(tmp_path) | {"require_init": "all"})
+    with pytest.raises(SpecError, match="require_init: belongs beside init_from"):
+        load_spec(tmp_path / "spec.yaml")

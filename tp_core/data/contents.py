@@ -1,0 +1,76 @@
+"""Files known by what is in them: those that modules are made of, and those that data are read from. Torch-free."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from tp_core.data.digest_memo import DigestMemo
+from tp_core.data.file_digests import Scheme, file_digests
+from tp_core.data.sources_fingerprint import fingerprint, source_digests
+from tp_core.errors import DataError
+
+_WHOLE = Scheme(16)
+
+#: Sources beyond which a folder of them is known as a whole.
+_MANY = 10_000
+
+
+class Content(NamedTuple):
+    """A file and a hash of its content.
+
+    Attributes:
+        path: the file, or a folder that is hashed as a whole.
+        inside: its path inside the folder that was named; empty for a file that was named itself.
+        digest: hexadecimal digits.
+    """
+
+    path: str
+    inside: str
+    digest: str
+
+
+def file_contents(paths: Iterable[str], memo: DigestMemo | None = None) -> list[Content]:
+    """All files that paths name or that are in folders that they name, sorted within each.
+
+    Hidden files and folders, such as those of version control, are left out.
+
+    Raises:
+        DataError: a file that cannot be read.
+    """
+    named = [each for path in paths for each in _inside(path)]
+    found = []
+    for (path, inside), content in zip(named, file_digests((path for path, _ in named), _WHOLE, memo)):
+        if content.error is not None:
+            reason = getattr(content.error, "strerror", None) or content.error
+            raise DataError(f"cannot be read: {reason}", file=path) from content.error
+        found.append(Content(path, inside, content.digests.hex()))
+    return found
+
+
+def _inside(path: str) -> Iterator[tuple[str, str]]:
+    if not os.path.isdir(path):
+        yield path, ""
+        return
+    seen: set[str] = set()
+    for folder, below, files in os.walk(path, followlinks=True):
+        if (real := os.path.realpath(folder)) in seen:  # a link that leads back
+            below.clear()
+            continue
+        seen.add(real)
+        below[:] = sorted(name for name in below if not name.startswith(".") and name != "__pycache__")
+        for name in sorted(files):
+            if not name.startswith("."):
+                file = os.path.join(folder, name)
+                yield file, os.path.relpath(file, path).replace(os.sep, "/")
+
+
+def source_contents(paths: list[str], memo: DigestMemo | None = None) -> list[Content]:
+    """The sources of data that paths name, in their order.
+
+    Raises:
+        DataError: a path that does not exist or cannot be read.
+    """
+    found = [Content(source.path, "", digest.hex()) for source, digest in source_digests(paths, memo)]
+    return found if len(found) <= _MANY else [Content(path, "", fingerprint([path], memo)) for path in paths]

@@ -1,0 +1,32 @@
+"""Marks of options that the loader of specs treats in a way of their own. Torch-free."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel
+
+
+class PathMark:
+    """Marks an option as a path: the loader makes it absolute from where it was written."""
+
+
+#: An option that names a file or folder.
+PathStr = Annotated[str, PathMark()]
+
+
+def is_path(info: Any) -> bool:
+    """Whether an option, given by its field, names a file or folder, or a list of them."""
+    return any(isinstance(mark, PathMark) for mark in info.metadata) or "PathMark" in str(info.annotation)
+
+
+def paths_in(options: BaseModel) -> dict[str, str]:
+    """The paths that options name, by option; the members of a list with their number, ``files.0``."""
+    found: dict[str, str] = {}
+    for name, info in type(options).model_fields.items():
+        if not is_path(info):
+            continue
+        value = getattr(options, name)
+        if isinstance(value, str):
+            found[name] = value
+        elif isinstance(value, list):
+            found |= {f"{name}.{number}": path for number, path in enumerate(value)}
+    return found

@@ -1,0 +1,116 @@
+"""The metrics that a spec's targets and processors declare, by the names that log lines and evaluations give them.
+
+Torch-free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from typing import Literal
+
+from tp_core.config import Problem
+from tp_core.metrics.facts import MetricFacts
+from tp_core.spec.context import context_of
+from tp_core.spec.schema import Spec
+from tp_core.suggest import did_you_mean
+
+#: Every loss.
+LOSS = MetricFacts("low")
+
+_MODES: Mapping[str, Literal["min", "max"]] = {"low": "min", "high": "max"}
+
+
+def target_metrics(spec: Spec) -> dict[str, MetricFacts]:
+    """The metrics of the model's targets, as ``target/metric``."""
+    return {
+        f"{target.called}/{name}": facts
+        for target in spec.model.targets
+        for name, facts in target.config.measures(context_of(spec, target.config.stream or "", side="target")).items()
+    }
+
+
+def shown_metrics(spec: Spec) -> list[str]:
+    """Of each target the first metric that has a better side, if it has one: what is shown while a run trains."""
+    first: dict[str, str] = {}
+    for name, facts in target_metrics(spec).items():
+        if facts.better is not None:
+            first.setdefault(name.partition("/")[0], name)
+    return list(first.values())
+
+
+def set_metrics(spec: Spec, own: Spec) -> dict[str, MetricFacts]:
+    """All that the evaluation of one data set gives, without the set's name.
+
+    Args:
+        spec: of the whole model, all of whose streams its targets know.
+        own: the same, as the data set sees it (:meth:`tp_core.spec.schema.Spec.of_set`).
+    """
+    fed = own.model.targets
+    losses = {"loss": LOSS, **{f"loss/{target.called}": LOSS for target in fed}}
+    targets = target_metrics(replace(spec, model=spec.model._replace(targets=fed)))
+    processor = own.data.processor
+    return {**losses, **targets, **({} if processor is None else processor.config.measures(context_of(own)))}
+
+
+def in_set(metric: str, name: str) -> str:
+    """What the evaluation of several data sets calls a metric of the set ``name``."""
+    head, _, rest = metric.partition("/")
+    return f"loss/{name}/{rest}" if head == "loss" and rest else f"{name}/{metric}"
+
+
+def evaluation_metrics(spec: Spec, sets: Collection[str] | None = None) -> dict[str, MetricFacts]:
+    """All that an evaluation of a run gives, by name, with the side on which it is better.
+
+    Args:
+        sets: names of the data sets that are evaluated; None for those that have ``eval``.
+    """
+    if sets is None:
+        sets = [name for name, own in spec.sets().items() if own.data.options.eval is not None]
+    found: dict[str, MetricFacts] = {"loss": LOSS} if sets else {}
+    for name in sets:
+        own = set_metrics(spec, spec.of_set(name))
+        found |= {in_set(key, name): facts for key, facts in own.items() if key != "loss"} if name else own
+    return found
+
+
+def early_stopping_problems(spec: Spec) -> Iterator[Problem]:
+    """Yield what is wrong with ``train.early_stopping``, the section that the options are of."""
+    options = spec.train.options.early_stopping
+    if options is None:
+        return
+    known = evaluation_metrics(spec)
+    if not known:
+        yield Problem("", "needs data.eval")
+        known = evaluation_metrics(spec, list(spec.sets()))
+    if options.metric not in known:
+        yield Problem("metric", _unknown(spec, options.metric, known))
+        return
+    better, mode = known[options.metric].better, options.mode
+    if better is None and mode is None:
+        message = f"neither low nor high values of '{options.metric}' are better by themselves; give min or max"
+        yield Problem("mode", f"is required: {message}")
+    elif better is not None and mode not in (None, _MODES[better]):
+        message = f"is {mode}, and {better} values of '{options.metric}' are better; leave mode out"
+        yield Problem("mode", message)
+
+
+def early_stopping_mode(spec: Spec) -> Literal["min", "max"]:
+    """Whether early stopping looks for low or for high values, of a spec without :func:`early_stopping_problems`."""
+    options = spec.train.options.early_stopping
+    assert options is not None
+    better = evaluation_metrics(spec)[options.metric].better
+    mode = options.mode if better is None else _MODES[better]
+    assert mode is not None
+    return mode
+
+
+def _unknown(spec: Spec, metric: str, known: Mapping[str, MetricFacts]) -> str:
+    bare = metric.removeprefix("eval/")
+    if bare != metric and bare in known:
+        return f"is written without 'eval/' here: '{bare}'"
+    for name in spec.data.sets:
+        if metric in evaluation_metrics(spec, [name]):
+            return f"'{metric}' needs data.sets.{name}.eval"
+    near = did_you_mean(bare, known)
+    return f"no evaluation gives '{metric}', only {', '.join(known)}" + (f"; {near}" if near else "")
