@@ -11,6 +11,9 @@ from tp_core.cli.usage import examples
 from tp_core.errors import TPError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tp_core.spec.errors import SpecProblem
     from tp_core.spec.schema import Spec
     from tp_core.spec.schema_common import Chosen
     from tp_core.spec.schema_embedding import EmbeddingSpec
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 )
 @click.argument("spec")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--json", "as_json", is_flag=True, help="Print {ok, problems} as JSON; the exit status is the same.")
+@click.option("--json", "as_json", is_flag=True, help="Print {ok, problems, notes} as JSON; same exit status.")
 @click.pass_context
 def check(ctx: click.Context, spec: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Check a spec: its form, its modules and whether they fit each other, its data.
@@ -40,9 +43,14 @@ def check(ctx: click.Context, spec: str, overrides: tuple[str, ...], as_json: bo
             raise
         _print_json(_problems(error, spec))
         ctx.exit(2)
+    from tp_core.spec.checks_training import render_note, training_notes
+
+    notes = training_notes(loaded) if complete else []
     if as_json:
-        _print_json([])
+        _print_json([], [_plain(note) for note in notes])
     else:
+        for note in notes:
+            click.echo(render_note(note), err=True)
         click.echo("\n".join(summary(spec, loaded, complete)))
 
 
@@ -71,22 +79,24 @@ def _problems(error: TPError, spec: str) -> list[dict[str, Any]]:
     problems = getattr(error, "problems", None)
     if problems is None:
         return [{"path": "", "message": str(error), "file": spec, "line": None, "column": None}]
-    return [
-        {
-            "path": problem.path,
-            "message": problem.message,
-            "file": problem.origin.source,
-            "line": problem.origin.line,
-            "column": problem.origin.column,
-        }
-        for problem in problems
-    ]
+    return [_plain(problem) for problem in problems]
 
 
-def _print_json(problems: list[dict[str, Any]]) -> None:
+def _plain(problem: SpecProblem) -> dict[str, Any]:
+    return {
+        "path": problem.path,
+        "message": problem.message,
+        "file": problem.origin.source,
+        "line": problem.origin.line,
+        "column": problem.origin.column,
+    }
+
+
+def _print_json(problems: list[dict[str, Any]], notes: Sequence[dict[str, Any]] = ()) -> None:
     import json
 
-    click.echo(json.dumps({"ok": not problems, "problems": problems}, indent=2, ensure_ascii=False))
+    found = {"ok": not problems, "problems": problems, "notes": list(notes)}
+    click.echo(json.dumps(found, indent=2, ensure_ascii=False))
 
 
 def _module(chosen: Chosen[Any]) -> str:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any
+import contextlib
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from tp_core.cli.records import input_records, model_options, parse_columns, refuse_existing, say
+from tp_core.cli.output import new_file, whole_file
+from tp_core.cli.processes import in_several_processes, joined
+from tp_core.cli.records import input_records, model_options, parse_columns, speaker
 from tp_core.cli.usage import examples
-from tp_core.errors import DataError, TPError
+from tp_core.errors import TPError
 
 if TYPE_CHECKING:
-    from tp_core.interfaces import Record
+    from tp_core.cli.vector_files import VectorFile
 
 
+@in_several_processes
 @click.command(
     epilog=examples(
         "tp embed runs/my_bert --input sentences.txt --output vectors.npy",
@@ -57,55 +60,38 @@ def embed(
     It is made as the model's spec says in inference.embed, and where that leaves something open, as its targets were
     trained: pooled, projected and normalised as they do. The options take precedence over both.
     """
-    path = refuse_existing(output, overwrite)
-    if path.suffix not in (".npy", ".parquet"):
-        raise TPError(f"--output {output}: expected a name that ends in .npy or .parquet")
-    import numpy as np
+    with joined() as processes:
+        path, say = new_file(output, overwrite, processes), speaker(processes)
+        if path.suffix not in (".npy", ".parquet"):
+            raise TPError(f"--output {output}: expected a name that ends in .npy or .parquet")
+        from tp_core.cli.vector_files import field_types
+        from tp_core.inference.embed import Embedder
+        from tp_core.inference.load import load_model
 
-    from tp_core.inference.embed import embed as run
-    from tp_core.inference.load import load_model
-
-    loaded = load_model(model, device, say, data_set)
-    records = list(input_records(source, parse_columns(columns) or loaded.spec.data.options.columns))
-    fields = _columns(records) if path.suffix == ".parquet" else {}
-    vectors = run(
-        loaded,
-        records,
-        pooling,
-        batch_size,
-        stream=stream,
-        projection=projection,
-        normalize=normalize,
-        prompt=prompt,
-        say=say,
-    )
-    temporary = path.with_name(f".tmp-{path.name}")
-    if path.suffix == ".npy":
-        np.save(temporary, vectors)
-    else:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        size = vectors.shape[1]
-        column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), size)
-        pq.write_table(pa.table({**fields, "embedding": column}), temporary)
-    os.replace(temporary, path)
-    say(f"{vectors.shape[0]} vectors of {vectors.shape[1]} in {path}")
+        loaded = load_model(model, device, say, data_set, processes)
+        columns_read = parse_columns(columns) or loaded.spec.data.options.columns
+        table = path.suffix == ".parquet" and processes.first
+        # What no table can hold is better known before the vectors are made.
+        fields = field_types(input_records(source, columns_read)) if table else None
+        given = {
+            "pooling": pooling,
+            "projection": projection,
+            "normalize": normalize,
+            "stream": stream,
+            "prompt": prompt,
+        }
+        embedder = Embedder(loaded, given, say)
+        count = 0
+        with whole_file(path, "wb", processes) as file, _vector_file(file, embedder.size, fields) as vectors:
+            for records, made in embedder(input_records(source, columns_read), batch_size, processes):
+                vectors.write(records, made)
+                count += len(made)
+        say(f"{count} vectors of {embedder.size} in {path}")
 
 
-def _columns(records: list[Record]) -> dict[str, Any]:
-    """The fields of records as columns of a table.
+def _vector_file(file: IO[bytes], size: int, fields: Any) -> contextlib.closing[VectorFile]:
+    """A Parquet file with the given fields of the records, or a NumPy file without any."""
+    from tp_core.cli.vector_files import NpyFile, ParquetFile
 
-    Raises:
-        DataError: the values of a field are of several types, or not valid Unicode.
-    """
-    import pyarrow as pa
-
-    columns: dict[str, Any] = {}
-    for name in dict.fromkeys(name for record in records for name in record.value):
-        try:
-            columns[name] = pa.array([record.value.get(name) for record in records])
-        except (pa.ArrowException, UnicodeError, TypeError, OverflowError) as error:
-            message = f"the field '{name}' cannot be a column of a Parquet file: {error}; write a .npy instead"
-            raise DataError(message, file=records[0].file) from error
-    return columns
+    made: VectorFile = NpyFile(file, size) if fields is None else ParquetFile(file, size, fields)
+    return contextlib.closing(made)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import click
 
 from tp_core.cli.lazy_options import GenerationCommand, given
-from tp_core.cli.records import input_records, model_options, parse_columns, refuse_existing, say, skipped
+from tp_core.cli.output import new_file, whole_file
+from tp_core.cli.processes import in_several_processes, joined
+from tp_core.cli.records import input_records, model_options, parse_columns, skipped, speaker
 from tp_core.cli.usage import examples
 
 
+@in_several_processes
 @click.command(
     cls=GenerationCommand,
     epilog=examples(
@@ -44,27 +45,23 @@ def generate(
     A causal model goes on from the record; a model with a decoder writes the record's counterpart. Options that are not
     given are as inference.generate of the model's spec says. A prompt that leaves no room for the new tokens is cut.
     """
-    path = refuse_existing(output, overwrite)
-    from tp_core.inference.generate import generate as run
-    from tp_core.inference.load import load_model
+    with joined() as processes:
+        path, say = new_file(output, overwrite, processes), speaker(processes)
+        from tp_core.inference.generate import generate as run
+        from tp_core.inference.load import load_model
 
-    loaded = load_model(model, device, say, data_set)
-    records = input_records(source, parse_columns(columns) or loaded.spec.data.options.columns)
-    temporary = path.with_name(f".{path.name}.tmp")
-    count, finished, errors, cuts = 0, 0, list[str](), list[int]()
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            for text in run(loaded, records, batch_size, **given(options)):
+        loaded = load_model(model, device, say, data_set, processes)
+        records = input_records(source, parse_columns(columns) or loaded.spec.data.options.columns)
+        count, finished, errors, cuts = 0, 0, list[str](), list[int]()
+        with whole_file(path, processes=processes) as file:
+            for text in run(loaded, records, batch_size, processes=processes, **given(options)):
                 plain = " ".join(text["text"].splitlines())
                 file.write((plain if path.suffix == ".txt" else json.dumps(text, ensure_ascii=False)) + "\n")
                 count, finished = count + 1, finished + text["finished"]
                 errors += [text["error"]] if "error" in text else []
                 cuts += [text["truncated"]] if "truncated" in text else []
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-    cut = f"; {count - finished} stopped at their longest length" if finished < count else ""
-    say(f"{count - len(errors)} texts in {path}{cut}{skipped(errors, count)}")
-    if cuts:
-        lost = f"lost {sum(cuts)} tokens in all ('truncated' in JSON lines)"
-        say(f"{len(cuts)} of {count} prompts were too long and {lost}")
+        cut = f"; {count - finished} stopped at their longest length" if finished < count else ""
+        say(f"{count - len(errors)} texts in {path}{cut}{skipped(errors, count)}")
+        if cuts:
+            lost = f"lost {sum(cuts)} tokens in all ('truncated' in JSON lines)"
+            say(f"{len(cuts)} of {count} prompts were too long and {lost}")

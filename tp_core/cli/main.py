@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
 
+from tp_core.cli.processes import linger, need_one_process, told_elsewhere
 from tp_core.cli.usage import Failure, examples
 from tp_core.errors import TPError
 
@@ -126,6 +127,8 @@ class Commands(click.Group):
             from tp_core.suggest import did_you_mean
 
             ctx.fail(f"unknown command '{name}'; " + (did_you_mean(name, self.list_commands(ctx)) or "see tp --help"))
+        if command is not None and not ctx.resilient_parsing:
+            need_one_process(name, command)
         return name, command, args[1:]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -169,10 +172,22 @@ def run() -> NoReturn:
         try:
             status = cli.main(prog_name="tp", standalone_mode=False)
         except click.ClickException as error:
-            error.show()
+            if told_elsewhere(error):
+                linger()
+            else:
+                error.show()
             status = error.exit_code
+        except SystemExit as error:  # a signal has ended a command that had something to clean up
+            if not isinstance(error.code, int):
+                raise
+            status = error.code
         except (KeyboardInterrupt, click.Abort):
             status = 130
+        except BrokenPipeError:
+            raise
+        except Exception:
+            sys.excepthook(*sys.exc_info())  # as the interpreter does, which would then be taken apart
+            status = 1
         sys.stdout.flush()
         sys.stderr.flush()
     except BrokenPipeError:

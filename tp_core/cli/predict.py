@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 from typing import IO, Any
 
 import click
 
-from tp_core.cli.records import input_records, model_options, parse_columns, refuse_existing, say, skipped
+from tp_core.cli.output import new_file, whole_file
+from tp_core.cli.processes import in_several_processes, joined
+from tp_core.cli.records import input_records, model_options, parse_columns, skipped, speaker
 from tp_core.cli.usage import examples
 
 
+@in_several_processes
 @click.command(
     epilog=examples(
         "tp predict runs/reviews --input new.tsv --output predicted.tsv",
         "tp predict runs/my_bert --input masked.txt --output filled.jsonl",
         "tp predict runs/digits --input pictures/ --output predicted.tsv",
+        "torchrun --nproc-per-node 2 -m tp_core -- predict runs/reviews --input new.tsv --output predicted.tsv",
     )
 )
 @click.argument("model")
@@ -36,25 +38,21 @@ def predict(
     data_set: str | None,
 ) -> None:
     """Predictions of MODEL, with probabilities, one per record of the input and in its order."""
-    path = refuse_existing(output, overwrite)
-    from tp_core.inference.load import load_model
-    from tp_core.inference.predict import predict as run
+    with joined() as processes:
+        path, say = new_file(output, overwrite, processes), speaker(processes)
+        from tp_core.inference.load import load_model
+        from tp_core.inference.predict import predict as run
 
-    loaded = load_model(model, device, say, data_set)
-    records = input_records(source, parse_columns(columns) or loaded.spec.data.options.columns)
-    temporary = path.with_name(f".{path.name}.tmp")
-    count, errors = 0, list[str]()
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
+        loaded = load_model(model, device, say, data_set, processes)
+        records = input_records(source, parse_columns(columns) or loaded.spec.data.options.columns)
+        count, errors = 0, list[str]()
+        with whole_file(path, processes=processes) as file:
             write = _tsv_writer(file) if path.suffix == ".tsv" else _json_writer(file)
-            for prediction in run(loaded, records, batch_size):
+            for prediction in run(loaded, records, batch_size, processes=processes):
                 write(prediction)
                 count += 1
                 errors += [prediction["error"]] if "error" in prediction else []
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-    say(f"{count - len(errors)} predictions in {path}{skipped(errors, count)}")
+        say(f"{count - len(errors)} predictions in {path}{skipped(errors, count)}")
 
 
 def _json_writer(file: IO[str]) -> Any:

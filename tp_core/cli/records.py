@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from tp_core.errors import TPError
+from tp_core.inference.processes import Processes, world_size
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Record
@@ -45,10 +45,8 @@ def parse_columns(pairs: tuple[str, ...]) -> dict[str, str]:
 def input_records(path: str, columns: dict[str, str]) -> Iterator[Record]:
     """The records of an input file or of a data set of the hub; blank lines of a plain text are no records."""
     from tp_core.data.records import read_records
-    from tp_core.data.sources_find import HUB
 
-    if not path.startswith(HUB) and not os.path.exists(path):
-        raise TPError(f"{path}: there is no such file")
+    need_input(path)
     if os.path.isfile(path) and os.path.getsize(path) == 0:
         raise TPError(f"{path}: the file is empty")
     for record in read_records([path], columns):
@@ -56,14 +54,14 @@ def input_records(path: str, columns: dict[str, str]) -> Iterator[Record]:
             yield record
 
 
-def refuse_existing(output: str, overwrite: bool) -> Path:
-    """The output path, unless a file is there that nobody asked to replace."""
-    path = Path(output)
-    if path.exists() and not overwrite:
-        raise TPError(f"{path}: the file exists; --overwrite replaces it")
-    if not path.parent.is_dir():
-        raise TPError(f"{path.parent}: there is no such folder")
-    return path
+def need_input(path: str) -> None:
+    """Raise a :class:`TPError` where there is no such input, or each of several processes would read a part of it."""
+    if path.startswith("hf://"):
+        return
+    if not os.path.exists(path):
+        raise TPError(f"{path}: there is no such file")
+    if world_size() > 1 and not os.path.isfile(path) and not os.path.isdir(path):
+        raise TPError(f"{path}: several processes cannot share what is read once only; write it to a file first")
 
 
 def skipped(errors: list[str], count: int) -> str:
@@ -81,3 +79,8 @@ def shown(errors: list[str]) -> list[str]:
 
 def say(message: str) -> None:
     click.echo(message, err=True)
+
+
+def speaker(processes: Processes) -> Callable[[str], None]:
+    """:func:`say` for the first of several processes; the others say nothing."""
+    return say if processes.first else lambda _: None

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tp_core.cli.records import refuse_existing, say
+from tp_core.cli.output import new_file, whole_file
+from tp_core.cli.records import say
 from tp_core.cli.specs import spec_file
 from tp_core.cli.usage import examples
 from tp_core.errors import TPError
@@ -66,10 +67,8 @@ def show(
     if picture is not None:
         from tp_core.diagram import contents, draw
 
-        try:
-            picture.write_text(draw(contents(loaded, tree)), encoding="utf-8")
-        except OSError as error:
-            raise TPError(f"{picture}: cannot be written: {error.strerror}") from error
+        with whole_file(picture) as file:
+            file.write(draw(contents(loaded, tree)))
         say(f"the model as a diagram: {picture}")
         return
     cost = price(loaded, batch_size, length, model)
@@ -89,7 +88,7 @@ def show(
 def _image_file(name: str, overwrite: bool) -> Path:
     if not name.lower().endswith(".svg"):
         raise TPError(f"--image {name}: a diagram is an SVG file; expected a name that ends in .svg")
-    return refuse_existing(name, overwrite)
+    return new_file(name, overwrite)
 
 
 def _notes(spec: Spec, cost: Price) -> Iterator[str]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
+from tp_core.cli.processes import in_several_processes
 from tp_core.cli.usage import examples
-from tp_core.errors import EndedElsewhere, TPError
+from tp_core.errors import TPError
+from tp_core.launch import as_told, launch
 
 
+@in_several_processes
 @click.command(
     epilog=examples(
         "tp train my_bert.yaml",
         "tp train my_bert.yaml train.steps=100 model.encoder.transformer.num_layers=2 --run runs/short",
         "tp train my_bert.yaml --resume",
+        "tp train my_bert.yaml train.optimizer.adamw.lr=1e-5 --resume --allow-change lr",
         "torchrun --nproc-per-node 2 -m tp_core -- train my_bert.yaml --run runs/pair",
     )
 )
@@ -22,22 +24,33 @@ from tp_core.errors import EndedElsewhere, TPError
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--run", type=click.Path(), help="Folder of the run.  [default: runs/<spec name>]")
 @click.option("--resume", is_flag=True, help="Go on from the newest whole checkpoint of the run's folder.")
-def train(spec: str, overrides: tuple[str, ...], run: str | None, resume: bool) -> None:
+@click.option(
+    "--allow-change",
+    "allowed",
+    metavar="KEY[,KEY]",
+    multiple=True,
+    help="With --resume: options that may differ from the checkpoint's, such as lr or batch_size. The result is then "
+    "no longer that of one uninterrupted run; changes.jsonl keeps what changed at which step.",
+)
+def train(spec: str, overrides: tuple[str, ...], run: str | None, resume: bool, allowed: tuple[str, ...]) -> None:
     """Train, or continue to train, the model of a spec.
 
     The run's folder gets the resolved spec, metrics.jsonl, TensorBoard events, checkpoints and, at the end, the model
-    in model/. SIGTERM or Ctrl-C saves and stops; a second Ctrl-C stops at once.
+    in model/. A checkpoint is written every 30 minutes (train.checkpoint_every), at the end, and when the run ends with
+    an error between two steps. SIGTERM, SIGHUP or Ctrl-C saves and stops; a second Ctrl-C stops at once; SIGUSR1 saves
+    and goes on.
     """
     from tp_core.spec.load import load_spec
 
     try:
         loaded = load_spec(spec, overrides)
     except TPError as error:
-        if int(os.environ.get("LOCAL_RANK", 0)):  # the machine's first process reads the same spec
-            raise EndedElsewhere(str(error)) from error
-        raise
+        told = as_told(error)  # each process reads the spec, and one says what is wrong with it
+        if told is error:
+            raise
+        raise told from error
     from tp_core.training.run import train as run_training
 
-    result = run_training(loaded, run, resume)
-    if result.model is not None and not int(os.environ.get("RANK", 0)):  # one process speaks
+    result = run_training(loaded, run, resume, allowed)
+    if result.model is not None and launch().rank == 0:  # one process speaks
         click.echo(str(result.model))

@@ -1,18 +1,36 @@
-"""Records in order → batches for inference, of rows of like length."""
+"""Records in order → what a model answers, by batches of rows of like length, which processes may share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import heapq
+import os
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
+from typing import Generic, TypeVar
 
 import torch
 
+from tp_core.data.sources_find import MEDIA
 from tp_core.errors import DataError, TPError
+from tp_core.inference.processes import ALONE, Processes
 from tp_core.interfaces import Batch, Processor, Record, Sample
 
+Answer = TypeVar("Answer")
 
-def _length(sample: dict[str, object]) -> int:
-    return max((len(value) for value in sample.values() if hasattr(value, "__len__")), default=0)
+#: Makes samples of records.
+Encode = Callable[[list[Record]], list[Sample]]
+
+#: One answer per row of a batch, from the numbers of the rows' records among all, counted from 0, and the records.
+Compute = Callable[[Batch, list[int], list[Record]], Sequence[Answer]]
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """In the place of the answer to a record that cannot be used: why."""
+
+    error: str
 
 
 def need_batch_size(size: int) -> None:
@@ -21,48 +39,128 @@ def need_batch_size(size: int) -> None:
         raise TPError(f"batch_size must be at least 1, got {size}")
 
 
-def inference_batches(
+def answers(
     records: Iterable[Record],
     processor: Processor,
     batch_size: int,
     device: torch.device,
-    encode: Callable[[list[Record]], list[Sample]] | None = None,
-    report: Callable[[int, DataError], None] | None = None,
-) -> Iterator[tuple[list[Record], list[list[int]], list[Batch]]]:
-    """Chunks of records with their batches and, per batch, the numbers of its records in the chunk.
+    compute: Compute[Answer],
+    encode: Encode | None = None,
+    skip: bool = False,
+    processes: Processes = ALONE,
+) -> Iterator[tuple[list[Record], list[Answer | Unusable]]]:
+    """Chunks of records, each with its answers, in order.
+
+    A chunk is what the processor reads ahead. Its batches are the same however many processes share them, and so are
+    the answers. Each process reads all records; of as many whole chunks as there are processes, each encodes and
+    computes one, and of the last chunks, which are fewer, all encode the records and share the batches by their size.
 
     Args:
         encode: makes samples of records; the processor's ``encode`` if None.
-        report: told the number of each record in its chunk that cannot be used, and why, which is then in no batch.
+        skip: give an :class:`Unusable` in the place of the answer to a record that cannot be used, and go on.
+        processes: share the work. The first gets all answers, the others none.
 
     Raises:
-        DataError: a record that cannot be used, if ``report`` is None.
-        TPError: the batch size is none.
+        DataError: a record that cannot be used, unless these are skipped.
+        TPError: the batch size is none, or processes read different records.
     """
     need_batch_size(batch_size)
-    source, encode = iter(records), encode or processor.encode
-    while chunk := list(islice(source, processor.read_ahead)):
-        samples = _samples(chunk, encode, report)
-        order = sorted(samples, key=lambda i: _length(samples[i]))
-        groups = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
-        yield chunk, groups, [processor.collate([samples[i] for i in group]).to(device) for group in groups]
+    share = _Share(processor, batch_size, device, compute, encode or processor.encode, skip)
+    source, size, done = iter(records), processor.read_ahead, 0
+    while turn := list(islice(source, size * processes.count)):
+        whole = len(turn) == size * processes.count
+        loads = [(0, rank) for rank in range(processes.count)]
+        own: dict[int, Answer | Unusable] = {}
+        for number, start in enumerate(range(0, len(turn), size)):
+            if whole and number != processes.rank:
+                continue
+            chunk = turn[start : start + size]
+            found = share.of(chunk, done + start, None if whole else loads, processes.rank)
+            own.update((start + index, answer) for index, answer in found.items())
+        shares = processes.collect((_digest(turn) if processes.count > 1 else 0, own))
+        if any(digest != shares[0][0] for digest, _ in shares):
+            raise TPError("the processes read different records; all need the same input files")
+        together = {number: answer for _, each in shares for number, answer in each.items()}
+        for start in range(0, len(together), size):
+            chunk = turn[start : start + size]
+            yield chunk, [together[number] for number in range(start, start + len(chunk))]
+        done += len(turn)
 
 
-def _samples(
-    chunk: list[Record],
-    encode: Callable[[list[Record]], list[Sample]],
-    report: Callable[[int, DataError], None] | None,
-) -> dict[int, Sample]:
-    """The samples of a chunk's records by their number."""
-    try:
-        return dict(enumerate(encode(chunk)))
-    except DataError:
-        if report is None:
-            raise
-    found = {}
-    for number, record in enumerate(chunk):
+@dataclass(frozen=True)
+class _Share(Generic[Answer]):
+    """How the answers to a chunk's records are made."""
+
+    processor: Processor
+    batch_size: int
+    device: torch.device
+    compute: Compute[Answer]
+    encode: Encode
+    skip: bool
+
+    def of(
+        self, chunk: list[Record], first: int, loads: list[tuple[int, int]] | None, rank: int
+    ) -> dict[int, Answer | Unusable]:
+        """The answers of one process to a chunk's records, by their number in the chunk.
+
+        Args:
+            first: number of the chunk's first record among all.
+            loads: per process, the work that it has so far, and its rank: a heap. None if this process computes all.
+        """
+        found: dict[int, Answer | Unusable] = {}
+        samples = self._samples(chunk, found)
+        lengths = {number: _length(sample) for number, sample in samples.items()}
+        order = sorted(samples, key=lambda number: lengths[number])
+        groups = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
+        # From the longest on, each batch goes to who has the least to do.
+        owners = {}
+        if loads is not None:
+            for number in reversed(range(len(groups))):
+                load, owners[number] = loads[0]
+                cost = len(groups[number]) * max(1, lengths[groups[number][-1]])
+                heapq.heapreplace(loads, (load + cost, owners[number]))
+        for number, group in enumerate(groups):
+            if owners.get(number, rank) == rank:
+                batch = self.processor.collate([samples[i] for i in group]).to(self.device)
+                made = self.compute(batch, [first + i for i in group], [chunk[i] for i in group])
+                found.update(zip(group, made, strict=True))
+        return found
+
+    def _samples(self, chunk: list[Record], found: dict[int, Answer | Unusable]) -> dict[int, Sample]:
+        """The samples of a chunk's records by their number; what cannot be used is put among the answers."""
         try:
-            (found[number],) = encode([record])
-        except DataError as error:
-            report(number, error)
-    return found
+            return dict(enumerate(self.encode(chunk)))
+        except DataError:
+            if not self.skip:
+                raise
+        samples = {}
+        for number, record in enumerate(chunk):
+            try:
+                (samples[number],) = self.encode([record])
+            except DataError as error:
+                found[number] = Unusable(str(error))
+        return samples
+
+
+def _length(sample: Sample) -> int:
+    return max((len(value) for value in sample.values() if hasattr(value, "__len__")), default=0)
+
+
+def _digest(records: list[Record]) -> int:
+    """A number that tells records of different content apart, whatever folder they are in."""
+    digest = 0
+    for record in records:
+        for name, value in record.value.items():
+            if name in MEDIA and isinstance(value, str):
+                value = os.path.basename(value)
+            digest = _added(value, _added(name, digest))
+    return digest
+
+
+def _added(value: object, digest: int) -> int:
+    if isinstance(value, Mapping):
+        for name, part in value.items():
+            digest = _added(part, _added(name, digest))
+        return digest
+    content = value if isinstance(value, bytes) else repr(value).encode("utf-8", "backslashreplace")
+    return zlib.crc32(content, digest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from tp_core.data.fields import required_text, text_field
 from tp_core.errors import DataError, TPError
-from tp_core.inference.batches import inference_batches
+from tp_core.inference.batches import Unusable, answers
 from tp_core.inference.load import LoadedModel, load_model
 from tp_core.inference.mode import evaluating
 from tp_core.inference.predict import as_records
+from tp_core.inference.processes import ALONE, Processes
 from tp_core.inference.vectors import absent_stream, batch_vectors
-from tp_core.interfaces import Record
+from tp_core.interfaces import Batch, Record, Sample
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_embed import EmbedOptions
 from tp_core.spec.vectors import vector_plan
@@ -37,6 +38,7 @@ def embed(
     normalize: bool | None = None,
     prompt: str | None = None,
     say: Callable[[str], None] = lambda _: None,
+    processes: Processes = ALONE,
 ) -> NDArray[np.float32]:
     """One vector per record, made of the encoder's last states over the record's real positions.
 
@@ -52,6 +54,8 @@ def embed(
         normalize: whether vectors are brought to length 1.
         prompt: name of the prompt that is put before each text; empty for none.
         say: told in a sentence how the vectors are made.
+        processes: share the inputs (:func:`tp_core.inference.processes.shared`); the first gets all vectors, the
+            others none. Without it, each process embeds all of its inputs.
 
     Returns:
         (records, size), float32, in order. The size is that of the encoder's states, or of the projection.
@@ -60,32 +64,62 @@ def embed(
         TPError: the model has no processor, or there is no such pooling, stream, projection or prompt.
         DataError: a record has nothing for the stream, or no text to put a prompt before.
     """
-    loaded = model if isinstance(model, LoadedModel) else load_model(model, device)
-    if loaded.processor is None:
-        raise TPError("embedding needs a model with a processor; this one's spec has none")
+    loaded = model if isinstance(model, LoadedModel) else load_model(model, device, processes=processes)
     given = {"pooling": pooling, "stream": stream, "projection": projection, "normalize": normalize, "prompt": prompt}
-    options = _own_options(loaded.spec).for_call(given)
-    plan = vector_plan(loaded.spec, options)
-    prefix = options.prefix()
-    say(plan.describe() + (f", with '{prefix}' before each text" if prefix else ""))
-    records = _prompted(as_records(inputs), prefix)
-    parts: list[NDArray[np.float32]] = []
-    for chunk, groups, batches in inference_batches(records, loaded.processor, batch_size, loaded.device):
-        part: NDArray[np.float32] | None = None
-        for group, batch in zip(groups, batches):
-            if absent := absent_stream(loaded.model, batch, plan):
-                record, there = chunk[group[0]], ", ".join(batch.source)
-                hint = " (--stream)" if loaded.model.fusion is None else ", and one encoder reads both"
-                message = f"the record has nothing for the stream '{absent}', only for {there}{hint}"
-                raise DataError(message, file=record.file, line=record.line)
-            with evaluating(loaded.model):
-                made = batch_vectors(loaded.model, batch, plan).cpu().numpy()
-            if part is None:
-                part = np.empty((len(chunk), made.shape[1]), dtype=np.float32)
-            part[group] = made
-        if part is not None:
-            parts.append(part)
-    return np.concatenate(parts) if parts else np.empty((0, plan.size(loaded.spec)), np.float32)
+    embedder = Embedder(loaded, given, say)
+    parts = [vectors for _, vectors in embedder(as_records(inputs), batch_size, processes)]
+    return np.concatenate(parts) if parts else np.empty((0, embedder.size), np.float32)
+
+
+class Embedder:
+    """A model that makes vectors, in chunks: what :func:`embed` puts together.
+
+    Args:
+        given: options of ``inference.embed``, over those of the spec where they are not None.
+        say: told in a sentence how the vectors are made.
+
+    Attributes:
+        size: numbers per vector.
+
+    Raises:
+        TPError: the model has no processor, or there is no such pooling, stream, projection or prompt.
+    """
+
+    def __init__(self, loaded: LoadedModel, given: dict[str, Any], say: Callable[[str], None] = lambda _: None) -> None:
+        if loaded.processor is None:
+            raise TPError("embedding needs a model with a processor; this one's spec has none")
+        self._loaded, self._processor = loaded, loaded.processor
+        options = _own_options(loaded.spec).for_call(given)
+        self._plan, self._prefix = vector_plan(loaded.spec, options), options.prefix()
+        self.size: int = self._plan.size(loaded.spec)
+        say(self._plan.describe() + (f", with '{self._prefix}' before each text" if self._prefix else ""))
+
+    def __call__(
+        self, records: Iterable[Record], batch_size: int = 32, processes: Processes = ALONE
+    ) -> Iterator[tuple[list[Record], NDArray[np.float32]]]:
+        """Chunks of records, each with its vectors, (records of the chunk, size), in order; all on the first process.
+
+        Raises:
+            DataError: a record has nothing for the stream, or no text to put a prompt before.
+        """
+        device, encode = self._loaded.device, self._encode
+        made = answers(records, self._processor, batch_size, device, self._vectors, encode, processes=processes)
+        for chunk, found in made:
+            yield chunk, np.stack([each for each in found if not isinstance(each, Unusable)])
+
+    def _encode(self, records: list[Record]) -> list[Sample]:
+        return self._processor.encode([_prompted(record, self._prefix) for record in records])
+
+    def _vectors(self, batch: Batch, numbers: list[int], records: list[Record]) -> Sequence[NDArray[np.float32]]:
+        model = self._loaded.model
+        if absent := absent_stream(model, batch, self._plan):
+            there = ", ".join(batch.source)
+            hint = " (--stream)" if model.fusion is None else ", and one encoder reads both"
+            message = f"the record has nothing for the stream '{absent}', only for {there}{hint}"
+            raise DataError(message, file=records[0].file, line=records[0].line)
+        with evaluating(model):
+            made: NDArray[np.float32] = batch_vectors(model, batch, self._plan).cpu().numpy()
+        return list(made)
 
 
 def _own_options(spec: Spec) -> EmbedOptions:
@@ -94,15 +128,14 @@ def _own_options(spec: Spec) -> EmbedOptions:
     return own if own.stream in spec.model.streams else own.model_copy(update={"stream": None})
 
 
-def _prompted(records: Iterable[Record], prefix: str) -> Iterator[Record]:
-    """Records with a prompt before their text.
+def _prompted(record: Record, prefix: str) -> Record:
+    """A record with a prompt before its text.
 
     Raises:
-        DataError: a record has no text.
+        DataError: the record has no text.
     """
-    for record in records:
-        if prefix:
-            required_text(record, *_TEXTS)
-            texts = {name: text for name in _TEXTS if (text := text_field(record, name)) is not None}
-            record = replace(record, value={**record.value, **{name: prefix + text for name, text in texts.items()}})
-        yield record
+    if not prefix:
+        return record
+    required_text(record, *_TEXTS)
+    texts = {name: text for name in _TEXTS if (text := text_field(record, name)) is not None}
+    return replace(record, value={**record.value, **{name: prefix + text for name, text in texts.items()}})

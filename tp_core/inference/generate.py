@@ -8,12 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from tp_core.errors import TPError
-from tp_core.inference.batches import inference_batches
+from tp_core.inference.batches import Unusable, answers
 from tp_core.inference.load import LoadedModel, load_model
 from tp_core.inference.logits_chain import Rules, rules_of
 from tp_core.inference.logits_rules import Written
 from tp_core.inference.mode import evaluating
-from tp_core.inference.predict import as_records, bad_records
+from tp_core.inference.predict import as_records, skips
+from tp_core.inference.processes import ALONE, Processes
 from tp_core.inference.prompts import prompt_room, text_limit
 from tp_core.inference.search import Choice, Draw, Generated, beam_search, most_probable, write
 from tp_core.inference.stepper import ModelStepper, rows_of
@@ -27,6 +28,7 @@ def generate(
     inputs: Iterable[Any],
     batch_size: int = 32,
     device: str = "auto",
+    processes: Processes = ALONE,
     **options: Any,
 ) -> Iterator[dict[str, Any]]:
     """Write a text for each input: what follows it (causal models), or its counterpart (encoder-decoder models).
@@ -34,6 +36,8 @@ def generate(
     Args:
         model: a loaded model, or its folder.
         inputs: texts, dictionaries of fields, or records.
+        processes: share the inputs (:func:`tp_core.inference.processes.shared`); the first gets all texts, the others
+            none. Without it, each process writes for all of its inputs.
         options: of :class:`~tp_core.spec.schema_generate.GenerateOptions`; the others are as the spec's
             ``inference.generate`` says.
 
@@ -47,7 +51,7 @@ def generate(
         TPError: the model cannot write, or the options contradict each other.
         DataError: a record has no text, or leaves no room for one.
     """
-    loaded = model if isinstance(model, LoadedModel) else load_model(model, device)
+    loaded = model if isinstance(model, LoadedModel) else load_model(model, device, processes=processes)
     _targets_of(loaded, None)
     chosen = loaded.spec.inference.generate.for_call(options)
     rows = context_of(loaded.spec, side="target").vocab_size
@@ -56,7 +60,7 @@ def generate(
             raise TPError(f"{name}: there is no token {index}; the model has {rows}")
     processor, tokens = _processor_of(loaded, chosen)
     room = prompt_room(chosen, _positions(loaded), loaded.model.decoder is not None)
-    return _texts(loaded, processor, tokens, inputs, chosen, room, batch_size)
+    return _texts(loaded, processor, tokens, inputs, chosen, room, batch_size, processes)
 
 
 def _texts(
@@ -67,28 +71,37 @@ def _texts(
     options: GenerateOptions,
     room: PromptRoom,
     batch_size: int,
+    processes: Processes,
 ) -> Iterator[dict[str, Any]]:
-    done = 0
-    source = as_records(inputs)
-    bad: dict[int, str] = {}
-    lost: dict[int, int] = {}
-    report = bad_records(loaded, bad)
-    encode = _prompts(loaded, processor, options, room, lost)
-    for chunk, groups, made in inference_batches(source, processor, batch_size, loaded.device, encode, report):
-        results: list[dict[str, Any]] = [{"text": "", "finished": True, "error": bad.get(n)} for n in range(len(chunk))]
-        for group, batch in zip(groups, made):
-            numbers = [done + index for index in group]
-            texts = continuations(loaded, batch, tokens, options, numbers, [chunk[index] for index in group])
-            causal = loaded.model.decoder is None and "input_ids" in batch.source
-            prompts = rows_of(batch.source) if causal else [None] * batch.size
-            for index, text, prompt in zip(group, texts, prompts, strict=True):
-                results[index] = {"text": processor.decode(text.ids, prompt), "finished": text.finished}
-                if cut := lost.get(id(chunk[index])):
-                    results[index]["truncated"] = cut
-        bad.clear()
-        lost.clear()
-        yield from results
-        done += len(chunk)
+    lost: dict[int, int] = {}  # identities of records that are gone are used again: there are never many
+    causal = loaded.model.decoder is None
+
+    def compute(batch: Batch, numbers: list[int], records: list[Record]) -> list[dict[str, Any]]:
+        texts = continuations(loaded, batch, tokens, options, numbers, records)
+        prompts = rows_of(batch.source) if causal and "input_ids" in batch.source else [None] * batch.size
+        found = []
+        for record, text, prompt in zip(records, texts, prompts, strict=True):
+            found.append({"text": processor.decode(text.ids, prompt), "finished": text.finished})
+            if cut := lost.get(id(record)):
+                found[-1]["truncated"] = cut
+        return found
+
+    made = answers(
+        as_records(inputs),
+        processor,
+        batch_size,
+        loaded.device,
+        compute,
+        _prompts(loaded, processor, options, room, lost),
+        skips(loaded),
+        processes,
+    )
+    for _, found in made:
+        for answer in found:
+            if isinstance(answer, Unusable):
+                yield {"text": "", "finished": True, "error": answer.error}
+            else:
+                yield answer
 
 
 def _prompts(

@@ -14,10 +14,13 @@ from torch import Tensor
 
 from tp_core.data.mixture import SetProcessor
 from tp_core.errors import CheckpointError, TPError
+from tp_core.inference.checksum import checksum
+from tp_core.inference.processes import ALONE, Processes
 from tp_core.interfaces import Processor, Tokenizer
 from tp_core.model import Model, meta_model
 from tp_core.spec.context import data_context
 from tp_core.spec.load import load_spec
+from tp_core.spec.provenance import other_versions
 from tp_core.spec.schema import Spec
 from tp_core.suggest import did_you_mean
 from tp_core.training.checkpoint import CheckpointStore, damage, step_of
@@ -118,24 +121,28 @@ def load_model(
     device: str = "auto",
     say: Callable[[str], None] = lambda _: None,
     data_set: str | None = None,
+    processes: Processes = ALONE,
 ) -> LoadedModel:
     """Load a model from an export, a run or a checkpoint.
 
     Args:
         device: ``auto``, ``cpu`` or ``cuda``.
         data_set: which of several data sets it is used as trained on; the first if None.
+        processes: share the records that the model is for: each has a CUDA device of its own.
 
     Raises:
         CheckpointError: there is no model, or its weights do not fit its spec.
-        TPError: there is no such data set.
+        TPError: there is no such data set, or processes find different weights.
     """
-    from tp_core.training.strategies.base import pick_device
-
     spec_file, weights = find_model(path, say)
     spec = load_spec(spec_file)
-    where = pick_device(device)
+    for note in other_versions(spec_file.parent):
+        say(note)
+    where = processes.device(device)
     model = meta_model(spec).materialise(where)
     model.load_weights(read_weights(weights))
+    if processes.count > 1:  # of a run that goes on, they may have found different checkpoints
+        processes.need_same(checksum(model), "the weights of the model")
     model.eval()
     tokenizer = build_tokenizer(spec)
     name = _data_set(spec, data_set)

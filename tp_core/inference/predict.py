@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tp_core.data.sources_find import MEDIA
 from tp_core.errors import DataError, TPError
-from tp_core.inference.batches import inference_batches
+from tp_core.inference.batches import Unusable, answers
 from tp_core.inference.load import LoadedModel, load_model
 from tp_core.inference.mode import evaluating
-from tp_core.interfaces import Record
+from tp_core.inference.processes import ALONE, Processes
+from tp_core.interfaces import Batch, Record
 
 
 def as_records(inputs: Iterable[Any]) -> Iterator[Record]:
@@ -43,15 +44,9 @@ def _named(record: Record, prediction: dict[str, Any]) -> dict[str, Any]:
     return {**own, **prediction}
 
 
-def bad_records(loaded: LoadedModel, messages: dict[int, str]) -> Callable[[int, DataError], None] | None:
-    """What to tell of records that cannot be used: None where the model's spec does not skip them.
-
-    Args:
-        messages: where they are put, by the record's number.
-    """
-    if loaded.spec.data.options.on_bad_record != "skip":
-        return None
-    return lambda number, error: messages.update({number: str(error)})
+def skips(loaded: LoadedModel) -> bool:
+    """Whether the model's spec goes on behind a record that cannot be used."""
+    return loaded.spec.data.options.on_bad_record == "skip"
 
 
 def predict(
@@ -59,6 +54,7 @@ def predict(
     inputs: Iterable[Any],
     batch_size: int = 32,
     device: str = "auto",
+    processes: Processes = ALONE,
 ) -> Iterator[dict[str, Any]]:
     """Predictions, one dictionary per input, in order; of a picture's or recording's own file, with its path.
 
@@ -67,23 +63,31 @@ def predict(
     Args:
         model: a loaded model, or its folder.
         inputs: texts, dictionaries of fields, or records.
+        processes: share the inputs (:func:`tp_core.inference.processes.shared`); the first gets all predictions, the
+            others none. Without it, each process predicts for all of its inputs.
 
     Raises:
         TPError: the model has no target or processor, or the inputs have nothing for a stream that a target reads.
         DataError: an input that cannot be used.
     """
-    loaded = model if isinstance(model, LoadedModel) else load_model(model, device)
+    loaded = model if isinstance(model, LoadedModel) else load_model(model, device, processes=processes)
     if loaded.processor is None or not len(loaded.model.targets):
         raise TPError("prediction needs a model with a target and a processor; this one's spec has none")
-    bad: dict[int, str] = {}
-    report = bad_records(loaded, bad)
-    made = inference_batches(as_records(inputs), loaded.processor, batch_size, loaded.device, report=report)
-    for chunk, groups, batches in made:
-        results: list[dict[str, Any]] = [{"error": bad.get(number)} for number in range(len(chunk))]
-        bad.clear()
-        for group, batch in zip(groups, batches):
-            with evaluating(loaded.model):
-                predictions = loaded.processor.describe(loaded.model.predict(batch))
-            for index, prediction in zip(group, predictions):
-                results[index] = prediction
-        yield from map(_named, chunk, results)
+    processor = loaded.processor
+
+    def compute(batch: Batch, numbers: list[int], records: list[Record]) -> list[dict[str, Any]]:
+        with evaluating(loaded.model):
+            return processor.describe(loaded.model.predict(batch))
+
+    made = answers(
+        as_records(inputs),
+        processor,
+        batch_size,
+        loaded.device,
+        compute,
+        skip=skips(loaded),
+        processes=processes,
+    )
+    for records, found in made:
+        for record, answer in zip(records, found):
+            yield _named(record, {"error": answer.error} if isinstance(answer, Unusable) else answer)

@@ -66,7 +66,7 @@ def padded_left(source: Inputs) -> Inputs:
 
     Positions and documents are left out: a prompt is one document, whose positions the cache counts.
     """
-    source = {name: value for name, value in source.items() if name not in ("position_ids", "document_ids")}
+    source = {name: value for name, value in masked(source).items() if name not in ("position_ids", "document_ids")}
     mask = source.get("attention_mask")
     if mask is None:
         return source
@@ -86,8 +86,18 @@ def padded_left(source: Inputs) -> Inputs:
     return moved
 
 
+def masked(source: Inputs) -> Inputs:
+    """Inputs with ``attention_mask`` in place of ``lengths``."""
+    if "lengths" not in source:
+        return source
+    rest = {name: value for name, value in source.items() if name != "lengths"}
+    place = torch.arange(source["input_ids"].shape[1], device=source["lengths"].device)
+    return {"attention_mask": (place < source["lengths"].unsqueeze(1)).long(), **rest}
+
+
 def rows_of(source: Inputs) -> list[list[int]]:
     """The ids of each sample, without padding."""
+    source = masked(source)
     ids: list[list[int]] = source["input_ids"].tolist()
     mask = source.get("attention_mask")
     if mask is None:

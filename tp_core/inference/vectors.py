@@ -6,10 +6,9 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from tp_core.interfaces import Batch, Target
+from tp_core.interfaces import Batch
 from tp_core.model import Model
 from tp_core.modules.targets.vectors import vector_of
-from tp_core.spec.schema_common import key_of
 from tp_core.spec.vectors import VectorPlan
 
 
@@ -31,6 +30,5 @@ def batch_vectors(model: Model, batch: Batch, plan: VectorPlan) -> Tensor:
         batch = replace(batch, source={plan.stream: batch.source[plan.stream]})
     features = model.encode_source(batch)
     sequence = features.streams[plan.stream] if plan.stream else features.sequence
-    target = model.targets[key_of(plan.target)] if plan.target else None
-    assert target is None or isinstance(target, Target)
+    target = model.named_targets()[plan.target] if plan.target else None
     return vector_of(sequence, plan.stream, plan.facts, target)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import click
 
-from tp_core.cli.records import input_records, model_options, parse_columns, say, skipped
+from tp_core.cli.output import new_file, whole_file
+from tp_core.cli.processes import in_several_processes, joined
+from tp_core.cli.records import input_records, model_options, parse_columns, skipped, speaker
 from tp_core.cli.usage import examples
 
 
+@in_several_processes
 @click.command(
     epilog=examples(
         "tp wer runs/conformer --data test.tsv",
@@ -44,48 +47,53 @@ def wer(
     """Word and character error rates of what MODEL recognises in recordings."""
     import json
 
-    from tp_audio.error_rate import character_errors, word_errors
-    from tp_audio.processors.transcribed import text_of
-    from tp_audio.recognition import recognised
-    from tp_core.cli.records import refuse_existing
     from tp_core.errors import DataError, TPError
-    from tp_core.inference.load import load_model
 
-    path = None if output is None else refuse_existing(output, overwrite)
-    loaded = load_model(model, device, say, data_set)
-    records, wanted, bad = [], [], []
-    for record in input_records(data, parse_columns(columns) or loaded.spec.data.options.columns):
-        try:
-            wanted.append(text_of(record))
-        except DataError as error:
-            if loaded.spec.data.options.on_bad_record != "skip":
-                raise
-            bad.append(str(error))
+    with joined() as processes:
+        path, say = None if output is None else new_file(output, overwrite, processes), speaker(processes)
+        from tp_audio.processors.transcribed import text_of
+        from tp_audio.recognition import recognised
+        from tp_core.inference.load import load_model
+
+        loaded = load_model(model, device, say, data_set, processes)
+        records, wanted, bad = [], [], []
+        for record in input_records(data, parse_columns(columns) or loaded.spec.data.options.columns):
+            try:
+                wanted.append(text_of(record))
+            except DataError as error:
+                if loaded.spec.data.options.on_bad_record != "skip":
+                    raise
+                bad.append(str(error))
+            else:
+                records.append(record)
+        total = len(records) + len(bad)
+        if not total:
+            raise TPError(f"--data {data}: there is no recording")
+        results = recognised(loaded, records, batch_size, beams, max_new_tokens, processes)
+        if not processes.first:
+            return
+        bad += [each["error"] for each in results if "error" in each]
+        wanted = [text for text, each in zip(wanted, results) if "text" in each]
+        found = [each["text"] for each in results if "text" in each]
+        if not found:
+            raise TPError(f"--data {data}: no recording can be used; {bad[0]}")
+        if path is not None:
+            with whole_file(path) as file:
+                for text, heard in zip(wanted, found):
+                    file.write(json.dumps({"text": text, "recognised": heard}, ensure_ascii=False) + "\n")
+            say(f"{len(found)} texts in {path}{skipped(bad, total)}")
+        elif bad:
+            say(f"{len(found)} recordings{skipped(bad, total)}")
+        rates = _rates(wanted, found)
+        if as_json:
+            click.echo(json.dumps(rates))
         else:
-            records.append(record)
-    total = len(records) + len(bad)
-    if not total:
-        raise TPError(f"--data {data}: there is no recording")
-    results = recognised(loaded, records, batch_size, beams, max_new_tokens)
-    bad += [each["error"] for each in results if "error" in each]
-    wanted = [text for text, each in zip(wanted, results) if "text" in each]
-    found = [each["text"] for each in results if "text" in each]
-    if not found:
-        raise TPError(f"--data {data}: no recording can be used; {bad[0]}")
-    if path is not None:
-        lines = [json.dumps({"text": w, "recognised": f}, ensure_ascii=False) for w, f in zip(wanted, found)]
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        say(f"{len(lines)} texts in {path}{skipped(bad, total)}")
-    elif bad:
-        say(f"{len(found)} recordings{skipped(bad, total)}")
-    rates = {}
-    for name, (errors, count) in {
-        "word_error_rate": word_errors(wanted, found),
-        "character_error_rate": character_errors(wanted, found),
-    }.items():
-        rates[name] = errors / count
-    if as_json:
-        click.echo(json.dumps(rates))
-    else:
-        for name, rate in rates.items():
-            click.echo(f"{name}\t{rate:.4f}")
+            for name, rate in rates.items():
+                click.echo(f"{name}\t{rate:.4f}")
+
+
+def _rates(wanted: list[str], found: list[str]) -> dict[str, float]:
+    from tp_audio.error_rate import character_errors, word_errors
+
+    counts = {"word_error_rate": word_errors(wanted, found), "character_error_rate": character_errors(wanted, found)}
+    return {name: errors / count for name, (errors, count) in counts.items()}

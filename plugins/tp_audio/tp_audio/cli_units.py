@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tp_core.cli.records import input_records, parse_columns, say
+from tp_core.cli.output import new_file, whole_file
+from tp_core.cli.processes import in_several_processes, joined
+from tp_core.cli.records import input_records, parse_columns, speaker
 from tp_core.cli.usage import examples
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tp_core.errors import DataError
+    from tp_core.inference.processes import Processes
     from tp_core.interfaces import Record
 
 
+@in_several_processes
 @click.command(
     epilog=examples(
         "tp units train.tsv --clusters 100 --output units.jsonl",
@@ -54,51 +59,76 @@ def units(
 
     DATA is a manifest or a folder of recordings. Recordings that cannot be read are reported and left out.
     """
-    import json
-
-    import numpy as np
-
-    from tp_audio import clusters as making
-    from tp_core.cli.records import refuse_existing
     from tp_core.errors import TPError
-    from tp_core.inference.load import load_model
 
     if (clusters is None) == (centres is None):
         raise TPError("give either --clusters, to make new ones, or --centres, to use those of a file")
     if (model is None) != (layer is None):
         raise TPError("--model and --layer belong together")
-    path = refuse_existing(output, overwrite)
-    new = None if clusters is None else refuse_existing(f"{path.with_suffix('')}.centres.npy", overwrite)
-    vectors: Any = making.MelCepstrum(sampling_rate)
-    if model is not None and layer is not None:
-        vectors = making.LayerStates(load_model(model, device, say), layer)
-    skipped: set[str] = set()
+    with joined() as processes:
+        path, say = new_file(output, overwrite, processes), speaker(processes)
+        new = None if clusters is None else new_file(f"{path.with_suffix('')}.centres.npy", overwrite, processes)
+        import numpy as np
 
-    def report(error: DataError) -> None:
-        if str(error) not in skipped:  # recordings are read twice
-            say(f"left out: {error}")
-        skipped.add(str(error))
+        from tp_audio import clusters as making
+        from tp_core.inference.load import load_model
 
-    records = [_named(record) for record in input_records(data, parse_columns(columns))]
-    if new is not None and clusters is not None:
-        frames = making.sampled(records, vectors, max_frames, seed, report)
-        found = making.centres(frames, clusters, seed)
-        np.save(new, found)
-        say(f"{clusters} centres of {len(frames):,} frames in {new}")
-    else:
-        found = _read_centres(str(centres))
-    count = 0
-    temporary = path.with_name(f".{path.name}.part")
-    with open(temporary, "w", encoding="utf-8") as file:
-        for record, each in making.readable(records, vectors, report):
-            if each.shape[1] != found.shape[1]:
-                raise TPError(f"the centres have {found.shape[1]} values, the frames {each.shape[1]}")
-            line = _line(record, path.parent) | {"units": " ".join(map(str, making.nearest(each, found)))}
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
-            count += 1
-    os.replace(temporary, path)
-    say(f"{count} recordings in {path}" + (f", {len(skipped)} left out" if skipped else ""))
-    click.echo(f"data:\n  processor: {{units: {{unit_rate: {vectors.rate:g}}}}}\n  train: {path}")
+        vectors: Any = making.MelCepstrum(sampling_rate)
+        if model is not None and layer is not None:
+            vectors = making.LayerStates(load_model(model, device, say, processes=processes), layer)
+        skipped: set[str] = set()
+
+        def report(error: DataError) -> None:
+            if str(error) not in skipped:  # recordings are read twice
+                say(f"left out: {error}")
+            skipped.add(str(error))
+
+        records = [_named(record) for record in input_records(data, parse_columns(columns))]
+        if new is not None and clusters is not None:
+            frames = making.sampled(records, vectors, max_frames, seed, report, processes)
+            found = making.centres(frames, clusters, seed) if processes.first else frames
+            with whole_file(new, "wb", processes) as file:
+                np.save(file, found)
+            say(f"{clusters} centres of {len(frames):,} frames in {new}")
+            found = processes.from_first(found)
+        else:
+            found = _read_centres(str(centres))
+
+        def label(record: Record) -> str:
+            frames = vectors(record)
+            if frames.shape[1] != found.shape[1]:
+                raise TPError(f"the centres have {found.shape[1]} values, the frames {frames.shape[1]}")
+            return " ".join(map(str, making.nearest(frames, found)))
+
+        count = _write(path, records, processes, making.readable(label), report)
+        say(f"{count} recordings in {path}" + (f", {len(skipped)} left out" if skipped else ""))
+        if processes.first:
+            click.echo(f"data:\n  processor: {{units: {{unit_rate: {vectors.rate:g}}}}}\n  train: {path}")
+
+
+def _write(
+    path: Path,
+    records: list[Record],
+    processes: Processes,
+    label: Callable[[Record], str | DataError],
+    report: Callable[[DataError], None],
+) -> int:
+    """Write records with their units, those that can be read; how many these are."""
+    import json
+
+    from tp_core.errors import DataError
+
+    count, left = 0, iter(records)
+    with whole_file(path, processes=processes) as file:
+        for turn in processes.mapped(label, records):
+            for found in turn:
+                record = next(left)
+                if isinstance(found, DataError):
+                    report(found)
+                    continue
+                file.write(json.dumps(_line(record, path.parent) | {"units": found}, ensure_ascii=False) + "\n")
+                count += 1
+    return count
 
 
 def _named(record: Record) -> Record:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from tp_audio.audio.reading import Reading, Samples, read_samples
 from tp_core.errors import DataError, TPError
 from tp_core.inference.mode import evaluating
+from tp_core.inference.processes import ALONE, Processes
 
 if TYPE_CHECKING:
     from tp_core.inference.load import LoadedModel
     from tp_core.interfaces import Record
 
 Vectors = NDArray[np.float32]
+Value = TypeVar("Value")
 
 #: Distances that are computed at a time.
 _DISTANCES = 1 << 24
@@ -97,22 +99,32 @@ def sampled(
     most: int,
     seed: int,
     report: Callable[[DataError], None],
+    processes: Processes = ALONE,
 ) -> Vectors:
     """Vectors of recordings in random order, at most so many.
+
+    Args:
+        processes: share the recordings; the first gets the vectors, the others none.
 
     Raises:
         TPError: there is no recording that can be read.
     """
     shuffled = (records[index] for index in np.random.default_rng(seed).permutation(len(records)))
     parts: list[Vectors] = []
-    for _, each in readable(shuffled, vectors, report):
-        parts.append(each[:most])
-        most -= len(parts[-1])
-        if not most:
+    for turn in processes.mapped(readable(vectors), shuffled):
+        for each in turn:
+            if isinstance(each, DataError):
+                report(each)
+            else:
+                parts.append(each[:most])
+                most -= len(parts[-1])
+            if not most:
+                break
+        if processes.from_first(not most):
             break
-    if not parts:
+    if not parts and processes.first:
         raise TPError("there is no recording that can be read")
-    return np.concatenate(parts)
+    return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
 
 
 def centres(vectors: Vectors, clusters: int, seed: int) -> Vectors:
@@ -148,12 +160,13 @@ def nearest(vectors: Vectors, found: Vectors) -> NDArray[np.int64]:
     return np.concatenate(parts)
 
 
-def readable(
-    records: Iterable[Record], vectors: Callable[[Record], Vectors], report: Callable[[DataError], None]
-) -> Iterator[tuple[Record, Vectors]]:
-    """The recordings that can be read, with their vectors; the others are reported."""
-    for record in records:
+def readable(function: Callable[[Record], Value]) -> Callable[[Record], Value | DataError]:
+    """A function of recordings that returns the error of one that cannot be read."""
+
+    def attempt(record: Record) -> Value | DataError:
         try:
-            yield record, vectors(record)
+            return function(record)
         except DataError as error:
-            report(error)
+            return error
+
+    return attempt

@@ -1,11 +1,12 @@
 """Options of the speech embedding and of the CTC target. Torch-free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
 from tp_core.config import BuildContext, EmbeddingConfig, FieldSpec, Problem, TargetConfig
+from tp_core.metrics.facts import MetricFacts
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Embedding, Target
@@ -77,6 +78,10 @@ class CTCConfig(TargetConfig):
     def check(self, context: BuildContext) -> Iterator[Problem]:
         if self.blank >= context.vocab_size:
             yield Problem("blank", f"is {self.blank}, and the vocabulary has the ids below {context.vocab_size}")
+
+    def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
+        # Whether a text has room is a matter of the data and of how much the model shortens recordings.
+        return {"token_error_rate": MetricFacts("low"), "too_long": MetricFacts(None)}
 
     def build(self, context: BuildContext) -> "Target":
         from tp_audio.targets.ctc import CTC

@@ -1,11 +1,12 @@
 """Options of the targets of self-supervised speech models: wav2vec 2.0, HuBERT and WavLM. Torch-free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from tp_core.config import BuildContext, FieldSpec, HooksConfig, Problem, TargetConfig
+from tp_core.metrics.facts import MetricFacts
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Target
@@ -46,6 +47,11 @@ class Wav2Vec2TargetConfig(TargetConfig):
         if self.code_size % self.codebooks:
             yield Problem("code_size", f"{self.codebooks} codebooks do not divide {self.code_size}")
 
+    def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
+        # How many codes are in use is what the diversity loss speaks of; neither few nor many make a good model.
+        losses = {"contrastive": MetricFacts("low"), "diversity": MetricFacts("low")}
+        return {"accuracy": MetricFacts("high"), **losses, "perplexity": MetricFacts(None)}
+
     def build(self, context: BuildContext) -> "Target":
         from tp_audio.targets.wav2vec2 import Wav2Vec2Target
 
@@ -73,6 +79,10 @@ class UnitsConfig(TargetConfig):
     def check(self, context: BuildContext) -> Iterator[Problem]:
         if not self.masked_weight and not self.unmasked_weight:
             yield Problem("masked_weight", "and unmasked_weight are both 0, so that nothing is learned")
+
+    def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
+        weights = {"masked_accuracy": self.masked_weight, "unmasked_accuracy": self.unmasked_weight}
+        return {name: MetricFacts("high") for name, weight in weights.items() if weight}
 
     def build(self, context: BuildContext) -> "Target":
         from tp_audio.targets.units import Units

@@ -8,12 +8,13 @@ from typing import Any
 from tp_audio.ctc_search import search
 from tp_audio.targets.ctc import CTC
 from tp_core.errors import TPError
-from tp_core.inference.batches import inference_batches
+from tp_core.inference.batches import Unusable, answers
 from tp_core.inference.generate import generate
 from tp_core.inference.load import LoadedModel
 from tp_core.inference.mode import evaluating
-from tp_core.inference.predict import bad_records, predict
-from tp_core.interfaces import Record
+from tp_core.inference.predict import predict, skips
+from tp_core.inference.processes import ALONE, Processes
+from tp_core.interfaces import Batch, Record
 
 #: The most tokens of a decoder's text where neither the call nor the spec bounds it.
 USUAL_LENGTH = 256
@@ -25,6 +26,7 @@ def recognised(
     batch_size: int = 32,
     beams: int | None = None,
     max_new_tokens: int | None = None,
+    processes: Processes = ALONE,
 ) -> list[dict[str, Any]]:
     """The ``text`` of each recording: written by the decoder, or found by the target ``ctc``.
 
@@ -33,6 +35,7 @@ def recognised(
     Args:
         beams: texts that are followed at the same time; 1 is greedy. None: as the spec's ``inference.generate`` says.
         max_new_tokens: the most tokens that a decoder writes. None: as the spec says, else 256.
+        processes: share the recordings; the first gets all texts, the others none.
 
     Raises:
         TPError: the model has neither.
@@ -44,32 +47,33 @@ def recognised(
             max_new_tokens = USUAL_LENGTH
         options = {"beams": beams, "max_new_tokens": max_new_tokens}
         given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-        found = list(generate(model, records, batch_size, **given))
-    elif not any(isinstance(target, CTC) for target in model.model.targets.values()):
+        found = list(generate(model, records, batch_size, processes=processes, **given))
+    elif not any(isinstance(target, CTC) for target in model.model.named_targets().values()):
         raise TPError("the model recognises no speech: it has neither a decoder nor the target ctc")
     elif (beams or usual.beams) == 1:
-        found = [each.get("ctc", each) for each in predict(model, records, batch_size)]
+        found = [each.get("ctc", each) for each in predict(model, records, batch_size, processes=processes)]
     else:
-        found = list(_searched(model, records, batch_size, beams or usual.beams))
+        found = list(_searched(model, records, batch_size, beams or usual.beams, processes))
     return [{"error": each["error"]} if "error" in each else {"text": each["text"]} for each in found]
 
 
-def _searched(model: LoadedModel, records: Iterable[Record], batch_size: int, beams: int) -> Iterator[dict[str, Any]]:
+def _searched(
+    model: LoadedModel, records: Iterable[Record], batch_size: int, beams: int, processes: Processes
+) -> Iterator[dict[str, Any]]:
     """By prefix beam search of the target ``ctc``."""
-    name, target = next((name, t) for name, t in model.model.targets.items() if isinstance(t, CTC))
+    name, target = next((name, t) for name, t in model.model.named_targets().items() if isinstance(t, CTC))
     processor = model.processor
     if processor is None:
         raise TPError("recognition needs a model with a processor; this one's spec has none")
-    bad: dict[int, str] = {}
-    report = bad_records(model, bad)
-    for chunk, groups, batches in inference_batches(records, processor, batch_size, model.device, report=report):
-        results: list[dict[str, Any]] = [{"error": bad.get(number)} for number in range(len(chunk))]
-        bad.clear()
-        for group, batch in zip(groups, batches):
-            with evaluating(model.model):
-                sequence = model.model.view(model.model.encode(batch), name).sequence
-                lengths = sequence.real().sum(dim=1)
-                texts = search(target.logits(sequence), lengths, beams, target.blank)
-            for index, described in zip(group, processor.describe([{"tokens": ids} for ids in texts])):
-                results[index] = described
-        yield from results
+
+    def compute(batch: Batch, numbers: list[int], records: list[Record]) -> list[dict[str, Any]]:
+        with evaluating(model.model):
+            sequence = model.model.view(model.model.encode(batch), name).sequence
+            lengths = sequence.real().sum(dim=1)
+            texts = search(target.logits(sequence), lengths, beams, target.blank)
+        return processor.describe([{"tokens": ids} for ids in texts])
+
+    skip = skips(model)
+    for _, found in answers(records, processor, batch_size, model.device, compute, skip=skip, processes=processes):
+        for answer in found:
+            yield {"error": answer.error} if isinstance(answer, Unusable) else answer

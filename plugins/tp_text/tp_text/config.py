@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from tp_core.config import BuildContext, EmbeddingConfig, FieldSpec, Problem, TargetConfig, VectorFacts
+from tp_core.metrics.facts import MetricFacts
 from tp_core.modules.config import Activation
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ class VocabularyTargetConfig(TargetConfig):
     def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
         return {"weight:word": FieldSpec()} if self.tie else {}
 
+    def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
+        return {"accuracy": MetricFacts("high")}
+
 
 class MaskedLanguageModelConfig(VocabularyTargetConfig):
     """Masked language model: predict the masked tokens (Devlin et al., 2019)."""
@@ -81,6 +85,9 @@ class SentencePredictionConfig(TargetConfig):
 
     def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
         return {"labels:sp": FieldSpec(("batch",), high=2)}
+
+    def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
+        return {"accuracy": MetricFacts("high")}
 
     def embeds(self, context: BuildContext) -> Mapping[str, VectorFacts]:
         return {self.stream or next(iter(context.streams), ""): VectorFacts("first")}

@@ -1,11 +1,12 @@
 """Options of the targets of ELMo and word2vec. Torch-free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from tp_core.config import BuildContext, FieldSpec, Problem, TargetConfig
+from tp_core.metrics.facts import MetricFacts
 from tp_text.config import VocabularyTargetConfig
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ class BidirectionalLanguageModelConfig(VocabularyTargetConfig):
 
     def label_fields(self, context: BuildContext) -> dict[str, FieldSpec]:
         return {f"bilm:{direction}": FieldSpec(high=context.vocab_size) for direction in ("forward", "backward")}
+
+    def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
+        return dict.fromkeys(["accuracy", "accuracy_forward", "accuracy_backward"], MetricFacts("high"))
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         half = context.hidden_size // 2
@@ -52,6 +56,9 @@ class SkipGramConfig(TargetConfig):
         rows = context.vocab_size + self.ngram_buckets
         sizes = {"context": 10, "negatives": 5}
         return {f"sgns:{name}": FieldSpec(("batch", "length", size), high=rows) for name, size in sizes.items()}
+
+    def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
+        return {"accuracy": MetricFacts("high")}
 
     def build(self, context: BuildContext) -> "Target":
         from tp_text.targets.sgns import SkipGram

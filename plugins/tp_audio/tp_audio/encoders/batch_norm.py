@@ -1,4 +1,4 @@
-"""Batch norm over the real positions of a batch."""
+"""Batch norm over the real positions of a batch, and over all processes that train together."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from tp_core.modules.targets.gather import gathered
+
 
 class MaskedBatchNorm(nn.BatchNorm1d):
-    """``nn.BatchNorm1d`` (Ioffe & Szegedy, 2015) of states (batch, length, size), to which padding does not count."""
+    """``nn.BatchNorm1d`` (Ioffe & Szegedy, 2015) of states (batch, length, size), to which padding does not count.
+
+    In training, the statistics are those of the batches of all processes together: several learn what one would.
+    """
 
     frozen = False  # whether the running statistics stay as they are
 
@@ -24,9 +29,7 @@ class MaskedBatchNorm(nn.BatchNorm1d):
         mean, variance = self.running_mean, self.running_var
         if self.training:
             real = torch.ones_like(wide[..., :1]) if mask is None else mask.unsqueeze(-1).float()
-            count = real.sum().clamp(min=1)
-            mean = (wide * real).sum(dim=(0, 1)) / count
-            variance = ((wide - mean).square() * real).sum(dim=(0, 1)) / count
+            count, mean, variance = _statistics(wide, real)
             if not self.frozen:
                 self._remember(mean.detach(), variance.detach() * count / (count - 1).clamp(min=1))
         assert mean is not None
@@ -43,6 +46,27 @@ class MaskedBatchNorm(nn.BatchNorm1d):
         self.running_var.lerp_(variance, self.momentum)
         assert self.num_batches_tracked is not None
         self.num_batches_tracked += 1
+
+
+def _statistics(states: Tensor, real: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Number of real positions, mean and variance (size,) over the batches of all processes.
+
+    Args:
+        states: (batch, length, size).
+        real: (batch, length, 1), 1 where real, else 0.
+    """
+    count = real.sum().clamp(min=1)
+    mean = (states * real).sum(dim=(0, 1)) / count
+    deviations = ((states - mean).square() * real).sum(dim=(0, 1))
+    everyone, _ = gathered(torch.cat([real.sum()[None], mean, deviations])[None])
+    if len(everyone) == 1:
+        return count, mean, deviations / count
+    # Chan et al. (1979): what the parts deviate from their means, and their means from the common one.
+    counts, means, parts = torch.split(everyone, [1, len(mean), len(mean)], dim=1)
+    counts = counts.detach()
+    count = counts.sum().clamp(min=1)
+    mean = (counts * means).sum(dim=0) / count
+    return count, mean, (parts + counts * (means - mean).square()).sum(dim=0) / count
 
 
 @contextmanager

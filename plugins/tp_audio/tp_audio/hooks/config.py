@@ -1,13 +1,17 @@
 """Options of hooks. Torch-free."""
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from tp_core.config import HooksConfig
-from tp_core.spec.schema_common import PathStr
+from tp_core.marks import PathStr
 
 
 class TranscriptsConfig(HooksConfig):
     """Pictures of held-out recordings with their texts and what the model hears, at each evaluation."""
+
+    observes: ClassVar[bool] = True
 
     count: int = Field(4, gt=0, le=32, description="held-out recordings to show, spread over the data")
     max_new_tokens: int = Field(128, gt=0, description="longest text that a decoder writes")

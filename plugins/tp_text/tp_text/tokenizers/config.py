@@ -4,16 +4,20 @@ A special token that the vocabulary lacks is absent from ``Tokenizer.special``; 
 it needs. Only the unknown token is required, where text could not be encoded without it.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from tp_core.config import DataContext, Preprocessing, TokenizerConfig
-from tp_core.spec.schema_common import PathStr
+from tp_core.marks import PathStr
 
 if TYPE_CHECKING:
     from tp_core.tokenizer import Tokenizer, TokenizerFacts
+
+#: Endings of files with weights of models.
+_WEIGHTS = frozenset((".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".ot"))
 
 _BOS = "every text begins with the bos token, as LLaMA's do"
 _EOS = "every text ends with the eos token"
@@ -35,8 +39,8 @@ class _LineVocabularyConfig(TokenizerConfig):
     eos_token: str | None = None
     special_in_text: bool = Field(True, description=_IN_TEXT)
 
-    def files(self) -> dict[str, str]:
-        return {"vocab": self.vocab}
+    def libraries(self) -> Collection[str]:
+        return ("tokenizers",)
 
     def facts(self, data: DataContext) -> "TokenizerFacts":
         """Read from the file alone; the tokenizer library would take longer to load it than ``tp check`` has."""
@@ -118,8 +122,8 @@ class BytePairConfig(TokenizerConfig):
     add_eos: bool = Field(False, description=_EOS)
     special_in_text: bool = Field(True, description=_IN_TEXT)
 
-    def files(self) -> dict[str, str]:
-        return {"vocab": self.vocab, "merges": self.merges}
+    def libraries(self) -> Collection[str]:
+        return ("tokenizers",)
 
     def build(self, data: DataContext) -> "Tokenizer":
         from tp_text.tokenizers.byte_pair import BytePairTokenizer
@@ -149,8 +153,8 @@ class SentencePieceConfig(TokenizerConfig):
     add_eos: bool = Field(False, description=_EOS)
     special_in_text: bool = Field(True, description=_IN_TEXT)
 
-    def files(self) -> dict[str, str]:
-        return {"model": self.model, **({"vocab": self.vocab} if self.vocab is not None else {})}
+    def libraries(self) -> Collection[str]:
+        return ("sentencepiece", "tokenizers")
 
     def build(self, data: DataContext) -> "Tokenizer":
         from tp_text.tokenizers.sentence_piece import SentencePieceTokenizer
@@ -168,8 +172,18 @@ class HuggingFaceConfig(TokenizerConfig):
     path: PathStr = Field(description="tokenizer.json, or the folder of a tokenizer")
     special_in_text: bool = Field(True, description=_IN_TEXT)
 
-    def files(self) -> dict[str, str]:
-        return {"path": self.path}
+    def contents(self) -> list[str]:
+        """All files of the folder but the weights of a model, which may be beside the tokenizer's."""
+        folder = Path(self.path)
+        if not folder.is_dir():
+            return [self.path]
+        files = (file for file in sorted(folder.rglob("*")) if not file.relative_to(folder).as_posix().startswith("."))
+        return [str(file) for file in files if file.is_file() and file.suffix not in _WEIGHTS]
+
+    def libraries(self) -> Collection[str]:
+        path = Path(self.path)
+        slow = path.is_dir() and not (path / "tokenizer.json").is_file()
+        return ("tokenizers", "transformers", "sentencepiece") if slow else ("tokenizers",)
 
     @classmethod
     def from_huggingface(cls, source: Path, folder: Path) -> Preprocessing | None:

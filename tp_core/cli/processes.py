@@ -1,0 +1,78 @@
+"""Commands under torchrun: those that share their work between processes, and those that run in one. Torch-free."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from typing import TypeVar
+
+import click
+
+from tp_core.cli.usage import Failure
+from tp_core.errors import EndedElsewhere, TPError
+from tp_core.inference.processes import Processes, shared, world_size
+from tp_core.launch import as_told, under_torchrun
+
+C = TypeVar("C", bound=click.Command)
+
+_SEVERAL = "tp_several_processes"
+
+#: How long a process that has nothing to say gives the one that does. torchrun ends all others when one has ended with
+#: an error, and would also end that one.
+_LINGER = 10.0
+
+
+def in_several_processes(command: C) -> C:
+    """Declare that a command, or each command of a group, knows what to do when torchrun starts several processes.
+
+    It shares its work (:func:`joined`) or at least writes each file once. Other commands are refused there.
+    """
+    setattr(command, _SEVERAL, True)
+    return command
+
+
+def need_one_process(name: str, command: click.Command) -> None:
+    """Raise a :class:`TPError` where several processes run a command that does not expect it; one of them says so."""
+    if world_size() == 1 or getattr(command, _SEVERAL, False):
+        return
+    message = f"'{name}' runs in one process, and WORLD_SIZE says {world_size()}; call it without torchrun: tp {name}"
+    raise as_told(TPError(message))
+
+
+def told_elsewhere(error: click.ClickException) -> bool:
+    """Whether another process tells the user of an error."""
+    if isinstance(error, Failure):
+        return isinstance(error.error, EndedElsewhere)
+    return isinstance(as_told(TPError(str(error))), EndedElsewhere)  # a mistake in the arguments, which all have
+
+
+def linger() -> None:
+    """Wait, under torchrun, until the process that tells the user of an error has done so."""
+    if under_torchrun():
+        time.sleep(_LINGER)
+
+
+@contextlib.contextmanager
+def joined() -> Iterator[Processes]:
+    """A context in which a command shares its work with those that torchrun has started beside it.
+
+    Without torchrun, it imports nothing. Where memory runs out, that is a :class:`TPError`.
+    """
+    with shared() as processes:
+        try:
+            yield processes
+        except Exception as error:
+            if not _out_of_memory(error):
+                raise
+            first = str(error).partition("\n")[0]
+            message = f"memory ran out{f' ({first})' if first else ''}; a smaller --batch-size may help"
+            raise TPError(message) from error
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    torch = sys.modules.get("torch")
+    if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

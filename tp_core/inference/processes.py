@@ -1,0 +1,159 @@
+"""The processes that share the records of one call, as torchrun starts them. Torch-free until they meet."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+from tp_core.errors import EndedElsewhere, TPError
+from tp_core.launch import launch
+
+if TYPE_CHECKING:
+    import torch
+
+    from tp_core.training.strategies import Strategy
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
+
+
+def world_size() -> int:
+    """How many processes torchrun has started together with this one."""
+    return launch().world_size
+
+
+class Processes:
+    """The processes that share the work of a call; without a strategy one, which does it all.
+
+    Every process makes the same calls in the same order, as each waits for the others.
+
+    Args:
+        strategy: has joined the processes.
+    """
+
+    def __init__(self, strategy: Strategy | None = None) -> None:
+        self.strategy = strategy
+        self.rank = 0 if strategy is None else strategy.rank
+        self.count = 1 if strategy is None else strategy.world_size
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that reads what all have done, writes and speaks."""
+        return self.rank == 0
+
+    def device(self, wanted: str) -> torch.device:
+        """The device of this process: of several on a machine, each has a CUDA device of its own as far as they go.
+
+        Args:
+            wanted: ``auto``, ``cpu`` or ``cuda``.
+        """
+        import torch
+
+        from tp_core.training.strategies.base import pick_device
+
+        found = pick_device(wanted, launch().local_rank % max(1, torch.cuda.device_count()))
+        if found.type == "cuda" and self.strategy is not None:
+            torch.cuda.set_device(found)  # for kernels that do not look where their tensors are
+        return found
+
+    def collect(self, value: Value) -> list[Value]:
+        """The values of all processes, in their order, on the first; nothing on the others."""
+        return [value] if self.strategy is None else self.strategy.collect(value)
+
+    def from_first(self, value: Value) -> Value:
+        """The first process's value, on every process."""
+        return value if self.strategy is None else self.strategy.from_first(value)
+
+    def first_then_others(self, work: Callable[[], Value]) -> Value:
+        """The result of work that leaves a file behind, which the other processes then find, on the same disk."""
+        if self.strategy is None:
+            return work()
+        found = [work()] if self.first else []
+        self.strategy.barrier()
+        return found[0] if found else work()
+
+    def need_same(self, value: str, what: str) -> None:
+        """Raise a :class:`TPError` where processes have different values: their results would not belong together.
+
+        Args:
+            what: differs, in the plural: ``the weights of the model``.
+        """
+        if self.strategy is None:
+            return
+        values = self.strategy.gather(value)
+        other = next((rank for rank, each in enumerate(values) if each != values[0]), 0)
+        if other:
+            raise TPError(f"{what} differ between process 0 and process {other}; all processes need the same files")
+
+    def mapped(self, function: Callable[[Item], Value], items: Iterable[Item], each: int = 16) -> Iterator[list[Value]]:
+        """``function`` of each item, computed by one of the processes each.
+
+        Args:
+            items: the same on every process.
+            each: most items that one of several processes computes between two exchanges.
+
+        Yields:
+            After every exchange the results of the items since the one before, in order; on other processes than the
+            first, an empty list.
+        """
+        source = iter(items)
+        while turn := list(islice(source, each * self.count if self.count > 1 else 1)):
+            shares = self.collect([function(item) for item in turn[self.rank :: self.count]])
+            yield [shares[number % self.count][number // self.count] for number in range(len(turn))] if shares else []
+
+
+#: One process, which does all the work.
+ALONE = Processes()
+
+
+@contextlib.contextmanager
+def shared() -> Iterator[Processes]:
+    """A context in which the processes that torchrun has started share work; one process otherwise.
+
+    An error of one process ends all: the first to fail raises it, the others :class:`~tp_core.errors.EndedElsewhere`.
+    At the end, each waits until all have come there.
+
+    Raises:
+        TPError: the process has a process group already.
+    """
+    if world_size() == 1:
+        yield ALONE
+        return
+    import torch.distributed as dist
+    from torch import cuda
+
+    from tp_core.training.config import DdpConfig
+    from tp_core.training.strategies import DdpStrategy
+
+    if dist.is_initialized():
+        raise TPError(
+            "processes that share records make a process group of their own, and this process has one already; destroy "
+            "it first (torch.distributed.destroy_process_group)"
+        )
+    device_before = cuda.current_device() if cuda.is_initialized() else None  # type: ignore[no-untyped-call]
+    strategy = DdpStrategy(DdpConfig())
+    try:
+        strategy.setup("cpu")  # results are exchanged on the CPU, wherever they are computed
+        yield Processes(strategy)
+        strategy.barrier()
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:
+        told = _told(error, strategy)
+        if told is error:
+            raise
+        raise told from error
+    finally:
+        strategy.teardown()
+        if device_before is not None:
+            cuda.set_device(device_before)
+
+
+def _told(error: BaseException, strategy: Strategy) -> BaseException:
+    """The error as it is to be raised here: of several processes one speaks."""
+    if strategy.lost(error):
+        error = TPError("the connection to another process was lost")
+    first = isinstance(error, EndedElsewhere) or strategy.first_to_fail()
+    return error if first or not isinstance(error, TPError) else EndedElsewhere(str(error))

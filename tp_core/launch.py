@@ -1,0 +1,142 @@
+"""The place of a process among those that were started together, as torchrun says in the environment. Torch-free."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import socket
+import time
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from tp_core.errors import EndedElsewhere, TPError
+
+#: Variables that say that a process is one of several.
+VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+_LONELY = f"to work in one process, unset {', '.join(VARIABLES)}"
+
+#: Seconds that a process which failed at its start looks for the others, to learn whether one of them says why.
+_SEARCH = 3.0
+_FAILURES = "tp/start/failures"
+
+
+class Launch(NamedTuple):
+    """The place of a process.
+
+    Attributes:
+        rank: its number, from 0.
+        local_rank: its number on its machine.
+        world_size: how many there are.
+        meeting: the address where they meet, ``host:port``; empty without.
+    """
+
+    rank: int = 0
+    local_rank: int = 0
+    world_size: int = 1
+    meeting: str = ""
+
+
+def launch() -> Launch:
+    """Read the environment. An empty variable counts as unset.
+
+    Without WORLD_SIZE the process is alone: what the other variables say is left over from other processes.
+
+    Raises:
+        TPError: a variable has a value that it cannot have, or one is missing.
+    """
+    world_size = _number("WORLD_SIZE", 1)
+    rank, local_rank = _number("RANK", 0), _number("LOCAL_RANK", 0)
+    if world_size is None:
+        return Launch()
+    for name, value in (("RANK", rank), ("LOCAL_RANK", local_rank)):
+        if value is not None and value >= world_size:
+            raise TPError(f"{name} is {value}, and must be less than WORLD_SIZE, {world_size}; {_LONELY}")
+    missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if not _value(name)]
+    if missing and world_size > 1:
+        others = " and ".join(missing)
+        raise TPError(
+            f"WORLD_SIZE says that this is one of {world_size} processes, and {others} "
+            f"{'is' if len(missing) == 1 else 'are'} not set, as torchrun would; {_LONELY}"
+        )
+    if not missing:
+        _number("MASTER_PORT", 1, 65535)
+    meeting = "" if missing else f"{_value('MASTER_ADDR')}:{_value('MASTER_PORT')}"
+    return Launch(rank or 0, local_rank or 0, world_size, meeting)
+
+
+def _value(name: str) -> str:
+    return os.environ.get(name, "").strip()
+
+
+def _number(name: str, least: int, most: int | None = None) -> int | None:
+    value = _value(name)
+    if not value:
+        return None
+    if not (value.isascii() and value.isdecimal()) or int(value) < least or (most is not None and int(value) > most):
+        bounds = f"from {least} to {most}" if most is not None else f"of {least} or more"
+        raise TPError(f"the environment variable {name} is '{value}'; expected an integer {bounds}; {_LONELY}")
+    return int(value)
+
+
+def under_torchrun() -> bool:
+    """True where torchrun watches this process: it passes signals on, and ends all processes when one fails."""
+    return bool(_value("TORCHELASTIC_RUN_ID"))
+
+
+def keeps_store(here: Launch) -> bool:
+    """True where the processes meet at a store that this one keeps; torchrun keeps one for those that it starts."""
+    return here.rank == 0 and _value("TORCHELASTIC_USE_AGENT_STORE") != "True"
+
+
+def unreachable(here: Launch, seconds: float) -> str:
+    """Wait until the processes can meet; the reason where they cannot within the time, else nothing.
+
+    What keeps the store may start later than this process.
+    """
+    host, _, port = here.meeting.rpartition(":")
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            # Torch would print pages of its own stack.
+            socket.create_connection((host, int(port)), timeout=max(0.1, until - time.monotonic())).close()
+            return ""
+        except OSError as error:
+            if time.monotonic() > until:
+                return error.strerror or str(error)
+        time.sleep(0.1)
+
+
+def as_told(error: TPError) -> TPError:
+    """The error as this process is to raise it, before it has joined the others: the first to fail tells the user.
+
+    Where no other process answers, this one speaks: variables may be left over.
+    """
+    return error if _first_to_fail() else EndedElsewhere(str(error))
+
+
+def _first_to_fail() -> bool:
+    try:
+        here = launch()
+        if here.world_size == 1:
+            return True
+        keeps = keeps_store(here)
+        if not keeps and unreachable(here, _SEARCH):
+            return True
+        from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+        host, _, port = here.meeting.rpartition(":")
+        store = TCPStore(host, int(port), None, keeps, timedelta(seconds=_SEARCH), wait_for_workers=False)
+        first = int(store.add(_FAILURES, 1)) == 1
+    except (TPError, RuntimeError):  # nobody answers
+        return True
+    if keeps:
+        # The others ask this process; it waits for them after it has spoken.
+        atexit.register(_wait_for, store, here.world_size)
+    return first
+
+
+def _wait_for(store: Any, count: int) -> None:
+    until = time.monotonic() + _SEARCH
+    while int(store.add(_FAILURES, 0)) < count and time.monotonic() < until:
+        time.sleep(0.05)
