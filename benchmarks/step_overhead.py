@@ -19,7 +19,10 @@ from tp_core import load_spec
 
 def main(model: str, steps: int, warmup: int = 5) -> None:
     folder = scratch()
-    spec = load_spec(write_spec(folder, model), ["train.log_every=10", f"train.steps={steps + warmup}"])
+    spec = load_spec(
+        write_spec(folder, model),
+        ["train.log_every=10", "train.checkpoint_every=null", f"train.steps={steps + warmup}"],
+    )
     trainer = tp_trainer(spec, folder)
     inside = 0.0
 
@@ -38,7 +41,6 @@ def main(model: str, steps: int, warmup: int = 5) -> None:
     trainer.update = timed(update)  # type: ignore[assignment]
     trainer.update.scale = update.scale  # type: ignore[attr-defined]
     trainer.speed.start()
-    trainer.options = trainer.options.model_copy(update={"checkpoint_every": None})
     start = 0.0
     for number, batches in enumerate(trainer._batches()):
         if number == warmup:

@@ -17,10 +17,10 @@ from pydantic.fields import FieldInfo
 
 from tp_core.cli.main import BUILT_IN
 from tp_core.cli.modules import rows
-from tp_core.config import BuildContext, FieldSpec, ModuleConfig
+from tp_core.config import BuildContext, FieldSpec, ModuleConfig, ProcessorConfig, TargetConfig
 from tp_core.discovery import KINDS, Entry, index, load
+from tp_core.marks import PathMark
 from tp_core.spec.schema import ModelOptions
-from tp_core.spec.schema_common import PathMark
 from tp_core.spec.schema_data import DataOptions
 from tp_core.spec.schema_embedding import EmbeddingOptions
 from tp_core.spec.schema_inference import SECTIONS
@@ -140,6 +140,10 @@ def needs(config: ModuleConfig) -> Iterator[str]:
     for verb, names in (("Requires", config.requires(BuildContext())), ("Provides", config.provides(BuildContext()))):
         if names:
             yield f"{verb}: {', '.join(f'`{name}`{shape(spec)}' for name, spec in names.items())}."
+    measured = config.measures(BuildContext()) if isinstance(config, TargetConfig | ProcessorConfig) else {}
+    if measured:
+        shown = (f"`{name}` ({facts.better or 'neither low nor high'} is better)" for name, facts in measured.items())
+        yield f"Measures: {', '.join(shown)}."
 
 
 def shape(spec: FieldSpec) -> str:
@@ -182,8 +186,8 @@ def reference() -> str:
         *(line for name, each in SECTIONS.items() for line in section(f"inference.{name}", each)),
         "## Modules",
         "",
-        "*Requires* and *provides*, with the default options, are what `tp check` compares: batch fields, `labels:`,",
-        "`weight:` and `states:`. Shapes are (batch, length) where nothing else is said.",
+        "*Requires*, *provides* and *measures* are of the default options. The first two are what `tp check` compares:",
+        "batch fields, `labels:`, `weight:` and `states:`. Shapes are (batch, length) where nothing else is said.",
         "",
     ]
     for kind in KINDS:

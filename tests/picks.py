@@ -21,13 +21,14 @@ def picks(count: int) -> Callable[[Any], Any]:
     return settings(max_examples=count, deadline=None, derandomize=True, database=None, suppress_health_check=slow)
 
 
-def check_pick(tree: dict[str, Any], lengths: list[int], unused: tuple[str, ...] = ()) -> None:
-    """A model builds, every weight is trained, samples stay apart, and its state survives a round trip.
+def check_pick(tree: dict[str, Any], lengths: list[int], unused: tuple[str, ...] = (), losses: bool = True) -> None:
+    """A model builds, trains every weight, keeps samples and padding apart, and its state survives a round trip.
 
     Args:
         tree: the ``model:`` part of a spec.
         lengths: of the samples.
         unused: prefixes of names of weights that this pick does not train.
+        losses: whether random labels fit the states, so that losses and metrics of samples can be added up.
     """
     spec = minimal_spec(tree)
     with torch.random.fork_rng():
@@ -37,6 +38,10 @@ def check_pick(tree: dict[str, Any], lengths: list[int], unused: tuple[str, ...]
         weights.check_gradients(model, lengths, unused)
         weights.check_round_trip(spec, model, lengths)
         features.check_independence(model, lengths, 1e-5)
+        features.check_lengths(model, lengths, 1e-5)
+        if losses:
+            compares = any(target.config.least_samples > 1 for target in spec.model.targets)
+            features.check_losses(model, lengths, not compares, 1e-4)
 
 
 @st.composite

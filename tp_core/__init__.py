@@ -33,6 +33,8 @@ _PUBLIC = {
     "Features": "tp_core.interfaces",
     "GenerationTokens": "tp_core.interfaces",
     "TargetOutput": "tp_core.interfaces",
+    "Joined": "tp_core.interfaces",
+    "MetricFacts": "tp_core.metrics.facts",
     "Embedding": "tp_core.interfaces",
     "Encoder": "tp_core.interfaces",
     "Decoder": "tp_core.interfaces",
@@ -94,6 +96,7 @@ if TYPE_CHECKING:
     from tp_core.interfaces import Encoder as Encoder
     from tp_core.interfaces import Features as Features
     from tp_core.interfaces import GenerationTokens as GenerationTokens
+    from tp_core.interfaces import Joined as Joined
     from tp_core.interfaces import Processor as Processor
     from tp_core.interfaces import Record as Record
     from tp_core.interfaces import Sequence as Sequence
@@ -101,6 +104,7 @@ if TYPE_CHECKING:
     from tp_core.interfaces import TargetOutput as TargetOutput
     from tp_core.interfaces import VisualTokenizer as VisualTokenizer
     from tp_core.interop.convert import convert as convert
+    from tp_core.metrics.facts import MetricFacts as MetricFacts
     from tp_core.model import Model as Model
     from tp_core.model import ModelOutput as ModelOutput
     from tp_core.model import build_model as build_model

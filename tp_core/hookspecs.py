@@ -38,7 +38,13 @@ class Hooks:
 
     @hookspec
     def tp_parameter_groups(self, model: nn.Module, groups: list[dict[str, Any]]) -> None:
-        """Change the optimizer's parameter groups in place."""
+        """Change the optimizer's parameter groups in place.
+
+        A group has ``params`` and any options of the optimizer, as a spec writes them; those that it does not have are
+        the optimizer's. With ``lr``, its learning rate is ``lr`` where the optimizer's is at its peak, and follows the
+        schedule in the same proportion. Every trainable parameter is in one group. What the hook says holds on
+        ``--resume`` too: a checkpoint keeps the state of each parameter by its name, and no options.
+        """
 
     @hookspec
     def tp_train_start(self, trainer: Trainer) -> None:

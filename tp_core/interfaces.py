@@ -33,6 +33,8 @@ __all__ = [
     "FusionEncoder",
     "GenerationTokens",
     "Inputs",
+    "Joined",
+    "MetricState",
     "Module",
     "Processor",
     "PromptRoom",
@@ -49,6 +51,8 @@ __all__ = [
 
 #: Named tensors of one side of the model, with the ecosystem's names: ``input_ids`` (batch, length),
 #: ``attention_mask`` (batch, length), ``token_type_ids``, ``pixel_values``, ``input_features``, ...
+#: Where anything is padded, a side has ``attention_mask`` or, if all its padding stands behind the real positions and
+#: a causal model shall attend without a mask, ``lengths`` (batch,) in its place: numbers of real positions.
 Inputs = dict[str, Tensor]
 
 #: Label value that no loss counts.
@@ -117,6 +121,8 @@ class Sequence:
         states: (batch, length, hidden).
         mask: (batch, length), True where real; None when every position is real, which lets attention take the
             fastest path. An embedding that changes the length changes the mask with it.
+        padded_behind: whether all padding stands behind the real positions of its row, where causal attention does not
+            look, so that it needs no mask. Who changes the mask makes this false.
         prefix_lengths: (batch,) number of leading places, padding on the left included, that ``causal_with_prefix``
             shows to everyone.
         document_ids: (batch, length) of packed rows; attention stays within equal ids.
@@ -130,6 +136,31 @@ class Sequence:
     document_ids: Tensor | None = None
     positions: Tensor | None = None
     side: Mapping[str, Tensor] = field(default_factory=dict)
+    padded_behind: bool = False
+
+    @classmethod
+    def of(cls, states: Tensor, inputs: Inputs) -> Sequence:
+        """A sequence with all that inputs say of its positions: for embeddings that make one state of each.
+
+        Args:
+            states: (batch, length, hidden).
+            inputs: may have ``attention_mask`` (batch, length) or ``lengths`` (batch,), ``prefix_lengths`` (batch,),
+                ``document_ids`` and ``position_ids`` (batch, length).
+        """
+        mask, lengths = inputs.get("attention_mask"), inputs.get("lengths")
+        behind = mask is None and lengths is not None
+        if mask is not None:
+            mask = mask.bool()
+        elif lengths is not None:
+            mask = torch.arange(states.shape[1], device=states.device) < lengths.unsqueeze(1)
+        return cls(
+            states,
+            mask=mask,
+            prefix_lengths=inputs.get("prefix_lengths"),
+            document_ids=inputs.get("document_ids"),
+            positions=inputs.get("position_ids"),
+            padded_behind=behind,
+        )
 
     def with_states(self, states: Tensor) -> Sequence:
         """The same sequence with other states of the same length."""
@@ -190,18 +221,39 @@ class Features:
 
 
 @dataclass
+class Joined:
+    """Rows of a metric that no sums are enough for, such as scores and labels: those of all data are joined.
+
+    Evaluations alone do so, in the order of the data, whatever the batches and processes; log lines of the training
+    leave such metrics out.
+
+    Attributes:
+        columns: tensors (rows, ...), one row for each thing that is measured, on the device.
+    """
+
+    columns: tuple[Any, ...]
+
+
+#: A metric of some of the data, as ``compute`` of its :class:`tp_core.metrics.MetricFacts` takes it: tensors (numbers
+#: and arrays from a processor) that add up over all data, any number and of any shape, such as (sum, count); or
+#: :class:`Joined` ones.
+MetricState = tuple[Any, ...] | Joined
+
+
+@dataclass
 class TargetOutput:
     """A target's loss as a sum and its denominator, so that micro-batches and processes add up exactly.
 
     Attributes:
         loss_sum: sum of the losses of all counted elements, a scalar on the device.
         denominator: number of counted elements, a scalar on the device.
-        metrics: name → (sum, count), scalars on the device; the value reported is sum over count.
+        metrics: name → the metric of this batch, on the device: (sum, count), scalars of which the value reported is
+            the ratio, or whatever else ``TargetConfig.measures`` says how to make a number of.
     """
 
     loss_sum: Tensor
     denominator: Tensor
-    metrics: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    metrics: Mapping[str, MetricState] = field(default_factory=dict)
 
 
 class Module(nn.Module):
@@ -382,11 +434,20 @@ class Rows(ABC):
 
     @abstractmethod
     def get(self, column: str, index: int) -> Any:
-        """One cell: an integer or float, or a 1-D array (of bytes: uint8) that views the cache's memory."""
+        """One cell, as the processor wrote it: see :meth:`Processor.prepare`.
+
+        Returns:
+            Python's bool, int or float for a single number; else an array of the cell's shape and the column's type of
+            numbers, which views the cache's memory and is read-only. Bytes are uint8 of one dimension.
+        """
 
     def lengths(self, column: str) -> NDArray[np.int64]:
-        """How many items each cell of a column of arrays has, (rows,)."""
+        """Lengths of the first dimension of each cell of a column of arrays, (rows,)."""
         return np.fromiter((len(self.get(column, i)) for i in range(len(self))), np.int64, len(self))
+
+    def integers(self, column: str) -> NDArray[np.int64]:
+        """All cells of a column of integers, (rows,)."""
+        return np.fromiter((self.get(column, i) for i in range(len(self))), np.int64, len(self))
 
 
 @dataclass(frozen=True)
@@ -432,7 +493,13 @@ class Processor(ABC):
 
     @abstractmethod
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
-        """Yield chunks of rows as columns: integers, floats, bytes, or lists or 1-D arrays of numbers.
+        """Yield chunks of rows as columns: each a list with a cell for every row, the same columns in each chunk.
+
+        All cells of a column are single numbers (bool, int, float), or all are bytes, or all are arrays of one number
+        of dimensions: NumPy's, tensors, or lists, nested or not. Their shapes may differ. Numbers are bool, integers,
+        and floats of 16, 32 or 64 bits, and none is changed. Where the types of a column's cells differ, it has the one
+        that NumPy joins them to, if that holds each number exactly. Python's ints count as int64 and floats as float64,
+        but lists of ints are int32 where that holds them all, else int64 or uint64. All else is an error.
 
         A record that cannot be used is given to ``report``, which raises or counts it, as the spec says.
         """
@@ -463,17 +530,18 @@ class Processor(ABC):
         """Whether it has metrics of its own."""
         return type(self).score is not Processor.score
 
-    def score(self, predictions: list[dict[str, Any]], batch: Batch) -> dict[str, tuple[float, float]]:
+    def score(self, predictions: list[dict[str, Any]], batch: Batch) -> Mapping[str, MetricState]:
         """Metrics of an evaluation that need the data's own terms, such as an error rate of words.
 
-        Predictions are made for it only where a processor overrides it.
+        Predictions are made for it only where a processor overrides it. Its config declares the metrics
+        (``ProcessorConfig.measures``).
 
         Args:
             predictions: ``Model.predict`` of the batch, one per sample.
             batch: with labels, on the model's device.
 
         Returns:
-            Name → (sum, count); the value reported is the sum over all batches divided by the count.
+            Name → the metric of this batch, numbers or arrays: (sum, count), or as of a target.
         """
         return {}
 

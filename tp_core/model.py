@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tp_core.config import FieldSpec
+from tp_core.config import FieldSpec, TargetConfig
 from tp_core.errors import CheckpointError, TPError
 from tp_core.interfaces import (
     Batch,
@@ -19,11 +19,14 @@ from tp_core.interfaces import (
     Encoder,
     Features,
     FusionEncoder,
+    Joined,
+    MetricState,
     Module,
     Sequence,
     Target,
     TargetOutput,
 )
+from tp_core.metrics.facts import no_mean, ratio
 from tp_core.modules.embeddings.component import EmbeddingComponent
 from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec
@@ -38,7 +41,7 @@ class ModelOutput:
     Attributes:
         loss: the weighted sum of the targets' mean losses, a scalar to call ``backward`` on.
         losses: mean loss of each target.
-        metrics: ``target/metric`` → mean value, scalars on the device.
+        metrics: ``target/metric`` → mean value, scalars on the device; ``outputs`` has those that are no means.
         outputs: each target's sums and counts, for adding up over batches.
     """
 
@@ -109,10 +112,12 @@ class Model(nn.Module):
         self.targets = nn.ModuleDict(
             {key_of(t.called): t.config.build(context_of(spec, t.config.stream or "", "target")) for t in model.targets}
         )
-        self.reads = {key_of(t.called): t.config.stream for t in model.targets if t.config.stream is not None}
-        self.loss_weights = {key_of(t.called): t.config.weight for t in model.targets}
+        self.reads = {t.called: t.config.stream for t in model.targets if t.config.stream is not None}
+        self.loss_weights = {t.called: t.config.weight for t in model.targets}
+        self._no_means = {name: _no_means(t.config, spec) for name, t in zip(self.loss_weights, model.targets)}
         for target in self._targets():
-            target.meet(dict(zip(self.targets, self._targets())))
+            target.meet(self.named_targets())
+        self._compiled: Callable[[Batch], tuple[Tensor, dict[str, TargetOutput]]] | None = None
         self._tie()
 
     # -- forward -----------------------------------------------------------------------------------------------
@@ -168,22 +173,51 @@ class Model(nn.Module):
             denominators: per target, what to divide its loss by, when this batch is a part of a larger one; the
                 batch's own count if None.
         """
-        features = self.encode(batch)
+        outputs = self._outputs(batch) if self._compiled is None else _together(*self._compiled(batch))
         loss: Tensor | None = None
-        result = ModelOutput(torch.zeros((), device=features.sequence.states.device))
-        for name, target in self.active(batch).items():
-            output: TargetOutput = target(self.view(features, name), batch)
+        result = ModelOutput(torch.zeros((), device=next(self.parameters()).device), outputs=outputs)
+        for name, output in outputs.items():
             count = output.denominator if denominators is None else denominators[name]
             part = output.loss_sum / count.clamp(min=1)
-            weighted = part * self.loss_weights[name]
-            loss = weighted if loss is None else loss + weighted
-            result.outputs[name] = output
+            if self.loss_weights[name]:  # with 0, the loss is measured only
+                weighted = part * self.loss_weights[name]
+                loss = weighted if loss is None else loss + weighted
             result.losses[name] = part.detach()
-            for metric, (total, number) in output.metrics.items():
-                result.metrics[f"{name}/{metric}"] = total / number.clamp(min=1)
+            for metric, state in output.metrics.items():
+                if metric not in self._no_means[name]:
+                    if isinstance(state, Joined) or len(state) != 2:
+                        raise no_mean(f"{name}/{metric}")
+                    total, number = state
+                    result.metrics[f"{name}/{metric}"] = total / number.clamp(min=1)
         if loss is not None:
             result.loss = loss
         return result
+
+    def compile(self, *arguments: Any, **options: Any) -> None:
+        """Compile what :meth:`forward` computes from a batch; the arguments are those of ``torch.compile``."""
+        from torch._dynamo import config
+
+        # Each data set has targets of its own, in training and in evaluation, for lengths of one number and of any;
+        # behind its limit torch goes on without compiling.
+        config.recompile_limit = max(config.recompile_limit, 8 * len(self.spec.data.sets))
+        self._compiled = torch.compile(self._outputs_apart, *arguments, **options)
+
+    def _outputs(self, batch: Batch) -> dict[str, TargetOutput]:
+        """What each of the batch's targets gives."""
+        features = self.encode(batch)
+        return {name: target(self.view(features, name), batch) for name, target in self.active(batch).items()}
+
+    def _outputs_apart(self, batch: Batch) -> tuple[Tensor, dict[str, TargetOutput]]:
+        """The losses of the batch's targets, (targets + 1,), and their outputs, in which nothing has a gradient.
+
+        The compiler may find that two results are equal, such as a loss and its detached copy among the metrics, and
+        give one tensor for both; torch then takes the loss to be detached too. A zero makes the losses' tensor one
+        that no other result is equal to.
+        """
+        outputs = self._outputs(batch)
+        plain = {name: _detached(output) for name, output in outputs.items()}
+        losses = [(output if self.loss_weights[name] else plain[name]).loss_sum for name, output in outputs.items()]
+        return torch.stack([*losses, torch.zeros((), device=losses[0].device)]), plain
 
     def denominators(self, batch: Batch) -> Tensor:
         """The denominator of each of the batch's targets, from the labels alone, as one tensor (targets,)."""
@@ -192,8 +226,8 @@ class Model(nn.Module):
 
     def active(self, batch: Batch) -> dict[str, Target]:
         """The targets that a batch is for, by name."""
-        every = dict(zip(self.targets, self._targets()))
-        return every if batch.targets is None else {key_of(name): every[key_of(name)] for name in batch.targets}
+        every = self.named_targets()
+        return every if batch.targets is None else {name: every[name] for name in batch.targets}
 
     def predict(self, batch: Batch) -> list[dict[str, Any]]:
         """The predictions of each of the batch's targets, per sample, keyed by target when there are several."""
@@ -206,6 +240,10 @@ class Model(nn.Module):
         if len(each) == 1:
             return list(next(iter(each.values())))
         return [dict(zip(each, values)) for values in zip(*each.values())]
+
+    def named_targets(self) -> dict[str, Target]:
+        """The targets by the names that the spec gives them; those of their weights are made of the same names."""
+        return dict(zip(self.loss_weights, self._targets()))
 
     def _targets(self) -> Iterator[Target]:
         for target in self.targets.values():
@@ -339,6 +377,30 @@ class Model(nn.Module):
             for key, spec in target.config.label_fields(context).items():
                 fields[f"labels:{key}"] = spec
         return fields
+
+
+def _no_means(config: TargetConfig, spec: Spec) -> set[str]:
+    """A target's metrics that are no ratios of two sums."""
+    measured = config.measures(context_of(spec, config.stream or "", side="target"))
+    return {name for name, facts in measured.items() if facts.compute is not ratio}
+
+
+def _detached(output: TargetOutput) -> TargetOutput:
+    """A target's output without gradients."""
+
+    def plain(values: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(value.detach() if isinstance(value, Tensor) else value for value in values)
+
+    metrics: dict[str, MetricState] = {
+        name: Joined(plain(state.columns)) if isinstance(state, Joined) else plain(state)
+        for name, state in output.metrics.items()
+    }
+    return TargetOutput(output.loss_sum.detach(), output.denominator.detach(), metrics)
+
+
+def _together(losses: Tensor, plain: dict[str, TargetOutput]) -> dict[str, TargetOutput]:
+    """The outputs of targets of which ``Model._outputs_apart`` gave the parts."""
+    return {name: replace(output, loss_sum=loss) for loss, (name, output) in zip(losses.unbind(), plain.items())}
 
 
 def build_model(spec: Spec, device: torch.device | str = "cpu", seed: int | None = None) -> Model:

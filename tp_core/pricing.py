@@ -215,7 +215,7 @@ def _bytes(tensor: Tensor) -> int:
 
 def _optimizer_memory(optimizer: Chosen[OptimizerConfig], trained: Iterable[nn.Parameter]) -> int:
     """Bytes of the optimizer's state for these parameters."""
-    config = optimizer.config
+    config, trained = optimizer.config, list(trained)
     size = sum(_bytes(p) for p in trained)
     if isinstance(config, AdamWConfig):
         return 2 * size
@@ -225,8 +225,9 @@ def _optimizer_memory(optimizer: Chosen[OptimizerConfig], trained: Iterable[nn.P
         return size if config.momentum else 0
     if isinstance(config, AdafactorConfig):
         # One value per row and per column of each matrix; vectors keep all of theirs.
-        return sum(
+        moments = sum(
             (p.numel() // p.shape[-1] + p.numel() // p.shape[-2]) * p.element_size() if p.dim() > 1 else _bytes(p)
             for p in trained
         )
+        return moments if config.beta1 is None else moments + size
     return 2 * size

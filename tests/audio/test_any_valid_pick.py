@@ -97,4 +97,4 @@ def models(draw: st.DrawFn) -> dict[str, Any]:
 @picks(80)
 @given(models())
 def test_any_valid_pick_for_sound_trains_keeps_samples_apart_and_survives_a_round_trip(tree: dict[str, Any]) -> None:
-    check_pick(tree, LENGTHS)
+    check_pick(tree, LENGTHS, losses="units" not in tree["target"][0])  # a waveform has fewer states than samples

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from tests.audio.waveforms import RATE, encoded, melodies, tone
 from tests.building import CONTENT, batch_of, build, randomised, tokens
+from tests.core import runs
 from tp_audio.cli_units import units as units_command
 from tp_audio.clusters import centres, nearest
 from tp_audio.processors.config_waveform import UnitsProcessorConfig
@@ -103,9 +104,7 @@ def test_the_processor_keeps_its_contracts() -> None:
 
 @pytest.mark.parametrize("rate", [50.0, 100.0, 25.0])
 def test_a_frame_has_the_unit_of_its_time_wherever_the_recording_is_cut(tmp_path: Path, rate: float) -> None:
-    config = UnitsProcessorConfig(
-        crop_seconds=0.3, unit_rate=rate, mask_time_length=2, store="float32", normalize=False
-    )
+    config = UnitsProcessorConfig(crop_seconds=0.3, unit_rate=rate, mask_time_length=2, normalize=False)
     processor = config.build(DataContext(), None)
     values = [{"audio": encoded(np.arange(RATE) / RATE), "units": " ".join(map(str, range(int(rate))))}]
     rows, _ = prepared(tmp_path, processor, values)
@@ -278,3 +277,15 @@ def test_units_of_a_models_layer_are_those_of_its_nearest_centres(manifest: Path
         model.encode(batch_of(input_values=torch.from_numpy(values)[None]))
     expected = torch.cdist(states[0][0], torch.from_numpy(found)).argmin(dim=1)
     assert lines(made)[0]["units"] == " ".join(map(str, expected.tolist()))
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_units_that_one_makes(manifest: Path) -> None:
+    folder = manifest.parent
+    with manifest.open("a", encoding="utf-8") as file:
+        file.write("wav/9.wav\tmissing\n")
+    for name, start in (("one", runs.run_tp), ("two", runs.run_group)):
+        said = start(folder, "units", "train.tsv", "--clusters", 4, "--max-frames", 300, "--output", f"{name}.jsonl")
+        assert said.count("left out: ") == said.count("6 recordings in") == said.count("4 centres of 300 frames") == 1
+    for suffix in (".jsonl", ".centres.npy"):
+        assert (folder / f"one{suffix}").read_bytes() == (folder / f"two{suffix}").read_bytes()

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 import tp_core
 from tests.audio.tones import RATE, recordings, vocabulary
+from tests.core import runs
 from tp_core import load_spec
 from tp_core.errors import TPError
 
@@ -88,6 +89,10 @@ def test_a_conformer_learns_by_ctc_and_its_word_error_rate_is_that_of_its_texts(
     assert rates["word_error_rate"] == pytest.approx(found["word_error_rate"])
     assert rates["character_error_rate"] == pytest.approx(found["character_error_rate"])
     assert len(output.read_text().splitlines()) == 24
+    command = ["wer", "run", "--data", test, "--output", "shared.jsonl", "--batch-size", "7", "--device", "cpu"]
+    said = runs.run_group(tmp_path, *command)
+    assert said.count("24 texts in shared.jsonl") == said.count("word_error_rate\t") == 1
+    assert (tmp_path / "shared.jsonl").read_bytes() == output.read_bytes()
     log = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert any(name.endswith("word_error_rate") for name in log[-1])
     assert wer(str(result.model), "--data", test, "--beams", "4")["word_error_rate"] <= rates["word_error_rate"]

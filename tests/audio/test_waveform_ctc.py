@@ -32,7 +32,8 @@ def records() -> list[dict[str, Any]]:
 
 
 def test_the_processor_keeps_its_contracts(tokenizer: Tokenizer) -> None:
-    check_processor("waveform_ctc", records(), {"mask_time_length": 3}, tokenizer=tokenizer)
+    prediction = {"tokens": [5, 6]}
+    check_processor("waveform_ctc", records(), {"mask_time_length": 3}, tokenizer=tokenizer, prediction=prediction)
 
 
 def test_frames_are_masked_in_training_only_and_texts_are_labels(tmp_path: Path, tokenizer: Tokenizer) -> None:

@@ -10,6 +10,7 @@ import importlib
 import json
 import os
 import resource
+import runpy
 import signal
 import sys
 import time
@@ -49,7 +50,10 @@ def become_tp(request: dict[str, Any]) -> NoReturn:
     if request["file_limit"] is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_limit"], request["file_limit"]))
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.argv = ["tp", *request["arguments"]]
+    sys.argv = [request["script"] or "tp", *request["arguments"]]
+    if request["script"] is not None:
+        runpy.run_path(request["script"], run_name="__main__")
+        os._exit(0)
     from tp_core.cli.main import run
 
     run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from tp_core.interfaces import (
     Encoder,
     Features,
     Inputs,
+    Joined,
+    MetricState,
     Processor,
     Record,
     Report,
@@ -183,6 +186,24 @@ class WholeImage(Embedding):
         return Sequence(self.linear(inputs["pixel_values"].permute(0, 3, 1, 2).flatten(2)))
 
 
+class IgnoresLengths(Embedding):
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.linear = Linear(61, size)
+
+    def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
+        mask = inputs.get("attention_mask")
+        states = self.linear(nn.functional.one_hot(inputs["input_ids"], 61).float())
+        return Sequence(states, None if mask is None else mask.bool())
+
+
+class ForgetsPadding(Embedding):
+    def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
+        assert sequence is not None
+        mask = None if sequence.mask is None else sequence.mask.flip(1)
+        return replace(sequence, states=sequence.states.flip(1), mask=mask)
+
+
 class GoodDecoder(Decoder):
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -219,6 +240,66 @@ class MeanLoss(_Classes):
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
         output = super().forward(features, batch)
         return TargetOutput(output.loss_sum / batch.size, output.denominator)
+
+
+class MeanMetric(_Classes):
+    def forward(self, features: Features, batch: Batch) -> TargetOutput:
+        output = super().forward(features, batch)
+        size = features.sequence.states.norm(dim=-1).mean(dim=1).sum()
+        return TargetOutput(output.loss_sum, output.denominator, {"size": (size, output.denominator)})
+
+
+class UndeclaredMetric(_Classes):
+    metrics: dict[str, Any] = {"surprise": (torch.tensor(1.0), torch.tensor(2.0))}
+
+    def forward(self, features: Features, batch: Batch) -> TargetOutput:
+        output = super().forward(features, batch)
+        return TargetOutput(output.loss_sum, output.denominator, self.metrics)
+
+
+class UngivenMetric(_Classes):
+    pass
+
+
+class TrainingMetric(UndeclaredMetric):
+    def forward(self, features: Features, batch: Batch) -> TargetOutput:
+        output = super().forward(features, batch)
+        return output if self.training else TargetOutput(output.loss_sum, output.denominator)
+
+
+class NoSumAndCount(UndeclaredMetric):
+    metrics = {"spread": (torch.tensor(1.0),) * 3}
+
+
+class UnevenColumns(UndeclaredMetric):
+    metrics = {"spearman": Joined((torch.zeros(3), torch.zeros(4)))}
+
+
+class _Correlated(_Classes):
+    """Scores of class 0 and labels as numbers, one row for each sample."""
+
+    def pair(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
+        return self.linear(features.sequence.pooled("mean"))[:, 0], batch.labels["value"]["labels"]
+
+    def forward(self, features: Features, batch: Batch) -> TargetOutput:
+        output = super().forward(features, batch)
+        predicted, wanted = self.pair(features, batch)
+        joined = Joined((predicted, wanted))
+        error = (predicted - wanted).abs().sum(), output.denominator
+        metrics = {"pearson": joined, "spearman": joined, "absolute_error": error}
+        return TargetOutput(output.loss_sum, output.denominator, metrics)
+
+
+class Correlated(_Correlated):
+    pass
+
+
+class RanksBatches(_Correlated):
+    def forward(self, features: Features, batch: Batch) -> TargetOutput:
+        output = super().forward(features, batch)
+        predicted, wanted = self.pair(features, batch)
+        joined = Joined((predicted.argsort().argsort(), wanted))
+        return TargetOutput(output.loss_sum, output.denominator, {"pearson": joined})
 
 
 class ProjectsWrong(_Classes):
@@ -273,6 +354,12 @@ class GoodProcessor(Processor):
         return Batch({"input_ids": torch.from_numpy(ids)}, len(samples))
 
 
+class TextsInRows(GoodProcessor):
+    def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
+        for chunk in super().prepare(records, report):
+            yield {**chunk, "text": ["some text" for _ in chunk["ids"]]}
+
+
 class GlobalRandomness(GoodProcessor):
     def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
         return {"input_ids": np.random.permutation(rows.get("ids", index))}
@@ -296,6 +383,37 @@ class ExtraField(GoodProcessor):
         batch = super().collate(samples)
         batch.source["token_type_ids"] = batch.source["input_ids"] * 0
         return batch
+
+
+class Scores(GoodProcessor):
+    def score(self, predictions: list[dict[str, Any]], batch: Batch) -> dict[str, MetricState]:
+        found = [each["ids"] for each in predictions]
+        wanted = batch.source["input_ids"].tolist()
+        return {"overlap": (sum(len({*f} & {*w}) for f, w in zip(found, wanted)), sum(map(len, wanted)))}
+
+
+class ScoresMore(Scores):
+    def score(self, predictions: list[dict[str, Any]], batch: Batch) -> dict[str, MetricState]:
+        return {**super().score(predictions, batch), "surprise": (1, 2)}
+
+
+class ScoresNothing(GoodProcessor):
+    pass
+
+
+class ScoresLoss(Scores):
+    def score(self, predictions: list[dict[str, Any]], batch: Batch) -> dict[str, MetricState]:
+        return {"loss": (1, 2)}
+
+
+class HidesPadding(GoodProcessor):
+    def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        return {"input_ids": rows.get("ids", index)[: 1 + index % 3]}
+
+    def collate(self, samples: list[Sample]) -> Batch:
+        width = max(len(sample["input_ids"]) for sample in samples)
+        padded = [np.pad(sample["input_ids"], (0, width - len(sample["input_ids"]))) for sample in samples]
+        return super().collate([{"input_ids": ids} for ids in padded])
 
 
 class RandomRows(GoodProcessor):

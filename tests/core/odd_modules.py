@@ -19,6 +19,7 @@ from tp_core.config import (
     TargetConfig,
     VectorFacts,
 )
+from tp_core.metrics import PEARSON, SPEARMAN, MetricFacts
 
 
 def _layer(config: Any) -> Any:
@@ -154,6 +155,25 @@ class WholeImageConfig(EmbeddingConfig):
         return _layer(self)(context.embedding_size)
 
 
+class IgnoresLengthsConfig(EmbeddingConfig):
+    """Looks ids up and knows of attention_mask alone."""
+
+    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {"input_ids": FieldSpec(high=context.vocab_size)}
+
+    def build(self, context: BuildContext) -> Any:
+        return _layer(self)(context.embedding_size)
+
+
+class ForgetsPaddingConfig(EmbeddingConfig):
+    """Turns the sequence so far around, its mask too, and leaves it padded behind."""
+
+    makes_sequence: ClassVar[bool] = False
+
+    def build(self, context: BuildContext) -> Any:
+        return _layer(self)()
+
+
 class GoodDecoderConfig(DecoderConfig):
     """Adds the mean of the real memory."""
 
@@ -178,6 +198,56 @@ class _TargetConfig(TargetConfig):
 
 class MeanLossConfig(_TargetConfig):
     """Gives the mean of the losses instead of their sum."""
+
+
+class MeanMetricConfig(_TargetConfig):
+    """Has a metric of all positions, padding included."""
+
+    def measures(self, context: BuildContext) -> dict[str, MetricFacts]:
+        return {"size": MetricFacts(None)}
+
+
+class UndeclaredMetricConfig(_TargetConfig):
+    """Has a metric that it does not declare."""
+
+
+class UngivenMetricConfig(_TargetConfig):
+    """Declares a metric that it does not have."""
+
+    def measures(self, context: BuildContext) -> dict[str, MetricFacts]:
+        return {"surprise": MetricFacts("low")}
+
+
+class TrainingMetricConfig(_TargetConfig):
+    """Has a metric in training that it does not declare."""
+
+
+class NoSumAndCountConfig(_TargetConfig):
+    """Has a metric of three sums and does not say what they come to."""
+
+    def measures(self, context: BuildContext) -> dict[str, MetricFacts]:
+        return {"spread": MetricFacts("low")}
+
+
+class UnevenColumnsConfig(_TargetConfig):
+    """Joins columns of different lengths."""
+
+    def measures(self, context: BuildContext) -> dict[str, MetricFacts]:
+        return {"spearman": SPEARMAN}
+
+
+class RanksBatchesConfig(_TargetConfig):
+    """Joins rows that depend on the other samples of the batch."""
+
+    def measures(self, context: BuildContext) -> dict[str, MetricFacts]:
+        return {"pearson": PEARSON}
+
+
+class CorrelatedConfig(_TargetConfig):
+    """Correlates predictions with what is wanted, as it declares."""
+
+    def measures(self, context: BuildContext) -> dict[str, MetricFacts]:
+        return {"pearson": PEARSON, "spearman": SPEARMAN, "absolute_error": MetricFacts("low")}
 
 
 class WrongDenominatorConfig(_TargetConfig):
@@ -250,5 +320,37 @@ class ExtraFieldConfig(_ProcessorConfig):
     """Makes a field that it does not declare."""
 
 
+class _ScoringConfig(_ProcessorConfig):
+    def measures(self, context: BuildContext) -> dict[str, MetricFacts]:
+        return {"overlap": MetricFacts("high")}
+
+
+class ScoresConfig(_ScoringConfig):
+    """Has a metric of its own, as it declares."""
+
+
+class ScoresMoreConfig(_ScoringConfig):
+    """Has a metric that it does not declare."""
+
+
+class ScoresNothingConfig(_ScoringConfig):
+    """Declares a metric and has none."""
+
+
+class ScoresLossConfig(_ProcessorConfig):
+    """Calls its metric loss."""
+
+    def measures(self, context: BuildContext) -> dict[str, MetricFacts]:
+        return {"loss": MetricFacts("low")}
+
+
+class HidesPaddingConfig(_ProcessorConfig):
+    """Pads and does not say so."""
+
+
 class RandomRowsConfig(_ProcessorConfig):
     """Prepares other rows each time."""
+
+
+class TextsInRowsConfig(_ProcessorConfig):
+    """Puts texts into rows, which hold numbers."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -14,6 +14,7 @@ from tp_core.hookspecs import hookimpl
 class Config(HooksConfig):
     """Write down every hook that is called."""
 
+    observes: ClassVar[bool] = True
     complain: bool = False
 
     def build(self) -> object:

@@ -181,21 +181,34 @@ def start(
     file_limit: int | None = None,
     environment: dict[str, str] | None = None,
 ) -> Run:
-    """Start ``tp train SPEC ARGUMENTS`` in a project's folder.
+    """Start ``tp train SPEC ARGUMENTS`` in a project's folder (:func:`start_tp`)."""
+    return start_tp(folder, "train", spec, *arguments, file_limit=file_limit, environment=environment)
+
+
+def start_tp(
+    folder: Path,
+    *arguments: str,
+    file_limit: int | None = None,
+    environment: dict[str, str] | None = None,
+    script: Path | None = None,
+) -> Run:
+    """Start ``tp ARGUMENTS`` in a folder.
 
     Args:
         file_limit: the largest file that it may write, in bytes.
         environment: variables to add.
+        script: a file to run instead of ``tp``.
     """
     server = _Server.one()
     log = folder / f"log-{time.monotonic_ns()}.txt"
     log.touch()
     pid = server.ask(
-        arguments=["train", spec, *arguments],
+        arguments=list(arguments),
         folder=str(folder),
         log=str(log),
         environment=environment or {},
         file_limit=file_limit,
+        script=None if script is None else str(script),
     )
     return Run(pid, log)
 
@@ -208,20 +221,50 @@ def train(folder: Path, *arguments: str, status: int = 0, **options: Any) -> str
     return run.said()
 
 
-def start_pair(folder: Path, *arguments: str) -> list[Run]:
-    """Two processes that train together, as torchrun would start them: the store that they meet at is not theirs."""
+def start_pair(folder: Path, *arguments: str, other: Path | None = None) -> list[Run]:
+    """Two processes that train together (:func:`start_group`), the second in a folder of its own, ``other``, if any."""
+    return start_group([folder, other or folder], "train", "spec.yaml", *arguments)
+
+
+def start_group(folders: list[Path], *arguments: str, **options: Any) -> list[Run]:
+    """``tp ARGUMENTS`` in a process per folder, as torchrun would start them: the store they meet at is not theirs.
+
+    Args:
+        options: of :func:`start_tp`.
+    """
     global _store
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
     _store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "TORCHELASTIC_USE_AGENT_STORE": "True"}
-    shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_store.port)}
-    return [start(folder, *arguments, environment={**shared, "RANK": n, "LOCAL_RANK": n}) for n in ("0", "1")]
+    size = str(len(folders))
+    shared = {"WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_store.port), **options.pop("environment", {})}
+    return [
+        start_tp(folder, *arguments, environment={**shared, "RANK": str(n), "LOCAL_RANK": str(n)}, **options)
+        for n, folder in enumerate(folders)
+    ]
 
 
-def train_pair(folder: Path, *arguments: str, status: int = 0) -> str:
+def run_tp(folder: Path, *arguments: object, status: int = 0, **options: Any) -> str:
+    """Run ``tp ARGUMENTS`` (:func:`start_tp`) to its end, which must have the given status; what it said."""
+    return _ended([start_tp(folder, *map(str, arguments), **options)], status)
+
+
+def run_group(folder: Path, *arguments: object, count: int = 2, status: int = 0, **options: Any) -> str:
+    """Run ``tp ARGUMENTS`` in several processes (:func:`start_group`) to their end; what all of them said."""
+    return _ended(start_group([folder] * count, *map(str, arguments), **options), status)
+
+
+def _ended(started: list[Run], status: int) -> str:
+    found = [run.wait() for run in started]
+    said = "".join(run.said() for run in started)
+    assert found == [status] * len(started), f"{found} instead of {status}:\n{said}"
+    return said
+
+
+def train_pair(folder: Path, *arguments: str, status: int = 0, other: Path | None = None) -> str:
     """Two processes to their end; what both said."""
-    pair = start_pair(folder, *arguments)
+    pair = start_pair(folder, *arguments, other=other)
     found = [run.wait() for run in pair]
     said = "".join(run.said() for run in pair)
     assert found == [status, status], f"{found} instead of {status}:\n{said}"

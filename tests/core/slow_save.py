@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ from tp_core.hookspecs import hookimpl
 class Config(HooksConfig):
     """Wait before each checkpoint is written."""
 
+    observes: ClassVar[bool] = True
     seconds: float = Field(ge=0)
 
     def build(self) -> object:

@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tp_core.config import HooksConfig
 from tp_core.hookspecs import hookimpl
@@ -25,6 +25,8 @@ _CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}
 
 class Config(HooksConfig):
     """Kill the process at a chosen moment."""
+
+    observes: ClassVar[bool] = True
 
     def build(self) -> object:
         return SuddenDeath()

@@ -120,6 +120,41 @@ def test_a_plugins_command_stands_in_the_help_and_runs(tmp_path: Path) -> None:
     assert tp("hello", path=tmp_path).stdout == "hello from acme\n"
 
 
+@pytest.mark.parametrize(
+    "declared", [pytest.param(False, marks=pytest.mark.slow), True], ids=["not declared", "declared"]
+)
+def test_a_plugins_command_is_refused_in_several_processes_unless_it_is_declared_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, declared: bool
+) -> None:
+    code = "import click\nfrom tp_core.cli.processes import in_several_processes\n"
+    code += "@in_several_processes\n" * declared + "@click.command()\ndef hello():\n    click.echo('hello from acme')\n"
+    distribution(tmp_path, "tp-acme", "commands", {"hello": "tp_acme:hello"}, code)
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # as torchrun keeps one
+    given = {"WORLD_SIZE": "2", "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    for name, value in {**given, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}.items():
+        monkeypatch.setenv(name, value)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tp_core", "hello"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**environment, "RANK": rank, "LOCAL_RANK": rank},
+        )
+        for rank in ("0", "1")
+    ]
+    said = [process.communicate(timeout=60)[0] for process in started]
+    if declared:
+        assert said == ["hello from acme\n"] * 2
+        return
+    assert [process.returncode for process in started] == [2, 2]
+    message = "error: 'hello' runs in one process, and WORLD_SIZE says 2; call it without torchrun: tp hello\n"
+    assert sorted(said) == ["", message]
+
+
 def test_a_broken_command_is_listed_with_its_cause_and_fails_only_when_called(tmp_path: Path) -> None:
     distribution(
         tmp_path,
@@ -198,7 +233,7 @@ def test_problems_as_json_carry_path_message_file_line_and_column(spec: Path) ->
 def test_a_good_spec_as_json_has_no_problems(spec: Path) -> None:
     result = call("check", str(spec), "--json")
     assert result.exit_code == 0
-    assert json.loads(result.stdout) == {"ok": True, "problems": []}
+    assert json.loads(result.stdout) == {"ok": True, "problems": [], "notes": []}
 
 
 def test_a_data_part_makes_check_look_at_the_data(spec: Path, tmp_path: Path) -> None:

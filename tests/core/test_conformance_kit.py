@@ -54,6 +54,7 @@ def test_the_classification_target_conforms() -> None:
         odd_modules.WholeImageConfig,
         odd_modules.WholeTextsOnlyConfig,
         odd_modules.OwnPoolingConfig,
+        odd_modules.CorrelatedConfig,
         odd_modules.GoodEncoderConfig(hidden_size=24),
         "tests.core.odd_modules:GoodEncoderConfig",
     ],
@@ -87,8 +88,17 @@ def test_other_modules_that_keep_the_contracts_conform(config: Any) -> None:
         ("Refuses", "hidden_size: is never right"),
         ("KeepsMask", "a module that changes the length changes the mask with it"),
         ("DropsMask", "6 real positions for a sample in a batch and 3 for it alone"),
+        ("IgnoresLengths", "has other real positions when the batch has lengths in place of attention_mask; an"),
+        ("ForgetsPadding", "says padded_behind, and its mask has a real position behind padding"),
         ("IgnoresMemoryMask", "padding changes a sample's features"),
-        ("MeanLoss", "loss_sum of 'tests_core_odd_modules_MeanLossConfig' is a sum, not a mean"),
+        ("MeanLoss", "loss_sum of 'tests.core.odd_modules:MeanLossConfig' is a sum, not a mean"),
+        ("MeanMetric", "the metric 'size' of single samples has sums that add up to"),
+        ("UndeclaredMetric", "forward() gives the metric 'surprise', which measures() of the config does not declare"),
+        ("UngivenMetric", "measures() of the config declares the metric 'surprise', which forward() does not give"),
+        ("TrainingMetric", "forward() in training gives the metric 'surprise', which measures()"),
+        ("NoSumAndCount", "/spread' is no sum and count, two scalars, and measures() of the config that it is of does"),
+        ("UnevenColumns", "the columns of the metric 'spearman' have [3, 4] rows"),
+        ("RanksBatches", "its rows are those of the samples, and padding has no part in them"),
         ("WrongDenominator", "denominator() says 3 and forward() 4"),
         ("ProjectsWrong", "a vector has the shape (3, 3); embeds() says (3, 4)"),
         ("NoProjection", "making a vector as embeds() says raises TypeError: NoProjection projects no vectors"),
@@ -130,6 +140,21 @@ def test_wrong_options_give_the_specs_own_message() -> None:
 
 def test_a_processor_that_keeps_the_contracts_conforms() -> None:
     check_processor(odd_modules.GoodProcessorConfig, RECORDS)
+    check_processor(odd_modules.ScoresConfig, RECORDS, prediction={"ids": [0, 1]})
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("ScoresMore", "score() gives the metric 'surprise', which measures() of the config does not declare"),
+        ("ScoresNothing", "measures() of the config declares the metric 'overlap', which score() does not give"),
+        ("ScoresLoss", "the metric 'loss' has a name of another's"),
+    ],
+)
+def test_metrics_of_a_processor_are_those_that_it_declares(name: str, message: str) -> None:
+    with pytest.raises(AssertionError) as caught:
+        check_processor(getattr(odd_modules, f"{name}Config"), RECORDS, prediction={"ids": [0, 1]})
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +165,9 @@ def test_a_processor_that_keeps_the_contracts_conforms() -> None:
         ("TooLong", "'input_ids' has 6 positions; sequence_length() is 3"),
         ("ExtraField", "the batch has 'token_type_ids', which the config does not provide"),
         ("RandomRows", "prepare() gives other rows the second time"),
+        ("TextsInRows", "prepare() fails: prepared rows: column 'text', row 0 of chunk 0 (from 0) is the text"),
+        ("Scores", "it has metrics of its own, score(); give check_processor a prediction="),
+        ("HidesPadding", "the source has 3 real positions for a sample in a batch and 1 for it alone; where anything"),
     ],
 )
 def test_a_broken_contract_of_a_processor_is_named(name: str, message: str) -> None:

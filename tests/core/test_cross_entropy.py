@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 from tp_core.interfaces import IGNORE
 from tp_core.modules.layers import cross_entropy
 from tp_core.modules.layers.cross_entropy import linear_cross_entropy
+from tp_core.modules.layers.maxima import row_maxima
 
 ROWS, SIZE, VOCABULARY = 11, 6, 13
 
@@ -167,3 +169,44 @@ def test_states_of_a_lower_precision_keep_it_and_the_weights_keep_theirs() -> No
     assert [each.dtype for each in found] == [torch.bfloat16, torch.float32, torch.float32]
     assert value.dtype == torch.float32
     assert math.isfinite(value.item())
+
+
+# -- right predictions -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("classes", [1, 2, 1000, 2048, 2049, 5000, 8191, 30522])
+@pytest.mark.parametrize("levels", [1, 2, 200])
+def test_the_first_of_equal_maxima_is_found(classes: int, levels: int) -> None:
+    scores = torch.randint(0, levels, (50, classes), generator=torch.Generator().manual_seed(classes)).float()
+    highest, place = row_maxima(scores)
+    assert np.array_equal(place.squeeze(1), scores.numpy().argmax(axis=1))
+    assert torch.equal(place.squeeze(1), scores.argmax(dim=1))
+    assert torch.equal(highest, scores.amax(dim=1, keepdim=True))
+
+
+@pytest.mark.parametrize("negative", [True, False])
+def test_the_last_class_of_an_odd_number_is_found_and_no_other_in_its_place(negative: bool) -> None:
+    scores = torch.full((3, 2051), -torch.inf if negative else 0.0)
+    scores[0, 2050], scores[1, 2049], scores[2, 0] = 1.0, 1.0, 1.0
+    assert row_maxima(scores)[1].squeeze(1).tolist() == [2050, 2049, 0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("vocabulary", [7, 3001])
+def test_a_tie_is_right_only_where_argmax_says_so(vocabulary: int, dtype: torch.dtype) -> None:
+    """Scores of few different values: of nearly every row, several classes share the highest."""
+    generator = torch.Generator().manual_seed(0)
+    states = torch.randint(-1, 2, (400, 4), generator=generator).to(dtype)
+    weight = torch.randint(-1, 2, (vocabulary, 4), generator=generator).to(dtype)
+    scores = states.float() @ weight.float().T
+    best = scores.numpy().argmax(axis=1)
+    tied = (scores == scores.amax(dim=1, keepdim=True)).sum(dim=1) > 1
+    assert tied.float().mean() > 0.5
+    # Half of the labels are what argmax finds, and half the last of the classes that are tied.
+    last = vocabulary - 1 - scores.flip(1).numpy().argmax(axis=1)
+    labels = torch.where(torch.arange(400) % 2 == 0, torch.from_numpy(best), torch.from_numpy(last))
+    labels[::7] = IGNORE
+    _, correct = linear_cross_entropy(states, weight, None, labels)
+    assert correct.item() == (labels.numpy() == best).sum()
+    highest = scores.gather(1, labels.clamp(min=0).unsqueeze(1)) == scores.amax(dim=1, keepdim=True)
+    assert correct.item() < 0.8 * (highest.squeeze(1) & (labels != IGNORE)).sum()

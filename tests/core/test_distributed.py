@@ -206,4 +206,4 @@ def test_a_loss_that_is_not_finite_on_one_process_is_told_once_with_its_target(h
     target: dict[str, Any] = {"nan_target:Config": {"step": 5, "rank": 1}}
     said = runs.train_pair(home, "--run", "nan", f"model.target=[mlm, sp, {target}]".replace("'", ""), status=2)
     (message,) = errors(said)
-    assert "step 5: the loss of target 'nan_target_Config' is not finite" in message
+    assert "step 5: the loss of target 'nan_target:Config' is not finite" in message

@@ -387,7 +387,7 @@ def test_a_resumed_run_says_which_local_files_have_changed(tmp_path: Path, capfd
     for text, changed in (("SIZE = 3", False), ("SIZE = 1 + 2", True)):
         write(tmp_path / "project", {"mark.py": text})
         capfd.readouterr()
-        train(load_spec(spec, ["train.steps=2"]), tmp_path / "run", resume=True)
+        train(load_spec(spec, ["train.steps=2"]), tmp_path / "run", resume=True, allow_change="steps")
         assert ("used as they are now: mark.py\n" in "".join(capfd.readouterr())) == changed
     assert kept(tmp_path / "run" / "model")["mark.py"] == "SIZE = 1 + 2"
 

@@ -98,7 +98,14 @@ def test_a_module_that_stands_twice_is_counted_once_in_the_tree() -> None:
 
 @pytest.mark.parametrize(
     ("optimizer", "factor"),
-    [("adamw", 2.0), ("lion", 1.0), ("sgd", 1.0), ("{sgd: {momentum: 0.0}}", 0.0), ("adafactor", 0.02)],
+    [
+        ("adamw", 2.0),
+        ("lion", 1.0),
+        ("sgd", 1.0),
+        ("{sgd: {momentum: 0.0}}", 0.0),
+        ("adafactor", 0.02),
+        ("{adafactor: {beta1: 0.9}}", 1.02),
+    ],
 )
 def test_memory_of_the_optimizer_follows_its_state(optimizer: str, factor: float) -> None:
     cost = price(load_spec("bert-tiny", [f"train.optimizer={optimizer}"]), 1, 8)

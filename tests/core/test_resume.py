@@ -136,7 +136,8 @@ def test_more_steps_after_a_complete_run_end_like_a_run_of_that_length_with_a_co
     constant = "train.schedule=constant"
     runs.train(home, "--run", "long", constant, "train.steps=24")
     runs.train(home, "--run", "short", constant, "train.steps=12")
-    assert die_at(home, "step_end", 20, "--run", "short", constant, "train.steps=24") == -signal.SIGKILL
+    longer = [constant, "train.steps=24", "--allow-change", "steps"]
+    assert die_at(home, "step_end", 20, "--run", "short", *longer) == -signal.SIGKILL
     runs.train(home, "--run", "short", "--resume", constant, "train.steps=24")
     runs.assert_same_weights(runs.weights(home / "short"), runs.weights(home / "long"))
 

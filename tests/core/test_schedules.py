@@ -153,6 +153,32 @@ def test_tri_stage_refuses_stages_longer_than_the_run() -> None:
         build_schedule("tri_stage", TriStageConfig(warmup=0.2, hold=0.6, decay=0.3), 100)
 
 
+def test_stages_of_warmup_stable_decay_longer_than_the_run_are_refused() -> None:
+    with pytest.raises(TPError, match=r"warmup \+ decay is 0\.95 \+ 0\.1 of the steps; at most 1 fits"):
+        build_schedule("warmup_stable_decay", WarmupStableDecayConfig(warmup=0.95), 100)
+
+
+def test_a_decay_of_less_than_a_step_is_of_one() -> None:
+    schedule = build_schedule("warmup_stable_decay", WarmupStableDecayConfig(decay=1e-9), 100)
+    assert [schedule.factor(step) for step in (98, 99, 100)] == [1.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize("name", TABLES["schedule"])
+def test_a_warmup_rises_by_equal_steps_from_the_first_update_to_the_peak(name: str) -> None:
+    """From 0; the two schedules with a factor for it begin there. The peak is that of update number ``warmup``."""
+    schedule = build_schedule(name, config_of(name, warmup=0.2), 50)
+    start = {"tri_stage": 0.01}.get(name, 0.0)
+    expected = [start + (1 - start) * step / 10 for step in range(11)]
+    assert [schedule.factor(step) for step in range(11)] == pytest.approx(expected, abs=1e-15)
+
+
+@pytest.mark.parametrize("name", ["linear", "cosine", "polynomial", "tri_stage", "warmup_stable_decay"])
+def test_the_last_update_is_one_step_before_the_end_of_the_decay(name: str) -> None:
+    schedule = build_schedule(name, config_of(name, final=0.1), 40)
+    assert schedule.factor(39) > 0.1
+    assert schedule.factor(40) == pytest.approx(0.1)
+
+
 def test_warmup_below_one_is_a_fraction_and_from_one_on_a_number_of_steps() -> None:
     assert warmup_steps(0.1, 1000) == 100
     assert warmup_steps(0.07, 100) == 7  # 0.07 * 100 is a little more than 7 in floats
@@ -171,7 +197,8 @@ def test_a_run_of_one_step_is_not_wasted_on_the_warmup(name: str) -> None:
 @pytest.mark.parametrize("warmup", [0.0, 0.5, 0.99, 1.0, 2.0, 50.0])
 @pytest.mark.parametrize("total", [1, 2, 3, 10])
 def test_factors_are_finite_in_unit_range_and_constant_after_the_end(name: str, warmup: float, total: int) -> None:
-    options = {"warmup": warmup} | ({"hold": 0.0} if name == "tri_stage" else {})
+    short = {"tri_stage": {"hold": 0.0}, "warmup_stable_decay": {"decay": 0.01}}
+    options = {"warmup": warmup} | short.get(name, {})
     schedule = build_schedule(name, config_of(name, **options), total)
     values = [schedule.factor(step) for step in range(total + 20)]
     assert all(0 <= value <= 1 for value in values)

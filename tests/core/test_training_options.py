@@ -17,8 +17,7 @@ from tests.core import runs
 from tp_core.inference.evaluate import evaluate
 from tp_core.model import build_model
 from tp_core.spec.load import load_spec
-from tp_core.training.config import TABLES, EarlyStopping, OptimizerConfig
-from tp_core.training.early_stopping import Best
+from tp_core.training.config import TABLES, OptimizerConfig
 from tp_core.training.optimizers import build_optimizer
 from tp_core.training.strategies import SingleStrategy
 from tp_core.training.update import Update
@@ -246,26 +245,6 @@ def test_a_damaged_best_checkpoint_is_not_exported(home: Path) -> None:
     said = runs.train(home, "--run", "damaged", "--resume", *changes)
     assert "the best checkpoint, step_000004, cannot be used (model.safetensors has 1000 bytes" in said
     runs.assert_same_weights(runs.weights(home / "damaged"), runs.checkpoint_weights(home / "damaged", 12))
-
-
-def test_early_stopping_names_the_metrics_there_are(home: Path) -> None:
-    changes = [EVAL, "train.early_stopping={metric: mlm/acuracy}", "train.eval_every=2"]
-    said = runs.train(home, "--run", "no-metric", *changes, status=2)
-    assert "there is no metric 'mlm/acuracy'; did you mean 'mlm/accuracy'?" in said
-
-
-def test_the_direction_of_a_metric_follows_its_name() -> None:
-    def better(first: float, second: float, **options: Any) -> bool:
-        best = Best(EarlyStopping(**options))
-        best.improved({options["metric"]: first}, 1)
-        return best.improved({options["metric"]: second}, 2)
-
-    assert better(2.0, 1.0, metric="loss/mlm")
-    assert better(0.5, 0.6, metric="mlm/accuracy")
-    assert not better(0.6, 0.5, metric="mlm/accuracy")
-    assert better(0.6, 0.5, metric="mlm/accuracy", mode="min")
-    assert not better(2.0, 1.95, metric="loss", min_delta=0.1)
-    assert not better(2.0, float("nan"), metric="loss")
 
 
 # -- memory and speed -----------------------------------------------------------------------------------------------

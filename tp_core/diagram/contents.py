@@ -136,7 +136,8 @@ def _inputs(embedding: EmbeddingSpec, context: BuildContext) -> list[str]:
 def _embedding(
     kind: str, embedding: EmbeddingSpec, context: BuildContext, tree: Branch, path: tuple[str, ...]
 ) -> Component:
-    cards = [_card(chosen, context, tree, (*path, "parts", key_of(chosen.name))) for chosen in embedding.modules]
+    keys = {chosen.path: key_of(embedding.key(chosen)) for chosen in embedding.modules}
+    cards = [_card(chosen, context, tree, (*path, "parts", keys[chosen.path])) for chosen in embedding.modules]
     count = _count(tree.find(*path))
     if len(cards) == 1 and cards[0].count == count:
         cards[0].count = ""

@@ -13,8 +13,8 @@ from tp_core.config import (
     ModuleConfig,
     Pooling,
     Problem,
-    TargetConfig,
 )
+from tp_core.modules.config_classes import ClassTargetConfig
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Embedding, Encoder, Target
@@ -273,17 +273,15 @@ class TaskConfig(EmbeddingConfig):
         return Task(self, context)
 
 
-class ClassificationConfig(TargetConfig):
+class ClassificationConfig(ClassTargetConfig):
     """Classification of whole samples: pooling, optional hidden layer, linear classifier."""
 
     reads_streams: ClassVar[bool] = True
 
-    num_labels: int = Field(2, gt=1, description="number of classes")
     pooling: Pooling | None = Field(None, description="first, last, mean or max; the model's if unset")
     hidden_layer: bool = Field(True, description="a dense layer of hidden_size before the classifier")
     activation: Activation = Field("tanh", description="activation of the hidden layer")
     dropout: float = Field(0.1, ge=0, lt=1, description="before the classifier")
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
     combine: list[Literal["u", "v", "abs_difference", "product"]] | None = Field(
         None,
         min_length=1,
@@ -304,6 +302,7 @@ class ClassificationConfig(TargetConfig):
         return ["u", "v", "abs_difference"] if self.combine is None else list(self.combine)
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
+        yield from self.check_metrics()
         if not context.streams or self.stream is not None:
             if self.combine is not None:
                 why = f"stream is {self.stream}" if context.streams else "the model has no model.streams"

@@ -1,12 +1,13 @@
 """Options of targets that compare: streams with each other, a student with its teacher. Torch-free."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from tp_core.config import BuildContext, FieldSpec, Pooling, Problem, TargetConfig, VectorFacts
-from tp_core.spec.schema_common import PathStr
+from tp_core.marks import PathStr
+from tp_core.metrics.facts import MetricFacts
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Target
@@ -38,6 +39,11 @@ class ContrastiveConfig(TargetConfig):
             for name, how in self.pools(context).items()
         }
 
+    def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
+        names = list(context.streams)
+        ways = [f"accuracy_{one}_to_{other}" for one, other in zip(names, reversed(names))]
+        return dict.fromkeys(["accuracy", *ways], MetricFacts("high"))
+
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from two_streams(context, "compares")
         widths = {facts.hidden_size for facts in context.streams.values()}
@@ -67,8 +73,25 @@ class DistillationConfig(TargetConfig):
         if not self.soft_weight and not self.cosine_weight:
             yield Problem("soft_weight", "soft_weight and cosine_weight are both 0: nothing would be learned")
 
+    def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
+        distance = {"cosine_distance": MetricFacts("low")} if self.cosine_weight else {}
+        return {"kl": MetricFacts("low"), "agreement": MetricFacts("high"), **distance}
+
+    def learns_through(self, others: Sequence[str]) -> Sequence[str]:
+        if not self.soft_weight:
+            return ()
+        return [self.of] if self.of else others[:1]
+
     def training_files(self) -> dict[str, str]:
         return {"teacher": self.teacher}
+
+    def contents(self) -> list[str]:
+        from tp_core.inference.load import find_model
+
+        return [str(file) for file in find_model(self.teacher)]
+
+    def for_use(self) -> None:
+        """None: without the teacher there is nothing to learn, and the target has no weights."""
 
     def build(self, context: BuildContext) -> "Target":
         from tp_core.modules.targets.distillation import Distillation

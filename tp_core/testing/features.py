@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from tp_core.interfaces import Batch, Cache, Features, Sequence, Target
+from tp_core.interfaces import Batch, Cache, Features, Inputs, Sequence, Target
+from tp_core.metrics.facts import MetricFacts
 from tp_core.model import Model
 from tp_core.modules.embeddings.component import EmbeddingComponent
 from tp_core.modules.targets.vectors import vector_of
 from tp_core.spec.context import context_of
-from tp_core.spec.schema_common import key_of
+from tp_core.testing import metrics
 from tp_core.testing.batches import padded_sides, random_batch, single_batches
 
 
@@ -79,6 +81,41 @@ def _check_sequence(sequence: Sequence, size: int, name: str) -> None:
             f"the mask of {name} has shape {tuple(mask.shape)} and its states {tuple(states.shape)}; a "
             "module that changes the length changes the mask with it"
         )
+    assert not sequence.padded_behind or (mask is not None and bool((mask[:, 1:] <= mask[:, :-1]).all())), (
+        f"{name} says padded_behind, and its mask has a real position behind padding; a module that changes the mask "
+        "makes padded_behind false"
+    )
+
+
+def check_lengths(model: Model, lengths: list[int], tolerance: float) -> None:
+    """Where ``lengths`` say what is padding, a sample of ids has the features that it has with ``attention_mask``."""
+    batch = random_batch(model, lengths)
+    source = {name: _told_by_lengths(model, batch, name) for name in model.spec.model.streams}
+    if not any(source.values()):
+        return
+    told = source[""] if "" in source else {name: side or batch.source[name] for name, side in source.items()}
+    masked, found = sequences_of(run(model, batch)), sequences_of(run(model, replace(batch, source=told)))
+    for name, expected in masked.items():
+        _check_sequence(found[name], batch.size, name)
+        same = torch.equal(found[name].real(), expected.real())
+        assert same, (
+            f"{name} has other real positions when the batch has lengths in place of attention_mask; an embedding of "
+            "ids makes its sequence with Sequence.of(states, inputs)"
+        )
+        worst = _difference(found[name].states[found[name].real()], expected.states[expected.real()])
+        assert worst <= tolerance, (
+            f"{name} differs by {worst:.2g} when the batch has lengths in place of attention_mask; something does not "
+            "respect the mask"
+        )
+
+
+def _told_by_lengths(model: Model, batch: Batch, stream: str) -> Inputs:
+    """A stream's inputs with ``lengths`` in place of a mask of ids that nothing asks for by name; else none."""
+    inputs: Inputs = batch.source[stream] if stream else batch.source
+    if not {"input_ids", "attention_mask"} <= inputs.keys() or f"source:{stream}:attention_mask" in model.fields():
+        return {}
+    rest = {key: value for key, value in inputs.items() if key != "attention_mask"}
+    return {**rest, "lengths": inputs["attention_mask"].sum(dim=1)}
 
 
 def check_independence(model: Model, lengths: list[int], tolerance: float) -> None:
@@ -166,15 +203,17 @@ def check_losses(model: Model, lengths: list[int], independent: bool, tolerance:
     """A target's loss and denominator are scalars that add up over the parts of a batch."""
     whole = random_batch(model, lengths)
     parts = single_batches(model, lengths)
-    for name, target in model.targets.items():
-        assert isinstance(target, Target)
+    measured = _measures(model)
+    for name, target in model.named_targets().items():
         with torch.no_grad():
+            training = target(model.train().encode(whole), whole)
             output = target(run(model, whole), whole)
             each = [target(run(model, part), part) for part in parts]
         for what, value in (("loss_sum", output.loss_sum), ("denominator", output.denominator)):
             assert value.dim() == 0, f"{what} has shape {tuple(value.shape)}; expected a scalar"
-        for metric, pair in output.metrics.items():
-            assert [v.dim() for v in pair] == [0, 0], f"the metric '{metric}' is no (sum, count) of scalars"
+        metrics.check_declared(output.metrics, measured[name], "forward()")
+        metrics.check_declared(training.metrics, measured[name], "forward() in training", complete=False)
+        metrics.check_states(output.metrics, measured[name])
         early = target.denominator(whole).float()
         assert torch.equal(early, output.denominator.float()), (
             f"denominator() says {early.item():g} and forward() {output.denominator.item():g}; both count "
@@ -193,6 +232,15 @@ def check_losses(model: Model, lengths: list[int], independent: bool, tolerance:
             f"the losses of single samples add up to {sums.item():g}, that of the batch is "
             f"{output.loss_sum.item():g}; loss_sum of '{name}' is a sum, not a mean"
         )
+        metrics.check_adding_up(output.metrics, [part.metrics for part in each], measured[name], tolerance)
+
+
+def _measures(model: Model) -> dict[str, Mapping[str, MetricFacts]]:
+    """The metrics that the config of each target declares."""
+    return {
+        chosen.called: chosen.config.measures(context_of(model.spec, chosen.config.stream or "", side="target"))
+        for chosen in model.spec.model.targets
+    }
 
 
 def check_vectors(model: Model, lengths: list[int]) -> None:
@@ -200,8 +248,7 @@ def check_vectors(model: Model, lengths: list[int]) -> None:
     batch = random_batch(model, lengths)
     features = run(model, batch)
     for chosen in model.spec.model.targets:
-        target = model.targets[key_of(chosen.called)]
-        assert isinstance(target, Target)
+        target = model.named_targets()[chosen.called]
         context = context_of(model.spec, chosen.config.stream or "", side="target")
         for stream, facts in chosen.config.embeds(context).items():
             known = list(model.spec.model.streams)
@@ -216,8 +263,7 @@ def check_vectors(model: Model, lengths: list[int]) -> None:
 def check_predictions(model: Model, lengths: list[int]) -> None:
     """Where a target makes predictions, it makes one JSON object per sample."""
     batch = random_batch(model, lengths)
-    for target in model.targets.values():
-        assert isinstance(target, Target)
+    for target in model.named_targets().values():
         if type(target).predict is Target.predict:
             continue
         predictions = target.predict(run(model, batch), batch)

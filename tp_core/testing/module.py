@@ -88,6 +88,7 @@ def check_module(
             weights.check_round_trip(spec, built, lengths)
             if independent:
                 features.check_independence(built, lengths, tolerance)
+                features.check_lengths(built, lengths, tolerance)
             _check_kind(kind, built, lengths, independent, tolerance)
     except AssertionError as error:
         raise AssertionError(f"{kind} '{name}': {error}") from error.__cause__

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,12 +17,15 @@ from tp_core.data.order import TRAIN, generator
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.errors import DataError
 from tp_core.interfaces import Batch, Processor, Record, Rows
+from tp_core.testing import metrics
 from tp_core.testing.specs import config_class_of, name_of, options_of
 from tp_core.testing.torch_free import check_torch_free
 from tp_core.tokenizer import Tokenizer
 
 #: Fields that a batch leaves out when they would say nothing.
-_OPTIONAL = ("attention_mask", "target:attention_mask")
+_OPTIONAL = ("attention_mask", "lengths", "target:attention_mask", "target:lengths")
+#: Inputs whose padding must be told apart; of waveforms, a model may be made to hear silence there.
+_PADDED = ("input_ids", "input_features")
 
 
 def check_processor(
@@ -31,13 +35,14 @@ def check_processor(
     *,
     tokenizer: Tokenizer | None = None,
     data: DataContext | None = None,
+    prediction: Mapping[str, Any] | None = None,
 ) -> None:
     """Check that a processor keeps its contracts.
 
-    Checked are: the config is importable without torch; rows survive being written and read; a sample is a
+    Checked are: the config is importable without torch; rows are kept and come back as they were; a sample is a
     function of (seed, epoch, index) alone, and drawing one changes neither the rows nor another sample;
     batches have the fields and labels that the config provides; no sequence is longer than the config says;
-    records without labels can be encoded for inference.
+    records without labels can be encoded for inference; metrics of its own are those that its config declares.
 
     Args:
         module: a name as a spec writes it, a config class, or a config.
@@ -45,6 +50,7 @@ def check_processor(
         options: the processor's options.
         tokenizer: for processors that need one.
         data: what the processor may know of the model and the spec.
+        prediction: what the model's targets may predict for a sample, for a processor with metrics of its own.
 
     Raises:
         AssertionError: what is wrong and what to do about it.
@@ -61,6 +67,7 @@ def check_processor(
             rows = _prepared(processor, source, Path(folder) / "rows.arrow")
             _check_samples(processor, rows)
             _check_batches(processor, rows, config)
+            _check_scores(processor, rows, config, prediction)
         _check_inference(processor, source, config)
     except AssertionError as error:
         raise AssertionError(f"processor '{name}': {error}") from error.__cause__
@@ -71,9 +78,14 @@ def _refuse(error: DataError) -> None:
 
 
 def _prepared(processor: Processor, records: list[Record], path: Path) -> Rows:
-    count = write_rows(path, processor.prepare(iter(records), _refuse))
+    written: list[dict[str, list[Any]]] = []
+    try:
+        count = write_rows(path, _remembered(processor.prepare(iter(records), _refuse), written))
+    except DataError as error:
+        raise AssertionError(f"prepare() fails: {error}") from error
     assert count, "prepare() makes no rows of these records"
     rows = ArrowRows(path)
+    _check_kept(rows, written)
     again = ArrowRows(path)
     second = path.with_name("again.arrow")
     write_rows(second, processor.prepare(iter(records), _refuse))
@@ -82,6 +94,31 @@ def _prepared(processor: Processor, records: list[Record], path: Path) -> Rows:
     )
     assert len(rows) == len(again) == count
     return rows
+
+
+def _remembered(
+    chunks: Iterable[dict[str, list[Any]]], written: list[dict[str, list[Any]]]
+) -> Iterator[dict[str, list[Any]]]:
+    for chunk in chunks:
+        written.append(deepcopy(chunk))
+        yield chunk
+
+
+def _check_kept(rows: Rows, chunks: list[dict[str, list[Any]]]) -> None:
+    first = 0
+    for chunk in chunks:
+        for name, values in chunk.items():
+            for row, given in enumerate(values, first):
+                found = rows.get(name, row)
+                assert _same(given, found), f"column '{name}' of row {row} was {given!r} and is read as {found!r}"
+        first += max(map(len, chunk.values()), default=0)
+
+
+def _same(given: Any, found: Any) -> bool:
+    if isinstance(given, (bytes, bytearray)):
+        return bytes(found) == bytes(given)
+    expected = given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
+    return np.array_equal(expected, found, equal_nan=True)
 
 
 def _draw(processor: Processor, rows: Rows, index: int, epoch: int = 0) -> dict[str, Any]:
@@ -124,6 +161,56 @@ def _check_batches(processor: Processor, rows: Rows, config: ProcessorConfig) ->
             )
         for name in found:
             assert name in provided, f"the batch has '{name}', which the config does not provide"
+    _check_padding(processor, samples)
+
+
+def _check_padding(processor: Processor, samples: list[dict[str, Any]]) -> None:
+    """A sample has as many real positions in a batch as it has alone, on every side."""
+    together = _real_counts(processor.collate(samples))
+    for row, sample in enumerate(samples):
+        for side, (alone,) in _real_counts(processor.collate([sample])).items():
+            found = together[side][row]
+            assert found == alone, (
+                f"{side} has {found} real positions for a sample in a batch and {alone} for it alone; where anything "
+                "is padded, the batch has attention_mask, or lengths in its place"
+            )
+
+
+def _real_counts(batch: Batch) -> dict[str, list[int]]:
+    """The number of real positions of each sample, by the name of its side."""
+    streams = {f"the stream '{name}'": side for name, side in batch.source.items() if isinstance(side, dict)}
+    sides = {**(streams or {"the source": batch.source}), "the target side": batch.target or {}}
+    counts: dict[str, list[int]] = {}
+    for name, side in sides.items():
+        lead = next((side[key] for key in _PADDED if key in side), None)
+        if lead is None:
+            continue
+        mask = side.get("attention_mask")
+        if mask is not None:
+            counts[name] = mask.long().sum(dim=1).tolist()
+        else:
+            counts[name] = side["lengths"].tolist() if "lengths" in side else [lead.shape[1]] * batch.size
+    return counts
+
+
+def _check_scores(
+    processor: Processor, rows: Rows, config: ProcessorConfig, prediction: Mapping[str, Any] | None
+) -> None:
+    facts = config.measures(BuildContext())
+    if not processor.scores:
+        metrics.check_declared([], facts, "score()")
+        return
+    assert prediction is not None, (
+        "it has metrics of its own, score(); give check_processor a prediction=, what the model's targets predict for "
+        "a sample"
+    )
+    samples = [_draw(processor, rows, index) for index in range(min(len(rows), 16))]
+    found = processor.score([dict(prediction) for _ in samples], processor.collate(samples))
+    metrics.check_declared(found, facts, "score()")
+    metrics.check_states(found, facts)
+    for name in found:
+        taken = name == "loss" or "/" in name
+        assert not taken, f"the metric '{name}' has a name of another's; expected one that is not loss and has no '/'"
 
 
 def _names(batch: Batch) -> set[str]:

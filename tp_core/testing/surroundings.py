@@ -20,14 +20,7 @@ class Content(Embedding):
 
     def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
         """``input_ids`` (batch, length) → states (batch, length, embedding_size)."""
-        mask = inputs.get("attention_mask")
-        return Sequence(
-            self.table(inputs["input_ids"]),
-            mask=None if mask is None else mask.bool(),
-            prefix_lengths=inputs.get("prefix_lengths"),
-            document_ids=inputs.get("document_ids"),
-            positions=inputs.get("position_ids"),
-        )
+        return Sequence.of(self.table(inputs["input_ids"]), inputs)
 
     def shared_weights(self) -> dict[str, nn.Parameter]:
         weight: nn.Parameter = self.table.weight  # type: ignore[assignment]
@@ -46,7 +39,7 @@ class Readout(Target):
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
         total = tensor(0.0)
-        for sequence in features.streams.values() or [features.sequence]:
+        for sequence in list(features.streams.values()) or [features.sequence]:  # torch compiles a view as true
             squares = self.projection(sequence.states).square()
             total = total + sequence.with_states(squares).pooled("mean").sum()
         return TargetOutput(total, self.denominator(batch))

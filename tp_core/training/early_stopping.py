@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 from tp_core.errors import TPError
 from tp_core.suggest import did_you_mean
@@ -11,15 +11,20 @@ from tp_core.training.config import EarlyStopping
 
 
 class Best:
-    """Watches one evaluation metric.
+    """Watches one evaluation metric. A value that is not finite is never the best, and no improvement.
+
+    Args:
+        mode: whether low or high values are better.
 
     Attributes:
+        value: of the best evaluation; NaN where there is none.
         step: step of the best evaluation, or None.
+        waited: evaluations since then.
     """
 
-    def __init__(self, options: EarlyStopping | None) -> None:
-        self.options = options
-        self.value = math.inf
+    def __init__(self, options: EarlyStopping | None, mode: Literal["min", "max"] = "min") -> None:
+        self.options, self.mode = options, mode
+        self.value = math.nan
         self.step: int | None = None
         self.waited = 0
 
@@ -31,26 +36,42 @@ class Best:
         """
         if self.options is None:
             return False
-        if self.options.metric not in metrics:
-            near = did_you_mean(self.options.metric, metrics) or f"the evaluation gives {', '.join(metrics)}"
-            raise TPError(f"train.early_stopping.metric: there is no metric '{self.options.metric}'; {near}")
-        value = metrics[self.options.metric]
-        value = value if self.options.minimise() else -value
-        if value < self.value - self.options.min_delta:
+        name = self.options.metric
+        if name not in metrics:
+            near = did_you_mean(name, metrics)
+            message = f"the evaluation gave no '{name}', only {', '.join(metrics)}" + (f"; {near}" if near else "")
+            raise TPError(f"train.early_stopping.metric: {message}")
+        value = metrics[name]
+        if self._better(value):
             self.value, self.step, self.waited = value, step, 0
             return True
         self.waited += 1
         return False
+
+    def note(self, metrics: dict[str, float]) -> str:
+        """What to say of an evaluation's value; empty where it is a number like any other."""
+        if self.options is None or math.isfinite(metrics[self.options.metric]):
+            return ""
+        return f"{self.options.metric} is {metrics[self.options.metric]}, which early stopping counts as no improvement"
+
+    def _better(self, value: float) -> bool:
+        if not math.isfinite(value):
+            return False
+        if self.step is None:
+            return True
+        gain = self.value - value if self.mode == "min" else value - self.value
+        return gain > self.options.min_delta if self.options is not None else False
 
     def exhausted(self) -> bool:
         return self.options is not None and self.waited >= self.options.patience
 
     def describe(self) -> str:
         assert self.options is not None
-        value = self.value if self.options.minimise() else -self.value
+        if self.step is None:
+            return f"{self.options.metric} has had no value in {self.waited} evaluations"
         return (
             f"{self.options.metric} has not improved for {self.waited} evaluations; "
-            f"the best was {value:.4f} at step {self.step}"
+            f"the best was {self.value:.4f} at step {self.step}"
         )
 
     def state(self) -> dict[str, Any]:

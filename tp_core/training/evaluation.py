@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
-
-import torch
 
 from tp_core.data.loader import evaluation_batches
 from tp_core.data.mixture import DataSet
 from tp_core.inference.mode import evaluating
 from tp_core.interfaces import Batch, Processor
+from tp_core.metrics.facts import MetricFacts
 from tp_core.model import Model
-from tp_core.training.metrics import Sums
+from tp_core.spec.metrics import in_set, set_metrics
+from tp_core.training.meeting import together
 from tp_core.training.random_state import random_state_kept
 from tp_core.training.strategies import Strategy
+from tp_core.training.totals import JoinedRows, Totals, computed, divided, states_of
 
 
 def evaluate_batches(
@@ -24,29 +25,42 @@ def evaluate_batches(
     batches: Iterable[Batch],
     strategy: Strategy,
     autocast: Callable[[], AbstractContextManager[Any]],
+    facts: Mapping[str, MetricFacts],
     processor: Processor | None = None,
 ) -> dict[str, float]:
     """Mean loss, mean loss per target and every metric, over all batches of all processes.
 
     Args:
+        batches: of this process, which are dealt out in turn: batch ``i`` is number ``i · processes + rank`` of all.
+        facts: what is declared of the metrics (:func:`tp_core.spec.metrics.set_metrics`).
         processor: adds metrics of its own (:meth:`tp_core.interfaces.Processor.score`).
+
+    Raises:
+        TPError: a metric is no (sum, count), and is not declared.
     """
-    sums = Sums(strategy.device)
-    with evaluating(model), random_state_kept():
-        for batch in batches:
+    totals, rows = Totals(strategy.device), JoinedRows()
+
+    def add_own() -> None:
+        for number, batch in enumerate(batches):
             batch = batch.to(strategy.device)
             with autocast():
                 output = model(batch)
                 predictions = model.predict(batch) if processor is not None and processor.scores else []
-            for name, result in output.outputs.items():
-                sums.add(f"loss/{name}", result.loss_sum, result.denominator)
-            sums.add_output(output)
+            states = states_of(output)
             if processor is not None and processor.scores:
-                for name, (total, count) in processor.score(predictions, batch).items():
-                    sums.add(name, torch.tensor(total, device=strategy.device), count)
-    # A process without a batch must still take part in the sum, with the same names in the same order.
-    sums.align(list(dict.fromkeys(name for names in strategy.gather(sums.names()) for name in names)))
-    found = sums.read(strategy.all_reduce)
+                states.update(processor.score(predictions, batch))
+            adding, joined = divided(states)
+            losses = {f"loss/{name}": (own.loss_sum, own.denominator) for name, own in output.outputs.items()}
+            totals.add({**losses, **adding})
+            rows.add(number * strategy.world_size + strategy.rank, joined)
+
+    with evaluating(model), random_state_kept():
+        together(strategy, add_own)
+    # Every process takes part in the sums, those without a batch too; one of them makes the numbers for all.
+    arrays = {**totals.read(strategy), **rows.read(strategy)}
+    arrays = {name: arrays[name] for name in dict.fromkeys([*facts, *arrays]) if name in arrays}  # in declared order
+    found = together(strategy, lambda: computed(arrays, facts) if strategy.rank == 0 else {})
+    found = strategy.from_first(found)
     loss = sum(found[f"loss/{name}"] * weight for name, weight in model.loss_weights.items() if f"loss/{name}" in found)
     return {"loss": loss, **found}
 
@@ -73,9 +87,7 @@ class Evaluator:
         for data in self.sets:
             own = self._one(data, model, strategy, autocast)
             found["loss"] += own.pop("loss") * data.share / sum(each.share for each in self.sets)
-            for name, value in own.items():
-                head, _, rest = name.partition("/")
-                found[f"loss/{data.name}/{rest}" if head == "loss" else f"{data.name}/{name}"] = value
+            found |= {in_set(name, data.name): value for name, value in own.items()}
         return found
 
     def _one(
@@ -93,4 +105,5 @@ class Evaluator:
             pin=strategy.device.type == "cuda",
         )
         with contextlib.closing(batches):
-            return evaluate_batches(model, batches, strategy, autocast, data.processor)
+            facts = set_metrics(model.spec, model.spec.of_set(data.name))
+            return evaluate_batches(model, batches, strategy, autocast, facts, data.processor)

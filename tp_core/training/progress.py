@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 
-def _short(values: dict[str, Any]) -> str:
+def _short(values: dict[str, Any], shown: Sequence[str]) -> str:
     parts = []
     for name in ("loss", "lr", "grad_norm"):
         if name in values:
             parts.append(f"{name} {values[name]:.4g}")
-    parts += [f"{k} {v:.3f}" for k, v in values.items() if k.endswith("accuracy")]
+    parts += [f"{name} {values[name]:.3f}" for name in shown if name in values]
     tokens, samples = values.get("tokens_per_second"), values.get("samples_per_second")
     if tokens and tokens != samples:
         parts.append(f"{tokens:,.0f} tokens/s")
@@ -30,10 +32,14 @@ def duration(seconds: float) -> str:
 
 
 class Progress:
-    """Messages and the state of the run, on standard error; silent on all processes but the first."""
+    """Messages and the state of the run, on standard error; silent on all processes but the first.
 
-    def __init__(self, total: int, enabled: bool = True) -> None:
-        self.total, self.enabled = total, enabled
+    Args:
+        shown: names of the metrics that are shown beside the loss.
+    """
+
+    def __init__(self, total: int, shown: Sequence[str] = (), enabled: bool = True) -> None:
+        self.total, self.shown, self.enabled = total, shown, enabled
         self._bar: Any = None
         self._task: Any = None
 
@@ -63,17 +69,18 @@ class Progress:
     def log(self, step: int, values: dict[str, Any], left: float) -> None:
         """A log line: loss, speed and time left."""
         if self._bar is not None:
-            self._bar.update(self._task, completed=step, shown=_short(values))
+            self._bar.update(self._task, completed=step, shown=_short(values, self.shown))
         else:
-            self.say(f"step {step}/{self.total}  {_short(values)}  left {duration(left)}")
+            self.say(f"step {step}/{self.total}  {_short(values, self.shown)}  left {duration(left)}")
 
     def say(self, message: str) -> None:
         if not self.enabled:
             return
-        if self._bar is not None:
-            self._bar.console.print(message, highlight=False, markup=False)
-        else:
-            print(message, file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):  # a terminal that is gone is no reason to stop
+            if self._bar is not None:
+                self._bar.console.print(message, highlight=False, markup=False)
+            else:
+                print(message, file=sys.stderr, flush=True)
 
     def stop(self) -> None:
         if self._bar is not None:

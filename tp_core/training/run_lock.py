@@ -32,15 +32,25 @@ class RunLock:
         self._descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = _is_file(self._descriptor, folder / LOCK)
         except (BlockingIOError, PermissionError):
-            self.release()
-            raise TPError(
-                f"{folder}: another process is training in this folder now; choose another with --run DIR"
-            ) from None
+            free = False
         except OSError:
             self.release()
+            return
+        if not free:
+            self.release()
+            raise TPError(f"{folder}: another process is training in this folder now; choose another with --run DIR")
 
     def release(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _is_file(descriptor: int, path: Path) -> bool:
+    """Whether the open file is still the one at the path: a start that fails takes its lock away with the folder."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 
+from tp_core.config import BuildContext
 from tp_core.errors import TPError
 from tp_core.suggest import did_you_mean
 from tp_core.training.config import (
@@ -55,24 +56,27 @@ class Schedule(ABC):
     def __init__(self, warmup: int, total_steps: int, start: float = 0.0) -> None:
         self.warmup, self.total_steps, self.start = warmup, total_steps, start
 
-    def factor(self, step: int) -> float:
-        """The factor of update number ``step``, from 0; from ``total_steps`` on it does not change."""
+    def factor(self, step: float) -> float:
+        """The factor of update number ``step``, from 0; from ``total_steps`` on it does not change.
+
+        Between two whole numbers it is on the schedule's curve.
+        """
         step = min(max(step, 0), self.total_steps)
         if step < self.warmup:
             return self.start + (1.0 - self.start) * step / self.warmup
         return self._after_warmup(step)
 
-    def _progress(self, step: int) -> float:
+    def _progress(self, step: float) -> float:
         """How much of the run after the warm-up is over, from 0 to 1."""
         return (step - self.warmup) / max(1, self.total_steps - self.warmup)
 
     @abstractmethod
-    def _after_warmup(self, step: int) -> float:
+    def _after_warmup(self, step: float) -> float:
         """The factor of a step in ``[warmup, total_steps]``."""
 
 
 class _Constant(Schedule):
-    def _after_warmup(self, step: int) -> float:
+    def _after_warmup(self, step: float) -> float:
         return 1.0
 
 
@@ -83,7 +87,7 @@ class _Decay(Schedule):
         super().__init__(warmup, total_steps)
         self.final = final
 
-    def _after_warmup(self, step: int) -> float:
+    def _after_warmup(self, step: float) -> float:
         # A warm-up as long as the run leaves no step to decay in: what follows is the end of the decay.
         curve = self._curve(self._progress(step)) if step < self.total_steps else 0.0
         return curve * (1.0 - self.final) + self.final
@@ -114,7 +118,7 @@ class _Cosine(_Decay):
 
 
 class _InverseSqrt(Schedule):
-    def _after_warmup(self, step: int) -> float:
+    def _after_warmup(self, step: float) -> float:
         timescale = self.warmup or _INVERSE_SQRT_TIMESCALE
         return 1.0 / math.sqrt((step - self.warmup + timescale) / timescale)
 
@@ -129,7 +133,7 @@ class _TriStage(Schedule):
         rest = max(0, total_steps - self.decay_from)
         self.decay_steps = rest if config.decay is None else fraction_steps(config.decay, total_steps)
 
-    def _after_warmup(self, step: int) -> float:
+    def _after_warmup(self, step: float) -> float:
         if step < self.decay_from:
             return 1.0
         done = step - self.decay_from
@@ -144,9 +148,9 @@ class _WarmupStableDecay(Schedule):
     def __init__(self, warmup: int, total_steps: int, config: WarmupStableDecayConfig) -> None:
         super().__init__(warmup, total_steps, config.final)
         self.shape, self.final = config.shape, config.final
-        self.decay_steps = fraction_steps(config.decay, total_steps)
+        self.decay_steps = max(1, fraction_steps(config.decay, total_steps))
 
-    def _after_warmup(self, step: int) -> float:
+    def _after_warmup(self, step: float) -> float:
         progress = (step - (self.total_steps - self.decay_steps)) / self.decay_steps
         if progress <= 0:
             return 1.0
@@ -161,27 +165,23 @@ class _WarmupStableDecay(Schedule):
         return curve * (1.0 - self.final) + self.final
 
 
-def _check_stages(config: TriStageConfig) -> None:
-    stages = [config.warmup if config.warmup < 1 else 0.0, config.hold, config.decay or 0.0]
-    if sum(stages) > 1 + 1e-6:
-        shown = " + ".join(f"{stage:g}" for stage in stages)
-        raise TPError(f"schedule tri_stage: warmup + hold + decay is {shown} of the steps; at most 1 fits")
-
-
-def build_schedule(name: str, config: ScheduleConfig, total_steps: int) -> Schedule:
+def build_schedule(name: str, config: ScheduleConfig, total_steps: int, warmup: int | None = None) -> Schedule:
     """The schedule that a spec names.
 
     Args:
         name: a key of ``TABLES["schedule"]``, for messages; the config's class decides.
         config: its options.
         total_steps: number of updates of the run, at least 1.
+        warmup: number of updates of the warm-up; None for what the config says.
 
     Raises:
         TPError: when the schedule is not one of the core's, or its stages are longer than the run.
     """
     if total_steps < 1:
         raise TPError(f"schedule {name}: the run has {total_steps} steps; it needs at least 1")
-    warmup = warmup_steps(config.warmup, total_steps)
+    for problem in config.check(BuildContext()):
+        raise TPError(f"schedule {name}: {problem.message}")
+    warmup = warmup_steps(config.warmup, total_steps) if warmup is None else warmup
     if isinstance(config, LinearConfig):
         return _Polynomial(warmup, total_steps, config.final)
     if isinstance(config, PolynomialConfig):
@@ -195,7 +195,6 @@ def build_schedule(name: str, config: ScheduleConfig, total_steps: int) -> Sched
     if isinstance(config, InverseSqrtConfig):
         return _InverseSqrt(warmup, total_steps)
     if isinstance(config, TriStageConfig):
-        _check_stages(config)
         return _TriStage(warmup, total_steps, config)
     if isinstance(config, WarmupStableDecayConfig):
         return _WarmupStableDecay(warmup, total_steps, config)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
@@ -37,14 +37,18 @@ class Speed:
     def __init__(self, spec: Spec, device: torch.device, world_size: int) -> None:
         self.spec, self.world_size = spec, world_size
         self.peak = peak_of(device, spec.train.options.precision)
-        self.tokens = self.samples = self.steps = 0
+        self.tokens: float = 0
+        self.samples: float = 0
+        self.steps = 0
         self.began = self.since = time.perf_counter()
         self.rate = 0.0
+        self._before = 0.0  # seconds since the last line that an earlier part of the run took
+        self._pause: float | None = None
         self._flops: float | None = None
 
     def start(self) -> None:
-        self.began = self.since = time.perf_counter()
-        self.tokens = self.samples = self.steps = 0
+        self.began = time.perf_counter()
+        self.since = self.began - self._before
 
     def count(self, batches: list[Batch]) -> None:
         """Count a step's samples and tokens: positions of its input fields, of which a picture is one."""
@@ -54,11 +58,28 @@ class Speed:
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        start = time.perf_counter()
+        self._pause = start = time.perf_counter()
         try:
             yield
         finally:
+            self._pause = None
             self.since += time.perf_counter() - start
+
+    def state(self) -> dict[str, float]:
+        """What was counted since the last line."""
+        seconds = (self._pause or time.perf_counter()) - self.since
+        return {"tokens": self.tokens, "samples": self.samples, "steps": self.steps, "seconds": seconds}
+
+    def load(self, states: Sequence[Mapping[str, float]], processes: int = 1) -> None:
+        """Go on from what processes had counted (:meth:`state`), before :meth:`start`.
+
+        Args:
+            processes: that share it from now on.
+        """
+        self.tokens = sum(state["tokens"] for state in states) / processes
+        self.samples = sum(state["samples"] for state in states) / processes
+        self.steps = int(max(state["steps"] for state in states))
+        self._before = max(state["seconds"] for state in states)
 
     def read(self) -> dict[str, float]:
         """Rates since the last call.
@@ -71,7 +92,7 @@ class Speed:
         self.rate = passed / max(self.steps, 1)
         found = {"tokens_per_second": speed, "samples_per_second": self.samples * self.world_size / passed}
         self.since = now
-        self.tokens = self.samples = self.steps = 0
+        self.tokens, self.samples, self.steps = 0, 0, 0
         if self.peak is not None:
             found["mfu"] = speed * self._flops_per_token() / (self.peak * self.world_size)
         return found

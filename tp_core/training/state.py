@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tp_core.errors import CheckpointError, EndedElsewhere
+from tp_core.data.batch_sizes import BatchSizes
+from tp_core.errors import CheckpointError, EndedElsewhere, TPError
 from tp_core.inference.load import read_weights
+from tp_core.training.changes import compared
+from tp_core.training.contents import contents_of_plain, plain_contents
 from tp_core.training.export import WEIGHTS, save_weights
+from tp_core.training.meeting import together
 from tp_core.training.random_state import load_random_state, random_state, seed_all
+from tp_core.training.same_weights import need_same_weights
 
 if TYPE_CHECKING:
     from tp_core.training.trainer import Trainer
@@ -20,8 +25,8 @@ if TYPE_CHECKING:
 def write_checkpoint(trainer: Trainer) -> None:
     """Save the trainer's whole state; every process calls this, the first one writes."""
     strategy = trainer.strategy
-    hooks: dict[str, Any] = {}
-    trainer.hooks.hook.tp_checkpoint_save(trainer=trainer, state=hooks)
+    hooks = together(strategy, _hook_states, trainer)
+    need_same_weights(strategy, trainer.model, trainer.step)
     processes = strategy.gather(_own_state(trainer))
 
     def write(folder: Path) -> None:
@@ -29,11 +34,18 @@ def write_checkpoint(trainer: Trainer) -> None:
         _write(strategy.optimizer_state(trainer.optimizer), folder / "optimizer.pt")
         state = {
             "step": trainer.step,
+            "batch_sizes": [list(change) for change in trainer.course.sizes.changes],
+            "warmup": trainer.course.schedule.warmup,
             "processes": strategy.world_size,
+            "device": strategy.device.type,
             "instances": trainer.instances,
             "update": trainer.update.state(),
             "best": trainer.best.state(),
-            "hooks": json.dumps(hooks),
+            "measure": measure_of(trainer),
+            "owes_evaluation": trainer.owes_evaluation,
+            "hooks": hooks,
+            "spec": json.dumps(compared(trainer.spec)),
+            "contents": plain_contents(trainer.contents),
         }
         _write(state, folder / "trainer.pt")
         for rank, own in enumerate(processes):
@@ -49,39 +61,110 @@ def write_checkpoint(trainer: Trainer) -> None:
         raise failure or EndedElsewhere("the first process could not write the checkpoint")
 
 
+def _hook_states(trainer: Trainer) -> str:
+    """What the hooks want to remember, as JSON."""
+    hooks: dict[str, Any] = {}
+    trainer.hooks.hook.tp_checkpoint_save(trainer=trainer, state=hooks)
+    try:
+        return json.dumps(hooks)
+    except (TypeError, ValueError) as error:
+        raise TPError(f"train.hooks: the state that hooks save takes JSON values only: {error}") from error
+
+
+def measure_of(trainer: Trainer) -> str:
+    """How evaluations are made and judged: where it differs, two of them do not compare."""
+    options, evaluator = trainer.options, trainer.evaluator
+    stopping = options.early_stopping
+    if evaluator is None or stopping is None:
+        return ""
+    data = {place: files for place, files in trainer.contents.items() if place.endswith(".eval")}
+    sets = {place: [each.digest for each in files] for place, files in data.items()}
+    judged = [stopping.metric, trainer.best.mode]
+    return json.dumps([*judged, evaluator.batch_size, evaluator.limit, sets])
+
+
+def _load_best(trainer: Trainer, state: dict[str, Any]) -> None:
+    """Take over the best evaluation; one that does not compare with those to come is none, and a line says so."""
+    now, before = measure_of(trainer), state["measure"]
+    if now == before:
+        trainer.best.load(state["best"])
+    elif now and before and state["best"]["step"] is not None:
+        metric, mode = json.loads(before)[:2]
+        judged = f"evaluations are judged by {trainer.best.options.metric} ({trainer.best.mode})"  # type: ignore[union-attr]
+        why = judged if [metric, mode] != json.loads(now)[:2] else "evaluations are made otherwise"
+        step = state["best"]["step"]
+        trainer.progress.say(f"the best {metric} ({mode}) so far, of step {step}, does not count: {why} from here on")
+
+
 def _own_state(trainer: Trainer) -> dict[str, Any]:
     """What differs between processes: random states and the metrics since the last log line."""
     norm = None if trainer.norm is None else trainer.norm.cpu()
-    window = {name: value.cpu() for name, value in trainer.window.state().items()}
-    return {"random": random_state(), "window": window, "norm": norm, "trouble": trainer.trouble.cpu()}
+    since_line = {"window": trainer.window.state(), "speed": trainer.speed.state(), "trouble": trainer.trouble.cpu()}
+    return {"random": random_state(), "norm": norm, **since_line}
 
 
-def load_checkpoint(trainer: Trainer, folder: Path) -> None:
-    """Put a trainer into the state that a checkpoint holds."""
-    strategy = trainer.strategy
-    state = _read(folder / "trainer.pt")
+def read_state(folder: Path) -> dict[str, Any]:
+    """The part of a checkpoint that is neither weights nor optimizer: the position, and the spec among others.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    state: dict[str, Any] = _read(folder / "trainer.pt")
+    return {**state, "spec": json.loads(state["spec"]), "contents": contents_of_plain(state["contents"])}
+
+
+def load_checkpoint(trainer: Trainer, folder: Path, state: dict[str, Any]) -> None:
+    """Put a trainer into the state that a checkpoint holds; options that have changed since take effect.
+
+    Args:
+        state: as :func:`read_state` gives it.
+    """
+    strategy, before, now = trainer.strategy, state["spec"]["train"], trainer.spec.train.dump()
     if state["instances"] != trainer.instances:
         raise CheckpointError(
             f"{folder}: the run trained on {state['instances']:,} instances, and data.train now gives "
             f"{trainer.instances:,}; give it the same data, or start another run with init_from"
         )
     trainer.model.load_weights(read_weights(folder / WEIGHTS))
-    try:
+    try:  # its options are those of the spec
         strategy.load_optimizer_state(trainer.optimizer, _read(folder / "optimizer.pt"))
     except (ValueError, KeyError) as error:
         raise CheckpointError(f"{folder}: the optimizer's state does not fit this run: {error}") from None
     trainer.update.load(state["update"])
-    trainer.best.load(state["best"])
+    _load_best(trainer, state)
     trainer.step = state["step"]
+    sizes = BatchSizes((step, size) for step, size in state["batch_sizes"])
+    # A warm-up that is a fraction of the steps would begin again in a run that has become longer.
+    warmup = state["warmup"] if before["schedule"] == now["schedule"] else None
+    trainer.lay_out(sizes.changed(trainer.step, trainer.options.batch_size), warmup)
+    trainer.owes_evaluation = state["owes_evaluation"] and trainer.evaluator is not None
     trainer.hooks.hook.tp_checkpoint_load(trainer=trainer, state=json.loads(state["hooks"]))
     if state["processes"] == strategy.world_size:
         mine = _read(folder / f"rank-{strategy.rank}.pt")
         load_random_state(mine["random"])
-        trainer.window.load(mine["window"])
         trainer.norm = None if mine["norm"] is None else mine["norm"].to(strategy.device)
-        trainer.trouble = mine["trouble"].to(strategy.device)
+        _load_since_line(trainer, [mine], same=True)
     else:  # more or fewer processes: their randomness starts anew, as a function of where the run is
         seed_all(trainer.options.seed + trainer.step, strategy.rank)
+        parts = [_read(folder / f"rank-{rank}.pt") for rank in range(state["processes"])]
+        _load_since_line(trainer, parts, same=False)
+
+
+def _load_since_line(trainer: Trainer, parts: list[dict[str, Any]], same: bool) -> None:
+    """Take over what the next log line is to say of the steps before the checkpoint.
+
+    Args:
+        parts: what processes had: this one, where there are as many as before (``same``), or else all of them, whose
+            sums the first process takes.
+    """
+    trainer.speed.load([part["speed"] for part in parts], processes=1 if same else trainer.strategy.world_size)
+    if not same and trainer.strategy.rank:
+        return
+    for part in parts:
+        trainer.window.load(part["window"])
+    troubles = [part["trouble"] for part in parts if part["trouble"][0] > 0]
+    if troubles:  # the first step that was bad
+        trainer.trouble = min(troubles, key=lambda trouble: trouble.tolist()).to(trainer.strategy.device)
 
 
 def _write(value: Any, path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -12,23 +11,29 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tp_core.data.batch_sizes import BatchSizes
 from tp_core.data.loader import BatchPlan, training_batches
 from tp_core.data.mixture import DataSet, Turns
 from tp_core.errors import TPError
 from tp_core.interfaces import Batch
 from tp_core.model import Model
+from tp_core.spec.metrics import early_stopping_mode, shown_metrics, target_metrics
 from tp_core.spec.schema import Spec
 from tp_core.training.checkpoint import CheckpointStore
+from tp_core.training.contents import Contents
+from tp_core.training.course import Course
 from tp_core.training.early_stopping import Best
 from tp_core.training.evaluation import Evaluator
-from tp_core.training.metrics import MetricsFile, Sums, TensorBoard
-from tp_core.training.optimizers import build_optimizer, parameter_groups
+from tp_core.training.meeting import Meeting, Wish
+from tp_core.training.metrics import MetricsFile, TensorBoard
+from tp_core.training.optimizers import build_optimizer, checked_groups, parameter_groups
 from tp_core.training.progress import Progress
-from tp_core.training.schedules import build_schedule
-from tp_core.training.signals import StopRequest
+from tp_core.training.same_weights import need_same_weights
+from tp_core.training.signals import Children, StopRequest
 from tp_core.training.speed import Speed
 from tp_core.training.state import load_checkpoint, write_checkpoint
 from tp_core.training.strategies import Strategy
+from tp_core.training.totals import Totals, computed, divided, states_of
 from tp_core.training.update import Update
 
 
@@ -37,9 +42,10 @@ class Trainer:
 
     Attributes:
         step: optimizer steps done.
-        total_steps: steps of the whole run.
         model: the bare model.
         stopped: the signal on which the run was saved before its end, or None.
+        saved: the newest checkpoint that this run wrote or goes on from, or None.
+        owes_evaluation: the evaluation that is due after the step is still to be made.
     """
 
     def __init__(
@@ -51,10 +57,11 @@ class Trainer:
         sets: Sequence[DataSet],
         evaluator: Evaluator | None,
         hooks: Any,
+        contents: Contents,
     ) -> None:
         options = spec.train.options
         self.spec, self.run, self.model, self.strategy, self.hooks = spec, run, model, strategy, hooks
-        self.options, self.evaluator, self.sets = options, evaluator, sets
+        self.options, self.evaluator, self.sets, self.contents = options, evaluator, sets, contents
         self.instances = sum(len(data.rows) for data in sets)
         shares = strategy.world_size * options.accumulate
         if options.batch_size % shares:
@@ -62,60 +69,114 @@ class Trainer:
                 f"train.batch_size {options.batch_size} is not divisible by {strategy.world_size} processes × "
                 f"accumulate {options.accumulate}"
             )
-        self.plan = BatchPlan(options.batch_size, options.accumulate, strategy.rank, strategy.world_size, options.seed)
-        self.total_steps = options.steps or math.ceil((options.epochs or 1) * self.instances / options.batch_size)
-        self.turns = Turns([data.share for data in sets], self.total_steps, options.seed)
+        self.lay_out(BatchSizes.constant(options.batch_size))
         model.checkpoint_activations(options.activation_checkpointing)
         groups = parameter_groups(model, spec.train.optimizer.config)
         hooks.hook.tp_parameter_groups(model=model, groups=groups)
+        groups = checked_groups(model, groups)
         self.optimizer = build_optimizer(spec.train.optimizer.name, spec.train.optimizer.config, groups)
-        self.schedule = build_schedule(spec.train.schedule.name, spec.train.schedule.config, self.total_steps)
         self.update = Update(self.optimizer, strategy, options.clip_norm, options.precision == "fp16")
         if options.compile:
             model.compile()
         self.module = strategy.wrap(model)
-        self.window = Sums(strategy.device)
+        self.window = Totals(strategy.device)
         self.norm: Tensor | None = None
         self.trouble = torch.zeros(2, device=strategy.device)  # first bad step, and which target: 0 is none
         self.speed = Speed(spec, strategy.device, strategy.world_size)
-        self.best = Best(options.early_stopping)
+        self.facts = target_metrics(spec)
+        self.best = Best(options.early_stopping, early_stopping_mode(spec) if options.early_stopping else "min")
         self.store = CheckpointStore(run / "checkpoints", options.keep_checkpoints)
         self.metrics = MetricsFile(run / "metrics.jsonl")
-        self.progress = Progress(self.total_steps, enabled=strategy.rank == 0)
+        self.progress = Progress(self.total_steps, shown_metrics(spec), enabled=strategy.rank == 0)
         self.board: TensorBoard | None = None
         self.step = 0
         self.lr = 0.0
         self.stopped: str | None = None
+        self.saved: Path | None = None
+        self.owes_evaluation = False
         self._saved = -1
+        self._saved_at = time.monotonic()
+        self._every = options.checkpoint_interval()
+        self._meeting, self._children = Meeting(strategy), Children()
+        self._not_finite = ""
+
+    def lay_out(self, sizes: BatchSizes, warmup: int | None = None) -> None:
+        """Decide what each step of the run is: its samples and its learning rate.
+
+        Args:
+            sizes: batch sizes since the first step.
+            warmup: steps of the schedule's warm-up; None for what the schedule says.
+        """
+        options, strategy, schedule = self.options, self.strategy, self.spec.train.schedule
+        self.course = Course(options, (schedule.name, schedule.config), self.instances, sizes, warmup)
+        self.turns = Turns([data.share for data in self.sets], self.total_steps, options.seed)
+        self.plan = BatchPlan(
+            options.batch_size, options.accumulate, strategy.rank, strategy.world_size, options.seed, sizes
+        )
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.course.total_steps
 
     # -- the loop ----------------------------------------------------------------------------------------------
 
     def fit(self) -> None:
         """Train from the current step to the last, or until a signal or early stopping."""
-        first = self.strategy.rank == 0
-        if first:
-            self.metrics.cut(self.step)
-            if self.options.tensorboard:
-                self.board = TensorBoard(self.run / "tensorboard", purge_step=self.step + 1 if self.step else None)
-        self.progress.start(self.step)
-        self.hooks.hook.tp_train_start(trainer=self)
         try:
+            self._meeting.attempt(self._begin)
+            self._meet()
+            need_same_weights(self.strategy, self.model, self.step)
             # Closed whatever happens: the processes that prepare batches end with it.
             with StopRequest() as request, contextlib.closing(self._batches()) as steps:
                 self.speed.start()
-                for batches in () if self.complete else steps:
-                    self._train_step(batches)
-                    self._after_step()
-                    if self.complete:
-                        break
-                    if self.strategy.agree(request.name is not None):
+                self._saved_at = time.monotonic()
+                self._complete_step()
+                while not self.complete:
+                    batches = self._meeting.attempt(next, steps)
+                    wish = self._meet(self._wish(request))
+                    if wish == Wish.STOP:
                         self.stopped = f"on {request.name or 'a signal to another process'}"
                         self.save()
                         break
+                    if wish == Wish.SAVE:
+                        request.save = False
+                        self.save()
+                    assert batches is not None
+                    with self._children.unheard():
+                        self._train_step(batches)
+                    self._after_step()
         finally:
             self.progress.stop()
             if self.board is not None:
                 self.board.close()
+
+    def _begin(self) -> None:
+        if self.strategy.rank == 0:
+            self.metrics.cut(self.step, evaluated=not self.owes_evaluation)
+            if self.options.tensorboard:
+                self.board = TensorBoard(self.run / "tensorboard", purge_step=self.step + 1 if self.step else None)
+        self.progress.total = self.total_steps
+        self.progress.start(self.step)
+        self.hooks.hook.tp_train_start(trainer=self)
+
+    def _wish(self, request: StopRequest) -> Wish:
+        """What this process wants before the next step; the first one looks at the clock for all."""
+        if request.name is not None:
+            return Wish.STOP
+        seconds = self._every[1]
+        late = self.strategy.rank == 0 and seconds is not None and time.monotonic() - self._saved_at >= seconds
+        return Wish.SAVE if request.save or late else Wish.GO_ON
+
+    def _meet(self, wish: Wish = Wish.GO_ON) -> Wish:
+        """Agree with the other processes, where the state is whole: if one has failed, save and raise its error."""
+        self._meeting.attempt(self._children.tell)
+        agreed = self._meeting.agreed(wish)
+        if agreed == Wish.FAIL:
+            if self.step:
+                self._save_if_possible()
+            raise self._meeting.error()
+        return agreed
 
     @property
     def complete(self) -> bool:
@@ -138,27 +199,27 @@ class Trainer:
         self.speed.count(batches)
         batches = [batch.to(self.strategy.device) for batch in batches]
         denominators = self._denominators(batches)
-        sums, losses = Sums(self.strategy.device), dict[str, Tensor]()
+        totals, states, losses = Totals(self.strategy.device), dict[str, Any](), dict[str, Tensor]()
         total: Tensor | None = None
         for number, batch in enumerate(batches):
             with self.autocast():
                 output = self.strategy.forward_backward(
                     self.module, batch, denominators, number == len(batches) - 1, self.update.scale
                 )
-            sums.add_output(output)
+            totals.add(states)
+            states, _ = divided(states_of(output))  # no rows are kept from step to step
             total = output.loss.detach() if total is None else total + output.loss.detach()
             for name, loss in output.losses.items():
                 losses[name] = loss if name not in losses else losses[name] + loss
         assert total is not None
-        self.lr = self.spec.train.optimizer.config.lr * self.schedule.factor(self.step)
-        self.norm, bad = self.update(self.lr * self.spec.train.optimizer.config.lr_factor(self.step))
+        self.lr = self.spec.train.optimizer.config.lr * self.course.lr_factor(self.step)
+        self.norm, bad = self.update(self.lr)
         self.step += 1
         # Each process holds its part of the loss, and the parts add up; the step is counted on one process only.
-        steps = 1.0 if self.strategy.rank == 0 else 0.0
-        sums.add("loss", total, steps)
-        for name, loss in losses.items():
-            sums.add(f"loss/{name}", loss, steps)
-        self.window.merge(sums, skip=bad > 0)
+        steps = torch.full((), 1.0 if self.strategy.rank == 0 else 0.0, device=self.strategy.device)
+        own = {"loss": (total, steps), **{f"loss/{name}": (loss, steps) for name, loss in losses.items()}}
+        totals.add({**own, **states})
+        self.window.merge(totals, skip=bad > 0)
         self._watch(losses, total, bad)
 
     def _denominators(self, batches: list[Batch]) -> dict[str, Tensor] | None:
@@ -179,7 +240,7 @@ class Trainer:
 
     def _watch(self, losses: dict[str, Tensor], total: Tensor, bad: Tensor) -> None:
         """Remember the first step whose update was not applied, and the target to blame, without waiting."""
-        targets = list(self.model.targets)
+        targets = list(self.model.named_targets())
         finite = torch.stack([torch.isfinite(loss) for loss in losses.values()])
         numbers = torch.tensor([targets.index(name) + 1 for name in losses]).to(finite.device, non_blocking=True)
         blame = torch.where(finite, len(targets) + 1, numbers).amin().float()
@@ -197,42 +258,57 @@ class Trainer:
             return
         # Any of the processes may hold the target to blame; a gradient comes after all targets.
         step, blame = min(found for found in self.strategy.gather((step, blame)) if found[0] > 0)
-        names = [*(f"the loss of target '{name}'" for name in self.model.targets), "a gradient"]
+        names = [*(f"the loss of target '{name}'" for name in self.model.named_targets()), "a gradient"]
         message = f"step {int(step)}: {names[int(blame) - 1]} is not finite; the update was not applied"
         self.trouble.zero_()
         if self.options.on_nan == "stop":
-            self.norm = None
-            raise TPError(
-                f"{message}. The weights are those of the last good step. A lower train.optimizer lr or "
-                "train.clip_norm, or train.on_nan: skip, may help"
-            )
-        self.progress.say(message)
+            self._not_finite = message
+        else:
+            self.progress.say(message)
 
     # -- between steps -----------------------------------------------------------------------------------------
 
     def _after_step(self) -> None:
         self.progress.step(self.step)
         options, last = self.options, self.step == self.total_steps
+        due = last or (options.eval_every and self.step % options.eval_every == 0)
+        self.owes_evaluation = self.evaluator is not None and bool(due)
         if self.step % options.log_every == 0 or last:
-            self._log()
-        self.hooks.hook.tp_step_end(trainer=self, step=self.step)
-        if self.evaluator is not None and (last or (options.eval_every and self.step % options.eval_every == 0)):
+            with self._children.unheard():
+                self._log()
+        self._meeting.attempt(self.hooks.hook.tp_step_end, trainer=self, step=self.step)
+        self._complete_step()
+        if self._not_finite:
+            self._stop_for_what_is_not_finite()
+
+    def _complete_step(self) -> None:
+        """What else is due after the step, also when the run was saved before it could be done."""
+        if self.owes_evaluation:
             self._evaluate()
-        every = options.checkpoint_every
-        if self.complete or (every and self.step % every == 0):
+        if self.complete or (self._every[0] and self.step and self.step % self._every[0] == 0):
+            self._meet()
             self.save()
+
+    def _stop_for_what_is_not_finite(self) -> None:
+        """Save the state behind the step, in which its update is not, and say how the run may go on."""
+        try:
+            self.save()
+        except TPError as error:
+            raise TPError(f"{self._not_finite}. The run could not be saved: {error}") from error
+        raise TPError(
+            f"{self._not_finite}. The state after step {self.step} is saved in {self.saved}, and --resume goes on "
+            "behind it. If nothing changes, the next steps may fail in the same way; what may help: a lower "
+            "learning rate (--allow-change lr), train.clip_norm (--allow-change clip_norm), or train.on_nan: skip, "
+            "which passes over such steps"
+        )
 
     def _log(self) -> None:
         self._report_trouble()
-        means = self.window.read(self.strategy.all_reduce)
+        means = computed(self.window.read(self.strategy), self.facts)
         self.window.reset()
         rates = self.speed.read()
         assert self.norm is not None
-        samples = self.step * self.options.batch_size
         values: dict[str, Any] = {
-            "step": self.step,
-            "epoch": samples / self.instances,
-            "samples": samples,
             "loss": means.pop("loss"),
             **dict(sorted(means.items())),
             "lr": self.lr,
@@ -240,27 +316,41 @@ class Trainer:
             **rates,
         }
         if self.strategy.rank == 0:
-            self._write(values)
+            self._meeting.attempt(self._write, values)
             self.progress.log(self.step, values, self.speed.left(self.total_steps - self.step))
 
-    def _write(self, values: dict[str, Any]) -> None:
+    def _write(self, measured: dict[str, Any]) -> None:
+        place = {"step": self.step, "epoch": self.course.epoch(self.step), "samples": self.course.samples(self.step)}
+        values = {**place, **measured}
         self.metrics.write(values)
         if self.board is not None:
             self.board.write(self.step, values)
 
     def _evaluate(self) -> None:
         assert self.evaluator is not None
-        with self.speed.paused():
-            found = self.evaluator(self.model, self.strategy, self.autocast)
+        self._meet()
+        self.strategy.sync_buffers(self.model)
+        with self.speed.paused(), self._children.unheard():
+            found = self._meeting.attempt(self.evaluator, self.model, self.strategy, self.autocast)
+        self._meet()
+        assert found is not None
+        improved = self._meeting.attempt(self._take_in, found)
+        self._meet()
+        if improved:
+            self.save()
+
+    def _take_in(self, found: dict[str, float]) -> bool:
+        """Write an evaluation down; whether it is the best one yet."""
+        improved = self.best.improved(found, self.step)
+        self.owes_evaluation = False
         if self.strategy.rank == 0:
-            samples = self.step * self.options.batch_size
-            values = {f"eval/{name}": value for name, value in found.items()}
-            self._write({"step": self.step, "epoch": samples / self.instances, "samples": samples, **values})
+            self._write({f"eval/{name}": value for name, value in found.items()})
             shown = "  ".join(f"{name} {value:.4f}" for name, value in found.items())
             self.progress.say(f"step {self.step}  evaluation  {shown}")
+            if note := self.best.note(found):
+                self.progress.say(f"step {self.step}  {note}")
         self.hooks.hook.tp_evaluation_end(trainer=self, step=self.step, metrics=found)
-        if self.best.improved(found, self.step):
-            self.save()
+        return improved
 
     # -- checkpoints -------------------------------------------------------------------------------------------
 
@@ -268,14 +358,26 @@ class Trainer:
         """Write a checkpoint of this step."""
         if self._saved == self.step:
             return
-        with self.speed.paused():
+        with self.speed.paused(), self._children.unheard():
             write_checkpoint(self)
-        self._saved = self.step
+        self._saved, self._saved_at = self.step, time.monotonic()
+        self.saved = self.store.path(self.step)
 
-    def resume(self, folder: Path) -> None:
-        """Take over a checkpoint's state: weights, optimizer, position, random states, everything."""
-        load_checkpoint(self, folder)
-        self._saved = self.step
+    def _save_if_possible(self) -> None:
+        """Save what is whole when the run ends with an error, which is the one to tell."""
+        try:
+            self.save()
+        except Exception as error:
+            self.progress.say(f"the state after step {self.step} could not be saved: {error}")
+
+    def resume(self, folder: Path, state: dict[str, Any]) -> None:
+        """Take over a checkpoint's state: weights, optimizer, position, random states, everything.
+
+        Args:
+            state: as :func:`tp_core.training.state.read_state` gives it.
+        """
+        load_checkpoint(self, folder, state)
+        self._saved, self.saved = self.step, folder
 
     def seconds(self) -> float:
         return time.perf_counter() - self.speed.began

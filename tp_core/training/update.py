@@ -7,27 +7,26 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tp_core.training.optimizers.base import Optimizer
 from tp_core.training.strategies import Strategy
 
 _GROWTH_INTERVAL = 2000
 
 
 class Update:
-    """Applies an optimizer step without waiting for the device where the optimizer is fused.
+    """Applies an optimizer step without waiting for the device.
 
-    Fused optimizers take the gradients' divisor and a "do not apply" flag as tensors, so clipping costs no pass over
-    the gradients and a bad step needs no decision by the host. For the others the flag is read.
+    Optimizers take the gradients' divisor and a "do not apply" flag as tensors, so that a bad step needs no decision by
+    the host, and clipping costs the fused ones no pass over the gradients. The flag is read where torch has no kernels
+    of that kind for the parameters.
 
     Args:
         half: whether gradients are in half precision, and the loss is scaled to keep them in range.
     """
 
-    def __init__(
-        self, optimizer: torch.optim.Optimizer, strategy: Strategy, clip_norm: float | None, half: bool
-    ) -> None:
+    def __init__(self, optimizer: Optimizer, strategy: Strategy, clip_norm: float | None, half: bool) -> None:
         self.optimizer, self.strategy, self.clip_norm = optimizer, strategy, clip_norm
         self.parameters: list[nn.Parameter] = [p for g in optimizer.param_groups for p in g["params"]]
-        self.fused = bool(getattr(optimizer, "_step_supports_amp_scaling", False))
         self.scale: Tensor | None = None
         self._streak: Tensor | None = None
         if half:
@@ -37,11 +36,14 @@ class Update:
     def __call__(self, lr: float) -> tuple[Tensor, Tensor]:
         """Apply the gradients that have been added up, then clear them.
 
+        Args:
+            lr: scheduled learning rate, of which each group has the part ``lr_factor``.
+
         Returns:
             The gradient norm before clipping, and a flag: 1 when something was not finite and nothing was applied.
         """
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group["lr_factor"]
         norm = self.strategy.gradient_norm(self.parameters).float()
         if self.scale is not None:
             norm = norm / self.scale
@@ -49,10 +51,10 @@ class Update:
         divisor = torch.ones((), device=norm.device) if self.scale is None else self.scale.clone()
         if self.clip_norm is not None:
             divisor = divisor * (norm / self.clip_norm).clamp(min=1.0)
-        if self.fused:
-            self.optimizer.grad_scale = divisor  # type: ignore[attr-defined]
-            self.optimizer.found_inf = bad  # type: ignore[attr-defined]
+        if self.optimizer.unread:
+            self.optimizer.grad_scale, self.optimizer.found_inf = divisor, bad
             self.optimizer.step()
+            self.optimizer.grad_scale = self.optimizer.found_inf = None
         elif not bad.item():
             gradients = [p.grad for p in self.parameters if p.grad is not None]
             torch._foreach_mul_(gradients, 1.0 / divisor)

@@ -55,6 +55,8 @@ class FromEndConfig(EmbeddingConfig):
 class PrintNormsConfig(HooksConfig):
     """Prints the norm of each component's weights from time to time."""
 
+    observes = True
+
     every: int = Field(100, gt=0, description="steps between two prints")
 
     def build(self) -> object:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tp_core.interfaces import IGNORE
+from tp_core.modules.layers.maxima import row_maxima
 
 #: Rows of logits that exist at one time, as a number of elements: few enough to stay near the caches.
 _CPU_ELEMENTS = 2**23
@@ -52,8 +53,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
             counted = label != IGNORE
             index = label.clamp(min=0).unsqueeze(1)
             gold = scores.gather(1, index)
-            highest = scores.amax(dim=1, keepdim=True)
-            correct += ((gold == highest).squeeze(1) & counted).sum()
+            highest, best = row_maxima(scores)
+            correct += ((best == index).squeeze(1) & counted).sum()
             mean = scores.mean(dim=1, keepdim=True) if smoothing else None
             exponentials = scores.sub_(highest).exp_()
             total = exponentials.sum(dim=1, keepdim=True)
@@ -116,8 +117,8 @@ def linear_cross_entropy(
         z_loss: factor of the squared log normaliser.
 
     Returns:
-        The sum of the losses and the number of rows whose label has the highest score; float32 scalars. Only the
-        first has a gradient.
+        The sum of the losses and the number of rows whose label ``argmax`` finds, the first of equal maxima; float32
+        scalars. Only the first has a gradient.
     """
     device = states.device.type
     compute = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else states.dtype

@@ -72,6 +72,8 @@ class TransformerStack(Module):
         options = self.options
         rotation = None
         positions = positions_of(sequence)
+        if options.mask == "causal" and sequence.padded_behind and cache is None:
+            sequence = replace(sequence, mask=None)  # no real position sees what stands behind it
         if options.position_encoding == "rotary":
             size = int(options.head_width(self.hidden_size) * options.rotary_fraction)
             rotation = rotary_angles(positions, size, options.rotary_theta, options.rotary_interleaved, states.dtype)

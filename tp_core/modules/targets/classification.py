@@ -14,12 +14,13 @@ from tp_core.modules.config import ClassificationConfig
 from tp_core.modules.layers.activation import ACTIVATIONS
 from tp_core.modules.layers.dropout import Dropout
 from tp_core.modules.layers.linear import Linear
+from tp_core.modules.targets.class_metrics import class_metrics
 
 
 def class_predictions(logits: Tensor) -> list[dict[str, Any]]:
     """Per sample, the most probable class and the probabilities of all, from logits (batch, classes)."""
     probabilities = logits.float().softmax(dim=-1).cpu()
-    labels = probabilities.argmax(dim=-1).tolist()
+    labels = logits.argmax(dim=-1).tolist()  # probabilities may be equal where logits are not
     return [{"label": label, "probabilities": row} for label, row in zip(labels, probabilities.tolist())]
 
 
@@ -38,12 +39,6 @@ def class_loss(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> 
     return F.cross_entropy(
         logits.float(), labels, ignore_index=IGNORE, reduction="sum", label_smoothing=label_smoothing
     )
-
-
-def correct_classes(logits: Tensor, labels: Tensor) -> Tensor:
-    """Number of samples whose label, or the most probable of whose labels, is the most probable class."""
-    expected = labels if labels.dim() == 1 else labels.argmax(dim=-1)
-    return (logits.argmax(dim=-1) == expected).sum().float()
 
 
 class Classification(Target):
@@ -96,8 +91,8 @@ class Classification(Target):
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
         logits, labels = self.logits(features), batch.labels[self.labels]["labels"]
         loss = class_loss(logits, labels, self.config.label_smoothing)
-        count = self.denominator(batch)
-        return TargetOutput(loss, count, {"accuracy": (correct_classes(logits, labels), count)})
+        metrics = class_metrics(self.config.metrics, logits, labels, labelled(labels))
+        return TargetOutput(loss, self.denominator(batch), metrics)
 
     @torch.no_grad()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:

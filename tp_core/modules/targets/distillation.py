@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 import torch
@@ -39,7 +38,7 @@ class Distillation(Target):
 
     def meet(self, targets: Mapping[str, Target]) -> None:
         others = {name: target for name, target in targets.items() if target is not self}
-        wanted = re.sub(r"[.:@]", "_", self.config.of) if self.config.of is not None else None
+        wanted = self.config.of
         shown = ", ".join(others) or "none"
         if wanted is None and len(others) != 1:
             raise TPError(f"distill: 'of' must say which target's scores are distilled; the others are: {shown}")
@@ -99,9 +98,7 @@ class Distillation(Target):
         model = self._model(student.device, batch)
         self._check_lengths(model, batch)
         found = model.encode(batch)
-        target = model.targets[self._name_in(model)]
-        assert isinstance(target, Target)
-        scores, _ = target.scores(found, batch)
+        scores, _ = model.named_targets()[self._name_in()].scores(found, batch)
         if scores.shape != student.shape:
             message = f"{scores.shape[-1]} classes for {scores.shape[0]} rows, the student {student.shape[-1]}"
             raise TPError(f"distill: the teacher {self.config.teacher} scores {message} for {student.shape[0]}")
@@ -123,8 +120,9 @@ class Distillation(Target):
                 message = f"{limit} positions, and the batches are of {ids.shape[1]}; lower the processor's max_length"
                 raise TPError(f"distill: the teacher {self.config.teacher} has {message}")
 
-    def _name_in(self, teacher: Model) -> str:
-        return re.sub(r"[.:@]", "_", self.config.teacher_target or self._of)
+    def _name_in(self) -> str:
+        """The target's name in the teacher."""
+        return self.config.teacher_target or self._of
 
     def _model(self, device: torch.device, batch: Batch) -> Model:
         """The teacher on ``device``, loaded by the first call.
@@ -144,9 +142,9 @@ class Distillation(Target):
             if size != self.vocab_size:
                 sizes = f"{size} tokens, the student's {self.vocab_size}"
                 raise TPError(f"distill: the vocabulary of the teacher {path} has {sizes}; both must use the same")
-            if self._name_in(model) not in model.targets:
-                message = f"no target '{self.config.teacher_target or self._of}' (teacher_target); it has: "
-                raise TPError(f"distill: the teacher {path} has {message}{', '.join(model.targets) or 'none'}")
+            if self._name_in() not in model.named_targets():
+                message = f"no target '{self._name_in()}' (teacher_target); it has: "
+                raise TPError(f"distill: the teacher {path} has {message}{', '.join(model.named_targets()) or 'none'}")
             absent = _absent(model, batch)
             if absent:
                 raise TPError(f"distill: the teacher {path} reads {', '.join(absent)}, which batches do not have")

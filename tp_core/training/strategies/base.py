@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from typing import Any
@@ -36,6 +35,11 @@ class Strategy(ABC):
     def wrap(self, model: Model) -> nn.Module:
         """The module whose call trains ``model``."""
 
+    def forward(self, module: nn.Module, batch: Any, denominators: dict[str, Tensor] | None) -> ModelOutput:
+        """The output of what :meth:`wrap` gave; its loss is the one to call ``backward`` on."""
+        output: ModelOutput = module(batch, denominators)
+        return output
+
     def forward_backward(
         self, module: nn.Module, batch: Any, denominators: dict[str, Tensor] | None, last: bool, scale: Tensor | None
     ) -> ModelOutput:
@@ -45,7 +49,7 @@ class Strategy(ABC):
             scale: factor of the loss for half-precision gradients, or None.
         """
         with contextlib.nullcontext() if last else self.no_sync(module):
-            output: ModelOutput = module(batch, denominators)
+            output = self.forward(module, batch, denominators)
             loss = output.loss * self.world_size if self.world_size > 1 else output.loss
             scaled = loss if scale is None else loss * scale
             scaled.backward()  # type: ignore[no-untyped-call]
@@ -64,13 +68,28 @@ class Strategy(ABC):
         """Sum over processes, in place."""
         return values
 
+    def most(self, number: int) -> int:
+        """The largest of all processes' numbers, on every process; the device does not wait for it."""
+        return number
+
+    def sync_buffers(self, model: Model) -> None:
+        """Give all processes the buffers of the first one, such as statistics that each takes of its own share."""
+
     def agree(self, flag: bool) -> bool:
         """Whether any process raised the flag; every process gets the same answer."""
-        return flag
+        return bool(self.most(int(flag)))
 
     def gather(self, value: Any) -> list[Any]:
         """The values of all processes, in their order; plain Python values and tensors on the CPU."""
         return [value]
+
+    def collect(self, value: Any) -> list[Any]:
+        """The values of all processes, in their order, on the first process; nothing on the others."""
+        return [value]
+
+    def from_first(self, value: Any) -> Any:
+        """The value of the first process, on every process."""
+        return value
 
     def first_to_fail(self) -> bool:
         """Whether no other process has failed before: it is the first that says what is wrong."""
@@ -103,16 +122,14 @@ def pick_device(wanted: str, local_rank: int = 0) -> torch.device:
     """The device a spec asks for.
 
     Raises:
-        TPError: CUDA is asked for and is not there.
+        TPError: CUDA is asked for and is not there, or has no device for this process.
     """
     available = torch.cuda.is_available()
     if wanted == "cuda" and not available:
         raise TPError("train.device: cuda is asked for, and torch finds no CUDA device")
     if wanted == "cpu" or not available:
         return torch.device("cpu")
+    if local_rank >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise TPError(f"LOCAL_RANK is {local_rank}, and this machine has {count} CUDA device{'s' if count > 1 else ''}")
     return torch.device("cuda", local_rank)
-
-
-def environment(name: str, default: int) -> int:
-    """An integer that torchrun puts into the environment."""
-    return int(os.environ.get(name, default))

@@ -1,0 +1,28 @@
+"""What metrics of classification count, on the device."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def class_counts(predicted: Tensor, labels: Tensor, classes: int, counted: Tensor | None = None) -> Tensor:
+    """How often each class is rightly predicted, predicted, and the label, without waiting for the device.
+
+    Args:
+        predicted: (rows,) classes.
+        labels: (rows,) classes; any value in rows that do not count.
+        classes: number of classes.
+        counted: (rows,) bool, the rows that count; all if None.
+
+    Returns:
+        (3, classes) int64.
+    """
+    counted = torch.ones_like(labels, dtype=torch.bool) if counted is None else counted
+    one = counted.long()
+    counts = torch.zeros(3, classes, dtype=torch.int64, device=labels.device)
+    inside = labels.clamp(0, classes - 1)
+    counts[0].scatter_add_(0, inside, one * (predicted == labels))
+    counts[1].scatter_add_(0, predicted, one)
+    counts[2].scatter_add_(0, inside, one)
+    return counts

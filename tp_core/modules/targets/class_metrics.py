@@ -1,0 +1,33 @@
+"""Metrics of targets that give each sample one of several classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from torch import Tensor
+
+from tp_core.interfaces import Joined, MetricState
+from tp_core.metrics.counts import class_counts
+
+
+def class_metrics(names: Iterable[str], logits: Tensor, labels: Tensor, counted: Tensor) -> dict[str, MetricState]:
+    """The metrics of a batch that the option ``metrics`` names, without waiting for the device.
+
+    Args:
+        names: keys of :data:`tp_core.metrics.classes.CLASS_METRICS`.
+        logits: (batch, classes); the class of a sample is the first of the largest.
+        labels: (batch,) numbers of classes; or (batch, classes) probabilities, of which the most probable class counts.
+        counted: (batch,) bool, the samples that have a label.
+    """
+    expected = labels if labels.dim() == 1 else labels.argmax(dim=-1)
+    predicted = logits.argmax(dim=-1)
+    found: dict[str, MetricState] = {}
+    for name in names:
+        if name == "accuracy":
+            found[name] = ((predicted == expected) & counted).sum().float(), counted.sum().float()
+        elif name == "auc":
+            scores = logits.detach().float()
+            found[name] = Joined((scores[:, 1] - scores[:, 0], expected, counted))
+        else:
+            found[name] = (class_counts(predicted, expected, logits.shape[-1], counted),)
+    return found

@@ -1,0 +1,95 @@
+"""Checks of metrics: what is declared is given and the other way round, it adds up, and numbers come out of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from tp_core.errors import TPError
+from tp_core.interfaces import Joined, MetricState
+from tp_core.metrics.facts import MetricFacts
+from tp_core.training.strategies import SingleStrategy
+from tp_core.training.totals import JoinedRows, Totals, computed, divided
+
+
+def check_declared(given: Iterable[str], declared: Iterable[str], method: str, complete: bool = True) -> None:
+    """The metrics that ``method`` gives are those that the config declares.
+
+    Args:
+        complete: all of them are there; in training, some may be left out.
+    """
+    given, declared = list(given), list(declared)
+    extra = [name for name in given if name not in declared]
+    assert not extra, (
+        f"{method} gives the metric '{extra[0] if extra else ''}', which measures() of the config does not declare "
+        f"(it has {', '.join(declared) or 'none'}); say there which side is better"
+    )
+    absent = [name for name in declared if name not in given]
+    assert not (absent and complete), (
+        f"measures() of the config declares the metric '{absent[0] if absent else ''}', which {method} does not give; "
+        "an evaluation has every metric that is declared"
+    )
+
+
+def check_states(states: Mapping[str, MetricState], facts: Mapping[str, MetricFacts]) -> None:
+    """Metrics are tuples of what adds up or joined columns of as many rows, and a number comes out."""
+    for name, state in states.items():
+        assert isinstance(state, (tuple, Joined)), (
+            f"the metric '{name}' is {type(state).__name__}; expected a tuple such as (sum, count), or tp_core.Joined"
+        )
+        if isinstance(state, Joined):
+            rows = {len(column) for column in state.columns}
+            assert len(rows) == 1, f"the columns of the metric '{name}' have {sorted(rows)} rows; expected as many"
+    try:
+        _numbers([states], facts)
+    except TPError as error:
+        raise AssertionError(str(error)) from None
+
+
+def check_adding_up(
+    whole: Mapping[str, MetricState],
+    parts: Sequence[Mapping[str, MetricState]],
+    facts: Mapping[str, MetricFacts],
+    tolerance: float,
+) -> None:
+    """What single samples, without padding, give to a metric comes to what the batch gives."""
+    for name, state in whole.items():
+        for part in parts:
+            assert name in part, f"the metric '{name}' is given for a batch, and not for each of its samples alone"
+        if isinstance(state, Joined):
+            (one,), (other,) = (_numbers(each, facts, [name]).values() for each in ([whole], parts))
+            same = (math.isnan(one) and math.isnan(other)) or abs(one - other) <= tolerance * max(1.0, abs(one))
+            assert same, (
+                f"the metric '{name}' is {one:g} for a batch and {other:g} for its samples joined; its rows are those "
+                "of the samples, and padding has no part in them"
+            )
+            continue
+        for place, value in enumerate(state):
+            what = ("sum", "count")[place] if len(state) == 2 else f"tensor {place}"
+            expected = torch.as_tensor(value).double()
+            added = torch.stack([torch.as_tensor(part[name][place]).double() for part in parts]).sum(dim=0)  # type: ignore[index]
+            assert bool(((added - expected).abs() <= tolerance * added.abs().clamp(min=1.0)).all()), (
+                f"the metric '{name}' of single samples has {what}s that add up to {_shown(added)}, that of the batch "
+                f"is {_shown(expected)}; metrics are sums and counts that padding has no part in"
+            )
+
+
+def _numbers(
+    batches: Sequence[Mapping[str, MetricState]], facts: Mapping[str, MetricFacts], names: Sequence[str] | None = None
+) -> dict[str, float]:
+    """The numbers that the metrics of several batches come to."""
+    strategy = SingleStrategy()
+    strategy.setup("cpu")
+    totals, rows = Totals(strategy.device), JoinedRows()
+    for number, states in enumerate(batches):
+        adding, joined = divided({name: states[name] for name in (states if names is None else names)})
+        totals.add(adding)
+        rows.add(number, joined)
+    return computed({**totals.read(strategy), **rows.read(strategy)}, facts)
+
+
+def _shown(value: Tensor) -> str:
+    return f"{value.item():g}" if value.dim() == 0 else str(value.tolist())

@@ -1,0 +1,47 @@
+"""The data of a run: what it trains on, and what it is evaluated on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tp_core.data.cache import prepared_rows
+from tp_core.data.mixture import DataSet
+from tp_core.inference.load import build_processor
+from tp_core.interfaces import Tokenizer
+from tp_core.spec.schema import Spec
+from tp_core.training.evaluation import Evaluator
+from tp_core.training.meeting import in_turn
+from tp_core.training.strategies import Strategy
+
+
+def data_sets(
+    spec: Spec, tokenizer: Tokenizer | None, strategy: Strategy, say: Callable[[str], None]
+) -> tuple[list[DataSet], Evaluator | None]:
+    """Training sets and evaluator; the first process prepares, the others then find the cache.
+
+    Raises:
+        DataError: data that cannot be used; every process raises something.
+    """
+    training: list[DataSet] = []
+    held_out: list[DataSet] = []
+    options = spec.train.options
+
+    def prepare() -> None:
+        for name, own in spec.sets().items():
+            processor = build_processor(spec, tokenizer, name)
+            assert processor is not None
+            share = own.data.mixing.share
+            assert own.data.options.train is not None
+            rows = prepared_rows(own, processor, own.data.options.train, say)
+            assert own.data.processor is not None
+            column, bucket = own.data.processor.config.length_column, own.data.options.bucket
+            training.append(DataSet(name, rows, processor, share, bucket, column))
+            if own.data.options.eval is not None:
+                rows = prepared_rows(own, processor, own.data.options.eval, say)
+                held_out.append(DataSet(name, rows, processor, share))
+
+    in_turn(strategy, prepare)
+    if not held_out:
+        return training, None
+    size = options.eval_batch_size or options.batch_size
+    return training, Evaluator(held_out, size, options.seed, options.eval_batches, options.workers)

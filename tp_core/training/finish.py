@@ -1,0 +1,63 @@
+"""The end of a run: the best or last weights are exported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from safetensors import SafetensorError
+
+from tp_core.errors import CheckpointError
+from tp_core.inference.load import read_weights
+from tp_core.interfaces import Tokenizer
+from tp_core.training.checkpoint import damage
+from tp_core.training.export import WEIGHTS, copy_local_modules, export_model
+from tp_core.training.meeting import together
+from tp_core.training.origin import copy_origin
+from tp_core.training.same_weights import need_same_weights
+from tp_core.training.trainer import Trainer
+
+Say = Callable[[str], None]
+
+
+def finish(trainer: Trainer, tokenizers: Mapping[str, Tokenizer], say: Say) -> str | None:
+    """Export the model of a run that has come to its end; gives back why it ended before its last step, or None.
+
+    Raises:
+        CheckpointError: the model could not be written; its checkpoint is there.
+    """
+    need_same_weights(trainer.strategy, trainer.model, trainer.step)
+    early = f"early: {trainer.best.describe()}" if trainer.best.exhausted() else None
+    if early is not None:
+        say(f"stopped {early}")
+    _restore_best(trainer, say)
+    tensors = trainer.strategy.model_state(trainer.model)
+
+    def export() -> None:
+        if trainer.strategy.rank == 0:
+            try:
+                export_model(trainer.spec, tensors, tokenizers, trainer.run / "model")
+                copy_origin(trainer.run, trainer.run / "model")
+            except (OSError, SafetensorError) as error:
+                reason = getattr(error, "strerror", None) or error
+                message = f"{trainer.run / 'model'}: cannot be written: {reason}"
+                left = "the checkpoints are whole, and --resume exports the model"
+                raise CheckpointError(f"{message}; {left}") from error
+            copy_local_modules(trainer.spec, trainer.run)  # a package that is called model gave way to the export
+            say(f"exported {trainer.run / 'model'}")
+
+    together(trainer.strategy, export)
+    trainer.hooks.hook.tp_train_end(trainer=trainer)
+    return early
+
+
+def _restore_best(trainer: Trainer, say: Say) -> None:
+    """Take the weights of the best evaluation, where the spec wants them."""
+    if trainer.best.step is None or trainer.best.options is None or not trainer.best.options.restore_best:
+        return
+    best = trainer.store.path(trainer.best.step)
+    problem = damage(best)
+    if problem:
+        say(f"the best checkpoint, {best.name}, cannot be used ({problem}); exporting the last weights instead")
+    elif trainer.best.step != trainer.step:
+        trainer.model.load_weights(read_weights(best / WEIGHTS))
+        say(f"exporting the weights of step {trainer.best.step}, the best evaluation")

@@ -1,0 +1,67 @@
+"""AdamW with torch's fused kernel, with or without the correction of its moments."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.adamw import adamw
+
+from tp_core.training.optimizers.base import Optimizer, local, locals_of
+
+
+class AdamW(Optimizer):
+    """AdamW (Loshchilov & Hutter, 2019, algorithm 2); without bias correction, the optimizer of BERT.
+
+    Args:
+        params: parameters or parameter groups.
+        lr: learning rate.
+        betas: decay of the means of gradients and of squared gradients.
+        eps: added to the root of the second.
+        weight_decay: decoupled, multiplied by the learning rate.
+        bias_correction: divide the means, which begin with zero, by the part of them that is not zero's.
+        fused: use torch's fused kernel.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-4,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+        bias_correction: bool = True,
+        fused: bool = True,
+    ) -> None:
+        options = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, {**options, "bias_correction": bias_correction, "fused": fused}, unread=fused)
+
+    def _update(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
+        steps = counted = self._steps(parameters)
+        if not group["bias_correction"]:
+            # Behind infinitely many steps nothing is left to correct; torch adds one to them, and they stay.
+            counted = [torch.full_like(steps[0], math.inf)] * len(steps)
+            self._count(steps)
+        beta1, beta2 = group["betas"]
+        adamw(
+            locals_of(parameters),
+            [local(parameter.grad) for parameter in parameters],
+            locals_of(self._kept(parameters, "exp_avg")),
+            locals_of(self._kept(parameters, "exp_avg_sq")),
+            [],
+            counted,
+            fused=group["fused"],
+            grad_scale=self.grad_scale,
+            found_inf=self._flag,
+            has_complex=any(parameter.is_complex() for parameter in parameters),
+            amsgrad=False,
+            beta1=beta1,
+            beta2=beta2,
+            lr=float(group["lr"]),
+            weight_decay=group["weight_decay"],
+            eps=group["eps"],
+            maximize=False,
+        )

@@ -1,0 +1,185 @@
+"""Parameter groups: those of the core, what hooks make of them, and how a saved state finds its parameters again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from tp_core.config import BuildContext
+from tp_core.errors import TPError
+from tp_core.spec.errors import Problems
+from tp_core.spec.nodes import Node, Origin
+from tp_core.spec.validate import validate
+from tp_core.suggest import did_you_mean
+from tp_core.training.config import OptimizerConfig
+
+_NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
+
+#: Options that are those of the optimizer as a whole.
+_WHOLE = ("decay_all",)
+
+
+def parameter_groups(model: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
+    """The trainable parameters of a model, those with and those without weight decay apart.
+
+    Without ``decay_all``, parameters of normalisation layers and parameters of fewer than two dimensions
+    (biases, scales) do not decay. A parameter that several modules share appears once; frozen ones are left
+    out.
+
+    Raises:
+        TPError: when nothing in the model is trainable.
+    """
+    exempt = {id(p) for m in model.modules() if isinstance(m, _NORMS) for p in m.parameters(recurse=False)}
+    decayed: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for parameter in model.parameters():
+        if not parameter.requires_grad:
+            continue
+        decays = config.decay_all or (parameter.dim() >= 2 and id(parameter) not in exempt)
+        (decayed if decays else others).append(parameter)
+    if not decayed and not others:
+        raise TPError("the model has no parameters to train: all of them are frozen")
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def checked_groups(model: nn.Module, groups: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Groups that hooks may have changed, with each trainable parameter once, beside its name.
+
+    Args:
+        groups: as :func:`parameter_groups` gives them. ``params`` is a parameter or several.
+
+    Returns:
+        The same options, and ``params`` as pairs of name and parameter; without frozen parameters and empty groups.
+
+    Raises:
+        TPError: a parameter that is in two groups, in none, or not the model's.
+    """
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    places: dict[str, int] = {}
+    found = []
+    for number, group in enumerate(groups, 1):
+        if not isinstance(group, dict) or "params" not in group:
+            raise TPError(f"{_where(number)}: expected a dictionary with the key 'params', got {_shown(group)}")
+        named = []
+        for parameter in _listed(group["params"], number):
+            if id(parameter) not in names:
+                shown = _shown(parameter)
+                raise TPError(f"{_where(number)}: 'params' has {shown}, which is no parameter of the model")
+            name = names[id(parameter)]
+            if name in places:
+                before = (
+                    "twice in one group" if places[name] == number else f"in the groups {places[name]} and {number}"
+                )
+                raise TPError(f"tp_parameter_groups: the parameter '{name}' is {before}; a parameter has one group")
+            places[name] = number
+            if parameter.requires_grad:
+                named.append((name, parameter))
+        if named:
+            found.append({**group, "params": named})
+    missing = [name for name, p in model.named_parameters() if p.requires_grad and name not in places]
+    if missing:
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise TPError(
+            f"tp_parameter_groups: the parameter '{missing[0]}'{more} is in no group; what is not to be trained has "
+            "requires_grad False"
+        )
+    if not found:
+        raise TPError("the model has no parameters to train: all of them are frozen")
+    return found
+
+
+def _listed(params: Any, number: int) -> list[Any]:
+    if isinstance(params, torch.Tensor):
+        return [params]
+    try:
+        return list(params)
+    except TypeError:
+        raise TPError(f"{_where(number)}: 'params' is {_shown(params)}; expected parameters") from None
+
+
+def _where(number: int) -> str:
+    return f"tp_parameter_groups: group {number}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, torch.Tensor):
+        return f"a tensor of shape {tuple(value.shape)}"
+    return f"{value!r:.60}"
+
+
+def own_options(config: OptimizerConfig, name: str, group: Mapping[str, Any]) -> tuple[OptimizerConfig, float]:
+    """The options of a group, and its learning rate as a part of the optimizer's.
+
+    Args:
+        config: the optimizer's options, for those that the group does not have.
+        name: of the optimizer, for messages.
+        group: ``params``, ``lr`` and other options of the optimizer.
+
+    Returns:
+        A config of the same class, with the optimizer's ``lr``.
+
+    Raises:
+        TPError: an option that the optimizer does not have, or a value that it does not take.
+    """
+    own = {key: list(v) if isinstance(v, tuple) else v for key, v in group.items() if key not in ("params", "lr")}
+    lr = group.get("lr", config.lr)
+    first = group["params"][0]
+    of = f"tp_parameter_groups: the group of '{first[0]}', " if isinstance(first, tuple) else ""
+    where = f"{of}optimizer {name}"
+    known = [option for option in type(config).model_fields if option not in _WHOLE]
+    for key in own:
+        if key not in known:
+            near = did_you_mean(key, known) or f"the options of a group are {', '.join(known)}"
+            raise TPError(f"{where}: unknown option '{key}'; {near}")
+    if isinstance(lr, bool) or not isinstance(lr, (int, float)) or not 0 <= lr < math.inf:
+        raise TPError(f"{where}: lr: expected a number of at least 0, got {_shown(lr)}")
+    problems = Problems()
+    nodes = {key: _node(value) for key, value in {**config.model_dump(), **own}.items()}
+    found = validate(type(config), "", nodes, _node({}), problems)
+    for problem in found.check(BuildContext()) if found is not None else ():
+        problems.add(problem.option, problem.message, nodes[problem.option])
+    if problems or found is None:
+        raise TPError("; ".join(f"{where}: {each.path.lstrip('.')}: {each.message}" for each in problems))
+    return found, lr / config.lr
+
+
+def _node(value: Any) -> Node:
+    return Node([_node(each) for each in value] if isinstance(value, list) else value, Origin(""))
+
+
+def by_name(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> dict[str, Any] | None:
+    """A saved state for an optimizer whose groups may be others: every parameter has its state back, by its name.
+
+    Options are the optimizer's own, so that what a hook says now is what holds. A hook of
+    ``Optimizer.register_load_state_dict_pre_hook``.
+
+    Raises:
+        ValueError: the parameters are not the same.
+    """
+    groups, numbers = [], dict[str, int]()
+    for group in optimizer.param_groups:
+        if "param_names" not in group:
+            return None
+        own = range(len(numbers), len(numbers) + len(group["params"]))
+        numbers.update(zip(group["param_names"], own))
+        groups.append({**{key: value for key, value in group.items() if key != "params"}, "params": list(own)})
+    before = {
+        name: number for group in saved["param_groups"] for name, number in zip(group["param_names"], group["params"])
+    }
+    for names, others, message in (
+        (numbers, before, "is trained now, and was not before"),
+        (before, numbers, "was trained before, and is not now"),
+    ):
+        for name in names:
+            if name not in others:
+                raise ValueError(f"the parameter '{name}' {message}")
+    state = {numbers[name]: saved["state"][number] for name, number in before.items() if number in saved["state"]}
+    return {**saved, "state": state, "param_groups": groups}

@@ -1,0 +1,77 @@
+"""All that a run needs before its first step; its folder is written when it is clear that the run can start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tp_core.inference.initial import initialise_from
+from tp_core.inference.load import tokenizers_of
+from tp_core.interfaces import Tokenizer
+from tp_core.model import build_model
+from tp_core.spec.schema import Spec
+from tp_core.training.changes_file import record_changes
+from tp_core.training.contents import compare_between, compare_with_checkpoint, run_contents, start_contents
+from tp_core.training.data_sets import data_sets
+from tp_core.training.export import changed_local_files, copy_local_modules
+from tp_core.training.meeting import in_turn, together
+from tp_core.training.origin import keep_origin
+from tp_core.training.random_state import seed_all
+from tp_core.training.run_folder import RunFolder
+from tp_core.training.start import Start
+from tp_core.training.strategies import Strategy
+from tp_core.training.trainer import Trainer
+
+Say = Callable[[str], None]
+
+
+def prepare(
+    spec: Spec, folder: RunFolder, start: Start, strategy: Strategy, hooks: Any, resume: bool, say: Say
+) -> tuple[Trainer, Mapping[str, Tokenizer]]:
+    """The trainer, at the step where it begins, and the tokenizers."""
+    options = spec.train.options
+    tokenizers = tokenizers_of(spec)  # now, as the files may be others when the training is done
+    contents = in_turn(strategy, run_contents, spec, say)
+    compare_between(strategy.gather, spec, contents if start.checkpoint else contents | start_contents(spec))
+    if start.checkpoint is not None:
+        compare_with_checkpoint(start.state["contents"], contents, start.checkpoint, say)
+    sets, evaluator = data_sets(spec, tokenizers.get("tokenizer"), strategy, say)
+    seed_all(options.seed, strategy.rank)
+    model = build_model(spec, strategy.device)
+    if start.checkpoint is None and spec.init_from:
+        initialise_from(model, spec.init_from, say, tokenizers, spec.require_init)
+    hooks.hook.tp_model_built(model=model, spec=spec)
+    trainer = Trainer(spec, folder.path, model, strategy, sets, evaluator, hooks, contents)
+    if start.checkpoint is not None:
+        trainer.resume(start.checkpoint, start.state)
+    together(strategy, _write, spec, folder, start, trainer, resume, say)
+    if start.checkpoint is None:
+        if resume:
+            say(f"{folder.path} has no checkpoint yet; starting from the beginning")
+    elif trainer.complete:
+        say(f"{folder.path}: the run is complete at step {trainer.step}")
+    else:
+        say(f"resuming {folder.path} at step {trainer.step} of {trainer.total_steps}")
+    for line in start.notes():
+        say(line)
+    count = sum(p.numel() for p in model.parameters())
+    say(
+        f"training {spec.name}: {count:,} parameters, {trainer.instances:,} instances, {trainer.total_steps:,} steps "
+        f"of {options.batch_size} samples, {strategy.world_size} × {strategy.device.type}, {options.precision}"
+    )
+    return trainer, tokenizers
+
+
+def _write(spec: Spec, folder: RunFolder, start: Start, trainer: Trainer, resume: bool, say: Say) -> None:
+    """Take the run's folder and write what is known before the first step; of several processes the first one does."""
+    if trainer.strategy.rank:
+        return
+    folder.take(resume)
+    trainer.store.clean()
+    folder.write_spec(spec)
+    record_changes(folder.path, start.step, start.changes)
+    if start.checkpoint is not None and (changed := changed_local_files(spec, folder.path)):
+        say(f"changed since the run was last started, and used as they are now: {', '.join(changed)}")
+    copy_local_modules(spec, folder.path)
+    if start.checkpoint is None:
+        keep_origin(spec, folder.path)

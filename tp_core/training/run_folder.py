@@ -1,0 +1,115 @@
+"""The folder of a run: who may begin a run in it, and what is left of a run that could not start."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tp_core.errors import TPError
+from tp_core.spec.portable import dump_by_names
+from tp_core.spec.provenance import write_provenance
+from tp_core.spec.schema import Spec
+from tp_core.training.run_lock import LOCK, RunLock
+from tp_core.whole_files import TEMPORARY, write_whole
+
+#: Files and folders of which each shows that a folder holds a run.
+_MARKS = ("spec.yaml", "checkpoints", "metrics.jsonl", "model")
+
+
+class RunFolder:
+    """A run's folder, which one process at a time writes to.
+
+    Attributes:
+        path: the folder.
+        new: the folder was taken for a run that was not there before.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.new = path, False
+        self._made = False
+        self._lock = RunLock()
+
+    def check(self, resume: bool) -> None:
+        """Make sure that a run may begin or go on here; writes nothing.
+
+        Raises:
+            TPError: the folder holds another run, or something else.
+        """
+        for above in (self.path, *self.path.parents):
+            if above.exists() and not above.is_dir():
+                raise TPError(f"{above}: this is a file; a run needs a folder (--run DIR)")
+        other = "choose another with --run DIR"
+        if not self._holds_run():
+            if any(self._things()):
+                raise TPError(f"{self.path}: this folder is not empty and holds no run; {other}")
+        elif not resume and self._has_checkpoint():
+            raise TPError(f"{self.path}: this folder already holds a run; continue it with --resume, or {other}")
+        elif not resume:
+            how = "start it from the beginning with --resume"
+            raise TPError(f"{self.path}: this folder already holds a run, without a checkpoint; {how}, or {other}")
+        elif (self.path / "model").exists() and not self._has_checkpoint():
+            raise TPError(
+                f"{self.path}: this run has an exported model and no checkpoint to go on from; "
+                "start another run with --run DIR, and init_from for its weights"
+            )
+
+    def take(self, resume: bool) -> None:
+        """Make the folder this process's own.
+
+        Raises:
+            TPError: another process trains in it, or has begun a run since the check.
+        """
+        self._made = not self.path.exists()
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock.acquire(self.path)
+        self.check(resume)
+        self.new = not self._holds_run()
+
+    def write_spec(self, spec: Spec) -> None:
+        """Keep the resolved spec, for people and for the next start, and where its modules came from."""
+        write_whole(self.path / "spec.yaml", spec.to_yaml())
+        write_whole(self.path / "spec.json", json.dumps(dump_by_names(spec)))
+        write_provenance(spec, self.path)
+
+    def newest_spec(self) -> dict[str, Any] | None:
+        """The dumped spec of the run's newest start; None if there is none, or if it cannot be read."""
+        try:
+            found = json.loads((self.path / "spec.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def give_up(self) -> None:
+        """Remove what a new run left that did not come to its first step: the folder is free again."""
+        if not self.new:
+            return
+        self.new = False
+        for each in [*self.path.iterdir()]:
+            if each.is_dir() and not each.is_symlink():
+                shutil.rmtree(each, ignore_errors=True)
+            elif each.name != LOCK:
+                each.unlink(missing_ok=True)
+        (self.path / LOCK).unlink(missing_ok=True)
+        if self._made:
+            with contextlib.suppress(OSError):  # something else is in it now
+                self.path.rmdir()
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def _holds_run(self) -> bool:
+        return any((self.path / name).exists() for name in _MARKS)
+
+    def _has_checkpoint(self) -> bool:
+        return any((self.path / "checkpoints").glob("step_*"))
+
+    def _things(self) -> Iterator[Path]:
+        """What lies in the folder, but for what a start leaves that was killed before it wrote the spec."""
+        if self.path.is_dir():
+            for each in self.path.iterdir():
+                if each.name != LOCK and not each.name.startswith(TEMPORARY):
+                    yield each

@@ -1,0 +1,48 @@
+"""Comparison of the weights that the processes of a run hold: they are saved from one, and must be those of all."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tp_core.errors import TPError
+from tp_core.model import Model
+from tp_core.tensor_digest import tensor_digest
+from tp_core.training.strategies import Strategy
+
+#: Names of processes that a message lists.
+_SHOWN = 4
+
+
+def need_same_weights(strategy: Strategy, model: Model, step: int) -> None:
+    """Make sure that all processes hold the same weights, bit for bit. All must call this at the same time.
+
+    Buffers become those of the first process: statistics of batches differ where a module takes them of its own share.
+
+    Raises:
+        TPError: they differ; every process raises it.
+    """
+    if strategy.world_size == 1:
+        return
+    strategy.sync_buffers(model)
+    weights = model.weights()
+    # One copy from the device for all of them.
+    own = torch.stack([tensor_digest(value) for value in weights.values()]).cpu()
+    gathered: list[tuple[int, Tensor]] = strategy.gather((step, own))
+    steps = [each for each, _ in gathered]
+    if len({*steps}) > 1:
+        raise TPError(f"the processes are at different steps: {', '.join(map(str, steps))} (by rank)")
+    digests = [each for _, each in gathered]
+    common = max(digests, key=lambda each: sum(torch.equal(each, other) for other in digests))
+    odd = [rank for rank, each in enumerate(digests) if not torch.equal(each, common)]
+    if not odd:
+        return
+    differ = [name for name, same in zip(weights, digests[odd[0]] == common) if not same]
+    ranks = ", ".join(map(str, odd[:_SHOWN])) + (f" and {len(odd) - _SHOWN} more" if len(odd) > _SHOWN else "")
+    others = f" and {len(differ) - 1} more of {len(weights)}" if len(differ) > 1 else ""
+    raise TPError(
+        f"step {step}: the processes have come to hold different weights. Those of rank {ranks} differ from those of "
+        f"rank {next(rank for rank in range(len(digests)) if rank not in odd)}, the first in '{differ[0]}'{others}. "
+        "Each would train a model of its own, so nothing more is saved. A hook that changes weights must do so on "
+        "every process"
+    )
