@@ -228,7 +228,12 @@ def test_every_target_trains_as_before(name: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++"))), reason="torch compiles with a C++ compiler")
 @pytest.mark.parametrize("name", CASES)
-def test_every_target_trains_as_before_with_the_compilers_own_code(name: str, tmp_path: Path) -> None:
+def test_every_target_trains_as_before_with_the_compilers_own_code(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch._inductor.config  # its own random numbers are others
+
+    monkeypatch.setattr(torch._inductor.config, "fallback_random", True)
     model = case(name, tmp_path)
     assert_compiled_is_plain(model, random_batch(model, LENGTHS), backend="inductor")
 
@@ -241,7 +246,10 @@ def test_every_encoder_and_decoder_trains_as_before(kind: str, name: str) -> Non
     if name == "mae":
         pytest.skip("is a part of the case pixels-mae")
     small = {"num_layers": 1, "num_heads": 2} if name in ("transformer", "conformer", "wavlm") else {}
-    model = model_of(minimal_model(kind, name, small, config_class_of(kind, name)))
+    parts = minimal_model(kind, name, small, config_class_of(kind, name))
+    if "streams" in parts:
+        del parts["embedding"]
+    model = model_of(parts)
     assert_compiled_is_plain(model, random_batch(model, [12, 8, 7]))
 
 

@@ -263,7 +263,7 @@ def test_the_command_writes_the_file_and_replaces_none_unasked(tmp_path: Path) -
     [
         (["--image", "bert.png"], "bert.png: a diagram is an SVG file; expected a name that ends in .svg"),
         (["--image", "none/bert.svg"], "none: there is no such folder"),
-        (["--image", "folder.svg", "--overwrite"], "folder.svg: cannot be written: Is a directory"),
+        (["--image", "folder.svg", "--overwrite"], "folder.svg: this is a folder; expected the name of a file"),
         (["--image", "bert.svg", "--json"], "choose one of the two"),
     ],
 )

@@ -177,7 +177,7 @@ def with_nan_at(step: int, **options: Any) -> str:
 
 @pytest.mark.parametrize(
     ("gradient", "workers", "blame"),
-    [(False, 0, "the loss of target 'nan_target_Config'"), (True, 0, "a gradient"), (True, 2, "a gradient")],
+    [(False, 0, "the loss of target 'nan_target:Config'"), (True, 0, "a gradient"), (True, 2, "a gradient")],
 )
 def test_a_run_stops_at_a_loss_or_gradient_that_is_not_finite(
     home: Path, gradient: bool, workers: int, blame: str
@@ -195,7 +195,7 @@ def test_a_step_that_is_not_finite_is_skipped_and_left_out_of_the_means(home: Pa
     every = ["train.checkpoint_every=1", "train.keep_checkpoints=99", "train.on_nan=skip", with_nan_at(6)]
     said = runs.train(home, "--run", "skip", *every)
     assert said.count("is not finite; the update was not applied") == 1
-    assert "step 6: the loss of target 'nan_target_Config' is not finite" in said
+    assert "step 6: the loss of target 'nan_target:Config' is not finite" in said
     at = {step: runs.checkpoint_weights(home / "skip", step) for step in (5, 6, 7)}
     runs.assert_same_weights(at[6], at[5])
     assert any(not torch.equal(value, at[6][name]) for name, value in at[7].items())

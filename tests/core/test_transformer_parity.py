@@ -154,7 +154,7 @@ def test_sinusoidal_positions_follow_their_formula(tmp_path: Path, layout: str, 
         },
     )
     ids = tokens(1, length)
-    content: Any = model.embedding.parts["tp_core_testing_config_ContentConfig"]
+    content: Any = model.embedding.parts["tp_core:testing:config::ContentConfig"]
     added = model.embedding({"input_ids": ids}).states - content({"input_ids": ids}, None).states
     half = size // 2
     exponents = torch.arange(half, dtype=torch.float64) / (half if frequencies == "paper" else half - 1)
@@ -169,7 +169,7 @@ def test_sinusoidal_positions_follow_their_formula(tmp_path: Path, layout: str, 
 
 def test_learned_positions_start_at_their_offset_and_follow_position_ids(tmp_path: Path) -> None:
     model = encoder_model(tmp_path, {}, embedding=[{"pos": {"max_length": 8, "offset": 2}}])
-    content: Any = model.embedding.parts["tp_core_testing_config_ContentConfig"]
+    content: Any = model.embedding.parts["tp_core:testing:config::ContentConfig"]
     part: Any = model.embedding.parts["pos"]
     ids = tokens(2, 5)
     plain = content({"input_ids": ids}, None).states

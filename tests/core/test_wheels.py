@@ -55,7 +55,7 @@ def test_a_spec_that_uses_the_third_partys_modules_is_checked_and_trained(
     write_spec(project, spec)
     assert "acme.mixer (num_layers 2, hidden_size 16)" in installed.run("tp", "check", "spec.yaml", within=project)
     assert installed.run("tp", "train", "spec.yaml", "--run", "run", within=project) == "run/model\n"
-    written = json.loads((project / "run" / "model" / "provenance.json").read_text())
+    written = json.loads((project / "run" / "provenance.json").read_text())
     acme = [(each["name"], each["distribution"], each["version"]) for each in written if "acme" in each["name"]]
     assert acme == [
         ("acme.from_end", "tp-acme", "0.1.0"),

@@ -107,7 +107,8 @@ def test_lm_labels_are_the_next_tokens_and_padding_has_none(tmp_path: Path) -> N
     ids, labels = batch.source["input_ids"], batch.labels["lm"]["labels"]
     assert ids.tolist() == [[FIRST + i for i in range(8)], [FIRST + 9, *[PAD] * 7]]
     assert labels.tolist() == [[FIRST + i for i in range(1, 9)], [EOS, *[IGNORE] * 7]]
-    assert list(batch.source) == ["input_ids"]  # causal attention never looks at padding on the right
+    assert list(batch.source) == ["input_ids", "lengths"]  # causal attention never looks at padding on the right
+    assert batch.source["lengths"].tolist() == [8, 1]
 
 
 def test_isolated_documents_have_ids_and_positions_of_their_own(tmp_path: Path) -> None:

@@ -81,4 +81,5 @@ def models(draw: st.DrawFn) -> dict[str, Any]:
 @picks(80)
 @given(models())
 def test_any_valid_pick_for_pictures_trains_keeps_samples_apart_and_survives_a_round_trip(tree: dict[str, Any]) -> None:
-    check_pick(tree, [3, 3, 3])
+    # The nearest code is another where rounding differs by little.
+    check_pick(tree, [3, 3, 3], losses="vq" not in tree["target"])

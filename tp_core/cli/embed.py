@@ -60,10 +60,10 @@ def embed(
     It is made as the model's spec says in inference.embed, and where that leaves something open, as its targets were
     trained: pooled, projected and normalised as they do. The options take precedence over both.
     """
-    with joined() as processes:
+    if not output.endswith((".npy", ".parquet")):
+        raise TPError(f"--output {output}: expected a name that ends in .npy or .parquet")
+    with joined(model) as processes:
         path, say = new_file(output, overwrite, processes), speaker(processes)
-        if path.suffix not in (".npy", ".parquet"):
-            raise TPError(f"--output {output}: expected a name that ends in .npy or .parquet")
         from tp_core.cli.vector_files import field_types
         from tp_core.inference.embed import Embedder
         from tp_core.inference.load import load_model

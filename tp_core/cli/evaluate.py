@@ -31,7 +31,7 @@ def evaluate(
     data_set: str | None,
 ) -> None:
     """Losses and metrics of MODEL (a run's folder, an exported model or a checkpoint) on labelled data."""
-    with joined() as processes:
+    with joined(model) as processes:
         try:
             need_input(data)
         except TPError as error:

@@ -45,7 +45,7 @@ def generate(
     A causal model goes on from the record; a model with a decoder writes the record's counterpart. Options that are not
     given are as inference.generate of the model's spec says. A prompt that leaves no room for the new tokens is cut.
     """
-    with joined() as processes:
+    with joined(model) as processes:
         path, say = new_file(output, overwrite, processes), speaker(processes)
         from tp_core.inference.generate import generate as run
         from tp_core.inference.load import load_model

@@ -38,7 +38,7 @@ def predict(
     data_set: str | None,
 ) -> None:
     """Predictions of MODEL, with probabilities, one per record of the input and in its order."""
-    with joined() as processes:
+    with joined(model) as processes:
         path, say = new_file(output, overwrite, processes), speaker(processes)
         from tp_core.inference.load import load_model
         from tp_core.inference.predict import predict as run

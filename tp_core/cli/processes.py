@@ -55,11 +55,22 @@ def linger() -> None:
 
 
 @contextlib.contextmanager
-def joined() -> Iterator[Processes]:
+def joined(model: str) -> Iterator[Processes]:
     """A context in which a command shares its work with those that torchrun has started beside it.
 
     Without torchrun, it imports nothing. Where memory runs out, that is a :class:`TPError`.
+
+    Args:
+        model: the folder of a model, if any; that there is none is said before the processes meet.
     """
+    if world_size() > 1:
+        from tp_core.inference.load import find_model
+
+        try:
+            if model:
+                find_model(model)
+        except TPError as error:
+            raise as_told(error) from None
     with shared() as processes:
         try:
             yield processes

@@ -133,7 +133,7 @@ def shared() -> Iterator[Processes]:
             "it first (torch.distributed.destroy_process_group)"
         )
     device_before = cuda.current_device() if cuda.is_initialized() else None  # type: ignore[no-untyped-call]
-    strategy = DdpStrategy(DdpConfig())
+    strategy = DdpStrategy(DdpConfig(), limit="")
     try:
         strategy.setup("cpu")  # results are exchanged on the CPU, wherever they are computed
         yield Processes(strategy)

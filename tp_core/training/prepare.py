@@ -8,7 +8,7 @@ from typing import Any
 from tp_core.inference.initial import initialise_from
 from tp_core.inference.load import tokenizers_of
 from tp_core.interfaces import Tokenizer
-from tp_core.model import build_model
+from tp_core.model import Model, build_model
 from tp_core.spec.schema import Spec
 from tp_core.training.changes_file import record_changes
 from tp_core.training.contents import compare_between, compare_with_checkpoint, run_contents, start_contents
@@ -32,15 +32,21 @@ def prepare(
     options = spec.train.options
     tokenizers = tokenizers_of(spec)  # now, as the files may be others when the training is done
     contents = in_turn(strategy, run_contents, spec, say)
-    compare_between(strategy.gather, spec, contents if start.checkpoint else contents | start_contents(spec))
+    begin = {} if start.checkpoint else together(strategy, start_contents, spec)
+    compare_between(strategy.gather, spec, contents | begin)
     if start.checkpoint is not None:
         compare_with_checkpoint(start.state["contents"], contents, start.checkpoint, say)
     sets, evaluator = data_sets(spec, tokenizers.get("tokenizer"), strategy, say)
     seed_all(options.seed, strategy.rank)
-    model = build_model(spec, strategy.device)
-    if start.checkpoint is None and spec.init_from:
-        initialise_from(model, spec.init_from, say, tokenizers, spec.require_init)
-    hooks.hook.tp_model_built(model=model, spec=spec)
+
+    def built() -> Model:
+        model = build_model(spec, strategy.device)
+        if start.checkpoint is None and spec.init_from:
+            initialise_from(model, spec.init_from, say, tokenizers, spec.require_init)
+        hooks.hook.tp_model_built(model=model, spec=spec)
+        return model
+
+    model = together(strategy, built)
     trainer = Trainer(spec, folder.path, model, strategy, sets, evaluator, hooks, contents)
     if start.checkpoint is not None:
         trainer.resume(start.checkpoint, start.state)

@@ -63,6 +63,8 @@ def train(
     """
     given = [allow_change] if isinstance(allow_change, str) else allow_change
     allowed = [key.strip() for each in given for key in each.split(",") if key.strip()]
+    if allow_change and not allowed:
+        raise TPError("--allow-change: expected options, such as lr,batch_size, got an empty text")
     if allowed and not resume:
         raise TPError("--allow-change is for a run that goes on: give --resume with it")
     with random_state_kept():

@@ -49,7 +49,7 @@ def wer(
 
     from tp_core.errors import DataError, TPError
 
-    with joined() as processes:
+    with joined(model) as processes:
         path, say = None if output is None else new_file(output, overwrite, processes), speaker(processes)
         from tp_audio.processors.transcribed import text_of
         from tp_audio.recognition import recognised

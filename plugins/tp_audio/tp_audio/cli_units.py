@@ -65,7 +65,7 @@ def units(
         raise TPError("give either --clusters, to make new ones, or --centres, to use those of a file")
     if (model is None) != (layer is None):
         raise TPError("--model and --layer belong together")
-    with joined() as processes:
+    with joined(model or "") as processes:
         path, say = new_file(output, overwrite, processes), speaker(processes)
         new = None if clusters is None else new_file(f"{path.with_suffix('')}.centres.npy", overwrite, processes)
         import numpy as np

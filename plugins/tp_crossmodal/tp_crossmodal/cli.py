@@ -41,7 +41,7 @@ def retrieve(
     data_set: str | None,
 ) -> None:
     """Find pictures by text and texts by picture with MODEL, which was trained with the target clr."""
-    with joined() as processes:
+    with joined(model) as processes:
         if query is not None and query.lower().endswith(_PICTURES) and " " not in query:
             import os
 

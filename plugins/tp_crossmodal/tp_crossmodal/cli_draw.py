@@ -52,7 +52,7 @@ def draw(
 
     MODEL was trained with the processor image_text_lm from texts to pictures.
     """
-    with joined() as processes:
+    with joined(model) as processes:
         folder, say = Path(output), speaker(processes)
         if processes.first:
             _need_free(folder, overwrite)

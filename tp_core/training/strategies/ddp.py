@@ -36,14 +36,14 @@ class DdpStrategy(Strategy):
     """Every process holds the model; gradients are averaged during the last backward pass of a step.
 
     Args:
-        patience: how long a process waits for others that live.
+        limit: the option that ``start_timeout`` is given by, for messages; empty where there is none.
 
     Raises:
         TPError: the environment does not say rightly which process this is.
     """
 
-    def __init__(self, config: DdpConfig, patience: timedelta = _PATIENCE) -> None:
-        self.config, self.patience, self._here = config, patience, launch()
+    def __init__(self, config: DdpConfig, limit: str = "train.strategy.ddp.start_timeout") -> None:
+        self.config, self._limit, self._here = config, limit, launch()
         self.rank, self.world_size = self._here.rank, self._here.world_size
         self._notes: Any = None  # values that outlive the connections between processes
         self._joined = False
@@ -60,8 +60,8 @@ class DdpStrategy(Strategy):
                 "train.strategy: ddp makes a process group of its own, and this process has one already; destroy it "
                 "first (torch.distributed.destroy_process_group)"
             )
-        store = joined_store(self._here, self.config.start_timeout)
-        store.set_timeout(self.patience)
+        store = joined_store(self._here, self.config.start_timeout, self._limit)
+        store.set_timeout(_PATIENCE)
         self._notes = dist.PrefixStore("notes", store)  # type: ignore[attr-defined]
         self.device = pick_device(device, self._here.local_rank)
         if self.device.type == "cuda":
@@ -72,7 +72,7 @@ class DdpStrategy(Strategy):
         dist.init_process_group(backend, store=store, rank=self.rank, world_size=self.world_size)
         # Of NCCL, which waits for gradients only, torch's own limit stays.
         assert dist.group.WORLD is not None
-        dist.group.WORLD._get_backend(torch.device("cpu"))._set_default_timeout(self.patience)
+        dist.group.WORLD._get_backend(torch.device("cpu"))._set_default_timeout(_PATIENCE)
         self._joined = True
 
     def wrap(self, model: Model) -> nn.Module:
