@@ -206,6 +206,7 @@ def test_a_target_of_weight_one_trains_as_before(tmp_path: Path) -> None:
     assert_compiled_is_plain(model, random_batch(model, LENGTHS))
 
 
+@pytest.mark.slow
 def test_targets_may_change_from_batch_to_batch_and_be_divided_by_the_counts_of_several_batches() -> None:
     model = model_of({"target": ["sp", {"cls": {"weight": 0.5}}], "encoder": "identity", "pooling": "mean"})
     whole = random_batch(model, LENGTHS)

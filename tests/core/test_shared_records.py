@@ -431,6 +431,7 @@ def test_without_other_processes_sharing_changes_nothing(home: Path) -> None:
 # -- torchrun itself --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_torchrun_shares_a_command(home: Path, tmp_path: Path) -> None:
     predict = ["predict", "run", "--input", "texts.txt", "--batch-size", "4", "--output"]
     ended = runs.command(*TORCHRUN, *predict, str(tmp_path / "two.tsv"), folder=home)

@@ -17,6 +17,10 @@ from tp_core.discovery import index
 ROOT = Path(__file__).parents[2]
 SPECS = sorted((ROOT / "examples" / "text").glob("*.yaml"))
 
+#: One of each kind is trained in the default suite, the others in the slow one.
+_OFTEN = {"bert", "distilbert", "gpt2", "llama", "t5", "bart", "elmo", "simcse", "unilm", "word2vec"}
+TRAINED = [pytest.param(spec, marks=() if spec.stem in _OFTEN else pytest.mark.slow) for spec in SPECS]
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -35,7 +39,7 @@ def teacher(home: Path) -> None:
     runs.train(home, "train.steps=20", "train.tensorboard=false", spec="examples/text/bert.yaml")
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("spec", TRAINED, ids=lambda value: value.stem)
 def test_an_example_trains_on_real_text_and_its_loss_falls(
     spec: Path, home: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -12,6 +12,7 @@ from tp_core.cli.processes import in_several_processes, joined
 from tp_core.cli.records import input_records, model_options, parse_columns, speaker
 from tp_core.cli.usage import examples
 from tp_core.errors import TPError
+from tp_core.launch import as_told
 
 if TYPE_CHECKING:
     from tp_core.cli.vector_files import VectorFile
@@ -61,7 +62,7 @@ def embed(
     trained: pooled, projected and normalised as they do. The options take precedence over both.
     """
     if not output.endswith((".npy", ".parquet")):
-        raise TPError(f"--output {output}: expected a name that ends in .npy or .parquet")
+        raise as_told(TPError(f"--output {output}: expected a name that ends in .npy or .parquet"))
     with joined(model) as processes:
         path, say = new_file(output, overwrite, processes), speaker(processes)
         from tp_core.cli.vector_files import field_types
