@@ -14,7 +14,7 @@ PathStr = Annotated[str, PathMark()]
 
 
 def is_path(info: Any) -> bool:
-    """Whether an option, given by its field, names a file or folder, or a list of them."""
+    """True if an option, given by its field, names a file or folder, or a list of them."""
     return any(isinstance(mark, PathMark) for mark in info.metadata) or "PathMark" in str(info.annotation)
 
 

@@ -203,7 +203,7 @@ class Model(nn.Module):
         self._compiled = torch.compile(self._outputs_apart, *arguments, **options)
 
     def _outputs(self, batch: Batch) -> dict[str, TargetOutput]:
-        """What each of the batch's targets gives."""
+        """The output of each of the batch's targets."""
         features = self.encode(batch)
         return {name: target(self.view(features, name), batch) for name, target in self.active(batch).items()}
 

@@ -37,7 +37,7 @@ def new_file(output: str, overwrite: bool, processes: Processes = ALONE) -> Path
 
 
 def _is_stream(path: Path) -> bool:
-    """Whether a path is that of a pipe or a device, such as /dev/stdout, which is written to and never replaced."""
+    """True if a path is that of a pipe or a device, such as /dev/stdout, which is written to and never replaced."""
     return path.parent in (Path("/dev"), Path("/dev/fd")) or (
         path.exists() and not path.is_file() and not path.is_dir()
     )

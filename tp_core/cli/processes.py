@@ -42,7 +42,7 @@ def need_one_process(name: str, command: click.Command) -> None:
 
 
 def told_elsewhere(error: click.ClickException) -> bool:
-    """Whether another process tells the user of an error."""
+    """True if another process tells the user of an error."""
     if isinstance(error, Failure):
         return isinstance(error.error, EndedElsewhere)
     return isinstance(as_told(TPError(str(error))), EndedElsewhere)  # a mistake in the arguments, which all have

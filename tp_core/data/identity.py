@@ -66,7 +66,7 @@ def code_identity(classes: Iterable[type], memo: DigestMemo | None = None) -> di
 
 
 def _is_plugin(package: str) -> bool:
-    """Whether a package belongs to a distribution that offers modules."""
+    """True if a package belongs to a distribution that offers modules."""
     return any(entry.value.partition(":")[0].partition(".")[0] == package for entry in discovery.index().entries())
 
 

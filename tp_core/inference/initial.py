@@ -66,7 +66,7 @@ def initialise_from(
 
 
 def _unlike(model: Model, loaded: list[str], own: Mapping[str, Tokenizer], spec_file: Path, known: bool) -> str:
-    """What rows of loaded weights stand for in the other model only, in words.
+    """The meaning that rows of loaded weights have in the other model only, in words.
 
     Args:
         known: a vocabulary that cannot be read counts as another one.

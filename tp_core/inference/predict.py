@@ -45,7 +45,7 @@ def _named(record: Record, prediction: dict[str, Any]) -> dict[str, Any]:
 
 
 def skips(loaded: LoadedModel) -> bool:
-    """Whether the model's spec goes on behind a record that cannot be used."""
+    """True if the model's spec goes on behind a record that cannot be used."""
     return loaded.spec.data.options.on_bad_record == "skip"
 
 

@@ -40,7 +40,7 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that reads what all have done, writes and speaks."""
+        """True if this is the process that reads what all have done, writes and speaks."""
         return self.rank == 0
 
     def device(self, wanted: str) -> torch.device:

@@ -87,7 +87,7 @@ def called(choice: Node, kind: str) -> str:
 
 
 def same_module(one: str, other: str) -> bool:
-    """Whether two spellings may name one module: ``word`` and ``word@tp-text`` do."""
+    """True if two spellings may name one module: ``word`` and ``word@tp-text`` do."""
     return one == other or (one.partition("@")[0] == other.partition("@")[0] and ("@" in one) != ("@" in other))
 
 

@@ -183,7 +183,7 @@ def _paths(value: Any, path: str = "") -> Iterator[str]:
 
 
 def _fits(key: str, option: str) -> bool:
-    """Whether a key names an option: its parts stand in the option's path, in their order."""
+    """True if a key names an option: its parts stand in the option's path, in their order."""
     parts = iter(option.split("."))
     return all(part in parts for part in key.split("."))
 

@@ -58,7 +58,7 @@ def _sources(spec: Spec, paths: list[str], memo: DigestMemo) -> list[Content]:
 
 
 def start_contents(spec: Spec) -> dict[str, list[Content]]:
-    """What only the beginning of a run reads: the weights of ``init_from``."""
+    """The files that only the beginning of a run reads: the weights of ``init_from``."""
     places = {part: f"init_from.{part}" if part else "init_from" for part in spec.init_from}
     with DigestMemo(cache_folder(spec)) as memo:
         return {places[part]: file_contents([str(find_model(path)[1])], memo) for part, path in spec.init_from.items()}

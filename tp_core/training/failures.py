@@ -39,14 +39,14 @@ def as_told(error: BaseException, folder: Path, strategy: Strategy) -> BaseExcep
 
 
 def is_full_memory(error: BaseException) -> bool:
-    """Whether an error says that there is no memory left, on a device or for the process."""
+    """True if an error says that there is no memory left, on a device or for the process."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
 def remains(trainer: Trainer, error: BaseException) -> str:
-    """What is on the disk after an error, and how the run goes on; empty where the error says so itself."""
+    """The state of the disk after an error, and how the run goes on; empty where the error says so itself."""
     if trainer.saved is None:
         return f"{trainer.run}: nothing is saved yet; --resume starts the run from the beginning"
     if isinstance(error, TPError) and trainer.saved.name in str(error):

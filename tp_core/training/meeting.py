@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Wish(IntEnum):
-    """What a process wants of all; the largest of all processes' wishes is done."""
+    """The wish of a process for all; the largest of all processes' wishes is done."""
 
     GO_ON = 0
     SAVE = 1
@@ -46,7 +46,7 @@ class Meeting:
         return Wish(self.strategy.most(Wish.FAIL if self.failure is not None else wish))
 
     def error(self) -> Exception:
-        """What this process raises when all have agreed on FAIL."""
+        """The error that this process raises when all have agreed on FAIL."""
         return self.failure or EndedElsewhere("another process of the run could not go on")
 
 

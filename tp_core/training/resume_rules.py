@@ -18,7 +18,7 @@ NEVER = "never"
 
 
 class Rule(NamedTuple):
-    """What becomes of an option that differs from the one that the checkpoint was made with.
+    """The fate of an option that differs from the one that the checkpoint was made with.
 
     Attributes:
         kind: ``FREE``, ``EVALUATION``, ``ALLOWED`` or ``NEVER``.

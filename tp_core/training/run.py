@@ -109,7 +109,7 @@ def _train(spec: Spec, path: Path, resume: bool, allowed: list[str]) -> TrainRes
 
 
 def _speaker(speaks: bool) -> Callable[[str], None]:
-    """What prints messages for the user: of several processes one speaks."""
+    """The printer of messages for the user: of several processes one speaks."""
 
     def say(message: str) -> None:
         with contextlib.suppress(OSError):  # a terminal that is gone is no reason to stop

@@ -49,7 +49,7 @@ class RunLock:
 
 
 def _is_file(descriptor: int, path: Path) -> bool:
-    """Whether the open file is still the one at the path: a start that fails takes its lock away with the folder."""
+    """True if the open file is still the one at the path: a start that fails takes its lock away with the folder."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
     except FileNotFoundError:

@@ -66,7 +66,7 @@ class Speed:
             self.since += time.perf_counter() - start
 
     def state(self) -> dict[str, float]:
-        """What was counted since the last line."""
+        """The counts since the last line."""
         seconds = (self._pause or time.perf_counter()) - self.since
         return {"tokens": self.tokens, "samples": self.samples, "steps": self.steps, "seconds": seconds}
 

@@ -62,7 +62,7 @@ def write_checkpoint(trainer: Trainer) -> None:
 
 
 def _hook_states(trainer: Trainer) -> str:
-    """What the hooks want to remember, as JSON."""
+    """The state that hooks want to remember, as JSON."""
     hooks: dict[str, Any] = {}
     trainer.hooks.hook.tp_checkpoint_save(trainer=trainer, state=hooks)
     try:

@@ -22,7 +22,7 @@ _LIMIT = math.log(100)
 
 
 def joined(asked: Tensor, asking: Tensor, answers: Tensor, pairs: Tensor) -> Tensor:
-    """Whether some pair of a pool joins an item with an answer of the pool, (items, pool). Waits for no device.
+    """True if some pair of a pool joins an item with an answer of the pool, (items, pool). Waits for no device.
 
     Args:
         asked: identities of items of one side, (items,).

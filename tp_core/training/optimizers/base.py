@@ -120,7 +120,7 @@ class Optimizer(torch.optim.Optimizer):
 
 
 def is_sharded(tensor: Any) -> bool:
-    """Whether a tensor is a DTensor, which has a part on every process."""
+    """True if a tensor is a DTensor, which has a part on every process."""
     # Not isinstance: importing DTensor costs more than a second.
     return hasattr(tensor, "to_local")
 
@@ -136,6 +136,6 @@ def locals_of(tensors: Iterable[Tensor]) -> list[Tensor]:
 
 
 def fusible(groups: Iterable[dict[str, Any]]) -> bool:
-    """Whether torch has fused kernels for all parameters of these groups, which may stand beside their names."""
+    """True if torch has fused kernels for all parameters of these groups, which may stand beside their names."""
     every = (each[1] if isinstance(each, tuple) else each for group in groups for each in group["params"])
     return all(p.is_floating_point() and p.device.type in _FUSED_DEVICES for p in every)

@@ -148,6 +148,6 @@ def _with_next_row(rows: Rows, index: int) -> Any:
 
 
 def _begin_alike(one: Any, other: Any) -> bool:
-    """Whether two texts are equal as far as the shorter goes."""
+    """True if two texts are equal as far as the shorter goes."""
     length = min(len(one), len(other))
     return length > 0 and np.array_equal(one[:length], other[:length])
