@@ -106,6 +106,21 @@ def test_an_export_does_without_its_teacher(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
 
 
+def test_an_export_does_without_a_teacher_that_a_data_set_of_its_own_fed(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project", documents=8, steps=1)
+    teacher = train(load_spec(project / "spec.yaml"), tmp_path / "teacher").model
+    spec = read_spec(project)
+    spec["model"]["target"] = ["mlm", "sp", {"distill": {"teacher": str(teacher), "of": "mlm"}}]
+    own = {key: spec["data"].pop(key) for key in ("processor", "train")}
+    fed = {"one": ["mlm", "distill"], "two": ["sp"], "three": ["distill"]}
+    spec["data"]["sets"] = {name: own | {"targets": targets} for name, targets in fed.items()}
+    write_spec(project, spec)
+    model = train(load_spec(project / "spec.yaml"), tmp_path / "run").model
+    assert model is not None
+    sets = load_spec(model / "spec.yaml").data.sets
+    assert {name: each.mixing.targets for name, each in sets.items()} == {"one": ["mlm"], "two": ["sp"], "three": None}
+
+
 def test_the_paths_of_training_are_none_of_the_export(tmp_path: Path) -> None:
     project = write_project(tmp_path / "project", documents=8, steps=1)
     model = train(load_spec(project / "spec.yaml"), tmp_path / "run").model
