@@ -50,6 +50,7 @@ def test_every_module_and_preset_is_found_and_whole(installed: Environment, tmp_
     assert {row["name"] for row in own if row["kind"] == "presets"} == files - {"__init__"}
 
 
+@pytest.mark.slow
 def test_the_speech_to_text_example_trains_and_writes_texts(installed: Environment, project: Path) -> None:
     assert installed.has(*OTHERS, "torchaudio") == ["torchaudio"]
     assert (

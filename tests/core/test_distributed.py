@@ -169,6 +169,7 @@ def write_bad_line(home: Path) -> None:
     (home / "bad.txt").write_bytes(b"\n".join(lines))
 
 
+@pytest.mark.slow
 def test_a_bad_record_ends_both_processes_under_torchrun_with_one_message(home: Path) -> None:
     write_bad_line(home)
     ended = runs.command(*TORCHRUN, "train", "spec.yaml", "--run", "bad", "data.train=bad.txt", folder=home)

@@ -107,6 +107,7 @@ def test_a_run_killed_at_random_moments_ends_the_same(home: Path, workers: int) 
     assert_as_calm(home, name)
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_the_same_with_more_steps_accumulated_and_an_unclipped_optimizer(home: Path) -> None:
     changed = ["train.accumulate=4", "train.clip_norm=null", "train.optimizer={sgd: {lr: 0.05}}"]
     runs.train(home, "--run", "calm-sgd", *changed)
@@ -132,6 +133,7 @@ def test_a_run_killed_while_exporting_is_exported_on_resume(home: Path) -> None:
     assert not (home / "export" / ".tmp-model").exists()
 
 
+@pytest.mark.slow
 def test_more_steps_after_a_complete_run_end_like_a_run_of_that_length_with_a_constant_rate(home: Path) -> None:
     constant = "train.schedule=constant"
     runs.train(home, "--run", "long", constant, "train.steps=24")

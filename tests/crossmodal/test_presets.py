@@ -135,6 +135,7 @@ def test_an_example_trains_on_real_pictures_and_its_loss_falls(home: Path, name:
     assert np.mean(losses[-3:]) < 0.98 * np.mean(losses[:3])
 
 
+@pytest.mark.slow
 def test_the_examples_of_image_tokens_train_on_those_of_a_vqvae_that_is_trained_before(home: Path) -> None:
     from tp_core import train
 

@@ -363,6 +363,7 @@ print(highest - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the kernel's account of memory")
 def test_a_large_model_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
     config = transformers.GPT2Config(n_embd=384, n_layer=24, n_head=4, n_positions=32, vocab_size=VOCABULARY)

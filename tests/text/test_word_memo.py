@@ -72,6 +72,7 @@ def test_texts_have_the_ids_that_the_library_gives(tokenizers: list[LineVocabula
         assert [0, *ends.tolist()] == [sum(map(len, expected[:n])) for n in range(len(texts) + 1)]
 
 
+@pytest.mark.slow
 def test_every_character_is_cut_as_the_library_cuts_it(tokenizers: list[LineVocabularyTokenizer]) -> None:
     """The whole of the basic plane and samples beyond, between letters and next to a mark."""
     codes = [code for code in [*range(0x10000), *range(0x10000, 0x110000, 97)] if not 0xD800 <= code < 0xE000]

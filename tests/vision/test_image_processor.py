@@ -224,6 +224,7 @@ print(refused)
 """
 
 
+@pytest.mark.slow
 def test_no_damage_ends_the_process(tmp_path: Path) -> None:
     # In a process of its own: torchvision's reader of PNG does not survive most of this.
     data = {form: encoded(COLOURS, form, "P" if form == "GIF" else None) for form in ("PNG", "JPEG", "GIF", "WEBP")}

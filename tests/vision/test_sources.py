@@ -170,6 +170,7 @@ for line in ("train spec.yaml --run run",
 """
 
 
+@pytest.mark.slow
 def test_a_data_set_of_the_hub_is_read_as_it_was_downloaded(tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     # What the library keeps of a data set that was loaded before, and takes where there is no network.

@@ -33,6 +33,7 @@ def test_every_module_and_preset_of_the_two_is_found_and_whole(installed: Enviro
     assert {row["name"] for row in listed if row["kind"] == "presets"} == files - {"__init__"}
 
 
+@pytest.mark.slow
 def test_the_vit_example_trains(installed: Environment, tmp_path: Path) -> None:
     assert installed.has(*OTHERS, "torchvision") == ["torchvision"]
     example = tmp_path / "examples" / "vision"

@@ -96,7 +96,7 @@ def early_stopping_problems(spec: Spec) -> Iterator[Problem]:
 
 
 def early_stopping_mode(spec: Spec) -> Literal["min", "max"]:
-    """The side that early stopping looks for, low values or high ones, of a spec without :func:`early_stopping_problems`."""
+    """The side that early stopping looks for, low or high, of a spec without :func:`early_stopping_problems`."""
     options = spec.train.options.early_stopping
     assert options is not None
     better = evaluation_metrics(spec)[options.metric].better
