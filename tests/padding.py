@@ -1,4 +1,4 @@
-"""What samples cost together, padded, and one by one without padding."""
+"""The costs of samples together, padded, and one by one without padding."""
 
 from __future__ import annotations
 

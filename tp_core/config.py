@@ -221,6 +221,8 @@ class ModuleConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True, allow_inf_nan=False)
 
     kind: ClassVar[str] = ""
+    #: Endings of files that the module does not read of folders that its options name: they are no part of it.
+    unread: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     def summary(cls) -> str:
@@ -375,6 +377,10 @@ class TargetConfig(ModuleConfig):
         """The tensors of the required labels, as ``label:tensor``: one called ``labels`` each, if not overridden."""
         required = self.requires(context).items()
         return {f"{name.removeprefix('labels:')}:labels": spec for name, spec in required if name.startswith("labels:")}
+
+    def check_training(self, spec: "Spec") -> Iterator[Problem]:
+        """Yield what training needs of the whole spec, or of files, and does not find."""
+        yield from ()
 
     def learns_through(self, others: Sequence[str]) -> Sequence[str]:
         """Those of the model's other targets whose weights its loss trains, as it reads their scores."""

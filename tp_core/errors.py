@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 
 class TPError(Exception):
     """Something the user gave cannot be used as it is. The message says what, where and what would do."""
@@ -25,3 +28,16 @@ class EndedElsewhere(TPError):
 
 class CheckpointError(TPError):
     """A checkpoint or exported model that is missing, damaged or does not fit."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """True if an error says that there is no memory left, on a device or for the process."""
+    torch = sys.modules.get("torch")  # which whoever raises its errors has imported
+    if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+def warn(message: str) -> None:
+    """Tell a caller from Python, as a warning, what a command would tell its user."""
+    warnings.warn(message, stacklevel=4)

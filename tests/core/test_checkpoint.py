@@ -14,6 +14,7 @@ import pytest
 from tests.core import runs
 from tp_core.errors import CheckpointError
 from tp_core.inference.load import find_model
+from tp_core.metrics.plain import as_text
 from tp_core.training.checkpoint import MANIFEST, CheckpointStore, damage
 from tp_core.training.metrics import MetricsFile
 
@@ -161,6 +162,7 @@ def test_a_half_written_line_of_the_metrics_is_dropped(tmp_path: Path) -> None:
 def test_metrics_that_are_not_finite_are_written_as_json(tmp_path: Path) -> None:
     MetricsFile(tmp_path / "metrics.jsonl").write({"step": 1, "loss": float("nan"), "grad_norm": float("inf")})
     assert json.loads((tmp_path / "metrics.jsonl").read_text()) == {"step": 1, "loss": None, "grad_norm": None}
+    assert [as_text(value) for value in (float("nan"), 0.25)] == ["null", "0.2500"]
 
 
 # -- runs -----------------------------------------------------------------------------------------------------------

@@ -110,7 +110,7 @@ def test_a_target_gives_the_metrics_that_it_declares(
 
 
 def test_processors_declare_what_they_measure() -> None:
-    """Whether they give just that, the conformance kit sees in the tests of their packages."""
+    """They are processors that score; the kit of their packages compares what they declare with what they give."""
     entries = [entry for entry in discovery.index().entries("processor") if entry.distribution in OURS]
     found = {entry.name: discovery.load(entry)().measures(BuildContext()) for entry in entries}
     measuring = {name: {key: facts.better for key, facts in each.items()} for name, each in found.items() if each}

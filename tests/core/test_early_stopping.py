@@ -50,7 +50,7 @@ def write_spec(folder: Path, targets: list[Any], *, sets: bool = False, evaluate
 
 
 def found_in(file: Path, *changes: str) -> list[str]:
-    """What ``tp check`` finds, as ``option: message``."""
+    """The findings of ``tp check``, as ``option: message``."""
     try:
         check_run(load_spec(file, changes))
     except SpecError as error:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+import tp_core
 from tests.core import runs
 from tests.core.shelf import Shelf
 from tests.core.shelf import shelf as shelf
 from tp_core import discovery, load_spec
 from tp_core.data.cache import prepared_rows
 from tp_core.data.contents import file_contents
+from tp_core.data.identity import code_identity
 from tp_core.inference.load import build_processor, build_tokenizer
+from tp_core.interfaces import Processor
 
 PROCESSOR = """\
 from tp_text.processors.config import BertProcessorConfig
@@ -80,6 +85,30 @@ def test_any_file_of_a_tokenizers_folder_counts(home: Path, file: str) -> None:
     assert after != before
     (folder / file).write_text(written + " \n")
     assert rows(home) not in (before, after)
+
+
+def test_the_name_of_a_file_in_a_tokenizers_folder_counts(home: Path) -> None:
+    folder = huggingface(home)
+    before = rows(home)
+    (folder / "tokenizer_config.json").rename(folder / "tokenizer_config.json.bak")
+    assert rows(home) != before
+
+
+@pytest.mark.parametrize("file", ["framing.py", "tokenizer.py", "interfaces.py", "data/fields.py"])
+def test_the_code_of_the_core_that_processors_are_built_on_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    copy = tmp_path / "tp_core"
+    shutil.copytree(Path(tp_core.__path__[0]) / "data", copy / "data")
+    for each in Path(tp_core.__path__[0]).glob("*.py"):
+        shutil.copy(each, copy)
+    core = ModuleType("tp_core")
+    core.__path__ = [str(copy)]
+    monkeypatch.setitem(sys.modules, "tp_core", core)
+    before = code_identity([Processor])
+    assert code_identity([Processor]) == before
+    (copy / file).write_text((copy / file).read_text() + "# edited\n")
+    assert code_identity([Processor]) != before
 
 
 def test_weights_of_a_model_beside_its_tokenizer_do_not_count(home: Path) -> None:

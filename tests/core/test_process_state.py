@@ -6,6 +6,7 @@ import csv
 import os
 import random
 import signal
+import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -283,14 +284,28 @@ def test_files_that_change_between_two_calls_are_read_again(home: Path, tmp_path
 # -- several processes -------------------------------------------------------------------------------------------------
 
 
+STORE = """
+import sys
+import torch.distributed as dist
+store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+print(store.port, flush=True)
+sys.stdin.read()
+"""
+
+
 @pytest.fixture
-def torchrun(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The store that torchrun gives a process, which lives longer than the process's runs."""
-    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # type: ignore[attr-defined]
-    given = {"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0", "TORCHELASTIC_USE_AGENT_STORE": "True"}
-    for name, value in {**given, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}.items():
-        monkeypatch.setenv(name, value)
-    return store
+def torchrun(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The store of torchrun's agent: in a process of its own, as its sockets are closed a moment after the run's."""
+    with subprocess.Popen(
+        [sys.executable, "-c", STORE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as agent:
+        assert agent.stdout is not None
+        given = {"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0", "TORCHELASTIC_USE_AGENT_STORE": "True"}
+        given |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": agent.stdout.readline().strip()}
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
+        yield
+        agent.communicate()
 
 
 @pytest.mark.usefixtures("torchrun")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+import tp_core
 from tests.core.runs import read_spec, write_project, write_spec
 from tests.core.shelf import HOOKS, Shelf
 from tests.core.shelf import shelf as shelf
@@ -89,6 +91,10 @@ def test_another_major_version_is_told(shelf: Shelf, tmp_path: Path, installed: 
     load_model(model, say=said.append)
     told = f"made with acme-one 2.1, and {installed} is installed"
     assert any(told in line for line in said) == warned
+    assert (told in tp("show", str(model)).output) == warned
+    with warnings.catch_warnings(record=True) as caught:
+        list(tp_core.predict(model, ["ba be"]))
+    assert any(told in str(each.message) for each in caught) == warned
 
 
 def test_an_export_does_without_its_teacher(tmp_path: Path) -> None:
@@ -111,14 +117,40 @@ def test_an_export_does_without_a_teacher_that_a_data_set_of_its_own_fed(tmp_pat
     teacher = train(load_spec(project / "spec.yaml"), tmp_path / "teacher").model
     spec = read_spec(project)
     spec["model"]["target"] = ["mlm", "sp", {"distill": {"teacher": str(teacher), "of": "mlm"}}]
-    own = {key: spec["data"].pop(key) for key in ("processor", "train")}
-    fed = {"one": ["mlm", "distill"], "two": ["sp"], "three": ["distill"]}
-    spec["data"]["sets"] = {name: own | {"targets": targets} for name, targets in fed.items()}
+    train_on = spec["data"].pop("train")
+    bert = {"processor": spec["data"].pop("processor"), "train": train_on}
+    masked = {"processor": {"mlm": {"max_length": 32}}, "train": train_on}  # which has no labels for sp
+    spec["data"]["sets"] = {
+        "taught": masked | {"targets": ["distill"]},
+        "one": bert | {"targets": ["mlm", "distill"]},
+        "two": bert | {"targets": ["sp"]},
+    }
     write_spec(project, spec)
     model = train(load_spec(project / "spec.yaml"), tmp_path / "run").model
     assert model is not None
-    sets = load_spec(model / "spec.yaml").data.sets
-    assert {name: each.mixing.targets for name, each in sets.items()} == {"one": ["mlm"], "two": ["sp"], "three": None}
+    shutil.rmtree(tmp_path / "teacher")
+    sets = load_spec(model / "spec.yaml").data.sets  # which keep their numbers
+    assert {name: each.mixing.targets for name, each in sets.items()} == {"taught": [], "one": ["mlm"], "two": ["sp"]}
+    for arguments in (["evaluate", str(model), "--data", str(project / "held_out.txt")], ["show", str(model)]):
+        result = tp(*arguments)
+        assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("way", ["init_from", "resume"])
+def test_another_major_version_is_told_when_a_run_begins_or_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], way: str
+) -> None:
+    project = write_project(tmp_path / "project", documents=8, steps=1)
+    train(load_spec(project / "spec.yaml"), tmp_path / "run")
+    for file in tmp_path.glob("run/**/provenance.json"):
+        file.write_text(file.read_text().replace('"version": "0.1.0"', '"version": "3.4.0"'))
+    capsys.readouterr()
+    if way == "resume":
+        train(load_spec(project / "spec.yaml", ["train.steps=2"]), tmp_path / "run", resume=True, allow_change="steps")
+    else:
+        write_spec(project, read_spec(project) | {"init_from": str(tmp_path / "run")})
+        train(load_spec(project / "spec.yaml"), tmp_path / "other")
+    assert "made with tp-text 3.4.0, and 0.1.0 is installed" in capsys.readouterr().err
 
 
 def test_the_paths_of_training_are_none_of_the_export(tmp_path: Path) -> None:

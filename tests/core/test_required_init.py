@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.core import runs
-from tp_core import SpecError, TPError, load_spec, train
+from tp_core import SpecError, TPError, load_model, load_spec, train
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def started(source: Path, folder: Path, capsys: pytest.CaptureFixture[str], **also: Any) -> str:
     """Start a run from the model, with what the project in ``folder`` has; gives back what is said."""
-    spec = runs.read_spec(folder) | {"init_from": str(source / "run")} | also
+    spec: dict[str, Any] = runs.read_spec(folder) | {"init_from": str(source / "run")} | also
     spec["train"]["steps"] = 1
     runs.write_spec(folder, spec)
     capsys.readouterr()
@@ -78,8 +78,45 @@ def test_new_weights_are_refused_where_all_are_required(
     spec["model"]["target"] = target
     runs.write_spec(tmp_path, spec)
     started(source, tmp_path, capsys, require_init="vocabulary")
-    with pytest.raises(TPError, match=r"it has no weights for targets\.order, and require_init asks for all weights"):
+    with pytest.raises(TPError, match=r"require_init asks for all weights, and there are none for targets\.order"):
         started(source, tmp_path, capsys, require_init="weights")
+
+
+def test_weights_that_no_part_names_are_new(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs.write_project(tmp_path, documents=8)
+    parts = {"encoder": str(source / "run"), "embedding": str(source / "run")}
+    with pytest.raises(TPError, match=r"there are none for targets\.mlm, targets\.sp"):
+        started(source, tmp_path, capsys, init_from=parts, require_init="weights")
+
+
+def test_a_vocabulary_that_was_edited_behind_a_checkpoint_is_not_that_of_its_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs.write_project(tmp_path, documents=8, steps=1)
+    train(load_spec(tmp_path / "spec.yaml"), tmp_path / "run")
+    swapped(tmp_path)
+    capsys.readouterr()
+    checkpoint = str(tmp_path / "run" / "checkpoints" / "step_000001")
+    said = list[str]()
+    load_model(checkpoint, say=said.append)
+    assert "data.tokenizer.space: " in said[0]
+    assert "vocab.txt has changed" in said[0]
+    with pytest.raises(TPError, match=r"require_init asks for the same vocabulary: files .* have changed"):
+        started(tmp_path, tmp_path, capsys, init_from=checkpoint, require_init="vocabulary")
+    load_model(tmp_path / "run" / "model", say=said.append)  # which has its own
+    assert len(said) == 1
+
+
+def test_data_sets_of_other_numbers_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, order in (("one", ("x", "y")), ("two", ("y", "x"))):
+        folder = runs.write_project(tmp_path / name, documents=8, steps=1)
+        spec = runs.read_spec(folder)
+        spec["model"]["embedding"].append({"task": {"num_tasks": 2}})
+        own = {key: spec["data"].pop(key) for key in ("processor", "train")}
+        spec["data"]["sets"] = dict.fromkeys(order, own)
+        runs.write_spec(folder, spec)
+    train(load_spec(tmp_path / "one" / "spec.yaml"), tmp_path / "one" / "run")
+    assert "data set 0 is 'x' there and 'y' here" in started(tmp_path / "one", tmp_path / "two", capsys)
 
 
 def test_classes_in_another_order_are_another_vocabulary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

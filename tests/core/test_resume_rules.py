@@ -40,7 +40,7 @@ def test_no_option_is_without_a_rule() -> None:
 
 
 def test_a_plain_option_of_train_or_data_has_a_rule_of_its_own() -> None:
-    """That of its section would be a guess."""
+    """An option has a rule of its own; the one of its section would be a guess."""
     own = {f"train.{name}" for name in TrainOptions.model_fields} | {f"data.{name}" for name in DATA}
     assert own <= RULES.keys()
 
@@ -104,7 +104,7 @@ def test_what_changes_nothing_that_is_computed_may_change(home: Path, change: st
     assert asked(home, [change], []) == []
 
 
-@pytest.mark.parametrize("option", ["train.eval_every=2", "train.eval_batches=1", "data.eval=corpus.txt"])
+@pytest.mark.parametrize("option", ["train.eval_every=2", "train.eval_batches=1"])
 def test_evaluations_that_early_stopping_judges_by_change_only_if_allowed(home: Path, option: str) -> None:
     watched = "train.early_stopping={}"
     with pytest.raises(TPError, match="unless you allow it"):

@@ -87,6 +87,43 @@ def test_other_data_for_evaluation_are_told(home: Path, capsys: pytest.CaptureFi
     assert "held_out.txt has changed; evaluations from here on do not compare with those before" in said
 
 
+def test_data_for_evaluation_that_have_moved_are_the_same(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stopping = {"metric": "loss", "patience": 9}
+    changed(home, lambda spec: spec["train"].update(early_stopping=stopping))
+    train(load_spec(home / "spec.yaml", ["train.steps=2"]), home / "watched")
+    (home / "held_out.txt").rename(home / "texts.txt")
+    changed(home, lambda spec: spec["data"].update(eval="texts.txt"))
+    capsys.readouterr()
+    train(load_spec(home / "spec.yaml"), home / "watched", resume=True, allow_change="steps")
+    said = capsys.readouterr().err
+    assert "do not compare" not in said
+    assert "does not count" not in said
+
+
+def test_data_sets_in_another_order_are_refused(tmp_path: Path) -> None:
+    folder = runs.write_project(tmp_path, documents=8, steps=2)
+
+    def in_sets(spec: dict[str, Any], order: str) -> None:
+        own = {key: spec["data"].pop(key) for key in ("processor", "train")} if "train" in spec["data"] else None
+        sets = spec["data"].get("sets") or dict.fromkeys("xy", own)
+        spec["data"]["sets"] = {name: sets[name] for name in order}
+
+    changed(folder, lambda spec: in_sets(spec, "xy"))
+    train(load_spec(folder / "spec.yaml"), folder / "run")
+    changed(folder, lambda spec: in_sets(spec, "yx"))
+    with pytest.raises(TPError, match=r"cannot change on --resume: data\.sets \(was \[x, y\], is \[y, x\]\)"):
+        train(load_spec(folder / "spec.yaml"), folder / "run", resume=True)
+
+
+def test_a_teacher_of_another_vocabulary_is_refused_before_anything_is_done(home: Path) -> None:
+    target = ["mlm", "sp", {"distill": {"teacher": str(home / "run" / "model"), "of": "mlm"}}]
+    changed(home, lambda spec: spec["model"].update(target=target))
+    swapped(home / "vocab.txt", 10, 20)
+    with pytest.raises(TPError, match=r"model\.target\.distill\.teacher: reads another vocabulary: 2 of \d+ ids"):
+        train(load_spec(home / "spec.yaml"), home / "taught")
+    assert not (home / "taught").exists()
+
+
 def test_another_teacher_is_refused(home: Path, tmp_path: Path) -> None:
     shutil.copytree(home / "run" / "model", tmp_path / "teacher")
     target = ["mlm", "sp", {"distill": {"teacher": str(tmp_path / "teacher"), "of": "mlm"}}]

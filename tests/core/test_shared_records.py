@@ -388,7 +388,7 @@ def test_vectors_of_a_bad_record_or_on_a_full_disk_leave_no_file(home: Path, tmp
 
 @pytest.fixture
 def one_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What torchrun tells a process that is one of two."""
+    """The variables of torchrun for a process that is one of two."""
     given = {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
     for name, value in given.items():
         monkeypatch.setenv(name, value)

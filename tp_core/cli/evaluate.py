@@ -39,6 +39,7 @@ def evaluate(
         from tp_core.inference.evaluate import evaluate as run
         from tp_core.inference.load import load_model
         from tp_core.metrics.plain import as_json as metrics_as_json
+        from tp_core.metrics.plain import as_text
 
         say = speaker(processes)
         loaded = load_model(model, device, say, data_set, processes)
@@ -49,4 +50,4 @@ def evaluate(
             click.echo(metrics_as_json(found))
         else:
             for name, value in found.items():
-                click.echo(f"{name}\t{value:.4f}")
+                click.echo(f"{name}\t{as_text(value)}")

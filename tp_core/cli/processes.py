@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from collections.abc import Iterator
 from typing import TypeVar
@@ -11,7 +10,7 @@ from typing import TypeVar
 import click
 
 from tp_core.cli.usage import Failure
-from tp_core.errors import EndedElsewhere, TPError
+from tp_core.errors import EndedElsewhere, TPError, out_of_memory
 from tp_core.inference.processes import Processes, shared, world_size
 from tp_core.launch import as_told, under_torchrun
 
@@ -75,15 +74,8 @@ def joined(model: str) -> Iterator[Processes]:
         try:
             yield processes
         except Exception as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             first = str(error).partition("\n")[0]
             message = f"memory ran out{f' ({first})' if first else ''}; a smaller --batch-size may help"
             raise TPError(message) from error
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    torch = sys.modules.get("torch")
-    if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,8 +15,6 @@ from tp_core.cli.usage import examples
 from tp_core.errors import TPError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tp_core.pricing import Price
     from tp_core.spec.schema import Spec
 
@@ -61,6 +60,7 @@ def show(
     from tp_core.model import meta_model
     from tp_core.model_tree import model_tree, render
     from tp_core.pricing import price
+    from tp_core.spec.provenance import other_versions
 
     model = meta_model(loaded)
     tree = model_tree(model)
@@ -72,7 +72,7 @@ def show(
         say(f"the model as a diagram: {picture}")
         return
     cost = price(loaded, batch_size, length, model)
-    notes = list(_notes(loaded, cost))
+    notes = [*other_versions(Path(spec_file(spec)).parent), *_notes(loaded, cost)]
     if as_json:
         import json
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from tp_core.data.contents import Content, data_contents
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.identity import code_identity, module_identity
 from tp_core.data.mixture import SetProcessor
-from tp_core.data.records import BadRecords, fingerprint, read_records
+from tp_core.data.records import BadRecords, read_records
 from tp_core.data.rows import ArrowRows, write_rows
-from tp_core.data.sources_named import named_files_fingerprint
 from tp_core.errors import DataError
 from tp_core.interfaces import Processor
 from tp_core.spec.files import expand
@@ -30,17 +30,14 @@ def cache_folder(spec: Spec) -> Path:
     return Path(spec.data.options.cache or os.environ.get("TP_CACHE") or Path.home() / ".cache" / "tp")
 
 
-def _key(spec: Spec, processor: Processor, paths: list[str], memo: DigestMemo) -> str:
+def _key(spec: Spec, processor: Processor, contents: list[Content], memo: DigestMemo) -> str:
     data = spec.data
-    assert data.processor is not None
-    options = data.processor.config
     makers = {"processor": data.processor, "tokenizer": data.tokenizer, "target_tokenizer": data.target_tokenizer}
     used = {name: chosen for name, chosen in makers.items() if chosen is not None}
     made = processor.inner if isinstance(processor, SetProcessor) else processor
     parts: dict[str, object] = {
         "generation": _GENERATION,
-        "content": fingerprint([*paths, *options.companions(paths)], memo),
-        "named": named_files_fingerprint(paths, data.options.columns, options.media_fields, memo),
+        "content": [each.digest for each in contents],
         "columns": data.options.columns,
         "on_bad_record": data.options.on_bad_record,
         "targets": {t.called: getattr(t.config, "num_labels", None) for t in spec.model.targets},
@@ -51,11 +48,16 @@ def _key(spec: Spec, processor: Processor, paths: list[str], memo: DigestMemo) -
 
 
 def prepared_rows(
-    spec: Spec, processor: Processor, paths: str | list[str], say: Callable[[str], None] = lambda _: None
+    spec: Spec,
+    processor: Processor,
+    paths: str | list[str],
+    say: Callable[[str], None] = lambda _: None,
+    contents: list[Content] | None = None,
 ) -> ArrowRows:
     """The rows of ``paths``, from the cache or prepared now.
 
     Args:
+        contents: of the paths (:func:`tp_core.data.contents.data_contents`), where they are known already.
         say: receives a line on what is being done.
 
     Raises:
@@ -63,7 +65,8 @@ def prepared_rows(
     """
     files = expand(paths)
     with DigestMemo(cache_folder(spec), say) as memo:
-        target = cache_folder(spec) / f"{_key(spec, processor, files, memo)}.arrow"
+        contents = data_contents(spec, files, memo) if contents is None else contents
+        target = cache_folder(spec) / f"{_key(spec, processor, contents, memo)}.arrow"
     skipped = target.with_suffix(".skipped")
     if target.is_file():
         try:

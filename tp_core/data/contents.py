@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.file_digests import Scheme, file_digests
 from tp_core.data.sources_fingerprint import fingerprint, source_digests
+from tp_core.data.sources_named import named_files_fingerprint
 from tp_core.errors import DataError
+from tp_core.spec.schema import Spec
 
 _WHOLE = Scheme(16)
 
@@ -31,15 +33,19 @@ class Content(NamedTuple):
     digest: str
 
 
-def file_contents(paths: Iterable[str], memo: DigestMemo | None = None) -> list[Content]:
+def file_contents(paths: Iterable[str], memo: DigestMemo | None = None, without: Collection[str] = ()) -> list[Content]:
     """All files that paths name or that are in folders that they name, sorted within each.
 
     Hidden files and folders, such as those of version control, are left out.
 
+    Args:
+        without: endings of the names of files in folders that are left out, too.
+
     Raises:
         DataError: a file that cannot be read.
     """
-    named = [each for path in paths for each in _inside(path)]
+    every = (each for path in paths for each in _inside(path))
+    named = [(path, inside) for path, inside in every if not inside or os.path.splitext(inside)[1] not in without]
     found = []
     for (path, inside), content in zip(named, file_digests((path for path, _ in named), _WHOLE, memo)):
         if content.error is not None:
@@ -64,6 +70,24 @@ def _inside(path: str) -> Iterator[tuple[str, str]]:
             if not name.startswith("."):
                 file = os.path.join(folder, name)
                 yield file, os.path.relpath(file, path).replace(os.sep, "/")
+
+
+def data_contents(spec: Spec, paths: list[str], memo: DigestMemo | None = None) -> list[Content]:
+    """All that data of a spec are read from: their sources, in order, and the files that records name, as one.
+
+    To learn what records name, tables are read as a whole.
+
+    Args:
+        paths: files, folders and ``hf://`` names.
+
+    Raises:
+        DataError: a path that does not exist or cannot be read.
+    """
+    assert spec.data.processor is not None
+    config = spec.data.processor.config
+    found = source_contents([*paths, *config.companions(paths)], memo)
+    named = named_files_fingerprint(paths, spec.data.options.columns, config.media_fields, memo)
+    return found if named is None else [*found, Content("the files that the records name", "", named)]
 
 
 def source_contents(paths: list[str], memo: DigestMemo | None = None) -> list[Content]:

@@ -16,9 +16,6 @@ from tp_core.marks import paths_in
 from tp_core.spec.local_files import local_digest
 from tp_core.spec.schema_common import Choice, Chosen
 
-#: The part of the core that decides what is read from sources. A change elsewhere makes no prepared row another.
-_READING = "data"
-
 
 def module_identity(chosen: Chosen[Any], memo: DigestMemo | None = None) -> dict[str, Any]:
     """All that decides what a module makes, ready for JSON; equal for two modules that make the same.
@@ -27,7 +24,7 @@ def module_identity(chosen: Chosen[Any], memo: DigestMemo | None = None) -> dict
         DataError: one of its files cannot be read.
     """
     config: ModuleConfig = chosen.config
-    contents = file_contents(config.contents(), memo)
+    contents = file_contents(config.contents(), memo, config.unread)
     # A file by itself may be called anything; of several, names say which is which.
     files = [content.digest if len(contents) == 1 else list(content[1:]) for content in contents]
     drawn = config.sampling_options if isinstance(config, ProcessorConfig) else frozenset()
@@ -57,7 +54,7 @@ def code_identity(classes: Iterable[type], memo: DigestMemo | None = None) -> di
     """The installed packages that classes and their bases are of → a hash of the packages' files.
 
     The version of a package says less: code is edited in place, in an editable installation and elsewhere. Of the
-    core, the part that reads data counts.
+    core, what reads data counts, and the modules of the package itself, on which processors and tokenizers are built.
     """
     names = {base.__module__.partition(".")[0] for each in classes for base in each.__mro__}
     # Of others, the version is enough (ModuleConfig.libraries); local files are known by their own content.
@@ -72,9 +69,8 @@ def _is_plugin(package: str) -> bool:
 
 def _package_digest(package: str, memo: DigestMemo | None) -> str:
     module = sys.modules[package]
-    folders = [Path(folder) for folder in getattr(module, "__path__", ())]
+    places = [Path(folder) for folder in getattr(module, "__path__", ())] or [Path(str(module.__file__))]
     if package == "tp_core":
-        folders = [folder / _READING for folder in folders]
-    files = map(str, folders or [Path(str(module.__file__))])
-    found = [(content.inside, content.digest) for content in file_contents(files, memo)]
+        places = [place for folder in places for place in (folder / "data", *sorted(folder.glob("*.py")))]
+    found = [(content.inside, content.digest) for content in file_contents(map(str, places), memo)]
     return hashlib.blake2b(repr(found).encode(), digest_size=16).hexdigest()

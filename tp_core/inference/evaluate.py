@@ -40,7 +40,7 @@ def evaluate(
         TPError: the model has no target or processor, or the data cannot be used.
     """
     need_batch_size(batch_size)
-    loaded = model if isinstance(model, LoadedModel) else load_model(model, device, say, processes=processes)
+    loaded = model if isinstance(model, LoadedModel) else load_model(model, device, processes=processes)
     if loaded.processor is None or not len(loaded.model.targets):
         raise TPError("evaluation needs a model with a target and a processor; this one's spec has none")
     options = loaded.spec.data.options

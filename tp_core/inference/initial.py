@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from pathlib import Path
 from types import MappingProxyType
 
 from torch import Tensor
 
 from tp_core.errors import CheckpointError, TPError
-from tp_core.inference.load import find_model, read_weights, tokenizers_of
-from tp_core.inference.vocabularies import unlike_classes, unlike_vocabularies
+from tp_core.inference.load import find_model, find_spec, read_weights, tokenizers_of
+from tp_core.inference.vocabularies import unlike_classes, unlike_sets, unlike_vocabularies
 from tp_core.interfaces import Tokenizer
 from tp_core.model import Model
-from tp_core.spec.load import load_spec
 from tp_core.spec.schema_common import key_of
 
 #: What a model without streams of that name gives for a stream.
@@ -40,8 +38,10 @@ def initialise_from(
             does not hold. Modules of an embedding that the other model does not have at all are new, where a part is
             named.
     """
+    weights = list(model.weights())
+    new = dict.fromkeys(weights)
     for part, path in sources.items():
-        spec_file, file = find_model(path, say)
+        _, file = find_model(path, say)
         tensors = read_weights(file)
         try:
             if part:
@@ -50,39 +50,55 @@ def initialise_from(
                 missing, unused = model.load_weights(tensors, optional=("targets.",))
         except CheckpointError as error:
             raise CheckpointError(f"init_from {path}: {error}") from None
-        loaded = [n for n in model.weights() if n.startswith(_own(model, part)) and n not in set(missing)]
+        lacking = frozenset(missing)
+        loaded = [name for name in weights if name.startswith(_own(model, part)) and name not in lacking]
+        for name in loaded:
+            new.pop(name, None)
         rest = f"; new: {_modules(missing)}" if missing else ""
         rest += f"; unused: {_modules(unused)}" if unused else ""
         say(f"loaded {len(loaded)} weights{f' of {part}' if part else ''} from {path}{rest}")
-        if missing and "weights" in require:
-            message = f"has no weights for {_modules(missing)}, and require_init asks for all weights"
-            raise CheckpointError(f"init_from {path}: it {message}")
-        if difference := _unlike(model, loaded, tokenizers, spec_file, known="vocabulary" in require):
-            if "vocabulary" in require:
-                raise CheckpointError(f"init_from {path}: {difference}; require_init asks for the same")
-            say(
-                f"init_from {path}: {difference}. Those rows were trained for something else; require_init refuses that"
-            )
+        required = "vocabulary" in require
+        if difference := _unlike(model, loaded, tokenizers, path, say, required):
+            if required:
+                raise CheckpointError(f"init_from {path}: require_init asks for the same vocabulary: {difference}")
+            say(f"init_from {path}: {difference}")
+    if new and "weights" in require:
+        message = f"require_init asks for all weights, and there are none for {_modules(new)}"
+        raise CheckpointError(f"init_from {', '.join(dict.fromkeys(sources.values()))}: {message}")
 
 
-def _unlike(model: Model, loaded: list[str], own: Mapping[str, Tokenizer], spec_file: Path, known: bool) -> str:
+def _unlike(
+    model: Model,
+    loaded: list[str],
+    own: Mapping[str, Tokenizer],
+    path: str,
+    say: Callable[[str], None],
+    required: bool,
+) -> str:
     """The meaning that rows of loaded weights have in the other model only, in words.
 
     Args:
-        known: a vocabulary that cannot be read counts as another one.
+        required: a vocabulary that is not known counts as another one.
     """
-    sides = _sides(model, loaded)
+    sides = _sides(model, loaded) if own else []
     targets = [name for name in model.named_targets() if any(n.startswith(f"targets.{key_of(name)}.") for n in loaded)]
-    if not (own and sides) and not targets:
+    numbered = any(field.endswith(":task_ids") for field in model.fields())
+    if not (sides or targets or numbered):
         return ""
     try:
-        spec = load_spec(spec_file)
+        spec, _, changed = find_spec(path, say)
         others = tokenizers_of(spec)
     except TPError as error:
-        return f"its vocabulary cannot be compared with this model's: {error}" if own and sides else ""
-    if own and sides and not others:
-        return "it comes without a tokenizer, so its vocabulary is not known" if known else ""
-    return unlike_vocabularies(own, others, sides) or unlike_classes(model.spec, spec, targets)
+        return f"its vocabulary cannot be compared with this model's: {error}" if sides else ""
+    if changed and required:
+        return f"files that it reads have changed since it was trained: {changed}"
+    if sides and not others:
+        return "it comes without a tokenizer, so its vocabulary is not known" if required else ""
+    return (
+        unlike_vocabularies(own, others, sides)
+        or unlike_classes(model.spec, spec, targets)
+        or (unlike_sets(model.spec, spec) if numbered else "")
+    )
 
 
 def _sides(model: Model, loaded: list[str]) -> list[str]:

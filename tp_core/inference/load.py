@@ -13,10 +13,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tp_core.data.mixture import SetProcessor
-from tp_core.errors import CheckpointError, TPError
+from tp_core.errors import CheckpointError, TPError, warn
 from tp_core.inference.checksum import checksum
 from tp_core.inference.processes import ALONE, Processes
 from tp_core.interfaces import Processor, Tokenizer
+from tp_core.kept_contents import changed_since
 from tp_core.model import Model, meta_model
 from tp_core.spec.context import data_context
 from tp_core.spec.load import load_spec
@@ -52,6 +53,28 @@ def find_model(path: str | os.PathLike[str], say: Callable[[str], None] = lambda
         say(f"{folder} has no export yet; using its newest checkpoint, {newest.name}")
         return folder / "spec.yaml", newest / WEIGHTS
     raise CheckpointError(f"{folder}: there is no model: no {WEIGHTS} with a spec.yaml, and no checkpoint")
+
+
+def find_spec(path: str | os.PathLike[str], say: Callable[[str], None] = lambda _: None) -> tuple[Spec, Path, str]:
+    """The spec and the weights file that a path stands for, and which of its files are not those of the training.
+
+    Packages of another major version than the model was made with are told, and so are such files.
+
+    Returns:
+        The spec, the weights file, and a difference in words: of a run and its checkpoints, which name files that lie
+        elsewhere. It is empty where there is none.
+
+    Raises:
+        TPError: there is no model, or its spec cannot be loaded.
+    """
+    spec_file, weights = find_model(path, say)
+    spec = load_spec(spec_file)
+    for note in other_versions(spec_file.parent):
+        say(note)
+    changed = changed_since(spec, weights.parent)
+    if changed:
+        say(f"{path}: since the model was trained, files that it reads have changed: {changed}")
+    return spec, weights, changed
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -119,7 +142,7 @@ def build_processor(spec: Spec, tokenizer: Tokenizer | None, data_set: str = "")
 def load_model(
     path: str | os.PathLike[str],
     device: str = "auto",
-    say: Callable[[str], None] = lambda _: None,
+    say: Callable[[str], None] = warn,
     data_set: str | None = None,
     processes: Processes = ALONE,
 ) -> LoadedModel:
@@ -127,6 +150,7 @@ def load_model(
 
     Args:
         device: ``auto``, ``cpu`` or ``cuda``.
+        say: told of other versions of packages, changed files, and a checkpoint that stands for a run.
         data_set: which of several data sets it is used as trained on; the first if None.
         processes: share the records that the model is for: each has a CUDA device of its own.
 
@@ -134,10 +158,7 @@ def load_model(
         CheckpointError: there is no model, or its weights do not fit its spec.
         TPError: there is no such data set, or processes find different weights.
     """
-    spec_file, weights = find_model(path, say)
-    spec = load_spec(spec_file)
-    for note in other_versions(spec_file.parent):
-        say(note)
+    spec, weights, _ = find_spec(path, say)
     where = processes.device(device)
     model = meta_model(spec).materialise(where)
     model.load_weights(read_weights(weights))
@@ -150,9 +171,9 @@ def load_model(
 
 
 def _data_set(spec: Spec, name: str | None) -> str:
-    """The name of a data set, the first if None; empty for a spec that has only one."""
+    """The name of a data set, the first that feeds a target if None; empty for a spec that has only one."""
     if name is None:
-        return next(iter(spec.sets()))
+        return next((name for name, own in spec.sets().items() if own.model.targets), next(iter(spec.sets())))
     if name not in spec.data.sets:
         known = f"the data sets are {', '.join(spec.data.sets)}" if spec.data.sets else "it has only one"
         near = did_you_mean(name, spec.data.sets) or known

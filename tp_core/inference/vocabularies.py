@@ -37,6 +37,14 @@ def unlike_classes(own: Spec, other: Spec, targets: Collection[str]) -> str:
     return ""
 
 
+def unlike_sets(own: Spec, other: Spec) -> str:
+    """The first data set that has another number in another model, in words; empty if there is none."""
+    for number, (here, there) in enumerate(zip(own.data.sets, other.data.sets)):
+        if here != there:
+            return f"data set {number} is '{there}' there and '{here}' here"
+    return ""
+
+
 def _classes(spec: Spec) -> Iterator[tuple[str, list[str]]]:
     """The names of the classes of each target, where a processor has them."""
     for own in spec.sets().values():

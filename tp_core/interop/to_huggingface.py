@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tp_core.errors import CheckpointError
-from tp_core.inference.load import build_processor, build_target_tokenizer, build_tokenizer, find_model
+from tp_core.inference.load import build_processor, build_target_tokenizer, build_tokenizer, find_spec
 from tp_core.interop.config_json import CONFIG, completed
 from tp_core.interop.description import Description, describe, without
 from tp_core.interop.folders import write_json
@@ -23,8 +23,6 @@ from tp_core.interop.sentence_transformers_written import write_sentence_transfo
 from tp_core.interop.shards import Planned, write_shards
 from tp_core.interop.tensors import Tensors, open_files
 from tp_core.spec.context import context_of
-from tp_core.spec.load import load_spec
-from tp_core.spec.provenance import other_versions
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import key_of
 from tp_core.tokenizer import Tokenizer, TransformersUse
@@ -42,11 +40,8 @@ def to_huggingface(
     Raises:
         TPError: the model is of no architecture that a converter knows.
     """
-    spec_file, weights = find_model(source, say)
-    spec = load_spec(spec_file)
-    for note in other_versions(spec_file.parent):
-        say(note)
-    origin = _origin(spec_file.parent / ORIGIN)
+    spec, weights, _ = find_spec(source, say)
+    origin = _origin(spec.base / ORIGIN)
     found = describe(spec, architecture, model_type, origin)
     tensors = open_files([weights])
     _check_ours(tensors, our_shapes(spec), weights)

@@ -1,16 +1,19 @@
 """Options of targets that compare: streams with each other, a student with its teacher. Torch-free."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from tp_core.config import BuildContext, FieldSpec, Pooling, Problem, TargetConfig, VectorFacts
+from tp_core.errors import TPError
 from tp_core.marks import PathStr
 from tp_core.metrics.facts import MetricFacts
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Target
+    from tp_core.spec.schema import Spec
 
 
 class ContrastiveConfig(TargetConfig):
@@ -84,6 +87,23 @@ class DistillationConfig(TargetConfig):
 
     def training_files(self) -> dict[str, str]:
         return {"teacher": self.teacher}
+
+    def check_training(self, spec: "Spec") -> Iterator[Problem]:
+        """The teacher can be used here, and reads the ids of the student's vocabulary."""
+        if not os.path.exists(self.teacher):
+            return  # which is said of files
+        from tp_core.inference.load import find_spec, tokenizers_of
+        from tp_core.inference.vocabularies import unlike_vocabularies
+
+        try:
+            teacher, _, changed = find_spec(self.teacher)
+            other = unlike_vocabularies(tokenizers_of(spec), tokenizers_of(teacher), ("tokenizer", "target_tokenizer"))
+        except TPError as error:
+            yield Problem("teacher", f"cannot be used: {error}")
+            return
+        if other or changed:
+            what = f"reads another vocabulary: {other}" if other else f"reads files that have changed since: {changed}"
+            yield Problem("teacher", what)
 
     def contents(self) -> list[str]:
         from tp_core.inference.load import find_model

@@ -104,7 +104,7 @@ def _check_sets(spec: Spec, root: Node, problems: Problems) -> bool:
                     node = root.find(("data", "sets", name, key, number))
                     problems.add(f"data.sets.{name}.{key}", f"the model has no {key[:-1]} '{each}'; {near}", node)
                     right = False
-            if given == []:
+            if given == [] and key == "streams":  # of targets, training alone needs one
                 message = f"is empty; leave it out for all of the model's {key}"
                 problems.add(f"data.sets.{name}.{key}", message, root.find(("data", "sets", name, key)))
                 right = False

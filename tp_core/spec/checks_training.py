@@ -20,11 +20,20 @@ def check_training(spec: Spec, problems: Problems) -> None:
             fed = _fed(spec, "targets", [target.called for target in spec.model.targets])
             message = f"no data set feeds the target '{chosen.called}' ({fed}): add it to one of them, or remove it"
             problems.add(chosen.path, message, node_of(spec.tree, chosen), key=True)
+        for problem in chosen.config.check_training(spec):
+            path = f"{chosen.path}.{problem.option}".removesuffix(".")
+            problems.add(path, problem.message, node_of(spec.tree, chosen, problem.option))
     for name, stream in spec.model.streams.items():
         if not stream.same_as and not any(name in part.model.streams for part in sets.values()):
             fed = _fed(spec, "streams", list(spec.model.streams))
             message = f"no data set feeds this stream ({fed}): add it to one of them, or remove it"
             problems.add(f"model.streams.{name}", message, spec.tree.find(("model", "streams", name)), key=True)
+    for name, data in spec.data.sets.items():
+        if data.mixing.targets == []:
+            place = ("data", "sets", name, "targets")
+            problems.add(
+                ".".join(place), "is empty; leave it out for all of the model's targets", spec.tree.find(place)
+            )
     for name, part in sets.items():
         if part.model.targets and not any(target.config.weight for target in part.model.targets):
             where: tuple[str, ...] = ("data", "sets", name) if name else ("model", "target")

@@ -75,9 +75,8 @@ def replaced(spec: Spec, change: Change) -> Spec:
 
     def data_of(data: DataSpec) -> DataSpec:
         kept = {target.called for target in spec.model.targets if changed(target) is not None}
-        # A set without a target of its own stays, as the numbers of the sets count; it may feed all that there are.
-        fed = [name for name in data.mixing.targets or () if name in kept] or None
-        mixing = data.mixing.model_copy(update={"targets": fed})
+        fed = data.mixing.targets  # a set that is left without any stays, as the sets are numbered
+        mixing = data.mixing.model_copy(update={"targets": None if fed is None else [n for n in fed if n in kept]})
         modules = {name: changed(getattr(data, name)) for name in ("tokenizer", "target_tokenizer", "processor")}
         return replace(data, **modules, mixing=mixing, sets={name: data_of(part) for name, part in data.sets.items()})
 

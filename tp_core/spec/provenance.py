@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -68,7 +67,6 @@ def _major(version: str) -> tuple[str, ...]:
     return (first, second) if first == "0" else (first,)
 
 
-@functools.lru_cache(maxsize=16)
 def _read(folder: str) -> list[dict[str, Any]]:
     """The modules of a model's or run's folder; empty where nothing is written, or cannot be read."""
     try:

@@ -78,8 +78,15 @@ def kind_of(option: str, *specs: Plain) -> str:
 def compared(spec: Spec) -> Plain:
     """A dumped spec as JSON gives it back, without hooks that only look on."""
     hooks = tuple(each for each in spec.train.hooks if not each.config.observes)
-    found: Plain = json.loads(json.dumps(dump_by_names(replace(spec, train=spec.train._replace(hooks=hooks)))))
-    return found
+    return in_order(json.loads(json.dumps(dump_by_names(replace(spec, train=spec.train._replace(hooks=hooks))))))
+
+
+def in_order(plain: Plain) -> Plain:
+    """A dumped spec whose data sets are a list, as modules are: they are numbered, and their order counts."""
+    data = plain.get("data", {})
+    if not isinstance(data.get("sets"), dict):
+        return plain
+    return {**plain, "data": {**data, "sets": [{name: own} for name, own in data["sets"].items()]}}
 
 
 def path_options(spec: Spec) -> set[str]:

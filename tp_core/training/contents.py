@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tp_core.data.cache import cache_folder
-from tp_core.data.contents import Content, file_contents, source_contents
+from tp_core.data.contents import Content, data_contents, file_contents
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.identity import module_facts
-from tp_core.data.sources_named import named_files_fingerprint
 from tp_core.errors import CheckpointError, TPError
 from tp_core.inference.load import find_model
+from tp_core.kept_contents import Contents, kept_contents, module_contents, other_contents
 from tp_core.marks import paths_in
 from tp_core.spec.files import expand
 from tp_core.spec.local_files import local_files
 from tp_core.spec.schema import Spec
-
-#: Files of one place that a message names.
-_SHOWN = 3
-
-#: Place in the spec → the files there, in order.
-Contents = Mapping[str, list[Content]]
 
 
 def run_contents(spec: Spec, say: Callable[[str], None] = lambda _: None) -> dict[str, list[Content]]:
@@ -40,21 +34,14 @@ def run_contents(spec: Spec, say: Callable[[str], None] = lambda _: None) -> dic
         for name, own in spec.sets().items():
             for key in ("train", "eval"):
                 if paths := getattr(own.data.options, key):
-                    place = f"data.sets.{name}.{key}" if name else f"data.{key}"
-                    found[place] = _sources(own, expand(paths), memo)
-        for chosen in spec.chosen():
-            if files := chosen.config.contents():
-                place = chosen.path.replace(chosen.written, chosen.name)  # whatever the spec writes
-                found[place] = file_contents(files, memo)
+                    found[data_place(name, key)] = data_contents(own, expand(paths), memo)
+        found |= module_contents(spec.chosen(), memo)
     return found
 
 
-def _sources(spec: Spec, paths: list[str], memo: DigestMemo) -> list[Content]:
-    assert spec.data.processor is not None
-    config = spec.data.processor.config
-    found = source_contents([*paths, *config.companions(paths)], memo)
-    named = named_files_fingerprint(paths, spec.data.options.columns, config.media_fields, memo)
-    return found if named is None else [*found, Content("the files that the records name", "", named)]
+def data_place(name: str, key: str) -> str:
+    """The place of the data of a set, whose name is empty where there is only one, in the spec."""
+    return f"data.sets.{name}.{key}" if name else f"data.{key}"
 
 
 def start_contents(spec: Spec) -> dict[str, list[Content]]:
@@ -64,26 +51,13 @@ def start_contents(spec: Spec) -> dict[str, list[Content]]:
         return {places[part]: file_contents([str(find_model(path)[1])], memo) for part, path in spec.init_from.items()}
 
 
-# -- when a run goes on ------------------------------------------------------------------------------------------
-
-
-def plain_contents(contents: Contents) -> str:
-    """The contents as JSON, for a checkpoint."""
-    return json.dumps({place: [list(each) for each in files] for place, files in contents.items()})
-
-
-def contents_of_plain(plain: str) -> dict[str, list[Content]]:
-    """The way back from :func:`plain_contents`."""
-    return {place: [Content(*each) for each in files] for place, files in json.loads(plain).items()}
-
-
-def compare_with_checkpoint(before: Contents, now: Contents, checkpoint: Path, say: Callable[[str], None]) -> None:
+def compare_with_checkpoint(now: Contents, checkpoint: Path, say: Callable[[str], None]) -> None:
     """Make sure that a run goes on with the contents that it was trained with; other evaluation data are told.
 
     Raises:
         CheckpointError: they differ; it names places and files.
     """
-    other = other_contents(before, now)
+    other = other_contents(kept_contents(checkpoint), now)
     refused = [f"  {place}: {difference}" for place, difference in other.items() if not place.endswith(".eval")]
     if refused:
         raise CheckpointError(
@@ -92,39 +66,6 @@ def compare_with_checkpoint(before: Contents, now: Contents, checkpoint: Path, s
         )
     for place, difference in other.items():
         say(f"{place}: {difference}; evaluations from here on do not compare with those before")
-
-
-def other_contents(before: Contents, now: Contents) -> dict[str, str]:
-    """Places whose contents are no longer those that the run began with → the difference, in words.
-
-    Files count by their contents: they may have moved, or have other names.
-    """
-    found = {}
-    for place in (place for place in before if place in now):
-        was, is_ = before[place], now[place]
-        if _by_content(was) != _by_content(is_):
-            found[place] = _difference(was, is_)
-    return found
-
-
-def _by_content(files: list[Content]) -> list[tuple[str, str]]:
-    return [(each.inside, each.digest) for each in files]
-
-
-def _difference(was: list[Content], is_: list[Content]) -> str:
-    old, new = {each.path: each.digest for each in was}, {each.path: each.digest for each in is_}
-    changed = [path for path in new if path in old and old[path] != new[path]]
-    added, gone = [path for path in new if path not in old], [path for path in old if path not in new]
-    if not changed and added and len(added) == len(gone):  # other files in their place
-        return f"{_few(added)} differ from {_few(gone)}" if len(added) > 1 else f"{added[0]} differs from {gone[0]}"
-    words = [("has changed", "have changed", changed), ("is new", "are new", added), ("is gone", "are gone", gone)]
-    said = [f"{_few(paths)} {one if len(paths) == 1 else many}" for one, many, paths in words if paths]
-    return ", ".join(said) or "the files stand in another order"
-
-
-def _few(paths: list[str]) -> str:
-    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-    return ", ".join(paths[:_SHOWN]) + more
 
 
 # -- between the processes of a run ------------------------------------------------------------------------------
@@ -163,6 +104,7 @@ def spec_identity(spec: Spec) -> dict[str, Any]:
         "name": spec.name,
         "model": spec.model.options.model_dump(mode="json") | {"vocab_size": spec.model.vocab_size},
         "data": {name: _plain(own.data.options) for name, own in spec.sets().items()},
+        "data.sets": list(spec.data.sets),
         "train": {key: value for key, value in spec.train.dump().items() if key != "hooks"},
         "modules": {chosen.path: module_facts(chosen) for chosen in spec.chosen()},
     }

@@ -8,14 +8,16 @@ from tp_core.data.cache import prepared_rows
 from tp_core.data.mixture import DataSet
 from tp_core.inference.load import build_processor
 from tp_core.interfaces import Tokenizer
+from tp_core.kept_contents import Contents
 from tp_core.spec.schema import Spec
+from tp_core.training.contents import data_place
 from tp_core.training.evaluation import Evaluator
 from tp_core.training.meeting import in_turn
 from tp_core.training.strategies import Strategy
 
 
 def data_sets(
-    spec: Spec, tokenizer: Tokenizer | None, strategy: Strategy, say: Callable[[str], None]
+    spec: Spec, tokenizer: Tokenizer | None, contents: Contents, strategy: Strategy, say: Callable[[str], None]
 ) -> tuple[list[DataSet], Evaluator | None]:
     """Training sets and evaluator; the first process prepares, the others then find the cache.
 
@@ -32,12 +34,12 @@ def data_sets(
             assert processor is not None
             share = own.data.mixing.share
             assert own.data.options.train is not None
-            rows = prepared_rows(own, processor, own.data.options.train, say)
+            rows = prepared_rows(own, processor, own.data.options.train, say, contents[data_place(name, "train")])
             assert own.data.processor is not None
             column, bucket = own.data.processor.config.length_column, own.data.options.bucket
             training.append(DataSet(name, rows, processor, share, bucket, column))
             if own.data.options.eval is not None:
-                rows = prepared_rows(own, processor, own.data.options.eval, say)
+                rows = prepared_rows(own, processor, own.data.options.eval, say, contents[data_place(name, "eval")])
                 held_out.append(DataSet(name, rows, processor, share))
 
     in_turn(strategy, prepare)

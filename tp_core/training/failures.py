@@ -6,10 +6,8 @@ import errno
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from tp_core.data.loader import is_lost_worker, lost_worker
-from tp_core.errors import EndedElsewhere, TPError
+from tp_core.errors import EndedElsewhere, TPError, out_of_memory
 from tp_core.training.strategies import Strategy
 
 if TYPE_CHECKING:
@@ -26,7 +24,7 @@ def as_told(error: BaseException, folder: Path, strategy: Strategy) -> BaseExcep
         error = TPError(f"{error.filename or folder}: cannot be written: {error.strerror}")
     elif lost is not None:
         error = lost_worker(lost)
-    elif is_full_memory(error):
+    elif out_of_memory(error):
         error = TPError(
             f"the memory is full ({str(error).partition(chr(10))[0] or type(error).__name__}); a larger "
             "train.accumulate, train.activation_checkpointing or train.precision: bf16 may help"
@@ -36,13 +34,6 @@ def as_told(error: BaseException, folder: Path, strategy: Strategy) -> BaseExcep
     if isinstance(error, TPError) and not isinstance(error, EndedElsewhere) and not strategy.first_to_fail():
         return EndedElsewhere(str(error))
     return error
-
-
-def is_full_memory(error: BaseException) -> bool:
-    """True if an error says that there is no memory left, on a device or for the process."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
 def remains(trainer: Trainer, error: BaseException) -> str:

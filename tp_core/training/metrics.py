@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from tp_core.metrics.plain import as_json
+from tp_core.whole_files import write_whole
 
 
 class MetricsFile:
@@ -35,9 +35,7 @@ class MetricsFile:
                     kept.append(line)
             except (ValueError, KeyError):
                 continue
-        temporary = self.path.with_suffix(".tmp")
-        temporary.write_text("".join(f"{line}\n" for line in kept))
-        os.replace(temporary, self.path)
+        write_whole(self.path, "".join(f"{line}\n" for line in kept))
 
     def write(self, values: dict[str, Any]) -> None:
         """Append a line; what is not finite, which JSON does not have, is written as null."""

@@ -9,6 +9,7 @@ from tp_core.inference.initial import initialise_from
 from tp_core.inference.load import tokenizers_of
 from tp_core.interfaces import Tokenizer
 from tp_core.model import Model, build_model
+from tp_core.spec.provenance import other_versions
 from tp_core.spec.schema import Spec
 from tp_core.training.changes_file import record_changes
 from tp_core.training.contents import compare_between, compare_with_checkpoint, run_contents, start_contents
@@ -35,8 +36,8 @@ def prepare(
     begin = {} if start.checkpoint else together(strategy, start_contents, spec)
     compare_between(strategy.gather, spec, contents | begin)
     if start.checkpoint is not None:
-        compare_with_checkpoint(start.state["contents"], contents, start.checkpoint, say)
-    sets, evaluator = data_sets(spec, tokenizers.get("tokenizer"), strategy, say)
+        compare_with_checkpoint(contents, start.checkpoint, say)
+    sets, evaluator = data_sets(spec, tokenizers.get("tokenizer"), contents, strategy, say)
     seed_all(options.seed, strategy.rank)
 
     def built() -> Model:
@@ -74,6 +75,8 @@ def _write(spec: Spec, folder: RunFolder, start: Start, trainer: Trainer, resume
         return
     folder.take(resume)
     trainer.store.clean()
+    for note in other_versions(folder.path):
+        say(note)
     folder.write_spec(spec)
     record_changes(folder.path, start.step, start.changes)
     if start.checkpoint is not None and (changed := changed_local_files(spec, folder.path)):

@@ -50,14 +50,14 @@ RULES = {
     "data.target_tokenizer": Rule(NEVER, _PREPARED),
     "data.processor": Rule(NEVER, _PREPARED),
     "data.train": Rule(FREE),  # wherever it lies; the data themselves are compared when they are read
-    "data.eval": _EVALUATIONS,
+    "data.eval": Rule(FREE),  # likewise
     "data.columns": Rule(NEVER, _PREPARED),
     "data.on_bad_record": Rule(FREE),  # the number of instances is compared
     "data.bucket": Rule(NEVER, _ORDER),
     "data.cache": Rule(FREE),
     "data.sets": Rule(NEVER, "the turns of the data sets follow from it"),
     "data.sets.*.train": Rule(FREE),
-    "data.sets.*.eval": _EVALUATIONS,
+    "data.sets.*.eval": Rule(FREE),
     "data.sets.*.on_bad_record": Rule(FREE),
     "data.sets.*.columns": Rule(NEVER, _PREPARED),
     "data.sets.*.processor": Rule(NEVER, _PREPARED),

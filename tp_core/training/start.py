@@ -9,7 +9,15 @@ from typing import Any
 
 from tp_core.errors import CheckpointError, TPError
 from tp_core.spec.schema import Spec
-from tp_core.training.changes import Change, check_keys, checked_changes, compared, path_options, without_effect
+from tp_core.training.changes import (
+    Change,
+    check_keys,
+    checked_changes,
+    compared,
+    in_order,
+    path_options,
+    without_effect,
+)
 from tp_core.training.checkpoint import CheckpointStore
 from tp_core.training.resume_rules import rule_of
 from tp_core.training.run_folder import RunFolder
@@ -80,6 +88,7 @@ def with_changes(start: Start, folder: RunFolder, spec: Spec, strategy: Strategy
         check_keys(now, allowed)
         return start
     newest = folder.newest_spec()
+    newest = None if newest is None else in_order(newest)
     try:
         changes = checked_changes(now, start.state["spec"], newest, allowed, path_options(spec))
     except TPError as error:

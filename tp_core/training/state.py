@@ -11,8 +11,8 @@ import torch
 from tp_core.data.batch_sizes import BatchSizes
 from tp_core.errors import CheckpointError, EndedElsewhere, TPError
 from tp_core.inference.load import read_weights
+from tp_core.kept_contents import keep_contents
 from tp_core.training.changes import compared
-from tp_core.training.contents import contents_of_plain, plain_contents
 from tp_core.training.export import WEIGHTS, save_weights
 from tp_core.training.meeting import together
 from tp_core.training.random_state import load_random_state, random_state, seed_all
@@ -45,9 +45,9 @@ def write_checkpoint(trainer: Trainer) -> None:
             "owes_evaluation": trainer.owes_evaluation,
             "hooks": hooks,
             "spec": json.dumps(compared(trainer.spec)),
-            "contents": plain_contents(trainer.contents),
         }
         _write(state, folder / "trainer.pt")
+        keep_contents(trainer.contents, folder)
         for rank, own in enumerate(processes):
             _write(own, folder / f"rank-{rank}.pt")
 
@@ -110,7 +110,7 @@ def read_state(folder: Path) -> dict[str, Any]:
         CheckpointError: it cannot be read.
     """
     state: dict[str, Any] = _read(folder / "trainer.pt")
-    return {**state, "spec": json.loads(state["spec"]), "contents": contents_of_plain(state["contents"])}
+    return {**state, "spec": json.loads(state["spec"])}
 
 
 def load_checkpoint(trainer: Trainer, folder: Path, state: dict[str, Any]) -> None:

@@ -16,11 +16,11 @@ from tp_core.data.loader import BatchPlan, training_batches
 from tp_core.data.mixture import DataSet, Turns
 from tp_core.errors import TPError
 from tp_core.interfaces import Batch
+from tp_core.kept_contents import Contents
 from tp_core.model import Model
 from tp_core.spec.metrics import early_stopping_mode, shown_metrics, target_metrics
 from tp_core.spec.schema import Spec
 from tp_core.training.checkpoint import CheckpointStore
-from tp_core.training.contents import Contents
 from tp_core.training.course import Course
 from tp_core.training.early_stopping import Best
 from tp_core.training.evaluation import Evaluator

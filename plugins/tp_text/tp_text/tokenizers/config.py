@@ -169,16 +169,10 @@ class HuggingFaceConfig(TokenizerConfig):
     A folder with only the files of a slow tokenizer is read with transformers, if that is installed.
     """
 
+    unread: ClassVar[frozenset[str]] = _WEIGHTS
+
     path: PathStr = Field(description="tokenizer.json, or the folder of a tokenizer")
     special_in_text: bool = Field(True, description=_IN_TEXT)
-
-    def contents(self) -> list[str]:
-        """All files of the folder but the weights of a model, which may be beside the tokenizer's."""
-        folder = Path(self.path)
-        if not folder.is_dir():
-            return [self.path]
-        files = (file for file in sorted(folder.rglob("*")) if not file.relative_to(folder).as_posix().startswith("."))
-        return [str(file) for file in files if file.is_file() and file.suffix not in _WEIGHTS]
 
     def libraries(self) -> Collection[str]:
         path = Path(self.path)
