@@ -120,7 +120,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["clip", "vilt", "visualbert", "imagebert", "vilbert", "polyvit"])
+@pytest.mark.parametrize(
+    "name", ["clip", pytest.param("vilt", marks=pytest.mark.slow), "visualbert", "imagebert", "vilbert", "polyvit"]
+)
 def test_an_example_trains_on_real_pictures_and_its_loss_falls(home: Path, name: str) -> None:
     from tp_core import train
 

@@ -55,6 +55,7 @@ def test_the_split_is_fixed_and_has_every_class_on_both_sides(home: Path) -> Non
         assert sorted(path.name for path in (digits / side).iterdir()) == [str(digit) for digit in range(10)]
 
 
+@pytest.mark.slow
 def test_the_examples_learn(home: Path) -> None:
     for name in ("vit", "deit"):  # the second is taught by the first
         losses = [line["loss"] for line in train(home, name, steps=50)]
