@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tp_audio.audio.decoding import Samples
 from tp_audio.audio.features import Frames
-from tp_audio.audio.reading import Samples, resampled
+from tp_audio.audio.reading import resampled
 
 
 def at_speed(samples: Samples, speeds: Sequence[float], generator: np.random.Generator) -> Samples:

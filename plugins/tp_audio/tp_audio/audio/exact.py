@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tp_audio.audio.reading import Samples
+from tp_audio.audio.decoding import Samples
 
 #: One step of 16 bits; a power of two, so that multiplying by it and dividing rounds nothing.
 _SCALE = np.float32(32768)

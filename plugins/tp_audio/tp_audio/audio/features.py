@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torchaudio.compliance import kaldi
 
-from tp_audio.audio.reading import Samples
+from tp_audio.audio.decoding import Samples
 from tp_audio.processors.config import Normalization
 
 Frames = NDArray[np.float32]

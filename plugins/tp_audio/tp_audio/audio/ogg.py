@@ -1,33 +1,76 @@
-"""Whether an Ogg stream is whole (RFC 3533): libsndfile leaves out damaged and missing pages without a word."""
+"""Pages of Ogg streams (RFC 3533): libsndfile silently leaves out damaged and missing ones, and further links."""
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
+from typing import NamedTuple
 
 _HEADER = 27
 _CHECKSUM = slice(22, 26)
-_LAST = 4  # flag of a stream's last page
+_SERIAL = slice(14, 18)
+_FIRST, _LAST = 2, 4  # flags of a stream's first and last page
 
 #: Ogg's checksum has zlib's polynomial, with the bits of each byte the other way round.
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
+#: What the packet begins with that tells of FLAC in Ogg; then a version, the number of headers, and a native stream's.
+_FLAC = b"\x7fFLAC"
+_FLAC_HEADER = 9
 
-def ogg_problem(data: bytes) -> str | None:
-    """What is wrong with the pages of an Ogg stream, to go on from its name; None if they are whole."""
+
+class _Page(NamedTuple):
+    start: int
+    body: int
+    end: int
+    flags: int
+    serial: bytes
+
+
+def ogg_links(data: bytes) -> list[bytes]:
+    """The streams that follow each other in a file (RFC 3533, section 4): of one, the file itself.
+
+    Raises:
+        ValueError: a page is damaged or missing; the message goes on from a name.
+    """
+    starts: list[int] = []
+    open_serials: set[bytes] = set()
+    in_header, end = False, 0
+    for page in _pages(data):
+        if page.flags & _FIRST:
+            if not open_serials:
+                starts.append(page.start)
+            elif not in_header:
+                raise ValueError(f"is truncated: another stream begins at byte {page.start:,}, before the last page")
+            open_serials.add(page.serial)
+        in_header = bool(page.flags & _FIRST)
+        if page.flags & _LAST:
+            open_serials.discard(page.serial)
+        end = page.end
+    if open_serials or not starts:
+        raise ValueError("is truncated: its last Ogg page is missing")
+    if len(starts) == 1:
+        return [data]
+    return [data[start:stop] for start, stop in zip(starts, [*starts[1:], end], strict=True)]
+
+
+def _pages(data: bytes) -> Iterator[_Page]:
     position, last = 0, False
     while position < len(data):
         if data[position : position + 4] != b"OggS":
-            # Behind the last page, there may be tags.
-            return None if last else f"is damaged: no Ogg page begins at byte {position:,}"
+            if last:  # behind the last page, there may be tags
+                return
+            raise ValueError(f"is damaged: no Ogg page begins at byte {position:,}")
         header = data[position : position + _HEADER]
         segments = data[position + _HEADER : position + _HEADER + header[26]] if len(header) == _HEADER else b""
-        end = position + _HEADER + len(segments) + sum(segments)
+        body = position + _HEADER + len(segments)
+        end = body + sum(segments)
         if len(header) < _HEADER or len(segments) < header[26] or end > len(data):
-            return "is truncated: its last Ogg page is cut"
+            raise ValueError("is truncated: its last Ogg page is cut")
         if checksum(data[position:end]) != int.from_bytes(header[_CHECKSUM], "little"):
-            return f"is damaged: the checksum of the Ogg page at byte {position:,} is wrong"
+            raise ValueError(f"is damaged: the checksum of the Ogg page at byte {position:,} is wrong")
+        yield _Page(position, body, end, header[5], header[_SERIAL])
         position, last = end, bool(header[5] & _LAST)
-    return None if last else "is truncated: its last Ogg page is missing"
 
 
 def checksum(page: bytes) -> int:
@@ -36,3 +79,14 @@ def checksum(page: bytes) -> int:
     # Begun with zeros and not inverted at the end, as zlib's is.
     found = zlib.crc32(blank.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int(f"{found:032b}"[::-1], 2)
+
+
+def flac_inside(link: bytes) -> bytes | None:
+    """The native FLAC stream of a link, which libsndfile does not read in Ogg; None if it is of another codec."""
+    start = _HEADER + link[26]
+    if link[start : start + len(_FLAC)] != _FLAC:
+        return None
+    # Packets of FLAC are its blocks of metadata and its frames, so that their borders do not matter.
+    serial = link[_SERIAL]
+    parts = [link[page.body : page.end] for page in _pages(link) if page.serial == serial]
+    return b"".join(parts)[_FLAC_HEADER:]

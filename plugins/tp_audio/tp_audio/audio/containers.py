@@ -1,0 +1,199 @@
+"""Sizes in the headers of WAV, RF64, W64, AIFF, AU, CAF and NIST files, against the bytes that are there.
+
+libsndfile reads what is there of a file that was cut, without a word. Of one that was written to a pipe, whose header
+could not know its length, it reads all, nothing or refuses it, as the form may be.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import NamedTuple
+
+#: Sizes from here on, of more than there is, are those of writers that did not know the length: 0x7F000000 and
+#: 0x7FFFF000 of SoX, 0x80000000 of arecord, 0xFFFFFFFF of FFmpeg.
+_UNKNOWN = 0x7F000000
+
+#: Codes of the codecs of a WAV file that are MPEG audio.
+_MPEG = (0x50, 0x55)
+_EXTENSIBLE = 0xFFFE
+
+#: A header of PCM has 44 bytes, and one of other codecs 58 or 60.
+_HEADER = 64
+
+#: Those of codecs with samples in blocks: MS ADPCM, IMA ADPCM and GSM.
+_GSM = 0x31
+_IN_BLOCKS = (0x02, 0x11, _GSM)
+
+#: Bytes and samples of a block of GSM. libsndfile counts one more than there are.
+_GSM_BLOCK = (65, 320)
+
+_W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
+_W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
+
+
+class Contained(NamedTuple):
+    """What a file of samples holds.
+
+    Attributes:
+        data: the file with the right size in its header; or the MPEG stream that it holds.
+        mpeg: whether it is this.
+        samples: of one channel, where the header knows: codecs have them in blocks, and the last is not full.
+    """
+
+    data: bytes
+    mpeg: bool = False
+    samples: int | None = None
+
+
+class _Field(NamedTuple):
+    """Where a header says how many bytes of samples there are.
+
+    Attributes:
+        place: of the number, in bytes.
+        form: of the number, for struct; none if it is text.
+        said: bytes of samples.
+        start: where they begin.
+        more: what the number counts besides.
+    """
+
+    place: int
+    form: str | None
+    said: int
+    start: int
+    more: int = 0
+
+
+def contained(data: bytes) -> Contained | None:
+    """The samples of a file of these forms, all that there are; None if it is of another form.
+
+    Raises:
+        ValueError: it is cut off; the message goes on from a name.
+    """
+    if data[:4] == b"BW64":
+        data = b"RF64" + data[4:]  # the same, and libsndfile does not know the name
+    if data[:4] in (b"RIFF", b"RIFX", b"RF64") and data[8:12] == b"WAVE":
+        return _wave(data)
+    if data[:16] == _W64_RIFF:
+        sized = _sized(data, _w64(data))
+        if sized[16:24] == b"\xff" * 8:
+            sized = sized[:16] + len(sized).to_bytes(8, "little") + sized[24:]
+        return Contained(sized)
+    if data[:4] == b"FORM" and data[8:12] in (b"AIFF", b"AIFC"):
+        return Contained(_sized(data, _aiff(data)))
+    if data[:4] == b".snd" and len(data) >= 12:
+        start, said = struct.unpack_from(">II", data, 4)
+        return Contained(_sized(data, _Field(8, ">I", said, start)))
+    if data[:4] == b"caff":
+        return Contained(_sized(data, _caf(data)))
+    if data[:7] == b"NIST_1A":
+        return Contained(_sized(data, _nist(data)))
+    return None
+
+
+def _sized(data: bytes, field: _Field | None) -> bytes:
+    """The file, its size of samples set right if it is not known, or larger than what is there by a header or less."""
+    if field is None or field.start > len(data):
+        return data  # without samples, or damaged, as libsndfile finds
+    there = len(data) - field.start
+    unknown = field.said < 0 or field.said >= _UNKNOWN or (field.said == 0 and not _is_chunk(data, field.start))
+    lacking = 0 if unknown else field.said - there
+    # Writers that count the header as well, or a part of it, are off by so much: a few samples.
+    if lacking > _HEADER and lacking not in (field.start, field.start - 8):
+        raise ValueError(f"is truncated: {lacking:,} bytes are missing at the end")
+    right = there if unknown else min(field.said, there)
+    if field.form is None or right == field.said:
+        return data
+    size = struct.pack(field.form, right + field.more)
+    return data[: field.place] + size + data[field.place + len(size) :]
+
+
+def _is_chunk(data: bytes, place: int) -> bool:
+    """Whether chunks fill the file from here on, or nothing is left: that there are no samples is true then."""
+    while place + 8 <= len(data):
+        name, size = struct.unpack_from("<4sI", data, place)
+        if not name.isascii() or not name.decode().isprintable():
+            return False
+        place += 8 + size + size % 2
+    return place >= len(data)
+
+
+def _wave(data: bytes) -> Contained:
+    """Chunks with a name and a size, of 32 bits; where these are too few, RF64's chunk ds64 has it."""
+    order = ">" if data[:4] == b"RIFX" else "<"
+    position, codec, samples, large = 12, 1, 0, 0
+    while position + 8 <= len(data):
+        name, size = struct.unpack_from(f"{order}4sI", data, position)
+        body = position + 8
+        if name == b"ds64" and body + 16 <= len(data):
+            large = body + 8
+        elif name == b"fmt " and body + 2 <= len(data):
+            (codec,) = struct.unpack_from(f"{order}H", data, body)
+            if codec == _EXTENSIBLE and size >= 26 and body + 26 <= len(data):
+                (codec,) = struct.unpack_from(f"{order}H", data, body + 24)
+        elif name == b"fact" and body + 4 <= len(data):
+            (samples,) = struct.unpack_from(f"{order}I", data, body)
+        elif name == b"data":
+            field = _Field(position + 4, f"{order}I", size, body)
+            if large and size == 0xFFFFFFFF:
+                (said,) = struct.unpack_from("<q", data, large)
+                # None is what an encoder leaves there that could not go back to the header.
+                field = _Field(large, "<q", said or -1, body)
+            sized = _sized(data, field)
+            if codec in _MPEG:
+                end = body + size if size < _UNKNOWN else len(data)
+                return Contained(sized[body:end], mpeg=True)
+            if codec == _GSM:
+                whole = min(size, len(data) - body) // _GSM_BLOCK[0] * _GSM_BLOCK[1]
+                samples = min(samples or whole, whole)
+            return Contained(sized, samples=samples if codec in _IN_BLOCKS and samples else None)
+        position = body + size + size % 2
+    return Contained(data)
+
+
+def _w64(data: bytes) -> _Field | None:
+    """Chunks with a GUID and a size of 64 bits, this header counted, that begin at multiples of 8."""
+    position = 40
+    while position + 24 <= len(data):
+        (size,) = struct.unpack_from("<q", data, position + 16)
+        if data[position : position + 16] == _W64_DATA:
+            return _Field(position + 16, "<q", size - 24 if size else -1, position + 24, 24)
+        if size < 24:
+            return None
+        position += size + -size % 8
+    return None
+
+
+def _aiff(data: bytes) -> _Field | None:
+    position = 12
+    while position + 8 <= len(data):
+        name, size = struct.unpack_from(">4sI", data, position)
+        if name == b"SSND" and position + 16 <= len(data):
+            (offset,) = struct.unpack_from(">I", data, position + 8)
+            return _Field(position + 4, ">I", size - 8 - offset if size else -1, position + 16 + offset, 8 + offset)
+        position += 8 + size + size % 2
+    return None
+
+
+def _caf(data: bytes) -> _Field | None:
+    position = 8
+    while position + 12 <= len(data):
+        name, size = struct.unpack_from(">4sq", data, position)
+        if name == b"data":
+            return _Field(position + 4, ">q", size - 4 if size > 0 else -1, position + 16, 4)
+        if size < 0:
+            return None
+        position += 12 + size
+    return None
+
+
+def _nist(data: bytes) -> _Field | None:
+    """Lines of text, a name, a type and a value each; a writer to a pipe leaves out how many samples there are."""
+    numbers = dict(re.findall(rb"(?m)^(sample_count|channel_count|sample_n_bytes) -i (\d{1,18})\s*$", data[:4096]))
+    start = re.match(rb"NIST_1A\s+(\d{1,9})", data)
+    if start is None or len(numbers) < 3 or b"shorten" in data[:4096]:
+        return None
+    said = 1
+    for number in numbers.values():
+        said *= int(number)
+    return _Field(0, None, said, int(start[1]))

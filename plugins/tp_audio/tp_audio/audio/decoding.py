@@ -1,0 +1,178 @@
+"""Recordings decoded: WAV, FLAC, Ogg, MP3, AIFF, AU, CAF, W64 and NIST, to their end and in memory of a stated size."""
+
+from __future__ import annotations
+
+import io
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tp_audio.audio.containers import contained
+from tp_audio.audio.flac import sized_flac
+from tp_audio.audio.mpeg import behind_id3, frames_of
+from tp_audio.audio.ogg import flac_inside, ogg_links
+
+Samples = NDArray[np.float32]
+
+#: What is read, for messages.
+KINDS = "WAV, FLAC, Ogg (Vorbis, Opus, FLAC), MP3, AIFF, AU, CAF, W64 and NIST"
+
+#: The most samples of a recording, of one channel: 1 GiB, 1.7 hours at 44,100 a second and 4.7 at 16,000.
+MAX_SAMPLES = 1 << 28
+
+#: Farther from full scale than any overshoot of a decoder: samples of another scale, such as 16-bit integers as floats.
+_LOUDEST = 16.0
+
+#: Samples of all channels that are decoded at a time.
+_BLOCK = 1 << 22
+
+#: Zeros behind an MPEG stream, in bytes.
+_TAIL = 1 << 12
+
+#: Codecs of a WAV file have samples in blocks of at most so many; the last may be filled up.
+_CODEC_BLOCK = 1 << 13
+
+
+class Limits(NamedTuple):
+    """What a recording may be; found before it is decoded.
+
+    Attributes:
+        mix: whether it may have several channels, which are averaged.
+        seconds: the longest.
+    """
+
+    mix: bool = True
+    seconds: float | None = None
+
+
+class Decoded(NamedTuple):
+    """Samples of one channel, (samples,), and how many of them are a second."""
+
+    samples: Samples
+    rate: int
+
+
+class _Part(NamedTuple):
+    """A file as libsndfile reads all of it.
+
+    Attributes:
+        samples: of one channel, where these are counted; libsndfile's own number is no fact then.
+        skip: of these, that are not the recording's.
+        keep: of those that follow, that are.
+    """
+
+    data: bytes
+    samples: int | None = None
+    skip: int = 0
+    keep: int | None = None
+
+
+_NO_LIMITS = Limits()
+
+
+def decode(data: bytes, limits: Limits = _NO_LIMITS) -> Decoded:
+    """The samples of an encoded recording.
+
+    Lengths are those of what is there: sizes in headers are compared with it, and replaced if a writer to a pipe did
+    not know them.
+
+    Raises:
+        ValueError: it cannot be decoded, ends too early, has no samples or none that are between about -1 and 1, or
+            is none that the limits allow; the message goes on from a name.
+    """
+    found: list[Samples] = []
+    rate = count = 0
+    for part in _parts(data):
+        decoded = _decoded(part, limits)
+        if rate not in (0, decoded.rate):
+            raise ValueError("changes its sampling rate")
+        rate = decoded.rate
+        found.append(decoded.samples)
+        count += len(decoded.samples)
+        _check_length(count, rate, limits)
+    if not count:
+        raise ValueError("has no samples")
+    samples = found[0] if len(found) == 1 else np.concatenate(found)
+    return Decoded(samples, rate)
+
+
+def _parts(data: bytes) -> list[_Part]:
+    """What is decoded one after the other."""
+    start = 0
+    while data.startswith(b"ID3", start):  # of MP3, but found before others as well
+        start = behind_id3(data, start)
+    data = data[start:]
+    if data[:4] == b"fLaC":
+        return [_Part(sized_flac(data))]
+    if data[:4] == b"OggS":
+        return [_ogg_part(link) for link in ogg_links(data)]
+    file = contained(data)
+    if file is not None and not file.mpeg:
+        return [_Part(file.data, keep=file.samples)]
+    frames = frames_of(data if file is None else file.data)
+    if frames is None:
+        raise ValueError(f"cannot be decoded: format not recognised; {KINDS} can be read")
+    # libsndfile estimates the number of frames by the size of the first, and reads no more: zeros at the end make it
+    # enough, and are not reached.
+    longer = frames.data + bytes(max(0, frames.frames * frames.largest - len(frames.data)) + _TAIL)
+    return [_Part(longer, frames.samples, frames.skip, frames.keep)]
+
+
+def _ogg_part(link: bytes) -> _Part:
+    flac = flac_inside(link)
+    return _Part(link) if flac is None else _Part(sized_flac(flac))
+
+
+class _File(io.BytesIO):
+    """Bytes as a file; where a damaged header leads before its begin, libsndfile finds out by what it reads."""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        begin = (0, self.tell(), len(self.getbuffer()))[whence]
+        return super().seek(max(0, begin + offset))
+
+
+def _decoded(part: _Part, limits: Limits) -> Decoded:
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(_File(part.data)) as file:
+            channels, rate = file.channels, file.samplerate
+            if channels > 1 and not limits.mix:
+                raise ValueError(f"has {channels} channels, expected one (mix_channels: true averages them)")
+            count = file.frames if part.samples is None else part.samples
+            _check_length(count, rate, limits)
+            try:
+                samples = np.empty(count, np.float32)
+            except MemoryError:
+                raise ValueError(f"has {count:,} samples, and there is no memory for them") from None
+            filled = 0
+            while filled < count:
+                block: Samples = file.read(min(count - filled, max(1, _BLOCK // channels)), "float32", always_2d=True)
+                if not len(block):
+                    break
+                _check_scale(block)
+                samples[filled : filled + len(block)] = block[:, 0] if channels == 1 else block.mean(axis=1)
+                filled += len(block)
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"cannot be decoded: {error.error_string.removeprefix('Error : ').rstrip('.')}") from None
+    if filled < count:
+        raise ValueError(f"is truncated: it has {filled:,} samples, its header says {count:,}")
+    left = count - part.skip
+    keep = left if part.keep is None or not 0 <= left - part.keep < _CODEC_BLOCK else part.keep
+    return Decoded(samples[part.skip : part.skip + keep], rate)
+
+
+def _check_length(count: int, rate: int, limits: Limits) -> None:
+    if limits.seconds is not None and count > int(limits.seconds * rate) + 1:
+        raise ValueError(f"is {count / rate:.1f} seconds long; max_seconds is {limits.seconds:g}")
+    if count > MAX_SAMPLES:
+        raise ValueError(f"has {count:,} samples, {count / rate / 3600:,.1f} hours; at most {MAX_SAMPLES:,} are read")
+
+
+def _check_scale(block: Samples) -> None:
+    loudest = float(np.abs(block).max())
+    if not np.isfinite(loudest):
+        raise ValueError("has samples that are not finite numbers")
+    if loudest > _LOUDEST:
+        raise ValueError(f"has samples as large as {loudest:,.0f}; floating-point ones stand between -1 and 1")
