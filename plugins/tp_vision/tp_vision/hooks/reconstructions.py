@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torchvision.io import write_png
 from torchvision.utils import make_grid
 
 from tp_core import hookimpl
@@ -17,6 +16,7 @@ from tp_core.inference.mode import evaluating
 from tp_core.interfaces import Batch
 from tp_vision.config_masked import PixelsConfig
 from tp_vision.hooks.config import ReconstructionsConfig
+from tp_vision.png import write_png
 from tp_vision.processors.masked_image import MaskedImageProcessor
 from tp_vision.targets.pixels import Pixels, patchify, unpatchify
 
@@ -55,7 +55,7 @@ class Reconstructions:
                 name = f"reconstructions_{data.name}" if data.name else "reconstructions"
                 folder = trainer.run / name
                 folder.mkdir(exist_ok=True)
-                write_png(picture, str(folder / f"step_{step:08}.png"))
+                write_png(picture, folder / f"step_{step:08}.png")
                 if trainer.board is not None:
                     trainer.board.picture(step, name, picture)
 

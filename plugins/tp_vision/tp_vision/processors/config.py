@@ -18,11 +18,15 @@ from tp_core.config import (
 )
 from tp_core.data.class_options import ClassLabelOptions
 from tp_core.errors import TPError
+from tp_core.use import in_use
 from tp_vision.config import Size, pair
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Processor
     from tp_core.tokenizer import Tokenizer
+
+#: Most pixels of a picture, those of Pillow: more is what it warns of, and twice as many what it refuses.
+MAX_PIXELS = 89_478_485
 
 _SECTION = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True, allow_inf_nan=False)
 
@@ -88,6 +92,12 @@ class PictureProcessorConfig(ProcessorConfig):
     )
     crop_fraction: float = Field(
         1.0, gt=0, le=1, description="of crop and stretch: part of the scaled height and width that is kept, the middle"
+    )
+    max_pixels: int = Field(
+        MAX_PIXELS,
+        gt=0,
+        le=2 * MAX_PIXELS,
+        description="most pixels of a file, height times width; others are bad records, found before they are decoded",
     )
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     mean: list[float] = Field([0.5], min_length=1, description="subtracted; of all channels, or one of each")
@@ -160,13 +170,13 @@ def _pictures_of(choice: Any) -> PictureFacts | None:
     """What the visual tokenizer that a target's option chooses says of its pictures."""
     from tp_core.spec.choose import nested
 
-    if not isinstance(choice, dict):
-        return None
+    if not isinstance(choice, dict) or in_use():
+        return None  # a trained model is used without what made its labels
     try:
         config = nested("visual_tokenizer", choice)
         return config.pictures() if isinstance(config, VisualTokenizerConfig) else None
     except TPError:
-        return None  # the target says what is wrong; a trained model is used without its tokenizer
+        return None  # the target says what is wrong
 
 
 def _of_each(values: Sequence[float], channels: int) -> list[float]:

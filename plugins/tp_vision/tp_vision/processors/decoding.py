@@ -2,99 +2,131 @@
 
 from __future__ import annotations
 
-import io
-import re
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
+from PIL.ImageFile import ImageFile
 from torch import Tensor
-from torchvision.io import ImageReadMode, decode_image
-from torchvision.transforms.v2 import functional
 
-#: Beginnings of the files that torchvision reads, and reads safely.
-_TORCHVISION = (b"\xff\xd8", b"GIF8")
+from tp_vision.processors.config import MAX_PIXELS
+from tp_vision.processors.picture_files import Damaged, Opened, opened
+from tp_vision.processors.tiff import EXPECTED
 
-#: Beginnings of those that Pillow, on which torchvision depends, reads: PNG, BMP, TIFF, and WebP. Of a damaged PNG,
-#: torchvision ends the whole process (an error of libpng jumps over frames that are gone); of a WebP it reads no EXIF.
-_PILLOW = (b"\x89PNG", b"BM", b"II*\x00", b"MM\x00*")
+#: The EXIF tag that says how a picture is turned, and what undoes each of its values.
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
-#: Parts of red, green and blue in luminance (ITU-R BT.601), as of Pillow and JPEG; together one.
-_LUMINANCE = (0.299, 0.587, 0.114)
-
-_SOURCE_PLACE = re.compile(r"^.*?\.cpp:\d+, ", re.DOTALL)
+#: Pictures of more pixels than this are decoded one at a time, so that threads do not add up what they need.
+_LARGE = 1 << 24
 
 
-def decode(data: bytes | NDArray[np.uint8], channels: int) -> Tensor:
+def decode(data: bytes | NDArray[np.uint8], channels: int, max_pixels: int = MAX_PIXELS) -> Tensor:
     """A picture as (channels, height, width), uint8.
 
-    Palettes are looked up, CMYK becomes RGB, greyscale is repeated for 3 channels and colours become luminance for 1,
-    transparency is dropped, 16 bits are rounded to 8, and of an animation the first picture is taken. Pictures are
-    turned as their EXIF data say.
+    Palettes are looked up, CMYK becomes RGB, greyscale is repeated for 3 channels and colours become luminance (ITU-R
+    BT.601) for 1, transparency is dropped, 9 to 16 bits are scaled to 8, and of an animation or of pages the first
+    picture is taken. Pictures are turned as their EXIF data, or else XMP, say.
 
     Args:
-        data: the bytes of a JPEG, PNG, GIF, WebP, BMP or TIFF file.
+        data: the bytes of a JPEG, PNG, GIF, WebP, BMP, TIFF, PPM, PGM, PBM, AVIF or TGA file.
         channels: 3 for RGB, 1 for greyscale.
+        max_pixels: most pixels, height times width. Memory for them is asked for only then.
 
     Raises:
-        ValueError: the bytes are no such picture, or not all of it.
+        ValueError: the bytes are no such picture, not all of it, or of too many pixels.
     """
-    encoded = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
-    beginning = encoded[:4].tobytes()
+    file = opened(data if isinstance(data, bytes) else data.tobytes(), max_pixels)
+    width, height = file.picture.size
     try:
-        if beginning.startswith(_PILLOW) or (beginning == b"RIFF" and encoded[8:12].tobytes() == b"WEBP"):
-            picture = _by_pillow(encoded)
-        elif beginning.startswith(_TORCHVISION):
-            # A copy: the rows' memory is read-only, which torch warns of.
-            picture = decode_image(torch.from_numpy(encoded.copy()), _mode(encoded, channels), True)
-        else:
-            raise ValueError("it is no picture; JPEG, PNG, GIF, WebP, BMP and TIFF can be read")
-    except (RuntimeError, _Damaged) as error:
-        lines = _SOURCE_PLACE.sub("", str(error)).strip().splitlines()
-        detail = f" ({lines[0].rstrip('.')})" if lines else ""
-        raise ValueError(f"it is damaged or cut off{detail}") from None
-    if picture.dim() == 4:
-        picture = picture[0]
-    if picture.dtype == torch.uint16:
-        picture = (picture.float() / 257).round().to(torch.uint8)
-    if picture.shape[0] != channels:
-        picture = _luminance(picture) if channels == 1 else functional.grayscale_to_rgb(picture)
-    return picture
+        with _alone(width * height > _LARGE):
+            values = _pixels(file, channels)
+    except MemoryError:
+        raise ValueError(f"there is no memory for its {height} x {width} pixels") from None
+    return torch.from_numpy(values).permute(2, 0, 1)
 
 
-def _mode(encoded: NDArray[np.uint8], channels: int) -> ImageReadMode:
-    """GIF has no greyscale reader; its colours are converted afterwards."""
-    colours = encoded[:4].tobytes() == b"GIF8" or channels == 3
-    return ImageReadMode.RGB if colours else ImageReadMode.GRAY
-
-
-def _luminance(picture: Tensor) -> Tensor:
-    """(3, height, width) → (1, height, width), rounded: grey stays what it is."""
-    parts = torch.tensor(_LUMINANCE).view(3, 1, 1)
-    return (picture * parts).sum(dim=0, keepdim=True).round().to(torch.uint8)
-
-
-class _Damaged(Exception):
-    """What Pillow says of a file that it cannot read; it has no class of its own for that."""
-
-
-def _by_pillow(encoded: NDArray[np.uint8]) -> Tensor:
-    from PIL import Image, ImageOps
-
+def _pixels(file: Opened, channels: int) -> NDArray[np.uint8]:
+    """(height, width, channels): in this order, torch scales pictures fastest."""
+    picture, tiff = file
+    if channels == 1 and picture.format == "JPEG":
+        picture.draft("L", None)  # the luminance that the file holds
     try:
-        if encoded[:2].tobytes() in (b"RI", b"II", b"MM"):
-            Image.init()  # of WebP and TIFF; open() would, but can miss a format that another thread is loading
-        with Image.open(io.BytesIO(encoded.tobytes())) as opened:
-            opened.load()
-            turned = ImageOps.exif_transpose(opened)
-            deep = turned.mode.startswith("I;16") or (turned.mode == "I" and opened.format == "PNG")
-            known = deep or turned.mode not in ("I", "F")
-            values = np.array(turned if deep or turned.mode == "L" or not known else turned.convert("RGB"))
+        picture.load()
+    except MemoryError:
+        raise
     except Exception as error:
-        raise _Damaged(str(error).strip() or type(error).__name__) from None
-    if not known:
-        kind = "floating-point numbers" if turned.mode == "F" else "integers of 32 bits"
-        raise ValueError(f"its pixels are {kind}; 8 or 16 bits are expected")
-    if deep:
-        values = (values.astype(np.float32) / 257).round().astype(np.uint8)
-    return torch.from_numpy(values if values.ndim == 3 else values[..., None]).permute(2, 0, 1).contiguous()
+        raise Damaged(str(error) or type(error).__name__) from None
+    turned = _turned(picture)
+    if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format in ("PNG", "PPM")):
+        table = _shades(65535, False) if tiff is None else _shades(tiff.whitest, tiff.inverted)
+        shades = table[np.asarray(turned)][..., None]
+        return np.repeat(shades, channels, axis=2)
+    if picture.mode in ("I", "F"):
+        kind = "floating-point numbers" if picture.mode == "F" else "integers of 32 bits"
+        raise ValueError(f"its pixels are {kind}; {EXPECTED}")
+    values = np.array(_converted(turned, "RGB" if channels == 3 else "L"))
+    return values if values.ndim == 3 else values[..., None]
+
+
+def _converted(picture: Image.Image, mode: str) -> Image.Image:
+    if picture.mode == mode:
+        return picture
+    picture.info.pop("transparency", None)  # which is dropped, and not put into colours
+    premultiplied = {"RGBa": "RGBA", "La": "LA"}.get(picture.mode)
+    try:
+        return (picture if premultiplied is None else picture.convert(premultiplied)).convert(mode)
+    except ValueError:
+        raise ValueError(f"its colours are {picture.mode}, which is not read") from None
+
+
+def _turned(picture: ImageFile) -> Image.Image:
+    try:
+        orientation = picture.getexif().get(_ORIENTATION)
+    except Exception:  # metadata that cannot be read do not make the picture worse
+        return picture
+    turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
+    return picture if turn is None else picture.transpose(turn)
+
+
+@lru_cache
+def _shades(whitest: int, inverted: bool) -> NDArray[np.uint8]:
+    """For each value of 16 bits the nearest of 8."""
+    values = np.arange(65536).clip(0, whitest)
+    shades: NDArray[np.uint8] = ((whitest - values if inverted else values) * 255 / whitest).round().astype(np.uint8)
+    return shades
+
+
+_turn = threading.Lock()
+
+
+@contextmanager
+def _alone(needed: bool) -> Iterator[None]:
+    if not needed:
+        yield
+        return
+    with _turn:
+        yield
+
+
+def _renew() -> None:
+    global _turn
+    _turn = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)  # a thread of the parent may have had it, and is not in the child

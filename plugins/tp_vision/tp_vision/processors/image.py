@@ -60,7 +60,7 @@ class PictureProcessor(Processor):
         """
         data = media_bytes(record, "image")
         try:
-            picture = decode(data, self.channels)
+            picture = decode(data, self.channels, self.config.max_pixels)
         except ValueError as error:
             raise refused(record, f"cannot be read: {error}") from None
         if not self.pictures.fits(picture):
@@ -102,7 +102,7 @@ class PictureProcessor(Processor):
 
     def decoded(self, rows: Rows, index: int) -> Tensor:
         """The picture of a row, (channels, height, width), uint8."""
-        picture = decode(rows.get("image", index), self.channels)
+        picture = decode(rows.get("image", index), self.channels, self.config.max_pixels)
         if not self.pictures.fits(picture):
             raise DataError(f"the image {self._wrong_size(picture)}", file=bytes(rows.get("place", index)).decode())
         return picture
@@ -144,7 +144,7 @@ class ImageProcessor(PictureProcessor):
         self.classes = ClassLabels(config.labels, config.classes(data), "data.processor.image.labels")
 
     def extra(self, record: Record) -> dict[str, Any]:
-        hint = ". A picture's label is the folder that it is in"
+        hint = ". A picture's label is a folder that it is in, inside the one that is named"
         return {"label": self.classes.read(record, place_of(record), hint)}
 
     def complete(self, sample: Sample, rows: Rows, index: int) -> Sample:

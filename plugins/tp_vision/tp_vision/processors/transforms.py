@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 from torchvision.transforms import v2
-from torchvision.transforms.v2 import functional
 
 from tp_vision.processors.config import Augmentation, PictureProcessorConfig
+from tp_vision.processors.scaling import scaled_middle
 
 
 @contextmanager
@@ -68,23 +68,19 @@ class Pictures:
             return found if self.erasing is None else self.erasing(found)
 
     def resized(self, picture: Tensor) -> Tensor:
-        height, width = self.size
         done = tuple(picture.shape[-2:]) == self.size and self.config.crop_fraction == 1
         if self.config.resize == "none" or done:
             return picture
-        scaled = self._scaled(picture.shape[-2], picture.shape[-1])
-        larger: Tensor = functional.resize(picture, scaled, self.mode, antialias=True)
-        top, left = (scaled[0] - height) // 2, (scaled[1] - width) // 2
-        return larger[..., top : top + height, left : left + width]
+        return scaled_middle(picture, self._scaled(picture.shape[-2], picture.shape[-1]), self.size, self.mode)
 
-    def _scaled(self, height: int, width: int) -> list[int]:
+    def _scaled(self, height: int, width: int) -> tuple[int, int]:
         """Height and width that a picture is scaled to; rounded as torchvision and transformers do."""
         down, across = self.config.whole(self.size)
         if self.config.resize == "stretch":
-            return [down, across]
+            return down, across
         if down * width >= across * height:  # the height decides
-            return [down, down * width // height]
-        return [across * height // width, across]
+            return down, down * width // height
+        return across * height // width, across
 
     def normalised(self, picture: Tensor) -> Tensor:
         return (picture.float() / 255 - self.mean) / self.std
