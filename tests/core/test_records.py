@@ -193,7 +193,6 @@ def test_json_lists_are_read_whatever_the_block_size(
 @pytest.mark.parametrize(
     ("content", "line", "message", "column"),
     [
-        ('[{"a": 1},\n {"b" 2}]', 2, "not valid JSON: ", 7),
         ('[{"a": 1}\n {"b": 2}]', 2, "expected ',' or ']' after an element of the list", 2),
         ('[{"a": 1}', 1, "expected ',' or ']' after an element of the list", 10),
         ('[{"a": 1}]\n{}', 2, "expected nothing after the list", 1),
@@ -208,6 +207,108 @@ def test_errors_in_a_json_list_have_their_place(
     said = error_of(path, bad=BadRecords("skip"))
     assert said.startswith(f"{path}:{line}: {message}")
     assert said.endswith(f" (column {column})")
+
+
+ROWS = "".join(f'"row {number}",{number}\n' for number in range(25)).encode()
+
+
+@pytest.mark.parametrize(
+    ("begin", "kept", "line", "said"),
+    [
+        (b'"one\xff\ntwo",7\n', 25, 2, "this line is not UTF-8 (byte 0xFF at column 5)"),
+        (b'"one\ntwo\xff",7\n', 25, 3, "this line is not UTF-8 (byte 0xFF at column 4)"),
+        (b'"one\n\0",7\n', 25, 3, "this line has a NUL byte at column 1"),
+        (b'"one\ntwo"x,7\n', 25, 2, "not valid CSV: "),
+        (b'"one,7\n', 25, 2, "not valid CSV: "),  # not closed: the next quotes are other cells'
+        (b'x,"one\n', 25, 2, "not valid CSV: "),
+    ],
+)
+def test_a_bad_cell_takes_its_own_row_alone(tmp_path: Path, begin: bytes, kept: int, line: int, said: str) -> None:
+    bad = BadRecords("skip")
+    path = write(tmp_path, "a.csv", b"text,number\n" + begin + ROWS)
+    found = read(path, bad=bad)
+    assert [value["text"] for value, _ in found] == [f"row {number}" for number in range(kept)]
+    assert [number for _, number in found] == list(range(2 + begin.count(b"\n"), 2 + begin.count(b"\n") + kept))
+    assert [message[: len(path) + len(said) + 4] for message in bad.messages] == [
+        f"{path}:{line}: {said}"[: len(path) + len(said) + 4]
+    ]
+
+
+def test_a_quote_that_is_never_closed_takes_one_row_at_the_end_of_the_file_too(tmp_path: Path) -> None:
+    bad = BadRecords("skip")
+    path = write(tmp_path, "a.csv", b"text,number\n" + ROWS + b'"one,7\ntwo,8\nth""ree,9\nfour,10\n')
+    assert [value["text"] for value, _ in read(path, bad=bad)][25:] == ["two", "four"]
+    assert [message.split(": ", 1)[0] for message in bad.messages] == [f"{path}:27", f"{path}:29"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(cells=st.lists(st.tuples(st.text('a"\n,x'), st.text('a"\n,x')), min_size=1, max_size=6), data=st.data())
+def test_csv_rows_around_a_byte_that_is_no_text_come_back(tmp_path_factory: Any, cells: Any, data: Any) -> None:
+    lines = [",".join('"{}"'.format(cell.replace('"', '""')) for cell in row) + "\n" for row in cells]
+    at = data.draw(st.integers(0, len(lines) - 1))
+    lines[at] = lines[at].replace('"', '"\udcff', 1)
+    content = ("a,b\n" + "".join(lines)).encode("utf-8", "surrogateescape")
+    bad = BadRecords("skip")
+    found = read(write(tmp_path_factory.mktemp("cells"), "a.csv", content), bad=bad)
+    assert [(value["a"], value["b"]) for value, _ in found] == [*cells[:at], *cells[at + 1 :]]
+    assert bad.count == 1
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        b'{"a": "\xff"}',
+        b'{"a": 1,}',
+        b"{'a': 1}",
+        b"x",
+        b"",
+        b'{"a": "]}\\" \0"}',
+        b'{"a": [1, 2}}',
+        b'\xff{"a": 1}',
+        b"{" * 9999 + b"}" * 9999,
+    ],
+)
+def test_a_bad_element_of_a_json_list_takes_no_others(tmp_path: Path, element: bytes) -> None:
+    bad = BadRecords("skip")
+    path = write(tmp_path, "a.json", b'[{"n": 1},\n' + element + b',\n{"n":\n2}]')
+    assert read(path, bad=bad) == [({"n": 1}, 1), ({"n": 2}, 3)]
+    assert [message.split(": ", 1)[0] for message in bad.messages] == [f"{path}:2"]
+    assert f"{path}:2: " in error_of(path)
+
+
+def test_an_error_in_a_json_list_has_its_column(tmp_path: Path) -> None:
+    said = error_of(write(tmp_path, "a.json", '[{"a": 1},\n {"b" 2}]'))
+    assert ":2: not valid JSON: " in said
+    assert said.endswith(" (column 7)")
+
+
+def test_tables_of_very_many_columns_are_read_in_time_or_refused(tmp_path: Path) -> None:
+    from tp_core.data.sources_columns import MOST_COLUMNS
+
+    names = [f"c{number}" for number in range(MOST_COLUMNS)]
+    path = write(tmp_path, "a.tsv", "\t".join(names) + "\n" + "\t".join(names) + "\n" + "1\t2\n")
+    bad = BadRecords("skip")
+    ((value, _),) = read(path, columns={"text": "c9999"}, bad=bad)
+    assert (value["text"], len(value)) == ("c9999", MOST_COLUMNS)
+    assert bad.messages[0].endswith("c18, c19 and 9,980 more), found 2")
+    path = write(tmp_path, "a.tsv", "\t".join(f"c{number}" for number in range(300_000)) + "\n")
+    assert error_of(path) == f"{path}:1: the table has 300,000 columns; at most 10,000 are read"
+
+
+def test_new_records_may_lack_optional_columns_and_have_fields_by_their_own_names() -> None:
+    from tp_core.data.sources_columns import NewColumns, plan_columns
+
+    columns = NewColumns({"text_a": "review", "text_b": "answer", "label": "stars"}, {"label"})
+    assert dict(plan_columns(["review", "answer"], columns)) == {"text_a": "review", "text_b": "answer"}
+    found = plan_columns(["id", "stars", "text_a", "answer"], columns)
+    assert dict(found) == {"text_b": "answer", "label": "stars", "id": "id", "text_a": "text_a"}
+    with pytest.raises(DataError, match=r"there is no column 'answer' \(columns: review, stars\)"):
+        plan_columns(["review", "stars"], columns)
+
+
+def test_a_column_is_found_as_unicode_compares_names(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.tsv", "cafe\u0301\nx\n")
+    assert read(path, columns={"text": "caf\u00e9"}) == [({"text": "x"}, 2)]
 
 
 def test_a_json_list_that_is_not_utf8_is_named_exactly(tmp_path: Path) -> None:

@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from numbers import Integral, Real
 from typing import Any
 
+from tp_core.data.class_names import NamedClass, as_compared
+from tp_core.data.sources_columns import listed
 from tp_core.errors import DataError
 from tp_core.interfaces import Record
 from tp_core.suggest import did_you_mean
+
+#: An integer in a table; programs that know no integers beside missing values write 1.0.
+_INTEGER = re.compile(r"\s*([+-]?[0-9]+)(?:\.0*)?\s*")
+
+#: Different unknown labels for which the nearest known one is looked for.
+_ASKED = 100
 
 
 class ClassLabels:
     """Reads the field ``label`` of records, and names what is predicted.
 
     Args:
-        names: of the classes, in order; None where labels are numbers.
+        names: of the classes, in order; or the integers that records have, in order, and the names of these; None
+            where labels are integers from 0.
         count: of the classes, or None if nothing says.
         option: of the spec, where the names are to be listed; for messages.
     """
 
-    def __init__(self, names: Sequence[str] | None, count: int | None, option: str) -> None:
-        self.names, self.count, self.option = names, count, option
+    def __init__(self, names: Sequence[str] | Mapping[int, str] | None, count: int | None, option: str) -> None:
+        self.count, self.option = count, option
+        self._integers: dict[int, int] | None = None
+        if isinstance(names, Mapping):
+            self._integers = {integer: number for number, integer in enumerate(names)}
+            names = list(names.values())
+        self.names = names
+        self._numbers = {as_compared(name): number for number, name in enumerate(names or ())}
+        self._near: dict[str, str] = {}
 
     def read(self, record: Record, place: tuple[str, int | None] | None = None, hint: str = "") -> int:
         """The number of a record's class.
+
+        Where there are names, a label is one of them, as Unicode compares texts, or one of the integers that they
+        stand for. A label of a data set that has names for its integers is both.
 
         Args:
             place: file and line to name; the record's own if None.
@@ -35,26 +57,71 @@ class ClassLabels:
         file, line = (record.file, record.line) if place is None else place
         value = record.value.get("label")
         if value is None:
-            fields = ", ".join(record.value)
-            raise DataError(f"no field 'label'; the fields are {fields}{hint}", file=file, line=line)
-        if self.names is not None:
-            if str(value) in self.names:
-                return self.names.index(str(value))
-            near = did_you_mean(str(value), self.names) or f"the labels are {', '.join(self.names)}"
-            raise DataError(f"unknown label '{value}'; {near}", file=file, line=line)
-        expected = "an integer from 0" + ("" if self.count is None else f" to {self.count - 1}")
+            raise DataError(f"no field 'label'; the fields are {listed(record.value)}{hint}", file=file, line=line)
         try:
-            number = int(str(value).strip())
-        except ValueError:
-            message = f"the label '{value}' is no number; expected {expected}, or list the names in {self.option}"
-            raise DataError(message, file=file, line=line) from None
+            return self._plain(value) if self.names is None else self._named(value, self.names)
+        except ValueError as error:
+            raise DataError(str(error), file=file, line=line) from None
+
+    def _named(self, value: Any, names: Sequence[str]) -> int:
+        written = as_compared(value.name if isinstance(value, NamedClass) else str(value))
+        number = self._numbers.get(written)
+        if number is not None:
+            return number
+        integer = _integer(value)
+        if str(integer) in self._numbers:  # a class whose name is an integer, which a table may write as 1.0
+            return self._numbers[str(integer)]
+        if self._integers is not None:
+            if integer in self._integers:
+                return self._integers[integer]
+            known = listed([f"{integer} ({name})" for integer, name in zip(self._integers, names)])
+            near = "" if integer is not None else self._nearest(written, names)
+            raise ValueError(f"unknown label {_shown(value)}; {near or f'the labels are {known}'}")
+        if integer is not None and not isinstance(value, NamedClass):
+            hint = f"; {{{integer}: NAME, ...}} in {self.option} names integers"
+            raise ValueError(f"unknown label {_shown(value)}; the labels are {listed(names)}{hint}")
+        near = self._nearest(written, names) or f"the labels are {listed(names)}"
+        raise ValueError(f"unknown label '{written}'; {near}")
+
+    def _nearest(self, written: str, names: Sequence[str]) -> str:
+        """``did you mean '…'?``, or nothing; only for some of very many labels, as it compares all letters."""
+        if written not in self._near:
+            if len(self._near) >= _ASKED:
+                return ""
+            self._near[written] = did_you_mean(written, names)
+        return self._near[written]
+
+    def _plain(self, value: Any) -> int:
+        expected = "an integer from 0" + ("" if self.count is None else f" to {self.count - 1}")
+        number = _integer(value)
+        if number is None:
+            raise ValueError(
+                f"the label {_shown(value)} is no integer; expected {expected}, or list the names in {self.option}"
+            )
         if number < 0 or (self.count is not None and number >= self.count):
-            raise DataError(f"the label {number} is out of range; expected {expected}", file=file, line=line)
+            raise ValueError(f"the label {number} is out of range; expected {expected}")
         return number
 
     def named(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Predictions with the classes' names, if they have any."""
         return predictions if self.names is None else [_named(each, self.names) for each in predictions]
+
+
+def _integer(value: Any) -> int | None:
+    """The integer that a label is or is written as; None if it is none. True and false are no integers."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, (Real, Decimal)):
+        return int(float(value)) if float(value).is_integer() else None
+    found = _INTEGER.fullmatch(value) if isinstance(value, str) and len(value) < 30 else None
+    return None if found is None else int(found[1])
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return f"'{text if len(text) <= 60 else text[:57] + '...'}'"
 
 
 def _named(prediction: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -1,25 +1,57 @@
 """Options of processors that read class labels. Torch-free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from tp_core.config import BuildContext, DataContext, FieldSpec, Problem, ProcessorConfig
+from tp_core.data.class_names import as_compared
+
+
+def _ordered(value: Any) -> Any:
+    """Names of integers in the order of these, the integers as a spec or JSON may write them."""
+    if not isinstance(value, Mapping):
+        return value
+    numbered: dict[int, Any] = {}
+    for number, name in value.items():
+        try:
+            key = int(str(number))
+        except ValueError:
+            raise ValueError(f"'{number}' is no integer; expected integers and the names of their classes") from None
+        if key in numbered:
+            raise ValueError(f"{key} is listed twice")
+        if not isinstance(name, str):
+            raise ValueError(f"the name of {key} is no text; expected one, such as '{name}' in quotes")
+        numbered[key] = name
+    return dict(sorted(numbered.items()))
 
 
 class ClassLabelOptions(ProcessorConfig):
     """Mixed into the config of a processor whose records have a class label; it stands first among the bases."""
 
-    labels: list[str] | None = Field(None, description="names of the classes, in order; numbers from 0 if unset")
+    optional_fields: ClassVar[frozenset[str]] = frozenset({"label"})
+
+    labels: Annotated[list[str] | dict[int, str] | None, BeforeValidator(_ordered)] = Field(
+        None,
+        description="names of the classes, in order; or the integers that records have for labels, with the names of "
+        "these: {0: neutral, 1: happy}; unset: labels are integers from 0",
+    )
 
     def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
         return super().provides(context) | {"labels:cls": FieldSpec(("batch",))}
 
+    def class_names(self) -> list[str] | None:
+        """The names of the classes, in order; None if they have none."""
+        return list(self.labels.values()) if isinstance(self.labels, dict) else self.labels
+
     def check(self, context: BuildContext) -> Iterator[Problem]:
-        names = self.labels or []
-        twice = next((name for name in names if names.count(name) > 1), None)
+        names = [as_compared(name) for name in self.class_names() or []]
+        twice = next((name for name in names if names.count(name) > 1), None) if len({*names}) < len(names) else None
         if twice is not None:
             yield Problem("labels", f"'{twice}' is listed twice")
+        if self.labels is not None and not self.labels:
+            yield Problem("labels", "names no class")
         yield from super().check(context)
 
     def classes(self, data: DataContext) -> int | None:

@@ -6,6 +6,8 @@ import math
 from numbers import Integral, Real
 from typing import Any
 
+from tp_core.data.class_names import NamedClass
+from tp_core.data.sources_columns import listed
 from tp_core.errors import DataError
 from tp_core.interfaces import Record
 
@@ -21,7 +23,7 @@ _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
 def text_field(record: Record, *names: str) -> str | None:
     """The text of the first of the fields that a record has; None where it has none of them, or only nulls.
 
-    A number is the text that it is written as.
+    A number is the text that it is written as, and a class of a data set that has names for its classes is its name.
 
     Raises:
         DataError: the field holds something else (a list, a mapping, bytes, NaN), or no valid Unicode.
@@ -52,14 +54,14 @@ def is_blank(record: Record) -> bool:
 
 def missing_field(record: Record, expected: str) -> DataError:
     """The error for a record that lacks fields; ``expected`` says which, in words."""
-    fields = ", ".join(record.value) or "none"
+    fields = listed(record.value) or "none"
     message = f"no field {expected}; the fields are {fields} (data.columns renames them)"
     return DataError(message, file=record.file, line=record.line)
 
 
 def _text(value: Any, name: str, record: Record) -> str:
     if not isinstance(value, str):
-        value = _number(value, name, record)
+        value = value.name if isinstance(value, NamedClass) else _number(value, name, record)
     if not value.isascii():
         try:
             value.encode()

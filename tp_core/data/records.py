@@ -6,10 +6,10 @@
 ``.tsv``                               a header line names the columns; cells are what stands between tabs
 ``.csv``                               a header line names the columns; quoted cells may span lines
 ``.parquet``                           one record per row
-``.tar``                               web dataset: one record for the members of one name (``7.jpg``, ``7.txt``)
+``.tar``, ``.tgz``                     web dataset: one record for the members of one name (``7.jpg``, ``7.txt``)
 pictures, recordings                   one record ``{"image": path}`` or ``{"audio": path}`` per file, and as its
-                                       ``label`` the folder inside the one that is named
-folder                                 all files of these forms inside, sorted; or a saved dataset (datasets)
+                                       ``label`` a folder inside the one that is named
+folder                                 the files of these forms inside that are read, sorted; or a saved dataset
 ``hf://name[/config][:split]``         a dataset of the Hugging Face hub; the split is ``train`` if not named
 =====================================  ====================================================================
 
@@ -24,13 +24,18 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
+from tp_core.data.folder_rules import ANY_FORM, FolderRules
+from tp_core.data.passed_over import PassedOver
 from tp_core.data.sources_arrow import arrow_records
 from tp_core.data.sources_bad import BadRecords
-from tp_core.data.sources_columns import plan_columns
-from tp_core.data.sources_find import MEDIA, Source, find_sources
+from tp_core.data.sources_columns import NewColumns, plan_columns
+from tp_core.data.sources_find import MEDIA, Source
 from tp_core.data.sources_fingerprint import fingerprint
 from tp_core.data.sources_json import json_records
-from tp_core.data.sources_media import media_records, tar_records
+from tp_core.data.sources_listing import listed_records
+from tp_core.data.sources_media import media_records
+from tp_core.data.sources_paths import find_sources
+from tp_core.data.sources_shards import tar_records
 from tp_core.data.sources_table import table_records
 from tp_core.data.sources_text import line_runs
 from tp_core.errors import DataError
@@ -69,10 +74,11 @@ class Records(Iterator[Record]):
         parts: the same records, to be iterated over instead: each part is a run of lines of plain text or an
             iterable of other records. Who wants the lines only saves the time to make records of them.
         bad: receives the errors of records that cannot be read, while they are iterated over.
+        passed: counts what of folders and shards is no record; of shards, while they are iterated over.
     """
 
-    def __init__(self, parts: Iterator[Iterable[Record]], bad: BadRecords) -> None:
-        self.parts, self.bad = parts, bad
+    def __init__(self, parts: Iterator[Iterable[Record]], bad: BadRecords, passed: PassedOver) -> None:
+        self.parts, self.bad, self.passed = parts, bad, passed
         self._flat = chain.from_iterable(parts)
 
     def __next__(self) -> Record:
@@ -98,13 +104,21 @@ class Records(Iterator[Record]):
             raise end
 
 
-def read_records(paths: list[str], columns: Mapping[str, str] = _SAME_NAMES, bad: BadRecords | None = None) -> Records:
+def read_records(
+    paths: list[str],
+    columns: Mapping[str, str] = _SAME_NAMES,
+    bad: BadRecords | None = None,
+    form: str | None = None,
+    rules: FolderRules = ANY_FORM,
+) -> Records:
     """The records of files, folders and hub datasets, in order, in constant memory.
 
     Args:
         paths: files, folders and ``hf://`` names.
         columns: field that the processor reads → column of the file; other columns keep their names.
         bad: decides what happens to a record that cannot be read; by default it is fatal.
+        form: of all files, whatever their names say.
+        rules: what of folders and shards is read.
 
     Returns:
         An iterator of records. Their line is that of the record's first line; in forms without lines, the row
@@ -115,38 +129,57 @@ def read_records(paths: list[str], columns: Mapping[str, str] = _SAME_NAMES, bad
             its form, a column that is missing, or a bad record when those are fatal.
         TPError: while iterating, when a Hugging Face dataset cannot be loaded.
     """
-    sources = find_sources(paths)
-    policy = BadRecords() if bad is None else bad
-    return Records((part for source in sources for part in _parts(source, columns, policy)), policy)
+    passed = PassedOver()
+    sources = find_sources(paths, rules, passed)
+    if form is not None:
+        sources = [source._replace(form=form) for source in sources]
+    return source_records(sources, columns, BadRecords() if bad is None else bad, rules, passed)
 
 
-def _parts(source: Source, columns: Mapping[str, str], bad: BadRecords) -> Iterator[Iterable[Record]]:
+def source_records(
+    sources: Iterable[Source], columns: Mapping[str, str], bad: BadRecords, rules: FolderRules, passed: PassedOver
+) -> Records:
+    """The records of sources, in order, as :func:`read_records` says."""
+    parts = (part for source in sources for part in _parts(source, columns, bad, rules, passed))
+    return Records(parts, bad, passed)
+
+
+def _parts(
+    source: Source, columns: Mapping[str, str], bad: BadRecords, rules: FolderRules, passed: PassedOver
+) -> Iterator[Iterable[Record]]:
     if source.form != "text":
-        yield _read(source, columns, bad)
+        yield _read(source, columns, bad, rules, passed)
         return
     fields = _text_fields(source, columns)
     for first, lines in line_runs(source, bad):
         yield TextRun(source.path, first, lines, fields)
 
 
-def _read(source: Source, columns: Mapping[str, str], bad: BadRecords) -> Iterator[Record]:
+def _read(
+    source: Source, columns: Mapping[str, str], bad: BadRecords, rules: FolderRules, passed: PassedOver
+) -> Iterator[Record]:
     file = source.path
     rows: Iterator[tuple[int, dict[str, Any]]]
-    if source.form in ("tsv", "csv"):
+    if source.lists is not None:
+        listed = listed_records(source, rules, bad, passed)
+        rows = _renamed(listed, file, NewColumns(columns, columns), bad)
+    elif source.form in ("tsv", "csv"):
         rows = table_records(source, columns, bad)
     elif source.form in ("json", "jsonl"):
         rows = _renamed(json_records(source, bad), file, columns, bad)
     elif source.form in MEDIA:
-        rows = _renamed(media_records(source), file, columns, bad)
+        rows = _renamed(media_records(source), file, NewColumns(columns, columns), bad)
     elif source.form == "tar":
-        rows = _renamed(tar_records(source, bad), file, columns, bad)
+        rows = _renamed(tar_records(source, rules, bad, passed), file, columns, bad)
     else:
-        rows = arrow_records(source, columns)
+        rows = arrow_records(source, columns, bad)
     for line, value in rows:
         yield Record(value, file, line)
 
 
 def _text_fields(source: Source, columns: Mapping[str, str]) -> list[str]:
+    if isinstance(columns, NewColumns) and "text" not in columns.values():
+        return ["text"]
     try:
         return [field for field, _ in plan_columns(["text"], columns)]
     except DataError as error:

@@ -8,32 +8,82 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tp_core.data.sources_columns import plan_columns
+from tp_core.data.arrow_cells import cells_of, class_names, first_line, named_class
+from tp_core.data.sources_bad import BadRecords
+from tp_core.data.sources_columns import MOST_COLUMNS, plan_columns
 from tp_core.data.sources_find import HUB, Source
 from tp_core.errors import DataError, TPError
 
 _ROWS = 256
 
 
-def arrow_records(source: Source, columns: Mapping[str, str]) -> Iterator[tuple[int, dict[str, Any]]]:
+def arrow_records(source: Source, columns: Mapping[str, str], bad: BadRecords) -> Iterator[tuple[int, dict[str, Any]]]:
     """Row number (from 1) and values by field.
 
+    Classes of Hugging Face's ``ClassLabel`` are :class:`~tp_core.data.class_names.NamedClass`.
+
     Raises:
-        DataError: a damaged file, or one that lacks a column of ``columns``.
+        DataError: a damaged file, one of too many columns or that lacks a column of ``columns``, or ``bad`` says that
+            a row is fatal.
         TPError: the ``datasets`` library is needed and missing, or a dataset cannot be loaded.
     """
     row = 1
     read = {"parquet": _parquet_batches, "arrow": _ipc_batches}.get(source.form, _dataset_batches)
     for batch in read(source):
+        names = batch.schema.names
+        if len(names) > MOST_COLUMNS:
+            message = f"the table has {len(names):,} columns; at most {MOST_COLUMNS:,} are read"
+            bad.report(DataError(message, file=source.path))
+            return
+        if len({*names}) < len(names):
+            twice = min(name for name in names if names.count(name) > 1)
+            raise DataError(f"two columns are named '{twice}'", file=source.path)
         try:
-            plan = plan_columns(batch.schema.names, columns)
+            plan = plan_columns(names, columns)
         except DataError as error:
             raise DataError(str(error), file=source.path) from None
-        values = [batch.column(name).to_pylist() for _, name in plan]
+        classes = class_names(batch.schema.metadata)
+        errors: dict[int, DataError] = {}
+        values = []
+        for _, name in plan:
+            cells = cells_of(batch.column(name), name, source.path, row, errors)
+            known = classes.get(name)
+            values.append(cells if known is None else [named_class(cell, known) for cell in cells])
         fields = [field for field, _ in plan]
-        for cells in zip(*values):
-            yield row, dict(zip(fields, cells))
+        for found in zip(*values):
+            if row in errors:
+                bad.report(errors[row])
+            else:
+                yield row, dict(zip(fields, found))
             row += 1
+
+
+def parquet_columns(path: str) -> dict[str, bool]:
+    """The columns of a Parquet file, and whether they hold bytes: as such, or as Hugging Face keeps them.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        schema = pyarrow.parquet.read_schema(path)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(f"not a Parquet file that can be read: {first_line(error)}", file=path) from error
+    kinds = pyarrow.types
+    return {
+        field.name: any(kinds.is_binary(each) or kinds.is_large_binary(each) for each in _flat(field.type))
+        for field in schema
+    }
+
+
+def _flat(kind: Any) -> list[Any]:
+    """A type, and those that a struct has inside."""
+    import pyarrow
+
+    inside = range(kind.num_fields) if pyarrow.types.is_struct(kind) else ()
+    return [kind, *(kind.field(index).type for index in inside)]
 
 
 def dataset_identity(source: Source) -> str:
@@ -51,7 +101,7 @@ def _parquet_batches(source: Source) -> Iterator[Any]:
         with pyarrow.parquet.ParquetFile(source.path) as file:
             yield from file.iter_batches(batch_size=_ROWS)
     except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"not a Parquet file that can be read: {_first_line(error)}", file=source.path) from error
+        raise DataError(f"not a Parquet file that can be read: {first_line(error)}", file=source.path) from error
 
 
 def _ipc_batches(source: Source) -> Iterator[Any]:
@@ -73,7 +123,7 @@ def _ipc_batches(source: Source) -> Iterator[Any]:
             for batch in batches:  # of any size
                 yield from (batch.slice(first, _ROWS) for first in range(0, batch.num_rows, _ROWS))
     except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"not an Arrow file that can be read: {_first_line(error)}", file=source.path) from error
+        raise DataError(f"not an Arrow file that can be read: {first_line(error)}", file=source.path) from error
 
 
 def _dataset_batches(source: Source) -> Iterator[Any]:
@@ -93,7 +143,7 @@ def _load(source: Source) -> Any:
     try:
         return datasets.load_from_disk(source.path)
     except Exception as error:  # the library raises whatever its readers do
-        raise DataError(f"cannot be read as a saved dataset: {_first_line(error)}", file=source.path) from error
+        raise DataError(f"cannot be read as a saved dataset: {first_line(error)}", file=source.path) from error
 
 
 def parse_hub_name(path: str) -> tuple[list[tuple[str, str | None]], str]:
@@ -128,9 +178,4 @@ def _load_from_hub(path: str, datasets: Any) -> Any:
             first = first or error
             break
     assert first is not None
-    raise TPError(f"{path}: cannot be loaded from the Hugging Face hub: {_first_line(first)}") from first
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    raise TPError(f"{path}: cannot be loaded from the Hugging Face hub: {first_line(first)}") from first

@@ -8,14 +8,16 @@ from pathlib import Path
 
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.file_digests import Scheme, file_digests
+from tp_core.data.folder_rules import ANY_FORM, FolderRules
 from tp_core.data.sources_arrow import dataset_identity
-from tp_core.data.sources_find import MEDIA, Source, find_sources
+from tp_core.data.sources_find import MEDIA, Source
+from tp_core.data.sources_paths import find_sources
 from tp_core.errors import DataError
 
 _SEGMENT = 1 << 26
 
 
-def fingerprint(paths: list[str], memo: DigestMemo | None = None) -> str:
+def fingerprint(paths: list[str], memo: DigestMemo | None = None, rules: FolderRules = ANY_FORM) -> str:
     """A hash of what :func:`tp_core.data.records.read_records` would read; 32 hexadecimal digits.
 
     It depends on the order, forms, sizes and contents of the files, not on where they are or their times.
@@ -24,17 +26,20 @@ def fingerprint(paths: list[str], memo: DigestMemo | None = None) -> str:
     Args:
         paths: files, folders and ``hf://`` names.
         memo: knows the contents of files that have not changed, so that these are not read.
+        rules: what of folders is read.
 
     Raises:
         DataError: a path that does not exist or cannot be read.
     """
     total = hashlib.blake2b(digest_size=16)
-    for _, digest in source_digests(paths, memo):
+    for _, digest in source_digests(paths, memo, rules):
         total.update(digest)
     return total.hexdigest()
 
 
-def source_digests(paths: list[str], memo: DigestMemo | None = None) -> Iterator[tuple[Source, bytes]]:
+def source_digests(
+    paths: list[str], memo: DigestMemo | None = None, rules: FolderRules = ANY_FORM
+) -> Iterator[tuple[Source, bytes]]:
     """The sources that paths stand for, in order, each with a hash of its form and contents.
 
     Args:
@@ -43,12 +48,13 @@ def source_digests(paths: list[str], memo: DigestMemo | None = None) -> Iterator
     Raises:
         DataError: a path that does not exist or cannot be read.
     """
-    sources = [(source, _files(source)) for source in find_sources(paths)]
+    sources = [(source, _files(source)) for source in find_sources(paths, rules)]
     contents = file_digests((file for _, files in sources for file in files), Scheme(32, _SEGMENT), memo)
     for source, files in sources:
         total = hashlib.blake2b(digest_size=16)
         # The form decides how contents are read, so equal bytes of two forms are different sources.
         label = "" if source.label is None else f" {source.label}"
+        label += "" if source.lists is None else " lists"
         total.update(f"{source.form} {source.compressed}{label}\n".encode())
         if source.form == "hub":
             total.update(f"{source.path} {dataset_identity(source)}\n".encode())

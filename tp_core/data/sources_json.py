@@ -9,12 +9,17 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from tp_core.data.sources_bad import BadRecords
+from tp_core.data.sources_columns import MOST_COLUMNS
 from tp_core.data.sources_find import Source
-from tp_core.data.sources_text import BLOCK, line_runs, open_binary
+from tp_core.data.sources_text import BLOCK, line_runs, not_utf8, open_binary
 from tp_core.errors import DataError
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+#: What stands between the strings and brackets of a list.
+_PLAIN = re.compile(r'[^"\[\]{},]*')
+#: Bytes that are not UTF-8, as the decoder writes them.
+_NO_TEXT = re.compile("[\udc80-\udcff]")
 #: An incomplete literal or escape is noticed at most this many characters before the end of what was read.
 _LONGEST_LITERAL = 16
 
@@ -23,8 +28,8 @@ def json_records(source: Source, bad: BadRecords) -> Iterator[tuple[int, dict[st
     """Line number and object of each record; a ``.json`` file may hold one list of objects instead of lines.
 
     Raises:
-        DataError: a list with an error in it (after which there is no way to go on), or a line that ``bad``
-            says is fatal.
+        DataError: a list in which an error leaves no way to go on, or a line or an element that ``bad`` says is
+            fatal.
     """
     if source.form == "json" and _begins_with_list(source):
         yield from _list_elements(source, bad)
@@ -50,10 +55,10 @@ def _json_lines(source: Source, bad: BadRecords) -> Iterator[tuple[int, dict[str
             except (ValueError, RecursionError) as error:
                 bad.report(DataError(_invalid(error), file=source.path, line=number))
                 continue
-            if isinstance(value, dict):
+            if (unfit := _unfit(value, source.path, number)) is None:
                 yield number, value
             else:
-                bad.report(_not_object(value, source.path, number))
+                bad.report(unfit)
 
 
 def _list_elements(source: Source, bad: BadRecords) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -66,10 +71,13 @@ def _list_elements(source: Source, bad: BadRecords) -> Iterator[tuple[int, dict[
             text.skip_space()
             line = text.line
             value = text.value(decoder)
-            if isinstance(value, dict):
+            if isinstance(value, DataError):
+                bad.report(value)
+                text.pass_element(value)
+            elif (unfit := _unfit(value, source.path, line)) is None:
                 yield line, value
             else:
-                bad.report(_not_object(value, source.path, line))
+                bad.report(unfit)
             if not text.take(","):
                 closed = text.take("]")
                 if not closed:
@@ -83,7 +91,8 @@ class _Text:
 
     def __init__(self, file: IO[bytes], source: Source) -> None:
         self._file, self._source = file, source
-        self._decode = codecs.getincrementaldecoder("utf-8")().decode
+        self._decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
+        self._damaged = False  # whether some of the bytes were no text
         self._text, self._at = "", 0
         self.line, self._column = 1, 1
 
@@ -106,7 +115,7 @@ class _Text:
         return False
 
     def value(self, decoder: json.JSONDecoder) -> Any:
-        """The JSON value that begins here."""
+        """The JSON value that begins here, which is gone past; or, if it is none, why, and nothing is gone past."""
         while True:
             try:
                 value, end = decoder.raw_decode(self._text, self._at)
@@ -115,41 +124,84 @@ class _Text:
                 in_string = self._text[error.pos : error.pos + 1] == '"' and not _STRING.match(self._text, error.pos)
                 if (near_end or in_string) and self._read():
                     continue
-                self._advance(min(error.pos, len(self._text)))
-                raise self.error(f"not valid JSON: {error.msg}") from None
+                end = min(error.pos, len(self._text))
+                return self._damage(end) or self._error(f"not valid JSON: {error.msg}", end)
             except (ValueError, RecursionError) as error:
-                raise self.error(_invalid(error)) from None
+                return self._error(_invalid(error), self._at)
             # A number at the very end may go on in the next block.
             if end == len(self._text) and self._read():
                 continue
-            self._advance(end)
-            return value
+            damage = self._damage(end)
+            if damage is None:
+                self._advance(end)
+            return value if damage is None else damage
+
+    def pass_element(self, error: DataError) -> None:
+        """Go past an element of a list that is no JSON value: to the comma or bracket that is inside nothing else.
+
+        Raises:
+            DataError: ``error``, if the file ends before.
+        """
+        while True:
+            end = self._end_of_element()
+            if end is not None:
+                self._advance(end)
+                return
+            if not self._read():
+                raise error
+
+    def _end_of_element(self) -> int | None:
+        at, depth = self._at, 0
+        while at < len(self._text):
+            character = self._text[at]
+            if character == '"':
+                string = _STRING.match(self._text, at)
+                if string is None:
+                    return None
+                at = string.end()
+                continue
+            if not depth and character in ",]":
+                return at
+            depth += (character in "[{") - (character in "]}")
+            between = _PLAIN.match(self._text, at + (character in "[]{},"))
+            assert between is not None  # it may be empty
+            at = between.end()
+        return None
+
+    def _damage(self, end: int) -> DataError | None:
+        """The error for bytes between here and ``end`` that are no text."""
+        found = _NO_TEXT.search(self._text, self._at, end + 1) if self._damaged else None
+        if found is None:
+            return None
+        line, column = self._place(found.start())
+        return DataError(not_utf8(ord(found[0]) - 0xDC00, column), file=self._source.path, line=line)
 
     def error(self, message: str) -> DataError:
-        return DataError(f"{message} (column {self._column})", file=self._source.path, line=self.line)
+        return self._damage(self._at) or self._error(message, self._at)
+
+    def _error(self, message: str, at: int) -> DataError:
+        line, column = self._place(at)
+        return DataError(f"{message} (column {column})", file=self._source.path, line=line)
+
+    def _place(self, at: int) -> tuple[int, int]:
+        """Line and column of a place that has not been gone past."""
+        lines = self._text.count("\n", self._at, at)
+        if lines:
+            return self.line + lines, at - self._text.rfind("\n", self._at, at)
+        return self.line, self._column + at - self._at
 
     def _advance(self, end: int) -> None:
-        lines = self._text.count("\n", self._at, end)
-        if lines:
-            self.line += lines
-            self._column = end - self._text.rfind("\n", self._at, end)
-        else:
-            self._column += end - self._at
+        self.line, self._column = self._place(end)
         self._at = end
 
     def _read(self) -> bool:
         """Read more, if there is any: as much as is held, so that long elements are not rescanned often."""
         block = self._file.read(max(BLOCK, len(self._text) - self._at))
-        try:
-            text = self._decode(block, not block)
-        except UnicodeDecodeError as error:
-            # Reading the file by lines finds the exact place, and says it.
-            for _ in line_runs(self._source, BadRecords()):
-                pass
-            raise DataError(f"not UTF-8: {error}", file=self._source.path) from error
-        if block:
+        text = self._decode(block, not block)
+        self._damaged = self._damaged or _NO_TEXT.search(text) is not None
+        if block or text:
             self._text, self._at = self._text[self._at :] + text, 0
-        return bool(block)
+        return bool(block or text)
 
 
 def _invalid(error: Exception) -> str:
@@ -160,7 +212,13 @@ def _invalid(error: Exception) -> str:
     return f"not usable JSON: {error}"
 
 
-def _not_object(value: Any, file: str, line: int) -> DataError:
+def _unfit(value: Any, file: str, line: int) -> DataError | None:
+    """Why a JSON value is no record; None if it is one."""
+    if isinstance(value, dict):
+        if len(value) <= MOST_COLUMNS:
+            return None
+        message = f"the object has {len(value):,} fields; at most {MOST_COLUMNS:,} are read"
+        return DataError(message, file=file, line=line)
     names = {list: "a list", str: "a string", int: "a number", float: "a number", bool: "true or false"}
     found = "null" if value is None else names[type(value)]
     return DataError(f"expected a JSON object, found {found}", file=file, line=line)

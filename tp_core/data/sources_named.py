@@ -8,9 +8,11 @@ from collections.abc import Collection, Iterator, Mapping
 
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.file_digests import Scheme, file_digests
-from tp_core.data.records import read_records
+from tp_core.data.folder_rules import ANY_FORM, FolderRules
+from tp_core.data.passed_over import PassedOver
+from tp_core.data.records import source_records
 from tp_core.data.sources_bad import BadRecords
-from tp_core.data.sources_find import find_sources
+from tp_core.data.sources_paths import find_sources
 from tp_core.interfaces import Record
 
 #: Forms whose records may name files.
@@ -20,7 +22,11 @@ _WHOLE = Scheme(16)
 
 
 def named_files_fingerprint(
-    paths: list[str], columns: Mapping[str, str], fields: Collection[str], memo: DigestMemo | None = None
+    paths: list[str],
+    columns: Mapping[str, str],
+    fields: Collection[str],
+    memo: DigestMemo | None = None,
+    rules: FolderRules = ANY_FORM,
 ) -> str | None:
     """A hash of the contents of the files that records name, in their order; None if none is named.
 
@@ -31,22 +37,23 @@ def named_files_fingerprint(
         columns: field → column, as in ``data.columns``.
         fields: those of a record that are a path, or what holds one.
         memo: knows the contents of files that have not changed, so that these are not read.
+        rules: what of folders is read.
 
     Raises:
         DataError: a table that cannot be read.
     """
     total, some = hashlib.blake2b(digest_size=16), False
-    for content in file_digests(_named(paths, columns, fields), _WHOLE, memo):
+    for content in file_digests(_named(paths, columns, fields, rules), _WHOLE, memo):
         some = True
         total.update(content.digests if content.error is None else b"cannot be read")
     return total.hexdigest() if some else None
 
 
-def _named(paths: list[str], columns: Mapping[str, str], fields: Collection[str]) -> Iterator[str]:
-    for source in find_sources(paths):
+def _named(paths: list[str], columns: Mapping[str, str], fields: Collection[str], rules: FolderRules) -> Iterator[str]:
+    for source in find_sources(paths, rules):
         if source.form not in _TABLES or not fields:
             continue
-        for record in read_records([source.path], columns, BadRecords("skip")):
+        for record in source_records([source], columns, BadRecords("skip"), rules, PassedOver()):
             values = [record.value.get(field) for field in fields]
             if any(isinstance(value, bytes) or (isinstance(value, dict) and value.get("bytes")) for value in values):
                 break  # the column holds the contents, of which the table's own hash is made

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from tp_core.data.sources_bad import BadRecords
-from tp_core.data.sources_find import Source
+from tp_core.data.sources_find import STDIN, Source
 from tp_core.errors import DataError
 
 BLOCK = 1 << 20
@@ -37,12 +37,16 @@ _SIGNATURES = {
 }
 
 
-def line_runs(source: Source, bad: BadRecords) -> Iterator[tuple[int, list[str]]]:
+def line_runs(
+    source: Source, bad: BadRecords, damaged: dict[int, DataError] | None = None
+) -> Iterator[tuple[int, list[str]]]:
     """Lines without their ends, many at a time.
 
     Args:
         source: a text file, which may be compressed with gzip.
         bad: is told of each line that is no UTF-8 text; such a line ends a run.
+        damaged: where a record may be of several lines, receives these errors in the place of ``bad``, by number of
+            the line. The lines are given as well, with U+FFFD for what cannot be decoded.
 
     Yields:
         The number of the first line (from 1) and consecutive lines from there.
@@ -56,7 +60,10 @@ def line_runs(source: Source, bad: BadRecords) -> Iterator[tuple[int, list[str]]
             count = block.count(b"\n") + (not block.endswith(b"\n"))
             text = _decode(block)
             if text is None:
-                yield from _good_runs(block, first, source.path, bad)
+                if damaged is None:
+                    yield from _good_runs(block, first, source.path, bad)
+                else:
+                    yield first, list(_mended(block, first, source.path, damaged))
             else:
                 yield first, split_lines(text)
             first += count
@@ -77,7 +84,8 @@ def open_binary(source: Source) -> Iterator[IO[bytes]]:
         DataError: the file cannot be read, is damaged, or its first bytes say that it is no text.
     """
     try:
-        with open(source.path, "rb", buffering=0) as raw:
+        stdin = source.path == STDIN
+        with open(0 if stdin else source.path, "rb", buffering=0, closefd=not stdin) as raw:
             file: Any = gzip.GzipFile(fileobj=raw) if source.compressed else raw
             buffered = io.BufferedReader(file, BLOCK)
             head = buffered.peek(8)[:8]
@@ -132,14 +140,25 @@ def _good_runs(block: bytes, first: int, file: str, bad: BadRecords) -> Iterator
         yield start, run
 
 
+def _mended(block: bytes, first: int, file: str, damaged: dict[int, DataError]) -> Iterator[str]:
+    for number, line in enumerate(block.removesuffix(b"\n").split(b"\n"), first):
+        text = _decode(line)
+        if text is None:
+            damaged[number] = DataError(_problem(line), file=file, line=number)
+            text = line.decode(errors="replace").replace("\0", "\ufffd")
+        yield text.removesuffix("\r")
+
+
+def not_utf8(byte: int, column: int) -> str:
+    """What is said of a line with a byte that is no UTF-8 text."""
+    convert = "convert the file, for example: iconv -f GBK -t UTF-8"
+    return f"this line is not UTF-8 (byte 0x{byte:02X} at column {column}); {convert}"
+
+
 def _problem(line: bytes) -> str:
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
-        column = len(line[: error.start].decode()) + 1
-        return (
-            f"this line is not UTF-8 (byte 0x{line[error.start]:02X} at column {column}); "
-            "convert the file, for example: iconv -f GBK -t UTF-8"
-        )
+        return not_utf8(line[error.start], len(line[: error.start].decode()) + 1)
     column = text.index("\0") + 1
     return f"this line has a NUL byte at column {column}; the file is damaged or is not text"

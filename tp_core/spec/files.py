@@ -2,34 +2,72 @@
 
 from __future__ import annotations
 
-import glob
 import os
+import stat
 from pathlib import Path
 
+from tp_core.data.file_digests import kind_of
+from tp_core.spec.patterns import brace_count, braces, has_pattern, matches
 from tp_core.suggest import near_file
+
+_HUB = "hf://"
+
+#: Paths that the braces of one pattern stand for, at most.
+MOST_PATHS = 100_000
 
 
 def expand(paths: str | list[str]) -> list[str]:
-    """Paths with globs expanded, sorted; a pattern that matches nothing stays as it is."""
+    """Paths with patterns expanded, in the order of their braces, else sorted.
+
+    A pattern that matches nothing stays as it is, and so does the name of a file that has the signs of a pattern.
+    """
     found: list[str] = []
     for path in [paths] if isinstance(paths, str) else paths:
-        matches = sorted(glob.glob(path)) if glob.has_magic(path) and not path.startswith("hf://") else []
-        found += matches or [path]
+        if path.startswith(_HUB) or not has_pattern(path) or os.path.lexists(path):
+            found.append(path)
+            continue
+        if brace_count(path) > MOST_PATHS:
+            found.append(path)
+            continue
+        for pattern in braces(path):
+            found += matches(pattern) or [pattern]
     return found
 
 
 def unusable(path: str) -> str:
     """Why nothing can be read from a file or folder, or an empty string."""
-    if path.startswith("hf://"):
+    if path.startswith(_HUB):
         return ""
     file = Path(path)
-    if not file.exists():
-        return f"no file matches {path}" if glob.has_magic(path) else missing(path)
-    if file.is_file() and file.stat().st_size == 0:
-        return f"the file {path} is empty"
-    if file.is_dir() and not any(file.iterdir()):
-        return f"the folder {path} is empty"
+    try:
+        if not file.exists():
+            return _no_match(path) if has_pattern(path) else missing(path)
+        if why := no_file(path):
+            return why
+        if file.is_file() and file.stat().st_size == 0:
+            return f"the file {path} is empty"
+        if file.is_dir() and not any(file.iterdir()):
+            return f"the folder {path} is empty"
+    except (OSError, ValueError) as error:
+        return f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
     return "" if os.access(file, os.R_OK) else f"the file {path} cannot be read"
+
+
+def _no_match(path: str) -> str:
+    count = brace_count(path)
+    if count > MOST_PATHS:
+        return f"the braces of {path} stand for {count:,} paths; at most {MOST_PATHS:,} are read"
+    return f"no file matches {path}"
+
+
+def no_file(path: str) -> str:
+    """Why a path names neither a file nor a folder, or an empty string: opening a named pipe waits for ever."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError) as error:
+        absent = isinstance(error, (FileNotFoundError, NotADirectoryError, ValueError))
+        return missing(path) if absent else f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
+    return "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else f"{path} is {kind_of(mode)}; expected a file"
 
 
 def missing(path: str) -> str:

@@ -1,0 +1,130 @@
+"""Rows of CSV files, whose quoted cells may be of several lines. Torch-free.
+
+A row is good or bad as a whole. A quote that is never closed takes no other rows with it: reading goes on at the line
+after the first one of such a row.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import deque
+from collections.abc import Iterator
+
+from tp_core.data.sources_bad import BadRecords
+from tp_core.data.sources_find import Source
+from tp_core.data.sources_text import line_runs
+from tp_core.errors import DataError
+
+#: Cells may hold whole documents; the csv module's own limit is 128 KiB, for the process.
+_CELL_LIMIT = 2**31 - 1
+
+_CELL = r'(?:"[^"]*(?:""[^"]*)*"|[^",]*)'
+#: A row as RFC 4180 has it: quotes stand around whole cells only. The csv module takes more for rows.
+_STRICT = re.compile(f"{_CELL}(?:,{_CELL})*")
+
+
+def csv_rows(source: Source, bad: BadRecords) -> Iterator[tuple[int, list[str]]]:
+    """Number of the first line, and cells, of each row.
+
+    Raises:
+        DataError: the file cannot be read, or ``bad`` says that a row is fatal.
+    """
+    lines = _Lines(source, bad)
+    row, reader = lines.row, csv.reader(lines.feed(), strict=True)
+    while True:
+        if lines.damaged:
+            lines.forget()
+        lines.begin += len(row)
+        row.clear()
+        try:
+            cells = _next_row(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            message = "a quoted cell that begins here is not closed" if lines.ended else f"not valid CSV: {error}"
+            bad.report(lines.problem() or DataError(message, file=source.path, line=lines.begin))
+            lines.go_back()
+            reader = csv.reader(lines.feed(), strict=True)
+            continue
+        problem = lines.problem() if lines.damaged or lines.begin <= lines.doubtful else None
+        if problem is None:
+            yield lines.begin, cells
+        else:
+            bad.report(problem)
+
+
+class _Lines:
+    """The lines of a file, which remembers those of the row that is being read.
+
+    Attributes:
+        row: the lines of the row.
+        begin: number of its first line.
+        ended: whether the row has come to the end of the file.
+        damaged: errors of lines that are no text, and of some that are still to be read.
+        doubtful: number of the last line that a bad row has read already.
+    """
+
+    def __init__(self, source: Source, bad: BadRecords) -> None:
+        self.begin, self.ended, self.doubtful = 1, False, 0
+        self.row: list[str] = []
+        self.damaged: dict[int, DataError] = {}
+        self._file = source.path
+        self._again: deque[str] = deque()
+        self._runs = line_runs(source, bad, self.damaged)
+        self._run: Iterator[str] = iter(())
+
+    def feed(self) -> Iterator[str]:
+        """The lines that are still to be read, for the csv module."""
+        read = self.row.append
+        while self._again:
+            line = self._again.popleft()
+            read(line)
+            yield line + "\n"
+        while True:
+            for line in self._run:
+                read(line)
+                yield line + "\n"
+            run = next(self._runs, None)
+            if run is None:
+                break
+            self._run = iter(run[1])
+        self.ended = True
+
+    def forget(self) -> None:
+        """Forget the errors of the row's lines."""
+        for number in range(self.begin, self.begin + len(self.row)):
+            self.damaged.pop(number, None)
+
+    def problem(self) -> DataError | None:
+        """Why the row that has been read cannot be used, although the csv module takes it; None if it can."""
+        for number in range(self.begin, self.begin + len(self.row)) if self.damaged else ():
+            if number in self.damaged:
+                return self.damaged[number]
+        if self.begin <= self.doubtful and not _STRICT.fullmatch("\n".join(self.row)):
+            # It may be the rest of a cell of the bad row.
+            message = "a quote stands inside a cell that has none around it, behind a row that is bad"
+            return DataError(message, file=self._file, line=self.begin)
+        return None
+
+    def go_back(self) -> None:
+        """Leave the row with its first line only, if its quote is not closed; those behind it are read again."""
+        text = "\n".join(self.row)
+        found = _STRICT.match(text)
+        assert found is not None  # it may be empty
+        # A quote behind which no cell ends, at the begin of a line or behind a comma, opens a cell of another row.
+        ended, self.ended = self.ended, False
+        if not ended and text[: found.end() - 1][-1:] not in ("\n", ","):
+            return
+        self.doubtful = max(self.doubtful, self.begin + len(self.row) - 1)
+        self._again.extendleft(reversed(self.row[1:]))
+        del self.row[1:]
+
+
+def _next_row(reader: Iterator[list[str]]) -> list[str]:
+    """The next row, of cells of any length; the limit is the process's, and other code keeps its own."""
+    before = csv.field_size_limit(_CELL_LIMIT)
+    try:
+        return next(reader)
+    finally:
+        csv.field_size_limit(before)

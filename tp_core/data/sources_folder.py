@@ -1,0 +1,246 @@
+"""What of a folder is read: pictures and recordings with the tables that list them, or files of records. Torch-free.
+
+Where a processor reads pictures or recordings, these are the records of a folder that has some, and so are the rows and
+members of files that hold some (shards, Parquet). ``metadata.csv``, ``metadata.jsonl`` or ``metadata.parquet`` with a
+column ``file_name`` gives the fields of what is in its folder and below, as in Hugging Face's ImageFolder. Other tables
+are read in folders without pictures and recordings of their own. All else is passed over, and counted.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator
+from itertools import islice
+from pathlib import Path
+
+from tp_core.data.class_names import as_compared
+from tp_core.data.folder_rules import FolderRules
+from tp_core.data.passed_over import PassedOver, ending
+from tp_core.data.sources_arrow import parquet_columns
+from tp_core.data.sources_bad import BadRecords
+from tp_core.data.sources_csv import csv_rows
+from tp_core.data.sources_find import FORMS, MEDIA, Source, form_of
+from tp_core.data.sources_json import json_records
+from tp_core.data.sources_table import tsv_rows
+from tp_core.errors import DataError
+from tp_core.folders import Folder, Found, Kind, tree
+
+#: Forms that a file has only where it is named itself: in a folder, it may belong to a cache.
+_NAMED_ONLY = ("arrow",)
+
+#: Forms whose first record says which columns there are.
+_TABLES = ("csv", "tsv", "json", "jsonl", "parquet")
+
+_METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+
+#: The column of a table of metadata that names the picture or recording.
+FILE_NAME = "file_name"
+
+#: Objects whose keys are the columns of JSON lines.
+_FIRST = 100
+
+
+def folder_sources(path: str, rules: FolderRules, passed: PassedOver) -> list[Source]:
+    """The sources in a folder and below, in the order of their names.
+
+    Args:
+        passed: counts what is passed over.
+
+    Raises:
+        DataError: nothing can be read, it is a saved dataset of several splits, or two folders would be one class.
+        OSError: a folder that cannot be read.
+    """
+    begin = str(Path(path))
+    root = tree("" if begin == "." else begin, _is_closed)
+    if root.closed:
+        return [Source(path, "saved")]
+    inside = _Inside(root, path, rules)
+    found = list(inside.sources())
+    if inside.passed:
+        passed.add(path, inside.passed)
+    if inside.note:
+        passed.note(f"{path}: {inside.note}")
+    if not found:
+        raise DataError(_nothing(rules, passed.of(path)), file=path)
+    return found
+
+
+def _nothing(rules: FolderRules, passed: str) -> str:
+    if rules.media is None:
+        return f"no file in this folder is of a known form ({', '.join(FORMS)})" + (f"; it has {passed}" * bool(passed))
+    wanted = " or ".join(sorted(f"'{name}'" for name in rules.media_columns)) or "text"
+    found = f"; it has {passed}" if passed else ""
+    kinds = ", ".join(sorted(rules.media_forms & set(MEDIA))) or "text"
+    return f"no file in this folder holds records that have {wanted} ({kinds} files, tables, shards){found}"
+
+
+def _is_closed(path: str, names: Collection[str]) -> bool:
+    """True for a saved dataset.
+
+    Raises:
+        DataError: it has several splits.
+    """
+    if "dataset_dict.json" in names:
+        splits = sorted(name for name in names if _is_saved_dataset(os.path.join(path, name)))
+        example = os.path.join(path, splits[0] if splits else "train")
+        raise DataError(
+            f"this is a saved dataset of several splits ({', '.join(splits)}); name one of them: {example}", file=path
+        )
+    return "dataset_info.json" in names and "state.json" in names
+
+
+def _is_saved_dataset(folder: str) -> bool:
+    return all(os.path.isfile(os.path.join(folder, name)) for name in ("dataset_info.json", "state.json"))
+
+
+class _Inside:
+    """The files of a folder, sorted into what is read and what is passed over.
+
+    Attributes:
+        passed: kinds of what is passed over, and how many there are of each.
+        note: why no labels are given; empty if they are.
+    """
+
+    def __init__(self, root: Folder, path: str, rules: FolderRules) -> None:
+        self.path, self.rules, self.passed, self.note = path, rules, Counter[str](), ""
+        self._every = [(each, form_of(each.name) if each.kind is Kind.FILE else None) for each in root.files()]
+        self._tables: dict[str, str] = {}  # path → why it is not read; empty if it is
+        self._forms = rules.media_forms if rules.media is None or rules.media else frozenset[str]()
+        self._media = [each for each, form in self._every if form in self._forms]
+        self._listings = self._find_listings()
+        if rules.media and (rules.needs_media or self._media):
+            self._choose_tables()
+        self._labels = self._find_labels()
+
+    def sources(self) -> Iterator[Source]:
+        listed = self._listed()
+        for each, form in self._every:
+            if form in self._forms:
+                if not listed or _around(each.folder, self._listings) is None:
+                    yield Source(each.path, form, self._labels.get(each.folder))
+            elif each.kind is Kind.CLOSED:
+                yield Source(each.path, "saved")
+            elif each.path in listed:
+                assert form is not None
+                yield Source(each.path, form, lists=listed[each.path])
+            elif why := self._passed_over(each, form):
+                self.passed[why] += 1
+            else:
+                assert form is not None
+                yield Source(each.path, form)
+
+    def _passed_over(self, each: Found, form: str | None) -> str:
+        """Why something is not read; empty if it is."""
+        if each.kind is not Kind.FILE:
+            return str(each.kind.value)
+        read = form is not None and form not in _NAMED_ONLY
+        if form in MEDIA or (form == "text" and self.rules.media and not self._text_is_read()):
+            read = self.rules.media is None
+        return self._tables.get(each.path, "") if read else ending(each.name)
+
+    def _text_is_read(self) -> bool:
+        return not self._media and ("text" in self.rules.media_columns or not self.rules.needs_media)
+
+    # -- tables ------------------------------------------------------------------------------------------------------
+
+    def _find_listings(self) -> dict[str, Found]:
+        """Tables of metadata by the folder that they are in.
+
+        Raises:
+            DataError: a folder has two.
+        """
+        found: dict[str, Found] = {}
+        for each, form in self._every if self._media else ():
+            if each.name not in _METADATA or each.kind is not Kind.FILE:
+                continue
+            assert form is not None
+            if FILE_NAME not in (_columns(each.path, form) or ()):
+                self._tables[each.path] = f"{each.name} without a column '{FILE_NAME}'"
+            elif each.folder in found:
+                message = f"this folder has metadata twice: {found[each.folder].name} and {each.name}"
+                raise DataError(message, file=os.path.dirname(each.path))
+            else:
+                found[each.folder] = each
+        return found
+
+    def _listed(self) -> dict[str, frozenset[str]]:
+        """Of each table of metadata, by its path, the pictures or recordings in its folder and below."""
+        names: dict[str, list[str]] = {folder: [] for folder in self._listings}
+        for each in self._media if names else ():
+            folder = _around(each.folder, self._listings)
+            if folder is not None:
+                inside = f"{each.folder}/{each.name}" if each.folder else each.name
+                names[folder].append(inside.removeprefix(f"{folder}/") if folder else inside)
+        return {self._listings[folder].path: frozenset(each) for folder, each in names.items()}
+
+    def _choose_tables(self) -> None:
+        """Find tables that are not read, as they have no column that is read, or only name files that are read."""
+        wanted = self.rules.media_columns
+        tables = [(each, form) for each, form in self._every if form in _TABLES and each not in self._listings.values()]
+        columns = {each.path: _columns(each.path, form) for each, form in tables if form is not None}
+        chosen = wanted - frozenset(self.rules.media or ())
+        if any(chosen & (names or {}).keys() for names in columns.values()):
+            # data.columns names a column that tables have: they are meant, and not files of their own.
+            self._forms, self._media, self._listings = frozenset(), [], {}
+        for path, names in columns.items():
+            has = [name for name in wanted if name in (names or ())]
+            if names is None and not self._media:
+                continue  # to be told why it cannot be read
+            if not has:
+                self._tables.setdefault(path, ending(path))
+            elif self._media and not any((names or {})[name] for name in has):
+                self._tables.setdefault(path, f"{ending(path)} with a column '{has[0]}' (name it to read its rows)")
+
+    # -- classes -----------------------------------------------------------------------------------------------------
+
+    def _find_labels(self) -> dict[str, str]:
+        """The class of each folder that has pictures or recordings.
+
+        Raises:
+            DataError: two folders would be one class, which nobody asked for.
+        """
+        folders = {each.folder for each in self._media if each.folder}
+        folders = {folder for folder in folders if _around(folder, self._listings) is None}
+        labels = {folder: _label(folder, self.rules.labels or "last") for folder in sorted(folders)}
+        first: dict[str, str] = {}
+        for folder, label in labels.items() if self.rules.labels is None else ():
+            if (other := first.setdefault(as_compared(label), folder)) == folder:
+                continue
+            pair = f"the folders '{other}' and '{folder}' would both be the class '{label}'"
+            options = ", ".join(f"{each} ({_label(folder, each)})" for each in ("first", "path", "last"))
+            self.note = f"{pair}; data.folder_labels says which of the names of '{folder}' is the class: {options}"
+            if self.rules.labelled:
+                raise DataError(self.note, file=self.path)
+            self.note += "; until then, none has a label"
+            return {}
+        return labels
+
+
+def _label(folder: str, which: str) -> str:
+    names = folder.split("/")
+    return {"first": names[0], "path": folder, "last": names[-1]}[which]
+
+
+def _around(folder: str, places: Collection[str]) -> str | None:
+    """The innermost of some folders that is this one, or is around it."""
+    while folder not in places:
+        if not folder:
+            return None
+        folder = folder.rpartition("/")[0]
+    return folder
+
+
+def _columns(path: str, form: str) -> dict[str, bool] | None:
+    """The columns of a table, and whether they hold bytes; None if it cannot be read."""
+    source, fatal = Source(path, form), BadRecords()
+    try:
+        if form == "parquet":
+            return parquet_columns(path)
+        if form in ("json", "jsonl"):
+            records = islice(json_records(source, fatal), _FIRST)
+            return {name: False for _, record in records for name in record}
+        rows = csv_rows(source, fatal) if form == "csv" else tsv_rows(source, fatal)
+        return dict.fromkeys(next(rows, (1, []))[1], False)
+    except DataError:
+        return None

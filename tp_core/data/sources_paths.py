@@ -1,0 +1,45 @@
+"""Which sources a list of paths stands for. Torch-free."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tp_core.data.folder_rules import ANY_FORM, FolderRules
+from tp_core.data.passed_over import PassedOver
+from tp_core.data.sources_find import HUB, STDIN, Source, form_of
+from tp_core.data.sources_folder import folder_sources
+from tp_core.errors import DataError
+from tp_core.suggest import near_file
+
+
+def find_sources(paths: list[str], rules: FolderRules = ANY_FORM, passed: PassedOver | None = None) -> list[Source]:
+    """The sources that files, folders and ``hf://`` names stand for, in order; a folder's files are sorted.
+
+    A file that is named itself is read whatever it is; :mod:`tp_core.data.sources_folder` says what of a folder is.
+
+    Args:
+        rules: of folders.
+        passed: counts what is passed over in folders.
+
+    Raises:
+        DataError: a path that does not exist, or a folder without any file that can be read.
+    """
+    found: list[Source] = []
+    counted = PassedOver() if passed is None else passed
+    for path in paths:
+        if path.startswith(HUB):
+            found.append(Source(path, "hub"))
+        elif path == STDIN:
+            found.append(Source(path, "text"))
+        elif os.path.isdir(path):
+            try:
+                found += folder_sources(path, rules, counted)
+            except OSError as error:
+                raise DataError(f"cannot be read: {error.strerror}", file=error.filename or path) from error
+        elif os.path.exists(path):
+            found.append(Source(path, form_of(path) or "text"))
+        else:
+            near = near_file(Path(path))
+            raise DataError("no such file or folder" + (f"; did you mean '{near}'?" if near else ""), file=path)
+    return found

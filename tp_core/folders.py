@@ -1,0 +1,180 @@
+"""What is inside a folder, each folder of it once, whatever links there are. Torch-free."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+
+class Kind(Enum):
+    """What a name in a folder stands for, if it is no folder that is gone into."""
+
+    FILE = "file"  #: a link to nowhere, too
+    CLOSED = "folders that are one thing"
+    AGAIN = "links to folders that are read already"
+    OTHER = "pipes, sockets and devices"
+
+
+class Found(NamedTuple):
+    """A name in a folder or below.
+
+    Attributes:
+        folder: the folder's path inside the one that was gone into first, with ``/``; empty for that one itself.
+        name: in that folder.
+        path: of it.
+        kind: what it stands for.
+    """
+
+    folder: str
+    name: str
+    path: str
+    kind: Kind
+
+
+@dataclass
+class Folder:
+    """A folder, and what is inside.
+
+    Attributes:
+        path: of it.
+        inside: its path inside the one that was gone into first, with ``/``; empty for that one itself.
+        names: of all that is inside but hidden files and folders, sorted.
+        folders: those of the names that are folders, and were gone into.
+        kinds: of the other names, but those of files.
+        closed: whether it was not gone into.
+    """
+
+    path: str
+    inside: str = ""
+    names: list[str] = field(default_factory=list)
+    folders: dict[str, Folder] = field(default_factory=dict)
+    kinds: dict[str, Kind] = field(default_factory=dict)
+    closed: bool = False
+
+    def files(self) -> Iterator[Found]:
+        """All that is inside and below but folders that were gone into, in the order of the names."""
+        begun = [(self, iter(self.names))]
+        while begun:
+            folder, names = begun[-1]
+            inside, begin, kinds, folders = folder.inside, folder.joined(""), folder.kinds, folder.folders
+            for name in names:
+                if name not in folders:
+                    yield Found(inside, name, begin + name, kinds.get(name, Kind.FILE))
+                elif folders[name].closed:
+                    yield Found(inside, name, begin + name, Kind.CLOSED)
+                else:
+                    begun.append((folders[name], iter(folders[name].names)))
+                    break
+            else:
+                begun.pop()
+
+    def all(self) -> Iterator[Folder]:
+        """The folder and all below, each before those that are inside."""
+        left = [self]
+        while left:
+            folder = left.pop()
+            yield folder
+            left += [folder.folders[name] for name in reversed(folder.names) if name in folder.folders]
+
+    def joined(self, name: str) -> str:
+        """The path of a name inside; just the name in the present folder that was named ``""``."""
+        return os.path.join(self.path, name) if self.path else name
+
+
+def tree(path: str, closed: Callable[[str, Collection[str]], bool] = lambda path, names: False) -> Folder:
+    """A folder with all below it.
+
+    Names that begin with a dot are hidden. Links to folders are followed, but each folder is gone into once, however
+    many names it has: by its own name if that is inside, else by the first link. The folders around the one that is
+    named count as gone into.
+
+    Args:
+        closed: tells by a folder's path and names if what is inside is not to be gone into.
+
+    Raises:
+        OSError: a folder that cannot be read.
+    """
+    root = Folder(path)
+    seen = _around(path or ".")
+    links: list[tuple[Folder, str]] = []
+    _fill(root, seen, links, closed)
+    while links:
+        turn, links = sorted(links, key=lambda link: (link[0].inside.split("/"), link[1])), []
+        for folder, name in turn:
+            if (identity := _identity(folder.joined(name))) in seen:
+                folder.kinds[name] = Kind.AGAIN
+                continue
+            seen.add(identity)
+            _fill(_below(folder, name), seen, links, closed)
+    return root
+
+
+def _around(path: str) -> set[tuple[int, int]]:
+    """The identities of a folder and of those that it is in."""
+    real, found = os.path.realpath(path), {_identity(path)}
+    while (above := os.path.dirname(real)) != real:
+        real = above
+        found.add(_identity(real))
+    return found
+
+
+def _identity(path: str) -> tuple[int, int]:
+    state = os.stat(path)
+    return state.st_dev, state.st_ino
+
+
+def _below(folder: Folder, name: str) -> Folder:
+    inside = f"{folder.inside}/{name}" if folder.inside else name
+    folder.folders[name] = Folder(folder.joined(name), inside)
+    return folder.folders[name]
+
+
+def _fill(
+    root: Folder,
+    seen: set[tuple[int, int]],
+    links: list[tuple[Folder, str]],
+    closed: Callable[[str, Collection[str]], bool],
+) -> None:
+    """Go into a folder and those below that are no links; these are left for later."""
+    left = [root]
+    while left:
+        folder = left.pop()
+        with os.scandir(folder.path or ".") as entries:  # says of most what they are: of a million files, none is asked
+            every = [entry for entry in entries if entry.name[0] != "."]
+        names = [entry.name for entry in every]
+        folder.closed = closed(folder.path, names)
+        if folder.closed:
+            continue
+        folder.names = sorted(names)
+        for entry in every:
+            if entry.is_file(follow_symlinks=False):
+                continue
+            name = entry.name
+            if entry.is_symlink():
+                kind = _target(folder.joined(name))
+                if kind is None:
+                    links.append((folder, name))
+                elif kind is not Kind.FILE:
+                    folder.kinds[name] = kind
+            elif not entry.is_dir(follow_symlinks=False):
+                folder.kinds[name] = Kind.OTHER
+            elif (identity := _identity(folder.joined(name))) in seen:
+                folder.kinds[name] = Kind.AGAIN
+            else:
+                seen.add(identity)
+                left.append(_below(folder, name))
+
+
+def _target(link: str) -> Kind | None:
+    """What a link leads to; None if it is a folder."""
+    try:
+        mode = os.stat(link).st_mode
+    except OSError:
+        return Kind.FILE
+    if stat.S_ISDIR(mode):
+        return None
+    return Kind.FILE if stat.S_ISREG(mode) else Kind.OTHER

@@ -1,0 +1,163 @@
+"""Patterns of paths: braces as in a shell, ``*``, ``?``, ``[...]``, and ``**`` for any folders. Torch-free."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tp_core.errors import TPError
+from tp_core.folders import tree
+
+_NUMBER = r"(-?\d{1,18})"
+_RANGE = re.compile(rf"{_NUMBER}\.\.{_NUMBER}(?:\.\.{_NUMBER})?")
+_LETTERS = re.compile(rf"([A-Za-z])\.\.([A-Za-z])(?:\.\.{_NUMBER})?")
+
+#: Braces of a text, at most; those of more stay as they are.
+_MOST_BRACES = 20
+
+
+def has_pattern(path: str) -> bool:
+    """True if a path may stand for others."""
+    return glob.has_magic(path) or _first_braces(path) is not None
+
+
+def matches(pattern: str) -> list[str]:
+    """The paths that a pattern of ``*``, ``?``, ``[...]`` and ``**`` stands for, sorted.
+
+    ``**`` is the folder before it and all below, each once. What is inside a folder that matches ``**`` is no match of
+    its own. Wildcards match neither hidden names nor links that lead back to a folder around them.
+
+    Raises:
+        TPError: a folder that ``**`` stands for cannot be read.
+    """
+    parts = pattern.replace(os.sep, "/").split("/")
+    if "**" not in parts:
+        return [path for path in sorted(glob.glob(pattern)) if not _leads_back(path)]
+    kept: dict[str, None] = {}
+    try:
+        found = sorted(set(_recursive(parts)))
+    except OSError as error:
+        raise TPError(f"{error.filename or pattern}: cannot be read: {error.strerror}") from error
+    for path in found:
+        if not any(above in kept for above in _above(path)):
+            kept[path] = None
+    return list(kept)
+
+
+def _recursive(parts: list[str]) -> Iterator[str]:
+    at = parts.index("**")
+    begin, rest = "/".join(parts[:at]) or "/" * (at > 0), [part for part in parts[at + 1 :] if part]
+    while rest[:1] == ["**"]:
+        rest = rest[1:]
+    for base in sorted(glob.glob(begin)) if begin else [""]:
+        if not os.path.isdir(base or "."):
+            continue
+        for folder in tree(base).all() if rest else [base or "."]:
+            if isinstance(folder, str):
+                yield folder
+                continue
+            escaped = [*glob.escape(folder.path).replace(os.sep, "/").split("/"), *rest] if folder.path else rest
+            yield from _recursive(escaped) if "**" in rest else glob.glob("/".join(escaped))
+
+
+def _leads_back(path: str) -> bool:
+    """True for a link to a folder that the link is in."""
+    if not os.path.islink(path) or not os.path.isdir(path):
+        return False
+    own, target = os.path.realpath(os.path.dirname(path)), os.path.realpath(path)
+    return own == target or own.startswith(target.rstrip(os.sep) + os.sep)
+
+
+def _above(path: str) -> Iterator[str]:
+    while (folder := os.path.dirname(path)) not in ("", path):
+        yield folder
+        path = folder
+
+
+# -- braces ------------------------------------------------------------------------------------------------------------
+
+
+class _Braces(NamedTuple):
+    """The first braces of a text that stand for something.
+
+    Attributes:
+        before: what stands before them.
+        parts: what is inside, which may have braces of its own.
+        numbers: what a range stands for, in the place of parts, with its width and whether these are letters.
+        after: what stands behind them.
+    """
+
+    before: str
+    parts: list[str]
+    numbers: tuple[range, int, bool] | None
+    after: str
+
+
+def braces(text: str) -> list[str]:
+    """The texts that ``{a,b}``, ``{0000..0099}`` and ``{0..10..2}`` stand for, in order, as in bash.
+
+    Braces may be inside others. Braces with neither a comma nor a range stay as they are. :func:`brace_count` says how
+    many texts there are before memory is asked for.
+    """
+    found = _first_braces(text)
+    if found is None:
+        return [text]
+    inside = [each for part in found.parts for each in braces(part)]
+    if found.numbers is not None:
+        numbers, width, letters = found.numbers
+        inside = [chr(number) if letters else f"{number:0{width}d}" for number in numbers]
+    rests = braces(found.after)
+    return [found.before + each + rest for each in inside for rest in rests]
+
+
+def brace_count(text: str) -> int:
+    """How many texts :func:`braces` makes."""
+    found = _first_braces(text)
+    if found is None:
+        return 1
+    # of a range that is longer than len() can say, too
+    inside = sum(map(brace_count, found.parts)) if found.numbers is None else _length(found.numbers[0])
+    return inside * brace_count(found.after)
+
+
+def _length(numbers: range) -> int:
+    return (numbers[-1] - numbers[0]) // numbers.step + 1
+
+
+def _first_braces(text: str) -> _Braces | None:
+    if not 0 < text.count("{") <= _MOST_BRACES:
+        return None
+    start = text.find("{")
+    while start >= 0:
+        depth, edges = 0, [start]
+        for end in range(start, len(text)):
+            depth += (text[end] == "{") - (text[end] == "}")
+            if text[end] == "," and depth == 1:
+                edges.append(end)
+            if not depth:
+                parts = [text[one + 1 : other] for one, other in zip(edges, [*edges[1:], end])]
+                numbers = _range(parts[0]) if len(parts) == 1 else None
+                if len(parts) > 1 or numbers is not None:
+                    return _Braces(text[:start], parts, numbers, text[end + 1 :])
+                break
+        start = text.find("{", start + 1)
+    return None
+
+
+def _range(inside: str) -> tuple[range, int, bool] | None:
+    if match := _RANGE.fullmatch(inside):
+        first, last, step = match.groups()
+        padded = any(re.match(r"-?0\d", each) for each in (first, last))
+        return _stepped(int(first), int(last), step), max(len(first), len(last)) * padded, False
+    if match := _LETTERS.fullmatch(inside):
+        first, last, step = match.groups()
+        return _stepped(ord(first), ord(last), step), 0, True
+    return None
+
+
+def _stepped(first: int, last: int, step: str | None) -> range:
+    by = abs(int(step or 1)) or 1
+    return range(first, last + 1, by) if last >= first else range(first, last - 1, -by)
