@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tp_core.cli.specs import has_own_data, spec_file
+from tp_core.cli.streams import results_alone
+from tp_core.cli.trust import trust_code_option, trust_of
 from tp_core.cli.usage import examples
 from tp_core.errors import TPError
+from tp_core.terminal import tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 @click.argument("spec")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--json", "as_json", is_flag=True, help="Print {ok, problems, notes} as JSON; same exit status.")
+@trust_code_option
 @click.pass_context
 def check(ctx: click.Context, spec: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Check a spec: its form, its modules and whether they fit each other, its data.
@@ -37,7 +41,8 @@ def check(ctx: click.Context, spec: str, overrides: tuple[str, ...], as_json: bo
     a model only. The exit status is 2 when something is wrong.
     """
     try:
-        loaded, complete = checked(spec, overrides)
+        with results_alone():
+            loaded, complete = checked(spec, overrides)
     except TPError as error:
         if not as_json:
             raise
@@ -50,8 +55,8 @@ def check(ctx: click.Context, spec: str, overrides: tuple[str, ...], as_json: bo
         _print_json([], [_plain(note) for note in notes])
     else:
         for note in notes:
-            click.echo(render_note(note), err=True)
-        click.echo("\n".join(summary(spec, loaded, complete)))
+            tell(render_note(note), err=True)
+        tell("\n".join(summary(spec, loaded, complete)))
 
 
 def checked(path: str, overrides: tuple[str, ...] = ()) -> tuple[Spec, bool]:
@@ -62,7 +67,7 @@ def checked(path: str, overrides: tuple[str, ...] = ()) -> tuple[Spec, bool]:
     """
     from tp_core.spec.load import load_spec
 
-    loaded = load_spec(spec_file(path), overrides)
+    loaded = load_spec(spec_file(path), overrides, trust_of(path))
     complete = has_own_data(loaded)
     if complete:
         from tp_core.spec.checks_run import check_run
@@ -96,7 +101,7 @@ def _print_json(problems: list[dict[str, Any]], notes: Sequence[dict[str, Any]] 
     import json
 
     found = {"ok": not problems, "problems": problems, "notes": list(notes)}
-    click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    tell(json.dumps(found, indent=2, ensure_ascii=False))
 
 
 def _module(chosen: Chosen[Any]) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
+from tp_core.cli.trust import trust_code_option
 from tp_core.cli.usage import examples
+from tp_core.cli.verify import verify_option
 
 _FORMAT = click.Choice(["huggingface", "tp"])
 
@@ -43,6 +45,8 @@ _FORMAT = click.Choice(["huggingface", "tp"])
     metavar="KEY",
     help="A key of config.json, or of another JSON file, to leave out where it cannot be converted; may be repeated.",
 )
+@trust_code_option
+@verify_option
 def convert(
     source: tuple[str, str],
     target: tuple[str, str],

@@ -6,24 +6,22 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
+from tp_core.cli.streams import results_alone
 from tp_core.cli.usage import examples
+from tp_core.data.cache_place import user_cache
+from tp_core.discovery import named
+from tp_core.errors import TPError
+from tp_core.terminal import tell
+from tp_core.third_party import interrupts
 
-_LIBRARIES = (
-    "torch",
-    "numpy",
-    "pydantic",
-    "pyarrow",
-    "safetensors",
-    "tokenizers",
-    "transformers",
-    "datasets",
-)
+#: Distributions that are good to know of in a report, although nothing requires them.
+_OPTIONAL = ("transformers", "datasets", "torchvision", "torchaudio")
 
 
 class Line(NamedTuple):
@@ -42,41 +40,80 @@ def doctor(ctx: click.Context) -> None:
     The exit status is 1 when something is broken.
     """
     status = 0
-    for section in (versions, plugins, devices, compilers, memory, disk):
-        for line in section():
-            click.echo(f"{'BROKEN' if line.broken else 'ok':<6}  {line.topic:<12}  {line.text}")
+    for section in (versions, libraries, plugins, devices, compilers, memory, disk):
+        for line in _told(section):
+            tell(f"{'BROKEN' if line.broken else 'ok':<6}  {line.topic:<18}  {line.text}")
             status |= line.broken
     ctx.exit(int(status))
 
 
+def _told(section: Callable[[], Iterator[Line]]) -> Iterator[Line]:
+    """The findings of a section; what keeps it from finding any is one of them."""
+    try:
+        with results_alone():
+            found = list(section())
+    except Exception as error:
+        found = [Line(section.__name__, f"cannot be examined: {named(error)}", True)]
+    yield from found
+
+
 def versions() -> Iterator[Line]:
-    """Python and the libraries that matter."""
-    from importlib_metadata import PackageNotFoundError, version
+    """Python and the core."""
+    from tp_core.discovery import installed_version
 
     yield Line(
         "python",
         f"{platform.python_version()} on {platform.system()} {platform.machine()} ({sys.executable})",
     )
-    for name in ("tp-core", *_LIBRARIES):
-        try:
-            yield Line(name, version(name))
-        except PackageNotFoundError:
-            if name in ("tp-core", "torch"):
-                yield Line(name, "not installed", True)
+    core = installed_version("tp-core")
+    yield Line("tp-core", core or "not installed: pip install tp-core", not core)
+
+
+def libraries() -> Iterator[Line]:
+    """The libraries that our distributions require, each of which must be there and can be imported."""
+    from tp_core.discovery import installed_version, normalized
+    from tp_core.libraries import MODULES, required
+
+    for name in sorted({*required(), *_OPTIONAL}):
+        version = installed_version(name)
+        if not version:  # one that is required is among the defects of who requires it
+            continue
+        error = _import_error(MODULES.get(normalized(name), name.replace("-", "_")))
+        if error is None:
+            yield Line(name, version)
+        else:
+            advice = f"pip install --force-reinstall '{name}'"
+            yield Line(name, f"{version} cannot be imported: {named(error)}: {advice}", True)
+
+
+def _import_error(module: str) -> BaseException | None:
+    """What importing a module raises; None for one that can be imported."""
+    import importlib
+
+    try:
+        importlib.import_module(module)
+    except BaseException as error:
+        if interrupts(error):
+            raise
+        return error
+    return None
 
 
 def plugins() -> Iterator[Line]:
-    """Every distribution that offers modules, and those of its modules that cannot be loaded."""
-    from tp_core.cli.modules import rows
+    """Every distribution that offers modules, and what is wrong with it or with its modules."""
+    from tp_core.cli.modules import PACKAGE, rows
 
     count: dict[tuple[str, str], int] = {}
     for row in rows():
+        if row.kind == PACKAGE:
+            yield Line("package", f"{row.distribution} {row.version}: {row.note}", True)
+            continue
         count[row.distribution, row.version] = count.get((row.distribution, row.version), 0) + 1
         if row.status == "broken":
             text = f"{row.kind} '{row.name}' of {row.distribution} {row.version}: {row.note}"
             yield Line("module", text, True)
-        elif row.status == "ambiguous":
-            yield Line("module", f"{row.kind} '{row.name}' is offered more than once; {row.note}")
+        elif row.status in ("ambiguous", "shadowed"):
+            yield Line("module", f"{row.kind} '{row.name}' of {row.distribution} is offered more than once; {row.note}")
     for (name, number), modules in sorted(count.items()):
         yield Line("modules", f"{name} {number}: {modules}")
 
@@ -137,8 +174,12 @@ def memory() -> Iterator[Line]:
 
 def disk() -> Iterator[Line]:
     """Free space where runs and prepared data are written."""
-    cache = Path(os.environ.get("TP_CACHE") or Path.home() / ".cache" / "tp")
-    for topic, folder in (("disk", Path.cwd()), ("cache", cache)):
+    places = [("disk", Path.cwd())]
+    try:
+        places.append(("cache", user_cache()))
+    except TPError as error:
+        yield Line("cache", str(error), True)
+    for topic, folder in places:
         there = next(f for f in (folder, *folder.absolute().parents) if f.exists())
         try:
             free = shutil.disk_usage(there).free

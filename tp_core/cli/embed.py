@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from tp_core.cli.output import new_file, whole_file
+from tp_core.cli.counting import counting
+from tp_core.cli.inputs import Inputs, input_options
+from tp_core.cli.output import is_stream, new_file, on_terminal, shown_output, whole_file
 from tp_core.cli.processes import in_several_processes, joined
-from tp_core.cli.records import input_records, model_options, parse_columns, speaker
+from tp_core.cli.records import model_options, new_columns, new_rules, speaker
 from tp_core.cli.usage import examples
 from tp_core.errors import TPError
-from tp_core.launch import as_told
 
 if TYPE_CHECKING:
     from tp_core.cli.vector_files import VectorFile
@@ -25,11 +27,17 @@ if TYPE_CHECKING:
         "tp embed runs/my_bert --input reviews.tsv --output vectors.parquet --pooling first",
         "tp embed runs/my_clip --input photos --output photos.npy --stream image",
         "tp embed models/e5 --input questions.txt --output questions.npy --prompt query",
+        'tp embed models/e5 --text "a question" --prompt query',
     )
 )
 @click.argument("model")
-@click.option("--input", "source", required=True, help="Records: a file of any form, or a folder.")
-@click.option("--output", required=True, help="File to write: .npy, or .parquet with the records' fields beside.")
+@input_options
+@click.option(
+    "--output",
+    default="-",
+    show_default=True,
+    help="File to write: .npy, .parquet with the records' fields beside, or .jsonl; - for JSON lines on stdout.",
+)
 @click.option(
     "--pooling", type=click.Choice(["mean", "first", "max", "last"]), help="How a sequence becomes one vector."
 )
@@ -43,7 +51,9 @@ if TYPE_CHECKING:
 @model_options
 def embed(
     model: str,
-    source: str,
+    sources: tuple[str, ...],
+    texts: tuple[str, ...],
+    input_form: str | None,
     output: str,
     pooling: str | None,
     projection: bool | None,
@@ -61,19 +71,23 @@ def embed(
     It is made as the model's spec says in inference.embed, and where that leaves something open, as its targets were
     trained: pooled, projected and normalised as they do. The options take precedence over both.
     """
-    if not output.endswith((".npy", ".parquet")):
-        raise as_told(TPError(f"--output {output}: expected a name that ends in .npy or .parquet"))
     with joined(model) as processes:
+        inputs, form = Inputs(sources, texts, input_form), _form(output)
+        form = form if processes.first else "npy"  # which goes nowhere
         path, say = new_file(output, overwrite, processes), speaker(processes)
         from tp_core.cli.vector_files import field_types
         from tp_core.inference.embed import Embedder
         from tp_core.inference.load import load_model
 
         loaded = load_model(model, device, say, data_set, processes)
-        columns_read = parse_columns(columns) or loaded.spec.data.options.columns
-        table = path.suffix == ".parquet" and processes.first
-        # What no table can hold is better known before the vectors are made.
-        fields = field_types(input_records(source, columns_read)) if table else None
+        columns_read = new_columns(columns, loaded)
+        rules = new_rules(columns_read, loaded)
+        fields, records = None, inputs.records(columns_read, rules=rules, report=say)
+        if form == "parquet":
+            # What no table can hold is better known before the vectors are made.
+            kept = list(records) if inputs.once() else None
+            fields = field_types(inputs.records(columns_read, rules=rules) if kept is None else kept)
+            records = inputs.records(columns_read, rules=rules) if kept is None else iter(kept)
         given = {
             "pooling": pooling,
             "projection": projection,
@@ -82,17 +96,43 @@ def embed(
             "prompt": prompt,
         }
         embedder = Embedder(loaded, given, say)
-        count = 0
-        with whole_file(path, "wb", processes) as file, _vector_file(file, embedder.size, fields) as vectors:
-            for records, made in embedder(input_records(source, columns_read), batch_size, processes):
-                vectors.write(records, made)
+        count, mode = 0, "w" if form == "jsonl" else "wb"
+        with (
+            whole_file(path, mode, processes) as file,
+            _vector_file(file, form, embedder.size, fields) as vectors,
+            counting("embed", processes.first and not on_terminal(path)) as done,
+        ):
+            for chunk, made in embedder(records, batch_size, processes, done):
+                vectors.write(chunk, made)
                 count += len(made)
-        say(f"{count} vectors of {embedder.size} in {path}")
+        say(f"{count} vectors of {embedder.size} in {shown_output(path)}")
 
 
-def _vector_file(file: IO[bytes], size: int, fields: Any) -> contextlib.closing[VectorFile]:
-    """A Parquet file with the given fields of the records, or a NumPy file without any."""
-    from tp_core.cli.vector_files import NpyFile, ParquetFile
+def _form(output: str) -> str:
+    """``npy``, ``parquet`` or ``jsonl``.
 
-    made: VectorFile = NpyFile(file, size) if fields is None else ParquetFile(file, size, fields)
+    Raises:
+        TPError: the file's ending says another, or a pipe cannot have the form.
+    """
+    if output == "-":
+        return "jsonl"
+    form = Path(output).suffix.lower().removeprefix(".")
+    if form not in ("npy", "parquet", "jsonl"):
+        if not form and is_stream(Path(output)):
+            return "jsonl"
+        raise TPError(f"--output {output}: expected a name that ends in .npy, .parquet or .jsonl, or -")
+    if form != "jsonl" and is_stream(Path(output)):
+        raise TPError(f"--output {output}: a pipe gets JSON lines; a .{form} is written in a file")
+    return form
+
+
+def _vector_file(file: IO[Any], form: str, size: int, fields: Any) -> contextlib.closing[VectorFile]:
+    """A file of a form; a Parquet file has the given fields of the records."""
+    from tp_core.cli.vector_files import JsonFile, NpyFile, ParquetFile
+
+    made: VectorFile
+    if form == "parquet":
+        made = ParquetFile(file, size, fields)
+    else:
+        made = NpyFile(file, size) if form == "npy" else JsonFile(file)
     return contextlib.closing(made)

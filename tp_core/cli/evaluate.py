@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
+from tp_core.cli.counting import counting
+from tp_core.cli.inputs import PIPED, input_form_option
 from tp_core.cli.processes import in_several_processes, joined
-from tp_core.cli.records import model_options, need_input, parse_columns, speaker
+from tp_core.cli.records import input_paths, is_pipe, model_options, parse_columns, speaker
 from tp_core.cli.usage import examples
 from tp_core.errors import TPError
+from tp_core.terminal import tell
 
 
 @in_several_processes
@@ -15,15 +20,25 @@ from tp_core.errors import TPError
     epilog=examples(
         "tp evaluate runs/my_bert --data held_out.txt",
         "tp evaluate runs/reviews/model --data test.tsv --json",
+        "tp evaluate runs/reviews --data 'test/*.tsv' --data more.tsv",
     )
 )
 @click.argument("model")
-@click.option("--data", required=True, help="File with labels, in any form that training reads.")
+@click.option(
+    "--data",
+    multiple=True,
+    required=True,
+    metavar="PATH",
+    help="Records with labels: a file of any form, a folder, a pattern such as 'test/*.tsv', or - for the standard "
+    "input. It may be given several times.",
+)
+@input_form_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; null: not defined.")
 @model_options
 def evaluate(
     model: str,
-    data: str,
+    data: tuple[str, ...],
+    input_form: str | None,
     as_json: bool,
     batch_size: int,
     device: str,
@@ -33,9 +48,10 @@ def evaluate(
     """Losses and metrics of MODEL (a run's folder, an exported model or a checkpoint) on labelled data."""
     with joined(model) as processes:
         try:
-            need_input(data)
+            paths = input_paths(data)
         except TPError as error:
             raise TPError(f"--data {error}") from None
+        from tp_core.data.records import BadRecords, read_records
         from tp_core.inference.evaluate import evaluate as run
         from tp_core.inference.load import load_model
         from tp_core.metrics.plain import as_json as metrics_as_json
@@ -43,11 +59,20 @@ def evaluate(
 
         say = speaker(processes)
         loaded = load_model(model, device, say, data_set, processes)
-        found = run(loaded, data, batch_size, parse_columns(columns) or None, device, say, processes)
+        given, form = parse_columns(columns), PIPED.get(input_form or "")
+        records: Any = paths
+        if form or any(map(is_pipe, paths)):  # read once, or of a form that no name says
+            options = loaded.spec.data.options
+            bad = BadRecords(options.on_bad_record)
+            records = list(read_records(paths, given or options.columns, bad, form))
+            if summary := bad.summary():
+                say(summary)
+        with counting("evaluate", processes.first) as done:
+            found = run(loaded, records, batch_size, given or None, device, say, processes, done=done)
         if not processes.first:
             return
         if as_json:
-            click.echo(metrics_as_json(found))
+            tell(metrics_as_json(found))
         else:
             for name, value in found.items():
-                click.echo(f"{name}\t{as_text(value)}")
+                tell(f"{name}\t{as_text(value)}")

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
+from tp_core.cli.counting import counting
+from tp_core.cli.inputs import Inputs, input_options
 from tp_core.cli.lazy_options import GenerationCommand, given
-from tp_core.cli.output import new_file, whole_file
+from tp_core.cli.output import new_file, on_terminal, shown_output, whole_file
 from tp_core.cli.processes import in_several_processes, joined
-from tp_core.cli.records import input_records, model_options, parse_columns, skipped, speaker
+from tp_core.cli.records import model_options, new_columns, new_rules, skipped, speaker
+from tp_core.cli.results import Numbered, result_options
+from tp_core.cli.row_files import form_of_output, is_binary, row_file
 from tp_core.cli.usage import examples
+
+#: The forms of its output.
+FORMS = ("txt", "jsonl", "tsv", "csv", "parquet")
 
 
 @in_several_processes
@@ -20,19 +26,23 @@ from tp_core.cli.usage import examples
     epilog=examples(
         "tp generate runs/translation --input test.en --output test.de.txt --beams 4",
         "tp generate runs/my_gpt --input prompts.txt --output texts.jsonl --sample --top-p 0.9",
+        'tp generate runs/my_gpt --text "Once upon a time" --output-form txt',
         "tp generate models/bart-large-cnn --input articles.txt --output summaries.txt --no-repeat-ngram-size 3",
         "tp generate runs/my_gpt --input prompts.txt --output texts.jsonl --max-new-tokens 200 --truncation-side right",
     ),
 )
 @click.argument("model")
-@click.option("--input", "source", required=True, help="Prompts or sources: TSV, CSV, JSON lines, text, Parquet.")
-@click.option("--output", required=True, help="File to write: .txt with a text per line, or JSON lines.")
-@click.option("--overwrite", is_flag=True, help="Replace an output file that exists.")
+@input_options
+@result_options
 @model_options
 def generate(
     model: str,
-    source: str,
+    sources: tuple[str, ...],
+    texts: tuple[str, ...],
+    input_form: str | None,
     output: str,
+    output_form: str | None,
+    keep: tuple[str, ...],
     overwrite: bool,
     batch_size: int,
     device: str,
@@ -44,24 +54,34 @@ def generate(
 
     A causal model goes on from the record; a model with a decoder writes the record's counterpart. Options that are not
     given are as inference.generate of the model's spec says. A prompt that leaves no room for the new tokens is cut.
+    A .txt has a text per line; other forms have a row with the number of its record.
     """
     with joined(model) as processes:
+        inputs, form = Inputs(sources, texts, input_form), form_of_output(output, output_form, FORMS)
         path, say = new_file(output, overwrite, processes), speaker(processes)
         from tp_core.inference.generate import generate as run
         from tp_core.inference.load import load_model
+        from tp_core.inference.predict import skips
 
         loaded = load_model(model, device, say, data_set, processes)
-        records = input_records(source, parse_columns(columns) or loaded.spec.data.options.columns)
+        rows, skip = Numbered(keep if processes.first else ()), skips(loaded)
+        named = new_columns(columns, loaded)
+        records = rows.records(inputs.records(named, skip, new_rules(named, loaded), say))
+        table = form in ("tsv", "csv")
         count, finished, errors, cuts = 0, 0, list[str](), list[int]()
-        with whole_file(path, processes=processes) as file:
-            for text in run(loaded, records, batch_size, processes=processes, **given(options)):
-                plain = " ".join(text["text"].splitlines())
-                file.write((plain if path.suffix == ".txt" else json.dumps(text, ensure_ascii=False)) + "\n")
+        with (
+            whole_file(path, "wb" if is_binary(form) else "w", processes) as file,
+            row_file(file, path, form, skip) as written,
+            counting("generate", processes.first and not on_terminal(path)) as done,
+        ):
+            for text in run(loaded, records, batch_size, processes=processes, done=done, **given(options)):
+                # The columns of a table are those of the first row.
+                written.write(rows.row({**text, "truncated": text.get("truncated", 0)} if table else text))
                 count, finished = count + 1, finished + text["finished"]
                 errors += [text["error"]] if "error" in text else []
                 cuts += [text["truncated"]] if "truncated" in text else []
         cut = f"; {count - finished} stopped at their longest length" if finished < count else ""
-        say(f"{count - len(errors)} texts in {path}{cut}{skipped(errors, count)}")
+        say(f"{count - len(errors)} texts in {shown_output(path)}{cut}{skipped(errors, count)}")
         if cuts:
-            lost = f"lost {sum(cuts)} tokens in all ('truncated' in JSON lines)"
+            lost = f"lost {sum(cuts)} tokens in all ('truncated' in rows)"
             say(f"{len(cuts)} of {count} prompts were too long and {lost}")

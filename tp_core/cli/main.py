@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import io
 import os
 import sys
 from collections.abc import Mapping
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import click
 
 from tp_core.cli.processes import linger, need_one_process, told_elsewhere
-from tp_core.cli.usage import Failure, examples
-from tp_core.errors import TPError
+from tp_core.cli.streams import any_encoding
+from tp_core.cli.usage import Failure, answered, examples, traceback_option
+from tp_core.errors import TPError, system_error
+from tp_core.terminal import printable, tell
 
 if TYPE_CHECKING:
     from tp_core.discovery import Entry
@@ -44,6 +47,7 @@ BUILT_IN = {
     "generate": BuiltIn("tp_core.cli.generate", "generate", "Write texts with a trained model."),
     "embed": BuiltIn("tp_core.cli.embed", "embed", "Turn records into vectors with a trained model."),
     "convert": BuiltIn("tp_core.cli.convert", "convert", "Convert a model from Hugging Face to tp, or back."),
+    "cache": BuiltIn("tp_core.cli.cache", "cache", "List and clear prepared data."),
     "schema": BuiltIn("tp_core.cli.schema", "schema", "Write the JSON Schema of specs, for editors.", True),
     "doctor": BuiltIn("tp_core.cli.doctor", "doctor", "Report on the installation, its plugins and devices."),
 }
@@ -104,6 +108,12 @@ class Commands(click.Group):
         return [*BUILT_IN, *_plugins()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        command = self._command(cmd_name)
+        if command is not None and not any("--traceback" in each.opts for each in command.params):
+            command.params.append(traceback_option())
+        return command
+
+    def _command(self, cmd_name: str) -> click.Command | None:
         if cmd_name in BUILT_IN:
             built_in = BUILT_IN[cmd_name]
             command: click.Command = _import(built_in.module, built_in.attribute)
@@ -134,7 +144,7 @@ class Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, built_in.help) for name, built_in in BUILT_IN.items()])
-        rows = [(name, _load_plugin(name).get_short_help_str(200)) for name in _plugins()]
+        rows = [(printable(name), printable(_load_plugin(name).get_short_help_str(200))) for name in _plugins()]
         if rows:
             with formatter.section("Commands of plugins"):
                 formatter.write_dl(rows)
@@ -144,6 +154,21 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except TPError as error:
             raise Failure(error) from error
+        except click.NoSuchOption as error:
+            raise answered(error) from None
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except BaseException as error:
+            if isinstance(error, SystemExit) and ctx.invoked_subcommand not in BUILT_IN:
+                raise  # a plugin's command ends as it likes
+            from tp_core.plugin_errors import plugin_error
+
+            told: TPError | None = plugin_error(error)
+            if told is None and isinstance(error, OSError):
+                told = system_error(error)
+            if told is None:
+                raise
+            raise Failure(told) from error
 
 
 _SETTINGS: Mapping[str, Any] = {"help_option_names": ["-h", "--help"]}
@@ -167,6 +192,7 @@ def run() -> NoReturn:
     """Run the command line and exit: status 0, 1, 2 for a user's error, 130 when interrupted."""
     # Start-up makes many objects that live until the end; a collection would only visit them in vain.
     gc.disable()
+    any_encoding()
     status: object = 0
     try:
         try:
@@ -175,7 +201,9 @@ def run() -> NoReturn:
             if told_elsewhere(error):
                 linger()
             else:
-                error.show()
+                shown = io.StringIO()
+                error.show(shown)
+                tell(shown.getvalue().removesuffix("\n"), err=True)
             status = error.exit_code
         except SystemExit as error:  # a signal has ended a command that had something to clean up
             if not isinstance(error.code, int):
@@ -206,7 +234,8 @@ def _end(status: int) -> NoReturn:
     if "multiprocessing" in sys.modules:
         import signal
 
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler raises when one of its workers dies
+        if hasattr(signal, "SIGCHLD"):  # Windows has none
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler raises when one of its workers dies
         for child in sys.modules["multiprocessing"].active_children():
             child.kill()
     atexit._run_exitfuncs()

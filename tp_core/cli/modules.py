@@ -7,7 +7,12 @@ from typing import Any, NamedTuple
 
 import click
 
+from tp_core.cli.streams import results_alone
 from tp_core.cli.usage import examples
+from tp_core.terminal import tell
+
+#: Rows of this kind are about whole packages.
+PACKAGE = "package"
 
 
 class Row(NamedTuple):
@@ -32,28 +37,30 @@ class Row(NamedTuple):
 def modules(kind: str | None, as_json: bool) -> None:
     """List the modules that a spec may name, with the package that each comes from.
 
-    A module that cannot be loaded is listed as broken, with the cause.
+    A module that cannot be loaded is listed as broken, with the cause. One of a name that our own packages have is
+    listed as shadowed, with the name that chooses it. A package whose metadata are damaged is listed as a package.
     """
     from tp_core.discovery import KINDS
     from tp_core.training.config import TABLES
 
-    known = [*KINDS, *TABLES]
+    known = [*KINDS, *TABLES, PACKAGE]
     if kind is not None and kind not in known:
         from tp_core.suggest import did_you_mean
 
         near = did_you_mean(kind, known) or f"the kinds are {', '.join(known)}"
         raise click.BadParameter(f"unknown kind '{kind}'; {near}", param_hint="--kind")
-    found = list(rows(kind))
+    with results_alone():
+        found = list(rows(kind))
     if as_json:
         import json
 
-        click.echo(json.dumps([row._asdict() for row in found], indent=2, ensure_ascii=False))
+        tell(json.dumps([row._asdict() for row in found], indent=2, ensure_ascii=False))
     else:
-        click.echo(table(found))
+        tell(table(found))
 
 
 def rows(kind: str | None = None) -> Iterator[Row]:
-    """The modules of one kind or of all, sorted by kind and name."""
+    """The modules of one kind or of all, sorted by kind and name, and the packages with damaged metadata."""
     from tp_core.discovery import KINDS, index, own_version
     from tp_core.training.config import TABLES
 
@@ -65,19 +72,36 @@ def rows(kind: str | None = None) -> Iterator[Row]:
     for each in [k for k in TABLES if kind in (None, k)]:
         for name, config in TABLES[each].items():
             yield Row(each, name, "tp-core", own_version(), "ok", config.summary())
+    if kind in (None, PACKAGE):
+        from tp_core.defects import defects
+
+        for defect in defects():
+            yield Row(PACKAGE, defect.distribution, defect.distribution, defect.version, "broken", "", defect.text)
 
 
 def _row(entry: Any, ambiguous: bool) -> Row:
-    from tp_core.discovery import Broken
+    """One entry; ``ambiguous`` is true where several packages offer its name."""
+    from tp_core.discovery import Broken, is_own, named, owner_of
 
     start = (entry.kind, entry.name, entry.distribution, entry.version)
     try:
         description = _preset(entry) if entry.kind == "presets" else _described(entry)
     except Broken as error:
-        return Row(*start, "broken", "", f"{type(error.cause).__name__}: {error.cause}")
-    if ambiguous:
-        return Row(*start, "ambiguous", description, f"write {entry.name}@{entry.distribution} for this one")
-    return Row(*start, "ok", description)
+        return Row(*start, "broken", "", named(error.cause))
+    way = f"write {entry.name}@{entry.distribution} for this one"
+    if is_own(entry):
+        return Row(*start, "ok", description)
+    if owner := owner_of(entry.kind, entry.name) or _owner_among(entry):
+        return Row(*start, "shadowed", description, f"{entry.name} alone is that of {owner}; {way}")
+    return Row(*start, "ambiguous", description, way) if ambiguous else Row(*start, "ok", description)
+
+
+def _owner_among(entry: Any) -> str:
+    """Our distribution that offers an entry's name as well, if there is one."""
+    from tp_core.discovery import index, is_own
+
+    same = (each for each in index().entries(entry.kind) if each.name == entry.name and is_own(each))
+    return next((each.distribution for each in same), "")
 
 
 def _described(entry: Any) -> str:

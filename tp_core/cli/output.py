@@ -4,97 +4,146 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
-import signal
-import threading
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 from tp_core.errors import TPError
 from tp_core.inference.processes import ALONE, Processes
+from tp_core.terminal import printable
+from tp_core.training.signals import left_on_signals
+from tp_core.whole_files import draft, temporary_name
 
 #: What the system may refuse while a file is written.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
+
+#: Stands for the standard output.
+STDOUT = Path("-")
+
+#: Where files lie that stand for open pipes and devices.
+_DEVICES = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
 
 
 def new_file(output: str, overwrite: bool, processes: Processes = ALONE) -> Path:
     """The path of a file to write, unless one is there that nobody asked to replace.
 
     Args:
+        output: a path; ``-`` for the standard output.
         processes: of these, the first writes the file, and its disk alone is looked at.
+
+    Raises:
+        TPError: the file is there, or cannot be written.
     """
     path = Path(output)
-    if not processes.first or _is_stream(path):
+    if path == STDOUT and output != "-":
+        path = path.absolute()  # ./- is a file
+    if not processes.first or is_stream(path):
         return path
-    if path.is_dir():
+    if os.path.isdir(path):
         raise TPError(f"{path}: this is a folder; expected the name of a file")
-    if path.exists() and not overwrite:
+    if os.path.exists(path) and not overwrite:
         raise TPError(f"{path}: the file exists; --overwrite replaces it")
-    if not path.parent.is_dir():
-        raise TPError(f"{path.parent}: there is no such folder")
+    target = Path(os.path.realpath(path))
+    if not os.path.isdir(target.parent):
+        raise TPError(f"{target.parent}: there is no such folder")
+    temporary = temporary_name(target)
+    try:  # better now than after the computing
+        with contextlib.suppress(FileNotFoundError):
+            target.lstat()
+        temporary.touch(exist_ok=False)
+    except OSError as error:
+        raise TPError(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
     return path
 
 
-def _is_stream(path: Path) -> bool:
-    """True if a path is that of a pipe or a device, such as /dev/stdout, which is written to and never replaced."""
-    return path.parent in (Path("/dev"), Path("/dev/fd")) or (
-        path.exists() and not path.is_file() and not path.is_dir()
-    )
+def is_stream(path: Path) -> bool:
+    """True for the standard output, a pipe, a device or a link to one, which is written to and never replaced."""
+    for _ in range(40):
+        if path == STDOUT or path.parent in _DEVICES:
+            return True
+        try:
+            path = path.parent / os.readlink(path)
+        except (OSError, ValueError):  # no link
+            break
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+
+
+def on_terminal(path: Path) -> bool:
+    """True if what is written stands on a terminal."""
+    return path == STDOUT and sys.stdout.isatty()
+
+
+def shown_output(path: Path) -> str:
+    """A path in a message."""
+    return "standard output" if path == STDOUT else str(path)
 
 
 @contextlib.contextmanager
 def whole_file(path: Path, mode: str = "w", processes: Processes = ALONE) -> Iterator[IO[Any]]:
     """A file that has its name once it is whole; what was there before stays if the block fails, or on SIGTERM.
 
-    Text is UTF-8.
+    A link stays one, and pipes are written to as they are. Text is UTF-8.
 
     Args:
+        path: as :func:`new_file` gives it.
         processes: the first writes; what others write goes nowhere.
 
     Raises:
         TPError: the file cannot be written.
     """
-    target = Path(os.path.realpath(path))  # a link stays one
-    replaced = processes.first and not _is_stream(path)
-    place = Path(os.devnull) if not processes.first else target.with_name(f".{target.name}.tmp") if replaced else path
-    encoding = None if "b" in mode else "utf-8"
-    with _cleaned_up(place if replaced else None):
+    target = Path(os.path.realpath(path))
+    replaced = processes.first and not is_stream(path)
+    place: Path | None = None
+    with terminable():
         try:
-            with open(place, mode, encoding=encoding) as file:
-                yield file
-            if replaced:
-                os.replace(place, target)
+            with draft(target) if replaced else contextlib.nullcontext(path) as free:
+                place = free if processes.first else Path(os.devnull)
+                with _opened(place, mode) as file:
+                    yield file
+                if replaced:
+                    os.replace(place, target)
         except OSError as error:
-            ours = error.filename in (str(place), place) or error.errno in _FULL
-            if not ours:
+            gone = error.errno == errno.EPIPE and path not in (STDOUT, Path("/dev/stdout"))  # the command's own pipe
+            ours = place is None or str(error.filename).startswith(str(place)) or error.errno in _FULL
+            if not (ours or gone):
                 raise
-            raise TPError(f"{path}: cannot be written: {error.strerror}") from error
+            raise TPError(f"{shown_output(path)}: cannot be written: {error.strerror}") from error
+
+
+class Harmless(io.TextIOBase):
+    """A terminal that texts of data cannot control (:func:`tp_core.terminal.printable`)."""
+
+    def __init__(self, terminal: IO[str]) -> None:
+        self._terminal = terminal
+
+    def write(self, text: str) -> int:
+        self._terminal.write(printable(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._terminal.flush()
 
 
 @contextlib.contextmanager
-def _cleaned_up(temporary: Path | None) -> Iterator[None]:
-    """A context behind which a temporary file is gone, also where SIGTERM, which torchrun sends, ends the process."""
-    with terminable():
-        try:
-            yield
-        finally:
-            if temporary is not None:
-                temporary.unlink(missing_ok=True)
+def _opened(place: Path, mode: str) -> Iterator[IO[Any]]:
+    if place == STDOUT:
+        text: Any = Harmless(sys.stdout) if sys.stdout.isatty() else sys.stdout
+        yield sys.stdout.buffer if "b" in mode else text
+        sys.stdout.flush()
+        return
+    newline = None if "b" in mode else "\n"  # of any system: what stands in a cell stays as it is
+    with open(place, mode, encoding=None if "b" in mode else "utf-8", newline=newline) as file:
+        yield file
 
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """A context that SIGTERM leaves as an exception, so that what stands in ``finally`` is done."""
-    if threading.current_thread() is not threading.main_thread():
+    """A context that SIGTERM and SIGHUP leave as an exception, so that what stands in ``finally`` is done."""
+    with left_on_signals():
         yield
-        return
-
-    def leave(number: int, _: object) -> NoReturn:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import click
 
+from tp_core.cli.trust import trust_code_option
 from tp_core.cli.usage import examples
+from tp_core.cli.verify import verify_option
+from tp_core.terminal import tell
 
 
 @click.command(epilog=examples("tp preprocess my_bert.yaml", "tp preprocess my_bert.yaml data.cache=/scratch/cache"))
 @click.argument("spec")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@trust_code_option
+@verify_option
 def preprocess(spec: str, overrides: tuple[str, ...]) -> None:
     """Tokenize and prepare the training and evaluation data of a spec.
 
     Training does this by itself when it must; here it can be done once, on a machine without an accelerator. The
-    cache is data.cache, else $TP_CACHE, else ~/.cache/tp.
+    cache is data.cache, else $TP_CACHE, else $XDG_CACHE_HOME/tp, else ~/.cache/tp.
     """
     from tp_core.spec.checks_run import check_data
     from tp_core.spec.load import load_spec
@@ -31,6 +36,6 @@ def preprocess(spec: str, overrides: tuple[str, ...]) -> None:
         for key in ("train", "eval"):
             paths = getattr(own.data.options, key)
             if paths is not None:
-                rows = prepared_rows(own, processor, paths, lambda message: click.echo(message, err=True))
+                rows = prepared_rows(own, processor, paths, lambda message: tell(message, err=True))
                 shown = f"{name}.{key}" if name else key
-                click.echo(f"{shown}\t{len(rows)} instances\t{rows.path}")
+                tell(f"{shown}\t{len(rows)} instances\t{rows.path}")

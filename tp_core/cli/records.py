@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from tp_core.cli.trust import trust_code_option
+from tp_core.cli.verify import verify_option
 from tp_core.errors import TPError
 from tp_core.inference.processes import Processes, world_size
+from tp_core.terminal import tell
 
 if TYPE_CHECKING:
+    from tp_core.data.folder_rules import FolderRules
+    from tp_core.inference.load import LoadedModel
     from tp_core.interfaces import Record
 
 F = Callable[..., Any]
 
 
 def model_options(function: F) -> F:
-    """``--batch-size``, ``--device``, ``--column`` and ``--data-set``."""
+    """``--batch-size``, ``--device``, ``--column``, ``--data-set``, ``--trust-code`` and ``--verify``."""
     for option in (
+        trust_code_option,
+        verify_option,
         click.option("--data-set", metavar="NAME", help="Which of several data sets; the first if not given."),
         click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1)),
         click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"])),
@@ -42,26 +50,87 @@ def parse_columns(pairs: tuple[str, ...]) -> dict[str, str]:
     return columns
 
 
-def input_records(path: str, columns: dict[str, str]) -> Iterator[Record]:
-    """The records of an input file or of a data set of the hub; blank lines of a plain text are no records."""
-    from tp_core.data.records import read_records
+def new_columns(pairs: tuple[str, ...], loaded: LoadedModel) -> dict[str, str]:
+    """Field → column for new records: as ``--column`` says, else as the spec does, whose labels they may lack."""
+    from tp_core.data.sources_columns import NewColumns
 
-    need_input(path)
-    if os.path.isfile(path) and os.path.getsize(path) == 0:
-        raise TPError(f"{path}: the file is empty")
-    for record in read_records([path], columns):
-        if set(record.value) != {"text"} or str(record.value["text"]).strip():
-            yield record
+    data = loaded.spec.data
+    optional = data.processor.config.optional_fields if data.processor is not None else ()
+    return parse_columns(pairs) or NewColumns(data.options.columns, optional)
 
 
-def need_input(path: str) -> None:
-    """Raise a :class:`TPError` where there is no such input, or each of several processes would read a part of it."""
-    if path.startswith("hf://"):
-        return
-    if not os.path.exists(path):
-        raise TPError(f"{path}: there is no such file")
-    if world_size() > 1 and not os.path.isfile(path) and not os.path.isdir(path):
-        raise TPError(f"{path}: several processes cannot share what is read once only; write it to a file first")
+def new_rules(columns: Mapping[str, str], loaded: LoadedModel) -> FolderRules:
+    """What of folders and shards of new records is read, with these columns."""
+    from tp_core.data.folder_rules import folder_rules
+
+    return folder_rules(loaded.spec.data, columns, new=True)
+
+
+def input_records(
+    paths: str | Sequence[str],
+    columns: dict[str, str],
+    form: str | None = None,
+    skip: bool = False,
+    rules: FolderRules | None = None,
+    report: Callable[[str], None] = lambda _: None,
+) -> Iterator[Record]:
+    """The records of input files, folders or data sets of the hub; each line of a plain text is one, blank or not.
+
+    Args:
+        paths: as a user gives them: with patterns, and ``-`` for the standard input.
+        form: of files, whatever their names say.
+        skip: give an :class:`~tp_core.data.unreadable.Unreadable` in the place of a record that cannot be read.
+        rules: what of folders and shards is read (:func:`new_rules`); all of a known form if None.
+        report: told what is passed over there.
+    """
+    from tp_core.data.folder_rules import FolderRules
+    from tp_core.data.records import BadRecords, read_records
+    from tp_core.data.unreadable import in_their_places
+
+    found = input_paths(paths)
+    for path in found:
+        if os.path.isfile(path) and os.path.getsize(path) == 0:
+            raise TPError(f"{path}: the file is empty")
+    records = read_records(found, columns, BadRecords("skip" if skip else "fatal"), form, rules or FolderRules())
+    records.passed.tell(report)
+
+    def each() -> Iterator[Record]:
+        yield from in_their_places(records) if skip else records
+        records.passed.tell(report)
+
+    return each()
+
+
+def input_paths(paths: str | Sequence[str]) -> list[str]:
+    """Files and folders that a user names, with patterns expanded as in a spec.
+
+    Raises:
+        TPError: there is no such file, or each of several processes would read a part of it.
+    """
+    from tp_core.data.sources_find import HUB, STDIN
+    from tp_core.spec.files import expand
+    from tp_core.suggest import near_file
+
+    found = []
+    for path in [paths] if isinstance(paths, str) else paths:
+        for each in [STDIN] if path == "-" else expand(path):
+            if each != STDIN and not each.startswith(HUB) and not os.path.exists(each):
+                near = near_file(Path(each))
+                raise TPError(f"{each}: there is no such file" + (f"; did you mean '{near}'?" if near else ""))
+            if world_size() > 1 and is_pipe(each):
+                where = "standard input" if each == STDIN else each
+                raise TPError(
+                    f"{where}: several processes cannot share what is read once only; write it to a file first"
+                )
+            found.append(each)
+    return found
+
+
+def is_pipe(path: str) -> bool:
+    """True for the standard input, a pipe or a device, which can be read only once."""
+    from tp_core.data.sources_find import STDIN
+
+    return path in ("-", STDIN) or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path))
 
 
 def skipped(errors: list[str], count: int) -> str:
@@ -78,7 +147,7 @@ def shown(errors: list[str]) -> list[str]:
 
 
 def say(message: str) -> None:
-    click.echo(message, err=True)
+    tell(message, err=True)
 
 
 def speaker(processes: Processes) -> Callable[[str], None]:

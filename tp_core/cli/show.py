@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +12,12 @@ import click
 from tp_core.cli.output import new_file, whole_file
 from tp_core.cli.records import say
 from tp_core.cli.specs import spec_file
+from tp_core.cli.trust import trust_code_option, trust_of
 from tp_core.cli.usage import examples
+from tp_core.cli.verify import verify_option
 from tp_core.errors import TPError
+from tp_core.terminal import tell
+from tp_core.use import using
 
 if TYPE_CHECKING:
     from tp_core.pricing import Price
@@ -35,6 +40,8 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print {spec, tree, price, notes} as JSON.")
 @click.option("--image", metavar="FILE.svg", help="Write the model as a diagram, and print nothing else.")
 @click.option("--overwrite", is_flag=True, help="Replace an image that exists.")
+@trust_code_option
+@verify_option
 def show(
     spec: str,
     overrides: tuple[str, ...],
@@ -55,7 +62,9 @@ def show(
     if image is not None and as_json:
         raise TPError("--image and --json: choose one of the two")
     picture = None if image is None else _image_file(image, overwrite)
-    loaded = load_spec(spec_file(spec), overrides)  # before torch, so that a mistake is answered at once
+    # Before torch, so that a mistake is answered at once.
+    with using(os.path.isdir(spec)):
+        loaded = load_spec(spec_file(spec), overrides, trust_of(spec))
 
     from tp_core.model import meta_model
     from tp_core.model_tree import model_tree, render
@@ -77,12 +86,12 @@ def show(
         import json
 
         parts = {"spec": loaded.dump(), "tree": tree.dump(), "price": cost.dump(), "notes": notes}
-        click.echo(json.dumps(parts, indent=2, ensure_ascii=False))
+        tell(json.dumps(parts, indent=2, ensure_ascii=False))
         return
     lines = [loaded.to_yaml(), *render(tree), "", *_cost(cost)]
     if notes:
         lines += ["", *(f"note: {note}" for note in notes)]
-    click.echo("\n".join(lines))
+    tell("\n".join(lines))
 
 
 def _image_file(name: str, overwrite: bool) -> Path:

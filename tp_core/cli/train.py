@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import click
 
+from tp_core.cli.lasting_streams import lasting_streams
 from tp_core.cli.processes import in_several_processes
+from tp_core.cli.trust import trust_code_option
 from tp_core.cli.usage import examples
+from tp_core.cli.verify import verify_option
 from tp_core.errors import TPError
 from tp_core.launch import as_told, launch
+from tp_core.terminal import tell
 
 
 @in_several_processes
@@ -32,14 +36,17 @@ from tp_core.launch import as_told, launch
     help="With --resume: options that may differ from the checkpoint's, such as lr or batch_size. The result is then "
     "no longer that of one uninterrupted run; changes.jsonl keeps what changed at which step.",
 )
+@trust_code_option
+@verify_option
 def train(spec: str, overrides: tuple[str, ...], run: str | None, resume: bool, allowed: tuple[str, ...]) -> None:
     """Train, or continue to train, the model of a spec.
 
     The run's folder gets the resolved spec, metrics.jsonl, TensorBoard events, checkpoints and, at the end, the model
     in model/. A checkpoint is written every 30 minutes (train.checkpoint_every), at the end, and when the run ends with
     an error between two steps. SIGTERM, SIGHUP or Ctrl-C saves and stops; a second Ctrl-C stops at once; SIGUSR1 saves
-    and goes on.
+    and goes on. What does not come within 10 minutes (train.timeout), a batch or another process, ends the run.
     """
+    click.get_current_context().with_resource(lasting_streams())
     from tp_core.spec.load import load_spec
 
     try:
@@ -53,4 +60,4 @@ def train(spec: str, overrides: tuple[str, ...], run: str | None, resume: bool, 
 
     result = run_training(loaded, run, resume, allowed)
     if result.model is not None and launch().rank == 0:  # one process speaks
-        click.echo(str(result.model))
+        tell(str(result.model))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from itertools import islice
 from typing import IO, Any, Protocol
@@ -23,7 +24,7 @@ _ROW_GROUP = 1 << 26
 
 
 class VectorFile(Protocol):
-    """Rows of vectors on their way to a file that is open for binary writing."""
+    """Rows of vectors on their way to a file that is open for writing: text for JSON lines, else binary."""
 
     def write(self, records: list[Record], vectors: NDArray[np.float32]) -> None:
         """Add vectors (records, size)."""
@@ -56,6 +57,21 @@ class NpyFile:
     def close(self) -> None:
         self._file.seek(0)
         self._header()
+
+
+class JsonFile:
+    """A JSON object per line: the number of the record, counted from 1, and its vector."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file, self._rows = file, 0
+
+    def write(self, records: list[Record], vectors: NDArray[np.float32]) -> None:
+        for row, vector in enumerate(vectors.tolist(), self._rows + 1):
+            self._file.write(json.dumps({"row": row, VECTORS: vector}) + "\n")
+        self._rows += len(vectors)
+
+    def close(self) -> None:
+        pass
 
 
 class ParquetFile:

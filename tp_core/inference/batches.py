@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 import torch
 
 from tp_core.data.sources_find import MEDIA
+from tp_core.data.unreadable import Unreadable
 from tp_core.errors import DataError, TPError
 from tp_core.inference.processes import ALONE, Processes
 from tp_core.interfaces import Batch, Processor, Record, Sample
@@ -48,6 +49,7 @@ def answers(
     encode: Encode | None = None,
     skip: bool = False,
     processes: Processes = ALONE,
+    done: Callable[[int], None] = lambda _: None,
 ) -> Iterator[tuple[list[Record], list[Answer | Unusable]]]:
     """Chunks of records, each with its answers, in order.
 
@@ -59,14 +61,23 @@ def answers(
         encode: makes samples of records; the processor's ``encode`` if None.
         skip: give an :class:`Unusable` in the place of the answer to a record that cannot be used, and go on.
         processes: share the work. The first gets all answers, the others none.
+        done: told of records that are done, how many they are: after each batch, and of those of other processes and
+            those that cannot be used, when all have exchanged their answers.
 
     Raises:
         DataError: a record that cannot be used, unless these are skipped.
         TPError: the batch size is none, or processes read different records.
     """
     need_batch_size(batch_size)
-    share = _Share(processor, batch_size, device, compute, encode or processor.encode, skip)
-    source, size, done = iter(records), processor.read_ahead, 0
+    told = 0
+
+    def count(rows: int) -> None:
+        nonlocal told
+        told += rows
+        done(rows)
+
+    share = _Share(processor, batch_size, device, compute, encode or processor.encode, skip, count)
+    source, size, first = iter(records), processor.read_ahead, 0
     while turn := list(islice(source, size * processes.count)):
         whole = len(turn) == size * processes.count
         loads = [(0, rank) for rank in range(processes.count)]
@@ -75,16 +86,17 @@ def answers(
             if whole and number != processes.rank:
                 continue
             chunk = turn[start : start + size]
-            found = share.of(chunk, done + start, None if whole else loads, processes.rank)
+            found = share.of(chunk, first + start, None if whole else loads, processes.rank)
             own.update((start + index, answer) for index, answer in found.items())
-        shares = processes.collect((_digest(turn) if processes.count > 1 else 0, own))
-        if any(digest != shares[0][0] for digest, _ in shares):
+        shares = processes.collect((digest(turn) if processes.count > 1 else 0, own))
+        if any(each != shares[0][0] for each, _ in shares):
             raise TPError("the processes read different records; all need the same input files")
+        count(first + len(turn) - told)
         together = {number: answer for _, each in shares for number, answer in each.items()}
         for start in range(0, len(together), size):
             chunk = turn[start : start + size]
             yield chunk, [together[number] for number in range(start, start + len(chunk))]
-        done += len(turn)
+        first += len(turn)
 
 
 @dataclass(frozen=True)
@@ -97,6 +109,7 @@ class _Share(Generic[Answer]):
     compute: Compute[Answer]
     encode: Encode
     skip: bool
+    done: Callable[[int], None]
 
     def of(
         self, chunk: list[Record], first: int, loads: list[tuple[int, int]] | None, rank: int
@@ -124,17 +137,24 @@ class _Share(Generic[Answer]):
                 batch = self.processor.collate([samples[i] for i in group]).to(self.device)
                 made = self.compute(batch, [first + i for i in group], [chunk[i] for i in group])
                 found.update(zip(group, made, strict=True))
+                self.done(len(group))
         return found
 
     def _samples(self, chunk: list[Record], found: dict[int, Answer | Unusable]) -> dict[int, Sample]:
         """The samples of a chunk's records by their number; what cannot be used is put among the answers."""
+        read = {}
+        for number, record in enumerate(chunk):
+            if isinstance(record, Unreadable):
+                found[number] = Unusable(record.error)
+            else:
+                read[number] = record
         try:
-            return dict(enumerate(self.encode(chunk)))
+            return dict(zip(read, self.encode(list(read.values())))) if read else {}
         except DataError:
             if not self.skip:
                 raise
         samples = {}
-        for number, record in enumerate(chunk):
+        for number, record in read.items():
             try:
                 (samples[number],) = self.encode([record])
             except DataError as error:
@@ -146,21 +166,21 @@ def _length(sample: Sample) -> int:
     return max((len(value) for value in sample.values() if hasattr(value, "__len__")), default=0)
 
 
-def _digest(records: list[Record]) -> int:
+def digest(records: list[Record]) -> int:
     """A number that tells records of different content apart, whatever folder they are in."""
-    digest = 0
+    found = 0
     for record in records:
         for name, value in record.value.items():
             if name in MEDIA and isinstance(value, str):
                 value = os.path.basename(value)
-            digest = _added(value, _added(name, digest))
-    return digest
+            found = _added(value, _added(name, found))
+    return found
 
 
-def _added(value: object, digest: int) -> int:
+def _added(value: object, before: int) -> int:
     if isinstance(value, Mapping):
         for name, part in value.items():
-            digest = _added(part, _added(name, digest))
-        return digest
+            before = _added(part, _added(name, before))
+        return before
     content = value if isinstance(value, bytes) else repr(value).encode("utf-8", "backslashreplace")
-    return zlib.crc32(content, digest)
+    return zlib.crc32(content, before)

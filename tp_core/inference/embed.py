@@ -15,7 +15,7 @@ from tp_core.errors import DataError, TPError
 from tp_core.inference.batches import Unusable, answers
 from tp_core.inference.load import LoadedModel, load_model
 from tp_core.inference.mode import evaluating
-from tp_core.inference.predict import as_records
+from tp_core.inference.predict import Inputs, as_records
 from tp_core.inference.processes import ALONE, Processes
 from tp_core.inference.vectors import absent_stream, batch_vectors
 from tp_core.interfaces import Batch, Record, Sample
@@ -29,7 +29,7 @@ _TEXTS = ("text_a", "text", "text_b")
 
 def embed(
     model: LoadedModel | str | os.PathLike[str],
-    inputs: Iterable[Any],
+    inputs: Inputs,
     pooling: str | None = None,
     batch_size: int = 32,
     device: str = "auto",
@@ -39,6 +39,8 @@ def embed(
     prompt: str | None = None,
     say: Callable[[str], None] = lambda _: None,
     processes: Processes = ALONE,
+    trust_code: bool = False,
+    done: Callable[[int], None] = lambda _: None,
 ) -> NDArray[np.float32]:
     """One vector per record, made of the encoder's last states over the record's real positions.
 
@@ -47,7 +49,7 @@ def embed(
 
     Args:
         model: a loaded model, or its folder.
-        inputs: texts, dictionaries of fields, or records.
+        inputs: texts, dictionaries of fields, or records; or one of these.
         pooling: ``mean``, ``first``, ``max`` or ``last``.
         stream: of a model with named streams, which one.
         projection: whether vectors are projected to the space in which a target compares them.
@@ -56,6 +58,8 @@ def embed(
         say: told in a sentence how the vectors are made.
         processes: share the inputs (:func:`tp_core.inference.processes.shared`); the first gets all vectors, the
             others none. Without it, each process embeds all of its inputs.
+        trust_code: run the Python files of the model's folder, where its modules are in such files.
+        done: told of inputs that are done, how many they are, as batches are computed.
 
     Returns:
         (records, size), float32, in order. The size is that of the encoder's states, or of the projection.
@@ -64,10 +68,14 @@ def embed(
         TPError: the model has no processor, or there is no such pooling, stream, projection or prompt.
         DataError: a record has nothing for the stream, or no text to put a prompt before.
     """
-    loaded = model if isinstance(model, LoadedModel) else load_model(model, device, processes=processes)
+    loaded = (
+        model
+        if isinstance(model, LoadedModel)
+        else load_model(model, device, processes=processes, trust_code=trust_code)
+    )
     given = {"pooling": pooling, "stream": stream, "projection": projection, "normalize": normalize, "prompt": prompt}
     embedder = Embedder(loaded, given, say)
-    parts = [vectors for _, vectors in embedder(as_records(inputs), batch_size, processes)]
+    parts = [vectors for _, vectors in embedder(as_records(inputs), batch_size, processes, done)]
     return np.concatenate(parts) if parts else np.empty((0, embedder.size), np.float32)
 
 
@@ -95,7 +103,11 @@ class Embedder:
         say(self._plan.describe() + (f", with '{self._prefix}' before each text" if self._prefix else ""))
 
     def __call__(
-        self, records: Iterable[Record], batch_size: int = 32, processes: Processes = ALONE
+        self,
+        records: Iterable[Record],
+        batch_size: int = 32,
+        processes: Processes = ALONE,
+        done: Callable[[int], None] = lambda _: None,
     ) -> Iterator[tuple[list[Record], NDArray[np.float32]]]:
         """Chunks of records, each with its vectors, (records of the chunk, size), in order; all on the first process.
 
@@ -103,7 +115,8 @@ class Embedder:
             DataError: a record has nothing for the stream, or no text to put a prompt before.
         """
         device, encode = self._loaded.device, self._encode
-        made = answers(records, self._processor, batch_size, device, self._vectors, encode, processes=processes)
+        compute = self._vectors
+        made = answers(records, self._processor, batch_size, device, compute, encode, processes=processes, done=done)
         for chunk, found in made:
             yield chunk, np.stack([each for each in found if not isinstance(each, Unusable)])
 

@@ -5,42 +5,62 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 from tp_core.data.cache import prepared_rows
 from tp_core.data.loader import evaluation_batches
-from tp_core.errors import TPError
-from tp_core.inference.batches import need_batch_size
+from tp_core.data.records import BadRecords
+from tp_core.data.rows import ArrowRows, write_rows
+from tp_core.errors import DataError, TPError, warn
+from tp_core.inference.batches import digest, need_batch_size
 from tp_core.inference.load import LoadedModel, load_model
+from tp_core.inference.predict import as_records
 from tp_core.inference.processes import ALONE, Processes
+from tp_core.interfaces import Batch, Processor, Record
+from tp_core.kept_contents import changed_labels
 from tp_core.spec.metrics import set_metrics
+from tp_core.spec.schema import Spec
 from tp_core.training.evaluation import evaluate_batches
 from tp_core.training.strategies import SingleStrategy
+from tp_core.trust import trusting
 
 
 def evaluate(
     model: LoadedModel | str | os.PathLike[str],
-    data: str | list[str],
+    data: str | Iterable[Any] | Record,
     batch_size: int = 32,
     columns: dict[str, str] | None = None,
     device: str = "auto",
-    say: Callable[[str], None] = lambda _: None,
+    say: Callable[[str], None] | None = None,
     processes: Processes = ALONE,
+    trust_code: bool = False,
+    done: Callable[[int], None] = lambda _: None,
 ) -> dict[str, float]:
     """Mean loss, loss per target and metrics of a model on labelled data.
 
     Args:
         model: a loaded model, or its folder.
-        data: files in any form that training reads.
-        columns: field the processor reads → column of the file; the spec's if None.
+        data: a file in any form that training reads, or several; or records, as they are or as dictionaries of fields.
+        columns: field the processor reads → column of the file; the spec's if None. Records have fields already.
         processes: share the batches (:func:`tp_core.inference.processes.shared`); each gets the figures of all.
             Without it, each process evaluates all of its data.
+        trust_code: run the Python files of the model's folder, where its modules are in such files.
+        say: told of the data that are prepared, and of files that make labels and have changed since the training;
+            without it, a warning tells of these.
+        done: told of each batch of this process, how many samples it has.
 
     Raises:
         TPError: the model has no target or processor, or the data cannot be used.
     """
     need_batch_size(batch_size)
-    loaded = model if isinstance(model, LoadedModel) else load_model(model, device, processes=processes)
+    loaded = (
+        model
+        if isinstance(model, LoadedModel)
+        else load_model(model, device, processes=processes, trust_code=trust_code)
+    )
     if loaded.processor is None or not len(loaded.model.targets):
         raise TPError("evaluation needs a model with a target and a processor; this one's spec has none")
     options = loaded.spec.data.options
@@ -48,11 +68,50 @@ def evaluate(
         options = options.model_copy(update={"columns": columns})
     spec = dataclasses.replace(loaded.spec, data=dataclasses.replace(loaded.spec.data, options=options))
     processor = loaded.processor
-    rows = processes.first_then_others(lambda: prepared_rows(spec, processor, data, say))
-    processes.need_same(rows.path.name, "the data")
-    strategy = processes.strategy or SingleStrategy()
-    strategy.device = loaded.device
-    seed = spec.train.options.seed
-    batches = evaluation_batches(rows, processor, batch_size, seed, processes.rank, processes.count)
-    facts = set_metrics(loaded.model.spec, spec)
-    return evaluate_batches(loaded.model, batches, strategy, contextlib.nullcontext, facts, processor)
+    if loaded.weights is not None and processes.first:
+        with trusting(spec.trust_code):
+            changed = changed_labels(spec, loaded.weights.parent)
+        if changed:
+            (say or warn)(f"since the model was trained, files that make its labels have changed: {changed}")
+    with _rows(spec, processor, data, say or (lambda _: None), processes) as rows:
+        strategy = processes.strategy or SingleStrategy()
+        strategy.device = loaded.device
+        seed = spec.train.options.seed
+        batches = evaluation_batches(rows, processor, batch_size, seed, processes.rank, processes.count)
+        facts = set_metrics(loaded.model.spec, spec)
+        counted = _told(batches, done)
+        return evaluate_batches(loaded.model, counted, strategy, contextlib.nullcontext, facts, processor)
+
+
+def _told(batches: Iterable[Batch], done: Callable[[int], None]) -> Iterator[Batch]:
+    for batch in batches:
+        yield batch
+        done(batch.size)
+
+
+@contextlib.contextmanager
+def _rows(
+    spec: Spec, processor: Processor, data: Any, say: Callable[[str], None], processes: Processes
+) -> Iterator[ArrowRows]:
+    """The prepared rows of files, which are kept in the cache, or of records, which are not."""
+    given: list[Any] = [data] if isinstance(data, (str, os.PathLike, Mapping, Record)) else list(data)
+    if all(isinstance(each, (str, os.PathLike)) for each in given):
+        paths = [os.fspath(each) for each in given]
+        rows = processes.first_then_others(lambda: prepared_rows(spec, processor, paths, say))
+        processes.need_same(rows.path.name, "the data")
+        yield rows
+        return
+    texts = next((number for number, each in enumerate(given, 1) if isinstance(each, str)), None)
+    if texts is not None:
+        raise DataError("expected a dictionary of fields or a record, got a text", file="input", line=texts)
+    records = list(as_records(given))
+    processes.need_same(str(digest(records)), "the records")
+    bad = BadRecords(spec.data.options.on_bad_record)
+    with tempfile.TemporaryDirectory(prefix="tp-") as folder:
+        path = Path(folder) / "records.arrow"
+        count = write_rows(path, processor.prepare(records, bad.report))
+        for remark in filter(None, [bad.summary(), *processor.remarks()]):
+            say(remark)
+        if not count:
+            raise DataError("no instances: the records hold nothing that the processor can use")
+        yield ArrowRows(path)

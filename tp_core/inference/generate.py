@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from tp_core.inference.load import LoadedModel, load_model
 from tp_core.inference.logits_chain import Rules, rules_of
 from tp_core.inference.logits_rules import Written
 from tp_core.inference.mode import evaluating
-from tp_core.inference.predict import as_records, skips
+from tp_core.inference.predict import Inputs, as_records, skips
 from tp_core.inference.processes import ALONE, Processes
 from tp_core.inference.prompts import prompt_room, text_limit
 from tp_core.inference.search import Choice, Draw, Generated, beam_search, most_probable, write
@@ -25,19 +25,23 @@ from tp_core.spec.schema_generate import GenerateOptions, ids_of
 
 def generate(
     model: LoadedModel | str | os.PathLike[str],
-    inputs: Iterable[Any],
+    inputs: Inputs,
     batch_size: int = 32,
     device: str = "auto",
     processes: Processes = ALONE,
+    trust_code: bool = False,
+    done: Callable[[int], None] = lambda _: None,
     **options: Any,
 ) -> Iterator[dict[str, Any]]:
     """Write a text for each input: what follows it (causal models), or its counterpart (encoder-decoder models).
 
     Args:
         model: a loaded model, or its folder.
-        inputs: texts, dictionaries of fields, or records.
+        inputs: texts, dictionaries of fields, or records; or one of these.
         processes: share the inputs (:func:`tp_core.inference.processes.shared`); the first gets all texts, the others
             none. Without it, each process writes for all of its inputs.
+        trust_code: run the Python files of the model's folder, where its modules are in such files.
+        done: told of inputs that are done, how many they are, as batches are computed.
         options: of :class:`~tp_core.spec.schema_generate.GenerateOptions`; the others are as the spec's
             ``inference.generate`` says.
 
@@ -51,7 +55,11 @@ def generate(
         TPError: the model cannot write, or the options contradict each other.
         DataError: a record has no text, or leaves no room for one.
     """
-    loaded = model if isinstance(model, LoadedModel) else load_model(model, device, processes=processes)
+    loaded = (
+        model
+        if isinstance(model, LoadedModel)
+        else load_model(model, device, processes=processes, trust_code=trust_code)
+    )
     _targets_of(loaded, None)
     chosen = loaded.spec.inference.generate.for_call(options)
     rows = context_of(loaded.spec, side="target").vocab_size
@@ -60,18 +68,19 @@ def generate(
             raise TPError(f"{name}: there is no token {index}; the model has {rows}")
     processor, tokens = _processor_of(loaded, chosen)
     room = prompt_room(chosen, _positions(loaded), loaded.model.decoder is not None)
-    return _texts(loaded, processor, tokens, inputs, chosen, room, batch_size, processes)
+    return _texts(loaded, processor, tokens, inputs, chosen, room, batch_size, processes, done)
 
 
 def _texts(
     loaded: LoadedModel,
     processor: Processor,
     tokens: GenerationTokens,
-    inputs: Iterable[Any],
+    inputs: Inputs,
     options: GenerateOptions,
     room: PromptRoom,
     batch_size: int,
     processes: Processes,
+    done: Callable[[int], None],
 ) -> Iterator[dict[str, Any]]:
     lost: dict[int, int] = {}  # identities of records that are gone are used again: there are never many
     causal = loaded.model.decoder is None
@@ -95,6 +104,7 @@ def _texts(
         _prompts(loaded, processor, options, room, lost),
         skips(loaded),
         processes,
+        done,
     )
     for _, found in made:
         for answer in found:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 from torch import Tensor
 
 from tp_core.errors import CheckpointError, TPError
 from tp_core.inference.load import find_model, find_spec, read_weights, tokenizers_of
+from tp_core.inference.visual_tokens import unlike_images, unlike_labels
 from tp_core.inference.vocabularies import unlike_classes, unlike_sets, unlike_vocabularies
 from tp_core.interfaces import Tokenizer
-from tp_core.model import Model
+from tp_core.kept_contents import kept_contents
+from tp_core.model import Model, meta_model
 from tp_core.spec.schema_common import key_of
 
 #: What a model without streams of that name gives for a stream.
@@ -86,7 +90,7 @@ def _unlike(
     if not (sides or targets or numbered):
         return ""
     try:
-        spec, _, changed = find_spec(path, say)
+        spec, weights, changed = find_spec(path, say)
         others = tokenizers_of(spec)
     except TPError as error:
         return f"its vocabulary cannot be compared with this model's: {error}" if sides else ""
@@ -94,24 +98,34 @@ def _unlike(
         return f"files that it reads have changed since it was trained: {changed}"
     if sides and not others:
         return "it comes without a tokenizer, so its vocabulary is not known" if required else ""
+    trained = kept_contents(weights.parent)
+    images = (model.spec.data.extra_ids(), spec.data.extra_ids())
     return (
-        unlike_vocabularies(own, others, sides)
-        or unlike_classes(model.spec, spec, targets)
+        unlike_vocabularies(own, others, sides, images)
+        or (unlike_images(model.spec, spec, trained, required) if "tokenizer" in sides else "")
+        or unlike_labels(model.spec, spec, targets, trained, required)
+        or unlike_classes(model.spec, spec, dict(zip(targets, targets)))
         or (unlike_sets(model.spec, spec) if numbered else "")
     )
 
 
 def _sides(model: Model, loaded: list[str]) -> list[str]:
     """The keys of the tokenizers for whose ids loaded weights have rows."""
-    weights, sizes = model.weights(), model.spec.model
-    behind = sizes.target_embedding is not None
-    found = set()
-    for name in loaded:
-        rows = weights[name].shape[0] if weights[name].dim() else 0
-        of_target = behind and name.startswith(("target_embedding.", "targets."))
-        if rows == (sizes.target_vocab_size if of_target else sizes.vocab_size):
-            found.add("target_tokenizer" if of_target else "tokenizer")
-    return sorted(found)
+    sizes = model.spec.model
+    by_side: dict[str, dict[str, Any]] = {"tokenizer": {"vocab_size": sizes.vocab_size + 1}}
+    if sizes.options.share_embeddings:  # which need one size on both sides
+        by_side["tokenizer"]["target_vocab_size"] = sizes.target_vocab_size + 1
+    elif sizes.target_embedding is not None:
+        by_side["target_tokenizer"] = {"target_vocab_size": sizes.target_vocab_size + 1}
+    shapes = {name: model.weights()[name].shape for name in loaded}
+    found = []
+    for side, larger in by_side.items():
+        other = meta_model(replace(model.spec, model=sizes._replace(**larger))).weights()
+        if any(other[name].shape != shape for name, shape in shapes.items()):
+            found.append(side)
+    if sizes.options.share_embeddings and found:
+        found.append("target_tokenizer")
+    return found
 
 
 def _own(model: Model, part: str) -> str:

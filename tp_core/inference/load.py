@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,20 +13,28 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from tp_core.data.cache_place import user_cache
+from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.mixture import SetProcessor
 from tp_core.errors import CheckpointError, TPError, warn
 from tp_core.inference.checksum import checksum
 from tp_core.inference.processes import ALONE, Processes
 from tp_core.interfaces import Processor, Tokenizer
 from tp_core.kept_contents import changed_since
+from tp_core.manifest import MANIFEST, changed, damage
 from tp_core.model import Model, meta_model
 from tp_core.spec.context import data_context
 from tp_core.spec.load import load_spec
-from tp_core.spec.provenance import other_versions
+from tp_core.spec.provenance import PROVENANCE, REQUIREMENTS, other_versions
 from tp_core.spec.schema import Spec
 from tp_core.suggest import did_you_mean
-from tp_core.training.checkpoint import CheckpointStore, damage, step_of
-from tp_core.training.export import WEIGHTS
+from tp_core.training.checkpoint import CheckpointStore, step_of
+from tp_core.training.export import ORIGIN, TRAINING, WEIGHTS
+from tp_core.trust import trusted, trusting
+from tp_core.use import using
+
+#: Files of an exported model that people edit.
+EDITABLE = ("spec.yaml", TRAINING, ORIGIN, PROVENANCE, REQUIREMENTS)
 
 
 def find_model(path: str | os.PathLike[str], say: Callable[[str], None] = lambda _: None) -> tuple[Path, Path]:
@@ -35,7 +44,7 @@ def find_model(path: str | os.PathLike[str], say: Callable[[str], None] = lambda
         path: an exported model, a run's folder (its export, else its newest whole checkpoint), or a checkpoint.
 
     Raises:
-        CheckpointError: there is no model, or the checkpoint is damaged.
+        CheckpointError: there is no model, or it is damaged.
     """
     folder = Path(path)
     if not folder.exists():
@@ -47,12 +56,36 @@ def find_model(path: str | os.PathLike[str], say: Callable[[str], None] = lambda
         return folder.parent.parent / "spec.yaml", folder / WEIGHTS
     for candidate in (folder, folder / "model"):
         if (candidate / WEIGHTS).is_file() and (candidate / "spec.yaml").is_file():
+            _need_whole(candidate, say)
             return candidate / "spec.yaml", candidate / WEIGHTS
     newest = CheckpointStore(folder / "checkpoints").newest(say)
     if newest is not None:
         say(f"{folder} has no export yet; using its newest checkpoint, {newest.name}")
         return folder / "spec.yaml", newest / WEIGHTS
     raise CheckpointError(f"{folder}: there is no model: no {WEIGHTS} with a spec.yaml, and no checkpoint")
+
+
+def _need_whole(model: Path, say: Callable[[str], None]) -> None:
+    """Make sure that an exported model is as it was written, if it says how: one that was put together by hand may not.
+
+    Its content is read once, and again when sizes or times say that it has changed (:mod:`tp_core.manifest`). Of
+    files that people edit, a change is told.
+
+    Raises:
+        CheckpointError: it is not.
+    """
+    if not (model / MANIFEST).exists():
+        return
+    with contextlib.ExitStack() as stack:
+        memo = None
+        with contextlib.suppress(TPError):  # there is no place for one
+            memo = stack.enter_context(DigestMemo(user_cache()))
+        problem = damage(model, memo, EDITABLE)
+    if problem:
+        yours = f"if the change is yours, delete {MANIFEST} there"
+        raise CheckpointError(f"{model}: the model is not as it was written: {problem}; {yours}")
+    if edited := changed(model, EDITABLE):
+        say(f"{model}: not as it was written: {', '.join(edited)}")
 
 
 def find_spec(path: str | os.PathLike[str], say: Callable[[str], None] = lambda _: None) -> tuple[Spec, Path, str]:
@@ -68,7 +101,8 @@ def find_spec(path: str | os.PathLike[str], say: Callable[[str], None] = lambda 
         TPError: there is no model, or its spec cannot be loaded.
     """
     spec_file, weights = find_model(path, say)
-    spec = load_spec(spec_file)
+    with using():
+        spec = load_spec(spec_file, ["train.hooks=null"], trust_code=trusted())  # which only training needs
     for note in other_versions(spec_file.parent):
         say(note)
     changed = changed_since(spec, weights.parent)
@@ -98,6 +132,7 @@ class LoadedModel:
     Attributes:
         model: on its device; in evaluation mode until someone changes that.
         spec: the spec that it was trained with; with several data sets, as one of them sees it.
+        weights: the file that it was read from; None for a model that was made here.
     """
 
     model: Model
@@ -105,6 +140,7 @@ class LoadedModel:
     processor: Processor | None
     tokenizer: Tokenizer | None
     device: torch.device
+    weights: Path | None = None
 
 
 def build_tokenizer(spec: Spec) -> Tokenizer | None:
@@ -145,6 +181,7 @@ def load_model(
     say: Callable[[str], None] = warn,
     data_set: str | None = None,
     processes: Processes = ALONE,
+    trust_code: bool = False,
 ) -> LoadedModel:
     """Load a model from an export, a run or a checkpoint.
 
@@ -153,21 +190,25 @@ def load_model(
         say: told of other versions of packages, changed files, and a checkpoint that stands for a run.
         data_set: which of several data sets it is used as trained on; the first if None.
         processes: share the records that the model is for: each has a CUDA device of its own.
+        trust_code: run the Python files of the model's folder, where its modules are in such files.
 
     Raises:
         CheckpointError: there is no model, or its weights do not fit its spec.
         TPError: there is no such data set, or processes find different weights.
     """
-    spec, weights, _ = find_spec(path, say)
     where = processes.device(device)
-    model = meta_model(spec).materialise(where)
+    with trusting(trust_code):
+        spec, weights, _ = find_spec(path, say)
+        model = meta_model(spec).materialise(where)
     model.load_weights(read_weights(weights))
     if processes.count > 1:  # of a run that goes on, they may have found different checkpoints
         processes.need_same(checksum(model), "the weights of the model")
     model.eval()
-    tokenizer = build_tokenizer(spec)
     name = _data_set(spec, data_set)
-    return LoadedModel(model, spec.of_set(name), build_processor(spec, tokenizer, name), tokenizer, where)
+    with trusting(trust_code):
+        tokenizer = build_tokenizer(spec)
+        processor = build_processor(spec, tokenizer, name)
+    return LoadedModel(model, spec.of_set(name), processor, tokenizer, where, weights)
 
 
 def _data_set(spec: Spec, name: str | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tp_core.data.sources_find import MEDIA
@@ -14,17 +14,23 @@ from tp_core.inference.mode import evaluating
 from tp_core.inference.processes import ALONE, Processes
 from tp_core.interfaces import Batch, Record
 
+#: Inputs of a call: texts, dictionaries of fields and records, or one of these.
+Inputs = Iterable[Any] | Record
 
-def as_records(inputs: Iterable[Any]) -> Iterator[Record]:
-    """Texts, dictionaries or records as records; blank texts of a plain file are passed over by the caller.
+#: What one input is; of any other value, its items are inputs.
+_ONE = (str, Mapping, Record)
+
+
+def as_records(inputs: Any) -> Iterator[Record]:
+    """Texts, dictionaries or records as records; one of these by itself is one record.
 
     Raises:
-        TPError: one input instead of several.
+        TPError: neither an input nor several.
         DataError: an input of another kind.
     """
-    if isinstance(inputs, (str, bytes, Mapping, Record)) or not isinstance(inputs, Iterable):
-        raise TPError(f"expected a list of texts, dictionaries or records, got one {type(inputs).__name__}")
-    return _as_records(inputs)
+    if isinstance(inputs, bytes) or not isinstance(inputs, (*_ONE, Iterable)):
+        raise TPError(f"expected texts, dictionaries or records, or one of these, got {type(inputs).__name__}")
+    return _as_records([inputs] if isinstance(inputs, _ONE) else inputs)
 
 
 def _as_records(inputs: Iterable[Any]) -> Iterator[Record]:
@@ -51,10 +57,12 @@ def skips(loaded: LoadedModel) -> bool:
 
 def predict(
     model: LoadedModel | str | os.PathLike[str],
-    inputs: Iterable[Any],
+    inputs: Inputs,
     batch_size: int = 32,
     device: str = "auto",
     processes: Processes = ALONE,
+    trust_code: bool = False,
+    done: Callable[[int], None] = lambda _: None,
 ) -> Iterator[dict[str, Any]]:
     """Predictions, one dictionary per input, in order; of a picture's or recording's own file, with its path.
 
@@ -62,15 +70,21 @@ def predict(
 
     Args:
         model: a loaded model, or its folder.
-        inputs: texts, dictionaries of fields, or records.
+        inputs: texts, dictionaries of fields, or records; or one of these.
         processes: share the inputs (:func:`tp_core.inference.processes.shared`); the first gets all predictions, the
             others none. Without it, each process predicts for all of its inputs.
+        trust_code: run the Python files of the model's folder, where its modules are in such files.
+        done: told of inputs that are done, how many they are, as batches are computed.
 
     Raises:
         TPError: the model has no target or processor, or the inputs have nothing for a stream that a target reads.
         DataError: an input that cannot be used.
     """
-    loaded = model if isinstance(model, LoadedModel) else load_model(model, device, processes=processes)
+    loaded = (
+        model
+        if isinstance(model, LoadedModel)
+        else load_model(model, device, processes=processes, trust_code=trust_code)
+    )
     if loaded.processor is None or not len(loaded.model.targets):
         raise TPError("prediction needs a model with a target and a processor; this one's spec has none")
     processor = loaded.processor
@@ -87,6 +101,7 @@ def predict(
         compute,
         skip=skips(loaded),
         processes=processes,
+        done=done,
     )
     for records, found in made:
         for record, answer in zip(records, found):

@@ -1,0 +1,40 @@
+"""A bar that counts records while a command works on them, on a terminal. Torch-free."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+
+
+@contextlib.contextmanager
+def counting(what: str, speaks: bool = True, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """A context with a bar on standard error, if that is a terminal; the value counts so many more.
+
+    Args:
+        what: is done, in a word.
+        speaks: whether this process has a bar.
+        total: how many there are, if that is known.
+    """
+    if not speaks or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[rate]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), redirect_stdout=False, transient=True) as bar:
+        task = bar.add_task(what, total=total, rate="")
+
+        def count(more: int) -> None:
+            bar.advance(task, more)
+            speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
+            bar.update(task, rate=f"{speed:,.1f}/s" if speed else "")
+
+        yield count

@@ -1,0 +1,95 @@
+"""``--input`` and ``--text``: the records that a command is given. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tp_core.cli.records import input_paths, input_records, is_pipe
+from tp_core.errors import TPError
+
+if TYPE_CHECKING:
+    from tp_core.data.folder_rules import FolderRules
+    from tp_core.interfaces import Record
+
+F = Callable[..., Any]
+
+#: Forms of records that may come through a pipe.
+PIPED = {"txt": "text", "jsonl": "jsonl", "tsv": "tsv", "csv": "csv"}
+
+
+def input_options(function: F) -> F:
+    """``--input``, ``--text`` and ``--input-form``: what :class:`Inputs` is made of."""
+    for option in (
+        input_form_option,
+        click.option(
+            "--text", "texts", multiple=True, metavar="TEXT", help="A record of its own, in place of --input."
+        ),
+        click.option(
+            "--input",
+            "sources",
+            multiple=True,
+            metavar="PATH",
+            help="Records without labels: a file of any form, a folder, a pattern such as 'new/*.tsv', or - for the "
+            "standard input. It may be given several times.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def input_form_option(function: F) -> F:
+    """``--input-form``: the form of files whose names say none, such as pipes."""
+    option: Callable[[F], F] = click.option(
+        "--input-form", type=click.Choice(list(PIPED)), help="Form of what is read, whatever its name says."
+    )
+    return option(function)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The records that a command was given.
+
+    Args:
+        sources: of ``--input``.
+        texts: of ``--text``.
+        form: of ``--input-form``.
+
+    Raises:
+        TPError: neither is given, or both, or there is no such file.
+    """
+
+    sources: tuple[str, ...]
+    texts: tuple[str, ...] = ()
+    form: str | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.sources) == bool(self.texts):
+            raise TPError("give --input, or --text" if not self.texts else "give either --input or --text")
+        if self.form is not None and not self.sources:
+            raise TPError("--input-form belongs to --input")
+        if self.sources:
+            input_paths(self.sources)
+
+    def once(self) -> bool:
+        """True if the records can be read only once."""
+        return any(is_pipe(path) for path in self.sources)
+
+    def records(
+        self,
+        columns: dict[str, str],
+        skip: bool = False,
+        rules: FolderRules | None = None,
+        report: Callable[[str], None] = lambda _: None,
+    ) -> Iterator[Record]:
+        """The records, in order; see :func:`input_records`."""
+        if self.sources:
+            yield from input_records(self.sources, columns, PIPED.get(self.form or ""), skip, rules, report)
+            return
+        from tp_core.interfaces import Record
+
+        for number, text in enumerate(self.texts, 1):
+            yield Record({"text": text}, "--text", number)

@@ -1,0 +1,196 @@
+"""Rows of results in files, of the form that the file's ending says. Torch-free."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from tp_core.cli.output import is_stream
+from tp_core.cli.parquet_rows import ParquetRows
+from tp_core.errors import TPError
+
+#: Ending of a file → form.
+FORMS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".tsv": "tsv", ".csv": "csv", ".parquet": "parquet", ".txt": "txt"}
+
+Row = dict[str, Any]
+
+
+class RowFile(Protocol):
+    """Rows on their way to a file, or to a pipe."""
+
+    def write(self, row: Row) -> None:
+        """Add a row."""
+
+    def close(self) -> None:
+        """Finish, and leave the file open."""
+
+
+def form_of_output(output: str, form: str | None, allowed: Sequence[str]) -> str:
+    """The form of a file to write.
+
+    Args:
+        form: as the user says, whatever the ending; None if nothing is said.
+        allowed: some of the values of :data:`FORMS`.
+
+    Raises:
+        TPError: the ending says none of them. A pipe without an ending gets JSON lines.
+    """
+    found = form or FORMS.get(Path(output).suffix.lower())
+    if found is None and is_stream(Path(output)) and not Path(output).suffix:
+        found = "jsonl"
+    if found is None or found not in allowed:
+        endings = [next(ending for ending, named in FORMS.items() if named == each) for each in allowed]
+        names = f"{', '.join(endings[:-1])} or {endings[-1]}" if endings[1:] else endings[0]
+        raise TPError(f"--output {output}: expected a name that ends in {names}, or - for the standard output")
+    return found
+
+
+def is_binary(form: str) -> bool:
+    return form == "parquet"
+
+
+@contextlib.contextmanager
+def row_file(file: IO[Any], path: Path, form: str, errors: bool = False) -> Iterator[RowFile]:
+    """A context with a writer of rows, which finishes the file unless the block fails.
+
+    Args:
+        file: open for writing, binary if the form is (:func:`is_binary`), else text.
+        path: of the file, or what stands for a pipe.
+        form: a value of :data:`FORMS`.
+        errors: some of the rows may have an ``error`` instead of results.
+    """
+    with contextlib.ExitStack() as stack:
+        if form == "parquet":
+            # Beside the file, where there is room for it.
+            folder = None if is_stream(path) else path.parent
+            waiting, whole = (stack.enter_context(tempfile.TemporaryFile(dir=folder)) for _ in range(2))
+            made: RowFile = ParquetRows(file, waiting, whole)
+        elif form in ("tsv", "csv"):
+            made = TableRows(file, form, errors)
+        else:
+            made = TextRows(file) if form == "txt" else JsonRows(file)
+        yield made
+        made.close()
+
+
+class JsonRows:
+    """One JSON object per line."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def write(self, row: Row) -> None:
+        self._file.write(as_json(row) + "\n")
+
+    def close(self) -> None:
+        pass
+
+
+class TextRows:
+    """The ``text`` of each row on a line of its own."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def write(self, row: Row) -> None:
+        self._file.write(" ".join(row["text"].splitlines()) + "\n")
+
+    def close(self) -> None:
+        pass
+
+
+class TableRows:
+    """TSV or CSV whose header is made of the first row with results; nested values are JSON.
+
+    The cells of a record that could not be used are empty.
+
+    Args:
+        form: ``tsv``, whose cells have no tabs and line ends, or ``csv``.
+        errors: a column for the ``error`` of such records.
+    """
+
+    def __init__(self, file: IO[str], form: str, errors: bool) -> None:
+        self._file, self._tabs, self._errors = file, form == "tsv", errors
+        self._csv = csv.writer(file, lineterminator="\n")
+        self._names: list[str] = []
+        self._before: list[Row] = []  # rows without results that stand before the first
+
+    def write(self, row: Row) -> None:
+        flat = _flat(row)
+        if self._names:
+            self._write(flat)
+        elif "error" in flat:
+            self._before.append(flat)
+        else:
+            self._begin([*flat, "error"] if self._errors else list(flat))
+            self._write(flat)
+
+    def close(self) -> None:
+        if self._before and not self._names:
+            self._begin(list(self._before[0]))
+
+    def _begin(self, names: list[str]) -> None:
+        self._names = names
+        self._line(names)
+        for row in self._before:
+            self._write(row)
+
+    def _write(self, row: Row) -> None:
+        unknown = [name for name in row if name not in self._names]
+        if unknown:
+            place = f"row {row['row']}" if "row" in row else "a row"
+            raise TPError(f"{place} has '{unknown[0]}', which the rows before lack; write JSON lines instead")
+        self._line([_cell(name, row.get(name)) for name in self._names])
+
+    def _line(self, cells: list[str]) -> None:
+        if self._tabs:
+            self._file.write("\t".join(" ".join(re.split(r"[\t\r\n]", cell)) for cell in cells) + "\n")
+        else:
+            self._csv.writerow(cells)
+
+
+def _flat(row: Row) -> Row:
+    """A row with a column for each class's probability, and JSON for other nested values."""
+    flat: Row = {}
+    for name, value in row.items():
+        if name == "probabilities":
+            classes = value.items() if isinstance(value, dict) else enumerate(value)
+            flat |= {f"probability_{each}": probability for each, probability in classes}
+        else:
+            flat[name] = as_json(value) if isinstance(value, (list, dict, bool)) else value
+    return flat
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bytes):
+        raise _bytes(name)
+    made_here = isinstance(value, float) and not name.startswith("input_")
+    return f"{value:.6f}" if made_here else str(value)
+
+
+def as_json(value: Any) -> str:
+    """A value as JSON, dates and the like as texts.
+
+    Raises:
+        TPError: it holds bytes.
+    """
+    return json.dumps(value, ensure_ascii=False, default=_plain)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        raise _bytes("")
+    return str(value)
+
+
+def _bytes(name: str) -> TPError:
+    what = f"'{name}' holds bytes" if name else "a field holds bytes"
+    return TPError(f"{what}, which no text can hold; write a .parquet instead")

@@ -1,0 +1,55 @@
+"""Standard streams: results go to stdout, all else to stderr, in whatever encoding they have."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Iterator
+
+from tp_core.third_party import printing_apart
+
+#: Name of the error handler of :func:`any_encoding`.
+ESCAPES = "tp-escapes"
+
+
+def any_encoding() -> None:
+    """Let the standard streams write every character: as an escape where the encoding does not have it.
+
+    Without that, a Windows code page, Latin-1 or ASCII would end a finished command in a UnicodeEncodeError. Escapes
+    are those of JSON, so that JSON stays JSON.
+    """
+    codecs.register_error(ESCAPES, _escaped)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=ESCAPES)
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    wrong = error.object[error.start : error.end]
+    units = wrong.encode("utf-16-be", "surrogatepass")
+    pairs = (units[i : i + 2] for i in range(0, len(units), 2))
+    return "".join(f"\\u{int.from_bytes(pair, 'big'):04x}" for pair in pairs), error.end
+
+
+@contextlib.contextmanager
+def results_alone() -> Iterator[None]:
+    """A context in which nothing reaches stdout, whatever plugins or the programs that they call write there."""
+    with printing_apart():
+        try:
+            sys.stdout.flush()
+            out, err = sys.__stdout__.fileno(), sys.stderr.fileno()  # type: ignore[union-attr]
+            kept = os.dup(out)
+        except (OSError, ValueError, AttributeError):  # no files: within a test, or without a console
+            yield
+            return
+        try:
+            os.dup2(err, out)
+            yield
+        finally:
+            os.dup2(kept, out)
+            os.close(kept)

@@ -1,0 +1,36 @@
+"""``--trust-code``: the Python files of a model's folder run only where the user says so."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from tp_core.trust import trusted, trusting
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def trust_code_option(function: F) -> F:
+    """Give a command the option; while the command runs, :func:`tp_core.trust.trusted` says if it was given."""
+    option: Callable[[F], F] = click.option(
+        "--trust-code",
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=_trust,
+        help="Run the Python files of a model's folder, where its modules are in such files.",
+    )
+    return option(function)
+
+
+def _trust(ctx: click.Context, param: click.Parameter, given: bool) -> None:
+    if given:
+        ctx.with_resource(trusting())
+
+
+def trust_of(path: str) -> bool | None:
+    """The ``trust_code`` of a spec: a file is the user's own, and a folder is that of a model."""
+    return trusted() if os.path.isdir(path) else None
