@@ -20,10 +20,17 @@ from typing import Any
 
 import importlib_metadata
 
+from tp_core import metadata
 from tp_core.errors import TPError
-from tp_core.suggest import did_you_mean
+from tp_core.third_party import interrupts, printing_apart
 
 GROUP = "tp.v1."
+
+#: The file that names a distribution's entries.
+ENTRY_POINTS = "entry_points.txt"
+
+#: Our group as a file has it, in UTF-8 and in UTF-16, which some editors write.
+_MENTION, _WIDE_MENTION = GROUP.encode(), GROUP.encode("utf-16-le").rstrip(b"\0")
 
 KINDS = (
     "embedding",
@@ -39,16 +46,56 @@ KINDS = (
     "commands",
 )
 
-#: Names that our own distributions offer, so that a missing one can be answered with what to install.
-FIRST_PARTY = {
-    "tp-text": (
-        *("word", "seg", "mlm", "sp", "lm", "bilm", "sgns", "bert"),
-        *("wordpiece", "bpe", "sentencepiece", "char", "space"),
-    ),
-    "tp-vision": ("patch", "patch_pos", "masked_patch", "visible", "mae", "pixels", "visual_tokens", "image"),
-    "tp-audio": ("speech", "waveform", "conformer", "wavlm", "ctc", "units", "wav2vec2"),
-    "tp-crossmodal": ("word_patch", "patch_word", "region", "co_attention", "itm", "image_text", "image_text_pair"),
+#: Names that our own distributions offer. A spec's bare name means these, whatever others offer; one that is missing is
+#: answered with what to install.
+FIRST_PARTY: dict[str, dict[str, tuple[str, ...]]] = {
+    "tp-text": {
+        "embedding": ("word", "seg"),
+        "target": ("mlm", "sp", "lm", "bilm", "sgns"),
+        "tokenizer": ("wordpiece", "bpe", "sentencepiece", "char", "space", "huggingface"),
+        "processor": (
+            *("bert", "mlm", "lm", "cls", "bilm", "prefixlm", "sft", "skipgram", "mt", "t5", "bart", "gsg"),
+            *("cls_mlm", "pair"),
+        ),
+        "converter": (
+            *("albert", "bart", "bert", "bloom", "distilbert", "fnet", "gpt2", "llama", "mistral", "pegasus"),
+            *("roberta", "t5", "xlm-roberta"),
+        ),
+        "commands": ("tokenizer",),
+    },
+    "tp-vision": {
+        "embedding": ("patch", "masked_patch", "conv_patch", "visible", "patch_pos", "patch_sinusoidal"),
+        "target": ("deit", "patch_cls", "pixels", "vq", "visual_tokens"),
+        "decoder": ("mae",),
+        "visual_tokenizer": ("vq", "vqgan", "random_projection"),
+        "processor": ("image", "plain_image", "masked_image"),
+        "converter": ("beit", "deit", "vit", "vit_mae"),
+        "hooks": ("reconstructions",),
+    },
+    "tp-audio": {
+        "embedding": ("speech", "waveform", "conv_pos"),
+        "encoder": ("conformer", "wavlm"),
+        "target": ("ctc", "wav2vec2", "units"),
+        "processor": (
+            *("speech_text", "speech_cls", "speech_ctc", "wav2vec2", "units", "waveform_cls", "waveform_ctc"),
+        ),
+        "converter": ("speech_to_text", "wav2vec2", "hubert", "wavlm", "wav2vec2-conformer"),
+        "hooks": ("gumbel_decay", "transcripts"),
+        "commands": ("units", "wer"),
+    },
+    "tp-crossmodal": {
+        "embedding": ("word_patch", "patch_word", "region"),
+        "encoder": ("co_attention",),
+        "target": ("itm",),
+        "processor": ("image_text_lm", "image_text", "image_text_pair", "region_text", "region_text_pair"),
+        "converter": ("clip", "vilt", "visual_bert"),
+        "hooks": ("similarities",),
+        "commands": ("draw", "retrieve"),
+    },
 }
+
+#: Our own distributions: of a name that several offer, theirs is the one that is meant without saying so.
+OWN = ("tp-core", *FIRST_PARTY)
 
 
 @dataclass(frozen=True)
@@ -63,25 +110,16 @@ class Entry:
     @property
     def distribution(self) -> str:
         """Name of the distribution that offers this entry. Read late: it costs reading its metadata."""
-        return _header(self._distribution, "Name")
+        return metadata.header(self._distribution, "Name")
 
     @property
     def version(self) -> str:
-        return _header(self._distribution, "Version")
+        return metadata.header(self._distribution, "Version")
 
-
-@functools.cache
-def _header(distribution: Any, name: str) -> str:
-    """A header of a distribution's metadata, found without the email parser, which would cost 2 ms a file."""
-    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
-    for line in text.splitlines():
-        if line.startswith(f"{name}:"):
-            return str(line.partition(":")[2].strip())
-        if not line:
-            break
-    # A damaged installation; the folder is called name-version.dist-info.
-    bare, _, version = Path(str(getattr(distribution, "_path", ""))).stem.partition("-")
-    return (bare.replace("_", "-") if name == "Name" else version) or "unknown"
+    @property
+    def requirements(self) -> list[str]:
+        """The distributions that its own needs, as its metadata write them."""
+        return [*metadata.headers(self._distribution, "Requires-Dist")]
 
 
 @functools.cache
@@ -96,17 +134,21 @@ def own_version() -> str:
 def installed_version(distribution: str) -> str:
     """The version of a distribution that is installed now; empty for one that is not."""
     found: Iterable[Any] = importlib_metadata.distributions(name=distribution, path=_folders())
-    return next((_header(each, "Version") for each in found), "")
+    return next((metadata.header(each, "Version") for each in found), "")
 
 
-def _normalized(name: str) -> str:
+def normalized(name: str) -> str:
     """A distribution's name as packaging compares it."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def named(error: BaseException) -> str:
     """An exception's type and message."""
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    try:
+        message = str(error)
+    except Exception:  # an exception of others, whose __str__ fails
+        message = ""
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
 class Broken(TPError):
@@ -144,6 +186,16 @@ def article(kind: str) -> str:
     return f"an {name}" if name[0] in "aeiou" else f"a {name}"
 
 
+def owner_of(kind: str, name: str) -> str:
+    """The distribution of ours, beside the core, that a module's bare name is of; empty for a name of others."""
+    return next((package for package, kinds in FIRST_PARTY.items() if name in kinds.get(kind, ())), "")
+
+
+def is_own(entry: Entry) -> bool:
+    """True for what one of our own distributions offers."""
+    return normalized(entry.distribution) in OWN
+
+
 class Index:
     """Entries by kind and name, sorted; a name offered by several distributions keeps them all."""
 
@@ -168,25 +220,31 @@ class Index:
     def find(self, kind: str, name: str) -> Entry:
         """The entry for ``name``, which may be written ``name@distribution``.
 
+        A bare name that one of our own distributions has is ours: no other package changes what a spec means.
+
         Raises:
             NotFound: with near matches, the same name in other kinds, or the package to install.
             TPError: when two distributions offer the name and the spec does not say which.
         """
         bare, _, preferred = name.partition("@")
-        found = self._entries[kind].get(bare, [])
+        found = every = self._entries[kind].get(bare, [])
         if preferred:
-            wanted = _normalized(preferred)
-            found = [e for e in found if _normalized(e.distribution) == wanted]
+            wanted = normalized(preferred)
+            found = [e for e in every if normalized(e.distribution) == wanted]
+        elif owner := owner_of(kind, bare) or next((e.distribution for e in every if is_own(e)), ""):
+            found = [e for e in every if normalized(e.distribution) == owner]
         if len(found) == 1:
             return found[0]
         if found:
             offers = " and ".join(f"{e.distribution} {e.version}" for e in found)
             ways = " or ".join(f"'{bare}@{e.distribution}'" for e in found)
             raise TPError(f"the {singular(kind)} '{bare}' is offered by {offers}; write {ways} to say which")
-        if preferred and bare in self._entries[kind]:
-            offers = " and ".join(e.distribution for e in self._entries[kind][bare])
+        if preferred and every:
+            offers = " and ".join(e.distribution for e in every)
             raise NotFound(f"{preferred} offers no {singular(kind)} '{bare}'", f"{offers} does")
-        raise NotFound(f"unknown {singular(kind)} '{name}'", self._suggest(kind, bare))
+        others = " or ".join(f"'{bare}@{e.distribution}' for that of {e.distribution} {e.version}" for e in every)
+        suggestion = self._suggest(kind, bare) + (f"; write {others}" if others else "")
+        raise NotFound(f"unknown {singular(kind)} '{name}'", suggestion)
 
     def _suggest(self, kind: str, name: str) -> str:
         # What the name is elsewhere says more than what it looks like here ('clr' looks like 'cls').
@@ -195,13 +253,14 @@ class Index:
         if others:
             none = "" if offered else f" (no installed package offers any {singular(kind)})"
             return f"'{name}' is the name of {' and '.join(others)}, not of {article(kind)}{none}"
-        for package, names in FIRST_PARTY.items():
-            if name in names:
-                return f"it comes with {package}: pip install {package}"
+        if package := owner_of(kind, name):
+            return f"it comes with {package}: pip install {package}"
         if not offered:
             example = ": pip install tp-text, for example" if kind in ("processor", "tokenizer", "presets") else ""
             return f"no installed package offers any {singular(kind)}{example}"
-        return did_you_mean(name, offered) or f"installed: {', '.join(offered)}"
+        from tp_core.spec.words import hint
+
+        return hint(name, offered) or f"installed: {', '.join(offered)}"
 
 
 def _folders() -> list[str]:
@@ -210,20 +269,24 @@ def _folders() -> list[str]:
 
 
 def scan(path: list[str] | None = None) -> Iterator[Entry]:
-    """Read the entries of all installed distributions (on ``path``, default ``sys.path``)."""
-    for distribution in importlib_metadata.distributions(path=_folders() if path is None else path):
-        try:
-            text = distribution.read_text("entry_points.txt")
-            # Most distributions have no entry of ours: a substring test spares parsing their files.
-            if not text or GROUP not in text:
-                continue
-            points = list(distribution.entry_points)
-        except Exception:  # damaged metadata of a bystander is not ours to report
-            continue
-        for point in points:
+    """Read the entries of all installed distributions (on ``path``, default ``sys.path``).
+
+    What is damaged is passed over; :func:`tp_core.defects.defects` tells of it.
+    """
+    for distribution in distributions(path):
+        for point in metadata.points(metadata.read(distribution, ENTRY_POINTS).text):
             kind = point.group.removeprefix(GROUP)
-            if point.group.startswith(GROUP) and kind in KINDS:
+            if point.name and point.group.startswith(GROUP) and kind in KINDS and not point.damage:
                 yield Entry(kind, point.name, point.value, distribution)
+
+
+def distributions(path: list[str] | None = None) -> Iterator[Any]:
+    """The installed distributions that offer something to us, or mean to."""
+    for distribution in importlib_metadata.distributions(path=_folders() if path is None else path):
+        # Most distributions have no entry of ours: a substring test spares parsing their files.
+        content = metadata.raw(distribution, ENTRY_POINTS)
+        if _MENTION in content or _WIDE_MENTION in content:
+            yield distribution
 
 
 #: Distributions that the index was made of; empty before there is one.
@@ -262,10 +325,13 @@ def load(entry: Entry) -> Any:
     """
     module, _, attribute = entry.value.partition(":")
     try:
-        value: Any = importlib.import_module(module)
-        for part in filter(None, attribute.split(".")):
-            value = getattr(value, part)
-    except (Exception, SystemExit) as error:
+        with printing_apart():
+            value: Any = importlib.import_module(module)
+            for part in filter(None, attribute.split(".")):
+                value = getattr(value, part)
+    except BaseException as error:
+        if interrupts(error):
+            raise
         raise Broken(entry, error) from error
     return value
 
@@ -277,13 +343,16 @@ def preset_file(entry: Entry) -> Path:
         Broken: the package cannot be found, or a package above it raises.
     """
     try:
-        package = importlib.util.find_spec(entry.value)
+        with printing_apart():
+            package = importlib.util.find_spec(entry.value)
         if package is None or not package.submodule_search_locations:
             raise ModuleNotFoundError(f"there is no package {entry.value}")
         file = Path(next(iter(package.submodule_search_locations)), f"{entry.name}.yaml")
         if not file.is_file():
             raise FileNotFoundError(f"there is no file {file}")
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if interrupts(error):
+            raise
         raise Broken(entry, error) from error
     return file
 

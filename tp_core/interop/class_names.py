@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from tp_core.data.class_options import ClassLabelOptions
+
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
 
@@ -12,8 +14,9 @@ if TYPE_CHECKING:
 def label_names(spec: Spec, count: int) -> dict[str, Any]:
     """``id2label`` and its reverse, with the names that the spec's processor knows."""
     processor = spec.data.processor
-    known = getattr(processor.config, "labels", None) if processor is not None else None
-    names = list(known) if known and len(known) == count else [f"LABEL_{n}" for n in range(count)]
+    config = processor.config if processor is not None else None
+    known = config.class_names() if isinstance(config, ClassLabelOptions) else None
+    names = known if known and len(known) == count else [f"LABEL_{n}" for n in range(count)]
     return {
         "id2label": {str(n): name for n, name in enumerate(names)},
         "label2id": {name: n for n, name in enumerate(names)},

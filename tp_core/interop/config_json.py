@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from tp_core import discovery
 from tp_core.config import ConverterConfig
 from tp_core.errors import TPError
+from tp_core.interop.config_values import misfits
 from tp_core.interop.keys import MISFITS, Keys, Memory
 from tp_core.suggest import did_you_mean
 
@@ -68,6 +70,15 @@ def load_converter(name: str) -> ConverterConfig:
     return converter
 
 
+def usable_converters() -> dict[str, ConverterConfig]:
+    """The converters by name, without those that are broken or offered by several: they are no one's hint."""
+    found = {}
+    for name in discovery.index().names("converter"):
+        with contextlib.suppress(TPError):
+            found[name] = load_converter(name)
+    return found
+
+
 def completed(converter: ConverterConfig, config: Mapping[str, Any]) -> Keys:
     """A config.json with the usual spelling of its keys, and with the values that it leaves out.
 
@@ -85,6 +96,9 @@ def completed(converter: ConverterConfig, config: Mapping[str, Any]) -> Keys:
             raise TPError(f"{CONFIG}: {one}, and {other}, which is another name for the same; leave one of them out")
         if usual not in given or key == usual:
             given[usual], spelled[usual] = value, key
+    wrong = "; ".join(misfits(converter.defaults, given))
+    if wrong:
+        raise TPError(f"{CONFIG}: {wrong}")
     memory = Memory(CONFIG, given, spelled)
     try:
         found = converter.complete(Keys(with_defaults(converter.defaults, given), memory))
@@ -116,6 +130,8 @@ def architecture_for(converter: ConverterConfig, config: Mapping[str, Any], aske
     name = asked or (listed[0] if isinstance(listed, list) and listed else None)
     if name is None:
         raise TPError(f"config.json names no architecture; give it with --architecture: {', '.join(known)}")
+    if not isinstance(name, str):
+        raise TPError(f"config.json: 'architectures' is {json.dumps(listed)}; expected a list of names")
     if name not in converter.architectures:
         near = did_you_mean(str(name), known)
         bare = next((each for each, targets in converter.architectures.items() if not targets), None)

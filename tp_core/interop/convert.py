@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tp_core import discovery
 from tp_core.errors import TPError
+from tp_core.manifest import write_manifest
+from tp_core.trust import trusting
+from tp_core.whole_files import draft, sync, sync_all
 
 FORMATS = ("huggingface", "tp")
 
@@ -28,6 +30,7 @@ def convert(
     resize_vocabulary: bool = False,
     ignore_keys: Sequence[str] = (),
     say: Callable[[str], None] = lambda _: None,
+    trust_code: bool = False,
 ) -> Path:
     """Convert a model, one tensor at a time.
 
@@ -45,6 +48,7 @@ def convert(
         ignore_keys: keys of config.json and of the other JSON files that are read which are to be left out, such as
             ``rope_scaling`` or ``text_config.hidden_act``; without, a key that cannot be converted is an error.
         say: receives notes for the user.
+        trust_code: run the Python files of the model's folder, where its modules are in such files.
 
     Returns:
         The folder.
@@ -70,19 +74,21 @@ def convert(
     from tp_core.interop.to_huggingface import to_huggingface
 
     place = Path(os.path.abspath(folder))
-    temporary = place.with_name(f".tmp-{place.name}")
     try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        if from_format == "huggingface":
-            from_huggingface(read, temporary, architecture, model_type, resize_vocabulary, ignore_keys, say)
-        else:
-            to_huggingface(read, temporary, architecture, model_type, limit, say)
-        os.replace(temporary, place)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with draft(place) as temporary:
+            temporary.mkdir()
+            if from_format == "huggingface":
+                from_huggingface(read, temporary, architecture, model_type, resize_vocabulary, ignore_keys, say)
+                write_manifest(temporary)
+            else:
+                with trusting(trust_code):
+                    to_huggingface(read, temporary, architecture, model_type, limit, say)
+                sync_all(temporary)
+            os.replace(temporary, place)
+            sync(place.parent)
     except OSError as error:
         raise TPError(f"{folder} cannot be written: {error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return folder
 
 

@@ -6,11 +6,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tp_core import discovery
 from tp_core.config import ConverterConfig
 from tp_core.errors import TPError
 from tp_core.interop.comparison import differences
-from tp_core.interop.config_json import completed, load_converter
+from tp_core.interop.config_json import completed, load_converter, usable_converters
 from tp_core.interop.folders import reason, spec_of
 from tp_core.interop.matching import listed
 from tp_core.interop.parts import Unfit
@@ -56,13 +55,14 @@ def describe(
     Raises:
         TPError: none fits, with the reasons; or several do, with the option that says which.
     """
-    names = discovery.index().names("converter")
     origin = origin or {}
     came_from = origin.get("model_type")
     if model_type is not None:
         return _described(spec, model_type, architecture, origin)
+    converters = usable_converters()
+    names = list(converters)
     if architecture is not None:
-        names = [name for name in names if architecture in load_converter(name).architectures]
+        names = [name for name in names if architecture in converters[name].architectures]
         if not names:
             raise TPError(f"no installed converter has the architecture '{architecture}'{_like(architecture)}")
     if came_from in names:
@@ -211,6 +211,6 @@ def _unlike_all(failures: Mapping[str, Unfit], came_from: str | None) -> str:
 
 
 def _like(architecture: str) -> str:
-    every = [each for name in discovery.index().names("converter") for each in load_converter(name).architectures]
+    every = [each for converter in usable_converters().values() for each in converter.architectures]
     near = did_you_mean(architecture, every)
     return f"; {near}" if near else ""

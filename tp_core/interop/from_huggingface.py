@@ -35,8 +35,7 @@ from tp_core.interop.tokenizer_files import tokenizer_files
 from tp_core.model import meta_model
 from tp_core.spec.provenance import write_provenance
 from tp_core.spec.schema import Spec
-from tp_core.training.export import WEIGHTS
-from tp_core.training.origin import ORIGIN
+from tp_core.training.export import ORIGIN, WEIGHTS
 
 Say = Callable[[str], None]
 

@@ -26,7 +26,7 @@ from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import key_of
 from tp_core.tokenizer import Tokenizer, TransformersUse
-from tp_core.training.origin import ORIGIN
+from tp_core.training.export import ORIGIN
 
 
 def to_huggingface(

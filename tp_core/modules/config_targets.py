@@ -89,26 +89,33 @@ class DistillationConfig(TargetConfig):
         return {"teacher": self.teacher}
 
     def check_training(self, spec: "Spec") -> Iterator[Problem]:
-        """The teacher can be used here, and reads the ids of the student's vocabulary."""
+        """The teacher can be used here, reads the ids of the student's vocabulary, and has the same classes."""
         if not os.path.exists(self.teacher):
             return  # which is said of files
         from tp_core.inference.load import find_spec, tokenizers_of
-        from tp_core.inference.vocabularies import unlike_vocabularies
+        from tp_core.inference.visual_tokens import unlike_images
+        from tp_core.inference.vocabularies import unlike_classes, unlike_vocabularies
+        from tp_core.kept_contents import kept_contents
 
         try:
-            teacher, _, changed = find_spec(self.teacher)
-            other = unlike_vocabularies(tokenizers_of(spec), tokenizers_of(teacher), ("tokenizer", "target_tokenizer"))
+            teacher, weights, changed = find_spec(self.teacher)
+            sides, images = ("tokenizer", "target_tokenizer"), (spec.data.extra_ids(), teacher.data.extra_ids())
+            other = unlike_vocabularies(tokenizers_of(spec), tokenizers_of(teacher), sides, images)
+            other = other or unlike_images(spec, teacher, kept_contents(weights.parent))
+            others = [each.called for each in spec.model.targets if each.config is not self]
+            learner = self.of or next(iter(others), "")
+            classes = unlike_classes(spec, teacher, {learner: self.teacher_target or learner})
         except TPError as error:
             yield Problem("teacher", f"cannot be used: {error}")
             return
+        if classes:
+            yield Problem("teacher", f"has other classes: {classes}")
         if other or changed:
             what = f"reads another vocabulary: {other}" if other else f"reads files that have changed since: {changed}"
             yield Problem("teacher", what)
 
-    def contents(self) -> list[str]:
-        from tp_core.inference.load import find_model
-
-        return [str(file) for file in find_model(self.teacher)]
+    def models(self) -> dict[str, str]:
+        return {"teacher": self.teacher}
 
     def for_use(self) -> None:
         """None: without the teacher there is nothing to learn, and the target has no weights."""

@@ -8,6 +8,7 @@ from torch import nn
 
 from tp_core.config import BuildContext, EmbeddingConfig
 from tp_core.interfaces import Cache, Inputs, Sequence
+from tp_core.modules.build import built
 from tp_core.modules.layers.dropout import Dropout
 from tp_core.modules.layers.norm import build_norm
 from tp_core.spec.schema_common import key_of
@@ -21,7 +22,7 @@ class EmbeddingComponent(nn.Module):
         self, modules: Mapping[str, EmbeddingConfig], options: EmbeddingOptions, context: BuildContext
     ) -> None:
         super().__init__()
-        self.parts = nn.ModuleDict({key_of(name): config.build(context) for name, config in modules.items()})
+        self.parts = nn.ModuleDict({key_of(name): built(config, context) for name, config in modules.items()})
         self.norm = build_norm(options.norm, context.embedding_size, options.norm_eps)
         self.dropout = Dropout(options.dropout)
 

@@ -14,6 +14,7 @@ from tp_core.interfaces import Batch, Features, Sequence, Target, TargetOutput
 from tp_core.model import Model
 from tp_core.modules.config_targets import DistillationConfig
 from tp_core.spec.context import context_of
+from tp_core.trust import trusted
 
 
 class Distillation(Target):
@@ -35,6 +36,7 @@ class Distillation(Target):
         self._learner: tuple[Target, ...] = ()
         self._teacher: tuple[Model, ...] = ()
         self._of = ""
+        self._trust_code = trusted()  # as it is when the model is built
 
     def meet(self, targets: Mapping[str, Target]) -> None:
         others = {name: target for name, target in targets.items() if target is not self}
@@ -135,7 +137,7 @@ class Distillation(Target):
 
             path = self.config.teacher
             try:
-                model = load_model(path, "cpu").model
+                model = load_model(path, "cpu", _silent, trust_code=self._trust_code).model
             except TPError as error:
                 raise TPError(f"distill: the teacher cannot be loaded: {error}") from error
             size = context_of(model.spec, side="target").vocab_size
@@ -153,6 +155,10 @@ class Distillation(Target):
         if next(teacher.parameters()).device != device:
             teacher.to(device)
         return teacher
+
+
+def _silent(message: str) -> None:
+    """Of other versions of packages, the check of the spec has told already."""
 
 
 def _absent(model: Model, batch: Batch) -> list[str]:

@@ -1,0 +1,94 @@
+"""Numbers and names that no model, run or file system can have, whatever the option's own range says. Torch-free.
+
+A range in a module's options says what its formula allows. What is here is beyond any machine: found by ``tp check``,
+not by hours of building layers or by a system error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+#: Largest value of an integer that says nothing else: that of 32 bits, which indices of tensors have at least.
+_MOST = 2**31 - 1
+
+#: Largest values of options by name, in whatever module: about 50 times those of the largest models that are published.
+_LARGEST: Mapping[str, int] = {
+    "hidden_size": 2**20,
+    "embedding_size": 2**20,
+    "cell_size": 2**20,
+    "projection_size": 2**20,
+    "head_size": 2**16,
+    "feed_forward_size": 2**22,
+    "num_layers": 10_000,
+    "num_heads": 2**14,
+    "num_key_value_heads": 2**14,
+    "vocab_size": 2**30,
+    "target_vocab_size": 2**30,
+    "workers": 4096,
+    "prefetch": 2**16,
+    "max_length": 2**27,
+    "steps": 2**53,
+    "seed": 2**63 - 1,
+}
+
+#: Smallest values of options by name: below, numbers overflow that are divided by them.
+_SMALLEST: Mapping[str, float] = {"temperature": 1e-6, "gumbel_temperature": 1e-6, "diversity_temperature": 1e-6}
+
+#: The numbers of float32, in which models compute.
+_FLOAT_MOST, _FLOAT_LEAST = 3.4028234663852886e38, 1.1754943508222875e-38
+
+#: Bytes of a run's name: file systems take 255, and names of files beside the folder are made of it.
+_NAME_BYTES = 200
+
+
+class Fault(NamedTuple):
+    """A value that cannot work.
+
+    Attributes:
+        place: within the option's value.
+    """
+
+    place: tuple[str | int, ...]
+    message: str
+
+
+def faults(option: str, value: Any, place: tuple[str | int, ...] = ()) -> Iterator[Fault]:
+    """What is wrong with the numbers of an option's value."""
+    if isinstance(value, bool):
+        return
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from faults(str(key) if str(key) in _LARGEST else option, each, (*place, key))
+    elif isinstance(value, (list, tuple)):
+        for number, each in enumerate(value):
+            yield from faults(option, each, (*place, number))
+    elif isinstance(value, int):
+        most = _LARGEST.get(option, _MOST)
+        if abs(value) > most:
+            yield Fault(place, f"must be at most {most}, got {_short(value)}" if value > 0 else f"is {_short(value)}")
+    elif isinstance(value, float):
+        least = _SMALLEST.get(option, _FLOAT_LEAST)
+        if 0 < abs(value) < least:
+            yield Fault(place, f"must be at least {least:g}, or numbers overflow; got {value:g}")
+        elif abs(value) > _FLOAT_MOST:
+            yield Fault(place, f"is {value:g}, and the numbers of models (float32) end at {_FLOAT_MOST:g}")
+
+
+def _short(value: int) -> str:
+    text = str(value) if abs(value) < 10**30 else ""
+    return text or f"a number of {value.bit_length()} bits"  # printing many digits takes long, or is an error
+
+
+def name_fault(name: str) -> str:
+    """Why a run cannot have a name, which becomes that of a folder; empty if it can."""
+    if not name.strip():
+        return "is empty; expected a name, or leave it out"
+    if any(sign in name for sign in "/\\\0") or name in (".", ".."):
+        return "names a folder of runs/, and cannot lead out of it: expected a name without slashes"
+    if not name.isprintable():
+        return "has control characters"
+    size = len(name.encode("utf-8", "surrogateescape"))
+    if size > _NAME_BYTES:
+        return f"is too long for the name of a folder: {size} bytes, expected at most {_NAME_BYTES}"
+    return ""
