@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import functools
 import signal
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from tp_core.data.batch_sizes import BatchSizes
 from tp_core.data.mixture import DataSet, Turns
 from tp_core.data.order import EVALUATION, TRAIN, Order, generator
+from tp_core.data.waiting import Parcel, Patience, TimeIsUp, end_workers, has_alarm, not_sent, time_limit
 from tp_core.errors import TPError
 from tp_core.interfaces import Batch, Processor, Rows
 from tp_core.local import Namespace, adopt, namespaces
+from tp_core.plugin_errors import plugin_error
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,8 @@ class BatchPlan:
         return range(first, first + self.micro_size)
 
 
-class _Numbered(Dataset["Batch | TPError"]):
-    """Batch number → collated batch, or the error that stands for it.
+class _Numbered(Dataset["Batch | Parcel | TPError"]):
+    """Batch number → collated batch, packed where a worker sends it, or the error that stands for it.
 
     An error is a value here: raised in a worker, it would come with a traceback in its message.
     """
@@ -58,14 +61,31 @@ class _Numbered(Dataset["Batch | TPError"]):
         """To a worker that is no fork, local files travel with what they define, and before it."""
         return _made_here, (type(self), namespaces()), self.__dict__
 
-    def __getitem__(self, number: int) -> Batch | TPError:
+    def __getitem__(self, number: int) -> Batch | Parcel | TPError:
         try:
-            return self.batch(number)
+            batch = self.batch(number)
         except TPError as error:
             return error
+        except BaseException as error:
+            told = plugin_error(error)
+            if told is None:
+                raise
+            return told
+        worker = get_worker_info()
+        return batch if worker is None else _packed(batch, worker.id)
 
     def batch(self, number: int) -> Batch:
         raise NotImplementedError
+
+
+def _packed(batch: Batch, worker: int) -> Parcel | TPError:
+    try:
+        return Parcel(batch)
+    except Exception as error:
+        told = not_sent(error, worker)
+        if told is None:
+            raise
+        return told
 
 
 def _made_here(kind: type[_Numbered], local: list[Namespace]) -> _Numbered:
@@ -127,8 +147,12 @@ def _worker(_: int) -> None:
     torch.set_num_threads(1)
 
 
-def _batches(dataset: _Numbered, numbers: range, workers: int, prefetch: int, pin: bool) -> Iterator[Batch]:
-    loader: DataLoader[Batch | TPError] = DataLoader(
+def _batches(
+    dataset: _Numbered, numbers: range, workers: int, prefetch: int, pin: bool, patience: Patience
+) -> Generator[Batch, None, None]:
+    # Without an alarm, torch's own limit remains, which begins anew with every batch that comes out of its turn.
+    own_limit = workers and patience.seconds is not None and not has_alarm()
+    loader: DataLoader[Batch | Parcel | TPError] = DataLoader(
         dataset,
         batch_size=None,
         sampler=numbers,
@@ -136,15 +160,40 @@ def _batches(dataset: _Numbered, numbers: range, workers: int, prefetch: int, pi
         prefetch_factor=prefetch if workers else None,
         collate_fn=_identity,
         pin_memory=pin,
+        timeout=patience.seconds or 0 if own_limit else 0,
         worker_init_fn=_worker,
         generator=torch.Generator(),  # the loader's own draws must not move the training's random state
     )
+    iterator = iter(loader)
+    processes = list(getattr(iterator, "_workers", []))
     try:
-        for batch in loader:
+        for count in range(len(numbers)):
+            try:
+                with time_limit(patience.seconds):
+                    batch = next(iterator)
+                    batch = _unpacked(batch)
+            except (TimeIsUp, RuntimeError) as error:
+                if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader timed out"):
+                    raise
+                # Torch deals batches out to the workers in turn.
+                number = count % workers if workers else 0
+                pid = processes[number].pid if workers else None
+                raise patience.stalled(workers, number, pid) from None
             if isinstance(batch, TPError):
                 raise batch
             yield batch
     except (ConnectionError, EOFError) as error:  # it went while a batch was handed over
+        raise lost_worker(error) from error
+    finally:
+        end_workers(iterator)
+
+
+def _unpacked(batch: Batch | Parcel | TPError) -> Batch | TPError:
+    if not isinstance(batch, Parcel):
+        return batch
+    try:
+        return batch.batch()
+    except (OSError, EOFError) as error:  # whoever packed it, and holds its memory, is gone
         raise lost_worker(error) from error
 
 
@@ -169,12 +218,21 @@ def training_batches(
     workers: int = 0,
     prefetch: int = 4,
     pin: bool = False,
+    timeout: float | None = None,
 ) -> Generator[list[Batch], None, None]:
-    """For each step, this process's micro-batches."""
+    """For each step, this process's micro-batches.
+
+    Args:
+        timeout: seconds that a batch is waited for.
+
+    Raises:
+        TPError: a batch cannot be made, or did not come within the time.
+    """
     numbers = range(steps.start * plan.accumulate, steps.stop * plan.accumulate)
-    batches = _batches(_Training(sets, plan, turns), numbers, workers, prefetch, pin)
-    for _ in steps:
-        yield [next(batches) for _ in range(plan.accumulate)]
+    patience = Patience(timeout, plan.rank)
+    with closing(_batches(_Training(sets, plan, turns), numbers, workers, prefetch, pin, patience)) as batches:
+        for _ in steps:
+            yield [next(batches) for _ in range(plan.accumulate)]
 
 
 def evaluation_batches(
@@ -187,8 +245,10 @@ def evaluation_batches(
     limit: int | None = None,
     workers: int = 0,
     pin: bool = False,
+    timeout: float | None = None,
 ) -> Generator[Batch, None, None]:
-    """This process's share of all batches, each row once."""
+    """This process's share of all batches, each row once; ``timeout`` as of :func:`training_batches`."""
     count = -(-len(rows) // batch_size)
     numbers = range(rank, count if limit is None else min(count, limit), world_size)
-    yield from _batches(_Evaluation(rows, processor, batch_size, seed), numbers, workers, 4, pin)
+    patience = Patience(timeout, rank)
+    yield from _batches(_Evaluation(rows, processor, batch_size, seed), numbers, workers, 4, pin, patience)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from tp_core.data.cell_values import cells_of
 from tp_core.data.cells import Cells, Kind, NotKept, Numbers
 from tp_core.errors import DataError
 from tp_core.interfaces import Rows
+from tp_core.whole_files import draft, sync
 
 _LAYOUT = b"tp"
 
@@ -128,11 +129,16 @@ def _batches(path: Path) -> Iterator[dict[str, _Column]]:
 # -- writing -----------------------------------------------------------------------------------------------------------
 
 
-def write_rows(path: Path, chunks: Iterable[Mapping[str, Sequence[Any]]]) -> int:
+def write_rows(
+    path: Path, chunks: Iterable[Mapping[str, Sequence[Any]]], kept: Callable[[Path], None] = lambda _: None
+) -> int:
     """Write chunks of columns to an Arrow IPC file, atomically: the name exists only once the file is whole.
 
     Cells are what :meth:`tp_core.interfaces.Processor.prepare` says. A column has one type: where a later chunk needs a
     wider one, what has been written is written anew, so that cells do not depend on how rows are cut into chunks.
+
+    Args:
+        kept: called with the whole file before it gets its name, to keep what is known of it.
 
     Returns:
         The number of rows. With none, no file is written.
@@ -141,14 +147,18 @@ def write_rows(path: Path, chunks: Iterable[Mapping[str, Sequence[Any]]]) -> int
         DataError: a cell cannot be kept as it is, or chunks do not fit together. The message names column, chunk, row.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    writer = _Writer(path.with_name(f".{path.name}.{os.getpid()}"))
-    try:
-        for number, chunk in enumerate(chunks):
-            if any(len(values) for values in chunk.values()):
-                writer.add(chunk, number)
-        writer.finish(path)
-    finally:
-        writer.discard()
+    with draft(path) as temporary:
+        writer = _Writer(temporary)
+        try:
+            for number, chunk in enumerate(chunks):
+                if any(len(values) for values in chunk.values()):
+                    writer.add(chunk, number)
+            if writer.finish():
+                kept(temporary)
+                os.replace(temporary, path)
+                sync(path.parent)
+        finally:
+            writer.discard()
     return writer.rows
 
 
@@ -189,22 +199,20 @@ class _Writer:
         self._chunks.append(number)
         self.rows += len(next(iter(cells.values())))
 
-    def finish(self, path: Path) -> None:
-        """Give the file its name, if it has rows."""
+    def finish(self) -> bool:
+        """Make the file whole and flush it; False if there are no rows, and no file."""
         if self._writer is None:
-            return
+            return False
         self._writer.close()
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        os.replace(self.path, path)
+        return True
 
     def discard(self) -> None:
         if self._file is not None:
             with suppress(OSError):  # what could not be written is not needed
                 self._file.close()
-        for path in (self.path, self.wider):
-            path.unlink(missing_ok=True)
 
     def _check_columns(self, chunk: Mapping[str, Sequence[Any]], number: int) -> None:
         """Raises DataError for columns that are no lists of one length, or are not those of chunks before."""

@@ -1,67 +1,28 @@
 """Checkpoints that are whole or not there.
 
-A checkpoint is written under a temporary name and flushed; its manifest, with the size and hash of every file, is
+A checkpoint is written under a temporary name and flushed; its manifest, with the size and digest of every file, is
 written last; then the folder is renamed. What a crash leaves behind has no manifest and is never mistaken for one.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from tp_core.errors import CheckpointError
+from tp_core.manifest import MANIFEST, damage, write_manifest
+from tp_core.whole_files import clear, remove, replace_folder, sync, temporary_name
 
-MANIFEST = "manifest.json"
+__all__ = ["MANIFEST", "CheckpointStore", "damage", "step_of"]
+
 _PREFIX = "step_"
-_TEMPORARY = ".tmp-"
 
 
 def step_of(folder: Path) -> int:
     """The step in a checkpoint folder's name; -1 if it is no such name."""
     number = folder.name.removeprefix(_PREFIX)
     return int(number) if folder.name.startswith(_PREFIX) and number.isdigit() else -1
-
-
-def _hash(path: Path) -> str:
-    with open(path, "rb") as file:
-        digest = hashlib.blake2b(digest_size=20)
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def damage(folder: Path) -> str | None:
-    """What is wrong with a checkpoint, or None when every file is as it was written."""
-    try:
-        files = json.loads((folder / MANIFEST).read_text())["files"]
-        expected = [(str(name), int(facts["size"]), str(facts["hash"])) for name, facts in files.items()]
-    except FileNotFoundError:
-        return "it has no manifest"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return "its manifest cannot be read"
-    for name, size, digest in expected:
-        path = folder / name
-        try:
-            found = path.stat().st_size
-            if found != size:
-                return f"{name} has {found} bytes instead of {size}"
-            if _hash(path) != digest:
-                return f"the content of {name} has changed"
-        except (OSError, ValueError) as error:
-            return f"{name}: {getattr(error, 'strerror', error)}"
-    return None
 
 
 def _reason(error: BaseException) -> str:
@@ -91,11 +52,16 @@ class CheckpointStore:
             return []
         return sorted((f for f in self.folder.iterdir() if step_of(f) >= 0), key=step_of)
 
-    def clean(self) -> None:
-        """Remove what interrupted saves left behind."""
-        if self.folder.is_dir():
-            for leftover in self.folder.glob(f"{_TEMPORARY}*"):
-                shutil.rmtree(leftover, ignore_errors=True)
+    def clean(self, protect: int | None = None) -> None:
+        """Remove what interrupted saves left behind: halves, and checkpoints that newer ones have replaced.
+
+        Only the process that has the run's lock may do this.
+
+        Args:
+            protect: as of :meth:`save`.
+        """
+        clear(self.folder, owned=True)
+        self._retire(None, protect)
 
     def newest(self, say: Callable[[str], None] = lambda _: None) -> Path | None:
         """The newest checkpoint that is whole; says which damaged ones were passed over."""
@@ -120,33 +86,22 @@ class CheckpointStore:
             CheckpointError: it could not be written; the earlier ones are as they were.
         """
         final = self.path(step)
-        temporary = self.folder / f"{_TEMPORARY}{final.name}"
+        temporary = temporary_name(final)
         try:
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir(parents=True)
+            self.folder.mkdir(exist_ok=True)  # in the run's folder, which is not made again where it has been moved
+            temporary.mkdir()
             write(temporary)
-            facts = {}
-            for path in sorted(temporary.iterdir()):
-                _sync(path)
-                facts[path.name] = {"size": path.stat().st_size, "hash": _hash(path)}
-            with open(temporary / MANIFEST, "w") as file:
-                json.dump({"step": step, "files": facts}, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            _sync(temporary)
-            if final.exists():  # the same step, written before a crash or damaged since
-                shutil.rmtree(final)
-            os.rename(temporary, final)
-            _sync(self.folder)
+            write_manifest(temporary, step=step)
+            replace_folder(temporary, final)  # the same step, written before a crash or damaged since, gives way
         except Exception as error:  # torch and safetensors report a full disk each in their own way
-            shutil.rmtree(temporary, ignore_errors=True)
+            remove(temporary)
             before = self.newest()
             kept = f"the checkpoint before it, {before.name}, is whole" if before else "there is none before it"
             raise CheckpointError(f"{final}: cannot be written: {_reason(error)}; {kept}") from error
         self._retire(final, protect)
         return final
 
-    def _retire(self, written: Path, protect: int | None) -> None:
+    def _retire(self, written: Path | None, protect: int | None) -> None:
         """Remove all but the newest valid checkpoints; a damaged one never takes the place of a valid one."""
         candidates = [folder for folder in reversed(self.all()) if step_of(folder) != protect]
         if len(candidates) <= self.keep:
@@ -154,8 +109,12 @@ class CheckpointStore:
         valid = 0
         for folder in candidates:
             if valid >= self.keep:
-                # The manifest goes first, so that a half-removed checkpoint is no checkpoint.
-                (folder / MANIFEST).unlink(missing_ok=True)
-                shutil.rmtree(folder, ignore_errors=True)
+                gone = temporary_name(folder)
+                try:
+                    os.rename(folder, gone)  # a half-removed checkpoint is no checkpoint
+                except OSError:
+                    continue
+                remove(gone)
             elif folder == written or damage(folder) is None:
                 valid += 1
+        sync(self.folder)

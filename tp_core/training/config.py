@@ -234,6 +234,10 @@ _TIME = r"^(0*[1-9][0-9]*(\.[0-9]+)?|0+\.[0-9]*[1-9][0-9]*)[smh]$"
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
+def _seconds(time: str) -> float:
+    return float(time[:-1]) * _SECONDS[time[-1]]
+
+
 def _interval(value: Any) -> Any:
     """Number of steps or time; one message for both."""
     number = isinstance(value, int) and not isinstance(value, bool) and value > 0
@@ -244,6 +248,17 @@ def _interval(value: Any) -> Any:
         raise ValueError(f"expected a number of steps, or a time such as 30m, 90s or 2h; got {describe(value)}")
     return value
 
+
+def _duration(value: Any) -> Any:
+    if value is not None and not (isinstance(value, str) and re.match(_TIME, value)):
+        from tp_core.spec.nodes import describe
+
+        raise ValueError(f"expected a time such as 10m, 90s or 2h, or null; got {describe(value)}")
+    return value
+
+
+#: A time with its unit: seconds, minutes or hours.
+Duration = Annotated[Annotated[str, Field(pattern=_TIME)] | None, BeforeValidator(_duration)]
 
 #: Steps, or a time with its unit: seconds, minutes or hours.
 Interval = Annotated[
@@ -278,14 +293,19 @@ class TrainOptions(BaseModel):
     on_nan: Literal["stop", "skip"] = Field("stop", description="what to do when a loss or gradient is not finite")
     workers: int = Field(0, ge=0, description="processes that prepare batches; 0: in the training process")
     prefetch: int = Field(4, gt=0, description="batches that each worker prepares ahead")
+    timeout: Duration = Field(
+        "10m", description="time (90s, 10m, 2h) that a batch, or another process, is waited for; null: for ever"
+    )
     tensorboard: bool = True
 
     def checkpoint_interval(self) -> tuple[int | None, float | None]:
         """The steps and the seconds between two checkpoints; None for what does not decide."""
         every = self.checkpoint_every
-        if isinstance(every, str):
-            return None, float(every[:-1]) * _SECONDS[every[-1]]
-        return every, None
+        return (None, _seconds(every)) if isinstance(every, str) else (every, None)
+
+    def timeout_seconds(self) -> float | None:
+        """The seconds that a batch, or another process, is waited for; None for no limit."""
+        return None if self.timeout is None else _seconds(self.timeout)
 
     def check(self) -> Iterator[tuple[str, str]]:
         """Yield (key, message) for combinations that cannot work."""

@@ -12,12 +12,14 @@ from tp_core.data.cache import cache_folder
 from tp_core.data.contents import Content, data_contents, file_contents
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.identity import module_facts
+from tp_core.data.nested_models import bare
 from tp_core.errors import CheckpointError, TPError
 from tp_core.inference.load import find_model
 from tp_core.kept_contents import Contents, kept_contents, module_contents, other_contents
 from tp_core.marks import paths_in
 from tp_core.spec.files import expand
 from tp_core.spec.local_files import local_files
+from tp_core.spec.portable import replaced
 from tp_core.spec.schema import Spec
 
 
@@ -91,8 +93,8 @@ def compare_between(gather: Callable[[Any], list[Any]], spec: Spec, contents: Co
         for place in first[1]:
             for one, other in zip(first[1][place], theirs.get(place, [])):
                 if one[1:] != other[1:]:
-                    where = f"{place}: {other[0]} of rank {rank}"
-                    raise TPError(f"{where} is not the file of rank 0 ({one[0]}); all processes must have the same")
+                    both = f"{other[0]} on rank {rank} differs from {one[0]} on rank 0"
+                    raise TPError(f"{place}: {both}; all processes must have the same")
             if len(first[1][place]) != len(theirs.get(place, [])):
                 counts = f"{len(theirs.get(place, []))} files, rank 0 has {len(first[1][place])}"
                 raise TPError(f"{place}: rank {rank} has {counts}; all processes must have the same")
@@ -102,11 +104,11 @@ def spec_identity(spec: Spec) -> dict[str, Any]:
     """A spec as plain values, without the paths in it, which may differ between machines."""
     return {
         "name": spec.name,
-        "model": spec.model.options.model_dump(mode="json") | {"vocab_size": spec.model.vocab_size},
         "data": {name: _plain(own.data.options) for name, own in spec.sets().items()},
         "data.sets": list(spec.data.sets),
         "train": {key: value for key, value in spec.train.dump().items() if key != "hooks"},
         "modules": {chosen.path: module_facts(chosen) for chosen in spec.chosen()},
+        "model": replaced(spec, bare).model.dump(),
     }
 
 

@@ -46,4 +46,5 @@ def data_sets(
     if not held_out:
         return training, None
     size = options.eval_batch_size or options.batch_size
-    return training, Evaluator(held_out, size, options.seed, options.eval_batches, options.workers)
+    limit = options.timeout_seconds()
+    return training, Evaluator(held_out, size, options.seed, options.eval_batches, options.workers, limit)

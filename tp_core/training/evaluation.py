@@ -14,8 +14,10 @@ from tp_core.interfaces import Batch, Processor
 from tp_core.metrics.facts import MetricFacts
 from tp_core.model import Model
 from tp_core.spec.metrics import in_set, set_metrics
-from tp_core.training.meeting import together
+from tp_core.training.meeting import Meeting, Wish, together
+from tp_core.training.pause import NO_PAUSE, Pause
 from tp_core.training.random_state import random_state_kept
+from tp_core.training.signals import Interrupted
 from tp_core.training.strategies import Strategy
 from tp_core.training.totals import JoinedRows, Totals, computed, divided, states_of
 
@@ -27,6 +29,7 @@ def evaluate_batches(
     autocast: Callable[[], AbstractContextManager[Any]],
     facts: Mapping[str, MetricFacts],
     processor: Processor | None = None,
+    pause: Pause = NO_PAUSE,
 ) -> dict[str, float]:
     """Mean loss, mean loss per target and every metric, over all batches of all processes.
 
@@ -34,14 +37,16 @@ def evaluate_batches(
         batches: of this process, which are dealt out in turn: batch ``i`` is number ``i · processes + rank`` of all.
         facts: what is declared of the metrics (:func:`tp_core.spec.metrics.set_metrics`).
         processor: adds metrics of its own (:meth:`tp_core.interfaces.Processor.score`).
+        pause: asked before each batch; where it is true on one process, all end.
 
     Raises:
         TPError: a metric is no (sum, count), and is not declared.
+        Interrupted: there was a pause, or a signal while a batch was waited for.
     """
     totals, rows = Totals(strategy.device), JoinedRows()
 
     def add_own() -> None:
-        for number, batch in enumerate(batches):
+        for number, batch in enumerate(pause.before_each(batches)):
             batch = batch.to(strategy.device)
             with autocast():
                 output = model(batch)
@@ -55,7 +60,7 @@ def evaluate_batches(
             rows.add(number * strategy.world_size + strategy.rank, joined)
 
     with evaluating(model), random_state_kept():
-        together(strategy, add_own)
+        _until_pause(strategy, add_own)
     # Every process takes part in the sums, those without a batch too; one of them makes the numbers for all.
     arrays = {**totals.read(strategy), **rows.read(strategy)}
     arrays = {name: arrays[name] for name in dict.fromkeys([*facts, *arrays]) if name in arrays}  # in declared order
@@ -63,6 +68,20 @@ def evaluate_batches(
     found = strategy.from_first(found)
     loss = sum(found[f"loss/{name}"] * weight for name, weight in model.loss_weights.items() if f"loss/{name}" in found)
     return {"loss": loss, **found}
+
+
+def _until_pause(strategy: Strategy, work: Callable[[], None]) -> None:
+    """Do on every process what needs no other one; where one fails or pauses, all raise."""
+    meeting, wish = Meeting(strategy), Wish.GO_ON
+    try:
+        meeting.attempt(work)
+    except Interrupted:
+        wish = Wish.STOP
+    agreed = meeting.agreed(wish)
+    if agreed == Wish.FAIL:
+        raise meeting.error()
+    if agreed == Wish.STOP:
+        raise Interrupted
 
 
 class Evaluator:
@@ -73,25 +92,45 @@ class Evaluator:
     """
 
     def __init__(
-        self, sets: Sequence[DataSet], batch_size: int, seed: int, limit: int | None = None, workers: int = 0
+        self,
+        sets: Sequence[DataSet],
+        batch_size: int,
+        seed: int,
+        limit: int | None = None,
+        workers: int = 0,
+        timeout: float | None = None,
     ) -> None:
         self.sets, self.batch_size = sets, batch_size
-        self.seed, self.limit, self.workers = seed, limit, workers
+        self.seed, self.limit, self.workers, self.timeout = seed, limit, workers, timeout
 
     def __call__(
-        self, model: Model, strategy: Strategy, autocast: Callable[[], AbstractContextManager[Any]]
+        self,
+        model: Model,
+        strategy: Strategy,
+        autocast: Callable[[], AbstractContextManager[Any]],
+        pause: Pause = NO_PAUSE,
     ) -> dict[str, float]:
+        """The figures of all sets.
+
+        Raises:
+            Interrupted: there was a pause (:func:`evaluate_batches`), on whichever process.
+        """
         if len(self.sets) == 1 and not self.sets[0].name:
-            return self._one(self.sets[0], model, strategy, autocast)
+            return self._one(self.sets[0], model, strategy, autocast, pause)
         found: dict[str, float] = {"loss": 0.0}
         for data in self.sets:
-            own = self._one(data, model, strategy, autocast)
+            own = self._one(data, model, strategy, autocast, pause)
             found["loss"] += own.pop("loss") * data.share / sum(each.share for each in self.sets)
             found |= {in_set(name, data.name): value for name, value in own.items()}
         return found
 
     def _one(
-        self, data: DataSet, model: Model, strategy: Strategy, autocast: Callable[[], AbstractContextManager[Any]]
+        self,
+        data: DataSet,
+        model: Model,
+        strategy: Strategy,
+        autocast: Callable[[], AbstractContextManager[Any]],
+        pause: Pause,
     ) -> dict[str, float]:
         batches = evaluation_batches(
             data.rows,
@@ -103,7 +142,8 @@ class Evaluator:
             self.limit,
             self.workers,
             pin=strategy.device.type == "cuda",
+            timeout=self.timeout,
         )
         with contextlib.closing(batches):
             facts = set_metrics(model.spec, model.spec.of_set(data.name))
-            return evaluate_batches(model, batches, strategy, autocast, facts, data.processor)
+            return evaluate_batches(model, batches, strategy, autocast, facts, data.processor, pause)

@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-import os
+import itertools
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from safetensors.torch import save_file
 from torch import Tensor
 
+from tp_core.data.nested_models import nested_model
 from tp_core.interfaces import Tokenizer
+from tp_core.kept_contents import Contents, keep_contents, place_of
+from tp_core.manifest import write_manifest
+from tp_core.spec.choose import within
 from tp_core.spec.local_files import local_files
 from tp_core.spec.portable import dump_for_use, for_use, replaced
 from tp_core.spec.provenance import write_provenance
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import Chosen
+from tp_core.whole_files import draft, replace_folder
 
 WEIGHTS = "model.safetensors"
 
 #: The whole spec of the training, for people to read.
 TRAINING = "training.yaml"
 
+#: The config.json that a model came from Hugging Face with.
+ORIGIN = "huggingface.json"
+
 
 def save_weights(tensors: dict[str, Tensor], path: Path) -> None:
-    """Write weights as safetensors."""
+    """Write weights as safetensors, with the mode that the umask gives to new files."""
+    path.touch()
+    mode = path.stat().st_mode
     save_file({n: t.detach().cpu().contiguous() for n, t in tensors.items()}, str(path), metadata={"format": "pt"})
+    path.chmod(mode & 0o777)  # safetensors gives it to the owner alone
 
 
 def portable_spec(spec: Spec, tokenizers: Mapping[str, Tokenizer], folder: Path) -> Spec:
@@ -68,35 +80,87 @@ def changed_local_files(spec: Spec, folder: Path) -> list[str]:
     return [file.inside for path, file in kept if path.is_file() and path.read_bytes() != file.content]
 
 
-def export_model(spec: Spec, tensors: dict[str, Tensor], tokenizers: Mapping[str, Tokenizer], folder: Path) -> Path:
+def export_model(
+    spec: Spec,
+    tensors: dict[str, Tensor],
+    tokenizers: Mapping[str, Tokenizer],
+    folder: Path,
+    complete: Callable[[Path], None] = lambda _: None,
+    contents: Contents = MappingProxyType({}),
+) -> Path:
     """Write a self-contained model folder: weights, spec, tokenizer files, provenance of the modules.
 
     What only training needed, its hooks and teacher for example, is no part of it; :data:`TRAINING` tells of it.
-    The folder appears under its name only when it is whole; one that was there before is replaced.
+    The folder appears under its name only when it is whole and on the disk, with a manifest of its files' digests; one
+    that was there before is replaced.
 
     Args:
         tokenizers: by their key of ``data``, as :func:`tp_core.inference.load.tokenizers_of` gives them.
+        complete: writes what else belongs into the folder it is given.
+        contents: that the model was trained with (:func:`tp_core.training.contents.run_contents`). Of what the export
+            does not have with it, and evaluations read, they are kept.
     """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with draft(folder) as temporary:
+        temporary.mkdir()
+        used = for_use(spec)
+        _write_spec(used, tokenizers, temporary)
+        (temporary / TRAINING).write_text(spec.to_yaml(), encoding="utf-8")
+        write_provenance(used, temporary)
+        save_weights(tensors, temporary / WEIGHTS)
+        _keep_labels(used, contents, temporary)
+        complete(temporary)
+        write_manifest(temporary)
+        replace_folder(temporary, folder)
+    return folder
+
+
+def copy_model(source: str, export: Path, inside: str) -> str:
+    """Write a model that a module names, a visual tokenizer for example, into the export of the outer model.
+
+    It is an export as :func:`export_model` writes them, wherever it comes from; the packages that it was made with stay
+    those that its folder names.
+
+    Args:
+        source: an export, a run or a checkpoint.
+        export: the outer model's folder, whose manifest lists the files.
+        inside: name of a folder in it.
+
+    Returns:
+        The name of the folder, which is another where that one is there.
+
+    Raises:
+        TPError: there is no such model.
+    """
+    from tp_core.inference.load import tokenizers_of
+
+    model = nested_model(source)
+    names = (inside if not number else f"{inside}-{number}" for number in itertools.count())
+    name = next(name for name in names if not (export / name).exists())
+    folder = export / name
+    folder.mkdir(parents=True)
+    _write_spec(model.spec, tokenizers_of(model.spec), folder)
+    told = model.file.parent / TRAINING
+    shutil.copyfile(told if told.is_file() else model.file, folder / TRAINING)
+    write_provenance(model.spec, folder, model.file.parent)
+    shutil.copyfile(model.weights, folder / WEIGHTS)
+    return name
+
+
+def _write_spec(used: Spec, tokenizers: Mapping[str, Tokenizer], folder: Path) -> None:
+    """Write the spec of an export, the files that it names and those of local modules."""
     import yaml
 
     from tp_core.spec.schema import spec_dumper
 
-    temporary, old = folder.with_name(f".tmp-{folder.name}"), folder.with_name(f".old-{folder.name}")
-    for leftover in (temporary, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    used = for_use(spec)
-    plain = dump_for_use(portable_spec(used, tokenizers, temporary))
+    plain = dump_for_use(portable_spec(used, tokenizers, folder))
     text = yaml.dump(plain, Dumper=spec_dumper(), sort_keys=False, allow_unicode=True)
-    (temporary / "spec.yaml").write_text(text, encoding="utf-8")
-    (temporary / TRAINING).write_text(spec.to_yaml(), encoding="utf-8")
-    write_provenance(used, temporary)
-    copy_local_modules(used, temporary)
-    save_weights(tensors, temporary / WEIGHTS)
-    if folder.exists():
-        os.rename(folder, old)
-        os.rename(temporary, folder)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        os.rename(temporary, folder)
-    return folder
+    (folder / "spec.yaml").write_text(text, encoding="utf-8")
+    copy_local_modules(used, folder)
+
+
+def _keep_labels(used: Spec, contents: Contents, folder: Path) -> None:
+    """Keep the contents of what makes the labels of targets, which lies where it lay in training."""
+    makers = [place_of(each) for chosen in used.model.targets for each in (chosen, *within(chosen))]
+    if kept := {place: contents[place] for place in makers if place in contents}:
+        keep_contents(kept, folder)

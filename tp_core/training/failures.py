@@ -7,21 +7,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tp_core.data.loader import is_lost_worker, lost_worker
-from tp_core.errors import EndedElsewhere, TPError, out_of_memory
+from tp_core.errors import EndedElsewhere, TPError, out_of_memory, system_error
+from tp_core.plugin_errors import PluginError, plugin_error
 from tp_core.training.strategies import Strategy
 
 if TYPE_CHECKING:
     from tp_core.training.trainer import Trainer
 
-#: What the system may refuse for reasons that are the user's to mend.
-_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
+#: What the system says where something cannot be written.
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
 def as_told(error: BaseException, folder: Path, strategy: Strategy) -> BaseException:
     """The error as the user is to see it: of several processes one speaks, and a full disk is no bug of ours."""
     lost = next((each for each in (error, error.__cause__) if each is not None and is_lost_worker(each)), None)
-    if isinstance(error, OSError) and error.errno in _SYSTEM:
+    plugins = isinstance(error, OSError) and plugin_error(error) is not None
+    if isinstance(error, OSError) and not plugins and error.errno in _FULL:
         error = TPError(f"{error.filename or folder}: cannot be written: {error.strerror}")
+    elif isinstance(error, OSError) and not plugins:
+        error = system_error(error, folder)
     elif lost is not None:
         error = lost_worker(lost)
     elif out_of_memory(error):
@@ -29,11 +33,28 @@ def as_told(error: BaseException, folder: Path, strategy: Strategy) -> BaseExcep
             f"the memory is full ({str(error).partition(chr(10))[0] or type(error).__name__}); a larger "
             "train.accumulate, train.activation_checkpointing or train.precision: bf16 may help"
         )
+    elif late := strategy.stalled(error):
+        error = TPError(late)
     elif strategy.lost(error):
         error = TPError("the connection to another process of the run was lost")
-    if isinstance(error, TPError) and not isinstance(error, EndedElsewhere) and not strategy.first_to_fail():
+    # To a caller from Python, a plugin's exception stays what it is; the command makes a message of it.
+    told = isinstance(error, TPError) or plugin_error(error) is not None
+    if told and not isinstance(error, EndedElsewhere) and not strategy.first_to_fail():
         return EndedElsewhere(str(error))
     return error
+
+
+def keep_traceback(trainer: Trainer, error: BaseException) -> str:
+    """Write the traceback of a plugin's exception to the run's folder; gives back a sentence on it, or nothing."""
+    told = error if isinstance(error, PluginError) else plugin_error(error)
+    if told is None:
+        return ""
+    file = trainer.run / "traceback.txt"
+    try:
+        file.write_text(told.trace, encoding="utf-8", errors="backslashreplace")
+    except OSError:
+        return ""
+    return f"{file}: the traceback"
 
 
 def remains(trainer: Trainer, error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from safetensors import SafetensorError
 
@@ -32,11 +33,13 @@ def finish(trainer: Trainer, tokenizers: Mapping[str, Tokenizer], say: Say) -> s
     _restore_best(trainer, say)
     tensors = trainer.strategy.model_state(trainer.model)
 
+    def copied_origin(folder: Path) -> None:
+        copy_origin(trainer.run, folder)
+
     def export() -> None:
         if trainer.strategy.rank == 0:
             try:
-                export_model(trainer.spec, tensors, tokenizers, trainer.run / "model")
-                copy_origin(trainer.run, trainer.run / "model")
+                export_model(trainer.spec, tensors, tokenizers, trainer.run / "model", copied_origin, trainer.contents)
             except (OSError, SafetensorError) as error:
                 reason = getattr(error, "strerror", None) or error
                 message = f"{trainer.run / 'model'}: cannot be written: {reason}"

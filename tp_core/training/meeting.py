@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import ParamSpec, TypeVar
 
 from tp_core.errors import EndedElsewhere
+from tp_core.plugin_errors import plugin_error
 from tp_core.training.strategies import Strategy
 
 P = ParamSpec("P")
@@ -37,8 +38,11 @@ class Meeting:
         """Do what needs no other process; an error is kept for :meth:`agreed`, and the result is None."""
         try:
             return work(*arguments, **keywords)
-        except Exception as error:
-            self.failure = self.failure or error
+        except BaseException as error:
+            told = error if isinstance(error, Exception) else plugin_error(error)
+            if told is None:
+                raise
+            self.failure = self.failure or told
             return None
 
     def agreed(self, wish: Wish = Wish.GO_ON) -> Wish:

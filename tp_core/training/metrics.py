@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +21,73 @@ class MetricsFile:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def cut(self, step: int, evaluated: bool = True) -> None:
+    def cut(self, step: int, evaluated: bool = True, say: Callable[[str], None] = lambda _: None) -> None:
         """Drop what was written after ``step``, and a line that a crash left half-written.
+
+        Other lines that are no figures of a run are moved to a file beside it, and told.
 
         Args:
             evaluated: the evaluation after ``step`` stays; it is made again if not.
         """
-        if not self.path.exists():
+        try:
+            text = self.path.read_bytes().decode("utf-8", "surrogateescape")
+        except FileNotFoundError:
             return
-        kept = []
-        for line in self.path.read_text().splitlines():
-            try:
-                values = json.loads(line)
-                again = not evaluated and values["step"] == step and any(name.startswith("eval/") for name in values)
-                if values["step"] <= step and not again:
-                    kept.append(line)
-            except (ValueError, KeyError):
-                continue
+        lines = text.split("\n")
+        half = lines.pop()  # nothing, where the last line is whole
+        kept, strange = [], []
+        for number, line in enumerate(lines, 1):
+            place = _step_of(line)
+            if place is None:
+                strange.append((number, line))
+            elif place[0] < step or (place[0] == step and (evaluated or not place[1])):
+                kept.append(line)
+        if (place := _step_of(half)) and place[0] <= step and (evaluated or not place[1]):
+            kept.append(half)  # all but its end was written
+        if strange:
+            self._set_aside([line for _, line in strange])
+            numbers = ", ".join(str(number) for number, _ in strange[:5])
+            more = f" and {len(strange) - 5} more" if len(strange) > 5 else ""
+            say(f"{self.path}: not the figures of a run in line {numbers}{more}; moved to {self.damaged}")
         write_whole(self.path, "".join(f"{line}\n" for line in kept))
+
+    @property
+    def damaged(self) -> Path:
+        """The file of lines that are no figures of a run."""
+        return self.path.with_name(f"{self.path.stem}.damaged.txt")
+
+    def _set_aside(self, lines: list[str]) -> None:
+        with open(self.damaged, "ab") as file:
+            file.write("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
+            file.flush()
+            os.fsync(file.fileno())
 
     def write(self, values: dict[str, Any]) -> None:
         """Append a line; what is not finite, which JSON does not have, is written as null."""
-        with open(self.path, "a") as file:
+        with open(self.path, "a", encoding="utf-8") as file:
             file.write(as_json(values) + "\n")
+
+
+def last_figures(path: Path) -> dict[str, float]:
+    """The last value of each figure of a ``metrics.jsonl``, NaN where it was not finite; nothing without the file."""
+    found: dict[str, float] = {}
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return found
+    for line in lines:
+        if _step_of(line) is not None:
+            found |= {name: math.nan if value is None else value for name, value in json.loads(line).items()}
+    return found
+
+
+def _step_of(line: str) -> tuple[int, bool] | None:
+    """The step of a line, and whether it is an evaluation; None for a line that is neither."""
+    try:
+        values = json.loads(line)
+        return int(values["step"]), any(name.startswith("eval/") for name in values)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
 
 
 class TensorBoard:

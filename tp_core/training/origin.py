@@ -10,9 +10,7 @@ from pathlib import Path
 
 from tp_core.inference.load import find_model
 from tp_core.spec.schema import Spec
-
-#: Its name in a model's or a run's folder.
-ORIGIN = "huggingface.json"
+from tp_core.training.export import ORIGIN
 
 
 def keep_origin(spec: Spec, folder: Path) -> None:

@@ -20,8 +20,10 @@ from tp_core.training.origin import keep_origin
 from tp_core.training.random_state import seed_all
 from tp_core.training.run_folder import RunFolder
 from tp_core.training.start import Start
+from tp_core.training.starts_file import machine, record_start
 from tp_core.training.strategies import Strategy
 from tp_core.training.trainer import Trainer
+from tp_core.whole_files import clear
 
 Say = Callable[[str], None]
 
@@ -74,11 +76,14 @@ def _write(spec: Spec, folder: RunFolder, start: Start, trainer: Trainer, resume
     if trainer.strategy.rank:
         return
     folder.take(resume)
-    trainer.store.clean()
+    clear(folder.path, owned=True)
+    trainer.store.clean(protect=trainer.best.step)
     for note in other_versions(folder.path):
         say(note)
     folder.write_spec(spec)
     record_changes(folder.path, start.step, start.changes)
+    if others := record_start(folder.path, start.step, machine(trainer.strategy)):
+        say(f"computed on something else than before, so that last bits may differ: {', '.join(others)}")
     if start.checkpoint is not None and (changed := changed_local_files(spec, folder.path)):
         say(f"changed since the run was last started, and used as they are now: {', '.join(changed)}")
     copy_local_modules(spec, folder.path)

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from tp_core.terminal import printable
+
 
 def _short(values: dict[str, Any], shown: Sequence[str]) -> str:
     parts = []
@@ -76,6 +78,7 @@ class Progress:
     def say(self, message: str) -> None:
         if not self.enabled:
             return
+        message = printable(message)
         with contextlib.suppress(OSError):  # a terminal that is gone is no reason to stop
             if self._bar is not None:
                 self._bar.console.print(message, highlight=False, markup=False)

@@ -52,6 +52,7 @@ RULES = {
     "data.train": Rule(FREE),  # wherever it lies; the data themselves are compared when they are read
     "data.eval": Rule(FREE),  # likewise
     "data.columns": Rule(NEVER, _PREPARED),
+    "data.folder_labels": Rule(NEVER, _PREPARED),
     "data.on_bad_record": Rule(FREE),  # the number of instances is compared
     "data.bucket": Rule(NEVER, _ORDER),
     "data.cache": Rule(FREE),
@@ -60,6 +61,7 @@ RULES = {
     "data.sets.*.eval": Rule(FREE),
     "data.sets.*.on_bad_record": Rule(FREE),
     "data.sets.*.columns": Rule(NEVER, _PREPARED),
+    "data.sets.*.folder_labels": Rule(NEVER, _PREPARED),
     "data.sets.*.processor": Rule(NEVER, _PREPARED),
     "data.sets.*.bucket": Rule(NEVER, _ORDER),
     "data.sets.*.share": Rule(NEVER, _ORDER),
@@ -87,6 +89,7 @@ RULES = {
     "train.on_nan": Rule(FREE),
     "train.workers": Rule(FREE),
     "train.prefetch": Rule(FREE),
+    "train.timeout": Rule(FREE),
     "train.tensorboard": Rule(FREE),
     "train.optimizer": Rule(NEVER, "its state is that of this optimizer"),
     "train.optimizer.*.*": Rule(ALLOWED, "the optimizer's state stays as it is"),

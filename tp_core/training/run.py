@@ -14,14 +14,18 @@ from tp_core.hookspecs import hook_manager, run_checks
 from tp_core.spec.checks_run import check_run
 from tp_core.spec.checks_training import render_note, training_notes
 from tp_core.spec.schema import Spec
-from tp_core.training.failures import as_told, remains
+from tp_core.terminal import printable
+from tp_core.training.failures import as_told, keep_traceback, remains
 from tp_core.training.finish import finish
+from tp_core.training.metrics import last_figures
 from tp_core.training.prepare import prepare
 from tp_core.training.random_state import random_state_kept
 from tp_core.training.run_folder import RunFolder
+from tp_core.training.signals import SAVE, left_on_signals
 from tp_core.training.start import find_start, with_changes
 from tp_core.training.strategies import build_strategy
 from tp_core.training.trainer import Trainer
+from tp_core.trust import trusting
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,15 @@ class TrainResult:
     model: Path | None
     step: int
     stopped: str | None
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The last value of each figure in the run's ``metrics.jsonl``: ``loss`` of training, ``eval/loss``, ...
+
+        What was not finite is NaN. With ``early_stopping.restore_best``, they are those of the last evaluation as well,
+        and not of the best.
+        """
+        return last_figures(self.run / "metrics.jsonl")
 
 
 def train(
@@ -67,7 +80,7 @@ def train(
         raise TPError("--allow-change: expected options, such as lr,batch_size, got an empty text")
     if allowed and not resume:
         raise TPError("--allow-change is for a run that goes on: give --resume with it")
-    with random_state_kept():
+    with random_state_kept(), trusting(spec.trust_code), left_on_signals(unheard=[SAVE]):
         return _train(spec, Path(run) if run is not None else Path("runs") / spec.name, resume, allowed)
 
 
@@ -78,6 +91,8 @@ def _train(spec: Spec, path: Path, resume: bool, allowed: list[str]) -> TrainRes
     try:
         strategy.setup(spec.train.options.device)
         folder.check(resume)
+        if strategy.rank == 0:
+            folder.try_out()
         start = find_start(folder, strategy, resume, say)
         check_run(spec, resume, checkpoint=start.checkpoint is not None)
         start = with_changes(start, folder, spec, strategy, allowed)
@@ -98,8 +113,9 @@ def _train(spec: Spec, path: Path, resume: bool, allowed: list[str]) -> TrainRes
         told = as_told(error, path, strategy)
         if trainer is None or not trainer.step:
             folder.give_up()
-        elif left := remains(trainer, told):
-            say(left)
+        else:
+            for line in filter(None, (keep_traceback(trainer, told), remains(trainer, told))):
+                say(line)
         if told is error:
             raise
         raise told from error
@@ -113,7 +129,7 @@ def _speaker(speaks: bool) -> Callable[[str], None]:
 
     def say(message: str) -> None:
         with contextlib.suppress(OSError):  # a terminal that is gone is no reason to stop
-            print(message, file=sys.stderr, flush=True)
+            print(printable(message), file=sys.stderr, flush=True)
 
     return say if speaks else lambda _: None
 

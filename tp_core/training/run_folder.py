@@ -14,7 +14,7 @@ from tp_core.spec.portable import dump_by_names
 from tp_core.spec.provenance import write_provenance
 from tp_core.spec.schema import Spec
 from tp_core.training.run_lock import LOCK, RunLock
-from tp_core.whole_files import TEMPORARY, write_whole
+from tp_core.whole_files import TEMPORARY, temporary_name, write_whole
 
 #: Files and folders of which each shows that a folder holds a run.
 _MARKS = ("spec.yaml", "checkpoints", "metrics.jsonl", "model")
@@ -56,6 +56,36 @@ class RunFolder:
                 f"{self.path}: this run has an exported model and no checkpoint to go on from; "
                 "start another run with --run DIR, and init_from for its weights"
             )
+
+    def try_out(self) -> None:
+        """Make sure that the folder can be written, before anything is computed for it; nothing is left there.
+
+        Raises:
+            TPError: it cannot.
+        """
+        for more in (True, True, False):
+            try:
+                self._write_and_remove()
+                return
+            except OSError as error:
+                # Another process that tries it out may have taken the folder away.
+                if not more or not isinstance(error, FileNotFoundError):
+                    raise TPError(f"{self.path}: cannot be written: {error.strerror}") from error
+
+    def _write_and_remove(self) -> None:
+        made: list[Path] = []
+        try:
+            for folder in reversed([self.path, *self.path.parents]):
+                if not folder.is_dir():
+                    folder.mkdir(exist_ok=True)
+                    made.append(folder)
+            file = temporary_name(self.path / LOCK)
+            file.touch()
+            file.unlink()
+        finally:
+            for folder in reversed(made):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
 
     def take(self, resume: bool) -> None:
         """Make the folder this process's own.

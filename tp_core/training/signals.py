@@ -6,67 +6,136 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import FrameType, TracebackType
 from typing import Any
 
 from tp_core.launch import under_torchrun
+from tp_core.training.last_resort import LastResort
 
 #: Seconds within which a second SIGINT under torchrun is the first one's echo.
 _ECHO = 1.0
 
-
 #: A terminal that is closed, and what schedulers send before they take the machine away.
 _STOP = ("SIGTERM", "SIGINT", "SIGHUP")
-_SAVE = "SIGUSR1"
+SAVE = "SIGUSR1"
+
+
+class Interrupted(KeyboardInterrupt):
+    """A wait has ended because of a signal, which :class:`StopRequest` has noted. No code of others is to catch it."""
 
 
 class StopRequest:
     """A context in which signals set a flag instead of ending the process.
+
+    A signal that whoever started us wants to be ignored (``nohup``; a shell's background job) stays ignored.
+
+    Args:
+        last_resort: end the process on a second SIGINT also while a library waits for other processes.
 
     Attributes:
         name: the signal that was received and asks to stop, or None.
         save: SIGUSR1 asked to save and to go on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, last_resort: bool = False) -> None:
         self.name: str | None = None
         self.save = False
-        self._since = 0.0
+        self._last_resort = LastResort(_ECHO if under_torchrun() else 0.0) if last_resort else None
+        self._since = 0.0  # the first SIGINT; 0 for none
+        self._waits = False
         self._before: dict[int, Any] = {}
         self._child: Any = None
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
-            for name in (*_STOP, _SAVE):
-                number = getattr(signal, name, None)  # Windows has two of them
-                # Who started us with nohup wants a closed terminal to be no reason to stop.
-                if number is not None and not (name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN):
-                    self._before[number] = signal.signal(number, self._receive)
+            for number in _signals(*_STOP, SAVE):
+                self._before[number] = signal.signal(number, self._receive)
             if hasattr(signal, "SIGCHLD"):
                 self._child = signal.getsignal(signal.SIGCHLD)
+            if self._last_resort is not None:
+                self._last_resort.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._last_resort is not None and self._before:
+            self._last_resort.stop()
         for number, handler in self._before.items():
             if handler is not None:  # one that Python did not install cannot be put back
                 signal.signal(number, handler)
         if self._child is not None:
             _leave_children(self._child)
 
+    @contextlib.contextmanager
+    def ends_waits(self) -> Iterator[None]:
+        """A context for what waits and may be left at any point: a signal that asks to stop ends it.
+
+        Raises:
+            Interrupted: there is such a signal.
+        """
+        self._waits = True
+        try:
+            if self.name is not None:
+                raise Interrupted
+            yield
+        finally:
+            self._waits = False
+
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if signal.Signals(number).name == _SAVE:
+        name = signal.Signals(number).name
+        if name == SAVE:
             self.save = True
-        elif self.name is None:
-            self.name, self._since = signal.Signals(number).name, time.monotonic()
-        elif number == signal.SIGINT and not self._is_echo():
-            raise KeyboardInterrupt
+            return
+        if number == signal.SIGINT:
+            if self._since and not self._is_echo():
+                if self._last_resort is not None:
+                    self._last_resort.handled()
+                raise KeyboardInterrupt
+            self._since = self._since or time.monotonic()
+        self.name = self.name or name
+        if self._waits:
+            self._waits = False  # once: what is cleaned up behind the wait is not disturbed
+            raise Interrupted
 
     def _is_echo(self) -> bool:
         # The terminal sends Ctrl-C to every process, and torchrun passes it on to its own once more.
         return under_torchrun() and time.monotonic() - self._since < _ECHO
+
+
+def _signals(*names: str) -> Iterator[int]:
+    """The numbers of signals that this system has and that are not to be ignored."""
+    for name in names:
+        number = getattr(signal, name, None)  # Windows has two of them
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            yield number
+
+
+@contextlib.contextmanager
+def left_on_signals(unheard: Sequence[str] = ()) -> Iterator[None]:
+    """A context that SIGTERM and SIGHUP leave as an exception, so that what stands in ``finally`` is done.
+
+    Args:
+        unheard: signals that change nothing in it, such as SIGUSR1 where there is nothing to save yet.
+
+    Raises:
+        SystemExit: with the status that shells give to a process that a signal has ended.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in _signals("SIGTERM", "SIGHUP")}
+    before |= {number: signal.signal(number, lambda *_: None) for number in _signals(*unheard)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 class Children:

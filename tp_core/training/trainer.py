@@ -27,9 +27,10 @@ from tp_core.training.evaluation import Evaluator
 from tp_core.training.meeting import Meeting, Wish
 from tp_core.training.metrics import MetricsFile, TensorBoard
 from tp_core.training.optimizers import build_optimizer, checked_groups, parameter_groups
+from tp_core.training.pause import Pause
 from tp_core.training.progress import Progress
 from tp_core.training.same_weights import need_same_weights
-from tp_core.training.signals import Children, StopRequest
+from tp_core.training.signals import Children, Interrupted, StopRequest
 from tp_core.training.speed import Speed
 from tp_core.training.state import load_checkpoint, write_checkpoint
 from tp_core.training.strategies import Strategy
@@ -97,7 +98,11 @@ class Trainer:
         self._saved = -1
         self._saved_at = time.monotonic()
         self._every = options.checkpoint_interval()
-        self._meeting, self._children = Meeting(strategy), Children()
+        self._meeting, self._children, self._request = (
+            Meeting(strategy),
+            Children(),
+            StopRequest(strategy.world_size > 1),
+        )
         self._not_finite = ""
 
     def lay_out(self, sizes: BatchSizes, warmup: int | None = None) -> None:
@@ -127,25 +132,20 @@ class Trainer:
             self._meeting.attempt(self._begin)
             self._meet()
             need_same_weights(self.strategy, self.model, self.step)
+            self.strategy.limit_waits(self.options.timeout_seconds())
             # Closed whatever happens: the processes that prepare batches end with it.
-            with StopRequest() as request, contextlib.closing(self._batches()) as steps:
+            with self._request, contextlib.closing(self._batches()) as steps, contextlib.suppress(Interrupted):
                 self.speed.start()
                 self._saved_at = time.monotonic()
                 self._complete_step()
                 while not self.complete:
-                    batches = self._meeting.attempt(next, steps)
-                    wish = self._meet(self._wish(request))
-                    if wish == Wish.STOP:
-                        self.stopped = f"on {request.name or 'a signal to another process'}"
-                        self.save()
-                        break
-                    if wish == Wish.SAVE:
-                        request.save = False
-                        self.save()
+                    batches = self._next(steps)
+                    self._hear()
                     assert batches is not None
                     with self._children.unheard():
                         self._train_step(batches)
                     self._after_step()
+            self.strategy.limit_waits(None)
         finally:
             self.progress.stop()
             if self.board is not None:
@@ -153,20 +153,47 @@ class Trainer:
 
     def _begin(self) -> None:
         if self.strategy.rank == 0:
-            self.metrics.cut(self.step, evaluated=not self.owes_evaluation)
+            self.metrics.cut(self.step, evaluated=not self.owes_evaluation, say=self.progress.say)
             if self.options.tensorboard:
                 self.board = TensorBoard(self.run / "tensorboard", purge_step=self.step + 1 if self.step else None)
         self.progress.total = self.total_steps
         self.progress.start(self.step)
         self.hooks.hook.tp_train_start(trainer=self)
 
-    def _wish(self, request: StopRequest) -> Wish:
+    def _next(self, steps: Generator[list[Batch], None, None]) -> list[Batch] | None:
+        """The batches of the next step; None if there are none, which :meth:`_hear` knows the reason of."""
+        with contextlib.suppress(Interrupted), self._request.ends_waits():
+            return self._meeting.attempt(next, steps)
+        return None
+
+    def _hear(self) -> None:
+        """Do what the processes wish, where the state is whole.
+
+        Raises:
+            Interrupted: the run is saved and stops.
+        """
+        wish = self._meet(self._wish())
+        if wish == Wish.STOP:
+            self.stopped = f"on {self._request.name or 'a signal to another process'}"
+            self.save()
+            raise Interrupted
+        if wish == Wish.SAVE:
+            self._request.save = False
+            self.save()
+
+    def _wish(self) -> Wish:
         """What this process wants before the next step; the first one looks at the clock for all."""
-        if request.name is not None:
+        if self._request.name is not None:
             return Wish.STOP
         seconds = self._every[1]
         late = self.strategy.rank == 0 and seconds is not None and time.monotonic() - self._saved_at >= seconds
-        return Wish.SAVE if request.save or late else Wish.GO_ON
+        return Wish.SAVE if self._request.save or late else Wish.GO_ON
+
+    def _heard(self) -> bool:
+        """Whether a signal asks for something that is to be done before the evaluation is."""
+        if self._saved == self.step:
+            self._request.save = False  # there is nothing new to save
+        return self._request.save or self._request.name is not None
 
     def _meet(self, wish: Wish = Wish.GO_ON) -> Wish:
         """Agree with the other processes, where the state is whole: if one has failed, save and raise its error."""
@@ -192,6 +219,7 @@ class Trainer:
             self.options.workers,
             self.options.prefetch,
             pin=self.strategy.device.type == "cuda",
+            timeout=self.options.timeout_seconds(),
         )
 
     def _train_step(self, batches: list[Batch]) -> None:
@@ -327,13 +355,24 @@ class Trainer:
             self.board.write(self.step, values)
 
     def _evaluate(self) -> None:
+        """Evaluate the model; if a signal comes in between, the run is saved, and what was done of it is done again.
+
+        Raises:
+            Interrupted: the run is saved and stops.
+        """
         assert self.evaluator is not None
         self._meet()
         self.strategy.sync_buffers(self.model)
-        with self.speed.paused(), self._children.unheard():
-            found = self._meeting.attempt(self.evaluator, self.model, self.strategy, self.autocast)
-        self._meet()
-        assert found is not None
+        found: dict[str, float] | None = None
+        while found is None:
+            pause = Pause(self.strategy, self._heard, self._request.ends_waits)
+            try:
+                with self.speed.paused(), self._children.unheard():
+                    found = self._meeting.attempt(self.evaluator, self.model, self.strategy, self.autocast, pause)
+            except Interrupted:
+                self._hear()
+            else:
+                self._meet()
         improved = self._meeting.attempt(self._take_in, found)
         self._meet()
         if improved:

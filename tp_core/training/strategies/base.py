@@ -99,6 +99,20 @@ class Strategy(ABC):
         """Whether an error says no more than that another process is gone."""
         return False
 
+    def stalled(self, error: BaseException) -> str:
+        """What to tell the user of an error that says that other processes did not come in time; else nothing."""
+        return ""
+
+    def call(self) -> None:
+        """Let the other processes know that this one has something to agree on; they look with :meth:`calls`."""
+
+    def calls(self) -> int:
+        """How many calls there were from all processes, since :meth:`setup`."""
+        return 0
+
+    def limit_waits(self, seconds: float | None) -> None:
+        """From here on, wait for other processes no longer than this; None for as long as it takes."""
+
     def barrier(self) -> None:
         """Wait for all processes."""
 

@@ -21,6 +21,7 @@ from tp_core.training.config import DdpConfig
 from tp_core.training.strategies.base import Strategy, pick_device
 from tp_core.training.strategies.joining import joined_store
 from tp_core.training.strategies.loss_alone import LossAlone, forgo_warning
+from tp_core.training.strategies.waits import Waits, answer
 
 #: What an error says when another process is gone: gloo raises plain RuntimeErrors.
 _LOST = ("connection closed by peer", "connection reset by peer", "broken pipe", "gloo", "nccl")
@@ -50,6 +51,7 @@ class DdpStrategy(Strategy):
         self._device_before: int | None = None
         self._excepthook = sys.excepthook
         self._parameters: list[tuple[str, nn.Parameter]] = []
+        self._waits = Waits()
         self._untrained: list[bool] | None = None  # of static_graph: which of them had no gradient at the first step
 
     def setup(self, device: str) -> None:
@@ -70,10 +72,16 @@ class DdpStrategy(Strategy):
         # Flags and barriers go over gloo, so that they never make the device wait.
         backend = "cpu:gloo,cuda:nccl" if self.device.type == "cuda" else "gloo"
         dist.init_process_group(backend, store=store, rank=self.rank, world_size=self.world_size)
-        # Of NCCL, which waits for gradients only, torch's own limit stays.
-        assert dist.group.WORLD is not None
-        dist.group.WORLD._get_backend(torch.device("cpu"))._set_default_timeout(_PATIENCE)
+        self._waits = Waits(self._notes, self.rank, self.world_size)
+        self.limit_waits(None)
         self._joined = True
+
+    def limit_waits(self, seconds: float | None) -> None:
+        # Of NCCL, which waits for gradients only, torch's own limit stays: the host waits for a vote before each step.
+        assert dist.group.WORLD is not None
+        limit = _PATIENCE if seconds is None else timedelta(seconds=seconds)
+        dist.group.WORLD._get_backend(torch.device("cpu"))._set_default_timeout(limit)
+        self._waits.limit = seconds
 
     def wrap(self, model: Model) -> nn.Module:
         self._parameters = list(model.named_parameters())
@@ -134,8 +142,14 @@ class DdpStrategy(Strategy):
 
     def most(self, number: int) -> int:
         votes = torch.tensor([number])
-        dist.all_reduce(votes, op=dist.ReduceOp.MAX)
+        self._waits.until_done(dist.all_reduce(votes, op=dist.ReduceOp.MAX, async_op=True))
         return int(votes.item())
+
+    def call(self) -> None:
+        self._notes.add("calls", 1)
+
+    def calls(self) -> int:
+        return int(self._notes.add("calls", 0))
 
     def gather(self, value: Any) -> list[Any]:
         values: list[Any] = [None] * self.world_size
@@ -153,19 +167,23 @@ class DdpStrategy(Strategy):
         return held[0]
 
     def first_to_fail(self) -> bool:
-        try:
-            return self._notes is None or int(self._notes.add("failures", 1)) == 1
-        except RuntimeError:  # the process that kept the notes is gone
+        if self._notes is None:
             return True
+        failures = answer(lambda: int(self._notes.add("failures", 1)))
+        return failures in (1, None)  # None: the process that kept the notes is gone
 
     def lost(self, error: BaseException) -> bool:
         return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _LOST)
+
+    def stalled(self, error: BaseException) -> str:
+        return self._waits.told(error) if self._joined else ""
 
     def barrier(self) -> None:
         self.agree(False)
 
     def teardown(self) -> None:
-        self._notes = None  # the connection to the store, which the traceback of an error would keep open
+        # The connection to the store, which the traceback of an error would keep open.
+        self._notes, self._waits = None, Waits()
         try:
             if self._joined:
                 self._joined = False

@@ -1,0 +1,176 @@
+"""The wait for batches: it has a limit, hears of workers that fail, and leaves none behind."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
+from typing import Any
+
+from tp_core.errors import TPError
+from tp_core.interfaces import Batch
+
+#: Seconds that workers have to end by themselves.
+_GRACE = 1.0
+
+#: What the kernel says of a process that does not go on, in ``/proc``.
+_STATES = {"T": "it is stopped", "D": "it waits for a disk or a network", "Z": "it has ended"}
+
+
+class _Expired(KeyboardInterrupt):
+    """The alarm of :func:`time_limit`. No code of others is to catch it, or to be blamed for it."""
+
+
+class TimeIsUp(Exception):
+    """The limit of :func:`time_limit` has passed."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a process waits for its next batch.
+
+    Attributes:
+        seconds: the limit; None for none.
+        rank: of the process, for messages.
+    """
+
+    seconds: float | None = None
+    rank: int = 0
+
+    def stalled(self, workers: int, number: int, pid: int | None) -> TPError:
+        """What to tell the user when the limit has passed.
+
+        Args:
+            workers: that prepare batches.
+            number: of the worker whose batch did not come.
+            pid: of that worker.
+        """
+        limit = f"within {self.seconds:g} s (train.timeout)"
+        if not workers:
+            return TPError(f"rank {self.rank}: no batch was read and prepared {limit}; is the disk of the data there?")
+        state = _state(pid)
+        return TPError(
+            f"rank {self.rank}: worker {number} of {workers} (process {pid}) gave no batch {limit}"
+            f"{f'; {state}' if state else ''}"
+        )
+
+
+def _state(pid: int | None) -> str:
+    """What the system says of a process that does not answer; empty where it says nothing of use."""
+    try:
+        letter = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return ""
+    return _STATES.get(letter, "")
+
+
+def has_alarm() -> bool:
+    """True where :func:`time_limit` can end what is done inside it: the main thread has an alarm that is not in use."""
+    return (
+        hasattr(signal, "setitimer")
+        and threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGALRM) in (signal.SIG_DFL, _expire)
+        and signal.getitimer(signal.ITIMER_REAL)[0] == 0
+    )
+
+
+def _expire(number: int, frame: object) -> None:
+    raise _Expired
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float | None) -> Iterator[None]:
+    """A context that ends with :class:`TimeIsUp` after ``seconds``, whatever waits in it, where :func:`has_alarm`."""
+    if seconds is None or not has_alarm():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, _expire)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except _Expired:
+        raise TimeIsUp from None
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+class Parcel:
+    """A batch on its way from a worker: its tensors are in shared memory already.
+
+    A worker that is given a batch to send does so in a thread whose errors, such as that of a full ``/dev/shm``, are
+    printed and lost with the batch. Packed before, it fails where the error can be told.
+    """
+
+    def __init__(self, batch: Batch) -> None:
+        self._packed = bytes(ForkingPickler.dumps(batch))
+
+    def batch(self) -> Batch:
+        """The batch, once."""
+        unpacked: Batch = pickle.loads(self._packed)
+        return unpacked
+
+    def pin_memory(self) -> Batch:
+        """The batch in pinned memory; torch asks for it in a thread of its own."""
+        return self.batch().pin_memory()
+
+
+def not_sent(error: Exception, worker: int) -> TPError | None:
+    """What to tell the user when a worker cannot send a batch; None for an error that is not of that kind."""
+    text = str(error)
+    if not isinstance(error, (RuntimeError, OSError)):
+        return None
+    if "shared memory" in text or "No space left" in text:
+        return TPError(
+            f"worker {worker}: the memory that processes share is full ({text.splitlines()[0]}); a larger /dev/shm "
+            "(docker run --shm-size), fewer train.workers, a smaller train.prefetch or train.batch_size may help"
+        )
+    if "Too many open files" in text:
+        advice = "a higher limit (ulimit -n) or a smaller train.prefetch may help"
+        return TPError(f"worker {worker}: too many open files; {advice}")
+    return None
+
+
+def end_workers(iterator: Any) -> None:
+    """End the workers of a torch DataLoader's iterator; those that do not end by themselves soon are killed.
+
+    They ignore signals, and may wait for what never comes. Torch's handler, which reports the death of workers, does
+    not hear of these.
+    """
+    shutdown = getattr(iterator, "_shutdown_workers", None)
+    if shutdown is None:
+        return
+    workers = list(iterator._workers)
+    late = threading.Timer(_GRACE, _kill, [workers])
+    late.daemon = True
+    with _children_unheard():
+        late.start()
+        try:
+            shutdown()
+        finally:
+            late.cancel()
+
+
+def _kill(workers: list[Any]) -> None:
+    for worker in workers:
+        with contextlib.suppress(ValueError, AttributeError, OSError):  # it has ended
+            worker.kill()
+
+
+@contextlib.contextmanager
+def _children_unheard() -> Iterator[None]:
+    if not hasattr(signal, "SIGCHLD") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGCHLD, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL if before is None else before)

@@ -1,0 +1,142 @@
+"""Lists of a folder's files with their sizes and digests, by which damage is found. Torch-free.
+
+Of a file that has not changed since it was last read, by size, times and inode, the memo of the cache knows the digest;
+where :func:`verifying` is on, every file is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextvars import ContextVar
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from tp_core.data.digest_memo import DigestMemo
+from tp_core.data.file_digests import FileDigest, Scheme, file_digests
+from tp_core.whole_files import sync, write_whole
+
+MANIFEST = "manifest.json"
+
+#: Segments are hashed in threads.
+_SCHEME = Scheme(20, 1 << 26)
+
+_verifying: ContextVar[bool] = ContextVar("verifying", default=False)
+
+
+@contextlib.contextmanager
+def verifying(always: bool = True) -> Iterator[None]:
+    """Read what is verified inside the block, also where it has not changed since it was last read."""
+    before = _verifying.set(always or _verifying.get())
+    try:
+        yield
+    finally:
+        _verifying.reset(before)
+
+
+class Facts(NamedTuple):
+    """A file's size in bytes, and the digest of its content in hexadecimal digits."""
+
+    size: int
+    digest: str
+
+
+def facts_of(files: Iterable[Path], memo: DigestMemo | None = None) -> list[Facts]:
+    """The facts of files.
+
+    Args:
+        memo: knows those of files that have not changed; not asked where :func:`verifying` is on.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    return [_facts(found) for found in file_digests(map(str, files), _SCHEME, None if _verifying.get() else memo)]
+
+
+def _facts(found: FileDigest) -> Facts:
+    if found.error is not None:
+        raise found.error
+    assert found.size is not None
+    return Facts(found.size, hashlib.blake2b(found.digests, digest_size=20).hexdigest())
+
+
+def write_manifest(folder: Path, **more: Any) -> None:
+    """Flush the files of a folder, all that are in it, and list them in its manifest."""
+    files = sorted(Path(place, name) for place, _, names in os.walk(folder) for name in names)
+    for file in files:
+        sync(file)
+    for place, _, _ in os.walk(folder):
+        sync(Path(place))
+    listed = {file.relative_to(folder).as_posix(): each._asdict() for file, each in zip(files, facts_of(files))}
+    write_whole(folder / MANIFEST, json.dumps({**more, "files": listed}, indent=1))
+
+
+def read_manifest(path: Path) -> dict[str, Facts]:
+    """The files of a manifest by their names in its folder.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is none, or names files outside its folder.
+    """
+    try:
+        files: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))["files"]
+        found = {str(name): Facts(int(each["size"]), str(each["digest"])) for name, each in files.items()}
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+    for name in map(PurePosixPath, found):
+        if name.is_absolute() or ".." in name.parts:
+            raise ValueError(f"{name} is outside the folder")
+    return found
+
+
+def damage(folder: Path, memo: DigestMemo | None = None, without: Collection[str] = ()) -> str | None:
+    """The first difference between a folder and its manifest, or None when every file is as it was written.
+
+    Args:
+        without: names of files that may differ.
+    """
+    try:
+        expected = read_manifest(folder / MANIFEST)
+    except FileNotFoundError:
+        return "it has no manifest"
+    except (OSError, ValueError):
+        return "its manifest cannot be read"
+    names = [name for name in expected if name not in without]
+    for name in names:  # sizes, which is quicker than to read
+        if difference := _size_differs(folder, name, expected[name]):
+            return difference
+    return next(filter(None, (_content_differs(folder, name, expected[name], memo) for name in names)), None)
+
+
+def changed(folder: Path, names: Collection[str]) -> list[str]:
+    """Those of a folder's files that are not as its manifest says, of some small ones."""
+    try:
+        expected = read_manifest(folder / MANIFEST)
+    except (OSError, ValueError):
+        return []
+    listed = [(name, expected[name]) for name in names if name in expected]
+    return [
+        name for name, facts in listed if _size_differs(folder, name, facts) or _content_differs(folder, name, facts)
+    ]
+
+
+def _size_differs(folder: Path, name: str, facts: Facts) -> str:
+    try:
+        found = (folder / name).stat()
+    except (OSError, ValueError) as error:
+        return f"{name}: {getattr(error, 'strerror', None) or error}"
+    if not stat.S_ISREG(found.st_mode):
+        return f"{name} is no file"
+    return "" if found.st_size == facts.size else f"{name} has {found.st_size} bytes instead of {facts.size}"
+
+
+def _content_differs(folder: Path, name: str, facts: Facts, memo: DigestMemo | None = None) -> str:
+    try:
+        (found,) = facts_of([folder / name], memo)
+    except (OSError, ValueError) as error:
+        return f"{name}: {getattr(error, 'strerror', None) or error}"
+    return "" if found.digest == facts.digest else f"the content of {name} has changed"

@@ -1,0 +1,53 @@
+"""``starts.jsonl`` of a run's folder: on what the run has computed, since that decides the last bits of its numbers."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tp_core.training.strategies import Strategy
+from tp_core.whole_files import write_whole
+
+STARTS = "starts.jsonl"
+
+
+def machine(strategy: Strategy) -> dict[str, Any]:
+    """What beside the spec and the data decides the last bits: sums are made in an order that follows from it."""
+    device = strategy.device
+    return {
+        "processes": strategy.world_size,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
+        "threads": torch.get_num_threads(),
+        "interop_threads": torch.get_num_interop_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def record_start(run: Path, step: int, now: dict[str, Any]) -> list[str]:
+    """Note on what the steps from ``step`` on are computed; what was noted for these steps is void.
+
+    Returns:
+        The differences from what the steps before were computed on, in words.
+    """
+    path = run / STARTS
+    kept = [line for line in _read(path) if line["step"] < step]
+    before = kept[-1] if kept else now
+    write_whole(path, "".join(f"{json.dumps(line)}\n" for line in [*kept, {"step": step, **now}]))
+    other = [name for name, value in now.items() if before.get(name, value) != value]
+    return [f"{name} (was {before[name]}, is {now[name]})" for name in other]
+
+
+def _read(path: Path) -> Iterable[dict[str, Any]]:
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        try:
+            found = json.loads(line)
+            if isinstance(found["step"], int):
+                yield found
+        except (ValueError, KeyError, TypeError):
+            continue

@@ -1,0 +1,94 @@
+"""Waits for other processes: they have a limit, hear signals, and know who did not come."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+#: Seconds after which a wait looks whether Python has a signal to handle.
+_SLICE = timedelta(seconds=1)
+
+#: Seconds that a process waits for the answer of the store, or for others to say that they wait too.
+_PATIENCE = 5.0
+
+
+class Late(RuntimeError):
+    """Other processes did not come within the limit."""
+
+
+class Waits:
+    """The waits of a process for the others of its run.
+
+    Args:
+        notes: the store that all processes share.
+
+    Attributes:
+        limit: seconds; None for as long as it takes.
+    """
+
+    def __init__(self, notes: Any = None, rank: int = 0, world_size: int = 1) -> None:
+        self._notes, self._rank, self._world_size = notes, rank, world_size
+        self.limit: float | None = None
+
+    def until_done(self, work: Any) -> None:
+        """Wait for work of torch.distributed, and let Python handle signals meanwhile.
+
+        Raises:
+            Late: it took longer than the limit.
+        """
+        begin = time.monotonic()
+        while True:
+            try:
+                work.wait(_SLICE)
+                return
+            except RuntimeError as error:
+                if "Operation timed out" not in str(error):
+                    raise
+            if self.limit is not None and time.monotonic() - begin >= self.limit:
+                raise Late
+
+    def told(self, error: BaseException) -> str:
+        """What to tell the user of an error if it says that a process was waited for in vain; else nothing."""
+        if not isinstance(error, Late) and not (isinstance(error, RuntimeError) and "Timed out waiting" in str(error)):
+            return ""
+        limit = "" if self.limit is None else f" within {self.limit:g} s (train.timeout)"
+        return f"rank {self._rank} waited for {self._absent()}, which did not come{limit}"
+
+    def _absent(self) -> str:
+        """The processes that do not say that they wait too."""
+        places = [f"waits/{rank}" for rank in range(self._world_size)]
+
+        def absent() -> list[int]:
+            self._notes.set(places[self._rank], "")
+            until = time.monotonic() + 0.5 * _PATIENCE
+            while True:
+                missing = [rank for rank, place in enumerate(places) if not self._notes.check([place])]
+                if len(missing) < 2 or time.monotonic() > until:
+                    return missing
+                time.sleep(0.1)
+
+        found = answer(absent)
+        if found is None:
+            return "rank 0, which keeps what the processes share,"
+        return " and ".join(f"rank {rank}" for rank in found) or "another process"
+
+
+def answer(question: Callable[[], T]) -> T | None:
+    """The answer of a store; None where it has gone, or where the process that keeps it does not go on."""
+    found: list[T] = []
+
+    def ask() -> None:
+        try:
+            found.append(question())
+        except RuntimeError:
+            return
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(_PATIENCE)
+    return found[0] if found else None
