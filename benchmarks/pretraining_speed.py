@@ -24,6 +24,7 @@ from tp_core.inference.load import build_tokenizer
 from tp_core.interfaces import IGNORE, Batch
 from tp_core.model import build_model
 from tp_core.spec.schema import Spec
+from tp_core.training.contents import run_contents
 from tp_core.training.data_sets import data_sets
 from tp_core.training.strategies import SingleStrategy
 from tp_core.training.trainer import Trainer
@@ -32,8 +33,9 @@ from tp_core.training.trainer import Trainer
 def tp_trainer(spec: Spec, folder: Path) -> Trainer:
     strategy = SingleStrategy()
     strategy.setup("cpu")
-    sets, evaluator = data_sets(spec, build_tokenizer(spec), strategy, lambda _: None)
-    return Trainer(spec, folder, build_model(spec), strategy, sets, evaluator, hook_manager())
+    contents = run_contents(spec, lambda _: None)
+    sets, evaluator = data_sets(spec, build_tokenizer(spec), contents, strategy, lambda _: None)
+    return Trainer(spec, folder, build_model(spec), strategy, sets, evaluator, hook_manager(), contents)
 
 
 def transformers_step(spec: Spec) -> Callable[[Batch], None]:

@@ -259,9 +259,21 @@ class ModuleConfig(BaseModel):
         """Like :meth:`files`, of what only training needs: a trained model is used without them."""
         return {}
 
+    def models(self) -> dict[str, str]:
+        """Options that name trained models which are a part of what the module does, as option → folder.
+
+        Such a model counts by its content, its weights and what of its spec using it needs, wherever it lies; so do its
+        modules, with their files and code.
+        """
+        return {}
+
     def contents(self) -> list[str]:
-        """The files and folders that decide what the module does; runs and caches know them by their content."""
-        return [*self.files().values()]
+        """The files and folders that decide what the module does; runs and caches know them by their content.
+
+        Those of :meth:`models` are none of them.
+        """
+        models = self.models()
+        return [path for option, path in self.files().items() if option not in models]
 
     def libraries(self) -> Collection[str]:
         """Distributions of others whose versions decide what the module makes: rows made with another are made anew."""
@@ -463,7 +475,8 @@ class VisualTokenizerConfig(ModuleConfig):
 
     def contents(self) -> list[str]:
         """The files that decide which tokens a picture gets."""
-        return [*self.files().values(), *self.training_files().values()]
+        models = self.models()
+        return [path for option, path in {**self.files(), **self.training_files()}.items() if option not in models]
 
     def save(self, folder: Path, inside: str) -> dict[str, Any]:
         """Copy the files that the tokenizer needs into an exported model; gives back all options."""
@@ -486,6 +499,9 @@ class ProcessorConfig(ModuleConfig):
     sampling_options: ClassVar[frozenset[str]] = frozenset()
     #: Fields of records that may name files, such as pictures: their contents are part of the cache's key.
     media_fields: ClassVar[frozenset[str]] = frozenset()
+    #: Fields that records for inference may lack: labels, and what only one of the streams reads. ``data.columns`` may
+    #: name columns for them that a file of such records does not have.
+    optional_fields: ClassVar[frozenset[str]] = frozenset()
     #: Column of the prepared rows whose lengths are those of the samples, for ``data.bucket``; None if there is none.
     length_column: ClassVar[str | None] = None
     #: Keys of a preprocessor_config.json that may have these values only, the first being transformers' default.
@@ -523,6 +539,10 @@ class ProcessorConfig(ModuleConfig):
         A problem with an option is shown at this processor's option, one without at the tokenizer.
         """
         yield from ()
+
+    def segments(self, tokenizer: "TokenizerFacts") -> int | None:
+        """How many segments (values of ``token_type_ids``) every sequence may have; None where only records say."""
+        return None
 
     def check_targets(self, data: DataContext) -> Iterator[Problem]:
         """Yield what does not agree with the options of the model's targets, numbers of classes for example."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 
@@ -28,6 +29,14 @@ class EndedElsewhere(TPError):
 
 class CheckpointError(TPError):
     """A checkpoint or exported model that is missing, damaged or does not fit."""
+
+
+def system_error(error: OSError, place: object = "") -> TPError:
+    """The message for what the system refuses, with the path; ``place`` stands for it where the error has none."""
+    path = error.filename if error.filename is not None else place
+    shown = os.fsdecode(path) if isinstance(path, (str, bytes)) else str(path)
+    reason = error.strerror or str(error) or type(error).__name__
+    return TPError(f"{shown}: {reason}" if shown else reason[:1].lower() + reason[1:])
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -41,6 +41,11 @@ class Frame(NamedTuple):
         """Number of special tokens."""
         return sum(map(len, self.special))
 
+    @property
+    def segment_count(self) -> int:
+        """The largest segment's number, plus one."""
+        return 1 + max((*self.segments, *(segment for part in self.special_segments for segment in part)), default=0)
+
     def join(self, *texts: Any) -> NDArray[np.int32]:
         """The ids of texts with the special tokens around them.
 

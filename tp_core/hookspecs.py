@@ -115,6 +115,11 @@ def run_checks(manager: pluggy.PluginManager, spec: Spec) -> None:
     Raises:
         TPError: with all their messages.
     """
-    messages = [message for found in manager.hook.tp_check(spec=spec) for message in found or ()]
+    messages: list[str] = []
+    for found in manager.hook.tp_check(spec=spec):
+        given = [found] if isinstance(found, str) else list(found) if isinstance(found, Iterable) else [found]
+        if not all(isinstance(message, str) for message in given):
+            raise TPError(f"a hook's tp_check gave back {found!r:.80}; expected messages, or None")
+        messages += given
     if messages:
         raise TPError("\n".join(messages))

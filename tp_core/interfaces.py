@@ -504,6 +504,13 @@ class Processor(ABC):
         A record that cannot be used is given to ``report``, which raises or counts it, as the spec says.
         """
 
+    def remarks(self) -> list[str]:
+        """What people are to know of the data that were prepared last, in lines, beside records of no use.
+
+        It is said when data have been prepared, and again when they are taken from the cache.
+        """
+        return []
+
     @abstractmethod
     def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
         """The sample at ``index``."""

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tp_core.data.contents import Content, file_contents
+from tp_core.data.contents import Content
 from tp_core.data.digest_memo import DigestMemo
-from tp_core.errors import CheckpointError, DataError
+from tp_core.data.nested_models import module_files
+from tp_core.errors import CheckpointError, TPError
 from tp_core.spec.choose import within
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import Chosen
@@ -28,24 +29,28 @@ def module_contents(modules: Iterable[Chosen[Any]], memo: DigestMemo | None = No
     """The files that modules are made of, vocabularies and teachers for example, by the modules' place in the spec.
 
     Raises:
-        DataError: a file that does not exist or cannot be read.
+        TPError: a file or model that does not exist or cannot be read.
     """
     found = {}
     for chosen in modules:
-        if files := chosen.config.contents():
-            place = chosen.path.replace(chosen.written, chosen.name)  # whatever the spec writes
-            found[place] = file_contents(files, memo, chosen.config.unread)
+        if files := module_files(chosen, memo):
+            found[place_of(chosen)] = files
     return found
 
 
+def place_of(chosen: Chosen[Any]) -> str:
+    """A module's place in the spec, whatever the spec writes."""
+    return chosen.path.replace(chosen.written, chosen.name)
+
+
 def keep_contents(contents: Contents, folder: Path) -> None:
-    """Write contents into a folder."""
+    """Write contents into the folder of a model's weights."""
     plain = {place: [list(each) for each in files] for place, files in contents.items()}
     (folder / CONTENTS).write_text(json.dumps(plain), encoding="utf-8")
 
 
 def kept_contents(folder: Path) -> dict[str, list[Content]]:
-    """The contents that a checkpoint was trained with; nothing in another folder.
+    """The contents that a checkpoint was trained with, of an export those that it does not have with it; or nothing.
 
     Raises:
         CheckpointError: they cannot be read.
@@ -59,16 +64,26 @@ def kept_contents(folder: Path) -> dict[str, list[Content]]:
         raise CheckpointError(f"{folder / CONTENTS}: cannot be read: {error}") from None
 
 
-def changed_since(spec: Spec, checkpoint: Path) -> str:
-    """The files with which a model of a checkpoint reads its input, in words, where they are others than in training.
+def changed_since(spec: Spec, model: Path) -> str:
+    """The files with which a model reads its input, in words, where they are others than in training.
 
-    Teachers, which only training reads, are none of them.
+    Args:
+        model: the folder of its weights, a checkpoint's for example.
     """
-    before = kept_contents(checkpoint)
-    readers = spec.data.chosen() if before else []
+    return _changed(spec.data.chosen(), model)
+
+
+def changed_labels(spec: Spec, model: Path) -> str:
+    """As :func:`changed_since`, of the files with which the model's targets make labels: tokenizers', teachers'."""
+    return _changed(spec.model.targets, model)
+
+
+def _changed(modules: Iterable[Chosen[Any]], folder: Path) -> str:
+    before = kept_contents(folder)
+    every = (each for chosen in modules for each in (chosen, *within(chosen)))
     try:
-        now = module_contents(each for chosen in readers for each in (chosen, *within(chosen)))
-    except DataError:  # which is said when the file is read
+        now = module_contents(each for each in every if place_of(each) in before)
+    except TPError:  # which is said when the file is read
         return ""
     return "; ".join(f"{place}: {difference}" for place, difference in other_contents(before, now).items())
 
@@ -81,9 +96,14 @@ def other_contents(before: Contents, now: Contents) -> dict[str, str]:
     found = {}
     for place in (place for place in before if place in now):
         was, is_ = before[place], now[place]
-        if _by_content(was) != _by_content(is_):
-            found[place] = _difference(was, is_)
+        if difference := difference_of(was, is_):
+            found[place] = difference
     return found
+
+
+def difference_of(was: list[Content], is_: list[Content]) -> str:
+    """The difference between two contents, in words; empty where there is none."""
+    return "" if _by_content(was) == _by_content(is_) else _difference(was, is_)
 
 
 def _by_content(files: list[Content]) -> list[tuple[str, str]]:
@@ -91,6 +111,8 @@ def _by_content(files: list[Content]) -> list[tuple[str, str]]:
 
 
 def _difference(was: list[Content], is_: list[Content]) -> str:
+    alike = {each[1:] for each in was if each.inside} & {each[1:] for each in is_}
+    was, is_ = ([each for each in files if each[1:] not in alike] for files in (was, is_))
     old, new = {each.path: each.digest for each in was}, {each.path: each.digest for each in is_}
     changed = [path for path in new if path in old and old[path] != new[path]]
     added, gone = [path for path in new if path not in old], [path for path in old if path not in new]

@@ -13,6 +13,21 @@ class PathMark:
 PathStr = Annotated[str, PathMark()]
 
 
+class NamedFile(str):
+    """A path whose role, not its name, says which of several files it is: it counts under that name wherever it lies.
+
+    Attributes:
+        inside: the name of the role, such as ``tokenizer.json``.
+    """
+
+    inside: str
+
+    def __new__(cls, path: str, inside: str) -> "NamedFile":
+        made = super().__new__(cls, path)
+        made.inside = inside
+        return made
+
+
 def is_path(info: Any) -> bool:
     """True if an option, given by its field, names a file or folder, or a list of them."""
     return any(isinstance(mark, PathMark) for mark in info.metadata) or "PathMark" in str(info.annotation)

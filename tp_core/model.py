@@ -27,11 +27,13 @@ from tp_core.interfaces import (
     TargetOutput,
 )
 from tp_core.metrics.facts import no_mean, ratio
+from tp_core.modules.build import built
 from tp_core.modules.embeddings.component import EmbeddingComponent
 from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import key_of
 from tp_core.suggest import did_you_mean
+from tp_core.trust import trusting
 
 
 @dataclass
@@ -92,7 +94,7 @@ class Model(nn.Module):
                 assert isinstance(lender, Stream)
                 self.streams[key_of(name)] = Stream(embedding, lender.encoder)
                 continue
-            encoder = stream.encoder.config.build(context)
+            encoder = built(stream.encoder.config, context)
             if name:
                 self.streams[key_of(name)] = Stream(embedding, encoder)
             else:
@@ -106,11 +108,14 @@ class Model(nn.Module):
                     # Each side has positions of its own (BART); what both speak of is the vocabulary.
                     if key in self.target_embedding.parts and isinstance(part, Embedding) and part.shared_weights():
                         self.target_embedding.parts[key] = part
-        self.decoder: Decoder | None = model.decoder.config.build(behind) if model.decoder is not None else None
-        joining: Any = None if model.fusion is None else model.fusion.config.build(behind)
+        self.decoder: Decoder | None = None if model.decoder is None else built(model.decoder.config, behind)
+        joining: Any = None if model.fusion is None else built(model.fusion.config, behind)
         self.fusion: FusionEncoder | None = joining
         self.targets = nn.ModuleDict(
-            {key_of(t.called): t.config.build(context_of(spec, t.config.stream or "", "target")) for t in model.targets}
+            {
+                key_of(t.called): built(t.config, context_of(spec, t.config.stream or "", "target"))
+                for t in model.targets
+            }
         )
         self.reads = {t.called: t.config.stream for t in model.targets if t.config.stream is not None}
         self.loss_weights = {t.called: t.config.weight for t in model.targets}
@@ -409,7 +414,8 @@ def build_model(spec: Spec, device: torch.device | str = "cpu", seed: int | None
     Args:
         seed: of the initial weights; the spec's ``train.seed`` if None.
     """
-    model = meta_model(spec).materialise(device)
+    with trusting(spec.trust_code):
+        model = meta_model(spec).materialise(device)
     return model.initialise(spec.train.options.seed if seed is None else seed)
 
 

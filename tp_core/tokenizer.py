@@ -22,11 +22,13 @@ class TokenizerFacts(NamedTuple):
         vocab_size: largest id plus one.
         special: role → id, as in :class:`Tokenizer`.
         marks_words: whether the vocabulary says which ids begin a word.
+        segments: how many segments (``token_type_ids``) a text has, and how many a pair.
     """
 
     vocab_size: int
     special: Mapping[str, int]
     marks_words: bool
+    segments: tuple[int, int] = (1, 2)
 
 
 class TransformersUse(NamedTuple):
@@ -119,7 +121,9 @@ class Tokenizer(ABC):
 
     def facts(self) -> TokenizerFacts:
         """What checking a spec asks of this tokenizer."""
-        return TokenizerFacts(self.vocab_size, self.special, self.word_starts() is not None)
+        one, two = (self.frame(pair) for pair in (False, True))
+        segments = (1 if one is None else one.segment_count, 2 if two is None else two.segment_count)
+        return TokenizerFacts(self.vocab_size, self.special, self.word_starts() is not None, segments)
 
 
 def flatten(batch: list[list[int]]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:

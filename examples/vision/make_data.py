@@ -13,9 +13,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import torch
+from PIL import Image
 from sklearn.datasets import load_digits
-from torchvision.io import write_png
 
 HERE = Path(__file__).resolve().parent
 
@@ -27,8 +26,8 @@ def main(folder: Path) -> None:
     for number, (image, label) in enumerate(zip(scans.images, scans.target)):
         place = folder / ("test" if number in held_out else "train") / str(label)
         place.mkdir(parents=True, exist_ok=True)
-        pixels = torch.from_numpy(np.round(image * (255 / 16)).astype(np.uint8))  # the scans have 17 levels of grey
-        write_png(pixels[None], str(place / f"{number:04}.png"))
+        pixels = np.round(image * (255 / 16)).astype(np.uint8)  # the scans have 17 levels of grey
+        Image.fromarray(pixels).save(place / f"{number:04}.png")
 
 
 if __name__ == "__main__":

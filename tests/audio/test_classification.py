@@ -110,7 +110,7 @@ def test_sounds_are_told_apart_and_named(tmp_path: Path, name: str) -> None:
         (
             "",
             {},
-            "the label '' is no number; expected an integer from 0 to 2, or list the names in data.processor.speech",
+            "the label '' is no integer; expected an integer from 0 to 2, or list the names in data.processor.speech",
         ),
         ("3", {}, "the label 3 is out of range; expected an integer from 0 to 2"),
         ("lou", {"labels": ["low", "high", "top"]}, "unknown label 'lou'; did you mean 'low'?"),
@@ -134,7 +134,7 @@ def test_a_recording_without_a_label_is_told_where_labels_come_from(tmp_path: Pa
     soundfile.write(tmp_path / "0.wav", tone("low"), RATE)
     made, bad = processor(tmp_path, "speech_cls"), BadRecords("skip")
     assert not list(made.prepare([record(tmp_path / "list.tsv", audio="0.wav")], bad.report))
-    assert "no field 'label'; the fields are audio. A recording's label is the folder that it is in" in bad.messages[0]
+    assert "no field 'label'; the fields are audio. A recording's label is a folder that it is in" in bad.messages[0]
 
 
 def test_recordings_are_masked_in_training_only(tmp_path: Path) -> None:

@@ -106,10 +106,10 @@ def test_every_bad_row_of_a_manifest_is_counted_and_named_by_its_line(tmp_path: 
     expected = [
         "audio 'gone.wav' cannot be read: No such file or directory",
         "the recording 'cut.wav' is truncated: 500 bytes are missing at the end",
-        "the recording 'noise.wav' cannot be decoded: Format not recognised",
+        "the recording 'noise.wav' cannot be decoded: format not recognised; WAV, FLAC, Ogg",
         "the recording 'none.wav' has no samples",
         "the recording has 150 samples, and one frame alone has 200",
-        "the recording is 3.0 seconds long; max_seconds is 2",
+        "the recording 'long.wav' is 3.0 seconds long; max_seconds is 2",
         "the text is empty",
         "the text holds '[PAD]' (id 0), the blank; model.target.ctc.blank is another",
         "the text 'два LOW' has no token of the vocabulary",
@@ -154,7 +154,7 @@ def test_the_blank_may_be_any_id_that_texts_do_not_hold(tmp_path: Path) -> None:
 def test_predictions_are_texts_and_are_scored_by_words(tmp_path: Path) -> None:
     made = processor(tmp_path, "speech_ctc")
     rows = rows_of(made, written(tmp_path, "low high", "top"), tmp_path)
-    batch = made.collate([drawn(made, rows, 0), drawn(made, rows, 1)])
+    batch = made.collate([made.evaluation_sample(rows, index, generator(3, EVALUATION, 0, index)) for index in (0, 1)])
     predicted = [{"tokens": [IDS["low"], IDS["top"]]}, {"tokens": [IDS["top"], IDS["top"]]}]
     assert made.describe(predicted) == [{"text": "low top"}, {"text": "top top"}]
     assert made.score(predicted, batch)["word_error_rate"] == (2, 3)

@@ -124,7 +124,7 @@ def test_a_recording_without_its_text_is_counted_where_the_spec_skips_and_else_n
     for policy in ("skip", "fatal"):
         file = spec(tmp_path, "ctc", "speech_ctc", 2)
         with test.open("a", encoding="utf-8") as rows:
-            rows.write("0.wav\t \ngone.wav\tlow\n")
+            rows.write("0.wav\t \ngone.wav\tlow\n1.wav\tlow\tmore\n")
         options = [f"data.on_bad_record={policy}", "data.eval=null"]
         result = tp_core.train(load_spec(file, options), run=tmp_path / policy)
         output = tmp_path / f"{policy}.jsonl"

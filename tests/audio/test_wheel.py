@@ -65,6 +65,7 @@ def test_the_speech_to_text_example_trains_and_writes_texts(installed: Environme
     assert [row["text"] for row in rows] == texts(6, seed=2)
 
 
+@pytest.mark.slow
 def test_the_conformer_example_trains(installed: Environment, project: Path) -> None:
     told = installed.run("tp", "train", "examples/audio/conformer-ctc.yaml", "--run", "run", *SHORT, within=project)
     assert told == "run/model\n"

@@ -286,12 +286,15 @@ def test_a_broken_module_is_listed_with_its_cause_beside_the_working_ones(tmp_pa
     assert tp("check", "bert-tiny", path=tmp_path).returncode == 0
 
 
-def test_a_name_of_two_distributions_is_listed_twice_with_how_to_choose(tmp_path: Path) -> None:
+def test_a_name_that_another_distribution_offers_too_stays_ours_and_theirs_is_listed_with_how_to_choose_it(
+    tmp_path: Path,
+) -> None:
     code = "from tp_core.modules.config import TransformerConfig\n"
     distribution(tmp_path, "tp-acme", "encoder", {"transformer": "tp_acme:TransformerConfig"}, code)
     rows = json.loads(tp("modules", "--kind", "encoder", "--json", path=tmp_path).stdout)
-    notes = [row["note"] for row in rows if row["name"] == "transformer"]
-    assert sorted(note.split()[1] for note in notes) == ["transformer@tp-acme", "transformer@tp-core"]
+    found = {row["distribution"]: (row["status"], row["note"]) for row in rows if row["name"] == "transformer"}
+    note = "transformer alone is that of tp-core; write transformer@tp-acme for this one"
+    assert found == {"tp-core": ("ok", ""), "tp-acme": ("shadowed", note)}
 
 
 def test_the_doctor_names_what_is_broken_and_ends_with_status_1(tmp_path: Path) -> None:

@@ -273,7 +273,7 @@ def test_a_second_start_of_a_run_reads_no_data(tmp_path: Path, read: list[str]) 
     assert {"vocab.txt", "corpus.txt"} <= set(read)
     read.clear()
     assert prepared_rows(spec, processor, spec.data.options.train).path == first.path
-    assert not read
+    assert set(read) <= {first.path.name}  # which are verified once
 
 
 def test_text_that_cannot_be_read_is_an_error_with_and_without_a_memo(tmp_path: Path) -> None:

@@ -292,7 +292,9 @@ def test_a_module_from_a_local_file_is_recorded_as_not_portable_and_its_model_ca
     (mine,) = [m for m in json.loads((tmp_path / "run" / "provenance.json").read_text()) if not m["portable"]]
     assert (mine["kind"], mine["name"], mine["distribution"]) == ("encoder", "my_encoder:Config", "local file")
     for model in ("run", "run/model", "run/checkpoints/step_000001"):
-        used = command("-m", "tp_core", "evaluate", model, "--data", "project/held_out.txt", folder=tmp_path)
+        used = command(
+            "-m", "tp_core", "evaluate", model, "--trust-code", "--data", "project/held_out.txt", folder=tmp_path
+        )
         assert used.returncode == 0, used.stderr
 
 

@@ -94,6 +94,19 @@ def test_the_name_of_a_file_in_a_tokenizers_folder_counts(home: Path) -> None:
     assert rows(home) != before
 
 
+def test_files_beside_a_tokenizer_that_is_named_as_a_file_count_under_the_same_names(home: Path) -> None:
+    folder = huggingface(home)
+    of_folder = rows(home)
+    changed(home, lambda spec: spec["data"].update(tokenizer={"huggingface": {"path": "words/tokenizer.json"}}))
+    before = rows(home)
+    assert before == of_folder
+    file = folder / "tokenizer_config.json"
+    file.write_text(file.read_text().replace("cls_token", "bos_token"))
+    assert rows(home) != before
+    file.unlink()
+    assert rows(home) != before
+
+
 @pytest.mark.parametrize("file", ["framing.py", "tokenizer.py", "interfaces.py", "data/fields.py"])
 def test_the_code_of_the_core_that_processors_are_built_on_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
@@ -111,10 +124,11 @@ def test_the_code_of_the_core_that_processors_are_built_on_counts(
     assert code_identity([Processor]) != before
 
 
-def test_weights_of_a_model_beside_its_tokenizer_do_not_count(home: Path) -> None:
+@pytest.mark.parametrize("file", ["model.safetensors", "README.md"])
+def test_what_no_tokenizer_reads_does_not_count(home: Path, file: str) -> None:
     folder = huggingface(home)
     before = rows(home)
-    (folder / "model.safetensors").write_bytes(b"weights")
+    (folder / file).write_bytes(b"content")
     assert rows(home) == before
 
 

@@ -16,6 +16,7 @@ import yaml
 
 from tests.core.runs import command, read_spec, weights, write_project, write_spec
 from tp_core import TPError, evaluate, load_model, load_spec, train
+from tp_core.local import namespace_of
 from tp_core.spec.local_files import local_files
 
 #: An encoder whose weights tell how large the mark was in the code that built it.
@@ -83,7 +84,7 @@ def test_an_edited_file_is_trained_and_stored_as_it_is_now(tmp_path: Path) -> No
     for run, size in (("one", "3"), ("two", "5")):
         for folder in (tmp_path / run, tmp_path / run / "model"):
             assert kept(folder) == {"my_encoder.py": encoder(size=size)}
-        assert "loss" in evaluate(tmp_path / run, str(tmp_path / "project" / "held_out.txt"))
+        assert "loss" in evaluate(tmp_path / run, str(tmp_path / "project" / "held_out.txt"), trust_code=True)
 
 
 def test_a_spec_trains_and_stores_the_file_that_it_was_loaded_with(tmp_path: Path) -> None:
@@ -124,6 +125,9 @@ IMPORTS = {
         "import importlib\nmark = importlib.import_module('.mark', __package__)",
         "mark.SIZE",
     ),
+    "by a plain name when it is built": ("import importlib", "importlib.import_module('mark').SIZE"),
+    "by a name that running makes": ("from importlib import import_module as load", "load('ma' + 'rk').SIZE"),
+    "by the function behind the statement": ("", "__import__('parts.inner.sizes').inner.sizes.SIZE"),
 }
 
 HELPERS = {
@@ -150,7 +154,31 @@ def test_imports_of_files_beside_a_local_file_work_and_are_exported(tmp_path: Pa
     shutil.move(tmp_path / "run" / "model", tmp_path / "moved")
     held_out = shutil.move(tmp_path / "project" / "held_out.txt", tmp_path / "held_out.txt")
     shutil.rmtree(tmp_path / "project")
-    assert "loss" in evaluate(tmp_path / "moved", str(held_out))
+    assert "loss" in evaluate(tmp_path / "moved", str(held_out), trust_code=True)
+
+
+def test_a_name_that_is_imported_by_value_is_that_of_the_own_folder_or_an_installed_one(tmp_path: Path) -> None:
+    use = "import importlib as i\nfrom tp_core.modules.config import TransformerConfig as Config\n"
+    code = (
+        use
+        + "mark = i.import_module('mark'); json = i.import_module('json'); name = __import__('json.decoder').__name__"
+    )
+    found = []
+    for number in (1, 2):
+        spec = project(tmp_path / str(number), {"my_encoder.py": code, "mark.py": f"SIZE = {number}"})
+        cls = type(load_spec(spec).model.streams[""].encoder.config)
+        found.append(namespace_of(str(spec.parent), "my_encoder"))
+        module = sys.modules[f"{found[-1].name}.my_encoder"]
+        assert cls.__name__ == "TransformerConfig"
+        assert (module.mark.SIZE, module.json, module.name) == (number, json, "json")
+        assert found[-1].needed("my_encoder").keys() == {"my_encoder.py", "mark.py"}
+
+
+def test_a_traceback_of_a_local_file_has_its_own_lines(tmp_path: Path) -> None:
+    code = "import importlib\nfrom tp_core.modules.config import TransformerConfig as Config\n"
+    spec = project(tmp_path, {"my_encoder.py": code + "importlib.import_module(\n    'nothing_of_that_name')\n"})
+    with pytest.raises(TPError, match=r"No module named 'nothing_of_that_name' \(my_encoder\.py, line 3\)"):
+        load_spec(spec)
 
 
 def test_an_export_with_helpers_loads_in_another_process_when_all_else_is_gone(tmp_path: Path) -> None:
@@ -162,7 +190,9 @@ def test_an_export_with_helpers_loads_in_another_process_when_all_else_is_gone(t
     shutil.move(tmp_path / "project" / "held_out.txt", tmp_path / "elsewhere" / "held_out.txt")
     shutil.rmtree(tmp_path / "project")
     shutil.rmtree(tmp_path / "run")
-    used = command("-m", "tp_core", "evaluate", "moved", "--data", "held_out.txt", folder=tmp_path / "elsewhere")
+    used = command(
+        "-m", "tp_core", "evaluate", "moved", "--trust-code", "--data", "held_out.txt", folder=tmp_path / "elsewhere"
+    )
     assert used.returncode == 0, used.stderr
 
 
@@ -177,7 +207,7 @@ def test_an_edited_helper_is_trained_and_stored_as_it_is_now(tmp_path: Path) -> 
     assert kept(tmp_path / "two" / "model")["mark.py"] == "SIZE = 8\n"
     held_out = str(tmp_path / "project" / "held_out.txt")
     for run in ("one", "two"):
-        assert "loss" in evaluate(tmp_path / run, held_out)
+        assert "loss" in evaluate(tmp_path / run, held_out, trust_code=True)
 
 
 def test_a_helper_that_appears_beside_a_file_is_seen(tmp_path: Path) -> None:
@@ -197,7 +227,7 @@ def test_two_folders_with_files_of_the_same_names_do_not_mix(tmp_path: Path) -> 
     for name, spec in specs.items():
         train(spec, tmp_path / "runs" / name)
     assert {name: mark(tmp_path / "runs" / name) for name in specs} == {"one": 3, "other": 5}
-    loaded = {name: load_model(tmp_path / "runs" / name).model for name in specs}
+    loaded = {name: load_model(tmp_path / "runs" / name, trust_code=True).model for name in specs}
     assert {name: int(model.encoder.mark.numel()) for name, model in loaded.items()} == {"one": 3, "other": 5}
 
 
@@ -252,7 +282,7 @@ def test_folders_of_a_run_hide_no_installed_package(tmp_path: Path) -> None:
     train(load_spec(spec), tmp_path / "run")
     assert (tmp_path / "run" / "tensorboard").is_dir()
     checkpoint = tmp_path / "run" / "checkpoints" / "step_000001"
-    assert "loss" in evaluate(checkpoint, str(tmp_path / "project" / "held_out.txt"))
+    assert "loss" in evaluate(checkpoint, str(tmp_path / "project" / "held_out.txt"), trust_code=True)
 
 
 def test_a_package_that_is_called_like_a_folder_of_the_run_is_kept(tmp_path: Path) -> None:
@@ -260,7 +290,7 @@ def test_a_package_that_is_called_like_a_folder_of_the_run_is_kept(tmp_path: Pat
     train(load_spec(project(tmp_path / "project", files)), tmp_path / "run")
     held_out = str(tmp_path / "project" / "held_out.txt")
     for used in ("run/model", "run/checkpoints/step_000001"):
-        assert "loss" in evaluate(tmp_path / used, held_out)
+        assert "loss" in evaluate(tmp_path / used, held_out, trust_code=True)
 
 
 def test_a_module_may_be_in_a_folder_or_a_package(tmp_path: Path) -> None:
@@ -270,7 +300,9 @@ def test_a_module_may_be_in_a_folder_or_a_package(tmp_path: Path) -> None:
     for number, name in enumerate(("parts.own:Config", "whole:Config")):
         spec = project(tmp_path / "project", files, name)
         train(load_spec(spec), tmp_path / f"run{number}")
-        assert "loss" in evaluate(tmp_path / f"run{number}", str(tmp_path / "project" / "held_out.txt"))
+        assert "loss" in evaluate(
+            tmp_path / f"run{number}", str(tmp_path / "project" / "held_out.txt"), trust_code=True
+        )
     assert [mark(tmp_path / f"run{number}") for number in (0, 1)] == [4, 6]
 
 
@@ -281,7 +313,7 @@ def test_a_class_that_a_local_file_only_imports_is_exported_with_the_file(tmp_pa
     written = json.loads((tmp_path / "run" / "provenance.json").read_text())
     assert [m["name"] for m in written if not m["portable"]] == ["my_encoder:Config"]
     shutil.rmtree(tmp_path / "project")
-    assert load_model(tmp_path / "run").model is not None
+    assert load_model(tmp_path / "run", trust_code=True).model is not None
 
 
 MISTAKES = {

@@ -144,6 +144,7 @@ def test_another_major_version_is_told_when_a_run_begins_or_goes_on(
     train(load_spec(project / "spec.yaml"), tmp_path / "run")
     for file in tmp_path.glob("run/**/provenance.json"):
         file.write_text(file.read_text().replace('"version": "0.1.0"', '"version": "3.4.0"'))
+    (tmp_path / "run" / "model" / "manifest.json").unlink()  # as for a change of the user's own
     capsys.readouterr()
     if way == "resume":
         train(load_spec(project / "spec.yaml", ["train.steps=2"]), tmp_path / "run", resume=True, allow_change="steps")
@@ -151,6 +152,24 @@ def test_another_major_version_is_told_when_a_run_begins_or_goes_on(
         write_spec(project, read_spec(project) | {"init_from": str(tmp_path / "run")})
         train(load_spec(project / "spec.yaml"), tmp_path / "other")
     assert "made with tp-text 3.4.0, and 0.1.0 is installed" in capsys.readouterr().err
+
+
+def test_another_major_version_of_a_teacher_is_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    project = write_project(tmp_path / "project", documents=8, steps=1)
+    train(load_spec(project / "spec.yaml"), tmp_path / "teacher")
+    for file in tmp_path.glob("teacher/**/provenance.json"):
+        file.write_text(file.read_text().replace('"version": "0.1.0"', '"version": "3.4.0"'))
+    (tmp_path / "teacher" / "model" / "manifest.json").unlink()
+    spec = read_spec(project)
+    spec["model"]["target"] = ["mlm", "sp", {"distill": {"teacher": str(tmp_path / "teacher"), "of": "mlm"}}]
+    write_spec(project, spec)
+    told = "note: " + str(tmp_path / "teacher" / "model") + " was made with tp-text 3.4.0, and 0.1.0 is installed"
+    assert f"model.target.distill.teacher: {told}" in tp("check", str(project / "spec.yaml")).output
+    capsys.readouterr()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train(load_spec(project / "spec.yaml"), tmp_path / "student")
+    assert capsys.readouterr().err.count(told) == 1
 
 
 def test_the_paths_of_training_are_none_of_the_export(tmp_path: Path) -> None:

@@ -107,6 +107,30 @@ def test_a_vocabulary_that_was_edited_behind_a_checkpoint_is_not_that_of_its_tra
     assert len(said) == 1
 
 
+@pytest.mark.parametrize("part", ["encoder", "embedding"])
+def test_only_weights_with_a_row_for_each_id_know_a_vocabulary(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], part: str
+) -> None:
+    """Whatever their sizes: those of the encoder here are as large as the vocabulary."""
+    size = len((source / "vocab.txt").read_text().splitlines())
+    for name in ("one", "two"):
+        folder = runs.write_project(tmp_path / name, documents=8, steps=1)
+        spec = runs.read_spec(folder)
+        spec["model"] |= {"hidden_size": size, "encoder": {"transformer": {"num_layers": 1, "num_heads": 1}}}
+        runs.write_spec(folder, spec)
+    train(load_spec(tmp_path / "one" / "spec.yaml"), tmp_path / "one" / "run")
+    swapped(tmp_path / "two")
+    spec = runs.read_spec(tmp_path / "two")
+    runs.write_spec(
+        tmp_path / "two", spec | {"init_from": {part: str(tmp_path / "one" / "run")}, "require_init": "vocabulary"}
+    )
+    if part == "encoder":
+        train(load_spec(tmp_path / "two" / "spec.yaml"), tmp_path / "two" / "run")
+    else:
+        with pytest.raises(TPError, match=r"2 of \d+ ids stand for other tokens"):
+            train(load_spec(tmp_path / "two" / "spec.yaml"), tmp_path / "two" / "run")
+
+
 def test_data_sets_of_other_numbers_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, order in (("one", ("x", "y")), ("two", ("y", "x"))):
         folder = runs.write_project(tmp_path / name, documents=8, steps=1)

@@ -124,6 +124,24 @@ def test_a_teacher_of_another_vocabulary_is_refused_before_anything_is_done(home
     assert not (home / "taught").exists()
 
 
+def test_a_teacher_of_other_classes_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    lines = ["text\tlabel", *(f"{runs.WORDS[n % 9]} {runs.WORDS[n % 4]}\t{'ab'[n % 2]}" for n in range(16))]
+    for name, labels in (("teacher", ["a", "b"]), ("student", ["b", "a"])):
+        folder = runs.write_project(tmp_path / name, documents=3, steps=1, batch_size=4)
+        (folder / "table.tsv").write_text("\n".join(lines) + "\n")
+        spec = runs.read_spec(folder)
+        spec["model"]["target"] = [{"cls": {"num_labels": 2}}]
+        if name == "student":
+            spec["model"]["target"].append({"distill": {"teacher": str(tmp_path / "teacher" / "run")}})
+        spec["data"] |= {"processor": {"cls": {"max_length": 16, "labels": labels}}, "train": "table.tsv"}
+        spec["data"].pop("eval", None)
+        runs.write_spec(folder, spec)
+        if name == "teacher":
+            train(load_spec(folder / "spec.yaml"), folder / "run")
+    with pytest.raises(TPError, match="teacher: has other classes: class 0 of 'cls' is 'a' there and 'b' here"):
+        train(load_spec(tmp_path / "student" / "spec.yaml"), tmp_path / "student" / "run")
+
+
 def test_another_teacher_is_refused(home: Path, tmp_path: Path) -> None:
     shutil.copytree(home / "run" / "model", tmp_path / "teacher")
     target = ["mlm", "sp", {"distill": {"teacher": str(tmp_path / "teacher"), "of": "mlm"}}]
@@ -133,6 +151,7 @@ def test_another_teacher_is_refused(home: Path, tmp_path: Path) -> None:
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
+    (tmp_path / "teacher" / "manifest.json").unlink()  # as for a change of the user's own
     with pytest.raises(TPError, match=r"model\.target\.distill: \S*model\.safetensors has changed"):
         train(load_spec(home / "spec.yaml"), home / "taught", resume=True, allow_change="steps")
 
@@ -159,7 +178,7 @@ def test_equal_files_on_two_disks_train_together(two: tuple[Path, Path]) -> None
 def test_another_file_on_one_disk_is_named_with_its_rank(two: tuple[Path, Path], file: str, place: str) -> None:
     swapped(two[1] / file, 10, 11)
     said = runs.train_pair(two[0], "--run", "run", other=two[1], status=2)
-    assert f"{place}: {two[1] / file} of rank 1 is not the file of rank 0 ({two[0] / file})" in said
+    assert f"{place}: {two[1] / file} on rank 1 differs from {two[0] / file} on rank 0" in said
     assert said.count("error:") == 1
     assert not (two[0] / "run").exists()
 
@@ -176,7 +195,7 @@ def test_another_model_to_start_from_on_one_disk_is_told(two: tuple[Path, Path])
         changed(folder, lambda spec: spec.update(init_from="first"))
     said = runs.train_pair(two[0], "--run", "run", other=two[1], status=2)
     weights = "first/model/model.safetensors"
-    assert f"init_from: {two[1] / weights} of rank 1 is not the file of rank 0 ({two[0] / weights})" in said
+    assert f"init_from: {two[1] / weights} on rank 1 differs from {two[0] / weights} on rank 0" in said
 
 
 def test_a_run_on_a_disk_that_one_process_does_not_see_does_not_go_on(two: tuple[Path, Path]) -> None:

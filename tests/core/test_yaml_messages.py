@@ -18,6 +18,7 @@ SECOND_KEY = "a second key stands on this line; a text with ': ' in it needs quo
 NO_KEY = "a key cannot stand here; is the indentation of this line right?"
 TAB = "a tab stands here; YAML is indented with spaces"
 AFTER_QUOTES = "something follows the text in quotes; within single quotes, '' is an apostrophe"
+BRACES = 'a path with braces needs quotes here, as in "shards/{0000..0099}.tar"'
 ESCAPE = "the escape that begins here is unknown; write \\\\ for a backslash, or use single quotes"
 
 #: A text, where it is wrong, and what is said.
@@ -61,6 +62,8 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "an anchor twice": ("a: &x 1\nb: &x 2\n", "2:4", "the anchor '&x' is given twice"),
     "two documents": ("a: 1\n---\nb: 2\n", "2:1", "a second document begins here; a spec is one document"),
     "a directive": ("%YAML 3.0\n---\na: 1\n", "1:1", "a line that begins with % is a directive; a spec has none"),
+    "braces of a path": ("a: {00..99}.tar\n", "1:12", BRACES),
+    "braces of a path in a list": ("a: [x, s/{00,99}.tar]\n", "1:10", BRACES),
 }  # fmt: skip
 
 #: A text of so many levels, and where the level after the hundredth begins.

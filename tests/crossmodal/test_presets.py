@@ -121,7 +121,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", ["clip", pytest.param("vilt", marks=pytest.mark.slow), "visualbert", "imagebert", "vilbert", "polyvit"]
+    "name",
+    [
+        "clip",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("vilt", "imagebert", "polyvit")),
+        "visualbert",
+        "vilbert",
+    ],
 )
 def test_an_example_trains_on_real_pictures_and_its_loss_falls(home: Path, name: str) -> None:
     from tp_core import train

@@ -67,11 +67,16 @@ def tp(*arguments: str | Path) -> tuple[int, str]:
 
 
 def made(similarity: list[list[float]], truth: list[int]) -> Collection:
+    """A collection of given similarities of pictures (rows) and texts, with the number of each picture's text or -1."""
+    return collection([[*row] for row in similarity], [(n, own) for n, own in enumerate(truth) if own >= 0])
+
+
+def collection(similarity: list[list[float]], pairs: list[tuple[int, int]]) -> Collection:
     """A collection of given similarities of pictures (rows) and texts."""
     images = np.array(similarity, dtype=np.float32)
     names = [str(n) for n in range(len(images))]
     texts = np.eye(images.shape[1], dtype=np.float32)
-    return Collection(names, images, [str(n) for n in range(len(texts))], texts, np.array(truth))
+    return Collection(names, images, [str(n) for n in range(len(texts))], texts, np.array(pairs, int).reshape(-1, 2))
 
 
 def test_recall_counts_own_texts_of_pictures_and_any_picture_of_texts() -> None:
@@ -85,6 +90,33 @@ def test_recall_counts_own_texts_of_pictures_and_any_picture_of_texts() -> None:
         "text_to_image/recall@2": 1.0,
         "text_to_image/recall@3": 1.0,
     }
+
+
+def recall_of_pairs(scores: Any, pairs: set[tuple[int, int]], k: int) -> tuple[float, float]:
+    """Recall@k as LAION's clip_benchmark counts it: rows are texts there."""
+    images, texts = scores.shape
+    positive = np.zeros((texts, images), bool)
+    for image, text in pairs:
+        positive[text, image] = True
+
+    def some(similarity: Any, right: Any) -> float:
+        best = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
+        return float(np.mean(np.take_along_axis(right, best, axis=1).any(axis=1)))
+
+    return some(scores, positive.T), some(scores.T, positive)
+
+
+@pytest.mark.parametrize("block", [1, 60, 1 << 24])
+def test_recall_of_several_texts_of_pictures_and_pictures_of_texts(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr(retrieval, "_BLOCK", block)
+    draws = np.random.default_rng(3)
+    scores = draws.permutation(20 * 50).reshape(20, 50) / 1000
+    pairs = {(image, 2 * image + more) for image in range(20) for more in range(5)}  # texts of two or three pictures
+    pairs = {(image, text % 50) for image, text in pairs} | {(19, text) for text in range(44, 50)}
+    found = recall(collection(scores.tolist(), sorted(pairs, key=lambda pair: (pair[1], -pair[0]))))
+    for k in (1, 5, 10):
+        ours = found[f"image_to_text/recall@{k}"], found[f"text_to_image/recall@{k}"]
+        assert ours == pytest.approx(recall_of_pairs(scores.astype(np.float32), pairs, k))
 
 
 def test_a_model_that_tells_nothing_apart_recalls_nothing() -> None:
@@ -124,7 +156,38 @@ def test_vectors_are_those_that_the_model_was_trained_with(folder: Path) -> None
     text, image = (v.detach().numpy() for v in target.vectors(loaded.model.encode(batch)))
     assert np.abs(collection.image_vectors - image).max() < 1e-6
     assert np.abs(collection.text_vectors - text).max() < 1e-6
-    assert collection.truth.tolist() == [0, 1, 2, 3]
+    assert collection.pairs.tolist() == [[0, 0], [1, 1], [2, 2], [3, 3]]
+
+
+@pytest.mark.parametrize("form", ["records", "lists", "bytes"])
+def test_the_captions_of_a_picture_are_texts_of_one_picture(folder: Path, tmp_path: Path, form: str) -> None:
+    records: list[dict[str, Any]]
+    words = ["a one", "a two", "a three", "one", "two", "three"]
+    rows = [(number, f"{words[number % 6]} {words[more]}") for number in range(6) for more in range(5)]
+    files = [folder / "photos" / f"{number}.png" for number in range(6)]
+    if form == "records":
+        # Each second time the file has another name.
+        (tmp_path / "link").symlink_to(folder / "photos")
+        own = [str(tmp_path / "link" / f"{n}.png" if i % 2 else files[n]) for i, (n, _) in enumerate(rows)]
+        records = [{"image": name, "text": text} for name, (_, text) in zip(own, rows)]
+    elif form == "bytes":
+        records = [{"image": files[number].read_bytes(), "text": text} for number, text in rows]
+    else:
+        records = [
+            {"image": str(file), "text": [text for n, text in rows if n == number]} for number, file in enumerate(files)
+        ]
+    loaded = tp_core.load_model(folder / "run", "cpu")
+    found = Searcher(loaded).collect([Record(record, "pairs", 1) for record in records])
+    assert (len(found.images), len(found.texts)) == (6, 30)
+    assert found.pairs.tolist() == [[number // 5, number] for number in range(30)]
+    assert recall(found, (30,))["image_to_text/recall@30"] == 1.0
+
+
+def test_one_text_may_belong_to_several_pictures(folder: Path) -> None:
+    records = [Record({"image": str(folder / "photos" / f"{n}.png"), "text": "a one"}, "pairs", n) for n in range(6)]
+    found = Searcher(tp_core.load_model(folder / "run", "cpu")).collect(records)
+    assert found.pairs.tolist() == [[number, 0] for number in range(6)]
+    assert set(recall(found, (1,)).values()) == {1.0}
 
 
 def test_the_command_prints_recall_of_the_pairs_of_a_file(folder: Path) -> None:

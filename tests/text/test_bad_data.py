@@ -119,7 +119,7 @@ def test_an_eval_file_is_looked_at_before_training_too(tmp_path: Path) -> None:
 
 def test_a_label_that_is_no_number_is_refused_with_its_line(tmp_path: Path) -> None:
     assert classify(tmp_path, LABELLED + "good\tit was good\n") == (
-        "data.tsv:4: the label 'good' is no number; expected an integer from 0 to 1, or list the names in "
+        "data.tsv:4: the label 'good' is no integer; expected an integer from 0 to 1, or list the names in "
         "data.processor.cls.labels"
     )
 
@@ -150,7 +150,10 @@ def test_an_unknown_label_name_is_refused_with_the_nearest(tmp_path: Path) -> No
 def test_an_unknown_label_name_like_no_other_is_refused_with_all_names(tmp_path: Path) -> None:
     table = "label\ttext_a\n7\tthe film was good\n"
     said = classify(tmp_path, table, options={"labels": ["negative", "positive"]})
-    assert said == "data.tsv:2: unknown label '7'; the labels are negative, positive"
+    assert said == (
+        "data.tsv:2: unknown label '7'; the labels are negative, positive; "
+        "{7: NAME, ...} in data.processor.cls.labels names integers"
+    )
 
 
 # -- columns ---------------------------------------------------------------------------------------------------------
@@ -205,7 +208,7 @@ def test_skipped_records_are_counted_and_named_and_the_others_train(
     said = capsys.readouterr().err.replace(f"{tmp_path}/", "")
     assert "4 bad records were skipped:\n" in said
     for place in (
-        "  data.tsv:4: the label 'good' is no number",
+        "  data.tsv:4: the label 'good' is no integer",
         "  data.tsv:5: the label 5 is out of range",
         "  data.tsv:6: the text is empty",
         "  data.tsv:7: expected 2 columns",

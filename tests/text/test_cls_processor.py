@@ -68,7 +68,7 @@ def test_cls_labels_by_name(tmp_path: Path) -> None:
     ("value", "message"),
     [
         ({"text": "w1"}, "no field 'label'; the fields are text"),
-        ({"text": "w1", "label": "x"}, "the label 'x' is no number; expected an integer from 0 to 2"),
+        ({"text": "w1", "label": "x"}, "the label 'x' is no integer; expected an integer from 0 to 2"),
         ({"text": "w1", "label": 3}, "the label 3 is out of range; expected an integer from 0 to 2"),
         ({"text": "w1", "label": -1}, "the label -1 is out of range"),
         ({"text_a": " ", "label": 1}, "the text is empty"),

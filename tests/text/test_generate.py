@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -202,14 +203,23 @@ def test_options_that_cannot_be_are_one_message(tmp_path: Path, options: dict[st
 @pytest.mark.parametrize("call", [generate, predict, embed])
 def test_inputs_and_batches_that_cannot_be_are_one_message(tmp_path: Path, call: Callable[..., Any]) -> None:
     made = loaded(tmp_path, "transformer")
-    for inputs in ("w1 w2", {"text": "w1"}, Record({"text": "w1"}, "input", 1), 3):
-        with pytest.raises(TPError, match=f"expected a list of .*, got one {type(inputs).__name__}"):
+    for inputs in (b"w1 w2", 3):
+        with pytest.raises(TPError, match=f"expected texts, .*, or one of these, got {type(inputs).__name__}"):
             list(call(made, inputs))
     with pytest.raises(DataError, match="input:2: expected a text, a dictionary of fields or a record, got int"):
         list(call(made, ["w1", 2]))
     for size in (0, -1):
         with pytest.raises(TPError, match=f"batch_size must be at least 1, got {size}"):
             list(call(made, PROMPTS, batch_size=size))
+
+
+@pytest.mark.parametrize("call", [generate, predict, embed])
+def test_a_text_a_dictionary_or_a_record_by_itself_is_one_input(tmp_path: Path, call: Callable[..., Any]) -> None:
+    made = loaded(tmp_path, "transformer")
+    (expected,) = call(made, ["w1 w2"])
+    for inputs in ("w1 w2", {"text": "w1 w2"}, Record({"text": "w1 w2"}, "input", 1)):
+        (found,) = call(made, inputs)
+        assert np.array_equal(found, expected) if call is embed else found == expected
 
 
 def test_what_a_model_lacks_to_write_is_said(tmp_path: Path) -> None:
@@ -252,7 +262,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec = write_spec(folder, *MODELS["transformer"])
     result = call("train", spec, "--run", folder / "run")
     assert result.exit_code == 0, result.output
-    (folder / "prompts.txt").write_text("".join(f"{text}\n\n" for text in PROMPTS))
+    (folder / "prompts.txt").write_text("".join(f"{text}\n" for text in PROMPTS))
     return folder
 
 
@@ -263,7 +273,8 @@ def test_the_command_writes_a_line_for_each_record(run: Path, tmp_path: Path) ->
     )
     assert result.exit_code == 0, result.output
     found = [json.loads(line) for line in (tmp_path / "texts.jsonl").read_text().splitlines()]
-    assert found == list(generate(load_model(run / "run"), PROMPTS, max_new_tokens=5))
+    texts = generate(load_model(run / "run"), PROMPTS, max_new_tokens=5)
+    assert found == [{"row": number, **text} for number, text in enumerate(texts, 1)]
     assert f"5 texts in {tmp_path / 'texts.jsonl'}" in result.output
     assert (
         call("generate", run / "run", "--input", source, "--output", tmp_path / "texts.txt", "--beams", 2).exit_code
@@ -279,7 +290,9 @@ def test_the_commands_options_reach_the_search(run: Path, tmp_path: Path) -> Non
     assert result.exit_code == 0, result.output
     found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     sampling = {"sample": True, "temperature": 2.0, "top_k": 9, "top_p": 0.9, "seed": 3}
-    assert found == list(generate(load_model(run / "run"), PROMPTS, **sampling))
+    assert [each["text"] for each in found] == [
+        each["text"] for each in generate(load_model(run / "run"), PROMPTS, **sampling)
+    ]
 
 
 def test_the_commands_errors_are_one_line_and_leave_no_file(run: Path, tmp_path: Path) -> None:

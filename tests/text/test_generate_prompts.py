@@ -221,7 +221,8 @@ def test_the_command_says_how_many_prompts_were_cut(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, [str(each) for each in arguments])
     assert result.exit_code == 0, result.output
     found = [json.loads(line) for line in output.read_text().splitlines()]
-    assert found == list(generate(made, [text(30), "w1 w2", text(25)]))
+    texts = generate(made, [text(30), "w1 w2", text(25)])
+    assert found == [{"row": number, **each} for number, each in enumerate(texts, 1)]
     lost = [each.get("truncated", 0) for each in found]
     assert lost[1] == 0
     assert f"2 of 3 prompts were too long and lost {sum(lost)} tokens in all" in result.stderr
@@ -239,5 +240,6 @@ def test_the_command_says_how_many_prompts_were_cut(tmp_path: Path) -> None:
     ]
     assert CliRunner().invoke(cli, [str(each) for each in more]).exit_code == 0
     options: dict[str, Any] = {"max_new_tokens": 2, "eos_token_id": [7, 8], "bad_words_ids": [[9], [10, 11]]}
-    expected = list(generate(made, [text(30), "w1 w2", text(25)], **options))
+    texts = generate(made, [text(30), "w1 w2", text(25)], **options)
+    expected = [{"row": number, **each} for number, each in enumerate(texts, 1)]
     assert [json.loads(line) for line in output.read_text().splitlines()] == expected

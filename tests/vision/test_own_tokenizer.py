@@ -77,8 +77,11 @@ def test_a_model_with_a_tokenizer_of_a_file_is_complete_without_that_file(
     for place in ("run", "run/model"):
         assert (tmp_path / place / "own_tokens.py").read_text() == TOKENIZER
     (tmp_path / "here" / "own_tokens.py").unlink()
-    found = tp_core.evaluate(tmp_path / "run", str(tmp_path / "here" / "train"))
-    assert "visual_tokens/accuracy" in found
+    data = str(tmp_path / "here" / "train")
+    assert tp_core.load_model(tmp_path / "run", "cpu").model.named_targets()  # which runs no code of the model's folder
+    with pytest.raises(TPError, match=r"is not there: 'own_tokens:BrightnessConfig' is Python code that came"):
+        tp_core.evaluate(tmp_path / "run", data)
+    assert "visual_tokens/accuracy" in tp_core.evaluate(tmp_path / "run", data, trust_code=True)
 
 
 @pytest.mark.parametrize(

@@ -249,8 +249,8 @@ def test_a_picture_has_one_row_of_a_table_whatever_its_name(project: Path, tmp_p
     predict = ["predict", str(project / "run"), "--input", str(tmp_path / "pictures"), "--output", str(output)]
     assert CliRunner().invoke(cli, predict, catch_exceptions=False).exit_code == 0
     rows = [line.split("\t") for line in output.read_text(encoding="utf-8").splitlines()]
-    assert {len(row) for row in rows} == {4}
-    assert [Path(row[0]).name for row in rows[1:]] == ["a tab.png", 'quoted "q".png', "two lines.png", "写真 1.png"]
+    assert {len(row) for row in rows} == {5}
+    assert [Path(row[1]).name for row in rows[1:]] == ["a tab.png", 'quoted "q".png', "two lines.png", "写真 1.png"]
 
 
 def test_equal_tables_of_different_pictures_are_different_data(tmp_path: Path) -> None:
@@ -282,6 +282,7 @@ def test_predictions_skip_a_truncated_picture_where_the_models_spec_does(
     spec = yaml.safe_load((model / "spec.yaml").read_text())
     spec["data"]["on_bad_record"] = "skip"
     (model / "spec.yaml").write_text(yaml.safe_dump(spec))
+    (model / "manifest.json").unlink(missing_ok=True)
     done = CliRunner().invoke(cli, predict, catch_exceptions=False)
     assert f"3 predictions in {output}; 1 of 4 records could not be used:\n  {broken}: the image" in done.stderr
     lines = output.read_text().splitlines()
@@ -290,5 +291,5 @@ def test_predictions_skip_a_truncated_picture_where_the_models_spec_does(
         assert ["error" in row for row in rows] == [False, False, True, False]
         assert "label" not in rows[2]
     else:
-        assert lines[0].split("\t")[:2] == ["image", "label"]
-        assert [bool(line.split("\t")[1]) for line in lines[1:]] == [True, True, False, True]
+        assert lines[0].split("\t")[:3] == ["row", "image", "label"]
+        assert [bool(line.split("\t")[2]) for line in lines[1:]] == [True, True, False, True]

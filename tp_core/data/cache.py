@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 
+from tp_core.data.cache_place import user_cache
 from tp_core.data.contents import Content, data_contents
 from tp_core.data.digest_memo import DigestMemo
-from tp_core.data.identity import code_identity, module_identity
+from tp_core.data.folder_rules import folder_rules
+from tp_core.data.identity import code_identity, module_classes, module_identity
 from tp_core.data.mixture import SetProcessor
 from tp_core.data.records import BadRecords, read_records
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.errors import DataError
 from tp_core.interfaces import Processor
+from tp_core.manifest import Facts, facts_of
+from tp_core.plugin_errors import plugin_error
 from tp_core.spec.files import expand
 from tp_core.spec.schema import Spec
+from tp_core.trust import trusting
+from tp_core.whole_files import clear, write_whole
 
 #: Raised when the layout of cached rows changes, so that old files are not read.
-_GENERATION = 3
+_GENERATION = 4
 
 
 def cache_folder(spec: Spec) -> Path:
-    """``data.cache``, else ``$TP_CACHE``, else ``~/.cache/tp``."""
-    return Path(spec.data.options.cache or os.environ.get("TP_CACHE") or Path.home() / ".cache" / "tp")
+    """``data.cache``, else the user's (:func:`tp_core.data.cache_place.user_cache`)."""
+    return Path(spec.data.options.cache) if spec.data.options.cache else user_cache()
 
 
 def _key(spec: Spec, processor: Processor, contents: list[Content], memo: DigestMemo) -> str:
@@ -42,7 +47,7 @@ def _key(spec: Spec, processor: Processor, contents: list[Content], memo: Digest
         "on_bad_record": data.options.on_bad_record,
         "targets": {t.called: getattr(t.config, "num_labels", None) for t in spec.model.targets},
         "modules": {name: module_identity(chosen, memo) for name, chosen in used.items()},
-        "code": code_identity([type(made), *(type(chosen.config) for chosen in used.values())], memo),
+        "code": code_identity([type(made), *module_classes(used.values())], memo),
     }
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
@@ -64,32 +69,60 @@ def prepared_rows(
         DataError: a record that cannot be used, or no instance at all.
     """
     files = expand(paths)
-    with DigestMemo(cache_folder(spec), say) as memo:
+    with trusting(spec.trust_code), DigestMemo(cache_folder(spec), say) as memo:
         contents = data_contents(spec, files, memo) if contents is None else contents
         target = cache_folder(spec) / f"{_key(spec, processor, contents, memo)}.arrow"
-    skipped = target.with_suffix(".skipped")
-    if target.is_file():
-        try:
-            rows = ArrowRows(target)
-            if skipped.is_file():
-                say(f"of {', '.join(files)}, prepared before:\n{skipped.read_text(encoding='utf-8')}")
-            return rows
-        except (pa.ArrowInvalid, OSError):
-            say(f"the cached file {target} is damaged and is made anew")
+        clear(target.parent)
+        rows = _cached(target, ", ".join(files), memo, say)
+    if rows is not None:
+        return rows
     say(f"preparing {', '.join(files)}")
     bad = BadRecords(spec.data.options.on_bad_record)
-    records = read_records(files, spec.data.options.columns, bad)
+    records = read_records(files, spec.data.options.columns, bad, rules=folder_rules(spec.data))
+    records.passed.tell(say)
+
+    def told() -> str:
+        return "\n".join([*filter(None, [bad.summary()]), *processor.remarks()])
+
+    def keep(file: Path) -> None:
+        # Before the rows have their name: whoever finds them finds what was skipped, too.
+        (facts,) = facts_of([file])
+        write_whole(_facts_file(target), json.dumps({**facts._asdict(), "skipped": told()}))
+
     try:
-        count = write_rows(target, processor.prepare(records, bad.report))
-        summary = bad.summary()
-        if summary and count:
-            skipped.write_text(summary, encoding="utf-8")
+        count = write_rows(target, processor.prepare(records, bad.report), keep)
+        records.passed.tell(say)
     except OSError as error:
+        if plugin_error(error) is not None:
+            raise
         place = error.filename or target
         raise DataError(f"{place}: cannot be written: {error.strerror}; data.cache names another folder") from error
-    if summary:
-        say(summary)
+    if remarks := told():
+        say(remarks)
     if not count:
         raise DataError(f"{', '.join(files)}: no training instances: the data hold nothing that the processor can use")
     say(f"prepared {count:,} instances in {target}")
     return ArrowRows(target)
+
+
+def _facts_file(target: Path) -> Path:
+    """The size and the digest of prepared rows, and the records that were skipped for them."""
+    return target.with_suffix(".json")
+
+
+def _cached(target: Path, files: str, memo: DigestMemo, say: Callable[[str], None]) -> ArrowRows | None:
+    """Rows that were prepared before and are as they were written; None if there are none."""
+    if not target.is_file():
+        return None
+    try:
+        plain = json.loads(_facts_file(target).read_text(encoding="utf-8"))
+        expected, skipped = Facts(int(plain["size"]), str(plain["digest"])), plain["skipped"]
+        if target.stat().st_size == expected.size and facts_of([target], memo) == [expected]:
+            rows = ArrowRows(target)
+            if skipped:
+                say(f"of {files}, prepared before:\n{skipped}")
+            return rows
+    except (pa.ArrowInvalid, OSError, ValueError, KeyError, TypeError):
+        pass
+    say(f"the cached file {target} is damaged and is made anew")
+    return None

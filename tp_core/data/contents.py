@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.file_digests import Scheme, file_digests
+from tp_core.data.folder_rules import ANY_FORM, FolderRules, folder_rules
 from tp_core.data.sources_fingerprint import fingerprint, source_digests
 from tp_core.data.sources_named import named_files_fingerprint
 from tp_core.errors import DataError
+from tp_core.marks import NamedFile
 from tp_core.spec.schema import Spec
 
 _WHOLE = Scheme(16)
@@ -24,7 +26,7 @@ class Content(NamedTuple):
 
     Attributes:
         path: the file, or a folder that is hashed as a whole.
-        inside: its path inside the folder that was named; empty for a file that was named itself.
+        inside: its path inside the folder that was named, or its role; empty for a file that was named itself.
         digest: hexadecimal digits.
     """
 
@@ -56,8 +58,8 @@ def file_contents(paths: Iterable[str], memo: DigestMemo | None = None, without:
 
 
 def _inside(path: str) -> Iterator[tuple[str, str]]:
-    if not os.path.isdir(path):
-        yield path, ""
+    if isinstance(path, NamedFile) or not os.path.isdir(path):
+        yield str(path), path.inside if isinstance(path, NamedFile) else ""
         return
     seen: set[str] = set()
     for folder, below, files in os.walk(path, followlinks=True):
@@ -85,16 +87,20 @@ def data_contents(spec: Spec, paths: list[str], memo: DigestMemo | None = None) 
     """
     assert spec.data.processor is not None
     config = spec.data.processor.config
-    found = source_contents([*paths, *config.companions(paths)], memo)
-    named = named_files_fingerprint(paths, spec.data.options.columns, config.media_fields, memo)
-    return found if named is None else [*found, Content("the files that the records name", "", named)]
+    rules = folder_rules(spec.data)
+    found = source_contents([*paths, *config.companions(paths)], memo, rules)
+    named = named_files_fingerprint(paths, spec.data.options.columns, config.media_fields, memo, rules)
+    return found if named is None else [*found, Content("a file that the records name", "", named)]
 
 
-def source_contents(paths: list[str], memo: DigestMemo | None = None) -> list[Content]:
+def source_contents(paths: list[str], memo: DigestMemo | None = None, rules: FolderRules = ANY_FORM) -> list[Content]:
     """The sources of data that paths name, in their order.
+
+    Args:
+        rules: what of folders is read.
 
     Raises:
         DataError: a path that does not exist or cannot be read.
     """
-    found = [Content(source.path, "", digest.hex()) for source, digest in source_digests(paths, memo)]
-    return found if len(found) <= _MANY else [Content(path, "", fingerprint([path], memo)) for path in paths]
+    found = [Content(source.path, "", digest.hex()) for source, digest in source_digests(paths, memo, rules)]
+    return found if len(found) <= _MANY else [Content(path, "", fingerprint([path], memo, rules)) for path in paths]

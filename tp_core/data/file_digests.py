@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -111,9 +113,25 @@ def _joined(parts: list[bytes | _Unreadable]) -> tuple[bytes, _Unreadable | None
 
 def _state(file: str) -> os.stat_result | _Unreadable:
     try:
-        return os.stat(file)
+        state = os.stat(file)
     except (OSError, ValueError) as error:
         return error
+    if stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode):
+        return state
+    return OSError(
+        errno.EINVAL, f"this is {kind_of(state.st_mode)}; expected a file, which is read more than once", file
+    )
+
+
+def kind_of(mode: int) -> str:
+    """What a thing is that is neither a file nor a folder: opening it may wait for ever."""
+    kinds = {
+        stat.S_IFIFO: "a named pipe",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+    }
+    return kinds.get(stat.S_IFMT(mode), "no file")
 
 
 def _hashed(task: tuple[str, int, int, Scheme]) -> bytes | _Unreadable:

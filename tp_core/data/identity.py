@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,16 +13,19 @@ from tp_core import discovery
 from tp_core.config import ModuleConfig, ProcessorConfig
 from tp_core.data.contents import file_contents
 from tp_core.data.digest_memo import DigestMemo
+from tp_core.data.nested_models import NestedModel, nested_models, used_part
 from tp_core.marks import paths_in
+from tp_core.spec.choose import chosen_by_options, within
 from tp_core.spec.local_files import local_digest
-from tp_core.spec.schema_common import Choice, Chosen
+from tp_core.spec.schema_common import Chosen
+from tp_core.spec.validate import kind_of_module
 
 
 def module_identity(chosen: Chosen[Any], memo: DigestMemo | None = None) -> dict[str, Any]:
     """All that decides what a module makes, ready for JSON; equal for two modules that make the same.
 
     Raises:
-        DataError: one of its files cannot be read.
+        TPError: one of its files or models cannot be read.
     """
     config: ModuleConfig = chosen.config
     contents = file_contents(config.contents(), memo, config.unread)
@@ -30,47 +34,96 @@ def module_identity(chosen: Chosen[Any], memo: DigestMemo | None = None) -> dict
     drawn = config.sampling_options if isinstance(config, ProcessorConfig) else frozenset()
     own = module_facts(chosen)
     options = {name: value for name, value in own["options"].items() if name not in drawn}
-    within = {name: module_identity(value.chosen, memo) for name, value in _choices(config).items()}
-    return own | {"code": local_digest(chosen), "options": options, "files": files, "within": within}
+    inside = {name: module_identity(each, memo) for name, each in chosen_by_options(chosen).items()}
+    models = {option: _model_identity(model, memo) for option, model in nested_models(config)}
+    code = local_digest(chosen)
+    return own | {"code": code, "options": options, "files": files, "within": inside, "models": models}
+
+
+def _model_identity(model: NestedModel, memo: DigestMemo | None) -> dict[str, Any]:
+    """All that decides what a model that a module names computes: content, and the identities of its modules."""
+    (weights,) = file_contents([str(model.weights)], memo)
+    modules = [module_identity(chosen, memo) for chosen in model.modules()]
+    return {"weights": weights.digest, "spec": used_part(model.spec), "modules": modules}
+
+
+def module_classes(modules: Iterable[Chosen[Any]]) -> list[type]:
+    """The config classes of modules, of those that they choose, and of those of the models that they name.
+
+    Of a model, its weights are computed with, so :class:`tp_core.model.Model` is one of the classes.
+    """
+    found: list[type] = []
+    for chosen in modules:
+        for each in (chosen, *within(chosen)):
+            found.append(type(each.config))
+            for _, model in nested_models(each.config):
+                from tp_core.model import Model
+
+                found += [Model, *module_classes(model.modules())]
+    return found
 
 
 def module_facts(chosen: Chosen[Any]) -> dict[str, Any]:
     """The part of a module's identity that takes no look at files: where it comes from, and its options."""
     config: ModuleConfig = chosen.config
     paths = {option.partition(".")[0] for option in paths_in(config)}
+    choices = {name for name, info in type(config).model_fields.items() if kind_of_module(info)}
     return {
         "module": [chosen.kind, chosen.distribution, chosen.version, chosen.name],
         "libraries": {name: discovery.installed_version(name) for name in sorted(config.libraries())},
-        "options": config.model_dump(mode="json", exclude={*paths, *_choices(config)}),
+        "options": config.model_dump(mode="json", exclude=paths | choices),
     }
-
-
-def _choices(config: ModuleConfig) -> dict[str, Choice]:
-    """The options that choose modules."""
-    return {name: value for name in type(config).model_fields if isinstance(value := getattr(config, name), Choice)}
 
 
 def code_identity(classes: Iterable[type], memo: DigestMemo | None = None) -> dict[str, str]:
     """The installed packages that classes and their bases are of → a hash of the packages' files.
 
-    The version of a package says less: code is edited in place, in an editable installation and elsewhere. Of the
-    core, what reads data counts, and the modules of the package itself, on which processors and tokenizers are built.
+    The version of a package says less: code is edited in place, in an editable installation and elsewhere. So do the
+    packages with modules that it requires, as their code is a part of what its modules do. Of the core, what reads data
+    counts, and the modules of the package itself, on which processors and tokenizers are built; where a model is
+    computed, the model's modules, too.
     """
-    names = {base.__module__.partition(".")[0] for each in classes for base in each.__mro__}
+    every = list(classes)
+    names = {base.__module__.partition(".")[0] for each in every for base in each.__mro__}
     # Of others, the version is enough (ModuleConfig.libraries); local files are known by their own content.
-    ours = sorted(name for name in names if name == "tp_core" or _is_plugin(name))
-    return {name: _package_digest(name, memo) for name in ours}
+    ours = _with_required({name for name in names if name in _plugins()})
+    parts = ("data", "modules") if any(base.__module__ == "tp_core.model" for base in every) else ("data",)
+    return {name: _package_digest(name, memo, parts) for name in sorted(ours | (names & {"tp_core"}))}
 
 
-def _is_plugin(package: str) -> bool:
-    """True if a package belongs to a distribution that offers modules."""
-    return any(entry.value.partition(":")[0].partition(".")[0] == package for entry in discovery.index().entries())
+def _plugins() -> dict[str, discovery.Entry]:
+    """The packages of distributions that offer modules, each with one of the entries."""
+    return {entry.value.partition(":")[0].partition(".")[0]: entry for entry in discovery.index().entries()}
 
 
-def _package_digest(package: str, memo: DigestMemo | None) -> str:
+def _with_required(packages: set[str]) -> set[str]:
+    """Packages with modules, and those that their distributions require, where these are loaded."""
+    plugins = _plugins()
+    by_distribution = {discovery.normalized(entry.distribution): name for name, entry in plugins.items()}
+    found, new = set[str](), {name for name in packages if name != "tp_core"}
+    while new:
+        found |= new
+        required = {by_distribution.get(each) for name in new for each in _required(plugins[name])}
+        new = {name for name in required if name is not None and name in sys.modules} - found - {"tp_core"}
+    return found
+
+
+def _required(entry: discovery.Entry) -> frozenset[str]:
+    """The distributions that an entry's requires, by their names."""
+    names = (re.match(r"[A-Za-z0-9._-]+", line) for line in entry.requirements if "extra ==" not in line)
+    return frozenset(discovery.normalized(name[0]) for name in names if name)
+
+
+def _package_digest(package: str, memo: DigestMemo | None, parts: tuple[str, ...]) -> str:
+    """A hash of a package's files.
+
+    Args:
+        parts: the folders of the core that count.
+    """
     module = sys.modules[package]
     places = [Path(folder) for folder in getattr(module, "__path__", ())] or [Path(str(module.__file__))]
     if package == "tp_core":
-        places = [place for folder in places for place in (folder / "data", *sorted(folder.glob("*.py")))]
+        inner = [folder / part for folder in places for part in parts]
+        places = [*inner, *(file for folder in places for file in sorted(folder.glob("*.py")))]
     found = [(content.inside, content.digest) for content in file_contents(map(str, places), memo)]
     return hashlib.blake2b(repr(found).encode(), digest_size=16).hexdigest()

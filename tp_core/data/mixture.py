@@ -91,6 +91,9 @@ class SetProcessor(Processor):
     def prepare(self, records: Any, report: Report) -> Any:
         return self.inner.prepare(records, report)
 
+    def remarks(self) -> list[str]:
+        return self.inner.remarks()
+
     def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
         return self.inner.sample(rows, index, generator)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
+from tp_core.local.imports import BY_VALUE, by_value
 from tp_core.local.namespace import LOCAL, Namespace, at_name
 
 
@@ -54,6 +55,7 @@ class Loader(importlib.abc.InspectLoader):
 
     def exec_module(self, module: ModuleType) -> None:
         tree = self.namespace.code(self.file)
+        module.__dict__[BY_VALUE] = by_value(self.namespace.name, self.namespace.resolver(self.file))
         exec(compile(tree, self.namespace.path(self.file), "exec", dont_inherit=True), module.__dict__)
 
     def get_source(self, fullname: str) -> str:

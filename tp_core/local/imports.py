@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
+
+N = TypeVar("N", bound=ast.AST)
 
 #: A module's name as it is written and the names that are imported of it → the folders before it, or None for a module
 #: that is installed. ``"pkg."`` for ``pkg/helper.py``, an empty text for ``helper.py``.
@@ -31,6 +34,24 @@ def imported(tree: ast.Module, package: str, resolve: Resolve) -> Iterator[str]:
             if base:
                 yield base
             yield from (f"{base}.{name}" if base else name for name in names if name != "*")
+        elif isinstance(node, ast.Call):
+            name = _imported_by_call(node)
+            prefix = resolve(name, ()) if name else None
+            if prefix is not None:
+                yield prefix + name
+
+
+#: Functions that import a module by a name that is a value.
+_FUNCTIONS = ("import_module", "__import__")
+
+
+def _imported_by_call(node: ast.Call) -> str:
+    """The module that a call such as ``importlib.import_module("helper")`` imports; empty where only running says."""
+    function = node.func
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    first = node.args[0] if name in _FUNCTIONS and node.args else None
+    text = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
+    return "" if text.startswith(".") else text
 
 
 def _base(node: ast.ImportFrom, package: str, names: tuple[str, ...], resolve: Resolve) -> str | None:
@@ -60,10 +81,23 @@ class Rewrite(ast.NodeTransformer):
         self.root, self.resolve = root, resolve
         self.depth = len(package.split(".")) if package else 0
 
+    def visit_Attribute(self, node: ast.Attribute) -> Any:
+        self.generic_visit(node)
+        if node.attr != "import_module" or not isinstance(node.ctx, ast.Load):
+            return node
+        return _placed(_finding(node), node)
+
+    def visit_Name(self, node: ast.Name) -> Any:
+        if node.id != "__import__" or not isinstance(node.ctx, ast.Load):
+            return node
+        return _placed(_finding(node), node)
+
     def visit_ImportFrom(self, node: ast.ImportFrom) -> Any:
+        if node.module == "importlib" and not node.level:
+            return [node, *(_placed(each, node) for each in _found_by_value(node))]
         if node.level > self.depth + 1:  # it would find what is around the folder's module
             (beyond,) = ast.parse("raise ImportError('attempted relative import beyond the folder of the spec')").body
-            return _at(beyond, node)
+            return _placed(beyond, node)
         if node.level:
             return node
         prefix = self.resolve(node.module or "", tuple(alias.name for alias in node.names))
@@ -79,11 +113,52 @@ class Rewrite(ast.NodeTransformer):
                 statements.append(ast.Import([alias]))
             else:
                 statements += _bindings(f"{self.root}.{prefix}{alias.name}", alias)
-        return [_at(each, node) for each in statements]
+        return [_placed(each, node) for each in statements]
 
 
-def _at(made: ast.stmt, node: ast.stmt) -> ast.stmt:
-    """A statement in the place of another."""
+def _finding(function: ast.expr) -> ast.expr:
+    """An expression for a function that imports by value, which finds local files (:func:`by_value`)."""
+    return ast.Call(ast.Name(BY_VALUE, ast.Load()), [function], [])
+
+
+def _found_by_value(node: ast.ImportFrom) -> Iterator[ast.stmt]:
+    """Statements behind ``from importlib import import_module``."""
+    for alias in node.names:
+        if alias.name == "import_module":
+            name = alias.asname or alias.name
+            yield ast.Assign([ast.Name(name, ast.Store())], _finding(ast.Name(name, ast.Load())))
+
+
+#: Name, in a local module, of the function that :func:`by_value` makes.
+BY_VALUE = "__tp_by_value__"
+
+
+def by_value(root: str, resolve: Resolve) -> Callable[[Any], Any]:
+    """What makes the functions of Python that import by a name that is a value find the files of a folder.
+
+    Args:
+        root: name of the module that stands for the folder.
+    """
+
+    def import_module(name: str, package: str | None = None) -> Any:
+        prefix = None if name.startswith(".") else resolve(name, ())
+        return importlib.import_module(name if prefix is None else f"{root}.{prefix}{name}", package)
+
+    def import_(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:
+        prefix = None if level else resolve(name, tuple(fromlist or ()))
+        if prefix is None:
+            return __import__(name, globals, locals, fromlist, level)
+        whole = importlib.import_module(f"{root}.{prefix}{name}")
+        return whole if fromlist else importlib.import_module(f"{root}.{prefix}{name.partition('.')[0]}")
+
+    def finding(function: Any) -> Any:
+        return {importlib.import_module: import_module, __import__: import_}.get(function, function)
+
+    return finding
+
+
+def _placed(made: N, node: ast.AST) -> N:
+    """A piece of code in the place of another."""
     for each in ast.walk(made):
         ast.copy_location(each, node)
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import traceback
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from tp_core.discovery import named
 from tp_core.errors import TPError
 from tp_core.local.namespace import Namespace, namespace_of
 from tp_core.suggest import did_you_mean
+from tp_core.third_party import interrupts, printing_apart
 
 
 class Loaded(NamedTuple):
@@ -42,8 +44,11 @@ def load(name: str, base: str) -> Loaded:
     try:
         if file is not None:
             space = namespace_of(base, module_name)
-        module = importlib.import_module(module_name if space is None else f"{space.name}.{module_name}")
-    except (Exception, SystemExit) as error:
+        with printing_apart():
+            module = importlib.import_module(module_name if space is None else f"{space.name}.{module_name}")
+    except BaseException as error:
+        if interrupts(error):
+            raise
         if space is None and isinstance(error, ModuleNotFoundError) and error.name == module_name:
             raise TPError(f"'{name}': there is no file {inside}.py and no module {module_name}") from error
         raise TPError(f"'{name}' cannot be loaded: {_said(error, space)}") from error
@@ -57,7 +62,7 @@ def file_of(module: str, base: str) -> Path | None:
     """The file of a module, by its name in a folder; None if there is none."""
     inside = Path(base) / module.replace(".", "/")
     files = (inside / "__init__.py", inside.parent / f"{inside.name}.py")
-    return next((each for each in files if each.is_file()), None)
+    return next((each for each in files if os.path.isfile(each)), None)  # of any name, too long ones too
 
 
 def _said(error: BaseException, space: Namespace | None) -> str:

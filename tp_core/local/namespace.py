@@ -105,7 +105,7 @@ class Namespace:
                 tree = ast.parse(self.sources[file])
             except (SyntaxError, ValueError):  # which is said when it is run
                 continue
-            self.edges[file] = tuple(imported(tree, _package(file), self._resolver(file)))
+            self.edges[file] = tuple(imported(tree, _package(file), self.resolver(file)))
             for each in self.edges[file]:
                 self.collect(each)
 
@@ -128,7 +128,7 @@ class Namespace:
             ValueError: it has null bytes.
         """
         tree = ast.parse(self.sources[file], self.path(file))
-        rewritten: ast.Module = Rewrite(self.name, _package(file), self._resolver(file)).visit(tree)
+        rewritten: ast.Module = Rewrite(self.name, _package(file), self.resolver(file)).visit(tree)
         return rewritten
 
     def _files(self, module: str) -> list[str]:
@@ -137,7 +137,8 @@ class Namespace:
         located = [self.locate(".".join(parts[: number + 1])) for number in range(len(parts))]
         return [each.file for each in located if each is not None and each.file is not None]
 
-    def _resolver(self, file: str) -> Resolve:
+    def resolver(self, file: str) -> Resolve:
+        """What finds the meaning of plain imports in a file."""
         return _Resolver(self, file).prefix
 
 

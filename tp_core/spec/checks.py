@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,9 +10,10 @@ from tp_core.config import BuildContext, DataContext, FieldSpec, TargetConfig
 from tp_core.errors import TPError
 from tp_core.spec.context import context_of, data_context
 from tp_core.spec.errors import Problems
-from tp_core.spec.files import missing
+from tp_core.spec.files import no_file
 from tp_core.spec.merge import called
 from tp_core.spec.nodes import Node
+from tp_core.spec.plugin_problems import fields, files_of, listed
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import Chosen
 from tp_core.spec.schema_embedding import EmbeddingSpec
@@ -46,9 +46,9 @@ def node_of(root: Node, chosen: Chosen[Any], option: str = "") -> Node:
 def read_vocabulary(tokenizer: Chosen[Any], root: Node, problems: Problems) -> TokenizerFacts | None:
     """What is to be known of the tokenizer's vocabulary, or None with a problem added."""
     before = len(problems)
-    for option, path in tokenizer.config.files().items():
-        if not os.path.exists(path):
-            problems.add(f"{tokenizer.path}.{option}", missing(path), node_of(root, tokenizer, option))
+    for option, path in files_of(tokenizer.config).items():
+        if why := no_file(path):
+            problems.add(f"{tokenizer.path}.{option}", why, node_of(root, tokenizer, option))
     if len(problems) > before:
         return None
     try:
@@ -109,7 +109,7 @@ def _check_sets(spec: Spec, root: Node, problems: Problems) -> bool:
                 problems.add(f"data.sets.{name}.{key}", message, root.find(("data", "sets", name, key)))
                 right = False
     for chosen, context in _with_context(spec) if spec.data.sets else ():
-        tasks = chosen.config.requires(context).get("task_ids")
+        tasks = fields(chosen.config, "requires", context).get("task_ids")
         if tasks is not None and tasks.high < len(spec.data.sets):
             message = f"is {tasks.high}, less than the {len(spec.data.sets)} data sets"
             problems.add(f"{chosen.path}.num_tasks", message, node_of(root, chosen, "num_tasks"))
@@ -137,6 +137,13 @@ def _with_context(spec: Spec) -> Iterator[tuple[Chosen[Any], BuildContext]]:
     training: list[Chosen[Any]] = [spec.train.optimizer, spec.train.schedule, spec.train.strategy, *spec.train.hooks]
     for chosen in training:
         yield chosen, behind
+
+
+def every_module(spec: Spec) -> Iterator[Chosen[Any]]:
+    """The modules of a spec, of all its data sets and sides."""
+    for part in spec.sets().values():
+        for chosen, _ in _with_context(part):
+            yield chosen
 
 
 def _check_target_streams(spec: Spec, root: Node, problems: Problems) -> None:
@@ -168,23 +175,23 @@ def _check_pooling(spec: Spec, root: Node, problems: Problems) -> None:
 def is_causal(chosen: Chosen[Any], context: BuildContext) -> bool:
     """Whether no position of a module's states sees those behind it, not even in a prefix."""
     prefix = getattr(chosen.config, "mask", None) == "causal_with_prefix"
-    return "states:causal" in chosen.config.provides(context) and not prefix
+    return "states:causal" in fields(chosen.config, "provides", context) and not prefix
 
 
 def _check_modules(spec: Spec, root: Node, problems: Problems) -> None:
     for chosen, context in _with_context(spec):
-        for problem in chosen.config.check(context):
+        for problem in listed(chosen.config, "check", context):
             path = f"{chosen.path}.{problem.option}" if problem.option else chosen.path
             problems.add(path, problem.message, node_of(root, chosen, problem.option))
         if chosen is spec.data.processor:
-            for problem in chosen.config.check_targets(data_context(spec)):
+            for problem in listed(chosen.config, "check_targets", data_context(spec)):
                 node = node_of(root, chosen, problem.option)
                 problems.add(f"{chosen.path}.{problem.option}".removesuffix("."), problem.message, node)
         if chosen.kind != "tokenizer":
-            for option, path in chosen.config.files().items():
-                if not os.path.exists(path):
+            for option, path in files_of(chosen.config).items():
+                if why := no_file(path):
                     node = node_of(root, chosen, option)
-                    problems.add(f"{chosen.path}.{option}", missing(path), node)
+                    problems.add(f"{chosen.path}.{option}", why, node)
 
 
 def _check_embedding(
@@ -223,7 +230,7 @@ def provided(spec: Spec) -> dict[str, FieldSpec]:
     names: dict[str, FieldSpec] = {}
     for chosen, context in _with_context(spec):
         if chosen.kind not in ("processor", "tokenizer"):
-            names |= chosen.config.provides(context)
+            names |= fields(chosen.config, "provides", context)
     return names
 
 
@@ -232,7 +239,7 @@ def _check_fit(spec: Spec, root: Node, problems: Problems) -> None:
     processor = spec.data.processor
     outside: dict[str, FieldSpec] = {}
     if processor is not None:
-        outside = processor.config.provides(context_of(spec))
+        outside = fields(processor.config, "provides", context_of(spec))
         if spec.data.name:  # batches of data sets trained in turn say which of them they come from
             outside["task_ids"] = FieldSpec(("batch",))
         _check_streams(spec, processor, root, problems)
@@ -241,7 +248,7 @@ def _check_fit(spec: Spec, root: Node, problems: Problems) -> None:
             problems.add(processor.path, message, node_of(root, processor), key=True)
     behind = spec.model.target_embedding.modules if spec.model.target_embedding is not None else ()
     for chosen, context in _with_context(spec):
-        for required, wanted in chosen.config.requires(context).items():
+        for required, wanted in fields(chosen.config, "requires", context).items():
             kind, _, what = required.rpartition(":")
             name = f"target:{required}" if not kind and any(chosen is each for each in behind) else required
             given = inside.get(name)
@@ -320,12 +327,27 @@ def _check_tokenizer(spec: Spec, root: Node, problems: Problems) -> None:
         problems.add("model.vocab_size", message, root.find(("model", "vocab_size")))
     if processor is None:
         return
-    for problem in processor.config.check_tokenizer(facts):
+    _check_segments(spec, processor, facts, root, problems)
+    for problem in listed(processor.config, "check_tokenizer", facts):
         if problem.option:
             path, node = f"{processor.path}.{problem.option}", node_of(root, processor, problem.option)
             problems.add(path, problem.message, node)
         else:
             problems.add(tokenizer.path, problem.message, node_of(root, tokenizer), key=True)
+
+
+def _check_segments(spec: Spec, processor: Chosen[Any], facts: TokenizerFacts, root: Node, problems: Problems) -> None:
+    """The model has a vector for each segment that the processor makes."""
+    made = processor.config.segments(facts)
+    for name, stream in spec.model.streams.items() if made is not None else ():
+        for chosen in stream.embedding.modules:
+            wanted = fields(chosen.config, "requires", context_of(spec, name)).get("token_type_ids")
+            if wanted is None or made is None or wanted.high >= made:
+                continue
+            option = next((o for o in ("num_segments", "text_segments") if hasattr(chosen.config, o)), "")
+            message = f"is {wanted.high}, and the rows of {processor.path} have {made} segments"
+            place = f"{chosen.path}.{option}".removesuffix(".")
+            problems.add(place, message, node_of(root, chosen, option))
 
 
 def _check_target_side(spec: Spec, root: Node, problems: Problems) -> None:

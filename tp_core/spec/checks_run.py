@@ -9,9 +9,10 @@ from tp_core import discovery
 from tp_core.spec.checks import node_of
 from tp_core.spec.checks_training import check_training
 from tp_core.spec.errors import Problems, SpecError
-from tp_core.spec.files import expand, missing, unusable
+from tp_core.spec.files import expand, no_file, unusable
 from tp_core.spec.local_files import local_files
 from tp_core.spec.metrics import early_stopping_problems
+from tp_core.spec.plugin_problems import files_of, listed, plugin_errors_told
 from tp_core.spec.schema import Spec
 from tp_core.suggest import did_you_mean, near_file
 
@@ -23,7 +24,8 @@ def check_data(spec: Spec) -> None:
         SpecError: with every problem.
     """
     problems = Problems()
-    _check_data(spec, problems)
+    with plugin_errors_told(problems, lambda: spec):
+        _check_data(spec, problems)
     if problems:
         raise SpecError(problems)
 
@@ -44,7 +46,7 @@ def _check_data_set(spec: Spec, where: tuple[str, ...], problems: Problems) -> N
     elif processor.config.needs_tokenizer and spec.data.tokenizer is None:
         message = f"is required by {processor.path}; installed: {_installed('tokenizer')}"
         problems.add("data.tokenizer", message, data, key=True)
-    for problem in processor.config.check_data() if processor is not None else ():
+    for problem in listed(processor.config, "check_data") if processor is not None else ():
         assert processor is not None
         path = f"{processor.path}.{problem.option}".removesuffix(".")
         problems.add(path, problem.message, node_of(root, processor, problem.option), key=True)
@@ -53,7 +55,12 @@ def _check_data_set(spec: Spec, where: tuple[str, ...], problems: Problems) -> N
         own = where if "bucket" in data.mapping else ("data",)
         problems.add(f"{'.'.join(own)}.bucket", message, root.find((*own, "bucket")))
     for key in ("train", "eval"):
-        paths = getattr(spec.data.options, key) or []
+        paths = getattr(spec.data.options, key)
+        if paths == []:
+            own = where if key in data.mapping else ("data",)
+            message = "names no file; expected one or more paths"
+            problems.add(f"{'.'.join(own)}.{key}", message, root.find((*own, key)))
+        paths = paths or []
         for number, path in enumerate([paths] if isinstance(paths, str) else paths):
             for file in expand(path):
                 message = unusable(file)
@@ -73,7 +80,16 @@ def check_run(spec: Spec, resume: bool = False, checkpoint: bool = False) -> Non
         SpecError: with every problem.
         TPError: local files that a run cannot keep together.
     """
-    problems, root = Problems(), spec.tree
+    problems = Problems()
+    with plugin_errors_told(problems, lambda: spec):
+        _check_run(spec, resume, checkpoint, problems)
+        if problems:
+            raise SpecError(problems)
+        local_files(spec)
+
+
+def _check_run(spec: Spec, resume: bool, checkpoint: bool, problems: Problems) -> None:
+    root = spec.tree
     if not spec.model.targets:
         message = f"training needs at least one target; installed: {_installed('target')}"
         problems.add("model.target", message, root.find(("model",)), key=True)
@@ -84,14 +100,11 @@ def check_run(spec: Spec, resume: bool = False, checkpoint: bool = False) -> Non
     _check_batch(spec, problems)
     _check_early_stopping(spec, problems)
     for chosen in spec.model.chosen():
-        for option, file in chosen.config.training_files().items():
-            if not os.path.exists(file):
-                problems.add(f"{chosen.path}.{option}", missing(file), node_of(root, chosen, option))
+        for option, file in files_of(chosen.config, "training_files").items():
+            if why := no_file(file):
+                problems.add(f"{chosen.path}.{option}", why, node_of(root, chosen, option))
     if not checkpoint:
         _check_init_from(spec, problems, "; the run has no checkpoint yet, and begins with its weights" * resume)
-    if problems:
-        raise SpecError(problems)
-    local_files(spec)
 
 
 def _check_init_from(spec: Spec, problems: Problems, why: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tp_core.spec.checks import node_of
 from tp_core.spec.errors import Problems, SpecProblem
+from tp_core.spec.provenance import versions_of_model
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import Chosen
 from tp_core.training.config import DdpConfig
@@ -65,8 +66,16 @@ def _fed(spec: Spec, key: str, every: list[str]) -> str:
 
 
 def training_notes(spec: Spec) -> list[SpecProblem]:
-    """Parts that training leaves as they are, by their place. It runs with them; they may be there by mistake."""
+    """What may be there by mistake, by its place: parts that training leaves as they are, models of other versions."""
     notes = Problems()
+    told: dict[
+        str, tuple[Chosen[Any], str]
+    ] = {}  # of a module that another chooses, the option that names the model is its own
+    for chosen in spec.chosen():
+        for option, path in {**chosen.config.files(), **chosen.config.training_files()}.items():
+            told |= dict.fromkeys(versions_of_model(path), (chosen, option))
+    for note, (chosen, option) in told.items():
+        notes.add(f"{chosen.path}.{option}", note, node_of(spec.tree, chosen, option))
     for chosen in spec.model.targets:
         if not chosen.config.weight:
             message = f"is 0: the loss of '{chosen.called}' is measured, and trains nothing"

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tp_core import discovery
 from tp_core.config import ModuleConfig
 from tp_core.errors import TPError
+from tp_core.plugin_errors import plugin_error
 from tp_core.spec.errors import Problems
 from tp_core.spec.merge import called
 from tp_core.spec.nodes import Node, Origin
-from tp_core.spec.schema_common import Choice, Chosen
+from tp_core.spec.schema_common import Choice, Chosen, Deferred
 from tp_core.spec.validate import Default, kind_of_module, validate
-from tp_core.suggest import did_you_mean
+from tp_core.spec.words import hint
 from tp_core.training.config import TABLES
+from tp_core.trust import may_run, refusal, running_local_files
 
 if TYPE_CHECKING:
     from tp_core.local import Namespace
@@ -48,12 +50,14 @@ def _find(kind: str, name: str, base: str) -> _Found:
     if kind in TABLES:
         table = TABLES[kind]
         if name not in table:
-            near = did_you_mean(name, table) or f"known: {', '.join(table)}"
+            near = hint(name, table) or f"known: {', '.join(table)}"
             raise TPError(f"unknown {kind} '{name}'; {near}")
         return _Found(table[name])
     entry: discovery.Entry | None = None
     local: Namespace | None = None
     if ":" in name:
+        if not may_run(name, base):
+            raise TPError(refusal(name, base))
         from tp_core.local.load import load
 
         cls, local = load(name, base)
@@ -94,7 +98,14 @@ def choose(
     inherited = {key: value for key, value in defaults.items() if key in cls.model_fields and key != "name"}
     used.update(inherited)
     where = f"{path}.{called(node, kind)}"
-    config = validate(cls, where, options.mapping, options, problems, inherited)
+    try:
+        config = validate(cls, where, options.mapping, options, problems, inherited)
+    except BaseException as error:  # of a validator
+        told = plugin_error(error)
+        if told is None:
+            raise
+        problems.add(where, str(told), options, key=True)
+        return None
     if config is None:
         return None
     if entry is not None:
@@ -127,26 +138,36 @@ def nested(kind: str, choice: Mapping[str, Mapping[str, Any]]) -> ModuleConfig:
     Raises:
         TPError: there is no such module, or not with these options.
     """
+    if isinstance(choice, Deferred):
+        raise TPError(choice.reason)
     config: ModuleConfig = _chosen_by_option(kind, choice, kind).config
     return config
 
 
 def within(chosen: Chosen[Any]) -> Iterator[Chosen[Any]]:
-    """The modules that a module's options choose, and those that theirs choose."""
+    """The modules that a module's options choose, and those that theirs choose; without those that are not there."""
+    for found in chosen_by_options(chosen).values():
+        yield found
+        yield from within(found)
+
+
+def chosen_by_options(chosen: Chosen[Any]) -> dict[str, Chosen[Any]]:
+    """Option → the module that it chooses, of those that choose one which is there."""
+    made = {}
     for option, info in type(chosen.config).model_fields.items():
         kind, choice = kind_of_module(info), getattr(chosen.config, option)
-        if kind and choice:
+        if kind and choice and not isinstance(choice, Deferred):
             found = _chosen_by_option(kind, choice, kind)
-            found = replace(found, path=f"{chosen.path}.{option}.{found.called}")
-            yield found
-            yield from within(found)
+            made[option] = replace(found, path=f"{chosen.path}.{option}.{found.called}")
+    return made
 
 
 def _chosen_by_option(kind: str, choice: Mapping[str, Mapping[str, Any]], path: str) -> Chosen[Any]:
     if isinstance(choice, Choice):
         return choice.chosen
     problems = Problems()
-    found = choose(kind, _node(choice, Origin("")), path, {}, problems, set())
+    with running_local_files(False):  # a plain name has no folder
+        found = choose(kind, _node(choice, Origin("")), path, {}, problems, set())
     if found is None:
         raise TPError("; ".join(f"{each.path}: {each.message}" for each in problems))
     return found
@@ -166,5 +187,5 @@ def suggest_key(name: str, known: Iterable[str], elsewhere: str = "") -> str:
     """
     known = list(known)
     belongs = f"it belongs at {elsewhere}" if elsewhere else ""
-    near = belongs or did_you_mean(name, known)
+    near = belongs or hint(name, known)
     return f"unknown key '{name}'; " + (near or f"the keys here are {', '.join(sorted(known))}")

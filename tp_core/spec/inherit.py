@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tp_core import discovery
 from tp_core.errors import TPError
 from tp_core.spec.errors import Problems, SpecError, SpecProblem
+from tp_core.spec.given import SOURCE, given
 from tp_core.spec.merge import canonical, merge
 from tp_core.spec.nodes import Node, Origin, describe
 from tp_core.spec.yaml_loader import parse_file
 from tp_core.suggest import near_file
 
 
-def read(path: str, problems: Problems) -> Node:
+def read(path: str | Mapping[str, Any], problems: Problems) -> Node:
     """The canonical tree of a spec, or preset, with its parents merged.
 
     Args:
+        path: of a file, or the name of a preset; or a spec as a dictionary.
         problems: receives choices of modules that have the wrong shape.
 
     Raises:
         SpecError: a file of the chain is missing or is no YAML mapping.
     """
+    if isinstance(path, Mapping):
+        return _inherit(given(path), (), SOURCE, problems)
     file = Path(path)
     if not file.is_file() and file.suffix not in (".yaml", ".yml", ".json") and os.sep not in path:
         if file.is_dir() and path not in discovery.index().names("presets"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tp_core.config import Pooling
 from tp_core.spec.choose import choose, suggest_key
 from tp_core.spec.errors import Problems, SpecError
 from tp_core.spec.inherit import read
+from tp_core.spec.limits import name_fault
 from tp_core.spec.load_data import DATA, DataResolver
 from tp_core.spec.merge import EMBEDDING_OPTIONS
 from tp_core.spec.nodes import Node, Origin, describe
@@ -31,8 +33,11 @@ from tp_core.spec.schema_data import DataSpec
 from tp_core.spec.schema_embedding import EmbeddingOptions, EmbeddingSpec
 from tp_core.spec.schema_inference import SECTIONS, InferenceSpec
 from tp_core.spec.validate import Default, absolute, validate
+from tp_core.spec.words import hint
 from tp_core.suggest import did_you_mean, nearest
+from tp_core.third_party import printing_apart
 from tp_core.training.config import TABLES, TrainOptions
+from tp_core.trust import running_local_files, trusted, trusting
 
 _TOP = ("tp", "name", "extends", "model", "data", "train", "inference", "init_from", "require_init")
 _MODEL = ("embedding", "encoder", "target_embedding", "decoder", "target", "streams")
@@ -41,33 +46,48 @@ _TRAIN = (*_SLOTS, "hooks", *TrainOptions.model_fields)
 _NOWHERE = Node({}, Origin("default"))
 
 
-def load_spec(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Spec:
-    """Load and validate a spec file, or a preset by its name.
+def load_spec(
+    path: str | os.PathLike[str] | Mapping[str, Any], overrides: Sequence[str] = (), trust_code: bool | None = None
+) -> Spec:
+    """Load and validate a spec file, a preset by its name, or a spec as a dictionary.
 
     Args:
-        path: a YAML or JSON file, or the name of an installed preset.
+        path: a YAML or JSON file, or the name of an installed preset; or a dictionary of what such a file holds, whose
+            relative paths are relative to the present folder.
         overrides: settings such as ``train.steps=100``, merged over the file.
+        trust_code: whose Python files may run: by default those beside the spec, and not those of models that it names;
+            with True both, with False none.
 
     Raises:
         SpecError: with every problem that was found, sorted by place.
     """
     from tp_core.spec.checks import check_model
     from tp_core.spec.checks_inference import check_inference
+    from tp_core.spec.plugin_problems import plugin_errors_told
 
     discovery.refresh()
     problems = Problems()
-    root = apply(read(str(path), problems), list(overrides), problems)
-    problems.unknown_modules = bool(problems)
-    spec = _Resolver(root, problems).spec(_name(path))
-    if spec is not None and not problems:
-        check_model(spec, problems)
-        check_inference(spec, problems)
-    if problems or spec is None:
-        raise SpecError(problems)
-    return spec
+    spec: Spec | None = None
+    with (
+        running_local_files(trust_code is not False),
+        trusting(bool(trust_code)),
+        printing_apart(),
+        plugin_errors_told(problems, lambda: spec),
+    ):
+        root = apply(read(path if isinstance(path, Mapping) else str(path), problems), list(overrides), problems)
+        problems.unknown_modules = bool(problems)
+        spec = _Resolver(root, problems).spec(_name(path))
+        if spec is not None and not problems:
+            check_model(spec, problems)
+            check_inference(spec, problems)
+        if problems or spec is None:
+            raise SpecError(problems)
+        return replace(spec, trust_code=trusted())
 
 
-def _name(path: str | os.PathLike[str]) -> str:
+def _name(path: str | os.PathLike[str] | Mapping[str, Any]) -> str:
+    if isinstance(path, Mapping):
+        return "spec"
     return Path(path).stem if Path(path).suffix in (".yaml", ".yml", ".json") else Path(path).name
 
 
@@ -111,6 +131,8 @@ class _Resolver(DataResolver):
             self.problems.add("tp", message, top["tp"])
         if "name" in top and not isinstance(top["name"].value, (str, type(None))):
             self.problems.add("name", f"expected a text, got {describe(top['name'].value)}", top["name"])
+        elif "name" in top and top["name"].value is not None and (fault := name_fault(str(top["name"].value))):
+            self.problems.add("name", fault, top["name"])
         init_from = self.init_from(top.get("init_from"))
         require_init = self.require_init(top.get("require_init"), init_from)
         if "model" not in top and "model" not in misspelt.values():
@@ -225,8 +247,8 @@ class _Resolver(DataResolver):
             # With a module missing, its options would all seem unknown.
             if key not in self.used and not self.problems.unknown_modules:
                 elsewhere = _elsewhere(key, "model")
-                hint = f"it belongs at {elsewhere}" if elsewhere else did_you_mean(key, known)
-                message = f"no module of this model has an option '{key}'" + (f"; {hint}" if hint else "")
+                near = f"it belongs at {elsewhere}" if elsewhere else hint(key, known)
+                message = f"no module of this model has an option '{key}'" + (f"; {near}" if near else "")
                 self.problems.add(f"model.{key}", message, children[key], key=True)
         if options is None or any(s is None for s in streams.values()) or any(t is None for t in targets):
             return None

@@ -59,7 +59,8 @@ class DataResolver:
         if sets is None or sets.value is None:
             return whole
         if not isinstance(sets.value, dict) or not sets.value:
-            message = f"expected a mapping of data sets by name, got {describe(sets.value)}"
+            got = "none" if sets.value == {} else describe(sets.value)
+            message = f"expected a mapping of data sets by name, got {got}"
             self.problems.add("data.sets", message, sets)
             return None
         parts = {name: self.data_set(name, child, whole, plain) for name, child in sets.mapping.items()}

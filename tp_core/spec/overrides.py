@@ -26,13 +26,14 @@ def apply(root: Node, overrides: list[str], problems: list[SpecProblem], base: s
         problems: receives what is wrong with a setting that is no ``KEY=VALUE``, or names a module that is not in
             the list it points into; such a setting changes nothing.
     """
+    first = root
     for text in overrides:
         origin = Origin("command line", None, 1, text, base)
         try:
             root = _apply_one(root, text, origin, problems)
         except SpecError as error:
             problems += error.problems
-    return root
+    return Node(root.value, first.origin, first.key_origin)  # a setting moves no spec to another folder
 
 
 def _apply_one(root: Node, text: str, origin: Origin, problems: list[SpecProblem]) -> Node:

@@ -26,17 +26,39 @@ class Package(NamedTuple):
         return f"{self.name}=={self.version}" if self.version else self.name
 
 
-def write_provenance(spec: Spec, folder: Path) -> None:
-    """Write which packages a spec's modules are of, for programs and for ``pip install -r requirements.txt``."""
-    lines = [package.requirement for package in _packages(spec.provenance())]
-    write_whole(folder / PROVENANCE, json.dumps(spec.provenance(), indent=1) + "\n")
+def write_provenance(spec: Spec, folder: Path, made: Path | None = None) -> None:
+    """Write which packages a spec's modules are of, for programs and for ``pip install -r requirements.txt``.
+
+    Modules of the models that are inside the folder already, with their own provenance, are among them.
+
+    Args:
+        made: the folder that the model is copied from, which says what it was made with; None: with what is installed.
+    """
+    was = {} if made is None else {m["distribution"]: m["version"] for m in _read(str(made)) if m["portable"]}
+    own = [module | {"version": was.get(module["distribution"], module["version"])} for module in spec.provenance()]
+    modules = [*own, *_inside(folder)]
+    lines = [package.requirement for package in _packages(modules)]
+    write_whole(folder / PROVENANCE, json.dumps(modules, indent=1) + "\n")
     write_whole(folder / REQUIREMENTS, "".join(f"{line}\n" for line in lines))
 
 
+def _inside(folder: Path) -> Iterator[dict[str, Any]]:
+    """The modules of the models that lie inside a folder; those have, in their turn, the modules of models in them."""
+    models: list[Path] = []
+    for file in sorted(folder.rglob(PROVENANCE), key=lambda path: len(path.parts)):
+        model = file.parent
+        if model != folder and not any(model.is_relative_to(outer) for outer in models):
+            models.append(model)
+            place = model.relative_to(folder).as_posix()
+            yield from ({**module, "path": f"{place}:{module.get('path', '')}"} for module in _read(str(model)))
+
+
 def _packages(modules: Iterable[dict[str, Any]]) -> list[Package]:
-    """The distributions of modules, the core first, each once."""
+    """The distributions of modules, the core first, each once, with the version of the first that is of it."""
     found = {"tp-core": discovery.own_version()}
-    found |= {str(m["distribution"]): str(m["version"]) for m in modules if m.get("portable") and m.get("version")}
+    for module in modules:
+        if module.get("portable") and module.get("version"):
+            found.setdefault(str(module["distribution"]), str(module["version"]))
     return [Package(name, version) for name, version in found.items()]
 
 
@@ -60,6 +82,15 @@ def other_versions(folder: Path) -> Iterator[str]:
                 f"{folder} was made with {package.name} {package.version}, and {installed} is installed; if results "
                 f"differ: pip install '{package.name}=={package.version}'"
             )
+
+
+def versions_of_model(path: str) -> Iterator[str]:
+    """As :func:`other_versions`, of a model that a module names: an export, a run, or a checkpoint of one."""
+    folder = Path(path)
+    for place in (folder / "model", folder, folder.parent.parent):
+        if (place / "spec.yaml").is_file() and (place / PROVENANCE).is_file():
+            yield from other_versions(place)
+            return
 
 
 def _major(version: str) -> tuple[str, ...]:

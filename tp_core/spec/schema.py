@@ -159,6 +159,7 @@ class Spec:
         require_init: what must hold of the models in ``init_from``, of :data:`REQUIRED_OF_INIT`.
         inference: defaults of the commands that use the trained model.
         tree: the merged tree that it was made from, for messages with positions.
+        trust_code: the code of models that the spec names may run.
     """
 
     name: str
@@ -171,6 +172,7 @@ class Spec:
     inference: InferenceSpec = field(default_factory=InferenceSpec)
     tree: Node = field(default=Node({}, Origin("")), repr=False, compare=False)
     require_init: tuple[str, ...] = ()
+    trust_code: bool = field(default=False, compare=False)
 
     def of_set(self, name: str) -> "Spec":
         """The spec as one of its data sets sees it: that set's data, streams and targets, and no others."""

@@ -23,10 +23,14 @@ class ModuleMark:
     """Marks an option as the choice of a module of a kind: its name, or ``{name: {options}}``.
 
     The loader checks the choice and completes it. Where it is built: :func:`tp_core.spec.choose.nested`.
+
+    Args:
+        labels: the module makes labels and nothing else. A trained model is used without it: where it cannot be had,
+            that is said when labels are asked for (:class:`Deferred`).
     """
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, labels: bool = False) -> None:
+        self.kind, self.labels = kind, labels
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_wrap_validator_function(_same_choice, handler(source))
@@ -92,13 +96,29 @@ class Choice(dict[str, dict[str, Any]]):
         return Choice, (self.chosen,)
 
 
+class Deferred(dict[str, dict[str, Any]]):
+    """The value of an option that chooses a module which is not there, as the spec has it.
+
+    Attributes:
+        reason: why it is not there.
+    """
+
+    def __init__(self, plain: dict[str, dict[str, Any]], reason: str) -> None:
+        super().__init__(plain)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["Deferred"], tuple[dict[str, dict[str, Any]], str]]:
+        return Deferred, (dict(self), self.reason)
+
+
 def _same_choice(value: Any, validated: ValidatorFunctionWrapHandler) -> Any:
     """Validation of an option that is marked so, which would make a plain dictionary of a choice."""
     plain = validated(value)
-    return value if isinstance(value, Choice) else plain
+    return value if isinstance(value, (Choice, Deferred)) else plain
 
 
 def options_of(config: ModuleConfig) -> dict[str, Any]:
     """A module's options by name; those that choose modules know these."""
-    choices = {name: value for name in type(config).model_fields if isinstance(value := getattr(config, name), Choice)}
+    values = {name: getattr(config, name) for name in type(config).model_fields}
+    choices = {name: value for name, value in values.items() if isinstance(value, (Choice, Deferred))}
     return {**config.model_dump(), **choices}

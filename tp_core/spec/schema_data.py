@@ -16,14 +16,23 @@ class DataOptions(BaseModel):
 
     model_config = SECTION
 
-    train: PathStr | list[PathStr] | None = Field(None, description="training files or folders; globs are expanded")
+    train: PathStr | list[PathStr] | None = Field(
+        None, description="training files or folders; patterns (*, **, {000..099}) are expanded"
+    )
     eval: PathStr | list[PathStr] | None = Field(None, description="files that evaluations during training use")
     columns: dict[str, str] = Field(default_factory=dict, description="field the processor reads → column of the file")
+    folder_labels: Literal["first", "path", "last"] | None = Field(
+        None,
+        description="which of the folders around a picture or recording, inside the one that is named, is its label; "
+        "unset: the last, if that merges no two folders",
+    )
     on_bad_record: Literal["fatal", "skip"] = Field("fatal", description="what to do with a record of no use")
     bucket: int | None = Field(
         None, gt=0, description="sort by length within so many batches, which leaves little to pad; unset: no sorting"
     )
-    cache: PathStr | None = Field(None, description="folder of prepared data; unset: ~/.cache/tp")
+    cache: PathStr | None = Field(
+        None, description="folder of prepared data; unset: $TP_CACHE, else $XDG_CACHE_HOME/tp, else ~/.cache/tp"
+    )
 
 
 class SetOptions(BaseModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar, get_args
 
@@ -11,9 +11,11 @@ from pydantic import BaseModel, ValidationError
 
 from tp_core.marks import is_path
 from tp_core.spec.errors import Problems, SpecError
+from tp_core.spec.limits import Fault, faults
 from tp_core.spec.nodes import Node, Origin, describe
-from tp_core.spec.schema_common import Choice, ModuleMark
-from tp_core.suggest import did_you_mean
+from tp_core.spec.schema_common import Choice, Deferred, ModuleMark
+from tp_core.spec.words import hint
+from tp_core.use import in_use
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -56,7 +58,7 @@ def _message(error: Mapping[str, Any]) -> str:
     if kind == "literal_error":
         expected = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         message = f"expected one of {', '.join(expected)}; got {describe(value)}"
-        near = did_you_mean(value, expected) if isinstance(value, str) else ""
+        near = hint(value, expected) if isinstance(value, str) else ""
         return f"{message}; {near}" if near else message
     for name, words in (
         ("gt", "greater than"),
@@ -88,10 +90,15 @@ def resolve_paths(model: type[BaseModel], plain: dict[str, Any], nodes: Mapping[
 
 def kind_of_module(info: Any) -> str:
     """The kind of module that an option chooses; empty for other options."""
-    return next((m.kind for m in info.metadata if isinstance(m, ModuleMark)), "")
+    mark = _mark(info)
+    return "" if mark is None else mark.kind
 
 
-def _chosen(kind: str, node: Node, path: str, problems: Problems) -> Choice | None:
+def _mark(info: Any) -> ModuleMark | None:
+    return next((mark for mark in info.metadata if isinstance(mark, ModuleMark)), None)
+
+
+def _chosen(mark: ModuleMark, node: Node, path: str, problems: Problems) -> Choice | Deferred | None:
     """An option that chooses a module, ``{name: {every option}}``; None where something is wrong with it."""
     from tp_core.spec.choose import choose
     from tp_core.spec.merge import slot
@@ -101,7 +108,13 @@ def _chosen(kind: str, node: Node, path: str, problems: Problems) -> Choice | No
     except SpecError as error:
         problems += error.problems
         return None
-    found = choose(kind, canonical, path, {}, problems, set())
+    own = Problems()
+    found = choose(mark.kind, canonical, path, {}, own, set())
+    if mark.labels and in_use() and own:
+        plain: Any = canonical.plain()
+        return Deferred(plain, "; ".join(each.message for each in own))
+    problems += own
+    problems.unknown_modules |= own.unknown_modules
     return None if found is None else Choice(found)
 
 
@@ -135,36 +148,57 @@ def validate(
         problems.add(f"{path}.{name}", _unknown_option(name, known), nodes[name], key=True)
         del plain[name]
     for name in plain:
-        kind = kind_of_module(model.model_fields[name])
-        if kind and plain[name] is not None:
-            plain[name] = _chosen(kind, nodes[name], f"{path}.{name}", problems)
+        mark = _mark(model.model_fields[name])
+        if mark is not None and plain[name] is not None:
+            plain[name] = _chosen(mark, nodes[name], f"{path}.{name}", problems)
+    beyond = {name: [*_beyond(name, value, is_path(model.model_fields[name]))] for name, value in plain.items()}
+    beyond = {name: wrong for name, wrong in beyond.items() if wrong}
+    errors, config = [], None
     try:
-        return model.model_validate(resolve_paths(model, plain, nodes))
+        config = model.model_validate(resolve_paths(model, plain, nodes))
     except ValidationError as error:
         errors = error.errors(include_url=False)
+    for name in beyond.keys() - {each["loc"][0] for each in errors if each["loc"]}:
+        for fault in beyond[name]:
+            where = inherited[name].path if name in inherited else f"{path}.{name}"
+            problems.add(where + _tail(fault.place), fault.message, nodes[name].find(fault.place))
+    if not errors:
+        return None if beyond else config
     missing = [each for each in errors if each["type"] == "missing" and str(each["loc"][0]) not in nodes]
     for each in missing:
         name = str(each["loc"][0])
         what = model.model_fields[name].description
         problems.add(f"{path}.{name}", f"is required ({what})" if what else "is required", at, key=True)
-    for place, found in _by_place([each for each in errors if each not in missing], nodes).items():
-        if not place:
+    for within, found in _by_place([each for each in errors if each not in missing], nodes).items():
+        if not within:
             problems.add(path, _message(found[0]), at, key=True)
             continue
-        name = str(place[0])
-        tail = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place[1:])
-        where = (inherited[name].path if name in inherited else f"{path}.{name}") + tail
+        name = str(within[0])
+        where = (inherited[name].path if name in inherited else f"{path}.{name}") + _tail(within[1:])
         unknown = found[0]["type"] == "extra_forbidden"
-        message = _unknown_option(str(place[-1]), _fields_at(model, place[:-1])) if unknown else _messages(found)
-        problems.add(where, message, nodes[name].find(place[1:]), key=unknown)
+        message = _unknown_option(str(within[-1]), _fields_at(model, within[:-1])) if unknown else _messages(found)
+        problems.add(where, message, nodes[name].find(within[1:]), key=unknown)
     return None
+
+
+def _beyond(option: str, value: Any, path: bool) -> Iterator[Fault]:
+    """What no value of an option can be: a number out of all ranges, a path without a name."""
+    if not path:
+        yield from faults(option, value)
+        return
+    for number, each in enumerate([value] if isinstance(value, str) else value if isinstance(value, list) else []):
+        if isinstance(each, str) and (not each.strip() or "\0" in each):
+            what = "is empty" if not each.strip() else "has a null character"
+            yield Fault(() if isinstance(value, str) else (number,), f"{what}; expected a path")
+
+
+def _tail(place: Iterable[str | int]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
 
 
 def _unknown_option(name: str, known: list[str]) -> str:
     message = f"unknown option '{name}'; "
-    return message + (
-        did_you_mean(name, known) or (f"the options are {', '.join(known)}" if known else "there are no options")
-    )
+    return message + (hint(name, known) or (f"the options are {', '.join(known)}" if known else "there are no options"))
 
 
 _Place = tuple[str | int, ...]

@@ -14,6 +14,8 @@ from yaml.composer import ComposerError
 from yaml.scanner import ScannerError
 
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\']|\'\')*\'', re.DOTALL)
+#: Braces of a pattern of paths, which YAML takes for a mapping.
+_BRACES = re.compile(r"\{[^\s{}:]*(?:,|\.\.)[^\s{}:]*\}")
 _WORD = re.compile(r"[^\s,\[\]{}]+")
 
 
@@ -50,10 +52,18 @@ def explain(error: yaml.MarkedYAMLError, lines: list[str]) -> Mistake:
     start = _Place(lines, began.line, began.column) if began is not None else None
     if start is not None and (start.line, start.column) >= (at.line, at.column):
         start = None
-    mistake = _of_one_character(at, start) or _at_the_start_of_a_text(error, at)
+    mistake = _of_a_pattern(at) or _of_one_character(at, start) or _at_the_start_of_a_text(error, at)
     if mistake is None and start is not None:
         mistake = _within_something(error, at, start, lines)
     return mistake or _of_a_block(at, start) or _in_the_words_of_the_library(error, at, lines)
+
+
+def _of_a_pattern(at: _Place) -> Mistake | None:
+    before = [match for match in _BRACES.finditer(at.before) if match.end() == len(at.before)]
+    behind = before and at.char and at.char not in " \t,:#]}"
+    if behind or (at.char == "{" and at.before[-1:].strip(" [,") and _BRACES.match(at.after)):
+        return at.says('a path with braces needs quotes here, as in "shards/{0000..0099}.tar"')
+    return None
 
 
 def _of_one_character(at: _Place, start: _Place | None) -> Mistake | None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tp_core.config import BuildContext, DataContext, ModuleConfig, ProcessorConfig
-from tp_core.data.order import TRAIN, generator
+from tp_core.data.order import EVALUATION, TRAIN, generator
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.errors import DataError
 from tp_core.interfaces import Batch, Processor, Record, Rows
@@ -204,7 +204,8 @@ def _check_scores(
         "it has metrics of its own, score(); give check_processor a prediction=, what the model's targets predict for "
         "a sample"
     )
-    samples = [_draw(processor, rows, index) for index in range(min(len(rows), 16))]
+    numbers = range(min(len(rows), 16))
+    samples = [processor.evaluation_sample(rows, index, generator(0, EVALUATION, 0, index)) for index in numbers]
     found = processor.score([dict(prediction) for _ in samples], processor.collate(samples))
     metrics.check_declared(found, facts, "score()")
     metrics.check_states(found, facts)

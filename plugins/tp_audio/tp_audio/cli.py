@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import click
 
-from tp_core.cli.output import new_file, whole_file
+from tp_core.cli.output import new_file, shown_output, whole_file
 from tp_core.cli.processes import in_several_processes, joined
-from tp_core.cli.records import input_records, model_options, parse_columns, skipped, speaker
+from tp_core.cli.records import input_records, model_options, new_rules, parse_columns, skipped, speaker
+from tp_core.cli.row_files import form_of_output, is_binary, row_file
 from tp_core.cli.usage import examples
+from tp_core.terminal import tell
 
 
 @in_several_processes
@@ -18,8 +20,14 @@ from tp_core.cli.usage import examples
     )
 )
 @click.argument("model")
-@click.option("--data", required=True, help="Recordings with their texts: a manifest, a folder, tar shards.")
-@click.option("--output", help="JSON lines to write: text, and what was recognised.")
+@click.option(
+    "--data",
+    required=True,
+    multiple=True,
+    metavar="PATH",
+    help="Recordings with their texts: a manifest, a folder, tar shards. It may be given several times.",
+)
+@click.option("--output", help="File of texts, and what was recognised: .jsonl, .tsv, .csv, .parquet.")
 @click.option("--overwrite", is_flag=True, help="Replace an output file that exists.")
 @click.option(
     "--beams", type=click.IntRange(1), help="Texts that are followed, 1 is greedy; by default as the spec says."
@@ -33,7 +41,7 @@ from tp_core.cli.usage import examples
 @model_options
 def wer(
     model: str,
-    data: str,
+    data: tuple[str, ...],
     output: str | None,
     overwrite: bool,
     beams: int | None,
@@ -50,25 +58,32 @@ def wer(
     from tp_core.errors import DataError, TPError
 
     with joined(model) as processes:
+        form = "jsonl" if output is None else form_of_output(output, None, ("jsonl", "tsv", "csv", "parquet"))
         path, say = None if output is None else new_file(output, overwrite, processes), speaker(processes)
         from tp_audio.processors.transcribed import text_of
         from tp_audio.recognition import recognised
+        from tp_core.data.unreadable import Unreadable
         from tp_core.inference.load import load_model
+        from tp_core.inference.predict import skips
 
         loaded = load_model(model, device, say, data_set, processes)
         records, wanted, bad = [], [], []
-        for record in input_records(data, parse_columns(columns) or loaded.spec.data.options.columns):
+        names = parse_columns(columns) or loaded.spec.data.options.columns
+        skip = skips(loaded)
+        for record in input_records(data, names, skip=skip, rules=new_rules(names, loaded), report=say):
             try:
+                if isinstance(record, Unreadable):
+                    raise DataError(record.error)
                 wanted.append(text_of(record))
             except DataError as error:
-                if loaded.spec.data.options.on_bad_record != "skip":
+                if not skip:
                     raise
                 bad.append(str(error))
             else:
                 records.append(record)
         total = len(records) + len(bad)
         if not total:
-            raise TPError(f"--data {data}: there is no recording")
+            raise TPError(f"--data {', '.join(data)}: there is no recording")
         results = recognised(loaded, records, batch_size, beams, max_new_tokens, processes)
         if not processes.first:
             return
@@ -76,20 +91,20 @@ def wer(
         wanted = [text for text, each in zip(wanted, results) if "text" in each]
         found = [each["text"] for each in results if "text" in each]
         if not found:
-            raise TPError(f"--data {data}: no recording can be used; {bad[0]}")
+            raise TPError(f"--data {', '.join(data)}: no recording can be used; {bad[0]}")
         if path is not None:
-            with whole_file(path) as file:
+            with whole_file(path, "wb" if is_binary(form) else "w") as file, row_file(file, path, form) as rows:
                 for text, heard in zip(wanted, found):
-                    file.write(json.dumps({"text": text, "recognised": heard}, ensure_ascii=False) + "\n")
-            say(f"{len(found)} texts in {path}{skipped(bad, total)}")
+                    rows.write({"text": text, "recognised": heard})
+            say(f"{len(found)} texts in {shown_output(path)}{skipped(bad, total)}")
         elif bad:
             say(f"{len(found)} recordings{skipped(bad, total)}")
         rates = _rates(wanted, found)
         if as_json:
-            click.echo(json.dumps(rates))
+            tell(json.dumps(rates))
         else:
             for name, rate in rates.items():
-                click.echo(f"{name}\t{rate:.4f}")
+                tell(f"{name}\t{rate:.4f}")
 
 
 def _rates(wanted: list[str], found: list[str]) -> dict[str, float]:

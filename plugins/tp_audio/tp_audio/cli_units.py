@@ -11,7 +11,10 @@ import click
 from tp_core.cli.output import new_file, whole_file
 from tp_core.cli.processes import in_several_processes, joined
 from tp_core.cli.records import input_records, parse_columns, speaker
+from tp_core.cli.row_files import form_of_output
+from tp_core.cli.trust import trust_code_option
 from tp_core.cli.usage import examples
+from tp_core.terminal import tell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
 @click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
 @click.option("--column", "columns", multiple=True, metavar="FIELD=COLUMN", help="Read a field from another column.")
 @click.option("--overwrite", is_flag=True, help="Replace output files that exist.")
+@trust_code_option
 def units(
     data: str,
     output: str,
@@ -66,11 +70,13 @@ def units(
     if (model is None) != (layer is None):
         raise TPError("--model and --layer belong together")
     with joined(model or "") as processes:
+        form_of_output(output, None, ("jsonl",))
         path, say = new_file(output, overwrite, processes), speaker(processes)
         new = None if clusters is None else new_file(f"{path.with_suffix('')}.centres.npy", overwrite, processes)
         import numpy as np
 
         from tp_audio import clusters as making
+        from tp_core.data.folder_rules import FolderRules
         from tp_core.inference.load import load_model
 
         vectors: Any = making.MelCepstrum(sampling_rate)
@@ -83,7 +89,9 @@ def units(
                 say(f"left out: {error}")
             skipped.add(str(error))
 
-        records = [_named(record) for record in input_records(data, parse_columns(columns))]
+        names = parse_columns(columns)
+        rules = FolderRules(frozenset({"audio"}), names)
+        records = [_named(record) for record in input_records(data, names, rules=rules, report=say)]
         if new is not None and clusters is not None:
             frames = making.sampled(records, vectors, max_frames, seed, report, processes)
             found = making.centres(frames, clusters, seed) if processes.first else frames
@@ -103,7 +111,7 @@ def units(
         count = _write(path, records, processes, making.readable(label), report)
         say(f"{count} recordings in {path}" + (f", {len(skipped)} left out" if skipped else ""))
         if processes.first:
-            click.echo(f"data:\n  processor: {{units: {{unit_rate: {vectors.rate:g}}}}}\n  train: {path}")
+            tell(f"data:\n  processor: {{units: {{unit_rate: {vectors.rate:g}}}}}\n  train: {path}")
 
 
 def _write(

@@ -8,11 +8,13 @@ from typing import Any
 import click
 
 from tp_core.cli.processes import in_several_processes, joined
-from tp_core.cli.records import input_records, model_options, parse_columns, shown, speaker
+from tp_core.cli.records import input_records, model_options, new_columns, new_rules, shown, speaker
 from tp_core.cli.usage import examples
+from tp_core.data.sources_find import FORMS
 from tp_core.errors import TPError
+from tp_core.terminal import tell
 
-_PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff")
+_PICTURES = tuple(ending for ending, form in FORMS.items() if form == "image")
 
 
 @in_several_processes
@@ -24,14 +26,20 @@ _PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff")
     )
 )
 @click.argument("model")
-@click.option("--data", required=True, help="Pictures, texts, or both: folder, TSV, JSON lines, Parquet, tar.")
+@click.option(
+    "--data",
+    required=True,
+    multiple=True,
+    metavar="PATH",
+    help="Pictures, texts, or both: folder, TSV, JSON lines, Parquet, tar. It may be given several times.",
+)
 @click.option("--query", help="A text, or the file of a picture; without it, recall@1/5/10 in both directions.")
 @click.option("--top", default=10, show_default=True, type=click.IntRange(1), help="Answers to a query.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @model_options
 def retrieve(
     model: str,
-    data: str,
+    data: tuple[str, ...],
     query: str | None,
     top: int,
     as_json: bool,
@@ -48,11 +56,14 @@ def retrieve(
             if not os.path.isfile(query):
                 raise TPError(f"--query {query}: there is no such file")
         from tp_core.inference.load import load_model
+        from tp_core.inference.predict import skips
         from tp_crossmodal.retrieval import retrieve as run
 
         say = speaker(processes)
         loaded = load_model(model, device, say, data_set, processes)
-        records = input_records(data, parse_columns(columns) or loaded.spec.data.options.columns)
+        names = new_columns(columns, loaded)
+        rules = new_rules(names, loaded)
+        records = input_records(data, names, skip=skips(loaded), rules=rules, report=say)
         errors: list[str] = []
         found = run(loaded, records, query, top, batch_size, skipped=errors, processes=processes)
         if errors:
@@ -63,10 +74,10 @@ def retrieve(
 
 def _print(found: dict[str, float] | list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False))
+        tell(json.dumps(found, ensure_ascii=False))
     elif isinstance(found, dict):
         for name, value in found.items():
-            click.echo(f"{name:28} {value:.1%}")
+            tell(f"{name:28} {value:.1%}")
     else:
         for answer in found:
-            click.echo(f"{answer['similarity']:7.4f}  {answer['name']}")
+            tell(f"{answer['similarity']:7.4f}  {answer['name']}")

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tp_core.cli.inputs import Inputs, input_options
 from tp_core.cli.lazy_options import SearchCommand, given
 from tp_core.cli.output import terminable
 from tp_core.cli.processes import in_several_processes, joined
-from tp_core.cli.records import input_records, model_options, parse_columns, speaker
+from tp_core.cli.records import model_options, parse_columns, speaker
 from tp_core.cli.usage import examples
 from tp_core.errors import TPError
 
@@ -30,16 +31,19 @@ INDEX = "index.tsv"
     epilog=examples(
         "tp draw runs/my_dalle --input captions.txt --output drawings",
         "tp draw runs/my_dalle --input captions.tsv --output drawings --sample --top-k 50 --seed 1",
+        'tp draw runs/my_dalle --text "a red house" --output drawings',
     ),
 )
 @click.argument("model")
-@click.option("--input", "source", required=True, help="Texts: TSV, CSV, JSON lines, text, Parquet.")
+@input_options
 @click.option("--output", required=True, help=f"Folder for 1.png, 2.png, ... and {INDEX}, which says their texts.")
 @click.option("--overwrite", is_flag=True, help="Replace the pictures of a folder that has some.")
 @model_options
 def draw(
     model: str,
-    source: str,
+    sources: tuple[str, ...],
+    texts: tuple[str, ...],
+    input_form: str | None,
     output: str,
     overwrite: bool,
     batch_size: int,
@@ -53,28 +57,27 @@ def draw(
     MODEL was trained with the processor image_text_lm from texts to pictures.
     """
     with joined(model) as processes:
-        folder, say = Path(output), speaker(processes)
+        folder, say, inputs = Path(output), speaker(processes), Inputs(sources, texts, input_form)
         if processes.first:
             _need_free(folder, overwrite)
-        from torchvision.io import write_png
-
         from tp_core.inference.load import load_model
         from tp_crossmodal.drawing import draw as run
+        from tp_vision.png import write_png
 
         loaded = load_model(model, device, say, data_set, processes)
-        records = input_records(source, parse_columns(columns) or loaded.spec.data.options.columns)
-        texts: list[str] = []
-        pictures = run(loaded, _noted(records, texts), batch_size, processes=processes, **given(options))
+        records = inputs.records(parse_columns(columns) or loaded.spec.data.options.columns)
+        drawn: list[str] = []
+        pictures = run(loaded, _noted(records, drawn), batch_size, processes=processes, **given(options))
         if not processes.first:
             next(pictures, None)
             return
         with _new_pictures(folder) as new:
             count = 0
             for count, picture in enumerate(pictures, 1):
-                write_png(picture, str(new / f"{count}.png"))
+                write_png(picture, new / f"{count}.png")
             if not count:
-                raise TPError(f"{source}: there is nothing to draw: no text")
-            lines = ["image\ttext", *(f"{number}.png\t{text}" for number, text in enumerate(texts, 1))]
+                raise TPError(f"{', '.join(sources)}: there is nothing to draw: no text")
+            lines = ["image\ttext", *(f"{number}.png\t{text}" for number, text in enumerate(drawn, 1))]
             (new / INDEX).write_text("\n".join(lines) + "\n", encoding="utf-8")
         say(f"{count} pictures in {folder}")
 
@@ -108,7 +111,14 @@ def _new_pictures(folder: Path) -> Iterator[Path]:
 
 
 def _noted(records: Iterator[Record], texts: list[str]) -> Iterator[Record]:
-    """The records, while their texts are written down, without what a table's cell may not have."""
+    """The records but for blank lines, of which there is no picture, while their texts are written down.
+
+    The texts are without what a table's cell may not have.
+    """
+    from tp_core.data.fields import is_blank
+
     for record in records:
+        if is_blank(record):
+            continue
         texts.append(" ".join(str(record.value.get("text", "")).split()))
         yield record

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tp_core.data.fields import text_field
+from tp_core.data.sources_columns import listed
+from tp_core.data.unreadable import Unreadable
 from tp_core.errors import DataError, TPError
 from tp_core.inference.batches import Unusable, answers
 from tp_core.inference.load import LoadedModel, load_model
@@ -33,21 +38,22 @@ _NONE: Vectors = np.empty((0, 0), dtype=np.float32)
 
 @dataclass(frozen=True)
 class Collection:
-    """Pictures and texts to search in.
+    """Pictures and texts to search in. Each picture and each text is there once, however many records have it.
 
     Attributes:
         images: name of each picture: its file, or the file and row that hold it.
         image_vectors: (images, size).
         texts: the different texts.
         text_vectors: (texts, size).
-        truth: number of each picture's own text; -1 for a picture without.
+        pairs: (pairs, 2), the numbers of a picture and of a text that belong together, each pair once. A picture may
+            have several texts, and a text several pictures.
     """
 
     images: list[str]
     image_vectors: Vectors
     texts: list[str]
     text_vectors: Vectors
-    truth: NDArray[np.int64]
+    pairs: NDArray[np.int64]
 
 
 class Searcher:
@@ -85,7 +91,7 @@ class Searcher:
         Raises:
             DataError: a text or a picture cannot be used.
         """
-        parts = [vector for _, vector in self._embedded(records, self.processor.encode)]
+        parts = [vector for _, _, vector in self._embedded(records, self.processor.encode)]
         return np.stack(parts) if parts else _NONE
 
     def of_texts(self, texts: list[str]) -> Vectors:
@@ -114,28 +120,32 @@ class Searcher:
     def pictures(self, records: Iterable[Record], skipped: list[str] | None = None) -> Collection:
         """:meth:`collect`, without the vectors of texts."""
         images: list[str] = []
-        numbers: dict[str, int] = {}
-        truth: list[int] = []
         parts: list[Vectors] = []
+        used: list[int] = []
         seen = [] if skipped is None else skipped
-        for record, vector in self._embedded(records, self._visual_samples, seen if skips(self.loaded) else None):
-            own = _text(record)
-            truth.append(-1 if own is None else numbers.setdefault(own, len(numbers)))
+        pictures = _Pictures(records, self.processor.visual.content, seen if skips(self.loaded) else None)
+        made = self._embedded(pictures, self._visual_samples, seen if skips(self.loaded) else None)
+        for number, record, vector in made:
             images.append(_name(record))
             parts.append(vector)
+            used.append(number)
         if not images and self.processes.first:
             raise DataError(f"there is nothing to search in: no record{' that can be used' if seen else ''}")
-        texts = list(numbers)
         if not images:
-            return Collection([], _NONE, [], _NONE, np.array(truth, dtype=np.int64))
-        return Collection(images, np.stack(parts), texts, np.empty((0, parts[0].size), np.float32), np.array(truth))
+            return Collection([], _NONE, [], _NONE, np.empty((0, 2), dtype=np.int64))
+        # All records have been read: a picture's later texts are there, too.
+        texts: dict[str, int] = {}
+        owned = enumerate(pictures.texts[number] for number in used)
+        pairs = [(image, texts.setdefault(text, len(texts))) for image, own in owned for text in own]
+        empty = np.empty((0, parts[0].size), np.float32)
+        return Collection(images, np.stack(parts), list(texts), empty, np.array(pairs, dtype=np.int64).reshape(-1, 2))
 
     def _visual_samples(self, records: list[Record]) -> list[Sample]:
         """Samples of the pictures only."""
         field = self.processor.visual.field
         for record in records:
             if record.value.get(field) in (None, ""):
-                fields = ", ".join(record.value) or "none"
+                fields = listed(record.value) or "none"
                 message = f"no field '{field}'; the fields are {fields} (data.columns renames them)"
                 raise DataError(message, file=record.file, line=record.line)
         alone = [{name: value for name, value in each.value.items() if name != "text"} for each in records]
@@ -146,8 +156,8 @@ class Searcher:
         records: Iterable[Record],
         encode: Callable[[list[Record]], list[Sample]],
         skipped: list[str] | None = None,
-    ) -> Iterator[tuple[Record, Vectors]]:
-        """Records in order, each with its vector, (size,).
+    ) -> Iterator[tuple[int, Record, Vectors]]:
+        """Records in order, each with its number and its vector, (size,).
 
         Args:
             skipped: what is said of records that cannot be used, and are left out; None if they are an error.
@@ -156,10 +166,11 @@ class Searcher:
         made = answers(
             records, self.processor, self.batch_size, device, self._batch_vectors, encode, skip, self.processes
         )
+        numbers = count()
         for chunk, found in made:
-            for record, answer in zip(chunk, found):
+            for record, answer, number in zip(chunk, found, numbers):
                 if not isinstance(answer, Unusable):
-                    yield record, answer
+                    yield number, record, answer
                 elif skipped is not None:
                     skipped.append(answer.error)
 
@@ -170,9 +181,74 @@ class Searcher:
             return list(batch_vectors(self.loaded.model, batch, plan).cpu().numpy())
 
 
-def _text(record: Record) -> str | None:
+class _Pictures(Iterable[Record]):
+    """The first record of each picture; the texts of all its records are collected while these are read.
+
+    Args:
+        content: the fields that a picture is known by.
+        skipped: what is said of records whose texts cannot be used, and are left out; None if they are an error.
+
+    Attributes:
+        texts: of each picture, in order and each once.
+    """
+
+    def __init__(self, records: Iterable[Record], content: Sequence[str], skipped: list[str] | None) -> None:
+        self.texts: list[dict[str, None]] = []
+        self._records, self._content, self._skipped = records, content, skipped
+
+    def __iter__(self) -> Iterator[Record]:
+        known: dict[bytes, int] = {}
+        for record in self._records:
+            try:
+                own = dict.fromkeys(_texts(record))
+            except DataError as error:
+                if self._skipped is None:
+                    raise
+                self._skipped.append(str(error))
+                continue
+            picture = _identity(record, self._content)
+            if picture is not None and picture in known:
+                self.texts[known[picture]].update(own)
+                continue
+            if picture is not None:
+                known[picture] = len(self.texts)
+            self.texts.append(own)
+            yield record
+
+
+def _identity(record: Record, content: Sequence[str]) -> bytes | None:
+    """What pictures are told apart by: the path of a file, or the content that the record holds; None: nothing."""
+    digest = hashlib.blake2b(digest_size=16)
+    for field in content:
+        value = record.value.get(field)
+        if isinstance(value, Mapping):
+            value = value.get("path") if value.get("bytes") is None else value["bytes"]
+        if isinstance(value, str) and value:
+            known = os.fsencode(os.path.realpath(os.path.join(os.path.dirname(record.file), value)))
+        elif isinstance(value, (bytes, bytearray)):
+            known = bytes(value)
+        elif isinstance(value, (list, tuple, np.ndarray)):
+            try:
+                numbers = np.asarray(value, dtype=np.float64)
+            except (TypeError, ValueError):
+                return None
+            known = f"{numbers.shape}".encode() + numbers.tobytes()
+        else:
+            return None
+        digest.update(f"{type(value).__name__} {len(known)} ".encode() + known)
+    return digest.digest()
+
+
+def _texts(record: Record) -> list[str]:
+    """The texts of a record: one, or a list of them; blank ones are none.
+
+    Raises:
+        DataError: something else.
+    """
     value = record.value.get("text")
-    return None if value is None or not str(value).strip() else str(value)
+    many = value if isinstance(value, (list, tuple)) else [value]
+    found = [text_field(Record({"text": each}, record.file, record.line), "text") for each in many]
+    return [text for text in found if text is not None and text.strip()]
 
 
 def _name(record: Record) -> str:
@@ -193,27 +269,34 @@ def nearest(query: Vectors, candidates: Vectors, names: list[str], top: int) -> 
 
 
 def recall(collection: Collection, ranks: Iterable[int] = RANKS) -> dict[str, float]:
-    """How often the right answer is among the first k, of pictures that have a text.
+    """How often a right answer is among the first k, of pictures that have texts (Karpathy & Fei-Fei, 2015).
 
-    ``image_to_text/recall@k``: a picture's own text, among the different texts. ``text_to_image/recall@k``: any picture
-    of the text, among all. What is exactly as like as the right answer counts as before it.
+    ``image_to_text/recall@k``: any of a picture's own texts, among the different texts; the mean of the pictures.
+    ``text_to_image/recall@k``: any of a text's own pictures, among those that have texts; the mean of the texts. What
+    is exactly as like as the best right answer counts as before it.
 
     Raises:
         DataError: no picture has a text.
     """
-    paired = collection.truth >= 0
-    if not paired.any():
+    if not len(collection.pairs):
         raise DataError("recall needs pictures with texts, and none of these has one")
-    truth, images, texts = collection.truth[paired], collection.image_vectors[paired], collection.text_vectors
-    own_text = np.empty(len(truth), dtype=np.float32)
+    paired, own = np.unique(collection.pairs[:, 0], return_inverse=True)
+    order = np.argsort(own, kind="stable")
+    # By picture, as the blocks are.
+    own, truth = own.reshape(-1)[order], collection.pairs[order, 1]
+    images, texts = collection.image_vectors[paired], collection.text_vectors
+    own_text = np.full(len(images), -np.inf, dtype=np.float32)
     own_image = np.full(len(texts), -np.inf, dtype=np.float32)
     for rows, similarity in _blocks(images, texts):
-        own_text[rows] = similarity[np.arange(len(similarity)), truth[rows]]
+        here = slice(*np.searchsorted(own, (rows.start, rows.start + len(similarity))))
+        right = similarity[own[here] - rows.start, truth[here]]
         with np.errstate(invalid="ignore"):
-            np.maximum.at(own_image, truth[rows], own_text[rows])
-    of_images, of_texts = np.empty(len(truth), dtype=np.int64), np.zeros(len(texts), dtype=np.int64)
+            np.maximum.at(own_text, own[here], right)
+            np.maximum.at(own_image, truth[here], right)
+    of_images, of_texts = np.empty(len(images), dtype=np.int64), np.zeros(len(texts), dtype=np.int64)
     for rows, similarity in _blocks(images, texts):
-        similarity[np.arange(len(similarity)), truth[rows]] = -np.inf
+        here = slice(*np.searchsorted(own, (rows.start, rows.start + len(similarity))))
+        similarity[own[here] - rows.start, truth[here]] = -np.inf
         # Not "as like or more": what is no number must not count as a right answer.
         of_images[rows] = (~(similarity < own_text[rows, None])).sum(axis=1)
         of_texts += (~(similarity < own_image)).sum(axis=0)
@@ -262,11 +345,30 @@ def retrieve(
         found = searcher.pictures(records, skipped)
         vector, candidates, names = searcher.of_texts([query]), found.image_vectors, found.images
     else:
-        names = list(dict.fromkeys(text for text in map(_text, records) if text is not None))
+        names = _all_texts(records, skipped if skips(searcher.loaded) else None)
         if not names:
             raise DataError("a picture's texts are asked for, and the data has no texts (the field text)")
         vector, candidates = searcher.of_image(query), searcher.of_texts(names)
     return nearest(vector, candidates, names, top) if processes.first else []
+
+
+def _all_texts(records: Iterable[Record], skipped: list[str] | None) -> list[str]:
+    """The different texts of records, in order.
+
+    Args:
+        skipped: as of :class:`_Pictures`.
+    """
+    found: dict[str, None] = {}
+    for record in records:
+        try:
+            if isinstance(record, Unreadable):
+                raise DataError(record.error)
+            found |= dict.fromkeys(_texts(record))
+        except DataError as error:
+            if skipped is None:
+                raise
+            skipped.append(str(error))
+    return list(found)
 
 
 def is_image(query: str) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from tp_core.terminal import tell
+
 _KINDS = ("wordpiece", "bpe", "sentencepiece", "char", "space")
 
 
@@ -75,7 +77,7 @@ def train(
         progress=sys.stderr.isatty(),
     )
     few = "" if trained.vocab_size >= vocab_size else f"; the text gives no more, {vocab_size} were asked for"
-    click.echo(f"wrote {' and '.join(map(str, trained.files))} ({trained.vocab_size} tokens{few})")
-    click.echo("\nTo use it, put this into a spec (paths are relative to the spec's folder):\n")
+    tell(f"wrote {' and '.join(map(str, trained.files))} ({trained.vocab_size} tokens{few})")
+    tell("\nTo use it, put this into a spec (paths are relative to the spec's folder):\n")
     lines = {"data": {"tokenizer": {trained.kind: trained.options}}}
-    click.echo(yaml.safe_dump(lines, sort_keys=False, allow_unicode=True), nl=False)
+    tell(yaml.safe_dump(lines, sort_keys=False, allow_unicode=True).rstrip("\n"))

@@ -23,6 +23,7 @@ from tp_core.errors import TPError
 from tp_core.metrics.facts import MetricFacts
 from tp_core.modules.config import ClassificationConfig, TransformerOptions
 from tp_core.spec.schema_common import ModuleMark
+from tp_core.use import in_use
 from tp_vision.config import PatchConfig
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ class PixelsConfig(MaskedTargetConfig):
 class VisualTokensConfig(MaskedTargetConfig):
     """Prediction of the visual tokens of masked patches (BEiT; Bao et al., 2022)."""
 
-    tokenizer: Annotated[dict[str, dict[str, Any]] | None, ModuleMark("visual_tokenizer")] = Field(
+    tokenizer: Annotated[dict[str, dict[str, Any]] | None, ModuleMark("visual_tokenizer", labels=True)] = Field(
         None, description="what makes the tokens, such as random_projection; unset: labels of the batch"
     )
     num_tokens: int | None = Field(None, gt=1, description="number of different tokens; the tokenizer's if unset")
@@ -165,10 +166,12 @@ class VisualTokensConfig(MaskedTargetConfig):
         Raises:
             TPError: neither the option nor the tokenizer says it.
         """
+        if self.num_tokens is not None:
+            return self.num_tokens
         tokenizer = self.tokenizer_config()
-        if self.num_tokens is None and tokenizer is None:
+        if tokenizer is None:
             raise TPError("num_tokens is required where no tokenizer is given")
-        return self.num_tokens or (tokenizer.token_count() if tokenizer else 0)
+        return tokenizer.token_count()
 
     def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
         found = super().requires(context)
@@ -196,18 +199,22 @@ class VisualTokensConfig(MaskedTargetConfig):
             return
         if count is not None and self.num_tokens not in (None, count):
             yield Problem("num_tokens", f"is {self.num_tokens}; the tokenizer has {count} tokens")
-        for problem in () if tokenizer is None else tokenizer.check(context):
+        if tokenizer is None or in_use():
+            return  # it makes labels, of which evaluations alone ask, and is looked at then
+        for problem in tokenizer.check(context):
             yield Problem("tokenizer", f"{problem.option} {problem.message}".strip())
 
     def training_files(self) -> dict[str, str]:
-        tokenizer = self.tokenizer_config()
+        try:
+            tokenizer = self.tokenizer_config()
+        except TPError:  # of a trained model, which is used without it
+            return {}
         files = [] if tokenizer is None else [*tokenizer.files().values(), *tokenizer.training_files().values()]
         gone = [file for file in files if not os.path.exists(file)]
         return {"tokenizer": (gone or files)[0]} if files else {}
 
     def contents(self) -> list[str]:
-        tokenizer = self.tokenizer_config()
-        return [] if tokenizer is None else tokenizer.contents()
+        return []  # its tokenizer's are the tokenizer's own
 
     def for_use(self) -> ModuleConfig:
         """With the number of tokens, so that the tokenizer's files are asked for by evaluations only."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from tp_audio.audio.decoding import Samples
 from tp_audio.audio.features import Frames, filter_banks
-from tp_audio.audio.reading import Samples
 from tp_audio.config import CTCConfig
 from tp_audio.hooks.config import TranscriptsConfig
 from tp_audio.hooks.spectrogram import Heard, readable, spectrograms

@@ -30,7 +30,9 @@ class LabelledRecordings(Processor):
         """Tensors of the recordings."""
 
     def _label(self, record: Record) -> int:
-        return self.classes.read(record, hint=". A recording's label is the folder that it is in, or a column")
+        return self.classes.read(
+            record, hint=". A recording's label is a folder that it is in, inside the one that is named, or a column"
+        )
 
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
         for chunk in self.rows.chunks(records, report, self._label):

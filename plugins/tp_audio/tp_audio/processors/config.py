@@ -121,6 +121,7 @@ class SpeechTextProcessorConfig(SpeechProcessorConfig):
     """
 
     sampling_options: ClassVar[frozenset[str]] = SpeechProcessorConfig.sampling_options | {"start", "end"}
+    optional_fields: ClassVar[frozenset[str]] = frozenset({"text"})
 
     target_max_length: int = Field(256, gt=1, description="longest decoder input; longer texts are bad records")
     start: Role | None = Field(None, description="token that the decoder's input begins with; unset: eos, else sep")
@@ -179,6 +180,8 @@ class SpeechClassificationProcessorConfig(ClassLabelOptions, SpeechProcessorConf
 
 class SpeechCtcProcessorConfig(SpeechProcessorConfig):
     """Speech and its text for the target ctc."""
+
+    optional_fields: ClassVar[frozenset[str]] = frozenset({"text"})
 
     def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
         return super().provides(context) | {"labels:ctc": FieldSpec()}

@@ -95,6 +95,7 @@ class UnitsProcessorConfig(PretrainingProcessorConfig):
     writes such records.
     """
 
+    optional_fields: ClassVar[frozenset[str]] = frozenset({"units"})
     sampling_options: ClassVar[frozenset[str]] = PretrainingProcessorConfig.sampling_options | {
         *("mixing_prob", "mixing_noise_prob", "mixing_energy")
     }
@@ -135,6 +136,7 @@ class WaveformCtcProcessorConfig(FinetuningProcessorConfig):
     """Raw waveforms and their texts for the target ctc; masks are drawn in training only."""
 
     needs_tokenizer: ClassVar[bool] = True
+    optional_fields: ClassVar[frozenset[str]] = frozenset({"text"})
 
     def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
         return super().provides(context) | {"labels:ctc": FieldSpec()}

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tp_audio.audio.reading import Samples
+from tp_audio.audio.decoding import Samples
 from tp_audio.config_waveform import shortest
 from tp_audio.processors.config_waveform import (
     PretrainingProcessorConfig,
@@ -20,6 +20,7 @@ from tp_audio.processors.config_waveform import (
 from tp_audio.processors.recorded import RecordedRows
 from tp_audio.processors.waveform import WaveformProcessor
 from tp_core.config import DataContext
+from tp_core.data.sources_columns import listed
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Batch, Inputs, Record, Report, Rows, Sample
 
@@ -122,7 +123,7 @@ class UnitsProcessor(PretrainingProcessor):
         value = record.value.get("units")
         try:
             if value is None:
-                raise ValueError(f"no field 'units'; the fields are {', '.join(record.value) or 'none'}; see tp units")
+                raise ValueError(f"no field 'units'; the fields are {listed(record.value) or 'none'}; see tp units")
             given = value.split() if isinstance(value, str) else list(value)
             units = [int(each) for each in given]
             if any(not isinstance(each, str) and each != unit for each, unit in zip(given, units)):

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tp_audio.audio.decoding import Samples
 from tp_audio.audio.exact import packed, unpacked
-from tp_audio.audio.reading import Reading, Samples, read_samples
+from tp_audio.audio.reading import Reading, read_samples
 from tp_audio.processors.config import AudioProcessorConfig
 from tp_core.data.read_in_order import read_in_order
 from tp_core.errors import DataError
@@ -38,15 +39,19 @@ class RecordedRows:
     def __init__(self, config: AudioProcessorConfig, least: int = 1, least_for: str = "one frame alone") -> None:
         self.reading = Reading(config.sampling_rate, config.resample, config.mix_channels)
         self.least, self.least_for = least, least_for
+        self.max_seconds = config.max_seconds
         self.most = None if config.max_seconds is None else int(config.max_seconds * config.sampling_rate)
 
-    def samples(self, record: Record) -> Samples:
+    def samples(self, record: Record, seconds: float | None = None) -> Samples:
         """The samples of a record's recording.
+
+        Args:
+            seconds: the longest that it may be.
 
         Raises:
             DataError: as :func:`read_samples`, and for a recording that is too short.
         """
-        samples = read_samples(record, self.reading)
+        samples = read_samples(record, self.reading, seconds=seconds)
         if len(samples) < self.least:
             message = f"the recording has {len(samples)} samples, and {self.least_for} has {self.least}"
             raise DataError(message, file=record.file, line=record.line)
@@ -82,7 +87,7 @@ class RecordedRows:
             yield chunk
 
     def _not_too_long(self, record: Record) -> Samples:
-        samples = self.samples(record)
+        samples = self.samples(record, self.max_seconds)
         if self.most is not None and len(samples) > self.most:
             seconds, most = len(samples) / self.reading.rate, self.most / self.reading.rate
             message = f"the recording is {seconds:.1f} seconds long; max_seconds is {most:g}"

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from tp_audio.audio.augment import Masks, at_speed
+from tp_audio.audio.decoding import Samples
 from tp_audio.audio.features import Frames, filter_banks, normalised
-from tp_audio.audio.reading import Samples
 from tp_audio.processors.config import SpeechProcessorConfig
 from tp_audio.processors.recorded import RecordedRows
 from tp_audio.processors.transcribed import TranscribedRows
@@ -101,6 +101,9 @@ class TranscribedSpeechProcessor(SpeechProcessor):
 
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
         return self.rows.prepare(records, report, self.check_text)
+
+    def remarks(self) -> list[str]:
+        return self.rows.remarks()
 
 
 def padded_ids(rows: list[NDArray[np.int32]], fill: int = IGNORE) -> torch.Tensor:

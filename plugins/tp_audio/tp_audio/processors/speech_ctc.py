@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from tp_audio.error_rate import character_errors, word_errors
 from tp_audio.processors.config import SpeechCtcProcessorConfig
 from tp_audio.processors.speech import TranscribedSpeechProcessor, padded_ids, spelled
 from tp_core.config import DataContext
-from tp_core.interfaces import IGNORE, Batch, Sample, Tokenizer
+from tp_core.errors import TPError
+from tp_core.interfaces import IGNORE, Batch, Rows, Sample, Tokenizer
 
 
 class CtcTexts:
@@ -29,15 +31,27 @@ class CtcTexts:
             )
 
     def labels(self, samples: list[Sample]) -> dict[str, torch.Tensor]:
-        """``labels`` (batch, longest); of samples without texts, none."""
+        """``labels`` (batch, longest); of samples without texts, none.
+
+        Of samples for an evaluation also ``written`` (batch, longest text): the texts in UTF-8, byte by byte.
+        """
         if "text" not in samples[0]:
             return {"labels": torch.full((len(samples), 1), IGNORE)}
-        return {"labels": padded_ids([sample["text"] for sample in samples])}
+        labels = {"labels": padded_ids([sample["text"] for sample in samples])}
+        if "written" in samples[0]:
+            labels["written"] = padded_ids([sample["written"] for sample in samples])
+        return labels
 
     def score(self, predictions: list[dict[str, Any]], batch: Batch) -> dict[str, tuple[float, float]]:
-        """Error rates of words and characters."""
-        rows = [[i for i in row if i != IGNORE] for row in batch.labels["ctc"]["labels"].tolist()]
-        wanted = [self.tokenizer.decode(ids) for ids in rows]
+        """Error rates of words and characters, against the texts as they are written, not as the vocabulary has them.
+
+        Raises:
+            TPError: the samples are not those of an evaluation.
+        """
+        if "written" not in batch.labels["ctc"]:
+            raise TPError("error rates need the samples of an evaluation (evaluation_sample), which have their texts")
+        rows = batch.labels["ctc"]["written"].tolist()
+        wanted = [bytes(each for each in row if each != IGNORE).decode() for row in rows]
         found = [spelled(each.get("ctc", each), self.tokenizer)["text"] for each in predictions]
         return {
             "word_error_rate": word_errors(wanted, found),
@@ -54,6 +68,10 @@ class SpeechCtcProcessor(TranscribedSpeechProcessor):
 
     def check_text(self, ids: list[int]) -> None:
         self.texts.check(ids)
+
+    def evaluation_sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        """With the text as it is written."""
+        return {**super().evaluation_sample(rows, index, generator), "written": rows.get("written", index)}
 
     def collate(self, samples: list[Sample]) -> Batch:
         return Batch(self.inputs(samples), len(samples), labels={"ctc": self.texts.labels(samples)})

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from tp_audio.processors.config import AudioProcessorConfig
+from tp_audio.processors.gaps import Gaps
 from tp_audio.processors.recorded import Recorded, RecordedRows
 from tp_core.data.fields import required_text
 from tp_core.errors import DataError
@@ -25,22 +26,24 @@ class TranscribedRows(RecordedRows):
     def __init__(self, config: AudioProcessorConfig, tokenizer: Tokenizer, least: int = 1) -> None:
         super().__init__(config, least)
         self.tokenizer, self.unknown = tokenizer, tokenizer.special.get("unk")
+        self.gaps = Gaps(tokenizer, self._known)
 
     def prepare(
         self, records: Iterable[Record], report: Report, check: Callable[[list[int]], None] | None = None
     ) -> Iterator[dict[str, list[Any]]]:
-        """Chunks of rows: ``audio``, the samples, and ``text``, the ids.
+        """Chunks of rows: ``audio``, the samples, ``text``, the ids, and ``written``, the text itself in UTF-8.
 
         Args:
             check: raises ValueError for ids that cannot be learned.
         """
+        self.gaps.reset()
         for chunk in self.chunks(records, report, text_of):
             yield self._rows(chunk, report, check)
 
     def _rows(
         self, chunk: list[Recorded], report: Report, check: Callable[[list[int]], None] | None
     ) -> dict[str, list[Any]]:
-        columns: dict[str, list[Any]] = {"audio": [], "text": []}
+        columns: dict[str, list[Any]] = {"audio": [], "text": [], "written": []}
         for each, ids in zip(chunk, self.tokenizer.encode_batch([each.more for each in chunk])):
             try:
                 if not any(map(self._known, ids)):
@@ -53,7 +56,14 @@ class TranscribedRows(RecordedRows):
                 continue
             columns["audio"].append(each.samples)
             columns["text"].append(ids)
+            columns["written"].append(each.more.encode())
+            self.gaps.add(each.more, ids)
         return columns
+
+    def remarks(self) -> list[str]:
+        """What the vocabulary lacks of the texts that were prepared last."""
+        remark = self.gaps.remark()
+        return [] if remark is None else [remark]
 
     def _known(self, number: int) -> bool:
         """Whether an id is of a token that is more than unknown or space."""

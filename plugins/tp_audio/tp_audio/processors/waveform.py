@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tp_audio.audio.reading import Samples
+from tp_audio.audio.decoding import Samples
 from tp_audio.config_waveform import WaveformConfig, frames_of, shortest
 from tp_audio.processors.config_waveform import WaveformCtcProcessorConfig, WaveformProcessorConfig
 from tp_audio.processors.recorded import RecordedRows
@@ -91,13 +91,16 @@ class FinetuningProcessor(WaveformProcessor):
     rows: RecordedRows
 
     def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
-        sample = self.evaluation_sample(rows, index, generator)
+        sample = self._whole(rows, index)
         if self.config.mask_time_prob or self.config.mask_time_min_masks:
             sample["mask"] = self.mask(len(sample["input_values"]), generator)
         return sample
 
     def evaluation_sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
         """Without masks."""
+        return self._whole(rows, index)
+
+    def _whole(self, rows: Rows, index: int) -> Sample:
         return {
             "input_values": self.normalised(self.rows.stored(rows, index)),
             self.column: rows.get(self.column, index),
@@ -119,6 +122,13 @@ class WaveformCtcProcessor(FinetuningProcessor):
 
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
         return self.rows.prepare(records, report, self.texts.check)
+
+    def remarks(self) -> list[str]:
+        return self.rows.remarks()
+
+    def evaluation_sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        """With the text as it is written."""
+        return {**super().evaluation_sample(rows, index, generator), "written": rows.get("written", index)}
 
     def collate(self, samples: list[Sample]) -> Batch:
         return Batch(self.inputs(samples), len(samples), labels={"ctc": self.texts.labels(samples)})

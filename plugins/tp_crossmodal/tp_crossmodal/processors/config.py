@@ -70,6 +70,7 @@ class StreamOptions(CaptionOptions):
     """A text for one stream, a picture for the other."""
 
     feeds_streams: ClassVar[bool] = True
+    optional_fields: ClassVar[frozenset[str]] = frozenset({"label", "text", "image", "regions", "boxes"})
 
     text_stream: str | None = Field(
         None, description="the stream that reads the text; unset: the one called text, else the first"

@@ -12,7 +12,7 @@ from tp_core.errors import TPError
 from tp_core.spec.schema_common import ModuleMark
 from tp_text.processors.config import TextProcessorConfig
 from tp_vision.config import GridOptions, Size, pair
-from tp_vision.processors.config import PictureProcessorConfig
+from tp_vision.processors.config import MAX_PIXELS, PictureProcessorConfig
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Processor
@@ -30,6 +30,7 @@ class ImageTextLmConfig(TextProcessorConfig):
     needs_special: ClassVar[tuple[str, ...]] = ("pad",)
     sampling_options: ClassVar[frozenset[str]] = frozenset({"pad", "direction", "prefix_loss", "pad_text"})
     media_fields: ClassVar[frozenset[str]] = frozenset({"image"})
+    optional_fields: ClassVar[frozenset[str]] = frozenset({"text", "image"})
 
     max_length: int = Field(64, gt=3, description="longest text, special tokens included; the picture comes on top")
     image_tokenizer: Annotated[dict[str, dict[str, Any]] | None, ModuleMark("visual_tokenizer")] = Field(
@@ -49,6 +50,12 @@ class ImageTextLmConfig(TextProcessorConfig):
         "crop",
         description="crop: scale until the picture covers image_size, and cut its middle out; stretch: change its "
         "proportions; none: refuse pictures of another size",
+    )
+    max_pixels: int = Field(
+        MAX_PIXELS,
+        gt=0,
+        le=2 * MAX_PIXELS,
+        description="most pixels of a file, height times width; others are bad records, found before they are decoded",
     )
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     direction: Literal["both", "text_to_image", "image_to_text"] = Field(
@@ -104,7 +111,8 @@ class ImageTextLmConfig(TextProcessorConfig):
     def pictures(self) -> PictureProcessorConfig:
         """The options by which pictures are read."""
         known = {name: value for name, value in self.settled.items() if name != "patch_size"}
-        return PictureProcessorConfig(resize=self.resize, interpolation=self.interpolation, **known)
+        known |= {"resize": self.resize, "interpolation": self.interpolation, "max_pixels": self.max_pixels}
+        return PictureProcessorConfig(**known)
 
     # -- sizes -------------------------------------------------------------------------------------------------
 
@@ -120,6 +128,9 @@ class ImageTextLmConfig(TextProcessorConfig):
             return None
         # A text behind a picture has an end token besides; a picture needs none.
         return self.max_length + self.grid.patches + (self.direction != "text_to_image")
+
+    def segments(self, tokenizer: "TokenizerFacts") -> int:
+        return 2
 
     def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
         prefix = {} if self.prefix_loss else {"prefix_lengths": FieldSpec(("batch",))}
@@ -190,8 +201,7 @@ class ImageTextLmConfig(TextProcessorConfig):
         return {"image_tokenizer": (missing or files)[0]} if files else {}
 
     def contents(self) -> list[str]:
-        tokenizer = self.tokenizer_config()
-        return [] if tokenizer is None else tokenizer.contents()
+        return []  # its tokenizer's are the tokenizer's own
 
     def save(self, folder: Path, inside: str) -> dict[str, Any]:
         tokenizer = self.tokenizer_config()

@@ -13,6 +13,7 @@ from torch import Tensor
 from tp_core.config import BuildContext, DataContext
 from tp_core.data.fields import text_field
 from tp_core.data.read_in_order import read_in_order
+from tp_core.data.sources_columns import listed
 from tp_core.errors import DataError, TPError
 from tp_core.interfaces import (
     IGNORE,
@@ -27,6 +28,7 @@ from tp_core.interfaces import (
     Tokenizer,
     VisualTokenizer,
 )
+from tp_core.trust import trusted, trusting
 from tp_crossmodal.processors.config_lm import ImageTextLmConfig
 from tp_crossmodal.processors.image_text import caption
 from tp_text.processors.padding import joined, padded
@@ -66,6 +68,7 @@ class ImageTextLmProcessor(TextProcessor):
         self.first = tokenizer.vocab_size
         self.inner = PictureProcessor(config.pictures(), data)
         self._image_tokenizer: VisualTokenizer | None = None
+        self._trust_code = trusted()  # as it is when the processor is built
 
     def __getstate__(self) -> dict[str, Any]:
         """What other processes get: none of them makes image tokens."""
@@ -88,7 +91,8 @@ class ImageTextLmProcessor(TextProcessor):
             chosen = self.config.tokenizer_config()
             if chosen is None:
                 raise TPError("data.processor.image_text_lm.image_tokenizer is not set: pictures have no tokens")
-            built = chosen.build(BuildContext(grid=self.grid))
+            with trusting(self._trust_code):
+                built = chosen.build(BuildContext(grid=self.grid))
             self._image_tokenizer = built.requires_grad_(False).eval()
         return self._image_tokenizer
 
@@ -109,7 +113,7 @@ class ImageTextLmProcessor(TextProcessor):
     def _picture(self, record: Record) -> Tensor:
         if not _has(record, "image"):
             what = "no image" if _has(record, "text") else "neither an image nor a text"
-            fields = ", ".join(record.value) or "none"
+            fields = listed(record.value) or "none"
             message = f"the record has {what}: the fields are {fields} (data.columns renames them)"
             raise DataError(message, file=record.file, line=record.line)
         return self.inner.read(record)[1]

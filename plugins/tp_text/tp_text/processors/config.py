@@ -82,6 +82,9 @@ class BertProcessorConfig(TextProcessorConfig, MaskingOptions):
             labels["labels:sp"] = FieldSpec(("batch",))
         return super().provides(context) | labels
 
+    def segments(self, tokenizer: "TokenizerFacts") -> int:
+        return tokenizer.segments[self.sentence_task != "none"]
+
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from self.check_masking()
 
@@ -102,6 +105,9 @@ class MlmProcessorConfig(TextProcessorConfig, MaskingOptions):
 
     def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
         return super().provides(context) | {"labels:mlm": FieldSpec()}
+
+    def segments(self, tokenizer: "TokenizerFacts") -> int:
+        return tokenizer.segments[0]
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from self.check_masking()

@@ -33,6 +33,7 @@ class PrefixLmProcessorConfig(TextProcessorConfig):
 
     needs_special: ClassVar[tuple[str, ...]] = ("pad",)
     sampling_options: ClassVar[frozenset[str]] = frozenset({"pad", "prefix_loss"})
+    optional_fields: ClassVar[frozenset[str]] = frozenset({"target", "text_b"})
 
     prefix_loss: bool = Field(
         False, description="predict the tokens of the prefix, too, which is then read token by token"
@@ -41,6 +42,9 @@ class PrefixLmProcessorConfig(TextProcessorConfig):
     def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
         prefix = {} if self.prefix_loss else {"prefix_lengths": FieldSpec(("batch",))}
         return super().provides(context) | prefix | {"labels:lm": FieldSpec()}
+
+    def segments(self, tokenizer: "TokenizerFacts") -> int:
+        return 2
 
     def check_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
         yield from super().check_tokenizer(tokenizer)
@@ -61,6 +65,7 @@ class InstructionProcessorConfig(TextProcessorConfig):
     """
 
     needs_special: ClassVar[tuple[str, ...]] = ("eos",)
+    optional_fields: ClassVar[frozenset[str]] = frozenset({"output"})
 
     max_length: int = Field(512, gt=3, description="longest sequence, special tokens included")
     pack: bool = Field(False, description="several conversations in a row, which do not see each other")

@@ -38,6 +38,7 @@ class PairProcessorConfig(ClassificationProcessorConfig):
 
     needs_special: ClassVar[tuple[str, ...]] = ("pad",)
     feeds_streams: ClassVar[bool] = True
+    optional_fields: ClassVar[frozenset[str]] = frozenset({"label", "text_a", "text_b"})
 
     pairing: Literal["fields", "next", "same"] = Field(
         "fields", description="fields: text_a and text_b; next: a line and the line after it; same: each line twice"

@@ -24,6 +24,7 @@ class EncoderDecoderConfig(TextProcessorConfig):
 
     needs_special: ClassVar[tuple[str, ...]] = ("pad",)
     sampling_options: ClassVar[frozenset[str]] = frozenset({"pad", "start", "end"})
+    optional_fields: ClassVar[frozenset[str]] = frozenset({"target", "text_b"})
     #: Roles that the tokens at the target's edges are looked for in, where the options leave it to the vocabulary.
     usual_starts: ClassVar[tuple[str, ...]] = ("bos", "cls")
     usual_ends: ClassVar[tuple[str, ...]] = ("eos", "sep")

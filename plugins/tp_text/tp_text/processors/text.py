@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tp_core.config import DataContext
 from tp_core.data.fields import text_field
+from tp_core.errors import TPError
 from tp_core.framing import BARE, Frame, role_frame
 from tp_core.interfaces import IGNORE, Batch, Inputs, Processor, Record, Report, Sample, Tokenizer
 from tp_text.processors.config import TextProcessorConfig
@@ -30,6 +31,9 @@ class TextProcessor(Processor):
         self.mask = tokenizer.special.get("mask")
         self.pad = tokenizer.special.get("pad", 0)
         self._frames = self.frames_of(tokenizer)
+        # Segments that the model has vectors for; None where it tells none apart.
+        segments = data.embedding_options.get("seg", {}).get("num_segments")
+        self._unfit = [segments is not None and frame.segment_count > segments for frame in self._frames]
 
     @staticmethod
     def frames_of(tokenizer: Tokenizer) -> tuple[Frame, Frame]:
@@ -53,6 +57,9 @@ class TextProcessor(Processor):
         """A text, or a pair, with the tokenizer's special tokens and segment numbers."""
         texts = (first,) if second is None else (first, second)
         frame = self.frame(second is not None)
+        if self._unfit[second is not None]:
+            what = "a text" if second is None else "a pair of texts"
+            raise TPError(f"{what} has {frame.segment_count} segments, more than num_segments of the embedding 'seg'")
         return {"input_ids": frame.join(*texts), "token_type_ids": frame.types(*map(len, texts))}
 
     # -- batches -----------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ A special token that the vocabulary lacks is absent from ``Tokenizer.special``; 
 it needs. Only the unknown token is required, where text could not be encoded without it.
 """
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -169,10 +170,17 @@ class HuggingFaceConfig(TokenizerConfig):
     A folder with only the files of a slow tokenizer is read with transformers, if that is installed.
     """
 
-    unread: ClassVar[frozenset[str]] = _WEIGHTS
+    unread: ClassVar[frozenset[str]] = _WEIGHTS | {".md"}
 
     path: PathStr = Field(description="tokenizer.json, or the folder of a tokenizer")
     special_in_text: bool = Field(True, description=_IN_TEXT)
+
+    def contents(self) -> list[str]:
+        if os.path.isdir(self.path):
+            return [self.path]
+        from tp_text.tokenizers.huggingface_files import files_read
+
+        return [*files_read(Path(self.path))]
 
     def libraries(self) -> Collection[str]:
         path = Path(self.path)

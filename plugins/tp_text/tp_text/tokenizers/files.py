@@ -8,6 +8,21 @@ from typing import Any
 
 from tp_core.errors import DataError
 
+#: Ids end before this: about ten times those of the largest vocabularies. A model has a row for each, used or not.
+MOST_IDS = 2**24
+
+
+def size_of(ids: Iterable[int]) -> int:
+    """The largest id plus one: the size of a vocabulary.
+
+    Raises:
+        DataError: an id is beyond all vocabularies, so that no table could be made.
+    """
+    size = max(ids) + 1
+    if size > MOST_IDS:
+        raise DataError(f"the vocabulary has the id {size - 1}; ids end before {MOST_IDS}")
+    return size
+
 
 def read_text(path: Path) -> str:
     """The text of a UTF-8 file, without a byte order mark.
@@ -93,6 +108,9 @@ def read_token_ids(path: Path) -> dict[str, int]:
     token_of: dict[int, str] = {}
     ids: dict[str, int] = {}
     for token, index in pairs:
+        if index >= MOST_IDS:
+            shown = index if index < 2**64 else f"a number of {index.bit_length()} bits"
+            raise DataError(f"'{token}' has the id {shown}; ids end before {MOST_IDS}", file=str(path))
         if token in ids:
             raise DataError(f"token '{token}' stands there twice", file=str(path))
         if index in token_of:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tp_core.errors import TPError
 from tp_core.framing import BARE, Frame
+from tp_core.third_party import interrupts
 from tp_text.tokenizers import roles
 from tp_text.tokenizers.frames import DocumentEnds, backend_frame
 from tp_text.tokenizers.huggingface_files import Pipeline, boundary, template_roles
@@ -31,7 +32,9 @@ class BackendTokenizer(KeptFiles, DocumentEnds, RustTokenizer):
 
         try:
             backend: Any = Tokenizer.from_str(pipeline.content)
-        except Exception as error:  # the library raises plain exceptions
+        except BaseException as error:  # the library raises plain exceptions, and panics, which are none
+            if interrupts(error):
+                raise
             raise TPError(f"{path} is no tokenizer.json that tokenizers can read: {error}") from error
         backend.no_padding()
         backend.no_truncation()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tp_core.errors import TPError
+from tp_core.marks import NamedFile
 from tp_text.tokenizers import roles
 from tp_text.tokenizers.files import parse_json, read_text
 
@@ -76,6 +77,14 @@ def read_pipeline(file: Path) -> Pipeline:
         complete=bool(_object(file.with_name(_FACTS)).get("complete")),
         ends=ends,
     )
+
+
+def files_read(file: Path) -> list[NamedFile]:
+    """The files that decide what a pipeline does that a spec names by its file: this and those beside it."""
+    own = file.name == PIPELINE
+    files = {name: file.with_name(name) for name in ((_FACTS,) if own else (_FACTS, _CONFIG, _MAP))}
+    found = {name: path for name, path in files.items() if path.is_file()}
+    return [NamedFile(str(path), name) for name, path in {PIPELINE if own else "tokenizer.json": file, **found}.items()]
 
 
 def write_pipeline(folder: Path, pipeline: Pipeline) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tp_core.errors import DataError
 from tp_core.framing import BARE, Frame, role_frame
 from tp_core.tokenizer import Tokenizer, TransformersUse, encode_around
+from tp_text.tokenizers.files import size_of
 from tp_text.tokenizers.forks import silence_fork_warning
 from tp_text.tokenizers.frames import framing, framing_of_nothing
 from tp_text.tokenizers.roles import WordBoundary, separators_between
@@ -47,7 +48,7 @@ class RustTokenizer(Tokenizer):
         self._backend = backend
         self._boundary = boundary
         vocabulary: dict[str, int] = backend.get_vocab(with_added_tokens=True)
-        self.vocab_size = max(vocabulary.values()) + 1
+        self.vocab_size = size_of(vocabulary.values())
         self._tokens = [""] * self.vocab_size
         for token, index in vocabulary.items():
             self._tokens[index] = token

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tp_core.tokenizer import TransformersUse
 from tp_text.tokenizers import roles
-from tp_text.tokenizers.files import read_token_ids
+from tp_text.tokenizers.files import read_token_ids, size_of
 from tp_text.tokenizers.frames import DocumentEnds
 from tp_text.tokenizers.pipelines import sentencepiece_processor
 from tp_text.tokenizers.rust import config_of, invalid_text, write_backend, write_config
@@ -40,7 +40,7 @@ class SentencePieceTokenizer(DocumentEnds):
         pieces: list[str] = processor.id_to_piece(list(range(processor.vocab_size())))
         self._ids = None if vocab is None else read_token_ids(vocab)
         known = self._ids or {token: index for index, token in enumerate(pieces)}
-        self.vocab_size = max(known.values()) + 1
+        self.vocab_size = size_of(known.values())
         self._tokens = [""] * self.vocab_size
         for token, index in known.items():
             self._tokens[index] = token

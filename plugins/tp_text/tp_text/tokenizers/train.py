@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from tp_core.errors import TPError
 from tp_core.suggest import did_you_mean
+from tp_core.whole_files import write_whole
 from tp_text.tokenizers import learn
 from tp_text.tokenizers.files import not_utf8
 from tp_text.tokenizers.roles import USUAL
@@ -159,13 +159,10 @@ def _outputs(kind: str, output: Path, overwrite: bool) -> list[Path]:
 
 def _write(path: Path, content: bytes) -> None:
     """Write under another name first, so that there is never half a file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        write_whole(path, content)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise TPError(f"{path} cannot be written: {error.strerror or error}") from error
 
 

@@ -11,6 +11,7 @@ from tp_core.interfaces import IGNORE, Batch, Features, TargetOutput, VisualToke
 from tp_core.modules.layers.cross_entropy import linear_cross_entropy
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.layers.norm import build_norm
+from tp_core.trust import trusted, trusting
 from tp_vision.config_masked import VisualTokensConfig
 from tp_vision.targets.masked import MaskedTarget, patch_states, rows_at
 
@@ -26,6 +27,7 @@ class VisualTokens(MaskedTarget):
         self.config, self.context, self.stream = config, context, config.stream
         self.norm = build_norm("layernorm" if config.norm else "none", context.hidden_size, config.norm_eps)
         self.output = Linear(context.hidden_size, config.token_count(), std=config.init_std)
+        self._trust_code = trusted()  # as it is when the model is built
         self._tokenizer: tuple[VisualTokenizer, ...] = ()  # a tuple, so that it is none of this module's own
 
     def logits(self, features: Features) -> Tensor:
@@ -58,13 +60,25 @@ class VisualTokens(MaskedTarget):
             return torch.zeros(len(pixels), (height // rows) * (width // columns), dtype=torch.long, device="meta")
         first = not self._tokenizer
         if first:
-            config = self.config.tokenizer_config()
-            assert config is not None
-            self._tokenizer = (config.build(self.context).requires_grad_(False).eval(),)
+            self._tokenizer = (self._built(),)
         tokens: Tensor = self._tokenizer[0].to(pixels.device)(pixels)
         if first:  # not of each batch, for which the host would wait
             self._check(tokens, len(pixels))
         return tokens
+
+    def _built(self) -> VisualTokenizer:
+        """The frozen tokenizer.
+
+        Raises:
+            TPError: it is not there, or does not fit.
+        """
+        with trusting(self._trust_code):
+            try:
+                config = self.config.tokenizer_config()
+            except TPError as error:
+                raise TPError(f"visual_tokens: the tokenizer that makes the labels is not there: {error}") from error
+            assert config is not None
+            return config.build(self.context).requires_grad_(False).eval()
 
     def _check(self, tokens: Tensor, pictures: int) -> None:
         """Refuse what a tokenizer must not give.

@@ -1,7 +1,6 @@
 """Options of visual tokenizers. Torch-free."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +50,9 @@ class VectorQuantizedConfig(VisualTokenizerConfig):
     def training_files(self) -> dict[str, str]:
         return {"model": self.model}
 
+    def models(self) -> dict[str, str]:
+        return {"model": self.model}
+
     def spec(self) -> "Spec":
         """The model's.
 
@@ -58,13 +60,16 @@ class VectorQuantizedConfig(VisualTokenizerConfig):
             TPError: there is none, or one that cannot be read.
         """
         from tp_core.spec.load import load_spec
+        from tp_core.trust import trusted
+        from tp_core.use import using
 
         folder = Path(self.model)  # an export, a run, or a checkpoint of one
         files = [place / "spec.yaml" for place in (folder, folder / "model", folder.parent.parent)]
         file = next((each for each in files if each.is_file()), None)
         if file is None:
             raise TPError(f"{folder}: there is no model")
-        return load_spec(file)
+        with using():
+            return load_spec(file, ["train.hooks=null"], trust_code=trusted())
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         from tp_core.spec.context import context_of
@@ -100,18 +105,10 @@ class VectorQuantizedConfig(VisualTokenizerConfig):
             return None
         return PictureFacts(grid, tuple(processor.config.mean), tuple(processor.config.std))
 
-    def contents(self) -> list[str]:
-        from tp_core.inference.load import find_model
-
-        return [str(find_model(self.model)[1])]
-
     def save(self, folder: Path, inside: str) -> dict[str, Any]:
-        from tp_core.inference.load import find_model
+        from tp_core.training.export import copy_model
 
-        (folder / inside).mkdir(parents=True, exist_ok=True)
-        for file in find_model(self.model):  # of a run, its checkpoints and logs are not needed
-            shutil.copyfile(file, folder / inside / file.name)
-        return self.model_dump(mode="json") | {"model": inside}
+        return self.model_dump(mode="json") | {"model": copy_model(self.model, folder, inside)}
 
     def build(self, context: BuildContext) -> "VisualTokenizer":
         from tp_vision.visual_tokenizers.vector_quantized import VectorQuantized

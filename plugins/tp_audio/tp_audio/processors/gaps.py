@@ -1,0 +1,73 @@
+"""Characters of texts that a vocabulary lacks: what a model cannot learn to write."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from tp_core.interfaces import Tokenizer
+
+#: Words that are remembered with what is lacking of them.
+_WORDS = 1 << 16
+#: Characters that are listed.
+_SHOWN = 10
+
+
+class Gaps:
+    """Counts the characters of texts that become the unknown token.
+
+    A word that the vocabulary cannot write lacks those of its characters that are unknown by themselves; if none is,
+    it lacks all of them.
+
+    Args:
+        known: tells if an id is of a token that is more than unknown or space.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, known: Callable[[int], bool]) -> None:
+        self._tokenizer, self._known = tokenizer, known
+        self._unknown = tokenizer.special.get("unk")
+        self._words: dict[str, str] = {}
+        self._alone: dict[str, bool] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Count anew."""
+        self._texts = self._incomplete = self._characters = 0
+        self._lacking: Counter[str] = Counter()
+
+    def add(self, text: str, ids: list[int]) -> None:
+        """Count a text, which has become ``ids``."""
+        words = text.split()
+        self._texts += 1
+        self._characters += sum(map(len, words))
+        if self._unknown is None or self._unknown not in ids:
+            return
+        self._incomplete += 1
+        for word in words:
+            if word not in self._words:
+                if len(self._words) >= _WORDS:
+                    self._words.clear()
+                self._words[word] = self._of_word(word)
+            self._lacking.update(self._words[word])
+
+    def _of_word(self, word: str) -> str:
+        (ids,) = self._tokenizer.encode_batch([word])
+        if self._unknown not in ids:
+            return ""
+        new = [character for character in dict.fromkeys(word) if character not in self._alone]
+        for character, alone in zip(new, self._tokenizer.encode_batch(new)):
+            self._alone[character] = any(map(self._known, alone))
+        return "".join(each for each in word if not self._alone[each]) or word
+
+    def remark(self) -> str | None:
+        """What is said of the texts; None if nothing is lacking."""
+        if not self._incomplete:
+            return None
+        texts = f"{self._incomplete:,} of {self._texts:,} texts hold what the vocabulary lacks"
+        if not self._lacking:
+            return f"{texts}: white space"
+        most = self._lacking.most_common(_SHOWN)
+        more = len(self._lacking) - len(most)
+        listed = ", ".join(f"'{character}' {count:,}" for character, count in most)
+        share = f"{self._lacking.total():,} of {self._characters:,} characters"
+        return f"{texts}, {share}: {listed}" + (f" and {more:,} others" if more else "")
