@@ -18,7 +18,7 @@ from tests.core import runs
 
 
 def survives(home: Path, name: str, kills: int, longest: float, draw: random.Random) -> tuple[bool, int]:
-    """Whether a run that is killed ends like the undisturbed one, and how often it was killed."""
+    """True if a run that is killed ends like the undisturbed one; and the number of its kills."""
     done = 0
     for attempt in range(kills):
         run = runs.start(home, "--run", name, *(["--resume"] if attempt else []))

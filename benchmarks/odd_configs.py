@@ -103,7 +103,7 @@ def _save(model: str, folder: Path) -> None:
 
 
 def _fault(source: Path, target: Path, seconds: int) -> str:
-    """What kept a conversion from ending in a model or one message; empty if nothing did."""
+    """The fault of a conversion that ended in neither a model nor one message; empty if there is none."""
     arguments = ["convert", "--from", "huggingface", str(source), "--to", "tp", str(target)]
     begin = time.perf_counter()
     with _alarm(seconds):

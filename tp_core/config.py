@@ -541,7 +541,7 @@ class ProcessorConfig(ModuleConfig):
         yield from ()
 
     def segments(self, tokenizer: "TokenizerFacts") -> int | None:
-        """How many segments (values of ``token_type_ids``) every sequence may have; None where only records say."""
+        """Number of segments (values of ``token_type_ids``) of any sequence; None where only records say."""
         return None
 
     def check_targets(self, data: DataContext) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""What is wrong with the metadata of installed distributions: damaged files, unknown groups, unmet requirements.
+"""Faults in the metadata of installed distributions: damaged files, unknown groups, unmet requirements.
 
 ``tp doctor`` and ``tp modules`` list it; every other command does without reading it. Torch-free.
 """
@@ -23,7 +23,7 @@ class Defect(NamedTuple):
 
 
 def defects(path: list[str] | None = None) -> list[Defect]:
-    """What is wrong with the distributions that offer modules, each sorted by name."""
+    """The faults of the distributions that offer modules, sorted by name."""
     offering = list(discovery.distributions(path))
     found = [defect for each in offering for defect in (*_of(each), *_twice(each, offering))]
     return sorted(dict.fromkeys(found), key=lambda each: (each.distribution, each.version))

@@ -1,4 +1,4 @@
-"""What is inside a folder, each folder of it once, whatever links there are. Torch-free."""
+"""Walking a folder: each folder inside it once, whatever links there are. Torch-free."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Kind(Enum):
-    """What a name in a folder stands for, if it is no folder that is gone into."""
+    """An entry of a folder that the walk does not go into."""
 
     FILE = "file"  #: a link to nowhere, too
     CLOSED = "folders that are one thing"
@@ -170,7 +170,7 @@ def _fill(
 
 
 def _target(link: str) -> Kind | None:
-    """What a link leads to; None if it is a folder."""
+    """The kind of what a link leads to; None if it is a folder."""
     try:
         mode = os.stat(link).st_mode
     except OSError:

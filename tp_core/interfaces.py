@@ -505,7 +505,7 @@ class Processor(ABC):
         """
 
     def remarks(self) -> list[str]:
-        """What people are to know of the data that were prepared last, in lines, beside records of no use.
+        """Lines for the user on the data that were prepared last, beside records that were skipped.
 
         It is said when data have been prepared, and again when they are taken from the cache.
         """

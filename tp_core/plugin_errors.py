@@ -69,7 +69,7 @@ def plugin_error(error: BaseException) -> PluginError | None:
 
 
 def expect(value: T, kind: type | tuple[type, ...], config: object, method: str, expected: str) -> T:
-    """What a module's method gave back, if it is of a kind.
+    """The value that a module's method gave back, if it is of the expected kind.
 
     Raises:
         PluginError: it is of another; the message says whose method, what it gave back and what was expected.

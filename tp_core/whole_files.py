@@ -152,7 +152,7 @@ def clear(folder: Path, owned: bool = False) -> None:
 
 
 def _parts(temporary: Path) -> list[Path]:
-    """What lies under a temporary name, and what its maker has put beside it."""
+    """The file or folder under a temporary name, and the lock that its maker has put beside it."""
     return [Path(each) for each in glob.glob(glob.escape(str(temporary)) + "*")]
 
 

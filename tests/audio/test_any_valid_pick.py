@@ -94,7 +94,7 @@ def models(draw: st.DrawFn) -> dict[str, Any]:
     return {**model, "target": [targets[form]]}
 
 
-@picks(40)
+@picks(25)
 @given(models())
 def test_any_valid_pick_for_sound_trains_keeps_samples_apart_and_survives_a_round_trip(tree: dict[str, Any]) -> None:
     check_pick(tree, LENGTHS, losses="units" not in tree["target"][0])  # a waveform has fewer states than samples

@@ -112,7 +112,7 @@ def models(draw: st.DrawFn) -> dict[str, Any]:
     return {**model, "target": draw(targets(kinds, tied=not narrow))}
 
 
-@picks(150)
+@picks(100)
 @given(models())
 def test_any_valid_pick_builds_trains_keeps_samples_apart_and_survives_a_round_trip(tree: dict[str, Any]) -> None:
     check_pick(tree, LENGTHS)

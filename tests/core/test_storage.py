@@ -1,4 +1,4 @@
-"""What is stored is whole, verified before it is used, and left by nobody."""
+"""Stored files are whole, are verified before they are used, and leave nothing behind."""
 
 from __future__ import annotations
 

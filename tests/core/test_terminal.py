@@ -1,4 +1,4 @@
-"""What comes from data, files' names and metadata cannot control the terminal."""
+"""Texts from data, files' names and metadata cannot control the terminal."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def side(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@picks(40)
+@picks(25)
 @given(joint() | streams())
 def test_any_valid_pick_of_two_modalities_trains_keeps_samples_apart_and_survives_a_round_trip(
     tree: dict[str, Any],

@@ -338,7 +338,7 @@ def test_text_and_image_tokens_of_one_id_are_others(tmp_path: Path) -> None:
 
 
 def used(model: Path) -> None:
-    """What needs no labels."""
+    """The uses of a model that need no labels."""
     loaded = load_model(model, "cpu")
     assert loaded.model.named_targets()["visual_tokens"].output.out_features == 6  # type: ignore[union-attr]
 

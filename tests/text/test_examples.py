@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 SPECS = sorted((ROOT / "examples" / "text").glob("*.yaml"))
 
 #: One of each kind is trained in the default suite, the others in the slow one.
-_OFTEN = {"bert", "elmo", "gpt2", "t5", "word2vec"}
+_OFTEN = {"bert", "gpt2", "t5", "word2vec"}
 TRAINED = [pytest.param(spec, marks=() if spec.stem in _OFTEN else pytest.mark.slow) for spec in SPECS]
 
 

@@ -61,7 +61,7 @@ def tokenizers(tmp_path_factory: pytest.TempPathFactory) -> list[LineVocabularyT
     return made
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(texts=_TEXTS)
 def test_texts_have_the_ids_that_the_library_gives(tokenizers: list[LineVocabularyTokenizer], texts: list[str]) -> None:
     for tokenizer in tokenizers:

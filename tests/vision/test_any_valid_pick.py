@@ -78,7 +78,7 @@ def models(draw: st.DrawFn) -> dict[str, Any]:
     return {**model, "embedding": embedding, "encoder": encoder, "target": targets}
 
 
-@picks(80)
+@picks(50)
 @given(models())
 def test_any_valid_pick_for_pictures_trains_keeps_samples_apart_and_survives_a_round_trip(tree: dict[str, Any]) -> None:
     # The nearest code is another where rounding differs by little.

@@ -87,7 +87,7 @@ def libraries() -> Iterator[Line]:
 
 
 def _import_error(module: str) -> BaseException | None:
-    """What importing a module raises; None for one that can be imported."""
+    """The exception that importing a module raises; None for one that can be imported."""
     import importlib
 
     try:

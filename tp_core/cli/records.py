@@ -60,7 +60,7 @@ def new_columns(pairs: tuple[str, ...], loaded: LoadedModel) -> dict[str, str]:
 
 
 def new_rules(columns: Mapping[str, str], loaded: LoadedModel) -> FolderRules:
-    """What of folders and shards of new records is read, with these columns."""
+    """The rules by which folders and shards of new records are read, with these columns."""
     from tp_core.data.folder_rules import folder_rules
 
     return folder_rules(loaded.spec.data, columns, new=True)

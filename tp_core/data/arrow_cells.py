@@ -81,6 +81,6 @@ def named_class(value: Any, names: list[str]) -> Any:
 
 
 def first_line(error: Exception) -> str:
-    """What an error of a library says, shortened to a line."""
+    """The message of a library's error, shortened to a line."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

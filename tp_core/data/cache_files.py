@@ -62,7 +62,7 @@ class Kept:
 
 
 def kept(folder: Path) -> list[Kept]:
-    """What a folder has of prepared data, the least recently used first; other files in it are passed over.
+    """The prepared data in a folder, the least recently used first; other files in it are passed over.
 
     Raises:
         TPError: the folder cannot be read. One that is not there has nothing.
@@ -92,7 +92,7 @@ def kept(folder: Path) -> list[Kept]:
 
 
 def superfluous(found: Iterable[Kept], age: float | None, size: int | None) -> list[Kept]:
-    """What is to go, the least recently used first; of what may be at work, nothing.
+    """The prepared data to remove, the least recently used first; none that a process may be writing.
 
     Args:
         found: as :func:`kept` gives it.

@@ -124,7 +124,7 @@ def _state(file: str) -> os.stat_result | _Unreadable:
 
 
 def kind_of(mode: int) -> str:
-    """What a thing is that is neither a file nor a folder: opening it may wait for ever."""
+    """The kind of a thing that is neither a file nor a folder: opening it may wait for ever."""
     kinds = {
         stat.S_IFIFO: "a named pipe",
         stat.S_IFSOCK: "a socket",

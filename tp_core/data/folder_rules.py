@@ -1,4 +1,4 @@
-"""What of a folder's files a processor reads, and what the classes in it are called. Torch-free."""
+"""The files of a folder that a processor reads, and the names of the classes in it. Torch-free."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tp_core.spec.schema_data import DataSpec
 
 @dataclass(frozen=True)
 class FolderRules:
-    """How the files of folders, and the members of shards, are read.
+    """The rules by which the files of folders, and the members of shards, are read.
 
     Attributes:
         media: fields of records that hold pictures, recordings or the like; none for texts. None if nothing says what

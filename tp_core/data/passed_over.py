@@ -11,7 +11,7 @@ _LONGEST = 80
 
 
 def ending(name: str) -> str:
-    """What a file's name ends with, for counts: ``.txt``, ``.txt.gz``."""
+    """The ending of a file's name, for counts: ``.txt``, ``.txt.gz``."""
     stem, found = os.path.splitext(name.lower())
     if found == ".gz":
         found = os.path.splitext(stem)[1] + found

@@ -1,4 +1,4 @@
-"""What of a folder is read: pictures and recordings with the tables that list them, or files of records. Torch-free.
+"""The sources in a folder: pictures and recordings with the tables that list them, or files of records. Torch-free.
 
 Where a processor reads pictures or recordings, these are the records of a folder that has some, and so are the rows and
 members of files that hold some (shards, Parquet). ``metadata.csv``, ``metadata.jsonl`` or ``metadata.parquet`` with a

@@ -89,7 +89,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def _unread(archive: tarfile.TarFile) -> str | None:
-    """What is wrong with the end of an archive whose members were read; None if it is the end of an archive.
+    """The fault at the end of an archive whose members were read; None if it is the end of an archive.
 
     The module takes anything that is no member for the end, a damaged header among them.
     """

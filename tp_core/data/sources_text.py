@@ -150,7 +150,7 @@ def _mended(block: bytes, first: int, file: str, damaged: dict[int, DataError]) 
 
 
 def not_utf8(byte: int, column: int) -> str:
-    """What is said of a line with a byte that is no UTF-8 text."""
+    """The message for a line with a byte that is no UTF-8 text."""
     convert = "convert the file, for example: iconv -f GBK -t UTF-8"
     return f"this line is not UTF-8 (byte 0x{byte:02X} at column {column}); {convert}"
 

@@ -32,7 +32,7 @@ class TimeIsUp(Exception):
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a process waits for its next batch.
+    """The limit of a process's wait for its next batch.
 
     Attributes:
         seconds: the limit; None for none.
@@ -43,7 +43,7 @@ class Patience:
     rank: int = 0
 
     def stalled(self, workers: int, number: int, pid: int | None) -> TPError:
-        """What to tell the user when the limit has passed.
+        """The message when the limit has passed.
 
         Args:
             workers: that prepare batches.
@@ -61,7 +61,7 @@ class Patience:
 
 
 def _state(pid: int | None) -> str:
-    """What the system says of a process that does not answer; empty where it says nothing of use."""
+    """The state of a process that does not answer, as the system says; empty where that says nothing of use."""
     try:
         letter = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (OSError, IndexError):
@@ -123,7 +123,7 @@ class Parcel:
 
 
 def not_sent(error: Exception, worker: int) -> TPError | None:
-    """What to tell the user when a worker cannot send a batch; None for an error that is not of that kind."""
+    """The message when a worker cannot send a batch; None for an error that is not of that kind."""
     text = str(error)
     if not isinstance(error, (RuntimeError, OSError)):
         return None

@@ -39,7 +39,7 @@ _LIKE = (
 
 
 def misfits(defaults: Mapping[str, Any], given: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """What is wrong with the values of a config.json, a sentence for each.
+    """The faults in the values of a config.json, a sentence for each.
 
     Args:
         defaults: what transformers has for keys that are left out; objects inside it, too.
@@ -61,7 +61,7 @@ def misfits(defaults: Mapping[str, Any], given: Mapping[str, Any], path: str = "
 
 
 def _expected(default: Any, value: Any) -> str:
-    """What a value should have been; empty where it may be what it is."""
+    """The expected kind of a value; empty where the value is of that kind."""
     for kind, allowed, called in _KINDS:
         if isinstance(default, kind):
             flag = isinstance(value, bool) and bool not in allowed

@@ -134,7 +134,7 @@ BY_VALUE = "__tp_by_value__"
 
 
 def by_value(root: str, resolve: Resolve) -> Callable[[Any], Any]:
-    """What makes the functions of Python that import by a name that is a value find the files of a folder.
+    """The statements that make ``importlib.import_module`` and its like find the files of a folder.
 
     Args:
         root: name of the module that stands for the folder.

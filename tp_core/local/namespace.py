@@ -138,7 +138,7 @@ class Namespace:
         return [each.file for each in located if each is not None and each.file is not None]
 
     def resolver(self, file: str) -> Resolve:
-        """What finds the meaning of plain imports in a file."""
+        """The resolver of plain imports in a file."""
         return _Resolver(self, file).prefix
 
 

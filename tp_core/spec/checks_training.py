@@ -66,7 +66,7 @@ def _fed(spec: Spec, key: str, every: list[str]) -> str:
 
 
 def training_notes(spec: Spec) -> list[SpecProblem]:
-    """What may be there by mistake, by its place: parts that training leaves as they are, models of other versions."""
+    """Notes on possible mistakes, by their place: parts that training leaves as they are, models of other versions."""
     notes = Problems()
     told: dict[
         str, tuple[Chosen[Any], str]

@@ -54,7 +54,7 @@ class Fault(NamedTuple):
 
 
 def faults(option: str, value: Any, place: tuple[str | int, ...] = ()) -> Iterator[Fault]:
-    """What is wrong with the numbers of an option's value."""
+    """The fault in the numbers of an option's value."""
     if isinstance(value, bool):
         return
     if isinstance(value, Mapping):

@@ -114,7 +114,7 @@ def braces(text: str) -> list[str]:
 
 
 def brace_count(text: str) -> int:
-    """How many texts :func:`braces` makes."""
+    """The number of texts that :func:`braces` makes."""
     found = _first_braces(text)
     if found is None:
         return 1

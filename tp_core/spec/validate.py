@@ -182,7 +182,7 @@ def validate(
 
 
 def _beyond(option: str, value: Any, path: bool) -> Iterator[Fault]:
-    """What no value of an option can be: a number out of all ranges, a path without a name."""
+    """Faults that no option allows: a number out of all ranges, a path without a name."""
     if not path:
         yield from faults(option, value)
         return

@@ -302,7 +302,7 @@ def meaning(word: str) -> str:
 
 
 def hint(word: str, known: Iterable[str]) -> str:
-    """What is meant by an unknown word of a spec: by other toolkits, here or elsewhere, or by its spelling; or nothing.
+    """The key that an unknown word means: in other toolkits, at another place, or by its spelling; or nothing.
 
     Args:
         known: the names that would do in its place.

@@ -17,7 +17,7 @@ STARTS = "starts.jsonl"
 
 
 def machine(strategy: Strategy) -> dict[str, Any]:
-    """What beside the spec and the data decides the last bits: sums are made in an order that follows from it."""
+    """The facts beside the spec and the data that decide last bits: the order of sums follows from them."""
     device = strategy.device
     return {
         "processes": strategy.world_size,

@@ -190,7 +190,7 @@ class Trainer:
         return Wish.SAVE if self._request.save or late else Wish.GO_ON
 
     def _heard(self) -> bool:
-        """Whether a signal asks for something that is to be done before the evaluation is."""
+        """True if a signal asks for something that comes before the evaluation."""
         if self._saved == self.step:
             self._request.save = False  # there is nothing new to save
         return self._request.save or self._request.name is not None

@@ -217,7 +217,7 @@ class _Pictures(Iterable[Record]):
 
 
 def _identity(record: Record, content: Sequence[str]) -> bytes | None:
-    """What pictures are told apart by: the path of a file, or the content that the record holds; None: nothing."""
+    """The identity of a picture: the path of its file, or the content that the record holds; None without."""
     digest = hashlib.blake2b(digest_size=16)
     for field in content:
         value = record.value.get(field)
@@ -269,7 +269,7 @@ def nearest(query: Vectors, candidates: Vectors, names: list[str], top: int) -> 
 
 
 def recall(collection: Collection, ranks: Iterable[int] = RANKS) -> dict[str, float]:
-    """How often a right answer is among the first k, of pictures that have texts (Karpathy & Fei-Fei, 2015).
+    """The share of queries with a right answer among the first k (Karpathy & Fei-Fei, 2015).
 
     ``image_to_text/recall@k``: any of a picture's own texts, among the different texts; the mean of the pictures.
     ``text_to_image/recall@k``: any of a text's own pictures, among those that have texts; the mean of the texts. What

@@ -100,14 +100,14 @@ class Strategy(ABC):
         return False
 
     def stalled(self, error: BaseException) -> str:
-        """What to tell the user of an error that says that other processes did not come in time; else nothing."""
+        """The message for an error that says that other processes did not come in time; else empty."""
         return ""
 
     def call(self) -> None:
         """Let the other processes know that this one has something to agree on; they look with :meth:`calls`."""
 
     def calls(self) -> int:
-        """How many calls there were from all processes, since :meth:`setup`."""
+        """The number of calls from all processes since :meth:`setup`."""
         return 0
 
     def limit_waits(self, seconds: float | None) -> None:

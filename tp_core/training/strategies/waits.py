@@ -53,7 +53,7 @@ class Waits:
                 raise Late
 
     def told(self, error: BaseException) -> str:
-        """What to tell the user of an error if it says that a process was waited for in vain; else nothing."""
+        """The message for an error that says that a process was waited for in vain; else empty."""
         if not isinstance(error, Late) and not (isinstance(error, RuntimeError) and "Timed out waiting" in str(error)):
             return ""
         limit = "" if self.limit is None else f" within {self.limit:g} s (train.timeout)"

@@ -33,7 +33,7 @@ _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 
 
 class Contained(NamedTuple):
-    """What a file of samples holds.
+    """The contents of a file of samples.
 
     Attributes:
         data: the file with the right size in its header; or the MPEG stream that it holds.
@@ -109,7 +109,7 @@ def _sized(data: bytes, field: _Field | None) -> bytes:
 
 
 def _is_chunk(data: bytes, place: int) -> bool:
-    """Whether chunks fill the file from here on, or nothing is left: that there are no samples is true then."""
+    """True if chunks fill the file from here on, or nothing is left: then it really has no samples."""
     while place + 8 <= len(data):
         name, size = struct.unpack_from("<4sI", data, place)
         if not name.isascii() or not name.decode().isprintable():

@@ -35,7 +35,7 @@ _CODEC_BLOCK = 1 << 13
 
 
 class Limits(NamedTuple):
-    """What a recording may be; found before it is decoded.
+    """The limits of a recording, checked before it is decoded.
 
     Attributes:
         mix: whether it may have several channels, which are averaged.
@@ -98,7 +98,7 @@ def decode(data: bytes, limits: Limits = _NO_LIMITS) -> Decoded:
 
 
 def _parts(data: bytes) -> list[_Part]:
-    """What is decoded one after the other."""
+    """The pieces that are decoded one after the other."""
     start = 0
     while data.startswith(b"ID3", start):  # of MP3, but found before others as well
         start = behind_id3(data, start)

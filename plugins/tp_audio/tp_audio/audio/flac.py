@@ -1,4 +1,4 @@
-"""How long a FLAC stream is (RFC 9639), by its last frame: a header has no length after a pipe, or any at all."""
+"""The length of a FLAC stream (RFC 9639), by its last frame: after a pipe, the length in the header is 0 or wrong."""
 
 from __future__ import annotations
 

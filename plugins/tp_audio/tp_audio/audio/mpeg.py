@@ -59,7 +59,7 @@ class Frames(NamedTuple):
 
 
 class _Kind(NamedTuple):
-    """What a frame's header says: its bytes (0: free format), and what is the same in all frames of a stream."""
+    """The header of a frame: the frame's bytes (0: free format), and the values that all frames of a stream share."""
 
     size: int
     rate: int
@@ -128,7 +128,7 @@ def _start(data: bytes) -> int | None:
 
 
 def _is_run(data: bytes, position: int) -> bool:
-    """Whether frames begin here, a few in a row or to the end."""
+    """True if frames begin here, a few in a row or to the end."""
     first = _kind(data[position + 1 : position + 3])
     if first is None:
         return False
@@ -236,7 +236,7 @@ class _Info(NamedTuple):
 
 
 def _info(data: bytes, start: int, first: _Kind, mono: bool) -> _Info | None:
-    """What the frame before the others says, if it is such a frame."""
+    """The contents of the frame before the others (Xing, Info or VBRI), if it is such a frame."""
     if first.layer != 3:
         return None
     side = (17 if mono else 32) if first.version == 3 else (9 if mono else 17)

@@ -60,7 +60,7 @@ class Gaps:
         return "".join(each for each in word if not self._alone[each]) or word
 
     def remark(self) -> str | None:
-        """What is said of the texts; None if nothing is lacking."""
+        """A line about the texts; None if the vocabulary lacks nothing."""
         if not self._incomplete:
             return None
         texts = f"{self._incomplete:,} of {self._texts:,} texts hold what the vocabulary lacks"

@@ -61,7 +61,7 @@ class TranscribedRows(RecordedRows):
         return columns
 
     def remarks(self) -> list[str]:
-        """What the vocabulary lacks of the texts that were prepared last."""
+        """The characters that the vocabulary lacks, of the texts that were prepared last."""
         remark = self.gaps.remark()
         return [] if remark is None else [remark]
 

@@ -1,4 +1,4 @@
-"""What a TIFF says of its pixels, and Pillow does not heed."""
+"""The tags of a TIFF that decide its pixels and that Pillow passes over."""
 
 from __future__ import annotations
 
