@@ -18,7 +18,7 @@ from tp_core.data import digest_memo, file_digests
 from tp_core.data.cache import prepared_rows
 from tp_core.data.digest_memo import MEMO, DigestMemo
 from tp_core.data.records import fingerprint
-from tp_core.data.sources_named import named_files_fingerprint
+from tp_core.data.sources_named import named_files
 from tp_core.errors import DataError
 from tp_core.inference.load import build_processor, build_tokenizer
 
@@ -63,7 +63,7 @@ def data(folder: Path) -> list[str]:
 
 
 def keys(paths: list[str], memo: DigestMemo | None = None) -> tuple[str, str | None]:
-    return fingerprint(paths, memo), named_files_fingerprint(paths, {}, {"audio"}, memo)
+    return fingerprint(paths, memo), named_files(paths, {}, {"audio"}, memo).fingerprint
 
 
 def test_the_key_is_that_of_the_contents_and_unchanged_files_are_not_read(

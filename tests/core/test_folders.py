@@ -14,7 +14,7 @@ import pytest
 from tp_core.data.folder_rules import FolderRules
 from tp_core.data.records import BadRecords, fingerprint, read_records
 from tp_core.data.sources_media import media_bytes
-from tp_core.data.sources_named import named_files_fingerprint
+from tp_core.data.sources_named import named_files
 from tp_core.errors import DataError
 
 IMAGES = FolderRules(frozenset({"image"}))
@@ -289,7 +289,7 @@ def test_changes_of_metadata_and_of_what_they_list_are_seen_by_the_cache(tmp_pat
 
     def key() -> tuple[str, str | None]:
         paths = [str(folder)]
-        return fingerprint(paths, rules=IMAGES), named_files_fingerprint(paths, {}, {"image"}, rules=IMAGES)
+        return fingerprint(paths, rules=IMAGES), named_files(paths, {}, {"image"}, rules=IMAGES).fingerprint
 
     first = key()
     (folder / "notes.txt").write_text("more")

@@ -17,7 +17,7 @@ import pytest
 from tp_core.data.records import BadRecords, fingerprint, read_records
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.data.sources_media import media_bytes
-from tp_core.data.sources_named import named_files_fingerprint
+from tp_core.data.sources_named import named_files
 from tp_core.errors import DataError
 from tp_core.interfaces import Record
 
@@ -171,7 +171,7 @@ def test_what_the_files_that_a_table_names_hold_is_seen_by_the_cache(tmp_path: P
     path = str(table(folder, form, ["cats/a.png", "dogs/c.png", "dogs/missing.png"]))
 
     def key() -> str | None:
-        return named_files_fingerprint([path], {"image": "picture"}, {"image"})
+        return named_files([path], {"image": "picture"}, {"image"}).fingerprint
 
     first = key()
     assert first is not None
@@ -180,8 +180,24 @@ def test_what_the_files_that_a_table_names_hold_is_seen_by_the_cache(tmp_path: P
     second = key()
     (folder / "dogs" / "missing.png").write_bytes(PICTURE)
     assert len({first, second, key()}) == 3
-    assert named_files_fingerprint([path], {}, {"image"}) is None  # no such column
-    assert named_files_fingerprint([str(folder / "cats")], {}, {"image"}) is None  # hashed as the data themselves
+    assert named_files([path], {}, {"image"}).fingerprint is None  # no such column
+    assert named_files([str(folder / "cats")], {}, {"image"}).fingerprint is None  # hashed as the data themselves
+
+
+def test_the_files_that_a_table_names_are_known_one_by_one_and_many_as_a_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    pictures(folder)
+    path = str(table(folder, "tsv", ["cats/a.png", "dogs/c.png", "cats/a.png"]))
+    before = named_files([path], {"image": "picture"}, {"image"}).digests
+    assert list(before) == [str(folder / "cats" / "a.png"), str(folder / "dogs" / "c.png")]
+    (folder / "dogs" / "c.png").write_bytes(PICTURE + b"drawn anew")
+    after = named_files([path], {"image": "picture"}, {"image"}).digests
+    assert [name for name in after if after[name] != before[name]] == [str(folder / "dogs" / "c.png")]
+    many = named_files(
+        [str(table(folder, "tsv", [f"{number}.png" for number in range(1001)]))], {"image": "picture"}, {"image"}
+    )
+    assert many.fingerprint is not None
+    assert not many.digests
 
 
 def test_the_picture_of_a_manifest_is_found_beside_it(tmp_path: Path) -> None:

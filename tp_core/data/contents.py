@@ -10,7 +10,7 @@ from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.file_digests import Scheme, file_digests
 from tp_core.data.folder_rules import ANY_FORM, FolderRules, folder_rules
 from tp_core.data.sources_fingerprint import fingerprint, source_digests
-from tp_core.data.sources_named import named_files_fingerprint
+from tp_core.data.sources_named import named_files
 from tp_core.errors import DataError
 from tp_core.marks import NamedFile
 from tp_core.spec.schema import Spec
@@ -75,7 +75,7 @@ def _inside(path: str) -> Iterator[tuple[str, str]]:
 
 
 def data_contents(spec: Spec, paths: list[str], memo: DigestMemo | None = None) -> list[Content]:
-    """All that data of a spec are read from: their sources, in order, and the files that records name, as one.
+    """All that data of a spec are read from: their sources, in order, and the files that records name.
 
     To learn what records name, tables are read as a whole.
 
@@ -89,8 +89,11 @@ def data_contents(spec: Spec, paths: list[str], memo: DigestMemo | None = None) 
     config = spec.data.processor.config
     rules = folder_rules(spec.data)
     found = source_contents([*paths, *config.companions(paths)], memo, rules)
-    named = named_files_fingerprint(paths, spec.data.options.columns, config.media_fields, memo, rules)
-    return found if named is None else [*found, Content("a file that the records name", "", named)]
+    named = named_files(paths, spec.data.options.columns, config.media_fields, memo, rules)
+    if named.fingerprint is None:
+        return found
+    each = [Content(path, "", digest) for path, digest in named.digests.items()]
+    return [*found, *(each or [Content("a file that the records name", "", named.fingerprint)])]
 
 
 def source_contents(paths: list[str], memo: DigestMemo | None = None, rules: FolderRules = ANY_FORM) -> list[Content]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 from collections.abc import Collection, Iterator, Mapping
+from typing import NamedTuple
 
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.file_digests import Scheme, file_digests
@@ -20,17 +22,32 @@ _TABLES = ("tsv", "csv", "json", "jsonl", "parquet", "arrow", "saved")
 
 _WHOLE = Scheme(16)
 
+#: Files beyond which they are known as a whole.
+_MANY = 1000
 
-def named_files_fingerprint(
+
+class NamedFiles(NamedTuple):
+    """The contents of the files that records name.
+
+    Attributes:
+        fingerprint: a hash of all of them, in their order; None if none is named.
+        digests: path → hash of its content, in their order; empty where there are more than a message could use.
+    """
+
+    fingerprint: str | None
+    digests: dict[str, str]
+
+
+def named_files(
     paths: list[str],
     columns: Mapping[str, str],
     fields: Collection[str],
     memo: DigestMemo | None = None,
     rules: FolderRules = ANY_FORM,
-) -> str | None:
-    """A hash of the contents of the files that records name, in their order; None if none is named.
+) -> NamedFiles:
+    """The contents of the files that records name.
 
-    A file that cannot be read counts as such, so that the hash changes once it can.
+    A file that cannot be read counts as such, so that its hash changes once it can.
 
     Args:
         paths: files, folders and ``hf://`` names.
@@ -42,11 +59,14 @@ def named_files_fingerprint(
     Raises:
         DataError: a table that cannot be read.
     """
-    total, some = hashlib.blake2b(digest_size=16), False
-    for content in file_digests(_named(paths, columns, fields, rules), _WHOLE, memo):
-        some = True
-        total.update(content.digests if content.error is None else b"cannot be read")
-    return total.hexdigest() if some else None
+    total, digests = hashlib.blake2b(digest_size=16), dict[str, str]()
+    names, files = itertools.tee(_named(paths, columns, fields, rules))
+    for name, content in zip(names, file_digests(files, _WHOLE, memo)):
+        digest = content.digests if content.error is None else b"cannot be read"
+        total.update(digest)
+        if len(digests) <= _MANY:
+            digests[name] = digest.hex()
+    return NamedFiles(total.hexdigest() if digests else None, digests if len(digests) <= _MANY else {})
 
 
 def _named(paths: list[str], columns: Mapping[str, str], fields: Collection[str], rules: FolderRules) -> Iterator[str]:
