@@ -111,6 +111,7 @@ def test_an_interrupted_run_with_buckets_goes_on_exactly(tmp_path: Path) -> None
         tp_core.train(load_spec(file, ["data.bucket=2"]), run=tmp_path / "half", resume=True)
 
 
+@pytest.mark.slow
 def test_speech_to_text_learns_and_writes_texts(tmp_path: Path) -> None:
     result = tp_core.train(load_spec(spec(tmp_path, "lm", "speech_text", 200)), run=tmp_path / "run")
     assert result.model is not None

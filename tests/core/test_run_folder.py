@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.core import runs
+from tp_core.training.run_folder import RunFolder
 
 RECORDER = "train.hooks=[recorder:Config]"
 EVAL = "data.eval=held_out.txt"
@@ -235,3 +237,20 @@ def test_a_worker_that_is_killed_ends_the_run_with_a_message(home: Path) -> None
     said = runs.train(home, "--run", "dead-worker", *changes, status=2)
     assert "a process that prepares batches has ended" in said
     assert "Traceback" not in said
+
+
+def test_a_process_may_look_at_the_folder_while_the_first_one_tries_it_out(tmp_path: Path) -> None:
+    done = threading.Event()
+
+    def tried() -> None:
+        while not done.is_set():
+            RunFolder(tmp_path / "run").try_out()
+
+    first = threading.Thread(target=tried)
+    first.start()
+    try:
+        for _ in range(3000):
+            RunFolder(tmp_path / "run").check(resume=False)
+    finally:
+        done.set()
+        first.join()

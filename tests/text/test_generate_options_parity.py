@@ -106,7 +106,7 @@ class Pair:
         return [[*forced, *text.ids] for text in texts]
 
 
-@pytest.fixture(scope="module", params=list(ENDS))
+@pytest.fixture(scope="module", params=["causal", pytest.param("seq2seq", marks=pytest.mark.slow)])
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     return Pair(tmp_path_factory.mktemp("pair"), request.param)
 

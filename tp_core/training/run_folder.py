@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ class RunFolder:
             TPError: the folder holds another run, or something else.
         """
         for above in (self.path, *self.path.parents):
-            if above.exists() and not above.is_dir():
+            if _is_no_folder(above):
                 raise TPError(f"{above}: this is a file; a run needs a folder (--run DIR)")
         other = "choose another with --run DIR"
         if not self._holds_run():
@@ -139,7 +140,15 @@ class RunFolder:
 
     def _things(self) -> Iterator[Path]:
         """What lies in the folder, but for what a start leaves that was killed before it wrote the spec."""
-        if self.path.is_dir():
+        with contextlib.suppress(FileNotFoundError):  # also one that the first process tries out and takes away again
             for each in self.path.iterdir():
                 if each.name != LOCK and not each.name.startswith(TEMPORARY):
                     yield each
+
+
+def _is_no_folder(path: Path) -> bool:
+    """True for a file; asked once, as another process may take the path away between two questions."""
+    try:
+        return not stat.S_ISDIR(path.stat().st_mode)
+    except OSError:
+        return False
