@@ -6,18 +6,19 @@ where :func:`verifying` is on, every file is read.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import stat
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.file_digests import FileDigest, Scheme, file_digests
+from tp_core.switches import switched
 from tp_core.whole_files import sync, write_whole
 
 MANIFEST = "manifest.json"
@@ -28,14 +29,9 @@ _SCHEME = Scheme(20, 1 << 26)
 _verifying: ContextVar[bool] = ContextVar("verifying", default=False)
 
 
-@contextlib.contextmanager
-def verifying(always: bool = True) -> Iterator[None]:
+def verifying(always: bool = True) -> AbstractContextManager[None]:
     """Read what is verified inside the block, also where it has not changed since it was last read."""
-    before = _verifying.set(always or _verifying.get())
-    try:
-        yield
-    finally:
-        _verifying.reset(before)
+    return switched(_verifying, always or _verifying.get())
 
 
 class Facts(NamedTuple):

@@ -6,9 +6,10 @@ that are used, started from or learned from came from somewhere, and run only wh
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
+
+from tp_core.switches import switched
 
 #: The code of models' folders is trusted.
 _models: ContextVar[bool] = ContextVar("models", default=False)
@@ -22,24 +23,14 @@ def trusted() -> bool:
     return _models.get()
 
 
-@contextlib.contextmanager
-def trusting(code: bool = True) -> Iterator[None]:
+def trusting(code: bool = True) -> AbstractContextManager[None]:
     """Let the code of models' folders run, or not, inside the block; what a caller trusts stays trusted."""
-    before = _models.set(code or trusted())
-    try:
-        yield
-    finally:
-        _models.reset(before)
+    return switched(_models, code or trusted())
 
 
-@contextlib.contextmanager
-def running_local_files(run: bool) -> Iterator[None]:
+def running_local_files(run: bool) -> AbstractContextManager[None]:
     """Let the names that are resolved inside the block be those of local files, or not."""
-    before = _spec.set(run)
-    try:
-        yield
-    finally:
-        _spec.reset(before)
+    return switched(_spec, run)
 
 
 def may_run(name: str, folder: str) -> bool:

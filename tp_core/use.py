@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
+
+from tp_core.switches import switched
 
 _use: ContextVar[bool] = ContextVar("use", default=False)
 
@@ -14,11 +15,6 @@ def in_use() -> bool:
     return _use.get()
 
 
-@contextlib.contextmanager
-def using(model: bool = True) -> Iterator[None]:
+def using(model: bool = True) -> AbstractContextManager[None]:
     """Load specs inside the block to use their models, or not."""
-    before = _use.set(model or in_use())
-    try:
-        yield
-    finally:
-        _use.reset(before)
+    return switched(_use, model or in_use())

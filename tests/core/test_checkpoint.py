@@ -14,8 +14,9 @@ import pytest
 from tests.core import runs
 from tp_core.errors import CheckpointError
 from tp_core.inference.load import find_model
+from tp_core.manifest import MANIFEST, damage
 from tp_core.metrics.plain import as_text
-from tp_core.training.checkpoint import MANIFEST, CheckpointStore, damage
+from tp_core.training.checkpoint import CheckpointStore
 from tp_core.training.metrics import MetricsFile
 
 Damage = Callable[[Path], None]

@@ -39,7 +39,8 @@ def cache() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def list_(folder: str | None, as_json: bool) -> None:
     """Sizes and ages of prepared data, the least recently used first."""
-    from tp_core.data.cache_files import kept, shown_size
+    from tp_core.data.cache_files import kept
+    from tp_core.sizes import shown_size
 
     place = _folder(folder)
     found, now = kept(place), time.time()
@@ -69,7 +70,8 @@ def clear(folder: str | None, older_than: str | None, max_size: str | None, dry_
     Other files in the folder stay, and so does what a preparation is writing. A training that goes on may open its
     data again, and should have ended.
     """
-    from tp_core.data.cache_files import kept, parse_age, parse_size, shown_size, superfluous
+    from tp_core.data.cache_files import kept, parse_age, superfluous
+    from tp_core.sizes import parse_size, shown_size
 
     place = _folder(folder)
     age = None if older_than is None else parse_age(older_than)

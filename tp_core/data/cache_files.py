@@ -20,8 +20,6 @@ _KEY = re.compile(r"(?<![0-9a-z])[0-9a-f]{32}(?![0-9a-z])")
 #: Seconds since its last change in which an unfinished file may be one that is being written.
 _AT_WORK = 3600.0
 
-_SIZES = {"": 1} | {unit: 1000**power for power, unit in enumerate("kmgt", 1)}
-_SIZES |= {f"{unit}i": 1024**power for power, unit in enumerate("kmgt", 1)}
 _TIMES = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -114,18 +112,6 @@ def superfluous(found: Iterable[Kept], age: float | None, size: int | None) -> l
     return gone
 
 
-def parse_size(text: str) -> int:
-    """Bytes: ``500MB``, ``20GB``, ``1.5GiB``, a number alone.
-
-    Raises:
-        TPError: it is none.
-    """
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]i?|)b?", text.strip().lower())
-    if found is None:
-        raise TPError(f"'{text}' is no size; expected a number with a unit, such as 500MB, 20GB or 1.5GiB")
-    return int(float(found[1]) * _SIZES[found[2]])
-
-
 def parse_age(text: str) -> float:
     """Seconds: ``12h``, ``30d``, ``2w``.
 
@@ -136,13 +122,3 @@ def parse_age(text: str) -> float:
     if found is None:
         raise TPError(f"'{text}' is no age; expected a number with a unit, such as 12h, 30d or 2w")
     return float(found[1]) * _TIMES[found[2]]
-
-
-def shown_size(size: int) -> str:
-    """Bytes as people read them: ``1.5 GB``."""
-    number, unit = float(size), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if number < 1000:
-            break
-        number, unit = number / 1000, larger
-    return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tp_core.data.fields import required_text, text_field
 from tp_core.errors import DataError, TPError
 from tp_core.inference.batches import Unusable, answers
-from tp_core.inference.load import LoadedModel, load_model
+from tp_core.inference.load import LoadedModel, loaded_model
 from tp_core.inference.mode import evaluating
 from tp_core.inference.predict import Inputs, as_records
 from tp_core.inference.processes import ALONE, Processes
@@ -68,11 +68,7 @@ def embed(
         TPError: the model has no processor, or there is no such pooling, stream, projection or prompt.
         DataError: a record has nothing for the stream, or no text to put a prompt before.
     """
-    loaded = (
-        model
-        if isinstance(model, LoadedModel)
-        else load_model(model, device, processes=processes, trust_code=trust_code)
-    )
+    loaded = loaded_model(model, device, processes, trust_code)
     given = {"pooling": pooling, "stream": stream, "projection": projection, "normalize": normalize, "prompt": prompt}
     embedder = Embedder(loaded, given, say)
     parts = [vectors for _, vectors in embedder(as_records(inputs), batch_size, processes, done)]

@@ -16,7 +16,7 @@ from tp_core.data.records import BadRecords
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.errors import DataError, TPError, warn
 from tp_core.inference.batches import digest, need_batch_size
-from tp_core.inference.load import LoadedModel, load_model
+from tp_core.inference.load import LoadedModel, loaded_model
 from tp_core.inference.predict import as_records
 from tp_core.inference.processes import ALONE, Processes
 from tp_core.interfaces import Batch, Processor, Record
@@ -56,11 +56,7 @@ def evaluate(
         TPError: the model has no target or processor, or the data cannot be used.
     """
     need_batch_size(batch_size)
-    loaded = (
-        model
-        if isinstance(model, LoadedModel)
-        else load_model(model, device, processes=processes, trust_code=trust_code)
-    )
+    loaded = loaded_model(model, device, processes, trust_code)
     if loaded.processor is None or not len(loaded.model.targets):
         raise TPError("evaluation needs a model with a target and a processor; this one's spec has none")
     options = loaded.spec.data.options

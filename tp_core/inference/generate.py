@@ -9,7 +9,7 @@ from typing import Any
 
 from tp_core.errors import TPError
 from tp_core.inference.batches import Unusable, answers
-from tp_core.inference.load import LoadedModel, load_model
+from tp_core.inference.load import LoadedModel, loaded_model
 from tp_core.inference.logits_chain import Rules, rules_of
 from tp_core.inference.logits_rules import Written
 from tp_core.inference.mode import evaluating
@@ -55,11 +55,7 @@ def generate(
         TPError: the model cannot write, or the options contradict each other.
         DataError: a record has no text, or leaves no room for one.
     """
-    loaded = (
-        model
-        if isinstance(model, LoadedModel)
-        else load_model(model, device, processes=processes, trust_code=trust_code)
-    )
+    loaded = loaded_model(model, device, processes, trust_code)
     _targets_of(loaded, None)
     chosen = loaded.spec.inference.generate.for_call(options)
     rows = context_of(loaded.spec, side="target").vocab_size

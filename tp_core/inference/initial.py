@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor
 
 from tp_core.errors import CheckpointError, TPError
-from tp_core.inference.load import find_model, find_spec, read_weights, tokenizers_of
+from tp_core.inference.load import find_model, read_spec, read_weights, tokenizers_of
 from tp_core.inference.visual_tokens import unlike_images, unlike_labels
 from tp_core.inference.vocabularies import unlike_classes, unlike_sets, unlike_vocabularies
 from tp_core.interfaces import Tokenizer
@@ -45,7 +46,7 @@ def initialise_from(
     weights = list(model.weights())
     new = dict.fromkeys(weights)
     for part, path in sources.items():
-        _, file = find_model(path, say)
+        spec_file, file = find_model(path, say)
         tensors = read_weights(file)
         try:
             if part:
@@ -62,7 +63,7 @@ def initialise_from(
         rest += f"; unused: {_modules(unused)}" if unused else ""
         say(f"loaded {len(loaded)} weights{f' of {part}' if part else ''} from {path}{rest}")
         required = "vocabulary" in require
-        if difference := _unlike(model, loaded, tokenizers, path, say, required):
+        if difference := _unlike(model, loaded, tokenizers, (spec_file, file), say, required):
             if required:
                 raise CheckpointError(f"init_from {path}: require_init asks for the same vocabulary: {difference}")
             say(f"init_from {path}: {difference}")
@@ -75,13 +76,14 @@ def _unlike(
     model: Model,
     loaded: list[str],
     own: Mapping[str, Tokenizer],
-    path: str,
+    files: tuple[Path, Path],
     say: Callable[[str], None],
     required: bool,
 ) -> str:
     """The meaning that rows of loaded weights have in the other model only, in words.
 
     Args:
+        files: the other model's spec and weights.
         required: a vocabulary that is not known counts as another one.
     """
     sides = _sides(model, loaded) if own else []
@@ -90,7 +92,7 @@ def _unlike(
     if not (sides or targets or numbered):
         return ""
     try:
-        spec, weights, changed = find_spec(path, say)
+        spec, changed = read_spec(*files, say)
         others = tokenizers_of(spec)
     except TPError as error:
         return f"its vocabulary cannot be compared with this model's: {error}" if sides else ""
@@ -98,7 +100,7 @@ def _unlike(
         return f"files that it reads have changed since it was trained: {changed}"
     if sides and not others:
         return "it comes without a tokenizer, so its vocabulary is not known" if required else ""
-    trained = kept_contents(weights.parent)
+    trained = kept_contents(files[1].parent)
     images = (model.spec.data.extra_ids(), spec.data.extra_ids())
     return (
         unlike_vocabularies(own, others, sides, images)

@@ -88,27 +88,32 @@ def _need_whole(model: Path, say: Callable[[str], None]) -> None:
         say(f"{model}: not as it was written: {', '.join(edited)}")
 
 
-def find_spec(path: str | os.PathLike[str], say: Callable[[str], None] = lambda _: None) -> tuple[Spec, Path, str]:
+def find_spec(path: str | os.PathLike[str], say: Callable[[str], None] = lambda _: None) -> tuple[Spec, str, Path]:
     """The spec and the weights file that a path stands for, and which of its files are not those of the training.
 
     Packages of another major version than the model was made with are told, and so are such files.
 
     Returns:
-        The spec, the weights file, and a difference in words: of a run and its checkpoints, which name files that lie
-        elsewhere. It is empty where there is none.
+        The spec, a difference in words, and the weights file. A run and its checkpoints name files that lie elsewhere,
+        which may differ; the text is empty where none does.
 
     Raises:
         TPError: there is no model, or its spec cannot be loaded.
     """
     spec_file, weights = find_model(path, say)
+    return *read_spec(spec_file, weights, say), weights
+
+
+def read_spec(spec_file: Path, weights: Path, say: Callable[[str], None]) -> tuple[Spec, str]:
+    """The spec and the difference of :func:`find_spec`, of files that :func:`find_model` has found."""
     with using():
         spec = load_spec(spec_file, ["train.hooks=null"], trust_code=trusted())  # which only training needs
     for note in other_versions(spec_file.parent):
         say(note)
-    changed = changed_since(spec, weights.parent)
-    if changed:
-        say(f"{path}: since the model was trained, files that it reads have changed: {changed}")
-    return spec, weights, changed
+    other = changed_since(spec, weights.parent)
+    if other:
+        say(f"{weights.parent}: since the model was trained, files that it reads have changed: {other}")
+    return spec, other
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -198,7 +203,7 @@ def load_model(
     """
     where = processes.device(device)
     with trusting(trust_code):
-        spec, weights, _ = find_spec(path, say)
+        spec, _, weights = find_spec(path, say)
         model = meta_model(spec).materialise(where)
     model.load_weights(read_weights(weights))
     if processes.count > 1:  # of a run that goes on, they may have found different checkpoints
@@ -209,6 +214,18 @@ def load_model(
         tokenizer = build_tokenizer(spec)
         processor = build_processor(spec, tokenizer, name)
     return LoadedModel(model, spec.of_set(name), processor, tokenizer, where, weights)
+
+
+def loaded_model(
+    model: LoadedModel | str | os.PathLike[str],
+    device: str = "auto",
+    processes: Processes = ALONE,
+    trust_code: bool = False,
+) -> LoadedModel:
+    """A model that may be given by its folder, as :func:`load_model` loads it."""
+    if isinstance(model, LoadedModel):
+        return model
+    return load_model(model, device, processes=processes, trust_code=trust_code)
 
 
 def _data_set(spec: Spec, name: str | None) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from tp_core.data.sources_find import MEDIA
 from tp_core.errors import DataError, TPError
 from tp_core.inference.batches import Unusable, answers
-from tp_core.inference.load import LoadedModel, load_model
+from tp_core.inference.load import LoadedModel, loaded_model
 from tp_core.inference.mode import evaluating
 from tp_core.inference.processes import ALONE, Processes
 from tp_core.interfaces import Batch, Record
@@ -80,11 +80,7 @@ def predict(
         TPError: the model has no target or processor, or the inputs have nothing for a stream that a target reads.
         DataError: an input that cannot be used.
     """
-    loaded = (
-        model
-        if isinstance(model, LoadedModel)
-        else load_model(model, device, processes=processes, trust_code=trust_code)
-    )
+    loaded = loaded_model(model, device, processes, trust_code)
     if loaded.processor is None or not len(loaded.model.targets):
         raise TPError("prediction needs a model with a target and a processor; this one's spec has none")
     processor = loaded.processor

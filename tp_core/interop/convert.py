@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tp_core import discovery
 from tp_core.errors import TPError
 from tp_core.manifest import write_manifest
+from tp_core.sizes import parse_size
 from tp_core.trust import trusting
 from tp_core.whole_files import draft, sync, sync_all
 
@@ -66,6 +66,8 @@ def convert(
     if isinstance(ignore_keys, str):
         raise TPError(f"ignore_keys is a list of keys, such as ['{ignore_keys}'], and no text")
     limit = parse_size(max_shard_size)
+    if not limit:
+        raise TPError(f"'{max_shard_size}' is no size that a file of weights can have")
     read, folder = Path(source), Path(target)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise TPError(f"{folder} exists already; give a folder that does not exist, or an empty one")
@@ -90,17 +92,3 @@ def convert(
     except OSError as error:
         raise TPError(f"{folder} cannot be written: {error}") from error
     return folder
-
-
-def parse_size(text: str) -> int:
-    """Bytes of a size such as ``5GB`` or ``500MiB``.
-
-    Raises:
-        TPError: the text is no size.
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", text.strip())
-    unit = found.group(2).upper() if found else "?"
-    size = int(float(found.group(1)) * _UNITS[unit]) if found and unit in _UNITS else 0
-    if size <= 0:
-        raise TPError(f"'{text}' is no size; write a number and a unit, such as 500MB or 5GiB")
-    return size

@@ -40,7 +40,7 @@ def to_huggingface(
     Raises:
         TPError: the model is of no architecture that a converter knows.
     """
-    spec, weights, _ = find_spec(source, say)
+    spec, _, weights = find_spec(source, say)
     origin = _origin(spec.base / ORIGIN)
     found = describe(spec, architecture, model_type, origin)
     tensors = open_files([weights])

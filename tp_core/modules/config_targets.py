@@ -98,7 +98,7 @@ class DistillationConfig(TargetConfig):
         from tp_core.kept_contents import kept_contents
 
         try:
-            teacher, weights, changed = find_spec(self.teacher)
+            teacher, changed, weights = find_spec(self.teacher)
             sides, images = ("tokenizer", "target_tokenizer"), (spec.data.extra_ids(), teacher.data.extra_ids())
             other = unlike_vocabularies(tokenizers_of(spec), tokenizers_of(teacher), sides, images)
             other = other or unlike_images(spec, teacher, kept_contents(weights.parent))

@@ -68,14 +68,10 @@ def _fed(spec: Spec, key: str, every: list[str]) -> str:
 def training_notes(spec: Spec) -> list[SpecProblem]:
     """Notes on possible mistakes, by their place: parts that training leaves as they are, models of other versions."""
     notes = Problems()
-    told: dict[
-        str, tuple[Chosen[Any], str]
-    ] = {}  # of a module that another chooses, the option that names the model is its own
     for chosen in spec.chosen():
-        for option, path in {**chosen.config.files(), **chosen.config.training_files()}.items():
-            told |= dict.fromkeys(versions_of_model(path), (chosen, option))
-    for note, (chosen, option) in told.items():
-        notes.add(f"{chosen.path}.{option}", note, node_of(spec.tree, chosen, option))
+        for option, path in chosen.config.models().items():
+            for note in versions_of_model(path):
+                notes.add(f"{chosen.path}.{option}", note, node_of(spec.tree, chosen, option))
     for chosen in spec.model.targets:
         if not chosen.config.weight:
             message = f"is 0: the loss of '{chosen.called}' is measured, and trains nothing"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from tp_core.training.changes import Change
+from tp_core.training.step_lines import as_lines, lines_before
 from tp_core.whole_files import write_whole
 
 CHANGES = "changes.jsonl"
@@ -20,15 +20,8 @@ def record_changes(run: Path, step: int, changes: Iterable[Change]) -> None:
         changes: the differences from what that checkpoint was computed with.
     """
     path = run / CHANGES
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        try:
-            if json.loads(line)["step"] < step:
-                kept.append(line)
-        except (ValueError, KeyError, TypeError):
-            continue
-    new = [json.dumps({"step": step, "option": each.option, "old": each.old, "new": each.new}) for each in changes]
-    if kept or new:
-        write_whole(path, "".join(f"{line}\n" for line in [*kept, *new]))
+    new = [{"step": step, "option": each.option, "old": each.old, "new": each.new} for each in changes]
+    if lines := [*lines_before(path, step), *new]:
+        write_whole(path, as_lines(lines))
     else:
         path.unlink(missing_ok=True)

@@ -11,10 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tp_core.errors import CheckpointError
-from tp_core.manifest import MANIFEST, damage, write_manifest
+from tp_core.manifest import damage, write_manifest
 from tp_core.whole_files import clear, remove, replace_folder, sync, temporary_name
-
-__all__ = ["MANIFEST", "CheckpointStore", "damage", "step_of"]
 
 _PREFIX = "step_"
 

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from tp_core.errors import CheckpointError
 from tp_core.inference.load import read_weights
 from tp_core.interfaces import Tokenizer
-from tp_core.training.checkpoint import damage
+from tp_core.manifest import damage
 from tp_core.training.export import WEIGHTS, copy_local_modules, export_model
 from tp_core.training.meeting import together
 from tp_core.training.origin import copy_origin

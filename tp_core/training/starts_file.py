@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import platform
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from tp_core.training.step_lines import as_lines, lines_before
 from tp_core.training.strategies import Strategy
 from tp_core.whole_files import write_whole
 
@@ -36,18 +35,8 @@ def record_start(run: Path, step: int, now: dict[str, Any]) -> list[str]:
         The differences from what the steps before were computed on, in words.
     """
     path = run / STARTS
-    kept = [line for line in _read(path) if line["step"] < step]
+    kept = [*lines_before(path, step)]
     before = kept[-1] if kept else now
-    write_whole(path, "".join(f"{json.dumps(line)}\n" for line in [*kept, {"step": step, **now}]))
+    write_whole(path, as_lines([*kept, {"step": step, **now}]))
     other = [name for name, value in now.items() if before.get(name, value) != value]
     return [f"{name} (was {before[name]}, is {now[name]})" for name in other]
-
-
-def _read(path: Path) -> Iterable[dict[str, Any]]:
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        try:
-            found = json.loads(line)
-            if isinstance(found["step"], int):
-                yield found
-        except (ValueError, KeyError, TypeError):
-            continue

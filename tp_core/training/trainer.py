@@ -98,11 +98,8 @@ class Trainer:
         self._saved = -1
         self._saved_at = time.monotonic()
         self._every = options.checkpoint_interval()
-        self._meeting, self._children, self._request = (
-            Meeting(strategy),
-            Children(),
-            StopRequest(strategy.world_size > 1),
-        )
+        self._meeting, self._children = Meeting(strategy), Children()
+        self._request = StopRequest(last_resort=strategy.world_size > 1)
         self._not_finite = ""
 
     def lay_out(self, sizes: BatchSizes, warmup: int | None = None) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from tp_core.errors import TPError
 from tp_core.inference.batches import Unusable, answers
 from tp_core.inference.generate import continuations
-from tp_core.inference.load import LoadedModel, load_model
+from tp_core.inference.load import LoadedModel, loaded_model
 from tp_core.inference.predict import as_records
 from tp_core.inference.processes import ALONE, Processes
 from tp_core.interfaces import Batch, Record, VisualTokenizer
@@ -46,7 +46,7 @@ def draw(
         TPError: the model or its tokenizer of pictures cannot draw, or the options contradict each other.
         DataError: a record has no text.
     """
-    loaded = model if isinstance(model, LoadedModel) else load_model(model, device, processes=processes)
+    loaded = loaded_model(model, device, processes)
     processor = loaded.processor
     if not isinstance(processor, ImageTextLmProcessor):
         chosen = loaded.spec.data.processor

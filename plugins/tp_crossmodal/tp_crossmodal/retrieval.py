@@ -18,7 +18,7 @@ from tp_core.data.sources_columns import listed
 from tp_core.data.unreadable import Unreadable
 from tp_core.errors import DataError, TPError
 from tp_core.inference.batches import Unusable, answers
-from tp_core.inference.load import LoadedModel, load_model
+from tp_core.inference.load import LoadedModel, loaded_model
 from tp_core.inference.mode import evaluating
 from tp_core.inference.predict import skips
 from tp_core.inference.processes import ALONE, Processes
@@ -75,7 +75,7 @@ class Searcher:
         batch_size: int = 32,
         processes: Processes = ALONE,
     ) -> None:
-        self.loaded = model if isinstance(model, LoadedModel) else load_model(model, device, processes=processes)
+        self.loaded = loaded_model(model, device, processes)
         self.batch_size, self.processes = batch_size, processes
         targets = [target for target in self.loaded.model.named_targets().values() if isinstance(target, Contrastive)]
         processor = self.loaded.processor
