@@ -34,13 +34,8 @@ def module_contents(modules: Iterable[Chosen[Any]], memo: DigestMemo | None = No
     found = {}
     for chosen in modules:
         if files := module_files(chosen, memo):
-            found[place_of(chosen)] = files
+            found[chosen.place] = files
     return found
-
-
-def place_of(chosen: Chosen[Any]) -> str:
-    """A module's place in the spec, whatever the spec writes."""
-    return chosen.path.replace(chosen.written, chosen.name)
 
 
 def keep_contents(contents: Contents, folder: Path) -> None:
@@ -82,7 +77,7 @@ def _changed(modules: Iterable[Chosen[Any]], folder: Path) -> str:
     before = kept_contents(folder)
     every = (each for chosen in modules for each in (chosen, *within(chosen)))
     try:
-        now = module_contents(each for each in every if place_of(each) in before)
+        now = module_contents(each for each in every if each.place in before)
     except TPError:  # which is said when the file is read
         return ""
     return "; ".join(f"{place}: {difference}" for place, difference in other_contents(before, now).items())

@@ -6,8 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import click
-
+from tp_core.cli.flags import while_running
 from tp_core.trust import trusted, trusting
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -15,20 +14,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def trust_code_option(function: F) -> F:
     """Give a command the option; while the command runs, :func:`tp_core.trust.trusted` says if it was given."""
-    option: Callable[[F], F] = click.option(
-        "--trust-code",
-        is_flag=True,
-        expose_value=False,
-        is_eager=True,
-        callback=_trust,
-        help="Run the Python files of a model's folder, where its modules are in such files.",
-    )
+    text = "Run the Python files of a model's folder, where its modules are in such files."
+    option: Callable[[F], F] = while_running("--trust-code", trusting, text)
     return option(function)
-
-
-def _trust(ctx: click.Context, param: click.Parameter, given: bool) -> None:
-    if given:
-        ctx.with_resource(trusting())
 
 
 def trust_of(path: str) -> bool | None:

@@ -20,6 +20,7 @@ from tp_core.marks import paths_in
 from tp_core.spec.portable import for_use, replaced
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import Choice, Chosen
+from tp_core.use import load_for_use, using
 
 #: Parts of ``data:`` that are modules.
 _OF_DATA = ("tokenizer", "target_tokenizer", "processor")
@@ -50,13 +51,10 @@ def nested_model(path: str) -> NestedModel:
         TPError: there is none, or its spec cannot be loaded.
     """
     from tp_core.inference.load import find_model
-    from tp_core.spec.load import load_spec
-    from tp_core.trust import trusted
-    from tp_core.use import using
 
     file, weights = find_model(path)
+    spec = load_for_use(file)
     with using():
-        spec = load_spec(file, ["train.hooks=null"], trust_code=trusted())
         return NestedModel(for_use(spec), file, weights)
 
 
@@ -88,8 +86,7 @@ def model_files(model: NestedModel, memo: DigestMemo | None = None) -> list[Cont
     digest = hashlib.blake2b(json.dumps(used_part(model.spec), sort_keys=True).encode(), digest_size=16).hexdigest()
     found = [weights._replace(inside="weights"), Content(str(model.file), "spec", digest)]
     for chosen in model.spec.chosen():
-        place = chosen.path.replace(chosen.written, chosen.name)
-        found += [each._replace(inside=f"{place}/{each.inside}") for each in module_files(chosen, memo)]
+        found += [each._replace(inside=f"{chosen.place}/{each.inside}") for each in module_files(chosen, memo)]
     return found
 
 

@@ -24,14 +24,13 @@ from tp_core.kept_contents import changed_since
 from tp_core.manifest import MANIFEST, changed, damage
 from tp_core.model import Model, meta_model
 from tp_core.spec.context import data_context
-from tp_core.spec.load import load_spec
 from tp_core.spec.provenance import PROVENANCE, REQUIREMENTS, other_versions
 from tp_core.spec.schema import Spec
 from tp_core.suggest import did_you_mean
 from tp_core.training.checkpoint import CheckpointStore, step_of
 from tp_core.training.export import ORIGIN, TRAINING, WEIGHTS
-from tp_core.trust import trusted, trusting
-from tp_core.use import using
+from tp_core.trust import trusting
+from tp_core.use import load_for_use
 
 #: Files of an exported model that people edit.
 EDITABLE = ("spec.yaml", TRAINING, ORIGIN, PROVENANCE, REQUIREMENTS)
@@ -106,8 +105,7 @@ def find_spec(path: str | os.PathLike[str], say: Callable[[str], None] = lambda 
 
 def read_spec(spec_file: Path, weights: Path, say: Callable[[str], None]) -> tuple[Spec, str]:
     """The spec and the difference of :func:`find_spec`, of files that :func:`find_model` has found."""
-    with using():
-        spec = load_spec(spec_file, ["train.hooks=null"], trust_code=trusted())  # which only training needs
+    spec = load_for_use(spec_file)
     for note in other_versions(spec_file.parent):
         say(note)
     other = changed_since(spec, weights.parent)

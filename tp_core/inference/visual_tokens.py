@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from tp_core.data.contents import Content
 from tp_core.data.nested_models import bare, module_files
 from tp_core.errors import TPError
-from tp_core.kept_contents import Contents, difference_of, place_of
+from tp_core.kept_contents import Contents, difference_of
 from tp_core.marks import paths_in
 from tp_core.spec.choose import within
 from tp_core.spec.local_files import local_digest
@@ -66,13 +66,13 @@ def _makers_of(chosen: Chosen[Any]) -> Iterator[_Maker]:
     for each in within(chosen):
         if each.kind == _KIND:
             options = bare(each).config.model_dump(mode="json", exclude={*_paths(each)})
-            yield _Maker(place_of(each), each.name, options, each)
+            yield _Maker(each.place, each.name, options, each)
     for option, info in type(chosen.config).model_fields.items():
         choice = getattr(chosen.config, option)
         if kind_of_module(info) == _KIND and isinstance(choice, Deferred):
             ((written, options),) = choice.items()
             name = written.partition("@")[0]
-            yield _Maker(f"{place_of(chosen)}.{option}.{name}", name, options, None)
+            yield _Maker(f"{chosen.place}.{option}.{name}", name, options, None)
 
 
 def _paths(chosen: Chosen[Any]) -> set[str]:

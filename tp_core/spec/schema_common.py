@@ -80,6 +80,11 @@ class Chosen(Generic[C]):
         """The module's name, behind the target's own where it has one."""
         return self.name if self.called == self.name else f"{self.called}: {self.name}"
 
+    @property
+    def place(self) -> str:
+        """Its path in the spec, by its name, however the spec writes that."""
+        return self.path.replace(self.written, self.name)
+
     def dump(self) -> dict[str, Any]:
         """Canonical form, with every option."""
         return {self.written: self.config.model_dump(mode="json")}

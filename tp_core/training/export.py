@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tp_core.data.nested_models import nested_model
 from tp_core.interfaces import Tokenizer
-from tp_core.kept_contents import Contents, keep_contents, place_of
+from tp_core.kept_contents import Contents, keep_contents
 from tp_core.manifest import write_manifest
 from tp_core.spec.choose import within
 from tp_core.spec.local_files import local_files
@@ -161,6 +161,6 @@ def _write_spec(used: Spec, tokenizers: Mapping[str, Tokenizer], folder: Path) -
 
 def _keep_labels(used: Spec, contents: Contents, folder: Path) -> None:
     """Keep the contents of what makes the labels of targets, which lies where it lay in training."""
-    makers = [place_of(each) for chosen in used.model.targets for each in (chosen, *within(chosen))]
+    makers = [each.place for chosen in used.model.targets for each in (chosen, *within(chosen))]
     if kept := {place: contents[place] for place in makers if place in contents}:
         keep_contents(kept, folder)

@@ -14,6 +14,7 @@ from tp_core.cli.records import input_records, parse_columns, speaker
 from tp_core.cli.row_files import form_of_output
 from tp_core.cli.trust import trust_code_option
 from tp_core.cli.usage import examples
+from tp_core.cli.verify import verify_option
 from tp_core.terminal import tell
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 @click.option("--column", "columns", multiple=True, metavar="FIELD=COLUMN", help="Read a field from another column.")
 @click.option("--overwrite", is_flag=True, help="Replace output files that exist.")
 @trust_code_option
+@verify_option
 def units(
     data: str,
     output: str,

@@ -59,17 +59,14 @@ class VectorQuantizedConfig(VisualTokenizerConfig):
         Raises:
             TPError: there is none, or one that cannot be read.
         """
-        from tp_core.spec.load import load_spec
-        from tp_core.trust import trusted
-        from tp_core.use import using
+        from tp_core.use import load_for_use
 
         folder = Path(self.model)  # an export, a run, or a checkpoint of one
         files = [place / "spec.yaml" for place in (folder, folder / "model", folder.parent.parent)]
         file = next((each for each in files if each.is_file()), None)
         if file is None:
             raise TPError(f"{folder}: there is no model")
-        with using():
-            return load_spec(file, ["train.hooks=null"], trust_code=trusted())
+        return load_for_use(file)
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         from tp_core.spec.context import context_of
