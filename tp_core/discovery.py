@@ -191,6 +191,11 @@ def owner_of(kind: str, name: str) -> str:
     return next((package for package, kinds in FIRST_PARTY.items() if name in kinds.get(kind, ())), "")
 
 
+def packages() -> dict[str, Entry]:
+    """The packages of Python that hold what distributions offer, each with one of the entries."""
+    return {entry.value.partition(":")[0].partition(".")[0]: entry for entry in index().entries()}
+
+
 def is_own(entry: Entry) -> bool:
     """True for what one of our own distributions offers."""
     return normalized(entry.distribution) in OWN

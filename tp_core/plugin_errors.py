@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any, NamedTuple, TypeVar
 
-from tp_core.discovery import Entry, index, is_own, named
+from tp_core.discovery import Entry, is_own, named, packages
 from tp_core.errors import TPError
 from tp_core.libraries import broken_library
 from tp_core.third_party import LOCAL, interrupts
@@ -126,7 +126,7 @@ def _attribute(module: Any, path: str) -> Any:
 
 def _packages() -> dict[str, Entry]:
     """The packages of plugins → an entry of who offers them."""
-    found = {entry.value.partition(":")[0].partition(".")[0]: entry for entry in index().entries()}
+    found = packages()
     found.pop("tp_core", None)
     return found
 

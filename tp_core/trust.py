@@ -41,8 +41,7 @@ def may_run(name: str, folder: str) -> bool:
     from tp_core.local.load import file_of
 
     module = name.partition(":")[0]
-    packages = {"tp_core", *(entry.value.partition(":")[0].partition(".")[0] for entry in discovery.index().entries())}
-    return module.partition(".")[0] in packages and file_of(module, folder) is None
+    return module.partition(".")[0] in {"tp_core", *discovery.packages()} and file_of(module, folder) is None
 
 
 def refusal(name: str, folder: str) -> str:

@@ -86,19 +86,14 @@ def code_identity(classes: Iterable[type], memo: DigestMemo | None = None) -> di
     every = list(classes)
     names = {base.__module__.partition(".")[0] for each in every for base in each.__mro__}
     # Of others, the version is enough (ModuleConfig.libraries); local files are known by their own content.
-    ours = _with_required({name for name in names if name in _plugins()})
+    ours = _with_required({name for name in names if name in discovery.packages()})
     parts = ("data", "modules") if any(base.__module__ == "tp_core.model" for base in every) else ("data",)
     return {name: _package_digest(name, memo, parts) for name in sorted(ours | (names & {"tp_core"}))}
 
 
-def _plugins() -> dict[str, discovery.Entry]:
-    """The packages of distributions that offer modules, each with one of the entries."""
-    return {entry.value.partition(":")[0].partition(".")[0]: entry for entry in discovery.index().entries()}
-
-
 def _with_required(packages: set[str]) -> set[str]:
     """Packages with modules, and those that their distributions require, where these are loaded."""
-    plugins = _plugins()
+    plugins = discovery.packages()
     by_distribution = {discovery.normalized(entry.distribution): name for name, entry in plugins.items()}
     found, new = set[str](), {name for name in packages if name != "tp_core"}
     while new:
