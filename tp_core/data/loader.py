@@ -15,7 +15,16 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 from tp_core.data.batch_sizes import BatchSizes
 from tp_core.data.mixture import DataSet, Turns
 from tp_core.data.order import EVALUATION, TRAIN, Order, generator
-from tp_core.data.waiting import Parcel, Patience, TimeIsUp, end_workers, has_alarm, not_sent, time_limit
+from tp_core.data.waiting import (
+    Parcel,
+    Patience,
+    TimeIsUp,
+    end_workers,
+    has_alarm,
+    leave_unsaid_that_the_training_left,
+    not_sent,
+    time_limit,
+)
 from tp_core.errors import TPError
 from tp_core.interfaces import Batch, Processor, Rows
 from tp_core.local import Namespace, adopt, namespaces
@@ -144,6 +153,7 @@ def _worker(_: int) -> None:
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
+    leave_unsaid_that_the_training_left()
     torch.set_num_threads(1)
 
 

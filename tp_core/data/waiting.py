@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import pickle
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from tp_core.errors import TPError
@@ -136,6 +138,21 @@ def not_sent(error: Exception, worker: int) -> TPError | None:
         advice = "a higher limit (ulimit -n) or a smaller train.prefetch may help"
         return TPError(f"worker {worker}: too many open files; {advice}")
     return None
+
+
+def leave_unsaid_that_the_training_left() -> None:
+    """In a worker: a batch whose receiver is gone, or was interrupted while it took it, is no error of the worker.
+
+    Python's thread that hands over shared memory prints every error, and serves on.
+    """
+    before = sys.excepthook
+
+    def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        lost = isinstance(error, (ConnectionError, EOFError))
+        if not lost or threading.current_thread() is threading.main_thread():
+            before(kind, error, trace)
+
+    sys.excepthook = tell
 
 
 def end_workers(iterator: Any) -> None:
