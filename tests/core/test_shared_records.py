@@ -353,7 +353,7 @@ def test_sigterm_leaves_the_file_that_was_there_and_no_other(troubled: Path) -> 
     (troubled / "out.tsv").write_text("before")
     (troubled / "texts.txt").write_text("ba be bi\n" * 200_000)
     run = runs.start_tp(troubled, *PREDICT, "--overwrite")
-    run.wait_for(lambda: list(troubled.glob(".tmp-out.tsv.*")))
+    run.wait_for(lambda: list(troubled.glob(".tmp-out.tsv.*")))  # also the one that tries whether it can be written
     run.kill(signal.SIGTERM)
     assert run.wait() == 143
     assert (troubled / "out.tsv").read_text() == "before"

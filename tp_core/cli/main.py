@@ -16,6 +16,7 @@ from tp_core.cli.processes import linger, need_one_process, told_elsewhere
 from tp_core.cli.streams import any_encoding
 from tp_core.cli.usage import Failure, answered, examples, traceback_option
 from tp_core.errors import TPError, system_error
+from tp_core.leaving import left_on_signals
 from tp_core.terminal import printable, tell
 
 if TYPE_CHECKING:
@@ -196,7 +197,8 @@ def run() -> NoReturn:
     status: object = 0
     try:
         try:
-            status = cli.main(prog_name="tp", standalone_mode=False)
+            with left_on_signals():
+                status = cli.main(prog_name="tp", standalone_mode=False)
         except click.ClickException as error:
             if told_elsewhere(error):
                 linger()
@@ -205,7 +207,7 @@ def run() -> NoReturn:
                 error.show(shown)
                 tell(shown.getvalue().removesuffix("\n"), err=True)
             status = error.exit_code
-        except SystemExit as error:  # a signal has ended a command that had something to clean up
+        except SystemExit as error:  # a signal has ended the command
             if not isinstance(error.code, int):
                 raise
             status = error.code

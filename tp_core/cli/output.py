@@ -14,7 +14,6 @@ from typing import IO, Any
 from tp_core.errors import TPError
 from tp_core.inference.processes import ALONE, Processes
 from tp_core.terminal import printable
-from tp_core.training.signals import left_on_signals
 from tp_core.whole_files import draft, temporary_name
 
 #: What the system may refuse while a file is written.
@@ -86,7 +85,7 @@ def shown_output(path: Path) -> str:
 
 @contextlib.contextmanager
 def whole_file(path: Path, mode: str = "w", processes: Processes = ALONE) -> Iterator[IO[Any]]:
-    """A file that has its name once it is whole; what was there before stays if the block fails, or on SIGTERM.
+    """A file that has its name once it is whole; what was there before stays if the block fails.
 
     A link stays one, and pipes are written to as they are. Text is UTF-8.
 
@@ -100,20 +99,19 @@ def whole_file(path: Path, mode: str = "w", processes: Processes = ALONE) -> Ite
     target = Path(os.path.realpath(path))
     replaced = processes.first and not is_stream(path)
     place: Path | None = None
-    with terminable():
-        try:
-            with draft(target) if replaced else contextlib.nullcontext(path) as free:
-                place = free if processes.first else Path(os.devnull)
-                with _opened(place, mode) as file:
-                    yield file
-                if replaced:
-                    os.replace(place, target)
-        except OSError as error:
-            gone = error.errno == errno.EPIPE and path not in (STDOUT, Path("/dev/stdout"))  # the command's own pipe
-            ours = place is None or str(error.filename).startswith(str(place)) or error.errno in _FULL
-            if not (ours or gone):
-                raise
-            raise TPError(f"{shown_output(path)}: cannot be written: {error.strerror}") from error
+    try:
+        with draft(target) if replaced else contextlib.nullcontext(path) as free:
+            place = free if processes.first else Path(os.devnull)
+            with _opened(place, mode) as file:
+                yield file
+            if replaced:
+                os.replace(place, target)
+    except OSError as error:
+        gone = error.errno == errno.EPIPE and path not in (STDOUT, Path("/dev/stdout"))  # the command's own pipe
+        ours = place is None or str(error.filename).startswith(str(place)) or error.errno in _FULL
+        if not (ours or gone):
+            raise
+        raise TPError(f"{shown_output(path)}: cannot be written: {error.strerror}") from error
 
 
 class Harmless(io.TextIOBase):
@@ -140,10 +138,3 @@ def _opened(place: Path, mode: str) -> Iterator[IO[Any]]:
     newline = None if "b" in mode else "\n"  # of any system: what stands in a cell stays as it is
     with open(place, mode, encoding=None if "b" in mode else "utf-8", newline=newline) as file:
         yield file
-
-
-@contextlib.contextmanager
-def terminable() -> Iterator[None]:
-    """A context that SIGTERM and SIGHUP leave as an exception, so that what stands in ``finally`` is done."""
-    with left_on_signals():
-        yield

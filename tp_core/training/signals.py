@@ -6,11 +6,12 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
 from tp_core.launch import under_torchrun
+from tp_core.leaving import heard_signals
 from tp_core.training.last_resort import LastResort
 
 #: Seconds within which a second SIGINT under torchrun is the first one's echo.
@@ -49,7 +50,7 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
-            for number in _signals(*_STOP, SAVE):
+            for number in heard_signals(*_STOP, SAVE):
                 self._before[number] = signal.signal(number, self._receive)
             if hasattr(signal, "SIGCHLD"):
                 self._child = signal.getsignal(signal.SIGCHLD)
@@ -102,40 +103,6 @@ class StopRequest:
     def _is_echo(self) -> bool:
         # The terminal sends Ctrl-C to every process, and torchrun passes it on to its own once more.
         return under_torchrun() and time.monotonic() - self._since < _ECHO
-
-
-def _signals(*names: str) -> Iterator[int]:
-    """The numbers of signals that this system has and that are not to be ignored."""
-    for name in names:
-        number = getattr(signal, name, None)  # Windows has two of them
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
-            yield number
-
-
-@contextlib.contextmanager
-def left_on_signals(unheard: Sequence[str] = ()) -> Iterator[None]:
-    """A context that SIGTERM and SIGHUP leave as an exception, so that what stands in ``finally`` is done.
-
-    Args:
-        unheard: signals that change nothing in it, such as SIGUSR1 where there is nothing to save yet.
-
-    Raises:
-        SystemExit: with the status that shells give to a process that a signal has ended.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def leave(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
-    before = {number: signal.signal(number, leave) for number in _signals("SIGTERM", "SIGHUP")}
-    before |= {number: signal.signal(number, lambda *_: None) for number in _signals(*unheard)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 class Children:

@@ -13,7 +13,6 @@ import click
 
 from tp_core.cli.inputs import Inputs, input_options
 from tp_core.cli.lazy_options import SearchCommand, given
-from tp_core.cli.output import terminable
 from tp_core.cli.processes import in_several_processes, joined
 from tp_core.cli.records import model_options, parse_columns, speaker
 from tp_core.cli.usage import examples
@@ -95,19 +94,18 @@ def _new_pictures(folder: Path) -> Iterator[Path]:
     made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     new = folder / ".new"
-    with terminable():
-        try:
-            shutil.rmtree(new, ignore_errors=True)
-            new.mkdir()
-            yield new
-            for old in [*folder.glob("[0-9]*.png"), folder / INDEX] if (folder / INDEX).is_file() else []:
-                old.unlink()
-            for path in sorted(new.iterdir(), key=lambda each: each.name == INDEX):
-                os.replace(path, folder / path.name)
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
-            if made and not any(folder.iterdir()):
-                folder.rmdir()
+    try:
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir()
+        yield new
+        for old in [*folder.glob("[0-9]*.png"), folder / INDEX] if (folder / INDEX).is_file() else []:
+            old.unlink()
+        for path in sorted(new.iterdir(), key=lambda each: each.name == INDEX):
+            os.replace(path, folder / path.name)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        if made and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _noted(records: Iterator[Record], texts: list[str]) -> Iterator[Record]:

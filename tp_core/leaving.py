@@ -1,0 +1,42 @@
+"""Signals that end a process leave it as an exception does, so that what it has begun is cleaned up. Torch-free."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+
+
+def heard_signals(*names: str) -> Iterator[int]:
+    """The numbers of signals that this system has and that are not to be ignored."""
+    for name in names:
+        number = getattr(signal, name, None)  # Windows has two of them
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            yield number
+
+
+@contextlib.contextmanager
+def left_on_signals(unheard: Sequence[str] = ()) -> Iterator[None]:
+    """A context that SIGTERM and SIGHUP leave as an exception, so that what stands in ``finally`` is done.
+
+    Args:
+        unheard: signals that change nothing in it, such as SIGUSR1 where there is nothing to save yet.
+
+    Raises:
+        SystemExit: with the status that shells give to a process that a signal has ended.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in heard_signals("SIGTERM", "SIGHUP")}
+    before |= {number: signal.signal(number, lambda *_: None) for number in heard_signals(*unheard)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
