@@ -15,6 +15,7 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
+from functools import cache
 from types import FunctionType, ModuleType
 
 from torch import nn
@@ -50,6 +51,7 @@ def code_lines(node: ast.AST, source: list[str]) -> set[int]:
     return {n for n in lines if source[n - 1].strip() and not source[n - 1].strip().startswith("#")}
 
 
+@cache
 def parts(module: ModuleType) -> tuple[dict[str, int], int]:
     """Code lines of each class of a file, and of everything else in it but the imports."""
     text = inspect.getsource(module)
@@ -69,16 +71,22 @@ def own_classes(spec: Spec) -> list[type]:
     found: dict[type, None] = {}
     while open_ends:
         cls = open_ends.pop()
-        if issubclass(cls, nn.Module) and cls.__module__.startswith("tp_") and cls not in found:
+        if cls not in found and _is_ours(cls):
             found[cls] = None
             open_ends += [named for named in mentioned(cls) if isinstance(named, type)]
     return list(found)
 
 
-def mentioned(cls: type) -> list[object]:
+def _is_ours(cls: type) -> bool:
+    return issubclass(cls, nn.Module) and cls.__module__.startswith("tp_")
+
+
+@cache
+def mentioned(cls: type) -> tuple[object, ...]:
     """What the names in a class's code stand for, the class's file's other classes and imports."""
     names = {node.id for node in ast.walk(ast.parse(inspect.getsource(cls))) if isinstance(node, ast.Name)}
-    return [vars(sys.modules[cls.__module__])[name] for name in names if name in vars(sys.modules[cls.__module__])]
+    known = vars(sys.modules[cls.__module__])
+    return tuple(known[name] for name in names if name in known)
 
 
 def functions(cls: type) -> list[FunctionType]:

@@ -100,6 +100,6 @@ def install(folder: Path, sources: Mapping[str, Path], besides: Iterable[str] = 
     _third_party_packages(folder / "view", _required(wheels.values(), besides).values())
     (site / "third_party.pth").write_text(f"{folder / 'view'}\n")
     pip = [sys.executable, "-m", "pip", "--python", str(home / "bin" / "python"), "install", "--quiet"]
-    done = _run([*pip, "--no-deps", "--no-index", *map(str, wheels.values())], folder)
+    done = _run([*pip, "--no-deps", "--no-index", "--no-compile", *map(str, wheels.values())], folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return Environment(home, wheels)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -29,9 +27,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         soundfile.write(made / "train" / f"{number}.wav", samples, RATE)
         rows.append(f"train/{number}.wav")
     (made / "train.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    command = [sys.executable, "-m", "tp_core", "units", "runs/audio/train.tsv", "--clusters", "50"]
-    command += ["--output", "runs/audio/units.jsonl"]
-    subprocess.run(command, cwd=folder, check=True, env=runs.environment(), capture_output=True)
+    runs.run_tp(folder, "units", "runs/audio/train.tsv", "--clusters", "50", "--output", "runs/audio/units.jsonl")
     return folder
 
 

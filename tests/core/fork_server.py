@@ -53,6 +53,7 @@ def become_tp(request: dict[str, Any]) -> NoReturn:
     sys.argv = [request["script"] or "tp", *request["arguments"]]
     if request["script"] is not None:
         runpy.run_path(request["script"], run_name="__main__")
+        sys.stdout.flush()
         os._exit(0)
     from tp_core.cli.main import run
 

@@ -102,11 +102,8 @@ def write_spec(folder: Path, spec: dict[str, Any]) -> None:
 
 
 def environment() -> dict[str, str]:
-    """One thread; and compiled modules are kept, since compiling torch's takes longer than importing them."""
-    own = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONPATH": str(_ROOT)}
-    if sys.dont_write_bytecode:
-        own["PYTHONPYCACHEPREFIX"] = str(_ROOT / ".pytest_cache" / "bytecode")
-    return {**{k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}, **own}
+    """That of the tests, with one thread."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONPATH": str(_ROOT)}
 
 
 class _Server:
@@ -248,6 +245,13 @@ def start_group(folders: list[Path], *arguments: str, **options: Any) -> list[Ru
 def run_tp(folder: Path, *arguments: object, status: int = 0, **options: Any) -> str:
     """Run ``tp ARGUMENTS`` (:func:`start_tp`) to its end, which must have the given status; what it said."""
     return _ended([start_tp(folder, *map(str, arguments), **options)], status)
+
+
+def run_code(folder: Path, code: str, **options: Any) -> str:
+    """Run Python code in a process like ``tp``'s (:func:`start_tp`), which must end well; what it said."""
+    script = folder / "script.py"
+    script.write_text(code)
+    return run_tp(folder, script=script, **options)
 
 
 def run_group(folder: Path, *arguments: object, count: int = 2, status: int = 0, **options: Any) -> str:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.core.shelf import Shelf
+from tests.core.shelf import shelf as shelf
 from tp_core.cli.main import BUILT_IN, cli
 
 SPEC = """\
@@ -297,11 +299,11 @@ def test_a_name_that_another_distribution_offers_too_stays_ours_and_theirs_is_li
     assert found == {"tp-core": ("ok", ""), "tp-acme": ("shadowed", note)}
 
 
-def test_the_doctor_names_what_is_broken_and_ends_with_status_1(tmp_path: Path) -> None:
-    distribution(tmp_path, "tp-acme", "encoder", {"acme.x": "tp_acme:X"}, "import nothing_of_that_name\n")
-    done = tp("doctor", path=tmp_path)
-    assert done.returncode == 1
-    assert "encoder 'acme.x' of tp-acme 1.5" in done.stdout
+def test_the_doctor_names_what_is_broken_and_ends_with_status_1(shelf: Shelf) -> None:
+    shelf.encoder("tp-acme", "import nothing_of_that_name\n", offers="acme.x")
+    result = call("doctor")
+    assert result.exit_code == 1
+    assert "encoder 'acme.x' of tp-acme 1.5" in result.stdout
 
 
 def test_the_doctor_is_content_with_a_whole_installation() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.core.runs import command, read_spec, write_project, write_spec
+from tests.core.runs import read_spec, run_tp, write_project, write_spec
 from tests.core.shelf import ENCODER, HOOKS, Shelf
 from tests.core.shelf import shelf as shelf
 from tp_core import SpecError, TPError, discovery, load_spec, train
@@ -292,10 +292,7 @@ def test_a_module_from_a_local_file_is_recorded_as_not_portable_and_its_model_ca
     (mine,) = [m for m in json.loads((tmp_path / "run" / "provenance.json").read_text()) if not m["portable"]]
     assert (mine["kind"], mine["name"], mine["distribution"]) == ("encoder", "my_encoder:Config", "local file")
     for model in ("run", "run/model", "run/checkpoints/step_000001"):
-        used = command(
-            "-m", "tp_core", "evaluate", model, "--trust-code", "--data", "project/held_out.txt", folder=tmp_path
-        )
-        assert used.returncode == 0, used.stderr
+        run_tp(tmp_path, "evaluate", model, "--trust-code", "--data", "project/held_out.txt")
 
 
 def test_a_local_file_that_is_not_there_is_a_message(tmp_path: Path) -> None:

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.core.spec_files import FOLDER, SpecFile, spec_files
 from tp_core import SpecError, discovery, load_spec
 from tp_core.spec.errors import Problems
 from tp_core.spec.inherit import read
+from tp_core.spec.schema import spec_dumper
+from tp_core.spec.yaml_loader import parse
 
 GOOD = spec_files("good")
 
@@ -39,6 +42,18 @@ def test_a_resolved_spec_loads_again_as_the_same_spec(
     written = tmp_path / "resolved.yaml"
     written.write_text(spec.to_yaml(), encoding="utf-8")
     assert load_spec(written).dump() == spec.dump()
+
+
+@pytest.mark.parametrize("emitter", ["CSafeDumper", "SafeDumper"])
+def test_any_text_of_a_spec_is_read_again_as_it_was_written(emitter: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not hasattr(yaml, emitter):
+        pytest.skip("PyYAML was built without libyaml")
+    if emitter == "SafeDumper":
+        monkeypatch.delattr(yaml, "CSafeDumper", raising=False)
+    texts = ["a\x85b", "\u2028", "a: b # c", "1e3", "yes", "", " ", "\n\nä'\"", "😀: \t", "\ufeff\x00", "x y " * 60]
+    tree = {text: [text, {"of": text}] for text in texts}
+    written = yaml.dump(tree, Dumper=spec_dumper(), sort_keys=False, allow_unicode=True)
+    assert parse(written, "spec.yaml").plain() == tree
 
 
 def test_the_papers_bert_loads() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.core.runs import command, read_spec, weights, write_project, write_spec
+from tests.core.runs import read_spec, run_code, run_tp, weights, write_project, write_spec
 from tp_core import TPError, evaluate, load_model, load_spec, train
 from tp_core.local import namespace_of
 from tp_core.spec.local_files import local_files
@@ -190,10 +190,7 @@ def test_an_export_with_helpers_loads_in_another_process_when_all_else_is_gone(t
     shutil.move(tmp_path / "project" / "held_out.txt", tmp_path / "elsewhere" / "held_out.txt")
     shutil.rmtree(tmp_path / "project")
     shutil.rmtree(tmp_path / "run")
-    used = command(
-        "-m", "tp_core", "evaluate", "moved", "--trust-code", "--data", "held_out.txt", folder=tmp_path / "elsewhere"
-    )
-    assert used.returncode == 0, used.stderr
+    run_tp(tmp_path / "elsewhere", "evaluate", "moved", "--trust-code", "--data", "held_out.txt")
 
 
 def test_an_edited_helper_is_trained_and_stored_as_it_is_now(tmp_path: Path) -> None:
@@ -474,9 +471,7 @@ def test_workers_run_the_files_that_the_spec_was_loaded_with(tmp_path: Path) -> 
 
 def test_so_do_workers_that_are_no_forks(tmp_path: Path) -> None:
     processing(tmp_path / "project")
-    (tmp_path / "train.py").write_text(TRAIN)
-    done = command("train.py", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
+    run_code(tmp_path, TRAIN)
     assert kept(tmp_path / "run" / "model")["late.py"] == "VALUE = 1"
 
 
@@ -485,8 +480,7 @@ def test_an_object_of_a_local_class_can_be_unpickled_in_a_new_process(tmp_path: 
     config = spec.model.streams[""].encoder.config
     (tmp_path / "config.pickle").write_bytes(pickle.dumps(config))
     code = "import pickle; print(repr(pickle.load(open('config.pickle', 'rb'))))"
-    done = command("-c", code, folder=tmp_path)
-    assert (done.returncode, done.stdout.strip()) == (0, repr(config)), done.stderr
+    assert run_code(tmp_path, code).strip() == repr(config)
 
 
 def test_a_module_that_an_option_chooses_is_of_the_spec_that_names_it(tmp_path: Path) -> None:

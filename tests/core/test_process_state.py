@@ -6,7 +6,6 @@ import csv
 import os
 import random
 import signal
-import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ import torch.distributed as dist
 
 import tp_core
 from tests.core.process_state import unchanged
-from tests.core.runs import assert_same_run, read_spec, write_project, write_spec
+from tests.core.runs import assert_same_run, read_spec, start_tp, write_project, write_spec
 from tests.core.test_discovery import Shelf
 from tp_core import DataError, EncoderConfig, TPError, discovery, load_spec, train
 from tp_core.data.cache import prepared_rows
@@ -285,27 +284,29 @@ def test_files_that_change_between_two_calls_are_read_again(home: Path, tmp_path
 
 
 STORE = """
-import sys
+import signal
 import torch.distributed as dist
 store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
 print(store.port, flush=True)
-sys.stdin.read()
+signal.pause()
 """
 
 
 @pytest.fixture
-def torchrun(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def torchrun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The store of torchrun's agent: in a process of its own, as its sockets are closed a moment after the run's."""
-    with subprocess.Popen(
-        [sys.executable, "-c", STORE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as agent:
-        assert agent.stdout is not None
+    (tmp_path / "agent.py").write_text(STORE)
+    agent = start_tp(tmp_path, script=tmp_path / "agent.py")
+    try:
+        agent.wait_for("\n")
         given = {"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0", "TORCHELASTIC_USE_AGENT_STORE": "True"}
-        given |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": agent.stdout.readline().strip()}
+        given |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": agent.said().strip()}
         for name, value in given.items():
             monkeypatch.setenv(name, value)
         yield
-        agent.communicate()
+    finally:
+        agent.kill()
+        agent.wait()
 
 
 @pytest.mark.usefixtures("torchrun")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.core.runs import run_code
 from tp_core.data import sources_json, sources_text
 from tp_core.data.records import BadRecords, fingerprint, read_records
 from tp_core.data.sources_arrow import parse_hub_name
@@ -482,10 +482,9 @@ def test_a_hub_that_cannot_be_reached_is_one_message(tmp_path: Path) -> None:
         "try:\n    list(read_records(['hf://nobody/nothing:test']))\n"
         "except TPError as error:\n    print(error)\n"
     )
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
-    assert done.stdout.startswith("hf://nobody/nothing:test: cannot be loaded from the Hugging Face hub: ")
-    assert done.stdout.count("\n") == 1
+    said = run_code(tmp_path, code, environment={"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)})
+    assert said.startswith("hf://nobody/nothing:test: cannot be loaded from the Hugging Face hub: ")
+    assert said.count("\n") == 1
 
 
 def test_hub_names_have_an_optional_configuration_and_split() -> None:

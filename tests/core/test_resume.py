@@ -6,8 +6,6 @@ import json
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -163,14 +161,8 @@ def test_resuming_where_nothing_was_saved_starts_from_the_beginning(home: Path) 
     assert_as_calm(home, "first")
 
 
-def test_the_real_command_line_killed_and_resumed_ends_the_same(home: Path) -> None:
-    arguments = [sys.executable, "-m", "tp_core", "train", "spec.yaml", "--run", "real"]
-    with open(home / "real.txt", "wb") as log:
-        process = subprocess.Popen(arguments, cwd=home, env=runs.environment(), stdout=log, stderr=log)
-        run = runs.Run(process.pid, home / "real.txt")
-        run.wait_for("step 12/", seconds=60)
-        process.kill()
-        assert process.wait(10) == -signal.SIGKILL
+def test_a_killed_run_that_the_real_command_line_resumes_ends_the_same(home: Path) -> None:
+    assert die_at(home, "step_end", 12, "--run", "real") == -signal.SIGKILL
     ended = runs.command("-m", "tp_core", "train", "spec.yaml", "--run", "real", "--resume", folder=home)
     assert ended.returncode == 0, ended.stderr
     assert "resuming real at step" in ended.stderr

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import torch
 
 import tp_core
 from tests.building import randomised
+from tests.core.runs import run_code
 from tests.text.checkpoints import (
     albert_sizes,
     bart_sizes,
@@ -235,10 +234,9 @@ def test_a_tokenizer_that_cannot_be_read_is_said_with_what_to_install(tmp_path: 
         "import sys; sys.modules['transformers'] = None; import tp_core; "
         "tp_core.convert('huggingface', 'theirs', 'tp', 'ours', say=print)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert "the tokenizer is not read: " in done.stdout
-    assert "pip install transformers" in done.stdout
+    said = run_code(tmp_path, code)
+    assert "the tokenizer is not read: " in said
+    assert "pip install transformers" in said
 
 
 def test_names_of_classes_that_no_processor_can_keep_are_said(tmp_path: Path) -> None:
