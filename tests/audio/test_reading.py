@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from torchaudio.functional import resample
 
 from tests.audio.tones import RATE, record, tone
+from tp_audio.audio import reading
 from tp_audio.audio.reading import Reading, read_samples, resampled
 from tp_core.errors import DataError
 
@@ -147,3 +149,28 @@ def test_a_file_that_is_missing_is_named_with_its_row_and_the_nearest(tmp_path: 
         read_samples(record(tmp_path / "list.tsv", audio="ona.wav"), Reading(RATE))
     assert f"{tmp_path}/list.tsv:7: audio 'ona.wav' cannot be read: No such file" in str(error.value)
     assert "one.wav" in str(error.value)
+
+
+def test_a_long_recording_waits_for_another_thread_that_reads_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[bool] = []
+
+    def resample(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+        def try_turn() -> None:
+            free = reading._turns._lock.acquire(blocking=False)
+            held.append(not free)
+            if free:
+                reading._turns._lock.release()
+
+        other = threading.Thread(target=try_turn)
+        other.start()
+        other.join()
+        return resampled(samples, rate, wanted)
+
+    monkeypatch.setattr(reading, "resampled", resample)
+    data = encoded(rate=2 * RATE)
+    expected = read(data)
+    monkeypatch.setattr(reading, "_LARGE", len(SAMPLES) - 1)
+    assert np.array_equal(read(data), expected)
+    refused(encoded(rate=2 * RATE, subtype="FLOAT", samples=100 * SAMPLES))
+    assert np.array_equal(read(data), expected)
+    assert held == [False, True, True]

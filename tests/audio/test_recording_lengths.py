@@ -253,3 +253,28 @@ def test_damaged_recordings_are_read_or_refused_with_a_message() -> None:
             found["refused"] += 1
     assert found.total() == 5000
     assert min(found.values()) > 500
+
+
+@pytest.mark.parametrize("form", ["CAF", "W64"])
+def test_headers_that_a_writer_to_a_pipe_repeats_are_no_samples(form: str) -> None:
+    """As SoX writes to a pipe through libsndfile: two headers that know no size, the samples, and the right header."""
+    data, place, _ = sized(form)
+    start = data.index(b"data") + (16 if form == "CAF" else 24)
+    empty = replaced(data, place, struct.pack(">q", 4) if form == "CAF" else struct.pack("<q", 24))[:start]
+    assert np.array_equal(decode(2 * empty + data[start:] + data[:start]).samples, EXACT)
+
+
+def test_flac_whose_sizes_a_writer_to_a_pipe_puts_behind_its_frames_is_decoded_to_its_end() -> None:
+    """As libsndfile writes to a pipe: the checksum of all samples, their number and the sizes of frames come last."""
+    data = encoded(form="FLAC")
+    late = data[26:42] + data[21:26] + data[12:18]
+    piped = replaced(data, 21, bytes([data[21] & 0xF0, 0, 0, 0, 0])) + late
+    assert np.array_equal(decode(piped).samples, EXACT)
+    assert refused(piped[:-1]).startswith("is truncated: ")
+
+
+def test_bytes_that_are_no_recording_are_not_taken_for_a_cut_one() -> None:
+    generator = random.Random(0)
+    for length in (100, 1000, 10_000, 100_000):
+        for _ in range(5):
+            assert "format not recognised" in refused(generator.randbytes(length))

@@ -16,6 +16,7 @@ from tp_core.data.records import BadRecords, fingerprint, read_records
 from tp_core.data.sources_media import media_bytes
 from tp_core.data.sources_named import named_files
 from tp_core.errors import DataError
+from tp_core.spec.files import expand
 
 IMAGES = FolderRules(frozenset({"image"}))
 RECORDINGS = FolderRules(frozenset({"audio"}))
@@ -392,3 +393,81 @@ def test_a_member_that_claims_to_be_huge_is_a_bad_record(tmp_path: Path) -> None
     bad = BadRecords("skip")
     assert list(read_records([str(path)], bad=bad)) == []
     assert "0.jpg has 35,184,372,088,832 bytes; at most 2,147,483,648 are read" in bad.messages[0]
+
+
+def test_json_in_a_shard_names_no_file_of_the_machine(tmp_path: Path) -> None:
+    secret = files(tmp_path, "secret.png") / "secret.png"
+    member = json.dumps({"image": str(secret), "path": str(secret), "label": 1}).encode()
+    path = shard(tmp_path / "s.tar", ("0.json", member), ("1.png", b"x"), ("1.json", member))
+    found, told = read(path, IMAGES)
+    assert found == [{"image": b"x", "path": str(secret), "label": 1, "key": "1"}]
+    assert told == ["passed over in HERE: .json (1)"]
+    found, _ = read(shard(tmp_path / "t.tar", ("0.json", member)), images(columns={"image": "path"}))
+    assert found == []
+    texts = FolderRules(frozenset(), {"text": "image"})
+    assert [value["text"] for value in read(path, texts)[0]][:1] == [str(secret)]
+    numbers = json.dumps({"regions": [[0.5, 1.5]], "boxes": "boxes.npy"}).encode()
+    found, _ = read(shard(tmp_path / "u.tar", ("0.json", numbers)), FolderRules(frozenset({"regions", "boxes"})))
+    assert found == [{"regions": [[0.5, 1.5]], "key": "0"}]
+
+
+def test_json_in_a_shard_has_as_many_fields_as_a_line_of_json_may_have(tmp_path: Path) -> None:
+    many = json.dumps(dict.fromkeys(map(str, range(10_001)), 0)).encode()
+    bad = BadRecords("skip")
+    found, _ = read(shard(tmp_path / "s.tar", ("0.jpg", b"x"), ("0.json", many), ("1.jpg", b"y")), IMAGES, bad)
+    assert [value["key"] for value in found] == ["1"]
+    assert "the object has 10,001 fields; at most 10,000 are read" in bad.messages[0]
+
+
+def test_links_in_a_shard_are_counted(tmp_path: Path) -> None:
+    path = shard(tmp_path / "s.tar", ("0.jpg", b"x"))
+    with tarfile.open(path, "a") as archive:
+        for kind in (tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE):
+            info = tarfile.TarInfo(f"{kind.decode()}.jpg")
+            info.type, info.linkname = kind, "/etc/passwd"
+            archive.addfile(info)
+    found, told = read(path, IMAGES)
+    assert [value["key"] for value in found] == ["0"]
+    assert told == ["passed over in HERE: links and devices (2)"]
+
+
+# -- files that patterns stand for -------------------------------------------------------------------------------------
+
+
+def matched(folder: Path, pattern: str, rules: FolderRules) -> dict[str, Any]:
+    """The label of each file that a pattern in the folder stands for."""
+    records = read_records(expand(f"{folder}/{pattern}"), rules=rules)
+    begin = f"{folder}{os.sep}"
+    return {record.value["image"].removeprefix(begin): record.value.get("label") for record in records}
+
+
+@pytest.mark.parametrize("pattern", ["t/**/*.jpg", "t/*/*.jpg", "t/{cat,dog}/?.jpg", "t/[cd]*/**/*.jpg", "t/ca*/1.jpg"])
+def test_files_of_a_pattern_have_the_classes_of_the_folder_before_its_first_sign(tmp_path: Path, pattern: str) -> None:
+    files(tmp_path, "t/cat/1.jpg", "t/cat/2.jpg", "t/dog/1.jpg", "t/0.jpg")
+    whole = {value["image"]: value.get("label") for value in read(tmp_path / "t", images(labelled=True))[0]}
+    found = matched(tmp_path, pattern, images(labelled=True))
+    assert found
+    assert found == {name: whole[name.removeprefix("t/")] for name in found}
+
+
+def test_files_of_a_pattern_follow_the_rules_of_folders(tmp_path: Path) -> None:
+    files(tmp_path, "t/church/out/1.jpg", "t/market/out/1.jpg")
+    names = ["t/church/out/1.jpg", "t/market/out/1.jpg"]
+    for which, labels in {
+        "first": ["church", "market"],
+        "path": ["church/out", "market/out"],
+        "last": ["out", "out"],
+    }.items():
+        rules = images(labelled=True, labels=which)
+        assert matched(tmp_path, "t/*/*/*.jpg", rules) == dict(zip(names, labels, strict=True))
+    with pytest.raises(DataError, match="'church/out' and 'market/out' would both be the class 'out'"):
+        matched(tmp_path, "t/**/*.jpg", images(labelled=True))
+    assert matched(tmp_path, "t/**/*.jpg", IMAGES) == dict.fromkeys(names)
+    assert matched(tmp_path, "t/church/out/*.jpg", images(labelled=True)) == {names[0]: None}
+
+
+def test_the_class_of_a_file_of_a_pattern_is_seen_by_the_cache(tmp_path: Path) -> None:
+    files(tmp_path, "t/cat/1.jpg", "t/dog/2.jpg")
+    key = fingerprint(expand(f"{tmp_path}/t/*/*.jpg"))
+    (tmp_path / "t" / "cat").rename(tmp_path / "t" / "bat")
+    assert fingerprint(expand(f"{tmp_path}/t/*/*.jpg")) != key

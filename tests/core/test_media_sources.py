@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -242,3 +243,23 @@ def test_bytes_and_arrays_of_numbers_come_back_from_the_cache_as_they_were(tmp_p
             assert found.dtype == columns[name][index].dtype  # type: ignore[attr-defined]
             assert np.array_equal(found, columns[name][index])
         assert rows.get("ids", index).tolist() == columns["ids"][index]
+
+
+def test_what_a_table_names_is_a_file_of_limited_size_or_a_bad_record(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with open(tmp_path / "large.png", "wb") as file:
+        file.truncate((1 << 31) + 1)
+    for name, message in {
+        "pipe.png": "this is a named pipe; expected a file",
+        "/dev/zero": "this is a device; expected a file",
+        "large.png": "it has 2,147,483,649 bytes; at most 2,147,483,648 are read",
+        ".": "Is a directory",
+        "a\0b.png": "embedded null byte",
+    }.items():
+        for value in (name, {"bytes": None, "path": name}):
+            with pytest.raises(DataError) as error:
+                media_bytes(Record({"image": value}, str(tmp_path / "list.jsonl"), 3), "image")
+            assert str(error.value).endswith(message)
+            assert f"list.jsonl:3: image '{name}' cannot be read: " in str(error.value)
+    with pytest.raises(DataError, match="at most 2,147,483,648 are read"):
+        media_bytes(next(read_records([str(tmp_path / "large.png")])), "image")

@@ -371,3 +371,67 @@ def test_what_is_kept_of_a_line_is_what_scaling_the_whole_gives(
     assert int((part.int() - expected.int()).abs().max()) <= 2
     chosen = part if whole[0].numel() > scaling._LARGE else expected
     assert torch.equal(scaled_middle(line, scaled, size, mode), chosen)
+
+
+# -- JPEG of which a part is missing -----------------------------------------------------------------------------------
+
+NOISE = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+#: Sequential files with one scan of all, one for each restart, and one for each component; and one of ten scans.
+JPEGS = {
+    "plain": encoded(NOISE, "JPEG"),
+    "grey": encoded(NOISE, "JPEG", "L"),
+    "cmyk": encoded(NOISE, "JPEG", "CMYK"),
+    "restarts": encoded(NOISE, "JPEG", restart_marker_rows=1),
+    "progressive": encoded(NOISE, "JPEG", progressive=True),
+}
+
+
+def of_missing(data: bytes, channels: int = 3) -> str:
+    with pytest.raises(ValueError, match="it is damaged or cut off") as error:
+        decode(data, channels)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("name", JPEGS)
+def test_a_jpeg_that_was_cut_or_overwritten_with_zeros_is_damaged_even_with_an_end_mark(name: str) -> None:
+    data = JPEGS[name]
+    start, end = data.index(b"\xff\xda") + 20, data.rindex(b"\xff\xd9")
+    for channels in (1, 3):
+        decode(data, channels)
+        for part in (0.1, 0.4, 0.6):
+            place = start + int(part * (end - start))
+            of_missing(data[:place], channels)
+            of_missing(data[:place] + b"\xff\xd9", channels)
+            of_missing(data[:place] + bytes(end - place), channels)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 1}, {"subsampling": 0}])
+def test_a_jpeg_that_is_grey_itself_and_one_with_more_behind_it_are_whole(mode: str, options: dict[str, Any]) -> None:
+    grey = encoded(np.full((33, 47, 3), 128, np.uint8), "JPEG", mode, **options)
+    assert np.abs(seen(grey) - 128).max() <= 1
+    assert (seen(grey + b"\0" * 100 + grey) == seen(grey)).all()
+
+
+def test_scans_of_the_components_of_a_jpeg_must_all_be_there() -> None:
+    """Written by hand: 8 x 8 pixels, each component in a scan of its own, all of 0 but for their first values."""
+    quantum = b"\xff\xdb\0\x43\0" + b"\x01" * 64
+    frame = b"\xff\xc0\0\x11\x08\0\x08\0\x08\x03" + b"".join(bytes([part, 0x11, 0]) for part in (1, 2, 3))
+    # Of each table, one code of one bit: 8 bits more for the first values, and for the others the end of the block.
+    tables = b"".join(
+        b"\xff\xc4\0\x14" + bytes([kind, 1]) + bytes(15) + bytes([value]) for kind, value in ((0, 8), (0x10, 0))
+    )
+    # 0, then 11001000 (200 of 8, so that all pixels are 128 + 25), then 0 and ones to the end of the byte.
+    scans = [b"\xff\xda\0\x08\x01" + bytes([part, 0, 0, 63, 0]) + b"\x64\x3f" for part in (1, 2, 3)]
+    whole = b"\xff\xd8" + quantum + frame + tables + b"".join(scans) + b"\xff\xd9"
+    expected = 128 + 25 + np.array([1.402, -0.344136 - 0.714136, 1.772]) * 25
+    assert np.abs(seen(whole) - expected.clip(0, 255)).max() <= 1
+    assert "some of its scans are missing" in of_missing(whole.replace(scans[2], b""))
+
+
+def test_a_header_without_an_end_is_not_read_byte_by_byte() -> None:
+    large = NOISE.repeat(40, 0).repeat(2, 1)
+    for header in (b"P6\n# a comment\n100 #\n1600\n255\n", b"P6 100 1600 255 "):
+        assert (seen(header + large.tobytes()) == large).all()
+    for data in (b"P6 #" + b"a" * (1 << 17), b"P5 " + b"1 2" + b" " * (1 << 17)):
+        assert "its header does not end" in of_missing(data)

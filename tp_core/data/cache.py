@@ -26,6 +26,9 @@ from tp_core.spec.schema import Spec
 from tp_core.trust import trusting
 from tp_core.whole_files import clear, write_whole
 
+#: Paths that are told one by one.
+_TOLD = 5
+
 #: Raised when the layout of cached rows changes, so that old files are not read.
 _GENERATION = 4
 
@@ -69,14 +72,15 @@ def prepared_rows(
         DataError: a record that cannot be used, or no instance at all.
     """
     files = expand(paths)
+    named = _named([paths] if isinstance(paths, str) else paths)
     with trusting(spec.trust_code), DigestMemo(cache_folder(spec), say) as memo:
         contents = data_contents(spec, files, memo) if contents is None else contents
         target = cache_folder(spec) / f"{_key(spec, processor, contents, memo)}.arrow"
         clear(target.parent)
-        rows = _cached(target, ", ".join(files), memo, say)
+        rows = _cached(target, named, memo, say)
     if rows is not None:
         return rows
-    say(f"preparing {', '.join(files)}")
+    say(f"preparing {named}")
     bad = BadRecords(spec.data.options.on_bad_record)
     records = read_records(files, spec.data.options.columns, bad, rules=folder_rules(spec.data))
     records.passed.tell(say)
@@ -100,7 +104,7 @@ def prepared_rows(
     if remarks := told():
         say(remarks)
     if not count:
-        raise DataError(f"{', '.join(files)}: no training instances: the data hold nothing that the processor can use")
+        raise DataError(f"{named}: no training instances: the data hold nothing that the processor can use")
     say(f"prepared {count:,} instances in {target}")
     return ArrowRows(target)
 
@@ -108,6 +112,12 @@ def prepared_rows(
 def _facts_file(target: Path) -> Path:
     """The size and the digest of prepared rows, and the records that were skipped for them."""
     return target.with_suffix(".json")
+
+
+def _named(paths: list[str]) -> str:
+    """Paths for messages: a pattern stands for a million files."""
+    more = len(paths) - _TOLD
+    return ", ".join([*paths[:_TOLD], f"{more:,} more"] if more > 0 else paths)
 
 
 def _cached(target: Path, files: str, memo: DigestMemo, say: Callable[[str], None]) -> ArrowRows | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -202,19 +202,28 @@ class _Inside:
         """
         folders = {each.folder for each in self._media if each.folder}
         folders = {folder for folder in folders if _around(folder, self._listings) is None}
-        labels = {folder: _label(folder, self.rules.labels or "last") for folder in sorted(folders)}
-        first: dict[str, str] = {}
-        for folder, label in labels.items() if self.rules.labels is None else ():
-            if (other := first.setdefault(as_compared(label), folder)) == folder:
-                continue
-            pair = f"the folders '{other}' and '{folder}' would both be the class '{label}'"
-            options = ", ".join(f"{each} ({_label(folder, each)})" for each in ("first", "path", "last"))
-            self.note = f"{pair}; data.folder_labels says which of the names of '{folder}' is the class: {options}"
-            if self.rules.labelled:
-                raise DataError(self.note, file=self.path)
-            self.note += "; until then, none has a label"
-            return {}
+        labels, self.note = folder_classes(folders, self.rules)
+        if self.note and self.rules.labelled:
+            raise DataError(self.note, file=self.path)
         return labels
+
+
+def folder_classes(folders: Iterable[str], rules: FolderRules) -> tuple[dict[str, str], str]:
+    """The class of each folder of pictures or recordings, and why none has one, if so.
+
+    Args:
+        folders: their paths inside the one that is named, with ``/``.
+    """
+    labels = {folder: _label(folder, rules.labels or "last") for folder in sorted(folders)}
+    first: dict[str, str] = {}
+    for folder, label in labels.items() if rules.labels is None else ():
+        if (other := first.setdefault(as_compared(label), folder)) == folder:
+            continue
+        pair = f"the folders '{other}' and '{folder}' would both be the class '{label}'"
+        options = ", ".join(f"{each} ({_label(folder, each)})" for each in ("first", "path", "last"))
+        note = f"{pair}; data.folder_labels says which of the names of '{folder}' is the class: {options}"
+        return {}, note if rules.labelled else f"{note}; until then, none has a label"
+    return labels, ""
 
 
 def _label(folder: str, which: str) -> str:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from typing import Any
 
+from tp_core.data.file_digests import kind_of
 from tp_core.data.sources_columns import listed
 from tp_core.data.sources_find import Source
 from tp_core.errors import DataError
 from tp_core.interfaces import Record
 from tp_core.suggest import did_you_mean
+
+#: Bytes of a picture or recording, at most: it is in memory as a whole.
+LARGEST_FILE = 1 << 31
 
 
 def media_records(source: Source) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -40,7 +46,8 @@ def media_bytes(record: Record, field: str) -> bytes:
     A field is bytes, a path (relative to the file that names it), or Hugging Face's ``{"bytes": ..., "path": ...}``.
 
     Raises:
-        DataError: there is no such field, or the file that it names is missing or empty.
+        DataError: there is no such field, or what it names is missing, empty, no file, or larger than
+            :data:`LARGEST_FILE`.
     """
     value = record.value.get(field)
     if isinstance(value, str) and os.path.abspath(value) == os.path.abspath(record.file):
@@ -58,11 +65,10 @@ def media_bytes(record: Record, field: str) -> bytes:
     else:
         path = os.path.join(os.path.dirname(record.file), str(value))
         try:
-            with open(path, "rb") as file:
-                data = file.read()
+            data = _contents(path)
         except OSError as error:
             folder = os.path.dirname(path)
-            names = os.listdir(folder) if os.path.isdir(folder) else []
+            names = os.listdir(folder) if isinstance(error, FileNotFoundError) and os.path.isdir(folder) else []
             near = did_you_mean(os.path.basename(path), names)
             message = f"{field} '{value}' cannot be read: {error.strerror}" + (f"; {near}" if near else "")
             raise DataError(message, file=record.file, line=record.line) from None
@@ -76,10 +82,29 @@ def media_bytes(record: Record, field: str) -> bytes:
 def _own_bytes(file: str, field: str) -> bytes:
     """The bytes of a record's own file, which has no lines to name."""
     try:
-        with open(file, "rb") as opened:
-            data = opened.read()
+        data = _contents(file)
     except OSError as error:
         raise DataError(f"the {field} cannot be read: {error.strerror}", file=file) from None
     if not data:
         raise DataError(f"the {field} is empty", file=file)
     return data
+
+
+def _contents(path: str) -> bytes:
+    """The bytes of a file, whose size is known before memory is asked for.
+
+    Raises:
+        OSError: it cannot be read; or it is a pipe, which is waited for, or a device, which may have no end.
+    """
+    try:
+        state = os.stat(path)
+        if not (stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode)):
+            raise OSError(errno.EINVAL, f"this is {kind_of(state.st_mode)}; expected a file")
+        if stat.S_ISREG(state.st_mode) and state.st_size > LARGEST_FILE:
+            raise OSError(errno.EFBIG, f"it has {state.st_size:,} bytes; at most {LARGEST_FILE:,} are read")
+        with open(path, "rb") as file:
+            return file.read()
+    except MemoryError:
+        raise OSError(errno.ENOMEM, f"there is no memory for its {state.st_size:,} bytes") from None
+    except ValueError as error:  # a name with a null character
+        raise OSError(errno.EINVAL, str(error)) from None

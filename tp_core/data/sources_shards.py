@@ -13,7 +13,9 @@ from typing import Any
 from tp_core.data.folder_rules import FolderRules
 from tp_core.data.passed_over import PassedOver, ending
 from tp_core.data.sources_bad import BadRecords
+from tp_core.data.sources_columns import MOST_COLUMNS
 from tp_core.data.sources_find import FORMS, MEDIA, Source
+from tp_core.data.sources_media import LARGEST_FILE
 from tp_core.errors import DataError
 
 #: Extensions of members that hold text.
@@ -21,9 +23,6 @@ _TEXT = ("txt", "text", "caption", "transcript")
 
 #: Extensions of members that are no part of a sample of texts, if a sample has nothing else.
 _DOCUMENTS = ("md", "rst", "html", "htm", "pdf", "db", "ini")
-
-#: Bytes of a member, at most: it is in memory as a whole.
-LARGEST_MEMBER = 1 << 31
 
 
 def tar_records(
@@ -33,8 +32,9 @@ def tar_records(
 
     ``key.jpg`` becomes the field ``image`` (bytes), ``key.wav`` ``audio``, ``key.txt`` ``text``, ``key.cls`` ``label``;
     any other member is a field of bytes under its extension, and so is one whose extension ``data.columns`` names. The
-    object of ``key.json`` adds the fields that no member gives. Members without an extension, hidden ones and those
-    that webdataset keeps for itself (``__name__``) are no part of a sample.
+    object of ``key.json`` adds the fields that no member gives, but no path of a picture or recording: these are
+    members, and not files of the machine. Members without an extension, hidden ones and those that webdataset keeps for
+    itself (``__name__``) are no part of a sample.
 
     Args:
         rules: say which fields are read. A sample that has none of the media fields is passed over.
@@ -49,7 +49,10 @@ def tar_records(
     try:
         with tarfile.open(source.path, "r:*") as archive:
             for member in archive:
-                if not member.isfile() or _is_hidden(member.name):
+                if _is_hidden(member.name) or member.isdir():
+                    continue
+                if not member.isfile():
+                    passed.add(source.path, {"links and devices": 1})
                     continue
                 folder, name = os.path.split(member.name)
                 stem, dot, extension = name.partition(".")
@@ -62,8 +65,8 @@ def tar_records(
                     number, sample = number + 1, _Sample(own, rules)
                 if member.name in seen:
                     sample.refuse(f"{member.name} is there twice")
-                elif member.size > LARGEST_MEMBER:
-                    sample.refuse(f"{member.name} has {member.size:,} bytes; at most {LARGEST_MEMBER:,} are read")
+                elif member.size > LARGEST_FILE:
+                    sample.refuse(f"{member.name} has {member.size:,} bytes; at most {LARGEST_FILE:,} are read")
                 else:
                     data = archive.extractfile(member)
                     assert data is not None
@@ -147,7 +150,11 @@ class _Sample:
         if self._problem:
             bad.report(DataError(self._problem, file=source.path, line=number))
         elif self.members:
-            record = {**self._more, **self._fields, "key": self.key}
+            rules = self._rules
+            media = frozenset(MEDIA) if rules.media is None else rules.media | rules.media_columns
+            # Lists are numbers, as of regions of a picture; a text or an object may name a file.
+            more = {name: value for name, value in self._more.items() if name not in media or isinstance(value, list)}
+            record = {**more, **self._fields, "key": self.key}
             if self._is_read(record):
                 yield number, record
             else:
@@ -167,6 +174,8 @@ def _object(data: bytes) -> dict[str, Any]:
         raise ValueError("nested too deeply") from None
     if not isinstance(value, dict):
         raise ValueError("expected an object")
+    if len(value) > MOST_COLUMNS:
+        raise ValueError(f"the object has {len(value):,} fields; at most {MOST_COLUMNS:,} are read")
     return value
 
 

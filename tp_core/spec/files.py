@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from tp_core.data.file_digests import kind_of
-from tp_core.spec.patterns import brace_count, braces, has_pattern, matches
+from tp_core.spec.patterns import Match, base_of, brace_count, braces, has_pattern, matches
 from tp_core.suggest import near_file
 
 _HUB = "hf://"
@@ -19,7 +19,8 @@ MOST_PATHS = 100_000
 def expand(paths: str | list[str]) -> list[str]:
     """Paths with patterns expanded, in the order of their braces, else sorted.
 
-    A pattern that matches nothing stays as it is, and so does the name of a file that has the signs of a pattern.
+    A pattern that matches nothing stays as it is, and so does the name of a file that has the signs of a pattern. What
+    a pattern stands for is a :class:`~tp_core.spec.patterns.Match`.
     """
     found: list[str] = []
     for path in [paths] if isinstance(paths, str) else paths:
@@ -29,8 +30,9 @@ def expand(paths: str | list[str]) -> list[str]:
         if brace_count(path) > MOST_PATHS:
             found.append(path)
             continue
+        base = base_of(path)
         for pattern in braces(path):
-            found += matches(pattern) or [pattern]
+            found += [Match(each, base) for each in matches(pattern)] or [pattern]
     return found
 
 

@@ -19,6 +19,28 @@ _LETTERS = re.compile(rf"([A-Za-z])\.\.([A-Za-z])(?:\.\.{_NUMBER})?")
 _MOST_BRACES = 20
 
 
+class Match(str):
+    """A path that a pattern stands for.
+
+    Attributes:
+        base: the folder before the first sign of the pattern; empty for the present one.
+    """
+
+    base: str
+
+    def __new__(cls, path: str, base: str) -> Match:
+        found = super().__new__(cls, path)
+        found.base = base
+        return found
+
+
+def base_of(pattern: str) -> str:
+    """The folder before the first sign of a pattern; empty for the present one."""
+    fixed = re.split(r"[*?[{]", pattern, maxsplit=1)[0].replace(os.sep, "/")
+    folder, slash, _ = fixed.rpartition("/")
+    return folder or slash
+
+
 def has_pattern(path: str) -> bool:
     """True if a path may stand for others."""
     return glob.has_magic(path) or _first_braces(path) is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Callable
 from typing import NamedTuple
 
 #: Sizes from here on, of more than there is, are those of writers that did not know the length: 0x7F000000 and
@@ -27,6 +28,9 @@ _IN_BLOCKS = (0x02, 0x11, _GSM)
 
 #: Bytes and samples of a block of GSM. libsndfile counts one more than there are.
 _GSM_BLOCK = (65, 320)
+
+#: Headers before the samples, at most, that are passed over; two are known.
+_HEADERS = 4
 
 _W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
@@ -75,6 +79,7 @@ def contained(data: bytes) -> Contained | None:
     if data[:4] in (b"RIFF", b"RIFX", b"RF64") and data[8:12] == b"WAVE":
         return _wave(data)
     if data[:16] == _W64_RIFF:
+        data = _headed_once(data, _W64_RIFF, _w64)
         sized = _sized(data, _w64(data))
         if sized[16:24] == b"\xff" * 8:
             sized = sized[:16] + len(sized).to_bytes(8, "little") + sized[24:]
@@ -85,6 +90,7 @@ def contained(data: bytes) -> Contained | None:
         start, said = struct.unpack_from(">II", data, 4)
         return Contained(_sized(data, _Field(8, ">I", said, start)))
     if data[:4] == b"caff":
+        data = _headed_once(data, data[:12], _caf)
         return Contained(_sized(data, _caf(data)))
     if data[:7] == b"NIST_1A":
         return Contained(_sized(data, _nist(data)))
@@ -106,6 +112,24 @@ def _sized(data: bytes, field: _Field | None) -> bytes:
         return data
     size = struct.pack(field.form, right + field.more)
     return data[: field.place] + size + data[field.place + len(size) :]
+
+
+def _headed_once(data: bytes, mark: bytes, find: Callable[[bytes], _Field | None]) -> bytes:
+    """The file without the further headers of libsndfile: where it cannot go back, they are before and behind samples.
+
+    Args:
+        mark: what a header begins with.
+        find: tells where the samples begin, which is how long a header is.
+    """
+    field = find(data)
+    for _ in range(_HEADERS):
+        if field is None or not data.startswith(mark, field.start):
+            break
+        data = data[field.start :]
+        field = find(data)
+    if field is not None and len(data) >= 2 * field.start and data.startswith(mark, len(data) - field.start):
+        data = data[: -field.start]
+    return data
 
 
 def _is_chunk(data: bytes, place: int) -> bool:

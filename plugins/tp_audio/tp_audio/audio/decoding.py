@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -71,11 +72,15 @@ class _Part(NamedTuple):
 _NO_LIMITS = Limits()
 
 
-def decode(data: bytes, limits: Limits = _NO_LIMITS) -> Decoded:
+def decode(data: bytes, limits: Limits = _NO_LIMITS, before: Callable[[int], object] = lambda samples: None) -> Decoded:
     """The samples of an encoded recording.
 
     Lengths are those of what is there: sizes in headers are compared with it, and replaced if a writer to a pipe did
     not know them.
+
+    Args:
+        before: called with the number of samples, of one channel, before memory for them is asked for; where several
+            streams follow each other, again for each.
 
     Raises:
         ValueError: it cannot be decoded, ends too early, has no samples or none that are between about -1 and 1, or
@@ -84,7 +89,7 @@ def decode(data: bytes, limits: Limits = _NO_LIMITS) -> Decoded:
     found: list[Samples] = []
     rate = count = 0
     for part in _parts(data):
-        decoded = _decoded(part, limits)
+        decoded = _decoded(part, limits, before, count)
         if rate not in (0, decoded.rate):
             raise ValueError("changes its sampling rate")
         rate = decoded.rate
@@ -132,7 +137,8 @@ class _File(io.BytesIO):
         return super().seek(max(0, begin + offset))
 
 
-def _decoded(part: _Part, limits: Limits) -> Decoded:
+def _decoded(part: _Part, limits: Limits, before: Callable[[int], object], already: int) -> Decoded:
+    """The samples of a part; ``already`` are in memory of those before it."""
     import soundfile
 
     try:
@@ -142,6 +148,7 @@ def _decoded(part: _Part, limits: Limits) -> Decoded:
                 raise ValueError(f"has {channels} channels, expected one (mix_channels: true averages them)")
             count = file.frames if part.samples is None else part.samples
             _check_length(count, rate, limits)
+            before(already + count)
             try:
                 samples = np.empty(count, np.float32)
             except MemoryError:

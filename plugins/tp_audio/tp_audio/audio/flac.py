@@ -13,6 +13,10 @@ _TOTAL_MASK = (1 << 36) - 1
 #: Samples of a frame by their code; of 6 and 7, the number stands in the header.
 _BLOCKS = (0, 192, 576, 1152, 2304, 4608, 0, 0, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
 
+#: Bytes that libsndfile leaves behind the last frame where it cannot go back to the header: the checksum of samples,
+#: their number, and the sizes of frames.
+_LATE = 16 + 5 + 6
+
 #: So many checksums of a frame are computed to find the last.
 _TRIES = 4
 
@@ -78,7 +82,8 @@ def _samples(data: bytes, begin: int, said: int) -> int:
                 return said
             farthest = max(farthest, frame.end)
             tries += 1
-            if _checksum(data[position:end]) == 0:
+            ends = (end, end - _LATE) if said == 0 and end - _LATE > position else (end,)
+            if any(_checksum(data[position:each]) == 0 for each in ends):
                 return frame.end
         position = data.rfind(mark, begin, position)
     if said > farthest > 0:

@@ -129,6 +129,7 @@ def _start(data: bytes) -> int | None:
 
 def _is_run(data: bytes, position: int) -> bool:
     """True if frames begin here, a few in a row or to the end."""
+    alone = position == 0
     first = _kind(data[position + 1 : position + 3])
     if first is None:
         return False
@@ -141,7 +142,8 @@ def _is_run(data: bytes, position: int) -> bool:
             return number > 0 and _is_tag(data, position)
         position += kind.size or (free + kind.padding)
         if position >= len(data):
-            return True
+            # A header whose frame is cut is any two bytes of other data, unless frames or nothing at all are before it.
+            return position == len(data) or number > 0 or alone
     return True
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 
-from tp_audio.audio.decoding import MAX_SAMPLES, Limits, Samples, decode
+from tp_audio.audio.decoding import MAX_SAMPLES, Decoded, Limits, Samples, decode
 from tp_core.data.sources_media import media_bytes, media_name
+from tp_core.data.turns import Turns
 from tp_core.errors import DataError
 from tp_core.interfaces import Record
 
@@ -17,6 +19,10 @@ _FARTHEST = 100
 
 #: Both sides of a ratio of rates are at most so large: the filter has as many values as their product.
 _SIDE = 1000
+
+#: Recordings of more samples than this are decoded and resampled one at a time: both take up to 12 bytes a sample.
+_LARGE = 1 << 24
+_turns = Turns()
 
 
 class Reading(NamedTuple):
@@ -43,19 +49,36 @@ def read_samples(record: Record, how: Reading, field: str = "audio", seconds: fl
         DataError: there is no recording, it cannot be decoded, has no samples, or is not as it should be.
     """
     data = media_bytes(record, field)
-    try:
-        mono, rate = decode(data, Limits(how.mix, seconds))
-        if rate == how.rate:
-            return np.ascontiguousarray(mono)
-        if not how.resample:
-            raise ValueError(f"has {rate} samples per second, expected {how.rate} (resample: true resamples)")
-        if not how.rate / _FARTHEST <= rate <= how.rate * _FARTHEST:
-            raise ValueError(f"has {rate} samples per second, too far from {how.rate} to be resampled")
-        if len(mono) * how.rate > MAX_SAMPLES * rate:
-            raise ValueError(f"would have more than {MAX_SAMPLES:,} samples at {how.rate} per second")
-        return resampled(mono, rate, how.rate)
-    except ValueError as error:
-        raise DataError(f"{_name(record, field)} {error}", file=record.file, line=record.line) from None
+    with ExitStack() as turn:
+
+        def wait(count: int) -> None:
+            turn.enter_context(_turns.alone(count > _LARGE))
+
+        try:
+            return _at_rate(decode(data, Limits(how.mix, seconds), wait), how)
+        except MemoryError:
+            problem = "has more samples than there is memory for"
+        except ValueError as error:
+            problem = str(error)
+    raise DataError(f"{_name(record, field)} {problem}", file=record.file, line=record.line)
+
+
+def _at_rate(decoded: Decoded, how: Reading) -> Samples:
+    """Samples at the rate that is wanted.
+
+    Raises:
+        ValueError: they are not to be resampled, or cannot be; the message goes on from a name.
+    """
+    mono, rate = decoded
+    if rate == how.rate:
+        return np.ascontiguousarray(mono)
+    if not how.resample:
+        raise ValueError(f"has {rate} samples per second, expected {how.rate} (resample: true resamples)")
+    if not how.rate / _FARTHEST <= rate <= how.rate * _FARTHEST:
+        raise ValueError(f"has {rate} samples per second, too far from {how.rate} to be resampled")
+    if len(mono) * how.rate > MAX_SAMPLES * rate:
+        raise ValueError(f"would have more than {MAX_SAMPLES:,} samples at {how.rate} per second")
+    return resampled(mono, rate, how.rate)
 
 
 def resampled(samples: Samples, rate: int, wanted: int) -> Samples:

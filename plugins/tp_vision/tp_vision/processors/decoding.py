@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 
 import numpy as np
@@ -13,9 +9,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
 from torch import Tensor
 
+from tp_core.data.turns import Turns
 from tp_vision.processors.config import MAX_PIXELS
+from tp_vision.processors.jpeg import is_cut
 from tp_vision.processors.picture_files import Damaged, Opened, opened
 from tp_vision.processors.tiff import EXPECTED
 
@@ -33,6 +32,7 @@ _TURNS = {
 
 #: Pictures of more pixels than this are decoded one at a time, so that threads do not add up what they need.
 _LARGE = 1 << 24
+_turns = Turns()
 
 
 def decode(data: bytes | NDArray[np.uint8], channels: int, max_pixels: int = MAX_PIXELS) -> Tensor:
@@ -53,7 +53,7 @@ def decode(data: bytes | NDArray[np.uint8], channels: int, max_pixels: int = MAX
     file = opened(data if isinstance(data, bytes) else data.tobytes(), max_pixels)
     width, height = file.picture.size
     try:
-        with _alone(width * height > _LARGE):
+        with _turns.alone(width * height > _LARGE):
             values = _pixels(file, channels)
     except MemoryError:
         raise ValueError(f"there is no memory for its {height} x {width} pixels") from None
@@ -62,15 +62,18 @@ def decode(data: bytes | NDArray[np.uint8], channels: int, max_pixels: int = MAX
 
 def _pixels(file: Opened, channels: int) -> NDArray[np.uint8]:
     """(height, width, channels): in this order, torch scales pictures fastest."""
-    picture, tiff = file
+    picture, tiff = file.picture, file.tiff
     if channels == 1 and picture.format == "JPEG":
         picture.draft("L", None)  # the luminance that the file holds
     try:
         picture.load()
+        cut = isinstance(picture, JpegImageFile) and file.scans is not None and is_cut(picture, file.data, file.scans)
     except MemoryError:
         raise
     except Exception as error:
         raise Damaged(str(error) or type(error).__name__) from None
+    if cut:
+        raise Damaged("some of its coded data are missing")
     turned = _turned(picture)
     if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format in ("PNG", "PPM")):
         table = _shades(65535, False) if tiff is None else _shades(tiff.whitest, tiff.inverted)
@@ -109,24 +112,3 @@ def _shades(whitest: int, inverted: bool) -> NDArray[np.uint8]:
     values = np.arange(65536).clip(0, whitest)
     shades: NDArray[np.uint8] = ((whitest - values if inverted else values) * 255 / whitest).round().astype(np.uint8)
     return shades
-
-
-_turn = threading.Lock()
-
-
-@contextmanager
-def _alone(needed: bool) -> Iterator[None]:
-    if not needed:
-        yield
-        return
-    with _turn:
-        yield
-
-
-def _renew() -> None:
-    global _turn
-    _turn = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew)  # a thread of the parent may have had it, and is not in the child

@@ -7,6 +7,7 @@ is read by the reader of its kind, whichever other libraries registered theirs, 
 from __future__ import annotations
 
 import io
+import re
 import struct
 import warnings
 import zlib
@@ -23,6 +24,7 @@ from PIL.TgaImagePlugin import TgaImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from tp_vision.processors.jpeg import Scans, read_scans
 from tp_vision.processors.tiff import Tiff, read_tiff, with_planes
 
 # Of metadata that are not as they should be, such as the EXIF of some pictures of ImageNet, while the pixels are.
@@ -43,6 +45,12 @@ _BEGINNINGS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
     (b"MM\x00+", TiffImageFile),
 )
 
+#: A header of the Netpbm formats: a kind and two numbers, or three, with spaces and comments between them.
+_NETPBM = re.compile(rb"P(?:[14]|[2356](?:\s|#[^\r\n]*[\r\n])+\d+)(?:(?:\s|#[^\r\n]*[\r\n])+\d+){2}\s")
+
+#: Bytes of such a header, at most: Pillow reads it byte by byte.
+_NETPBM_HEADER = 1 << 16
+
 #: Brands of the container of AVIF; the last two are of other pictures as well.
 _AVIF = (b"avif", b"avis", b"mif1", b"msf1")
 
@@ -57,10 +65,12 @@ class Damaged(ValueError):
 
 
 class Opened(NamedTuple):
-    """A picture whose pixels are not decoded yet, and what a TIFF says besides."""
+    """A picture whose pixels are not decoded yet, its file, and what a TIFF or JPEG says besides."""
 
     picture: ImageFile.ImageFile
+    data: bytes
     tiff: Tiff | None
+    scans: Scans | None
 
 
 def opened(data: bytes, max_pixels: int) -> Opened:
@@ -74,9 +84,12 @@ def opened(data: bytes, max_pixels: int) -> Opened:
         raise ValueError(f"it is no picture; {KINDS} can be read")
     if reader is PngImageFile:
         _check_png(data)
+    if reader is PpmImageFile and len(data) > _NETPBM_HEADER and not _NETPBM.match(data, 0, _NETPBM_HEADER):
+        raise Damaged("its header does not end")
     if reader is WebPImageFile:  # whose reader asks for memory when it opens a file
         _check_size(_webp_size(data), max_pixels)
     tiff = _tiff(data) if reader is TiffImageFile else None
+    scans = _scans(data) if reader is JpegImageFile else None
     try:
         picture = reader(io.BytesIO(data if tiff is None else tiff.data))
     except Image.DecompressionBombError as error:
@@ -89,7 +102,7 @@ def opened(data: bytes, max_pixels: int) -> Opened:
         del picture.info["xmp"]  # a tag of TIFF of another type, at which Pillow fails when it decodes
     if tiff is not None and tiff.planes and isinstance(picture, TiffImageFile):
         with_planes(picture, tiff.order)
-    return Opened(picture, tiff)
+    return Opened(picture, data, tiff, scans)
 
 
 def _reader(data: bytes) -> type[ImageFile.ImageFile] | None:
@@ -119,6 +132,16 @@ def _tiff(data: bytes) -> Tiff:
         return read_tiff(data)
     except (struct.error, OverflowError):
         raise Damaged("the end of the file is missing") from None
+
+
+def _scans(data: bytes) -> Scans | None:
+    try:
+        scans = read_scans(data)
+    except EOFError:
+        raise Damaged("the end of the file is missing") from None
+    if scans is not None and scans.lacking:
+        raise Damaged("some of its scans are missing")
+    return scans
 
 
 def _check_size(size: tuple[int, int], max_pixels: int) -> None:
