@@ -7,6 +7,9 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 
+#: Asks a run to save and to go on; where there is nothing to save, it changes nothing.
+SAVE = "SIGUSR1"
+
 
 def heard_signals(*names: str) -> Iterator[int]:
     """The numbers of signals that this system has and that are not to be ignored."""

@@ -125,3 +125,38 @@ def test_handlers_are_put_back() -> None:
     with StopRequest():
         assert signal.getsignal(signal.SIGTERM) != before[0]
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+EARLY = """
+import os
+import signal
+from tp_core.config import HooksConfig
+from tp_core.hookspecs import hookimpl
+
+os.kill(os.getpid(), signal.{name})
+
+
+class Config(HooksConfig):
+    \"\"\"Nothing.\"\"\"
+
+    def build(self) -> object:
+        return Nothing()
+
+
+class Nothing:
+    @hookimpl
+    def tp_train_end(self) -> None:
+        pass
+"""
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGUSR1", 0), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_before_there_is_a_run_saves_nothing_and_ends_it_where_it_asks_to(
+    home: Path, name: str, status: int
+) -> None:
+    (home / f"early_{name}.py").write_text(EARLY.format(name=name))
+    options = [f"train.hooks=[early_{name}:Config]", "train.steps=2", "data.eval=null"]
+    run = runs.start_tp(home, "train", "spec.yaml", "--run", f"early-{name}", *options)
+    assert run.wait() == status, run.said()
+    assert "Traceback" not in run.said()
+    assert (home / f"early-{name}" / "model").exists() == (status == 0)

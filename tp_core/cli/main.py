@@ -16,7 +16,7 @@ from tp_core.cli.processes import linger, need_one_process, told_elsewhere
 from tp_core.cli.streams import any_encoding
 from tp_core.cli.usage import Failure, answered, examples, traceback_option
 from tp_core.errors import TPError, system_error
-from tp_core.leaving import left_on_signals
+from tp_core.leaving import SAVE, left_on_signals
 from tp_core.terminal import printable, tell
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def run() -> NoReturn:
     status: object = 0
     try:
         try:
-            with left_on_signals():
+            with left_on_signals(unheard=[SAVE]):  # while torch is imported, too
                 status = cli.main(prog_name="tp", standalone_mode=False)
         except click.ClickException as error:
             if told_elsewhere(error):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tp_core.errors import TPError
 from tp_core.hookspecs import hook_manager, run_checks
-from tp_core.leaving import left_on_signals
+from tp_core.leaving import SAVE, left_on_signals
 from tp_core.spec.checks_run import check_run
 from tp_core.spec.checks_training import render_note, training_notes
 from tp_core.spec.schema import Spec
@@ -22,7 +22,6 @@ from tp_core.training.metrics import last_figures
 from tp_core.training.prepare import prepare
 from tp_core.training.random_state import random_state_kept
 from tp_core.training.run_folder import RunFolder
-from tp_core.training.signals import SAVE
 from tp_core.training.start import find_start, with_changes
 from tp_core.training.strategies import build_strategy
 from tp_core.training.trainer import Trainer

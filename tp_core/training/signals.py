@@ -11,7 +11,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from tp_core.launch import under_torchrun
-from tp_core.leaving import heard_signals
+from tp_core.leaving import SAVE, heard_signals
 from tp_core.training.last_resort import LastResort
 
 #: Seconds within which a second SIGINT under torchrun is the first one's echo.
@@ -19,7 +19,6 @@ _ECHO = 1.0
 
 #: A terminal that is closed, and what schedulers send before they take the machine away.
 _STOP = ("SIGTERM", "SIGINT", "SIGHUP")
-SAVE = "SIGUSR1"
 
 
 class Interrupted(KeyboardInterrupt):
