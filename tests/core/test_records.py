@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import sys
 import tracemalloc
 from pathlib import Path
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from tests.core.runs import run_code
 from tp_core.data import sources_json, sources_text
+from tp_core.data.fields import required_text
 from tp_core.data.records import BadRecords, fingerprint, read_records
 from tp_core.data.sources_arrow import parse_hub_name
 from tp_core.errors import DataError, TPError
@@ -569,3 +571,18 @@ def test_the_fingerprint_sees_every_segment(tmp_path: Path, monkeypatch: pytest.
         seen.add(fingerprint([write(tmp_path, "a.txt", bytes(changed))]))
     seen.add(fingerprint([write(tmp_path, "a.txt", data[:-1])]))
     assert len(seen) == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"text;label\na;1\n", "the columns seem to be separated by semicolons"),
+        ("a.csv", b"text\tlabel\na\t1\n", "the columns seem to be separated by tabs"),
+        ("a.tsv", b"text,label\na,1\n", "the columns seem to be separated by commas"),
+        ("a.csv", b"text,label\ra,1\r", r"where lines end so, convert the file: tr '\r' '\n'"),
+    ],
+)
+def test_a_table_of_another_dialect_is_told_as_one(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=re.escape(message)):
+        required_text(next(iter(read_records([str(tmp_path / name)]))), "text")

@@ -19,6 +19,9 @@ _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
     ((bytes, bytearray, memoryview), "bytes"),
 )
 
+#: What separates columns in some tables.
+_SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas"}
+
 
 def text_field(record: Record, *names: str) -> str | None:
     """The text of the first of the fields that a record has; None where it has none of them, or only nulls.
@@ -56,7 +59,18 @@ def missing_field(record: Record, expected: str) -> DataError:
     """The error for a record that lacks fields; ``expected`` says which, in words."""
     fields = listed(record.value) or "none"
     message = f"no field {expected}; the fields are {fields} (data.columns renames them)"
-    return DataError(message, file=record.file, line=record.line)
+    return DataError(message + _other_separator(record), file=record.file, line=record.line)
+
+
+def _other_separator(record: Record) -> str:
+    """What to add where the only column of a table looks like several, of which the file's ending says otherwise."""
+    name = next(iter(record.value), "")
+    found = next((mark for mark in _SEPARATORS if mark in name), None) if len(record.value) == 1 else None
+    if found is None:
+        return ""
+    return (
+        f"; the columns seem to be separated by {_SEPARATORS[found]}: those of a .csv are by commas, of a .tsv by tabs"
+    )
 
 
 def _text(value: Any, name: str, record: Record) -> str:

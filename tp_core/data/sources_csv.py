@@ -42,7 +42,10 @@ def csv_rows(source: Source, bad: BadRecords) -> Iterator[tuple[int, list[str]]]
         except StopIteration:
             return
         except csv.Error as error:
-            message = "a quoted cell that begins here is not closed" if lines.ended else f"not valid CSV: {error}"
+            if "new-line character" in str(error):
+                message = "a CR without LF outside of quotes; where lines end so, convert the file: tr '\\r' '\\n'"
+            else:
+                message = "a quoted cell that begins here is not closed" if lines.ended else f"not valid CSV: {error}"
             bad.report(lines.problem() or DataError(message, file=source.path, line=lines.begin))
             lines.go_back()
             reader = csv.reader(lines.feed(), strict=True)
