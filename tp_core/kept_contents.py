@@ -11,6 +11,7 @@ from tp_core.data.contents import Content
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.nested_models import module_files
 from tp_core.errors import CheckpointError, TPError
+from tp_core.json_files import read_json
 from tp_core.spec.choose import within
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import Chosen
@@ -51,7 +52,7 @@ def kept_contents(folder: Path) -> dict[str, list[Content]]:
         CheckpointError: they cannot be read.
     """
     try:
-        plain = json.loads((folder / CONTENTS).read_text(encoding="utf-8"))
+        plain = read_json(folder / CONTENTS)
         return {place: [Content(*each) for each in files] for place, files in plain.items()}
     except FileNotFoundError:
         return {}

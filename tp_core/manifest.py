@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.file_digests import FileDigest, Scheme, file_digests
+from tp_core.json_files import read_json
 from tp_core.switches import switched
 from tp_core.whole_files import sync, write_whole
 
@@ -79,9 +80,9 @@ def read_manifest(path: Path) -> dict[str, Facts]:
         ValueError: it is none, or names files outside its folder.
     """
     try:
-        files: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))["files"]
+        files: Mapping[str, Any] = read_json(path)["files"]
         found = {str(name): Facts(int(each["size"]), str(each["digest"])) for name, each in files.items()}
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(str(error)) from None
     for name in map(PurePosixPath, found):
         if name.is_absolute() or ".." in name.parts:

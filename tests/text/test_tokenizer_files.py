@@ -49,6 +49,7 @@ def test_other_line_ends_and_a_byte_order_mark_do_no_harm(tmp_path: Path) -> Non
 
 BROKEN_BYTE_PAIRS = [
     ("vocab", '{"a": 0,\n "b" 1}', "encoder.json:2: is no valid JSON"),
+    pytest.param("vocab", "[" * 10**5 + "]" * 10**5, "encoder.json: is nested too deep", id="deep"),
     ("vocab", '{"a": "0"}', "expected a JSON object that maps tokens to ids"),
     ("vocab", '["a"]', "expected a JSON object that maps tokens to ids"),
     ("vocab", "{}", "the vocabulary is empty"),
@@ -80,6 +81,7 @@ def test_damaged_byte_pair_files_are_one_message(tmp_path: Path, option: str, co
     ("content", "message"),
     [
         ("{", "tokenizer.json:1: is no valid JSON"),
+        pytest.param("[" * 10**5 + "]" * 10**5, "tokenizer.json: is nested too deep", id="deep"),
         ("{}", "is no tokenizer.json: it has no 'model'"),
         ('{"model": {"vocab": {"a": 0}}}', "is no tokenizer.json that tokenizers can read"),
     ],

@@ -19,6 +19,7 @@ from tp_core.data.records import BadRecords, read_records
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.errors import DataError
 from tp_core.interfaces import Processor
+from tp_core.json_files import read_json
 from tp_core.manifest import Facts, facts_of
 from tp_core.plugin_errors import plugin_error
 from tp_core.spec.files import expand
@@ -125,7 +126,7 @@ def _cached(target: Path, files: str, memo: DigestMemo, say: Callable[[str], Non
     if not target.is_file():
         return None
     try:
-        plain = json.loads(_facts_file(target).read_text(encoding="utf-8"))
+        plain = read_json(_facts_file(target))
         expected, skipped = Facts(int(plain["size"]), str(plain["digest"])), plain["skipped"]
         if target.stat().st_size == expected.size and facts_of([target], memo) == [expected]:
             rows = ArrowRows(target)

@@ -13,6 +13,7 @@ from tp_core.config import ConverterConfig
 from tp_core.errors import TPError
 from tp_core.interop.config_values import misfits
 from tp_core.interop.keys import MISFITS, Keys, Memory
+from tp_core.json_files import read_json
 from tp_core.suggest import did_you_mean
 
 CONFIG = "config.json"
@@ -30,7 +31,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not file.is_file():
         raise TPError(f"{folder}: there is no {CONFIG}, so that this is no folder of a Hugging Face model")
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file)
     except (OSError, ValueError) as error:
         raise TPError(f"{file}: this is no JSON: {error}") from None
     if not isinstance(content, dict):

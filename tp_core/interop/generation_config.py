@@ -18,6 +18,7 @@ from tp_core.interop import generation_keys
 from tp_core.interop.accounting import Account, IgnoredKeys, KeyRules, account
 from tp_core.interop.generation_keys import MAPPED
 from tp_core.interop.keys import Keys, Memory
+from tp_core.json_files import read_json
 from tp_core.model import meta_model
 from tp_core.spec.schema import Spec, spec_dumper
 from tp_core.spec.schema_generate import USUAL_LENGTH, GenerateOptions, ids_of
@@ -66,7 +67,7 @@ def _read_from(folder: Path, config: Memory, ignored: IgnoredKeys) -> Generation
     if not file.is_file():
         return _read(_from_config(config.given), config.file)
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file)
     except (OSError, ValueError) as error:
         raise TPError(f"{GENERATION_CONFIG}: this is no JSON: {error}") from None
     if not isinstance(content, dict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from tp_core.errors import TPError
 from tp_core.interop.accounting import IgnoredKeys, account, preprocessor_rules, violations
 from tp_core.interop.keys import Keys, Memory
 from tp_core.interop.known_keys import PARTS
+from tp_core.json_files import read_json
 from tp_core.spec.context import data_context
 from tp_core.spec.schema import Spec
 
@@ -54,7 +54,7 @@ class PreprocessingFiles:
                 continue
             self.known.add(name)
             try:
-                content = json.loads(file.read_text(encoding="utf-8"))
+                content = read_json(file)
             except (OSError, ValueError) as error:
                 raise TPError(f"{name} is not read: this is no JSON: {error}") from None
             if not isinstance(content, dict):

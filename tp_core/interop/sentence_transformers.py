@@ -6,7 +6,6 @@ normalisation. What they say becomes ``inference.embed`` of the spec and options
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from tp_core.interop.accounting import IgnoredKeys, KeyRules, account, shown
 from tp_core.interop.folder_contents import FolderContents
 from tp_core.interop.folders import spec_of
 from tp_core.interop.keys import Keys, Memory
+from tp_core.json_files import read_json
 from tp_core.spec.context import data_context
 from tp_core.spec.schema import Spec
 
@@ -276,7 +276,7 @@ def _lowercases(body: Path) -> bool:
 
 def _json(file: Path) -> Any:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return read_json(file)
     except FileNotFoundError:
         raise TPError(f"{_named(file)}: there is no such file, which {MODULES} asks for") from None
     except (OSError, ValueError) as error:

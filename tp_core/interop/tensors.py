@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import warnings
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from tp_core.errors import CheckpointError
 from tp_core.interop.rules import Shape
+from tp_core.json_files import read_json
 
 #: Names of dtypes in safetensors headers.
 DTYPES = {
@@ -95,7 +95,7 @@ def open_folder(folder: Path) -> Tensors:
 
 def _open_shards(index: Path) -> Tensors:
     try:
-        content = json.loads(index.read_text(encoding="utf-8"))
+        content = read_json(index)
         weight_map: Mapping[str, str] = content["weight_map"]
         files = sorted({str(file) for file in weight_map.values()})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

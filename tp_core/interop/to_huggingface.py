@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from tp_core.interop.preprocessing import PREPROCESSOR, written
 from tp_core.interop.sentence_transformers_written import write_sentence_transformer
 from tp_core.interop.shards import Planned, write_shards
 from tp_core.interop.tensors import Tensors, open_files
+from tp_core.json_files import read_json
 from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import key_of
@@ -104,7 +104,7 @@ def _use(spec: Spec, found: Description, tokenizer: Tokenizer | None) -> Transfo
 
 def _origin(file: Path) -> dict[str, Any]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+
+from tp_core.json_files import read_json
 
 #: Files of which one is enough to make a tokenizer.
 VOCABULARIES = (
@@ -59,7 +60,7 @@ def copy_files(source: Path, folder: Path) -> list[str]:
 def model_max_length(folder: Path) -> int | None:
     """The longest sequence that a tokenizer_config.json names; None where it names none, or one without end."""
     try:
-        content = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        content = read_json(folder / "tokenizer_config.json")
         length = content.get("model_max_length")
     except (OSError, ValueError, AttributeError):
         return None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tp_core import discovery
+from tp_core.json_files import read_json
 from tp_core.spec.schema import Spec
 from tp_core.whole_files import write_whole
 
@@ -101,7 +102,7 @@ def _major(version: str) -> tuple[str, ...]:
 def _read(folder: str) -> list[dict[str, Any]]:
     """The modules of a model's or run's folder; empty where nothing is written, or cannot be read."""
     try:
-        modules = json.loads((Path(folder) / PROVENANCE).read_text(encoding="utf-8"))
+        modules = read_json(Path(folder) / PROVENANCE)
         keys = {"kind", "name", "distribution", "version", "portable"}
         return [module for module in modules if keys <= module.keys()]
     except (OSError, ValueError, TypeError, AttributeError):

@@ -21,6 +21,7 @@ _SPECIAL = {
 }  # fmt: skip
 _PLAIN_TAGS = {"tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq", None}
 _MOST_NODES = 100_000
+_MOST_BYTES = 2**24
 _MOST_LEVELS = 100
 #: Longer runs of digits are refused by Python itself, and are no number that any option means.
 _MOST_DIGITS = 4000
@@ -170,13 +171,16 @@ def parse_file(path: Path, shown: str | None = None) -> Node:
     source = shown or str(path)
     here = Origin(source)
     try:
-        data = path.read_bytes()
+        with open(path, "rb") as file:  # a pipe, too, which has no size
+            data = file.read(_MOST_BYTES + 1)
     except FileNotFoundError:
         near = near_file(path)
         message = "there is no such file" + (f"; did you mean '{near}'?" if near else "")
         raise SpecError([SpecProblem("", message, here)]) from None
     except OSError as error:
         raise SpecError([SpecProblem("", f"cannot be read: {error.strerror}", here)]) from None
+    if len(data) > _MOST_BYTES:
+        raise SpecError([SpecProblem("", f"has more than {_MOST_BYTES:,} bytes; expected a spec", here)])
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tp_core.errors import TPError
+from tp_core.json_files import read_json
 from tp_core.spec.portable import dump_by_names
 from tp_core.spec.provenance import write_provenance
 from tp_core.spec.schema import Spec
@@ -109,7 +110,7 @@ class RunFolder:
     def newest_spec(self) -> dict[str, Any] | None:
         """The dumped spec of the run's newest start; None if there is none, or if it cannot be read."""
         try:
-            found = json.loads((self.path / "spec.json").read_text(encoding="utf-8"))
+            found = read_json(self.path / "spec.json")
         except (OSError, ValueError):
             return None
         return found if isinstance(found, dict) else None

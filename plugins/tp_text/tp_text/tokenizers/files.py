@@ -138,6 +138,8 @@ def parse_json(path: Path, text: str, **options: Any) -> Any:
         return json.loads(text, **options)
     except json.JSONDecodeError as error:
         raise DataError(f"is no valid JSON: {error.msg}", file=str(path), line=error.lineno) from error
+    except RecursionError:
+        raise DataError("is nested too deep", file=str(path)) from None
 
 
 def read_merges(path: Path, vocabulary: dict[str, int]) -> list[tuple[str, str]]:
