@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tp_core.bounded_reads import read_json
 from tp_core.data.contents import Content
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.nested_models import module_files
 from tp_core.errors import CheckpointError, TPError
-from tp_core.json_files import read_json
 from tp_core.spec.choose import within
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import Chosen

@@ -16,9 +16,9 @@ from contextvars import ContextVar
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
+from tp_core.bounded_reads import read_json
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.file_digests import FileDigest, Scheme, file_digests
-from tp_core.json_files import read_json
 from tp_core.switches import switched
 from tp_core.whole_files import sync, write_whole
 

@@ -102,7 +102,7 @@ def write_spec(folder: Path, spec: dict[str, Any]) -> None:
 
 
 def environment() -> dict[str, str]:
-    """That of the tests, with one thread."""
+    """The environment of the tests, with one thread."""
     return {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONPATH": str(_ROOT)}
 
 

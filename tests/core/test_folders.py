@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import pickle
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -447,6 +448,8 @@ def test_files_of_a_pattern_have_the_classes_of_the_folder_before_its_first_sign
     whole = {value["image"]: value.get("label") for value in read(tmp_path / "t", images(labelled=True))[0]}
     found = matched(tmp_path, pattern, images(labelled=True))
     assert found
+    again = pickle.loads(pickle.dumps(expand(f"{tmp_path}/{pattern}")))  # to a process that is no fork
+    assert [path.base for path in again] == [str(tmp_path / "t")] * len(found)
     assert found == {name: whole[name.removeprefix("t/")] for name in found}
 
 

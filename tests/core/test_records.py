@@ -586,3 +586,9 @@ def test_a_table_of_another_dialect_is_told_as_one(tmp_path: Path, name: str, co
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=re.escape(message)):
         required_text(next(iter(read_records([str(tmp_path / name)]))), "text")
+
+
+def test_a_name_of_json_is_no_row_of_columns(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"last, first": "a"}')
+    with pytest.raises(DataError, match=r"\(data.columns renames them\)$"):
+        required_text(next(iter(read_records([str(tmp_path / "a.jsonl")]))), "text")

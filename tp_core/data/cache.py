@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from tp_core.bounded_reads import read_json
 from tp_core.data.cache_place import user_cache
 from tp_core.data.contents import Content, data_contents
 from tp_core.data.digest_memo import DigestMemo
@@ -19,7 +20,6 @@ from tp_core.data.records import BadRecords, read_records
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.errors import DataError
 from tp_core.interfaces import Processor
-from tp_core.json_files import read_json
 from tp_core.manifest import Facts, facts_of
 from tp_core.plugin_errors import plugin_error
 from tp_core.spec.files import expand

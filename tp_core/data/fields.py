@@ -8,6 +8,7 @@ from typing import Any
 
 from tp_core.data.class_names import NamedClass
 from tp_core.data.sources_columns import listed
+from tp_core.data.sources_find import form_of
 from tp_core.errors import DataError
 from tp_core.interfaces import Record
 
@@ -63,14 +64,13 @@ def missing_field(record: Record, expected: str) -> DataError:
 
 
 def _other_separator(record: Record) -> str:
-    """What to add where the only column of a table looks like several, of which the file's ending says otherwise."""
+    """A sentence for the only column of a CSV or TSV file whose name has the separators of other tables."""
     name = next(iter(record.value), "")
-    found = next((mark for mark in _SEPARATORS if mark in name), None) if len(record.value) == 1 else None
-    if found is None:
+    marks = [words for mark, words in _SEPARATORS.items() if mark in name]
+    if len(record.value) != 1 or not marks or form_of(record.file) not in ("csv", "tsv"):
         return ""
-    return (
-        f"; the columns seem to be separated by {_SEPARATORS[found]}: those of a .csv are by commas, of a .tsv by tabs"
-    )
+    right = "those of a .csv are by commas, of a .tsv by tabs"
+    return f"; the columns seem to be separated by {marks[0]}: {right}"
 
 
 def _text(value: Any, name: str, record: Record) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
+from tp_core.bounded_reads import kind_of
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.in_order import in_order
 
@@ -121,17 +122,6 @@ def _state(file: str) -> os.stat_result | _Unreadable:
     return OSError(
         errno.EINVAL, f"this is {kind_of(state.st_mode)}; expected a file, which is read more than once", file
     )
-
-
-def kind_of(mode: int) -> str:
-    """The kind of a thing that is neither a file nor a folder: opening it may wait for ever."""
-    kinds = {
-        stat.S_IFIFO: "a named pipe",
-        stat.S_IFSOCK: "a socket",
-        stat.S_IFCHR: "a device",
-        stat.S_IFBLK: "a device",
-    }
-    return kinds.get(stat.S_IFMT(mode), "no file")
 
 
 def _hashed(task: tuple[str, int, int, Scheme]) -> bytes | _Unreadable:

@@ -21,7 +21,7 @@ from tp_core.data.waiting import (
     TimeIsUp,
     end_workers,
     has_alarm,
-    leave_unsaid_that_the_training_left,
+    ignore_lost_receiver,
     not_sent,
     time_limit,
 )
@@ -153,7 +153,7 @@ def _worker(_: int) -> None:
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    leave_unsaid_that_the_training_left()
+    ignore_lost_receiver()
     torch.set_num_threads(1)
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 from collections.abc import Iterator
 from typing import Any
 
-from tp_core.data.file_digests import kind_of
+from tp_core.bounded_reads import read_bounded
 from tp_core.data.sources_columns import listed
 from tp_core.data.sources_find import Source
 from tp_core.errors import DataError
@@ -65,7 +63,7 @@ def media_bytes(record: Record, field: str) -> bytes:
     else:
         path = os.path.join(os.path.dirname(record.file), str(value))
         try:
-            data = _contents(path)
+            data = read_bounded(path, LARGEST_FILE)
         except OSError as error:
             folder = os.path.dirname(path)
             names = os.listdir(folder) if isinstance(error, FileNotFoundError) and os.path.isdir(folder) else []
@@ -82,29 +80,9 @@ def media_bytes(record: Record, field: str) -> bytes:
 def _own_bytes(file: str, field: str) -> bytes:
     """The bytes of a record's own file, which has no lines to name."""
     try:
-        data = _contents(file)
+        data = read_bounded(file, LARGEST_FILE)
     except OSError as error:
         raise DataError(f"the {field} cannot be read: {error.strerror}", file=file) from None
     if not data:
         raise DataError(f"the {field} is empty", file=file)
     return data
-
-
-def _contents(path: str) -> bytes:
-    """The bytes of a file, whose size is known before memory is asked for.
-
-    Raises:
-        OSError: it cannot be read; or it is a pipe, which is waited for, or a device, which may have no end.
-    """
-    try:
-        state = os.stat(path)
-        if not (stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode)):
-            raise OSError(errno.EINVAL, f"this is {kind_of(state.st_mode)}; expected a file")
-        if stat.S_ISREG(state.st_mode) and state.st_size > LARGEST_FILE:
-            raise OSError(errno.EFBIG, f"it has {state.st_size:,} bytes; at most {LARGEST_FILE:,} are read")
-        with open(path, "rb") as file:
-            return file.read()
-    except MemoryError:
-        raise OSError(errno.ENOMEM, f"there is no memory for its {state.st_size:,} bytes") from None
-    except ValueError as error:  # a name with a null character
-        raise OSError(errno.EINVAL, str(error)) from None

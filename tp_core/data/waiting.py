@@ -140,8 +140,8 @@ def not_sent(error: Exception, worker: int) -> TPError | None:
     return None
 
 
-def leave_unsaid_that_the_training_left() -> None:
-    """In a worker: a batch whose receiver is gone, or was interrupted while it took it, is no error of the worker.
+def ignore_lost_receiver() -> None:
+    """Make a worker silent about a receiver that is gone, or was interrupted while it took a batch.
 
     Python's thread that hands over shared memory prints every error, and serves on.
     """

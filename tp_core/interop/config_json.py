@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from tp_core import discovery
+from tp_core.bounded_reads import read_json
 from tp_core.config import ConverterConfig
 from tp_core.errors import TPError
 from tp_core.interop.config_values import misfits
 from tp_core.interop.keys import MISFITS, Keys, Memory
-from tp_core.json_files import read_json
 from tp_core.suggest import did_you_mean
 
 CONFIG = "config.json"

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from tp_core.bounded_reads import read_json
 from tp_core.errors import TPError
 from tp_core.inference.load import build_processor, build_tokenizer
 from tp_core.interfaces import GenerationTokens, Target
@@ -18,7 +19,6 @@ from tp_core.interop import generation_keys
 from tp_core.interop.accounting import Account, IgnoredKeys, KeyRules, account
 from tp_core.interop.generation_keys import MAPPED
 from tp_core.interop.keys import Keys, Memory
-from tp_core.json_files import read_json
 from tp_core.model import meta_model
 from tp_core.spec.schema import Spec, spec_dumper
 from tp_core.spec.schema_generate import USUAL_LENGTH, GenerateOptions, ids_of

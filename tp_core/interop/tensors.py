@@ -13,9 +13,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from tp_core.bounded_reads import read_json
 from tp_core.errors import CheckpointError
 from tp_core.interop.rules import Shape
-from tp_core.json_files import read_json
 
 #: Names of dtypes in safetensors headers.
 DTYPES = {

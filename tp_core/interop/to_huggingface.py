@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tp_core.bounded_reads import read_json
 from tp_core.errors import CheckpointError
 from tp_core.inference.load import build_processor, build_target_tokenizer, build_tokenizer, find_spec
 from tp_core.interop.config_json import CONFIG, completed
@@ -21,7 +22,6 @@ from tp_core.interop.preprocessing import PREPROCESSOR, written
 from tp_core.interop.sentence_transformers_written import write_sentence_transformer
 from tp_core.interop.shards import Planned, write_shards
 from tp_core.interop.tensors import Tensors, open_files
-from tp_core.json_files import read_json
 from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import key_of

@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from tp_core.data.file_digests import kind_of
+from tp_core.bounded_reads import kind_of
 from tp_core.spec.patterns import Match, base_of, brace_count, braces, has_pattern, matches
 from tp_core.suggest import near_file
 

@@ -33,6 +33,9 @@ class Match(str):
         found.base = base
         return found
 
+    def __reduce__(self) -> tuple[type[Match], tuple[str, str]]:
+        return Match, (str(self), self.base)
+
 
 def base_of(pattern: str) -> str:
     """The folder before the first sign of a pattern; empty for the present one."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tp_core import discovery
-from tp_core.json_files import read_json
+from tp_core.bounded_reads import read_json
 from tp_core.spec.schema import Spec
 from tp_core.whole_files import write_whole
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tp_core.bounded_reads import read_json
 from tp_core.errors import TPError
-from tp_core.json_files import read_json
 from tp_core.spec.portable import dump_by_names
 from tp_core.spec.provenance import write_provenance
 from tp_core.spec.schema import Spec
