@@ -14,8 +14,9 @@ from tp_core.switches import switched
 #: The code of models' folders is trusted.
 _models: ContextVar[bool] = ContextVar("models", default=False)
 
-#: The names of a spec that is being read may be those of local files.
-_spec: ContextVar[bool] = ContextVar("spec", default=True)
+#: The names of a spec that is being read may be those of local files. Names that stand elsewhere, such as those of
+#: a config.json, may not.
+_spec: ContextVar[bool] = ContextVar("spec", default=False)
 
 
 def trusted() -> bool:
@@ -39,8 +40,11 @@ def may_run(name: str, folder: str) -> bool:
         return True
     from tp_core import discovery
     from tp_core.local.load import file_of
+    from tp_core.local.namespace import LOCAL
 
     module = name.partition(":")[0]
+    if module.startswith(LOCAL):  # of files in any folder, under the names by which processes hand them on
+        return False
     return module.partition(".")[0] in {"tp_core", *discovery.packages()} and file_of(module, folder) is None
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +108,39 @@ def test_a_command_that_needs_no_hooks_does_not_ask_for_their_code(
     result = tp(*commands(home, home / "hooked" / "checkpoints" / "step_000001", tmp_path)[name])
     assert result.exit_code == 0, result.output
     assert not mark.exists()
+
+
+def test_no_spelling_of_a_name_leads_around_the_question(home: Path, mark: Path, tmp_path: Path) -> None:
+    # The name under which processes hand a file on says where it is: it is in sys.modules, and in pickles.
+    (stream,) = load_spec(home / "project-run" / "spec.yaml").model.streams.values()
+    inner = type(stream.encoder.config).__module__
+    model = tmp_path / "model"
+    shutil.copytree(home / "run" / "model", model)
+    (model / "manifest.json").unlink()
+    spec = (model / "spec.yaml").read_text()
+    for module in (inner, inner.rpartition(".")[0], "os", "tp_core.local", "antigravity"):
+        mark.unlink(missing_ok=True)
+        (model / "spec.yaml").write_text(spec.replace("my_encoder:Config", f"{module}:Config"))
+        result = tp("predict", model, "--text", "ba")
+        assert result.exit_code == 2, result.output
+        assert "model.encoder: " in result.output
+        assert not mark.exists()
+        assert "antigravity" not in sys.modules
+
+
+@pytest.mark.parametrize("name", ["theirs.my_encoder:Config", "antigravity:Config", "tp_core.cli.main:cli"])
+def test_a_file_of_hugging_face_names_no_code(
+    mark: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "theirs").mkdir()
+    marked(tmp_path / "theirs", mark)
+    (tmp_path / "theirs" / "config.json").write_text(json.dumps({"model_type": name}))
+    monkeypatch.chdir(tmp_path)
+    result = tp("convert", "--from", "huggingface", "theirs", "--to", "tp", "ours")
+    assert result.exit_code == 2
+    assert f"no converter for the model_type '{name}'" in result.output
+    assert not mark.exists()
+    assert "antigravity" not in sys.modules
 
 
 def test_python_asks_too(home: Path, mark: Path) -> None:

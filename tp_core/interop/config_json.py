@@ -15,6 +15,7 @@ from tp_core.errors import TPError
 from tp_core.interop.config_values import misfits
 from tp_core.interop.keys import MISFITS, Keys, Memory
 from tp_core.suggest import did_you_mean
+from tp_core.trust import running_local_files
 
 CONFIG = "config.json"
 
@@ -46,18 +47,22 @@ def converter_for(config: Mapping[str, Any], file: Path, model_type: str | None 
         TPError: no installed package has such a converter.
     """
     name = model_type or config.get("model_type")
+    known = ", ".join(discovery.index().names("converter")) or "none"
     if not isinstance(name, str) or not name:
-        known = ", ".join(discovery.index().names("converter")) or "none"
         raise TPError(f"{file}: there is no 'model_type'; give it with --model-type (known: {known})")
+    if model_type is None and ":" in name:  # a file of others names no Python code
+        raise TPError(f"{file}: no converter for the model_type '{name}'; {known}")
     try:
-        return name, load_converter(name)
+        return name, load_converter(name, given=model_type is not None)
     except discovery.NotFound as error:
-        known = ", ".join(discovery.index().names("converter")) or "none"
         raise TPError(f"{file}: no converter for the model_type '{name}'; {error.suggestion or known}") from None
 
 
-def load_converter(name: str) -> ConverterConfig:
+def load_converter(name: str, given: bool = False) -> ConverterConfig:
     """The converter of a name, ready to use.
+
+    Args:
+        given: the user gives the name, which may be that of a file of the user's.
 
     Raises:
         NotFound: no installed package offers it.
@@ -65,7 +70,8 @@ def load_converter(name: str) -> ConverterConfig:
     """
     from tp_core.spec.choose import config_class
 
-    cls, _ = config_class("converter", name, ".")
+    with running_local_files(given):
+        cls, _ = config_class("converter", name, ".")
     converter = cls()
     assert isinstance(converter, ConverterConfig)
     return converter

@@ -58,7 +58,7 @@ def describe(
     origin = origin or {}
     came_from = origin.get("model_type")
     if model_type is not None:
-        return _described(spec, model_type, architecture, origin)
+        return _described(spec, model_type, architecture, origin, given=True)
     converters = usable_converters()
     names = list(converters)
     if architecture is not None:
@@ -86,8 +86,10 @@ def describe(
     return fitting[0]
 
 
-def _described(spec: Spec, name: str, architecture: str | None, origin: Mapping[str, Any]) -> Description:
-    converter = load_converter(name)
+def _described(
+    spec: Spec, name: str, architecture: str | None, origin: Mapping[str, Any], given: bool = False
+) -> Description:
+    converter = load_converter(name, given)
     try:
         chosen, spec = _with_heads(spec, name, converter, architecture)
         body = spec if converter.architectures[chosen] else one_input(spec)

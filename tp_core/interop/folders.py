@@ -65,7 +65,7 @@ def spec_of(tree: Mapping[str, Any]) -> Spec:
         SpecError: the tree is no spec that can be built.
     """
     with TemporaryDirectory() as folder:
-        return load_spec(_written(tree, Path(folder)))
+        return load_spec(_written(tree, Path(folder)), trust_code=False)
 
 
 def write_spec(
@@ -96,7 +96,7 @@ def write_spec(
         parts = {"processor": dict(processor)} if processor else {}
         data = {**own_tokenizer, **parts}
         tree = {"tp": 1, "name": name, "model": dict(model), **({"data": data} if data else {})}
-        return load_spec(_written({**tree, "inference": dict(inference or {})}, folder))
+        return load_spec(_written({**tree, "inference": dict(inference or {})}, folder), trust_code=False)
 
     own_tokenizer = {"tokenizer": dict(tokenizer)} if tokenizer else {}
     try:

@@ -15,6 +15,7 @@ from tp_core.config import ModuleConfig
 from tp_core.errors import TPError
 from tp_core.spec.load import load_spec
 from tp_core.spec.schema import Spec, spec_dumper
+from tp_core.trust import running_local_files
 
 CONTENT = "tp_core.testing.config:ContentConfig"
 READOUT = "tp_core.testing.config:ReadoutConfig"
@@ -67,7 +68,8 @@ def config_class_of(kind: str, name: str) -> type[ModuleConfig]:
     from tp_core.spec.choose import config_class
 
     try:
-        return config_class(kind, name, _NOWHERE)[0]
+        with running_local_files(True):
+            return config_class(kind, name, _NOWHERE)[0]
     except TPError as error:
         raise AssertionError(str(error)) from None
 
