@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.runs import run_code
-from tp_core.data import sources_json, sources_text
+from tp_core.data import sources_csv, sources_json, sources_text
 from tp_core.data.fields import required_text
 from tp_core.data.records import BadRecords, fingerprint, read_records
 from tp_core.data.sources_arrow import parse_hub_name
@@ -140,6 +140,37 @@ def test_a_damaged_gzip_file_is_one_message(tmp_path: Path) -> None:
     assert f"{path}: this gzip file is damaged" in error_of(path)
     Path(path).write_bytes(b"no gzip")
     assert f"{path}: this gzip file is damaged" in error_of(path)
+
+
+@pytest.mark.parametrize("size", [300_000, 500_000])  # the second ends within a block
+@pytest.mark.parametrize("ending", [b"\n", b""])
+def test_a_line_without_end_is_a_bad_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, ending: bytes
+) -> None:
+    monkeypatch.setattr(sources_text, "BLOCK", 100_000)
+    monkeypatch.setattr(sources_text, "LONGEST", 200_000)
+    monkeypatch.setattr(sources_json, "LONGEST", 200_000)
+    endless = b"x" * size + (ending and b"\n3\n")
+    for name, begin, kept in (
+        ("a.txt", b"1\n", [1, 3]),
+        ("a.tsv", b"text\n1\n", [2, 4]),
+        ("a.csv", b"text\n1\n", [2, 4]),
+    ):
+        path, bad = write(tmp_path, f"{name}.gz", begin + endless), BadRecords("skip")
+        assert [line for _, line in read(path, bad=bad)] == kept[: 1 + bool(ending)]
+        assert bad.messages == [f"{path}:{kept[0] + 1}: this line has more than 200,000 bytes"]
+        assert "more than 200,000 bytes" in error_of(path)
+    path = write(tmp_path, "a.json", b'[{"text": "1"}, {"text": "' + endless)
+    assert "a value of more than 200,000 characters" in error_of(path, bad=BadRecords("skip"))
+
+
+def test_a_row_without_end_is_a_bad_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources_text, "BLOCK", 10_000)
+    monkeypatch.setattr(sources_csv, "LONGEST", 200_000)
+    path, bad = write(tmp_path, "a.csv", b'text\na\n"b' + b"c\n" * 150_000), BadRecords("skip")
+    texts = [record["text"] for record, _ in read(path, bad=bad)]
+    assert texts == ["a", *["c"] * 149_999]
+    assert bad.messages == [f"{path}:3: not valid CSV: a row of more than 200,000 characters"]
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from tp_core.data.sources_bad import BadRecords
 from tp_core.data.sources_find import Source
-from tp_core.data.sources_text import line_runs
+from tp_core.data.sources_text import LONGEST, line_runs
 from tp_core.errors import DataError
 
 #: Cells may hold whole documents; the csv module's own limit is 128 KiB, for the process.
@@ -80,6 +80,7 @@ class _Lines:
     def feed(self) -> Iterator[str]:
         """The lines that are still to be read, for the csv module."""
         read = self.row.append
+        size, begin = 0, self.begin
         while self._again:
             line = self._again.popleft()
             read(line)
@@ -91,7 +92,10 @@ class _Lines:
             run = next(self._runs, None)
             if run is None:
                 break
+            size, begin = (size + sum(map(len, run[1]), len(run[1])) if begin == self.begin else 0), self.begin
             self._run = iter(run[1])
+            if size > LONGEST:
+                raise csv.Error(f"a row of more than {LONGEST:,} characters")
         self.ended = True
 
     def forget(self) -> None:

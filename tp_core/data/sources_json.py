@@ -11,7 +11,7 @@ from typing import IO, Any
 from tp_core.data.sources_bad import BadRecords
 from tp_core.data.sources_columns import MOST_COLUMNS
 from tp_core.data.sources_find import Source
-from tp_core.data.sources_text import BLOCK, line_runs, not_utf8, open_binary
+from tp_core.data.sources_text import BLOCK, LONGEST, line_runs, not_utf8, open_binary
 from tp_core.errors import DataError
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -196,6 +196,8 @@ class _Text:
 
     def _read(self) -> bool:
         """Read more, if there is any: as much as is held, so that long elements are not rescanned often."""
+        if len(self._text) - self._at > LONGEST:
+            raise DataError(f"a value of more than {LONGEST:,} characters", file=self._source.path, line=self.line)
         block = self._file.read(max(BLOCK, len(self._text) - self._at))
         text = self._decode(block, not block)
         self._damaged = self._damaged or _NO_TEXT.search(text) is not None

@@ -19,6 +19,9 @@ from tp_core.errors import DataError
 
 BLOCK = 1 << 20
 
+#: The most bytes of a line, or of a record of several. Some hundred kilobytes of gzip may stand for gigabytes of one.
+LONGEST = 1 << 27
+
 #: First bytes of files that are not text, and what to say of them.
 _SIGNATURES = {
     b"\x89PNG": "is a PNG image",
@@ -57,6 +60,15 @@ def line_runs(
     first = 1
     with open_binary(source) as file:
         for block in _whole_lines(file):
+            if not block:
+                error = DataError(f"this line has more than {LONGEST:,} bytes", file=source.path, line=first)
+                if damaged is None:
+                    bad.report(error)
+                else:
+                    damaged[first] = error
+                    yield first, ["\ufffd"]
+                first += 1
+                continue
             count = block.count(b"\n") + (not block.endswith(b"\n"))
             text = _decode(block)
             if text is None:
@@ -102,16 +114,28 @@ def open_binary(source: Source) -> Iterator[IO[bytes]]:
 
 
 def _whole_lines(file: IO[bytes]) -> Iterator[bytes]:
-    """Blocks that end at the end of a line, but for the last."""
+    """Blocks that end at the end of a line, but for the last; an empty one in the place of a line that is too long."""
     rest: list[bytes] = []
+    size = 0
     while block := file.read(BLOCK):
+        if size > LONGEST:  # what comes is of the same line
+            end = block.find(b"\n") + 1
+            if not end:
+                continue
+            yield b""
+            block, size = block[end:], 0
         cut = block.rfind(b"\n") + 1
-        if not cut:
-            rest.append(block)
-            continue
-        yield b"".join([*rest, block[:cut]])
-        rest = [block[cut:]] if cut < len(block) else []
-    if rest:
+        if cut:
+            yield b"".join([*rest, block[:cut]])
+            rest, size = [], 0
+        if cut < len(block):
+            rest.append(block[cut:])
+            size += len(block) - cut
+        if size > LONGEST:
+            rest.clear()
+    if size > LONGEST:
+        yield b""
+    elif rest:
         yield b"".join(rest)
 
 
