@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -89,3 +90,15 @@ def test_an_id_beyond_all_vocabularies_is_a_message(tmp_path: Path, number: int)
     (tmp_path / "tokenizer.json").write_text(json.dumps(content))
     with pytest.raises(TPError, match=r"ids end before 16777216|is no tokenizer\.json that tokenizers can read"):
         HuggingFaceConfig(path=str(tmp_path)).build(DataContext())
+
+
+@pytest.mark.parametrize("vocab", ["/dev/zero", "large.txt", "pipe.txt", "digits.json"])
+def test_a_vocabulary_that_cannot_be_one_is_a_message_at_once(tmp_path: Path, vocab: str) -> None:
+    with open(tmp_path / "large.txt", "wb") as file:
+        file.truncate(2**28 + 1)
+    os.mkfifo(tmp_path / "pipe.txt")
+    (tmp_path / "digits.json").write_text('{"a": 0, "b": ' + "1" * 10_000 + "}")
+    (tmp_path / "merges.txt").write_text("")
+    config = BytePairConfig(vocab=str(tmp_path / vocab), merges=str(tmp_path / "merges.txt"))
+    with pytest.raises(TPError, match=r"expected a file|at most 268,435,456 are read|no usable JSON: .* digits"):
+        config.facts(DataContext())

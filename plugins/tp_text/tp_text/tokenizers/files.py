@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from tp_core.bounded_reads import MOST_JSON, read_bounded
 from tp_core.errors import DataError
 
 #: Ids end before this: about ten times those of the largest vocabularies. A model has a row for each, used or not.
@@ -41,10 +42,10 @@ def read_bytes(path: Path) -> bytes:
     """The bytes of a file.
 
     Raises:
-        DataError: there is no such file or it cannot be read.
+        DataError: there is no such file, it cannot be read, or it is a device or larger than any tokenizer's.
     """
     try:
-        return path.read_bytes()
+        return read_bounded(path, MOST_JSON)
     except FileNotFoundError as error:
         raise DataError(f"there is no file {path}") from error
     except OSError as error:
@@ -140,6 +141,8 @@ def parse_json(path: Path, text: str, **options: Any) -> Any:
         raise DataError(f"is no valid JSON: {error.msg}", file=str(path), line=error.lineno) from error
     except RecursionError:
         raise DataError("is nested too deep", file=str(path)) from None
+    except ValueError as error:  # a number of thousands of digits
+        raise DataError(f"is no usable JSON: {error}", file=str(path)) from None
 
 
 def read_merges(path: Path, vocabulary: dict[str, int]) -> list[tuple[str, str]]:
