@@ -330,28 +330,41 @@ class Model(nn.Module):
         Raises:
             CheckpointError: a weight that is missing, or whose shape differs.
         """
-        own, missing, wrong = self.weights(), [], []
-        prefixes = tuple(optional)
+        own, missing = self.weights(), self.missing_weights(tensors, optional)
+        new = frozenset(missing)
         with torch.no_grad():
             for name, value in own.items():
-                if name not in tensors:
-                    missing.append(name)
-                    if not (prefixes and name.startswith(prefixes)):
-                        near = did_you_mean(name, tensors)
-                        wrong.append(f"the weight '{name}' is missing" + (f"; {near}" if near else ""))
-                elif tensors[name].shape != value.shape:
-                    found, expected = tuple(tensors[name].shape), tuple(value.shape)
-                    if prefixes and name.startswith(prefixes):
-                        missing.append(name)
-                        continue
-                    wrong.append(f"the weight '{name}' has shape {found}; this model's has {expected}")
-                elif not wrong:
+                if name not in new:
                     value.copy_(tensors[name])
+        self._reset_buffers()
+        return missing, [name for name in tensors if name not in own]
+
+    def missing_weights(self, tensors: Mapping[str, Tensor], optional: Iterable[str] = ()) -> list[str]:
+        """The names of the weights that :meth:`load_weights` would leave as they are.
+
+        Of a model on the meta device, this is known before there is memory for it.
+
+        Raises:
+            CheckpointError: a weight that is missing, or whose shape differs, and that is not optional.
+        """
+        missing, wrong = list[str](), list[str]()
+        prefixes = tuple(optional)
+        for name, value in self.weights().items():
+            if name not in tensors:
+                missing.append(name)
+                if not (prefixes and name.startswith(prefixes)):
+                    near = did_you_mean(name, tensors) if len(wrong) < 8 else ""
+                    wrong.append(f"the weight '{name}' is missing" + (f"; {near}" if near else ""))
+            elif tensors[name].shape != value.shape:
+                found, expected = tuple(tensors[name].shape), tuple(value.shape)
+                if prefixes and name.startswith(prefixes):
+                    missing.append(name)
+                    continue
+                wrong.append(f"the weight '{name}' has shape {found}; this model's has {expected}")
         if wrong:
             more = f"\n  ... and {len(wrong) - 8} more" if len(wrong) > 8 else ""
             raise CheckpointError("the weights do not fit the model:\n  " + "\n  ".join(wrong[:8]) + more)
-        self._reset_buffers()
-        return missing, [name for name in tensors if name not in own]
+        return missing
 
     def _reset_buffers(self) -> None:
         """Fill the buffers that are computed and not saved, without touching a parameter."""

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from tests.core.runs import read_spec, write_project, write_spec
+from tp_core import load_spec, train
 from tp_core.cli.main import cli
 from tp_core.spec.limits import _FLOAT_LEAST, _FLOAT_MOST, faults, name_fault
 
@@ -94,3 +96,21 @@ def test_a_pair_of_texts_for_a_model_of_one_segment_is_a_message(tmp_path: Path)
     (project / "pairs.tsv").write_text("text_a\tlabel\nba be\t0\nbo\t1\n")  # one text has one
     result = CliRunner().invoke(cli, ["train", str(project / "spec.yaml"), "--run", str(tmp_path / "run")])
     assert result.exit_code == 0, result.output
+
+
+def test_the_size_of_a_model_is_compared_with_its_weights_before_memory_is_asked_for(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project", documents=8, steps=1)
+    train(load_spec(project / "spec.yaml"), tmp_path / "run")
+    spec = tmp_path / "run" / "model" / "spec.yaml"
+    (spec.parent / "manifest.json").unlink()
+    tree = yaml.safe_load(spec.read_text())
+    tree["model"]["embedding"]["modules"] = [
+        "word",
+        {"pos": {"max_length": 2**27}},
+        {"seg": {"num_segments": 2**31 - 1}},
+    ]
+    spec.write_text(yaml.safe_dump(tree))
+    result = CliRunner().invoke(cli, ["embed", str(spec.parent), "--text", "ba", "--output", str(tmp_path / "a.npy")])
+    assert result.exit_code == 2, (result.output, result.exception)
+    assert "the weights do not fit the model" in result.output
+    assert "this model's has (2147483647, 16)" in result.output

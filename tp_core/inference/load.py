@@ -202,8 +202,11 @@ def load_model(
     where = processes.device(device)
     with trusting(trust_code):
         spec, _, weights = find_spec(path, say)
-        model = meta_model(spec).materialise(where)
-    model.load_weights(read_weights(weights))
+        model = meta_model(spec)
+    tensors = read_weights(weights)
+    model.missing_weights(tensors)  # a spec may say any size, and there may be no memory for it
+    model.materialise(where).load_weights(tensors)
+    del tensors
     if processes.count > 1:  # of a run that goes on, they may have found different checkpoints
         processes.need_same(checksum(model), "the weights of the model")
     model.eval()
