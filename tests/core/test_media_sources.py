@@ -15,6 +15,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from tp_core.data import sources_shards
 from tp_core.data.records import BadRecords, fingerprint, read_records
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.data.sources_media import media_bytes
@@ -91,6 +92,21 @@ def test_a_bad_member_makes_its_sample_bad_and_a_damaged_shard_as_such(tmp_path:
     path.write_bytes(b"no archive")
     with pytest.raises(DataError, match=r"not a tar archive that can be read: [\w ]+$"):
         list(read_records([str(path)]))
+
+
+def test_the_members_of_a_record_have_a_size_together_and_texts_one_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources_shards, "LARGEST_FILE", 1000)
+    monkeypatch.setattr(sources_shards, "LONGEST", 100)
+    members = {"1.jpg": b"a" * 900, "1.txt": b"a" * 100, "2.jpg": b"a" * 900, "2.wav": b"a" * 101, "3.txt": b"a" * 101}
+    bad = BadRecords("skip")
+    found = read_records([str(shard(tmp_path / "a.tar", members))], bad=bad)
+    assert [record.value["key"] for record in found] == ["1"]
+    assert [message.partition(": ")[2] for message in bad.messages] == [
+        "2.wav has 101 bytes; at most 100 are read",
+        "3.txt has 101 bytes; at most 100 are read",
+    ]
 
 
 def _cut(data: bytes, at: int) -> bytes:

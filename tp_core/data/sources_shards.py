@@ -16,6 +16,7 @@ from tp_core.data.sources_bad import BadRecords
 from tp_core.data.sources_columns import MOST_COLUMNS
 from tp_core.data.sources_find import FORMS, MEDIA, Source
 from tp_core.data.sources_media import LARGEST_FILE
+from tp_core.data.sources_text import LONGEST
 from tp_core.errors import DataError
 
 #: Extensions of members that hold text.
@@ -65,8 +66,8 @@ def tar_records(
                     number, sample = number + 1, _Sample(own, rules)
                 if member.name in seen:
                     sample.refuse(f"{member.name} is there twice")
-                elif member.size > LARGEST_FILE:
-                    sample.refuse(f"{member.name} has {member.size:,} bytes; at most {LARGEST_FILE:,} are read")
+                elif member.size > (most := sample.room(extension.lower())):
+                    sample.refuse(f"{member.name} has {member.size:,} bytes; at most {most:,} are read")
                 else:
                     data = archive.extractfile(member)
                     assert data is not None
@@ -119,7 +120,7 @@ class _Sample:
 
     def __init__(self, key: str, rules: FolderRules) -> None:
         self.key, self.members = key, dict[str, str]()
-        self._rules, self._problem = rules, ""
+        self._rules, self._problem, self._size = rules, "", 0
         self._fields: dict[str, Any] = {}
         self._more: dict[str, Any] = {}  # of JSON
 
@@ -127,8 +128,14 @@ class _Sample:
         """Say why the sample cannot be used; the first reason counts."""
         self._problem = self._problem or problem
 
+    def room(self, extension: str) -> int:
+        """The most bytes that a member may have, beside those that are there."""
+        own = LONGEST if extension in (*_TEXT, "json", "cls") else LARGEST_FILE
+        return min(own, LARGEST_FILE - self._size)
+
     def add(self, name: str, extension: str, data: bytes) -> None:
         """Read a member."""
+        self._size += len(data)
         try:
             if extension == "json" and extension not in self._rules.columns.values():
                 field, self._more = extension, _object(data)
