@@ -200,7 +200,7 @@ def test_a_text_without_a_picture_and_a_picture_without_a_text_are_reported_with
     assert said[3].startswith(f"{file}:5: image 'lost.png' cannot be read: No such file or directory")
     assert said[4].startswith(f"{file}:6: the image 'cut.png' cannot be read: ")
     assert said[5] == f"{file}:7: expected a text in 'text', got a list"
-    assert said[6] == f"{file}:8: the text 'a one' has no image: the fields are image, text {fields}"
+    assert said[6] == f"{file}:8: the text 'a one' has no image: the fields are image (empty), text {fields}"
     assert said[7] == f"{file}:9: the image has no text: no field 'text'; the fields are image, caption {fields}"
 
 

@@ -11,7 +11,9 @@ import pytest
 from tests.text.vocabularies import lines, sentencepiece_model, wordpieces
 from tp_core import DataError, Record
 from tp_core.config import DataContext
-from tp_core.data.fields import text_field
+from tp_core.data.class_labels import ClassLabels
+from tp_core.data.fields import required_text, text_field
+from tp_core.data.sources_media import media_bytes
 from tp_core.interfaces import Processor
 from tp_core.tokenizer import Tokenizer
 from tp_text.processors.chat import turns_of
@@ -53,6 +55,19 @@ def test_a_null_is_no_text_and_the_next_field_counts() -> None:
     record = Record({"text_a": None, "text": "b"}, "data.jsonl", 1)
     assert text_field(record, "text_a", "text") == "b"
     assert text_field(record, "text_a") is None
+
+
+def test_a_field_that_is_there_and_holds_nothing_is_said_to_hold_nothing() -> None:
+    record = Record({"text": None, "label": None, "title": "", "source": "a"}, "data.jsonl", 7)
+    fields = "the fields are text (null), label (null), title (empty), source"
+    with pytest.raises(DataError) as error:
+        required_text(record, "text")
+    assert str(error.value) == f"data.jsonl:7: no field 'text'; {fields} (data.columns renames them)"
+    with pytest.raises(DataError) as error:
+        ClassLabels(["a"], None, "labels").read(record)
+    assert str(error.value) == f"data.jsonl:7: no field 'label'; {fields}"
+    with pytest.raises(DataError, match=r"no field 'image'; the fields are image \(null\)"):
+        media_bytes(Record({"image": None}, "data.jsonl", 7), "image")
 
 
 def tokenizer(folder: Path) -> Tokenizer:

@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from tp_core.data.class_names import NamedClass, as_compared
-from tp_core.data.sources_columns import listed
+from tp_core.data.sources_columns import fields_of, listed
 from tp_core.errors import DataError
 from tp_core.interfaces import Record
 from tp_core.suggest import did_you_mean
@@ -57,7 +57,7 @@ class ClassLabels:
         file, line = (record.file, record.line) if place is None else place
         value = record.value.get("label")
         if value is None:
-            raise DataError(f"no field 'label'; the fields are {listed(record.value)}{hint}", file=file, line=line)
+            raise DataError(f"no field 'label'; the fields are {fields_of(record.value)}{hint}", file=file, line=line)
         try:
             return self._plain(value) if self.names is None else self._named(value, self.names)
         except ValueError as error:

@@ -7,7 +7,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from tp_core.data.class_names import NamedClass
-from tp_core.data.sources_columns import listed
+from tp_core.data.sources_columns import fields_of
 from tp_core.data.sources_find import form_of
 from tp_core.errors import DataError
 from tp_core.interfaces import Record
@@ -58,7 +58,7 @@ def is_blank(record: Record) -> bool:
 
 def missing_field(record: Record, expected: str) -> DataError:
     """The error for a record that lacks fields; ``expected`` says which, in words."""
-    fields = listed(record.value) or "none"
+    fields = fields_of(record.value)
     message = f"no field {expected}; the fields are {fields} (data.columns renames them)"
     return DataError(message + _other_separator(record), file=record.file, line=record.line)
 

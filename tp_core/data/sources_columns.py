@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
+from typing import Any
 
 from tp_core.errors import DataError
 from tp_core.suggest import did_you_mean
@@ -65,6 +66,17 @@ def listed(names: Collection[str]) -> str:
     more = len(names) - _SHOWN
     first = ", ".join(islice(names, _SHOWN))
     return f"{first} and {more:,} more" if more > 0 else first
+
+
+def fields_of(value: Mapping[str, Any]) -> str:
+    """The fields of a record as a message lists them, and which of them hold nothing."""
+    return listed([name + _nothing(cell) for name, cell in value.items()]) or "none"
+
+
+def _nothing(cell: object) -> str:
+    if cell is None:
+        return " (null)"
+    return " (empty)" if isinstance(cell, str) and not cell else ""
 
 
 def _equal(name: str, names: Mapping[str, None]) -> str | None:

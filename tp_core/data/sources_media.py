@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tp_core.bounded_reads import read_bounded
-from tp_core.data.sources_columns import listed
+from tp_core.data.sources_columns import fields_of
 from tp_core.data.sources_find import Source
 from tp_core.errors import DataError
 from tp_core.interfaces import Record
@@ -51,7 +51,7 @@ def media_bytes(record: Record, field: str) -> bytes:
     if isinstance(value, str) and os.path.abspath(value) == os.path.abspath(record.file):
         return _own_bytes(record.file, field)
     if value is None:
-        fields = listed(record.value) or "none"
+        fields = fields_of(record.value)
         message = f"no field '{field}'; the fields are {fields} (data.columns renames them)"
         raise DataError(message, file=record.file, line=record.line)
     if isinstance(value, dict):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tp_core.data.fields import text_field
-from tp_core.data.sources_columns import listed
+from tp_core.data.sources_columns import fields_of
 from tp_core.data.unreadable import Unreadable
 from tp_core.errors import DataError, TPError
 from tp_core.inference.batches import Unusable, answers
@@ -145,7 +145,7 @@ class Searcher:
         field = self.processor.visual.field
         for record in records:
             if record.value.get(field) in (None, ""):
-                fields = listed(record.value) or "none"
+                fields = fields_of(record.value)
                 message = f"no field '{field}'; the fields are {fields} (data.columns renames them)"
                 raise DataError(message, file=record.file, line=record.line)
         alone = [{name: value for name, value in each.value.items() if name != "text"} for each in records]

@@ -20,7 +20,7 @@ from tp_audio.processors.config_waveform import (
 from tp_audio.processors.recorded import RecordedRows
 from tp_audio.processors.waveform import WaveformProcessor
 from tp_core.config import DataContext
-from tp_core.data.sources_columns import listed
+from tp_core.data.sources_columns import fields_of
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Batch, Inputs, Record, Report, Rows, Sample
 
@@ -123,7 +123,7 @@ class UnitsProcessor(PretrainingProcessor):
         value = record.value.get("units")
         try:
             if value is None:
-                raise ValueError(f"no field 'units'; the fields are {listed(record.value) or 'none'}; see tp units")
+                raise ValueError(f"no field 'units'; the fields are {fields_of(record.value)}; see tp units")
             given = value.split() if isinstance(value, str) else list(value)
             units = [int(each) for each in given]
             if any(not isinstance(each, str) and each != unit for each, unit in zip(given, units)):

@@ -12,7 +12,7 @@ from tp_core.config import DataContext
 from tp_core.data.fields import text_field
 from tp_core.data.items import item_id
 from tp_core.data.read_in_order import read_in_order
-from tp_core.data.sources_columns import listed
+from tp_core.data.sources_columns import fields_of
 from tp_core.errors import DataError, TPError
 from tp_core.framing import BARE, Frame, role_frame
 from tp_core.interfaces import IGNORE, Batch, Inputs, Record, Report, Rows, Sample, Tokenizer
@@ -117,7 +117,7 @@ class ImageTextProcessor(ClassificationProcessor):
 
     def _visual_columns(self, record: Record) -> dict[str, Any]:
         if record.value.get(self.visual.field) in (None, ""):
-            fields = listed(record.value)
+            fields = fields_of(record.value)
             message = f"the text '{shortened(record)}' has no {self.visual.field}: the fields are {fields}"
             raise DataError(f"{message} (data.columns renames them)", file=record.file, line=record.line)
         return self.visual.columns(record)
@@ -211,7 +211,7 @@ def caption(record: Record, field: str) -> str:
     named = record.value.get(field)
     what = f"the {field} '{named}'" if isinstance(named, str) else f"the {field}"
     if text is None:
-        fields = listed(record.value) or "none"
+        fields = fields_of(record.value)
         message = f"{what} has no text: no field 'text'; the fields are {fields} (data.columns renames them)"
     else:
         message = f"{what} has no text: the field 'text' is empty"

@@ -13,7 +13,7 @@ from torch import Tensor
 from tp_core.config import BuildContext, DataContext
 from tp_core.data.fields import text_field
 from tp_core.data.read_in_order import read_in_order
-from tp_core.data.sources_columns import listed
+from tp_core.data.sources_columns import fields_of
 from tp_core.errors import DataError, TPError
 from tp_core.interfaces import (
     IGNORE,
@@ -113,7 +113,7 @@ class ImageTextLmProcessor(TextProcessor):
     def _picture(self, record: Record) -> Tensor:
         if not _has(record, "image"):
             what = "no image" if _has(record, "text") else "neither an image nor a text"
-            fields = listed(record.value) or "none"
+            fields = fields_of(record.value)
             message = f"the record has {what}: the fields are {fields} (data.columns renames them)"
             raise DataError(message, file=record.file, line=record.line)
         return self.inner.read(record)[1]
