@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import json
 import os
 import re
@@ -378,6 +380,18 @@ def test_bad_json_lines_have_their_place_and_can_be_skipped(tmp_path: Path, line
     assert bad.count == 1
 
 
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+@pytest.mark.parametrize("indent", [2, "\t"])
+def test_json_that_is_written_over_lines_is_told_as_such(tmp_path: Path, name: str, indent: Any) -> None:
+    one = write(tmp_path, name, json.dumps({"text": "a"}, indent=indent))
+    assert error_of(one).startswith(f"{one}:1: this JSON value goes on in the next line; expected an object per line")
+    several = write(tmp_path, f"list_{name}", json.dumps([{"text": "a"}, {"text": "b"}], indent=indent))
+    if name == "a.json":
+        assert [value["text"] for value, _ in read(several)] == ["a", "b"]
+    else:
+        assert "or a list of objects in a file whose name ends in .json" in error_of(several)
+
+
 def test_the_column_of_a_json_error_is_given(tmp_path: Path) -> None:
     assert "(column 6)" in error_of(write(tmp_path, "a.jsonl", '{"a" 1}'))
 
@@ -426,10 +440,40 @@ def test_a_missing_column_is_answered_with_the_header_and_the_nearest(tmp_path: 
     )
 
 
-@pytest.mark.parametrize("content", ["", "\n1\t2\n", b"l\xb7\ttext\n1\ta\n"])
-def test_a_table_needs_a_header_it_can_read(tmp_path: Path, content: str | bytes) -> None:
-    path = write(tmp_path, "a.tsv", content)
+@pytest.mark.parametrize("name", ["a.tsv", "a.csv"])
+@pytest.mark.parametrize("content", ["", "\n", "\n1\t2\n", "\t\n1\t2\n"])
+def test_a_table_needs_a_header(tmp_path: Path, content: str, name: str) -> None:
+    path = write(tmp_path, name, content if "tsv" in name else content.replace("\t", ","))
     assert f"{path}:1: the first line must name the columns" in error_of(path, bad=BadRecords("skip"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"l\xb7,text\n1,a\n", "this line is not UTF-8 (byte 0xB7 at column 2)"),
+        (b"label\0,text\n1,a\n", "this line has a NUL byte at column 6"),
+        (b'"label,text\n1,a\n', "a quoted cell that begins here is not closed"),
+    ],
+)
+@pytest.mark.parametrize("policy", ["skip", "fatal"])
+def test_a_header_that_cannot_be_read_is_told_whatever_is_skipped(
+    tmp_path: Path, content: bytes, message: str, policy: Any
+) -> None:
+    path = write(tmp_path, "a.csv", content)
+    bad = BadRecords(policy)
+    assert f"{path}:1: {message}" in error_of(path, bad=bad)
+    with pytest.raises(DataError):
+        list(read_records([path], bad=bad).with_errors())
+    assert bad.count == 0
+
+
+@pytest.mark.parametrize("name", ["a.tsv", "a.csv"])
+def test_columns_without_a_name_are_no_fields(tmp_path: Path, name: str) -> None:
+    content = ",label,text,,\n0,1,a,,\n1,2,b,,x\n"
+    path = write(tmp_path, name, content if "csv" in name else content.replace(",", "\t"))
+    named = [{"label": "1", "text": "a"}, {"label": "2", "text": "b"}]
+    assert [value for value, _ in read(path)] == named
+    assert [{key: row[key] for key in ("label", "text")} for row in csv.DictReader(io.StringIO(content))] == named
 
 
 def test_a_column_named_twice_is_an_error(tmp_path: Path) -> None:

@@ -45,11 +45,11 @@ class BadRecords:
     def held(self) -> Iterator[list[DataError]]:
         """Errors that are reported inside are put into a list, to be reported in their turn; fatal ones are raised."""
         errors: list[DataError] = []
-        self._held = errors
+        before, self._held = self._held, errors
         try:
             yield errors
         finally:
-            self._held = None
+            self._held = before
 
     def summary(self) -> str | None:
         """A line that counts the skipped records, and one for each of the first; None if there are none."""

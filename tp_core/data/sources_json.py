@@ -22,6 +22,11 @@ _PLAIN = re.compile(r'[^"\[\]{},]*')
 _NO_TEXT = re.compile("[\udc80-\udcff]")
 #: An incomplete literal or escape is noticed at most this many characters before the end of what was read.
 _LONGEST_LITERAL = 16
+#: Of a line that is nothing but the begin of a value, as it is written for people to read.
+_OVER_LINES = (
+    "this JSON value goes on in the next line; expected an object per line, or a list of objects in a file whose name "
+    "ends in .json"
+)
 
 
 def json_records(source: Source, bad: BadRecords) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -53,7 +58,8 @@ def _json_lines(source: Source, bad: BadRecords) -> Iterator[tuple[int, dict[str
             try:
                 value = json.loads(line)
             except (ValueError, RecursionError) as error:
-                bad.report(DataError(_invalid(error), file=source.path, line=number))
+                message = _OVER_LINES if line.strip() in ("[", "{") else _invalid(error)
+                bad.report(DataError(message, file=source.path, line=number))
                 continue
             if (unfit := _unfit(value, source.path, number)) is None:
                 yield number, value

@@ -17,24 +17,29 @@ def table_records(source: Source, columns: Mapping[str, str], bad: BadRecords) -
     """Line number (of a row's first line) and cells by field; empty lines are no rows.
 
     Raises:
-        DataError: the header is missing, has too many columns or lacks one of ``columns``, or ``bad`` says that a
-            row is fatal.
+        DataError: the header is missing, cannot be read, has too many columns or lacks one of ``columns``, or ``bad``
+            says that a row is fatal.
     """
     rows = csv_rows(source, bad) if source.form == "csv" else tsv_rows(source, bad)
-    line, header = next(rows, (1, [""]))
-    if line != 1 or header == [""]:
+    with bad.held() as errors:
+        line, header = next(rows, (1, [""]))
+    if errors:
+        raise errors[0]  # without a header, no row can be used
+    if line != 1 or not any(header):
         raise DataError("the first line must name the columns", file=source.path, line=1)
     width = len(header)
     if width > MOST_COLUMNS:
         message = f"the table has {width:,} columns; at most {MOST_COLUMNS:,} are read"
         bad.report(DataError(message, file=source.path, line=1))
         return
-    places = dict(zip(header, range(width)))
-    if len(places) < width:
-        twice = min(name for name, count in Counter(header).items() if count > 1)
+    # Columns without a name, which programs of spreadsheets leave behind the others, are no fields.
+    named = [(name, index) for index, name in enumerate(header) if name]
+    places = dict(named)
+    if len(places) < len(named):
+        twice = min(name for name, count in Counter(name for name, _ in named).items() if count > 1)
         raise DataError(f"two columns are named '{twice}'", file=source.path, line=1)
     try:
-        plan = plan_columns(header, columns)
+        plan = plan_columns(places, columns)
     except DataError as error:
         raise DataError(str(error), file=source.path, line=1) from None
     fields = [(field, places[name]) for field, name in plan]
