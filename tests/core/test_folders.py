@@ -474,3 +474,19 @@ def test_the_class_of_a_file_of_a_pattern_is_seen_by_the_cache(tmp_path: Path) -
     key = fingerprint(expand(f"{tmp_path}/t/*/*.jpg"))
     (tmp_path / "t" / "cat").rename(tmp_path / "t" / "bat")
     assert fingerprint(expand(f"{tmp_path}/t/*/*.jpg")) != key
+
+
+def test_pictures_whose_names_have_several_dots_are_told_as_such(tmp_path: Path) -> None:
+    path = shard(
+        tmp_path / "s.tar", ("2020.01.05.jpg", b"a"), ("b/2020.01.06.jpg", b"b"), ("1.jpg", b"c"), ("2.txt", b"d")
+    )
+    found, told = read(path, IMAGES)
+    assert [value["key"] for value in found] == ["1"]  # as webdataset has it: the ending begins at the first dot
+    several = ".jpg of names with several dots (the ending begins at the first) (2)"
+    assert told == [f"passed over in HERE: {several}, .txt (1)"]
+
+
+def test_texts_of_a_shard_have_no_byte_order_mark(tmp_path: Path) -> None:
+    members = (("0.txt", "a caf\u00e9"), ("0.cls", "1"), ("0.json", '{"title": "b"}'))
+    path = shard(tmp_path / "s.tar", *((name, text.encode("utf-8-sig")) for name, text in members))
+    assert read(path, TEXTS)[0] == [{"key": "0", "text": "a caf\u00e9", "label": "1", "title": "b"}]

@@ -166,12 +166,18 @@ class _Sample:
                 yield number, record
             else:
                 for name in self.members.values():
-                    passed.add(source.path, {ending(name): 1})
+                    passed.add(source.path, {_kind(name): 1})
 
     def _is_read(self, record: dict[str, Any]) -> bool:
         if self._rules.media and self._rules.needs_media:
             return any(record.get(name) is not None for name in self._rules.media | self._rules.media_columns)
         return self._rules.media is None or any(name not in _DOCUMENTS for name in self.members)
+
+
+def _kind(name: str) -> str:
+    """The kind of a member that is passed over, for counts."""
+    several = os.path.basename(name).count(".") > 1 and FORMS.get(ending(name)) in MEDIA
+    return f"{ending(name)} of names with several dots (the ending begins at the first)" if several else ending(name)
 
 
 def _object(data: bytes) -> dict[str, Any]:
@@ -196,7 +202,7 @@ def _field(extension: str, data: bytes, named: bool) -> tuple[str, Any]:
     if form in MEDIA:
         return extension if named else str(form), data
     if extension in _TEXT:
-        return extension if named else "text", data.decode("utf-8").strip()
+        return extension if named else "text", data.decode("utf-8-sig").strip()
     if extension == "cls":
-        return extension if named else "label", data.decode("utf-8").strip()
+        return extension if named else "label", data.decode("utf-8-sig").strip()
     return extension, data
