@@ -92,6 +92,15 @@ def test_an_unknown_command_is_answered_with_the_nearest_one() -> None:
     assert "Traceback" not in result.stderr
 
 
+def test_every_command_prints_the_traceback_of_an_error_where_it_is_asked_to(tmp_path: Path) -> None:
+    folder = str(tmp_path / "none")
+    for args in (["cache", "list", "--folder", folder], ["cache", "clear", "--folder", folder], ["show", folder]):
+        assert "Traceback" not in call(*args).stderr
+        result = call(*args, "--traceback")
+        assert result.exit_code == 2
+        assert "Traceback (most recent call last)" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("args", "forbidden"),
     [

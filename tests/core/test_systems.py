@@ -117,3 +117,16 @@ def test_a_run_with_a_local_processor_and_workers_needs_neither_fork_nor_the_sig
     done = tp("train", "spec.yaml", "--run", "run", folder=project, path=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
     assert (project / "run" / "model" / "model.safetensors").is_file()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX closes the streams")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_ends_no_command(tmp_path: Path, closed: str) -> None:
+    command = f'"{sys.executable}" -m tp_core schema --output schema.json {closed}'
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=runs.environment(), capture_output=True, timeout=120)
+    assert done.returncode == 0
+    assert b"Traceback" not in done.stderr
+    assert json.loads((tmp_path / "schema.json").read_text())["$schema"]
+    command = f'"{sys.executable}" -m tp_core modules {closed}'
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=runs.environment(), capture_output=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, b"")

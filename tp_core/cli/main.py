@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import click
 
 from tp_core.cli.processes import linger, need_one_process, told_elsewhere
-from tp_core.cli.streams import any_encoding
+from tp_core.cli.streams import any_encoding, open_streams
 from tp_core.cli.usage import Failure, answered, examples, traceback_option
 from tp_core.errors import TPError, system_error
 from tp_core.leaving import SAVE, left_on_signals
@@ -102,6 +102,15 @@ def _load_plugin(name: str) -> click.Command:
     return command
 
 
+def _add_traceback(command: click.Command) -> None:
+    """Give a command the option ``--traceback``, and those of a group too."""
+    if not any("--traceback" in each.opts for each in command.params):
+        command.params.append(traceback_option())
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            _add_traceback(each)
+
+
 class Commands(click.Group):
     """Built-in commands from a table, plugin commands from entry points."""
 
@@ -110,8 +119,8 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         command = self._command(cmd_name)
-        if command is not None and not any("--traceback" in each.opts for each in command.params):
-            command.params.append(traceback_option())
+        if command is not None:
+            _add_traceback(command)
         return command
 
     def _command(self, cmd_name: str) -> click.Command | None:
@@ -193,6 +202,7 @@ def run() -> NoReturn:
     """Run the command line and exit: status 0, 1, 2 for a user's error, 130 when interrupted."""
     # Start-up makes many objects that live until the end; a collection would only visit them in vain.
     gc.disable()
+    open_streams()
     any_encoding()
     status: object = 0
     try:

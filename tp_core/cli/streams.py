@@ -15,6 +15,19 @@ from tp_core.third_party import printing_apart
 ESCAPES = "tp-escapes"
 
 
+def open_streams() -> None:
+    """Give a process whose standard streams are closed (``>&-``, services, windows without a console) some.
+
+    What is read there is empty, and what is written there is gone. Without that, the first file to be opened would be
+    the standard output of libraries, and Python's own stream is None.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, mode, encoding="utf-8")  # of the lowest free number, which is the stream's own
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
+
+
 def any_encoding() -> None:
     """Let the standard streams write every character: as an escape where the encoding does not have it.
 
