@@ -372,6 +372,14 @@ def test_the_shown_spec_loads_again_to_the_same_spec(spec: Path, tmp_path: Path)
     assert call("show", str(again)).output.partition("\nmodel  ")[0].splitlines() == shown.splitlines()
 
 
+def test_show_refuses_options_that_would_do_nothing_and_sizes_that_no_tensor_has(spec: Path, tmp_path: Path) -> None:
+    for args in (["--overwrite"], ["--image", str(tmp_path / "x.svg"), "--length", "8"], ["--batch-size", str(10**21)]):
+        result = call("show", str(spec), *args)
+        assert (result.exit_code, type(result.exception)) == (2, SystemExit)
+        assert args[0] in result.output or "--length" in result.output
+    assert not (tmp_path / "x.svg").exists()
+
+
 def test_show_refuses_a_length_that_the_positions_do_not_reach(spec: Path) -> None:
     result = call("show", str(spec), "--length", "65")
     assert result.exit_code == 2

@@ -84,4 +84,17 @@ def test_the_command_writes_the_schema_to_a_file(tmp_path: Path) -> None:
 def test_a_schema_that_cannot_be_written_is_a_message(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["schema", "--output", str(tmp_path / "no" / "file.json")])
     assert result.exit_code == 2
-    assert "cannot be written" in result.output
+    assert f"error: {tmp_path / 'no'}: there is no such folder" in result.output
+
+
+def test_a_schema_replaces_an_earlier_one_and_no_other_file_unasked(tmp_path: Path) -> None:
+    file = tmp_path / "schema.json"
+    assert CliRunner().invoke(cli, ["schema"]).output == CliRunner().invoke(cli, ["schema", "--output", "-"]).output
+    for _ in range(2):
+        assert CliRunner().invoke(cli, ["schema", "--output", str(file)]).exit_code == 0
+    file.write_text("{}")
+    result = CliRunner().invoke(cli, ["schema", "--output", str(file)])
+    assert (result.exit_code, file.read_text()) == (2, "{}")
+    assert "the file exists; --overwrite replaces it" in result.output
+    assert CliRunner().invoke(cli, ["schema", "--output", str(file), "--overwrite"]).exit_code == 0
+    assert json.loads(file.read_text())["$schema"]

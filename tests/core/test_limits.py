@@ -41,6 +41,7 @@ VALUES = {
     "model.embedding.pos.max_length=1000000000000": "model.embedding.pos.max_length: must be at most 134217728",
     "model.embedding.seg.num_segments=1": "seg.num_segments: is 1, and the rows of data.processor.bert have 2 segments",
     "inference.generate.temperature=1e-45": "inference.generate.temperature: must be at least 1e-06, or numbers",
+    "inference.generate.beams=100000000": "inference.generate.beams: must be at most 10000, got 100000000",
     "name=../../x": "name: names a folder of runs/, and cannot lead out of it",
     "name=a\\b": "name: names a folder of runs/, and cannot lead out of it",
     "name=..": "name: names a folder of runs/, and cannot lead out of it",

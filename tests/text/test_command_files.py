@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
@@ -222,6 +223,45 @@ def test_a_form_that_is_not_written_is_refused_before_anything_else(
     assert result.exit_code == 2
     assert f"--output {tmp_path / name}: expected a name that ends in" in result.output
     assert not list(tmp_path.iterdir())
+
+
+def test_a_form_that_a_command_does_not_write_is_none_of_its_options(home: Path) -> None:
+    result = tp("predict", home / "classifier", "--text", "ba", "--output-form", "txt")
+    assert result.exit_code == 2
+    assert "'txt' is not one of 'jsonl', 'tsv', 'csv', 'parquet'" in result.output
+
+
+def test_json_lines_have_null_where_a_number_is_not_finite(home: Path, tmp_path: Path) -> None:
+    table = pa.table({"text": ["ba", "be"], "score": [float("nan"), 1.5], "parts": [[float("inf")], [2.0]]})
+    pq.write_table(table, tmp_path / "in.parquet")
+    keep = ["--keep", "score", "--keep", "parts"]
+    result = done("predict", home / "classifier", "--input", tmp_path / "in.parquet", *keep)
+
+    def refused(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    found = [json.loads(line, parse_constant=refused) for line in result.stdout.splitlines()]
+    assert [(row["input_score"], row["input_parts"]) for row in found] == [(None, [None]), (1.5, [2.0])]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--text", "ba", "--column", "text=review"], "--column belongs to --input"),
+        (["--input", "lines.txt", "--column", "=review"], "--column =review: expected FIELD=COLUMN"),
+        (["--input", "lines.txt", "--column", "text="], "--column text=: expected FIELD=COLUMN"),
+        (["--input", "lines.txt", "--column", "text=a", "--column", "text=b"], "from the column 'a' already"),
+        (["--input", "-", "--input", "-"], "the standard input can be read once"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(
+    home: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], said: str
+) -> None:
+    monkeypatch.chdir(home)
+    for command in ("predict classifier", "generate writer", "embed classifier"):
+        result = tp(*command.split(), *options)
+        assert result.exit_code == 2
+        assert said in result.output
 
 
 def test_a_csv_keeps_line_ends_and_quotes_and_a_tsv_has_none(home: Path, tmp_path: Path) -> None:

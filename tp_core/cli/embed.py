@@ -72,7 +72,7 @@ def embed(
     trained: pooled, projected and normalised as they do. The options take precedence over both.
     """
     with joined(model) as processes:
-        inputs, form = Inputs(sources, texts, input_form), _form(output)
+        inputs, form = Inputs(sources, texts, input_form, columns), _form(output)
         form = form if processes.first else "npy"  # which goes nowhere
         path, say = new_file(output, overwrite, processes), speaker(processes)
         from tp_core.cli.vector_files import field_types

@@ -33,7 +33,7 @@ FORMS = ("txt", "jsonl", "tsv", "csv", "parquet")
 )
 @click.argument("model")
 @input_options
-@result_options
+@result_options(FORMS)
 @model_options
 def generate(
     model: str,
@@ -57,7 +57,7 @@ def generate(
     A .txt has a text per line; other forms have a row with the number of its record.
     """
     with joined(model) as processes:
-        inputs, form = Inputs(sources, texts, input_form), form_of_output(output, output_form, FORMS)
+        inputs, form = Inputs(sources, texts, input_form, columns), form_of_output(output, output_form, FORMS)
         path, say = new_file(output, overwrite, processes), speaker(processes)
         from tp_core.inference.generate import generate as run
         from tp_core.inference.load import load_model

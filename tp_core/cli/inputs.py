@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tp_core.cli.records import input_paths, input_records, is_pipe
+from tp_core.cli.records import input_paths, input_records, is_pipe, parse_columns
 from tp_core.errors import TPError
 
 if TYPE_CHECKING:
@@ -57,20 +57,26 @@ class Inputs:
         sources: of ``--input``.
         texts: of ``--text``.
         form: of ``--input-form``.
+        columns: of ``--column``.
 
     Raises:
-        TPError: neither is given, or both, or there is no such file.
+        TPError: neither is given, or both, or there is no such file; or an option is about the other.
     """
 
     sources: tuple[str, ...]
     texts: tuple[str, ...] = ()
     form: str | None = None
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if bool(self.sources) == bool(self.texts):
             raise TPError("give --input, or --text" if not self.texts else "give either --input or --text")
         if self.form is not None and not self.sources:
             raise TPError("--input-form belongs to --input")
+        if parse_columns(self.columns) and not self.sources:
+            raise TPError("--column belongs to --input; a --text has no columns")
+        if self.sources.count("-") > 1:
+            raise TPError("--input - is given twice; the standard input can be read once")
         if self.sources:
             input_paths(self.sources)
 

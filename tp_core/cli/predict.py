@@ -30,7 +30,7 @@ FORMS = ("jsonl", "tsv", "csv", "parquet")
 )
 @click.argument("model")
 @input_options
-@result_options
+@result_options(FORMS)
 @model_options
 def predict(
     model: str,
@@ -51,7 +51,7 @@ def predict(
     Each line of a plain text is a record, also a blank one. A row of the output has the number of its record.
     """
     with joined(model) as processes:
-        inputs, form = Inputs(sources, texts, input_form), form_of_output(output, output_form, FORMS)
+        inputs, form = Inputs(sources, texts, input_form, columns), form_of_output(output, output_form, FORMS)
         path, say = new_file(output, overwrite, processes), speaker(processes)
         from tp_core.inference.load import load_model
         from tp_core.inference.predict import predict as run

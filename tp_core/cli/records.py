@@ -40,12 +40,18 @@ def model_options(function: F) -> F:
 
 
 def parse_columns(pairs: tuple[str, ...]) -> dict[str, str]:
-    """``FIELD=COLUMN`` settings as a mapping."""
-    columns = {}
+    """``FIELD=COLUMN`` settings as a mapping.
+
+    Raises:
+        TPError: one is none, or a field is given twice.
+    """
+    columns: dict[str, str] = {}
     for pair in pairs:
-        name, equals, column = pair.partition("=")
-        if not equals:
+        name, _, column = pair.partition("=")
+        if not name or not column:
             raise TPError(f"--column {pair}: expected FIELD=COLUMN, for example --column text_a=review")
+        if name in columns:
+            raise TPError(f"--column {pair}: the field is read from the column '{columns[name]}' already")
         columns[name] = column
     return columns
 

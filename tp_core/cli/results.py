@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tp_core.cli.row_files import FORMS
 from tp_core.errors import TPError
 from tp_core.suggest import did_you_mean
 
@@ -22,25 +21,29 @@ F = Callable[..., Any]
 _LOOKED_AT = 1000
 
 
-def result_options(function: F) -> F:
-    """``--output``, ``--output-form``, ``--keep`` and ``--overwrite``."""
-    forms = list(dict.fromkeys(FORMS.values()))
-    endings = ", ".join(f".{form}" for form in forms if form != "txt")
-    for option in (
-        click.option("--overwrite", is_flag=True, help="Replace an output file that exists."),
-        click.option(
-            "--keep", multiple=True, metavar="FIELD", help="A field of the input in each row too, as input_FIELD."
-        ),
-        click.option("--output-form", type=click.Choice(forms), help="Form of --output, whatever its ending."),
-        click.option(
-            "--output",
-            default="-",
-            show_default=True,
-            help=f"File to write, of the form that its ending says ({endings}); - for JSON lines on standard output.",
-        ),
-    ):
-        function = option(function)
-    return function
+def result_options(forms: Sequence[str]) -> Callable[[F], F]:
+    """``--output``, ``--output-form``, ``--keep`` and ``--overwrite``, of a command that writes some of the forms."""
+    endings = ", ".join(f".{form}" for form in forms)
+
+    def options(function: F) -> F:
+        for option in (
+            click.option("--overwrite", is_flag=True, help="Replace an output file that exists."),
+            click.option(
+                "--keep", multiple=True, metavar="FIELD", help="A field of the input in each row too, as input_FIELD."
+            ),
+            click.option("--output-form", type=click.Choice(forms), help="Form of --output, whatever its ending."),
+            click.option(
+                "--output",
+                default="-",
+                show_default=True,
+                help=f"File to write, of the form that its ending says ({endings}); - for JSON lines on standard "
+                "output.",
+            ),
+        ):
+            function = option(function)
+        return function
+
+    return options
 
 
 class Numbered:

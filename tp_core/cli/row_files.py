@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import math
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -177,12 +178,23 @@ def _cell(name: str, value: Any) -> str:
 
 
 def as_json(value: Any) -> str:
-    """A value as JSON, dates and the like as texts.
+    """A value as JSON, dates and the like as texts; a number that is not finite, which JSON does not have, is null.
 
     Raises:
         TPError: it holds bytes.
     """
-    return json.dumps(value, ensure_ascii=False, default=_plain)
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
+    except ValueError:
+        return json.dumps(_finite(value), ensure_ascii=False, default=_plain)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _plain(value: Any) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from tp_core.cli.usage import examples
-from tp_core.errors import TPError
+
+#: The beginning of each file that this command writes.
+_BEGINNING = '{\n  "$schema": "https://json-schema.org/draft/2020-12/schema",\n  "title": "tp spec",'
 
 
 @click.command(
@@ -15,22 +19,29 @@ from tp_core.errors import TPError
         "# yaml-language-server: $schema=tp.schema.json",
     )
 )
-@click.option("-o", "--output", type=click.Path(dir_okay=False), help="File to write; standard output if not given.")
-def schema(output: str | None) -> None:
+@click.option("-o", "--output", default="-", metavar="FILE", help="File to write; standard output if not given, or -.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that exists, other than an earlier schema of specs.")
+def schema(output: str, overwrite: bool) -> None:
     """Write the JSON Schema of spec files, with the options of every installed module.
 
     Write it again after installing or removing a package of modules.
     """
     import json
 
+    from tp_core.cli.output import new_file, whole_file
     from tp_core.spec.json_schema import spec_schema
 
-    text = json.dumps(spec_schema(), indent=2, ensure_ascii=False)
-    if output is None:
-        click.echo(text)
-        return
+    path = new_file(output, overwrite or _is_schema(output))
+    with whole_file(path) as file:
+        file.write(json.dumps(spec_schema(), indent=2, ensure_ascii=False) + "\n")
+
+
+def _is_schema(output: str) -> bool:
+    """True for a file that this command has written before, and writes again after an installation."""
+    if not os.path.isfile(output):
+        return False
     try:
-        with open(output, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-    except OSError as error:
-        raise TPError(f"{output}: cannot be written: {error.strerror}") from error
+        with open(output, encoding="utf-8") as file:
+            return file.read(len(_BEGINNING)) == _BEGINNING
+    except (OSError, ValueError):
+        return False

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
 
 
+#: Sizes of tensors: what a spec may say at most.
+_SIZE = click.IntRange(1, 2**31 - 1)
+
+
 @click.command(
     epilog=examples(
         "tp show bert-base",
@@ -35,8 +39,8 @@ if TYPE_CHECKING:
 )
 @click.argument("spec", metavar="SPEC|MODEL")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--batch-size", type=click.IntRange(min=1), help="Samples of one micro-batch; default: the spec's.")
-@click.option("--length", type=click.IntRange(min=1), help="Positions per sample; default: the longest allowed.")
+@click.option("--batch-size", type=_SIZE, help="Samples of one micro-batch; default: the spec's.")
+@click.option("--length", type=_SIZE, help="Positions per sample; default: the longest allowed.")
 @click.option("--json", "as_json", is_flag=True, help="Print {spec, tree, price, notes} as JSON.")
 @click.option("--image", metavar="FILE.svg", help="Write the model as a diagram, and print nothing else.")
 @click.option("--overwrite", is_flag=True, help="Replace an image that exists.")
@@ -61,6 +65,10 @@ def show(
 
     if image is not None and as_json:
         raise TPError("--image and --json: choose one of the two")
+    if image is None and overwrite:
+        raise TPError("--overwrite belongs to --image")
+    if image is not None and (batch_size or length):
+        raise TPError("--batch-size and --length are about the costs, which --image does not show")
     picture = None if image is None else _image_file(image, overwrite)
     # Before torch, so that a mistake is answered at once.
     with using(os.path.isdir(spec)):

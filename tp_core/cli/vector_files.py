@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from itertools import islice
 from typing import IO, Any, Protocol
@@ -10,6 +9,7 @@ from typing import IO, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tp_core.cli.row_files import as_json
 from tp_core.errors import DataError
 from tp_core.interfaces import Record
 
@@ -67,7 +67,7 @@ class JsonFile:
 
     def write(self, records: list[Record], vectors: NDArray[np.float32]) -> None:
         for row, vector in enumerate(vectors.tolist(), self._rows + 1):
-            self._file.write(json.dumps({"row": row, VECTORS: vector}) + "\n")
+            self._file.write(as_json({"row": row, VECTORS: vector}) + "\n")
         self._rows += len(vectors)
 
     def close(self) -> None:

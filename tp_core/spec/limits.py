@@ -28,6 +28,7 @@ _LARGEST: Mapping[str, int] = {
     "workers": 4096,
     "prefetch": 2**16,
     "max_length": 2**27,
+    "beams": 10_000,
     "steps": 2**53,
     "seed": 2**63 - 1,
 }

@@ -56,7 +56,7 @@ def draw(
     MODEL was trained with the processor image_text_lm from texts to pictures.
     """
     with joined(model) as processes:
-        folder, say, inputs = Path(output), speaker(processes), Inputs(sources, texts, input_form)
+        folder, say, inputs = Path(output), speaker(processes), Inputs(sources, texts, input_form, columns)
         if processes.first:
             _need_free(folder, overwrite)
         from tp_core.inference.load import load_model
