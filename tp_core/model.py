@@ -30,7 +30,7 @@ from tp_core.metrics.facts import no_mean, ratio
 from tp_core.modules.build import built
 from tp_core.modules.embeddings.component import EmbeddingComponent
 from tp_core.spec.context import context_of
-from tp_core.spec.schema import Spec
+from tp_core.spec.schema import Spec, need_spec
 from tp_core.spec.schema_common import key_of
 from tp_core.suggest import did_you_mean
 from tp_core.trust import trusting
@@ -426,7 +426,11 @@ def build_model(spec: Spec, device: torch.device | str = "cpu", seed: int | None
 
     Args:
         seed: of the initial weights; the spec's ``train.seed`` if None.
+
+    Raises:
+        TPError: the spec is none.
     """
+    need_spec(spec)
     with trusting(spec.trust_code):
         model = meta_model(spec).materialise(device)
     return model.initialise(spec.train.options.seed if seed is None else seed)

@@ -10,7 +10,7 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate that is most like ``name``, or None when none is."""
     import difflib
 
-    options = list(candidates)
+    name, options = str(name), list(candidates)
     for option in options:
         if option.lower().replace("-", "_") == name.lower().replace("-", "_"):
             return option

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import random
 import signal
@@ -132,6 +133,47 @@ def test_a_run_does_not_depend_on_the_random_numbers_before_it(home: Path, tmp_p
     numbers()
     train(load_spec(home / "spec.yaml"), tmp_path / "run")
     assert_same_run(tmp_path / "run", home / "run")
+
+
+ANOTHER = """\
+import threading
+from tp_core import HooksConfig, TPError, hookimpl, load_spec, train
+
+class Config(HooksConfig):
+    folder: str
+
+    def build(self):
+        return self
+
+    @hookimpl
+    def tp_step_end(self, trainer, step):
+        if step == 1:
+            thread = threading.Thread(target=self.train)
+            thread.start()
+            thread.join()
+
+    def train(self):
+        try:
+            train(load_spec(self.folder + "/spec.yaml"), self.folder + "/other")
+        except TPError as error:
+            with open(self.folder + "/said", "w") as file:
+                file.write(str(error))
+"""
+
+
+def test_a_second_training_at_the_same_time_is_refused_and_changes_nothing(home: Path, tmp_path: Path) -> None:
+    for name in ("corpus.txt", "held_out.txt", "vocab.txt"):
+        (tmp_path / name).write_bytes((home / name).read_bytes())
+    spec = read_spec(home)
+    write_spec(tmp_path, spec)
+    (tmp_path / "another.py").write_text(ANOTHER)
+    with_hook = {**spec, "train": {**spec["train"], "hooks": [{"another:Config": {"folder": str(tmp_path)}}]}}
+    (tmp_path / "with_hook.json").write_text(json.dumps(with_hook))
+    train(load_spec(tmp_path / "with_hook.json"), tmp_path / "run")
+    assert "another thread of this process is training" in (tmp_path / "said").read_text()
+    assert not (tmp_path / "other").exists()
+    assert_same_run(tmp_path / "run", home / "run")
+    assert train(load_spec(tmp_path / "spec.yaml"), tmp_path / "other").step == 4
 
 
 def test_the_workers_of_a_second_run_are_watched_like_those_of_the_first(

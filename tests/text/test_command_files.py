@@ -432,3 +432,45 @@ def test_a_reader_that_is_gone_is_told(home: Path, tmp_path: Path) -> None:
         arguments = ["--input", tmp_path / "many.txt", "--output", tmp_path / "pipe"]
         result = tp("predict", home / "classifier", *arguments)
     assert (result.exit_code, "pipe: cannot be written: Broken pipe" in result.output) == (2, True)
+
+
+#: Without its types, as many call it.
+api: Any = tp_core
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda home: api.train(str(home / "classifier.yaml")), "expected a spec, got str; load_spec makes one"),
+        (lambda home: api.build_model({}), "expected a spec, got dict; load_spec makes one"),
+        (lambda home: api.load_spec(3), "expected the file of a spec, the name of a preset or a dictionary, got int"),
+        (lambda home: api.load_spec("bert-tiny", {"a": 1}), "overrides: expected texts such as 'train.steps=100'"),
+        (lambda home: api.load_model(api.load_spec("bert-tiny")), "or the folder of one, got Spec"),
+        (lambda home: api.load_model(home / "classifer"), "there is no such folder; did you mean"),
+        (lambda home: api.load_model(home / "vocab.txt"), "this is a file; expected the folder of a run"),
+        (lambda home: api.load_model(home / "classifier", device="gpu"), "device: expected auto, cpu or cuda"),
+        (lambda home: list(api.predict(home / "classifier", {3: "a"})), "input:1: the names of fields are texts"),
+        (lambda home: list(api.predict(home / "classifier", "a", 2.5)), "batch_size: expected an integer, got 2.5"),
+        (lambda home: api.evaluate(home / "classifier", []), "no instances: there are no records"),
+        (lambda home: api.evaluate(home / "classifier", 3), "expected the file of data, several, or records"),
+        (lambda home: api.evaluate(home / "classifier", "x", columns=["a"]), "columns: expected columns by fields"),
+        (lambda home: api.generate(home / "writer", "ba", suppress_tokens={1}), "suppress_tokens: expected"),
+    ],
+)
+def test_an_argument_of_another_kind_is_told(home: Path, call: Any, said: str) -> None:
+    with pytest.raises(tp_core.TPError) as caught:
+        call(home)
+    assert said in str(caught.value)
+
+
+def test_numbers_of_numpy_are_numbers(home: Path) -> None:
+    loaded = tp_core.load_model(home / "writer")
+    plain, of_numpy = (
+        list(api.generate(loaded, "ba", number(2), max_new_tokens=number(3), suppress_tokens=[number(1)]))
+        for number in (int, np.int64)
+    )
+    assert plain == of_numpy
+
+
+def test_one_override_is_one() -> None:
+    assert tp_core.load_spec("bert-tiny", "train.steps=7").train.options.steps == 7

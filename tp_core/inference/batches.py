@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from numbers import Integral
 from typing import Generic, TypeVar
 
 import torch
@@ -35,7 +36,9 @@ class Unusable:
 
 
 def need_batch_size(size: int) -> None:
-    """Raise a :class:`TPError` where a number of records per batch is below 1."""
+    """Raise a :class:`TPError` where a number of records per batch is none, or below 1."""
+    if isinstance(size, bool) or not isinstance(size, Integral):
+        raise TPError(f"batch_size: expected an integer, got {size!r}")
     if size < 1:
         raise TPError(f"batch_size must be at least 1, got {size}")
 

@@ -7,6 +7,7 @@ import dataclasses
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,10 @@ def evaluate(
         TPError: the model has no target or processor, or the data cannot be used.
     """
     need_batch_size(batch_size)
+    if not isinstance(data, (str, os.PathLike, Iterable, Record)):
+        raise TPError(f"expected the file of data, several, or records, got {type(data).__name__}")
+    if columns is not None and not (isinstance(columns, Mapping) and all(map(_is_text, chain(*columns.items())))):
+        raise TPError(f"columns: expected columns by fields, such as {{'text': 'review'}}, got {columns!r}")
     loaded = loaded_model(model, device, processes, trust_code)
     if loaded.processor is None or not len(loaded.model.targets):
         raise TPError("evaluation needs a model with a target and a processor; this one's spec has none")
@@ -79,6 +84,10 @@ def evaluate(
         return evaluate_batches(loaded.model, counted, strategy, contextlib.nullcontext, facts, processor)
 
 
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
 def _told(batches: Iterable[Batch], done: Callable[[int], None]) -> Iterator[Batch]:
     for batch in batches:
         yield batch
@@ -91,6 +100,8 @@ def _rows(
 ) -> Iterator[ArrowRows]:
     """The prepared rows of files, which are kept in the cache, or of records, which are not."""
     given: list[Any] = [data] if isinstance(data, (str, os.PathLike, Mapping, Record)) else list(data)
+    if not given:
+        raise DataError("no instances: there are no records")
     if all(isinstance(each, (str, os.PathLike)) for each in given):
         paths = [os.fspath(each) for each in given]
         rows = processes.first_then_others(lambda: prepared_rows(spec, processor, paths, say))

@@ -38,6 +38,8 @@ def _as_records(inputs: Iterable[Any]) -> Iterator[Record]:
         if isinstance(value, Record):
             yield value
         elif isinstance(value, (str, Mapping)):
+            if wrong := [name for name in value if not isinstance(name, str)]:
+                raise DataError(f"the names of fields are texts, got {wrong[0]!r}", file="input", line=number)
             yield Record({"text": value} if isinstance(value, str) else dict(value), "input", number)
         else:
             message = f"expected a text, a dictionary of fields or a record, got {type(value).__name__}"

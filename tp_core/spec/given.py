@@ -25,13 +25,20 @@ def given(spec: Mapping[str, Any]) -> Node:
     if not spec:
         raise SpecError([SpecProblem("", "it is empty; a spec has at least a model: or an extends:", Origin(SOURCE))])
     problems: list[SpecProblem] = []
-    node = _node(spec, "", 0, problems)
+    node = tree(spec, "", problems)
     if problems:
         raise SpecError(problems)
     return node
 
 
-def _node(value: Any, path: str, level: int, problems: list[SpecProblem]) -> Node:
+def tree(value: Any, path: str, problems: list[SpecProblem], level: int = 0) -> Node:
+    """A plain value as a tree.
+
+    Args:
+        path: of the value in the spec.
+        problems: receives what no spec can hold.
+        level: of the value, from 0.
+    """
     origin = Origin(SOURCE)
     if level > _MOST_LEVELS:  # endless, if it holds itself
         raise SpecError([SpecProblem("", f"nested more than {_MOST_LEVELS} levels deep", origin)])
@@ -45,9 +52,9 @@ def _node(value: Any, path: str, level: int, problems: list[SpecProblem]) -> Nod
                 message = "a key must be a plain text" if name is None else f"the key '{name}' is given twice"
                 problems.append(SpecProblem(path if name is None else inner, message, origin))
             else:
-                found[name] = _node(each, inner, level + 1, problems)
+                found[name] = tree(each, inner, problems, level + 1)
     elif isinstance(value, (list, tuple)):
-        found = [_node(each, f"{path}[{i}]", level + 1, problems) for i, each in enumerate(value)]
+        found = [tree(each, f"{path}[{i}]", problems, level + 1) for i, each in enumerate(value)]
     else:
         found = _scalar(value, path, problems)
     return Node(found, origin)

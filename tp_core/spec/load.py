@@ -10,6 +10,7 @@ from typing import Any
 
 from tp_core import discovery
 from tp_core.config import Pooling
+from tp_core.errors import TPError
 from tp_core.spec.choose import choose, suggest_key
 from tp_core.spec.errors import Problems, SpecError
 from tp_core.spec.inherit import read
@@ -47,20 +48,28 @@ _NOWHERE = Node({}, Origin("default"))
 
 
 def load_spec(
-    path: str | os.PathLike[str] | Mapping[str, Any], overrides: Sequence[str] = (), trust_code: bool | None = None
+    path: str | os.PathLike[str] | Mapping[str, Any],
+    overrides: str | Sequence[str] = (),
+    trust_code: bool | None = None,
 ) -> Spec:
     """Load and validate a spec file, a preset by its name, or a spec as a dictionary.
 
     Args:
         path: a YAML or JSON file, or the name of an installed preset; or a dictionary of what such a file holds, whose
             relative paths are relative to the present folder.
-        overrides: settings such as ``train.steps=100``, merged over the file.
+        overrides: settings such as ``train.steps=100``, or one, merged over the file.
         trust_code: whose Python files may run: by default those beside the spec, and not those of models that it names;
             with True both, with False none.
 
     Raises:
         SpecError: with every problem that was found, sorted by place.
+        TPError: an argument of another kind.
     """
+    if not isinstance(path, (str, os.PathLike, Mapping)):
+        raise TPError(f"expected the file of a spec, the name of a preset or a dictionary, got {type(path).__name__}")
+    settings = [overrides] if isinstance(overrides, str) else overrides
+    if isinstance(settings, Mapping) or not all(isinstance(each, str) for each in settings):
+        raise TPError(f"overrides: expected texts such as 'train.steps=100', got {overrides!r}")
     from tp_core.spec.checks import check_model
     from tp_core.spec.checks_inference import check_inference
     from tp_core.spec.plugin_problems import plugin_errors_told
@@ -74,7 +83,7 @@ def load_spec(
         printing_apart(),
         plugin_errors_told(problems, lambda: spec),
     ):
-        root = apply(read(path if isinstance(path, Mapping) else str(path), problems), list(overrides), problems)
+        root = apply(read(path if isinstance(path, Mapping) else str(path), problems), list(settings), problems)
         problems.unknown_modules = bool(problems)
         spec = _Resolver(root, problems).spec(_name(path))
         if spec is not None and not problems:

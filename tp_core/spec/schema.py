@@ -14,6 +14,7 @@ from tp_core.config import (
     Pooling,
     TargetConfig,
 )
+from tp_core.errors import TPError
 from tp_core.spec.nodes import Node, Origin
 from tp_core.spec.schema_common import SECTION, Chosen
 from tp_core.spec.schema_data import DataSpec
@@ -258,3 +259,10 @@ def spec_dumper() -> Any:
     Dumper.add_representer(str, text)
     Dumper.add_representer(float, number)
     return Dumper
+
+
+def need_spec(spec: object) -> None:
+    """Raise a :class:`TPError` where an argument is no spec."""
+    if not isinstance(spec, Spec):
+        kind = type(spec).__name__
+        raise TPError(f"expected a spec, got {kind}; load_spec makes one of a file, a preset's name or a dictionary")

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from tp_core.errors import TPError
 from tp_core.spec.errors import Problems
+from tp_core.spec.given import tree
 from tp_core.spec.nodes import Node, Origin
 from tp_core.spec.schema_common import SECTION
 
@@ -201,7 +202,8 @@ def _checked(given: Mapping[str, Any]) -> GenerateOptions:
     from tp_core.spec.validate import validate  # which imports the schemas
 
     problems, at = Problems(), Node({}, Origin("generate"))
-    found = validate(GenerateOptions, "", {name: _node(value) for name, value in given.items()}, at, problems)
+    nodes = {name: tree(value, name, problems) for name, value in given.items()}
+    found = None if problems else validate(GenerateOptions, "", nodes, at, problems)
     if found is not None and not problems:
         return found
     raise TPError("; ".join(_said(problem.path.removeprefix("."), problem.message) for problem in problems))
@@ -211,10 +213,3 @@ def _said(name: str, message: str) -> str:
     if not name or message.startswith("unknown"):
         return message
     return f"{name} {message}" if message.startswith("must") else f"{name}: {message}"
-
-
-def _node(value: Any) -> Node:
-    """A plain value as a node without a place."""
-    if isinstance(value, (list, tuple)):
-        return Node([_node(each) for each in value], Origin("generate"))
-    return Node(value, Origin("generate"))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tp_core.hookspecs import hook_manager, run_checks
 from tp_core.leaving import SAVE, left_on_signals
 from tp_core.spec.checks_run import check_run
 from tp_core.spec.checks_training import render_note, training_notes
-from tp_core.spec.schema import Spec
+from tp_core.spec.schema import Spec, need_spec
 from tp_core.terminal import printable
 from tp_core.training.failures import as_told, keep_traceback, remains
 from tp_core.training.finish import finish
@@ -26,6 +27,9 @@ from tp_core.training.start import find_start, with_changes
 from tp_core.training.strategies import build_strategy
 from tp_core.training.trainer import Trainer
 from tp_core.trust import trusting
+
+#: Held by the thread that trains.
+_TRAINING = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -72,16 +76,36 @@ def train(
             uninterrupted run, such as ``["lr", "batch_size"]``.
 
     Raises:
-        TPError: the folder holds another run, the data cannot be used, a loss is not finite, ...
+        TPError: another thread of the process is training, the folder holds another run, the data cannot be used, a
+            loss is not finite, ...
     """
+    need_spec(spec)
     given = [allow_change] if isinstance(allow_change, str) else allow_change
     allowed = [key.strip() for each in given for key in each.split(",") if key.strip()]
     if allow_change and not allowed:
         raise TPError("--allow-change: expected options, such as lr,batch_size, got an empty text")
     if allowed and not resume:
         raise TPError("--allow-change is for a run that goes on: give --resume with it")
-    with random_state_kept(), trusting(spec.trust_code), left_on_signals(unheard=[SAVE]):
+    with _alone(), random_state_kept(), trusting(spec.trust_code), left_on_signals(unheard=[SAVE]):
         return _train(spec, Path(run) if run is not None else Path("runs") / spec.name, resume, allowed)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """A context that one thread has at a time.
+
+    Random states belong to the process: two trainings at the same time would draw each other's numbers, and neither
+    would be the one that its seed says.
+
+    Raises:
+        TPError: another thread has it.
+    """
+    if not _TRAINING.acquire(blocking=False):
+        raise TPError("another thread of this process is training; train one after the other, or in several processes")
+    try:
+        yield
+    finally:
+        _TRAINING.release()
 
 
 def _train(spec: Spec, path: Path, resume: bool, allowed: list[str]) -> TrainResult:

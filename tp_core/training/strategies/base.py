@@ -136,11 +136,15 @@ def pick_device(wanted: str, local_rank: int = 0) -> torch.device:
     """The device a spec asks for.
 
     Raises:
-        TPError: CUDA is asked for and is not there, or has no device for this process.
+        TPError: there is no such kind of device; or CUDA is asked for and is not there, or has no device for this
+            process.
     """
+    wanted = str(wanted)  # also torch's own name of it
+    if wanted not in ("auto", "cpu", "cuda"):
+        raise TPError(f"device: expected auto, cpu or cuda, got '{wanted}'")
     available = torch.cuda.is_available()
     if wanted == "cuda" and not available:
-        raise TPError("train.device: cuda is asked for, and torch finds no CUDA device")
+        raise TPError("device: cuda is asked for, and torch finds no CUDA device")
     if wanted == "cpu" or not available:
         return torch.device("cpu")
     if local_rank >= torch.cuda.device_count():
