@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
 import random
 import subprocess
 import sys
@@ -198,6 +200,27 @@ def test_input_that_cannot_be_used_is_one_message(corpus: Path, tmp_path: Path) 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_gzipped_text_is_the_text(kind: str, corpus: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "corpus.txt.gz"
+    packed.write_bytes(gzip.compress(corpus.read_bytes()))
+    plain, same = (train_tokenizer([file], kind, 400, tmp_path / f"{kind}{file.suffix}") for file in (corpus, packed))
+    assert [file.read_bytes() for file in plain.files] == [file.read_bytes() for file in same.files]
+    packed.write_bytes(gzip.compress(corpus.read_bytes())[:-100])
+    assert f"{packed} cannot be read" in refusal(
+        packed, "--kind", kind, "--vocab-size", 400, "--output", tmp_path / "x"
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_is_refused_as_a_second_reading_would_find_nothing(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for kind in KINDS:
+        message = refusal(tmp_path / "pipe", "--kind", kind, "--vocab-size", 300, "--output", tmp_path / "out")
+        assert f"{tmp_path / 'pipe'} can be read only once" in message
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -205,6 +228,9 @@ def test_input_that_cannot_be_used_is_one_message(corpus: Path, tmp_path: Path) 
         (("char", 5), "vocab_size is 5, no more than the 5 special tokens"),
         (("bpe", 300, "--lowercase"), "lowercase is no option of bpe"),
         (("sentencepiece", 300, "--min-frequency", 3), "min_frequency is no option of sentencepiece"),
+        (("char", 300, "--character-coverage", 0.5), "character_coverage is no option of char"),
+        (("wordpiece", 10**20), "vocab_size must be at most 2147483647, got 100000000000000000000"),
+        (("bpe", 300, "--min-frequency", 10**20), "min_frequency must be at most 2147483647"),
         (("sentencepiece", 10), "sentencepiece cannot train: Vocabulary size is smaller than required_chars"),
     ],
 )

@@ -33,9 +33,8 @@ def tokenizer() -> None:
 @click.option(
     "--character-coverage",
     type=click.FloatRange(0, 1, min_open=True),
-    default=0.9995,
-    show_default=True,
-    help="Fraction of the text's characters that wordpiece and sentencepiece must be able to write.",
+    help="Fraction of the text's characters that wordpiece and sentencepiece must be able to write (default: 0.9995; "
+    "not for the others).",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
 def train(
@@ -46,10 +45,10 @@ def train(
     min_frequency: int | None,
     lowercase: bool | None,
     special: tuple[str, ...],
-    character_coverage: float,
+    character_coverage: float | None,
     overwrite: bool,
 ) -> None:
-    """Train a tokenizer on text FILES (UTF-8) and write its vocabulary.
+    """Train a tokenizer on text FILES (UTF-8, or gzipped as .gz) and write its vocabulary.
 
     The same text gives the same vocabulary. wordpiece, char and space write a text file with one token per
     line, bpe a folder with vocab.json and merges.txt, sentencepiece a .model file.

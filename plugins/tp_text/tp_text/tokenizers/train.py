@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,8 @@ SPECIAL: dict[str, tuple[str, ...]] = {
     "space": _BERT,
 }
 KINDS = tuple(SPECIAL)
+#: The largest number that the libraries take.
+_MOST = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -53,14 +57,14 @@ def train_tokenizer(
     min_frequency: int | None = None,
     lowercase: bool | None = None,
     special: Sequence[str] = (),
-    character_coverage: float = 0.9995,
+    character_coverage: float | None = None,
     overwrite: bool = False,
     progress: bool = False,
 ) -> Trained:
     """Train a tokenizer on plain text files; the same text gives the same files.
 
     Args:
-        files: UTF-8 text files.
+        files: UTF-8 text files, which may be gzipped (``.gz``).
         kind: ``wordpiece``, ``bpe``, ``sentencepiece`` (a unigram model), ``char`` or ``space``.
         vocab_size: the most tokens, special tokens included.
         output: the vocabulary file (wordpiece, char, space), the model file (sentencepiece) or the folder of
@@ -69,7 +73,7 @@ def train_tokenizer(
         lowercase: whether to lower-case the text; None: for wordpiece only. Not for bpe.
         special: special tokens besides the kind's own (:data:`SPECIAL`).
         character_coverage: fraction of the text's characters that wordpiece and sentencepiece must be able to
-            write; the rarest beyond that become the unknown token.
+            write; the rarest beyond that become the unknown token. 0.9995 if None. Not for the other kinds.
         overwrite: replace files that are there already.
         progress: let the library show its progress on standard error.
 
@@ -93,7 +97,7 @@ def train_tokenizer(
         2 if min_frequency is None else min_frequency,
         lowercase,
         tokens,
-        character_coverage,
+        0.9995 if character_coverage is None else character_coverage,
         progress,
     )
     contents, size = _learn(kind, text, options)
@@ -124,15 +128,20 @@ def _learn(kind: str, text: _Text, options: learn.Learning) -> tuple[list[bytes]
 
 
 def _check_options(
-    kind: str, vocab_size: int, min_frequency: int | None, lowercase: bool | None, character_coverage: float
+    kind: str, vocab_size: int, min_frequency: int | None, lowercase: bool | None, character_coverage: float | None
 ) -> None:
     if kind not in KINDS:
         near = did_you_mean(kind, KINDS) or f"choose from {', '.join(KINDS)}"
         raise TPError(f"unknown kind of tokenizer '{kind}'; {near}")
     if vocab_size < 1:
         raise TPError(f"vocab_size must be at least 1, got {vocab_size}")
-    if not 0 < character_coverage <= 1:
+    for name, value in (("vocab_size", vocab_size), ("min_frequency", min_frequency)):
+        if value is not None and value > _MOST:
+            raise TPError(f"{name} must be at most {_MOST}, got {value}")
+    if character_coverage is not None and not 0 < character_coverage <= 1:
         raise TPError(f"character_coverage must be above 0 and at most 1, got {character_coverage}")
+    if character_coverage is not None and kind not in ("wordpiece", "sentencepiece"):
+        raise TPError(f"character_coverage is no option of {kind}, only of wordpiece and sentencepiece")
     if kind == "sentencepiece" and min_frequency is not None:
         raise TPError("min_frequency is no option of sentencepiece, which chooses pieces by likelihood")
     if min_frequency is not None and min_frequency < 1:
@@ -188,7 +197,7 @@ class _Text:
         """See that there is text.
 
         Raises:
-            TPError: no files, files that are not there, or no text in any of them.
+            TPError: no files, files that are not there or can be read only once, or no text in any of them.
         """
         if not self.files:
             raise TPError("there are no files to train on")
@@ -198,6 +207,11 @@ class _Text:
         folders = [str(file) for file in self.files if file.is_dir()]
         if folders:
             raise TPError(f"{folders[0]} is a folder; name the text files in it, {folders[0]}/*.txt for example")
+        once = [str(file) for file in self.files if not file.is_file()]
+        if once:
+            raise TPError(
+                f"{once[0]} can be read only once, and training reads twice; write the text into a file first"
+            )
         if next(iter(self), None) is None:
             names = ", ".join(str(file) for file in self.files)
             raise TPError(f"there is no text to train on in {names}: only empty lines")
@@ -205,7 +219,7 @@ class _Text:
     def __iter__(self) -> Iterator[str]:
         for file in self.files:
             try:
-                with file.open("rb") as stream:
+                with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
                     for number, line in enumerate(stream, 1):
                         try:
                             text = line.decode("utf-8").strip()
@@ -213,5 +227,5 @@ class _Text:
                             raise not_utf8(file, number) from error
                         if text:
                             yield text
-            except OSError as error:
-                raise TPError(f"{file} cannot be read: {error.strerror or error}") from error
+            except (OSError, EOFError, zlib.error) as error:  # the last two of damaged .gz
+                raise TPError(f"{file} cannot be read: {getattr(error, 'strerror', '') or error}") from error
