@@ -252,6 +252,79 @@ def test_a_second_sigint_ends_a_process_that_waits_for_one_that_is_stopped(home:
         pair[1].wait()
 
 
+@pytest.mark.parametrize(("rank", "number", "status"), [(0, signal.SIGTERM, 143), (1, signal.SIGINT, 130)])
+def test_a_process_whose_companions_do_not_come_hears_signals(home: Path, rank: int, number: int, status: int) -> None:
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    places = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    alone = {"WORLD_SIZE": "2", "RANK": str(rank), "LOCAL_RANK": str(rank), **places}
+    run = runs.start(home, "--run", f"lonely-{rank}", environment=alone)
+    run.wait_for(lambda: store.num_keys() > 1)  # it has said that it is there
+    time.sleep(0.5)
+    run.kill(number)
+    assert run.wait(5) == status, run.said()
+    assert not (home / f"lonely-{rank}").exists()
+
+
+#: A command whose processes wait for each other no longer than two seconds.
+_IMPATIENT = """
+from tp_core.cli.main import run
+from tp_core.inference import processes
+
+processes._LIMIT = 2.0
+run()
+"""
+
+
+def predicting(home: Path, stopped: int, script: Path | None = None) -> list[runs.Run]:
+    """Two processes that predict, of which one has been stopped."""
+    (home / "long.txt").write_text("ba be [MASK] bo\n" * 100_000)
+    for left in home.glob(".tmp-filled*"):
+        left.unlink()
+    command = ["predict", "calm", "--input", "long.txt", "--output", "filled.jsonl"]
+    pair = runs.start_group([home, home], *command, script=script)
+    pair[0].wait_for(lambda: any(home.glob(".tmp-filled*")))
+    time.sleep(1)
+    pair[stopped].kill(signal.SIGSTOP)
+    return pair
+
+
+def wait_until_idle(run: runs.Run) -> None:
+    """Wait until a process has computed nothing for a second."""
+    used, since = "", time.monotonic()
+    while time.monotonic() - since < 1:
+        time.sleep(0.1)
+        time_used = Path(f"/proc/{run.pid}/stat").read_text().rpartition(")")[2].split()[11]
+        if time_used != used:
+            used, since = time_used, time.monotonic()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stopped", [0, 1])
+def test_a_command_hears_a_signal_while_another_process_is_stopped(home: Path, stopped: int) -> None:
+    pair = predicting(home, stopped)
+    try:
+        wait_until_idle(pair[1 - stopped])
+        pair[1 - stopped].kill(signal.SIGTERM)
+        assert pair[1 - stopped].wait(5) == 143
+    finally:
+        pair[stopped].kill(signal.SIGKILL)
+        pair[stopped].wait()
+
+
+@pytest.mark.slow
+def test_a_command_does_not_wait_for_ever_for_a_process_that_is_stopped(home: Path) -> None:
+    (home / "impatient.py").write_text(_IMPATIENT)
+    pair = predicting(home, 1, home / "impatient.py")
+    try:
+        assert pair[0].wait(20) == 2
+        assert "error: rank 0 waited for rank 1, which did not come within 2 s\n" in pair[0].said()
+    finally:
+        pair[1].kill(signal.SIGKILL)
+        pair[1].wait()
+
+
 # -- which signals ask for what -------------------------------------------------------------------------------------
 
 

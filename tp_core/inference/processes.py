@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from tp_core.training.strategies import Strategy
 
+#: Seconds that a process waits for others that compute their share.
+_LIMIT = 3600.0
+
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
@@ -63,16 +66,30 @@ class Processes:
         return [value] if self.strategy is None else self.strategy.collect(value)
 
     def from_first(self, value: Value) -> Value:
-        """The first process's value, on every process."""
-        return value if self.strategy is None else self.strategy.from_first(value)
+        """The first process's value, on every process, however long it takes."""
+        if self.strategy is None:
+            return value
+        with self._patient():
+            return self.strategy.from_first(value)
 
     def first_then_others(self, work: Callable[[], Value]) -> Value:
         """The result of work that leaves a file behind, which the other processes then find, on the same disk."""
         if self.strategy is None:
             return work()
         found = [work()] if self.first else []
-        self.strategy.barrier()
+        with self._patient():
+            self.strategy.barrier()
         return found[0] if found else work()
+
+    @contextlib.contextmanager
+    def _patient(self) -> Iterator[None]:
+        """A context of waiting for what one process does alone, such as preparing data."""
+        assert self.strategy is not None
+        self.strategy.limit_waits(None)
+        try:
+            yield
+        finally:
+            self.strategy.limit_waits(_LIMIT)
 
     def need_same(self, value: str, what: str) -> None:
         """Raise a :class:`TPError` where processes have different values: their results would not belong together.
@@ -136,6 +153,7 @@ def shared() -> Iterator[Processes]:
     strategy = DdpStrategy(DdpConfig(), limit="")
     try:
         strategy.setup("cpu")  # results are exchanged on the CPU, wherever they are computed
+        strategy.limit_waits(_LIMIT)
         yield Processes(strategy)
         strategy.barrier()
     except (KeyboardInterrupt, SystemExit, GeneratorExit):
@@ -153,7 +171,9 @@ def shared() -> Iterator[Processes]:
 
 def _told(error: BaseException, strategy: Strategy) -> BaseException:
     """The error as it is to be raised here: of several processes one speaks."""
-    if strategy.lost(error):
+    if late := strategy.stalled(error):
+        error = TPError(late)
+    elif strategy.lost(error):
         error = TPError("the connection to another process was lost")
     first = isinstance(error, EndedElsewhere) or strategy.first_to_fail()
     return error if first or not isinstance(error, TPError) else EndedElsewhere(str(error))

@@ -29,6 +29,9 @@ _LOST = ("connection closed by peer", "connection reset by peer", "broken pipe",
 #: How long a process waits for others that live, such as the first one, which prepares the data.
 _PATIENCE = timedelta(days=1)
 
+#: Groups with work that never ended. Torch would wait for it when it takes them apart.
+_left: list[Any] = []
+
 #: What torch says of ``static_graph`` where steps do not train the same parameters.
 _NOT_STATIC = ("training graph has changed", "static_graph set to True")
 
@@ -37,7 +40,7 @@ class DdpStrategy(Strategy):
     """Every process holds the model; gradients are averaged during the last backward pass of a step.
 
     Args:
-        limit: the option that ``start_timeout`` is given by, for messages; empty where there is none.
+        limit: the option that ``start_timeout`` is given by, for messages; empty where the processes are no run's.
 
     Raises:
         TPError: the environment does not say rightly which process this is.
@@ -72,7 +75,7 @@ class DdpStrategy(Strategy):
         # Flags and barriers go over gloo, so that they never make the device wait.
         backend = "cpu:gloo,cuda:nccl" if self.device.type == "cuda" else "gloo"
         dist.init_process_group(backend, store=store, rank=self.rank, world_size=self.world_size)
-        self._waits = Waits(self._notes, self.rank, self.world_size)
+        self._waits = Waits(self._notes, self.rank, self.world_size, "train.timeout" if self._limit else "")
         self.limit_waits(None)
         self._joined = True
 
@@ -151,17 +154,22 @@ class DdpStrategy(Strategy):
     def calls(self) -> int:
         return int(self._notes.add("calls", 0))
 
+    # Torch's exchange of objects hears no signals while it waits; a vote does.
+
     def gather(self, value: Any) -> list[Any]:
+        self.barrier()
         values: list[Any] = [None] * self.world_size
         dist.all_gather_object(values, value)
         return values
 
     def collect(self, value: Any) -> list[Any]:
+        self.barrier()
         values: list[Any] | None = [None] * self.world_size if self.rank == 0 else None
         dist.gather_object(value, values)
         return values or []
 
     def from_first(self, value: Any) -> Any:
+        self.barrier()
         held = [value if self.rank == 0 else None]
         dist.broadcast_object_list(held)
         return held[0]
@@ -183,10 +191,12 @@ class DdpStrategy(Strategy):
 
     def teardown(self) -> None:
         # The connection to the store, which the traceback of an error would keep open.
-        self._notes, self._waits = None, Waits()
+        left, self._notes, self._waits = self._waits.left, None, Waits()
         try:
             if self._joined:
                 self._joined = False
+                if left:
+                    _left.append(dist.group.WORLD)
                 dist.destroy_process_group()
         finally:
             sys.excepthook = self._excepthook  # which a process group replaces

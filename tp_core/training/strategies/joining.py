@@ -10,6 +10,7 @@ import torch.distributed as dist
 
 from tp_core.errors import EndedElsewhere, TPError
 from tp_core.launch import VARIABLES, Launch, keeps_store, unreachable
+from tp_core.training.strategies.waits import heard
 
 #: Numbers of the runs of this process. The store outlives a run, and what one wrote there is none of the next one's.
 _runs = itertools.count()
@@ -29,16 +30,21 @@ def joined_store(here: Launch, seconds: float, option: str) -> Any:
     if not keeps_store(here) and (reason := unreachable(here, seconds)):
         raise _alone(here, limit, f"nothing answers there: {reason}")
     try:
-        store, _, _ = next(iter(dist.rendezvous("env://", here.rank, here.world_size, timeout=wait)))  # type: ignore[attr-defined]
+        store = heard(lambda: _met(here, wait))
     except (RuntimeError, ValueError) as error:
         raise _alone(here, limit, f"they did not meet: {str(error).splitlines()[0].rstrip('.')}") from error
     store = dist.PrefixStore(f"tp/{next(_runs)}", store)  # type: ignore[attr-defined]
     places = [f"here/{rank}" for rank in range(here.world_size)]
     store.set(places[here.rank], "")
     try:
-        store.wait(places, wait)
+        heard(lambda: store.wait(places, wait))
     except RuntimeError as error:
         raise _left_waiting(here, limit, store, places) from error
+    return store
+
+
+def _met(here: Launch, wait: timedelta) -> Any:
+    store, _, _ = next(iter(dist.rendezvous("env://", here.rank, here.world_size, timeout=wait)))  # type: ignore[attr-defined]
     return store
 
 

@@ -26,14 +26,17 @@ class Waits:
 
     Args:
         notes: the store that all processes share.
+        option: that gives the limit, for messages; empty for none.
 
     Attributes:
         limit: seconds; None for as long as it takes.
+        left: a wait has ended before what it was for.
     """
 
-    def __init__(self, notes: Any = None, rank: int = 0, world_size: int = 1) -> None:
-        self._notes, self._rank, self._world_size = notes, rank, world_size
+    def __init__(self, notes: Any = None, rank: int = 0, world_size: int = 1, option: str = "") -> None:
+        self._notes, self._rank, self._world_size, self._option = notes, rank, world_size, option
         self.limit: float | None = None
+        self.left = False
 
     def until_done(self, work: Any) -> None:
         """Wait for work of torch.distributed, and let Python handle signals meanwhile.
@@ -41,10 +44,11 @@ class Waits:
         Raises:
             Late: it took longer than the limit.
         """
-        begin = time.monotonic()
+        begin, before, self.left = time.monotonic(), self.left, True
         while True:
             try:
                 work.wait(_SLICE)
+                self.left = before
                 return
             except RuntimeError as error:
                 if "Operation timed out" not in str(error):
@@ -56,7 +60,8 @@ class Waits:
         """The message for an error that says that a process was waited for in vain; else empty."""
         if not isinstance(error, Late) and not (isinstance(error, RuntimeError) and "Timed out waiting" in str(error)):
             return ""
-        limit = "" if self.limit is None else f" within {self.limit:g} s (train.timeout)"
+        option = f" ({self._option})" if self._option else ""
+        limit = "" if self.limit is None else f" within {self.limit:g} s{option}"
         return f"rank {self._rank} waited for {self._absent()}, which did not come{limit}"
 
     def _absent(self) -> str:
@@ -80,15 +85,32 @@ class Waits:
 
 def answer(question: Callable[[], T]) -> T | None:
     """The answer of a store; None where it has gone, or where the process that keeps it does not go on."""
+    try:
+        return heard(question, _PATIENCE)
+    except (RuntimeError, TimeoutError):
+        return None
+
+
+def heard(question: Callable[[], T], seconds: float | None = None) -> T:
+    """The answer to what waits in a library; Python handles signals meanwhile.
+
+    Raises:
+        TimeoutError: it took longer than this. What has been asked goes on in its thread.
+    """
     found: list[T] = []
+    failed: list[BaseException] = []
 
     def ask() -> None:
         try:
             found.append(question())
-        except RuntimeError:
-            return
+        except BaseException as error:
+            failed.append(error)
 
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
-    asking.join(_PATIENCE)
-    return found[0] if found else None
+    asking.join(seconds)
+    if failed:
+        raise failed[0]
+    if not found:
+        raise TimeoutError
+    return found[0]
