@@ -19,6 +19,34 @@ def heard_signals(*names: str) -> Iterator[int]:
             yield number
 
 
+#: Signals that a command or a run hears.
+_HEARD = ("SIGTERM", "SIGHUP", "SIGINT", SAVE)
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """A context behind which Python does what signals inside it ask for.
+
+    For forks: what a handler raises while Python prepares one is printed and lost, and a child must not take what is
+    meant for its parent.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in heard_signals(*_HEARD)}
+    handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for number in handlers:
+        signal.signal(number, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    for number in came:
+        signal.raise_signal(number)
+
+
 @contextlib.contextmanager
 def left_on_signals(unheard: Sequence[str] = ()) -> Iterator[None]:
     """A context that SIGTERM and SIGHUP leave as an exception, so that what stands in ``finally`` is done.

@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.core import runs
+from tp_core.data.loader import _batches, _Numbered
 from tp_core.data.order import permutation
+from tp_core.data.waiting import Patience
+from tp_core.interfaces import Batch
 from tp_core.training.signals import Interrupted, StopRequest
 
 #: An index of the corpus that the sixth step is the first to need.
@@ -346,6 +349,44 @@ def test_a_signal_that_is_ignored_from_the_start_stays_ignored(number: signal.Si
             assert request.name is None
     finally:
         signal.signal(number, before)
+
+
+def test_a_further_sigint_at_the_end_of_a_command_leaves_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "late.py").write_text(
+        "import os, signal, sys, weakref\n"
+        "from tp_core.cli.main import run\n"
+        "kept = set()\n"
+        "weakref.finalize(kept, lambda: (os.kill(os.getpid(), signal.SIGINT), print('went on')))\n"
+        "sys.argv = ['tp', 'modules', '--kind', 'converter']\n"
+        "run()\n"
+    )
+    said = runs.run_tp(tmp_path, script=tmp_path / "late.py")
+    assert "bert" in said
+    assert "Traceback" not in said
+    assert "went on" not in said
+
+
+class _Empty(_Numbered):
+    def batch(self, number: int) -> Batch:
+        return Batch({}, size=1)
+
+
+def test_a_signal_while_workers_are_forked_is_heard_behind_that(capfd: pytest.CaptureFixture[str]) -> None:
+    came, forking = list[int](), [True]
+
+    def fork() -> None:
+        # Python prints what is raised in functions like this one, and forgets it.
+        os.kill(os.getpid(), signal.SIGTERM)
+        came.append(signal.SIGTERM)
+
+    os.register_at_fork(before=lambda: fork() if forking else None)
+    try:
+        with StopRequest() as request, pytest.raises(Interrupted), request.ends_waits():
+            next(_batches(_Empty(), range(2), 1, 1, False, Patience()))
+    finally:
+        forking.clear()
+    assert came
+    assert "Exception ignored" not in capfd.readouterr().err
 
 
 def test_a_signal_ends_a_wait_once() -> None:

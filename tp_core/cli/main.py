@@ -243,9 +243,12 @@ def _end(status: int) -> NoReturn:
     With torch loaded that takes a second or more; and the threads of torch.distributed, which may still be at work,
     would make it abort.
     """
-    if "multiprocessing" in sys.modules:
-        import signal
+    import signal
 
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        # All has been said; libraries would print a traceback for each of their last functions that it met.
+        signal.signal(signal.SIGINT, lambda *_: os._exit(status))
+    if "multiprocessing" in sys.modules:
         if hasattr(signal, "SIGCHLD"):  # Windows has none
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler raises when one of its workers dies
         for child in sys.modules["multiprocessing"].active_children():

@@ -27,6 +27,7 @@ from tp_core.data.waiting import (
 )
 from tp_core.errors import TPError
 from tp_core.interfaces import Batch, Processor, Rows
+from tp_core.leaving import held_back
 from tp_core.local import Namespace, adopt, namespaces
 from tp_core.plugin_errors import plugin_error
 
@@ -174,7 +175,8 @@ def _batches(
         worker_init_fn=_worker,
         generator=torch.Generator(),  # the loader's own draws must not move the training's random state
     )
-    iterator = iter(loader)
+    with held_back():
+        iterator = iter(loader)
     processes = list(getattr(iterator, "_workers", []))
     try:
         for count in range(len(numbers)):

@@ -70,7 +70,8 @@ class Processes:
         if self.strategy is None:
             return value
         with self._patient():
-            return self.strategy.from_first(value)
+            found: Value = self.strategy.from_first(value)
+        return found
 
     def first_then_others(self, work: Callable[[], Value]) -> Value:
         """The result of work that leaves a file behind, which the other processes then find, on the same disk."""
