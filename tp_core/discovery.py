@@ -263,9 +263,9 @@ class Index:
         if not offered:
             example = ": pip install tp-text, for example" if kind in ("processor", "tokenizer", "presets") else ""
             return f"no installed package offers any {singular(kind)}{example}"
-        from tp_core.spec.words import hint
+        from tp_core.spec.words import value_hint
 
-        return hint(name, offered) or f"installed: {', '.join(offered)}"
+        return value_hint(name, offered) or f"installed: {', '.join(offered)}"
 
 
 def _folders() -> list[str]:

@@ -9,9 +9,9 @@ import pytest
 
 from tests.core import runs
 from tp_core import TPError
-from tp_core.spec.load import _TOP, load_spec
-from tp_core.spec.load_data import DATA
+from tp_core.spec.load import load_spec
 from tp_core.spec.schema_data import SetOptions
+from tp_core.spec.sections import DATA, TOP
 from tp_core.training.changes import Change, check_keys, checked_changes, compared, differences, kind_of, path_options
 from tp_core.training.config import TABLES, EarlyStopping, TrainOptions
 from tp_core.training.resume_rules import ALLOWED, EVALUATION, FREE, NEVER, RULES, rule_of
@@ -21,7 +21,7 @@ def all_options() -> set[str]:
     """The paths of the options that the core has; modules count as a whole where they are never changed."""
     sections = {"train": [*TrainOptions.model_fields, *TABLES, "hooks"], "data": DATA}
     found = {f"{section}.{name}" for section, names in sections.items() for name in names}
-    found |= {key for key in _TOP if key not in (*sections, "extends")}
+    found |= {key for key in TOP if key not in (*sections, "extends")}
     found |= {f"train.early_stopping.{name}" for name in EarlyStopping.model_fields}
     found |= {f"data.sets.one.{name}" for name in [*SetOptions.model_fields, "train", "eval", "processor", "columns"]}
     for slot, modules in TABLES.items():

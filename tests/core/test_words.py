@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.core.runs import read_spec, write_project
+from tests.core.shelf import Shelf
+from tests.core.shelf import shelf as shelf
 from tp_core import SpecError, discovery, load_spec
 from tp_core.discovery import load
-from tp_core.spec import words
-from tp_core.spec.load import _TOP, _TRAIN
-from tp_core.spec.load_data import DATA
-from tp_core.spec.schema import ModelOptions
+from tp_core.spec import words_of_others as words
+from tp_core.spec.schema_embedding import EmbeddingOptions
 from tp_core.spec.schema_generate import GenerateOptions
-from tp_core.training.config import TABLES
+from tp_core.spec.sections import DATA, KEYS, TOP, TRAIN
+from tp_core.training.config import TABLES, EarlyStopping
 
 MEANT = {
     "train.learning_rate": "specs call it 'lr', an option of train.optimizer",
@@ -46,26 +48,128 @@ MEANT = {
     "model.hidden_sise": "did you mean 'hidden_size'?",  # of no toolkit: by its spelling
 }
 
+#: Options of ours in a wrong section → where they belong.
+BELONG = {
+    "train.hidden_size": "it belongs at model.hidden_size",
+    "model.batch_size": "it belongs at train.batch_size",
+    "model.encoder.transformer.batch_size": "it belongs at train.batch_size",
+    "data.steps": "it belongs at train.steps",
+    "train.tokenizer": "it belongs at data.tokenizer",
+    "data.lr": "it belongs at train.optimizer.adamw.lr",
+    "lr": "it belongs at train.optimizer.adamw.lr",
+    "train.optimizer.adamw.warmup": "it belongs at train.schedule.linear.warmup",
+    "train.optimizer.adamw.momentum": "it is an option of the optimizer sgd",
+    "train.patience": "it belongs at train.early_stopping.patience",
+    "train.early_stopping.eval_every": "it belongs at train.eval_every",
+    "data.max_length": "it belongs at data.processor.bert.max_length",
+    "data.processor.bert.vocab": "it belongs at data.tokenizer.space.vocab",
+    "train.name": "it belongs at the top, as 'name'",
+    "model.seed": "it belongs at train.seed",
+    "inference.beams": "it belongs at inference.generate.beams",
+    "data.share": "it belongs at data.sets.<name>.share",
+    "model.encoder.transformer.bidirectional": "it is an option of the encoders gru, lstm and rnn",
+    "model.num_labels": "it is an option of the targets cls, deit and patch_cls",
+    "data.rand_augment": "it is augment.rand_augment, an option of the processors image, image_text, image_text_pair "
+    "and others",
+}
+
+#: Words that specs have nothing for → a part of the answer.
+NOTHING = {
+    "train.resume_from_checkpoint": "--resume",
+    "train.output_dir": "tp train --run FOLDER",
+    "train.hub_revision": "Hugging Face Hub",
+    "model.num_experts": "no mixture of experts",
+    "train.fsdp": "train.strategy: ddp",
+    "train.lora_r": "no adapters",
+    "train.shuffle": "shuffled order",
+    "train.gpus": "torchrun",
+    "data.streaming": "copy remote ones",
+    "train.freeze_encoder": "tp_model_built",
+    "model.attn_implementation": "scaled_dot_product_attention",
+}
+
+#: Keys that look like one of ours and are another word → what they must not be taken for.
+UNLIKE = {
+    "train.opt_eps": "steps",
+    "train.hub_revision": "precision",
+    "model.num_experts": "num_segments",
+    "train.min_steps": "steps",
+    "train.top_q": "top_p",
+    "train.gp": "gpu",
+    "data.processor.bert.min_length": "max_length",
+    "model.encoder.transformer.norm_scale": "norm_eps",
+    "train.grade": "on_nan",
+    "train.proportion": "precision",
+    "dataset": "did you mean 'train'",
+}
+
+#: Slips of the hand → what was meant.
+SLIPS = {
+    "train.lerning_rate": "'lr', an option of train.optimizer",
+    "train.hiden_size": "it belongs at model.hidden_size",
+    "model.hiden_size": "did you mean 'hidden_size'?",
+    "model.num_layer": "did you mean 'num_layers'?",
+    "model.encoder.transformer.num_hedas": "did you mean 'num_heads'?",
+    "train.batchsize": "did you mean 'batch_size'?",
+    "train.gradient_acumulation_steps": "did you mean 'accumulate'?",
+    "train.evl_every": "did you mean 'eval_every'?",
+    "train.epoch": "did you mean 'epochs'?",
+    "data.trian": "did you mean 'train'?",
+    "data.procesor": "did you mean 'processor'?",
+}
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_project(tmp_path_factory.mktemp("words"))
 
 
-@pytest.mark.parametrize(("path", "answer"), MEANT.items(), ids=MEANT.keys())
-def test_an_unknown_key_is_answered_with_its_meaning(project: Path, tmp_path: Path, path: str, answer: str) -> None:
+def answer_to(project: Path, folder: Path, path: str) -> str:
+    """The message for a key that is put into a spec at a path."""
     spec = read_spec(project)
     spec["model"]["encoder"] = {"transformer": {}}
     *parents, key = path.split(".")
     node = spec
     for parent in parents:
-        node = node[parent]
+        node = node.setdefault(parent, {})
     node[key] = 1
-    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(spec))
+    (folder / "spec.yaml").write_text(yaml.safe_dump(spec))
     with pytest.raises(SpecError) as caught:
-        load_spec(tmp_path / "spec.yaml")
+        load_spec(folder / "spec.yaml")
     (said,) = [each.message for each in caught.value.problems if each.path == path]
-    assert said.endswith(answer)
+    return said
+
+
+@pytest.mark.parametrize(("path", "answer"), [*MEANT.items(), *BELONG.items(), *SLIPS.items()])
+def test_an_unknown_key_is_answered_with_its_meaning(project: Path, tmp_path: Path, path: str, answer: str) -> None:
+    assert answer_to(project, tmp_path, path).endswith(answer)
+
+
+@pytest.mark.parametrize(("path", "answer"), NOTHING.items())
+def test_a_word_without_a_counterpart_is_answered_with_what_is_done(
+    project: Path, tmp_path: Path, path: str, answer: str
+) -> None:
+    assert answer in answer_to(project, tmp_path, path)
+
+
+@pytest.mark.parametrize(("path", "other"), UNLIKE.items())
+def test_likeness_of_letters_alone_is_no_answer(project: Path, tmp_path: Path, path: str, other: str) -> None:
+    said = answer_to(project, tmp_path, path)
+    assert "did you mean" not in said
+    assert other not in said.partition("; ")[2].replace("the keys here are", "").split("'")
+
+
+@pytest.mark.slow
+def test_every_argument_of_the_hugging_face_trainer_has_an_answer(project: Path, tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    names = {field.name for field in dataclasses.fields(transformers.TrainingArguments)} - set(TRAIN)
+    unanswered = [name for name in sorted(names) if "the keys here" in answer_to(project, tmp_path, f"train.{name}")]
+    assert not unanswered
+
+
+def test_a_plugin_of_others_is_not_imported_for_an_answer(shelf: Shelf, project: Path, tmp_path: Path) -> None:
+    shelf.encoder("acme-silent", "raise SystemExit('imported')")
+    assert "acme" not in answer_to(project, tmp_path, "train.colour")
 
 
 @pytest.mark.parametrize(
@@ -89,12 +193,14 @@ def test_every_answer_is_an_option_that_there_is_where_it_is_said_to_be() -> Non
     kinds = {place: place.rpartition(".")[2] for place in ("model.encoder", "model.embedding", "model.target")}
     kinds |= {"data.processor": "processor", "data.tokenizer": "tokenizer"}
     known = {place: _options(kind) for place, kind in kinds.items()}
-    known["model"] = {*ModelOptions.model_fields, *known["model.encoder"], *known["model.embedding"]}
-    known |= {"": set(_TOP), "train": set(_TRAIN), "data": set(DATA)}
+    known["model"] = {*KEYS["model"], *known["model.encoder"], *known["model.embedding"]}
+    known |= {"": set(TOP), "train": set(TRAIN), "data": set(DATA)}
     known["inference.generate"] = set(GenerateOptions.model_fields)
-    for table in ("optimizer", "schedule"):
+    known["model.embedding"] |= set(EmbeddingOptions.model_fields)
+    known["train.early_stopping"] = set(EarlyStopping.model_fields)
+    for table in ("optimizer", "schedule", "strategy"):
         known[f"train.{table}"] = {name for each in TABLES[table].values() for name in each.model_fields}
-    for place, options in words._WORDS.items():
+    for place, options in words.WORDS.items():
         assert set(options) - known[place] == set(), place
         for option, others in options.items():
             assert option not in others.split()
@@ -114,7 +220,7 @@ def test_every_value_that_is_answered_is_one_of_ours() -> None:
         for field in load(entry).model_fields.values()
     ]
     text = " ".join(str(field.annotation) for field in fields) + "'fp16' 'bf16' 'fp32' 'cuda' 'first' 'mean'"
-    for value in words._VALUES:
+    for value in words.VALUES:
         assert value in names or f"'{value}'" in text, value
 
 
@@ -124,6 +230,11 @@ def test_every_value_that_is_answered_is_one_of_ours() -> None:
         (["generate", "m", "--num-beams", "4"], "--beams"),
         (["generate", "m", "--do_sample"], "--sample"),
         (["train", "s", "--learning-rate", "1"], "are written KEY=VALUE: specs call it 'lr', an option"),
+        (["train", "s", "--batch-size", "4"], "are written KEY=VALUE: it belongs at train.batch_size"),
+        (
+            ["train", "s", "--output_dir", "x"],
+            "are written KEY=VALUE: the command names the folder of a run: tp train --run",
+        ),
         (["train", "s", "--resum"], "--resume"),
     ],
 )

@@ -18,14 +18,14 @@ def examples(*lines: str) -> str:
 
 def answered(error: click.NoSuchOption) -> click.NoSuchOption:
     """An unknown option with what other toolkits mean by it, where that is an option of the command or of specs."""
-    from tp_core.spec.words import elsewhere, meant
+    from tp_core.spec.words import meant, of_specs
 
     word = error.option_name.lstrip("-")
     parameters = error.ctx.command.params if error.ctx is not None else []
     names = {str(each.name): each.opts[0] for each in parameters if isinstance(each, click.Option)}
     if found := meant(word, names):
         error.possibilities = [names[found]]  # type: ignore[misc]
-    elif not error.possibilities and any(each.name == "overrides" for each in parameters) and (said := elsewhere(word)):
+    elif any(each.name == "overrides" for each in parameters) and (said := of_specs(word)):
         message = f"{error.message} Settings of a spec are written KEY=VALUE: {said}."
         return click.NoSuchOption(error.option_name, message, ctx=error.ctx)
     return error

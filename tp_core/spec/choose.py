@@ -15,7 +15,7 @@ from tp_core.spec.merge import called
 from tp_core.spec.nodes import Node, Origin
 from tp_core.spec.schema_common import Choice, Chosen, Deferred
 from tp_core.spec.validate import Default, kind_of_module, validate
-from tp_core.spec.words import hint
+from tp_core.spec.words import hint, nothing, value_hint
 from tp_core.training.config import TABLES
 from tp_core.trust import may_run, refusal, running_local_files
 
@@ -50,7 +50,7 @@ def _find(kind: str, name: str, base: str) -> _Found:
     if kind in TABLES:
         table = TABLES[kind]
         if name not in table:
-            near = hint(name, table) or f"known: {', '.join(table)}"
+            near = value_hint(name, table) or nothing(name) or f"known: {', '.join(table)}"
             raise TPError(f"unknown {kind} '{name}'; {near}")
         return _Found(table[name])
     entry: discovery.Entry | None = None
@@ -179,13 +179,13 @@ def _node(value: Any, origin: Origin) -> Node:
     return Node([_node(each, origin) for each in value] if isinstance(value, list) else value, origin)
 
 
-def suggest_key(name: str, known: Iterable[str], elsewhere: str = "") -> str:
+def suggest_key(name: str, known: Iterable[str], section: str = "", tree: Node | None = None) -> str:
     """``unknown key`` with where it belongs, the nearest right one, or all of them.
 
     Args:
-        elsewhere: the path at which the spec has such a key, if any.
+        section: the path of the mapping that has the key.
+        tree: the whole spec.
     """
     known = list(known)
-    belongs = f"it belongs at {elsewhere}" if elsewhere else ""
-    near = belongs or hint(name, known)
+    near = hint(name, known, section, tree)
     return f"unknown key '{name}'; " + (near or f"the keys here are {', '.join(sorted(known))}")

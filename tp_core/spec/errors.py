@@ -48,9 +48,11 @@ class Problems(list[SpecProblem]):
 
     Attributes:
         unknown_modules: whether a module could not be found, so that its options are not known either.
+        tree: the whole spec, which tells where an option belongs; None where there is none.
     """
 
     unknown_modules = False
+    tree: Node | None = None
 
     def add(self, path: str, message: str, node: Node, *, key: bool = False) -> None:
         self.append(SpecProblem(path, message, node.at() if key else node.origin))

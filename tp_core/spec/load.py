@@ -15,7 +15,7 @@ from tp_core.spec.choose import choose, suggest_key
 from tp_core.spec.errors import Problems, SpecError
 from tp_core.spec.inherit import read
 from tp_core.spec.limits import name_fault
-from tp_core.spec.load_data import DATA, DataResolver
+from tp_core.spec.load_data import DataResolver
 from tp_core.spec.merge import EMBEDDING_OPTIONS
 from tp_core.spec.nodes import Node, Origin, describe
 from tp_core.spec.overrides import apply
@@ -33,17 +33,14 @@ from tp_core.spec.schema_common import Chosen
 from tp_core.spec.schema_data import DataSpec
 from tp_core.spec.schema_embedding import EmbeddingOptions, EmbeddingSpec
 from tp_core.spec.schema_inference import SECTIONS, InferenceSpec
+from tp_core.spec.sections import MODEL, SLOTS, TOP, TRAIN
 from tp_core.spec.validate import Default, absolute, validate
 from tp_core.spec.words import hint
 from tp_core.suggest import did_you_mean, nearest
 from tp_core.third_party import printing_apart
-from tp_core.training.config import TABLES, TrainOptions
+from tp_core.training.config import TrainOptions
 from tp_core.trust import running_local_files, trusted, trusting
 
-_TOP = ("tp", "name", "extends", "model", "data", "train", "inference", "init_from", "require_init")
-_MODEL = ("embedding", "encoder", "target_embedding", "decoder", "target", "streams")
-_SLOTS = {"optimizer": "adamw", "schedule": "linear", "strategy": "auto"}
-_TRAIN = (*_SLOTS, "hooks", *TrainOptions.model_fields)
 _NOWHERE = Node({}, Origin("default"))
 
 
@@ -84,7 +81,7 @@ def load_spec(
         plugin_errors_told(problems, lambda: spec),
     ):
         root = apply(read(path if isinstance(path, Mapping) else str(path), problems), list(settings), problems)
-        problems.unknown_modules = bool(problems)
+        problems.unknown_modules, problems.tree = bool(problems), root
         spec = _Resolver(root, problems).spec(_name(path))
         if spec is not None and not problems:
             check_model(spec, problems)
@@ -100,30 +97,11 @@ def _name(path: str | os.PathLike[str] | Mapping[str, Any]) -> str:
     return Path(path).stem if Path(path).suffix in (".yaml", ".yml", ".json") else Path(path).name
 
 
-def _elsewhere(key: str, section: str) -> str:
-    """The path at which specs have a key that was found in another section, or nothing."""
-    for name, known in (("model", (*_MODEL, *ModelOptions.model_fields)), ("data", DATA), ("train", _TRAIN)):
-        if key in known and name != section:
-            return f"{name}.{key}"
-    return key if key in _TOP and section else ""
-
-
-def _option_of_slot(key: str, children: Mapping[str, Node]) -> str:
-    """The path of an option of the optimizer or schedule that was written beside it, or nothing."""
-    for slot in ("optimizer", "schedule"):
-        name = next(iter(children[slot].mapping), "") if slot in children else _SLOTS[slot]
-        if name in TABLES[slot] and key in TABLES[slot][name].model_fields:
-            return f"train.{slot}.{name}.{key}"
-    return ""
-
-
 _NO_STREAMS: Mapping[str, StreamSpec | None] = {}
 
 
 class _Resolver(DataResolver):
     """Walks a merged tree once and collects every problem on the way."""
-
-    elsewhere = staticmethod(_elsewhere)
 
     def __init__(self, root: Node, problems: Problems) -> None:
         super().__init__(root, problems)
@@ -131,9 +109,9 @@ class _Resolver(DataResolver):
 
     def spec(self, name: str) -> Spec | None:
         top = self.root.mapping
-        misspelt = {key: nearest(key, _TOP) for key in top if key not in _TOP}
+        misspelt = {key: nearest(key, TOP) for key in top if key not in TOP}
         for key in misspelt:
-            self.problems.add(key, suggest_key(key, _TOP, _elsewhere(key, "")), top[key], key=True)
+            self.problems.add(key, suggest_key(key, TOP, "", self.root), top[key], key=True)
         generation = top["tp"].value if "tp" in top else 1
         if type(generation) is not int or generation != 1:
             message = f"this version reads specs of generation 1 only, got {describe(generation)}"
@@ -202,8 +180,8 @@ class _Resolver(DataResolver):
         children = node.mapping
         for key in children:
             if key not in SECTIONS:
-                elsewhere = _elsewhere(key, "inference")
-                self.problems.add(f"inference.{key}", suggest_key(key, SECTIONS, elsewhere), children[key], key=True)
+                message = suggest_key(key, SECTIONS, "inference", self.root)
+                self.problems.add(f"inference.{key}", message, children[key], key=True)
         found: dict[str, Any] = {}
         for name, options in SECTIONS.items():
             own = children.get(name, _NOWHERE)
@@ -219,7 +197,7 @@ class _Resolver(DataResolver):
 
     def model(self, node: Node, data: DataSpec | None) -> ModelSpec | None:
         children = node.mapping
-        self.defaults = {k: Default(f"model.{k}", v) for k, v in children.items() if k not in _MODEL}
+        self.defaults = {k: Default(f"model.{k}", v) for k, v in children.items() if k not in MODEL}
         own = {k: v for k, v in children.items() if k in ModelOptions.model_fields}
         self.used.update(own)
         options = validate(ModelOptions, "model", own, node, self.problems)
@@ -251,12 +229,11 @@ class _Resolver(DataResolver):
             self.one("target", item, "model.target", self.defaults) for item in children.get("target", _NOWHERE).items
         ]
         self.unlike_names(children.get("target", _NOWHERE), targets)
-        known = [*_MODEL, *ModelOptions.model_fields, *self.option_names(streams, decoder, targets)]
+        known = [*MODEL, *ModelOptions.model_fields, *self.option_names(streams, decoder, targets)]
         for key in self.defaults:
             # With a module missing, its options would all seem unknown.
             if key not in self.used and not self.problems.unknown_modules:
-                elsewhere = _elsewhere(key, "model")
-                near = f"it belongs at {elsewhere}" if elsewhere else hint(key, known)
+                near = hint(key, known, "model", self.root)
                 message = f"no module of this model has an option '{key}'" + (f"; {near}" if near else "")
                 self.problems.add(f"model.{key}", message, children[key], key=True)
         if options is None or any(s is None for s in streams.values()) or any(t is None for t in targets):
@@ -290,7 +267,7 @@ class _Resolver(DataResolver):
         flat: list[Any] = [x for s in streams.values() if s for x in (*s.embedding.modules, s.encoder)]
         for each in rest:
             flat += each if isinstance(each, list) else [each]
-        return sorted({name for c in flat if c is not None for name in type(c.config).model_fields})
+        return sorted({name for c in flat if c is not None for name in type(c.config).model_fields} - {"name"})
 
     def fusion(self, node: Node | None) -> Chosen[Any] | None:
         """The encoder that reads all streams, written where a model without streams has its only encoder."""
@@ -325,7 +302,7 @@ class _Resolver(DataResolver):
                 own_keys = ("embedding", "encoder", "encoder_of", "pooling")
                 if key not in own_keys and key not in self.used and encoder is not None:
                     known = [*own_keys, *type(encoder.config).model_fields]
-                    message = suggest_key(key, known, _elsewhere(key, path))
+                    message = suggest_key(key, known, path, self.root)
                     self.problems.add(f"{path}.{key}", message, children[key], key=True)
         if "pooling" in defaults:
             self.used.add("pooling")
@@ -392,16 +369,16 @@ class _Resolver(DataResolver):
 
     def train(self, node: Node) -> TrainSpec | None:
         children = node.mapping
-        plain = {k: v for k, v in children.items() if k not in (*_SLOTS, "hooks")}
+        plain = {k: v for k, v in children.items() if k not in (*SLOTS, "hooks")}
         for key in list(plain):
-            if key not in _TRAIN:
-                message = suggest_key(key, _TRAIN, _option_of_slot(key, children) or _elsewhere(key, "train"))
+            if key not in TRAIN:
+                message = suggest_key(key, TRAIN, "train", self.root)
                 self.problems.add(f"train.{key}", message, plain.pop(key), key=True)
         options = validate(TrainOptions, "train", plain, node, self.problems)
         for key, message in options.check() if options is not None else ():
             self.problems.add(f"train.{key}", message, children.get(key, node))
         chosen: dict[str, Any] = {}
-        for key, default in _SLOTS.items():
+        for key, default in SLOTS.items():
             given = children.get(key)
             if given is None or given.value is None:
                 given = Node({default: Node({}, node.origin)}, node.origin)

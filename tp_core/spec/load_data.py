@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,14 +11,9 @@ from tp_core.spec.errors import Problems
 from tp_core.spec.nodes import Node, describe
 from tp_core.spec.schema_common import Chosen
 from tp_core.spec.schema_data import DataOptions, DataSpec, SetOptions
+from tp_core.spec.sections import CHOSEN, DATA, SET
 from tp_core.spec.validate import Default, validate
 from tp_core.tokenizer import TokenizerFacts
-
-CHOSEN = ("tokenizer", "target_tokenizer", "processor")
-DATA = (*CHOSEN, "sets", *DataOptions.model_fields)
-#: Keys of ``data:`` that all its sets have in common.
-_COMMON = ("tokenizer", "target_tokenizer", "cache")
-_SET = ("processor", *(key for key in DataOptions.model_fields if key not in _COMMON), *SetOptions.model_fields)
 
 
 class DataResolver:
@@ -27,9 +22,6 @@ class DataResolver:
     Attributes:
         used: names of the defaults at ``model:`` that some module has as an option.
     """
-
-    #: The path at which specs have a key that was found in another section, or nothing.
-    elsewhere: Callable[[str, str], str]
 
     def __init__(self, root: Node, problems: Problems) -> None:
         self.root, self.problems = root, problems
@@ -45,7 +37,7 @@ class DataResolver:
         plain = {k: v for k, v in children.items() if k not in (*CHOSEN, "sets")}
         for key in list(plain):
             if key not in DATA:
-                message = suggest_key(key, DATA, self.elsewhere(key, "data"))
+                message = suggest_key(key, DATA, "data", self.root)
                 self.problems.add(f"data.{key}", message, plain.pop(key), key=True)
         options = validate(DataOptions, "data", plain, node, self.problems)
         tokenizer = self.one("tokenizer", children.get("tokenizer"), "data.tokenizer", {})
@@ -76,9 +68,8 @@ class DataResolver:
             return None
         own = {k: v for k, v in node.mapping.items() if k != "processor"}
         for key in list(own):
-            if key not in _SET:
-                elsewhere = f"data.{key}" if key in _COMMON else ""
-                self.problems.add(f"{path}.{key}", suggest_key(key, _SET, elsewhere), own.pop(key), key=True)
+            if key not in SET:
+                self.problems.add(f"{path}.{key}", suggest_key(key, SET, path, self.root), own.pop(key), key=True)
         mixing = {k: own.pop(k) for k in SetOptions.model_fields if k in own}
         merged = {**common, **own}
         options = validate(DataOptions, path, merged, node, self.problems)

@@ -36,6 +36,10 @@ OTHER_SHELVES: dict[tuple[str, ...], str] = {("train", "hooks"): "hooks"}
 ALIASES = {"tgt_embedding": "target_embedding"}
 
 
+#: Keys by which other toolkits name the module whose options stand beside it.
+_NAMING = ("name", "type", "_target_", "class_name")
+
+
 def _fail(path: str, message: str, node: Node, *, key: bool = False) -> SpecError:
     return SpecError([SpecProblem(path, message, node.at() if key else node.origin)])
 
@@ -76,6 +80,10 @@ def _not_one(node: Node) -> str:
     names = ", ".join(name for name, _ in others)
     if options.value is None:
         return f"{message}; if {names} is meant as an option of '{first}', indent it under '{first}'"
+    named = next((key for key in _NAMING if isinstance(node.mapping.get(key, node).value, str)), "")
+    if named:  # as other toolkits write it
+        inside = ", ".join(f"{key}: ..." for key in node.mapping if key != named)
+        return f"{message}: {{{node.mapping[named].value}: {{{inside}}}}}"
     return f"{message}, got {first}, {names}"
 
 

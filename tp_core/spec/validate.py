@@ -14,7 +14,7 @@ from tp_core.spec.errors import Problems, SpecError
 from tp_core.spec.limits import Fault, faults
 from tp_core.spec.nodes import Node, Origin, describe
 from tp_core.spec.schema_common import Choice, Deferred, ModuleMark
-from tp_core.spec.words import hint
+from tp_core.spec.words import hint, value_hint
 from tp_core.use import in_use
 
 M = TypeVar("M", bound=BaseModel)
@@ -58,7 +58,7 @@ def _message(error: Mapping[str, Any]) -> str:
     if kind == "literal_error":
         expected = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         message = f"expected one of {', '.join(expected)}; got {describe(value)}"
-        near = hint(value, expected) if isinstance(value, str) else ""
+        near = value_hint(value, expected) if isinstance(value, str) else ""
         return f"{message}; {near}" if near else message
     for name, words in (
         ("gt", "greater than"),
@@ -109,6 +109,7 @@ def _chosen(mark: ModuleMark, node: Node, path: str, problems: Problems) -> Choi
         problems += error.problems
         return None
     own = Problems()
+    own.tree = problems.tree
     found = choose(mark.kind, canonical, path, {}, own, set())
     if mark.labels and in_use() and own:
         plain: Any = canonical.plain()
@@ -145,7 +146,7 @@ def validate(
     plain = {name: node.plain() for name, node in nodes.items()}
     known = list(model.model_fields)
     for name in [n for n in plain if n not in known]:
-        problems.add(f"{path}.{name}", _unknown_option(name, known), nodes[name], key=True)
+        problems.add(f"{path}.{name}", _unknown_option(name, known, path, problems.tree), nodes[name], key=True)
         del plain[name]
     for name in plain:
         mark = _mark(model.model_fields[name])
@@ -176,7 +177,11 @@ def validate(
         name = str(within[0])
         where = (inherited[name].path if name in inherited else f"{path}.{name}") + _tail(within[1:])
         unknown = found[0]["type"] == "extra_forbidden"
-        message = _unknown_option(str(within[-1]), _fields_at(model, within[:-1])) if unknown else _messages(found)
+        if unknown:
+            section, fields = where.removesuffix(f".{within[-1]}"), _fields_at(model, within[:-1])
+            message = _unknown_option(str(within[-1]), fields, section, problems.tree)
+        else:
+            message = _messages(found)
         problems.add(where, message, nodes[name].find(within[1:]), key=unknown)
     return None
 
@@ -196,9 +201,10 @@ def _tail(place: Iterable[str | int]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
 
 
-def _unknown_option(name: str, known: list[str]) -> str:
-    message = f"unknown option '{name}'; "
-    return message + (hint(name, known) or (f"the options are {', '.join(known)}" if known else "there are no options"))
+def _unknown_option(name: str, known: list[str], section: str, tree: Node | None) -> str:
+    near = hint(name, known, section, tree)
+    options = f"the options are {', '.join(known)}" if known else "there are no options"
+    return f"unknown option '{name}'; {near or options}"
 
 
 _Place = tuple[str | int, ...]

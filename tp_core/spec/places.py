@@ -1,0 +1,201 @@
+"""Where specs have an option of ours, for one that was written elsewhere. Torch-free.
+
+What there is comes from the classes of the sections and modules themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, get_args
+
+from pydantic import BaseModel
+
+from tp_core import discovery
+from tp_core.errors import TPError
+from tp_core.spec.nodes import Node, Origin
+from tp_core.spec.schema_data import DataOptions
+from tp_core.spec.schema_embedding import EmbeddingOptions
+from tp_core.spec.schema_inference import SECTIONS
+from tp_core.spec.sections import CHOSEN, KEYS, SLOTS
+from tp_core.training.config import TABLES, TrainOptions
+
+#: Parts of a model whose options may stand at ``model:`` itself.
+_SHARED = ("embedding", "target_embedding", "encoder", "decoder")
+
+#: Places, or names of modules, that one answer lists.
+_MOST = 3
+
+
+class _Module(NamedTuple):
+    """A module that the spec chooses.
+
+    Attributes:
+        path: of its options.
+        part: the key that chooses it.
+        top: it is not within a stream or a data set.
+    """
+
+    path: str
+    part: str
+    top: bool
+    config: type[BaseModel]
+
+
+def belongs(key: str, section: str, tree: Node | None) -> str:
+    """Where this spec has a key that is unknown in a section, as a sentence's part; empty where it has it nowhere."""
+    straight = [name for name, keys in KEYS.items() if key in keys and name != section]
+    found = [f"{name}.{key}".lstrip(".") for name in straight] + _options(key, tree)
+    own = section.partition(".")[0]
+    near = [each for each in found if own and each.partition(".")[0] == own and "." in each]
+    trained = [each for each in found if not each.startswith("inference.")]
+    chosen = near or trained or found
+    if not chosen:
+        return ""
+    if chosen[0] == key:
+        return f"it belongs at the top, as '{key}'" if section else ""
+    return f"it belongs at {_listed(chosen[:1] if chosen[0] in found[: len(straight)] else chosen, 'or')}"
+
+
+def within(key: str, section: str, tree: Node | None) -> str:
+    """Where a key belongs that the mappings inside a section have; empty where none has it."""
+    found = [each for each in _options(key, tree) if section and each.startswith(f"{section}.")]
+    return f"it belongs at {_listed(found, 'or')}" if found else ""
+
+
+def offered(key: str) -> str:
+    """The modules of ours that have an option, as a sentence's part; empty where none has it."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for kind, name, config in _installed():
+        for path in _fields(config, ""):
+            if path.rpartition(".")[2] == key:
+                found.setdefault(path.lstrip("."), {}).setdefault(kind, []).append(name)
+    if not found:
+        return ""
+    path = min(found, key=len)
+    kinds = [
+        f"of the {discovery.singular(kind)}{'s' * (len(modules) > 1)} {_listed(modules, 'and')}"
+        for kind, modules in found[path].items()
+    ]
+    return f"it is {'an option' if path == key else f'{path}, an option'} {_listed(kinds, 'and')}"
+
+
+def names(tree: Node | None) -> set[str]:
+    """The keys and options that specs have: of sections, of the modules of this one, and of ours that are installed."""
+    found = {key for keys in KEYS.values() for key in keys}
+    found |= {name for model, _ in _sections() for name in _fields(model, "")}
+    for config in [each.config for each in _modules(tree)] + [config for _, _, config in _installed()]:
+        found |= set(_fields(config, ""))
+    return {each.rpartition(".")[2] for each in found}
+
+
+def _listed(words: list[str], last: str) -> str:
+    """Several words in a sentence; more than :data:`_MOST` are cut."""
+    shown = list(dict.fromkeys(words))
+    if len(shown) > _MOST:
+        return f"{', '.join(shown[:_MOST])} {last} others"
+    return f" {last} ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
+
+
+def _options(key: str, tree: Node | None) -> list[str]:
+    """The paths of an option, of the modules of the spec and of the mappings within its sections."""
+    found: list[str] = []
+    for module in _modules(tree):
+        for path in _fields(module.config, module.path):
+            if path.rpartition(".")[2] != key:
+                continue
+            straight = path == f"{module.path}.{key}"
+            shared = straight and module.top and module.part in _SHARED
+            found.append(f"model.{key}" if shared else path)
+    if f"model.{key}" in found:  # for all modules that have it
+        found = [path for path in found if path == f"model.{key}" or not path.startswith("model.")]
+    for model, section in _sections():
+        inner = (path for path in _fields(model, section) if path.rpartition(".")[2] == key)
+        found += [path for path in inner if section not in KEYS or path != f"{section}.{key}"]
+    return list(dict.fromkeys(found))
+
+
+def _sections() -> Iterator[tuple[type[BaseModel], str]]:
+    """The classes of plain options, with their places."""
+    yield TrainOptions, "train"
+    yield DataOptions, "data"
+    for name, options in SECTIONS.items():
+        yield options, f"inference.{name}"
+    yield EmbeddingOptions, "model.embedding"
+
+
+def _fields(model: type[BaseModel], path: str) -> Iterator[str]:
+    """The paths of a class's options, and of those of the mappings that are options."""
+    for name, info in model.model_fields.items():
+        yield f"{path}.{name}"
+        for each in _flat(info.annotation):
+            if isinstance(each, type) and issubclass(each, BaseModel):
+                yield from _fields(each, f"{path}.{name}")
+
+
+def _flat(annotation: Any) -> Iterator[Any]:
+    yield annotation
+    for argument in get_args(annotation):
+        yield from _flat(argument)
+
+
+def _modules(tree: Node | None) -> Iterator[_Module]:
+    """The modules that a spec chooses, those that it has by default included; what cannot be had is left out."""
+    from tp_core.spec.choose import config_class
+
+    for path, kind, choice, top in _choices(tree or Node({}, Origin(""))):
+        if len(choice.mapping) != 1:
+            continue
+        ((name, options),) = choice.mapping.items()
+        try:
+            config, _ = config_class(kind, name, options.origin.base)
+        except TPError:  # told where it is chosen
+            continue
+        yield _Module(f"{path}.{name}", path.rpartition(".")[2], top, config)
+
+
+def _choices(tree: Node) -> Iterator[tuple[str, str, Node, bool]]:
+    """The places of a spec where modules are chosen: path, kind, choice, and true for one of no stream or data set."""
+    sections = {name: tree.mapping[name].mapping if name in tree.mapping else {} for name in ("model", "data", "train")}
+    for key in SLOTS:
+        given = sections["train"].get(key)
+        chosen = given if given is not None and given.value is not None else None
+        yield f"train.{key}", key, chosen or Node({SLOTS[key]: Node({}, Origin(""))}, Origin("")), True
+    yield from (("train.hooks", "hooks", each, True) for each in _items(sections["train"], "hooks"))
+    sets = sections["data"]["sets"].mapping if "sets" in sections["data"] else {}
+    for path, part in (
+        ("data", sections["data"]),
+        *((f"data.sets.{name}", each.mapping) for name, each in sets.items()),
+    ):
+        for key in CHOSEN:
+            if key in part:
+                yield f"{path}.{key}", key.removeprefix("target_"), part[key], path == "data"
+    streams = sections["model"]["streams"].mapping if "streams" in sections["model"] else {}
+    parts = [("model", sections["model"]), *((f"model.streams.{name}", each.mapping) for name, each in streams.items())]
+    for path, part in parts:
+        for key in _SHARED:
+            kind = key.removeprefix("target_")
+            inner = part[key].mapping if kind == "embedding" and key in part else {}
+            chosen_here = _items(inner, "modules") if kind == "embedding" else [part[key]] if key in part else []
+            yield from ((f"{path}.{key}", kind, each, path == "model") for each in chosen_here)
+        yield from ((f"{path}.target", "target", each, path == "model") for each in _items(part, "target"))
+
+
+def _items(mapping: dict[str, Node], key: str) -> list[Node]:
+    return mapping[key].items if key in mapping else []
+
+
+def _installed() -> Iterator[tuple[str, str, type[BaseModel]]]:
+    """The modules of our own distributions, which are named without importing anything of others."""
+    from tp_core.config import ModuleConfig
+
+    for kind, table in TABLES.items():
+        yield from ((kind, name, config) for name, config in table.items())
+    for entry in discovery.index().entries():
+        if entry.kind in ("presets", "commands", "converter") or not discovery.is_own(entry):
+            continue
+        try:
+            config = discovery.load(entry)
+        except TPError:
+            continue
+        if isinstance(config, type) and issubclass(config, ModuleConfig):
+            yield entry.kind, entry.name, config

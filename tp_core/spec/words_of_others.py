@@ -1,0 +1,530 @@
+"""Words of other toolkits for what specs call otherwise. Torch-free.
+
+Hugging Face Trainer and configs, fairseq, fairseq2, PyTorch Lightning, timm, OpenCLIP, torchtitan, LLM Foundry,
+DeepSpeed and TencentPretrain name the same options in other words, and have some that specs have nothing for.
+"""
+
+from __future__ import annotations
+
+#: Section → option → the words of others. A word may stand at several options: the first that is known is meant.
+WORDS: dict[str, dict[str, str]] = {
+    "": {
+        "init_from": (
+            "pretrained pretrained_model_path pretrained_path model_name_or_path init_checkpoint load_from "
+            "load_weights_from finetune_from_model restore_file pretrained_model initial_checkpoint initial_load_path "
+            "load_path load_weights pretrained_weights finetune_from pretrained_image pretrained_text"
+        ),
+        "name": "run_name experiment_name exp_name",
+        "extends": (
+            "base base_config inherit parent preset arch model_arch architecture architectures model_type model_name "
+            "model_config config_path config_name flavor family"
+        ),
+        "train": "training trainer training_args regime",
+        "data": "dataloader train_loader datamodule",
+    },
+    "train": {
+        "steps": (
+            "max_steps total_steps num_steps train_steps training_steps max_train_steps num_training_steps max_update "
+            "max_iters max_iter iterations n_steps max_duration max_num_steps num_iterations n_iters train_iters "
+            "total_training_steps"
+        ),
+        "epochs": (
+            "num_train_epochs num_epochs max_epochs max_epoch epochs_num n_epochs total_epochs num_data_epochs "
+            "max_num_data_epochs n_epoch"
+        ),
+        "batch_size": (
+            "per_device_train_batch_size per_gpu_train_batch_size train_batch_size micro_batch_size global_batch_size "
+            "local_batch_size train_micro_batch_size_per_gpu batch bsz bs max_sentences global_train_batch_size "
+            "device_train_batch_size total_batch_size mini_batch_size"
+        ),
+        "accumulate": (
+            "gradient_accumulation_steps accumulation_steps accumulate_grad_batches grad_accum grad_accum_steps "
+            "gradient_accumulation update_freq accum_iter accum_freq grad_accumulation num_accumulate "
+            "device_train_microbatch_size gradient_accumulation_step"
+        ),
+        "precision": (
+            "fp16 bf16 fp32 half amp use_amp use_fp16 use_bf16 mixed_precision dtype torch_dtype float16 bfloat16 "
+            "fp16_full_eval bf16_full_eval fp16_opt_level opt_level amp_dtype mixed_precision_param amp_level"
+        ),
+        "clip_norm": (
+            "max_grad_norm gradient_clip_val gradient_clipping grad_clip clip_grad_norm clip_grad max_norm "
+            "grad_norm_clip grad_clip_norm clip_grad_value gradient_clip clip_gradient clipping_threshold clip_mode"
+        ),
+        "activation_checkpointing": (
+            "gradient_checkpointing checkpoint_activations use_checkpoint recompute activation_checkpoint "
+            "grad_checkpointing deepspeed_checkpoint_activations enable_gradient_checkpointing ac_mode "
+            "gradient_checkpointing_kwargs activation_checkpointing_kwargs"
+        ),
+        "log_every": (
+            "logging_steps log_interval report_steps log_steps log_freq log_every_n_steps print_freq logging_strategy "
+            "logging_first_step publish_metrics_every_n_steps console_log_interval progress_bar_refresh_rate"
+        ),
+        "eval_every": (
+            "eval_steps eval_interval validate_interval val_check_interval evaluation_steps eval_freq val_interval "
+            "validate_interval_updates eval_strategy evaluation_strategy validate_every_n_steps val_frequency "
+            "check_val_every_n_epoch validation_interval val_every"
+        ),
+        "eval_batch_size": (
+            "per_device_eval_batch_size per_gpu_eval_batch_size valid_batch_size val_batch_size max_sentences_valid "
+            "validation_batch_size device_eval_batch_size"
+        ),
+        "eval_batches": (
+            "eval_iters limit_val_batches max_eval_steps eval_subset_num_batches max_eval_samples max_val_samples"
+        ),
+        "checkpoint_every": (
+            "save_steps save_interval save_every checkpoint_interval save_checkpoint_steps checkpoint_steps save_freq "
+            "save_interval_updates save_strategy checkpoint_every_n_steps save_frequency checkpoint_freq "
+            "recovery_interval every_n_train_steps"
+        ),
+        "keep_checkpoints": (
+            "save_total_limit keep_last_epochs keep_checkpoint_max save_top_k keep_interval_updates "
+            "keep_last_n_checkpoints save_num_checkpoints_to_keep checkpoint_hist max_to_keep keep_last keep_latest_k"
+        ),
+        "early_stopping": "early_stop early_stop_callback",
+        "workers": (
+            "num_workers dataloader_num_workers n_workers num_proc data_num_workers preprocessing_num_workers "
+            "processes_num n_jobs"
+        ),
+        "prefetch": "prefetch_factor dataloader_prefetch_factor",
+        "compile": "torch_compile use_compile torchcompile",
+        "strategy": "ddp distributed distributed_backend",
+        "hooks": "callbacks callback",
+        "seed": "random_seed manual_seed global_seed random_state data_seed shuffle_seed",
+        "device": "use_cpu no_cuda cuda gpu accelerator device_type",
+        "on_nan": "skip_nan nan_policy",
+        "tensorboard": "use_tensorboard tensorboard_logdir enable_tensorboard tb log_tensorboard tensorboard_dir",
+        "timeout": "ddp_timeout dist_timeout init_timeout_seconds train_timeout_seconds",
+        "optimizer": "optim optimiser optimizer_name optimizer_type opt optimizer_class",
+        "schedule": (
+            "lr_scheduler lr_scheduler_type scheduler lr_schedule sched lr_policy scheduler_type lr_scheduler_name "
+            "decay_type lr_decay_style lr_decay"
+        ),
+    },
+    "train.strategy": {
+        "bucket_mb": "ddp_bucket_cap_mb bucket_cap_mb",
+        "static_graph": "ddp_static_graph",
+    },
+    "train.early_stopping": {
+        "patience": "early_stopping_patience",
+        "min_delta": "early_stopping_threshold early_stopping_delta",
+        "metric": "metric_for_best_model monitor score_metric best_checkpoint_metric eval_metric",
+        "mode": "greater_is_better maximize_best_checkpoint_metric monitor_mode",
+        "restore_best": "load_best_model_at_end restore_best_weights save_best",
+    },
+    "train.optimizer": {
+        "lr": "learning_rate base_lr peak_lr max_lr init_lr initial_lr blr lrate max_learning_rate lr_base",
+        "weight_decay": "wd l2 weight_decay_rate l2_reg",
+        "betas": "adam_betas adam_beta1 adam_beta2 optimizer_betas beta1 beta2 opt_betas",
+        "eps": "adam_epsilon adam_eps epsilon opt_eps",
+        "bias_correction": "correct_bias",
+    },
+    "train.schedule": {
+        "warmup": (
+            "warmup_steps warmup_ratio warmup_updates warmup_iters warmup_epochs num_warmup_steps lr_warmup_steps "
+            "warm_up warmup_proportion t_warmup warmup_fraction warmup_rate lr_warmup"
+        ),
+        "final": (
+            "min_lr end_learning_rate min_lr_ratio end_lr final_lr alpha_f lr_end lr_min final_lr_scale min_lr_rate "
+            "decay_lr lr_cooldown_end"
+        ),
+        "initial": "warmup_init_lr init_lr_scale warmup_lr",
+        "cycles": "num_cycles lr_cycle_limit",
+        "decay": (
+            "decay_ratio decay_steps num_decay_steps cooldown cooldown_epochs lr_decay_steps lr_decay_iters "
+            "epochs_cooldown decay_epochs"
+        ),
+        "hold": "hold_steps num_stable_steps",
+        "power": "lr_power poly_power lr_cooldown_power",
+    },
+    "model": {
+        "hidden_size": "d_model n_embd dim hidden_dim embed_dim model_dim encoder_embed_dim hidden width",
+        "embedding_size": (
+            "emb_size emb_dim embedding_dim embed_size word_embed_dim factorized_embedding_parameterization"
+        ),
+        "vocab_size": "vocabulary_size n_vocab n_words",
+        "target_embedding": "tgt_embedding decoder_embedding",
+        "share_embeddings": "share_embedding share_all_embeddings shared_embeddings",
+        "pooling": "pool classifier_pooling pooling_mode pooler global_pool",
+    },
+    "model.encoder": {
+        "num_layers": (
+            "num_hidden_layers n_layer n_layers layers_num depth layers encoder_layers decoder_layers "
+            "num_encoder_layers num_blocks num_layer_encoder layers_count"
+        ),
+        "num_heads": "num_attention_heads n_head n_heads heads_num heads nhead attention_heads encoder_attention_heads",
+        "num_key_value_heads": "n_kv_heads num_kv_heads kv_heads num_query_groups local_kv_heads_num",
+        "head_size": "head_dim d_kv attention_head_size kv_channels",
+        "feed_forward_size": (
+            "intermediate_size feedforward_size d_ff n_inner ffn_dim encoder_ffn_dim ffn_hidden_size dim_feedforward "
+            "inner_size mlp_dim ff_dim encoder_ffn_embed_dim expansion_ratio mlp_ratio ffn_mult ffn_dim_multiplier "
+            "encoder_intermediate_size"
+        ),
+        "activation": "hidden_act activation_function act_fn act hidden_activation activation_fn nonlinearity",
+        "dropout": (
+            "hidden_dropout_prob hidden_dropout dropout_prob dropout_rate resid_pdrop dropout_p p_dropout drop "
+            "drop_rate proj_drop"
+        ),
+        "attention_dropout": (
+            "attention_probs_dropout_prob attn_pdrop attention_dropout_prob attn_dropout attn_drop attn_drop_rate"
+        ),
+        "activation_dropout": "relu_dropout act_dropout",
+        "norm": "layernorm normalization norm_type layernorm_type norm_layer",
+        "norm_position": (
+            "layernorm_positioning pre_norm prenorm norm_first normalize_before do_layer_norm_before "
+            "encoder_normalize_before"
+        ),
+        "norm_eps": "layer_norm_eps layer_norm_epsilon layernorm_epsilon rms_norm_eps layernorm_eps",
+        "position_encoding": (
+            "position_embedding_type pos_encoding rope rotary_position_embedding relative_position_embedding "
+            "positional_encoding alibi alibi_position_embedding rotary use_rope"
+        ),
+        "rotary_theta": "rope_theta rope_base rotary_base",
+        "attention_window": "sliding_window window_size local_attention",
+        "attention_bias": "qkv_bias use_bias add_bias_linear no_bias remove_transformer_bias",
+        "residual_attention": "has_residual_attention",
+        "share_layers": "parameter_sharing tie_layers",
+        "init_std": "initializer_range init_range initializer_std init_method_std",
+        "layer_drop": "layerdrop drop_path drop_path_rate stochastic_depth encoder_layerdrop",
+        "layer_scale": "layer_scale_init_value init_values",
+        "relative_buckets": "relative_attention_buckets_num relative_attention_num_buckets",
+        "attention_scale": "remove_attention_scale",
+        "scale_residual_init": "deep_init",
+        "feed_forward": "gated_mlp glu ffn_type mlp_type",
+        "mask": "is_causal causal attention_type",
+    },
+    "model.embedding": {
+        "max_length": "max_position_embeddings n_positions max_positions num_positions n_ctx",
+        "num_segments": "type_vocab_size token_type_vocab_size n_segments",
+        "image_size": "img_size image_resolution force_image_size",
+        "patch_size": "patch",
+        "channels": "num_channels in_chans in_channels channels_num",
+        "norm": "remove_embedding_layernorm",
+        "kernel_sizes": "conv_kernel_sizes conv_layers_num conv_channels",
+    },
+    "model.target": {
+        "tie": (
+            "tie_weights tie_word_embeddings tie_embeddings tied_embeddings weight_tying tie_output "
+            "share_decoder_input_output_embed"
+        ),
+        "num_labels": "num_classes n_classes labels_num nb_classes",
+        "label_smoothing": "label_smoothing_factor smoothing",
+        "weight": "loss_weight loss_coefficient",
+        "bias": "has_lmtarget_bias",
+        "temperature": "logit_scale init_logit_scale logit_scale_init_value",
+        "soft_weight": "soft_alpha",
+        "teacher": "soft_targets teacher_model distill_model",
+        "z_loss": "z_loss_weight lm_head_z_loss z_loss_coef",
+        "projection_size": "projection_dim feature_size",
+    },
+    "data.processor": {
+        "max_length": (
+            "seq_length seq_len max_seq_length max_seq_len sequence_length block_size context_length ctx_len "
+            "max_source_length tokens_per_sample model_max_length cutoff_len max_len"
+        ),
+        "target_max_length": (
+            "tgt_seq_length max_target_length target_seq_length decoder_max_length generation_max_length"
+        ),
+        "mask_rate": "mlm_probability masked_lm_prob mlm_prob masking_probability mask_probability",
+        "mask_ratio": "masking_ratio",
+        "whole_word": "whole_word_masking whole_word_mask wwm",
+        "span": "span_masking",
+        "span_p": "span_geo_prob",
+        "augment": (
+            "auto_augment augmentation transforms aa image_preprocess augmentations color_jitter hflip vflip reprob "
+            "scale ratio no_aug randaugment mixup_alpha cutmix_alpha mixup_prob random_erase"
+        ),
+        "labels": "label_list class_names id2label label_names",
+        "sampling_rate": "sample_rate sr",
+        "num_mel_bins": "n_mels num_mels n_mel audio_feature_size",
+        "normalize": "do_normalize audio_preprocess",
+        "interpolation": "resample train_interpolation",
+        "mean": "image_mean",
+        "std": "image_std",
+        "prefix_loss": "prefix_lm_loss train_on_prompt",
+        "short_rate": "short_seq_prob",
+        "pack": "full_sentences packing sample_packing group_texts",
+        "max_seconds": "max_audio_len max_audio_frames max_duration_in_seconds max_duration_secs",
+        "span_max_length": "max_span_length",
+        "num_image_tokens": "image_vocab_size",
+        "image_tokenizer": "vqgan_model_path vqgan_config_path",
+        "crop_fraction": "crop_pct",
+        "image_size": "image_height image_width img_size resolution",
+        "mean_span_length": "mean_noise_span_length",
+        "truncation_side": "truncation",
+        "pad": "padding pad_to_max_length padding_strategy",
+    },
+    "data.tokenizer": {
+        "vocab": "vocab_path vocab_file",
+        "model": "spm_model_path sp_model spm_model model_file",
+        "merges": "merges_path merges_file",
+        "lowercase": "do_lower_case lower_case uncased do_lowercase",
+        "split_chinese": "tokenize_chinese_chars",
+    },
+    "data": {
+        "train": (
+            "dataset dataset_path dataset_name train_file train_files train_path train_data train_dataset data_path "
+            "data_dir corpus corpus_path data_local local train_split path paths data_files"
+        ),
+        "eval": (
+            "validation_file validation eval_file eval_path eval_dataset eval_data dev dev_path valid val val_path "
+            "test test_path eval_loader val_data val_dataset valid_split validation_data valid_path"
+        ),
+        "tokenizer": "tokenizer_name tokenizer_path tokenizer_file",
+        "processor": "data_processor collator data_collator preprocessor feature_extractor",
+        "columns": (
+            "text_column column_names column_mapping remove_columns remove_unused_columns text_key image_key "
+            "csv_img_key csv_caption_key text_column_name label_column_name image_column audio_column_name "
+            "label_column dataset_text_field"
+        ),
+        "cache": "cache_dir",
+        "bucket": "group_by_length length_column_name bucketing",
+        "target_tokenizer": "tgt_tokenizer tgt_vocab_path",
+        "on_bad_record": "ignore_errors skip_bad_records",
+        "sets": "mixture datasets data_mixture",
+    },
+    "inference.generate": {
+        "beams": "num_beams beam_size n_beams",
+        "sample": "do_sample sampling",
+        "early_stopping": "early_stop",
+    },
+}
+
+#: Values and modules of ours → the words of others.
+VALUES = {
+    "fp16": "float16 half 16 16-mixed fp16-mixed torch.float16",
+    "bf16": "bfloat16 bf16-mixed torch.bfloat16",
+    "fp32": "float32 float 32 32-true no none torch.float32",
+    "gelu_tanh": "gelu_new gelu_fast gelu_pytorch_tanh gelu_approximate",
+    "silu": "swish swiglu",
+    "linear": "identity none linear_with_warmup linear_schedule_with_warmup",
+    "causal": "autoregressive unidirectional left_to_right",
+    "fully_visible": "bidirectional full",
+    "rmsnorm": "rms t5",
+    "layernorm": "layer normal",
+    "rotary": "rope",
+    "first": "cls cls_token",
+    "mean": "avg average",
+    "adamw": "adam adamw_torch adamw_torch_fused adamw_hf fused_adam paged_adamw bert_adam",
+    "cosine": "cosine_with_warmup cosine_annealing",
+    "cosine_restarts": "cosine_with_restarts",
+    "constant": "constant_with_warmup",
+    "inverse_sqrt": "inverse_square_root noam",
+    "polynomial": "poly polynomial_decay",
+    "ddp": "distributed ddp_spawn",
+    "cuda": "gpu",
+    "transformer": "bert roberta gpt gpt2 transformer_encoder vit llama",
+    "bilstm": "bi-lstm",
+    "word": "token tok word_embedding token_embedding",
+    "pos": "position positional learned position_embedding absolute",
+    "seg": "segment token_type segment_embedding type",
+    "sinusoidal": "sinusoidalpos sinusoid",
+    "patch": "patch_embedding",
+    "cls": "classification classifier",
+    "lm": "clm causal_lm language_model gpt",
+    "mlm": "masked_lm masked_language_model",
+    "sp": "nsp sop next_sentence_prediction sentence_order",
+    "wordpiece": "bert bert_tokenizer",
+    "bpe": "gpt2 byte_level_bpe",
+    "sentencepiece": "spm xlmroberta",
+    "huggingface": "hf auto tokenizers",
+}
+
+
+#: Options of others that are on or off → what they set.
+SWITCHES = {
+    "precision: fp16": "fp16 half use_fp16 float16",
+    "precision: bf16": "bf16 use_bf16 bfloat16",
+    "norm_position: pre": "pre_norm prenorm norm_first normalize_before do_layer_norm_before encoder_normalize_before",
+    "position_encoding: rotary": "rope rotary_position_embedding",
+    "position_encoding: relative": "relative_position_embedding",
+    "position_encoding: alibi": "alibi",
+    "device: cpu": "use_cpu no_cuda",
+    "strategy: ddp": "ddp distributed",
+    "pack: true": "packing sample_packing full_sentences group_texts",
+    "mask: causal": "is_causal causal",
+    "attention_scale: false": "remove_attention_scale",
+    "attention_bias: false": "no_bias remove_transformer_bias",
+    "norm: none": "remove_embedding_layernorm",
+    "augment: {rand_augment: 2}": "aa auto_augment",
+    "restore_best: true": "load_best_model_at_end restore_best_weights save_best",
+    "share_layers: true": "parameter_sharing",
+    "feed_forward: gated": "gated_mlp glu",
+}
+
+#: Sentences on what specs have nothing for, and what is done instead → the words of others for it.
+NOTHING = {
+    "tp train --resume goes on with the run of a folder, and init_from names a model to begin with": (
+        "resume_from_checkpoint resume auto_resume autoresume resume_from load_checkpoint restore_from_checkpoint "
+        "ignore_data_skip resume_step ckpt_path restore_callback_states_from_checkpoint"
+    ),
+    "the command names the folder of a run: tp train --run FOLDER, by default runs/NAME": (
+        "output_dir output_model_path save_dir save_path save_folder output_path out_dir outdir logging_dir log_path "
+        "dump_folder default_root_dir work_dir workdir checkpoint_dir checkpoint_path overwrite_output_dir "
+        "save_overwrite run_dir log_dir logs job"
+    ),
+    "there is no mixture of experts: each layer has one feed-forward network": (
+        "num_experts num_local_experts n_experts n_routed_experts num_experts_per_tok num_experts_per_token "
+        "experts_per_token moe moe_freq moe_intermediate_size router_aux_loss_coef expert_capacity capacity_factor "
+        "num_shared_experts top_k_experts moe_config"
+    ),
+    "every process has all weights (train.strategy: ddp, under torchrun): nothing shards or offloads them": (
+        "fsdp fsdp_config fsdp_transformer_layer_cls_to_wrap deepspeed deepspeed_config zero zero_stage "
+        "zero_optimization enable_zero3 sharding_strategy data_parallel_shard_degree tensor_parallel_degree "
+        "tensor_parallel tensor_parallel_size tensor_model_parallel_size pipeline_parallel_degree "
+        "pipeline_model_parallel_size pipeline_parallel context_parallel_degree expert_parallel_degree "
+        "sequence_parallel parallelism parallelism_config accelerator_config cpu_offload enable_cpu_offload tp_size "
+        "pp_size megatron_lm"
+    ),
+    "torchrun starts the processes: torchrun --nproc-per-node 2 -m tp_core -- train SPEC": (
+        "world_size gpu_ranks n_gpu num_gpus gpus gpu_ids num_devices devices num_nodes nnodes num_processes "
+        "num_machines local_rank rank nproc_per_node master_ip master_addr master_port dist_url ddp_backend "
+        "dist_backend backend data_parallel_replicate_degree distributed_world_size"
+    ),
+    "ddp finds at each step which parameters have a gradient, unless {ddp: {static_graph: true}}": (
+        "ddp_find_unused_parameters find_unused_parameters"
+    ),
+    "nothing goes to the Hugging Face Hub: tp convert --to huggingface writes a folder for it": (
+        "push_to_hub hub_model_id hub_token hub_revision hub_strategy hub_private_repo hub_always_push "
+        "push_to_hub_model_id push_to_hub_token revision use_auth_token token hf_token"
+    ),
+    "the files of a model's folder run with the command's --trust-code": "trust_remote_code",
+    "the command says what is done: tp train, tp evaluate, tp predict": (
+        "do_train do_eval do_predict eval_only evaluate_only test_only"
+    ),
+    "a run evaluates where there is data.eval: every train.eval_every steps, and at the end": (
+        "eval_on_start eval_first eval_delay num_sanity_val_steps validate_after_n_steps eval_at_end"
+    ),
+    "a target says what is measured (tp modules lists them); a hook of train.hooks may measure more": (
+        "compute_metrics include_for_metrics prediction_loss_only batch_eval_metrics eval_do_concat_batches "
+        "eval_accumulation_steps eval_use_gather_object include_inputs_for_metrics icl_tasks zeroshot_frequency"
+    ),
+    "metrics.jsonl and TensorBoard events are written (train.tensorboard); a hook may send them elsewhere": (
+        "report_to logger loggers logging wandb use_wandb enable_wandb log_wandb wandb_project wandb_entity "
+        "wandb_run_name wandb_log mlflow comet trackio trackio_space_id trackio_bucket_id trackio_static_space_id "
+        "neptune project metric_recorders"
+    ),
+    "messages have no options but train.log_every": (
+        "log_level log_level_replica log_file_level log_on_each_node disable_tqdm progress_bar enable_progress_bar "
+        "verbose verbosity debug skip_memory_metrics include_num_input_tokens_seen logging_nan_inf_filter "
+        "include_tokens_per_second python_log_level log_to_console report_speed"
+    ),
+    "no mean of the weights is kept; a hook of train.hooks may do it": (
+        "ema use_ema ema_decay model_ema model_ema_decay swa swa_start stochastic_weight_averaging weight_averaging"
+    ),
+    "there are no adapters: all weights are trained; a hook of train.hooks may replace layers": (
+        "lora use_lora lora_r lora_rank lora_alpha lora_dropout lora_target_modules lora_pretrained_model_path peft "
+        "peft_config peft_type use_peft qlora adapter adapters prefix_tuning prompt_tuning"
+    ),
+    "weights are fp32, and train.precision says what is computed with: nothing is quantised": (
+        "load_in_8bit load_in_4bit quantization quantization_config bits fp8 float8 enable_fp8_linear"
+    ),
+    "all weights are trained; a hook (tp_model_built) may freeze some: requires_grad_(False)": (
+        "freeze freeze_encoder freeze_layers num_freeze_layers freeze_embeddings freeze_backbone freeze_parameters "
+        "freeze_feature_encoder freeze_encoder_for_n_steps frozen lock_image lock_text trainable train_only"
+    ),
+    "rates and decays of single weights are of a hook: tp_parameter_groups": (
+        "layer_decay layerwise_lr_decay layer_wise_lr_decay llrd image_layer_decay text_layer_decay lr_decay_rate "
+        "param_groups parameter_groups no_decay optim_target_modules wd_exclude wd_exclude_patterns lr_mult "
+        "discriminative_lr backbone_lr encoder_lr head_lr"
+    ),
+    "attention is torch's scaled_dot_product_attention, which chooses the kernel": (
+        "attn_implementation _attn_implementation use_flash_attention use_flash_attention_2 use_flash_attn flash_attn "
+        "flash_attention flash attn_impl attn_config sdpa use_sdpa xformers use_xformers memory_efficient_attention "
+        "fused_attention"
+    ),
+    "each epoch has a shuffled order of its own, by train.seed, and its last batch reaches into the next": (
+        "shuffle shuffle_buffer shuffle_buffer_size buffer_size drop_last dataloader_drop_last train_sampling_strategy "
+        "dataloader_in_order dataset_resampled instances_buffer_size sampler no_shuffle"
+    ),
+    "the loader sets this itself; train.workers and train.prefetch are its options": (
+        "pin_memory pin_mem dataloader_pin_memory persistent_workers dataloader_persistent_workers "
+        "dataloader_multiprocessing_context multiprocessing_context"
+    ),
+    "an interrupted run goes on bit for bit as it is; no option is needed": (
+        "full_determinism deterministic cudnn_deterministic use_deterministic_algorithms cudnn_benchmark benchmark"
+    ),
+    "matrices are multiplied in what train.precision says; TF32 has no option": (
+        "tf32 allow_tf32 matmul_precision float32_matmul_precision"
+    ),
+    "batch norm goes over the batches of all processes": "sync_batchnorm sync_bn use_bn_sync",
+    "a contrast goes over the batches of all processes": "local_loss gather_with_grad",
+    "batch_size is as the spec says; train.accumulate cuts a batch, and tp show tells the memory": (
+        "auto_find_batch_size auto_scale_batch_size scale_batch_size"
+    ),
+    "a batch is a number of samples (train.batch_size); data.bucket puts those of one length together": (
+        "max_tokens max_num_tokens max_num_elements max_tokens_per_batch tokens_per_batch batch_tokens batch_by_tokens"
+    ),
+    "all records are read: train.steps or train.epochs says how long": (
+        "max_train_samples max_samples train_num_samples limit_train_batches overfit_batches max_steps_per_epoch "
+        "steps_per_epoch train_epoch_length subset num_samples"
+    ),
+    "no part of the data is split off: data.eval names files": (
+        "validation_split_percentage validation_split val_split test_split split splits val_size test_size eval_split "
+        "valid_ratio val_set_size dev_ratio"
+    ),
+    "the ending of a file says its format, and data.columns what is read of it": (
+        "dataset_type data_format file_format file_type format json_format_corpus csv_separator delimiter sep "
+        "dataset_config_name dataset_config"
+    ),
+    "files are read where they are: copy remote ones first": "data_remote remote streaming s3_path bucket_name",
+    "prepared data are kept, and used again (tp cache)": (
+        "overwrite_cache preprocessing_batch_size use_cache_file keep_in_memory reset_data"
+    ),
+    "masks are drawn anew each time a sample is read": (
+        "dup_factor dupe_factor dynamic_masking static_masking docs_buffer_size"
+    ),
+    "texts are not perturbed, and embeddings get no noise": (
+        "neftune_noise_alpha use_adv adv_type adv_train fgm_epsilon pgd_k pgd_epsilon pgd_alpha adversarial"
+    ),
+    "options stand below the name of what they are for: optimizer: {adamw: {eps: 1e-6}}": (
+        "optim_args opt_kwargs optimizer_kwargs optimizer_params lr_scheduler_kwargs scheduler_kwargs schedule_kwargs "
+        "kwargs config_overrides"
+    ),
+    "the optimizer has one implementation, fused where torch has that": (
+        "amsgrad foreach fused capturable maximize implementation centered optimizer_in_backward early_step_in_backward"
+    ),
+    "kernels are those of torch; train.compile: true fuses what it can": (
+        "use_liger_kernel liger_kernel_config use_kernels"
+    ),
+    "a loss is divided by the count over all processes and micro-batches": "average_tokens_across_devices",
+    "buffers that a process fills by itself are the first one's in evaluations and checkpoints": (
+        "ddp_broadcast_buffers broadcast_buffers"
+    ),
+    "the first process writes for all": "save_on_each_node save_for_all_ranks",
+    "train.compile: true compiles with torch's defaults": (
+        "torch_compile_backend torch_compile_mode compile_mode compile_backend dynamo dynamo_backend torchdynamo "
+        "enable_compiled_autograd torchscript torchcompile_mode jit"
+    ),
+    "memory is freed by torch itself": "torch_empty_cache_steps empty_cache_freq empty_cache gc_freq gc_debug",
+    "a checkpoint has what a run needs to go on, and the run's model/ the weights alone": (
+        "save_only_model save_model_only save_safetensors last_save_model_only async_mode async_checkpoint "
+        "enable_jit_checkpoint save_optimizer_state save_optimizer no_save_optimizer_state save_weights_only "
+        "save_most_recent save_last enable_checkpointing enable_checkpoint"
+    ),
+    "generation keeps keys and values by itself": "use_cache past_key_values cache_implementation",
+    "there is no profiler; a hook of train.hooks may start torch's": (
+        "profiling profiler profile enable_profiling profile_freq profile_memory enable_memory_snapshot"
+    ),
+    "weights have the layout that torch gives them": "channels_last memory_format init_device meta_init",
+    "the loss is that of the target; tp modules --kind target lists them": (
+        "loss loss_fn loss_type criterion objective bce_loss problem_type focal_loss"
+    ),
+    "the task is what model.target names": "task task_name task_type finetuning_task",
+    "image tokens stand behind the ids of the tokenizer": "vocab_bias",
+    "gsg masks the sentences that are most like the rest of their document": "sentence_selection_strategy",
+    "this has no effect in TencentPretrain, and there is nothing for it": "layer_number_scale",
+}
+
+#: A part of a spec → whose options it has, in a sentence.
+OWNERS = {
+    "train.optimizer": "train.optimizer",
+    "train.schedule": "train.schedule",
+    "train.early_stopping": "train.early_stopping",
+    "train.strategy": "train.strategy: {ddp: ...}",
+    "model.encoder": "the encoder and the decoder, or a key of model for both",
+    "model.embedding": "the embeddings, or a key of model for all of them",
+    "model.target": "the targets",
+    "data.processor": "data.processor",
+    "data.tokenizer": "data.tokenizer",
+    "inference.generate": "inference.generate",
+}
