@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tp_core.cli.main import run
+from tp_core.cli.start import run
 
 if __name__ == "__main__":
     sys.exit(run())

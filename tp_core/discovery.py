@@ -11,7 +11,6 @@ import functools
 import importlib
 import importlib.util
 import os
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -22,6 +21,10 @@ import importlib_metadata
 
 from tp_core import metadata
 from tp_core.errors import TPError
+from tp_core.errors import named as named
+from tp_core.first_party import FIRST_PARTY as FIRST_PARTY
+from tp_core.first_party import OWN as OWN
+from tp_core.metadata import normalized as normalized
 from tp_core.third_party import interrupts, printing_apart
 
 GROUP = "tp.v1."
@@ -45,57 +48,6 @@ KINDS = (
     "hooks",
     "commands",
 )
-
-#: Names that our own distributions offer. A spec's bare name means these, whatever others offer; one that is missing is
-#: answered with what to install.
-FIRST_PARTY: dict[str, dict[str, tuple[str, ...]]] = {
-    "tp-text": {
-        "embedding": ("word", "seg"),
-        "target": ("mlm", "sp", "lm", "bilm", "sgns"),
-        "tokenizer": ("wordpiece", "bpe", "sentencepiece", "char", "space", "huggingface"),
-        "processor": (
-            *("bert", "mlm", "lm", "cls", "bilm", "prefixlm", "sft", "skipgram", "mt", "t5", "bart", "gsg"),
-            *("cls_mlm", "pair"),
-        ),
-        "converter": (
-            *("albert", "bart", "bert", "bloom", "distilbert", "fnet", "gpt2", "llama", "mistral", "pegasus"),
-            *("roberta", "t5", "xlm-roberta"),
-        ),
-        "commands": ("tokenizer",),
-    },
-    "tp-vision": {
-        "embedding": ("patch", "masked_patch", "conv_patch", "visible", "patch_pos", "patch_sinusoidal"),
-        "target": ("deit", "patch_cls", "pixels", "vq", "visual_tokens"),
-        "decoder": ("mae",),
-        "visual_tokenizer": ("vq", "vqgan", "random_projection"),
-        "processor": ("image", "plain_image", "masked_image"),
-        "converter": ("beit", "deit", "vit", "vit_mae"),
-        "hooks": ("reconstructions",),
-    },
-    "tp-audio": {
-        "embedding": ("speech", "waveform", "conv_pos"),
-        "encoder": ("conformer", "wavlm"),
-        "target": ("ctc", "wav2vec2", "units"),
-        "processor": (
-            *("speech_text", "speech_cls", "speech_ctc", "wav2vec2", "units", "waveform_cls", "waveform_ctc"),
-        ),
-        "converter": ("speech_to_text", "wav2vec2", "hubert", "wavlm", "wav2vec2-conformer"),
-        "hooks": ("gumbel_decay", "transcripts"),
-        "commands": ("units", "wer"),
-    },
-    "tp-crossmodal": {
-        "embedding": ("word_patch", "patch_word", "region"),
-        "encoder": ("co_attention",),
-        "target": ("itm",),
-        "processor": ("image_text_lm", "image_text", "image_text_pair", "region_text", "region_text_pair"),
-        "converter": ("clip", "vilt", "visual_bert"),
-        "hooks": ("similarities",),
-        "commands": ("draw", "retrieve"),
-    },
-}
-
-#: Our own distributions: of a name that several offer, theirs is the one that is meant without saying so.
-OWN = ("tp-core", *FIRST_PARTY)
 
 
 @dataclass(frozen=True)
@@ -137,28 +89,16 @@ def installed_version(distribution: str) -> str:
     return next((metadata.header(each, "Version") for each in found), "")
 
 
-def normalized(name: str) -> str:
-    """A distribution's name as packaging compares it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def named(error: BaseException) -> str:
-    """An exception's type and message."""
-    try:
-        message = str(error)
-    except Exception:  # an exception of others, whose __str__ fails
-        message = ""
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
-
-
 class Broken(TPError):
     """An entry that is on the shelf but cannot be loaded; ``cause`` is the original exception."""
 
     def __init__(self, entry: Entry, cause: BaseException) -> None:
+        from tp_core.libraries import broken_library
+
         self.entry, self.cause = entry, cause
         super().__init__(
             f"{singular(entry.kind)} '{entry.name}' of {entry.distribution} {entry.version} ({entry.value}) cannot be "
-            f"loaded: {named(cause)}"
+            f"loaded: {broken_library(cause) or named(cause)}"
         )
 
 

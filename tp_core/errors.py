@@ -39,6 +39,15 @@ def system_error(error: OSError, place: object = "") -> TPError:
     return TPError(f"{shown}: {reason}" if shown else reason[:1].lower() + reason[1:])
 
 
+def named(error: BaseException) -> str:
+    """An exception's type and message."""
+    try:
+        message = str(error)
+    except Exception:  # an exception of others, whose __str__ fails
+        message = ""
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
 def out_of_memory(error: BaseException) -> bool:
     """True if an error says that there is no memory left, on a device or for the process."""
     torch = sys.modules.get("torch")  # which whoever raises its errors has imported

@@ -42,6 +42,11 @@ class Point(NamedTuple):
     damage: str = ""
 
 
+def normalized(name: str) -> str:
+    """A distribution's name as packaging compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def raw(distribution: Any, file: str) -> bytes:
     """The bytes of a file of a distribution's metadata; empty where there is none, or it cannot be read."""
     folder = getattr(distribution, "_path", None)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import io
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -89,7 +92,76 @@ def test_a_library_that_is_missing_or_broken_is_a_message(tmp_path: Path, module
     assert (done.returncode, "Traceback" in said) == (2, False)
     name = {"yaml": "pyyaml"}.get(module, module)
     assert f"error: the package {name} " in said.lower()
-    assert f"pip install --force-reinstall '{name}'" in said.lower()
+    if how == "gone":
+        assert f"pip install --force-reinstall '{name}'" in said.lower()
+    else:
+        assert f"is hidden by {tmp_path / module / '__init__.py'}" in said
+
+
+@pytest.fixture
+def half_installed(tmp_path: Path) -> Callable[..., Path]:
+    """A folder before the installed packages, with a distribution of which a file is gone."""
+
+    def make(name: str, gone: str) -> Path:
+        found = importlib.metadata.distribution(name)
+        folders = {path.parts[0] for path in found.files or () if path.parts[0] != ".."}
+        for each in folders - {"__pycache__"}:
+            place = Path(str(found.locate_file(each)))
+            (shutil.copytree if place.is_dir() else shutil.copyfile)(place, tmp_path / "site" / each)
+        (tmp_path / "site" / gone).unlink()
+        return tmp_path / "site"
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("name", "gone"),
+    [
+        ("click", "click/core.py"),
+        ("importlib-metadata", "importlib_metadata/_meta.py"),
+        ("pyyaml", "yaml/resolver.py"),
+    ],
+)
+def test_a_half_installed_library_is_a_message(
+    half_installed: Callable[..., Path], tmp_path: Path, name: str, gone: str
+) -> None:
+    done = tp("check", "bert-tiny", folder=tmp_path, path=half_installed(name, gone))
+    said = done.stderr.decode()
+    assert (done.returncode, "Traceback" in said) == (2, False)
+    assert f"the package {name} " in said.lower()
+    assert f"({gone})" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "gone"), [("pluggy", "pluggy/_manager.py"), ("tokenizers", "tokenizers/__init__.py")])
+def test_the_doctor_finds_a_library_that_is_half_installed(
+    half_installed: Callable[..., Path], tmp_path: Path, name: str, gone: str
+) -> None:
+    done = tp("doctor", folder=tmp_path, path=half_installed(name, gone))
+    broken = [line for line in done.stdout.decode().splitlines() if line.startswith("BROKEN")]
+    assert done.returncode == 1
+    assert any(line.split()[1] == name and f"({gone})" in line for line in broken), broken
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", ["yaml", "tokenizers", "pluggy"])
+def test_a_file_that_hides_a_library_is_named(tmp_path: Path, module: str) -> None:
+    project = write_project(tmp_path / "project", steps=1)
+    (tmp_path / f"{module}.py").write_text("x = 1\n")
+    done = tp("train", "spec.yaml", "--run", "run", folder=project, path=tmp_path)
+    said = done.stderr.decode()
+    assert (done.returncode, "Traceback" in said) == (2, False)
+    assert f"is hidden by {tmp_path / module}.py" in said
+
+
+def test_links_to_a_library_hide_nothing(tmp_path: Path) -> None:
+    yaml = Path(str(importlib.metadata.distribution("pyyaml").locate_file("yaml")))
+    (tmp_path / "yaml").symlink_to(yaml)
+    code = "from tp_core.libraries import fault; print([fault('pyyaml')])"
+    own = runs.environment()
+    own["PYTHONPATH"] = f"{tmp_path}:{own['PYTHONPATH']}"
+    done = subprocess.run([sys.executable, "-c", code], env=own, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['']"
 
 
 @pytest.mark.slow

@@ -70,20 +70,21 @@ def versions() -> Iterator[Line]:
 
 
 def libraries() -> Iterator[Line]:
-    """The libraries that our distributions require, each of which must be there and can be imported."""
-    from tp_core.discovery import installed_version, normalized
-    from tp_core.libraries import MODULES, required
+    """The libraries that our distributions require, each of which must be there, whole, and can be imported."""
+    from tp_core.libraries import fault, module_of, required, version_of
 
     for name in sorted({*required(), *_OPTIONAL}):
-        version = installed_version(name)
+        version = version_of(name)
         if not version:  # one that is required is among the defects of who requires it
             continue
-        error = _import_error(MODULES.get(normalized(name), name.replace("-", "_")))
-        if error is None:
-            yield Line(name, version)
-        else:
+        error = _import_error(module_of(name))
+        if why := fault(name):
+            yield Line(name, f"{version} {why}", True)
+        elif error is not None:
             advice = f"pip install --force-reinstall '{name}'"
             yield Line(name, f"{version} cannot be imported: {named(error)}: {advice}", True)
+        else:
+            yield Line(name, version)
 
 
 def _import_error(module: str) -> BaseException | None:

@@ -17,6 +17,7 @@ from tp_core.cli.streams import any_encoding, open_streams
 from tp_core.cli.usage import Failure, answered, examples, traceback_option
 from tp_core.errors import TPError, system_error
 from tp_core.leaving import SAVE, left_on_signals
+from tp_core.libraries import broken_library
 from tp_core.terminal import printable, tell
 
 if TYPE_CHECKING:
@@ -225,9 +226,13 @@ def run() -> NoReturn:
             status = 130
         except BrokenPipeError:
             raise
-        except Exception:
-            sys.excepthook(*sys.exc_info())  # as the interpreter does, which would then be taken apart
-            status = 1
+        except Exception as error:  # outside the commands: where plugins are listed, or errors told
+            message = broken_library(error)
+            if message and "--traceback" not in sys.argv:
+                tell(f"error: {message}", err=True)
+            else:
+                sys.excepthook(*sys.exc_info())  # as the interpreter does, which would then be taken apart
+            status = 2 if message else 1
         sys.stdout.flush()
         sys.stderr.flush()
     except BrokenPipeError:

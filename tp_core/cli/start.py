@@ -1,0 +1,24 @@
+"""The beginning of the ``tp`` command, which needs the standard library alone.
+
+Where a library that every command needs is missing or broken, this is still a message.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+from tp_core.libraries import broken_library
+
+
+def run() -> NoReturn:
+    """Run the command line and exit."""
+    try:
+        from tp_core.cli.main import run as main
+    except Exception as error:
+        message = broken_library(error)
+        if not message or "--traceback" in sys.argv:
+            raise
+        print(f"error: {message}", file=sys.stderr)
+        sys.exit(2)
+    main()
