@@ -9,7 +9,7 @@ from tp_core import discovery
 from tp_core.spec.checks import node_of
 from tp_core.spec.checks_training import check_training
 from tp_core.spec.errors import Problems, SpecError
-from tp_core.spec.files import expand, no_file, unusable
+from tp_core.spec.files import expand, no_file, no_folder, unusable
 from tp_core.spec.local_files import local_files
 from tp_core.spec.metrics import early_stopping_problems
 from tp_core.spec.plugin_problems import files_of, listed, plugin_errors_told
@@ -31,6 +31,8 @@ def check_data(spec: Spec) -> None:
 
 
 def _check_data(spec: Spec, problems: Problems) -> None:
+    if spec.data.options.cache and (why := no_folder(spec.data.options.cache)):
+        problems.add("data.cache", why, spec.tree.find(("data", "cache")))
     for name, part in spec.sets().items():
         _check_data_set(part, ("data", "sets", name) if name else ("data",), problems)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -16,6 +17,11 @@ _HUB = "hf://"
 MOST_PATHS = 100_000
 
 
+def is_address(path: str) -> bool:
+    """True for what is not in this machine's folders: ``https://...``, ``s3://...``, ``hf://...``."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path) is not None
+
+
 def expand(paths: str | list[str]) -> list[str]:
     """Paths with patterns expanded, in the order of their braces, else sorted.
 
@@ -24,7 +30,7 @@ def expand(paths: str | list[str]) -> list[str]:
     """
     found: list[str] = []
     for path in [paths] if isinstance(paths, str) else paths:
-        if path.startswith(_HUB) or not has_pattern(path) or os.path.lexists(path):
+        if is_address(path) or not has_pattern(path) or os.path.lexists(path):
             found.append(path)
             continue
         if brace_count(path) > MOST_PATHS:
@@ -41,9 +47,11 @@ def unusable(path: str) -> str:
     if path.startswith(_HUB):
         return ""
     file = Path(path)
+    if not is_address(path) and file.absolute() == file.absolute().parent:
+        return f"{path} is the root of the file system; expected a file, or a folder of data"
     try:
         if not file.exists():
-            return _no_match(path) if has_pattern(path) else missing(path)
+            return _no_match(path) if has_pattern(path) and not is_address(path) else missing(path)
         if why := no_file(path):
             return why
         if file.is_file() and file.stat().st_size == 0:
@@ -72,7 +80,29 @@ def no_file(path: str) -> str:
     return "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else f"{path} is {kind_of(mode)}; expected a file"
 
 
+def no_folder(path: str) -> str:
+    """Why a folder of this path cannot be made or written, or an empty string."""
+    if is_address(path):
+        return _not_here(path)
+    above = Path(path)
+    try:
+        while not os.path.lexists(above) and above != above.parent:
+            above = above.parent
+        mode = os.stat(above).st_mode
+    except (OSError, ValueError) as error:
+        return f"{above} cannot be read: {getattr(error, 'strerror', None) or error}"
+    if not stat.S_ISDIR(mode):
+        return f"{above} is {'a file' if stat.S_ISREG(mode) else kind_of(mode)}; expected a folder"
+    return "" if os.access(above, os.W_OK | os.X_OK) else f"the folder {above} cannot be written"
+
+
+def _not_here(path: str) -> str:
+    return f"{path} is not on this machine, and only files that are can be read: copy it here, and name that file"
+
+
 def missing(path: str) -> str:
     """The message for a file that is not there, with the nearest that is."""
+    if is_address(path):
+        return _not_here(path)
     near = near_file(Path(path))
     return f"there is no file {path}" + (f"; did you mean '{near}'?" if near else "")

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from tp_core.marks import is_path
 from tp_core.spec.errors import Problems, SpecError
+from tp_core.spec.files import is_address
 from tp_core.spec.limits import Fault, faults
 from tp_core.spec.nodes import Node, Origin, describe
 from tp_core.spec.schema_common import Choice, Deferred, ModuleMark
@@ -120,8 +121,8 @@ def _chosen(mark: ModuleMark, node: Node, path: str, problems: Problems) -> Choi
 
 
 def absolute(path: str, base: str) -> str:
-    """``path`` from ``base``; hub names (``hf://...``) stay."""
-    if path.startswith("hf://"):
+    """``path`` from ``base``; what is elsewhere stays (``hf://...``, or an address that a check refuses)."""
+    if is_address(path):
         return path
     return os.path.abspath(os.path.join(base, os.path.expanduser(path)))
 
