@@ -6,6 +6,7 @@ where :func:`verifying` is on, every file is read.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 from tp_core.bounded_reads import read_json
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.file_digests import FileDigest, Scheme, file_digests
+from tp_core.errors import system_error
 from tp_core.switches import switched
 from tp_core.whole_files import sync, write_whole
 
@@ -26,6 +28,19 @@ MANIFEST = "manifest.json"
 
 #: Segments are hashed in threads.
 _SCHEME = Scheme(20, 1 << 26)
+
+#: What the system says of a file that is not there, is another thing, or whose content is lost. All else that it says,
+#: of permissions or of too many open files for example, tells nothing about the file.
+_LOST = {
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.EINVAL,
+    errno.EFBIG,
+    errno.EIO,
+}
 
 _verifying: ContextVar[bool] = ContextVar("verifying", default=False)
 
@@ -95,13 +110,18 @@ def damage(folder: Path, memo: DigestMemo | None = None, without: Collection[str
 
     Args:
         without: names of files that may differ.
+
+    Raises:
+        TPError: a file cannot be read now, which says nothing about its content.
     """
     try:
         expected = read_manifest(folder / MANIFEST)
     except FileNotFoundError:
         return "it has no manifest"
-    except (OSError, ValueError):
+    except ValueError:
         return "its manifest cannot be read"
+    except OSError as error:
+        return f"its manifest cannot be read: {_lost(error, folder / MANIFEST)}"
     names = [name for name in expected if name not in without]
     for name in names:  # sizes, which is quicker than to read
         if difference := _size_differs(folder, name, expected[name]):
@@ -110,7 +130,11 @@ def damage(folder: Path, memo: DigestMemo | None = None, without: Collection[str
 
 
 def changed(folder: Path, names: Collection[str]) -> list[str]:
-    """Those of a folder's files that are not as its manifest says, of some small ones."""
+    """Those of a folder's files that are not as its manifest says, of some small ones.
+
+    Raises:
+        TPError: as of :func:`damage`.
+    """
     try:
         expected = read_manifest(folder / MANIFEST)
     except (OSError, ValueError):
@@ -125,7 +149,7 @@ def _size_differs(folder: Path, name: str, facts: Facts) -> str:
     try:
         found = (folder / name).stat()
     except (OSError, ValueError) as error:
-        return f"{name}: {getattr(error, 'strerror', None) or error}"
+        return f"{name}: {_lost(error, folder / name)}"
     if not stat.S_ISREG(found.st_mode):
         return f"{name} is no file"
     return "" if found.st_size == facts.size else f"{name} has {found.st_size} bytes instead of {facts.size}"
@@ -135,5 +159,16 @@ def _content_differs(folder: Path, name: str, facts: Facts, memo: DigestMemo | N
     try:
         (found,) = facts_of([folder / name], memo)
     except (OSError, ValueError) as error:
-        return f"{name}: {getattr(error, 'strerror', None) or error}"
+        return f"{name}: {_lost(error, folder / name)}"
     return "" if found.digest == facts.digest else f"the content of {name} has changed"
+
+
+def _lost(error: OSError | ValueError, file: Path) -> str:
+    """The reason why a file's content cannot be had.
+
+    Raises:
+        TPError: it can, at another time or by another user.
+    """
+    if isinstance(error, OSError) and error.errno not in _LOST:
+        raise system_error(error, file) from error
+    return getattr(error, "strerror", None) or str(error)

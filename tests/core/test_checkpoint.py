@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import resource
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.core import runs
-from tp_core.errors import CheckpointError
+from tp_core.errors import CheckpointError, TPError
 from tp_core.inference.load import find_model
 from tp_core.manifest import MANIFEST, damage
 from tp_core.metrics.plain import as_text
@@ -101,6 +103,20 @@ def test_the_newest_whole_checkpoint_is_found_and_the_damaged_ones_are_named(tmp
     flip_a_bit(store.path(3))
     assert store.newest(said.append) == store.path(2)
     assert ["step_000004 is damaged" in said[0], "step_000003 is damaged" in said[1]] == [True, True]
+
+
+def test_a_checkpoint_that_cannot_be_read_now_is_not_called_damaged(tmp_path: Path) -> None:
+    store = store_with(tmp_path, [1, 2])
+    free = os.dup(0)
+    os.close(free)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+    try:
+        with pytest.raises(TPError, match=rf"{store.path(2)}/.*: {os.strerror(errno.EMFILE)}"):
+            damage(store.path(2))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert store.newest() == store.path(2)
 
 
 @pytest.mark.parametrize("harm", DAMAGES, ids=lambda harm: harm.__name__)

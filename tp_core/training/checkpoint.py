@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from tp_core.errors import CheckpointError
+from tp_core.errors import CheckpointError, TPError
 from tp_core.manifest import damage, write_manifest
 from tp_core.whole_files import clear, remove, replace_folder, sync, temporary_name
 
@@ -62,7 +62,11 @@ class CheckpointStore:
         self._retire(None, protect)
 
     def newest(self, say: Callable[[str], None] = lambda _: None) -> Path | None:
-        """The newest checkpoint that is whole; says which damaged ones were passed over."""
+        """The newest checkpoint that is whole; says which damaged ones were passed over.
+
+        Raises:
+            TPError: one cannot be read now, and may be whole.
+        """
         for folder in reversed(self.all()):
             problem = damage(folder)
             if problem is None:
@@ -93,11 +97,17 @@ class CheckpointStore:
             replace_folder(temporary, final)  # the same step, written before a crash or damaged since, gives way
         except Exception as error:  # torch and safetensors report a full disk each in their own way
             remove(temporary)
-            before = self.newest()
-            kept = f"the checkpoint before it, {before.name}, is whole" if before else "there is none before it"
-            raise CheckpointError(f"{final}: cannot be written: {_reason(error)}; {kept}") from error
+            raise CheckpointError(f"{final}: cannot be written: {_reason(error)}; {self._before()}") from error
         self._retire(final, protect)
         return final
+
+    def _before(self) -> str:
+        """The newest checkpoint, in words."""
+        try:
+            before = self.newest()
+        except TPError as error:
+            return f"those before it are as they were ({error})"
+        return f"the checkpoint before it, {before.name}, is whole" if before else "there is none before it"
 
     def _retire(self, written: Path | None, protect: int | None) -> None:
         """Remove all but the newest valid checkpoints; a damaged one never takes the place of a valid one."""
@@ -113,6 +123,14 @@ class CheckpointStore:
                 except OSError:
                     continue
                 remove(gone)
-            elif folder == written or damage(folder) is None:
+            elif folder == written or _is_whole(folder):
                 valid += 1
         sync(self.folder)
+
+
+def _is_whole(folder: Path) -> bool:
+    """True for a checkpoint that is known to be whole."""
+    try:
+        return damage(folder) is None
+    except TPError:
+        return False
