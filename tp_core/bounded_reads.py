@@ -9,6 +9,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from tp_core.errors import naming
+
 #: The most bytes of a JSON file. Vocabularies and indexes of shards have some tens of MB.
 MOST_JSON = 2**28
 
@@ -36,12 +38,22 @@ def read_bounded(path: str | Path, most: int) -> bytes:
             raise OSError(errno.EINVAL, f"this is {kind_of(state.st_mode)}; expected a file", str(path))
         if stat.S_ISREG(state.st_mode) and state.st_size > most:
             raise OSError(errno.EFBIG, f"it has {state.st_size:,} bytes; at most {most:,} are read", str(path))
-        with open(path, "rb") as file:
+        with naming(path), open(path, "rb") as file:
             return file.read()
     except MemoryError:
         raise OSError(errno.ENOMEM, f"there is no memory for its {state.st_size:,} bytes", str(path)) from None
     except ValueError as error:  # a name with a null character
         raise OSError(errno.EINVAL, str(error), str(path)) from None
+
+
+def need_readable(path: str | Path) -> None:
+    """Open a file and close it, for a library that does not say why it cannot.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    with open(path, "rb"):
+        pass
 
 
 def read_json(path: Path) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import warnings
+from collections.abc import Iterator
 
 
 class TPError(Exception):
@@ -46,6 +48,17 @@ def named(error: BaseException) -> str:
     except Exception:  # an exception of others, whose __str__ fails
         message = ""
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+@contextlib.contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Give the system's errors the path of the file, which those of reading and writing an open one lack."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = os.fspath(path)
+        raise
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -19,6 +19,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tp_core.errors import naming
+
 #: How the names of files and folders begin that are not whole yet.
 TEMPORARY = ".tmp-"
 
@@ -38,7 +40,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file under another name, and give it its own when it is whole and on the disk. Text is UTF-8."""
     temporary = temporary_name(path)
     try:
-        with open(temporary, "wb") as file:
+        with naming(path), open(temporary, "wb") as file:
             file.write(content.encode("utf-8") if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())

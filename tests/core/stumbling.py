@@ -15,13 +15,13 @@ from tp_core.hookspecs import hookimpl
 
 
 class Config(HooksConfig):
-    """Raise an error, lose a worker, or make a gradient that is not finite, on one process."""
+    """Raise an error, lose a worker, fill the disk of the metrics, or spoil a gradient, on one process."""
 
     observes: ClassVar[bool] = True
     event: str = Field("step_end", description="the hook, without tp_; checkpoint_load and parameter_groups do nothing")
     step: int = 0
     rank: int = 0
-    how: Literal["error", "lost worker", "nan"] = "error"
+    how: Literal["error", "lost worker", "nan", "full disk"] = "error"
     also_when_told: bool = False
 
     def build(self) -> object:
@@ -40,6 +40,9 @@ class Stumbling:
             self.spoil_next_gradient(trainer.model)
         elif self.config.how == "lost worker":
             os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)  # type: ignore[arg-type]
+        elif self.config.how == "full disk":
+            trainer.metrics.path.rename(trainer.run / "metrics.before")
+            trainer.metrics.path.symlink_to("/dev/full")
         else:
             raise RuntimeError(f"stumbled at {event}")
 

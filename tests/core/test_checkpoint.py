@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import resource
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.core import runs
+from tests.core.scarcity import no_more_files
 from tp_core.errors import CheckpointError, TPError
 from tp_core.inference.load import find_model
 from tp_core.manifest import MANIFEST, damage
@@ -107,15 +107,9 @@ def test_the_newest_whole_checkpoint_is_found_and_the_damaged_ones_are_named(tmp
 
 def test_a_checkpoint_that_cannot_be_read_now_is_not_called_damaged(tmp_path: Path) -> None:
     store = store_with(tmp_path, [1, 2])
-    free = os.dup(0)
-    os.close(free)
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
-    try:
-        with pytest.raises(TPError, match=rf"{store.path(2)}/.*: {os.strerror(errno.EMFILE)}"):
-            damage(store.path(2))
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    unread = rf"{store.path(2)}/.*: {os.strerror(errno.EMFILE)}"
+    with no_more_files(), pytest.raises(TPError, match=unread):
+        damage(store.path(2))
     assert store.newest() == store.path(2)
 
 
@@ -288,7 +282,7 @@ def test_an_export_that_the_system_refuses_is_made_on_resume(home: Path) -> None
 
 def test_a_spec_or_cache_that_the_system_refuses_to_write_is_one_message(home: Path) -> None:
     said = runs.train(home, "--run", "no-spec", file_limit=500, status=2)
-    assert_one_message(said, "no-spec: cannot be written: File too large")
+    assert_one_message(said, "no-spec/spec.yaml: cannot be written: File too large")
     said = runs.train(home, "--run", "no-cache", "data.cache=other", file_limit=500, status=2)
     assert_one_message(said, "cannot be written: File too large", "data.cache names another folder")
     assert not (home / "no-cache").exists()
@@ -299,7 +293,7 @@ def test_a_spec_that_the_system_refuses_to_write_on_resume_leaves_the_run_as_it_
     shutil.copytree(home / "half", run)
     before = (run / "spec.yaml").read_text()
     said = runs.train(home, "--run", "respec", "--resume", file_limit=500, status=2)
-    assert_one_message(said, "respec: cannot be written: File too large")
+    assert_one_message(said, "respec/spec.yaml: cannot be written: File too large")
     assert (run / "spec.yaml").read_text() == before
     runs.train(home, "--run", "respec", "--resume")
     runs.assert_same_run(run, home / "calm")

@@ -117,6 +117,19 @@ def test_an_evaluation_that_fails_is_made_again_on_resume(home: Path, step: int)
     assert runs.metrics(home / run) == again
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full device")
+@pytest.mark.parametrize("step", [5, pytest.param(6, marks=SLOW)])
+def test_figures_that_could_not_be_written_are_there_when_the_run_has_gone_on(home: Path, step: int) -> None:
+    run = f"unwritten-{step}"
+    other = [*EVAL, "train.log_every=1" if step == 5 else "train.log_every=4"]
+    runs.train(home, "--run", f"written-{step}", *other)
+    said = runs.train(home, "--run", run, *other, stumbling("step_end", step, how="full disk"), status=2)
+    assert f"{run}/metrics.jsonl: cannot be written: No space left on device" in said
+    (home / run / "metrics.before").replace(home / run / "metrics.jsonl")
+    runs.train(home, "--run", run, *other, "--resume")
+    runs.assert_same_run(home / run, home / f"written-{step}")
+
+
 def test_what_fails_while_a_hook_hears_of_it_does_not_hide_the_error(home: Path) -> None:
     hook = stumbling("step_end", 3, also_when_told=True)
     said = runs.train(home, "--run", "told", hook, status=2)

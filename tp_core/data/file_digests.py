@@ -16,6 +16,7 @@ from typing import NamedTuple
 from tp_core.bounded_reads import kind_of
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.in_order import in_order
+from tp_core.errors import naming
 
 #: Bytes that are read at once: a buffer is as large as the file, within these bounds.
 _READ, _LEAST = 1 << 20, 1 << 12
@@ -130,7 +131,7 @@ def _hashed(task: tuple[str, int, int, Scheme]) -> bytes | _Unreadable:
     left = scheme.segment
     buffer = memoryview(bytearray(min(_READ, max(_LEAST, length - start))))
     try:
-        with open(file, "rb", buffering=0) as raw:
+        with naming(file), open(file, "rb", buffering=0) as raw:
             raw.seek(start)
             while left != 0:
                 count = raw.readinto(buffer if left is None else buffer[:left])

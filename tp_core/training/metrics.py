@@ -11,15 +11,21 @@ from typing import Any
 
 from torch import Tensor
 
+from tp_core.errors import naming
 from tp_core.metrics.plain import as_json
 from tp_core.whole_files import write_whole
 
 
 class MetricsFile:
-    """``metrics.jsonl``: one object per log step and one per evaluation."""
+    """``metrics.jsonl``: one object per log step and one per evaluation.
+
+    Attributes:
+        unwritten: lines that the system refused to write; :meth:`cut` writes them when the run goes on.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.unwritten: list[str] = []
 
     def cut(self, step: int, evaluated: bool = True, say: Callable[[str], None] = lambda _: None) -> None:
         """Drop what was written after ``step``, and a line that a crash left half-written.
@@ -32,9 +38,12 @@ class MetricsFile:
         try:
             text = self.path.read_bytes().decode("utf-8", "surrogateescape")
         except FileNotFoundError:
-            return
+            if not self.unwritten:
+                return
+            text = ""
         lines = text.split("\n")
         half = lines.pop()  # nothing, where the last line is whole
+        lines += [line for line in self.unwritten if line not in lines and line != half]
         kept, strange = [], []
         for number, line in enumerate(lines, 1):
             place = _step_of(line)
@@ -50,6 +59,7 @@ class MetricsFile:
             more = f" and {len(strange) - 5} more" if len(strange) > 5 else ""
             say(f"{self.path}: not the figures of a run in line {numbers}{more}; moved to {self.damaged}")
         write_whole(self.path, "".join(f"{line}\n" for line in kept))
+        self.unwritten = []
 
     @property
     def damaged(self) -> Path:
@@ -64,8 +74,11 @@ class MetricsFile:
 
     def write(self, values: dict[str, Any]) -> None:
         """Append a line; what is not finite, which JSON does not have, is written as null."""
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(as_json(values) + "\n")
+        line = as_json(values)
+        self.unwritten.append(line)
+        with naming(self.path), open(self.path, "a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+        self.unwritten.clear()
 
 
 def last_figures(path: Path) -> dict[str, float]:

@@ -43,6 +43,7 @@ def write_checkpoint(trainer: Trainer) -> None:
             "best": trainer.best.state(),
             "measure": measure_of(trainer),
             "owes_evaluation": trainer.owes_evaluation,
+            "unwritten": trainer.metrics.unwritten,
             "hooks": hooks,
             "spec": json.dumps(compared(trainer.spec)),
         }
@@ -138,6 +139,7 @@ def load_checkpoint(trainer: Trainer, folder: Path, state: dict[str, Any]) -> No
     warmup = state["warmup"] if before["schedule"] == now["schedule"] else None
     trainer.lay_out(sizes.changed(trainer.step, trainer.options.batch_size), warmup)
     trainer.owes_evaluation = state["owes_evaluation"] and trainer.evaluator is not None
+    trainer.metrics.unwritten = list(state.get("unwritten", []))
     trainer.hooks.hook.tp_checkpoint_load(trainer=trainer, state=json.loads(state["hooks"]))
     if state["processes"] == strategy.world_size:
         mine = _read(folder / f"rank-{strategy.rank}.pt")

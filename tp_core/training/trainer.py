@@ -377,10 +377,11 @@ class Trainer:
 
     def _take_in(self, found: dict[str, float]) -> bool:
         """Write an evaluation down; whether it is the best one yet."""
+        if self.strategy.rank == 0:  # first: what cannot be written is made again on resume
+            self._write({f"eval/{name}": value for name, value in found.items()})
         improved = self.best.improved(found, self.step)
         self.owes_evaluation = False
         if self.strategy.rank == 0:
-            self._write({f"eval/{name}": value for name, value in found.items()})
             shown = "  ".join(f"{name} {value:.4f}" for name, value in found.items())
             self.progress.say(f"step {self.step}  evaluation  {shown}")
             if note := self.best.note(found):
