@@ -10,17 +10,22 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from tests.core import runs
+from tests.core.scarcity import no_more_files
 from tp_core import TPError
 from tp_core.data.cache import prepared_rows
 from tp_core.data.contents import file_contents
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.errors import CheckpointError, DataError
-from tp_core.inference.load import build_processor, build_tokenizer, find_model
+from tp_core.inference.load import build_processor, build_tokenizer, find_model, read_weights
+from tp_core.interop.tensors import open_files
 from tp_core.manifest import MANIFEST, damage, read_manifest, verifying, write_manifest
 from tp_core.spec.load import load_spec
 from tp_core.training.checkpoint import CheckpointStore
@@ -389,6 +394,15 @@ def test_a_named_pipe_is_not_hashed(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.txt")
     with pytest.raises(DataError, match="this is a named pipe; expected a file"):
         file_contents([str(tmp_path / "pipe.txt")])
+
+
+@pytest.mark.parametrize("read", [read_weights, lambda path: open_files([path])], ids=["ours", "others"])
+def test_weights_that_cannot_be_opened_are_not_called_missing(tmp_path: Path, read: Callable[[Path], object]) -> None:
+    path = tmp_path / "model.safetensors"
+    save_file({"a": torch.ones(3)}, str(path))
+    read(path)
+    with no_more_files(), pytest.raises(CheckpointError, match=f"{path}: cannot be read: {os.strerror(errno.EMFILE)}"):
+        read(path)
 
 
 @pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO, errno.EMFILE, errno.ENOLCK, errno.ENOSPC])

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from tp_core.bounded_reads import need_readable
 from tp_core.data.cache_place import user_cache
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.mixture import SetProcessor
@@ -124,14 +125,17 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Tensors of a safetensors file.
 
     Raises:
-        CheckpointError: the file is missing, truncated or no safetensors file.
+        CheckpointError: the file is missing, truncated or no safetensors file, or cannot be read.
     """
     try:
+        need_readable(path)
         return load_file(str(path))
     except FileNotFoundError:
         raise CheckpointError(f"{path}: there is no such file") from None
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, ValueError) as error:
         raise CheckpointError(f"{path}: this is no whole safetensors file: {error}") from None
+    except (OSError, RuntimeError) as error:  # the latter is torch's, which maps the file
+        raise CheckpointError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 @dataclass

@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from tp_core.bounded_reads import read_json
+from tp_core.bounded_reads import need_readable, read_json
 from tp_core.errors import CheckpointError
 from tp_core.interop.rules import Shape
 
@@ -129,6 +129,7 @@ def open_files(files: list[Path]) -> Tensors:
 
 def _add_safetensors(file: Path, tensors: Tensors) -> None:
     try:
+        need_readable(file)
         opened: Any = safe_open(str(file), framework="pt")
         for name in opened.keys():  # noqa: SIM118  (it is no mapping)
             part = opened.get_slice(name)
@@ -140,8 +141,10 @@ def _add_safetensors(file: Path, tensors: Tensors) -> None:
             tensors.add(name, shape, DTYPES[code], partial(opened.get_tensor, name))
     except FileNotFoundError:
         raise CheckpointError(f"{file}: there is no such file") from None
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, ValueError) as error:
         raise CheckpointError(f"{file}: {_damage(file)} ({error})") from None
+    except (OSError, RuntimeError) as error:  # the latter is torch's, which maps the file
+        raise CheckpointError(f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _damage(file: Path) -> str:
