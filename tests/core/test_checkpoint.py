@@ -280,6 +280,16 @@ def test_an_export_that_the_system_refuses_is_made_on_resume(home: Path) -> None
     runs.assert_same_run(home / "no-export", home / "calm")
 
 
+@pytest.mark.parametrize("limit", [600, 20_000, 0])
+def test_a_conversion_that_the_system_refuses_to_write_is_one_message(home: Path, limit: int) -> None:
+    arguments = ["convert", "--from", "tp", "calm", "--to", "huggingface"]
+    runs.run_tp(home, *arguments, f"whole-{limit}")
+    size = (home / f"whole-{limit}" / "model.safetensors").stat().st_size
+    said = runs.run_tp(home, *arguments, "refused", file_limit=limit or size - 1, status=2)
+    assert_one_message(said, "refused: cannot be written: ", "File too large")
+    assert not (home / "refused").exists()
+
+
 def test_a_spec_or_cache_that_the_system_refuses_to_write_is_one_message(home: Path) -> None:
     said = runs.train(home, "--run", "no-spec", file_limit=500, status=2)
     assert_one_message(said, "no-spec/spec.yaml: cannot be written: File too large")

@@ -90,5 +90,5 @@ def convert(
             os.replace(temporary, place)
             sync(place.parent)
     except OSError as error:
-        raise TPError(f"{folder} cannot be written: {error}") from error
+        raise TPError(f"{folder}: cannot be written: {error.strerror or error}") from error
     return folder

@@ -52,7 +52,8 @@ def write_file(file: Path, planned: list[Planned], read: Callable[[str], Tensor]
             tensor = read(each.name).to(each.dtype).contiguous()
             if tuple(tensor.shape) != each.shape:
                 raise TypeError(f"'{each.name}' was planned with shape {each.shape} and has {tuple(tensor.shape)}")
-            tensor.reshape(-1).view(torch.uint8).numpy().tofile(opened)
+            # Not tofile(), which does not tell that the disk is full where the last bytes are concerned.
+            opened.write(tensor.reshape(-1).view(torch.uint8).numpy().data)
 
 
 def write_shards(

@@ -136,7 +136,8 @@ def write_backend(tokenizer: Tokenizer, backend: Any, folder: Path, use: Transfo
     # Byte-level pipelines have a post-processor that adds nothing to the ids; they keep it where nothing is added.
     if around is not None or tokenizer.frame() is not None:
         backend.post_processor = around or framing_of_nothing()
-    backend.save(str(folder / "tokenizer.json"))
+    # As its save() does, which hides an error of the system in one of its own.
+    (folder / "tokenizer.json").write_text(backend.to_str(pretty=True), encoding="utf-8", newline="\n")
     return single, pair
 
 
