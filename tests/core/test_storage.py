@@ -28,6 +28,7 @@ from tp_core.inference.load import build_processor, build_tokenizer, find_model,
 from tp_core.interop.tensors import open_files
 from tp_core.manifest import MANIFEST, damage, read_manifest, verifying, write_manifest
 from tp_core.spec.load import load_spec
+from tp_core.suggest import instead
 from tp_core.training.checkpoint import CheckpointStore
 from tp_core.training.metrics import MetricsFile
 from tp_core.whole_files import clear, draft, replace_folder, sync, temporary_name, write_whole
@@ -394,6 +395,39 @@ def test_a_named_pipe_is_not_hashed(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.txt")
     with pytest.raises(DataError, match="this is a named pipe; expected a file"):
         file_contents([str(tmp_path / "pipe.txt")])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("predict", "calm", "--input", "link.yaml", "--output", "out.jsonl"),
+        ("predict", "link.yaml", "--text", "ba"),
+        ("check", "link.yaml"),
+        ("check", "spec.yaml", "data.train=link.yaml"),
+        ("check", "spec.yaml", "init_from=link.yaml"),
+        ("cache", "list", "--folder", "link.yaml"),
+        ("convert", "--from", "huggingface", "link.yaml", "--to", "tp", "there"),
+    ],
+    ids=" ".join,
+)
+def test_a_link_to_nothing_is_not_answered_with_its_own_name(home: Path, arguments: tuple[str, ...]) -> None:
+    link = home / "link.yaml"
+    link.unlink(missing_ok=True)
+    link.symlink_to("moved away")
+    said = runs.run_tp(home, *arguments, status=2)
+    assert "link.yaml" in said
+    assert "; it is a link to moved away, which is not there" in said
+    assert "did you mean" not in said
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ESTALE])
+def test_what_cannot_be_looked_at_is_not_called_missing(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def refuse(path: object) -> None:
+        raise OSError(number, os.strerror(number), path)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    with pytest.raises(TPError, match=f"^private/a.txt: {os.strerror(number)}$"):
+        instead("private/a.txt")
 
 
 @pytest.mark.parametrize("read", [read_weights, lambda path: open_files([path])], ids=["ours", "others"])

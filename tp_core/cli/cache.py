@@ -12,6 +12,7 @@ import click
 
 from tp_core.cli.usage import examples
 from tp_core.errors import TPError
+from tp_core.suggest import instead
 from tp_core.terminal import tell
 
 F = Callable[..., Any]
@@ -93,7 +94,7 @@ def _folder(given: str | None) -> Path:
 
     place = user_cache() if given is None else Path(given)
     if given is not None and not place.is_dir():
-        raise TPError(f"--folder {given}: there is no such folder")
+        raise TPError(f"--folder {given}: there is no such folder{instead(given)}")
     return place
 
 

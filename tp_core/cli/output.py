@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from tp_core.errors import TPError
 from tp_core.inference.processes import ALONE, Processes
+from tp_core.suggest import instead
 from tp_core.terminal import printable
 from tp_core.whole_files import draft, temporary_name
 
@@ -47,7 +48,7 @@ def new_file(output: str, overwrite: bool, processes: Processes = ALONE) -> Path
         raise TPError(f"{path}: the file exists; --overwrite replaces it")
     target = Path(os.path.realpath(path))
     if not os.path.isdir(target.parent):
-        raise TPError(f"{target.parent}: there is no such folder")
+        raise TPError(f"{target.parent}: there is no such folder{instead(target.parent)}")
     temporary = temporary_name(target)
     try:  # better now than after the computing
         with contextlib.suppress(FileNotFoundError):

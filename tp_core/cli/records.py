@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -115,14 +114,13 @@ def input_paths(paths: str | Sequence[str]) -> list[str]:
     """
     from tp_core.data.sources_find import HUB, STDIN
     from tp_core.spec.files import expand
-    from tp_core.suggest import near_file
+    from tp_core.suggest import instead
 
     found = []
     for path in [paths] if isinstance(paths, str) else paths:
         for each in [STDIN] if path == "-" else expand(path):
             if each != STDIN and not each.startswith(HUB) and not os.path.exists(each):
-                near = near_file(Path(each))
-                raise TPError(f"{each}: there is no such file" + (f"; did you mean '{near}'?" if near else ""))
+                raise TPError(f"{each}: there is no such file{instead(each)}")
             if world_size() > 1 and is_pipe(each):
                 where = "standard input" if each == STDIN else each
                 raise TPError(

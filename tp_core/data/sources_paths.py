@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from tp_core.data.folder_rules import ANY_FORM, FolderRules
 from tp_core.data.passed_over import PassedOver
@@ -11,7 +10,7 @@ from tp_core.data.sources_find import HUB, MEDIA, STDIN, Source, form_of
 from tp_core.data.sources_folder import folder_classes, folder_sources
 from tp_core.errors import DataError
 from tp_core.spec.patterns import Match
-from tp_core.suggest import near_file
+from tp_core.suggest import instead
 
 
 def find_sources(paths: list[str], rules: FolderRules = ANY_FORM, passed: PassedOver | None = None) -> list[Source]:
@@ -43,8 +42,7 @@ def find_sources(paths: list[str], rules: FolderRules = ANY_FORM, passed: Passed
         elif os.path.exists(path):
             found.append(Source(path, form_of(path) or "text"))
         else:
-            near = near_file(Path(path))
-            raise DataError("no such file or folder" + (f"; did you mean '{near}'?" if near else ""), file=path)
+            raise DataError(f"no such file or folder{instead(path)}", file=path)
     return _with_classes(found, paths, rules, counted)
 
 

@@ -27,7 +27,7 @@ from tp_core.model import Model, meta_model
 from tp_core.spec.context import data_context
 from tp_core.spec.provenance import PROVENANCE, REQUIREMENTS, other_versions
 from tp_core.spec.schema import Spec
-from tp_core.suggest import did_you_mean, near_file
+from tp_core.suggest import did_you_mean, instead
 from tp_core.training.checkpoint import CheckpointStore, step_of
 from tp_core.training.export import ORIGIN, TRAINING, WEIGHTS
 from tp_core.trust import trusting
@@ -50,9 +50,7 @@ def find_model(path: str | os.PathLike[str], say: Callable[[str], None] = lambda
         raise TPError(f"expected a model as load_model gives it, or the folder of one, got {type(path).__name__}")
     folder = Path(path)
     if not folder.exists():
-        near = near_file(folder)
-        hint = f"; did you mean '{folder.parent / near}'?" if near else ""
-        raise CheckpointError(f"{folder}: there is no such folder{hint}")
+        raise CheckpointError(f"{folder}: there is no such folder{instead(folder)}")
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: this is a file; expected the folder of a run, of a model or of a checkpoint")
     if step_of(folder) >= 0:

@@ -14,7 +14,7 @@ from tp_core.config import ConverterConfig
 from tp_core.errors import TPError
 from tp_core.interop.config_values import misfits
 from tp_core.interop.keys import MISFITS, Keys, Memory
-from tp_core.suggest import did_you_mean
+from tp_core.suggest import did_you_mean, instead
 from tp_core.trust import running_local_files
 
 CONFIG = "config.json"
@@ -28,7 +28,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     file = folder / CONFIG
     if not folder.is_dir():
-        raise TPError(f"{folder}: there is no such folder; a model of the hub must be downloaded first")
+        hint = instead(folder) or "; a model of the hub must be downloaded first"
+        raise TPError(f"{folder}: there is no such folder{hint}")
     if not file.is_file():
         raise TPError(f"{folder}: there is no {CONFIG}, so that this is no folder of a Hugging Face model")
     try:

@@ -14,7 +14,7 @@ from tp_core.spec.local_files import local_files
 from tp_core.spec.metrics import early_stopping_problems
 from tp_core.spec.plugin_problems import files_of, listed, plugin_errors_told
 from tp_core.spec.schema import Spec
-from tp_core.suggest import did_you_mean, near_file
+from tp_core.suggest import did_you_mean, instead
 
 
 def check_data(spec: Spec) -> None:
@@ -119,9 +119,7 @@ def _check_init_from(spec: Spec, problems: Problems, why: str) -> None:
             message = f"the model has no part '{part}' with weights of its own; {hint}"
             problems.add(".".join(place), message, node, key=True)
         elif not os.path.exists(path):
-            near = near_file(Path(path))
-            message = f"there is no model at {path}{why}" + (f"; did you mean '{near}'?" if near else "")
-            problems.add(".".join(place), message, node)
+            problems.add(".".join(place), f"there is no model at {path}{why}{instead(path)}", node)
         elif not _holds_model(Path(path)):
             problems.add(".".join(place), f"{path} is neither a run, nor an exported model, nor a checkpoint", node)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tp_core.bounded_reads import kind_of
 from tp_core.spec.patterns import Match, base_of, brace_count, braces, has_pattern, matches
-from tp_core.suggest import near_file
+from tp_core.suggest import instead
 
 _HUB = "hf://"
 
@@ -101,8 +101,7 @@ def _not_here(path: str) -> str:
 
 
 def missing(path: str) -> str:
-    """The message for a file that is not there, with the nearest that is."""
+    """The message for a file that is not there, with what there is instead."""
     if is_address(path):
         return _not_here(path)
-    near = near_file(Path(path))
-    return f"there is no file {path}" + (f"; did you mean '{near}'?" if near else "")
+    return f"there is no file {path}{instead(path)}"

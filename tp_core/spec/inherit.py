@@ -14,7 +14,7 @@ from tp_core.spec.given import SOURCE, given
 from tp_core.spec.merge import canonical, merge
 from tp_core.spec.nodes import Node, Origin, describe
 from tp_core.spec.yaml_loader import parse_file
-from tp_core.suggest import near_file
+from tp_core.suggest import instead
 
 
 def read(path: str | Mapping[str, Any], problems: Problems) -> Node:
@@ -53,9 +53,7 @@ def _inherit(root: Node, within: tuple[str, ...], identity: str, problems: Probl
         raise SpecError([SpecProblem("extends", f"'{parent.value}' extends itself", parent.origin)])
     if looks_like_file:
         if not file.is_file():
-            near = near_file(file)
-            message = f"there is no file {file}" + (f"; did you mean '{near}'?" if near else "")
-            raise SpecError([SpecProblem("extends", message, parent.origin)])
+            raise SpecError([SpecProblem("extends", f"there is no file {file}{instead(file)}", parent.origin)])
         above = _inherit(parse_file(file, os.path.relpath(file)), within, key, problems)
     else:
         above = _inherit(_preset(parent.value, parent.origin), within, key, problems)

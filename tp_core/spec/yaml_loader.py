@@ -10,7 +10,7 @@ import yaml
 from tp_core.spec.errors import SpecError, SpecProblem
 from tp_core.spec.nodes import Node, Origin, Scalar, Value, describe
 from tp_core.spec.yaml_mistakes import explain
-from tp_core.suggest import near_file
+from tp_core.suggest import instead
 
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -174,9 +174,7 @@ def parse_file(path: Path, shown: str | None = None) -> Node:
         with open(path, "rb") as file:  # a pipe, too, which has no size
             data = file.read(_MOST_BYTES + 1)
     except FileNotFoundError:
-        near = near_file(path)
-        message = "there is no such file" + (f"; did you mean '{near}'?" if near else "")
-        raise SpecError([SpecProblem("", message, here)]) from None
+        raise SpecError([SpecProblem("", f"there is no such file{instead(path)}", here)]) from None
     except OSError as error:
         raise SpecError([SpecProblem("", f"cannot be read: {error.strerror}", here)]) from None
     if len(data) > _MOST_BYTES:
