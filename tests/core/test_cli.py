@@ -195,17 +195,21 @@ def test_a_reader_that_goes_away_leaves_no_traceback() -> None:
     assert done.stderr == ""
 
 
-def test_an_interrupt_ends_with_status_130() -> None:
+@pytest.mark.parametrize(("error", "status"), [("KeyboardInterrupt", 130), ("EOFError('cut off')", 1)])
+def test_an_interrupt_ends_with_status_130_and_an_error_that_click_takes_for_one_is_told(
+    error: str, status: int
+) -> None:
     code = (
         "import sys; from tp_core.cli import main\n"
-        "def interrupted(**_): raise KeyboardInterrupt\n"
+        f"def interrupted(**_): raise {error}\n"
         "import click; main.cli.add_command(click.Command('wait', callback=interrupted))\n"
         "main.Commands.get_command = lambda self, ctx, name: self.commands[name]\n"
         "sys.argv = ['tp', 'wait']; sys.exit(main.run())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 130
-    assert "Traceback" not in done.stderr
+    assert done.returncode == status
+    assert ("EOFError: cut off" in done.stderr) is (status == 1)
+    assert ("Traceback" in done.stderr) is (status == 1)
 
 
 # -- check -----------------------------------------------------------------------------------------

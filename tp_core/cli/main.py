@@ -222,8 +222,11 @@ def run() -> NoReturn:
             if not isinstance(error.code, int):
                 raise
             status = error.code
-        except (KeyboardInterrupt, click.Abort):
+        except (KeyboardInterrupt, click.Abort) as error:
             status = 130
+            if isinstance(error.__cause__, EOFError):  # which click takes for the end of what a user types
+                sys.excepthook(EOFError, error.__cause__, error.__cause__.__traceback__)
+                status = 1
         except BrokenPipeError:
             raise
         except Exception as error:  # outside the commands: where plugins are listed, or errors told
