@@ -6,6 +6,7 @@ import atexit
 import gc
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -26,6 +27,11 @@ if sys.dont_write_bytecode:
 if "TP_CACHE" not in os.environ:  # what an earlier run of the tests, or the user, has prepared is none of theirs
     os.environ["TP_CACHE"] = tempfile.mkdtemp(prefix="tp-tests-")
     atexit.register(shutil.rmtree, os.environ["TP_CACHE"], ignore_errors=True)
+
+# A shell that runs the tests in its background has them ignore these, and so would all that they start.
+for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Before torch is imported. Threads of several workers on the same cores wait for each other by spinning: with two

@@ -161,9 +161,12 @@ def test_tokens_and_pictures_are_those_of_the_references(
     assert tokens.shape == (3, rows * columns)
     assert tokens.unique().numel() > 3  # the codes differ enough to prove something
     assert torch.equal(tokens, reference.tokens(given))
+    ours.double(), reference.decoder.double()  # in float32, rounding makes 1e-5 of a deep decoder on some CPUs
     made = ours.decode(tokens)
     assert made.shape == given.shape
-    assert worst(made, reference.pictures(tokens, rows, reference.weights()["quantize.embedding.weight"])) < 1e-5
+    assert (
+        worst(made, reference.pictures(tokens, rows, reference.weights()["quantize.embedding.weight"].double())) < 1e-10
+    )
 
 
 def test_scores_decide_the_tokens_of_a_gumbel_vqgan(tmp_path: Path) -> None:

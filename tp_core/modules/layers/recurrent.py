@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import warnings
 from typing import Any
@@ -124,13 +125,33 @@ def _call(
     if states.is_meta:
         return _outlined(layer, states), ()
     start: Any = None
+    exact = _needs_fp32(layer, states.device.type)
     if before is not None:
         # The layer's own order of dimensions is (direction, batch, size).
         start = tuple(tensor.transpose(0, 1).contiguous() for tensor in before)
+        start = tuple(tensor.float() for tensor in start) if exact else start
         start = start if isinstance(layer, nn.LSTM) else start[0]
-    outputs, after = layer(states if packed is None else packed._replace(data=states), start)
+    with torch.autocast("cpu", enabled=False) if exact else contextlib.nullcontext():
+        states = states.float() if exact else states
+        outputs, after = layer(states if packed is None else packed._replace(data=states), start)
     after = after if isinstance(after, tuple) else (after,)
     return outputs if packed is None else outputs.data, tuple(tensor.transpose(0, 1) for tensor in after)
+
+
+def _needs_fp32(layer: nn.Module, device: str) -> bool:
+    """True for an LSTM in a precision of which the CPU has no kernel: torch raises there, and has a GRU in fp32."""
+    if device != "cpu" or not isinstance(layer, nn.LSTM) or not torch.is_autocast_enabled("cpu"):
+        return False
+    return not _has_kernel(torch.get_autocast_dtype("cpu"))
+
+
+@functools.cache
+def _has_kernel(precision: torch.dtype) -> bool:
+    """True if oneDNN has a kernel of an LSTM in this precision on this machine; without oneDNN, torch has its own."""
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return True
+    known = {torch.bfloat16: "_is_mkldnn_bf16_supported", torch.float16: "_is_mkldnn_fp16_supported"}
+    return precision not in known or bool(getattr(torch.ops.mkldnn, known[precision])())
 
 
 def _outlined(layer: nn.Module, states: Tensor) -> Tensor:
