@@ -48,7 +48,7 @@ train:
   eval_every: 300
   eval_batch_size: 64
   early_stopping: {{metric: cls/accuracy, patience: 10}}
-  tensorboard: false
+  loggers: []
 """
     )
     accuracies, seconds = [], []

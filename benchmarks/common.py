@@ -55,7 +55,7 @@ train:
   steps: {steps}
   batch_size: 32
   precision: {precision}
-  tensorboard: false
+  loggers: []
 """
     )
     return path

@@ -136,7 +136,7 @@ def write_data(folder: Path, count: int = 256) -> None:
 
 
 def write_spec(folder: Path, name: str, parts: dict[str, Any], precision: str) -> Path:
-    train = {"steps": 1000, "batch_size": BATCH, "precision": precision, "tensorboard": False, "clip_norm": 1.0}
+    train = {"steps": 1000, "batch_size": BATCH, "precision": precision, "loggers": [], "clip_norm": 1.0}
     spec = {**parts, "data": {**parts["data"], "cache": str(folder / "cache")}, "train": train}
     path = folder / f"{name}_{precision}.yaml"
     path.write_text(yaml.safe_dump(spec, sort_keys=False))

@@ -25,9 +25,9 @@ from PIL import Image
 from common import scratch
 from tp_core import load_spec
 from tp_core.data import in_order
+from tp_core.data.build import build_processor
 from tp_core.data.cache import cache_folder, prepared_rows
 from tp_core.data.digest_memo import MEMO
-from tp_core.inference.load import build_processor
 from tp_core.spec.schema import Spec
 
 _IMAGE = "extends: simmim-base\ndata:\n"

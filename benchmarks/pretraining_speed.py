@@ -19,19 +19,20 @@ from transformers import BertConfig, BertForPreTraining
 
 from common import VOCABULARY, alternating, scratch, write_spec
 from tp_core import load_spec
+from tp_core.data.build import build_tokenizer
 from tp_core.hookspecs import hook_manager
-from tp_core.inference.load import build_tokenizer
 from tp_core.interfaces import IGNORE, Batch
 from tp_core.model import build_model
 from tp_core.spec.schema import Spec
 from tp_core.training.contents import run_contents
 from tp_core.training.data_sets import data_sets
-from tp_core.training.strategies import SingleStrategy
+from tp_core.training.strategies.options import SingleConfig
+from tp_core.training.strategies.single import SingleStrategy
 from tp_core.training.trainer import Trainer
 
 
 def tp_trainer(spec: Spec, folder: Path) -> Trainer:
-    strategy = SingleStrategy()
+    strategy = SingleStrategy(SingleConfig())
     strategy.setup("cpu")
     contents = run_contents(spec, lambda _: None)
     sets, evaluator = data_sets(spec, build_tokenizer(spec), contents, strategy, lambda _: None)

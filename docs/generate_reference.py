@@ -17,14 +17,18 @@ from pydantic.fields import FieldInfo
 
 from tp_core.cli.main import BUILT_IN
 from tp_core.cli.modules import rows
-from tp_core.config import BuildContext, FieldSpec, ModuleConfig, ProcessorConfig, TargetConfig
-from tp_core.discovery import KINDS, Entry, index, load
+from tp_core.discovery import Entry, index, load
 from tp_core.marks import PathMark
+from tp_core.options.base import ModuleConfig
+from tp_core.options.context import BuildContext
+from tp_core.options.facts import FieldSpec
+from tp_core.options.processor import ProcessorConfig
+from tp_core.options.target import TargetConfig
 from tp_core.spec.schema import ModelOptions
 from tp_core.spec.schema_data import DataOptions
 from tp_core.spec.schema_embedding import EmbeddingOptions
 from tp_core.spec.schema_inference import SECTIONS
-from tp_core.training.config import TABLES, EarlyStopping, TrainOptions
+from tp_core.training.config import EarlyStopping, TrainOptions
 
 #: The packages of this repository; others that happen to be installed are not described.
 PACKAGES = ("tp-core", "tp-text", "tp-vision", "tp-audio", "tp-crossmodal")
@@ -190,17 +194,13 @@ def reference() -> str:
         "batch fields, `labels:`, `weight:` and `states:`. Shapes are (batch, length) where nothing else is said.",
         "",
     ]
-    for kind in KINDS:
+    for kind in index().kinds:
         entries = [e for e in index().entries(kind) if e.distribution in PACKAGES]
         if not entries or kind in ("presets", "commands"):
             continue
         lines += [f"### kind: {kind}", ""]
         for entry in entries:
             lines += module(entry)
-    for kind, choices in TABLES.items():
-        lines += [f"### kind: {kind}", ""]
-        for name, config in choices.items():
-            lines += [f"#### `{name}`", "", config.summary().replace("``", "`"), "", *options(config)]
     presets = [r for r in rows("presets") if r.distribution in PACKAGES]
     lines += ["## Presets", "", "`extends: NAME` starts from one; `tp show NAME` prints it.", ""]
     lines += table(("preset", "package", ""), [(f"`{r.name}`", r.distribution, r.description) for r in presets])

@@ -16,8 +16,8 @@ from tp_core.interfaces import Batch
 M = TypeVar("M", bound=torch.nn.Module)
 
 #: An embedding of ``input_ids`` that tp-core itself has.
-CONTENT = "tp_core.testing.config:ContentConfig"
-READOUT = "tp_core.testing.config:ReadoutConfig"
+CONTENT = "tp_core.testing.options:ContentConfig"
+READOUT = "tp_core.testing.options:ReadoutConfig"
 
 
 def build(folder: Path, model: dict[str, Any], seed: int = 0) -> Model:

@@ -42,22 +42,34 @@ _PUBLIC = {
     "Processor": "tp_core.interfaces",
     "Tokenizer": "tp_core.tokenizer",
     "Record": "tp_core.interfaces",
-    "EmbeddingConfig": "tp_core.config",
-    "EncoderConfig": "tp_core.config",
-    "DecoderConfig": "tp_core.config",
-    "TargetConfig": "tp_core.config",
-    "ProcessorConfig": "tp_core.config",
-    "TokenizerConfig": "tp_core.config",
-    "HooksConfig": "tp_core.config",
-    "ConverterConfig": "tp_core.config",
-    "FusionConfig": "tp_core.config",
+    "EmbeddingConfig": "tp_core.options.embedding",
+    "EncoderConfig": "tp_core.options.encoder",
+    "DecoderConfig": "tp_core.options.decoder",
+    "TargetConfig": "tp_core.options.target",
+    "ProcessorConfig": "tp_core.options.processor",
+    "TokenizerConfig": "tp_core.options.tokenizer",
+    "HooksConfig": "tp_core.options.hooks",
+    "ConverterConfig": "tp_core.options.converter",
+    "FusionConfig": "tp_core.options.encoder",
     "VisualTokenizer": "tp_core.interfaces",
-    "VisualTokenizerConfig": "tp_core.config",
-    "BuildContext": "tp_core.config",
-    "DataContext": "tp_core.config",
-    "FieldSpec": "tp_core.config",
-    "Preprocessing": "tp_core.config",
-    "Problem": "tp_core.config",
+    "BuildContext": "tp_core.options.context",
+    "DataContext": "tp_core.options.context",
+    "FieldSpec": "tp_core.options.facts",
+    "Preprocessing": "tp_core.options.base",
+    "Problem": "tp_core.options.base",
+    "Inputs": "tp_core.interfaces",
+    "Cache": "tp_core.interfaces",
+    "OptimizerConfig": "tp_core.options.optimizer",
+    "Optimizer": "tp_core.training.optimizers.base",
+    "ScheduleConfig": "tp_core.options.schedule",
+    "Schedule": "tp_core.training.schedules.base",
+    "StrategyConfig": "tp_core.options.strategy",
+    "Strategy": "tp_core.training.strategies.base",
+    "LoggerConfig": "tp_core.options.logger",
+    "Logger": "tp_core.training.loggers.base",
+    "LoggedRun": "tp_core.training.loggers.base",
+    "ModuleConfig": "tp_core.options.base",
+    "ModuleMark": "tp_core.spec.schema_common",
     "hookimpl": "tp_core.hookspecs",
 }
 
@@ -65,21 +77,6 @@ __all__ = sorted(_PUBLIC)
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tp_core.config import BuildContext as BuildContext
-    from tp_core.config import ConverterConfig as ConverterConfig
-    from tp_core.config import DataContext as DataContext
-    from tp_core.config import DecoderConfig as DecoderConfig
-    from tp_core.config import EmbeddingConfig as EmbeddingConfig
-    from tp_core.config import EncoderConfig as EncoderConfig
-    from tp_core.config import FieldSpec as FieldSpec
-    from tp_core.config import FusionConfig as FusionConfig
-    from tp_core.config import HooksConfig as HooksConfig
-    from tp_core.config import Preprocessing as Preprocessing
-    from tp_core.config import Problem as Problem
-    from tp_core.config import ProcessorConfig as ProcessorConfig
-    from tp_core.config import TargetConfig as TargetConfig
-    from tp_core.config import TokenizerConfig as TokenizerConfig
-    from tp_core.config import VisualTokenizerConfig as VisualTokenizerConfig
     from tp_core.errors import CheckpointError as CheckpointError
     from tp_core.errors import DataError as DataError
     from tp_core.errors import TPError as TPError
@@ -91,11 +88,13 @@ if TYPE_CHECKING:
     from tp_core.inference.load import load_model as load_model
     from tp_core.inference.predict import predict as predict
     from tp_core.interfaces import Batch as Batch
+    from tp_core.interfaces import Cache as Cache
     from tp_core.interfaces import Decoder as Decoder
     from tp_core.interfaces import Embedding as Embedding
     from tp_core.interfaces import Encoder as Encoder
     from tp_core.interfaces import Features as Features
     from tp_core.interfaces import GenerationTokens as GenerationTokens
+    from tp_core.interfaces import Inputs as Inputs
     from tp_core.interfaces import Joined as Joined
     from tp_core.interfaces import Processor as Processor
     from tp_core.interfaces import Record as Record
@@ -108,12 +107,37 @@ if TYPE_CHECKING:
     from tp_core.model import Model as Model
     from tp_core.model import ModelOutput as ModelOutput
     from tp_core.model import build_model as build_model
+    from tp_core.options.base import ModuleConfig as ModuleConfig
+    from tp_core.options.base import Preprocessing as Preprocessing
+    from tp_core.options.base import Problem as Problem
+    from tp_core.options.context import BuildContext as BuildContext
+    from tp_core.options.context import DataContext as DataContext
+    from tp_core.options.converter import ConverterConfig as ConverterConfig
+    from tp_core.options.decoder import DecoderConfig as DecoderConfig
+    from tp_core.options.embedding import EmbeddingConfig as EmbeddingConfig
+    from tp_core.options.encoder import EncoderConfig as EncoderConfig
+    from tp_core.options.encoder import FusionConfig as FusionConfig
+    from tp_core.options.facts import FieldSpec as FieldSpec
+    from tp_core.options.hooks import HooksConfig as HooksConfig
+    from tp_core.options.logger import LoggerConfig as LoggerConfig
+    from tp_core.options.optimizer import OptimizerConfig as OptimizerConfig
+    from tp_core.options.processor import ProcessorConfig as ProcessorConfig
+    from tp_core.options.schedule import ScheduleConfig as ScheduleConfig
+    from tp_core.options.strategy import StrategyConfig as StrategyConfig
+    from tp_core.options.target import TargetConfig as TargetConfig
+    from tp_core.options.tokenizer import TokenizerConfig as TokenizerConfig
     from tp_core.spec.errors import SpecError as SpecError
     from tp_core.spec.load import load_spec as load_spec
     from tp_core.spec.schema import Spec as Spec
+    from tp_core.spec.schema_common import ModuleMark as ModuleMark
     from tp_core.tokenizer import Tokenizer as Tokenizer
+    from tp_core.training.loggers.base import LoggedRun as LoggedRun
+    from tp_core.training.loggers.base import Logger as Logger
+    from tp_core.training.optimizers.base import Optimizer as Optimizer
     from tp_core.training.run import TrainResult as TrainResult
     from tp_core.training.run import train as train
+    from tp_core.training.schedules.base import Schedule as Schedule
+    from tp_core.training.strategies.base import Strategy as Strategy
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from tp_core import discovery, metadata
-from tp_core.discovery import ENTRY_POINTS, GROUP, KINDS
+from tp_core.discovery import ENTRY_POINTS, GROUP, KINDS, index
 from tp_core.suggest import did_you_mean
 
 
@@ -66,10 +66,10 @@ def _points(distribution: Any) -> Iterator[str]:
         kind = point.group.removeprefix(GROUP)
         if point.damage:
             yield f"{ENTRY_POINTS}, line {point.line}: {point.damage}"
-        elif point.group.startswith(GROUP) and kind not in KINDS:
+        elif point.group.startswith(GROUP) and kind not in (*index().kinds, KINDS):
             unknown.setdefault(kind, point.line)
     for kind, line in unknown.items():
-        near = did_you_mean(kind, KINDS) or f"the kinds are {', '.join(KINDS)}"
+        near = did_you_mean(kind, index().kinds) or f"the kinds are {', '.join(index().kinds)}"
         yield f"{ENTRY_POINTS}, line {line}: unknown group '{GROUP}{kind}'; {near}"
 
 

@@ -22,8 +22,7 @@ import importlib_metadata
 from tp_core import metadata
 from tp_core.errors import TPError
 from tp_core.errors import named as named
-from tp_core.first_party import FIRST_PARTY as FIRST_PARTY
-from tp_core.first_party import OWN as OWN
+from tp_core.first_party import first_party
 from tp_core.metadata import normalized as normalized
 from tp_core.third_party import interrupts, printing_apart
 
@@ -35,19 +34,8 @@ ENTRY_POINTS = "entry_points.txt"
 #: Our group as a file has it, in UTF-8 and in UTF-16, which some editors write.
 _MENTION, _WIDE_MENTION = GROUP.encode(), GROUP.encode("utf-16-le").rstrip(b"\0")
 
-KINDS = (
-    "embedding",
-    "encoder",
-    "decoder",
-    "target",
-    "processor",
-    "tokenizer",
-    "visual_tokenizer",
-    "converter",
-    "presets",
-    "hooks",
-    "commands",
-)
+#: The kind of kinds: what it names is the base class of the options of a kind.
+KINDS = "kinds"
 
 
 @dataclass(frozen=True)
@@ -114,10 +102,10 @@ def singular(kind: str) -> str:
     """A kind's name in a sentence about one of it."""
     return {
         "presets": "preset",
-        "visual_tokenizer": "visual tokenizer",
         "commands": "command",
         "hooks": "hooks module",
-    }.get(kind, kind)
+        KINDS: "kind",
+    }.get(kind, kind.replace("_", " "))
 
 
 def article(kind: str) -> str:
@@ -127,8 +115,8 @@ def article(kind: str) -> str:
 
 
 def owner_of(kind: str, name: str) -> str:
-    """The distribution of ours, beside the core, that a module's bare name is of; empty for a name of others."""
-    return next((package for package, kinds in FIRST_PARTY.items() if name in kinds.get(kind, ())), "")
+    """The distribution of ours that a module's bare name is of; empty for a name of others."""
+    return next((package for package, kinds in first_party().items() if name in kinds.get(kind, ())), "")
 
 
 def packages() -> dict[str, Entry]:
@@ -138,15 +126,23 @@ def packages() -> dict[str, Entry]:
 
 def is_own(entry: Entry) -> bool:
     """True for what one of our own distributions offers."""
-    return normalized(entry.distribution) in OWN
+    return normalized(entry.distribution) in first_party()
 
 
 class Index:
-    """Entries by kind and name, sorted; a name offered by several distributions keeps them all."""
+    """Entries by kind and name, sorted; a name offered by several distributions keeps them all.
+
+    Attributes:
+        kinds: the kinds of modules that some distribution declares.
+    """
 
     def __init__(self, entries: Iterable[Entry]) -> None:
-        self._entries: dict[str, dict[str, list[Entry]]] = {kind: {} for kind in KINDS}
-        for entry in entries:
+        every = list(entries)
+        self.kinds = tuple(sorted({entry.name for entry in every if entry.kind == KINDS}))
+        self._entries: dict[str, dict[str, list[Entry]]] = {kind: {} for kind in (*self.kinds, KINDS)}
+        for entry in every:
+            if entry.kind not in self._entries:  # whose kind nobody declares: told by tp doctor
+                continue
             same = self._entries[entry.kind].setdefault(entry.name, [])
             # The same distribution may be found twice on sys.path (an editable install over a wheel).
             if not any(other.distribution == entry.distribution for other in same):
@@ -155,10 +151,10 @@ class Index:
                 same.sort(key=lambda offer: offer.distribution)
 
     def names(self, kind: str) -> list[str]:
-        return sorted(self._entries[kind])
+        return sorted(self._entries.get(kind, ()))
 
     def entries(self, kind: str | None = None) -> Iterator[Entry]:
-        for each in KINDS if kind is None else (kind,):
+        for each in self.kinds if kind is None else (kind,):
             for name in self.names(each):
                 yield from self._entries[each][name]
 
@@ -172,7 +168,7 @@ class Index:
             TPError: when two distributions offer the name and the spec does not say which.
         """
         bare, _, preferred = name.partition("@")
-        found = every = self._entries[kind].get(bare, [])
+        found = every = self._entries.get(kind, {}).get(bare, [])
         if preferred:
             wanted = normalized(preferred)
             found = [e for e in every if normalized(e.distribution) == wanted]
@@ -193,7 +189,7 @@ class Index:
 
     def _suggest(self, kind: str, name: str) -> str:
         # What the name is elsewhere says more than what it looks like here ('clr' looks like 'cls').
-        others = [article(k) for k in KINDS if k not in (kind, "commands") and name in self._entries[k]]
+        others = [article(k) for k in self.kinds if k not in (kind, "commands") and name in self._entries[k]]
         offered = self.names(kind)
         if others:
             none = "" if offered else f" (no installed package offers any {singular(kind)})"
@@ -221,7 +217,7 @@ def scan(path: list[str] | None = None) -> Iterator[Entry]:
     for distribution in distributions(path):
         for point in metadata.points(metadata.read(distribution, ENTRY_POINTS).text):
             kind = point.group.removeprefix(GROUP)
-            if point.name and point.group.startswith(GROUP) and kind in KINDS and not point.damage:
+            if point.name and point.group.startswith(GROUP) and not point.damage:
                 yield Entry(kind, point.name, point.value, distribution)
 
 
@@ -300,14 +296,3 @@ def preset_file(entry: Entry) -> Path:
             raise
         raise Broken(entry, error) from error
     return file
-
-
-def load_local(name: str, base: str) -> Any:
-    """The class that ``my_file:MyConfig`` names, of a file beside the spec or an importable module.
-
-    Raises:
-        TPError: when the file, or the class in it, does not exist or the file raises.
-    """
-    from tp_core.local.load import load
-
-    return load(name, base).value

@@ -17,7 +17,7 @@ from typing import Any
 
 from tp_core import metadata
 from tp_core.errors import named
-from tp_core.first_party import OWN
+from tp_core.first_party import first_party
 from tp_core.metadata import normalized
 
 #: Distributions whose module has another name.
@@ -88,12 +88,12 @@ def version_of(name: str) -> str:
 def required() -> set[str]:
     """The names of the distributions that ours require, ours left out."""
     found = set()
-    for name in OWN:
+    for name in first_party():
         for each in importlib.metadata.distributions(name=name):
             for text in metadata.headers(each, "Requires-Dist"):
                 if "extra" not in text.partition(";")[2]:
                     found.add(re.split(r"[^\w.-]", text, maxsplit=1)[0])
-    return {name for name in found if normalized(name) not in OWN}
+    return {name for name in found if normalized(name) not in first_party()}
 
 
 def _distribution(name: str) -> Any:

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tp_core.config import FieldSpec, TargetConfig
 from tp_core.errors import CheckpointError, TPError
 from tp_core.interfaces import (
     Batch,
@@ -29,6 +28,8 @@ from tp_core.interfaces import (
 from tp_core.metrics.facts import no_mean, ratio
 from tp_core.modules.build import built
 from tp_core.modules.embeddings.component import EmbeddingComponent
+from tp_core.options.facts import FieldSpec
+from tp_core.options.target import TargetConfig
 from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec, need_spec
 from tp_core.spec.schema_common import key_of

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from tp_core.config import FieldSpec
 from tp_core.errors import TPError
 from tp_core.interfaces import Batch
 from tp_core.model import Model, meta_model
+from tp_core.options.facts import FieldSpec
 from tp_core.saved_activations import autocast_on_meta, saved_bytes
 from tp_core.spec.context import data_context
 from tp_core.spec.schema import Spec
-from tp_core.spec.schema_common import Chosen
-from tp_core.training.config import AdafactorConfig, AdamWConfig, LionConfig, OptimizerConfig, SgdConfig
 
 #: A backward pass costs two matrix products for each one of the forward pass.
 TRAINING_FACTOR = 3
@@ -131,7 +128,7 @@ def price(spec: Spec, batch_size: int | None = None, length: int | None = None, 
         forward_flops=flops,
         weight_memory=sum(_bytes(p) for p in model.parameters()),
         gradient_memory=size,
-        optimizer_memory=_optimizer_memory(spec.train.optimizer, trained),
+        optimizer_memory=spec.train.optimizer.config.state_memory(trained),
         activation_memory=kept,
         note=note,
     )
@@ -211,23 +208,3 @@ def _forward_flops(model: Model, batch: Batch, compute: torch.dtype) -> int:
 
 def _bytes(tensor: Tensor) -> int:
     return tensor.numel() * tensor.element_size()
-
-
-def _optimizer_memory(optimizer: Chosen[OptimizerConfig], trained: Iterable[nn.Parameter]) -> int:
-    """Bytes of the optimizer's state for these parameters."""
-    config, trained = optimizer.config, list(trained)
-    size = sum(_bytes(p) for p in trained)
-    if isinstance(config, AdamWConfig):
-        return 2 * size
-    if isinstance(config, LionConfig):
-        return size
-    if isinstance(config, SgdConfig):
-        return size if config.momentum else 0
-    if isinstance(config, AdafactorConfig):
-        # One value per row and per column of each matrix; vectors keep all of theirs.
-        moments = sum(
-            (p.numel() // p.shape[-1] + p.numel() // p.shape[-2]) * p.element_size() if p.dim() > 1 else _bytes(p)
-            for p in trained
-        )
-        return moments if config.beta1 is None else moments + size
-    return 2 * size

@@ -42,7 +42,7 @@ def shown(path: Path) -> str:
 def unigram_cross_entropy() -> float:
     """Nats per held-out token for a model that knows nothing but how often each token is in the training text."""
     from tp_core import DataContext
-    from tp_text.tokenizers.config import WordPieceConfig
+    from tp_text.tokenizers.line_vocabulary_options import WordPieceConfig
 
     tokenizer = WordPieceConfig(vocab=str(DATA / "vocab.txt")).build(DataContext())
 

@@ -13,10 +13,10 @@ import yaml
 
 from tests.audio.tones import RATE, WORDS, drawn, processor, record, rows_of, tone
 from tp_core import evaluate, load_model, load_spec, predict, train
-from tp_core.config import DataContext
 from tp_core.data.order import EVALUATION, generator
 from tp_core.data.records import BadRecords, read_records
 from tp_core.errors import TPError
+from tp_core.options.context import DataContext
 from tp_core.spec.checks_run import check_run
 
 LAYERS = {"num_layers": 1, "num_heads": 2, "feed_forward_size": 48, "norm_position": "pre"}
@@ -79,7 +79,7 @@ def spec(folder: Path, name: str, *overrides: str, steps: int = 60) -> Any:
         "train": {
             "steps": steps,
             "batch_size": 16,
-            "tensorboard": False,
+            "loggers": [],
             "optimizer": {"adamw": {"lr": 3e-3}},
             "schedule": {"cosine": {"warmup": 0.1}},
             "device": "cpu",

@@ -9,16 +9,16 @@ import jiwer
 import pytest
 
 from tests.audio.tones import RATE, recordings
-from tp_audio.processors.config import SpeechCtcProcessorConfig
-from tp_audio.processors.config_waveform import WaveformCtcProcessorConfig
 from tp_audio.processors.gaps import Gaps
-from tp_core.config import DataContext
+from tp_audio.processors.speech_ctc_options import SpeechCtcProcessorConfig
+from tp_audio.processors.waveform_options import WaveformCtcProcessorConfig
 from tp_core.data.order import EVALUATION, TRAIN, generator
 from tp_core.data.records import BadRecords, read_records
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.errors import TPError
 from tp_core.interfaces import Tokenizer
-from tp_text.tokenizers.config import CharacterConfig, SpaceConfig
+from tp_core.options.context import DataContext
+from tp_text.tokenizers.line_vocabulary_options import CharacterConfig, SpaceConfig
 
 TEXTS = ["Zoë naïve", "ab  ñandú b", "ba ab", "x  ÿ"]
 #: Lower case without accents, as many a vocabulary of speech.

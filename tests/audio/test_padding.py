@@ -10,7 +10,8 @@ import pytest
 from tests.audio.tones import RATE, SPECIAL, WORDS, drawn, record, recordings, rows_of, tokenizer
 from tests.building import build, randomised
 from tests.padding import assert_padding_is_free
-from tp_core.config import DataContext, ProcessorConfig
+from tp_core.options.context import DataContext
+from tp_core.options.processor import ProcessorConfig
 from tp_core.testing.specs import config_class_of
 
 BANKS = {"embedding": {"modules": [{"speech": {"num_mel_bins": 20, "channels": 8}}], "norm": "none"}}

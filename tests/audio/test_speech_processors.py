@@ -12,11 +12,11 @@ import torch
 
 from tests.audio.tones import EOS, PAD, RATE, SPECIAL, WORDS, drawn, processor, record, recordings, rows_of, tone
 from tp_audio.audio.features import filter_banks, normalised
-from tp_core.config import DataContext
 from tp_core.data.order import EVALUATION, generator
 from tp_core.data.records import BadRecords, read_records
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Record
+from tp_core.options.context import DataContext
 from tp_core.spec.errors import SpecError
 from tp_core.spec.load import load_spec
 

@@ -54,7 +54,7 @@ def spec(folder: Path, kind: str, processor: str, steps: int) -> Path:
         "train": {
             "steps": steps,
             "batch_size": 16,
-            "tensorboard": False,
+            "loggers": [],
             "optimizer": {"adamw": {"lr": 4e-3}},
             "schedule": {"cosine": {"warmup": 0.1}},
             "checkpoint_every": steps // 2,

@@ -13,16 +13,16 @@ from torch import Tensor
 
 from tests.audio.waveforms import GROUP, LAYER, QUANTISER, converted, encoded, melodies, reference, tone, waves
 from tests.building import batch_of, build, worst
-from tp_audio.config_waveform import frames_of, shortest
-from tp_audio.processors.config_waveform import Wav2Vec2ProcessorConfig
+from tp_audio.embeddings.waveform_options import frames_of, shortest
+from tp_audio.processors.pretraining_options import Wav2Vec2ProcessorConfig
 from tp_audio.processors.waveform import time_mask
 from tp_audio.targets.quantizer import Quantizer, Temperature
 from tp_core import TPError, load_spec
-from tp_core.config import DataContext
 from tp_core.data.order import TRAIN, generator
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Record
+from tp_core.options.context import DataContext
 from tp_core.testing import check_module, check_processor
 
 TOLERANCE = 1e-5
@@ -84,7 +84,7 @@ def test_training_sets_spans_of_channels_to_zero(tmp_path: Path) -> None:
     assert zero.float().mean() == pytest.approx(0.22, abs=0.06)  # 0.25, less where spans overlap
 
 
-def parts(waveform: dict[str, Any], target: Any = "tp_core.testing.config:ReadoutConfig") -> dict[str, Any]:
+def parts(waveform: dict[str, Any], target: Any = "tp_core.testing.options:ReadoutConfig") -> dict[str, Any]:
     return {
         "embedding": {"modules": [{"waveform": waveform}], "norm": "none", "dropout": 0.0},
         "encoder": {"transformer": {"num_layers": 1, "num_heads": 2, "dropout": 0.0}},
@@ -310,7 +310,7 @@ def test_recordings_that_cannot_be_used_are_reported(audio: bytes, message: str)
 
 
 def test_the_gumbel_temperature_is_a_function_of_the_step() -> None:
-    from tp_audio.config_units import GumbelDecayConfig
+    from tp_audio.hooks.gumbel_decay_options import GumbelDecayConfig
 
     class Run:
         model, step = quantizer(), 30

@@ -11,13 +11,13 @@ import pytest
 from tests.audio.tones import PAD, SPECIAL, WORDS
 from tests.audio.waveforms import encoded, tone
 from tests.core import runs
-from tp_audio.processors.config_waveform import WaveformCtcProcessorConfig
-from tp_core.config import DataContext
+from tp_audio.processors.waveform_options import WaveformCtcProcessorConfig
 from tp_core.data.order import TRAIN, generator
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.interfaces import Record, Tokenizer
+from tp_core.options.context import DataContext
 from tp_core.testing import check_processor
-from tp_text.tokenizers.config import SpaceConfig
+from tp_text.tokenizers.line_vocabulary_options import SpaceConfig
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ train:
   schedule: constant
   eval_every: 60
   log_every: 5
-  tensorboard: false
+  loggers: []
 """,
         encoding="utf-8",
     )

@@ -11,12 +11,12 @@ import torch
 
 from tests.audio.waveforms import encoded, tone
 from tests.building import CONTENT, batch_of, build, mask_of, randomised, tokens, worst
-from tp_audio.processors.config_waveform import UnitsProcessorConfig
+from tp_audio.processors.pretraining_options import UnitsProcessorConfig
 from tp_core import TPError, load_spec
-from tp_core.config import DataContext
 from tp_core.data.order import EVALUATION, TRAIN, generator
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.interfaces import Record
+from tp_core.options.context import DataContext
 from tp_core.testing import check_module
 
 OPTIONS: dict[str, Any] = {"num_layers": 2, "num_heads": 2, "relative_buckets": 8, "relative_max_distance": 12}
@@ -37,7 +37,7 @@ def test_positions_are_weighted_by_the_gates_of_the_paper(tmp_path: Path) -> Non
             "dropout": 0.0,
             "embedding": {"modules": [CONTENT], "norm": "none"},
             "encoder": {"wavlm": {**OPTIONS, "num_layers": 1}},
-            "target": ["tp_core.testing.config:ReadoutConfig"],
+            "target": ["tp_core.testing.options:ReadoutConfig"],
         },
     )
     encoder: Any = randomised(model, std=0.4).double().encoder

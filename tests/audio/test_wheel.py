@@ -17,7 +17,7 @@ OTHERS = (
     *("tp_vision", "tp_crossmodal"),
     *("torchvision", "sklearn"),
 )
-SHORT = ["train.steps=3", "train.eval_every=3", "train.tensorboard=false", "train.device=cpu", "data.cache=cache"]
+SHORT = ["train.steps=3", "train.eval_every=3", "train.loggers=[]", "train.device=cpu", "data.cache=cache"]
 
 
 @pytest.fixture(scope="module")

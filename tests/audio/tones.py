@@ -9,13 +9,13 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from tp_core.config import DataContext
 from tp_core.data.order import TRAIN, generator
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.errors import DataError
 from tp_core.interfaces import Processor, Record, Tokenizer
+from tp_core.options.context import DataContext
 from tp_core.testing.specs import config_class_of
-from tp_text.tokenizers.config import SpaceConfig
+from tp_text.tokenizers.line_vocabulary_options import SpaceConfig
 
 RATE = 8000
 #: Words and the pitch of each, in Hz.

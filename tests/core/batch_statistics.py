@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tp_core.config import BuildContext, TargetConfig
+from tp_core.options.context import BuildContext
+from tp_core.options.target import TargetConfig
 
 
 class Config(TargetConfig):

@@ -6,11 +6,11 @@ import os
 import signal
 from typing import Any
 
-from tp_core.config import DataContext
 from tp_core.errors import DataError
 from tp_core.interfaces import Processor, Rows, Sample, Tokenizer
+from tp_core.options.context import DataContext
 from tp_text.processors.bert import BertProcessor
-from tp_text.processors.config import BertProcessorConfig
+from tp_text.processors.bert_options import BertProcessorConfig
 
 
 class Config(BertProcessorConfig):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from tp_core.config import DataContext
 from tp_core.errors import DataError
 from tp_core.interfaces import Processor, Rows, Sample, Tokenizer
+from tp_core.options.context import DataContext
 from tp_text.processors.bert import BertProcessor
-from tp_text.processors.config import BertProcessorConfig
+from tp_text.processors.bert_options import BertProcessorConfig
 
 
 class Config(BertProcessorConfig):

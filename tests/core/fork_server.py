@@ -26,7 +26,6 @@ PRELOADED = [
     "tp_core.cli.train",
     "tp_core.spec.load",
     "tp_core.training.run",
-    "tp_text.config",
     "tp_text.embeddings.segment",
     "tp_text.embeddings.word",
     "tp_text.processors.bert",

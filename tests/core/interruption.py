@@ -10,8 +10,10 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from tp_core.config import BuildContext, HooksConfig, TargetConfig
 from tp_core.hookspecs import hookimpl
+from tp_core.options.context import BuildContext
+from tp_core.options.hooks import HooksConfig
+from tp_core.options.target import TargetConfig
 
 
 class Config(TargetConfig):

@@ -1,7 +1,8 @@
 """A fusion encoder for tests: each stream is given the mean of the others."""
 
-from tp_core.config import BuildContext, FusionConfig
 from tp_core.interfaces import FusionEncoder, Sequence
+from tp_core.options.context import BuildContext
+from tp_core.options.encoder import FusionConfig
 
 
 class Config(FusionConfig):

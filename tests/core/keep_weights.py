@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 from safetensors.torch import save_file
 
-from tp_core.config import HooksConfig
 from tp_core.hookspecs import hookimpl
+from tp_core.options.hooks import HooksConfig
 
 
 class Config(HooksConfig):

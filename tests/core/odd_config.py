@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from tp_core.config import BuildContext, EncoderConfig
+from tp_core.options.context import BuildContext
+from tp_core.options.encoder import EncoderConfig
 
 
 class ImportsTorchConfig(EncoderConfig):

@@ -7,19 +7,15 @@ from typing import Any, ClassVar
 
 from pydantic import field_validator
 
-from tp_core.config import (
-    BuildContext,
-    DataContext,
-    DecoderConfig,
-    EmbeddingConfig,
-    EncoderConfig,
-    FieldSpec,
-    Problem,
-    ProcessorConfig,
-    TargetConfig,
-    VectorFacts,
-)
 from tp_core.metrics import PEARSON, SPEARMAN, MetricFacts
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext, DataContext
+from tp_core.options.decoder import DecoderConfig
+from tp_core.options.embedding import EmbeddingConfig
+from tp_core.options.encoder import EncoderConfig
+from tp_core.options.facts import FieldSpec, VectorFacts
+from tp_core.options.processor import ProcessorConfig
+from tp_core.options.target import TargetConfig
 
 
 def _layer(config: Any) -> Any:

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import Field
 
-from tp_core.config import BuildContext, TargetConfig
+from tp_core.options.context import BuildContext
+from tp_core.options.target import TargetConfig
 
 
 class Config(TargetConfig):

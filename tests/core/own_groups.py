@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tp_core.config import HooksConfig
 from tp_core.hookspecs import hookimpl
+from tp_core.options.hooks import HooksConfig
 
 
 class Config(HooksConfig):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from tp_core.config import BuildContext, DataContext, FieldSpec, ProcessorConfig
+from tp_core.options.context import BuildContext, DataContext
+from tp_core.options.facts import FieldSpec
+from tp_core.options.processor import ProcessorConfig
 
 
 class Config(ProcessorConfig):

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import torch
 
-from tp_core.config import HooksConfig
 from tp_core.hookspecs import hookimpl
+from tp_core.options.hooks import HooksConfig
 
 
 class Config(HooksConfig):

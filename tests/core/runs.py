@@ -79,7 +79,7 @@ def write_project(folder: Path, documents: int = 60, **train: Any) -> Path:
             "batch_size": 8,
             "log_every": 3,
             "checkpoint_every": 5,
-            "tensorboard": False,
+            "loggers": [],
             "optimizer": {"adamw": {"lr": 0.01}},
             "schedule": {"linear": {"warmup": 0.1}},
             **train,

@@ -12,8 +12,8 @@ import pytest
 from tp_core import discovery
 
 ENCODER = """\
-from tp_core.config import EncoderConfig
-from tp_core.modules.config import TransformerConfig
+from tp_core.options.encoder import EncoderConfig
+from tp_core.modules.encoders.transformer_options import TransformerConfig
 
 class Config(TransformerConfig):
     "An encoder of a third party."
@@ -72,3 +72,9 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
     for name, module in list(sys.modules.items()):
         if str(getattr(module, "__file__", None) or "").startswith(str(folder)):
             del sys.modules[name]
+
+
+def shelf_alone(path: list[str]) -> discovery.Index:
+    """The index of what is in these folders, with the kinds that are installed."""
+    kinds = [entry for entry in discovery.scan() if entry.kind == discovery.KINDS]
+    return discovery.Index([*kinds, *discovery.scan(path)])

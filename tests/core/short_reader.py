@@ -12,10 +12,10 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from tp_core.config import DataContext
 from tp_core.interfaces import Batch, Processor, Record, Sample, Tokenizer
-from tp_text.processors.config import LmProcessorConfig
+from tp_core.options.context import DataContext
 from tp_text.processors.lm import LmProcessor
+from tp_text.processors.lm_options import LmProcessorConfig
 
 
 class Config(LmProcessorConfig):

@@ -17,8 +17,8 @@ import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tp_core.config import HooksConfig
 from tp_core.hookspecs import hookimpl
+from tp_core.options.hooks import HooksConfig
 
 _CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}
 

@@ -104,9 +104,7 @@ def test_epochs_stay_as_long_when_the_batch_size_changes(home: Path) -> None:
 
 
 def test_a_longer_run_has_the_longer_schedule_and_no_second_warm_up(home: Path) -> None:
-    said = go_on(
-        home, "longer", "train.steps=60", "--allow-change", "steps", "train.log_every=1", "train.tensorboard=false"
-    )
+    said = go_on(home, "longer", "train.steps=60", "--allow-change", "steps", "train.log_every=1", "train.loggers=[]")
     assert "resuming longer at step 10 of 60" in said
     rates = column(home, "longer", "lr")
     assert rates[11] == pytest.approx(0.01 * (1 - (10 - 2) / 58))  # a tenth of 60 steps would be 6

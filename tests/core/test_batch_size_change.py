@@ -12,8 +12,9 @@ from tests.core.test_bucketing import LENGTHS, Lists, Numbers
 from tp_core.data.batch_sizes import BatchSizes
 from tp_core.data.loader import BatchPlan, training_batches
 from tp_core.data.mixture import DataSet, Turns
-from tp_core.training.config import CosineConfig, LinearConfig, TrainOptions
+from tp_core.training.config import TrainOptions
 from tp_core.training.course import Course
+from tp_core.training.schedules.options import CosineConfig, LinearConfig
 
 SIZE = len(LENGTHS)
 
@@ -99,8 +100,7 @@ def test_a_change_of_a_change_at_one_step_leaves_the_last() -> None:
 
 
 def course(sizes: BatchSizes, schedule: Any, **options: Any) -> Course:
-    name = "cosine" if isinstance(schedule, CosineConfig) else "linear"
-    return Course(TrainOptions(**options), (name, schedule), 1000, sizes)
+    return Course(TrainOptions(**options), schedule, 1000, sizes)
 
 
 def test_epochs_end_when_all_samples_are_seen() -> None:

@@ -15,10 +15,10 @@ from click.testing import CliRunner, Result
 from tests.core import runs
 from tp_core import TPError, load_spec
 from tp_core.cli.main import cli
+from tp_core.data.build import build_processor, build_tokenizer
 from tp_core.data.cache import cache_folder, prepared_rows
 from tp_core.data.cache_files import kept, parse_age
 from tp_core.data.cache_place import user_cache
-from tp_core.inference.load import build_processor, build_tokenizer
 from tp_core.sizes import parse_size, shown_size
 
 DAY = 86400.0

@@ -14,8 +14,8 @@ import pytest
 
 from tests.core import runs
 from tests.core.scarcity import no_more_files
+from tp_core.artifacts.find import find_model
 from tp_core.errors import CheckpointError, TPError
-from tp_core.inference.load import find_model
 from tp_core.manifest import MANIFEST, damage
 from tp_core.metrics.plain import as_text
 from tp_core.training.checkpoint import CheckpointStore

@@ -304,7 +304,7 @@ def test_a_broken_module_is_listed_with_its_cause_beside_the_working_ones(tmp_pa
 def test_a_name_that_another_distribution_offers_too_stays_ours_and_theirs_is_listed_with_how_to_choose_it(
     tmp_path: Path,
 ) -> None:
-    code = "from tp_core.modules.config import TransformerConfig\n"
+    code = "from tp_core.modules.encoders.transformer_options import TransformerConfig\n"
     distribution(tmp_path, "tp-acme", "encoder", {"transformer": "tp_acme:TransformerConfig"}, code)
     rows = json.loads(tp("modules", "--kind", "encoder", "--json", path=tmp_path).stdout)
     found = {row["distribution"]: (row["status"], row["note"]) for row in rows if row["name"] == "transformer"}

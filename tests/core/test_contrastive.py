@@ -188,7 +188,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "steps": 6,
             "batch_size": 8,
             "log_every": 1,
-            "tensorboard": False,
+            "loggers": [],
             "device": "cpu",
             "clip_norm": None,
             "optimizer": {"adamw": {"lr": 0.01}},

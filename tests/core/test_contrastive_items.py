@@ -143,7 +143,7 @@ def project(folder: Path, pairs: list[tuple[str, str]]) -> Path:
             "batch_size": 32,
             "eval_every": 60,
             "log_every": 1,
-            "tensorboard": False,
+            "loggers": [],
             "device": "cpu",
             "optimizer": {"adamw": {"lr": 0.03}},
             "schedule": "constant",

@@ -10,7 +10,7 @@ import torch
 
 from tests.core.test_distillation import teacher_in
 from tp_core import discovery
-from tp_core.config import BuildContext
+from tp_core.options.context import BuildContext
 from tp_core.spec.metrics import target_metrics
 from tp_core.testing import random_batch
 from tp_core.testing.specs import config_class_of, minimal_model, minimal_spec

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tests.building import CONTENT, READOUT, build, mask_of, randomised, tokens, worst
 from tp_core import Batch, Model, SpecError, TPError
 from tp_core.interfaces import Cache
-from tp_core.modules.config_decoder import TransformerDecoderConfig
+from tp_core.modules.decoders.transformer_options import TransformerDecoderConfig
 from tp_core.testing import check_module
 
 TOLERANCE = 1e-5

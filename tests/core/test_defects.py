@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -9,10 +10,13 @@ import pytest
 from click.testing import CliRunner, Result
 from packaging.metadata import Metadata
 
-from tests.core.shelf import Shelf
+from tests.core.shelf import Shelf, shelf_alone
 from tests.core.shelf import shelf as shelf
 from tp_core import defects, discovery, metadata
 from tp_core.cli.main import cli
+from tp_core.first_party import FILE, first_party
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def tp(*arguments: str) -> Result:
@@ -71,7 +75,7 @@ DAMAGED = {
     "no such kind": (
         "entry_points.txt",
         POINTS + b"[tp.v1.quantum]\nb = x:y\n",
-        "unknown group 'tp.v1.quantum'; the kinds are embedding, encoder",
+        "unknown group 'tp.v1.quantum'; the kinds are commands, converter",
     ),
     "a future core": (
         "METADATA",
@@ -125,13 +129,17 @@ def test_the_doctor_lists_them_and_ends_with_status_1(shelf: Shelf, monkeypatch:
 
 
 def test_our_own_distributions_have_no_defects() -> None:
-    assert [each for each in defects.defects() if each.distribution in discovery.OWN] == []
+    assert [each for each in defects.defects() if each.distribution in first_party()] == []
 
 
 def test_the_names_that_are_ours_are_those_of_our_packages() -> None:
-    for package, kinds in discovery.FIRST_PARTY.items():
-        offered = [e for e in discovery.index().entries() if e.distribution == package and e.kind != "presets"]
-        assert {(e.kind, e.name) for e in offered} == {(kind, name) for kind in kinds for name in kinds[kind]}
+    found = importlib.util.spec_from_file_location("generate_first_party", ROOT / "docs" / "generate_first_party.py")
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    written = FILE.read_text(encoding="utf-8")
+    assert written == module.first_party(), "run: python docs/generate_first_party.py"
 
 
 def test_headers_are_those_that_packaging_reads() -> None:
@@ -170,7 +178,7 @@ def test_a_name_of_ours_is_ours_whoever_offers_it_too(shelf: Shelf, tmp_path: Pa
 
 def test_a_name_of_ours_that_is_not_installed_is_not_taken_by_others(shelf: Shelf) -> None:
     shelf.add("acme", {"target": {"mlm": "acme:Config"}})
-    alone = discovery.Index(discovery.scan([str(shelf.folder)]))
+    alone = shelf_alone([str(shelf.folder)])
     with pytest.raises(discovery.NotFound) as caught:
         alone.find("target", "mlm")
     expected = "unknown target 'mlm'; it comes with tp-text: pip install tp-text; write 'mlm@acme' for that of acme 1.5"

@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from tp_core.training.config import TABLES, OptimizerConfig
-from tp_core.training.optimizers import build_optimizer
-from tp_core.training.strategies import SingleStrategy
+from tests.core.installed import option_class
+from tp_core.options.optimizer import OptimizerConfig
+from tp_core.training.optimizers.build import build_optimizer
+from tp_core.training.strategies.options import SingleConfig
+from tp_core.training.strategies.single import SingleStrategy
 from tp_core.training.update import Update
 
 
@@ -31,13 +33,13 @@ def test_an_update_asks_for_no_value_of_a_tensor_on_a_cuda_device(name: str, opt
     """
     from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-    config = TABLES["optimizer"][name](**options)
+    config = option_class("optimizer", name)(**options)
     assert isinstance(config, OptimizerConfig)
-    strategy = SingleStrategy()
+    strategy = SingleStrategy(SingleConfig())
     strategy.device = torch.device("cuda")
     with FakeTensorMode():
         parameters = [nn.Parameter(torch.ones(4, 3, device="cuda")), nn.Parameter(torch.ones(5, device="cuda"))]
-        update = Update(build_optimizer(name, config, [{"params": parameters}]), strategy, 1.0, half=True)
+        update = Update(build_optimizer(config, [{"params": parameters}]), strategy, 1.0, half=True)
         for _ in range(2):
             for parameter in parameters:
                 parameter.grad = torch.ones_like(parameter)

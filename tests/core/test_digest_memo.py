@@ -15,12 +15,12 @@ import pytest
 
 from tp_core import load_spec
 from tp_core.data import digest_memo, file_digests
+from tp_core.data.build import build_processor, build_tokenizer
 from tp_core.data.cache import prepared_rows
 from tp_core.data.digest_memo import MEMO, DigestMemo
 from tp_core.data.records import fingerprint
 from tp_core.data.sources_named import named_files
 from tp_core.errors import DataError
-from tp_core.inference.load import build_processor, build_tokenizer
 
 #: An hour before now: settled.
 HOUR = 3600

@@ -11,10 +11,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.core.runs import read_spec, run_tp, write_project, write_spec
-from tests.core.shelf import ENCODER, HOOKS, Shelf
+from tests.core.shelf import ENCODER, HOOKS, Shelf, shelf_alone
 from tests.core.shelf import shelf as shelf
 from tp_core import SpecError, TPError, discovery, load_spec, train
 from tp_core.cli.main import cli
+from tp_core.spec.choose import all_modules
+from tp_core.spec.provenance import facts_of
 
 MODEL = "model: {hidden_size: 16, vocab_size: 50, embedding: word, encoder: {ENCODER: {num_layers: 1, num_heads: 2}}}\n"
 
@@ -56,7 +58,7 @@ def test_the_index_is_made_of_metadata_and_imports_nothing(shelf: Shelf) -> None
 def test_the_index_is_sorted_whatever_the_order_on_disk(shelf: Shelf) -> None:
     shelf.add("acme-b", {"encoder": {"b.two": "x:Y", "b.one": "x:Y"}, "embedding": {"z": "x:Y"}})
     shelf.add("acme-a", {"encoder": {"a": "x:Y"}})
-    entries = list(discovery.Index(discovery.scan([str(shelf.folder)])).entries())
+    entries = list(shelf_alone([str(shelf.folder)]).entries())
     assert [(e.kind, e.name) for e in entries] == [
         ("embedding", "z"),
         ("encoder", "a"),
@@ -69,14 +71,14 @@ def test_a_distribution_that_is_found_twice_counts_once_and_the_first_on_the_pat
     shelf.encoder("acme-one", version="2.0", folder="first")
     shelf.encoder("acme-one", version="1.0", folder="second")
     path = [str(shelf.folder / "first"), str(shelf.folder / "second")]
-    assert discovery.Index(discovery.scan(path)).find("encoder", "acme.mixer").version == "2.0"
+    assert shelf_alone(path).find("encoder", "acme.mixer").version == "2.0"
 
 
 def test_groups_of_other_generations_and_unknown_kinds_are_passed_over(shelf: Shelf) -> None:
     shelf.add("acme-odd", {"no_such_kind": {"a": "x:Y"}})
     info = shelf.folder / "acme_odd-1.5.dist-info" / "entry_points.txt"
     info.write_text(info.read_text() + "\n[tp.v2.encoder]\nb = x:Y\n[console_scripts]\nc = x:Y\n")
-    assert list(discovery.scan([str(shelf.folder)])) == []
+    assert list(shelf_alone([str(shelf.folder)]).entries()) == []
 
 
 @pytest.mark.parametrize("text", ["[tp.v1.encoder]\nno equals sign", "[tp.v1.encoder\n\x00", "[tp.v1.encoder]\n= x:Y"])
@@ -142,7 +144,7 @@ BROKEN = {
 NO_ENCODER = {
     "no config class": ("Config = 3", "is an int, not the config class of an encoder"),
     "a config class of another kind": (
-        "from tp_text.config import WordConfig as Config",
+        "from tp_text.embeddings.word_options import WordConfig as Config",
         "is the config class of an embedding, not of an encoder",
     ),
 }
@@ -220,7 +222,7 @@ def test_an_installed_but_unused_package_changes_no_spec(shelf: Shelf, tmp_path:
     after = load_spec(file)
     assert "acme.mixer" in discovery.index().names("encoder")
     assert after.dump() == before.dump()
-    assert after.provenance() == before.provenance()
+    assert facts_of(all_modules(after)) == facts_of(all_modules(before))
     assert not {"acme_one", "acme_hooks"} & sys.modules.keys()
 
 

@@ -59,9 +59,9 @@ def test_nothing_is_dropped_without_training_or_chance() -> None:
 @pytest.mark.parametrize("mask", ["causal", "fully_visible"])
 @pytest.mark.parametrize("groups", [4, 2])
 def test_attention_with_dropout_is_on_average_attention_without(mask: str, groups: int) -> None:
-    from tp_core.modules.config import TransformerOptions
     from tp_core.modules.layers.attention import SelfAttention
     from tp_core.modules.layers.mask import AttentionState
+    from tp_core.modules.layers.transformer_options import TransformerOptions
 
     options = TransformerOptions(num_heads=4, num_key_value_heads=groups, dropout=0.2, init_std=0.3)
     torch.manual_seed(0)

@@ -21,7 +21,9 @@ def stumbling(event: str, **options: object) -> str:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = runs.write_project(tmp_path_factory.mktemp("starts"), steps=3, tensorboard=True, checkpoint_every=None)
+    folder = runs.write_project(
+        tmp_path_factory.mktemp("starts"), steps=3, loggers=["tensorboard"], checkpoint_every=None
+    )
     for helper in ("stumbling.py", "faulty_processor.py", "sudden_death.py"):
         shutil.copy(Path(__file__).with_name(helper), folder)
     lines = (folder / "corpus.txt").read_bytes().splitlines()
@@ -101,7 +103,7 @@ def test_a_resume_that_fails_at_the_start_leaves_the_run(home: Path) -> None:
 
 
 def test_a_start_that_loses_the_race_for_a_folder_does_not_remove_it(home: Path) -> None:
-    options = ["--run", "race", "train.steps=100000", "train.log_every=100000", "train.tensorboard=false"]
+    options = ["--run", "race", "train.steps=100000", "train.log_every=100000", "train.loggers=[]"]
     first = runs.start(home, *options)
     first.wait_for(lambda: "training spec" in first.said())
     for file in (home / "race").iterdir():  # as the second start saw the folder if it looked before the first one wrote
@@ -115,7 +117,7 @@ def test_a_start_that_loses_the_race_for_a_folder_does_not_remove_it(home: Path)
 
 
 def test_two_starts_of_one_folder_at_once_make_one_run(home: Path) -> None:
-    both = [runs.start(home, "--run", "both", "train.steps=40", "train.tensorboard=false") for _ in range(2)]
+    both = [runs.start(home, "--run", "both", "train.steps=40", "train.loggers=[]") for _ in range(2)]
     assert sorted(each.wait() for each in both) == [0, 2]
     said = next(each.said() for each in both if "error: " in each.said())
     assert "another process is training in this folder now" in said or "already holds a run" in said

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tp_core import SpecError, TPError, load_spec
+from tp_core.spec.generate_call import for_call
 from tp_core.spec.schema_generate import GenerateOptions
 
 SPEC = "tp: 1\nmodel: {embedding: [word], encoder: transformer}\n"
@@ -15,7 +16,7 @@ SPEC = "tp: 1\nmodel: {embedding: [word], encoder: transformer}\n"
 
 def called(usual: dict[str, Any], **given: Any) -> dict[str, Any]:
     """The options of a call that differ from those of the core."""
-    return GenerateOptions(**usual).for_call(given).model_dump(exclude_defaults=True)
+    return for_call(GenerateOptions(**usual), given).model_dump(exclude_defaults=True)
 
 
 @pytest.mark.parametrize(

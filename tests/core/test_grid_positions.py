@@ -118,7 +118,7 @@ def test_layer_scale_starts_at_its_option(tmp_path: Path) -> None:
         tmp_path,
         {
             "hidden_size": 8,
-            "embedding": ["tp_core.testing.config:ContentConfig"],
+            "embedding": ["tp_core.testing.options:ContentConfig"],
             "encoder": {"transformer": {"num_layers": 1, "num_heads": 2, "layer_scale": 0.125}},
         },
     )
@@ -134,7 +134,7 @@ def test_layer_drop_grows_from_nothing_to_its_option(tmp_path: Path) -> None:
 
 def test_an_unset_grid_is_written_into_no_spec(tmp_path: Path) -> None:
     (tmp_path / "spec.yaml").write_text(
-        "tp: 1\nmodel:\n  hidden_size: 8\n  embedding: ['tp_core.testing.config:ContentConfig']\n"
+        "tp: 1\nmodel:\n  hidden_size: 8\n  embedding: ['tp_core.testing.options:ContentConfig']\n"
         "  encoder: {transformer: {num_heads: 2}}\n"
     )
     assert load_spec(tmp_path / "spec.yaml").dump()["model"]["encoder"]["transformer"]["grid"] is None

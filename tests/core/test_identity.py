@@ -17,14 +17,14 @@ from tests.core import runs
 from tests.core.shelf import Shelf
 from tests.core.shelf import shelf as shelf
 from tp_core import discovery, load_spec
+from tp_core.data.build import build_processor, build_tokenizer
 from tp_core.data.cache import prepared_rows
 from tp_core.data.contents import file_contents
 from tp_core.data.identity import code_identity
-from tp_core.inference.load import build_processor, build_tokenizer
 from tp_core.interfaces import Processor
 
 PROCESSOR = """\
-from tp_text.processors.config import BertProcessorConfig
+from tp_text.processors.bert_options import BertProcessorConfig
 
 class Config(BertProcessorConfig):
     "Another's processor."

@@ -13,10 +13,10 @@ from torch import Tensor
 from tests.building import CONTENT, build, randomised
 from tests.core import runs
 from tp_core import Model, TPError, load_spec
+from tp_core.artifacts.layout import WEIGHTS
 from tp_core.errors import CheckpointError
 from tp_core.inference.initial import initialise_from
 from tp_core.spec.checks_run import check_run
-from tp_core.training.export import WEIGHTS
 
 ENCODER = {"transformer": {"num_layers": 1, "num_heads": 2, "hidden_size": 16}}
 SIDE: dict[str, Any] = {"embedding": [CONTENT, "pos"], "encoder": ENCODER, "pooling": "mean"}

@@ -110,7 +110,7 @@ def shared(folder: Path, share: bool) -> Model:
 
 def test_shared_embeddings_are_one_weight_that_is_drawn_saved_and_trained_once(tmp_path: Path) -> None:
     apart, together = shared(tmp_path, False), shared(tmp_path, True)
-    name = "parts.tp_core:testing:config::ContentConfig.table.weight"
+    name = "parts.tp_core:testing:options::ContentConfig.table.weight"
     assert {f"embedding.{name}", f"target_embedding.{name}"} <= apart.weights().keys()
     assert f"target_embedding.{name}" not in together.weights()
     assert together.target_embedding is not None

@@ -17,13 +17,14 @@ import yaml
 from tests.core.runs import read_spec, run_code, run_tp, weights, write_project, write_spec
 from tp_core import TPError, evaluate, load_model, load_spec, train
 from tp_core.local import namespace_of
+from tp_core.spec.choose import all_modules
 from tp_core.spec.local_files import local_files
 
 #: An encoder whose weights tell how large the mark was in the code that built it.
 ENCODER = """\
 {imports}
 import torch
-from tp_core.modules.config import TransformerConfig
+from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.encoders.transformer import TransformerEncoder
 
 class Config(TransformerConfig):
@@ -158,7 +159,9 @@ def test_imports_of_files_beside_a_local_file_work_and_are_exported(tmp_path: Pa
 
 
 def test_a_name_that_is_imported_by_value_is_that_of_the_own_folder_or_an_installed_one(tmp_path: Path) -> None:
-    use = "import importlib as i\nfrom tp_core.modules.config import TransformerConfig as Config\n"
+    use = (
+        "import importlib as i\nfrom tp_core.modules.encoders.transformer_options import TransformerConfig as Config\n"
+    )
     code = (
         use
         + "mark = i.import_module('mark'); json = i.import_module('json'); name = __import__('json.decoder').__name__"
@@ -175,7 +178,7 @@ def test_a_name_that_is_imported_by_value_is_that_of_the_own_folder_or_an_instal
 
 
 def test_a_traceback_of_a_local_file_has_its_own_lines(tmp_path: Path) -> None:
-    code = "import importlib\nfrom tp_core.modules.config import TransformerConfig as Config\n"
+    code = "import importlib\nfrom tp_core.modules.encoders.transformer_options import TransformerConfig as Config\n"
     spec = project(tmp_path, {"my_encoder.py": code + "importlib.import_module(\n    'nothing_of_that_name')\n"})
     with pytest.raises(TPError, match=r"No module named 'nothing_of_that_name' \(my_encoder\.py, line 3\)"):
         load_spec(spec)
@@ -275,7 +278,7 @@ def test_a_file_named_like_an_installed_package_can_import_that(tmp_path: Path) 
 
 def test_folders_of_a_run_hide_no_installed_package(tmp_path: Path) -> None:
     code = encoder("import tensorboard.version", "len(tensorboard.version.VERSION[:1])")
-    spec = project(tmp_path / "project", {"my_encoder.py": code}, tensorboard=True)
+    spec = project(tmp_path / "project", {"my_encoder.py": code}, loggers=["tensorboard"])
     train(load_spec(spec), tmp_path / "run")
     assert (tmp_path / "run" / "tensorboard").is_dir()
     checkpoint = tmp_path / "run" / "checkpoints" / "step_000001"
@@ -382,7 +385,7 @@ def test_a_child_changes_options_of_its_parents_local_module_or_has_one_of_its_o
 PREPARES = """\
 import itertools, words
 from tp_text.processors.bert import BertProcessor
-from tp_text.processors.config import BertProcessorConfig
+from tp_text.processors.bert_options import BertProcessorConfig
 
 class Config(BertProcessorConfig):
     def build(self, data, tokenizer):
@@ -426,7 +429,7 @@ def test_a_resumed_run_says_which_local_files_have_changed(tmp_path: Path, capfd
 PROCESSOR = """\
 import words
 from tp_text.processors.bert import BertProcessor
-from tp_text.processors.config import BertProcessorConfig
+from tp_text.processors.bert_options import BertProcessorConfig
 
 class Config(BertProcessorConfig):
     def build(self, data, tokenizer):
@@ -487,7 +490,8 @@ def test_a_module_that_an_option_chooses_is_of_the_spec_that_names_it(tmp_path: 
     tokenizer = """\
 import torch
 from sizes import TOKENS
-from tp_core import VisualTokenizer, VisualTokenizerConfig
+from tp_core import VisualTokenizer
+from tp_vision.visual_tokenizers.options import VisualTokenizerConfig
 
 class Config(VisualTokenizerConfig):
     def token_count(self):
@@ -521,4 +525,4 @@ def test_an_importable_module_is_found_as_before(tmp_path: Path, monkeypatch: py
     found = importlib.import_module("my_library_of_encoders")
     assert type(spec.model.streams[""].encoder.config) is found.Config
     assert local_files(spec) == []
-    assert [chosen.name for chosen in spec.chosen() if not chosen.portable] == ["my_library_of_encoders:Config"]
+    assert [chosen.name for chosen in all_modules(spec) if not chosen.portable] == ["my_library_of_encoders:Config"]

@@ -25,7 +25,8 @@ from tp_core.metrics.classes import CLASS_METRICS, auc, f1, f1_macro, f1_micro, 
 from tp_core.metrics.correlation import pearson, spearman
 from tp_core.metrics.counts import class_counts
 from tp_core.modules.targets.class_metrics import class_metrics
-from tp_core.training.strategies import SingleStrategy
+from tp_core.training.strategies.options import SingleConfig
+from tp_core.training.strategies.single import SingleStrategy
 from tp_core.training.totals import JoinedRows, Totals, computed
 
 EXACT = 1e-12
@@ -164,7 +165,7 @@ def test_correlation_with_a_constant_or_with_what_is_not_finite_is_undefined() -
 
 
 def numbers(batches: list[Any], facts: dict[str, MetricFacts]) -> dict[str, float]:
-    strategy = SingleStrategy()
+    strategy = SingleStrategy(SingleConfig())
     strategy.setup("cpu")
     totals, rows = Totals(strategy.device), JoinedRows()
     for number, states in enumerate(batches):
@@ -180,7 +181,7 @@ def test_whole_numbers_and_sums_stay_exact_beyond_what_float32_can_count() -> No
 
 
 def test_a_window_goes_on_where_its_state_was_taken_and_adds_up_with_others() -> None:
-    strategy = SingleStrategy()
+    strategy = SingleStrategy(SingleConfig())
     strategy.setup("cpu")
     states: list[Any] = [
         {"a/x": (torch.rand(()), torch.rand(())), "a/y": (torch.rand(3, 2),)},
@@ -206,7 +207,7 @@ def test_a_window_goes_on_where_its_state_was_taken_and_adds_up_with_others() ->
 
 
 def test_a_bad_step_adds_nothing_but_its_names() -> None:
-    strategy = SingleStrategy()
+    strategy = SingleStrategy(SingleConfig())
     strategy.setup("cpu")
     step, window = Totals(strategy.device), Totals(strategy.device)
     step.add({"m": (torch.tensor(math.nan), torch.tensor(1.0))})

@@ -11,11 +11,14 @@ import pytest
 import torch
 from torch import nn
 
+from tests.core.installed import names, option_class
 from tests.core.optimizer_papers import PAPERS, Array, Paper
-from tp_core.errors import TPError
-from tp_core.training.config import TABLES, AdafactorConfig, OptimizerConfig
-from tp_core.training.optimizers import base, build_optimizer
-from tp_core.training.strategies import SingleStrategy
+from tp_core.options.optimizer import OptimizerConfig
+from tp_core.training.optimizers import base
+from tp_core.training.optimizers.build import build_optimizer
+from tp_core.training.optimizers.options import AdafactorConfig
+from tp_core.training.strategies.options import SingleConfig
+from tp_core.training.strategies.single import SingleStrategy
 from tp_core.training.update import Update
 
 STEPS = 120
@@ -50,7 +53,7 @@ OTHERS: dict[str, dict[str, Any]] = {
 
 
 def config_of(name: str, **options: Any) -> OptimizerConfig:
-    config = TABLES["optimizer"][name](**{"lr": LR, "weight_decay": 0.1, **options})
+    config = option_class("optimizer", name)(**{"lr": LR, "weight_decay": 0.1, **options})
     assert isinstance(config, OptimizerConfig)
     return config
 
@@ -90,7 +93,7 @@ def pair_of(name: str, options: dict[str, Any], clip: float | None, half: bool) 
     parameters = [nn.Parameter(torch.tensor(start, dtype=torch.float32)) for start in starts()]
     config, other = config_of(name, **options), {"lr": LR / 3, "weight_decay": 0.2, **OTHERS[name]}
     groups = [{"params": parameters[::2]}, {"params": parameters[1::2], **other}]
-    strategy = SingleStrategy()
+    strategy = SingleStrategy(SingleConfig())
     strategy.setup("cpu")
     own = config.model_dump(exclude={"lr", "decay_all"})
     papers = [
@@ -98,7 +101,7 @@ def pair_of(name: str, options: dict[str, Any], clip: float | None, half: bool) 
         for number, start in enumerate(starts())
     ]
     factors = [1 / 3 if number % 2 else 1.0 for number in range(len(SHAPES))]
-    return Pair(parameters, Update(build_optimizer(name, config, groups), strategy, clip, half), papers, factors)
+    return Pair(parameters, Update(build_optimizer(config, groups), strategy, clip, half), papers, factors)
 
 
 @pytest.mark.parametrize("waiting", [True, False], ids=["host", "device"])
@@ -150,7 +153,7 @@ def test_weight_decay_takes_the_scheduled_part_of_a_weight_whatever_its_gradient
 ) -> None:
     config = config_of(name, **{**options, "weight_decay": 0.1})
     parameter = nn.Parameter(torch.ones(3, 4))
-    optimizer = build_optimizer(name, config, [{"params": [parameter]}])
+    optimizer = build_optimizer(config, [{"params": [parameter]}])
     expected = 1.0
     for step in range(STEPS):
         optimizer.param_groups[0]["lr"] = rate(step)
@@ -162,7 +165,7 @@ def test_weight_decay_takes_the_scheduled_part_of_a_weight_whatever_its_gradient
 
 def test_adamw_is_torchs_bit_for_bit() -> None:
     ours, theirs = (nn.Parameter(torch.tensor(starts()[3], dtype=torch.float32)) for _ in range(2))
-    optimizer = build_optimizer("adamw", config_of("adamw"), [{"params": [ours]}])
+    optimizer = build_optimizer(config_of("adamw"), [{"params": [ours]}])
     other = torch.optim.AdamW([theirs], weight_decay=0.1, fused=True)
     for step, gradients in enumerate(some_gradients()):
         for parameter, each in ((ours, optimizer), (theirs, other)):
@@ -176,7 +179,7 @@ def test_adamw_is_torchs_bit_for_bit() -> None:
 def test_sgd_without_decay_is_torchs(nesterov: bool) -> None:
     ours, theirs = (nn.Parameter(torch.tensor(starts()[3], dtype=torch.float32)) for _ in range(2))
     config = config_of("sgd", nesterov=nesterov, weight_decay=0.0)
-    optimizer = build_optimizer("sgd", config, [{"params": [ours]}])
+    optimizer = build_optimizer(config, [{"params": [ours]}])
     other = torch.optim.SGD([theirs], lr=LR, momentum=0.9, nesterov=nesterov)
     for step, gradients in enumerate(some_gradients()):
         for parameter, each in ((ours, optimizer), (theirs, other)):
@@ -191,7 +194,7 @@ def test_sgd_without_decay_is_torchs(nesterov: bool) -> None:
 def test_adafactor_is_that_of_transformers(options: dict[str, Any], shape: int) -> None:
     transformers = pytest.importorskip("transformers.optimization")
     ours, theirs = (nn.Parameter(torch.tensor(starts()[shape], dtype=torch.float32)) for _ in range(2))
-    optimizer = build_optimizer("adafactor", config_of("adafactor", weight_decay=0.0, **options), [{"params": [ours]}])
+    optimizer = build_optimizer(config_of("adafactor", weight_decay=0.0, **options), [{"params": [ours]}])
     rest = {"scale_parameter": False, "relative_step": False, "warmup_init": False, **options}
     other = transformers.Adafactor([theirs], lr=LR, weight_decay=0.0, **rest)
     for step, gradients in enumerate(some_gradients()):
@@ -205,7 +208,7 @@ def test_adafactor_is_that_of_transformers(options: dict[str, Any], shape: int) 
 def test_a_row_without_gradient_beside_large_ones_stays_finite_in_adafactor() -> None:
     """Such as the words of a vocabulary that no batch of so far had."""
     parameter = nn.Parameter(torch.ones(3, 2))
-    optimizer = build_optimizer("adafactor", AdafactorConfig(weight_decay=0.0), [{"params": [parameter]}])
+    optimizer = build_optimizer(AdafactorConfig(weight_decay=0.0), [{"params": [parameter]}])
     for _ in range(3):
         parameter.grad = torch.zeros(3, 2)
         parameter.grad[0] = 1e6
@@ -214,15 +217,15 @@ def test_a_row_without_gradient_beside_large_ones_stays_finite_in_adafactor() ->
     assert parameter[0].isfinite().all()
 
 
-@pytest.mark.parametrize("name", TABLES["optimizer"])
+@pytest.mark.parametrize("name", names("optimizer"))
 def test_an_optimizer_with_default_options_fits_a_regression(name: str) -> None:
     """The matrix that random vectors were multiplied by is found, but for a tenth of the distance."""
     generator = torch.Generator().manual_seed(0)
-    config = TABLES["optimizer"][name](weight_decay=0.0)
+    config = option_class("optimizer", name)(weight_decay=0.0)
     assert isinstance(config, OptimizerConfig)
     truth = (torch.rand(8, 4, generator=generator) - 0.5) * 0.02  # as far as the smallest default rate gets
     weight = nn.Parameter(torch.zeros(8, 4))
-    optimizer = build_optimizer(name, config, [{"params": [weight]}])
+    optimizer = build_optimizer(config, [{"params": [weight]}])
     for step in range(800):
         inputs = torch.randn(32, 8, generator=generator)
         (inputs @ (weight - truth)).square().mean().backward()  # type: ignore[no-untyped-call]
@@ -242,7 +245,7 @@ def test_fused_kernels_are_used_on_cpu(name: str, monkeypatch: pytest.MonkeyPatc
     original = getattr(torch, kernel)
     monkeypatch.setattr(torch, kernel, lambda *a, **k: (calls.append(name), original(*a, **k)))
     parameter = nn.Parameter(torch.zeros(2))
-    optimizer = build_optimizer(name, config_of(name), [{"params": [parameter]}])
+    optimizer = build_optimizer(config_of(name), [{"params": [parameter]}])
     parameter.grad = torch.ones(2)
     optimizer.step()
     assert calls == [name]
@@ -253,9 +256,9 @@ def test_fused_kernels_are_used_on_cpu(name: str, monkeypatch: pytest.MonkeyPatc
 def test_parameters_without_fused_kernels_are_updated_as_well(name: str, bad: bool) -> None:
     """Complex numbers, of which an update without momentum's second moments is that of their parts."""
     parameter = nn.Parameter(torch.tensor([1 + 2j, 3 - 1j]))
-    strategy = SingleStrategy()
+    strategy = SingleStrategy(SingleConfig())
     strategy.setup("cpu")
-    update = Update(build_optimizer(name, config_of(name), [{"params": [parameter]}]), strategy, 1.0, False)
+    update = Update(build_optimizer(config_of(name), [{"params": [parameter]}]), strategy, 1.0, False)
     paper = PAPERS[name](np.array([1.0, 2.0, 3.0, -1.0]), weight_decay=0.1)
     gradient = np.array([3.0, 0.0, 0.0, 4.0])
     for _ in range(3):
@@ -268,10 +271,10 @@ def test_parameters_without_fused_kernels_are_updated_as_well(name: str, bad: bo
     np.testing.assert_allclose(found, [1.0, 2.0, 3.0, -1.0] if bad else paper.weight, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", TABLES["optimizer"])
+@pytest.mark.parametrize("name", names("optimizer"))
 def test_parameters_without_gradient_stay_and_a_closure_gives_the_loss(name: str) -> None:
     used, unused = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))
-    optimizer = build_optimizer(name, config_of(name), [{"params": [used, unused]}])
+    optimizer = build_optimizer(config_of(name), [{"params": [used, unused]}])
 
     def closure() -> torch.Tensor:
         loss = used.square().sum()
@@ -282,8 +285,3 @@ def test_parameters_without_gradient_stay_and_a_closure_gives_the_loss(name: str
     assert torch.equal(unused, torch.ones(2))
     assert not torch.equal(used, torch.ones(2))
     assert list(optimizer.state) == [used]
-
-
-def test_an_unknown_optimizer_is_answered_with_the_nearest() -> None:
-    with pytest.raises(TPError, match="did you mean 'adamw'"):
-        build_optimizer("adam_w", OptimizerConfig(), [{"params": [nn.Parameter(torch.zeros(2))]}])

@@ -14,15 +14,19 @@ import torch
 from torch import nn
 
 from tests.core import runs
+from tests.core.installed import option_class
 from tp_core.errors import TPError
-from tp_core.training.config import TABLES, AdamWConfig, OptimizerConfig
-from tp_core.training.optimizers import build_optimizer, checked_groups, parameter_groups
-from tp_core.training.strategies import SingleStrategy
+from tp_core.options.optimizer import OptimizerConfig
+from tp_core.training.optimizers.build import build_optimizer
+from tp_core.training.optimizers.groups import checked_groups, parameter_groups
+from tp_core.training.optimizers.options import AdamWConfig
+from tp_core.training.strategies.options import SingleConfig
+from tp_core.training.strategies.single import SingleStrategy
 from tp_core.training.update import Update
 
 
 def config_of(name: str, **options: Any) -> OptimizerConfig:
-    config = TABLES["optimizer"][name](**{"lr": 0.02, "weight_decay": 0.1, **options})
+    config = option_class("optimizer", name)(**{"lr": 0.02, "weight_decay": 0.1, **options})
     assert isinstance(config, OptimizerConfig)
     return config
 
@@ -87,7 +91,7 @@ def test_a_wholly_frozen_model_is_refused() -> None:
 def test_the_undecayed_group_does_not_decay() -> None:
     model = Network()
     config = config_of("lion", weight_decay=0.5)
-    optimizer = build_optimizer("lion", config, parameter_groups(model, config))
+    optimizer = build_optimizer(config, parameter_groups(model, config))
     before = copy.deepcopy(model)
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
@@ -110,8 +114,8 @@ def groups_of(model: nn.Module, *, apart: str = "word.weight", **own: Any) -> li
 
 def test_a_group_keeps_its_part_of_a_learning_rate_that_changes() -> None:
     model, config = Network(), config_of("adamw")
-    optimizer = build_optimizer("adamw", config, checked_groups(model, groups_of(model, lr=0.005)))
-    strategy = SingleStrategy()
+    optimizer = build_optimizer(config, checked_groups(model, groups_of(model, lr=0.005)))
+    strategy = SingleStrategy(SingleConfig())
     strategy.setup("cpu")
     update = Update(optimizer, strategy, None, half=False)
     for lr in (0.0, 0.02, 0.013, 1e-5):
@@ -130,7 +134,7 @@ def test_a_group_keeps_its_part_of_a_learning_rate_that_changes() -> None:
 )
 def test_a_group_has_its_own_options_and_the_optimizers_for_the_rest(name: str, options: dict[str, Any]) -> None:
     model, config = Network(), config_of(name)
-    optimizer = build_optimizer(name, config, checked_groups(model, groups_of(model, **options)))
+    optimizer = build_optimizer(config, checked_groups(model, groups_of(model, **options)))
     decayed, _, own = optimizer.param_groups
     assert {key: own[key] for key in options} == options
     assert {key: own[key] for key in decayed.keys() - options.keys() - {"params", "param_names"}} == {
@@ -161,8 +165,8 @@ def test_a_group_has_its_own_options_and_the_optimizers_for_the_rest(name: str, 
 def test_an_option_that_an_optimizer_does_not_take_is_named(name: str, options: dict[str, Any], message: str) -> None:
     model, config = Network(), config_of(name)
     with pytest.raises(TPError) as caught:
-        build_optimizer(name, config, checked_groups(model, groups_of(model, **options)))
-    assert str(caught.value).startswith(f"tp_parameter_groups: the group of 'word.weight', optimizer {name}: {message}")
+        build_optimizer(config, checked_groups(model, groups_of(model, **options)))
+    assert str(caught.value).startswith(f"tp_parameter_groups: the group of 'word.weight', train.optimizer: {message}")
 
 
 def test_a_parameter_is_in_one_group() -> None:
@@ -247,7 +251,7 @@ def test_saved_state_continues_bit_for_bit(name: str, options: dict[str, Any], o
     torch.manual_seed(3)
     whole = Network()
     groups = groups_of(whole, lr=0.005, weight_decay=0.3)
-    optimizer = build_optimizer(name, config_of(name, **options), checked_groups(whole, groups))
+    optimizer = build_optimizer(config_of(name, **options), checked_groups(whole, groups))
     train(whole, optimizer, range(3))
 
     saved = reloaded({"model": whole.state_dict(), "optimizer": optimizer.state_dict()})
@@ -256,7 +260,7 @@ def test_saved_state_continues_bit_for_bit(name: str, options: dict[str, Any], o
     groups = groups_of(resumed, lr=0.005, weight_decay=0.3)
     if order == "another order":
         groups = [{**group, "params": group["params"][::-1]} for group in reversed(groups)]
-    again = build_optimizer(name, config_of(name, **options), checked_groups(resumed, groups))
+    again = build_optimizer(config_of(name, **options), checked_groups(resumed, groups))
     again.load_state_dict(saved["optimizer"])
 
     train(whole, optimizer, range(3, 6))
@@ -281,9 +285,9 @@ def test_options_that_have_changed_hold_for_a_state_that_was_saved_before(
     """As if the optimizer had been given its options now, with the moments and counts that it has."""
     torch.manual_seed(3)
     model = Network()
-    first = build_optimizer(name, config_of(name, **before), checked_groups(model, groups_of(model, lr=0.005)))
+    first = build_optimizer(config_of(name, **before), checked_groups(model, groups_of(model, lr=0.005)))
     train(model, first, range(4))
-    again = build_optimizer(name, config_of(name, **after), checked_groups(model, groups_of(model, lr=0.01)))
+    again = build_optimizer(config_of(name, **after), checked_groups(model, groups_of(model, lr=0.01)))
     options = [{k: v for k, v in group.items() if k != "params"} for group in again.param_groups]
     again.load_state_dict(reloaded(first.state_dict()))
     assert [{k: v for k, v in group.items() if k != "params"} for group in again.param_groups] == options
@@ -299,9 +303,7 @@ def test_a_state_of_other_parameters_is_refused(frozen: str) -> None:
     models = {"before": Network(), "after": Network()}
     models[frozen].scale.requires_grad = False
     optimizers = {
-        when: build_optimizer(
-            "adamw", config_of("adamw"), checked_groups(model, parameter_groups(model, config_of("adamw")))
-        )
+        when: build_optimizer(config_of("adamw"), checked_groups(model, parameter_groups(model, config_of("adamw"))))
         for when, model in models.items()
     }
     train(models["before"], optimizers["before"], range(1))

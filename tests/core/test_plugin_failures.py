@@ -20,9 +20,9 @@ CODE = """\
 from typing import Any
 from pydantic import field_validator
 from tp_core import HooksConfig, hookimpl
-from tp_core.modules.config import TransformerConfig
+from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_text.processors.bert import BertProcessor
-from tp_text.processors.config import BertProcessorConfig
+from tp_text.processors.bert_options import BertProcessorConfig
 
 class Stop(BaseException):
     pass
@@ -275,7 +275,9 @@ def test_training_from_python_raises_what_a_hook_raises_so_that_a_caller_can_cat
 
 
 def test_a_file_beside_the_spec_that_fails_is_a_message_with_its_line(tmp_path: Path) -> None:
-    code = "from tp_core.modules.config import TransformerConfig\nclass Config(TransformerConfig):\n"
+    code = (
+        "from tp_core.modules.encoders.transformer_options import TransformerConfig\nclass Config(TransformerConfig):\n"
+    )
     (tmp_path / "mine.py").write_text(code + "    def check(self, context):\n        return 1 // 0\n")
     spec = "model: {hidden_size: 16, vocab_size: 50, embedding: word, encoder: {mine:Config: {num_heads: 2}}}\n"
     (tmp_path / "spec.yaml").write_text(spec)
@@ -293,7 +295,7 @@ def test_a_method_that_a_module_lacks_is_the_plugins_failure(shelf: Shelf, tmp_p
     spec["model"] = {"hidden_size": 16, "embedding": ["word"], "encoder": "acme.mixer", "target": ["mlm", "sp"]}
     write_spec(folder, spec)
     result = tp("train", str(folder / "spec.yaml"), "--run", str(tmp_path / "run"))
-    is_one_message(result, "TypeError: Config does not implement build()")
+    is_one_message(result, "TypeError: Config has neither an implementation nor a build() of its own")
 
 
 def test_a_method_that_takes_other_arguments_is_the_plugins_failure(project: Path, shelf: Shelf) -> None:
@@ -324,7 +326,9 @@ def test_what_a_plugin_prints_at_import_does_not_spoil_json(
 ) -> None:
     from tests.core.runs import command
 
-    shelf.encoder("acme", f"{noise}\nfrom tp_core.modules.config import TransformerConfig as Config\n")
+    shelf.encoder(
+        "acme", noise + "\nfrom tp_core.modules.encoders.transformer_options import TransformerConfig as Config\n"
+    )
     done = command("-m", "tp_core", "modules", "--kind", "encoder", "--json", folder=shelf.folder)
     rows: list[dict[str, Any]] = json.loads(done.stdout)
     assert "acme" in {row["distribution"] for row in rows}

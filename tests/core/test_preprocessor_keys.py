@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from tests.core.test_converter_keys import others
-from tp_audio.processors.config import SpeechCtcProcessorConfig
-from tp_audio.processors.config_waveform import WaveformCtcProcessorConfig
-from tp_core.config import DataContext, ProcessorConfig
+from tp_audio.processors.speech_ctc_options import SpeechCtcProcessorConfig
+from tp_audio.processors.waveform_options import WaveformCtcProcessorConfig
 from tp_core.errors import TPError
 from tp_core.interop.accounting import Account, account, preprocessor_rules
 from tp_core.interop.keys import Keys, Memory
-from tp_vision.processors.config import PlainImageConfig
+from tp_core.options.context import DataContext
+from tp_core.options.processor import ProcessorConfig
 from tp_vision.processors.huggingface import _DEFAULTS
+from tp_vision.processors.image_options import PlainImageConfig
 
 transformers = pytest.importorskip("transformers")
 

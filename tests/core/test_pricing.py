@@ -20,7 +20,8 @@ from tp_core.spec.load import load_spec
 from tp_core.spec.schema import Spec
 
 IMAGES = """\
-from tp_core.config import EmbeddingConfig, FieldSpec
+from tp_core.options.embedding import EmbeddingConfig
+from tp_core.options.facts import FieldSpec
 from tp_core.interfaces import Embedding, Sequence
 
 class ImageConfig(EmbeddingConfig):

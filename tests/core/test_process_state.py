@@ -23,9 +23,9 @@ from tests.core.process_state import unchanged
 from tests.core.runs import assert_same_run, read_spec, start_tp, write_project, write_spec
 from tests.core.test_discovery import Shelf
 from tp_core import DataError, EncoderConfig, TPError, discovery, load_spec, train
+from tp_core.data.build import build_processor, build_tokenizer
 from tp_core.data.cache import prepared_rows
 from tp_core.errors import EndedElsewhere
-from tp_core.inference.load import build_processor, build_tokenizer
 
 HOOKS = """\
 from tp_core import HooksConfig, hookimpl
@@ -53,7 +53,7 @@ class Config(HooksConfig):
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with a run; what is imported by the way, and what libraries do when they are, is done."""
-    folder = write_project(tmp_path_factory.mktemp("state"), steps=4, eval_every=2, tensorboard=True, workers=1)
+    folder = write_project(tmp_path_factory.mktemp("state"), steps=4, eval_every=2, loggers=["tensorboard"], workers=1)
     spec = read_spec(folder)
     spec["data"]["eval"] = "held_out.txt"
     write_spec(folder, spec)

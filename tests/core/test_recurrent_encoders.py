@@ -205,7 +205,7 @@ def test_what_the_states_are_said_to_be(tmp_path: Path, case: Any) -> None:
     name, options = case
     config = model_of(tmp_path, case).spec.model.streams[""].encoder.config
     causal = name in ONE_STACK and not options.get("bidirectional")
-    from tp_core.config import BuildContext
+    from tp_core.options.context import BuildContext
 
     wanted = {"states:two_directions"} if name in TWO_STACKS else {"states:causal"} if causal else set()
     assert set(config.provides(BuildContext())) == wanted

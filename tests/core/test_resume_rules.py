@@ -8,23 +8,28 @@ from typing import Any
 import pytest
 
 from tests.core import runs
+from tests.core.installed import names, option_class
 from tp_core import TPError
 from tp_core.spec.load import load_spec
 from tp_core.spec.schema_data import SetOptions
 from tp_core.spec.sections import DATA, TOP
 from tp_core.training.changes import Change, check_keys, checked_changes, compared, differences, kind_of, path_options
-from tp_core.training.config import TABLES, EarlyStopping, TrainOptions
+from tp_core.training.config import EarlyStopping, TrainOptions
 from tp_core.training.resume_rules import ALLOWED, EVALUATION, FREE, NEVER, RULES, rule_of
+
+#: Keys of ``train:`` that hold one module each.
+SLOTS = ("optimizer", "schedule", "strategy")
 
 
 def all_options() -> set[str]:
     """The paths of the options that the core has; modules count as a whole where they are never changed."""
-    sections = {"train": [*TrainOptions.model_fields, *TABLES, "hooks"], "data": DATA}
-    found = {f"{section}.{name}" for section, names in sections.items() for name in names}
+    sections = {"train": [*TrainOptions.model_fields, *SLOTS, "hooks", "loggers"], "data": DATA}
+    found = {f"{section}.{name}" for section, own in sections.items() for name in own}
     found |= {key for key in TOP if key not in (*sections, "extends")}
     found |= {f"train.early_stopping.{name}" for name in EarlyStopping.model_fields}
     found |= {f"data.sets.one.{name}" for name in [*SetOptions.model_fields, "train", "eval", "processor", "columns"]}
-    for slot, modules in TABLES.items():
+    for slot in SLOTS:
+        modules = {name: option_class(slot, name) for name in names(slot)}
         found |= {f"train.{slot}.{name}.{option}" for name, config in modules.items() for option in config.model_fields}
     return found
 
@@ -93,7 +98,7 @@ def test_a_difference_is_named_by_its_option(home: Path, change: str, shown: str
 
 FREE_CHANGES = [
     *("train.log_every=7", "train.workers=2", "train.checkpoint_every=2h", "train.keep_checkpoints=9"),
-    *("train.on_nan=skip", "train.tensorboard=true", "train.prefetch=1", "train.activation_checkpointing=true"),
+    *("train.on_nan=skip", "train.loggers=[tensorboard]", "train.prefetch=1", "train.activation_checkpointing=true"),
     *("data.cache=elsewhere", "name=other", "data.train=held_out.txt", "train.eval_every=2", "train.eval_batches=1"),
 ]
 

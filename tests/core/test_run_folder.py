@@ -97,7 +97,7 @@ def test_tensorboard_gets_what_the_metrics_file_gets(home: Path) -> None:
         EventAccumulator,
     )
 
-    runs.train(home, "--run", "board", EVAL, "train.tensorboard=true", "train.eval_every=10")
+    runs.train(home, "--run", "board", EVAL, "train.loggers=[tensorboard]", "train.eval_every=10")
     board = EventAccumulator(str(home / "board" / "tensorboard"))
     board.Reload()
     for line in runs.metrics(home / "board"):

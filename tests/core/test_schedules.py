@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 
+from tests.core.installed import names, option_class
 from tp_core.errors import TPError
-from tp_core.training.config import (
-    TABLES,
+from tp_core.options.schedule import ScheduleConfig
+from tp_core.training.schedules.base import warmup_steps
+from tp_core.training.schedules.options import (
     ConstantConfig,
     CosineConfig,
     CosineRestartsConfig,
     InverseSqrtConfig,
     LinearConfig,
     PolynomialConfig,
-    ScheduleConfig,
     TriStageConfig,
     WarmupStableDecayConfig,
 )
-from tp_core.training.schedules import build_schedule, warmup_steps
 
 LR = 0.5
 TOTAL = 97
@@ -30,7 +30,7 @@ WARMUPS = [0, 1, 10, 96]
 
 
 def config_of(name: str, **options: Any) -> ScheduleConfig:
-    config = TABLES["schedule"][name](**options)
+    config = option_class("schedule", name)(**options)
     assert isinstance(config, ScheduleConfig)
     return config
 
@@ -46,7 +46,7 @@ def reference(function: str, **options: Any) -> list[float]:
 
 
 def factors(name: str, config: ScheduleConfig, total: int = TOTAL) -> list[float]:
-    schedule = build_schedule(name, config, total)
+    schedule = config.build(total)
     return [schedule.factor(step) for step in range(total + 1)]
 
 
@@ -150,23 +150,23 @@ def test_tri_stage_decays_over_the_rest_when_decay_is_unset() -> None:
 
 def test_tri_stage_refuses_stages_longer_than_the_run() -> None:
     with pytest.raises(TPError, match=r"0\.2 \+ 0\.6 \+ 0\.3"):
-        build_schedule("tri_stage", TriStageConfig(warmup=0.2, hold=0.6, decay=0.3), 100)
+        TriStageConfig(warmup=0.2, hold=0.6, decay=0.3).build(100)
 
 
 def test_stages_of_warmup_stable_decay_longer_than_the_run_are_refused() -> None:
     with pytest.raises(TPError, match=r"warmup \+ decay is 0\.95 \+ 0\.1 of the steps; at most 1 fits"):
-        build_schedule("warmup_stable_decay", WarmupStableDecayConfig(warmup=0.95), 100)
+        WarmupStableDecayConfig(warmup=0.95).build(100)
 
 
 def test_a_decay_of_less_than_a_step_is_of_one() -> None:
-    schedule = build_schedule("warmup_stable_decay", WarmupStableDecayConfig(decay=1e-9), 100)
+    schedule = WarmupStableDecayConfig(decay=1e-9).build(100)
     assert [schedule.factor(step) for step in (98, 99, 100)] == [1.0, 1.0, 0.0]
 
 
-@pytest.mark.parametrize("name", TABLES["schedule"])
+@pytest.mark.parametrize("name", names("schedule"))
 def test_a_warmup_rises_by_equal_steps_from_the_first_update_to_the_peak(name: str) -> None:
     """From 0; the two schedules with a factor for it begin there. The peak is that of update number ``warmup``."""
-    schedule = build_schedule(name, config_of(name, warmup=0.2), 50)
+    schedule = config_of(name, warmup=0.2).build(50)
     start = {"tri_stage": 0.01}.get(name, 0.0)
     expected = [start + (1 - start) * step / 10 for step in range(11)]
     assert [schedule.factor(step) for step in range(11)] == pytest.approx(expected, abs=1e-15)
@@ -174,7 +174,7 @@ def test_a_warmup_rises_by_equal_steps_from_the_first_update_to_the_peak(name: s
 
 @pytest.mark.parametrize("name", ["linear", "cosine", "polynomial", "tri_stage", "warmup_stable_decay"])
 def test_the_last_update_is_one_step_before_the_end_of_the_decay(name: str) -> None:
-    schedule = build_schedule(name, config_of(name, final=0.1), 40)
+    schedule = config_of(name, final=0.1).build(40)
     assert schedule.factor(39) > 0.1
     assert schedule.factor(40) == pytest.approx(0.1)
 
@@ -188,18 +188,18 @@ def test_warmup_below_one_is_a_fraction_and_from_one_on_a_number_of_steps() -> N
     assert warmup_steps(0.0, 1000) == 0
 
 
-@pytest.mark.parametrize("name", TABLES["schedule"])
+@pytest.mark.parametrize("name", names("schedule"))
 def test_a_run_of_one_step_is_not_wasted_on_the_warmup(name: str) -> None:
-    assert build_schedule(name, config_of(name, warmup=0.1), 1).factor(0) > 0
+    assert config_of(name, warmup=0.1).build(1).factor(0) > 0
 
 
-@pytest.mark.parametrize("name", TABLES["schedule"])
+@pytest.mark.parametrize("name", names("schedule"))
 @pytest.mark.parametrize("warmup", [0.0, 0.5, 0.99, 1.0, 2.0, 50.0])
 @pytest.mark.parametrize("total", [1, 2, 3, 10])
 def test_factors_are_finite_in_unit_range_and_constant_after_the_end(name: str, warmup: float, total: int) -> None:
     short = {"tri_stage": {"hold": 0.0}, "warmup_stable_decay": {"decay": 0.01}}
     options = {"warmup": warmup} | short.get(name, {})
-    schedule = build_schedule(name, config_of(name, **options), total)
+    schedule = config_of(name, **options).build(total)
     values = [schedule.factor(step) for step in range(total + 20)]
     assert all(0 <= value <= 1 for value in values)
     assert len(set(values[total:])) == 1
@@ -207,25 +207,21 @@ def test_factors_are_finite_in_unit_range_and_constant_after_the_end(name: str, 
 
 @pytest.mark.parametrize("name", ["linear", "cosine", "cosine_restarts", "polynomial", "warmup_stable_decay"])
 def test_the_final_factor_is_kept_beyond_the_last_step(name: str) -> None:
-    schedule = build_schedule(name, config_of(name, warmup=0.1, final=0.25), 40)
+    schedule = config_of(name, warmup=0.1, final=0.25).build(40)
     assert [schedule.factor(step) for step in (40, 41, 4000)] == [0.25] * 3
 
 
 def test_a_warmup_longer_than_the_run_never_reaches_the_peak() -> None:
-    schedule = build_schedule("linear", LinearConfig(warmup=100.0), 10)
+    schedule = LinearConfig(warmup=100.0).build(10)
     assert schedule.factor(9) == 0.09
 
 
 def test_no_steps_are_refused() -> None:
     with pytest.raises(TPError, match="0 steps"):
-        build_schedule("linear", LinearConfig(), 0)
-
-
-def test_an_unknown_schedule_is_answered_with_the_nearest() -> None:
-    with pytest.raises(TPError, match="did you mean 'cosine'"):
-        build_schedule("cosin", ScheduleConfig(), 10)
+        LinearConfig().build(0)
 
 
 def test_schedules_do_not_import_torch() -> None:
-    code = "import sys, tp_core.training.schedules; sys.exit('torch' in sys.modules)"
+    modules = ", ".join(f"tp_core.training.schedules.{name}" for name in ("options", "decays", "stages"))
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

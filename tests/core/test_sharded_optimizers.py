@@ -11,8 +11,10 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from tp_core.training.config import TABLES, OptimizerConfig
-from tp_core.training.optimizers import base, build_optimizer
+from tests.core.installed import option_class
+from tp_core.options.optimizer import OptimizerConfig
+from tp_core.training.optimizers import base
+from tp_core.training.optimizers.build import build_optimizer
 
 #: Shapes, with the dimension that is divided between two processes; some do not divide evenly.
 SHAPES = [((5, 3), 0), ((3, 5), 1), ((7,), 0), ((4, 3, 2), 0), ((1, 4), 0)]
@@ -37,12 +39,12 @@ def _train(rank: int, folder: Path) -> None:
     generator = torch.Generator().manual_seed(0)
     worst: dict[str, float] = {}
     for name, options in OPTIONS:
-        config = TABLES["optimizer"][name](lr=0.05, weight_decay=0.1, **options)
+        config = option_class("optimizer", name)(lr=0.05, weight_decay=0.1, **options)
         assert isinstance(config, OptimizerConfig)
         values = [torch.randn(shape, generator=generator) for shape, _ in SHAPES]
         whole = [nn.Parameter(value.clone()) for value in values]
         parts = [nn.Parameter(distribute_tensor(value, mesh, [Shard(dim)])) for value, (_, dim) in zip(values, SHAPES)]
-        optimizers = [build_optimizer(name, config, [{"params": each}]) for each in (whole, parts)]
+        optimizers = [build_optimizer(config, [{"params": each}]) for each in (whole, parts)]
         for step in range(6):
             bad = step in (0, 3)
             for one, part, (shape, dim) in zip(whole, parts, SHAPES):

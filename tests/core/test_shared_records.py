@@ -48,7 +48,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "cache": "cache",
             "on_bad_record": "skip",
         },
-        "train": {"steps": 4, "batch_size": 8, "tensorboard": False, "optimizer": {"adamw": {"lr": 0.05}}},
+        "train": {"steps": 4, "batch_size": 8, "loggers": [], "optimizer": {"adamw": {"lr": 0.05}}},
     }
     runs.write_spec(folder, spec)
     runs.train(folder, "--run", "run")

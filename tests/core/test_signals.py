@@ -130,7 +130,7 @@ def test_handlers_are_put_back() -> None:
 EARLY = """
 import os
 import signal
-from tp_core.config import HooksConfig
+from tp_core.options.hooks import HooksConfig
 from tp_core.hookspecs import hookimpl
 
 os.kill(os.getpid(), signal.{name})

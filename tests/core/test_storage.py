@@ -20,11 +20,13 @@ from safetensors.torch import save_file
 from tests.core import runs
 from tests.core.scarcity import no_more_files
 from tp_core import TPError
+from tp_core.artifacts.find import find_model
+from tp_core.data.build import build_processor, build_tokenizer
 from tp_core.data.cache import prepared_rows
 from tp_core.data.contents import file_contents
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.errors import CheckpointError, DataError
-from tp_core.inference.load import build_processor, build_tokenizer, find_model, read_weights
+from tp_core.inference.load import read_weights
 from tp_core.interop.tensors import open_files
 from tp_core.manifest import MANIFEST, damage, read_manifest, verifying, write_manifest
 from tp_core.spec.load import load_spec

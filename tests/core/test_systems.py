@@ -177,7 +177,7 @@ def test_the_doctor_finds_a_library_that_cannot_be_imported(tmp_path: Path, modu
 @pytest.mark.slow
 def test_a_run_with_a_local_processor_and_workers_needs_neither_fork_nor_the_signals_of_posix(tmp_path: Path) -> None:
     project = write_project(tmp_path / "project", steps=2, workers=1)
-    code = "import helper\nfrom tp_text.processors.config import BertProcessorConfig\n"
+    code = "import helper\nfrom tp_text.processors.bert_options import BertProcessorConfig\n"
     code += "from tp_text.processors.bert import BertProcessor\nclass Own(BertProcessor):\n    mark = helper.MARK\n"
     code += "class Config(BertProcessorConfig):\n    def build(self, data, tokenizer):\n"
     (project / "mine.py").write_text(code + "        return Own(self, data, tokenizer)\n")

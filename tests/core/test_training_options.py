@@ -14,12 +14,14 @@ import torch
 from torch import nn
 
 from tests.core import runs
+from tests.core.installed import option_class
 from tp_core.inference.evaluate import evaluate
 from tp_core.model import build_model
+from tp_core.options.optimizer import OptimizerConfig
 from tp_core.spec.load import load_spec
-from tp_core.training.config import TABLES, OptimizerConfig
-from tp_core.training.optimizers import build_optimizer
-from tp_core.training.strategies import SingleStrategy
+from tp_core.training.optimizers.build import build_optimizer
+from tp_core.training.strategies.options import SingleConfig
+from tp_core.training.strategies.single import SingleStrategy
 from tp_core.training.update import Update
 
 HELPERS = ("nan_target.py", "recorder.py", "sudden_death.py")
@@ -90,12 +92,12 @@ def test_the_loss_scale_of_fp16_falls_until_gradients_fit_and_no_bad_update_is_a
 
 
 def parameter_and_update(name: str, clip: float | None, half: bool = False, **options: Any) -> tuple[Any, Update]:
-    config = TABLES["optimizer"][name](**{"lr": 0.1, "weight_decay": 0.0, **options})
+    config = option_class("optimizer", name)(**{"lr": 0.1, "weight_decay": 0.0, **options})
     assert isinstance(config, OptimizerConfig)
     parameters = [nn.Parameter(torch.linspace(-1, 1, 12).reshape(3, 4)), nn.Parameter(torch.ones(5))]
-    strategy = SingleStrategy()
+    strategy = SingleStrategy(SingleConfig())
     strategy.setup("cpu")
-    optimizer = build_optimizer(name, config, [{"params": parameters}])
+    optimizer = build_optimizer(config, [{"params": parameters}])
     return parameters, Update(optimizer, strategy, clip, half)
 
 

@@ -12,7 +12,7 @@ import torch
 from tests.building import batch_of, build, encoder_model, mask_of, tokens, worst
 from tests.core import reference
 from tp_core import Model, SpecError
-from tp_core.modules.config import TransformerConfig
+from tp_core.modules.encoders.transformer_options import TransformerConfig
 
 TOLERANCE = 1e-5
 LENGTHS = [9, 5, 1]
@@ -149,12 +149,12 @@ def test_sinusoidal_positions_follow_their_formula(tmp_path: Path, layout: str, 
         {
             "hidden_size": size,
             "vocab_size": 41,
-            "embedding": {"modules": ["tp_core.testing.config:ContentConfig", sinusoidal], "norm": "none"},
+            "embedding": {"modules": ["tp_core.testing.options:ContentConfig", sinusoidal], "norm": "none"},
             "encoder": {"transformer": {"num_layers": 1, "num_heads": 2}},
         },
     )
     ids = tokens(1, length)
-    content: Any = model.embedding.parts["tp_core:testing:config::ContentConfig"]
+    content: Any = model.embedding.parts["tp_core:testing:options::ContentConfig"]
     added = model.embedding({"input_ids": ids}).states - content({"input_ids": ids}, None).states
     half = size // 2
     exponents = torch.arange(half, dtype=torch.float64) / (half if frequencies == "paper" else half - 1)
@@ -169,7 +169,7 @@ def test_sinusoidal_positions_follow_their_formula(tmp_path: Path, layout: str, 
 
 def test_learned_positions_start_at_their_offset_and_follow_position_ids(tmp_path: Path) -> None:
     model = encoder_model(tmp_path, {}, embedding=[{"pos": {"max_length": 8, "offset": 2}}])
-    content: Any = model.embedding.parts["tp_core:testing:config::ContentConfig"]
+    content: Any = model.embedding.parts["tp_core:testing:options::ContentConfig"]
     part: Any = model.embedding.parts["pos"]
     ids = tokens(2, 5)
     plain = content({"input_ids": ids}, None).states

@@ -129,7 +129,7 @@ def test_full_shared_memory_is_told_and_the_run_is_saved(home: Path) -> None:
         pytest.skip("this user cannot mount")
     (home / "slow_step.py").write_text(
         "import time\n"
-        "from tp_core.config import HooksConfig\n"
+        "from tp_core.options.hooks import HooksConfig\n"
         "from tp_core.hookspecs import hookimpl\n\n\n"
         "class Config(HooksConfig):\n"
         '    """Wait after each step."""\n\n'

@@ -17,7 +17,7 @@ from tp_core.spec import words_of_others as words
 from tp_core.spec.schema_embedding import EmbeddingOptions
 from tp_core.spec.schema_generate import GenerateOptions
 from tp_core.spec.sections import DATA, KEYS, TOP, TRAIN
-from tp_core.training.config import TABLES, EarlyStopping
+from tp_core.training.config import EarlyStopping
 
 MEANT = {
     "train.learning_rate": "specs call it 'lr', an option of train.optimizer",
@@ -199,7 +199,7 @@ def test_every_answer_is_an_option_that_there_is_where_it_is_said_to_be() -> Non
     known["model.embedding"] |= set(EmbeddingOptions.model_fields)
     known["train.early_stopping"] = set(EarlyStopping.model_fields)
     for table in ("optimizer", "schedule", "strategy"):
-        known[f"train.{table}"] = {name for each in TABLES[table].values() for name in each.model_fields}
+        known[f"train.{table}"] = _options(table)
     for place, options in words.WORDS.items():
         assert set(options) - known[place] == set(), place
         for option, others in options.items():
@@ -211,8 +211,7 @@ def _options(kind: str) -> set[str]:
 
 
 def test_every_value_that_is_answered_is_one_of_ours() -> None:
-    names = {name for kind in discovery.KINDS for name in discovery.index().names(kind)}
-    names |= {name for table in TABLES.values() for name in table}
+    names = {name for kind in discovery.index().kinds for name in discovery.index().names(kind)}
     fields = [
         field
         for kind in ("encoder", "embedding", "target", "processor")

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tp_core.config import DataContext, GridFacts
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.errors import DataError
 from tp_core.interfaces import Processor, Record, Rows, Tokenizer
-from tp_text.tokenizers.config import SpaceConfig
+from tp_core.options.context import DataContext
+from tp_core.options.facts import GridFacts
+from tp_text.tokenizers.line_vocabulary_options import SpaceConfig
 
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, "a", "and"]

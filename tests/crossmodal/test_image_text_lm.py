@@ -22,18 +22,18 @@ from tests.crossmodal.mistakes import problems_of
 from tests.crossmodal.pictures import VOCABULARY, captioned, png, reported, rows_of, tokenizer
 from tp_core import SpecError
 from tp_core.cli.main import cli
-from tp_core.config import DataContext
 from tp_core.data.cache import prepared_rows
 from tp_core.data.order import TRAIN, generator
 from tp_core.errors import DataError, TPError
 from tp_core.inference.generate import continuations
 from tp_core.interfaces import IGNORE, GenerationTokens, PromptRoom, Record
+from tp_core.options.context import DataContext
 from tp_core.spec.checks_run import check_run
 from tp_core.spec.schema_generate import GenerateOptions
 from tp_core.testing import check_processor
 from tp_crossmodal.drawing import draw
-from tp_crossmodal.processors.config_lm import ImageTextLmConfig
 from tp_crossmodal.processors.image_text_lm import ImageTextLmProcessor
+from tp_crossmodal.processors.image_text_lm_options import ImageTextLmConfig
 
 PAD, CLS, SEP, A, ONE, TWO = 0, 2, 3, 15, 6, 7
 FIRST = len(VOCABULARY)
@@ -170,7 +170,7 @@ def spec_of(folder: Path, model: dict[str, Any] | None = None, **options: Any) -
             "train": "pairs.tsv",
             "cache": "cache",
         },
-        "train": {"steps": 3, "batch_size": 6, "workers": 0, "device": "cpu", "tensorboard": False},
+        "train": {"steps": 3, "batch_size": 6, "workers": 0, "device": "cpu", "loggers": []},
     }
     file = folder / "spec.yaml"
     file.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")

@@ -14,12 +14,8 @@ from tp_core.data.order import EVALUATION, TRAIN, generator
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Processor, Rows, Sample
 from tp_crossmodal.processors import image_text
-from tp_crossmodal.processors.config import (
-    ImageTextPairProcessorConfig,
-    ImageTextProcessorConfig,
-    RegionTextPairProcessorConfig,
-    RegionTextProcessorConfig,
-)
+from tp_crossmodal.processors.image_text_options import ImageTextProcessorConfig, RegionTextProcessorConfig
+from tp_crossmodal.processors.image_text_pair_options import ImageTextPairProcessorConfig, RegionTextPairProcessorConfig
 from tp_crossmodal.processors.mismatches import Mismatches
 
 STREAMS = ("text", "image")

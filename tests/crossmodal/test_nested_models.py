@@ -23,13 +23,15 @@ from tests.core.shelf import Shelf
 from tests.core.shelf import shelf as shelf
 from tests.crossmodal.pictures import VOCABULARY, captioned
 from tp_core import TPError, discovery, load_model, load_spec, train
+from tp_core.data.build import build_processor, build_tokenizer
 from tp_core.data.cache import prepared_rows
 from tp_core.data.identity import code_identity, module_classes, module_identity
-from tp_core.inference.load import build_processor, build_tokenizer, read_weights
+from tp_core.inference.load import read_weights
 from tp_core.spec.checks_training import training_notes
 from tp_core.spec.schema_common import key_of
 
 SIZES: dict[str, Any] = {"hidden_size": 8, "image_size": [8, 16], "patch_size": 4, "channels": 1}
+SHADE = "from tp_vision.embeddings.convolutional_options import ConvolutionalPatchConfig as BASE"
 LOCAL = """\
 from shade import BASE
 
@@ -46,7 +48,7 @@ class Config(HooksConfig):
         return object()
 """
 TOKENIZER = """\
-from tp_vision.visual_tokenizers.config import RandomProjectionConfig
+from tp_vision.visual_tokenizers.random_projection_options import RandomProjectionConfig
 
 class Config(RandomProjectionConfig):
     "A visual tokenizer of a third party."
@@ -98,7 +100,7 @@ def write(folder: Path, **model: Any) -> Path:
             "train": "pairs.tsv",
             "cache": "cache",
         },
-        "train": {"steps": 1, "batch_size": 6, "workers": 0, "device": "cpu", "tensorboard": False},
+        "train": {"steps": 1, "batch_size": 6, "workers": 0, "device": "cpu", "loggers": []},
     }
     return stored(folder, tree)
 
@@ -210,7 +212,9 @@ def test_the_code_of_a_tokenizers_modules_counts(tmp_path: Path, shelf: Shelf) -
 def test_the_local_files_of_a_tokenizers_modules_count(tmp_path: Path) -> None:
     folder = coder(tmp_path / "coder", patches="own:Config")
     (folder / "own.py").write_text(LOCAL)
-    (folder / "shade.py").write_text("from tp_vision.config_vq import ConvolutionalPatchConfig as BASE\n")
+    (folder / "shade.py").write_text(
+        "from tp_vision.embeddings.convolutional_options import ConvolutionalPatchConfig as BASE\n"
+    )
     found = []
     for edited in ("", "# edited\n"):
         (folder / "shade.py").write_text((folder / "shade.py").read_text() + edited)
@@ -236,7 +240,9 @@ def test_a_tokenizer_of_another_major_version_is_told_once_also_where_its_rows_a
 def test_a_tokenizer_with_a_module_of_a_file_goes_with_the_export(tmp_path: Path) -> None:
     folder = coder(tmp_path / "coder", patches="own:Config")
     (folder / "own.py").write_text(LOCAL)
-    (folder / "shade.py").write_text("from tp_vision.config_vq import ConvolutionalPatchConfig as BASE\n")
+    (folder / "shade.py").write_text(
+        "from tp_vision.embeddings.convolutional_options import ConvolutionalPatchConfig as BASE\n"
+    )
     train(load_spec(write(tmp_path), trust_code=True), tmp_path / "run")
     before = tp_core.evaluate(tmp_path / "run", str(tmp_path / "pairs.tsv"), trust_code=True)
     shutil.rmtree(folder)
@@ -259,7 +265,7 @@ def test_a_checkpoint_as_tokenizer_is_exported_without_what_only_its_training_ne
     tree["model"]["encoder"] = encoder
     write(tmp_path)
     tree["data"]["train"] = "../pairs.tsv"
-    tree["train"] = {"steps": 1, "batch_size": 6, "hooks": ["acme.look"], "device": "cpu", "tensorboard": False}
+    tree["train"] = {"steps": 1, "batch_size": 6, "hooks": ["acme.look"], "device": "cpu", "loggers": []}
     train(load_spec(stored(tmp_path / "made", tree)), tmp_path / "trained")
     (tmp_path / "trained" / "checkpoints" / "step_000001").rename(tmp_path / "trained" / "checkpoints" / "step_000009")
     (tmp_path / "coder").symlink_to(tmp_path / "trained" / "checkpoints" / "step_000009")

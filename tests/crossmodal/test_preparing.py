@@ -9,7 +9,7 @@ import pytest
 
 from tests.crossmodal.pictures import GRID, WORDS, png, tokenizer
 from tests.preparing import assert_same, table
-from tp_core.config import DataContext
+from tp_core.options.context import DataContext
 from tp_core.testing.specs import config_class_of
 from tp_crossmodal.processors import image_text, image_text_lm
 

@@ -17,9 +17,9 @@ from tests.crossmodal.test_parity import clip
 from tests.text.vocabularies import TEXTS, lines, wordpieces
 from tests.vision.pictures import encoded, pixels
 from tp_core import Record, load_model, load_spec
-from tp_core.inference.load import tokenizers_of
+from tp_core.data.build import tokenizers_of
 from tp_core.training.export import export_model
-from tp_crossmodal.processors.config import ImageTextProcessorConfig
+from tp_crossmodal.processors.image_text_options import ImageTextProcessorConfig
 
 transformers = pytest.importorskip("transformers")
 transformers.logging.set_verbosity_error()

@@ -133,7 +133,7 @@ def test_an_example_trains_on_real_pictures_and_its_loss_falls(home: Path, name:
     from tp_core import train
 
     assert name in {file.stem for file in EXAMPLES}
-    short = ["train.steps=40", "train.log_every=4", "train.tensorboard=false", f"data.cache={home / 'cache'}"]
+    short = ["train.steps=40", "train.log_every=4", "train.loggers=[]", f"data.cache={home / 'cache'}"]
     if name in ("clip", "vilt"):  # the evaluation of a thousand pictures is not what is tested
         short.append("train.eval_batches=1")
     spec = load_spec(home / "examples" / "crossmodal" / f"{name}.yaml", short)
@@ -149,7 +149,7 @@ def test_the_examples_of_image_tokens_train_on_those_of_a_vqvae_that_is_trained_
 
     for name, steps in (("vqvae", 20), ("dall-e", 16), ("ernie-vilg", 16), ("talk2face", 16)):
         run = home / "runs" / "crossmodal" / name
-        short = [f"train.steps={steps}", "train.log_every=2", "train.tensorboard=false", f"data.cache={home / 'cache'}"]
+        short = [f"train.steps={steps}", "train.log_every=2", "train.loggers=[]", f"data.cache={home / 'cache'}"]
         spec = load_spec(home / "examples" / "crossmodal" / f"{name}.yaml", [*short, "data.eval=null"])
         train(spec, run)
         lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]

@@ -17,12 +17,8 @@ from tp_core.data.order import TRAIN, generator
 from tp_core.errors import DataError, TPError
 from tp_core.interfaces import IGNORE, Processor, Record, Rows, Sample
 from tp_core.testing import check_processor
-from tp_crossmodal.processors.config import (
-    ImageTextPairProcessorConfig,
-    ImageTextProcessorConfig,
-    RegionTextPairProcessorConfig,
-    RegionTextProcessorConfig,
-)
+from tp_crossmodal.processors.image_text_options import ImageTextProcessorConfig, RegionTextProcessorConfig
+from tp_crossmodal.processors.image_text_pair_options import ImageTextPairProcessorConfig, RegionTextPairProcessorConfig
 
 STREAMS = ("text", "image")
 

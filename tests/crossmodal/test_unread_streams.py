@@ -54,7 +54,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "train": {
             "steps": 4,
             "batch_size": 4,
-            "tensorboard": False,
+            "loggers": [],
             "hooks": ["keep_weights:Config"],
             # With weight decay, a part that has a gradient of zero would not stay as it is.
             "optimizer": {"adamw": {"lr": 0.01, "weight_decay": 0.1}},

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from tests.text.vocabularies import BERT, lines
-from tp_core.config import DataContext, ProcessorConfig
 from tp_core.data.order import TRAIN, generator
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.errors import DataError
 from tp_core.interfaces import Processor, Record, Sample, Tokenizer
+from tp_core.options.context import DataContext
+from tp_core.options.processor import ProcessorConfig
 from tp_core.testing.specs import config_class_of
-from tp_text.tokenizers.config import WordPieceConfig
+from tp_text.tokenizers.line_vocabulary_options import WordPieceConfig
 
 WORDS = 400
 TAILS = ["##a", "##b", "##c"]

@@ -36,7 +36,7 @@ def write_spec(folder: Path, target: Any, processor: str, data: str, **keys: Any
             "cache": "cache",
             **keys,
         },
-        "train": {"steps": 1, "batch_size": 2, "tensorboard": False},
+        "train": {"steps": 1, "batch_size": 2, "loggers": []},
     }
     path = folder / "spec.yaml"
     path.write_text(yaml.safe_dump(spec))

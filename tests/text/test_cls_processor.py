@@ -17,9 +17,9 @@ from tests.text.corpora import (
     records,
     rows_of,
 )
-from tp_core.config import DataContext
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE
+from tp_core.options.context import DataContext
 from tp_text.processors.text import fit
 
 

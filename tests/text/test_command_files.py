@@ -56,7 +56,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "cache": str(folder / "cache"),
         "on_bad_record": "skip",
     }
-    train = {"steps": 2, "batch_size": 8, "tensorboard": False}
+    train = {"steps": 2, "batch_size": 8, "loggers": []}
     for name, model, own in (
         (
             "classifier",

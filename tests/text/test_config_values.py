@@ -12,12 +12,13 @@ from click.testing import CliRunner
 
 from tests.text.checkpoints import find, save
 from tp_core.cli.main import cli
-from tp_core.config import DataContext
 from tp_core.discovery import index
 from tp_core.errors import TPError
 from tp_core.interop.config_json import load_converter
 from tp_core.interop.config_values import misfits
-from tp_text.tokenizers.config import BytePairConfig, HuggingFaceConfig
+from tp_core.options.context import DataContext
+from tp_text.tokenizers.byte_pair_options import BytePairConfig
+from tp_text.tokenizers.huggingface_options import HuggingFaceConfig
 
 pytest.importorskip("transformers")
 

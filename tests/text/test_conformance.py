@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.text.corpora import CORPUS, tokenizer
-from tp_core.config import DataContext
+from tp_core.options.context import DataContext
 from tp_core.testing import check_module, check_processor
 
 
@@ -67,5 +67,5 @@ def test_processors_conform(
 
 
 def test_a_name_of_several_kinds_needs_the_kind() -> None:
-    with pytest.raises(AssertionError, match="'mlm' is installed as target and processor; say which kind"):
+    with pytest.raises(AssertionError, match="'mlm' is installed as processor and target; say which kind"):
         check_module("mlm")

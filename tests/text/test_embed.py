@@ -56,7 +56,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "train": "corpus.txt",
             "cache": "cache",
         },
-        "train": {"steps": 150, "batch_size": 28, "optimizer": {"adamw": {"lr": 0.02}}, "tensorboard": False},
+        "train": {"steps": 150, "batch_size": 28, "optimizer": {"adamw": {"lr": 0.02}}, "loggers": []},
     }
     tp_core.train(tp_core.load_spec(write(root, "quick", spec)), root / "run")
     return root
@@ -151,7 +151,7 @@ def prompted(home: Path) -> Path:
             "train": "corpus.txt",
             "cache": "cache",
         },
-        "train": {"steps": 1, "batch_size": 4, "tensorboard": False},
+        "train": {"steps": 1, "batch_size": 4, "loggers": []},
         "inference": {
             "embed": {"pooling": "max", "prompts": {"query": "w1 w2 ", "passage": ""}, "prompt": "query"},
         },

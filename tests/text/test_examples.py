@@ -36,7 +36,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def teacher(home: Path) -> None:
     """The trained BERT that distilbert.yaml learns from."""
-    runs.train(home, "train.steps=20", "train.tensorboard=false", spec="examples/text/bert.yaml")
+    runs.train(home, "train.steps=20", "train.loggers=[]", spec="examples/text/bert.yaml")
 
 
 @pytest.mark.parametrize("spec", TRAINED, ids=lambda value: value.stem)
@@ -45,7 +45,7 @@ def test_an_example_trains_on_real_text_and_its_loss_falls(
 ) -> None:
     if spec.stem == "distilbert":
         request.getfixturevalue("teacher")
-    short = ["train.steps=40", "train.log_every=4", "train.tensorboard=false", f"data.cache={home / 'cache'}"]
+    short = ["train.steps=40", "train.log_every=4", "train.loggers=[]", f"data.cache={home / 'cache'}"]
     runs.train(home, "--run", f"runs/check-{spec.stem}", *short, spec=f"examples/text/{spec.name}")
     losses = [line["loss"] for line in runs.metrics(home / "runs" / f"check-{spec.stem}") if "loss" in line]
     assert len(losses) == 10

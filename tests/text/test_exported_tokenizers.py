@@ -15,7 +15,7 @@ from tests.building import randomised
 from tests.text.published import TEXTS, trained
 from tests.text.test_same_as_transformers import ours, published
 from tests.text.vocabularies import byte_pair_files, lines, tokenizer_json, wordpieces
-from tp_core.inference.load import tokenizers_of
+from tp_core.data.build import tokenizers_of
 from tp_core.training.export import export_model
 
 transformers = pytest.importorskip("transformers")
@@ -187,7 +187,7 @@ def test_each_document_of_a_language_model_begins_as_the_tokenizer_begins_a_text
     file.write_text(yaml.safe_dump({"extends": "gpt2", "model": sizes, "data": data}))
     spec = tp_core.load_spec(file)
     (tokenizer,) = tokenizers_of(spec).values()
-    from tp_core.inference.load import build_processor
+    from tp_core.data.build import build_processor
 
     processor = build_processor(spec, tokenizer)
     assert processor is not None

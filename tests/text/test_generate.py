@@ -17,7 +17,7 @@ from tests.building import randomised
 from tests.text.vocabularies import BERT, lines
 from tp_core import DataError, LoadedModel, TPError, build_model, embed, generate, load_model, load_spec, predict
 from tp_core.cli.main import cli
-from tp_core.inference.load import build_processor, build_tokenizer
+from tp_core.data.build import build_processor, build_tokenizer
 from tp_core.interfaces import Batch, PromptRoom, Record
 
 WORDS = [f"w{i}" for i in range(24)]
@@ -36,7 +36,7 @@ def write_spec(folder: Path, model: dict[str, Any], processor: dict[str, Any]) -
             "train": "corpus.txt",
             "cache": "cache",
         },
-        "train": {"steps": 2, "batch_size": 4, "tensorboard": False},
+        "train": {"steps": 2, "batch_size": 4, "loggers": []},
     }
     path = folder / "spec.yaml"
     path.write_text(yaml.safe_dump(spec))

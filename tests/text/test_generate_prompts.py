@@ -15,7 +15,7 @@ from tests.building import randomised
 from tests.text.vocabularies import BERT, lines
 from tp_core import DataError, LoadedModel, TPError, build_model, generate, load_spec
 from tp_core.cli.main import cli
-from tp_core.inference.load import build_processor, build_tokenizer, tokenizers_of
+from tp_core.data.build import build_processor, build_tokenizer, tokenizers_of
 from tp_core.interfaces import PromptRoom, Record
 from tp_core.training.export import export_model
 

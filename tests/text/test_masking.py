@@ -23,9 +23,9 @@ from tests.text.corpora import (
     rows_of,
     running_text,
 )
-from tp_core.config import DataContext
 from tp_core.errors import TPError
 from tp_core.interfaces import IGNORE
+from tp_core.options.context import DataContext
 from tp_text.processors.masking import Masking
 
 
@@ -126,8 +126,8 @@ def test_a_word_longer_than_the_budget_is_cut(tmp_path: Path) -> None:
 
 def test_whole_words_need_a_vocabulary_that_says_where_words_begin(tmp_path: Path) -> None:
     from tests.text.vocabularies import tokenizer_json
-    from tp_text.processors.config import MlmProcessorConfig
-    from tp_text.tokenizers.config import HuggingFaceConfig
+    from tp_text.processors.mlm_options import MlmProcessorConfig
+    from tp_text.tokenizers.huggingface_options import HuggingFaceConfig
 
     model = {"type": "WordLevel", "unk_token": "[UNK]", "vocab": {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "[MASK]": 3}}
     path = tokenizer_json(tmp_path, model=model, decoder=None, post_processor=None)

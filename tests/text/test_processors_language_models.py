@@ -25,11 +25,12 @@ from tests.text.corpora import (
     rows_of,
 )
 from tests.text.vocabularies import BERT, lines
-from tp_core.config import DataContext
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE
-from tp_text.processors.config_lm import InstructionProcessorConfig, PrefixLmProcessorConfig
-from tp_text.tokenizers.config import SpaceConfig
+from tp_core.options.context import DataContext
+from tp_text.processors.instruction_options import InstructionProcessorConfig
+from tp_text.processors.prefixlm_options import PrefixLmProcessorConfig
+from tp_text.tokenizers.line_vocabulary_options import SpaceConfig
 
 # -- bidirectional ---------------------------------------------------------------------------------------------------
 

@@ -21,10 +21,10 @@ from tests.text.corpora import (
     rows_of,
     running_text,
 )
-from tp_core.config import DataContext
 from tp_core.errors import DataError, TPError
 from tp_core.interfaces import IGNORE
-from tp_text.processors.config_pairs import PairProcessorConfig
+from tp_core.options.context import DataContext
+from tp_text.processors.pair_options import PairProcessorConfig
 
 STREAMS = DataContext(streams=("left", "right"), target_options={"cls": {"num_labels": 3}})
 

@@ -119,7 +119,7 @@ def spec_of(
             "cache": "cache",
             **data,
         },
-        "train": {"steps": 3, "batch_size": 4, "tensorboard": False, "workers": 0, "log_every": 1},
+        "train": {"steps": 3, "batch_size": 4, "loggers": [], "workers": 0, "log_every": 1},
     }
     path = folder / "spec.yaml"
     path.write_text(yaml.safe_dump(spec))

@@ -12,15 +12,15 @@ import yaml
 import tp_core
 from tests.text.corpora import CLS, EOS, FIRST, PAD, SEP, draw, numbers, processor, records, refuse, rows_of
 from tests.text.vocabularies import BERT, lines
-from tp_core.config import BuildContext, DataContext
 from tp_core.data.cache import prepared_rows
 from tp_core.data.records import read_records
 from tp_core.errors import DataError, TPError
 from tp_core.interfaces import IGNORE, GenerationTokens
+from tp_core.options.context import BuildContext, DataContext
 from tp_core.spec.load import load_spec
 from tp_core.tokenizer import Tokenizer
-from tp_text.processors.config_seq2seq import TranslationProcessorConfig
-from tp_text.tokenizers.config import SpaceConfig
+from tp_text.processors.translation_options import TranslationProcessorConfig
+from tp_text.tokenizers.line_vocabulary_options import SpaceConfig
 
 SIDES = {"source_extension": "en", "target_extension": "de"}
 
@@ -272,7 +272,7 @@ def test_a_model_with_two_tokenizers_is_whole_when_it_is_moved_away_from_their_f
         "train": "pairs.tsv",
         "cache": "cache",
     }
-    train = {"steps": 1, "batch_size": 2, "tensorboard": False, "device": "cpu"}
+    train = {"steps": 1, "batch_size": 2, "loggers": [], "device": "cpu"}
     (tmp_path / "spec.yaml").write_text(
         yaml.safe_dump({"model": {"hidden_size": 8, **sides}, "data": data, "train": train})
     )

@@ -22,7 +22,7 @@ from tp_text.processors import reading
 from tp_text.processors.filling import SentenceRows
 from tp_text.processors.packing import packed_rows
 from tp_text.processors.reading import TokenizedTexts, tokenized
-from tp_text.tokenizers.config import WordPieceConfig
+from tp_text.tokenizers.line_vocabulary_options import WordPieceConfig
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 4096])

@@ -410,7 +410,7 @@ def spec_of(folder: Path, model: dict[str, Any], processor: dict[str, Any], **mo
         "tp": 1,
         "model": {"hidden_size": HIDDEN, "init_std": 0.3, **model},
         "data": {"tokenizer": {"wordpiece": {"vocab": "vocab.txt"}}, "processor": processor, "cache": "cache"},
-        "train": {"steps": 1, "batch_size": 4, "tensorboard": False},
+        "train": {"steps": 1, "batch_size": 4, "loggers": []},
         **more,
     }
     tree["data"]["train"] = "pairs.tsv" if "pair" in processor and processor["pair"].get("labelled") else "lines.txt"

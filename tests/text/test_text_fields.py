@@ -10,18 +10,22 @@ import pytest
 
 from tests.text.vocabularies import lines, sentencepiece_model, wordpieces
 from tp_core import DataError, Record
-from tp_core.config import DataContext
 from tp_core.data.class_labels import ClassLabels
 from tp_core.data.fields import required_text, text_field
 from tp_core.data.sources_media import media_bytes
 from tp_core.interfaces import Processor
+from tp_core.options.context import DataContext
 from tp_core.tokenizer import Tokenizer
 from tp_text.processors.chat import turns_of
-from tp_text.processors.config import ClassificationProcessorConfig, LmProcessorConfig, MlmProcessorConfig
-from tp_text.processors.config_lm import InstructionProcessorConfig, PrefixLmProcessorConfig
-from tp_text.processors.config_pairs import PairProcessorConfig
-from tp_text.processors.config_seq2seq import TranslationProcessorConfig
-from tp_text.tokenizers.config import SentencePieceConfig, WordPieceConfig
+from tp_text.processors.classification_options import ClassificationProcessorConfig
+from tp_text.processors.instruction_options import InstructionProcessorConfig
+from tp_text.processors.lm_options import LmProcessorConfig
+from tp_text.processors.mlm_options import MlmProcessorConfig
+from tp_text.processors.pair_options import PairProcessorConfig
+from tp_text.processors.prefixlm_options import PrefixLmProcessorConfig
+from tp_text.processors.translation_options import TranslationProcessorConfig
+from tp_text.tokenizers.line_vocabulary_options import WordPieceConfig
+from tp_text.tokenizers.sentence_piece_options import SentencePieceConfig
 
 NO_TEXTS: list[tuple[Any, str]] = [
     ([1, 2], "a list"),

@@ -11,14 +11,12 @@ from tests.text.vocabularies import (
     byte_pair_files,
     sentencepiece_model,
 )
-from tp_core.config import DataContext
 from tp_core.errors import TPError
-from tp_text.tokenizers.config import (
-    BytePairConfig,
-    HuggingFaceConfig,
-    SentencePieceConfig,
-    WordPieceConfig,
-)
+from tp_core.options.context import DataContext
+from tp_text.tokenizers.byte_pair_options import BytePairConfig
+from tp_text.tokenizers.huggingface_options import HuggingFaceConfig
+from tp_text.tokenizers.line_vocabulary_options import WordPieceConfig
+from tp_text.tokenizers.sentence_piece_options import SentencePieceConfig
 
 BROKEN_VOCABULARIES = [
     (b"[UNK]\na\n\xff\xfe\n", "v.txt:3: this line is not UTF-8"),

@@ -14,18 +14,21 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from tp_core.config import DataContext, TokenizerConfig
 from tp_core.errors import TPError
+from tp_core.options.context import DataContext
+from tp_core.options.tokenizer import TokenizerConfig
 from tp_text import cli
-from tp_text.tokenizers import config as configs
+from tp_text.tokenizers.byte_pair_options import BytePairConfig
+from tp_text.tokenizers.line_vocabulary_options import CharacterConfig, SpaceConfig, WordPieceConfig
+from tp_text.tokenizers.sentence_piece_options import SentencePieceConfig
 from tp_text.tokenizers.train import KINDS, SPECIAL, train_tokenizer
 
 CONFIGS: dict[str, type[TokenizerConfig]] = {
-    "wordpiece": configs.WordPieceConfig,
-    "bpe": configs.BytePairConfig,
-    "sentencepiece": configs.SentencePieceConfig,
-    "char": configs.CharacterConfig,
-    "space": configs.SpaceConfig,
+    "wordpiece": WordPieceConfig,
+    "bpe": BytePairConfig,
+    "sentencepiece": SentencePieceConfig,
+    "char": CharacterConfig,
+    "space": SpaceConfig,
 }
 #: File or folder that each kind writes.
 OUTPUTS = {"wordpiece": "v.txt", "bpe": "bpe", "sentencepiece": "m.model", "char": "v.txt", "space": "v.txt"}
@@ -96,7 +99,7 @@ def test_wordpiece_writes_special_tokens_first_then_characters_and_fills_the_siz
     assert tokens[:6] == [*SPECIAL["wordpiece"], "[TABLE]"]
     assert {"a", "##a", "今", "。"} <= set(tokens)
     assert not {"##今", "##。", "C", "é"} & set(tokens)
-    tokenizer = configs.WordPieceConfig(vocab=str(tmp_path / "v.txt")).build(DataContext())
+    tokenizer = WordPieceConfig(vocab=str(tmp_path / "v.txt")).build(DataContext())
     assert 1 not in tokenizer.encode_batch([corpus.read_text(encoding="utf-8")])[0]
 
 
@@ -110,7 +113,7 @@ def test_case_is_kept_and_named_in_the_options_if_so_asked(corpus: Path, tmp_pat
     assert "the" in tokens
     assert "The" not in tokens
     folded = train_tokenizer([corpus], "sentencepiece", 300, tmp_path / "m.model", lowercase=True)
-    tokenizer = configs.SentencePieceConfig(**folded.options).build(DataContext())
+    tokenizer = SentencePieceConfig(**folded.options).build(DataContext())
     assert tokenizer.encode_batch(["THE"]) == tokenizer.encode_batch(["the"])
 
 
@@ -131,7 +134,7 @@ def test_char_and_space_are_ordered_by_frequency_then_spelling_and_cut_at_min_fr
         "\u2028",
         "",
     ]
-    tokenizer = configs.CharacterConfig(vocab=str(tmp_path / "c.txt"), lowercase=True).build(DataContext())
+    tokenizer = CharacterConfig(vocab=str(tmp_path / "c.txt"), lowercase=True).build(DataContext())
     assert tokenizer.encode_batch(["a \u2028B"]) == [[7, 5, 10, 6]]
 
 
@@ -158,7 +161,7 @@ def test_a_small_wordpiece_vocabulary_keeps_the_most_frequent_characters(tmp_pat
 def test_bpe_names_the_special_tokens_it_was_given(corpus: Path, tmp_path: Path) -> None:
     tokens = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     trained = train_tokenizer([corpus], "bpe", 400, tmp_path / "bpe", special=tokens)
-    tokenizer = configs.BytePairConfig(**trained.options).build(DataContext())
+    tokenizer = BytePairConfig(**trained.options).build(DataContext())
     assert tokenizer.special == {"bos": 1, "pad": 2, "eos": 3, "unk": 4, "mask": 5}
     ids = json.loads((tmp_path / "bpe" / "vocab.json").read_text(encoding="utf-8"))
     assert sorted(ids.values()) == list(range(trained.vocab_size))

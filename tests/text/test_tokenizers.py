@@ -23,16 +23,13 @@ from tests.text.vocabularies import (
     tokenizer_json,
     wordpieces,
 )
-from tp_core.config import DataContext, TokenizerConfig
 from tp_core.errors import DataError
-from tp_text.tokenizers.config import (
-    BytePairConfig,
-    CharacterConfig,
-    HuggingFaceConfig,
-    SentencePieceConfig,
-    SpaceConfig,
-    WordPieceConfig,
-)
+from tp_core.options.context import DataContext
+from tp_core.options.tokenizer import TokenizerConfig
+from tp_text.tokenizers.byte_pair_options import BytePairConfig
+from tp_text.tokenizers.huggingface_options import HuggingFaceConfig
+from tp_text.tokenizers.line_vocabulary_options import CharacterConfig, SpaceConfig, WordPieceConfig
+from tp_text.tokenizers.sentence_piece_options import SentencePieceConfig
 
 
 @pytest.fixture(params=["wordpiece", "bpe", "sentencepiece", "char", "space", "huggingface"])
@@ -274,8 +271,10 @@ def test_options_vocabularies_and_commands_need_no_torch_and_a_word_piece_vocabu
 import sys
 import tp_text.cli
 assert not [m for m in sys.modules if m.startswith("tp_text.tokenizers")]
-from tp_core.config import DataContext
-from tp_text.tokenizers.config import *
+from tp_core.options.context import DataContext
+from tp_text.tokenizers.byte_pair_options import BytePairConfig
+from tp_text.tokenizers.huggingface_options import HuggingFaceConfig
+from tp_text.tokenizers.line_vocabulary_options import WordPieceConfig
 assert WordPieceConfig(vocab={vocab!r}).facts(DataContext()).vocab_size == 6
 assert not {{"tokenizers", "sentencepiece"}} & set(sys.modules)
 BytePairConfig(**{files!r}).facts(DataContext())
@@ -289,8 +288,8 @@ def test_forked_children_encode_without_a_warning_and_leave_the_environment_alon
     vocab = lines(tmp_path / "v.txt", [*BERT, "a"])
     code = f"""
 import os
-from tp_core.config import DataContext
-from tp_text.tokenizers.config import WordPieceConfig
+from tp_core.options.context import DataContext
+from tp_text.tokenizers.line_vocabulary_options import WordPieceConfig
 tokenizer = WordPieceConfig(vocab={vocab!r}).build(DataContext())
 texts = ["a a a"] * 2000
 tokenizer.encode_batch(texts)

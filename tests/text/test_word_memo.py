@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from tests.text.vocabularies import BERT, DATA, TEXTS, lines, wordpieces
 from tp_core.errors import DataError
 from tp_text.tokenizers import words
-from tp_text.tokenizers.config import SpaceConfig, WordPieceConfig
 from tp_text.tokenizers.line_vocabulary import LineVocabularyTokenizer
+from tp_text.tokenizers.line_vocabulary_options import SpaceConfig, WordPieceConfig
 from tp_text.tokenizers.rust import library_ids
 
 # White space of every sort, control and format characters, marks that combine (some that are not "Mn"), marks whose

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tp_core.config import DataContext
+from tp_core.options.context import DataContext
 
 DATA = DataContext()
 TEXTS = [

@@ -34,7 +34,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def train(home: Path, name: str, steps: int) -> list[dict[str, Any]]:
     """The logged lines of a short training of an example, whose run is where the whole one's would be."""
-    options = ["steps=" + str(steps), "log_every=5", "tensorboard=false", "device=cpu", "workers=0"]
+    options = ["steps=" + str(steps), "log_every=5", "loggers=[]", "device=cpu", "workers=0"]
     spec = load_spec(home / "examples" / "vision" / f"{name}.yaml", [f"train.{option}" for option in options])
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

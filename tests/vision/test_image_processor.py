@@ -21,15 +21,17 @@ from torch import Tensor
 from tests.building import worst
 from tests.vision.pictures import encoded, pixels, png
 from tests.vision.tiffs import tiff
-from tp_core.config import BuildContext, DataContext, GridFacts
 from tp_core.data.order import TRAIN, generator
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.errors import DataError
 from tp_core.interfaces import Batch, Record, Sample
+from tp_core.options.context import BuildContext, DataContext
+from tp_core.options.facts import GridFacts
 from tp_core.testing import check_processor
-from tp_vision.processors.config import Augmentation, ImageProcessorConfig
 from tp_vision.processors.decoding import decode
 from tp_vision.processors.image import ImageProcessor
+from tp_vision.processors.image_options import ImageProcessorConfig
+from tp_vision.processors.options import Augmentation
 from tp_vision.processors.transforms import mixed, seeded
 
 THREE = DataContext(target_options={"cls": {"num_labels": 3}})

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from tp_core import DataContext
-from tp_core.config import GridFacts
 from tp_core.interfaces import Record
+from tp_core.options.facts import GridFacts
 from tp_core.testing import check_processor
-from tp_vision.processors.config_masked import MaskedImageConfig
+from tp_vision.processors.masked_image_options import MaskedImageConfig
 from tp_vision.processors.masks import blockwise_mask, random_mask
 
 GRID = DataContext(grid=GridFacts(4, 6, (2, 2), 3, 1))

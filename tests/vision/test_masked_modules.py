@@ -12,12 +12,12 @@ from torch.nn import functional as F
 
 from tests.building import batch_of, build, randomised, worst
 from tp_core import BuildContext, Model, TPError, load_spec
-from tp_core.config import GridFacts
 from tp_core.interfaces import IGNORE, Batch
+from tp_core.options.facts import GridFacts
 from tp_core.testing import check_module
-from tp_vision.config_masked import VisualTokensConfig
 from tp_vision.targets.pixels import patchify, unpatchify
-from tp_vision.visual_tokenizers.config import RandomProjectionConfig
+from tp_vision.targets.visual_tokens_options import VisualTokensConfig
+from tp_vision.visual_tokenizers.random_projection_options import RandomProjectionConfig
 
 #: A grid of 2 x 3 patches of 4 x 2 pixels.
 SIZES: dict[str, Any] = {"image_size": [8, 6], "patch_size": [4, 2], "channels": 3}

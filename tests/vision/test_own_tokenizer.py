@@ -15,7 +15,8 @@ from tp_core import TPError, load_spec
 
 TOKENIZER = """
 from torch.nn import functional as F
-from tp_core import VisualTokenizer, VisualTokenizerConfig
+from tp_core import VisualTokenizer
+from tp_vision.visual_tokenizers.options import VisualTokenizerConfig
 
 
 class BrightnessConfig(VisualTokenizerConfig):
@@ -58,7 +59,7 @@ def write(folder: Path, fault: str = "") -> Path:
             "target": [{"visual_tokens": {"tokenizer": tokenizer}}],
         },
         "data": {"processor": {"masked_image": {"min_block": 2}}, "train": "train", "cache": "cache"},
-        "train": {"steps": 2, "batch_size": 4, "tensorboard": False, "device": "cpu"},
+        "train": {"steps": 2, "batch_size": 4, "loggers": [], "device": "cpu"},
     }
     (folder / "spec.yaml").write_text(yaml.safe_dump(spec))
     return folder / "spec.yaml"

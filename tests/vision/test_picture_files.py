@@ -24,12 +24,13 @@ from torchvision.transforms.v2 import functional
 
 from tests.vision.pictures import encoded, pixels
 from tests.vision.tiffs import tiff
-from tp_core.config import DataContext
 from tp_core.interfaces import Record
+from tp_core.options.context import DataContext
 from tp_vision.png import write_png
-from tp_vision.processors.config import Augmentation, ImageProcessorConfig, PictureProcessorConfig
 from tp_vision.processors.decoding import decode
 from tp_vision.processors.image import ImageProcessor
+from tp_vision.processors.image_options import ImageProcessorConfig
+from tp_vision.processors.options import Augmentation, PictureProcessorConfig
 from tp_vision.processors.scaling import scaled_middle
 from tp_vision.processors.transforms import Pictures
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from tests.vision.pictures import encoded, pixels
-from tp_core.config import DataContext, GridFacts
 from tp_core.data.order import EVALUATION, TRAIN, generator
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.interfaces import Record
+from tp_core.options.context import DataContext
+from tp_core.options.facts import GridFacts
 from tp_core.testing.specs import config_class_of
 
 DEEP = np.random.default_rng(1).integers(0, 65536, (30, 24), dtype=np.uint16)

@@ -9,9 +9,9 @@ import pytest
 
 from tests.preparing import assert_same, table
 from tests.vision.pictures import encoded, pixels, png
-from tp_core.config import DataContext
+from tp_core.options.context import DataContext
 from tp_vision.processors import image
-from tp_vision.processors.config import ImageProcessorConfig
+from tp_vision.processors.image_options import ImageProcessorConfig
 
 
 def test_threads_prepare_the_same_rows_and_say_the_same_of_bad_pictures(

@@ -22,8 +22,9 @@ from tp_core import Record, load_model, load_spec
 from tp_core.cli.main import cli
 from tp_core.errors import TPError
 from tp_core.training.export import export_model
-from tp_vision.processors.config import ImageProcessorConfig, PictureProcessorConfig
 from tp_vision.processors.huggingface import _DEFAULTS
+from tp_vision.processors.image_options import ImageProcessorConfig
+from tp_vision.processors.options import PictureProcessorConfig
 
 transformers = pytest.importorskip("transformers")
 transformers.logging.set_verbosity_error()

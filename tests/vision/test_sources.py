@@ -124,7 +124,7 @@ def write_spec(place: Path, source: str, **data: Any) -> Path:
         "encoder": "identity",
         "target": [{"cls": {"num_labels": 2, "pooling": "mean"}}],
     }
-    run = {"steps": 1, "batch_size": 4, "workers": 0, "tensorboard": False, "device": "cpu"}
+    run = {"steps": 1, "batch_size": 4, "workers": 0, "loggers": [], "device": "cpu"}
     file = place / "spec.yaml"
     part = {"processor": "image", "train": source, "cache": "cache", **data}
     file.write_text(yaml.safe_dump({"tp": 1, "model": model, "data": part, "train": run}))

@@ -18,8 +18,8 @@ from tests.building import batch_of, build, randomised, worst
 from tests.vision.pictures import encoded, png, write_folders
 from tp_core import DataError, SpecError, load_spec
 from tp_core.cli.main import cli
+from tp_core.data.build import build_processor
 from tp_core.data.cache import prepared_rows
-from tp_core.inference.load import build_processor
 from tp_core.model import meta_model
 from tp_core.pricing import price
 from tp_core.testing import check_module
@@ -58,7 +58,7 @@ def write_spec(folder: Path, **parts: Any) -> Path:
             "steps": 30,
             "batch_size": 8,
             "log_every": 10,
-            "tensorboard": False,
+            "loggers": [],
             "device": "cpu",
             "optimizer": {"adamw": {"lr": 0.01}},
             **parts.get("train", {}),

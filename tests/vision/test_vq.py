@@ -13,9 +13,9 @@ from torch.nn import functional as F
 
 from tests.building import batch_of, build, randomised, worst
 from tp_core import BuildContext, TPError, load_spec, train
-from tp_core.config import GridFacts
+from tp_core.options.facts import GridFacts
 from tp_core.testing import check_module, check_processor
-from tp_vision.visual_tokenizers.config import VectorQuantizedConfig
+from tp_vision.visual_tokenizers.vector_quantized_options import VectorQuantizedConfig
 
 SIZES: dict[str, Any] = {"image_size": 8, "patch_size": 4, "channels": 1}
 SMALL: dict[str, Any] = {"width": 8, "blocks": 1}
@@ -100,7 +100,7 @@ def test_plain_images_keep_the_contracts_of_processors(tmp_path: Path) -> None:
 def spec_of(folder: Path, name: str, model: dict[str, Any], processor: str) -> Path:
     file = folder / f"{name}.yaml"
     data = {"processor": processor, "train": "scans", "eval": "scans"}
-    run = {"steps": 2, "batch_size": 4, "workers": 0, "tensorboard": True, "device": "cpu"}
+    run = {"steps": 2, "batch_size": 4, "workers": 0, "loggers": ["tensorboard"], "device": "cpu"}
     sizes = {"hidden_size": 8, **SIZES, "encoder": {"transformer": {"num_layers": 1, "num_heads": 2}}}
     tree = {"tp": 1, "name": name, "model": {**sizes, **model}, "data": data, "train": run}
     file.write_text(yaml.safe_dump(tree, sort_keys=False))

@@ -20,9 +20,9 @@ from torch import Tensor
 
 from tests.building import randomised, worst
 from tp_core import BuildContext, TPError, load_spec, train
-from tp_core.config import GridFacts
-from tp_vision.visual_tokenizers.config import VQGANConfig
+from tp_core.options.facts import GridFacts
 from tp_vision.visual_tokenizers.vqgan import VQGAN
+from tp_vision.visual_tokenizers.vqgan_options import VQGANConfig
 
 SMALL: dict[str, Any] = {
     "double_z": False,
@@ -355,7 +355,7 @@ def beit(folder: Path, tokenizer: dict[str, Any], patch: int = 2, **processor: A
         "target": [{"visual_tokens": {"tokenizer": {"vqgan": chosen}}}],
     }
     data = {"processor": {"masked_image": processor}, "train": "scans"}
-    run = {"steps": 2, "batch_size": 4, "workers": 0, "tensorboard": False, "device": "cpu"}
+    run = {"steps": 2, "batch_size": 4, "workers": 0, "loggers": [], "device": "cpu"}
     file = folder / "beit.yaml"
     file.write_text(yaml.safe_dump({"tp": 1, "model": model, "data": data, "train": run}))
     return file

@@ -42,7 +42,7 @@ def test_the_vit_example_trains(installed: Environment, tmp_path: Path) -> None:
         shutil.copy(ROOT / "examples" / "vision" / name, example / name)
     # The scans come with scikit-learn, which the environment lacks.
     subprocess.run([sys.executable, example / "make_data.py"], check=True, capture_output=True)
-    short = ["train.steps=4", "train.log_every=2", "train.tensorboard=false", "train.device=cpu", "data.cache=cache"]
+    short = ["train.steps=4", "train.log_every=2", "train.loggers=[]", "train.device=cpu", "data.cache=cache"]
     told = installed.run("tp", "train", "examples/vision/vit.yaml", "--run", "run", *short, within=tmp_path)
     assert told == "run/model\n"
     written = json.loads((tmp_path / "run" / "model" / "provenance.json").read_text())

@@ -40,10 +40,9 @@ def modules(kind: str | None, as_json: bool) -> None:
     A module that cannot be loaded is listed as broken, with the cause. One of a name that our own packages have is
     listed as shadowed, with the name that chooses it. A package whose metadata are damaged is listed as a package.
     """
-    from tp_core.discovery import KINDS
-    from tp_core.training.config import TABLES
+    from tp_core.discovery import index
 
-    known = [*KINDS, *TABLES, PACKAGE]
+    known = [*index().kinds, PACKAGE]
     if kind is not None and kind not in known:
         from tp_core.suggest import did_you_mean
 
@@ -61,17 +60,13 @@ def modules(kind: str | None, as_json: bool) -> None:
 
 def rows(kind: str | None = None) -> Iterator[Row]:
     """The modules of one kind or of all, sorted by kind and name, and the packages with damaged metadata."""
-    from tp_core.discovery import KINDS, index, own_version
-    from tp_core.training.config import TABLES
+    from tp_core.discovery import index
 
-    for each in [k for k in KINDS if kind in (None, k)]:
+    for each in [k for k in index().kinds if kind in (None, k)]:
         entries = list(index().entries(each))
         names = [entry.name for entry in entries]
         for entry in entries:
             yield _row(entry, ambiguous=names.count(entry.name) > 1)
-    for each in [k for k in TABLES if kind in (None, k)]:
-        for name, config in TABLES[each].items():
-            yield Row(each, name, "tp-core", own_version(), "ok", config.summary())
     if kind in (None, PACKAGE):
         from tp_core.defects import defects
 
@@ -106,8 +101,8 @@ def _owner_among(entry: Any) -> str:
 
 def _described(entry: Any) -> str:
     """Description of a config class, a command or whatever else an entry names."""
-    from tp_core.config import ModuleConfig
     from tp_core.discovery import Broken, load
+    from tp_core.options.base import ModuleConfig
 
     value = load(entry)
     if isinstance(value, type) and issubclass(value, ModuleConfig) and value.kind == entry.kind:

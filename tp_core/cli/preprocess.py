@@ -26,8 +26,8 @@ def preprocess(spec: str, overrides: tuple[str, ...]) -> None:
 
     loaded = load_spec(spec, overrides)
     check_data(loaded)
+    from tp_core.data.build import build_processor, build_tokenizer
     from tp_core.data.cache import prepared_rows
-    from tp_core.inference.load import build_processor, build_tokenizer
 
     tokenizer = build_tokenizer(loaded)
     for name, own in loaded.sets().items():

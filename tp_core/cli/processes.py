@@ -63,7 +63,7 @@ def joined(model: str) -> Iterator[Processes]:
         model: the folder of a model, if any; that there is none is said before the processes meet.
     """
     if world_size() > 1:
-        from tp_core.inference.load import find_model
+        from tp_core.artifacts.find import find_model
 
         try:
             if model:

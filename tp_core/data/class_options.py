@@ -5,8 +5,11 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 
-from tp_core.config import BuildContext, DataContext, FieldSpec, Problem, ProcessorConfig
 from tp_core.data.class_names import as_compared
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext, DataContext
+from tp_core.options.facts import FieldSpec
+from tp_core.options.processor import ProcessorConfig
 
 
 def _ordered(value: Any) -> Any:

@@ -54,7 +54,7 @@ def folder_rules(data: DataSpec, columns: Mapping[str, str] | None = None, new: 
     Args:
         columns: field → column; the spec's if None.
         new: records of which a model is to say something. They need no classes, and may lack what
-            :attr:`~tp_core.config.ProcessorConfig.optional_fields` says.
+            :attr:`~tp_core.options.processor.ProcessorConfig.optional_fields` says.
     """
     names = data.options.columns if columns is None else columns
     config = None if data.processor is None else data.processor.config

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from tp_core import discovery
-from tp_core.config import ModuleConfig, ProcessorConfig
 from tp_core.data.contents import file_contents
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.nested_models import NestedModel, nested_models, used_part
 from tp_core.marks import paths_in
+from tp_core.options.base import ModuleConfig
+from tp_core.options.processor import ProcessorConfig
 from tp_core.spec.choose import chosen_by_options, within
 from tp_core.spec.local_files import local_digest
-from tp_core.spec.schema_common import Chosen
-from tp_core.spec.validate import kind_of_module
+from tp_core.spec.schema_common import Chosen, kind_of_module
 
 
 def module_identity(chosen: Chosen[Any], memo: DigestMemo | None = None) -> dict[str, Any]:

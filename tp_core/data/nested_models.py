@@ -13,14 +13,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tp_core.config import ModuleConfig
 from tp_core.data.contents import Content, file_contents
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.marks import paths_in
+from tp_core.options.base import ModuleConfig
+from tp_core.spec.choose import all_modules
+from tp_core.spec.load_for_use import load_for_use
 from tp_core.spec.portable import for_use, replaced
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import Choice, Chosen
-from tp_core.use import load_for_use, using
+from tp_core.use import using
 
 #: Parts of ``data:`` that are modules.
 _OF_DATA = ("tokenizer", "target_tokenizer", "processor")
@@ -50,7 +52,7 @@ def nested_model(path: str) -> NestedModel:
     Raises:
         TPError: there is none, or its spec cannot be loaded.
     """
-    from tp_core.inference.load import find_model
+    from tp_core.artifacts.find import find_model
 
     file, weights = find_model(path)
     spec = load_for_use(file)
@@ -85,7 +87,7 @@ def model_files(model: NestedModel, memo: DigestMemo | None = None) -> list[Cont
     (weights,) = file_contents([str(model.weights)], memo)
     digest = hashlib.blake2b(json.dumps(used_part(model.spec), sort_keys=True).encode(), digest_size=16).hexdigest()
     found = [weights._replace(inside="weights"), Content(str(model.file), "spec", digest)]
-    for chosen in model.spec.chosen():
+    for chosen in all_modules(model.spec):
         found += [each._replace(inside=f"{chosen.place}/{each.inside}") for each in module_files(chosen, memo)]
     return found
 

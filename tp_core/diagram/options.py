@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic_core import PydanticUndefined
 
-from tp_core.config import BuildContext, ModuleConfig
+from tp_core.options.base import ModuleConfig
+from tp_core.options.context import BuildContext
 
 #: Said of every module that has them, even with their default, in this order.
 _SIZES = (

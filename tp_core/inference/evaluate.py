@@ -25,7 +25,8 @@ from tp_core.kept_contents import changed_labels
 from tp_core.spec.metrics import set_metrics
 from tp_core.spec.schema import Spec
 from tp_core.training.evaluation import evaluate_batches
-from tp_core.training.strategies import SingleStrategy
+from tp_core.training.strategies.options import SingleConfig
+from tp_core.training.strategies.single import SingleStrategy
 from tp_core.trust import trusting
 
 
@@ -75,7 +76,7 @@ def evaluate(
         if changed:
             (say or warn)(f"since the model was trained, files that make its labels have changed: {changed}")
     with _rows(spec, processor, data, say or (lambda _: None), processes) as rows:
-        strategy = processes.strategy or SingleStrategy()
+        strategy = processes.strategy or SingleStrategy(SingleConfig())
         strategy.device = loaded.device
         seed = spec.train.options.seed
         batches = evaluation_batches(rows, processor, batch_size, seed, processes.rank, processes.count)

@@ -20,6 +20,7 @@ from tp_core.inference.search import Choice, Draw, Generated, beam_search, most_
 from tp_core.inference.stepper import ModelStepper, rows_of
 from tp_core.interfaces import Batch, GenerationTokens, Processor, PromptRoom, Record, Sample, Target
 from tp_core.spec.context import context_of
+from tp_core.spec.generate_call import for_call
 from tp_core.spec.schema_generate import GenerateOptions, ids_of
 
 
@@ -57,7 +58,7 @@ def generate(
     """
     loaded = loaded_model(model, device, processes, trust_code)
     _targets_of(loaded, None)
-    chosen = loaded.spec.inference.generate.for_call(options)
+    chosen = for_call(loaded.spec.inference.generate, options)
     rows = context_of(loaded.spec, side="target").vocab_size
     for name, index in chosen.token_ids():
         if index >= rows:

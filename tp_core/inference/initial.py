@@ -10,8 +10,10 @@ from typing import Any
 
 from torch import Tensor
 
+from tp_core.artifacts.find import find_model
+from tp_core.data.build import tokenizers_of
 from tp_core.errors import CheckpointError, TPError
-from tp_core.inference.load import find_model, read_spec, read_weights, tokenizers_of
+from tp_core.inference.load import read_spec, read_weights
 from tp_core.inference.visual_tokens import unlike_images, unlike_labels
 from tp_core.inference.vocabularies import unlike_classes, unlike_sets, unlike_vocabularies
 from tp_core.interfaces import Tokenizer

@@ -13,7 +13,7 @@ from tp_core.launch import launch
 if TYPE_CHECKING:
     import torch
 
-    from tp_core.training.strategies import Strategy
+    from tp_core.training.strategies.base import Strategy
 
 #: Seconds that a process waits for others that compute their share.
 _LIMIT = 3600.0
@@ -142,8 +142,8 @@ def shared() -> Iterator[Processes]:
     import torch.distributed as dist
     from torch import cuda
 
-    from tp_core.training.config import DdpConfig
-    from tp_core.training.strategies import DdpStrategy
+    from tp_core.training.strategies.ddp import DdpStrategy
+    from tp_core.training.strategies.options import DdpConfig
 
     if dist.is_initialized():
         raise TPError(

@@ -13,8 +13,7 @@ from tp_core.marks import paths_in
 from tp_core.spec.choose import within
 from tp_core.spec.local_files import local_digest
 from tp_core.spec.schema import Spec
-from tp_core.spec.schema_common import Chosen, Deferred
-from tp_core.spec.validate import kind_of_module
+from tp_core.spec.schema_common import Chosen, Deferred, kind_of_module
 
 _KIND = "visual_tokenizer"
 

@@ -17,7 +17,8 @@ from tp_core.interop.keys import Keys
 from tp_core.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from tp_core.config import ConverterConfig, ProcessorConfig
+    from tp_core.options.converter import ConverterConfig
+    from tp_core.options.processor import ProcessorConfig
 
 _OPTION = "--ignore-key"
 

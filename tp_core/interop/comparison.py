@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tp_core.config import BuildContext
+from tp_core.options.context import BuildContext
 from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import Chosen

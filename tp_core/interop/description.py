@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tp_core.config import ConverterConfig
 from tp_core.errors import TPError
 from tp_core.interop.comparison import differences
 from tp_core.interop.config_json import completed, load_converter, usable_converters
@@ -14,6 +13,7 @@ from tp_core.interop.folders import reason, spec_of
 from tp_core.interop.matching import listed
 from tp_core.interop.parts import Unfit
 from tp_core.interop.reading import read_model
+from tp_core.options.converter import ConverterConfig
 from tp_core.spec.schema import Spec
 from tp_core.suggest import did_you_mean
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import yaml
 
-from tp_core.config import ProcessorConfig, TokenizerConfig
 from tp_core.errors import TPError
 from tp_core.interop.accounting import KeysRefused
 from tp_core.interop.preprocessing import PreprocessingFiles
 from tp_core.interop.tokenizer_files import has_tokenizer, model_max_length
-from tp_core.spec.choose import config_class
+from tp_core.options.processor import ProcessorConfig
+from tp_core.options.tokenizer import TokenizerConfig
+from tp_core.spec.find import config_class
 from tp_core.spec.load import load_spec
 from tp_core.spec.schema import Spec, spec_dumper
 

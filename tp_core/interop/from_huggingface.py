@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tp_core import discovery
-from tp_core.config import ConverterConfig
+from tp_core.artifacts.layout import ORIGIN, WEIGHTS
 from tp_core.errors import CheckpointError, TPError
 from tp_core.interop.accounting import IgnoredKeys
 from tp_core.interop.config_json import (
@@ -33,9 +33,10 @@ from tp_core.interop.shards import Planned, write_file
 from tp_core.interop.tensors import Tensors, open_folder
 from tp_core.interop.tokenizer_files import tokenizer_files
 from tp_core.model import meta_model
+from tp_core.options.converter import ConverterConfig
+from tp_core.spec.choose import all_modules
 from tp_core.spec.provenance import write_provenance
 from tp_core.spec.schema import Spec
-from tp_core.training.export import ORIGIN, WEIGHTS
 
 Say = Callable[[str], None]
 
@@ -109,7 +110,7 @@ def from_huggingface(
         say(f"'{table}' had {tensors.shapes[fit.sources[table]][0]} rows and has {rows} now")
     _write(folder / WEIGHTS, weight_map, tensors, fit)
     write_json(folder / ORIGIN, config.memory.given)
-    write_provenance(spec, folder)
+    write_provenance(all_modules(spec), folder)
     contents.mark(*preprocessing.known, *(path.name for path in tokenizer_files(source) if tokenizer or said))
     if sentences is not None:
         notes += sentences.finish(spec, around, contents)

@@ -12,8 +12,8 @@ import yaml
 from pydantic import ValidationError
 
 from tp_core.bounded_reads import read_json
+from tp_core.data.build import build_processor, build_tokenizer
 from tp_core.errors import TPError
-from tp_core.inference.load import build_processor, build_tokenizer
 from tp_core.interfaces import GenerationTokens, Target
 from tp_core.interop import generation_keys
 from tp_core.interop.accounting import Account, IgnoredKeys, KeyRules, account

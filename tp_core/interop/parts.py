@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tp_core.config import ModuleConfig
 from tp_core.errors import TPError
+from tp_core.options.base import ModuleConfig
 from tp_core.spec.schema_common import Chosen
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from tp_core.interop.config_json import completed
 from tp_core.interop.keys import MISFITS, Keys, plain
 
 if TYPE_CHECKING:
-    from tp_core.config import ConverterConfig
     from tp_core.interop.rules import Entry
+    from tp_core.options.converter import ConverterConfig
 
 
 class Reading(NamedTuple):

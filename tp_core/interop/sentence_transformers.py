@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tp_core.bounded_reads import read_json
-from tp_core.config import ConverterConfig
 from tp_core.errors import TPError
 from tp_core.interop.accounting import IgnoredKeys, KeyRules, account, shown
 from tp_core.interop.folder_contents import FolderContents
 from tp_core.interop.folders import spec_of
 from tp_core.interop.keys import Keys, Memory
+from tp_core.options.converter import ConverterConfig
 from tp_core.spec.context import data_context
 from tp_core.spec.schema import Spec
 

@@ -6,17 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tp_core.config import Pooling
+from tp_core.artifacts.layout import WEIGHTS
 from tp_core.interop.folders import write_json
 from tp_core.interop.sentence_transformers import FLAGS, MODEL, MODES, MODULES, POOLING, TRANSFORMER
 from tp_core.interop.shards import Planned, write_file
 from tp_core.interop.tensors import Tensors
 from tp_core.interop.tokenizer_files import has_tokenizer
-from tp_core.modules.config_targets import ContrastiveConfig
+from tp_core.modules.targets.contrastive_options import ContrastiveConfig
+from tp_core.options.facts import Pooling
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import key_of
 from tp_core.spec.vectors import VectorPlan, vector_plan
-from tp_core.training.export import WEIGHTS
 
 #: Where releases before 6, too, look for their modules.
 _PACKAGE = "sentence_transformers.models"

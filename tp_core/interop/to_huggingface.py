@@ -9,9 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tp_core.artifacts.layout import ORIGIN
 from tp_core.bounded_reads import read_json
+from tp_core.data.build import build_processor, build_target_tokenizer, build_tokenizer
 from tp_core.errors import CheckpointError
-from tp_core.inference.load import build_processor, build_target_tokenizer, build_tokenizer, find_spec
+from tp_core.inference.load import find_spec
 from tp_core.interop.config_json import CONFIG, completed
 from tp_core.interop.description import Description, describe, without
 from tp_core.interop.folders import write_json
@@ -26,7 +28,6 @@ from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import key_of
 from tp_core.tokenizer import Tokenizer, TransformersUse
-from tp_core.training.export import ORIGIN
 
 
 def to_huggingface(

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from tp_core.config import BuildContext
+from tp_core.options.context import BuildContext
 from tp_core.plugin_errors import expect
 
 

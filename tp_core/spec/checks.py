@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from tp_core import discovery
-from tp_core.config import BuildContext, DataContext, FieldSpec, TargetConfig
 from tp_core.errors import TPError
+from tp_core.options.context import BuildContext, DataContext
+from tp_core.options.facts import FieldSpec
 from tp_core.spec.context import context_of, data_context
 from tp_core.spec.errors import Problems
 from tp_core.spec.files import no_file
-from tp_core.spec.merge import called
+from tp_core.spec.module_nodes import node_of, with_context
 from tp_core.spec.nodes import Node
 from tp_core.spec.plugin_problems import fields, files_of, listed
 from tp_core.spec.schema import Spec
@@ -25,22 +25,6 @@ _STATES = {
     "causal": "an encoder with mask: causal, or a decoder",
     "two_directions": "an encoder whose directions are kept apart: birnn, bilstm or bigru",
 }
-
-
-def node_of(root: Node, chosen: Chosen[Any], option: str = "") -> Node:
-    """The node of a chosen module, or of one of its options, in the merged tree."""
-    own: str | None = chosen.config.name if isinstance(chosen.config, TargetConfig) else None
-    name = own or chosen.written  # which may have dots
-    node = root.find(tuple(chosen.path.removesuffix(f".{name}").split(".")))
-    node = node.mapping.get("modules", node)
-    for item in node.items:
-        if called(item, chosen.kind) == name:
-            node = item
-    found = node.find((chosen.written, option) if option else (chosen.written,))
-    default = root.find(("model",)).mapping.get(option)
-    if option and default is not None and option not in node.find((chosen.written,)).mapping:
-        return default
-    return found
 
 
 def read_vocabulary(tokenizer: Chosen[Any], root: Node, problems: Problems) -> TokenizerFacts | None:
@@ -108,42 +92,13 @@ def _check_sets(spec: Spec, root: Node, problems: Problems) -> bool:
                 message = f"is empty; leave it out for all of the model's {key}"
                 problems.add(f"data.sets.{name}.{key}", message, root.find(("data", "sets", name, key)))
                 right = False
-    for chosen, context in _with_context(spec) if spec.data.sets else ():
+    for chosen, context in with_context(spec) if spec.data.sets else ():
         tasks = fields(chosen.config, "requires", context).get("task_ids")
         if tasks is not None and tasks.high < len(spec.data.sets):
             message = f"is {tasks.high}, less than the {len(spec.data.sets)} data sets"
             problems.add(f"{chosen.path}.num_tasks", message, node_of(root, chosen, "num_tasks"))
             right = False
     return right
-
-
-def _with_context(spec: Spec) -> Iterator[tuple[Chosen[Any], BuildContext]]:
-    for name, stream in spec.model.streams.items():
-        inside: list[Chosen[Any]] = [] if stream.same_as else [*stream.embedding.modules]
-        inside += [] if stream.same_as or stream.encoder_of else [stream.encoder]
-        for chosen in inside:
-            yield chosen, context_of(spec, name)
-    behind = context_of(spec, side="target")
-    for chosen in spec.model.target_embedding.modules if spec.model.target_embedding else ():
-        yield chosen, behind
-    if spec.model.decoder is not None:
-        yield spec.model.decoder, behind
-    if spec.model.fusion is not None:
-        yield spec.model.fusion, behind
-    for chosen in spec.model.targets:
-        yield chosen, context_of(spec, chosen.config.stream or "", side="target")
-    for chosen in spec.data.chosen():
-        yield chosen, behind._replace(grid=data_context(spec).grid)  # of whichever stream reads pictures
-    training: list[Chosen[Any]] = [spec.train.optimizer, spec.train.schedule, spec.train.strategy, *spec.train.hooks]
-    for chosen in training:
-        yield chosen, behind
-
-
-def every_module(spec: Spec) -> Iterator[Chosen[Any]]:
-    """The modules of a spec, of all its data sets and sides."""
-    for part in spec.sets().values():
-        for chosen, _ in _with_context(part):
-            yield chosen
 
 
 def _check_target_streams(spec: Spec, root: Node, problems: Problems) -> None:
@@ -179,7 +134,7 @@ def is_causal(chosen: Chosen[Any], context: BuildContext) -> bool:
 
 
 def _check_modules(spec: Spec, root: Node, problems: Problems) -> None:
-    for chosen, context in _with_context(spec):
+    for chosen, context in with_context(spec):
         for problem in listed(chosen.config, "check", context):
             path = f"{chosen.path}.{problem.option}" if problem.option else chosen.path
             problems.add(path, problem.message, node_of(root, chosen, problem.option))
@@ -228,7 +183,7 @@ def _check_embedding(
 def provided(spec: Spec) -> dict[str, FieldSpec]:
     """Everything that the model's own modules make available to each other."""
     names: dict[str, FieldSpec] = {}
-    for chosen, context in _with_context(spec):
+    for chosen, context in with_context(spec):
         if chosen.kind not in ("processor", "tokenizer"):
             names |= fields(chosen.config, "provides", context)
     return names
@@ -247,7 +202,7 @@ def _check_fit(spec: Spec, root: Node, problems: Problems) -> None:
             message = "makes a decoder's side, and the model has no decoder; add target_embedding and decoder"
             problems.add(processor.path, message, node_of(root, processor), key=True)
     behind = spec.model.target_embedding.modules if spec.model.target_embedding is not None else ()
-    for chosen, context in _with_context(spec):
+    for chosen, context in with_context(spec):
         for required, wanted in fields(chosen.config, "requires", context).items():
             kind, _, what = required.rpartition(":")
             name = f"target:{required}" if not kind and any(chosen is each for each in behind) else required

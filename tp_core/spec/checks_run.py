@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 from tp_core import discovery
-from tp_core.spec.checks import node_of
 from tp_core.spec.checks_training import check_training
 from tp_core.spec.errors import Problems, SpecError
 from tp_core.spec.files import expand, no_file, no_folder, unusable
 from tp_core.spec.local_files import local_files
 from tp_core.spec.metrics import early_stopping_problems
+from tp_core.spec.module_nodes import node_of
 from tp_core.spec.plugin_problems import files_of, listed, plugin_errors_told
 from tp_core.spec.schema import Spec
 from tp_core.suggest import did_you_mean, instead
@@ -156,7 +156,7 @@ def _check_early_stopping(spec: Spec, problems: Problems) -> None:
 
 
 def _holds_model(folder: Path) -> bool:
-    """Whether a folder looks like what ``tp_core.inference.load.find_model`` finds a model in."""
+    """Whether a folder looks like what ``tp_core.artifacts.find.find_model`` finds a model in."""
     weights = "model.safetensors"
     return any((inner / weights).is_file() for inner in (folder, folder / "model")) or any(
         (folder / "checkpoints").glob(f"step_*/{weights}")

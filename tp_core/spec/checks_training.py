@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tp_core.spec.checks import node_of
+from tp_core.spec.choose import all_modules
 from tp_core.spec.errors import Problems, SpecProblem
+from tp_core.spec.module_nodes import node_of
 from tp_core.spec.provenance import versions_of_model
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import Chosen
-from tp_core.training.config import DdpConfig
 
 
 def check_training(spec: Spec, problems: Problems) -> None:
@@ -41,20 +41,10 @@ def check_training(spec: Spec, problems: Problems) -> None:
             whose = f"of the data set '{name}'" if name else "of the model"
             message = f"the targets {whose} have weight 0: {', '.join(t.called for t in part.model.targets)}; nothing "
             problems.add(".".join(where), message + "would be trained", spec.tree.find(where), key=True)
-    for option, message in _ddp_problems(spec):
-        place = ("train", "strategy", spec.train.strategy.name, option)
-        problems.add(".".join(place), message, spec.tree.find(place))
-
-
-def _ddp_problems(spec: Spec) -> Iterator[tuple[str, str]]:
-    config = spec.train.strategy.config
-    if not isinstance(config, DdpConfig):
-        return
-    if spec.data.sets and config.static_graph:
-        promise = "promises that every step trains the same parameters"
-        yield "static_graph", f"{promise}, and data.sets are trained in turn; leave it out"
-    if spec.train.options.compile and config.bucket_mb is not None and config.bucket_mb < 1:
-        yield "bucket_mb", f"is {config.bucket_mb:g}, and a compiled model needs buckets of 1 MB or more"
+    strategy = spec.train.strategy
+    for problem in strategy.config.check_training(spec):
+        at = f"{strategy.path}.{problem.option}" if problem.option else strategy.path
+        problems.add(at, problem.message, node_of(spec.tree, strategy, problem.option))
 
 
 def _fed(spec: Spec, key: str, every: list[str]) -> str:
@@ -68,7 +58,7 @@ def _fed(spec: Spec, key: str, every: list[str]) -> str:
 def training_notes(spec: Spec) -> list[SpecProblem]:
     """Notes on possible mistakes, by their place: parts that training leaves as they are, models of other versions."""
     notes = Problems()
-    for chosen in spec.chosen():
+    for chosen in all_modules(spec):
         for option, path in chosen.config.models().items():
             for note in versions_of_model(path):
                 notes.add(f"{chosen.path}.{option}", note, node_of(spec.tree, chosen, option))

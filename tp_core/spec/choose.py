@@ -4,79 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from tp_core import discovery
-from tp_core.config import ModuleConfig
 from tp_core.errors import TPError
+from tp_core.options.base import ModuleConfig
 from tp_core.plugin_errors import plugin_error
-from tp_core.spec.errors import Problems
-from tp_core.spec.merge import called
+from tp_core.spec.canonical import called, slot
+from tp_core.spec.errors import Problems, SpecError
+from tp_core.spec.find import find
+from tp_core.spec.key_hints import hint
 from tp_core.spec.nodes import Node, Origin
-from tp_core.spec.schema_common import Choice, Chosen, Deferred
-from tp_core.spec.validate import Default, kind_of_module, validate
-from tp_core.spec.words import hint, nothing, value_hint
-from tp_core.training.config import TABLES
-from tp_core.trust import may_run, refusal, running_local_files
+from tp_core.spec.schema_common import Choice, Chosen, Deferred, ModuleMark, kind_of_module, mark_of
+from tp_core.spec.validate import Default, validate
+from tp_core.trust import running_local_files
+from tp_core.use import in_use
 
 if TYPE_CHECKING:
-    from tp_core.local import Namespace
-
-
-class _Found(NamedTuple):
-    """What a spec's name stands for.
-
-    Attributes:
-        entry: of an installed module; None for another.
-        local: the files of a module that is in a file beside the spec; None for another.
-    """
-
-    cls: type[ModuleConfig]
-    entry: discovery.Entry | None = None
-    local: Namespace | None = None
-
-
-def config_class(kind: str, name: str, base: str) -> tuple[type[ModuleConfig], discovery.Entry | None]:
-    """The config class that a spec's name stands for, and the entry of one that is installed.
-
-    Raises:
-        TPError: unknown, ambiguous or broken.
-    """
-    found = _find(kind, name, base)
-    return found.cls, found.entry
-
-
-def _find(kind: str, name: str, base: str) -> _Found:
-    if kind in TABLES:
-        table = TABLES[kind]
-        if name not in table:
-            near = value_hint(name, table) or nothing(name) or f"known: {', '.join(table)}"
-            raise TPError(f"unknown {kind} '{name}'; {near}")
-        return _Found(table[name])
-    entry: discovery.Entry | None = None
-    local: Namespace | None = None
-    if ":" in name:
-        if not may_run(name, base):
-            raise TPError(refusal(name, base))
-        from tp_core.local.load import load
-
-        cls, local = load(name, base)
-    else:
-        entry = discovery.index().find(kind, name)
-        cls = discovery.load(entry)
-    expected = discovery.article(kind)
-    shown = f"'{name}'" if entry is None else f"'{name}' of {entry.distribution} {entry.version} ({entry.value})"
-    if not (isinstance(cls, type) and issubclass(cls, ModuleConfig)):
-        what = "a class" if isinstance(cls, type) else discovery.article(type(cls).__name__)
-        raise TPError(f"{shown} is {what}, not the config class of {expected}")
-    if cls.kind != kind:
-        other = discovery.article(cls.kind) if cls.kind else "no kind of module"
-        raise TPError(f"{shown} is the config class of {other}, not of {expected}")
-    try:
-        cls.model_rebuild()  # pydantic builds its schema late, and what fails there is the module's fault too
-    except Exception as error:
-        raise TPError(f"the config class of {kind} '{name}' is broken: {discovery.named(error)}") from error
-    return _Found(cls, entry, local)
+    from tp_core.spec.schema import Spec
 
 
 def choose(
@@ -90,7 +35,7 @@ def choose(
     """
     ((name, options),) = node.mapping.items()
     try:
-        cls, entry, local = _find(kind, name, options.origin.base)
+        cls, entry, local = find(kind, name, options.origin.base)
     except TPError as error:
         problems.add(path, _not_found(error, kind, name, options.origin.base), options, key=True)
         problems.unknown_modules = True
@@ -99,7 +44,9 @@ def choose(
     used.update(inherited)
     where = f"{path}.{called(node, kind)}"
     try:
-        config = validate(cls, where, options.mapping, options, problems, inherited)
+        config = validate(
+            cls, where, options.mapping, options, problems, inherited, _nested(cls, options, where, problems)
+        )
     except BaseException as error:  # of a validator
         told = plugin_error(error)
         if told is None:
@@ -110,9 +57,36 @@ def choose(
         return None
     if entry is not None:
         return Chosen(kind, entry.name, where, config, entry.distribution, entry.version, written=name)
-    if kind in TABLES:
-        return Chosen(kind, name, where, config)
     return Chosen(kind, name, where, config, "local file", "", portable=False, local=local)
+
+
+def _nested(
+    cls: type[ModuleConfig], options: Node, path: str, problems: Problems
+) -> dict[str, Choice | Deferred | None]:
+    """The modules that options choose, of those that the spec gives; None where something is wrong with one."""
+    given = {name: node for name, node in options.mapping.items() if node.value is not None}
+    marks = {name: mark_of(info) for name, info in cls.model_fields.items() if name in given}
+    return {name: _chosen(mark, given[name], f"{path}.{name}", problems) for name, mark in marks.items() if mark}
+
+
+def _chosen(mark: ModuleMark, node: Node, path: str, problems: Problems) -> Choice | Deferred | None:
+    """An option that chooses a module, ``{name: {every option}}``; None where something is wrong with it."""
+    from tp_core.spec.choose import choose
+
+    try:
+        canonical = slot(node, path)
+    except SpecError as error:
+        problems += error.problems
+        return None
+    own = Problems()
+    own.tree = problems.tree
+    found = choose(mark.kind, canonical, path, {}, own, set())
+    if mark.labels and in_use() and own:
+        plain: Any = canonical.plain()
+        return Deferred(plain, "; ".join(each.message for each in own))
+    problems += own
+    problems.unknown_modules |= own.unknown_modules
+    return None if found is None else Choice(found)
 
 
 def _not_found(error: TPError, kind: str, name: str, folder: str) -> str:
@@ -149,6 +123,11 @@ def within(chosen: Chosen[Any]) -> Iterator[Chosen[Any]]:
     for found in chosen_by_options(chosen).values():
         yield found
         yield from within(found)
+
+
+def all_modules(spec: Spec) -> list[Chosen[Any]]:
+    """All modules that a spec uses, those that options of others choose among them."""
+    return [each for chosen in spec.own_modules() for each in (chosen, *within(chosen))]
 
 
 def chosen_by_options(chosen: Chosen[Any]) -> dict[str, Chosen[Any]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tp_core.config import BuildContext, DataContext, StreamFacts
+from tp_core.options.context import BuildContext, DataContext
+from tp_core.options.facts import StreamFacts
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import options_of
 from tp_core.tokenizer import Tokenizer

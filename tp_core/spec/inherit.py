@@ -9,9 +9,10 @@ from typing import Any
 
 from tp_core import discovery
 from tp_core.errors import TPError
+from tp_core.spec.canonical import canonical
 from tp_core.spec.errors import Problems, SpecError, SpecProblem
 from tp_core.spec.given import SOURCE, given
-from tp_core.spec.merge import canonical, merge
+from tp_core.spec.merge import merge
 from tp_core.spec.nodes import Node, Origin, describe
 from tp_core.spec.yaml_loader import parse_file
 from tp_core.suggest import instead

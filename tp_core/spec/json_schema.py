@@ -11,19 +11,21 @@ from typing import Any
 from pydantic import BaseModel
 
 from tp_core import discovery
-from tp_core.config import ModuleConfig
 from tp_core.errors import TPError
+from tp_core.options.base import ModuleConfig
 from tp_core.spec.schema import REQUIRED_OF_INIT, ModelOptions
 from tp_core.spec.schema_data import DataOptions, SetOptions
 from tp_core.spec.schema_embedding import EmbeddingOptions
 from tp_core.spec.schema_inference import SECTIONS
-from tp_core.training.config import TABLES, TrainOptions
+from tp_core.training.config import TrainOptions
 
 Schema = dict[str, Any]
 
 #: Kinds of the modules inside ``model:``, whose options may stand at ``model:`` itself as defaults.
 _MODEL_KINDS = ("embedding", "encoder", "decoder", "target")
-_SPEC_KINDS = (*_MODEL_KINDS, "tokenizer", "processor", "hooks", *TABLES)
+#: Kinds of which ``train:`` has one module each, at the kind's own name.
+_TRAIN_KINDS = ("optimizer", "schedule", "strategy")
+_SPEC_KINDS = (*_MODEL_KINDS, "tokenizer", "processor", "hooks", "logger", *_TRAIN_KINDS)
 
 #: ``my_file:MyConfig``, a config class of a file beside the spec.
 _LOCAL = "^[^:]+:[^:]+$"
@@ -48,8 +50,9 @@ def spec_schema() -> Schema:
     definitions["stream"] = _stream(options, definitions)
     definitions["model"] = _model(options, definitions)
     definitions["data"] = _data(definitions)
-    definitions["train"] = _section(TrainOptions, tuple(TABLES), definitions)
+    definitions["train"] = _section(TrainOptions, _TRAIN_KINDS, definitions)
     definitions["train"]["properties"]["hooks"] = _nullable(_ref("hooks_list"))
+    definitions["train"]["properties"]["loggers"] = _nullable(_ref("logger_list"))
     definitions["inference"] = _inference(definitions)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -80,8 +83,6 @@ def _nullable(schema: Schema) -> Schema:
 
 def _configs(kind: str) -> dict[str, type[ModuleConfig]]:
     """Config classes by the name that a spec writes: with ``@distribution`` where several offer the name."""
-    if kind in TABLES:
-        return dict(TABLES[kind])
     index = discovery.index()
     entries = list(index.entries(kind))
     names = [entry.name for entry in entries]

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from tp_core import discovery
-from tp_core.config import Pooling
 from tp_core.errors import TPError
+from tp_core.options.facts import Pooling
+from tp_core.spec.canonical import EMBEDDING_OPTIONS
 from tp_core.spec.choose import choose, suggest_key
 from tp_core.spec.errors import Problems, SpecError
 from tp_core.spec.inherit import read
+from tp_core.spec.key_hints import hint
 from tp_core.spec.limits import name_fault
 from tp_core.spec.load_data import DataResolver
-from tp_core.spec.merge import EMBEDDING_OPTIONS
 from tp_core.spec.nodes import Node, Origin, describe
 from tp_core.spec.overrides import apply
 from tp_core.spec.part_names import fault_of
@@ -33,9 +34,8 @@ from tp_core.spec.schema_common import Chosen
 from tp_core.spec.schema_data import DataSpec
 from tp_core.spec.schema_embedding import EmbeddingOptions, EmbeddingSpec
 from tp_core.spec.schema_inference import SECTIONS, InferenceSpec
-from tp_core.spec.sections import MODEL, SLOTS, TOP, TRAIN
+from tp_core.spec.sections import MODEL, SHELVES, SLOTS, TOP, TRAIN
 from tp_core.spec.validate import Default, absolute, validate
-from tp_core.spec.words import hint
 from tp_core.suggest import did_you_mean, nearest
 from tp_core.third_party import printing_apart
 from tp_core.training.config import TrainOptions
@@ -369,7 +369,7 @@ class _Resolver(DataResolver):
 
     def train(self, node: Node) -> TrainSpec | None:
         children = node.mapping
-        plain = {k: v for k, v in children.items() if k not in (*SLOTS, "hooks")}
+        plain = {k: v for k, v in children.items() if k not in (*SLOTS, *SHELVES)}
         for key in list(plain):
             if key not in TRAIN:
                 message = suggest_key(key, TRAIN, "train", self.root)
@@ -383,7 +383,10 @@ class _Resolver(DataResolver):
             if given is None or given.value is None:
                 given = Node({default: Node({}, node.origin)}, node.origin)
             chosen[key] = choose(key, given, f"train.{key}", {}, self.problems, self.used)
-        hooks = [self.one("hooks", item, "train.hooks", {}) for item in children.get("hooks", _NOWHERE).items]
-        if options is None or any(c is None for c in (*chosen.values(), *hooks)):
+        for key, (kind, usual) in SHELVES.items():
+            unset = Node([Node({name: Node({}, node.origin)}, node.origin) for name in usual], node.origin)
+            items = children.get(key, unset).items
+            chosen[key] = tuple(self.one(kind, item, f"train.{key}", {}) for item in items)
+        if options is None or any(c is None or (isinstance(c, tuple) and None in c) for c in chosen.values()):
             return None
-        return TrainSpec(options, **chosen, hooks=tuple(h for h in hooks if h is not None))
+        return TrainSpec(options, **chosen)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from tp_core.errors import TPError
-from tp_core.spec.choose import within
+from tp_core.spec.choose import all_modules, within
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import Chosen
 
@@ -33,7 +33,7 @@ def local_files(spec: Spec) -> list[LocalFile]:
         TPError: files of several folders would have one place in the run's folder, and differ.
     """
     found: dict[str, LocalFile] = {}
-    for each in _files(spec.chosen()):
+    for each in _files(all_modules(spec)):
         other = found.setdefault(each.inside, each)
         if other.content != each.content:
             raise TPError(

@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Literal
 
-from tp_core.config import Problem
 from tp_core.metrics.facts import MetricFacts
+from tp_core.options.base import Problem
 from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec
 from tp_core.suggest import did_you_mean

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from tp_core.spec.errors import SpecError, SpecProblem
-from tp_core.spec.merge import (
+from tp_core.spec.canonical import (
     ALIASES,
     EMBEDDING_OPTIONS,
     MODEL_EMBEDDINGS,
     MODEL_SHELVES,
+    OTHER_SHELVES,
     called,
     canonical,
-    merge,
     same_module,
     slot,
 )
+from tp_core.spec.errors import SpecError, SpecProblem
+from tp_core.spec.merge import merge
 from tp_core.spec.nodes import Node, Origin
 from tp_core.spec.yaml_loader import parse
 from tp_core.suggest import did_you_mean
@@ -82,7 +83,7 @@ def _set(root: Node, parts: list[str], value: Node, origin: Origin, problems: li
             return _set_in_shelf(root, [*parts[: depth + 1], "modules"], rest, value, origin)
         if part in MODEL_SHELVES:
             return _set_in_shelf(root, parts[: depth + 1], rest, value, origin)
-    if parts[:2] == ["train", "hooks"] and len(parts) > 2:
+    if tuple(parts[:2]) in OTHER_SHELVES and len(parts) > 2:
         return _set_in_shelf(root, parts[:2], parts[2:], value, origin)
     return merge(root, canonical(_nest(parts, value, origin), problems))
 

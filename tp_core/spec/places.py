@@ -16,8 +16,8 @@ from tp_core.spec.nodes import Node, Origin
 from tp_core.spec.schema_data import DataOptions
 from tp_core.spec.schema_embedding import EmbeddingOptions
 from tp_core.spec.schema_inference import SECTIONS
-from tp_core.spec.sections import CHOSEN, KEYS, SLOTS
-from tp_core.training.config import TABLES, TrainOptions
+from tp_core.spec.sections import CHOSEN, KEYS, SHELVES, SLOTS
+from tp_core.training.config import TrainOptions
 
 #: Parts of a model whose options may stand at ``model:`` itself.
 _SHARED = ("embedding", "target_embedding", "encoder", "decoder")
@@ -140,7 +140,7 @@ def _flat(annotation: Any) -> Iterator[Any]:
 
 def _modules(tree: Node | None) -> Iterator[_Module]:
     """The modules that a spec chooses, those that it has by default included; what cannot be had is left out."""
-    from tp_core.spec.choose import config_class
+    from tp_core.spec.find import config_class
 
     for path, kind, choice, top in _choices(tree or Node({}, Origin(""))):
         if len(choice.mapping) != 1:
@@ -160,7 +160,8 @@ def _choices(tree: Node) -> Iterator[tuple[str, str, Node, bool]]:
         given = sections["train"].get(key)
         chosen = given if given is not None and given.value is not None else None
         yield f"train.{key}", key, chosen or Node({SLOTS[key]: Node({}, Origin(""))}, Origin("")), True
-    yield from (("train.hooks", "hooks", each, True) for each in _items(sections["train"], "hooks"))
+    for key, (kind, _) in SHELVES.items():
+        yield from ((f"train.{key}", kind, each, True) for each in _items(sections["train"], key))
     sets = sections["data"]["sets"].mapping if "sets" in sections["data"] else {}
     for path, part in (
         ("data", sections["data"]),
@@ -186,10 +187,8 @@ def _items(mapping: dict[str, Node], key: str) -> list[Node]:
 
 def _installed() -> Iterator[tuple[str, str, type[BaseModel]]]:
     """The modules of our own distributions, which are named without importing anything of others."""
-    from tp_core.config import ModuleConfig
+    from tp_core.options.base import ModuleConfig
 
-    for kind, table in TABLES.items():
-        yield from ((kind, name, config) for name, config in table.items())
     for entry in discovery.index().entries():
         if entry.kind in ("presets", "commands", "converter") or not discovery.is_own(entry):
             continue

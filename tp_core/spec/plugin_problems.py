@@ -6,7 +6,9 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
-from tp_core.config import BuildContext, FieldSpec, ModuleConfig, Problem
+from tp_core.options.base import ModuleConfig, Problem
+from tp_core.options.context import BuildContext
+from tp_core.options.facts import FieldSpec
 from tp_core.plugin_errors import PluginError, expect, plugin_error
 from tp_core.spec.errors import Problems, SpecError
 from tp_core.spec.schema import Spec
@@ -73,7 +75,7 @@ def files_of(config: ModuleConfig, method: Literal["files", "training_files"] = 
 
 def _add(told: PluginError, spec: Spec, problems: Problems) -> bool:
     """Add the problem of the module whose method was running; False if that is none of the spec's."""
-    from tp_core.spec.checks import every_module, node_of
+    from tp_core.spec.module_nodes import every_module, node_of
 
     for chosen in every_module(spec) if told.subject is not None else ():
         if chosen.config is told.subject:

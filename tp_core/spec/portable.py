@@ -9,7 +9,10 @@ from typing import Any
 from tp_core.spec.schema import Spec, TrainSpec
 from tp_core.spec.schema_common import Chosen
 from tp_core.spec.schema_data import DataSpec
-from tp_core.training.config import AdamWConfig, LinearConfig, SingleConfig, TrainOptions
+from tp_core.training.config import TrainOptions
+from tp_core.training.optimizers.options import AdamWConfig
+from tp_core.training.schedules.options import LinearConfig
+from tp_core.training.strategies.options import SingleConfig
 
 #: Options of ``data:`` that say where training data are, and how they are gone through.
 _OF_TRAINING = ("train", "eval", "cache", "bucket")
@@ -22,7 +25,7 @@ def for_use(spec: Spec) -> Spec:
     """The spec with which a trained model is used.
 
     Data, hooks, optimizer and init_from are gone, and so are targets that nobody can use without them
-    (:meth:`tp_core.config.ModuleConfig.for_use`). The seed stays, as evaluations draw their masks with it.
+    (:meth:`tp_core.options.base.ModuleConfig.for_use`). The seed stays, as evaluations draw their masks with it.
     """
     usual = TrainSpec(
         TrainOptions(seed=spec.train.options.seed),
@@ -48,8 +51,8 @@ def dump_by_names(spec: Spec) -> dict[str, Any]:
     def bare(chosen: Chosen[Any]) -> Chosen[Any]:
         return replace(chosen, written=chosen.name)
 
-    hooks = tuple(map(bare, spec.train.hooks))
-    return replaced(replace(spec, train=spec.train._replace(hooks=hooks)), bare).dump()
+    hooks, loggers = (tuple(map(bare, each)) for each in (spec.train.hooks, spec.train.loggers))
+    return replaced(replace(spec, train=spec.train._replace(hooks=hooks, loggers=loggers)), bare).dump()
 
 
 def _as_used(chosen: Chosen[Any]) -> Chosen[Any] | None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tp_core import discovery
 from tp_core.bounded_reads import read_json
-from tp_core.spec.schema import Spec
 from tp_core.whole_files import write_whole
+
+if TYPE_CHECKING:
+    from tp_core.spec.schema_common import Chosen
 
 #: Their names in a folder.
 PROVENANCE, REQUIREMENTS = "provenance.json", "requirements.txt"
@@ -27,8 +29,23 @@ class Package(NamedTuple):
         return f"{self.name}=={self.version}" if self.version else self.name
 
 
-def write_provenance(spec: Spec, folder: Path, made: Path | None = None) -> None:
-    """Write which packages a spec's modules are of, for programs and for ``pip install -r requirements.txt``.
+def facts_of(modules: Iterable[Chosen[Any]]) -> list[dict[str, Any]]:
+    """For each module: kind, name, place in the spec, distribution, version, and whether it can be found elsewhere."""
+    return [
+        {
+            "kind": each.kind,
+            "name": each.name,
+            "path": each.path,
+            "distribution": each.distribution,
+            "version": each.version,
+            "portable": each.portable,
+        }
+        for each in modules
+    ]
+
+
+def write_provenance(modules: Iterable[Chosen[Any]], folder: Path, made: Path | None = None) -> None:
+    """Write which packages modules are of, for programs and for ``pip install -r requirements.txt``.
 
     Modules of the models that are inside the folder already, with their own provenance, are among them.
 
@@ -36,10 +53,10 @@ def write_provenance(spec: Spec, folder: Path, made: Path | None = None) -> None
         made: the folder that the model is copied from, which says what it was made with; None: with what is installed.
     """
     was = {} if made is None else {m["distribution"]: m["version"] for m in _read(str(made)) if m["portable"]}
-    own = [module | {"version": was.get(module["distribution"], module["version"])} for module in spec.provenance()]
-    modules = [*own, *_inside(folder)]
-    lines = [package.requirement for package in _packages(modules)]
-    write_whole(folder / PROVENANCE, json.dumps(modules, indent=1) + "\n")
+    own = [module | {"version": was.get(module["distribution"], module["version"])} for module in facts_of(modules)]
+    every = [*own, *_inside(folder)]
+    lines = [package.requirement for package in _packages(every)]
+    write_whole(folder / PROVENANCE, json.dumps(every, indent=1) + "\n")
     write_whole(folder / REQUIREMENTS, "".join(f"{line}\n" for line in lines))
 
 

@@ -7,20 +7,22 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field
 
-from tp_core.config import (
-    DecoderConfig,
-    EncoderConfig,
-    HooksConfig,
-    Pooling,
-    TargetConfig,
-)
 from tp_core.errors import TPError
+from tp_core.options.decoder import DecoderConfig
+from tp_core.options.encoder import EncoderConfig
+from tp_core.options.facts import Pooling
+from tp_core.options.hooks import HooksConfig
+from tp_core.options.logger import LoggerConfig
+from tp_core.options.optimizer import OptimizerConfig
+from tp_core.options.schedule import ScheduleConfig
+from tp_core.options.strategy import StrategyConfig
+from tp_core.options.target import TargetConfig
 from tp_core.spec.nodes import Node, Origin
 from tp_core.spec.schema_common import SECTION, Chosen
 from tp_core.spec.schema_data import DataSpec
 from tp_core.spec.schema_embedding import EmbeddingSpec
 from tp_core.spec.schema_inference import InferenceSpec
-from tp_core.training.config import OptimizerConfig, ScheduleConfig, StrategyConfig, TrainOptions
+from tp_core.training.config import TrainOptions
 
 #: Rows of the word embedding when neither the spec nor a tokenizer says: BERT's English vocabulary.
 DEFAULT_VOCAB_SIZE = 30522
@@ -133,6 +135,7 @@ class TrainSpec(NamedTuple):
     schedule: Chosen[ScheduleConfig]
     strategy: Chosen[StrategyConfig]
     hooks: tuple[Chosen[HooksConfig], ...] = ()
+    loggers: tuple[Chosen[LoggerConfig], ...] = ()
 
     def dump(self) -> dict[str, Any]:
         parts: dict[str, Any] = self.options.model_dump(mode="json", exclude_none=True)
@@ -143,6 +146,7 @@ class TrainSpec(NamedTuple):
             "optimizer": self.optimizer.dump(),
             "schedule": self.schedule.dump(),
             "strategy": self.strategy.dump(),
+            "loggers": [each.dump() for each in self.loggers],
         }
         return parts | ({"hooks": [h.dump() for h in self.hooks]} if self.hooks else {})
 
@@ -191,26 +195,9 @@ class Spec:
         """The spec as each of its data sets sees it; with one data set, itself under the empty name."""
         return {name: self.of_set(name) for name in self.data.sets or ("",)}
 
-    def chosen(self) -> list[Chosen[Any]]:
-        """All discovered modules that the spec uses, those that options of others choose among them."""
-        from tp_core.spec.choose import within
-
-        own = [*self.model.chosen(), *self.data.chosen(), *self.train.hooks]
-        return [each for chosen in own for each in (chosen, *within(chosen))]
-
-    def provenance(self) -> list[dict[str, Any]]:
-        """For each module: kind, name, distribution, version, and whether it can be found elsewhere."""
-        return [
-            {
-                "kind": c.kind,
-                "name": c.name,
-                "path": c.path,
-                "distribution": c.distribution,
-                "version": c.version,
-                "portable": c.portable,
-            }
-            for c in self.chosen()
-        ]
+    def own_modules(self) -> list[Chosen[Any]]:
+        """The modules that the spec names, without those that options of others choose."""
+        return [*self.model.chosen(), *self.data.chosen(), *self.train.hooks, *self.train.loggers]
 
     def dump(self) -> dict[str, Any]:
         """The resolved spec as plain values: loads again to an equal spec, without ``extends``."""

@@ -7,7 +7,8 @@ from pydantic import ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
-from tp_core.config import ModuleConfig, TargetConfig
+from tp_core.options.base import ModuleConfig
+from tp_core.options.target import TargetConfig
 from tp_core.spec.part_names import TAKEN
 
 if TYPE_CHECKING:
@@ -127,3 +128,13 @@ def options_of(config: ModuleConfig) -> dict[str, Any]:
     values = {name: getattr(config, name) for name in type(config).model_fields}
     choices = {name: value for name, value in values.items() if isinstance(value, (Choice, Deferred))}
     return {**config.model_dump(), **choices}
+
+
+def kind_of_module(info: Any) -> str:
+    """The kind of module that an option chooses; empty for other options."""
+    mark = mark_of(info)
+    return "" if mark is None else mark.kind
+
+
+def mark_of(info: Any) -> ModuleMark | None:
+    return next((mark for mark in info.metadata if isinstance(mark, ModuleMark)), None)

@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from tp_core.config import Pooling
 from tp_core.errors import TPError
+from tp_core.options.facts import Pooling
 from tp_core.spec.schema_common import SECTION
 from tp_core.suggest import did_you_mean
 

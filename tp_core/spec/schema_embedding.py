@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field
 
-from tp_core.config import EmbeddingConfig, NormKind
+from tp_core.options.embedding import EmbeddingConfig
+from tp_core.options.facts import NormKind
 from tp_core.spec.schema_common import SECTION, Chosen
 
 

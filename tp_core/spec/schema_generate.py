@@ -1,14 +1,10 @@
 """``inference.generate:`` of a spec: how a trained model writes texts. Torch-free."""
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from tp_core.errors import TPError
-from tp_core.spec.errors import Problems
-from tp_core.spec.given import tree
-from tp_core.spec.nodes import Node, Origin
 from tp_core.spec.schema_common import SECTION
 
 TokenId = Annotated[int, Field(ge=0)]
@@ -29,10 +25,10 @@ SEARCH = (
     "typical_p",
     "seed",
 )
-_OF_BEAMS = ("length_penalty", "early_stopping")
-_OF_SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "seed")
+OF_BEAMS = ("length_penalty", "early_stopping")
+OF_SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "seed")
 #: Two ways to say one thing, of which a call that says one means that one.
-_EITHER = (("max_new_tokens", "max_length"), ("min_new_tokens", "min_length"))
+EITHER = (("max_new_tokens", "max_length"), ("min_new_tokens", "min_length"))
 
 
 class GenerateOptions(BaseModel):
@@ -112,7 +108,7 @@ class GenerateOptions(BaseModel):
     def _contradictions(self) -> Iterator[str]:
         if self.sample and self.beams > 1:
             yield "sample and beams exclude each other: beams look for the most probable text"
-        for new, whole in _EITHER:
+        for new, whole in EITHER:
             if getattr(self, new) and getattr(self, whole):
                 drop = f"{whole}: {0 if new.startswith('min') else 'null'}"
                 yield f"{new} and {whole} exclude each other; remove one ({drop} drops one that is inherited)"
@@ -124,53 +120,6 @@ class GenerateOptions(BaseModel):
             forced = ids_of(getattr(self, name) if getattr(self, name) != "none" else None)
             if forced and set(forced) <= set(self.suppress_tokens or ()):
                 yield f"{name} is suppressed by suppress_tokens: {', '.join(map(str, forced))}"
-
-    def for_call(self, given: Mapping[str, Any]) -> "GenerateOptions":
-        """The options of one call: those that it gives, and these for the others.
-
-        Of these, those give way that contradict the call: beams where it asks for samples, a ``max_length`` where it
-        says ``max_new_tokens`` or a greater ``min_length``, a forced token that it suppresses.
-        Options that have no effect are an error only where the call gave them.
-
-        Raises:
-            TPError: an option is unknown, has a wrong value, or contradicts another one.
-        """
-        own = _checked(given)
-        kept = self.model_dump(exclude_defaults=True)
-        for pair in _EITHER:
-            if any(given.get(name) is not None for name in pair):
-                kept = {name: value for name, value in kept.items() if name not in pair}
-        if own.sample:
-            kept.pop("beams", None)
-        if own.beams > 1:
-            kept.pop("sample", None)
-        found = GenerateOptions().model_copy(update={**kept, **{name: getattr(own, name) for name in given}})
-        found = found.model_copy(update=dict(found._giving_way(given)))
-        for turns_on, needless, names, what in (
-            ("sample", not found.sample, _OF_SAMPLING, "sampling"),
-            ("beams", found.beams == 1, _OF_BEAMS, "beam search"),
-        ):
-            usual = GenerateOptions()
-            idle = [name for name in names if name in given and getattr(own, name) != getattr(usual, name)]
-            if needless and idle:
-                raise TPError(f"only for {what}, which {turns_on} turns on: {', '.join(idle)}")
-        return found
-
-    def _giving_way(self, given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-        """Options that contradict those of a call, with the values that they have instead."""
-        for least, most in (("min_new_tokens", "max_new_tokens"), ("min_length", "max_length")):
-            limit = getattr(self, most)
-            if limit is not None and getattr(self, least) > limit:
-                yield (most, None) if least in given else (least, limit)
-        allowed = list(self.suppress_tokens or ())
-        for name in ("forced_bos_token_id", "forced_eos_token_id"):
-            forced = ids_of(getattr(self, name) if getattr(self, name) != "none" else None)
-            if forced and set(forced) <= set(allowed):
-                if name in given:
-                    allowed = [index for index in allowed if index not in forced]
-                    yield "suppress_tokens", allowed
-                else:
-                    yield name, None
 
     def only(self, names: tuple[str, ...]) -> "GenerateOptions":
         """These options without all but some, which have their usual values."""
@@ -196,20 +145,3 @@ def ids_of(value: int | list[int] | None) -> tuple[int, ...]:
     if value is None:
         return ()
     return (value,) if isinstance(value, int) else tuple(value)
-
-
-def _checked(given: Mapping[str, Any]) -> GenerateOptions:
-    from tp_core.spec.validate import validate  # which imports the schemas
-
-    problems, at = Problems(), Node({}, Origin("generate"))
-    nodes = {name: tree(value, name, problems) for name, value in given.items()}
-    found = None if problems else validate(GenerateOptions, "", nodes, at, problems)
-    if found is not None and not problems:
-        return found
-    raise TPError("; ".join(_said(problem.path.removeprefix("."), problem.message) for problem in problems))
-
-
-def _said(name: str, message: str) -> str:
-    if not name or message.startswith("unknown"):
-        return message
-    return f"{name} {message}" if message.startswith("must") else f"{name}: {message}"

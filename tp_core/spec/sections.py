@@ -14,7 +14,10 @@ MODEL = ("embedding", "encoder", "target_embedding", "decoder", "target", "strea
 
 #: Keys of ``train:`` that choose a module → the module that is chosen by default.
 SLOTS = {"optimizer": "adamw", "schedule": "linear", "strategy": "auto"}
-TRAIN = (*SLOTS, "hooks", *TrainOptions.model_fields)
+
+#: Keys of ``train:`` that list modules → their kind, and the modules that are chosen by default.
+SHELVES: dict[str, tuple[str, tuple[str, ...]]] = {"hooks": ("hooks", ()), "loggers": ("logger", ("tensorboard",))}
+TRAIN = (*SLOTS, *SHELVES, *TrainOptions.model_fields)
 
 #: Keys of ``data:`` that choose a module.
 CHOSEN = ("tokenizer", "target_tokenizer", "processor")

@@ -10,13 +10,12 @@ from typing import Any, NamedTuple, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from tp_core.marks import is_path
-from tp_core.spec.errors import Problems, SpecError
+from tp_core.spec.errors import Problems
 from tp_core.spec.files import is_address
+from tp_core.spec.key_hints import hint
 from tp_core.spec.limits import Fault, faults
 from tp_core.spec.nodes import Node, Origin, describe
-from tp_core.spec.schema_common import Choice, Deferred, ModuleMark
-from tp_core.spec.words import hint, value_hint
-from tp_core.use import in_use
+from tp_core.spec.words import value_hint
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -89,37 +88,6 @@ def resolve_paths(model: type[BaseModel], plain: dict[str, Any], nodes: Mapping[
     return plain
 
 
-def kind_of_module(info: Any) -> str:
-    """The kind of module that an option chooses; empty for other options."""
-    mark = _mark(info)
-    return "" if mark is None else mark.kind
-
-
-def _mark(info: Any) -> ModuleMark | None:
-    return next((mark for mark in info.metadata if isinstance(mark, ModuleMark)), None)
-
-
-def _chosen(mark: ModuleMark, node: Node, path: str, problems: Problems) -> Choice | Deferred | None:
-    """An option that chooses a module, ``{name: {every option}}``; None where something is wrong with it."""
-    from tp_core.spec.choose import choose
-    from tp_core.spec.merge import slot
-
-    try:
-        canonical = slot(node, path)
-    except SpecError as error:
-        problems += error.problems
-        return None
-    own = Problems()
-    own.tree = problems.tree
-    found = choose(mark.kind, canonical, path, {}, own, set())
-    if mark.labels and in_use() and own:
-        plain: Any = canonical.plain()
-        return Deferred(plain, "; ".join(each.message for each in own))
-    problems += own
-    problems.unknown_modules |= own.unknown_modules
-    return None if found is None else Choice(found)
-
-
 def absolute(path: str, base: str) -> str:
     """``path`` from ``base``; what is elsewhere stays (``hf://...``, or an address that a check refuses)."""
     if is_address(path):
@@ -134,6 +102,7 @@ def validate(
     at: Node,
     problems: Problems,
     defaults: Mapping[str, Default] = MappingProxyType({}),
+    made: Mapping[str, Any] = MappingProxyType({}),
 ) -> M | None:
     """Validate option nodes with a pydantic model; problems carry the option's place.
 
@@ -141,6 +110,7 @@ def validate(
         nodes: option → node.
         at: where to point when no option is to blame.
         defaults: values for options that ``nodes`` leaves unset; problems with them are those of their own place.
+        made: option → the value in place of its node's, of options that choose modules.
     """
     inherited = {name: default for name, default in defaults.items() if name not in nodes}
     nodes = {**nodes, **{name: default.node for name, default in inherited.items()}}
@@ -149,10 +119,7 @@ def validate(
     for name in [n for n in plain if n not in known]:
         problems.add(f"{path}.{name}", _unknown_option(name, known, path, problems.tree), nodes[name], key=True)
         del plain[name]
-    for name in plain:
-        mark = _mark(model.model_fields[name])
-        if mark is not None and plain[name] is not None:
-            plain[name] = _chosen(mark, nodes[name], f"{path}.{name}", problems)
+    plain |= made
     beyond = {name: [*_beyond(name, value, is_path(model.model_fields[name]))] for name, value in plain.items()}
     beyond = {name: wrong for name, wrong in beyond.items() if wrong}
     errors, config = [], None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tp_core.config import VectorFacts
 from tp_core.errors import TPError
+from tp_core.options.facts import VectorFacts
 from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_embed import EmbedOptions

@@ -92,7 +92,11 @@ WORDS: dict[str, dict[str, str]] = {
         "seed": "random_seed manual_seed global_seed random_state data_seed shuffle_seed",
         "device": "use_cpu no_cuda cuda gpu accelerator device_type",
         "on_nan": "skip_nan nan_policy",
-        "tensorboard": "use_tensorboard tensorboard_logdir enable_tensorboard tb log_tensorboard tensorboard_dir",
+        "loggers": (
+            "tensorboard use_tensorboard tensorboard_logdir enable_tensorboard tb log_tensorboard tensorboard_dir "
+            "report_to logger logging wandb use_wandb enable_wandb log_wandb wandb_project wandb_entity wandb_run_name "
+            "wandb_log mlflow"
+        ),
         "timeout": "ddp_timeout dist_timeout init_timeout_seconds train_timeout_seconds",
         "optimizer": "optim optimiser optimizer_name optimizer_type opt optimizer_class",
         "schedule": (
@@ -398,10 +402,8 @@ NOTHING = {
         "compute_metrics include_for_metrics prediction_loss_only batch_eval_metrics eval_do_concat_batches "
         "eval_accumulation_steps eval_use_gather_object include_inputs_for_metrics icl_tasks zeroshot_frequency"
     ),
-    "metrics.jsonl and TensorBoard events are written (train.tensorboard); a hook may send them elsewhere": (
-        "report_to logger loggers logging wandb use_wandb enable_wandb log_wandb wandb_project wandb_entity "
-        "wandb_run_name wandb_log mlflow comet trackio trackio_space_id trackio_bucket_id trackio_static_space_id "
-        "neptune project metric_recorders"
+    "train.loggers has tensorboard, wandb and mlflow; a package, or a file beside the spec, may bring others": (
+        "comet trackio trackio_space_id trackio_bucket_id trackio_static_space_id neptune project metric_recorders"
     ),
     "messages have no options but train.log_every": (
         "log_level log_level_replica log_file_level log_on_each_node disable_tqdm progress_bar enable_progress_bar "

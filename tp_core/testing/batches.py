@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tp_core.config import FieldSpec
 from tp_core.interfaces import IGNORE, Batch
 from tp_core.model import Model
+from tp_core.options.facts import FieldSpec
 
 
 def random_batch(model: Model, lengths: Items[int], seed: int = 0) -> Batch:

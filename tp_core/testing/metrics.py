@@ -11,7 +11,8 @@ from torch import Tensor
 from tp_core.errors import TPError
 from tp_core.interfaces import Joined, MetricState
 from tp_core.metrics.facts import MetricFacts
-from tp_core.training.strategies import SingleStrategy
+from tp_core.training.strategies.options import SingleConfig
+from tp_core.training.strategies.single import SingleStrategy
 from tp_core.training.totals import JoinedRows, Totals, computed, divided
 
 
@@ -81,7 +82,7 @@ def _numbers(
     batches: Sequence[Mapping[str, MetricState]], facts: Mapping[str, MetricFacts], names: Sequence[str] | None = None
 ) -> dict[str, float]:
     """The numbers that the metrics of several batches come to."""
-    strategy = SingleStrategy()
+    strategy = SingleStrategy(SingleConfig())
     strategy.setup("cpu")
     totals, rows = Totals(strategy.device), JoinedRows()
     for number, states in enumerate(batches):

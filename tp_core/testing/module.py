@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from tp_core.config import ModuleConfig
 from tp_core.model import Model
+from tp_core.options.base import ModuleConfig
 from tp_core.testing import features, weights
 from tp_core.testing.specs import (
     MODEL_KINDS,

@@ -12,11 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tp_core.config import BuildContext, DataContext, ModuleConfig, ProcessorConfig
 from tp_core.data.order import EVALUATION, TRAIN, generator
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.errors import DataError
 from tp_core.interfaces import Batch, Processor, Record, Rows
+from tp_core.options.base import ModuleConfig
+from tp_core.options.context import BuildContext, DataContext
+from tp_core.options.processor import ProcessorConfig
 from tp_core.testing import metrics
 from tp_core.testing.specs import config_class_of, name_of, options_of
 from tp_core.testing.torch_free import check_torch_free

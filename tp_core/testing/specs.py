@@ -11,14 +11,15 @@ from typing import Any
 import yaml
 
 from tp_core import discovery
-from tp_core.config import ModuleConfig
 from tp_core.errors import TPError
+from tp_core.local.load import load
+from tp_core.options.base import ModuleConfig
 from tp_core.spec.load import load_spec
 from tp_core.spec.schema import Spec, spec_dumper
 from tp_core.trust import running_local_files
 
-CONTENT = "tp_core.testing.config:ContentConfig"
-READOUT = "tp_core.testing.config:ReadoutConfig"
+CONTENT = "tp_core.testing.options:ContentConfig"
+READOUT = "tp_core.testing.options:ReadoutConfig"
 
 #: Narrow, and a multiple of many numbers of heads.
 _SIZES = {"hidden_size": 24, "vocab_size": 61}
@@ -53,8 +54,8 @@ def kind_of(module: str | type[ModuleConfig] | ModuleConfig, kind: str | None) -
     if not isinstance(module, str):
         return module.kind
     if ":" in module:
-        return str(discovery.load_local(module, _NOWHERE).kind)
-    found = [each for each in discovery.KINDS if module in discovery.index().names(each)]
+        return str(load(module, _NOWHERE).value.kind)
+    found = [each for each in discovery.index().kinds if module in discovery.index().names(each)]
     assert len(found) == 1, f"'{module}' is installed as {' and '.join(found) or 'nothing'}; say which kind to check"
     return found[0]
 
@@ -65,7 +66,7 @@ def config_class_of(kind: str, name: str) -> type[ModuleConfig]:
     Raises:
         AssertionError: unknown, broken, or of another kind.
     """
-    from tp_core.spec.choose import config_class
+    from tp_core.spec.find import config_class
 
     try:
         with running_local_files(True):
@@ -99,7 +100,7 @@ def minimal_model(kind: str, name: str, options: dict[str, Any], cls: type[Modul
 
 
 def _requires(cls: type[ModuleConfig], options: dict[str, Any]) -> Mapping[str, Any]:
-    from tp_core.config import BuildContext
+    from tp_core.options.context import BuildContext
 
     try:
         return cls(**options).requires(BuildContext())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn, tensor
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import Batch, Embedding, Features, Inputs, Sequence, Target, TargetOutput
 from tp_core.modules.layers import linear
-from tp_core.testing.config import ContentConfig
+from tp_core.options.context import BuildContext
+from tp_core.testing.options import ContentConfig, ReadoutConfig
 
 
 class Content(Embedding):
@@ -30,7 +30,7 @@ class Content(Embedding):
 class Readout(Target):
     """Mean over the real positions of the squared projection of each state."""
 
-    def __init__(self, context: BuildContext) -> None:
+    def __init__(self, config: ReadoutConfig, context: BuildContext) -> None:
         super().__init__()
         self.projection = linear.Linear(context.hidden_size, 1, std=1.0)
 

@@ -7,8 +7,8 @@ import json
 import subprocess
 import sys
 
-from tp_core.config import ModuleConfig
 from tp_core.local import LOCAL
+from tp_core.options.base import ModuleConfig
 
 HEAVY = ("torch", "transformers", "tensorflow", "jax")
 

@@ -176,7 +176,9 @@ def _known(*specs: Plain) -> list[str]:
     fields: dict[str, type[BaseModel]]
     fields = {"train": TrainOptions, "train.early_stopping": EarlyStopping, "data": DataOptions}
     unset = (f"{section}.{name}" for section, options in fields.items() for name in options.model_fields)
-    return list(dict.fromkeys([*(path for spec in specs for path in _paths(spec)), *unset, "train.hooks"]))
+    return list(
+        dict.fromkeys([*(path for spec in specs for path in _paths(spec)), *unset, "train.hooks", "train.loggers"])
+    )
 
 
 def _paths(value: Any, path: str = "") -> Iterator[str]:

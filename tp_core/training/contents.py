@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tp_core.artifacts.find import find_model
 from tp_core.data.cache import cache_folder
 from tp_core.data.contents import Content, data_contents, file_contents
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.identity import module_facts
 from tp_core.data.nested_models import bare
 from tp_core.errors import CheckpointError, TPError
-from tp_core.inference.load import find_model
 from tp_core.kept_contents import Contents, kept_contents, module_contents, other_contents
 from tp_core.marks import paths_in
+from tp_core.spec.choose import all_modules
 from tp_core.spec.files import expand
 from tp_core.spec.local_files import local_files
 from tp_core.spec.portable import replaced
@@ -37,7 +38,7 @@ def run_contents(spec: Spec, say: Callable[[str], None] = lambda _: None) -> dic
             for key in ("train", "eval"):
                 if paths := getattr(own.data.options, key):
                     found[data_place(name, key)] = data_contents(own, expand(paths), memo)
-        found |= module_contents(spec.chosen(), memo)
+        found |= module_contents(all_modules(spec), memo)
     return found
 
 
@@ -107,7 +108,7 @@ def spec_identity(spec: Spec) -> dict[str, Any]:
         "data": {name: _plain(own.data.options) for name, own in spec.sets().items()},
         "data.sets": list(spec.data.sets),
         "train": {key: value for key, value in spec.train.dump().items() if key != "hooks"},
-        "modules": {chosen.path: module_facts(chosen) for chosen in spec.chosen()},
+        "modules": {chosen.path: module_facts(chosen) for chosen in all_modules(spec)},
         "model": replaced(spec, bare).model.dump(),
     }
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from tp_core.data.batch_sizes import BatchSizes
-from tp_core.training.config import ScheduleConfig, TrainOptions
-from tp_core.training.schedules import Schedule, build_schedule
+from tp_core.options.schedule import ScheduleConfig
+from tp_core.training.config import TrainOptions
+from tp_core.training.schedules.base import Schedule
 
 
 class Course:
@@ -28,7 +29,7 @@ class Course:
     def __init__(
         self,
         options: TrainOptions,
-        schedule: tuple[str, ScheduleConfig],
+        schedule: ScheduleConfig,
         instances: int,
         sizes: BatchSizes,
         warmup: int | None = None,
@@ -40,7 +41,7 @@ class Course:
         else:
             samples = (options.epochs or 1) * instances
             self.total_steps, planned = sizes.steps_for(samples), math.ceil(samples / sizes.first)
-        self.schedule: Schedule = build_schedule(*schedule, planned, warmup)
+        self.schedule: Schedule = schedule.build(planned, warmup)
 
     def samples(self, step: int) -> int:
         """Samples seen when ``step`` steps are done."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tp_core.data.build import build_processor
 from tp_core.data.cache import prepared_rows
 from tp_core.data.mixture import DataSet
-from tp_core.inference.load import build_processor
 from tp_core.interfaces import Tokenizer
 from tp_core.kept_contents import Contents
 from tp_core.spec.schema import Spec
 from tp_core.training.contents import data_place
 from tp_core.training.evaluation import Evaluator
 from tp_core.training.meeting import in_turn
-from tp_core.training.strategies import Strategy
+from tp_core.training.strategies.base import Strategy
 
 
 def data_sets(

@@ -18,7 +18,7 @@ from tp_core.training.meeting import Meeting, Wish, together
 from tp_core.training.pause import NO_PAUSE, Pause
 from tp_core.training.random_state import random_state_kept
 from tp_core.training.signals import Interrupted
-from tp_core.training.strategies import Strategy
+from tp_core.training.strategies.base import Strategy
 from tp_core.training.totals import JoinedRows, Totals, computed, divided, states_of
 
 

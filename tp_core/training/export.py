@@ -14,25 +14,18 @@ from typing import Any
 from safetensors.torch import save_file
 from torch import Tensor
 
+from tp_core.artifacts.layout import TRAINING, WEIGHTS
 from tp_core.data.nested_models import nested_model
 from tp_core.interfaces import Tokenizer
 from tp_core.kept_contents import Contents, keep_contents
 from tp_core.manifest import write_manifest
-from tp_core.spec.choose import within
+from tp_core.spec.choose import all_modules, within
 from tp_core.spec.local_files import local_files
 from tp_core.spec.portable import dump_for_use, for_use, replaced
 from tp_core.spec.provenance import write_provenance
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import Chosen
 from tp_core.whole_files import draft, replace_folder
-
-WEIGHTS = "model.safetensors"
-
-#: The whole spec of the training, for people to read.
-TRAINING = "training.yaml"
-
-#: The config.json that a model came from Hugging Face with.
-ORIGIN = "huggingface.json"
 
 
 def save_weights(tensors: dict[str, Tensor], path: Path) -> None:
@@ -95,7 +88,7 @@ def export_model(
     that was there before is replaced.
 
     Args:
-        tokenizers: by their key of ``data``, as :func:`tp_core.inference.load.tokenizers_of` gives them.
+        tokenizers: by their key of ``data``, as :func:`tp_core.data.build.tokenizers_of` gives them.
         complete: writes what else belongs into the folder it is given.
         contents: that the model was trained with (:func:`tp_core.training.contents.run_contents`). Of what the export
             does not have with it, and evaluations read, they are kept.
@@ -106,7 +99,7 @@ def export_model(
         used = for_use(spec)
         _write_spec(used, tokenizers, temporary)
         (temporary / TRAINING).write_text(spec.to_yaml(), encoding="utf-8")
-        write_provenance(used, temporary)
+        write_provenance(all_modules(used), temporary)
         save_weights(tensors, temporary / WEIGHTS)
         _keep_labels(used, contents, temporary)
         complete(temporary)
@@ -132,7 +125,7 @@ def copy_model(source: str, export: Path, inside: str) -> str:
     Raises:
         TPError: there is no such model.
     """
-    from tp_core.inference.load import tokenizers_of
+    from tp_core.data.build import tokenizers_of
 
     model = nested_model(source)
     names = (inside if not number else f"{inside}-{number}" for number in itertools.count())
@@ -142,7 +135,7 @@ def copy_model(source: str, export: Path, inside: str) -> str:
     _write_spec(model.spec, tokenizers_of(model.spec), folder)
     told = model.file.parent / TRAINING
     shutil.copyfile(told if told.is_file() else model.file, folder / TRAINING)
-    write_provenance(model.spec, folder, model.file.parent)
+    write_provenance(all_modules(model.spec), folder, model.file.parent)
     shutil.copyfile(model.weights, folder / WEIGHTS)
     return name
 

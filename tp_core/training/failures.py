@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tp_core.data.loader import is_lost_worker, lost_worker
 from tp_core.errors import EndedElsewhere, TPError, out_of_memory, system_error
 from tp_core.plugin_errors import PluginError, plugin_error
-from tp_core.training.strategies import Strategy
+from tp_core.training.strategies.base import Strategy
 
 if TYPE_CHECKING:
     from tp_core.training.trainer import Trainer

@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 
 from tp_core.errors import EndedElsewhere
 from tp_core.plugin_errors import plugin_error
-from tp_core.training.strategies import Strategy
+from tp_core.training.strategies.base import Strategy
 
 P = ParamSpec("P")
 T = TypeVar("T")

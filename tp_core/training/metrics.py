@@ -1,4 +1,4 @@
-"""Where the figures of a run are written: ``metrics.jsonl`` and TensorBoard."""
+"""Where the figures of a run are written: ``metrics.jsonl``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-from torch import Tensor
 
 from tp_core.errors import naming
 from tp_core.metrics.plain import as_json
@@ -101,28 +99,3 @@ def _step_of(line: str) -> tuple[int, bool] | None:
         return int(values["step"]), any(name.startswith("eval/") for name in values)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-
-
-class TensorBoard:
-    """Scalars for TensorBoard; imported when first used."""
-
-    def __init__(self, folder: Path, purge_step: int | None = None) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        self._writer = SummaryWriter(str(folder), purge_step=purge_step)
-
-    def write(self, step: int, values: dict[str, Any]) -> None:
-        for name, value in values.items():
-            if isinstance(value, (int, float)) and name != "step":
-                self._writer.add_scalar(name, value, step)
-
-    def picture(self, step: int, name: str, pixels: Tensor) -> None:
-        """A picture, (3, height, width) uint8."""
-        self._writer.add_image(name, pixels, step)
-
-    def text(self, step: int, name: str, text: str) -> None:
-        """A text, in Markdown."""
-        self._writer.add_text(name, text, step)
-
-    def close(self) -> None:
-        self._writer.close()

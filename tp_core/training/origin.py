@@ -8,9 +8,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tp_core.inference.load import find_model
+from tp_core.artifacts.find import find_model
+from tp_core.artifacts.layout import ORIGIN
 from tp_core.spec.schema import Spec
-from tp_core.training.export import ORIGIN
 
 
 def keep_origin(spec: Spec, folder: Path) -> None:

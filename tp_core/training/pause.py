@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 from tp_core.training.signals import Interrupted
-from tp_core.training.strategies import Strategy
+from tp_core.training.strategies.base import Strategy
 
 T = TypeVar("T")
 

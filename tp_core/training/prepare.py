@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tp_core.data.build import tokenizers_of
 from tp_core.inference.initial import initialise_from
-from tp_core.inference.load import tokenizers_of
 from tp_core.interfaces import Tokenizer
 from tp_core.model import Model, build_model
 from tp_core.spec.provenance import other_versions
@@ -21,7 +21,7 @@ from tp_core.training.random_state import seed_all
 from tp_core.training.run_folder import RunFolder
 from tp_core.training.start import Start
 from tp_core.training.starts_file import machine, record_start
-from tp_core.training.strategies import Strategy
+from tp_core.training.strategies.base import Strategy
 from tp_core.training.trainer import Trainer
 from tp_core.whole_files import clear
 

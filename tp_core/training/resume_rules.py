@@ -90,7 +90,7 @@ RULES = {
     "train.workers": Rule(FREE),
     "train.prefetch": Rule(FREE),
     "train.timeout": Rule(FREE),
-    "train.tensorboard": Rule(FREE),
+    "train.loggers": Rule(FREE),
     "train.optimizer": Rule(NEVER, "its state is that of this optimizer"),
     "train.optimizer.*.*": Rule(ALLOWED, "the optimizer's state stays as it is"),
     "train.optimizer.*.lr": Rule(ALLOWED, "the peak of the schedule, which goes on at the same position"),

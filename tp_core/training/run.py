@@ -24,7 +24,6 @@ from tp_core.training.prepare import prepare
 from tp_core.training.random_state import random_state_kept
 from tp_core.training.run_folder import RunFolder
 from tp_core.training.start import find_start, with_changes
-from tp_core.training.strategies import build_strategy
 from tp_core.training.trainer import Trainer
 from tp_core.trust import trusting
 
@@ -109,7 +108,7 @@ def _alone() -> Iterator[None]:
 
 
 def _train(spec: Spec, path: Path, resume: bool, allowed: list[str]) -> TrainResult:
-    strategy = build_strategy(spec.train.strategy)
+    strategy = spec.train.strategy.config.build()
     say = _speaker(strategy.rank == 0)
     folder, trainer = RunFolder(path), None
     try:

@@ -12,6 +12,7 @@ from typing import Any
 
 from tp_core.bounded_reads import read_json
 from tp_core.errors import TPError
+from tp_core.spec.choose import all_modules
 from tp_core.spec.portable import dump_by_names
 from tp_core.spec.provenance import write_provenance
 from tp_core.spec.schema import Spec
@@ -105,7 +106,7 @@ class RunFolder:
         """Keep the resolved spec, for people and for the next start, and where its modules came from."""
         write_whole(self.path / "spec.yaml", spec.to_yaml())
         write_whole(self.path / "spec.json", json.dumps(dump_by_names(spec)))
-        write_provenance(spec, self.path)
+        write_provenance(all_modules(spec), self.path)
 
     def newest_spec(self) -> dict[str, Any] | None:
         """The dumped spec of the run's newest start; None if there is none, or if it cannot be read."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from tp_core.errors import TPError
 from tp_core.model import Model
 from tp_core.tensor_digest import tensor_digest
-from tp_core.training.strategies import Strategy
+from tp_core.training.strategies.base import Strategy
 
 #: Names of processes that a message lists.
 _SHOWN = 4

@@ -22,7 +22,7 @@ from tp_core.training.checkpoint import CheckpointStore
 from tp_core.training.resume_rules import rule_of
 from tp_core.training.run_folder import RunFolder
 from tp_core.training.state import read_state
-from tp_core.training.strategies import Strategy
+from tp_core.training.strategies.base import Strategy
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from tp_core.training.step_lines import as_lines, lines_before
-from tp_core.training.strategies import Strategy
+from tp_core.training.strategies.base import Strategy
 from tp_core.whole_files import write_whole
 
 STARTS = "starts.jsonl"

@@ -15,7 +15,7 @@ from tp_core.errors import TPError
 from tp_core.interfaces import Joined, MetricState
 from tp_core.metrics.facts import MetricFacts, no_mean, ratio
 from tp_core.model import ModelOutput
-from tp_core.training.strategies import Strategy
+from tp_core.training.strategies.base import Strategy
 
 #: The shapes of a metric's tensors.
 Shapes = tuple[tuple[int, ...], ...]

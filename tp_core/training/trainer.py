@@ -24,16 +24,19 @@ from tp_core.training.checkpoint import CheckpointStore
 from tp_core.training.course import Course
 from tp_core.training.early_stopping import Best
 from tp_core.training.evaluation import Evaluator
+from tp_core.training.loggers.base import LoggedRun
+from tp_core.training.loggers.several import Loggers
 from tp_core.training.meeting import Meeting, Wish
-from tp_core.training.metrics import MetricsFile, TensorBoard
-from tp_core.training.optimizers import build_optimizer, checked_groups, parameter_groups
+from tp_core.training.metrics import MetricsFile
+from tp_core.training.optimizers.build import build_optimizer
+from tp_core.training.optimizers.groups import checked_groups, parameter_groups
 from tp_core.training.pause import Pause
 from tp_core.training.progress import Progress
 from tp_core.training.same_weights import need_same_weights
 from tp_core.training.signals import Children, Interrupted, StopRequest
 from tp_core.training.speed import Speed
 from tp_core.training.state import load_checkpoint, write_checkpoint
-from tp_core.training.strategies import Strategy
+from tp_core.training.strategies.base import Strategy
 from tp_core.training.totals import Totals, computed, divided, states_of
 from tp_core.training.update import Update
 
@@ -75,7 +78,7 @@ class Trainer:
         groups = parameter_groups(model, spec.train.optimizer.config)
         hooks.hook.tp_parameter_groups(model=model, groups=groups)
         groups = checked_groups(model, groups)
-        self.optimizer = build_optimizer(spec.train.optimizer.name, spec.train.optimizer.config, groups)
+        self.optimizer = build_optimizer(spec.train.optimizer.config, groups)
         self.update = Update(self.optimizer, strategy, options.clip_norm, options.precision == "fp16")
         if options.compile:
             model.compile()
@@ -89,7 +92,7 @@ class Trainer:
         self.store = CheckpointStore(run / "checkpoints", options.keep_checkpoints)
         self.metrics = MetricsFile(run / "metrics.jsonl")
         self.progress = Progress(self.total_steps, shown_metrics(spec), enabled=strategy.rank == 0)
-        self.board: TensorBoard | None = None
+        self.loggers = Loggers({}, self.progress.say)
         self.step = 0
         self.lr = 0.0
         self.stopped: str | None = None
@@ -110,7 +113,7 @@ class Trainer:
             warmup: steps of the schedule's warm-up; None for what the schedule says.
         """
         options, strategy, schedule = self.options, self.strategy, self.spec.train.schedule
-        self.course = Course(options, (schedule.name, schedule.config), self.instances, sizes, warmup)
+        self.course = Course(options, schedule.config, self.instances, sizes, warmup)
         self.turns = Turns([data.share for data in self.sets], self.total_steps, options.seed)
         self.plan = BatchPlan(
             options.batch_size, options.accumulate, strategy.rank, strategy.world_size, options.seed, sizes
@@ -145,14 +148,13 @@ class Trainer:
             self.strategy.limit_waits(None)
         finally:
             self.progress.stop()
-            if self.board is not None:
-                self.board.close()
+            self.loggers.close()
 
     def _begin(self) -> None:
         if self.strategy.rank == 0:
             self.metrics.cut(self.step, evaluated=not self.owes_evaluation, say=self.progress.say)
-            if self.options.tensorboard:
-                self.board = TensorBoard(self.run / "tensorboard", purge_step=self.step + 1 if self.step else None)
+            run = LoggedRun(self.run, self.spec.name, self.spec.dump(), self.step)
+            self.loggers = Loggers.of(self.spec.train.loggers, run, self.progress.say)
         self.progress.total = self.total_steps
         self.progress.start(self.step)
         self.hooks.hook.tp_train_start(trainer=self)
@@ -348,8 +350,7 @@ class Trainer:
         place = {"step": self.step, "epoch": self.course.epoch(self.step), "samples": self.course.samples(self.step)}
         values = {**place, **measured}
         self.metrics.write(values)
-        if self.board is not None:
-            self.board.write(self.step, values)
+        self.loggers.scalars(self.step, values)
 
     def _evaluate(self) -> None:
         """Evaluate the model; if a signal comes in between, the run is saved, and what was done of it is done again.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tp_core.training.optimizers.base import Optimizer
-from tp_core.training.strategies import Strategy
+from tp_core.training.strategies.base import Strategy
 
 _GROWTH_INTERVAL = 2000
 
@@ -18,13 +18,15 @@ class Update:
 
     Optimizers take the gradients' divisor and a "do not apply" flag as tensors, so that a bad step needs no decision by
     the host, and clipping costs the fused ones no pass over the gradients. The flag is read where torch has no kernels
-    of that kind for the parameters.
+    of that kind for the parameters, and for optimizers that are none of :class:`Optimizer`.
 
     Args:
         half: whether gradients are in half precision, and the loss is scaled to keep them in range.
     """
 
-    def __init__(self, optimizer: Optimizer, strategy: Strategy, clip_norm: float | None, half: bool) -> None:
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, strategy: Strategy, clip_norm: float | None, half: bool
+    ) -> None:
         self.optimizer, self.strategy, self.clip_norm = optimizer, strategy, clip_norm
         self.parameters: list[nn.Parameter] = [p for g in optimizer.param_groups for p in g["params"]]
         self.scale: Tensor | None = None
@@ -51,7 +53,7 @@ class Update:
         divisor = torch.ones((), device=norm.device) if self.scale is None else self.scale.clone()
         if self.clip_norm is not None:
             divisor = divisor * (norm / self.clip_norm).clamp(min=1.0)
-        if self.optimizer.unread:
+        if isinstance(self.optimizer, Optimizer) and self.optimizer.unread:
             self.optimizer.grad_scale, self.optimizer.found_inf = divisor, bad
             self.optimizer.step()
             self.optimizer.grad_scale = self.optimizer.found_inf = None

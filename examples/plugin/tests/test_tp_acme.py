@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from tp_acme.config import MixerConfig
+from tp_acme.adan_options import AdanConfig
 from tp_acme.mixer import Layer
-from tp_core import BuildContext, Sequence, SpecError, load_spec
+from tp_acme.mixer_options import MixerConfig
+from tp_acme.triangle_options import TriangleConfig
+from tp_core import BuildContext, LoggedRun, Sequence, SpecError, load_spec
 from tp_core.testing import check_module
 
 
@@ -43,3 +46,45 @@ def test_an_even_kernel_is_refused_where_it_would_be_lopsided(tmp_path: Path) ->
     spec.write_text("model: {embedding: word, encoder: {acme.mixer: {kernel_size: 4}}}\n")
     with pytest.raises(SpecError, match=r"model\.encoder\.acme\.mixer\.kernel_size: must be odd"):
         load_spec(spec)
+
+
+def test_adan_is_that_of_the_paper() -> None:
+    """Algorithm 1 with the paper's own betas (1 minus ours), of numbers in float64."""
+    torch.manual_seed(0)
+    start, gradients = torch.randn(7, dtype=torch.float64), torch.randn(9, 7, dtype=torch.float64)
+    rate, decay, eps = 0.03, 0.02, 1e-8
+    config = AdanConfig(lr=rate, weight_decay=decay, eps=eps)
+    weight = nn.Parameter(start.clone())
+    group = {"params": [weight], **config.model_dump(exclude={"decay_all"})}
+    optimizer = config.build([group])
+
+    b1, b2, b3 = 0.02, 0.08, 0.01
+    theta, m, v, n = start.numpy().copy(), 0.0, 0.0, 0.0
+    for k, gradient in enumerate(gradients, 1):
+        weight.grad = gradient.clone()
+        optimizer.step()
+        g = gradient.numpy()
+        change = g - (g if k == 1 else gradients[k - 2].numpy())
+        m, v = (1 - b1) * m + b1 * g, (1 - b2) * v + b2 * change
+        n = (1 - b3) * n + b3 * (g + (1 - b2) * change) ** 2
+        full = m / (1 - (1 - b1) ** k) + (1 - b2) * v / (1 - (1 - b2) ** k)
+        theta = (theta - rate * full / (np.sqrt(n / (1 - (1 - b3) ** k)) + eps)) / (1 + decay * rate)
+    np.testing.assert_allclose(weight.detach().numpy(), theta, rtol=1e-12)
+
+
+def test_the_triangle_goes_down_and_up_behind_its_warmup() -> None:
+    schedule = TriangleConfig(cycles=2, low=0.2, warmup=10.0).build(50)
+    assert [round(schedule.factor(step), 6) for step in (0, 5, 10, 20, 30, 40)] == [0.0, 0.5, 1.0, 0.2, 1.0, 0.2]
+
+
+def test_the_spec_names_them_and_the_logger_writes_what_it_is_asked_for(tmp_path: Path) -> None:
+    spec = load_spec(Path(__file__).parents[1] / "mixer.yaml", ["data.tokenizer=null", "model.vocab_size=50"])
+    assert spec.train.optimizer.name == "acme.adan"
+    assert spec.train.schedule.name == "acme.triangle"
+    (logger,) = spec.train.loggers
+    log = logger.config.build(LoggedRun(tmp_path, "acme", {}))
+    log.scalars(3, {"loss": 0.5, "lr": 0.1, "speed": 9.0})
+    log.scalars(4, {"loss": 0.25})
+    log.close()
+    written = {file.name: file.read_text() for file in (tmp_path / "csv").iterdir()}
+    assert written == {"loss.csv": "3,0.5\n4,0.25\n", "lr.csv": "3,0.1\n"}

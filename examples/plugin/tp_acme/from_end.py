@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from tp_acme.config import FromEndConfig
+from tp_acme.from_end_options import FromEndConfig
 from tp_core import BuildContext, Embedding, Sequence
 from tp_core.interfaces import Inputs
 

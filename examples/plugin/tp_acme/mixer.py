@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tp_acme.config import MixerConfig
+from tp_acme.mixer_options import MixerConfig
 from tp_core import BuildContext, Encoder, Sequence
 from tp_core.interfaces import Cache
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from tp_acme.config import PrintNormsConfig
+from tp_acme.print_norms_options import PrintNormsConfig
 from tp_core import hookimpl
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tp_audio.config_units import GumbelDecayConfig
+from tp_audio.hooks.gumbel_decay_options import GumbelDecayConfig
 from tp_core.hookspecs import hookimpl
 
 if TYPE_CHECKING:

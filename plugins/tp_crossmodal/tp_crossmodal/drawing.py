@@ -16,6 +16,7 @@ from tp_core.inference.predict import as_records
 from tp_core.inference.processes import ALONE, Processes
 from tp_core.interfaces import Batch, Record, VisualTokenizer
 from tp_core.spec.context import context_of
+from tp_core.spec.generate_call import for_call
 from tp_core.spec.schema_generate import SEARCH, GenerateOptions
 from tp_core.suggest import did_you_mean
 from tp_crossmodal.processors.image_text_lm import ImageTextLmProcessor
@@ -64,7 +65,7 @@ def draw(
         if name not in SEARCH:
             raise TPError(f"unknown option '{name}'; {did_you_mean(name, SEARCH) or 'known: ' + ', '.join(SEARCH)}")
     usual = loaded.spec.inference.generate.only(SEARCH)
-    wanted = usual.for_call({"max_new_tokens": patches, **options})
+    wanted = for_call(usual, {"max_new_tokens": patches, **options})
     return _pictures(loaded, processor, inputs, wanted, batch_size, processes)
 
 

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import Cache, Decoder, Sequence
-from tp_core.modules.config_decoder import RecurrentDecoderConfig
+from tp_core.modules.decoders.recurrent_options import RecurrentDecoderConfig
 from tp_core.modules.layers.dropout import dropout
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.layers.mask import visible_memory
 from tp_core.modules.layers.recurrent import RecurrentStack, State
+from tp_core.options.context import BuildContext
 
 
 class RecurrentDecoder(Decoder):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import Cache, Decoder, Sequence
-from tp_core.modules.config_decoder import TransformerDecoderConfig
+from tp_core.modules.decoders.transformer_options import TransformerDecoderConfig
 from tp_core.modules.layers.transformer_stack import TransformerStack
+from tp_core.options.context import BuildContext
 
 
 class TransformerDecoder(TransformerStack, Decoder):

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from tp_core.config import BuildContext, EmbeddingConfig
 from tp_core.interfaces import Cache, Inputs, Sequence
 from tp_core.modules.build import built
 from tp_core.modules.layers.dropout import Dropout
 from tp_core.modules.layers.norm import build_norm
+from tp_core.options.context import BuildContext
+from tp_core.options.embedding import EmbeddingConfig
 from tp_core.spec.schema_common import key_of
 from tp_core.spec.schema_embedding import EmbeddingOptions
 

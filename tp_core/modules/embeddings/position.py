@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tp_core.config import BuildContext
 from tp_core.errors import TPError
 from tp_core.interfaces import Embedding, Inputs, Sequence
-from tp_core.modules.config import LearnedPositionConfig
+from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.layers import linear
 from tp_core.modules.layers.mask import positions_of
+from tp_core.options.context import BuildContext
 
 
 class LearnedPosition(Embedding):

@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import Embedding, Inputs, Sequence
-from tp_core.modules.config import SinusoidalPositionConfig
+from tp_core.modules.embeddings.sinusoidal_options import SinusoidalPositionConfig
 from tp_core.modules.layers.mask import positions_of
+from tp_core.options.context import BuildContext
 
 
 class SinusoidalPosition(Embedding):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import Embedding, Inputs, Sequence
-from tp_core.modules.config import TaskConfig
+from tp_core.modules.embeddings.task_options import TaskConfig
 from tp_core.modules.layers import linear
+from tp_core.options.context import BuildContext
 
 
 class Task(Embedding):

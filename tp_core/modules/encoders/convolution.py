@@ -7,14 +7,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import Cache, Encoder, Sequence
-from tp_core.modules.config_convolution import CNNConfig, GatedCNNConfig
+from tp_core.modules.encoders.convolution_options import CNNConfig, GatedCNNConfig
 from tp_core.modules.layers.activation import ACTIVATIONS
 from tp_core.modules.layers.compaction import Compaction
 from tp_core.modules.layers.convolution import Conv1d, GatedConvolution
 from tp_core.modules.layers.documents import by_document
 from tp_core.modules.layers.dropout import dropout
+from tp_core.options.context import BuildContext
 
 
 class CNNEncoder(Encoder):

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from tp_core.interfaces import Cache, Encoder, Sequence
+from tp_core.modules.encoders.identity_options import IdentityConfig
+from tp_core.options.context import BuildContext
 
 
 class IdentityEncoder(Encoder):
     """Gives back the embeddings."""
+
+    def __init__(self, config: IdentityConfig, context: BuildContext) -> None:
+        super().__init__()
 
     def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
         """The sequence as it is."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import Cache, Encoder, Sequence
-from tp_core.modules.config_recurrent import OneStackConfig, TwoStacksConfig
+from tp_core.modules.encoders.recurrent_options import OneStackConfig, TwoStacksConfig
 from tp_core.modules.layers.documents import by_document
 from tp_core.modules.layers.recurrent import RecurrentStack
+from tp_core.options.context import BuildContext
 
 
 class RecurrentEncoder(Encoder):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import Cache, Encoder, Sequence
-from tp_core.modules.config import TransformerConfig
+from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.layers.fourier import fourier_matrices
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.layers.mask import AttentionState
 from tp_core.modules.layers.transformer_stack import TransformerStack
+from tp_core.options.context import BuildContext
 
 
 class TransformerEncoder(TransformerStack, Encoder):

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tp_core.interfaces import Cache
-from tp_core.modules.config import TransformerOptions
 from tp_core.modules.layers.dropout import draws_cheaply, dropout
 from tp_core.modules.layers.linear import KeylessBias, Linear
 from tp_core.modules.layers.mask import AttentionState, combine
 from tp_core.modules.layers.positions import GridBias, rotate
+from tp_core.modules.layers.transformer_options import TransformerOptions
 
 
 class Attention(nn.Module):

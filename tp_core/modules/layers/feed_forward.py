@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from tp_core.modules.config import TransformerOptions
 from tp_core.modules.layers.activation import ACTIVATIONS
 from tp_core.modules.layers.dropout import dropout
 from tp_core.modules.layers.linear import Linear
+from tp_core.modules.layers.transformer_options import TransformerOptions
 
 
 class FeedForward(nn.Module):

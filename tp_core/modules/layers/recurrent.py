@@ -14,9 +14,9 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from torch.utils.checkpoint import checkpoint
 
 from tp_core.interfaces import Cache
-from tp_core.modules.config_recurrent import RecurrentOptions
 from tp_core.modules.layers.compaction import Compaction
 from tp_core.modules.layers.dropout import dropout
+from tp_core.modules.layers.recurrent_options import RecurrentOptions
 
 #: Of one layer, (batch, 1, size) each: the states, and of an LSTM its cells.
 State = tuple[Tensor, ...]

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from tp_core.interfaces import Cache
-from tp_core.modules.config import TransformerOptions
 from tp_core.modules.layers.attention import CrossAttention, SelfAttention
 from tp_core.modules.layers.dropout import dropout
 from tp_core.modules.layers.feed_forward import FeedForward
@@ -14,6 +13,7 @@ from tp_core.modules.layers.fourier import FourierMixing
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.layers.mask import AttentionState
 from tp_core.modules.layers.norm import LayerScale, build_norm
+from tp_core.modules.layers.transformer_options import TransformerOptions
 
 
 class TransformerLayer(nn.Module):

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from tp_core.interfaces import Cache, Module, Sequence
-from tp_core.modules.config import TransformerOptions
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.layers.mask import AttentionState, combine, positions_of, visible, visible_memory
 from tp_core.modules.layers.norm import build_norm
 from tp_core.modules.layers.positions import AlibiBias, GridBias, RelativePositionBias, rotary_angles
 from tp_core.modules.layers.transformer_layer import TransformerLayer
+from tp_core.modules.layers.transformer_options import TransformerOptions
 
 
 class TransformerStack(Module):

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import IGNORE, Batch, Features, Target, TargetOutput
-from tp_core.modules.config import ClassificationConfig
 from tp_core.modules.layers.activation import ACTIVATIONS
 from tp_core.modules.layers.dropout import Dropout
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.targets.class_metrics import class_metrics
+from tp_core.modules.targets.classification_options import ClassificationConfig
+from tp_core.options.context import BuildContext
 
 
 def class_predictions(logits: Tensor) -> list[dict[str, Any]]:

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import IGNORE, Batch, Features, Sequence, Target, TargetOutput
-from tp_core.modules.config_targets import ContrastiveConfig
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.layers.precision import full_precision
+from tp_core.modules.targets.contrastive_options import ContrastiveConfig
 from tp_core.modules.targets.gather import gathered
 from tp_core.modules.targets.vectors import vector_of
+from tp_core.options.context import BuildContext
 
 #: The largest factor of the similarities, log(100) as in CLIP: beyond it training becomes unstable.
 _LIMIT = math.log(100)

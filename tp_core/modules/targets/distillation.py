@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tp_core.config import BuildContext
 from tp_core.errors import TPError
 from tp_core.interfaces import Batch, Features, Sequence, Target, TargetOutput
 from tp_core.model import Model
-from tp_core.modules.config_targets import DistillationConfig
+from tp_core.modules.targets.distillation_options import DistillationConfig
+from tp_core.options.context import BuildContext
 from tp_core.spec.context import context_of
 from tp_core.trust import trusted
 

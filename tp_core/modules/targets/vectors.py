@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from tp_core.config import VectorFacts
 from tp_core.interfaces import Sequence, Target
+from tp_core.options.facts import VectorFacts
 
 
 def vector_of(sequence: Sequence, stream: str, facts: VectorFacts, target: Target | None = None) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
 
-from tp_core.training.optimizers.base import Optimizer, local, locals_of
+from tp_core.training.optimizers.base import Optimizer, fusible, local, locals_of
 
 
 class AdamW(Optimizer):
@@ -23,7 +23,7 @@ class AdamW(Optimizer):
         eps: added to the root of the second.
         weight_decay: decoupled, multiplied by the learning rate.
         bias_correction: divide the means, which begin with zero, by the part of them that is not zero's.
-        fused: use torch's fused kernel.
+        fused: use torch's fused kernel; None: where there is one for all parameters.
     """
 
     def __init__(
@@ -34,8 +34,10 @@ class AdamW(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.01,
         bias_correction: bool = True,
-        fused: bool = True,
+        fused: bool | None = None,
     ) -> None:
+        params = [*params]
+        fused = fusible(params) if fused is None else fused
         options = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
         super().__init__(params, {**options, "bias_correction": bias_correction, "fused": fused}, unread=fused)
 

@@ -135,7 +135,8 @@ def locals_of(tensors: Iterable[Tensor]) -> list[Tensor]:
     return [local(tensor) for tensor in tensors]
 
 
-def fusible(groups: Iterable[dict[str, Any]]) -> bool:
-    """True if torch has fused kernels for all parameters of these groups, which may stand beside their names."""
-    every = (each[1] if isinstance(each, tuple) else each for group in groups for each in group["params"])
+def fusible(params: Iterable[Any]) -> bool:
+    """True if torch has fused kernels for all of these parameters, or parameter groups, which may have names."""
+    flat = (each for group in params for each in (group["params"] if isinstance(group, dict) else [group]))
+    every = (each[1] if isinstance(each, tuple) else each for each in flat)
     return all(p.is_floating_point() and p.device.type in _FUSED_DEVICES for p in every)

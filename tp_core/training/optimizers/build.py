@@ -1,70 +1,78 @@
-"""The optimizer that a spec names."""
+"""An optimizer and its parameter groups, with all their options."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import torch
+
 from tp_core.errors import TPError
+from tp_core.options.context import BuildContext
+from tp_core.options.optimizer import OptimizerConfig
+from tp_core.spec.errors import Problems
+from tp_core.spec.nodes import Node, Origin
+from tp_core.spec.validate import validate
 from tp_core.suggest import did_you_mean
-from tp_core.training.config import (
-    TABLES,
-    AdafactorConfig,
-    AdamWConfig,
-    LionConfig,
-    OptimizerConfig,
-    SgdConfig,
-)
-from tp_core.training.optimizers.adafactor import Adafactor
-from tp_core.training.optimizers.adamw import AdamW
-from tp_core.training.optimizers.base import Optimizer, fusible
-from tp_core.training.optimizers.groups import by_name, own_options
-from tp_core.training.optimizers.lion import Lion
-from tp_core.training.optimizers.sgd import Sgd
+from tp_core.training.optimizers.groups import by_name, described
 
-#: Options of a config that are not those of its optimizer.
-_NOT_OWN = {"lr", "decay_all"}
+#: Options that are those of the optimizer as a whole.
+_WHOLE = ("decay_all",)
 
 
-def build_optimizer(name: str, config: OptimizerConfig, groups: Iterable[dict[str, Any]]) -> Optimizer:
-    """The optimizer that a spec names.
+def build_optimizer(config: OptimizerConfig, groups: Iterable[dict[str, Any]]) -> torch.optim.Optimizer:
+    """The optimizer of these parameter groups.
 
     Args:
-        name: a key of ``TABLES["optimizer"]``, for messages; the config's class decides.
-        config: its options.
         groups: as :func:`~tp_core.training.optimizers.groups.checked_groups` gives them. What a group does not have it
-            takes from the config.
+            takes from the options.
 
     Returns:
         An optimizer whose groups have ``lr_factor``: the part of the scheduled learning rate that is theirs.
 
     Raises:
-        TPError: when the optimizer is not one of the core's, or a group has options that it does not take.
+        TPError: a group has options that the optimizer does not take.
     """
-    own = []
-    for group in groups:
-        options, factor = own_options(config, name, group)
-        rates = {"lr": config.lr * factor, "lr_factor": factor}
-        own.append({"params": group["params"], **rates, **_arguments(options)})
-    optimizer = _made(name, config, own)
+    optimizer = config.build([complete(config, group) for group in groups])
     optimizer.register_load_state_dict_pre_hook(by_name)
     return optimizer
 
 
-def _arguments(config: OptimizerConfig) -> dict[str, Any]:
-    """The options of an optimizer's groups, but for the learning rate."""
-    options = config.model_dump(exclude=_NOT_OWN)
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+def complete(config: OptimizerConfig, group: Mapping[str, Any]) -> dict[str, Any]:
+    """A group with all options of its optimizer, and ``lr_factor``: the part of the scheduled rate that is its own.
+
+    Args:
+        config: the optimizer's options, for those that the group does not have.
+        group: ``params``, ``lr`` and other options of the optimizer.
+
+    Raises:
+        TPError: an option that the optimizer does not have, or a value that it does not take.
+    """
+    own = {key: list(v) if isinstance(v, tuple) else v for key, v in group.items() if key not in ("params", "lr")}
+    lr = group.get("lr", config.lr)
+    first = group["params"][0]
+    of = f"tp_parameter_groups: the group of '{first[0]}', " if isinstance(first, tuple) else ""
+    where = f"{of}train.optimizer"
+    known = [option for option in type(config).model_fields if option not in _WHOLE]
+    for key in own:
+        if key not in known:
+            near = did_you_mean(key, known) or f"the options of a group are {', '.join(known)}"
+            raise TPError(f"{where}: unknown option '{key}'; {near}")
+    if isinstance(lr, bool) or not isinstance(lr, (int, float)) or not 0 <= lr < math.inf:
+        raise TPError(f"{where}: lr: expected a number of at least 0, got {described(lr)}")
+    problems = Problems()
+    nodes = {key: _node(value) for key, value in {**config.model_dump(), **own}.items()}
+    found = validate(type(config), "", nodes, _node({}), problems)
+    for problem in found.check(BuildContext()) if found is not None else ():
+        problems.add(problem.option, problem.message, nodes[problem.option])
+    if problems or found is None:
+        raise TPError("; ".join(f"{where}: {each.path.lstrip('.')}: {each.message}" for each in problems))
+    options = found.model_dump(exclude={"lr", *_WHOLE})
+    tuples = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    factor = lr / config.lr
+    return {"params": group["params"], "lr": config.lr * factor, "lr_factor": factor, **tuples}
 
 
-def _made(name: str, config: OptimizerConfig, groups: list[dict[str, Any]]) -> Optimizer:
-    if isinstance(config, AdamWConfig):
-        return AdamW(groups, fused=fusible(groups))
-    if isinstance(config, SgdConfig):
-        return Sgd(groups, fused=fusible(groups))
-    if isinstance(config, AdafactorConfig):
-        return Adafactor(groups)
-    if isinstance(config, LionConfig):
-        return Lion(groups)
-    near = did_you_mean(name, TABLES["optimizer"])
-    raise TPError(f"unknown optimizer '{name}'" + (f"; {near}" if near else ""))
+def _node(value: Any) -> Node:
+    return Node([_node(each) for each in value] if isinstance(value, list) else value, Origin(""))

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from tp_core.config import BuildContext
 from tp_core.errors import TPError
-from tp_core.spec.errors import Problems
-from tp_core.spec.nodes import Node, Origin
-from tp_core.spec.validate import validate
-from tp_core.suggest import did_you_mean
-from tp_core.training.config import OptimizerConfig
+
+if TYPE_CHECKING:
+    from tp_core.options.optimizer import OptimizerConfig
 
 _NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
-
-#: Options that are those of the optimizer as a whole.
-_WHOLE = ("decay_all",)
 
 
 def parameter_groups(model: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
@@ -67,11 +60,11 @@ def checked_groups(model: nn.Module, groups: Iterable[dict[str, Any]]) -> list[d
     found = []
     for number, group in enumerate(groups, 1):
         if not isinstance(group, dict) or "params" not in group:
-            raise TPError(f"{_where(number)}: expected a dictionary with the key 'params', got {_shown(group)}")
+            raise TPError(f"{_where(number)}: expected a dictionary with the key 'params', got {described(group)}")
         named = []
         for parameter in _listed(group["params"], number):
             if id(parameter) not in names:
-                shown = _shown(parameter)
+                shown = described(parameter)
                 raise TPError(f"{_where(number)}: 'params' has {shown}, which is no parameter of the model")
             name = names[id(parameter)]
             if name in places:
@@ -102,57 +95,17 @@ def _listed(params: Any, number: int) -> list[Any]:
     try:
         return list(params)
     except TypeError:
-        raise TPError(f"{_where(number)}: 'params' is {_shown(params)}; expected parameters") from None
+        raise TPError(f"{_where(number)}: 'params' is {described(params)}; expected parameters") from None
 
 
 def _where(number: int) -> str:
     return f"tp_parameter_groups: group {number}"
 
 
-def _shown(value: Any) -> str:
+def described(value: Any) -> str:
     if isinstance(value, torch.Tensor):
         return f"a tensor of shape {tuple(value.shape)}"
     return f"{value!r:.60}"
-
-
-def own_options(config: OptimizerConfig, name: str, group: Mapping[str, Any]) -> tuple[OptimizerConfig, float]:
-    """The options of a group, and its learning rate as a part of the optimizer's.
-
-    Args:
-        config: the optimizer's options, for those that the group does not have.
-        name: of the optimizer, for messages.
-        group: ``params``, ``lr`` and other options of the optimizer.
-
-    Returns:
-        A config of the same class, with the optimizer's ``lr``.
-
-    Raises:
-        TPError: an option that the optimizer does not have, or a value that it does not take.
-    """
-    own = {key: list(v) if isinstance(v, tuple) else v for key, v in group.items() if key not in ("params", "lr")}
-    lr = group.get("lr", config.lr)
-    first = group["params"][0]
-    of = f"tp_parameter_groups: the group of '{first[0]}', " if isinstance(first, tuple) else ""
-    where = f"{of}optimizer {name}"
-    known = [option for option in type(config).model_fields if option not in _WHOLE]
-    for key in own:
-        if key not in known:
-            near = did_you_mean(key, known) or f"the options of a group are {', '.join(known)}"
-            raise TPError(f"{where}: unknown option '{key}'; {near}")
-    if isinstance(lr, bool) or not isinstance(lr, (int, float)) or not 0 <= lr < math.inf:
-        raise TPError(f"{where}: lr: expected a number of at least 0, got {_shown(lr)}")
-    problems = Problems()
-    nodes = {key: _node(value) for key, value in {**config.model_dump(), **own}.items()}
-    found = validate(type(config), "", nodes, _node({}), problems)
-    for problem in found.check(BuildContext()) if found is not None else ():
-        problems.add(problem.option, problem.message, nodes[problem.option])
-    if problems or found is None:
-        raise TPError("; ".join(f"{where}: {each.path.lstrip('.')}: {each.message}" for each in problems))
-    return found, lr / config.lr
-
-
-def _node(value: Any) -> Node:
-    return Node([_node(each) for each in value] if isinstance(value, list) else value, Origin(""))
 
 
 def by_name(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 from torch.optim.sgd import sgd
 
-from tp_core.training.optimizers.base import Optimizer, local, locals_of
+from tp_core.training.optimizers.base import Optimizer, fusible, local, locals_of
 
 
 class Sgd(Optimizer):
@@ -23,7 +23,7 @@ class Sgd(Optimizer):
         momentum: factor of the sum of earlier gradients.
         nesterov: take the gradient as if the momentum's step had been made (Sutskever et al., 2013).
         weight_decay: decoupled, multiplied by the learning rate.
-        fused: use torch's fused kernel.
+        fused: use torch's fused kernel; None: where there is one for all parameters.
     """
 
     def __init__(
@@ -33,8 +33,10 @@ class Sgd(Optimizer):
         momentum: float = 0.9,
         nesterov: bool = False,
         weight_decay: float = 0.01,
-        fused: bool = True,
+        fused: bool | None = None,
     ) -> None:
+        params = [*params]
+        fused = fusible(params) if fused is None else fused
         options = {"lr": lr, "momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
         super().__init__(params, {**options, "fused": fused}, unread=fused)
 

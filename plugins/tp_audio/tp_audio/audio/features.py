@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torchaudio.compliance import kaldi
 
 from tp_audio.audio.decoding import Samples
-from tp_audio.processors.config import Normalization
+from tp_audio.processors.options import Normalization
 
 Frames = NDArray[np.float32]
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tp_audio.config_waveform import WaveformConfig
 from tp_audio.converters.wav2vec2 import SpeechFamilyConfig
+from tp_audio.embeddings.waveform_options import WaveformConfig
 from tp_core.interop import parts
 
 if TYPE_CHECKING:

@@ -3,14 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tp_audio.config import SpeechConfig
 from tp_audio.converters import common
-from tp_core.config import ConverterConfig
+from tp_audio.embeddings.speech_options import SpeechConfig
 from tp_core.errors import TPError
 from tp_core.interop import parts
 from tp_core.interop.rules import Copy, Entry, Ignored, Same, Stacked, below
-from tp_core.modules.config import SinusoidalPositionConfig, TransformerConfig, TransformerOptions
-from tp_core.modules.config_decoder import TransformerDecoderConfig
+from tp_core.modules.decoders.transformer_options import TransformerDecoderConfig
+from tp_core.modules.embeddings.sinusoidal_options import SinusoidalPositionConfig
+from tp_core.modules.encoders.transformer_options import TransformerConfig
+from tp_core.modules.layers.transformer_options import TransformerOptions
+from tp_core.options.converter import ConverterConfig
 
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec

@@ -3,17 +3,20 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tp_audio.config import CTCConfig
-from tp_audio.config_units import Wav2Vec2TargetConfig
-from tp_audio.config_waveform import ConvolutionalPositionConfig, WaveformConfig
 from tp_audio.converters import common
-from tp_audio.processors.config_waveform import Wav2Vec2ProcessorConfig, WaveformProcessorConfig
-from tp_core.config import ConverterConfig
+from tp_audio.embeddings.conv_pos_options import ConvolutionalPositionConfig
+from tp_audio.embeddings.waveform_options import WaveformConfig
+from tp_audio.processors.pretraining_options import Wav2Vec2ProcessorConfig
+from tp_audio.processors.waveform_options import WaveformProcessorConfig
+from tp_audio.targets.ctc_options import CTCConfig
+from tp_audio.targets.wav2vec2_options import Wav2Vec2TargetConfig
 from tp_core.errors import TPError
 from tp_core.interop import parts
 from tp_core.interop.keys import mark
 from tp_core.interop.rules import Copy, Entry, Same, Stacked, below
-from tp_core.modules.config import TransformerConfig, TransformerOptions
+from tp_core.modules.encoders.transformer_options import TransformerConfig
+from tp_core.modules.layers.transformer_options import TransformerOptions
+from tp_core.options.converter import ConverterConfig
 
 if TYPE_CHECKING:
     from tp_core.interop.keys import Keys

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tp_audio.config_conformer import ConformerConfig
 from tp_audio.converters import common
 from tp_audio.converters.wav2vec2 import Wav2Vec2FamilyConfig
+from tp_audio.encoders.conformer_options import ConformerConfig
 from tp_core.interop import parts
 from tp_core.interop.rules import Computed, Entry, Rule, Same, Shape, Stacked, below
 

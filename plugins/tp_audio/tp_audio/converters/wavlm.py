@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tp_audio.config_waveform import WavLMEncoderConfig
 from tp_audio.converters.wav2vec2 import SpeechFamilyConfig
+from tp_audio.encoders.wavlm_options import WavLMEncoderConfig
 from tp_core.interop import parts
 from tp_core.interop.rules import Entry, Same
-from tp_core.modules.config import TransformerOptions
+from tp_core.modules.layers.transformer_options import TransformerOptions
 
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tp_audio.config_waveform import ConvolutionalPositionConfig
-from tp_core.config import BuildContext
+from tp_audio.embeddings.conv_pos_options import ConvolutionalPositionConfig
 from tp_core.interfaces import Embedding, Inputs, Sequence
 from tp_core.modules.layers.activation import ACTIVATIONS
+from tp_core.options.context import BuildContext
 
 
 class ConvolutionalPosition(Embedding):

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tp_audio.config import SpeechConfig
-from tp_core.config import BuildContext
+from tp_audio.embeddings.speech_options import SpeechConfig
 from tp_core.interfaces import Embedding, Inputs, Sequence
 from tp_core.modules.layers.linear import draw
+from tp_core.options.context import BuildContext
 
 
 class GatedDownsampling(nn.Conv1d):

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tp_audio.config_waveform import WaveformConfig
+from tp_audio.embeddings.waveform_options import WaveformConfig
 from tp_audio.projection import Projection
-from tp_core.config import BuildContext
 from tp_core.errors import TPError
 from tp_core.interfaces import Embedding, Inputs, Sequence
 from tp_core.modules.layers.activation import ACTIVATIONS
 from tp_core.modules.layers.dropout import Dropout
 from tp_core.modules.layers.precision import full_precision
+from tp_core.options.context import BuildContext
 
 
 class Convolution(nn.Conv1d):

@@ -11,13 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from tp_audio.config_conformer import ConformerConfig
 from tp_audio.encoders.batch_norm import MaskedBatchNorm, frozen_statistics
+from tp_audio.encoders.conformer_options import ConformerConfig
 from tp_audio.encoders.relative_attention import RelativeSelfAttention
-from tp_core.config import BuildContext
 from tp_core.interfaces import Cache, Encoder, Sequence
-from tp_core.modules.config import SinusoidalPositionConfig
 from tp_core.modules.embeddings.sinusoidal import SinusoidalPosition
+from tp_core.modules.embeddings.sinusoidal_options import SinusoidalPositionConfig
 from tp_core.modules.layers.activation import ACTIVATIONS
 from tp_core.modules.layers.attention import SelfAttention
 from tp_core.modules.layers.documents import by_document
@@ -26,6 +25,7 @@ from tp_core.modules.layers.feed_forward import FeedForward
 from tp_core.modules.layers.linear import Linear, draw
 from tp_core.modules.layers.mask import AttentionState, positions_of, visible
 from tp_core.modules.layers.positions import rotary_angles
+from tp_core.options.context import BuildContext
 
 
 class DepthwiseConvolution(nn.Conv1d):

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tp_core.modules.config import TransformerOptions
 from tp_core.modules.layers.attention import SelfAttention
 from tp_core.modules.layers.linear import Linear, draw
 from tp_core.modules.layers.mask import combine
+from tp_core.modules.layers.transformer_options import TransformerOptions
 
 
 class RelativeSelfAttention(SelfAttention):

@@ -8,15 +8,15 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from tp_audio.config_waveform import WavLMEncoderConfig
-from tp_core.config import BuildContext
+from tp_audio.encoders.wavlm_options import WavLMEncoderConfig
 from tp_core.interfaces import Cache, Encoder, Module, Sequence
-from tp_core.modules.config import TransformerOptions
 from tp_core.modules.layers.attention import SelfAttention
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.layers.mask import AttentionState, combine, positions_of, visible
 from tp_core.modules.layers.transformer_layer import TransformerLayer
+from tp_core.modules.layers.transformer_options import TransformerOptions
 from tp_core.modules.layers.transformer_stack import TransformerStack
+from tp_core.options.context import BuildContext
 
 
 @dataclass(frozen=True)

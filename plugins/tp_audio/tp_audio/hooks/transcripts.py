@@ -10,14 +10,15 @@ import torch
 
 from tp_audio.audio.decoding import Samples
 from tp_audio.audio.features import Frames, filter_banks
-from tp_audio.config import CTCConfig
-from tp_audio.hooks.config import TranscriptsConfig
 from tp_audio.hooks.spectrogram import Heard, readable, spectrograms
-from tp_audio.processors.config import AudioProcessorConfig, SpeechProcessorConfig
-from tp_audio.processors.config_waveform import WaveformCtcProcessorConfig
+from tp_audio.hooks.transcripts_options import TranscriptsConfig
+from tp_audio.processors.options import AudioProcessorConfig
 from tp_audio.processors.speech import TranscribedSpeechProcessor
+from tp_audio.processors.speech_options import SpeechProcessorConfig
 from tp_audio.processors.waveform import WaveformCtcProcessor
+from tp_audio.processors.waveform_options import WaveformCtcProcessorConfig
 from tp_audio.targets.ctc import CTC
+from tp_audio.targets.ctc_options import CTCConfig
 from tp_core import hookimpl
 from tp_core.data.mixture import DataSet, SetProcessor
 from tp_core.data.order import EVALUATION, generator
@@ -72,10 +73,9 @@ class Transcripts:
             folder = trainer.run / name
             folder.mkdir(exist_ok=True)
             picture.save(folder / f"step_{step:08}.png")
-            if trainer.board is not None:
-                trainer.board.picture(step, name, torch.from_numpy(np.array(picture)).permute(2, 0, 1))
-                lines = [f"{_literal(each.wanted)}\n{_literal(each.found)}" for each in heard]
-                trainer.board.text(step, name, "\n\n".join(lines))
+            trainer.loggers.picture(step, name, torch.from_numpy(np.array(picture)).permute(2, 0, 1))
+            lines = [f"{_literal(each.wanted)}\n{_literal(each.found)}" for each in heard]
+            trainer.loggers.text(step, name, "\n\n".join(lines))
 
     def heard(self, trainer: Trainer, data: DataSet) -> list[Heard]:
         """Recordings spread over the data, with what was said and what the model hears."""

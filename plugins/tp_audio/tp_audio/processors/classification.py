@@ -8,14 +8,16 @@ from typing import Any
 
 import torch
 
-from tp_audio.processors.config import SpeechClassificationProcessorConfig
-from tp_audio.processors.config_waveform import WaveformClassificationProcessorConfig
+from tp_audio.processors.classification_options import (
+    SpeechClassificationProcessorConfig,
+    WaveformClassificationProcessorConfig,
+)
 from tp_audio.processors.recorded import RecordedRows
 from tp_audio.processors.speech import SpeechProcessor
 from tp_audio.processors.waveform import FinetuningProcessor
-from tp_core.config import DataContext
 from tp_core.data.class_labels import ClassLabels
 from tp_core.interfaces import IGNORE, Batch, Inputs, Processor, Record, Report, Sample
+from tp_core.options.context import DataContext
 
 
 class LabelledRecordings(Processor):

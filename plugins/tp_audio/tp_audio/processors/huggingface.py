@@ -1,13 +1,17 @@
 """The speech processors' options and those of the feature extractors of transformers. Torch-free."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tp_audio.processors.config import SpeechProcessorConfig
-from tp_audio.processors.config_waveform import WaveformProcessorConfig
-from tp_core.config import Preprocessing
 from tp_core.errors import TPError
+from tp_core.options.base import Preprocessing
+
+if TYPE_CHECKING:
+    from tp_audio.processors.speech_options import SpeechProcessorConfig
+    from tp_audio.processors.waveform_options import WaveformProcessorConfig
 
 _FILTER_BANKS, _WAVEFORMS = "Speech2TextFeatureExtractor", "Wav2Vec2FeatureExtractor"
 

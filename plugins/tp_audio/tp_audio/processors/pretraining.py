@@ -11,18 +11,18 @@ import torch
 from numpy.typing import NDArray
 
 from tp_audio.audio.decoding import Samples
-from tp_audio.config_waveform import shortest
-from tp_audio.processors.config_waveform import (
+from tp_audio.embeddings.waveform_options import shortest
+from tp_audio.processors.pretraining_options import (
     PretrainingProcessorConfig,
     UnitsProcessorConfig,
     Wav2Vec2ProcessorConfig,
 )
 from tp_audio.processors.recorded import RecordedRows
 from tp_audio.processors.waveform import WaveformProcessor
-from tp_core.config import DataContext
 from tp_core.data.sources_columns import fields_of
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Batch, Inputs, Record, Report, Rows, Sample
+from tp_core.options.context import DataContext
 
 #: How many frames may be without a unit at the end of a recording, where units were made of longer windows.
 _TOLERANCE = 3

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from tp_audio.audio.augment import Masks, at_speed
 from tp_audio.audio.decoding import Samples
 from tp_audio.audio.features import Frames, filter_banks, normalised
-from tp_audio.processors.config import SpeechProcessorConfig
 from tp_audio.processors.recorded import RecordedRows
+from tp_audio.processors.speech_options import SpeechProcessorConfig
 from tp_audio.processors.transcribed import TranscribedRows
 from tp_core.interfaces import IGNORE, Inputs, Processor, Record, Report, Rows, Sample, Tokenizer
 

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from tp_audio.error_rate import character_errors, word_errors
-from tp_audio.processors.config import SpeechCtcProcessorConfig
 from tp_audio.processors.speech import TranscribedSpeechProcessor, padded_ids, spelled
-from tp_core.config import DataContext
+from tp_audio.processors.speech_ctc_options import SpeechCtcProcessorConfig
 from tp_core.errors import TPError
 from tp_core.interfaces import IGNORE, Batch, Rows, Sample, Tokenizer
+from tp_core.options.context import DataContext
 
 
 class CtcTexts:

@@ -7,11 +7,11 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from tp_audio.processors.config import SpeechTextProcessorConfig
 from tp_audio.processors.speech import TranscribedSpeechProcessor, padded_ids, spelled
-from tp_core.config import DataContext
+from tp_audio.processors.speech_text_options import SpeechTextProcessorConfig
 from tp_core.errors import TPError
 from tp_core.interfaces import IGNORE, Batch, GenerationTokens, Sample, Tokenizer
+from tp_core.options.context import DataContext
 
 
 class SpeechTextProcessor(TranscribedSpeechProcessor):

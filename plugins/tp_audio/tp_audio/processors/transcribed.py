@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from tp_audio.processors.config import AudioProcessorConfig
 from tp_audio.processors.gaps import Gaps
+from tp_audio.processors.options import AudioProcessorConfig
 from tp_audio.processors.recorded import Recorded, RecordedRows
 from tp_core.data.fields import required_text
 from tp_core.errors import DataError

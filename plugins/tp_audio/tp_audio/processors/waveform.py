@@ -10,14 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from tp_audio.audio.decoding import Samples
-from tp_audio.config_waveform import WaveformConfig, frames_of, shortest
-from tp_audio.processors.config_waveform import WaveformCtcProcessorConfig, WaveformProcessorConfig
+from tp_audio.embeddings.waveform_options import WaveformConfig, frames_of, shortest
 from tp_audio.processors.recorded import RecordedRows
 from tp_audio.processors.speech import spelled
 from tp_audio.processors.speech_ctc import CtcTexts
 from tp_audio.processors.transcribed import TranscribedRows
-from tp_core.config import DataContext
+from tp_audio.processors.waveform_options import WaveformCtcProcessorConfig, WaveformProcessorConfig
 from tp_core.interfaces import Batch, Inputs, Processor, Record, Report, Rows, Sample, Tokenizer
+from tp_core.options.context import DataContext
 
 #: Added to the variance, so that silence stays silent.
 _EPSILON = 1e-7

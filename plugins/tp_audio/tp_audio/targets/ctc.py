@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tp_audio.config import CTCConfig
 from tp_audio.error_rate import token_errors
-from tp_core.config import BuildContext
+from tp_audio.targets.ctc_options import CTCConfig
 from tp_core.interfaces import IGNORE, Batch, Features, Sequence, Target, TargetOutput
 from tp_core.modules.layers.dropout import dropout
 from tp_core.modules.layers.linear import Linear
+from tp_core.options.context import BuildContext
 
 
 class CTC(Target):

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tp_audio.config_units import UnitsConfig
 from tp_audio.projection import Projection
-from tp_core.config import BuildContext
+from tp_audio.targets.units_options import UnitsConfig
 from tp_core.interfaces import IGNORE, Batch, Features, Target, TargetOutput
 from tp_core.modules.layers.precision import full_precision
+from tp_core.options.context import BuildContext
 
 
 class Units(Target):

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tp_audio.config_units import Wav2Vec2TargetConfig
 from tp_audio.projection import Projection
 from tp_audio.targets.quantizer import Quantizer
-from tp_core.config import BuildContext
+from tp_audio.targets.wav2vec2_options import Wav2Vec2TargetConfig
 from tp_core.interfaces import IGNORE, Batch, Features, Target, TargetOutput
 from tp_core.modules.layers.dropout import Dropout
 from tp_core.modules.layers.precision import full_precision
+from tp_core.options.context import BuildContext
 
 
 def gathered(states: Tensor, positions: Tensor) -> Tensor:

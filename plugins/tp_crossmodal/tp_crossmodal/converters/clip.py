@@ -4,14 +4,15 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tp_core.config import ConverterConfig
 from tp_core.interop import parts
 from tp_core.interop.rules import Entry, Ignored, Rule, Same, Shape, Stacked, below
-from tp_core.modules.config import LearnedPositionConfig, TransformerConfig
-from tp_core.modules.config_targets import ContrastiveConfig
+from tp_core.modules.embeddings.position_options import LearnedPositionConfig
+from tp_core.modules.encoders.transformer_options import TransformerConfig
+from tp_core.modules.targets.contrastive_options import ContrastiveConfig
+from tp_core.options.converter import ConverterConfig
 from tp_text.converters import common
-from tp_vision.config import PatchConfig
 from tp_vision.converters import common as pictures
+from tp_vision.embeddings.patch_options import PatchConfig
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tp_core.config import ConverterConfig
 from tp_core.interop import parts
 from tp_core.interop.rules import AsRow, Computed, Copy, Entry, Ignored, Same, Shape, Stacked, below
-from tp_core.modules.config import TransformerConfig
-from tp_crossmodal.config import WordPatchConfig
-from tp_text.config import MaskedLanguageModelConfig
+from tp_core.modules.encoders.transformer_options import TransformerConfig
+from tp_core.options.converter import ConverterConfig
+from tp_crossmodal.embeddings.word_patch_options import WordPatchConfig
 from tp_text.converters import common
+from tp_text.targets.mlm_options import MaskedLanguageModelConfig
 from tp_vision.converters import common as pictures
 
 if TYPE_CHECKING:

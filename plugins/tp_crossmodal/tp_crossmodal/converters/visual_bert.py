@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
 from tp_core.interop.rules import Entry, Rule, Same, Shape
-from tp_crossmodal.config import RegionConfig
+from tp_crossmodal.embeddings.region_options import RegionConfig
 from tp_text.converters import common
 from tp_text.converters.bert import BertFamilyConfig, output_matrix
 

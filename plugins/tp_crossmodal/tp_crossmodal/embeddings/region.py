@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import Embedding, Inputs, Sequence
 from tp_core.modules.layers.linear import Linear, draw
-from tp_crossmodal.config import RegionConfig
+from tp_core.options.context import BuildContext
 from tp_crossmodal.embeddings.joining import picture_behind
+from tp_crossmodal.embeddings.region_options import RegionConfig
 
 
 class Region(Embedding):

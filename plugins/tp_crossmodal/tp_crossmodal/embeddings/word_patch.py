@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import nn
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import Embedding, Inputs, Sequence
 from tp_core.modules.embeddings.component import EmbeddingComponent
-from tp_crossmodal.config import WordPatchConfig
+from tp_core.options.context import BuildContext
 from tp_crossmodal.embeddings.joining import picture_behind
+from tp_crossmodal.embeddings.word_patch_options import WordPatchConfig
 
 
 class WordPatch(Embedding):

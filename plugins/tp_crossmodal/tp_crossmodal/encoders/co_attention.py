@@ -5,17 +5,17 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from tp_core.config import BuildContext
 from tp_core.errors import TPError
 from tp_core.interfaces import FusionEncoder, Sequence
-from tp_core.modules.config import TransformerOptions
 from tp_core.modules.layers.attention import CrossAttention
 from tp_core.modules.layers.dropout import dropout
 from tp_core.modules.layers.feed_forward import FeedForward
 from tp_core.modules.layers.mask import AttentionState, visible, visible_memory
 from tp_core.modules.layers.norm import build_norm
 from tp_core.modules.layers.transformer_layer import TransformerLayer
-from tp_crossmodal.config_fusion import CoAttentionConfig
+from tp_core.modules.layers.transformer_options import TransformerOptions
+from tp_core.options.context import BuildContext
+from tp_crossmodal.encoders.co_attention_options import CoAttentionConfig
 
 
 class CrossLayer(nn.Module):

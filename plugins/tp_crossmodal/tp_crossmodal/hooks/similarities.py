@@ -14,10 +14,10 @@ from tp_core.data.mixture import DataSet, SetProcessor
 from tp_core.data.order import EVALUATION, generator
 from tp_core.inference.mode import evaluating
 from tp_core.interfaces import IGNORE, Batch, Inputs, Processor, Sample
-from tp_core.modules.config_targets import ContrastiveConfig
 from tp_core.modules.targets.contrastive import Contrastive
-from tp_crossmodal.hooks.config import SimilaritiesConfig
+from tp_core.modules.targets.contrastive_options import ContrastiveConfig
 from tp_crossmodal.hooks.heat_map import Label, heat_map, readable
+from tp_crossmodal.hooks.similarities_options import SimilaritiesConfig
 from tp_crossmodal.processors.visual import Pixels
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ class Similarities:
             folder = trainer.run / name
             folder.mkdir(exist_ok=True)
             picture.save(folder / f"step_{step:08}.png")
-            if trainer.board is not None:
-                trainer.board.picture(step, name, torch.from_numpy(np.array(picture)).permute(2, 0, 1))
+            trainer.loggers.picture(step, name, torch.from_numpy(np.array(picture)).permute(2, 0, 1))
 
     def picture(self, trainer: Trainer, data: DataSet, step: int) -> Image.Image | None:
         """The matrix with what is compared beside it; None without two pairs."""

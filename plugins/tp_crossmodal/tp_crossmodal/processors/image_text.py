@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from tp_core.config import DataContext
 from tp_core.data.fields import text_field
 from tp_core.data.items import item_id
 from tp_core.data.read_in_order import read_in_order
@@ -16,8 +15,10 @@ from tp_core.data.sources_columns import fields_of
 from tp_core.errors import DataError, TPError
 from tp_core.framing import BARE, Frame, role_frame
 from tp_core.interfaces import IGNORE, Batch, Inputs, Record, Report, Rows, Sample, Tokenizer
-from tp_crossmodal.processors.config import CaptionOptions
+from tp_core.options.base import imported
+from tp_core.options.context import DataContext
 from tp_crossmodal.processors.mismatches import Mismatches
+from tp_crossmodal.processors.options import CaptionOptions
 from tp_crossmodal.processors.visual import Visual
 from tp_text.processors.classification import ClassificationProcessor
 from tp_text.processors.masking import Masking
@@ -47,9 +48,9 @@ class ImageTextProcessor(ClassificationProcessor):
     #: Records that are encoded ahead at inference: their pictures are all in memory.
     read_ahead = 256
 
-    def __init__(self, config: CaptionOptions, data: DataContext, tokenizer: Tokenizer, visual: Visual) -> None:
+    def __init__(self, config: CaptionOptions, data: DataContext, tokenizer: Tokenizer) -> None:
         super().__init__(config, data, tokenizer)
-        self.visual = visual
+        self.visual: Visual = imported(config.visual)(config, data)
         self.matching, self.labelled = config.task("itm", data), config.task("cls", data)
         self.masking: Masking | None = None
         if config.task("mlm", data):

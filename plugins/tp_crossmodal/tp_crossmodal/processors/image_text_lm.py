@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tp_core.config import BuildContext, DataContext
 from tp_core.data.fields import text_field
 from tp_core.data.read_in_order import read_in_order
 from tp_core.data.sources_columns import fields_of
@@ -28,9 +27,10 @@ from tp_core.interfaces import (
     Tokenizer,
     VisualTokenizer,
 )
+from tp_core.options.context import BuildContext, DataContext
 from tp_core.trust import trusted, trusting
-from tp_crossmodal.processors.config_lm import ImageTextLmConfig
 from tp_crossmodal.processors.image_text import caption
+from tp_crossmodal.processors.image_text_lm_options import ImageTextLmConfig
 from tp_text.processors.padding import joined, padded
 from tp_text.processors.seq2seq import end_of
 from tp_text.processors.text import TextProcessor

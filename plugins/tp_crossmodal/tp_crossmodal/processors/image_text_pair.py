@@ -6,12 +6,11 @@ from typing import Any
 
 import torch
 
-from tp_core.config import DataContext
 from tp_core.errors import DataError, TPError
 from tp_core.interfaces import IGNORE, Batch, Inputs, Record, Sample, Tokenizer
-from tp_crossmodal.processors.config import StreamOptions
+from tp_core.options.context import DataContext
 from tp_crossmodal.processors.image_text import ImageTextProcessor
-from tp_crossmodal.processors.visual import Visual
+from tp_crossmodal.processors.options import StreamOptions
 
 
 class ImageTextPairProcessor(ImageTextProcessor):
@@ -22,8 +21,8 @@ class ImageTextPairProcessor(ImageTextProcessor):
     other stream is then left out.
     """
 
-    def __init__(self, config: StreamOptions, data: DataContext, tokenizer: Tokenizer, visual: Visual) -> None:
-        super().__init__(config, data, tokenizer, visual)
+    def __init__(self, config: StreamOptions, data: DataContext, tokenizer: Tokenizer) -> None:
+        super().__init__(config, data, tokenizer)
         if len(data.streams) != 2:
             have = ", ".join(data.streams) or "none"
             raise TPError(f"data.processor: needs a model of two streams (model.streams), one of texts; it has {have}")

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tp_core.config import DataContext
 from tp_core.data.items import item_id
 from tp_core.data.sources_media import media_bytes
 from tp_core.errors import DataError
 from tp_core.interfaces import Inputs, Record, Rows, Sample
+from tp_core.options.context import DataContext
 from tp_vision.processors.image import PictureProcessor, place_of
 
 if TYPE_CHECKING:
-    from tp_crossmodal.processors.config import ImageTextProcessorConfig, RegionTextProcessorConfig
+    from tp_crossmodal.processors.image_text_options import ImageTextProcessorConfig, RegionTextProcessorConfig
 
 Floats = NDArray[np.float32]
 
@@ -91,7 +91,7 @@ class Regions(Visual):
 
     field = "regions"
 
-    def __init__(self, config: RegionTextProcessorConfig) -> None:
+    def __init__(self, config: RegionTextProcessorConfig, data: DataContext) -> None:
         self.size, self.limit = config.region_size, config.max_regions
         self.widths = {"regions": self.size, **({"boxes": 5} if config.boxes else {})}
         self.content = tuple(self.widths)

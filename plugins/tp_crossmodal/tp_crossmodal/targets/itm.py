@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import Features
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.targets.classification import Classification
-from tp_crossmodal.config import ImageTextMatchingConfig
+from tp_core.options.context import BuildContext
+from tp_crossmodal.targets.itm_options import ImageTextMatchingConfig
 
 
 class StreamMatching(Classification):

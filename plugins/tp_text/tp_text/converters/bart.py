@@ -3,13 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tp_core.config import ConverterConfig
 from tp_core.interop import parts
 from tp_core.interop.rules import AsRow, Computed, Copy, Entry, Ignored, Same, Stacked, below
-from tp_core.modules.config import LearnedPositionConfig, TransformerConfig, TransformerOptions
-from tp_core.modules.config_decoder import TransformerDecoderConfig
-from tp_text.config import LanguageModelConfig, WordConfig
+from tp_core.modules.decoders.transformer_options import TransformerDecoderConfig
+from tp_core.modules.embeddings.position_options import LearnedPositionConfig
+from tp_core.modules.encoders.transformer_options import TransformerConfig
+from tp_core.modules.layers.transformer_options import TransformerOptions
+from tp_core.options.converter import ConverterConfig
 from tp_text.converters import common
+from tp_text.embeddings.word_options import WordConfig
+from tp_text.targets.lm_options import LanguageModelConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -236,9 +239,9 @@ class PegasusConverterConfig(BartFamilyConfig):
 def _sinusoids(length: int, size: int) -> "Tensor":
     import torch
 
-    from tp_core.config import BuildContext
-    from tp_core.modules.config import SinusoidalPositionConfig
     from tp_core.modules.embeddings.sinusoidal import SinusoidalPosition
+    from tp_core.modules.embeddings.sinusoidal_options import SinusoidalPositionConfig
+    from tp_core.options.context import BuildContext
 
     module = SinusoidalPosition(SinusoidalPositionConfig(layout="halves"), BuildContext(embedding_size=size))
     return module.table(torch.arange(length))

@@ -8,7 +8,8 @@ from tp_core.interop import parts
 from tp_core.interop.class_names import class_names as class_names
 from tp_core.interop.class_names import label_names as label_names
 from tp_core.interop.rules import Copy, Entry, Same
-from tp_core.modules.config import LearnedPositionConfig, TransformerOptions
+from tp_core.modules.embeddings.position_options import LearnedPositionConfig
+from tp_core.modules.layers.transformer_options import TransformerOptions
 
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tp_core.config import ConverterConfig
 from tp_core.interop import parts
 from tp_core.interop.rules import Copy, Entry, Ignored, Same, Stacked, below
-from tp_core.modules.config import ClassificationConfig, LearnedPositionConfig, TransformerConfig
-from tp_text.config import MaskedLanguageModelConfig
+from tp_core.modules.embeddings.position_options import LearnedPositionConfig
+from tp_core.modules.encoders.transformer_options import TransformerConfig
+from tp_core.modules.targets.classification_options import ClassificationConfig
+from tp_core.options.converter import ConverterConfig
 from tp_text.converters import common
+from tp_text.targets.mlm_options import MaskedLanguageModelConfig
 
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
 from tp_core.interop.rules import Entry, Same
-from tp_core.modules.config import LearnedPositionConfig
+from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_text.converters.bert import BertFamilyConfig, output_matrix
 
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import Embedding, Inputs, Sequence
 from tp_core.modules.layers import linear
-from tp_text.config import SegmentConfig
+from tp_core.options.context import BuildContext
+from tp_text.embeddings.segment_options import SegmentConfig
 
 
 class Segment(Embedding):

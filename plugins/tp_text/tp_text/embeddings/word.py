@@ -7,10 +7,10 @@ from typing import cast
 
 from torch import nn
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import Embedding, Inputs, Sequence
 from tp_core.modules.layers import linear
-from tp_text.config import WordConfig
+from tp_core.options.context import BuildContext
+from tp_text.embeddings.word_options import WordConfig
 
 
 class Word(Embedding):

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from tp_core.config import DataContext
 from tp_core.data.order import PREPARE, Generators
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Inputs, Record, Report, Rows, Sample, Tokenizer
-from tp_text.processors.config import BertProcessorConfig
+from tp_core.options.context import DataContext
+from tp_text.processors.bert_options import BertProcessorConfig
 from tp_text.processors.filling import SentenceRows
 from tp_text.processors.masking import Masking
 from tp_text.processors.text import TextProcessor

@@ -9,7 +9,7 @@ from tp_core.data.fields import missing_field, text_field
 from tp_core.errors import DataError
 from tp_core.interfaces import Record
 from tp_core.suggest import did_you_mean
-from tp_text.processors.config_lm import InstructionProcessorConfig
+from tp_text.processors.instruction_options import InstructionProcessorConfig
 
 Role = Literal["system", "user", "assistant"]
 ROLES: tuple[Role, ...] = ("system", "user", "assistant")

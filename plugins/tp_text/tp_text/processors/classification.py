@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from tp_core.config import DataContext
 from tp_core.data.class_labels import ClassLabels
 from tp_core.data.fields import is_blank, text_field
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Inputs, Record, Report, Rows, Sample, Tokenizer
-from tp_text.processors.config import ClassificationProcessorConfig
+from tp_core.options.context import DataContext
+from tp_text.processors.classification_options import ClassificationProcessorConfig
 from tp_text.processors.reading import CHUNK, text_of
 from tp_text.processors.text import TextProcessor, fit
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tp_core.config import DataContext
 from tp_core.interfaces import Inputs, Rows, Sample, Tokenizer
+from tp_core.options.context import DataContext
 from tp_text.processors.classification import ClassificationProcessor
-from tp_text.processors.config_pairs import ClassificationMlmProcessorConfig
+from tp_text.processors.cls_mlm_options import ClassificationMlmProcessorConfig
 from tp_text.processors.masking import Masking
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tp_core.config import DataContext
 from tp_core.errors import DataError, TPError
 from tp_core.interfaces import Record, Report, Rows, Sample, Tokenizer
-from tp_text.processors.config_denoising import GapSentencesProcessorConfig
+from tp_core.options.context import DataContext
+from tp_text.processors.gap_sentences_options import GapSentencesProcessorConfig
 from tp_text.processors.padding import Ids
 from tp_text.processors.reading import TokenizedTexts
 from tp_text.processors.records import in_columns

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from tp_core.config import DataContext
 from tp_core.data.fields import is_blank
 from tp_core.errors import DataError
 from tp_core.framing import Frame
@@ -25,8 +24,9 @@ from tp_core.interfaces import (
     Sample,
     Tokenizer,
 )
+from tp_core.options.context import DataContext
 from tp_text.processors.chat import ROLES, Role, Template, Turn, questions_of, turns_of
-from tp_text.processors.config_lm import InstructionProcessorConfig
+from tp_text.processors.instruction_options import InstructionProcessorConfig
 from tp_text.processors.padding import padded, token_inputs
 from tp_text.processors.prompts import prompt
 from tp_text.processors.reading import CHUNK

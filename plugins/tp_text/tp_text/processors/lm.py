@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tp_core.config import DataContext
 from tp_core.framing import BARE, Frame
 from tp_core.interfaces import (
     IGNORE,
@@ -23,7 +22,8 @@ from tp_core.interfaces import (
     Sample,
     Tokenizer,
 )
-from tp_text.processors.config import LmProcessorConfig
+from tp_core.options.context import DataContext
+from tp_text.processors.lm_options import LmProcessorConfig
 from tp_text.processors.packing import packed_rows
 from tp_text.processors.padding import lengths_of, padded, real_places
 from tp_text.processors.prompts import prompt

@@ -8,7 +8,7 @@ from torch import from_numpy
 
 from tp_core.errors import TPError
 from tp_core.interfaces import IGNORE, Inputs, Sample, Tokenizer
-from tp_text.processors.config import MaskingOptions
+from tp_text.processors.masking_options import MaskingOptions
 
 
 class Masking:

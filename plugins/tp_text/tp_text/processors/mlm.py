@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from tp_core.config import DataContext
 from tp_core.interfaces import Inputs, Record, Report, Rows, Sample, Tokenizer
-from tp_text.processors.config import MlmProcessorConfig
+from tp_core.options.context import DataContext
 from tp_text.processors.masking import Masking
+from tp_text.processors.mlm_options import MlmProcessorConfig
 from tp_text.processors.packing import packed_rows
 from tp_text.processors.text import TextProcessor
 

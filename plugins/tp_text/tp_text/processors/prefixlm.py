@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from tp_core.config import DataContext
 from tp_core.data.fields import text_field
 from tp_core.errors import DataError
 from tp_core.interfaces import (
@@ -24,8 +23,9 @@ from tp_core.interfaces import (
     Sample,
     Tokenizer,
 )
-from tp_text.processors.config_lm import PrefixLmProcessorConfig
+from tp_core.options.context import DataContext
 from tp_text.processors.padding import joined, padded
+from tp_text.processors.prefixlm_options import PrefixLmProcessorConfig
 from tp_text.processors.prompts import prompt
 from tp_text.processors.reading import CHUNK, text_of
 from tp_text.processors.seq2seq import end_of, source_text

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tp_core.config import DataContext
 from tp_core.errors import TPError
 from tp_core.interfaces import Record, Report, Rows, Sample, Tokenizer
-from tp_text.processors.config_denoising import SpanCorruptionProcessorConfig
+from tp_core.options.context import DataContext
 from tp_text.processors.packing import packed_rows
 from tp_text.processors.padding import Ids
 from tp_text.processors.seq2seq import EncoderDecoderProcessor, end_of
+from tp_text.processors.span_corruption_options import SpanCorruptionProcessorConfig
 from tp_text.processors.span_lengths import SpanLengths
 
 #: Spellings of sentinels in published vocabularies, the likeliest first.

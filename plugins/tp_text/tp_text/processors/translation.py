@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from tp_core.config import DataContext
 from tp_core.data.fields import missing_field, text_field
 from tp_core.errors import DataError
 from tp_core.interfaces import Record, Report, Rows, Sample, Tokenizer
-from tp_text.processors.config_seq2seq import TranslationProcessorConfig
+from tp_core.options.context import DataContext
 from tp_text.processors.parallel import ParallelLines
 from tp_text.processors.reading import CHUNK
 from tp_text.processors.seq2seq import EncoderDecoderProcessor
+from tp_text.processors.translation_options import TranslationProcessorConfig
 
 
 class TranslationProcessor(EncoderDecoderProcessor):

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import IGNORE, Batch, Features, TargetOutput
 from tp_core.modules.layers.cross_entropy import linear_cross_entropy
 from tp_core.modules.layers.linear import Linear
-from tp_text.config_targets import BidirectionalLanguageModelConfig
+from tp_core.options.context import BuildContext
+from tp_text.targets.bilm_options import BidirectionalLanguageModelConfig
 from tp_text.targets.vocabulary import VocabularyTarget, top_tokens
 
 _DIRECTIONS = ("forward", "backward")

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import IGNORE, Batch, Features, TargetOutput
 from tp_core.modules.layers.cross_entropy import linear_cross_entropy
 from tp_core.modules.layers.linear import Linear
-from tp_text.config import LanguageModelConfig
+from tp_core.options.context import BuildContext
+from tp_text.targets.lm_options import LanguageModelConfig
 from tp_text.targets.vocabulary import VocabularyTarget, top_tokens
 
 

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import IGNORE, Batch, Features, Target, TargetOutput
 from tp_core.modules.layers.linear import Embedding
-from tp_text.config_targets import SkipGramConfig
+from tp_core.options.context import BuildContext
+from tp_text.targets.sgns_options import SkipGramConfig
 
 
 class SkipGram(Target):

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import IGNORE, Batch, Features, Target, TargetOutput
 from tp_core.modules.layers.dropout import Dropout
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.targets.classification import class_predictions
-from tp_text.config import SentencePredictionConfig
+from tp_core.options.context import BuildContext
+from tp_text.targets.sp_options import SentencePredictionConfig
 
 
 class SentencePrediction(Target):

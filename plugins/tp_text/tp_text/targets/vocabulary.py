@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from tp_core.interfaces import Target
 from tp_core.modules.layers.linear import Linear
-from tp_text.config import VocabularyTargetConfig
+from tp_text.targets.vocabulary_options import VocabularyTargetConfig
 
 
 class VocabularyTarget(Target):

@@ -1,1 +1,1 @@
-"""Tokenizers: text to ids and back, in Rust or C++. Their options are in :mod:`tp_text.tokenizers.config`."""
+"""Tokenizers: text to ids and back, in Rust or C++. Their options stand beside them, in ``*_options.py``."""

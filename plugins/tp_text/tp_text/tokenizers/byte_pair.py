@@ -13,7 +13,8 @@ from tp_text.tokenizers.pipelines import byte_pair_pipeline
 from tp_text.tokenizers.rust import RustTokenizer, add_special_tokens
 
 if TYPE_CHECKING:
-    from tp_text.tokenizers.config import BytePairConfig
+    from tp_core.options.context import DataContext
+    from tp_text.tokenizers.byte_pair_options import BytePairConfig
 
 
 class BytePairTokenizer(DocumentEnds, RustTokenizer):
@@ -24,8 +25,10 @@ class BytePairTokenizer(DocumentEnds, RustTokenizer):
             unknown token to stand for them.
     """
 
-    def __init__(self, config: BytePairConfig, vocab: Path, merges: Path) -> None:
+    def __init__(self, config: BytePairConfig, data: DataContext) -> None:
         from tokenizers import pre_tokenizers
+
+        vocab, merges = Path(data.base, config.vocab), Path(data.base, config.merges)
 
         vocabulary = read_token_ids(vocab)
         self._merges = read_merges(merges, vocabulary)

@@ -11,17 +11,18 @@ from tp_text.tokenizers.huggingface_slow import slow_tokenizer
 from tp_text.tokenizers.huggingface_transformers import pipeline_of_transformers
 
 if TYPE_CHECKING:
-    from tp_text.tokenizers.config import HuggingFaceConfig
+    from tp_core.options.context import DataContext
     from tp_text.tokenizers.huggingface_kept import KeptFiles
+    from tp_text.tokenizers.huggingface_options import HuggingFaceConfig
 
 
-def read_tokenizer(config: HuggingFaceConfig, path: Path) -> KeptFiles:
+def read_tokenizer(config: HuggingFaceConfig, data: DataContext) -> KeptFiles:
     """The tokenizer of a file or folder of transformers.
 
     Raises:
         TPError: a file or folder that holds no tokenizer, or a tokenizer.json that does not parse.
     """
-    options = config.model_dump(mode="json")
+    options, path = config.model_dump(mode="json"), Path(data.base, config.path)
     file = tokenizer_file(path)
     found: KeptFiles | None = slow_tokenizer(path) if file is None else None
     made = None

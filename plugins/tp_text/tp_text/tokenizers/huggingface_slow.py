@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from tp_core.errors import TPError
-from tp_text.tokenizers.config import SentencePieceConfig
+from tp_core.options.context import DataContext
 from tp_text.tokenizers.files import read_token_ids
 from tp_text.tokenizers.huggingface_files import model_type_of, named_roles, own_config
 from tp_text.tokenizers.huggingface_kept import KeptFiles
 from tp_text.tokenizers.rust import RustTokenizer
 from tp_text.tokenizers.sentence_piece import SentencePieceTokenizer
+from tp_text.tokenizers.sentence_piece_options import SentencePieceConfig
 
 #: The types of models whose tokenizers these are where no file names a class.
 _CHARACTERS = ("wav2vec2", "wav2vec2-conformer", "wav2vec2-bert", "hubert", "wavlm", "unispeech", "data2vec-audio")
@@ -92,7 +93,7 @@ class SpeechPieces(KeptFiles, SentencePieceTokenizer):
         special = {f"{role}_token": token for role, token in (_USUAL | named_roles(folder)).items()}
         model, vocab = folder / "sentencepiece.bpe.model", folder / "vocab.json"
         options = {"model": str(model), "vocab": str(vocab), "add_eos": True, **special}
-        super().__init__(SentencePieceConfig.model_validate(options), model, vocab)
+        super().__init__(SentencePieceConfig.model_validate(options), DataContext())
         self._lower, self._upper = bool(own.get("do_lower_case")), bool(own.get("do_upper_case"))
 
     def encode_batch(self, texts: list[str]) -> list[list[int]]:

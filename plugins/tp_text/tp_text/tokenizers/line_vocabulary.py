@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tp_text.tokenizers import roles
-from tp_text.tokenizers.config import WordPieceConfig
 from tp_text.tokenizers.files import read_vocabulary, write_vocabulary
+from tp_text.tokenizers.line_vocabulary_options import WordPieceConfig
+from tp_text.tokenizers.pipelines import character_pipeline, space_pipeline, wordpiece_pipeline
 from tp_text.tokenizers.rust import RustTokenizer, add_special_tokens
 from tp_text.tokenizers.words import WordMemo
 
@@ -17,10 +18,17 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tp_text.tokenizers.config import CharacterConfig, SpaceConfig
+    from tp_core.options.context import DataContext
+    from tp_text.tokenizers.line_vocabulary_options import CharacterConfig, SpaceConfig
 
 # Characters have no mark that says where a word begins: that depends on what stands before them.
 _BOUNDARIES = {"wordpiece": roles.WORDPIECE, "char": None, "space": roles.WORDS}
+
+_PIPELINES: dict[str, Callable[[Any, dict[str, int]], Any]] = {
+    "wordpiece": wordpiece_pipeline,
+    "char": character_pipeline,
+    "space": space_pipeline,
+}
 
 
 #: The classes of transformers that are WordPiece with BERT's text normalisation, by the model's type.
@@ -35,7 +43,7 @@ _LONGEST = 100
 
 
 class LineVocabularyTokenizer(RustTokenizer):
-    """WordPiece, characters or words, by the pipeline it is given.
+    """WordPiece, characters or words, as its options say.
 
     Raises:
         TPError: a vocabulary that cannot be read or has no unknown token.
@@ -44,13 +52,13 @@ class LineVocabularyTokenizer(RustTokenizer):
     def __init__(
         self,
         config: WordPieceConfig | CharacterConfig | SpaceConfig,
-        path: Path,
-        pipeline: Callable[[Any, dict[str, int]], Any],
+        data: DataContext,
     ) -> None:
+        path = Path(data.base, config.vocab)
         vocabulary = read_vocabulary(path)
         if config.unk_token not in vocabulary:
             raise roles.missing_unknown(config.algorithm, path, config.unk_token, vocabulary)
-        backend = pipeline(config, vocabulary)
+        backend = _PIPELINES[config.algorithm](config, vocabulary)
         spelled = roles.spellings(config)
         add_special_tokens(backend, spelled, vocabulary)
         super().__init__(backend, spelled, _BOUNDARIES[config.algorithm], config.special_in_text)

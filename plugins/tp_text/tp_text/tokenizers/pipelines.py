@@ -9,7 +9,8 @@ from tp_core.errors import TPError
 from tp_text.tokenizers.files import read_bytes
 
 if TYPE_CHECKING:
-    from tp_text.tokenizers.config import BytePairConfig, CharacterConfig, SpaceConfig, WordPieceConfig
+    from tp_text.tokenizers.byte_pair_options import BytePairConfig
+    from tp_text.tokenizers.line_vocabulary_options import CharacterConfig, SpaceConfig, WordPieceConfig
 
 
 def bert_normalizer(lowercase: bool, strip_accents: bool | None = None, split_chinese: bool = True) -> Any:

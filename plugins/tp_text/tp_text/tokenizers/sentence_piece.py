@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tp_text.tokenizers.config import SentencePieceConfig
+    from tp_core.options.context import DataContext
+    from tp_text.tokenizers.sentence_piece_options import SentencePieceConfig
 
 
 class SentencePieceTokenizer(DocumentEnds):
@@ -33,12 +34,13 @@ class SentencePieceTokenizer(DocumentEnds):
         TPError: a file that is no sentencepiece model, or options that ask for tokens that it lacks.
     """
 
-    def __init__(self, config: SentencePieceConfig, path: Path, vocab: Path | None = None) -> None:
+    def __init__(self, config: SentencePieceConfig, data: DataContext) -> None:
+        path = Path(data.base, config.model)
         self._processor = sentencepiece_processor(path)
         self._options = config.model_dump(mode="json")
         processor = self._processor
         pieces: list[str] = processor.id_to_piece(list(range(processor.vocab_size())))
-        self._ids = None if vocab is None else read_token_ids(vocab)
+        self._ids = None if config.vocab is None else read_token_ids(Path(data.base, config.vocab))
         known = self._ids or {token: index for index, token in enumerate(pieces)}
         self.vocab_size = size_of(known.values())
         self._tokens = [""] * self.vocab_size

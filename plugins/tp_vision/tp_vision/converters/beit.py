@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tp_core.errors import TPError
 from tp_core.interop import parts
 from tp_core.interop.rules import Entry, Ignored, Same, Stacked, below
-from tp_core.modules.config import TransformerConfig
-from tp_vision.config import PatchPositionConfig
-from tp_vision.config_masked import MaskedPatchConfig, PatchClassificationConfig, VisualTokensConfig
+from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_vision.converters import common
+from tp_vision.embeddings.masked_patch_options import MaskedPatchConfig
+from tp_vision.embeddings.positions_options import PatchPositionConfig
+from tp_vision.targets.patch_classification_options import PatchClassificationConfig
+from tp_vision.targets.visual_tokens_options import VisualTokensConfig
 
 if TYPE_CHECKING:
     from tp_core.interop.keys import Keys

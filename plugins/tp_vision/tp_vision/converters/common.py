@@ -4,14 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tp_core.config import ConverterConfig
 from tp_core.errors import TPError
 from tp_core.interop import parts
 from tp_core.interop.class_names import class_names as class_names
 from tp_core.interop.class_names import label_names as label_names
 from tp_core.interop.rules import AsRow, Entry, Rule, Same, Shape, Stacked, below
-from tp_core.modules.config import TransformerConfig, TransformerOptions
-from tp_vision.config import PatchConfig, PatchPositionConfig, pair
+from tp_core.modules.encoders.transformer_options import TransformerConfig
+from tp_core.modules.layers.transformer_options import TransformerOptions
+from tp_core.options.converter import ConverterConfig
+from tp_vision.embeddings.options import pair
+from tp_vision.embeddings.patch_options import PatchConfig
+from tp_vision.embeddings.positions_options import PatchPositionConfig
 
 if TYPE_CHECKING:
     from torch import Tensor

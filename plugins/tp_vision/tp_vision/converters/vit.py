@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tp_core.errors import TPError
 from tp_core.interop import parts
 from tp_core.interop.rules import Entry, Rule, Same, Shape
-from tp_core.modules.config import ClassificationConfig
-from tp_vision.config import PatchConfig, pair
-from tp_vision.config_targets import DistilledClassificationConfig
+from tp_core.modules.targets.classification_options import ClassificationConfig
 from tp_vision.converters import common
+from tp_vision.embeddings.options import pair
+from tp_vision.embeddings.patch_options import PatchConfig
+from tp_vision.targets.deit_options import DistilledClassificationConfig
 
 if TYPE_CHECKING:
     from torch import Tensor

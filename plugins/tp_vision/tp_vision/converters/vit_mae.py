@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
 from tp_core.interop.rules import Computed, Entry, Same
-from tp_vision.config import pair
-from tp_vision.config_masked import MaskedDecoderConfig, PixelsConfig
 from tp_vision.converters import common
-from tp_vision.processors.config_masked import MaskedImageConfig
+from tp_vision.decoders.masked_options import MaskedDecoderConfig
+from tp_vision.embeddings.options import pair
+from tp_vision.processors.masked_image_options import MaskedImageConfig
+from tp_vision.targets.pixels_options import PixelsConfig
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import Cache, Decoder, Sequence
 from tp_core.modules.layers.linear import Linear, draw
 from tp_core.modules.layers.transformer_stack import TransformerStack
-from tp_vision.config_masked import MaskedDecoderConfig
+from tp_core.options.context import BuildContext
+from tp_vision.decoders.masked_options import MaskedDecoderConfig
 from tp_vision.embeddings.positions import added, sinusoidal_grid
 
 

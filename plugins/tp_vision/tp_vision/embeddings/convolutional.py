@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import Embedding, Inputs, Sequence
 from tp_core.modules.layers.linear import draw
-from tp_vision.config_vq import ConvolutionalPatchConfig, halvings
+from tp_core.options.context import BuildContext
+from tp_vision.embeddings.convolutional_options import ConvolutionalPatchConfig, halvings
 
 
 class Convolution(nn.Conv2d):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import Inputs, Sequence
 from tp_core.modules.layers.linear import draw
-from tp_vision.config_masked import MaskedPatchConfig
+from tp_core.options.context import BuildContext
+from tp_vision.embeddings.masked_patch_options import MaskedPatchConfig
 from tp_vision.embeddings.patch import Patch
 
 

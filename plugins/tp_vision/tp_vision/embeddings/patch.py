@@ -7,11 +7,12 @@ import math
 import torch
 from torch import Tensor, nn
 
-from tp_core.config import BuildContext, GridFacts
 from tp_core.errors import TPError
 from tp_core.interfaces import Embedding, Inputs, Sequence
 from tp_core.modules.layers.linear import draw
-from tp_vision.config import PatchConfig
+from tp_core.options.context import BuildContext
+from tp_core.options.facts import GridFacts
+from tp_vision.embeddings.patch_options import PatchConfig
 
 
 class Projection(nn.Conv2d):

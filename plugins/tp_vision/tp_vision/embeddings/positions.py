@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import Embedding, Inputs, Sequence
 from tp_core.modules.layers.linear import draw
-from tp_vision.config import PatchPositionConfig
+from tp_core.options.context import BuildContext
+from tp_vision.embeddings.positions_options import PatchPositionConfig, PatchSinusoidalConfig
 
 
 def added(sequence: Sequence, leading: Tensor | None, patches: Tensor) -> Sequence:
@@ -90,7 +90,7 @@ def sinusoidal_grid(rows: int, columns: int, size: int, device: torch.device) ->
 class PatchSinusoidal(Embedding):
     """Adds fixed sines and cosines of the column and row of each patch; tokens before the patches get nothing."""
 
-    def __init__(self, context: BuildContext) -> None:
+    def __init__(self, config: PatchSinusoidalConfig, context: BuildContext) -> None:
         super().__init__()
         self.size = context.embedding_size
 

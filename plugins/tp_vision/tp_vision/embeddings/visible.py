@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from tp_core.interfaces import Embedding, Inputs, Sequence
+from tp_core.options.context import BuildContext
+from tp_vision.embeddings.visible_options import VisibleConfig
 
 
 class Visible(Embedding):
@@ -16,6 +18,9 @@ class Visible(Embedding):
     Publishes ``visible_ids`` and ``all_patches``, (rows, columns): the place that each patch would have. Batches
     without ``visible_ids``, as at inference, keep all their patches.
     """
+
+    def __init__(self, config: VisibleConfig, context: BuildContext) -> None:
+        super().__init__()
 
     def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
         assert sequence is not None

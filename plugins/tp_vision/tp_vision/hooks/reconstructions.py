@@ -14,11 +14,11 @@ from tp_core.data.mixture import DataSet, SetProcessor
 from tp_core.data.order import EVALUATION, generator
 from tp_core.inference.mode import evaluating
 from tp_core.interfaces import Batch
-from tp_vision.config_masked import PixelsConfig
-from tp_vision.hooks.config import ReconstructionsConfig
+from tp_vision.hooks.reconstructions_options import ReconstructionsConfig
 from tp_vision.png import write_png
 from tp_vision.processors.masked_image import MaskedImageProcessor
 from tp_vision.targets.pixels import Pixels, patchify, unpatchify
+from tp_vision.targets.pixels_options import PixelsConfig
 
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
@@ -56,8 +56,7 @@ class Reconstructions:
                 folder = trainer.run / name
                 folder.mkdir(exist_ok=True)
                 write_png(picture, folder / f"step_{step:08}.png")
-                if trainer.board is not None:
-                    trainer.board.picture(step, name, picture)
+                trainer.loggers.picture(step, name, picture)
 
     def picture(self, trainer: Trainer, data: DataSet, processor: MaskedImageProcessor) -> Tensor:
         """All rows as one picture, (3, height, width) uint8."""

@@ -4,15 +4,20 @@ All of theirs that are known here scale a picture, cut its middle out, and norma
 values. Pictures are scaled by the same functions of torchvision, so that the pixels are the same.
 """
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tp_core.config import DataContext, Preprocessing
 from tp_core.errors import TPError
 from tp_core.interop.keys import Keys
-from tp_vision.processors.config import PictureProcessorConfig
+from tp_core.options.base import Preprocessing
+from tp_core.options.context import DataContext
+
+if TYPE_CHECKING:
+    from tp_vision.processors.options import PictureProcessorConfig
 
 #: Pillow's numbers of ways to interpolate.
 _RESAMPLE = {"bilinear": 2, "bicubic": 3}

@@ -10,14 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tp_core.config import DataContext
 from tp_core.data.class_labels import ClassLabels
 from tp_core.data.read_in_order import read_in_order
 from tp_core.data.sources_media import media_bytes, media_name
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Batch, Inputs, Processor, Record, Report, Rows, Sample
-from tp_vision.processors.config import ImageProcessorConfig, PictureProcessorConfig
+from tp_core.options.context import DataContext
 from tp_vision.processors.decoding import decode
+from tp_vision.processors.image_options import ImageProcessorConfig
+from tp_vision.processors.options import PictureProcessorConfig
 from tp_vision.processors.transforms import Pictures, draw_mix, mixed
 
 #: Rows that are written together hold at most about this many bytes of pictures.

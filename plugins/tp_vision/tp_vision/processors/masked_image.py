@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from tp_core.config import DataContext
 from tp_core.interfaces import Batch, Inputs, Rows, Sample
-from tp_vision.processors.config_masked import MaskedImageConfig
+from tp_core.options.context import DataContext
 from tp_vision.processors.image import PictureProcessor
+from tp_vision.processors.masked_image_options import MaskedImageConfig
 from tp_vision.processors.masks import blockwise_mask, random_mask
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
-from tp_vision.processors.config import Augmentation, PictureProcessorConfig
+from tp_vision.processors.options import Augmentation, PictureProcessorConfig
 from tp_vision.processors.scaling import scaled_middle
 
 

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import Batch, Features, Sequence, Target, TargetOutput
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.targets.class_metrics import class_metrics
 from tp_core.modules.targets.classification import class_loss, class_predictions, labelled
-from tp_vision.config_targets import DistilledClassificationConfig
+from tp_core.options.context import BuildContext
+from tp_vision.targets.deit_options import DistilledClassificationConfig
 
 
 class DistilledClassification(Target):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import Features, Sequence
 from tp_core.modules.layers.norm import build_norm
 from tp_core.modules.targets.classification import Classification
-from tp_vision.config_masked import PatchClassificationConfig
+from tp_core.options.context import BuildContext
 from tp_vision.targets.masked import patch_states
+from tp_vision.targets.patch_classification_options import PatchClassificationConfig
 
 
 class PatchClassification(Classification):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import IGNORE, Batch, Features, TargetOutput
 from tp_core.modules.layers.linear import Linear
-from tp_vision.config_masked import PixelsConfig, grid_of
+from tp_core.options.context import BuildContext
+from tp_vision.embeddings.options import grid_of
 from tp_vision.targets.masked import MaskedTarget, patch_states, rows_at
+from tp_vision.targets.pixels_options import PixelsConfig
 
 #: Added to the variance of a patch's pixels, as in MAE.
 _EPS = 1e-6

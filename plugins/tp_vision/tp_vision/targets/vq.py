@@ -8,13 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import Batch, Features, TargetOutput
 from tp_core.modules.layers.linear import Embedding, Linear, draw
-from tp_vision.config_masked import grid_of
-from tp_vision.config_vq import VectorQuantizationConfig, halvings
+from tp_core.options.context import BuildContext
 from tp_vision.embeddings.convolutional import Convolution, ResidualBlock
+from tp_vision.embeddings.convolutional_options import halvings
+from tp_vision.embeddings.options import grid_of
 from tp_vision.targets.masked import MaskedTarget, patch_states
+from tp_vision.targets.vq_options import VectorQuantizationConfig
 
 
 class Doubling(nn.ConvTranspose2d):

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tp_core.config import BuildContext
 from tp_core.interfaces import VisualTokenizer
-from tp_vision.config_masked import grid_of
+from tp_core.options.context import BuildContext
+from tp_vision.embeddings.options import grid_of
 from tp_vision.targets.pixels import patchify
-from tp_vision.visual_tokenizers.config import RandomProjectionConfig
+from tp_vision.visual_tokenizers.random_projection_options import RandomProjectionConfig
 
 
 class RandomProjection(VisualTokenizer):

@@ -1,0 +1,20 @@
+"""Options of positions that are counted from the end. Torch-free."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from tp_core import EmbeddingConfig
+
+
+class FromEndConfig(EmbeddingConfig):
+    """Learned positions that are counted from the last real position."""
+
+    implementation: ClassVar[str] = "tp_acme.from_end:FromEnd"
+    makes_sequence: ClassVar[bool] = False  # it adds to a sequence and cannot stand first
+
+    max_length: int = Field(512, gt=0, description="longest sequence")
+    init_std: float = Field(0.02, gt=0, description="standard deviation of the initial weights")
+
+    def length_limit(self) -> int | None:
+        return self.max_length

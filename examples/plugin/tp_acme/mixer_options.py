@@ -1,0 +1,27 @@
+"""Options of the mixer. Torch-free: torch is imported when a module is built, so that listing stays fast."""
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from tp_core import BuildContext, EncoderConfig, FieldSpec, Problem
+
+
+class MixerConfig(EncoderConfig):
+    """Gated convolutions over neighbouring positions, instead of attention (Dauphin et al., 2017)."""
+
+    implementation: ClassVar[str] = "tp_acme.mixer:Mixer"
+
+    num_layers: int = Field(4, gt=0, description="number of layers")
+    kernel_size: int = Field(5, gt=0, description="neighbouring positions that a layer mixes, its own included")
+    mask: Literal["fully_visible", "causal"] = Field("fully_visible", description="causal: earlier positions only")
+    dropout: float = Field(0.1, ge=0, lt=1, description="on the output of each layer")
+    init_std: float = Field(0.02, gt=0, description="standard deviation of the initial weights")
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {"states:causal": FieldSpec()} if self.mask == "causal" else {}
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        if self.mask == "fully_visible" and self.kernel_size % 2 == 0:
+            yield Problem("kernel_size", f"must be odd to look equally far both ways, got {self.kernel_size}")

@@ -1,0 +1,16 @@
+"""Options of the hook that prints norms. Torch-free."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from tp_core import HooksConfig
+
+
+class PrintNormsConfig(HooksConfig):
+    """Prints the norm of each component's weights from time to time."""
+
+    implementation: ClassVar[str] = "tp_acme.print_norms:PrintNorms"
+    observes: ClassVar[bool] = True
+
+    every: int = Field(100, gt=0, description="steps between two prints")

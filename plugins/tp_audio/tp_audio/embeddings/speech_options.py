@@ -1,0 +1,52 @@
+"""Options of the speech embedding. Torch-free."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext
+from tp_core.options.embedding import EmbeddingConfig
+from tp_core.options.facts import FieldSpec
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+class SpeechConfig(EmbeddingConfig):
+    """Speech embedding: filter banks, made shorter by gated convolutions over time (Speech2Text; Wang et al., 2020)."""
+
+    implementation: ClassVar[str] = "tp_audio.embeddings.speech:Speech"
+
+    num_mel_bins: int = Field(80, gt=0, description="filter banks of each frame")
+    kernel_sizes: list[Positive] = Field([5, 5], min_length=1, description="frames that each convolution sees")
+    strides: list[Positive] = Field([2, 2], min_length=1, description="frames from one output to the next, of each")
+    channels: int = Field(1024, gt=1, description="filters of all convolutions but the last, half of them gates")
+    scale: bool = Field(False, description="multiply by sqrt(embedding_size) (Speech2Text)")
+    mask_padding: bool = Field(
+        True,
+        description="no convolution sees padding; false: the last states of a recording depend on how much of it "
+        "there is in the batch, as in transformers' Speech2Text",
+    )
+    init_std: float | None = Field(
+        None,
+        gt=0,
+        description="standard deviation of the initial weights; sqrt(3 / inputs of a filter) if unset, which keeps "
+        "the variance through the gates",
+    )
+
+    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {"input_features": FieldSpec(("batch", "length", self.num_mel_bins), "float32")}
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        if len(self.strides) != len(self.kernel_sizes):
+            yield Problem("strides", f"gives {len(self.strides)} strides for {len(self.kernel_sizes)} kernel_sizes")
+        even = [size for size in self.kernel_sizes if size % 2 == 0]
+        if even:
+            yield Problem("kernel_sizes", f"must be odd, so that a filter is centred on its frame; got {even[0]}")
+        if self.channels % 2:
+            yield Problem("channels", f"must be even, as half of them are gates; got {self.channels}")
+
+    def effective(self, context: BuildContext) -> dict[str, Any]:
+        found = super().effective(context)
+        return found if len(self.kernel_sizes) > 1 else {k: v for k, v in found.items() if k != "channels"}

@@ -1,0 +1,80 @@
+"""Options of the waveform embedding. Torch-free."""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, PositiveInt
+
+from tp_core.modules.layers.transformer_options import Activation
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext
+from tp_core.options.embedding import EmbeddingConfig
+from tp_core.options.facts import FieldSpec
+
+
+def frames_of(samples: int, kernels: list[int], strides: list[int]) -> int:
+    """How many frames a stack of convolutions without padding makes of a number of samples; 0 if too few."""
+    for kernel, stride in zip(kernels, strides):
+        samples = (samples - kernel) // stride + 1
+    return max(samples, 0)
+
+
+def shortest(kernels: list[int], strides: list[int], frames: int = 1) -> int:
+    """The smallest number of samples of which a stack of convolutions makes so many frames."""
+    for kernel, stride in zip(reversed(kernels), reversed(strides)):
+        frames = (frames - 1) * stride + kernel
+    return frames
+
+
+class WaveformConfig(EmbeddingConfig):
+    """Raw waveform: strided convolutions, norm and projection (wav2vec 2.0; Baevski et al., 2020).
+
+    Where the batch has ``mask_time_indices`` (batch, frames), a learned vector stands in for those frames.
+    """
+
+    implementation: ClassVar[str] = "tp_audio.embeddings.waveform:Waveform"
+
+    channels: list[PositiveInt] = Field([512] * 7, min_length=1, description="channels of each convolution")
+    kernels: list[PositiveInt] = Field([10, 3, 3, 3, 3, 2, 2], min_length=1, description="kernel sizes")
+    strides: list[PositiveInt] = Field([5, 2, 2, 2, 2, 2, 2], min_length=1, description="strides")
+    conv_bias: bool = Field(False, description="biases of the convolutions")
+    conv_norm: Literal["group", "layer"] = Field(
+        "group", description="group: each channel of the first layer over time (base); layer: all layers (large)"
+    )
+    mask_padding: bool = Field(
+        True, description="the group norm does not see padding; false: padding changes every state, as in transformers"
+    )
+    activation: Activation = "gelu"
+    projection_norm: bool = Field(True, description="LayerNorm before the projection")
+    norm_eps: float = Field(1e-5, gt=0, description="of the norm before the projection")
+    dropout: float = Field(0.0, ge=0, lt=1, description="on the projected frames")
+    mask_vector: bool = Field(True, description="a learned vector for masked frames")
+    mask_feature_prob: float = Field(
+        0.0, ge=0, le=1, description="part of the channels that training sets to zero, in spans"
+    )
+    mask_feature_length: int = Field(10, gt=0, description="channels of a span")
+    mask_feature_min_masks: int = Field(0, ge=0, description="spans at least")
+    gradient_scale: float = Field(
+        1.0, ge=0, description="factor of the convolutions' gradients: 0.1 in pre-training, 0 freezes them"
+    )
+
+    def effective(self, context: BuildContext) -> dict[str, Any]:
+        # A recording alone has the same states with either mask_padding; the others are for training only.
+        idle = {"mask_padding", "gradient_scale"} | ({"norm_eps"} if not self.projection_norm else set())
+        found = super().effective(context).items()
+        return {name: value for name, value in found if name not in idle and not name.startswith("mask_feature")}
+
+    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {"input_values": FieldSpec(("batch", "length"), "float32")}
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {"side:latents": FieldSpec(("batch", "length", self.channels[-1]), "float32")}
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        for option in ("kernels", "strides"):
+            count = len(getattr(self, option))
+            if count != len(self.channels):
+                yield Problem(option, f"has {count} values, and channels {len(self.channels)}; one for each layer")
+        if self.mask_feature_prob and self.mask_feature_length > context.embedding_size:
+            message = f"is {self.mask_feature_length}, more than the {context.embedding_size} channels"
+            yield Problem("mask_feature_length", message)

@@ -1,0 +1,62 @@
+"""Options of waveforms with masks for pre-training. Torch-free."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pydantic import Field
+
+from tp_audio.processors.waveform_options import WaveformProcessorConfig
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext
+from tp_core.options.facts import FieldSpec
+
+
+class PretrainingProcessorConfig(WaveformProcessorConfig):
+    """Raw waveforms for self-supervised training: long recordings are cut at each visit."""
+
+    sampling_options: ClassVar[frozenset[str]] = WaveformProcessorConfig.sampling_options | {"crop_seconds"}
+
+    crop_seconds: float | None = Field(
+        15.6, gt=0, description="longest piece of a recording; a random one is taken at each visit; null: no limit"
+    )
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        if self.mask_time_prob == 0 and self.mask_time_min_masks == 0:
+            yield Problem("mask_time_prob", "and mask_time_min_masks are both 0, so that nothing is masked")
+
+
+class Wav2Vec2ProcessorConfig(PretrainingProcessorConfig):
+    """Raw waveforms with masks and distractors, for the target wav2vec2 (Baevski et al., 2020)."""
+
+    implementation: ClassVar[str] = "tp_audio.processors.pretraining:Wav2Vec2Processor"
+    sampling_options: ClassVar[frozenset[str]] = PretrainingProcessorConfig.sampling_options | {"num_negatives"}
+
+    num_negatives: int = Field(100, gt=0, description="distractors of each masked frame, of the same recording")
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return super().provides(context) | {"labels:wav2vec2": FieldSpec()}
+
+
+class UnitsProcessorConfig(PretrainingProcessorConfig):
+    """Raw waveforms with masks and their cluster units, for the target units (Hsu et al., 2021).
+
+    Each record has ``audio`` and ``units``: a list of integers, or a text of them with spaces between. ``tp units``
+    writes such records.
+    """
+
+    implementation: ClassVar[str] = "tp_audio.processors.pretraining:UnitsProcessor"
+    optional_fields: ClassVar[frozenset[str]] = frozenset({"units"})
+    sampling_options: ClassVar[frozenset[str]] = PretrainingProcessorConfig.sampling_options | {
+        *("mixing_prob", "mixing_noise_prob", "mixing_energy")
+    }
+
+    mask_time_prob: float = Field(0.8, ge=0, le=1, description="part of the frames in masked spans, overlaps twice")
+    unit_rate: float = Field(50.0, gt=0, description="units of a second; HuBERT's first clusters have 100")
+    mixing_prob: float = Field(
+        0.0, ge=0, le=1, description="how often a piece of another recording is added, as WavLM does with 0.2"
+    )
+    mixing_noise_prob: float = Field(0.0, ge=0, le=1, description="how often it is white noise instead")
+    mixing_energy: float = Field(5.0, ge=0, description="its energy relative to the recording's, at most ± so many dB")
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return super().provides(context) | {"labels:units": FieldSpec()}

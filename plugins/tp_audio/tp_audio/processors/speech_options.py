@@ -1,0 +1,84 @@
+"""Options of processors that make log-mel frames. Torch-free."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from tp_audio.processors.options import PADDING_KEYS, AudioProcessorConfig, Normalization
+from tp_core.options.base import Preprocessing, Problem
+from tp_core.options.context import BuildContext, DataContext
+from tp_core.options.facts import FieldSpec
+
+
+class SpeechProcessorConfig(AudioProcessorConfig):
+    """Filter banks of recordings, and what training does to them."""
+
+    sampling_options: ClassVar[frozenset[str]] = frozenset(
+        (
+            *("num_mel_bins", "frame_shift", "low_frequency", "high_frequency", "normalize", "speeds", "time_masks"),
+            *("time_mask_width", "time_mask_fraction", "frequency_masks", "frequency_mask_width"),
+        )
+    )
+
+    required_keys: ClassVar[Mapping[str, tuple[Any, ...]]] = {**PADDING_KEYS, "return_attention_mask": (True,)}
+    irrelevant_keys: ClassVar[frozenset[str]] = frozenset({"feature_size"})  # num_mel_bins says the same, and is read
+
+    num_mel_bins: int = Field(80, gt=3, description="filter banks of each frame")
+    frame_length: float = Field(25.0, gt=0, description="of a frame, in milliseconds")
+    frame_shift: float = Field(10.0, gt=0, description="from one frame to the next, in milliseconds")
+    low_frequency: float = Field(20.0, ge=0, description="where the lowest filter bank begins, in Hz")
+    high_frequency: float = Field(
+        0.0, description="where the highest ends, in Hz; 0 and below: so far from half the sampling rate"
+    )
+    normalize: Normalization = Field(
+        "mean_variance",
+        description="what each bin of a recording is normalised to: mean 0, and variance 1; level: all bins together, "
+        "so that what sounds all the time is still heard",
+    )
+    speeds: list[Annotated[float, Field(ge=0.1, le=10)]] = Field(
+        [1.0], min_length=1, description="in training, one of these is drawn at each visit; in hundredths"
+    )
+    time_masks: int = Field(0, ge=0, description="SpecAugment in training: spans of time that are hidden")
+    time_mask_width: int = Field(100, gt=0, description="longest of these, in frames")
+    time_mask_fraction: float = Field(1.0, gt=0, le=1, description="largest part of a recording that one hides")
+    frequency_masks: int = Field(0, ge=0, description="SpecAugment in training: bands that are hidden")
+    frequency_mask_width: int = Field(27, gt=0, description="widest of these, in filter banks")
+
+    def window(self) -> int:
+        """Samples of a frame, the fewest that a recording may have."""
+        return int(self.sampling_rate * self.frame_length / 1000)
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        features = FieldSpec(("batch", "length", self.num_mel_bins), "float32")
+        return {"input_features": features, "attention_mask": FieldSpec()}
+
+    def to_huggingface(self, data: DataContext) -> Preprocessing | None:
+        from tp_audio.processors.huggingface import written_filter_banks
+
+        return written_filter_banks(self)
+
+    def from_huggingface(self, content: Mapping[str, Any], data: DataContext) -> Preprocessing | None:
+        from tp_audio.processors.huggingface import read_filter_banks
+
+        return read_filter_banks(self, content)
+
+    def check_targets(self, data: DataContext) -> Iterator[Problem]:
+        bins = data.embedding_options.get("speech", {}).get("num_mel_bins", self.num_mel_bins)
+        if bins != self.num_mel_bins:
+            yield Problem("num_mel_bins", f"is {self.num_mel_bins}, but that of the embedding 'speech' is {bins}")
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        half = self.sampling_rate / 2
+        for option, least in (("frame_length", 2), ("frame_shift", 1)):
+            milliseconds = getattr(self, option)
+            if int(self.sampling_rate * milliseconds / 1000) < least:
+                yield Problem(option, f"is {milliseconds:g} ms; {self.sampling_rate} samples per second need more")
+        highest = self.high_frequency if self.high_frequency > 0 else half + self.high_frequency
+        if highest > half:
+            message = f"is {highest:g} Hz; {self.sampling_rate} samples per second have nothing above {half:g} Hz"
+            yield Problem("high_frequency", message)
+        elif self.low_frequency >= highest:
+            yield Problem("low_frequency", f"is {self.low_frequency:g} Hz, and the filter banks end at {highest:g} Hz")
+        if self.frequency_mask_width > self.num_mel_bins and self.frequency_masks:
+            yield Problem("frequency_mask_width", f"is {self.frequency_mask_width} of {self.num_mel_bins} filter banks")

@@ -1,0 +1,57 @@
+"""Options of speech with its text for a decoder. Torch-free."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+
+from pydantic import Field
+
+from tp_audio.processors.options import Role
+from tp_audio.processors.speech_options import SpeechProcessorConfig
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext
+from tp_core.options.facts import FieldSpec
+
+if TYPE_CHECKING:
+    from tp_core.tokenizer import TokenizerFacts
+
+
+class SpeechTextProcessorConfig(SpeechProcessorConfig):
+    """Speech for an encoder, and its text for a decoder to write (Speech2Text; Wang et al., 2020).
+
+    The decoder's input is the start token and the text; its labels are the text and the end token.
+    """
+
+    implementation: ClassVar[str] = "tp_audio.processors.speech_text:SpeechTextProcessor"
+    sampling_options: ClassVar[frozenset[str]] = SpeechProcessorConfig.sampling_options | {"start", "end"}
+    optional_fields: ClassVar[frozenset[str]] = frozenset({"text"})
+
+    target_max_length: int = Field(256, gt=1, description="longest decoder input; longer texts are bad records")
+    start: Role | None = Field(None, description="token that the decoder's input begins with; unset: eos, else sep")
+    end: Role | None = Field(None, description="token that a text ends with; unset: eos, else sep")
+
+    def target_sequence_length(self) -> int | None:
+        return self.target_max_length
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        names = ("target:input_ids", "target:attention_mask", "labels:lm")
+        return super().provides(context) | {name: FieldSpec() for name in names}
+
+    def edge(self, option: Literal["start", "end"], special: Mapping[str, int]) -> int | None:
+        """The id of the start or end token in a vocabulary, or None if it has no such token."""
+        return next((special[role] for role in self.roles(option) if role in special), None)
+
+    def roles(self, option: Literal["start", "end"]) -> tuple[str, ...]:
+        """The roles that the start or end token may have; the first that the vocabulary has is taken."""
+        chosen = self.start if option == "start" else self.end
+        return ("eos", "sep") if chosen is None else (chosen,)
+
+    def starting_with(self, token: int, special: Mapping[str, int]) -> Mapping[str, Any]:
+        return next(({"start": role} for role in get_args(Role) if special.get(role) == token), {})
+
+    def check_target_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
+        options: tuple[Literal["start", "end"], ...] = ("start", "end")
+        for option in options:
+            if self.edge(option, tokenizer.special) is None:
+                roles, have = " or ".join(self.roles(option)), ", ".join(tokenizer.special) or "none"
+                message = f"the vocabulary has no token for {option}: expected {roles}; its special tokens are {have}"
+                yield Problem(option, message)

@@ -1,0 +1,75 @@
+"""Options of processors of waveforms. Torch-free."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from tp_audio.processors.options import ERROR_RATES, PADDING_KEYS, AudioProcessorConfig
+from tp_core.metrics.facts import MetricFacts
+from tp_core.options.base import Preprocessing, Problem
+from tp_core.options.context import BuildContext, DataContext
+from tp_core.options.facts import FieldSpec
+
+_MASKS = ("mask_time_prob", "mask_time_length", "mask_time_min_masks")
+
+
+class WaveformProcessorConfig(AudioProcessorConfig):
+    """Raw waveforms with masks over their frames."""
+
+    needs_tokenizer: ClassVar[bool] = False
+    sampling_options: ClassVar[frozenset[str]] = frozenset((*_MASKS, "normalize", "attention_mask"))
+    required_keys: ClassVar[Mapping[str, tuple[Any, ...]]] = {**PADDING_KEYS, "feature_size": (1,)}
+
+    normalize: bool = Field(True, description="each recording to mean 0 and variance 1")
+    attention_mask: bool = Field(
+        True,
+        description="the model knows what is padding; false: it hears silence there, as wav2vec 2.0's base models did "
+        "in training, and a recording's states depend on how much of it there is in the batch",
+    )
+    mask_time_prob: float = Field(0.65, ge=0, le=1, description="part of the frames in masked spans, overlaps twice")
+    mask_time_length: int = Field(10, gt=0, description="frames of a span")
+    mask_time_min_masks: int = Field(2, ge=0, description="spans of a recording at least")
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        names = ("attention_mask", "mask_time_indices")
+        return {
+            "input_values": FieldSpec(("batch", "length"), "float32"),
+            **{name: FieldSpec(dtype="bool") for name in names},
+        }
+
+    def to_huggingface(self, data: DataContext) -> Preprocessing | None:
+        from tp_audio.processors.huggingface import written_waveforms
+
+        return written_waveforms(self)
+
+    def from_huggingface(self, content: Mapping[str, Any], data: DataContext) -> Preprocessing | None:
+        from tp_audio.processors.huggingface import read_waveforms
+
+        return read_waveforms(self, content)
+
+    def check_targets(self, data: DataContext) -> Iterator[Problem]:
+        embedding = data.embedding_options.get("waveform", {})
+        if self.mask_time_prob and embedding.get("mask_vector") is False:
+            message = "masks frames, and the waveform embedding has mask_vector: false; set one of them otherwise"
+            yield Problem("mask_time_prob", message)
+
+
+class FinetuningProcessorConfig(WaveformProcessorConfig):
+    """Raw waveforms of which something is to be found out; masks are drawn in training only."""
+
+    mask_time_prob: float = Field(0.05, ge=0, le=1, description="part of the frames in masked spans, overlaps twice")
+
+
+class WaveformCtcProcessorConfig(FinetuningProcessorConfig):
+    """Raw waveforms and their texts for the target ctc; masks are drawn in training only."""
+
+    implementation: ClassVar[str] = "tp_audio.processors.waveform:WaveformCtcProcessor"
+    needs_tokenizer: ClassVar[bool] = True
+    optional_fields: ClassVar[frozenset[str]] = frozenset({"text"})
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return super().provides(context) | {"labels:ctc": FieldSpec()}
+
+    def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
+        return ERROR_RATES

@@ -1,0 +1,55 @@
+"""Options of the target of wav2vec 2.0. Torch-free."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from tp_core.metrics.facts import MetricFacts
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext
+from tp_core.options.facts import FieldSpec
+from tp_core.options.target import TargetConfig
+
+
+class Wav2Vec2TargetConfig(TargetConfig):
+    """Contrastive loss of masked frames against quantised latents (wav2vec 2.0; Baevski et al., 2020)."""
+
+    implementation: ClassVar[str] = "tp_audio.targets.wav2vec2:Wav2Vec2Target"
+
+    latent_size: int = Field(512, gt=0, description="width of the latents: the last channels of the waveform embedding")
+    codebooks: int = Field(2, gt=0, description="codebooks, each of which gives a part of a code vector")
+    codebook_size: int = Field(320, gt=1, description="entries of a codebook")
+    code_size: int = Field(256, gt=0, description="width of a code vector, all parts together")
+    projection_size: int = Field(256, gt=0, description="width of what is compared")
+    temperature: float = Field(0.1, gt=0, description="divides the similarities")
+    diversity_weight: float = Field(0.1, ge=0, description="factor of the loss that wants all entries used")
+    gumbel_temperature: float = Field(
+        2.0, gt=0, description="of the choice of entries in training; the hooks 'gumbel_decay' lower it step by step"
+    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="on the latents before they are quantised")
+
+    def effective(self, context: BuildContext) -> dict[str, Any]:
+        training = ("temperature", "diversity_weight", "gumbel_temperature")
+        return {name: value for name, value in super().effective(context).items() if name not in training}
+
+    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {
+            "labels:wav2vec2": FieldSpec(),
+            "side:latents": FieldSpec(("batch", "length", self.latent_size), "float32"),
+        }
+
+    def label_fields(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {
+            "wav2vec2:positions": FieldSpec(("batch", 8), high=2),
+            "wav2vec2:negatives": FieldSpec(("batch", 8, 4), high=8),
+        }
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        if self.code_size % self.codebooks:
+            yield Problem("code_size", f"{self.codebooks} codebooks do not divide {self.code_size}")
+
+    def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
+        # How many codes are in use is what the diversity loss speaks of; neither few nor many make a good model.
+        losses = {"contrastive": MetricFacts("low"), "diversity": MetricFacts("low")}
+        return {"accuracy": MetricFacts("high"), **losses, "perplexity": MetricFacts(None)}

@@ -1,0 +1,63 @@
+"""Options of words and patches in one sequence. Torch-free."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from tp_core.modules.embeddings.position_options import LearnedPositionConfig
+from tp_core.options.context import BuildContext
+from tp_core.options.embedding import EmbeddingConfig
+from tp_core.options.facts import FieldSpec
+from tp_core.spec.schema_embedding import EmbeddingOptions
+from tp_text.embeddings.segment_options import SegmentConfig
+from tp_text.embeddings.word_options import WordConfig
+from tp_vision.embeddings.patch_options import PatchConfig
+from tp_vision.embeddings.positions_options import PatchPositionConfig
+
+
+class WordPatchConfig(PatchConfig):
+    """Words and patches of a picture, one behind the other (ViLT; Kim et al., 2021)."""
+
+    implementation: ClassVar[str] = "tp_crossmodal.embeddings.word_patch:WordPatch"
+
+    parts: Literal["bare", "complete"] = Field(
+        "bare",
+        description="bare: no positions or segments, which modules behind may add over the whole sequence; complete: "
+        "each part with learned positions of its own, words with segments and a norm (ViLT, which adds seg behind)",
+    )
+    text_length: int = Field(
+        128, gt=0, description="positions that are kept for the text; those of the picture begin behind them"
+    )
+    text_segments: int = Field(2, gt=0, description="of complete parts: segments within the text (token_type_ids)")
+    text_norm_eps: float = Field(1e-12, gt=0, description="of complete parts: epsilon of the words' norm")
+
+    def length_limit(self) -> int | None:
+        return self.text_length
+
+    def places(self) -> int:
+        grid = self.grid()
+        return self.text_length + grid.before + grid.patches
+
+    def text(self) -> tuple[dict[str, EmbeddingConfig], EmbeddingOptions]:
+        """The embedding component of the words."""
+        word: dict[str, EmbeddingConfig] = {"word": WordConfig(init_std=self.init_std)}
+        if self.parts == "bare":
+            return word, EmbeddingOptions(norm="none", dropout=0.0)
+        positions = LearnedPositionConfig(max_length=self.text_length, init_std=self.init_std)
+        segments = SegmentConfig(num_segments=self.text_segments, init_std=self.init_std)
+        options = EmbeddingOptions(norm_eps=self.text_norm_eps, dropout=0.0)
+        return {**word, "pos": positions, "seg": segments}, options
+
+    def picture(self) -> tuple[dict[str, EmbeddingConfig], EmbeddingOptions]:
+        """The embedding component of the patches."""
+        patch = PatchConfig(**self.model_dump(include=set(PatchConfig.model_fields)))
+        positions = {"patch_pos": PatchPositionConfig(init_std=self.init_std)} if self.parts == "complete" else {}
+        return {"patch": patch, **positions}, EmbeddingOptions(norm="none", dropout=0.0)
+
+    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+        parts = [*self.text()[0].values(), *self.picture()[0].values()]
+        return {name: field for part in parts for name, field in part.requires(context).items()}
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        parts = [*self.text()[0].values(), *self.picture()[0].values()]
+        return {name: field for part in parts for name, field in part.provides(context).items()}

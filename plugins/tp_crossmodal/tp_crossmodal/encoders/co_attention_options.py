@@ -1,0 +1,83 @@
+"""Options of co-attention. Torch-free."""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from tp_core.modules.layers.transformer_options import Activation, TransformerOptions
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext
+from tp_core.options.encoder import FusionConfig
+
+
+class CoAttentionConfig(FusionConfig):
+    """Co-attention: in each layer, each of two streams attends to the other, then to itself (Lu et al., 2019)."""
+
+    implementation: ClassVar[str] = "tp_crossmodal.encoders.co_attention:CoAttention"
+
+    num_layers: int = Field(6, gt=0, description="number of layers")
+    num_heads: int | dict[str, int] = Field(
+        12, description="heads of self-attention; or for each stream by name, {text: 12, image: 8}"
+    )
+    feed_forward_size: int | dict[str, int] | None = Field(
+        None, description="inner width, or for each stream by name; 4 x its width where unset"
+    )
+    co_heads: int = Field(8, gt=0, description="heads of the attention to the other stream")
+    co_size: int | None = Field(
+        None, gt=0, description="width of the attention to the other stream; the widest stream's if unset"
+    )
+    activation: Activation = "gelu"
+    norm_eps: float = Field(1e-12, gt=0)
+    dropout: float = Field(0.1, ge=0, lt=1, description="on the output of each sub-layer")
+    attention_dropout: float | None = Field(None, ge=0, lt=1, description="on attention weights; dropout if unset")
+    init_std: float = Field(0.02, gt=0, description="standard deviation of the initial weights")
+
+    def width(self, context: BuildContext) -> int:
+        """Width of the attention to the other stream."""
+        return self.co_size or max(facts.hidden_size for facts in context.streams.values())
+
+    def of_stream(self, name: str) -> TransformerOptions:
+        """The options of a stream's own layers."""
+        heads, inner = self.num_heads, self.feed_forward_size
+        return TransformerOptions(
+            num_heads=heads.get(name, 12) if isinstance(heads, dict) else heads,
+            feed_forward_size=inner.get(name) if isinstance(inner, dict) else inner,
+            activation=self.activation,
+            norm_eps=self.norm_eps,
+            dropout=self.dropout,
+            attention_dropout=self.attention_dropout,
+            init_std=self.init_std,
+        )
+
+    def across(self, name: str, context: BuildContext) -> TransformerOptions:
+        """The options of a stream's layers that attend to the other stream."""
+        size = self.width(context) // self.co_heads
+        return self.of_stream(name).model_copy(update={"num_heads": self.co_heads, "head_size": size})
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        names = list(context.streams)
+        if len(names) != 2:
+            have = f"this one has {', '.join(names)}" if names else "this one has none"
+            yield Problem("", f"joins exactly two streams (model.streams); {have}")
+            return
+        for option in ("num_heads", "feed_forward_size"):
+            value = getattr(self, option)
+            unknown = [name for name in value if name not in names] if isinstance(value, dict) else []
+            if unknown:
+                yield Problem(option, f"names '{unknown[0]}'; the streams are {' and '.join(names)}")
+                return
+            given = value.values() if isinstance(value, dict) else [1 if value is None else value]
+            if min(given, default=1) < 1:
+                yield Problem(option, f"must be greater than 0, got {min(given)}")
+                return
+        for name, facts in context.streams.items():
+            for problem in self.of_stream(name).check_attention(facts.hidden_size):
+                yield Problem(problem.option, f"of the stream '{name}': {problem.message}")
+        if self.width(context) % self.co_heads:
+            yield Problem("co_heads", f"{self.co_heads} does not divide the width, {self.width(context)}")
+
+    def effective(self, context: BuildContext) -> dict[str, Any]:
+        found = super().effective(context)
+        del found["hidden_size"]  # each stream keeps its own
+        return {**found, "co_size": self.width(context)} if context.streams else found

@@ -1,0 +1,21 @@
+"""Options of the hook that draws similarities. Torch-free."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from tp_core.marks import PathStr
+from tp_core.options.hooks import HooksConfig
+
+
+class SimilaritiesConfig(HooksConfig):
+    """Pictures of how alike the target ``clr`` finds held-out pairs and strangers, at each evaluation (CLIP)."""
+
+    implementation: ClassVar[str] = "tp_crossmodal.hooks.similarities:Similarities"
+    observes: ClassVar[bool] = True
+
+    count: int = Field(16, gt=1, le=64, description="held-out pairs to show, spread over the data")
+    font: PathStr | None = Field(None, description="a font file for scripts that the one found at hand lacks")
+
+    def training_files(self) -> dict[str, str]:
+        return {} if self.font is None else {"font": self.font}

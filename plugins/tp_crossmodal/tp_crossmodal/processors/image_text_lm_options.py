@@ -1,0 +1,234 @@
+"""Options of pictures as tokens of a text. Torch-free."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from tp_core.errors import TPError
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext
+from tp_core.options.facts import FieldSpec, GridFacts, PictureFacts
+from tp_core.spec.schema_common import ModuleMark
+from tp_text.processors.text_options import TextProcessorConfig
+from tp_vision.embeddings.options import GridOptions, Size, pair
+from tp_vision.processors.options import MAX_PIXELS, PictureProcessorConfig
+from tp_vision.visual_tokenizers.options import VisualTokenizerConfig
+
+if TYPE_CHECKING:
+    from tp_core.tokenizer import TokenizerFacts
+
+
+#: Options that a trained tokenizer of pictures says, too.
+_TRAINED = ("image_size", "patch_size", "channels", "mean", "std")
+
+
+#: What they are where nothing says it.
+_USUAL = {"image_size": None, "patch_size": None, "channels": 3, "mean": [0.5], "std": [0.5]}
+
+
+class ImageTextLmConfig(TextProcessorConfig):
+    """A picture's tokens and its text as one sequence, in either order (DALL-E, ERNIE-ViLG, Talk2Face)."""
+
+    implementation: ClassVar[str] = "tp_crossmodal.processors.image_text_lm:ImageTextLmProcessor"
+    needs_special: ClassVar[tuple[str, ...]] = ("pad",)
+    sampling_options: ClassVar[frozenset[str]] = frozenset({"pad", "direction", "prefix_loss", "pad_text"})
+    media_fields: ClassVar[frozenset[str]] = frozenset({"image"})
+    optional_fields: ClassVar[frozenset[str]] = frozenset({"text", "image"})
+
+    max_length: int = Field(64, gt=3, description="longest text, special tokens included; the picture comes on top")
+    image_tokenizer: Annotated[dict[str, dict[str, Any]] | None, ModuleMark("visual_tokenizer")] = Field(
+        None, description="what turns pictures into tokens, such as vq; training and using a model need it"
+    )
+    num_image_tokens: int | None = Field(None, gt=1, description="number of different tokens; the tokenizer's if unset")
+    image_size: Size | None = Field(None, description="height and width in pixels, or both; the tokenizer's if unset")
+    patch_size: Size | None = Field(None, description="pixels of a token, alike; the tokenizer's if unset")
+    channels: Literal[1, 3] | None = Field(None, description="3 for RGB, 1 for greyscale; the tokenizer's if unset")
+    mean: list[float] | None = Field(
+        None, min_length=1, description="subtracted from pixels; of all channels, or one of each; the tokenizer's"
+    )
+    std: list[float] | None = Field(
+        None, min_length=1, description="divides pixels; of all channels, or one of each; the tokenizer's if unset"
+    )
+    resize: Literal["crop", "stretch", "none"] = Field(
+        "crop",
+        description="crop: scale until the picture covers image_size, and cut its middle out; stretch: change its "
+        "proportions; none: refuse pictures of another size",
+    )
+    max_pixels: int = Field(
+        MAX_PIXELS,
+        gt=0,
+        le=2 * MAX_PIXELS,
+        description="most pixels of a file, height times width; others are bad records, found before they are decoded",
+    )
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    direction: Literal["both", "text_to_image", "image_to_text"] = Field(
+        "both", description="which part comes first and is given, and which is written; both: drawn for each sample"
+    )
+    prefix_loss: bool = Field(
+        False, description="predict the first part, too, which is then read token by token (DALL-E)"
+    )
+    pad_text: bool = Field(
+        True, description="fill a text before its picture up to max_length, so that each patch has one position"
+    )
+
+    # -- pictures ----------------------------------------------------------------------------------------------
+
+    def tokenizer_config(self) -> VisualTokenizerConfig | None:
+        """The config of the chosen tokenizer of pictures.
+
+        Raises:
+            TPError: it is none.
+        """
+        from tp_core.spec.choose import nested
+
+        if self.image_tokenizer is None:
+            return None
+        config = nested("visual_tokenizer", self.image_tokenizer)
+        assert isinstance(config, VisualTokenizerConfig)
+        return config
+
+    @cached_property
+    def trained_on(self) -> PictureFacts | None:
+        """The pictures that the tokenizer knows; None for one that takes any, or says nothing."""
+        try:
+            config = self.tokenizer_config()
+            return None if config is None else config.pictures()
+        except TPError:  # which is said by check()
+            return None
+
+    @cached_property
+    def settled(self) -> dict[str, Any]:
+        """The options that a trained tokenizer says, too: each the own one, else the tokenizer's, else the usual."""
+        own = {name: value for name in _TRAINED if (value := getattr(self, name)) is not None}
+        return _USUAL | (_options_of(self.trained_on) if self.trained_on else {}) | own
+
+    @property
+    def grid(self) -> GridFacts | None:
+        """How pictures become tokens, row by row; None where neither options nor the tokenizer say."""
+        size, patch, channels = (self.settled[name] for name in ("image_size", "patch_size", "channels"))
+        if size is None or patch is None:
+            return None
+        (height, width), (rows, columns) = pair(size), pair(patch)
+        return GridFacts(height // rows, width // columns, (rows, columns), channels)
+
+    def pictures(self) -> PictureProcessorConfig:
+        """The options by which pictures are read."""
+        known = {name: value for name, value in self.settled.items() if name != "patch_size"}
+        known |= {"resize": self.resize, "interpolation": self.interpolation, "max_pixels": self.max_pixels}
+        return PictureProcessorConfig(**known)
+
+    # -- sizes -------------------------------------------------------------------------------------------------
+
+    def extra_ids(self) -> int:
+        try:
+            config = self.tokenizer_config()
+            return self.num_image_tokens or (0 if config is None else config.token_count())
+        except TPError:  # which is said by check()
+            return 0
+
+    def sequence_length(self) -> int | None:
+        if self.grid is None:
+            return None
+        # A text behind a picture has an end token besides; a picture needs none.
+        return self.max_length + self.grid.patches + (self.direction != "text_to_image")
+
+    def segments(self, tokenizer: "TokenizerFacts") -> int:
+        return 2
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        prefix = {} if self.prefix_loss else {"prefix_lengths": FieldSpec(("batch",))}
+        return super().provides(context) | prefix | {"labels:lm": FieldSpec()}
+
+    # -- checks ------------------------------------------------------------------------------------------------
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        yield from super().check(context)
+        if any(not Path(file).exists() for file in self.files().values()):
+            return  # which is said of files
+        try:
+            yield from self._check_tokenizer()
+        except TPError as error:
+            yield Problem("image_tokenizer", str(error))
+            return
+        unknown = [name for name in ("image_size", "patch_size") if self.settled[name] is None]
+        for name in unknown:
+            yield Problem(name, "is required, as no image_tokenizer says it")
+        if unknown:
+            return
+        if self.settled["channels"] not in (1, 3):
+            yield Problem("image_tokenizer", f"reads {self.settled['channels']} channels; pictures have 1 or 3")
+            return
+        sizes = {name: self.settled[name] for name in ("image_size", "patch_size", "channels")}
+        yield from GridOptions(**sizes).check_grid()
+        yield from self.pictures().check(context._replace(grid=None))
+
+    def _check_tokenizer(self) -> Iterator[Problem]:
+        """What does not agree with the tokenizer of pictures.
+
+        Raises:
+            TPError: its files cannot be read.
+        """
+        tokenizer = self.tokenizer_config()
+        if tokenizer is None:
+            if self.num_image_tokens is None:
+                yield Problem("num_image_tokens", "is required, as no image_tokenizer says it")
+            return
+        count, facts = tokenizer.token_count(), tokenizer.pictures()
+        if self.num_image_tokens not in (None, count):
+            yield Problem("num_image_tokens", f"is {self.num_image_tokens}; the tokenizer has {count} tokens")
+        known = {} if facts is None else _options_of(facts)
+        for name in _TRAINED if known else ():
+            own, theirs = getattr(self, name), known[name]
+            if own is not None and _spread(name, own, known) != _spread(name, theirs, known):
+                yield Problem(name, f"is {own}; the tokenizer was trained with {theirs}: leave it out")
+        for problem in tokenizer.check(BuildContext(grid=self.grid)):
+            yield Problem("image_tokenizer", f"{problem.option} {problem.message}".strip())
+
+    def check_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
+        yield from super().check_tokenizer(tokenizer)
+        if not {"eos", "sep"} & set(tokenizer.special):
+            yield Problem("", "the vocabulary has no token for the end of a text: expected eos or sep")
+
+    def check_data(self) -> Iterator[Problem]:
+        if self.image_tokenizer is None:
+            message = "is required: what turns pictures into tokens, such as {vq: {model: runs/my_vqvae}}"
+            yield Problem("image_tokenizer", message)
+
+    # -- files -------------------------------------------------------------------------------------------------
+
+    def files(self) -> dict[str, str]:
+        """The first file of the tokenizer that is missing, or just its first."""
+        tokenizer = self.tokenizer_config()
+        files = [] if tokenizer is None else [*tokenizer.files().values(), *tokenizer.training_files().values()]
+        missing = [file for file in files if not Path(file).exists()]
+        return {"image_tokenizer": (missing or files)[0]} if files else {}
+
+    def contents(self) -> list[str]:
+        return []  # its tokenizer's are the tokenizer's own
+
+    def save(self, folder: Path, inside: str) -> dict[str, Any]:
+        tokenizer = self.tokenizer_config()
+        if tokenizer is None or self.image_tokenizer is None:
+            return {}
+        (name,) = self.image_tokenizer
+        return {"image_tokenizer": {name: tokenizer.save(folder, inside)}}
+
+
+def _options_of(facts: PictureFacts) -> dict[str, Any]:
+    """What a tokenizer says, as options."""
+    grid = facts.grid
+    sizes = [grid.height * grid.patch_size[0], grid.width * grid.patch_size[1]]
+    own = {"image_size": sizes, "patch_size": list(grid.patch_size), "channels": grid.channels}
+    return own | {"mean": list(facts.mean), "std": list(facts.std)}
+
+
+def _spread(name: str, value: Any, known: dict[str, Any]) -> Any:
+    """An option with what stands for several values written out."""
+    if name in ("image_size", "patch_size"):
+        return tuple(pair(value))
+    if name in ("mean", "std") and len(value) == 1:
+        return list(value) * int(known["channels"])
+    return value

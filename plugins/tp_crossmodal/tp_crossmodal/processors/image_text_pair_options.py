@@ -1,0 +1,22 @@
+"""Options of pictures, or their regions, with captions in two streams. Torch-free."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from tp_crossmodal.processors.image_text_options import ImageTextProcessorConfig, RegionTextProcessorConfig
+from tp_crossmodal.processors.options import StreamOptions
+
+
+class ImageTextPairProcessorConfig(StreamOptions, ImageTextProcessorConfig):
+    """Pictures with their captions, for two streams: CLIP."""
+
+    implementation: ClassVar[str] = "tp_crossmodal.processors.image_text_pair:ImageTextPairProcessor"
+
+    max_length: int = Field(77, gt=3, description="longest text, special tokens included")
+
+
+class RegionTextPairProcessorConfig(StreamOptions, RegionTextProcessorConfig):
+    """Given features of a picture's regions with its caption, for two streams: ViLBERT."""
+
+    implementation: ClassVar[str] = "tp_crossmodal.processors.image_text_pair:ImageTextPairProcessor"

@@ -1,0 +1,94 @@
+"""Options that processors of pictures with captions share. Torch-free."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext, DataContext
+from tp_core.options.facts import FieldSpec
+from tp_text.processors.classification_options import ClassificationProcessorConfig
+from tp_text.processors.masking_options import MASKING_OPTIONS, MaskingOptions
+from tp_text.processors.text_options import TextProcessorConfig
+
+if TYPE_CHECKING:
+    from tp_core.tokenizer import TokenizerFacts
+
+
+_TASKS = frozenset({"mlm", "itm"})
+
+
+class CaptionOptions(ClassificationProcessorConfig, MaskingOptions):
+    """What processors of texts with pictures share: the text, and the labels that the model's targets ask for."""
+
+    #: The class that reads the pictures of records, or their regions; ``package.file:Class``.
+    visual: ClassVar[str] = ""
+    needs_special: ClassVar[tuple[str, ...]] = ("pad",)
+    sampling_options: ClassVar[frozenset[str]] = frozenset({"pad"}) | MASKING_OPTIONS | _TASKS
+
+    max_length: int = Field(40, gt=3, description="longest text, special tokens included")
+    mlm: bool | None = Field(None, description="hide tokens, to be predicted; unset: if the model has the target mlm")
+    itm: bool | None = Field(
+        None, description="give half of the texts another record's picture; unset: if the model has the target itm"
+    )
+    labelled: bool | None = Field(
+        None, description="records have a class (the field label); unset: if the model has the target cls"
+    )
+
+    def task(self, name: str, data: DataContext) -> bool:
+        """Whether samples are made for a target: as its option says, else if the model has it."""
+        option = self.labelled if name == "cls" else getattr(self, name)
+        return name in data.target_options if option is None else bool(option)
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        labels = {
+            "labels:mlm": (self.mlm, FieldSpec()),
+            "labels:itm": (self.itm, FieldSpec(("batch",))),
+            "labels:cls": (self.labelled, FieldSpec(("batch",))),
+        }
+        words = TextProcessorConfig.provides(self, context)
+        return words | {name: spec for name, (option, spec) in labels.items() if option is not False}
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        yield from ClassificationProcessorConfig.check(self, context)
+        yield from self.check_masking()
+        if self.labels is not None and self.labelled is False:
+            yield Problem("labels", "names the classes of labelled records, and labelled is false")
+
+    def check_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
+        yield from super().check_tokenizer(tokenizer)
+        for roles in (("cls", "bos"), ("sep", "eos")):
+            if not any(role in tokenizer.special for role in roles):
+                message = f"the vocabulary has neither {roles[0]} nor {roles[1]}, one of which the processor needs"
+                yield Problem("", message)
+        if self.mlm and "mask" not in tokenizer.special:
+            yield Problem("mlm", "the vocabulary lacks the special token mask")
+
+
+class StreamOptions(CaptionOptions):
+    """A text for one stream, a picture for the other."""
+
+    feeds_streams: ClassVar[bool] = True
+    optional_fields: ClassVar[frozenset[str]] = frozenset({"label", "text", "image", "regions", "boxes"})
+
+    text_stream: str | None = Field(
+        None, description="the stream that reads the text; unset: the one called text, else the first"
+    )
+
+    def sides(self, data: DataContext) -> tuple[str, str]:
+        """Names of the streams of the text and of the picture, of a model with two."""
+        first, second = data.streams
+        text = self.text_stream or (second if second == "text" or first == "image" else first)
+        return (text, second if text == first else first)
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return super().provides(context) | {"labels:clr": FieldSpec(("batch",))}
+
+    def check_targets(self, data: DataContext) -> Iterator[Problem]:
+        yield from super().check_targets(data)
+        if len(data.streams) != 2:
+            have = ", ".join(data.streams) or "none"
+            yield Problem("", f"feeds exactly two streams (model.streams), a text and a picture; the model has {have}")
+        elif self.text_stream is not None and self.text_stream not in data.streams:
+            yield Problem("text_stream", f"the streams are {' and '.join(data.streams)}")

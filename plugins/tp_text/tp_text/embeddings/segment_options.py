@@ -1,0 +1,22 @@
+"""Options of the segment embedding. Torch-free."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from tp_core.options.context import BuildContext
+from tp_core.options.embedding import EmbeddingConfig
+from tp_core.options.facts import FieldSpec
+
+
+class SegmentConfig(EmbeddingConfig):
+    """Segment embedding: which part of a pair a token belongs to (Devlin et al., 2019)."""
+
+    implementation: ClassVar[str] = "tp_text.embeddings.segment:Segment"
+    makes_sequence: ClassVar[bool] = False
+
+    num_segments: int = Field(2, gt=0)
+    init_std: float = Field(0.02, gt=0)
+
+    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {"token_type_ids": FieldSpec(high=self.num_segments)}

@@ -1,0 +1,40 @@
+"""Options of BERT's sentence pairs. Torch-free."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext
+from tp_core.options.facts import FieldSpec
+from tp_text.processors.masking_options import MASKING_OPTIONS, MaskingOptions
+from tp_text.processors.text_options import TextProcessorConfig
+
+if TYPE_CHECKING:
+    from tp_core.tokenizer import TokenizerFacts
+
+
+class BertProcessorConfig(TextProcessorConfig, MaskingOptions):
+    """Documents as pairs of segments with masked tokens: BERT's next sentence, or ALBERT's sentence order."""
+
+    implementation: ClassVar[str] = "tp_text.processors.bert:BertProcessor"
+    needs_special: ClassVar[tuple[str, ...]] = ("cls", "sep", "pad", "mask")
+    sampling_options: ClassVar[frozenset[str]] = frozenset({"pad"}) | MASKING_OPTIONS
+
+    sentence_task: Literal["next", "order", "none"] = Field(
+        "next", description="next: does the second segment follow; order: are the two swapped; none: one segment"
+    )
+    short_rate: float = Field(0.1, ge=0, le=1, description="part of the rows that is shorter on purpose")
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        labels = {"labels:mlm": FieldSpec()}
+        if self.sentence_task != "none":
+            labels["labels:sp"] = FieldSpec(("batch",))
+        return super().provides(context) | labels
+
+    def segments(self, tokenizer: "TokenizerFacts") -> int:
+        return tokenizer.segments[self.sentence_task != "none"]
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        yield from self.check_masking()

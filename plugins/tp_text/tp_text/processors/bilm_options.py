@@ -1,0 +1,17 @@
+"""Options of text for a language model in both directions. Torch-free."""
+
+from typing import ClassVar
+
+from tp_core.options.context import BuildContext
+from tp_core.options.facts import FieldSpec
+from tp_text.processors.text_options import TextProcessorConfig
+
+
+class BidirectionalLmProcessorConfig(TextProcessorConfig):
+    """One document per line, packed into full rows for a forward and a backward language model (ELMo)."""
+
+    implementation: ClassVar[str] = "tp_text.processors.bilm:BidirectionalLmProcessor"
+    needs_special: ClassVar[tuple[str, ...]] = ("pad",)
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {name: FieldSpec() for name in ("input_ids", "attention_mask", "labels:bilm")}

@@ -1,0 +1,12 @@
+"""Options of texts with classes. Torch-free."""
+
+from typing import ClassVar
+
+from tp_core.data.class_options import ClassLabelOptions
+from tp_text.processors.text_options import TextProcessorConfig
+
+
+class ClassificationProcessorConfig(ClassLabelOptions, TextProcessorConfig):
+    """A text, or a pair of texts, with a class label."""
+
+    implementation: ClassVar[str] = "tp_text.processors.classification:ClassificationProcessor"

@@ -1,0 +1,34 @@
+"""Options of instructions and chats. Torch-free."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from tp_core.options.context import BuildContext
+from tp_core.options.facts import FieldSpec
+from tp_text.processors.text_options import TextProcessorConfig
+
+
+class InstructionProcessorConfig(TextProcessorConfig):
+    """Instruction tuning: conversations, of which a causal language model learns the answers.
+
+    What stands around each turn are the texts of the options; each answer ends with the end-of-text token.
+    """
+
+    implementation: ClassVar[str] = "tp_text.processors.instruction:InstructionProcessor"
+    needs_special: ClassVar[tuple[str, ...]] = ("eos",)
+    optional_fields: ClassVar[frozenset[str]] = frozenset({"output"})
+
+    max_length: int = Field(512, gt=3, description="longest sequence, special tokens included")
+    pack: bool = Field(False, description="several conversations in a row, which do not see each other")
+    system_prefix: str = Field("<|system|>\n", description="text before a system message")
+    system_suffix: str = Field("\n", description="text after a system message")
+    user_prefix: str = Field("<|user|>\n", description="text before a user's message")
+    user_suffix: str = Field("\n", description="text after a user's message")
+    assistant_prefix: str = Field("<|assistant|>\n", description="text before an answer")
+    assistant_suffix: str = Field("", description="text after an answer, before the end-of-text token")
+    system: str | None = Field(None, description="system message of conversations that have none")
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        names = ["input_ids", *(["document_ids", "position_ids"] if self.pack else [])]
+        return {name: FieldSpec() for name in names} | {"lengths": FieldSpec(("batch",)), "labels:lm": FieldSpec()}

@@ -1,0 +1,26 @@
+"""Options of running text. Torch-free."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from tp_core.options.context import BuildContext
+from tp_core.options.facts import FieldSpec
+from tp_text.processors.text_options import TextProcessorConfig
+
+
+class LmProcessorConfig(TextProcessorConfig):
+    """One document per line, packed into full rows for a causal language model (GPT-2)."""
+
+    implementation: ClassVar[str] = "tp_text.processors.lm:LmProcessor"
+    needs_special: ClassVar[tuple[str, ...]] = ("eos",)
+    sampling_options: ClassVar[frozenset[str]] = frozenset({"pad", "truncation_side"})
+
+    isolate_documents: bool = Field(False, description="attention and positions start anew at each document of a row")
+    truncation_side: Literal["left", "right"] = Field(
+        "left", description="the side that a text too long loses for predictions and vectors"
+    )
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        names = ["input_ids", *(["document_ids", "position_ids"] if self.isolate_documents else [])]
+        return {name: FieldSpec() for name in names} | {"lengths": FieldSpec(("batch",)), "labels:lm": FieldSpec()}

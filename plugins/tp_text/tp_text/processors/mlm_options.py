@@ -1,0 +1,34 @@
+"""Options of masked text. Torch-free."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext
+from tp_core.options.facts import FieldSpec
+from tp_text.processors.masking_options import MASKING_OPTIONS, MaskingOptions
+from tp_text.processors.text_options import TextProcessorConfig
+
+if TYPE_CHECKING:
+    from tp_core.tokenizer import TokenizerFacts
+
+
+class MlmProcessorConfig(TextProcessorConfig, MaskingOptions):
+    """One document per line, masked tokens, no pairs (RoBERTa)."""
+
+    implementation: ClassVar[str] = "tp_text.processors.mlm:MlmProcessor"
+    needs_special: ClassVar[tuple[str, ...]] = ("cls", "sep", "pad", "mask")
+    sampling_options: ClassVar[frozenset[str]] = frozenset({"pad"}) | MASKING_OPTIONS
+
+    pack: bool = Field(True, description="fill rows across documents; else a row never spans two")
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return super().provides(context) | {"labels:mlm": FieldSpec()}
+
+    def segments(self, tokenizer: "TokenizerFacts") -> int:
+        return tokenizer.segments[0]
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        yield from self.check_masking()

@@ -1,0 +1,38 @@
+"""Options of words with their neighbours. Torch-free."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pydantic import Field
+
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext, DataContext
+from tp_core.options.facts import FieldSpec
+from tp_text.processors.text_options import TextProcessorConfig
+
+
+class SkipGramProcessorConfig(TextProcessorConfig):
+    """Windows of words around words, and random words (word2vec); also hashed bigrams in the windows (Ngram2vec)."""
+
+    implementation: ClassVar[str] = "tp_text.processors.skipgram:SkipGramProcessor"
+    needs_special: ClassVar[tuple[str, ...]] = ("pad",)
+    sampling_options: ClassVar[frozenset[str]] = frozenset(
+        {"pad", "window", "negatives", "subsample", "ngrams", "ngram_buckets"}
+    )
+
+    max_length: int = Field(512, gt=3, description="words per row")
+    window: int = Field(5, gt=0, description="longest distance of a context; each word draws its own, from 1")
+    negatives: int = Field(5, gt=0, description="random words per position, drawn by count^0.75")
+    subsample: float = Field(1e-3, ge=0, description="words more frequent than this are dropped at random; 0: none")
+    ngrams: int = Field(1, ge=1, le=2, description="2: the bigrams of a window are contexts, too")
+    ngram_buckets: int = Field(
+        100_000, gt=0, description="ids of hashed bigrams, after the vocabulary; model.target.sgns needs as many"
+    )
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {name: FieldSpec() for name in ("input_ids", "attention_mask", "labels:sgns")}
+
+    def check_targets(self, data: DataContext) -> Iterator[Problem]:
+        rows = data.target_options.get("sgns", {}).get("ngram_buckets")
+        if self.ngrams > 1 and rows is not None and rows < self.ngram_buckets:
+            yield Problem("ngram_buckets", f"is {self.ngram_buckets}, but model.target.sgns.ngram_buckets is {rows}")

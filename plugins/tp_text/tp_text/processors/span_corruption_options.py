@@ -1,0 +1,47 @@
+"""Options of T5's span corruption. Torch-free."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pydantic import Field
+
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext
+from tp_text.processors.denoising_options import DenoisingConfig
+from tp_text.processors.seq2seq_options import Role
+from tp_text.processors.span_lengths import SpanLengths
+
+
+class SpanCorruptionProcessorConfig(DenoisingConfig):
+    """Span corruption: spans of running text become sentinels, and the target says what they were (T5)."""
+
+    implementation: ClassVar[str] = "tp_text.processors.span_corruption:SpanCorruptionProcessor"
+    sampling_options: ClassVar[frozenset[str]] = frozenset({"pad", "start", "end", "sentinel_pattern"})
+
+    start: Role | None = Field("pad", description="token that the decoder's input begins with; unset: bos, else cls")
+    target_max_length: int | None = Field(
+        None, gt=1, description="longest decoder input; as long as the spans of a full row need if unset"
+    )
+    noise_density: float = Field(0.15, gt=0, lt=1, description="part of the tokens to hide")
+    mean_span_length: float = Field(3.0, ge=1, description="tokens per hidden span, on average")
+    sentinel_pattern: str | None = Field(
+        None, description="spelling of the sentinels, {} for 0, 1, ...; unset: ``<extra_id_{}>``, else ``[unused{}]``"
+    )
+
+    def spans(self) -> SpanLengths:
+        return SpanLengths(self.noise_density, self.mean_span_length)
+
+    def row_length(self) -> int:
+        """Tokens of text in a full row: as many as fit once their spans are hidden."""
+        return self.spans().longest_row(self.max_length, self.target_max_length)
+
+    def target_sequence_length(self) -> int:
+        return self.spans().target_length(self.row_length())
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        yield from super().check(context)
+        if self.row_length() < 2:
+            option = "max_length" if self.target_max_length is None else "target_max_length"
+            yield Problem(option, "is too short for one hidden span")
+        if self.sentinel_pattern is not None and self.sentinel_pattern.count("{}") != 1:
+            yield Problem("sentinel_pattern", "holds {} once, in place of the sentinel's number")

@@ -1,0 +1,40 @@
+"""Options that processors of text share. Torch-free."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext
+from tp_core.options.facts import FieldSpec
+from tp_core.options.processor import ProcessorConfig
+
+if TYPE_CHECKING:
+    from tp_core.tokenizer import TokenizerFacts
+
+
+class TextProcessorConfig(ProcessorConfig):
+    """What all text processors share."""
+
+    #: Roles of special tokens without which the processor cannot work.
+    needs_special: ClassVar[tuple[str, ...]] = ("cls", "sep", "pad")
+
+    max_length: int = Field(128, gt=3, description="longest sequence, special tokens included")
+    pad: Literal["longest", "max_length"] = Field("longest", description="pad to the longest of the batch, or always")
+
+    sampling_options: ClassVar[frozenset[str]] = frozenset({"pad"})
+
+    def sequence_length(self) -> int | None:
+        return self.max_length
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {name: FieldSpec() for name in ("input_ids", "attention_mask", "token_type_ids")}
+
+    def check_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
+        missing = [role for role in self.needs_special if role not in tokenizer.special]
+        if missing:
+            lacks = f"the vocabulary lacks special tokens that the processor needs: {', '.join(missing)}"
+            options = " and ".join(f"{role}_token" for role in missing)
+            yield Problem("", f"{lacks}; if others serve for them, the tokenizer has to say which: {options}")
+        yield from super().check_tokenizer(tokenizer)

@@ -1,0 +1,37 @@
+"""Options of translation. Torch-free."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pydantic import Field
+
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext
+from tp_text.processors.parallel_files import partner_of
+from tp_text.processors.seq2seq_options import EncoderDecoderConfig
+
+
+class TranslationProcessorConfig(EncoderDecoderConfig):
+    """Translation: a source text and a target text, each with its own vocabulary if data.target_tokenizer is given."""
+
+    implementation: ClassVar[str] = "tp_text.processors.translation:TranslationProcessor"
+
+    source_extension: str | None = Field(
+        None, min_length=1, description="plain text: files with this extension (en) are the source side"
+    )
+    target_extension: str | None = Field(
+        None, min_length=1, description="and those of the same name with this one (de) their lines' translations"
+    )
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        if (self.source_extension is None) != (self.target_extension is None):
+            missing = "source_extension" if self.source_extension is None else "target_extension"
+            yield Problem(missing, "source_extension and target_extension are given together")
+        elif self.source_extension is not None and self.source_extension == self.target_extension:
+            yield Problem("target_extension", "is the same as source_extension")
+
+    def companions(self, paths: list[str]) -> list[str]:
+        if self.source_extension is None or self.target_extension is None:
+            return []
+        found = (partner_of(path, self.source_extension, self.target_extension) for path in paths)
+        return [path for path in found if path is not None]

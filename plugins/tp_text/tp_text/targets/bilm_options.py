@@ -1,0 +1,39 @@
+"""Options of language modelling in both directions. Torch-free."""
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+from pydantic import Field
+
+from tp_core.metrics.facts import MetricFacts
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext
+from tp_core.options.facts import FieldSpec
+from tp_text.targets.vocabulary_options import VocabularyTargetConfig
+
+
+class BidirectionalLanguageModelConfig(VocabularyTargetConfig):
+    """Bidirectional language model: predict the next and the previous token (ELMo; Peters et al., 2018)."""
+
+    implementation: ClassVar[str] = "tp_text.targets.bilm:BidirectionalLanguageModel"
+
+    tie: bool = Field(False, description="use the word embedding, as wide as one direction, as the output matrix")
+    bias: bool = Field(True, description="bias of the output matrix")
+
+    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+        labels = {"labels:bilm": FieldSpec(high=context.vocab_size)}
+        return super().requires(context) | labels | {"states:two_directions": FieldSpec()}
+
+    def label_fields(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {f"bilm:{direction}": FieldSpec(high=context.vocab_size) for direction in ("forward", "backward")}
+
+    def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
+        return dict.fromkeys(["accuracy", "accuracy_forward", "accuracy_backward"], MetricFacts("high"))
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        half = context.hidden_size // 2
+        if context.hidden_size % 2:
+            yield Problem("", f"the states hold two directions of one width, and hidden_size is {context.hidden_size}")
+        elif self.tie and context.embedding_size != half:
+            widths = f"{context.embedding_size}, one direction's {half}"
+            yield Problem("tie", f"tied weights need equal widths: the embedding's is {widths}; set tie: false")

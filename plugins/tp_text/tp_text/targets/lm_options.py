@@ -1,0 +1,37 @@
+"""Options of language modelling. Torch-free."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pydantic import Field
+
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext
+from tp_core.options.facts import FieldSpec
+from tp_text.targets.vocabulary_options import VocabularyTargetConfig
+
+
+class LanguageModelConfig(VocabularyTargetConfig):
+    """Causal language model: predict the next token (Radford et al., 2019)."""
+
+    implementation: ClassVar[str] = "tp_text.targets.lm:LanguageModel"
+
+    bias: bool = Field(False, description="bias of the output matrix")
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    z_loss: float = Field(0.0, ge=0, description="factor of the squared log normaliser (PaLM)")
+    tied_scale: bool = Field(
+        False, description="multiply the states by hidden_size**-0.5 before a tied output matrix (T5)"
+    )
+
+    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return super().requires(context) | {
+            "labels:lm": FieldSpec(high=context.vocab_size),
+            "states:causal": FieldSpec(),
+        }
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        if self.tie and context.embedding_size != context.hidden_size:
+            widths = f"{context.embedding_size}, the hidden states {context.hidden_size}"
+            yield Problem("tie", f"tied weights need equal widths: the embedding's is {widths}; set tie: false")
+        if self.tied_scale and not self.tie:
+            yield Problem("tied_scale", "belongs to a tied output matrix, and tie is false")

@@ -1,0 +1,23 @@
+"""Options of masked language modelling. Torch-free."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from tp_core.modules.layers.transformer_options import Activation
+from tp_core.options.context import BuildContext
+from tp_core.options.facts import FieldSpec
+from tp_text.targets.vocabulary_options import VocabularyTargetConfig
+
+
+class MaskedLanguageModelConfig(VocabularyTargetConfig):
+    """Masked language model: predict the masked tokens (Devlin et al., 2019)."""
+
+    implementation: ClassVar[str] = "tp_text.targets.mlm:MaskedLanguageModel"
+
+    activation: Activation = "gelu"
+    norm_eps: float = Field(1e-12, gt=0)
+    bias: bool = Field(True, description="bias of the output matrix")
+
+    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return super().requires(context) | {"labels:mlm": FieldSpec(high=context.vocab_size, fraction=0.15)}

@@ -1,0 +1,37 @@
+"""Options of byte pair encoding. Torch-free."""
+
+from collections.abc import Collection
+from typing import ClassVar
+
+from pydantic import Field
+
+from tp_core.marks import PathStr
+from tp_core.options.tokenizer import TokenizerConfig
+from tp_text.tokenizers.options import BOS, EOS, SPECIAL_IN_TEXT
+
+
+class BytePairConfig(TokenizerConfig):
+    """Byte-level byte-pair encoding, as in GPT-2 (Radford et al., 2019) and RoBERTa.
+
+    The defaults are GPT-2's. RoBERTa's are ``bos_token`` and ``cls_token`` ``<s>``, ``eos_token`` and
+    ``sep_token`` ``</s>``, ``pad_token`` ``<pad>``, ``unk_token`` ``<unk>`` and ``mask_token`` ``<mask>``.
+    """
+
+    implementation: ClassVar[str] = "tp_text.tokenizers.byte_pair:BytePairTokenizer"
+
+    vocab: PathStr = Field(description="vocab.json (token to id), or a text file with one token per line")
+    merges: PathStr = Field(description="merges.txt: two parts per line, the earliest merge first")
+    add_prefix_space: bool = Field(False, description="treat a text as if it began with a space")
+    pad_token: str | None = "<|endoftext|>"
+    unk_token: str | None = "<|endoftext|>"
+    cls_token: str | None = None
+    sep_token: str | None = None
+    mask_token: str | None = None
+    bos_token: str | None = "<|endoftext|>"
+    eos_token: str | None = "<|endoftext|>"
+    add_bos: bool = Field(False, description=BOS)
+    add_eos: bool = Field(False, description=EOS)
+    special_in_text: bool = Field(True, description=SPECIAL_IN_TEXT)
+
+    def libraries(self) -> Collection[str]:
+        return ("tokenizers",)

@@ -1,0 +1,75 @@
+"""Options of tokenizers with a ``vocab.txt``. Torch-free."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from tp_core.marks import PathStr
+from tp_core.options.context import DataContext
+from tp_core.options.tokenizer import TokenizerConfig
+from tp_text.tokenizers.options import SPECIAL_IN_TEXT
+
+if TYPE_CHECKING:
+    from tp_core.tokenizer import TokenizerFacts
+
+
+class LineVocabularyConfig(TokenizerConfig):
+    """What the tokenizers with a ``vocab.txt`` have in common: the file, and BERT's special tokens."""
+
+    implementation: ClassVar[str] = "tp_text.tokenizers.line_vocabulary:LineVocabularyTokenizer"
+    algorithm: ClassVar[str] = ""
+
+    vocab: PathStr = Field(description="vocabulary file: UTF-8, one token per line, the first line is id 0")
+    pad_token: str | None = "[PAD]"
+    unk_token: str = "[UNK]"
+    cls_token: str | None = "[CLS]"
+    sep_token: str | None = "[SEP]"
+    mask_token: str | None = "[MASK]"
+    bos_token: str | None = None
+    eos_token: str | None = None
+    special_in_text: bool = Field(True, description=SPECIAL_IN_TEXT)
+
+    def libraries(self) -> Collection[str]:
+        return ("tokenizers",)
+
+    def facts(self, data: DataContext) -> "TokenizerFacts":
+        """Read from the file alone; the tokenizer library would take longer to load it than ``tp check`` has."""
+        from tp_core.tokenizer import TokenizerFacts
+        from tp_text.tokenizers import roles
+        from tp_text.tokenizers.files import read_vocabulary
+
+        path = Path(data.base, self.vocab)
+        vocabulary = read_vocabulary(path)
+        if self.unk_token not in vocabulary:
+            raise roles.missing_unknown(self.algorithm, path, self.unk_token, vocabulary)
+        special = {role: vocabulary[token] for role, token in roles.spellings(self).items() if token in vocabulary}
+        return TokenizerFacts(len(vocabulary), special, self.algorithm != "char")
+
+
+class WordPieceConfig(LineVocabularyConfig):
+    """WordPiece with BERT's text normalisation (Devlin et al., 2019)."""
+
+    algorithm: ClassVar[str] = "wordpiece"
+
+    lowercase: bool = Field(True, description="lower-case the text; false for cased vocabularies")
+    strip_accents: bool | None = Field(None, description="remove accents; unset: follows lowercase")
+    split_chinese: bool = Field(True, description="make every Chinese character a word")
+    max_word_length: int = Field(100, gt=0, description="words of more characters become the unknown token")
+
+
+class CharacterConfig(LineVocabularyConfig):
+    """One token per character, spaces included; white space at the ends of a text is dropped."""
+
+    algorithm: ClassVar[str] = "char"
+
+    lowercase: bool = Field(False, description="lower-case the text")
+
+
+class SpaceConfig(LineVocabularyConfig):
+    """One token per word, where words are separated by white space."""
+
+    algorithm: ClassVar[str] = "space"
+
+    lowercase: bool = Field(False, description="lower-case the text")

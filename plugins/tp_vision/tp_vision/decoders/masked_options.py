@@ -1,0 +1,38 @@
+"""Options of MAE's decoder. Torch-free."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pydantic import Field
+
+from tp_core.modules.layers.transformer_options import TransformerOptions
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext
+from tp_core.options.decoder import DecoderConfig
+from tp_core.options.facts import FieldSpec
+
+
+class MaskedDecoderConfig(DecoderConfig, TransformerOptions):
+    """MAE's decoder: mask tokens where patches are hidden, fixed positions, transformer (He et al., 2022)."""
+
+    implementation: ClassVar[str] = "tp_vision.decoders.masked:MaskedDecoder"
+    needs_target_embedding: ClassVar[bool] = False
+
+    hidden_size: int = Field(512, gt=0, description="width of the hidden states")
+    num_layers: int = Field(8, gt=0, description="number of layers")
+    num_heads: int = Field(16, gt=0, description="attention heads")
+
+    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {"side:visible_ids": FieldSpec(), "side:all_patches": FieldSpec()}
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {"side:patches": FieldSpec()}
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        yield from self.check_attention(self.hidden_size)
+        yield from self.check_grid_bias(context)
+        if self.hidden_size % 4:
+            message = f"two-dimensional positions need a width divisible by 4, got {self.hidden_size}"
+            yield Problem("hidden_size", message)
+        if self.mask != "fully_visible":
+            yield Problem("mask", f"all patches see each other; expected fully_visible, got {self.mask}")

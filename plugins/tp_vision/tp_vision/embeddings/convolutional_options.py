@@ -1,0 +1,43 @@
+"""Options of the convolutional patch embedding. Torch-free."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pydantic import Field
+
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext
+from tp_core.options.embedding import EmbeddingConfig
+from tp_core.options.facts import FieldSpec, GridFacts
+from tp_vision.embeddings.options import GridOptions, pair
+
+
+def halvings(patch: tuple[int, int]) -> int | None:
+    """How often a picture is halved until a patch is one pixel; None where it never is."""
+    steps = patch[0].bit_length() - 1
+    return steps if patch == (2**steps, 2**steps) else None
+
+
+class ConvolutionalPatchConfig(EmbeddingConfig, GridOptions):
+    """Patches of a picture through convolutions that halve it, with residual blocks (VQ-VAE)."""
+
+    implementation: ClassVar[str] = "tp_vision.embeddings.convolutional:ConvolutionalPatch"
+
+    width: int = Field(128, gt=0, description="channels of the convolutions")
+    blocks: int = Field(2, ge=0, description="residual blocks behind them")
+
+    def grid(self) -> GridFacts:
+        (height, width), (rows, columns) = pair(self.image_size), pair(self.patch_size)
+        return GridFacts(height // rows, width // columns, (rows, columns), self.channels)
+
+    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {"pixel_values": FieldSpec(("batch", self.channels, *pair(self.image_size)), "float32")}
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        grid = self.grid()
+        return {"side:patches": FieldSpec((grid.height, grid.width), "int64")}
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        yield from self.check_grid()
+        if halvings(pair(self.patch_size)) is None:
+            yield Problem("patch_size", f"must be a power of two, the same in height and width, got {self.patch_size}")

@@ -1,0 +1,24 @@
+"""Options of patches with a mask token. Torch-free."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from tp_core.options.context import BuildContext
+from tp_core.options.facts import FieldSpec
+from tp_vision.embeddings.patch_options import PatchConfig
+
+
+class MaskedPatchConfig(PatchConfig):
+    """Patches of a picture, with a learned vector in place of those that are masked (BEiT, SimMIM)."""
+
+    implementation: ClassVar[str] = "tp_vision.embeddings.masked_patch:MaskedPatch"
+
+    mask_token: bool = Field(
+        True, description="false: no such vector and no masks, to fine-tune a model that was trained with them"
+    )
+
+    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+        grid = self.grid()
+        masks = {"bool_masked_pos": FieldSpec(("batch", grid.height * grid.width), "bool")}
+        return super().requires(context) | (masks if self.mask_token else {})

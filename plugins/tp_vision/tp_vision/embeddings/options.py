@@ -1,0 +1,47 @@
+"""Options that embeddings of patches share. Torch-free."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field
+
+from tp_core.options.base import ModuleConfig, Problem
+from tp_core.options.context import BuildContext
+from tp_core.options.facts import GridFacts
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+#: One number for both, or [height, width], in pixels.
+Size = Positive | Annotated[list[Positive], Field(min_length=2, max_length=2)]
+
+
+def pair(size: int | list[int]) -> tuple[int, int]:
+    """A size option as (height, width)."""
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+class GridOptions(ModuleConfig):
+    """What all that cuts pictures into patches has to know."""
+
+    image_size: Size = Field(224, description="height and width of pictures in pixels; or [height, width]")
+    patch_size: Size = Field(16, description="height and width of a patch in pixels; or [height, width]")
+    channels: int = Field(3, gt=0, description="colours of a pixel: 3 for RGB, 1 for greyscale")
+
+    def check_grid(self) -> Iterator[Problem]:
+        """Yield a problem where the patches do not fill the picture."""
+        for name, whole, part in zip(("height", "width"), pair(self.image_size), pair(self.patch_size)):
+            if whole % part:
+                near = max(1, round(whole / part)) * part
+                message = f"patches of {part} pixels do not fill a {name} of {whole}; did you mean {near}?"
+                yield Problem("image_size", message)
+                break
+
+
+#: A grid for the description of fields where there is none yet: that of ViT.
+_SOME = GridFacts(14, 14, (16, 16), 3)
+
+
+def grid_of(context: BuildContext) -> GridFacts:
+    """The grid of the model's patches."""
+    return context.grid or _SOME

@@ -1,0 +1,42 @@
+"""Options of the patch embedding. Torch-free."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pydantic import Field
+
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext
+from tp_core.options.embedding import EmbeddingConfig
+from tp_core.options.facts import FieldSpec, GridFacts
+from tp_vision.embeddings.options import GridOptions, pair
+
+
+class PatchConfig(EmbeddingConfig, GridOptions):
+    """Patches of a picture, one vector each, behind a class token (ViT; Dosovitskiy et al., 2021)."""
+
+    implementation: ClassVar[str] = "tp_vision.embeddings.patch:Patch"
+
+    class_token: bool = Field(True, description="a learned vector stands first")
+    distillation_token: bool = Field(False, description="another stands behind it (DeiT; Touvron et al., 2021)")
+    registers: int = Field(0, ge=0, description="further learned vectors before the patches (Darcet et al., 2024)")
+    bias: bool = Field(True, description="bias of the patches' projection")
+    init_std: float = Field(0.02, gt=0)
+    projection_std: float | None = Field(
+        None, gt=0, description="initial weights of the projection; unset: 1 / sqrt(numbers of a patch), as ViT's"
+    )
+
+    def grid(self) -> GridFacts:
+        (height, width), (rows, columns) = pair(self.image_size), pair(self.patch_size)
+        leading = int(self.class_token) + int(self.distillation_token)
+        return GridFacts(height // rows, width // columns, (rows, columns), self.channels, leading, self.registers)
+
+    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {"pixel_values": FieldSpec(("batch", self.channels, *pair(self.image_size)), "float32")}
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        grid = self.grid()
+        return {"side:patches": FieldSpec((grid.height, grid.width), "int64")}
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        yield from self.check_grid()

@@ -1,0 +1,24 @@
+"""Options of the choice of visible patches. Torch-free."""
+
+from typing import ClassVar
+
+from tp_core.options.context import BuildContext
+from tp_core.options.embedding import EmbeddingConfig
+from tp_core.options.facts import FieldSpec
+from tp_vision.embeddings.options import grid_of
+
+
+class VisibleConfig(EmbeddingConfig):
+    """Leaves only the patches that are not masked, behind all that is added to them (MAE; He et al., 2022)."""
+
+    implementation: ClassVar[str] = "tp_vision.embeddings.visible:Visible"
+    makes_sequence: ClassVar[bool] = False
+
+    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+        patches = grid_of(context).height * grid_of(context).width
+        # As many as of MAE; batches may have any number.
+        visible = FieldSpec(("batch", max(1, patches // 4)), "int64", patches)
+        return {"side:patches": FieldSpec(), "visible_ids": visible}
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {"side:visible_ids": FieldSpec(), "side:all_patches": FieldSpec()}

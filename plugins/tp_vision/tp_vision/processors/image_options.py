@@ -1,0 +1,31 @@
+"""Options of pictures, with classes or alone. Torch-free."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from tp_core.data.class_options import ClassLabelOptions
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext, DataContext
+from tp_vision.processors.options import PictureProcessorConfig
+
+
+class ImageProcessorConfig(ClassLabelOptions, PictureProcessorConfig):
+    """Pictures with a class label each."""
+
+    implementation: ClassVar[str] = "tp_vision.processors.image:ImageProcessor"
+
+    def check_targets(self, data: DataContext) -> Iterator[Problem]:
+        yield from super().check_targets(data)
+        if self.augment.mixes() and self.classes(data) is None:
+            yield Problem("augment", "mixed labels need the number of classes, and no target has num_labels")
+
+
+class PlainImageConfig(PictureProcessorConfig):
+    """Pictures alone, for targets that need no labels."""
+
+    implementation: ClassVar[str] = "tp_vision.processors.image:PictureProcessor"
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        yield from super().check(context)
+        if self.augment.mixes():
+            yield Problem("augment", "mixes pictures, which is for classification")

@@ -1,0 +1,38 @@
+"""Options of classification with a distillation token. Torch-free."""
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+from pydantic import Field
+
+from tp_core.modules.targets.options import ClassTargetConfig
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext
+from tp_core.options.facts import FieldSpec, VectorFacts
+
+
+class DistilledClassificationConfig(ClassTargetConfig):
+    """Classes of pictures from the class token and from the distillation token, averaged (DeiT)."""
+
+    implementation: ClassVar[str] = "tp_vision.targets.deit:DistilledClassification"
+
+    token_weight: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="part of the loss that is of the distillation token's classes; 0 where the target distill, "
+        "which reads these, teaches them",
+    )
+    init_std: float = Field(0.02, gt=0)
+
+    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {"labels:cls": FieldSpec(("batch",), "int64", self.num_labels)}
+
+    def embeds(self, context: BuildContext) -> Mapping[str, VectorFacts]:
+        return {self.stream or next(iter(context.streams), ""): VectorFacts(pooling=None)}
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        yield from self.check_metrics()
+        if context.grid is None or context.grid.leading < 2:
+            message = "reads the class token and the distillation token; set model.distillation_token: true"
+            yield Problem("", message)

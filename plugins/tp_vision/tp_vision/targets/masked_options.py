@@ -1,0 +1,22 @@
+"""Options that targets of masked patches share. Torch-free."""
+
+from pydantic import Field
+
+from tp_core.options.context import BuildContext
+from tp_core.options.facts import FieldSpec
+from tp_core.options.target import TargetConfig
+from tp_vision.embeddings.options import grid_of
+
+
+class MaskedTargetConfig(TargetConfig):
+    """Base of targets that predict what is masked."""
+
+    init_std: float = Field(0.02, gt=0)
+
+    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+        patches = grid_of(context).height * grid_of(context).width
+        masked = FieldSpec(("batch", max(1, patches // 2)), "int64", patches)
+        return {"side:patches": FieldSpec(), "labels:masked": masked}
+
+    def label_fields(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {"masked:positions": self.requires(context)["labels:masked"]}

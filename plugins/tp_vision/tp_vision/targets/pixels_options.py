@@ -1,0 +1,16 @@
+"""Options of the target that predicts pixels. Torch-free."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from tp_vision.targets.masked_options import MaskedTargetConfig
+
+
+class PixelsConfig(MaskedTargetConfig):
+    """Prediction of the pixels of masked patches (SimMIM, Xie et al., 2022; MAE, He et al., 2022)."""
+
+    implementation: ClassVar[str] = "tp_vision.targets.pixels:Pixels"
+
+    loss: Literal["l1", "mse"] = Field("mse", description="absolute (SimMIM) or squared (MAE) error")
+    normalize: bool = Field(False, description="predict pixels less their patch's mean, by its deviation (MAE)")

@@ -1,0 +1,71 @@
+"""Finding the model that a path stands for: an export, a run, or one checkpoint of a run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from tp_core.artifacts.layout import EDITABLE, WEIGHTS
+from tp_core.data.cache_place import user_cache
+from tp_core.data.digest_memo import DigestMemo
+from tp_core.errors import CheckpointError, TPError
+from tp_core.manifest import MANIFEST, changed, damage
+from tp_core.suggest import instead
+from tp_core.training.checkpoint import CheckpointStore, step_of
+
+
+def find_model(path: str | os.PathLike[str], say: Callable[[str], None] = lambda _: None) -> tuple[Path, Path]:
+    """The spec file and the weights file that a path stands for.
+
+    Args:
+        path: an exported model, a run's folder (its export, else its newest whole checkpoint), or a checkpoint.
+
+    Raises:
+        CheckpointError: there is no model, or it is damaged.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TPError(f"expected a model as load_model gives it, or the folder of one, got {type(path).__name__}")
+    folder = Path(path)
+    if not folder.exists():
+        raise CheckpointError(f"{folder}: there is no such folder{instead(folder)}")
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder}: this is a file; expected the folder of a run, of a model or of a checkpoint")
+    if step_of(folder) >= 0:
+        problem = damage(folder)
+        if problem:
+            raise CheckpointError(f"{folder}: the checkpoint is damaged: {problem}")
+        return folder.parent.parent / "spec.yaml", folder / WEIGHTS
+    for candidate in (folder, folder / "model"):
+        if (candidate / WEIGHTS).is_file() and (candidate / "spec.yaml").is_file():
+            _need_whole(candidate, say)
+            return candidate / "spec.yaml", candidate / WEIGHTS
+    newest = CheckpointStore(folder / "checkpoints").newest(say)
+    if newest is not None:
+        say(f"{folder} has no export yet; using its newest checkpoint, {newest.name}")
+        return folder / "spec.yaml", newest / WEIGHTS
+    raise CheckpointError(f"{folder}: there is no model: no {WEIGHTS} with a spec.yaml, and no checkpoint")
+
+
+def _need_whole(model: Path, say: Callable[[str], None]) -> None:
+    """Make sure that an exported model is as it was written, if it says how: one that was put together by hand may not.
+
+    Its content is read once, and again when sizes or times say that it has changed (:mod:`tp_core.manifest`). Of
+    files that people edit, a change is told.
+
+    Raises:
+        CheckpointError: it is not.
+    """
+    if not (model / MANIFEST).exists():
+        return
+    with contextlib.ExitStack() as stack:
+        memo = None
+        with contextlib.suppress(TPError):  # there is no place for one
+            memo = stack.enter_context(DigestMemo(user_cache()))
+        problem = damage(model, memo, EDITABLE)
+    if problem:
+        yours = f"if the change is yours, delete {MANIFEST} there"
+        raise CheckpointError(f"{model}: the model is not as it was written: {problem}; {yours}")
+    if edited := changed(model, EDITABLE):
+        say(f"{model}: not as it was written: {', '.join(edited)}")

@@ -1,0 +1,40 @@
+"""The modules of a spec that read data, built."""
+
+from __future__ import annotations
+
+from tp_core.data.mixture import SetProcessor
+from tp_core.interfaces import Processor, Tokenizer
+from tp_core.spec.context import data_context
+from tp_core.spec.schema import Spec
+
+
+def build_tokenizer(spec: Spec) -> Tokenizer | None:
+    """The spec's tokenizer, or None."""
+    return None if spec.data.tokenizer is None else spec.data.tokenizer.config.build(data_context(spec))
+
+
+def build_target_tokenizer(spec: Spec) -> Tokenizer | None:
+    """The tokenizer of the decoder's side where it has one of its own, or None."""
+    chosen = spec.data.target_tokenizer
+    return None if chosen is None else chosen.config.build(data_context(spec))
+
+
+def tokenizers_of(spec: Spec) -> dict[str, Tokenizer]:
+    """The spec's tokenizers by their key of ``data``: ``tokenizer``, ``target_tokenizer``."""
+    built = {"tokenizer": build_tokenizer(spec), "target_tokenizer": build_target_tokenizer(spec)}
+    return {key: each for key, each in built.items() if each is not None}
+
+
+def build_processor(spec: Spec, tokenizer: Tokenizer | None, data_set: str = "") -> Processor | None:
+    """The spec's processor, or that of one of its data sets, or None."""
+    own = spec.of_set(data_set)
+    if own.data.processor is None:
+        return None
+    context = data_context(own, build_target_tokenizer(spec))
+    processor: Processor = own.data.processor.config.build(context, tokenizer)
+    if not data_set:
+        return processor
+    streams = [name for name in own.model.streams if name]
+    single = streams[0] if streams and not own.data.processor.config.feeds_streams else None
+    number = list(spec.data.sets).index(data_set)
+    return SetProcessor(processor, [target.called for target in own.model.targets], single, number)

@@ -1,0 +1,21 @@
+"""Options of learned positions. Torch-free."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from tp_core.options.embedding import EmbeddingConfig
+
+
+class LearnedPositionConfig(EmbeddingConfig):
+    """Learned absolute positions (Devlin et al., 2019)."""
+
+    implementation: ClassVar[str] = "tp_core.modules.embeddings.position:LearnedPosition"
+    makes_sequence: ClassVar[bool] = False
+
+    max_length: int = Field(512, gt=0, description="longest sequence")
+    offset: int = Field(0, ge=0, description="row of the first position (2 in RoBERTa's checkpoints)")
+    init_std: float = Field(0.02, gt=0)
+
+    def length_limit(self) -> int | None:
+        return self.max_length

@@ -1,0 +1,22 @@
+"""Options of the task embedding. Torch-free."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from tp_core.options.context import BuildContext
+from tp_core.options.embedding import EmbeddingConfig
+from tp_core.options.facts import FieldSpec
+
+
+class TaskConfig(EmbeddingConfig):
+    """Task embedding: which of the data sets trained in turn a sample belongs to (ERNIE 2.0; Sun et al., 2020)."""
+
+    implementation: ClassVar[str] = "tp_core.modules.embeddings.task:Task"
+    makes_sequence: ClassVar[bool] = False
+
+    num_tasks: int = Field(3, gt=0, description="number of data sets")
+    init_std: float = Field(0.02, gt=0)
+
+    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {"task_ids": FieldSpec(("batch",), high=self.num_tasks)}

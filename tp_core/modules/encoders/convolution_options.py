@@ -1,0 +1,54 @@
+"""Options of convolutional encoders. Torch-free."""
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from tp_core.modules.layers.transformer_options import Activation
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext
+from tp_core.options.encoder import EncoderConfig
+from tp_core.options.facts import FieldSpec
+
+
+class CNNConfig(EncoderConfig):
+    """Filters of several widths side by side (Kim, 2014); with max pooling, his sentence classifier."""
+
+    implementation: ClassVar[str] = "tp_core.modules.encoders.convolution:CNNEncoder"
+
+    kernel_sizes: list[Annotated[int, Field(gt=0)]] = Field(
+        [3, 4, 5], min_length=1, description="widths of the filters; each has an equal part of hidden_size"
+    )
+    activation: Activation = Field("relu", description="of the filters' outputs")
+    dropout: float = Field(0.1, ge=0, lt=1, description="on the states; 0.5 in the paper")
+    init_std: float | None = Field(
+        None, gt=0, description="standard deviation of the initial weights; sqrt(2 / inputs of a filter) if unset"
+    )
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        widths = len(self.kernel_sizes)
+        if self.hidden_size % widths:
+            near = max(widths, round(self.hidden_size / widths) * widths)
+            message = f"{self.hidden_size} is not divisible by the {widths} widths of filters; did you mean {near}?"
+            yield Problem("hidden_size", message)
+
+
+class GatedCNNConfig(EncoderConfig):
+    """Gated convolutions that see earlier positions only (Dauphin et al., 2017)."""
+
+    implementation: ClassVar[str] = "tp_core.modules.encoders.convolution:GatedCNNEncoder"
+
+    num_layers: int = Field(8, gt=0, description="number of layers; the first maps the embeddings to hidden_size")
+    kernel_size: int = Field(4, gt=0, description="positions that a layer sees, the present one included")
+    block_size: int = Field(1, gt=0, description="layers, after the first, in each block with a residual connection")
+    dropout: float = Field(0.1, ge=0, lt=1, description="on the output of each layer")
+    init_std: float | None = Field(
+        None,
+        gt=0,
+        description="standard deviation of the initial weights; sqrt(3 / inputs of a filter) if unset, which keeps "
+        "the variance through the gates",
+    )
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        return {"states:causal": FieldSpec()}

@@ -1,0 +1,39 @@
+"""Options of recurrent layers. Torch-free."""
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from tp_core.options.base import ModuleConfig, Problem
+from tp_core.options.context import BuildContext
+
+Cell = Literal["rnn", "lstm", "gru"]
+
+
+class RecurrentOptions(ModuleConfig):
+    """Options that recurrent encoders and decoders share."""
+
+    cell: ClassVar[Cell]
+
+    hidden_size: int = Field(768, gt=0, description="width of the hidden states")
+    num_layers: int = Field(1, gt=0, description="number of layers")
+    residual: bool = Field(False, description="add the input of each layer after the first to its output (ELMo)")
+    dropout: float = Field(0.1, ge=0, lt=1, description="on the output of each layer")
+
+    def directions(self) -> int:
+        """Number of directions that have a part of ``hidden_size`` each."""
+        return 1
+
+    def direction_size(self) -> int:
+        """Width of the states of one direction."""
+        return self.hidden_size // self.directions()
+
+    def cell_options(self) -> dict[str, int]:
+        """Sizes of one direction of a layer, in the names of ``torch.nn``."""
+        return {"hidden_size": self.direction_size()}
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        if self.hidden_size % self.directions():
+            message = f"must be even, as each direction has half of it; got {self.hidden_size}"
+            yield Problem("hidden_size", message)

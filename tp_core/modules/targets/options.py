@@ -1,0 +1,47 @@
+"""Options that targets with classes share. Torch-free."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from tp_core.metrics.classes import BINARY, CLASS_METRICS
+from tp_core.metrics.facts import MetricFacts
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext
+from tp_core.options.target import TargetConfig
+
+ClassMetric = Literal["accuracy", "f1", "f1_macro", "f1_micro", "matthews", "auc"]
+
+
+class ClassTargetConfig(TargetConfig):
+    """Base of classifiers of whole samples."""
+
+    num_labels: int = Field(2, gt=1, description="number of classes")
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    metrics: list[ClassMetric] = Field(
+        ["accuracy"],
+        min_length=1,
+        description="what is measured: accuracy; f1, of class 1 of two; f1_macro; f1_micro; matthews, the correlation; "
+        "auc, under the ROC curve of two classes, in evaluations only",
+    )
+
+    def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
+        return {name: CLASS_METRICS[name] for name in self.metrics}
+
+    def check_metrics(self) -> Iterator[Problem]:
+        """Metrics that are not of so many classes, or are listed twice."""
+        others = ", ".join(name for name in CLASS_METRICS if name not in BINARY)
+        for name in dict.fromkeys(self.metrics):
+            if name in BINARY and self.num_labels != 2:
+                yield Problem("metrics", f"{name} is of two classes, and num_labels is {self.num_labels}; use {others}")
+            if self.metrics.count(name) > 1:
+                yield Problem("metrics", f"{name} is listed twice")
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        yield from self.check_metrics()
+
+    def effective(self, context: BuildContext) -> dict[str, Any]:
+        found = super().effective(context)
+        del found["metrics"]
+        return found

@@ -1,0 +1,174 @@
+"""Torch-free base classes of module options.
+
+A module's config class is what an entry point names. It validates the module's options, says what the module
+requires and provides, and builds the module. Torch is imported inside :meth:`build` only, so that listing,
+checking and documenting modules costs nothing.
+
+Modules of config classes do without ``from __future__ import annotations``: pydantic would compile the text of every
+annotation, those of class variables once more for each subclass, which shows in the start-up time of every command.
+"""
+
+import importlib
+import inspect
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from tp_core.marks import paths_in
+from tp_core.options.context import BuildContext
+from tp_core.options.facts import FieldSpec
+
+
+def imported(value: str) -> Any:
+    """The object that ``package.file:Name`` names."""
+    module, _, name = value.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def copied_files(files: Mapping[str, str], folder: Path, inside: str) -> dict[str, Any]:
+    """Copy files and folders to ``folder/inside``; gives back option → the copy's path relative to ``folder``."""
+    import shutil
+
+    options: dict[str, Any] = {}
+    for number, (option, path) in enumerate(files.items()):
+        # Two files may have one name.
+        name = f"{inside}/{Path(path).name}"
+        name = name if not (folder / name).exists() else f"{inside}/{number}-{Path(path).name}"
+        (folder / inside).mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if Path(path).is_dir() else shutil.copyfile
+        copy(path, folder / name)
+        key, _, place = option.partition(".")
+        if place:
+            options.setdefault(key, []).append(name)
+        else:
+            options[key] = name
+    return options
+
+
+class Problem(NamedTuple):
+    """An option that is well-formed but cannot work; ``option`` is empty when the module as a whole is meant."""
+
+    option: str
+    message: str
+
+
+class Preprocessing(NamedTuple):
+    """The way in which pictures or recordings become tensors, on the way to Hugging Face or back.
+
+    Attributes:
+        content: of a preprocessor_config.json, or options of a processor; None where there can be none.
+        notes: what the other side does not do so, in sentences for the user.
+    """
+
+    content: dict[str, Any] | None
+    notes: tuple[str, ...] = ()
+
+
+class ModuleConfig(BaseModel):
+    """Options of one module. Subclass the base of the module's kind, not this class."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True, allow_inf_nan=False)
+
+    kind: ClassVar[str] = ""
+    #: The class of the module, ``package.file:Class``, or ``Class`` of the options' own file; imported to be built.
+    implementation: ClassVar[str] = ""
+    #: Endings of files that the module does not read of folders that its options name: they are no part of it.
+    unread: ClassVar[frozenset[str]] = frozenset()
+
+    @classmethod
+    def implemented(cls) -> Any:
+        """The class that :attr:`implementation` names.
+
+        Raises:
+            TypeError: it names nothing, and the class has no ``build`` of its own.
+        """
+        if not cls.implementation:
+            raise TypeError(f"{cls.__name__} has neither an implementation nor a build() of its own")
+        if ":" in cls.implementation:
+            return imported(cls.implementation)
+        owner = next(each for each in cls.__mro__ if "implementation" in vars(each))
+        return getattr(sys.modules[owner.__module__], cls.implementation)
+
+    @classmethod
+    def summary(cls) -> str:
+        """The first line of the class's docstring: the module's one-line description."""
+        doc = inspect.cleandoc(cls.__doc__ or "").strip()
+        return doc.splitlines()[0] if doc else ""
+
+    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+        """The things that must be there for this module, by name.
+
+        Names are batch fields (``input_ids``), labels (``labels:mlm``), shared weights (``weight:word``), side
+        values (``side:latents``) and properties of the states (``states:causal``). What an embedding of the
+        decoder's side requires by a bare name is looked for under ``target:`` (``target:input_ids``).
+        """
+        return {}
+
+    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+        """The things that this module makes available, in the same names as :meth:`requires`."""
+        return {}
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        """Yield what pydantic cannot see: options that contradict each other or the model around them."""
+        yield from ()
+
+    def files(self) -> dict[str, str]:
+        """Options that name existing files or folders, as option → path: those that are a ``PathStr``.
+
+        Those of :meth:`training_files` are none of them.
+        """
+        training = self.training_files()
+        return {option: path for option, path in paths_in(self).items() if option not in training}
+
+    def training_files(self) -> dict[str, str]:
+        """Like :meth:`files`, of what only training needs: a trained model is used without them."""
+        return {}
+
+    def models(self) -> dict[str, str]:
+        """Options that name trained models which are a part of what the module does, as option → folder.
+
+        Such a model counts by its content, its weights and what of its spec using it needs, wherever it lies; so do its
+        modules, with their files and code.
+        """
+        return {}
+
+    def contents(self) -> list[str]:
+        """The files and folders that decide what the module does; runs and caches know them by their content.
+
+        Those of :meth:`models` are none of them.
+        """
+        models = self.models()
+        return [path for option, path in self.files().items() if option not in models]
+
+    def libraries(self) -> Collection[str]:
+        """Distributions of others whose versions decide what the module makes: rows made with another are made anew."""
+        return ()
+
+    def for_use(self) -> "ModuleConfig | None":
+        """The options with which a trained model is exported: without what only training needs.
+
+        None: the module itself is of no use then. Only targets without weights can say so.
+        """
+        return self
+
+    def save(self, folder: Path, inside: str) -> dict[str, Any]:
+        """Copy the files that using a trained model needs into its export.
+
+        Args:
+            folder: of the export.
+            inside: name of a folder in it, which may be made.
+
+        Returns:
+            The options that change by it, with the copies' paths relative to ``folder``.
+        """
+        return copied_files(self.files(), folder, inside)
+
+    def effective(self, context: BuildContext) -> dict[str, Any]:
+        """The options with what the unset ones stand for, without those that have no effect beside the others.
+
+        Two models whose modules are effectively equal compute the same.
+        """
+        return self.model_dump(mode="json")

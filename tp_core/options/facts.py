@@ -1,0 +1,96 @@
+"""Values that describe tensors, streams and pictures to checks, pricing and builders. Torch-free."""
+
+from typing import Literal, NamedTuple
+
+NormKind = Literal["layernorm", "rmsnorm", "none"]
+
+
+Pooling = Literal["first", "last", "mean", "max"]
+
+
+class FieldSpec(NamedTuple):
+    """The shape of a tensor that passes between components, for checks, pricing and random test input.
+
+    Attributes:
+        shape: sizes, each an integer or one of the symbols ``"batch"`` and ``"length"``.
+        dtype: ``"int64"``, ``"float32"`` or ``"bool"``.
+        high: for integers, the values are in ``[0, high)``.
+        fraction: of labels per position, the part of the positions that carries one.
+    """
+
+    shape: tuple[int | str, ...] = ("batch", "length")
+    dtype: str = "int64"
+    high: int = 2
+    fraction: float = 1.0
+
+
+class StreamFacts(NamedTuple):
+    """The facts of a stream that targets may know.
+
+    Attributes:
+        hidden_size: width of the stream's final states.
+        pooling: how the stream's sequence becomes one vector where the target does not say.
+    """
+
+    hidden_size: int
+    pooling: Pooling = "first"
+
+
+class VectorFacts(NamedTuple):
+    """The way in which a target makes one vector of each sample of a stream.
+
+    Attributes:
+        pooling: how the stream's states become one; None: in the target's own way (``Target.pool``).
+        projection_size: width that the target projects this to (``Target.project``); None without a projection.
+        normalize: the vector is brought to length 1.
+        compared: the target compares such vectors with each other, so that their distances mean something.
+    """
+
+    pooling: Pooling | None
+    projection_size: int | None = None
+    normalize: bool = False
+    compared: bool = False
+
+
+class GridFacts(NamedTuple):
+    """The grid of patches into which an embedding divides pictures of its configured size.
+
+    Attributes:
+        height: rows of patches.
+        width: columns of patches.
+        patch_size: height and width of a patch, in pixels.
+        channels: colours of a pixel.
+        leading: tokens before the patches that have positions of their own: the class token, a distillation token.
+        registers: tokens between those and the patches; they have no position.
+    """
+
+    height: int
+    width: int
+    patch_size: tuple[int, int]
+    channels: int
+    leading: int = 0
+    registers: int = 0
+
+    @property
+    def patches(self) -> int:
+        """Number of patches of a picture."""
+        return self.height * self.width
+
+    @property
+    def before(self) -> int:
+        """Number of places of the sequence before the first patch."""
+        return self.leading + self.registers
+
+
+class PictureFacts(NamedTuple):
+    """The pictures that a trained visual tokenizer knows.
+
+    Attributes:
+        grid: how it divides them into patches, one token for each.
+        mean: subtracted from their pixels, which are from 0 to 1; of all channels, or one of each.
+        std: what divides them then.
+    """
+
+    grid: GridFacts
+    mean: tuple[float, ...] = (0.5,)
+    std: tuple[float, ...] = (0.5,)

@@ -1,0 +1,64 @@
+"""All loggers of a run as one, of which none can stop the training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from tp_core.discovery import named
+from tp_core.spec.schema_common import Chosen
+from tp_core.third_party import interrupts
+from tp_core.training.loggers.base import LoggedRun, Logger
+
+
+class Loggers(Logger):
+    """Passes on what a run measures to each of its loggers.
+
+    One that raises is told of once and left out from there on: what it shows is in ``metrics.jsonl`` as well.
+
+    Args:
+        loggers: by their names, for messages.
+        say: prints a line.
+    """
+
+    def __init__(self, loggers: Mapping[str, Logger], say: Callable[[str], None]) -> None:
+        self._loggers, self._say = dict(loggers), say
+
+    @classmethod
+    def of(cls, chosen: Iterable[Chosen[Any]], run: LoggedRun, say: Callable[[str], None]) -> Loggers:
+        """The loggers that a spec names.
+
+        Raises:
+            TPError: one cannot be built.
+        """
+        return cls({each.name: each.config.build(run) for each in chosen}, say)
+
+    def scalars(self, step: int, values: Mapping[str, Any]) -> None:
+        """Numbers of a step; values that are none are left out."""
+        numbers = {
+            name: float(value)
+            for name, value in values.items()
+            if isinstance(value, (int, float)) and not isinstance(value, bool) and name != "step"
+        }
+        self._each(lambda logger: logger.scalars(step, numbers))
+
+    def picture(self, step: int, name: str, pixels: Tensor) -> None:
+        self._each(lambda logger: logger.picture(step, name, pixels))
+
+    def text(self, step: int, name: str, text: str) -> None:
+        self._each(lambda logger: logger.text(step, name, text))
+
+    def close(self) -> None:
+        self._each(lambda logger: logger.close())
+
+    def _each(self, act: Callable[[Logger], None]) -> None:
+        for name, logger in list(self._loggers.items()):
+            try:
+                act(logger)
+            except BaseException as error:
+                if interrupts(error):
+                    raise
+                del self._loggers[name]
+                self._say(f"the logger '{name}' has failed and is left out from here on: {named(error)}")
