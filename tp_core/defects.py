@@ -47,7 +47,7 @@ def _twice(distribution: Any, others: Iterable[Any]) -> Iterator[Defect]:
 
 def _place(distribution: Any) -> tuple[Any, str]:
     folder = getattr(distribution, "_path", None)
-    return getattr(folder, "parent", None), discovery.normalized(metadata.header(distribution, "Name"))
+    return getattr(folder, "parent", None), metadata.normalized(metadata.header(distribution, "Name"))
 
 
 def _files(distribution: Any) -> Iterator[str]:

@@ -20,10 +20,9 @@ from typing import Any
 import importlib_metadata
 
 from tp_core import metadata
-from tp_core.errors import TPError
-from tp_core.errors import named as named
+from tp_core.errors import TPError, named
 from tp_core.first_party import first_party
-from tp_core.metadata import normalized as normalized
+from tp_core.metadata import normalized
 from tp_core.third_party import interrupts, printing_apart
 
 GROUP = "tp.v1."

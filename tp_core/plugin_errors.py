@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any, NamedTuple, TypeVar
 
-from tp_core.discovery import Entry, is_own, named, packages
-from tp_core.errors import TPError
+from tp_core.discovery import Entry, is_own, packages
+from tp_core.errors import TPError, named
 from tp_core.libraries import broken_library
 from tp_core.third_party import LOCAL, interrupts
 

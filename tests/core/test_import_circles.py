@@ -43,7 +43,7 @@ def imported(tree: ast.AST, known: Collection[str]) -> Iterator[str]:
 def edges(files: dict[str, Path]) -> dict[str, set[str]]:
     """Module → the modules among ``files`` that it imports."""
     trees = {name: ast.parse(file.read_text(encoding="utf-8")) for name, file in files.items()}
-    return {name: files.keys() & {*imported(tree, files.keys())} - {name} for name, tree in trees.items()}
+    return {name: files.keys() & {*imported(tree, files.keys())} for name, tree in trees.items()}
 
 
 def circle(graph: dict[str, set[str]]) -> list[str]:

@@ -86,7 +86,7 @@ def test_wandb_gets_the_spec_and_every_value_offline_and_goes_on_under_its_id(tm
 def test_mlflow_gets_the_spec_and_every_value_and_goes_on_under_its_id(tmp_path: Path) -> None:
     mlflow = pytest.importorskip("mlflow")
     store = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    spec = {"model": {"hidden_size": 16}, "train": {"steps": 4}}
+    spec = {"model": {"hidden_size": 16}, "train": {"steps": 4}, "many": {f"p{n}": n for n in range(150)}}
     config = MLflowConfig(tracking_uri=store, experiment="tests", tags={"team": "a"})
     for step in (0, 2):
         logger = config.build(LoggedRun(tmp_path, "tiny", spec, step))
@@ -97,7 +97,11 @@ def test_mlflow_gets_the_spec_and_every_value_and_goes_on_under_its_id(tmp_path:
     (run,) = client.search_runs([client.get_experiment_by_name("tests").experiment_id])
     assert run.info.run_id == (tmp_path / "mlflow.id").read_text().strip()
     assert run.info.status == "FINISHED"
-    assert run.data.params == {"model.hidden_size": "16", "train.steps": "4"}
+    assert run.data.params == {
+        "model.hidden_size": "16",
+        "train.steps": "4",
+        **{f"many.p{n}": str(n) for n in range(150)},
+    }
     assert run.data.tags["team"] == "a"
     assert [(each.step, each.value) for each in client.get_metric_history(run.info.run_id, "loss")] == [
         (1, 0.5),
@@ -137,6 +141,9 @@ def test_a_logger_of_a_file_beside_the_spec_hears_a_run_and_its_resumption(tmp_p
     runs.train(home, "--run", "run")
     heard = [json.loads(line) for line in (home / "run" / "heard.jsonl").read_text().splitlines()]
     assert [each["step"] for each in heard if "loss" in each["values"]] == [3, 6]
+    runs.train(home, "--run", "run", "train.steps=9", "--resume", "--allow-change", "steps")
+    heard = [json.loads(line) for line in (home / "run" / "heard.jsonl").read_text().splitlines()]
+    assert [each["step"] for each in heard if "loss" in each["values"]] == [3, 6, 9]
     lines = {each["step"]: each["loss"] for each in runs.metrics(home / "run") if "loss" in each}
     assert {each["step"]: each["values"]["loss"] for each in heard if "loss" in each["values"]} == lines
 

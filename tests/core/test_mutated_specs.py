@@ -57,7 +57,7 @@ def damaged(tree: Any, rng: random.Random) -> str:
         holder, key, value = at(tree, path[:-1]), path[-1], at(tree, path)
         kind = rng.randrange(8)
         if kind <= 2:
-            holder[key] = rng.choice(ODD)
+            holder[key] = copy.deepcopy(rng.choice(ODD))  # which a later damage may change
         elif kind == 3:
             del holder[key]
         elif kind == 4 and isinstance(holder, dict):

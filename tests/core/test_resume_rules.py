@@ -12,18 +12,15 @@ from tests.core.installed import names, option_class
 from tp_core import TPError
 from tp_core.spec.load import load_spec
 from tp_core.spec.schema_data import SetOptions
-from tp_core.spec.sections import DATA, TOP
+from tp_core.spec.sections import DATA, SHELVES, SLOTS, TOP
 from tp_core.training.changes import Change, check_keys, checked_changes, compared, differences, kind_of, path_options
 from tp_core.training.config import EarlyStopping, TrainOptions
 from tp_core.training.resume_rules import ALLOWED, EVALUATION, FREE, NEVER, RULES, rule_of
 
-#: Keys of ``train:`` that hold one module each.
-SLOTS = ("optimizer", "schedule", "strategy")
-
 
 def all_options() -> set[str]:
     """The paths of the options that the core has; modules count as a whole where they are never changed."""
-    sections = {"train": [*TrainOptions.model_fields, *SLOTS, "hooks", "loggers"], "data": DATA}
+    sections = {"train": [*TrainOptions.model_fields, *SLOTS, *SHELVES], "data": DATA}
     found = {f"{section}.{name}" for section, own in sections.items() for name in own}
     found |= {key for key in TOP if key not in (*sections, "extends")}
     found |= {f"train.early_stopping.{name}" for name in EarlyStopping.model_fields}

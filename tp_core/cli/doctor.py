@@ -15,8 +15,7 @@ import click
 from tp_core.cli.streams import results_alone
 from tp_core.cli.usage import examples
 from tp_core.data.cache_place import user_cache
-from tp_core.discovery import named
-from tp_core.errors import TPError
+from tp_core.errors import TPError, named
 from tp_core.terminal import tell
 from tp_core.third_party import interrupts
 

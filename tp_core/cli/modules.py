@@ -76,7 +76,8 @@ def rows(kind: str | None = None) -> Iterator[Row]:
 
 def _row(entry: Any, ambiguous: bool) -> Row:
     """One entry; ``ambiguous`` is true where several packages offer its name."""
-    from tp_core.discovery import Broken, is_own, named, owner_of
+    from tp_core.discovery import Broken, is_own, owner_of
+    from tp_core.errors import named
 
     start = (entry.kind, entry.name, entry.distribution, entry.version)
     try:

@@ -14,6 +14,7 @@ from tp_core.data.contents import file_contents
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.nested_models import NestedModel, nested_models, used_part
 from tp_core.marks import paths_in
+from tp_core.metadata import normalized
 from tp_core.options.base import ModuleConfig
 from tp_core.options.processor import ProcessorConfig
 from tp_core.spec.choose import chosen_by_options, within
@@ -94,7 +95,7 @@ def code_identity(classes: Iterable[type], memo: DigestMemo | None = None) -> di
 def _with_required(packages: set[str]) -> set[str]:
     """Packages with modules, and those that their distributions require, where these are loaded."""
     plugins = discovery.packages()
-    by_distribution = {discovery.normalized(entry.distribution): name for name, entry in plugins.items()}
+    by_distribution = {normalized(entry.distribution): name for name, entry in plugins.items()}
     found, new = set[str](), {name for name in packages if name != "tp_core"}
     while new:
         found |= new
@@ -106,7 +107,7 @@ def _with_required(packages: set[str]) -> set[str]:
 def _required(entry: discovery.Entry) -> frozenset[str]:
     """The distributions that an entry's requires, by their names."""
     names = (re.match(r"[A-Za-z0-9._-]+", line) for line in entry.requirements if "extra ==" not in line)
-    return frozenset(discovery.normalized(name[0]) for name in names if name)
+    return frozenset(normalized(name[0]) for name in names if name)
 
 
 def _package_digest(package: str, memo: DigestMemo | None, parts: tuple[str, ...]) -> str:

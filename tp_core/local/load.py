@@ -8,8 +8,7 @@ import traceback
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tp_core.discovery import named
-from tp_core.errors import TPError
+from tp_core.errors import TPError, named
 from tp_core.local.namespace import Namespace, namespace_of
 from tp_core.suggest import did_you_mean
 from tp_core.third_party import interrupts, printing_apart

@@ -44,9 +44,8 @@ def choose(
     used.update(inherited)
     where = f"{path}.{called(node, kind)}"
     try:
-        config = validate(
-            cls, where, options.mapping, options, problems, inherited, _nested(cls, options, where, problems)
-        )
+        made = _nested(cls, options, where, problems)
+        config = validate(cls, where, options.mapping, options, problems, inherited, made)
     except BaseException as error:  # of a validator
         told = plugin_error(error)
         if told is None:
@@ -71,8 +70,6 @@ def _nested(
 
 def _chosen(mark: ModuleMark, node: Node, path: str, problems: Problems) -> Choice | Deferred | None:
     """An option that chooses a module, ``{name: {every option}}``; None where something is wrong with it."""
-    from tp_core.spec.choose import choose
-
     try:
         canonical = slot(node, path)
     except SpecError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tp_core import discovery
-from tp_core.errors import TPError
+from tp_core.errors import TPError, named
 from tp_core.options.base import ModuleConfig
 from tp_core.trust import may_run, refusal
 
@@ -60,5 +60,5 @@ def find(kind: str, name: str, base: str) -> Found:
     try:
         cls.model_rebuild()  # pydantic builds its schema late, and what fails there is the module's fault too
     except Exception as error:
-        raise TPError(f"the config class of {kind} '{name}' is broken: {discovery.named(error)}") from error
+        raise TPError(f"the config class of {kind} '{name}' is broken: {named(error)}") from error
     return Found(cls, entry, local)

@@ -17,15 +17,14 @@ from tp_core.spec.schema import REQUIRED_OF_INIT, ModelOptions
 from tp_core.spec.schema_data import DataOptions, SetOptions
 from tp_core.spec.schema_embedding import EmbeddingOptions
 from tp_core.spec.schema_inference import SECTIONS
+from tp_core.spec.sections import SHELVES, SLOTS
 from tp_core.training.config import TrainOptions
 
 Schema = dict[str, Any]
 
 #: Kinds of the modules inside ``model:``, whose options may stand at ``model:`` itself as defaults.
 _MODEL_KINDS = ("embedding", "encoder", "decoder", "target")
-#: Kinds of which ``train:`` has one module each, at the kind's own name.
-_TRAIN_KINDS = ("optimizer", "schedule", "strategy")
-_SPEC_KINDS = (*_MODEL_KINDS, "tokenizer", "processor", "hooks", "logger", *_TRAIN_KINDS)
+_SPEC_KINDS = (*_MODEL_KINDS, "tokenizer", "processor", *SLOTS, *(kind for kind, _ in SHELVES.values()))
 
 #: ``my_file:MyConfig``, a config class of a file beside the spec.
 _LOCAL = "^[^:]+:[^:]+$"
@@ -50,9 +49,9 @@ def spec_schema() -> Schema:
     definitions["stream"] = _stream(options, definitions)
     definitions["model"] = _model(options, definitions)
     definitions["data"] = _data(definitions)
-    definitions["train"] = _section(TrainOptions, _TRAIN_KINDS, definitions)
-    definitions["train"]["properties"]["hooks"] = _nullable(_ref("hooks_list"))
-    definitions["train"]["properties"]["loggers"] = _nullable(_ref("logger_list"))
+    definitions["train"] = _section(TrainOptions, tuple(SLOTS), definitions)
+    for key, (kind, _) in SHELVES.items():
+        definitions["train"]["properties"][key] = _nullable(_ref(f"{kind}_list"))
     definitions["inference"] = _inference(definitions)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

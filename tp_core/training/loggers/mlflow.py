@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 #: Characters that the names of metrics may have beside letters and digits.
 _ALLOWED = "_-. /:"
 
+#: The most parameters of one request.
+_AT_ONCE = 100
+
 #: The longest value of a parameter.
 _LONGEST = 6000
 
@@ -46,7 +49,8 @@ class MLflow(Logger):
         name = config.name or run.name
         made: str = self._client.create_run(experiment, run_name=name, tags=dict(config.tags)).info.run_id
         parameters = [self._mlflow.entities.Param(key, str(value)[:_LONGEST]) for key, value in _flat(run.spec)]
-        self._client.log_batch(made, params=parameters[:100])
+        for first in range(0, len(parameters), _AT_ONCE):
+            self._client.log_batch(made, params=parameters[first : first + _AT_ONCE])
         self._client.log_dict(made, dict(run.spec), "spec.json")
         return made
 

@@ -24,7 +24,7 @@ PADDING_KEYS: Mapping[str, tuple[Any, ...]] = {"padding_side": ("right",), "padd
 
 
 class AudioProcessorConfig(ProcessorConfig):
-    """How recordings are read, whatever is made of them."""
+    """Options of reading recordings, whatever is made of them."""
 
     length_column: ClassVar[str | None] = "audio"
     media_fields: ClassVar[frozenset[str]] = frozenset({"audio"})

@@ -49,7 +49,7 @@ class ImageTextMatchingConfig(TargetConfig):
         return {"accuracy": MetricFacts("high")}
 
     def compares(self, context: BuildContext) -> bool:
-        """Whether two streams are compared; else one sequence is read."""
+        """True if two streams are compared; else one sequence is read."""
         return bool(context.streams) and self.stream is None
 
     def classification(self, hidden_layer: bool) -> ClassificationConfig:

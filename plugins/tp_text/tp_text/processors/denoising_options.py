@@ -7,7 +7,7 @@ from tp_text.processors.seq2seq_options import EncoderDecoderConfig
 
 
 class DenoisingConfig(EncoderDecoderConfig):
-    """What the denoising processors share: both sides are made of one text, so they have one vocabulary."""
+    """Options that the denoising processors share: both sides are made of one text, so they have one vocabulary."""
 
     def check_separate_tokenizers(self) -> Iterator[Problem]:
         yield Problem("", "source and target are made of one text and share data.tokenizer; remove this one")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class MaskingOptions(ProcessorConfig):
-    """How tokens are chosen and hidden for a masked language model."""
+    """Options of choosing and hiding tokens for a masked language model."""
 
     mask_rate: float = Field(0.15, gt=0, lt=1, description="part of the tokens to predict")
     mask_replace: float = Field(0.8, ge=0, le=1, description="part of these that becomes the mask token")

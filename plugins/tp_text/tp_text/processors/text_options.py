@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class TextProcessorConfig(ProcessorConfig):
-    """What all text processors share."""
+    """Options that all text processors share."""
 
     #: Roles of special tokens without which the processor cannot work.
     needs_special: ClassVar[tuple[str, ...]] = ("cls", "sep", "pad")

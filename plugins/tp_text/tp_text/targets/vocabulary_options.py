@@ -11,7 +11,7 @@ from tp_core.options.target import TargetConfig
 
 
 class VocabularyTargetConfig(TargetConfig):
-    """What targets that predict tokens share."""
+    """Options that targets share which predict tokens."""
 
     tie: bool = Field(True, description="use the word embedding as the output matrix")
     init_std: float = Field(0.02, gt=0)
