@@ -83,7 +83,10 @@ def test_wandb_gets_the_spec_and_every_value_offline_and_goes_on_under_its_id(tm
     assert b"loss" in written
 
 
-def test_mlflow_gets_the_spec_and_every_value_and_goes_on_under_its_id(tmp_path: Path) -> None:
+def test_mlflow_gets_the_spec_and_every_value_and_goes_on_under_its_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where MLflow keeps its files
     mlflow = pytest.importorskip("mlflow")
     store = f"sqlite:///{tmp_path / 'mlflow.db'}"
     spec = {"model": {"hidden_size": 16}, "train": {"steps": 4}, "many": {f"p{n}": n for n in range(150)}}
