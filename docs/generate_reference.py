@@ -24,6 +24,7 @@ from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.processor import ProcessorConfig
 from tp_core.options.target import TargetConfig
+from tp_core.ports import Port
 from tp_core.spec.schema import ModelOptions
 from tp_core.spec.schema_data import DataOptions
 from tp_core.spec.schema_embedding import EmbeddingOptions
@@ -143,11 +144,17 @@ def needs(config: ModuleConfig) -> Iterator[str]:
     """What a module requires and provides with its default options, in the terms of ``tp check``."""
     for verb, names in (("Requires", config.requires(BuildContext())), ("Provides", config.provides(BuildContext()))):
         if names:
-            yield f"{verb}: {', '.join(f'`{name}`{shape(spec)}' for name, spec in names.items())}."
+            yield f"{verb}: {', '.join(f'{named(port)}{shape(spec)}' for port, spec in names.items())}."
     measured = config.measures(BuildContext()) if isinstance(config, TargetConfig | ProcessorConfig) else {}
     if measured:
         shown = (f"`{name}` ({facts.better or 'neither low nor high'} is better)" for name, facts in measured.items())
         yield f"Measures: {', '.join(shown)}."
+
+
+def named(port: Port) -> str:
+    """A port as the reference calls it: ``labels `mlm```, and a field of batches by its name alone."""
+    words = {"input": "", "target_input": "decoder side's ", "published": "published ", "states": "states "}
+    return f"{words.get(port.kind, f'{port.kind} ')}`{port.name}`"
 
 
 def shape(spec: FieldSpec) -> str:

@@ -24,6 +24,7 @@ from tp_core.tokenizer import Tokenizer
 
 __all__ = [
     "IGNORE",
+    "ONLY",
     "Batch",
     "Cache",
     "Decoder",
@@ -58,16 +59,8 @@ Inputs = dict[str, Tensor]
 #: Label value that no loss counts.
 IGNORE = -100
 
-
-def _move(tensors: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
-    return {
-        name: _move(value, device) if isinstance(value, dict) else value.to(device, non_blocking=True)
-        for name, value in tensors.items()
-    }
-
-
-def _pin(tensors: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _pin(v) if isinstance(v, dict) else v.pin_memory() for name, v in tensors.items()}
+#: Name of the stream of a batch, and of a model, that has one without a name.
+ONLY = ""
 
 
 @dataclass
@@ -75,37 +68,62 @@ class Batch:
     """One batch of samples.
 
     Attributes:
-        source: the encoder side's inputs; with named streams, one ``Inputs`` per stream.
-        target: the decoder side's inputs, or None.
-        labels: per label name (a target module says which it reads), named tensors.
+        source: the encoder side's inputs, by stream; :data:`ONLY` names that of a processor which feeds one.
         size: number of samples.
+        target: the decoder side's inputs, or None.
+        labels: named tensors, by the target's own name. As a processor makes them they are by the kind of label
+            (``Port.labels("cls")``), or by the target that its config says they are for (``Port.labels("cls",
+            "topic")``); each target that asks for them then gets them under its own name.
         targets: names of the target modules that the batch is for; None for all. Data sets that are trained in turn
             feed different ones.
     """
 
-    source: dict[str, Any]
+    source: dict[str, Inputs]
     size: int
     target: Inputs | None = None
     labels: dict[str, Inputs] = field(default_factory=dict)
     targets: tuple[str, ...] | None = None
 
+    @classmethod
+    def of(
+        cls, inputs: Inputs, size: int, target: Inputs | None = None, labels: Mapping[str, Inputs] | None = None
+    ) -> Batch:
+        """A batch of one stream."""
+        return cls({ONLY: inputs}, size, target, dict(labels or {}))
+
+    @property
+    def inputs(self) -> Inputs:
+        """The inputs of the only stream.
+
+        Raises:
+            TPError: the batch has several.
+        """
+        if len(self.source) != 1:
+            raise TPError(f"the batch has the streams {', '.join(self.source)}; one was expected")
+        return next(iter(self.source.values()))
+
     def to(self, device: torch.device) -> Batch:
         """The batch on ``device``; copies from pinned memory do not block."""
-        if device.type == "cpu":
-            return self
-        target = None if self.target is None else _move(self.target, device)
-        return Batch(_move(self.source, device), self.size, target, _move(self.labels, device), self.targets)
+        return self if device.type == "cpu" else self._each(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> Batch:
-        target = None if self.target is None else _pin(self.target)
-        return Batch(_pin(self.source), self.size, target, _pin(self.labels), self.targets)
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """The batch with every tensor changed."""
+
+        def changed(tensors: Inputs) -> Inputs:
+            return {name: change(tensor) for name, tensor in tensors.items()}
+
+        source = {name: changed(inputs) for name, inputs in self.source.items()}
+        labels = {name: changed(inputs) for name, inputs in self.labels.items()}
+        target = None if self.target is None else changed(self.target)
+        return replace(self, source=source, target=target, labels=labels)
 
     def tokens(self) -> int:
         """Number of positions in the batch, padding included: what the model computes on."""
-        streams = [v for v in self.source.values() if isinstance(v, dict)] or [self.source]
-        sides = [*streams, *([self.target] if self.target else [])]
         total = 0
-        for side in sides:
+        for side in [*self.source.values(), *([self.target] if self.target else [])]:
             lead = side.get("input_ids")
             if lead is None:
                 lead = next(iter(side.values()))
@@ -127,7 +145,7 @@ class Sequence:
             shows to everyone.
         document_ids: (batch, length) of packed rows; attention stays within equal ids.
         positions: (batch, length) position of each state where it is not simply its index.
-        side: values that modules publish by name for those behind them, such as the positions that were masked.
+        published: values that modules leave by name for those after them, such as the positions that were masked.
     """
 
     states: Tensor
@@ -135,7 +153,7 @@ class Sequence:
     prefix_lengths: Tensor | None = None
     document_ids: Tensor | None = None
     positions: Tensor | None = None
-    side: Mapping[str, Tensor] = field(default_factory=dict)
+    published: Mapping[str, Tensor] = field(default_factory=dict)
     padded_behind: bool = False
 
     @classmethod
@@ -211,13 +229,11 @@ class Features:
         sequence: the final sequence: the decoder's if there is one, else the encoder's (of the only stream).
         streams: the final sequence of each named stream; empty without streams.
         memory: the encoder's sequence when a decoder stands after it.
-        side: values that modules publish by name, such as mask positions or attention maps.
     """
 
     sequence: Sequence
     streams: dict[str, Sequence] = field(default_factory=dict)
     memory: Sequence | None = None
-    side: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass
@@ -340,7 +356,25 @@ class Decoder(Module, ABC):
 
 
 class Target(Module, ABC):
-    """A pre-training task or a downstream task: reads features and labels, gives a loss and metrics."""
+    """A pre-training task or a downstream task: reads features and labels, gives a loss and metrics.
+
+    Attributes:
+        name: what the model calls the target; the model sets it.
+    """
+
+    name: str = ""
+
+    def labels_of(self, batch: Batch) -> Inputs:
+        """The target's own labels in a batch.
+
+        Raises:
+            TPError: the batch has none for it.
+        """
+        labels = batch.labels.get(self.name)
+        if labels is None:
+            there = ", ".join(batch.labels) or "none"
+            raise TPError(f"the batch has no labels for the target '{self.name}'; it has those of: {there}")
+        return labels
 
     @abstractmethod
     def denominator(self, batch: Batch) -> Tensor:

@@ -28,11 +28,13 @@ from tp_core.interfaces import (
 from tp_core.metrics.facts import no_mean, ratio
 from tp_core.modules.build import built
 from tp_core.modules.embeddings.component import EmbeddingComponent
-from tp_core.options.facts import FieldSpec
+from tp_core.options.context import BuildContext
+from tp_core.options.facts import BatchFields, FieldSpec
 from tp_core.options.target import TargetConfig
 from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec, need_spec
 from tp_core.spec.schema_common import key_of
+from tp_core.spec.schema_embedding import EmbeddingSpec
 from tp_core.suggest import did_you_mean
 from tp_core.trust import trusting
 
@@ -121,7 +123,8 @@ class Model(nn.Module):
         self.reads = {t.called: t.config.stream for t in model.targets if t.config.stream is not None}
         self.loss_weights = {t.called: t.config.weight for t in model.targets}
         self._no_means = {name: _no_means(t.config, spec) for name, t in zip(self.loss_weights, model.targets)}
-        for target in self._targets():
+        for name, target in self.named_targets().items():
+            target.name = name
             target.meet(self.named_targets())
         self._compiled: Callable[[Batch], tuple[Tensor, dict[str, TargetOutput]]] | None = None
         self._tie()
@@ -148,24 +151,22 @@ class Model(nn.Module):
                 raise TPError("the batch has no target side for the model's decoder; tp generate writes one")
             target = self.target_embedding(batch.target, cache)
         decoded = self.decoder(target, memory, cache)
-        return replace(features, sequence=decoded, memory=memory, side={**memory.side, **decoded.side})
+        return replace(features, sequence=decoded, memory=memory)
 
     def encode_source(self, batch: Batch, cache: Cache | None = None) -> Features:
         """Features of a batch's source side alone: the final sequence of its streams, or of the encoder."""
-        if len(self.streams):
-            sequences = {}
-            # Not the module's items(): they would give a stream that two names share only once.
-            for name in self.spec.model.streams:
-                stream = self.streams[key_of(name)]
-                assert isinstance(stream, Stream)
-                if name in batch.source:  # a data set may feed some of the streams only
-                    sequences[name] = stream.encoder(stream.embedding(batch.source[name]))
-            if self.fusion is not None:
-                sequences = self.fusion(sequences)
-            side = {f"{name}:{key}": value for name, each in sequences.items() for key, value in each.side.items()}
-            return Features(next(iter(sequences.values())), streams=sequences, side=side)
-        sequence = self.encoder(self.embedding(batch.source, cache), cache)
-        return Features(sequence, side=dict(sequence.side))
+        if not len(self.streams):
+            return Features(self.encoder(self.embedding(batch.inputs, cache), cache))
+        sequences = {}
+        # Not the module's items(): they would give a stream that two names share only once.
+        for name in self.spec.model.streams:
+            stream = self.streams[key_of(name)]
+            assert isinstance(stream, Stream)
+            if name in batch.source:  # a data set may feed some of the streams only
+                sequences[name] = stream.encoder(stream.embedding(batch.source[name]))
+        if self.fusion is not None:
+            sequences = self.fusion(sequences)
+        return Features(next(iter(sequences.values())), streams=sequences)
 
     def view(self, features: Features, target: str) -> Features:
         """Features as a target reads them: its option ``stream`` makes that stream the sequence."""
@@ -377,25 +378,24 @@ class Model(nn.Module):
 
     # -- description -------------------------------------------------------------------------------------------
 
-    def fields(self) -> dict[str, FieldSpec]:
-        """Every batch field and label that the model's modules require, by name (``stream.field`` with streams)."""
-        model, fields = self.spec.model, {}
-        for name, stream in model.streams.items():
-            for chosen in stream.embedding.modules:
-                for key, spec in chosen.config.requires(context_of(self.spec, name)).items():
-                    if ":" not in key:
-                        fields[f"source:{name}:{key}"] = spec
+    def fields(self) -> BatchFields:
+        """The inputs and labels that the model's modules require of a batch."""
+        model = self.spec.model
         behind = context_of(self.spec, side="target")
-        if model.target_embedding is not None:
-            for chosen in model.target_embedding.modules:
-                for key, spec in chosen.config.requires(behind).items():
-                    if ":" not in key:
-                        fields[f"target::{key}"] = spec
-        for target in model.targets:
-            context = context_of(self.spec, target.config.stream or "", side="target")
-            for key, spec in target.config.label_fields(context).items():
-                fields[f"labels:{key}"] = spec
-        return fields
+        return BatchFields(
+            {name: _inputs(each.embedding, context_of(self.spec, name)) for name, each in model.streams.items()},
+            {} if model.target_embedding is None else _inputs(model.target_embedding, behind),
+            {
+                each.called: dict(each.config.label_fields(context_of(self.spec, each.config.stream or "", "target")))
+                for each in model.targets
+            },
+        )
+
+
+def _inputs(component: EmbeddingSpec, context: BuildContext) -> dict[str, FieldSpec]:
+    """The fields that an embedding component reads."""
+    required = (each.config.requires(context) for each in component.modules)
+    return {port.name: spec for ports in required for port, spec in ports.items() if port.kind == "input"}
 
 
 def _no_means(config: TargetConfig, spec: Spec) -> set[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,8 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tp_core.errors import TPError
 from tp_core.interfaces import Batch
+from tp_core.invented_batches import invented_batch
 from tp_core.model import Model, meta_model
-from tp_core.options.facts import FieldSpec
 from tp_core.saved_activations import autocast_on_meta, saved_bytes
 from tp_core.spec.context import data_context
 from tp_core.spec.schema import Spec
@@ -106,8 +105,8 @@ def price(spec: Spec, batch_size: int | None = None, length: int | None = None, 
     model = meta_model(spec) if model is None else model
     trained = [p for p in model.parameters() if p.requires_grad]
     fields = model.fields()
-    batch = meta_batch(fields, batch_size, length)
-    has_length = any("length" in f.shape for name, f in fields.items() if not name.startswith("labels:"))
+    batch = invented_batch(fields, [length] * batch_size, device="meta")
+    has_length = any("length" in spec.shape for side in fields.sides.values() for spec in side.values())
     compute, flops, kept, note = _COMPUTE[options.precision], None, None, ""
     try:
         flops = _forward_flops(model, batch, compute)
@@ -140,7 +139,7 @@ def training_flops_per_token(spec: Spec) -> float:
     Much cheaper than :func:`price`. 0 when the model cannot run on the meta device.
     """
     model = meta_model(spec)
-    batch = meta_batch(model.fields(), 1, _length(spec, None))
+    batch = invented_batch(model.fields(), [_length(spec, None)], device="meta")
     try:
         return TRAINING_FACTOR * _forward_flops(model, batch, torch.float32) / batch.tokens()
     except (NotImplementedError, RuntimeError):
@@ -156,35 +155,6 @@ def _length(spec: Spec, length: int | None) -> int:
     if limit is not None and length > limit:
         raise TPError(f"sequences of {length} are longer than the model's {limit} positions")
     return length
-
-
-def meta_batch(fields: dict[str, FieldSpec], batch_size: int, length: int) -> Batch:
-    """A batch on the meta device with the fields of :meth:`Model.fields`.
-
-    Labels at a fraction of the positions come as (batch, ceil(fraction × length)), with their positions.
-    """
-    sizes = {"batch": batch_size, "length": length}
-    source: dict[str, Any] = {}
-    target: dict[str, Tensor] = {}
-    labels: dict[str, dict[str, Tensor]] = {}
-    for name, spec in fields.items():
-        side, group, key = name.split(":", 2)
-        part = math.ceil(spec.fraction * length)
-        shape = [
-            part if s == "length" and spec.fraction < 1 else sizes[s] if isinstance(s, str) else s for s in spec.shape
-        ]
-        tensor = torch.empty(shape, dtype=getattr(torch, spec.dtype), device="meta")
-        if side == "labels":
-            labels.setdefault(group, {})[key] = tensor
-            if spec.fraction < 1:
-                labels[group]["positions"] = torch.empty(shape, dtype=torch.int64, device="meta")
-        elif side == "target":
-            target[key] = tensor
-        elif group:
-            source.setdefault(group, {})[key] = tensor
-        else:
-            source[key] = tensor
-    return Batch(source, batch_size, target or None, labels)
 
 
 def _forward_flops(model: Model, batch: Batch, compute: torch.dtype) -> int:

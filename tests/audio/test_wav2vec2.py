@@ -145,7 +145,7 @@ def test_the_contrastive_loss_is_that_of_transformers(
         )
         features = model.encode(batch)
         target: Any = model.targets["wav2vec2"]
-        quantised = target.project_codes(target.quantizer(features.side["latents"]).vectors)
+        quantised = target.project_codes(target.quantizer(features.published["latents"]).vectors)
         real = features.sequence.real()
         assert worst(target.project_states(features.sequence.states), expected.projected_states, real) < TOLERANCE
         assert worst(quantised, expected.projected_quantized_states, real) < TOLERANCE

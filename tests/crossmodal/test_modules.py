@@ -81,8 +81,8 @@ def test_the_mask_follows_and_positions_do_not_depend_on_the_longest_text(tmp_pa
         sequence = model.embedding(source)
         assert sequence.mask.tolist() == torch.cat([mask, torch.ones(2, 5)], dim=1).bool().tolist()
         found[width] = sequence.states[:, width:]
-        assert sequence.side["token_type_ids"].tolist() == [[0] * width + [1] * 5]
-        assert sequence.side["patches"].flatten().tolist() == [width + 1 + n for n in range(4)]
+        assert sequence.published["token_type_ids"].tolist() == [[0] * width + [1] * 5]
+        assert sequence.published["patches"].flatten().tolist() == [width + 1 + n for n in range(4)]
     assert worst(found[5], found[9]) == 0.0
     parts: Any = model.embedding.parts
     first = (

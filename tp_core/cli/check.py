@@ -129,7 +129,8 @@ def vocabulary(spec: Spec) -> str:
 
 def summary(shown: str, spec: Spec, complete: bool) -> list[str]:
     """What the spec says, in a few lines."""
-    from tp_core.spec.checks import provided
+    from tp_core.ports import WORD
+    from tp_core.spec.checks_fit import shared_weights
     from tp_core.spec.context import context_of
 
     rows: list[tuple[str, str]] = []
@@ -145,7 +146,7 @@ def summary(shown: str, spec: Spec, complete: bool) -> list[str]:
     if spec.model.decoder is not None:
         rows.append(("decoder", _module(spec.model.decoder)))
     rows.append(("target", ", ".join(_module(target) for target in spec.model.targets) or "none"))
-    if spec.data.tokenizer is not None or any(name.startswith("weight:word") for name in provided(spec)):
+    if spec.data.tokenizer is not None or WORD in shared_weights(spec):
         rows.append(("vocabulary", vocabulary(spec)))
     if complete:
         rows += _data_rows(spec)

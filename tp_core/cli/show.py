@@ -109,9 +109,10 @@ def _image_file(name: str, overwrite: bool) -> Path:
 
 
 def _notes(spec: Spec, cost: Price) -> Iterator[str]:
-    from tp_core.spec.checks import provided
+    from tp_core.ports import WORD
+    from tp_core.spec.checks_fit import shared_weights
 
-    uses_vocabulary = any(name.startswith("weight:word") for name in provided(spec))
+    uses_vocabulary = WORD in shared_weights(spec)
     if uses_vocabulary and spec.model.options.vocab_size is None and spec.data.tokenizer is None:
         yield (
             f"the vocabulary size is the default, {spec.model.vocab_size}: "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tp_core.data.mixture import SetProcessor
 from tp_core.interfaces import Processor, Tokenizer
 from tp_core.spec.context import data_context
 from tp_core.spec.schema import Spec
@@ -30,11 +29,5 @@ def build_processor(spec: Spec, tokenizer: Tokenizer | None, data_set: str = "")
     own = spec.of_set(data_set)
     if own.data.processor is None:
         return None
-    context = data_context(own, build_target_tokenizer(spec))
-    processor: Processor = own.data.processor.config.build(context, tokenizer)
-    if not data_set:
-        return processor
-    streams = [name for name in own.model.streams if name]
-    single = streams[0] if streams and not own.data.processor.config.feeds_streams else None
-    number = list(spec.data.sets).index(data_set)
-    return SetProcessor(processor, [target.called for target in own.model.targets], single, number)
+    built: Processor = own.data.processor.config.build(data_context(own, build_target_tokenizer(spec)), tokenizer)
+    return built

@@ -15,7 +15,6 @@ from tp_core.data.contents import Content, data_contents
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.folder_rules import folder_rules
 from tp_core.data.identity import code_identity, module_classes, module_identity
-from tp_core.data.mixture import SetProcessor
 from tp_core.data.records import BadRecords, read_records
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.errors import DataError
@@ -43,15 +42,15 @@ def _key(spec: Spec, processor: Processor, contents: list[Content], memo: Digest
     data = spec.data
     makers = {"processor": data.processor, "tokenizer": data.tokenizer, "target_tokenizer": data.target_tokenizer}
     used = {name: chosen for name, chosen in makers.items() if chosen is not None}
-    made = processor.inner if isinstance(processor, SetProcessor) else processor
     parts: dict[str, object] = {
         "generation": _GENERATION,
         "content": [each.digest for each in contents],
         "columns": data.options.columns,
+        "labels": data.options.labels,
         "on_bad_record": data.options.on_bad_record,
         "targets": {t.called: getattr(t.config, "num_labels", None) for t in spec.model.targets},
         "modules": {name: module_identity(chosen, memo) for name, chosen in used.items()},
-        "code": code_identity([type(made), *module_classes(used.values())], memo),
+        "code": code_identity([type(processor), *module_classes(used.values())], memo),
     }
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
 

@@ -8,10 +8,14 @@ from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
 
+import torch
+
 from tp_core.data.class_names import NamedClass, as_compared
+from tp_core.data.class_options import ClassLabelOptions
 from tp_core.data.sources_columns import fields_of, listed
 from tp_core.errors import DataError
-from tp_core.interfaces import Record
+from tp_core.interfaces import IGNORE, Inputs, Record, Rows, Sample
+from tp_core.options.context import DataContext
 from tp_core.suggest import did_you_mean
 
 #: An integer in a table; programs that know no integers beside missing values write 1.0.
@@ -21,18 +25,80 @@ _INTEGER = re.compile(r"\s*([+-]?[0-9]+)(?:\.0*)?\s*")
 _ASKED = 100
 
 
+class RecordClasses:
+    """The class labels of records, for processors: rows and samples have a column for each.
+
+    One label, of the field ``label``, is for all targets that ask for ``cls``; or each target has a column of its own
+    (``data.labels``).
+
+    Args:
+        option: of the spec, where the names are to be listed; for messages.
+    """
+
+    def __init__(self, config: ClassLabelOptions, data: DataContext, option: str) -> None:
+        #: By target; the empty name stands for all of them.
+        self.each = {
+            target: ClassLabels(config.names(target), config.classes(data, target), option, field)
+            for target, field in (data.labels or {"": "label"}).items()
+        }
+        #: Columns of rows and samples.
+        self.columns = {target: f"label:{target}" if target else "label" for target in self.each}
+
+    @property
+    def count(self) -> int | None:
+        """Number of classes of the first label, or None if nothing says."""
+        return next(iter(self.each.values())).count
+
+    def read(self, record: Record, place: tuple[str, int | None] | None = None, hint: str = "") -> dict[str, int]:
+        """The numbers of a record's classes, by column; as :meth:`ClassLabels.read`.
+
+        Raises:
+            DataError: a label is missing, or is no class.
+        """
+        return {self.columns[target]: each.read(record, place, hint) for target, each in self.each.items()}
+
+    def of_row(self, rows: Rows, index: int) -> dict[str, int]:
+        """The columns of a row."""
+        return {column: rows.get(column, index) for column in self.columns.values()}
+
+    def labels(self, samples: list[Sample]) -> dict[str, Inputs]:
+        """The labels of a batch, each (batch,); ``IGNORE`` where a sample has none."""
+        return {
+            target or "cls": {"labels": torch.tensor([int(sample.get(column, IGNORE)) for sample in samples])}
+            for target, column in self.columns.items()
+        }
+
+    def named(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Predictions with the classes' names, where these have any."""
+        if "" in self.each:
+            return self.each[""].named(predictions)
+        return [self._named(each) for each in predictions]
+
+    def _named(self, prediction: dict[str, Any]) -> dict[str, Any]:
+        own = {name: self.each[name].named([inner])[0] for name, inner in prediction.items() if name in self.each}
+        # Of one target, a prediction does not say whose it is.
+        return prediction | own if own or len(self.each) > 1 else next(iter(self.each.values())).named([prediction])[0]
+
+
 class ClassLabels:
-    """Reads the field ``label`` of records, and names what is predicted.
+    """Reads a field of records that names their classes, and names what is predicted.
 
     Args:
         names: of the classes, in order; or the integers that records have, in order, and the names of these; None
             where labels are integers from 0.
         count: of the classes, or None if nothing says.
         option: of the spec, where the names are to be listed; for messages.
+        field: of the records.
     """
 
-    def __init__(self, names: Sequence[str] | Mapping[int, str] | None, count: int | None, option: str) -> None:
-        self.count, self.option = count, option
+    def __init__(
+        self,
+        names: Sequence[str] | Mapping[int, str] | None,
+        count: int | None,
+        option: str,
+        field: str = "label",
+    ) -> None:
+        self.count, self.option, self.field = count, option, field
         self._integers: dict[int, int] | None = None
         if isinstance(names, Mapping):
             self._integers = {integer: number for number, integer in enumerate(names)}
@@ -55,9 +121,11 @@ class ClassLabels:
             DataError: there is none, or it is no class.
         """
         file, line = (record.file, record.line) if place is None else place
-        value = record.value.get("label")
+        value = record.value.get(self.field)
         if value is None:
-            raise DataError(f"no field 'label'; the fields are {fields_of(record.value)}{hint}", file=file, line=line)
+            raise DataError(
+                f"no field '{self.field}'; the fields are {fields_of(record.value)}{hint}", file=file, line=line
+            )
         try:
             return self._plain(value) if self.names is None else self._named(value, self.names)
         except ValueError as error:

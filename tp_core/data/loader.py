@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 from tp_core.data.batch_sizes import BatchSizes
 from tp_core.data.mixture import DataSet, Turns
 from tp_core.data.order import EVALUATION, TRAIN, Order, generator
+from tp_core.data.routing import Feed
 from tp_core.data.waiting import (
     Parcel,
     Patience,
@@ -26,7 +27,7 @@ from tp_core.data.waiting import (
     time_limit,
 )
 from tp_core.errors import TPError
-from tp_core.interfaces import Batch, Processor, Rows
+from tp_core.interfaces import Batch, Rows
 from tp_core.leaving import held_back
 from tp_core.local import Namespace, adopt, namespaces
 from tp_core.plugin_errors import plugin_error
@@ -121,7 +122,7 @@ class _Training(_Numbered):
         for number in self.plan.samples(self.sizes[turn].before(own_step), part):
             epoch, index = self.orders[turn].locate(number)
             samples.append(data.processor.sample(data.rows, index, generator(seed, TRAIN, epoch, index)))
-        return data.processor.collate(samples)
+        return data.feed.collate(samples)
 
 
 def _order(data: DataSet, seed: int, sizes: BatchSizes) -> Order:
@@ -133,15 +134,14 @@ def _order(data: DataSet, seed: int, sizes: BatchSizes) -> Order:
 class _Evaluation(_Numbered):
     """Batch number → collated batch, in order, with randomness that is the same in every evaluation."""
 
-    def __init__(self, rows: Rows, processor: Processor, batch_size: int, seed: int) -> None:
-        self.rows, self.processor, self.batch_size, self.seed = rows, processor, batch_size, seed
+    def __init__(self, rows: Rows, feed: Feed, batch_size: int, seed: int) -> None:
+        self.rows, self.feed, self.batch_size, self.seed = rows, feed, batch_size, seed
 
     def batch(self, number: int) -> Batch:
         first = number * self.batch_size
         indices = range(first, min(first + self.batch_size, len(self.rows)))
-        return self.processor.collate(
-            [self.processor.evaluation_sample(self.rows, i, generator(self.seed, EVALUATION, 0, i)) for i in indices]
-        )
+        drawn = ((index, generator(self.seed, EVALUATION, 0, index)) for index in indices)
+        return self.feed.collate([self.feed.processor.evaluation_sample(self.rows, *each) for each in drawn])
 
 
 def _identity(value: Any) -> Any:
@@ -249,7 +249,7 @@ def training_batches(
 
 def evaluation_batches(
     rows: Rows,
-    processor: Processor,
+    feed: Feed,
     batch_size: int,
     seed: int,
     rank: int = 0,
@@ -263,4 +263,4 @@ def evaluation_batches(
     count = -(-len(rows) // batch_size)
     numbers = range(rank, count if limit is None else min(count, limit), world_size)
     patience = Patience(timeout, rank)
-    yield from _batches(_Evaluation(rows, processor, batch_size, seed), numbers, workers, 4, pin, patience)
+    yield from _batches(_Evaluation(rows, feed, batch_size, seed), numbers, workers, 4, pin, patience)

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from tp_core.data.order import TURN, generator
-from tp_core.framing import Frame
-from tp_core.interfaces import (
-    Batch,
-    GenerationTokens,
-    MetricState,
-    Processor,
-    PromptRoom,
-    Record,
-    Report,
-    Rows,
-    Sample,
-)
+from tp_core.data.routing import Feed
+from tp_core.interfaces import Processor, Rows
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """Prepared instances with the processor that makes samples of them.
+    """Prepared instances with what makes batches of them.
 
     Attributes:
         name: empty when there is only one set.
@@ -37,10 +25,15 @@ class DataSet:
 
     name: str
     rows: Rows
-    processor: Processor
+    feed: Feed
     share: float = 1.0
     bucket: int | None = None
     length_column: str | None = None
+
+    @property
+    def processor(self) -> Processor:
+        """What makes samples of the rows."""
+        return self.feed.processor
 
 
 class Turns:
@@ -70,72 +63,3 @@ class Turns:
     def before(self, step: int, number: int) -> int:
         """The steps that a data set, given by its number, has had before ``step``."""
         return step if self._single else int(np.count_nonzero(self._turns[:step] == number))
-
-
-class SetProcessor(Processor):
-    """A processor whose batches say which of the model's streams and targets they are for.
-
-    Args:
-        inner: the set's processor.
-        targets: targets that the set feeds; None for all.
-        stream: the stream that a processor of one input feeds; None when the model has none or the processor feeds all.
-        number: of the set among the model's sets, which the batch carries as ``task_ids``.
-    """
-
-    def __init__(
-        self, inner: Processor, targets: Sequence[str] | None, stream: str | None, number: int | None = None
-    ) -> None:
-        self.inner, self.stream, self.number = inner, stream, number
-        self.targets = None if targets is None else tuple(targets)
-
-    def prepare(self, records: Any, report: Report) -> Any:
-        return self.inner.prepare(records, report)
-
-    def remarks(self) -> list[str]:
-        return self.inner.remarks()
-
-    def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
-        return self.inner.sample(rows, index, generator)
-
-    def evaluation_sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
-        return self.inner.evaluation_sample(rows, index, generator)
-
-    @property
-    def read_ahead(self) -> int:
-        return self.inner.read_ahead
-
-    def encode(self, records: list[Record]) -> list[Sample]:
-        return self.inner.encode(records)
-
-    def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return self.inner.describe(predictions)
-
-    def score(self, predictions: list[dict[str, Any]], batch: Batch) -> Mapping[str, MetricState]:
-        return self.inner.score(predictions, batch)
-
-    @property
-    def scores(self) -> bool:
-        return self.inner.scores
-
-    def prompts(self, records: list[Record], room: PromptRoom) -> list[Sample]:
-        return self.inner.prompts(records, room)
-
-    def generation(self) -> GenerationTokens:
-        return self.inner.generation()
-
-    def frame(self, pair: bool = False) -> Frame | None:
-        return self.inner.frame(pair)
-
-    def decode(self, ids: list[int], prompt: list[int] | None = None) -> str:
-        return self.inner.decode(ids, prompt)
-
-    def collate(self, samples: list[Sample]) -> Batch:
-        batch = self.inner.collate(samples)
-        source = batch.source
-        if self.number is not None:
-            task = {"task_ids": torch.full((batch.size,), self.number)}
-            nested = any(isinstance(value, dict) for value in source.values())
-            source = {n: {**v, **task} for n, v in source.items()} if nested else {**source, **task}
-        if self.stream is not None:
-            source = {self.stream: source}
-        return replace(batch, source=source, targets=self.targets)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tp_core.diagram.options import spoken
 from tp_core.diagram.text import short
+from tp_core.ports import WORD
 from tp_core.spec.context import context_of
 from tp_core.spec.schema_common import key_of
 
@@ -122,15 +123,15 @@ def _subtitle(spec: Spec, tree: Branch) -> str:
     parts = [f"{tree.parameters:,} parameters"]
     chosen = [m for stream in spec.model.streams.values() for m in stream.embedding.modules]
     chosen += spec.model.target_embedding.modules if spec.model.target_embedding else ()
-    if any(name.startswith("weight:word") for m in chosen for name in m.config.provides(context_of(spec))):
+    if any(WORD in module.config.provides(context_of(spec)) for module in chosen):
         sizes = dict.fromkeys((spec.model.vocab_size, spec.model.target_vocab_size))
         parts.append(f"vocabulary of {' and '.join(f'{size:,}' for size in sizes)}")
     return " · ".join(parts)
 
 
 def _inputs(embedding: EmbeddingSpec, context: BuildContext) -> list[str]:
-    fields = [name for module in embedding.modules for name in module.config.requires(context) if ":" not in name]
-    return list(dict.fromkeys(fields))
+    ports = [port for module in embedding.modules for port in module.config.requires(context)]
+    return list(dict.fromkeys(port.name for port in ports if port.kind == "input"))
 
 
 def _embedding(

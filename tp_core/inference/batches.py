@@ -13,11 +13,12 @@ from typing import Generic, TypeVar
 
 import torch
 
+from tp_core.data.routing import Feed
 from tp_core.data.sources_find import MEDIA
 from tp_core.data.unreadable import Unreadable
 from tp_core.errors import DataError, TPError
 from tp_core.inference.processes import ALONE, Processes
-from tp_core.interfaces import Batch, Processor, Record, Sample
+from tp_core.interfaces import Batch, Record, Sample
 
 Answer = TypeVar("Answer")
 
@@ -45,7 +46,7 @@ def need_batch_size(size: int) -> None:
 
 def answers(
     records: Iterable[Record],
-    processor: Processor,
+    feed: Feed,
     batch_size: int,
     device: torch.device,
     compute: Compute[Answer],
@@ -61,6 +62,7 @@ def answers(
     computes one, and of the last chunks, which are fewer, all encode the records and share the batches by their size.
 
     Args:
+        feed: makes the batches.
         encode: makes samples of records; the processor's ``encode`` if None.
         skip: give an :class:`Unusable` in the place of the answer to a record that cannot be used, and go on.
         processes: share the work. The first gets all answers, the others none.
@@ -79,8 +81,8 @@ def answers(
         told += rows
         done(rows)
 
-    share = _Share(processor, batch_size, device, compute, encode or processor.encode, skip, count)
-    source, size, first = iter(records), processor.read_ahead, 0
+    share = _Share(feed, batch_size, device, compute, encode or feed.processor.encode, skip, count)
+    source, size, first = iter(records), feed.processor.read_ahead, 0
     while turn := list(islice(source, size * processes.count)):
         whole = len(turn) == size * processes.count
         loads = [(0, rank) for rank in range(processes.count)]
@@ -106,7 +108,7 @@ def answers(
 class _Share(Generic[Answer]):
     """How the answers to a chunk's records are made."""
 
-    processor: Processor
+    feed: Feed
     batch_size: int
     device: torch.device
     compute: Compute[Answer]
@@ -137,7 +139,7 @@ class _Share(Generic[Answer]):
                 heapq.heapreplace(loads, (load + cost, owners[number]))
         for number, group in enumerate(groups):
             if owners.get(number, rank) == rank:
-                batch = self.processor.collate([samples[i] for i in group]).to(self.device)
+                batch = self.feed.collate([samples[i] for i in group]).to(self.device)
                 made = self.compute(batch, [first + i for i in group], [chunk[i] for i in group])
                 found.update(zip(group, made, strict=True))
                 self.done(len(group))

@@ -112,7 +112,7 @@ class Embedder:
         """
         device, encode = self._loaded.device, self._encode
         compute = self._vectors
-        made = answers(records, self._processor, batch_size, device, compute, encode, processes=processes, done=done)
+        made = answers(records, self._loaded.feed, batch_size, device, compute, encode, processes=processes, done=done)
         for chunk, found in made:
             yield chunk, np.stack([each for each in found if not isinstance(each, Unusable)])
 

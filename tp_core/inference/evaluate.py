@@ -79,7 +79,7 @@ def evaluate(
         strategy = processes.strategy or SingleStrategy(SingleConfig())
         strategy.device = loaded.device
         seed = spec.train.options.seed
-        batches = evaluation_batches(rows, processor, batch_size, seed, processes.rank, processes.count)
+        batches = evaluation_batches(rows, loaded.feed, batch_size, seed, processes.rank, processes.count)
         facts = set_metrics(loaded.model.spec, spec)
         counted = _told(batches, done)
         return evaluate_batches(loaded.model, counted, strategy, contextlib.nullcontext, facts, processor)

@@ -84,7 +84,7 @@ def _texts(
 
     def compute(batch: Batch, numbers: list[int], records: list[Record]) -> list[dict[str, Any]]:
         texts = continuations(loaded, batch, tokens, options, numbers, records)
-        prompts = rows_of(batch.source) if causal and "input_ids" in batch.source else [None] * batch.size
+        prompts = rows_of(batch.inputs) if causal and "input_ids" in batch.inputs else [None] * batch.size
         found = []
         for record, text, prompt in zip(records, texts, prompts, strict=True):
             found.append({"text": processor.decode(text.ids, prompt), "finished": text.finished})
@@ -94,7 +94,7 @@ def _texts(
 
     made = answers(
         as_records(inputs),
-        processor,
+        loaded.feed,
         batch_size,
         loaded.device,
         compute,
@@ -158,7 +158,7 @@ def continuations(
     stepper = ModelStepper(loaded.model, target, batch, replace(tokens, start=start), known)
     positions = _positions(loaded)
     limits = [text_limit(options, n, positions, record) for n, record in zip(stepper.prompt_lengths, records)]
-    inputs = rows_of(batch.source) if "input_ids" in batch.source else None
+    inputs = rows_of(batch.inputs) if "input_ids" in batch.inputs else None
     chain = list(rules_of(options, end, begin, inputs, loaded.device))
     prompts = [start] * batch.size if decoder or inputs is None else inputs
     rules = Rules(chain, Written.of(prompts, limits, loaded.device)) if chain else None

@@ -90,7 +90,7 @@ def _unlike(
     """
     sides = _sides(model, loaded) if own else []
     targets = [name for name in model.named_targets() if any(n.startswith(f"targets.{key_of(name)}.") for n in loaded)]
-    numbered = any(field.endswith(":task_ids") for field in model.fields())
+    numbered = any("task_ids" in fields for fields in model.fields().sides.values())
     if not (sides or targets or numbered):
         return ""
     try:

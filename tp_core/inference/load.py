@@ -15,6 +15,7 @@ from torch import Tensor
 from tp_core.artifacts.find import find_model
 from tp_core.bounded_reads import need_readable
 from tp_core.data.build import build_processor, build_tokenizer
+from tp_core.data.routing import Feed, route_of
 from tp_core.errors import CheckpointError, TPError, warn
 from tp_core.inference.checksum import checksum
 from tp_core.inference.processes import ALONE, Processes
@@ -80,6 +81,7 @@ class LoadedModel:
         model: on its device; in evaluation mode until someone changes that.
         spec: the spec that it was trained with; with several data sets, as one of them sees it.
         weights: the file that it was read from; None for a model that was made here.
+        data_set: the data set as which it is used; empty for a model of one.
     """
 
     model: Model
@@ -88,6 +90,18 @@ class LoadedModel:
     tokenizer: Tokenizer | None
     device: torch.device
     weights: Path | None = None
+    data_set: str = ""
+
+    @property
+    def feed(self) -> Feed:
+        """What makes batches of records.
+
+        Raises:
+            TPError: the model has no processor.
+        """
+        if self.processor is None:
+            raise TPError("reading records needs a model with a processor; this one's spec has none")
+        return Feed(self.processor, route_of(self.model.spec, self.data_set))
 
 
 def load_model(
@@ -126,7 +140,7 @@ def load_model(
     with trusting(trust_code):
         tokenizer = build_tokenizer(spec)
         processor = build_processor(spec, tokenizer, name)
-    return LoadedModel(model, spec.of_set(name), processor, tokenizer, where, weights)
+    return LoadedModel(model, spec.of_set(name), processor, tokenizer, where, weights, name)
 
 
 def loaded_model(

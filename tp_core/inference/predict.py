@@ -93,7 +93,7 @@ def predict(
 
     made = answers(
         as_records(inputs),
-        processor,
+        loaded.feed,
         batch_size,
         loaded.device,
         compute,

@@ -28,9 +28,9 @@ class ModelStepper:
         self.cache = Cache()
         self.carried: Inputs = {}
         if model.decoder is None:
-            source = padded_left(batch.source)
+            source = padded_left(batch.inputs)
             self.prompt_lengths = _lengths(source)
-            self.first = Batch(source, batch.size)
+            self.first = Batch.of(source, batch.size)
             self.carried = _carried(source, tokens)
         else:
             device = next(model.parameters()).device
@@ -53,7 +53,7 @@ class ModelStepper:
     def _next(self, ids: Tensor) -> Batch:
         inputs = {"input_ids": ids.unsqueeze(1), **self.carried}
         if self.model.decoder is None:
-            return Batch(inputs, len(ids))
+            return Batch.of(inputs, len(ids))
         return Batch({}, len(ids), inputs)
 
     def reorder(self, index: Tensor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 from tp_core.data.class_names import as_compared
 from tp_core.data.class_options import ClassLabelOptions
@@ -59,12 +60,12 @@ def unlike_sets(own: Spec, other: Spec) -> str:
 def _classes(spec: Spec) -> Iterator[tuple[str, list[str]]]:
     """The names of the classes of each target, where a processor has them."""
     for own in spec.sets().values():
-        config = None if own.data.processor is None else own.data.processor.config
-        names = config.class_names() if isinstance(config, ClassLabelOptions) else None
-        if names is not None:
-            for target in own.model.targets:
-                if getattr(target.config, "num_labels", None) == len(names):
-                    yield target.called, names
+        config: Any = None if own.data.processor is None else own.data.processor.config
+        for target in own.model.targets if isinstance(config, ClassLabelOptions) else ():
+            column = target.called if target.called in own.data.options.labels else ""
+            names = config.class_names(column)
+            if names is not None and getattr(target.config, "num_labels", None) == len(names):
+                yield target.called, names
 
 
 def unlike_vocabularies(

@@ -87,7 +87,7 @@ def _use(spec: Spec, found: Description, tokenizer: Tokenizer | None) -> Transfo
     limits: list[int | None] = []
     for name, stream in spec.model.streams.items():
         context = context_of(spec, name)
-        own = {field for module in stream.embedding.modules for field in module.config.requires(context)}
+        own = {port.name for module in stream.embedding.modules for port in module.config.requires(context)}
         if "input_ids" in own:
             limits.append(context.length_limit)
             fields |= own

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from tp_core.marks import paths_in
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import Port
 
 
 def imported(value: str) -> Any:
@@ -98,18 +99,21 @@ class ModuleConfig(BaseModel):
         doc = inspect.cleandoc(cls.__doc__ or "").strip()
         return doc.splitlines()[0] if doc else ""
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
-        """The things that must be there for this module, by name.
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        """The ports that must be there for this module, with what it needs of each.
 
-        Names are batch fields (``input_ids``), labels (``labels:mlm``), shared weights (``weight:word``), side
-        values (``side:latents``) and properties of the states (``states:causal``). What an embedding of the
-        decoder's side requires by a bare name is looked for under ``target:`` (``target:input_ids``).
+        Inputs are looked for where the module stands: in its stream, or on the decoder's side. Sizes and numbers of
+        ids that both sides state must agree.
         """
         return {}
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        """The things that this module makes available, in the same names as :meth:`requires`."""
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        """The ports that this module makes available, with what is known of each."""
         return {}
+
+    def withdraws(self, context: BuildContext) -> Collection[Port]:
+        """The published values of modules before this one that are not true after it any more."""
+        return ()
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         """Yield what pydantic cannot see: options that contradict each other or the model around them."""

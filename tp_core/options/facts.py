@@ -1,5 +1,6 @@
 """Values that describe tensors, streams and pictures to checks, pricing and builders. Torch-free."""
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 NormKind = Literal["layernorm", "rmsnorm", "none"]
@@ -8,20 +9,46 @@ NormKind = Literal["layernorm", "rmsnorm", "none"]
 Pooling = Literal["first", "last", "mean", "max"]
 
 
+class Usual(int):
+    """A size that the batch decides: an example of it, with which costs are measured."""
+
+
 class FieldSpec(NamedTuple):
     """The shape of a tensor that passes between components, for checks, pricing and random test input.
 
     Attributes:
-        shape: sizes, each an integer or one of the symbols ``"batch"`` and ``"length"``.
+        shape: sizes, each an integer, :class:`Usual` where the batch may have any, or one of the symbols ``"batch"``
+            and ``"length"``.
         dtype: ``"int64"``, ``"float32"`` or ``"bool"``.
-        high: for integers, the values are in ``[0, high)``.
-        fraction: of labels per position, the part of the positions that carries one.
+        high: for integers, the values are in ``[0, high)``; None where it is not known.
+        fraction: of labels per position, the share of positions that have a label.
     """
 
     shape: tuple[int | str, ...] = ("batch", "length")
     dtype: str = "int64"
-    high: int = 2
+    high: int | None = None
     fraction: float = 1.0
+
+
+class BatchFields(NamedTuple):
+    """The tensors of a batch, by the parts of it that they stand in.
+
+    Attributes:
+        source: of each stream; the empty name is that of the only one.
+        target: of the decoder's side.
+        labels: of each target, by its own name.
+    """
+
+    source: Mapping[str, Mapping[str, FieldSpec]]
+    target: Mapping[str, FieldSpec]
+    labels: Mapping[str, Mapping[str, FieldSpec]]
+
+    @property
+    def sides(self) -> Mapping[tuple[str, str], Mapping[str, FieldSpec]]:
+        """The inputs of every side: ``("source", stream)`` and ``("target", "")``."""
+        source: dict[tuple[str, str], Mapping[str, FieldSpec]]
+        source = {("source", stream): fields for stream, fields in self.source.items()}
+        return source | ({("target", ""): self.target} if self.target else {})
 
 
 class StreamFacts(NamedTuple):

@@ -33,9 +33,9 @@ class TargetConfig(ModuleConfig):
     stream: str | None = Field(None, description="the stream that the target reads; unset: the first, or all of them")
 
     def label_fields(self, context: BuildContext) -> dict[str, FieldSpec]:
-        """The tensors of the required labels, as ``label:tensor``: one called ``labels`` each, if not overridden."""
-        required = self.requires(context).items()
-        return {f"{name.removeprefix('labels:')}:labels": spec for name, spec in required if name.startswith("labels:")}
+        """The tensors of the target's labels, by name: one called ``labels``, if not overridden."""
+        specs = [spec for port, spec in self.requires(context).items() if port.kind == "labels"]
+        return {"labels": specs[0]} if specs else {}
 
     def check_training(self, spec: "Spec") -> Iterator[Problem]:
         """Yield what training needs of the whole spec, or of files, and does not find."""

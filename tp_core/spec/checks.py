@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tp_core import discovery
 from tp_core.errors import TPError
 from tp_core.options.context import BuildContext, DataContext
-from tp_core.options.facts import FieldSpec
+from tp_core.ports import CAUSAL, TARGET_INPUT_IDS, TASK_IDS, TOKEN_TYPE_IDS
+from tp_core.spec.checks_fit import check_fit, check_labels
 from tp_core.spec.context import context_of, data_context
 from tp_core.spec.errors import Problems
 from tp_core.spec.files import no_file
@@ -19,12 +19,6 @@ from tp_core.spec.schema_common import Chosen
 from tp_core.spec.schema_embedding import EmbeddingSpec
 from tp_core.suggest import did_you_mean
 from tp_core.tokenizer import TokenizerFacts
-
-#: What gives states of a kind that a target needs.
-_STATES = {
-    "causal": "an encoder with mask: causal, or a decoder",
-    "two_directions": "an encoder whose directions are kept apart: birnn, bilstm or bigru",
-}
 
 
 def read_vocabulary(tokenizer: Chosen[Any], root: Node, problems: Problems) -> TokenizerFacts | None:
@@ -71,7 +65,9 @@ def _check_set(spec: Spec, root: Node, problems: Problems) -> None:
         if spec.model.decoder is None:
             message = "is what a decoder reads, and the model has no decoder; add model.decoder"
             problems.add("model.target_embedding", message, root.find(("model", "target_embedding")), key=True)
-    _check_fit(spec, root, problems)
+    _check_streams(spec, root, problems)
+    check_labels(spec, root, problems)
+    check_fit(spec, root, problems)
     _check_tokenizer(spec, root, problems)
 
 
@@ -93,8 +89,8 @@ def _check_sets(spec: Spec, root: Node, problems: Problems) -> bool:
                 problems.add(f"data.sets.{name}.{key}", message, root.find(("data", "sets", name, key)))
                 right = False
     for chosen, context in with_context(spec) if spec.data.sets else ():
-        tasks = fields(chosen.config, "requires", context).get("task_ids")
-        if tasks is not None and tasks.high < len(spec.data.sets):
+        tasks = fields(chosen.config, "requires", context).get(TASK_IDS)
+        if tasks is not None and tasks.high is not None and tasks.high < len(spec.data.sets):
             message = f"is {tasks.high}, less than the {len(spec.data.sets)} data sets"
             problems.add(f"{chosen.path}.num_tasks", message, node_of(root, chosen, "num_tasks"))
             right = False
@@ -130,7 +126,7 @@ def _check_pooling(spec: Spec, root: Node, problems: Problems) -> None:
 def is_causal(chosen: Chosen[Any], context: BuildContext) -> bool:
     """Whether no position of a module's states sees those behind it, not even in a prefix."""
     prefix = getattr(chosen.config, "mask", None) == "causal_with_prefix"
-    return "states:causal" in fields(chosen.config, "provides", context) and not prefix
+    return CAUSAL in fields(chosen.config, "provides", context) and not prefix
 
 
 def _check_modules(spec: Spec, root: Node, problems: Problems) -> None:
@@ -180,93 +176,22 @@ def _check_embedding(
             problems.add(f"{processor.path}.{option}", message, node_of(root, processor, option))
 
 
-def provided(spec: Spec) -> dict[str, FieldSpec]:
-    """Everything that the model's own modules make available to each other."""
-    names: dict[str, FieldSpec] = {}
-    for chosen, context in with_context(spec):
-        if chosen.kind not in ("processor", "tokenizer"):
-            names |= fields(chosen.config, "provides", context)
-    return names
-
-
-def _check_fit(spec: Spec, root: Node, problems: Problems) -> None:
-    inside = provided(spec)
+def _check_streams(spec: Spec, root: Node, problems: Problems) -> None:
+    """The processor feeds the streams, and the decoder's side, that the model has."""
     processor = spec.data.processor
-    outside: dict[str, FieldSpec] = {}
-    if processor is not None:
-        outside = fields(processor.config, "provides", context_of(spec))
-        if spec.data.name:  # batches of data sets trained in turn say which of them they come from
-            outside["task_ids"] = FieldSpec(("batch",))
-        _check_streams(spec, processor, root, problems)
-        if spec.model.decoder is None and any(name.startswith("target:") for name in outside):
-            message = "makes a decoder's side, and the model has no decoder; add target_embedding and decoder"
-            problems.add(processor.path, message, node_of(root, processor), key=True)
-    behind = spec.model.target_embedding.modules if spec.model.target_embedding is not None else ()
-    for chosen, context in with_context(spec):
-        for required, wanted in fields(chosen.config, "requires", context).items():
-            kind, _, what = required.rpartition(":")
-            name = f"target:{required}" if not kind and any(chosen is each for each in behind) else required
-            given = inside.get(name)
-            if kind == "side" and given is not None and _differ(given.shape, wanted.shape):
-                found, expected = (", ".join(map(str, spec.shape)) for spec in (given, wanted))
-                message = f"needs the side value '{what}' of shape ({expected}); the model's has ({found})"
-                problems.add(chosen.path, message, node_of(root, chosen), key=True)
-            if given is not None or name in outside:
-                continue
-            node = node_of(root, chosen)
-            if kind == "weight":
-                message = f"needs the weights of a '{what}' embedding to tie to, and the model has none; add '{what}'"
-                problems.add(chosen.path, message, node, key=True)
-            elif kind == "states":
-                hint = _STATES.get(what, "another encoder")
-                message = f"needs {what} states, which {_before(spec)} does not give; use {hint}"
-                problems.add(chosen.path, message, node, key=True)
-            elif kind == "side":
-                message = f"needs the side value '{what}', which no module of the model provides"
-                problems.add(chosen.path, message, node, key=True)
-            elif processor is not None:
-                side = "the decoder side's field" if name != required else "the batch field"
-                thing = f"the labels '{what}'" if kind == "labels" else f"{side} '{what}'"
-                gives = sorted(n.removeprefix("labels:") for n in outside if n.startswith("labels:") == bool(kind))
-                only = f"{', '.join(gives)} only" if gives else "none"
-                message = f"needs {thing}; {processor.path} provides {only}" + _providers(name, context)
-                problems.add(chosen.path, message, node, key=True)
-
-
-def _differ(left: tuple[int | str, ...], right: tuple[int | str, ...]) -> bool:
-    """Whether two shapes with as many dimensions have other sizes, where both know them."""
-    known = (a != b for a, b in zip(left, right) if isinstance(a, int) and isinstance(b, int))
-    return len(left) == len(right) and any(known)
-
-
-def _check_streams(spec: Spec, processor: Chosen[Any], root: Node, problems: Problems) -> None:
+    if processor is None:
+        return
     streams = [name for name in spec.model.streams if name]
     node = node_of(root, processor)
+    provided = fields(processor.config, "provides", context_of(spec))
+    if spec.model.decoder is None and any(port.kind == "target_input" for port in provided):
+        message = "makes a decoder's side, and the model has no decoder; add target_embedding and decoder"
+        problems.add(processor.path, message, node, key=True)
     if processor.config.feeds_streams and not streams:
         problems.add(processor.path, "feeds streams, and the model has none; give it model.streams", node, key=True)
     elif len(streams) > 1 and not processor.config.feeds_streams:
         message = f"makes one input, and the model has the streams {', '.join(streams)}; use a processor of several"
         problems.add(processor.path, message, node, key=True)
-
-
-def _providers(name: str, context: BuildContext) -> str:
-    """A hint at the installed processors that provide a label or batch field when no option says otherwise."""
-    found = []
-    for entry in discovery.index().entries("processor"):
-        try:
-            config = discovery.load(entry)()
-            if name in config.provides(context):
-                found.append(f"'{entry.name}'")
-        except Exception:  # one that is broken, or needs options, is no hint
-            continue
-    what = name.removeprefix("labels:").removeprefix("target:")
-    return f" (by default, '{what}' comes from the processor {' or '.join(found)})" if found else ""
-
-
-def _before(spec: Spec) -> str:
-    if spec.model.decoder is not None:
-        return spec.model.decoder.path
-    return next(iter(spec.model.streams.values())).encoder.path
 
 
 def _check_tokenizer(spec: Spec, root: Node, problems: Problems) -> None:
@@ -296,8 +221,8 @@ def _check_segments(spec: Spec, processor: Chosen[Any], facts: TokenizerFacts, r
     made = processor.config.segments(facts)
     for name, stream in spec.model.streams.items() if made is not None else ():
         for chosen in stream.embedding.modules:
-            wanted = fields(chosen.config, "requires", context_of(spec, name)).get("token_type_ids")
-            if wanted is None or made is None or wanted.high >= made:
+            wanted = fields(chosen.config, "requires", context_of(spec, name)).get(TOKEN_TYPE_IDS)
+            if wanted is None or made is None or wanted.high is None or wanted.high >= made:
                 continue
             option = next((o for o in ("num_segments", "text_segments") if hasattr(chosen.config, o)), "")
             message = f"is {wanted.high}, and the rows of {processor.path} have {made} segments"
@@ -322,7 +247,7 @@ def _check_target_side(spec: Spec, root: Node, problems: Problems) -> None:
     if spec.model.options.share_embeddings and spec.model.vocab_size != spec.model.target_vocab_size:
         message = f"the two sides have vocabularies of {spec.model.vocab_size} and {spec.model.target_vocab_size} ids"
         problems.add("model.share_embeddings", message, root.find(("model", "share_embeddings")))
-    if processor is None or "target:input_ids" not in processor.config.provides(context_of(spec)):
+    if processor is None or TARGET_INPUT_IDS not in processor.config.provides(context_of(spec)):
         return
     found = [*processor.config.check_target_tokenizer(facts)]
     if own is not None:

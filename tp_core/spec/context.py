@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tp_core.options.context import BuildContext, DataContext
+from tp_core.options.context import BuildContext, DataContext, TargetFacts
 from tp_core.options.facts import StreamFacts
+from tp_core.options.target import TargetConfig
 from tp_core.spec.schema import Spec
-from tp_core.spec.schema_common import options_of
+from tp_core.spec.schema_common import Chosen, options_of
 from tp_core.tokenizer import Tokenizer
 
 
@@ -36,6 +37,7 @@ def context_of(spec: Spec, stream: str = "", side: str = "source") -> BuildConte
         memory_size=encoder.hidden_size,
         streams={n: StreamFacts(s.encoder.config.hidden_size, s.pooling) for n, s in model.streams.items() if n},
         grid=grids[0] if grids else None,
+        labels=spec.data.options.labels,
     )
 
 
@@ -48,11 +50,18 @@ def data_context(spec: Spec, target_tokenizer: Tokenizer | None = None) -> DataC
     return DataContext(
         base=str(spec.base),
         length_limit=min(limits) if limits else None,
-        target_options={t.name: options_of(t.config) for t in reversed(spec.model.targets)},
+        targets={target.called: _facts(spec, target) for target in spec.model.targets},
         seed=spec.train.options.seed,
         target_length_limit=behind,
         target_tokenizer=target_tokenizer,
         streams=tuple(name for name in spec.model.streams if name),
         grid=grids[0] if grids else None,
         embedding_options={m.name: options_of(m.config) for m in reversed(modules)},
+        labels=spec.data.options.labels,
     )
+
+
+def _facts(spec: Spec, target: Chosen[TargetConfig]) -> TargetFacts:
+    required = target.config.requires(context_of(spec, target.config.stream or "", side="target"))
+    labels = tuple(port.name for port in required if port.kind == "labels")
+    return TargetFacts(target.name, options_of(target.config), labels)

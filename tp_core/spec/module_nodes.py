@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from tp_core.options.context import BuildContext
 from tp_core.options.target import TargetConfig
@@ -30,26 +30,50 @@ def node_of(root: Node, chosen: Chosen[Any], option: str = "") -> Node:
     return found
 
 
-def with_context(spec: Spec) -> Iterator[tuple[Chosen[Any], BuildContext]]:
+class Place(NamedTuple):
+    """A module where it stands in the model.
+
+    Attributes:
+        part: the component; ``data`` and ``train`` for modules of these sections.
+        stream: of an embedding or encoder, its own; of a target, the one that it reads first; else the first.
+    """
+
+    chosen: Chosen[Any]
+    context: BuildContext
+    part: Literal["embedding", "encoder", "fusion", "target_embedding", "decoder", "target", "data", "train"]
+    stream: str
+
+
+def placed(spec: Spec) -> Iterator[Place]:
+    """The modules of a spec in the order in which data passes them; those of a shared stream once."""
+    first = next(iter(spec.model.streams))
     for name, stream in spec.model.streams.items():
-        inside: list[Chosen[Any]] = [] if stream.same_as else [*stream.embedding.modules]
-        inside += [] if stream.same_as or stream.encoder_of else [stream.encoder]
-        for chosen in inside:
-            yield chosen, context_of(spec, name)
+        context = context_of(spec, name)
+        for chosen in () if stream.same_as else stream.embedding.modules:
+            yield Place(chosen, context, "embedding", name)
+        if not (stream.same_as or stream.encoder_of):
+            yield Place(stream.encoder, context, "encoder", name)
     behind = context_of(spec, side="target")
-    for chosen in spec.model.target_embedding.modules if spec.model.target_embedding else ():
-        yield chosen, behind
-    if spec.model.decoder is not None:
-        yield spec.model.decoder, behind
     if spec.model.fusion is not None:
-        yield spec.model.fusion, behind
-    for chosen in spec.model.targets:
-        yield chosen, context_of(spec, chosen.config.stream or "", side="target")
-    for chosen in spec.data.chosen():
-        yield chosen, behind._replace(grid=data_context(spec).grid)  # of whichever stream reads pictures
+        yield Place(spec.model.fusion, behind, "fusion", first)
+    for chosen in spec.model.target_embedding.modules if spec.model.target_embedding else ():
+        yield Place(chosen, behind, "target_embedding", first)
+    if spec.model.decoder is not None:
+        yield Place(spec.model.decoder, behind, "decoder", first)
+    for target in spec.model.targets:
+        own = target.config.stream
+        yield Place(target, context_of(spec, own or "", side="target"), "target", own or first)
+    of_data = behind._replace(grid=data_context(spec).grid)  # of whichever stream reads pictures
+    for each in spec.data.chosen():
+        yield Place(each, of_data, "data", first)
     training: list[Chosen[Any]] = [spec.train.optimizer, spec.train.schedule, spec.train.strategy, *spec.train.hooks]
-    for chosen in training:
-        yield chosen, behind
+    for each in training:
+        yield Place(each, behind, "train", first)
+
+
+def with_context(spec: Spec) -> Iterator[tuple[Chosen[Any], BuildContext]]:
+    """The modules of :func:`placed`, each with what it may know."""
+    return ((place.chosen, place.context) for place in placed(spec))
 
 
 def every_module(spec: Spec) -> Iterator[Chosen[Any]]:

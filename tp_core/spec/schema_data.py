@@ -22,6 +22,9 @@ class DataOptions(BaseModel):
     )
     eval: PathStr | list[PathStr] | None = Field(None, description="files that evaluations during training use")
     columns: dict[str, str] = Field(default_factory=dict, description="field the processor reads → column of the file")
+    labels: dict[str, str] = Field(
+        default_factory=dict, description="target → column of its labels, for targets that have labels of their own"
+    )
     folder_labels: Literal["first", "path", "last"] | None = Field(
         None,
         description="which of the folders around a picture or recording, inside the one that is named, is its label; "

@@ -17,7 +17,7 @@ from tp_core.modules.embeddings.component import EmbeddingComponent
 from tp_core.modules.targets.vectors import vector_of
 from tp_core.spec.context import context_of
 from tp_core.testing import metrics
-from tp_core.testing.batches import padded_sides, random_batch, single_batches
+from tp_core.testing.batches import has_padded_side, random_batch, single_batches
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def check_shapes(model: Model, lengths: list[int]) -> None:
     for name, component in zip(model.spec.model.streams, components):
         assert isinstance(component, EmbeddingComponent)
         with torch.no_grad(), explained("the embedding"):
-            embedded = component(batch.source[name] if name else batch.source)
+            embedded = component(batch.source[name])
         _check_sequence(embedded, batch.size, "the embedding's sequence")
         expected, found = context_of(model.spec, name).embedding_size, embedded.states.shape[-1]
         assert found == expected, f"the embedding is {found} wide; the model's embedding_size is {expected}"
@@ -93,7 +93,7 @@ def check_lengths(model: Model, lengths: list[int], tolerance: float) -> None:
     source = {name: _told_by_lengths(model, batch, name) for name in model.spec.model.streams}
     if not any(source.values()):
         return
-    told = source[""] if "" in source else {name: side or batch.source[name] for name, side in source.items()}
+    told = {name: side or batch.source[name] for name, side in source.items()}
     masked, found = sequences_of(run(model, batch)), sequences_of(run(model, replace(batch, source=told)))
     for name, expected in masked.items():
         _check_sequence(found[name], batch.size, name)
@@ -111,8 +111,8 @@ def check_lengths(model: Model, lengths: list[int], tolerance: float) -> None:
 
 def _told_by_lengths(model: Model, batch: Batch, stream: str) -> Inputs:
     """A stream's inputs with ``lengths`` in place of a mask of ids that nothing asks for by name; else none."""
-    inputs: Inputs = batch.source[stream] if stream else batch.source
-    if not {"input_ids", "attention_mask"} <= inputs.keys() or f"source:{stream}:attention_mask" in model.fields():
+    inputs: Inputs = batch.source[stream]
+    if not {"input_ids", "attention_mask"} <= inputs.keys() or "attention_mask" in model.fields().source[stream]:
         return {}
     rest = {key: value for key, value in inputs.items() if key != "attention_mask"}
     return {**rest, "lengths": inputs["attention_mask"].sum(dim=1)}
@@ -122,7 +122,7 @@ def check_independence(model: Model, lengths: list[int], tolerance: float) -> No
     """A sample has the same features alone as in a batch, at full length and beside longer samples."""
     even = [lengths[0]] * len(lengths)
     _compare(model, even, tolerance, "batch-mates change a sample's features; something mixes samples of a batch")
-    if padded_sides(model):
+    if has_padded_side(model):
         message = "padding changes a sample's features; something ignores the mask"
         _compare(model, lengths, tolerance, message)
 
@@ -154,21 +154,21 @@ def _difference(found: Tensor, expected: Tensor) -> float:
 
 
 def check_causality(model: Model, length: int, tolerance: float) -> None:
-    """States do not depend on later positions, as ``states:causal`` promises."""
+    """States do not depend on later positions, as ``CAUSAL`` promises."""
     first, other = random_batch(model, [length], seed=0), random_batch(model, [length], seed=5)
     half = length // 2
-    changed = first.target if first.target is not None else first.source
-    replacement = other.target if other.target is not None else other.source
+    changed = first.target if first.target is not None else first.inputs
+    replacement = other.target if other.target is not None else other.inputs
     before = run(model, first).sequence.states
     for name, value in changed.items():
-        if isinstance(value, Tensor) and value.dim() > 1 and value.shape[1] == length:
+        if value.dim() > 1 and value.shape[1] == length:
             value[:, half:] = replacement[name][:, half:]
     after = run(model, first).sequence.states
     if before.shape[1] != length:
         return
     worst = _difference(after[:, :half], before[:, :half])
     assert worst <= tolerance, (
-        f"provides 'states:causal', but a state depends on later positions: it changes by {worst:.2g}"
+        f"provides CAUSAL states, but a state depends on later positions: it changes by {worst:.2g}"
     )
 
 
@@ -181,12 +181,12 @@ def check_pieces(model: Model, length: int, tolerance: float) -> None:
     cache, found = Cache(), []
     model.eval()
     for start, end in ((0, length // 2), (length // 2, length // 2 + 1), (length // 2 + 1, length)):
-        side = batch.source if batch.target is None else batch.target
+        side = batch.inputs if batch.target is None else batch.target
         piece = {
             name: value[:, start:end] if value.dim() > 1 and value.shape[1] == length else value
             for name, value in side.items()
         }
-        part = Batch(piece, 1) if batch.target is None else Batch(batch.source, 1, piece)
+        part = Batch.of(piece, 1) if batch.target is None else Batch(batch.source, 1, piece)
         try:
             with torch.no_grad():
                 found.append(model.encode(part, cache).sequence.states)

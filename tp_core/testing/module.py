@@ -9,6 +9,7 @@ import torch
 
 from tp_core.model import Model
 from tp_core.options.base import ModuleConfig
+from tp_core.ports import CAUSAL
 from tp_core.testing import features, weights
 from tp_core.testing.specs import (
     MODEL_KINDS,
@@ -105,7 +106,7 @@ def _check_kind(kind: str, model: Model, lengths: list[int], independent: bool, 
     spec = model.spec
     behind = context_of(spec, side="target")
     after = spec.model.decoder or next(iter(spec.model.streams.values())).encoder
-    if kind != "embedding" and spec.model.fusion is None and "states:causal" in after.config.provides(behind):
+    if kind != "embedding" and spec.model.fusion is None and CAUSAL in after.config.provides(behind):
         features.check_causality(model, lengths[0], tolerance)
         features.check_pieces(model, lengths[0], tolerance)
 

@@ -6,6 +6,7 @@ from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
 from tp_core.options.target import TargetConfig
+from tp_core.ports import INPUT_IDS, WORD, Port
 
 
 class ContentConfig(EmbeddingConfig):
@@ -13,11 +14,11 @@ class ContentConfig(EmbeddingConfig):
 
     implementation: ClassVar[str] = "tp_core.testing.surroundings:Content"
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"input_ids": FieldSpec(high=context.vocab_size)}
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {INPUT_IDS: FieldSpec(high=context.vocab_size)}
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"weight:word": FieldSpec((context.vocab_size, context.embedding_size), "float32")}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {WORD: FieldSpec((context.vocab_size, context.embedding_size), "float32")}
 
 
 class ReadoutConfig(TargetConfig):

@@ -15,17 +15,18 @@ from torch import Tensor
 from tp_core.data.order import EVALUATION, TRAIN, generator
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.errors import DataError
-from tp_core.interfaces import Batch, Processor, Record, Rows
+from tp_core.interfaces import ONLY, Batch, Processor, Record, Rows
 from tp_core.options.base import ModuleConfig
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.processor import ProcessorConfig
+from tp_core.ports import Port
 from tp_core.testing import metrics
 from tp_core.testing.specs import config_class_of, name_of, options_of
 from tp_core.testing.torch_free import check_torch_free
 from tp_core.tokenizer import Tokenizer
 
 #: Fields that a batch leaves out when they would say nothing.
-_OPTIONAL = ("attention_mask", "lengths", "target:attention_mask", "target:lengths")
+_OPTIONAL = ("attention_mask", "lengths")
 #: Inputs whose padding must be told apart; of waveforms, a model may be made to hear silence there.
 _PADDED = ("input_ids", "input_features")
 
@@ -153,16 +154,20 @@ def _difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
 def _check_batches(processor: Processor, rows: Rows, config: ProcessorConfig) -> None:
     samples = [_draw(processor, rows, index) for index in range(min(len(rows), 16))]
     provided = config.provides(BuildContext())
+    for port in provided:
+        assert port.kind in ("input", "target_input", "labels"), f"a processor cannot provide {port}"
     for chosen in (samples, samples[:1]):
         batch = processor.collate(chosen)
         _check_tensors(batch, len(chosen), config)
-        found = _names(batch)
-        for name in provided:
-            assert name in found or name in _OPTIONAL, (
-                f"the config provides '{name}', and the batch has only {', '.join(sorted(found))}"
+        found = _ports(batch)
+        for port in provided:
+            there = any(_same_port(port, each) for each in found)
+            assert there or (port.kind != "labels" and port.name in _OPTIONAL), (
+                f"the config provides {port}, and the batch has only {', '.join(sorted(map(str, found)))}"
             )
-        for name in found:
-            assert name in provided, f"the batch has '{name}', which the config does not provide"
+        for port in found:
+            there = any(_same_port(each, port) for each in provided)
+            assert there, f"the batch has {port}, which the config does not provide"
     _check_padding(processor, samples)
 
 
@@ -180,8 +185,8 @@ def _check_padding(processor: Processor, samples: list[dict[str, Any]]) -> None:
 
 def _real_counts(batch: Batch) -> dict[str, list[int]]:
     """The number of real positions of each sample, by the name of its side."""
-    streams = {f"the stream '{name}'": side for name, side in batch.source.items() if isinstance(side, dict)}
-    sides = {**(streams or {"the source": batch.source}), "the target side": batch.target or {}}
+    streams = {f"the stream '{name}'" if name else "the source": side for name, side in batch.source.items()}
+    sides = {**streams, "the target side": batch.target or {}}
     counts: dict[str, list[int]] = {}
     for name, side in sides.items():
         lead = next((side[key] for key in _PADDED if key in side), None)
@@ -216,21 +221,28 @@ def _check_scores(
         assert not taken, f"the metric '{name}' has a name of another's; expected one that is not loss and has no '/'"
 
 
-def _names(batch: Batch) -> set[str]:
-    """The batch's fields as configs name them: the source side's bare, of every stream where there are streams."""
-    names = {f"labels:{name}" for name in batch.labels} | {f"target:{name}" for name in batch.target or {}}
-    for name, value in batch.source.items():
-        names |= set(value) if isinstance(value, dict) else {name}
-    return names
+def _ports(batch: Batch) -> set[Port]:
+    """The batch's fields and labels as ports."""
+    found = {Port.labels(name) for name in batch.labels} | {Port.target_input(name) for name in batch.target or {}}
+    return found | {Port.input(name, stream) for stream, inputs in batch.source.items() for name in inputs}
+
+
+def _same_port(provided: Port, found: Port) -> bool:
+    """True if a declared port says that a batch has what it has; labels of one target are under its name."""
+    if provided.kind == "labels":
+        return found.kind == "labels" and found.name == (provided.of or provided.name)
+    return provided[:2] == found[:2] and provided.of in ("", found.of)
 
 
 def _check_tensors(batch: Batch, size: int, config: ProcessorConfig) -> None:
     assert batch.size == size, f"the batch of {size} samples says that its size is {batch.size}"
-    streams = [value for value in batch.source.values() if isinstance(value, dict)]
-    assert len(streams) == (len(batch.source) if config.feeds_streams else 0), (
-        "a batch's source holds one mapping of tensors per stream if the config says feeds_streams, else tensors"
-    )
-    for side in streams or [batch.source]:
+    named = [name for name, inputs in batch.source.items() if name and isinstance(inputs, dict)]
+    if config.feeds_streams:
+        assert len(named) == len(batch.source), "the config says feeds_streams; a batch's source has the streams' names"
+    else:
+        right = list(batch.source) == [ONLY] and isinstance(batch.source[ONLY], dict)
+        assert right, "a batch of one stream is made with Batch.of(inputs, size)"
+    for side in batch.source.values():
         _check_side(side, size, "", config.sequence_length(), "sequence_length()")
     _check_side(batch.target or {}, size, "target:", config.target_sequence_length(), "target_sequence_length()")
     for labels in batch.labels.values():

@@ -14,6 +14,7 @@ from tp_core import discovery
 from tp_core.errors import TPError
 from tp_core.local.load import load
 from tp_core.options.base import ModuleConfig
+from tp_core.ports import CAUSAL, Port
 from tp_core.spec.load import load_spec
 from tp_core.spec.schema import Spec, spec_dumper
 from tp_core.trust import running_local_files
@@ -78,7 +79,7 @@ def config_class_of(kind: str, name: str) -> type[ModuleConfig]:
 def minimal_model(kind: str, name: str, options: dict[str, Any], cls: type[ModuleConfig]) -> dict[str, Any]:
     """The ``model:`` part of a spec that has this module and as little else as possible."""
     chosen = {name: options}
-    causal = kind == "target" and "states:causal" in _requires(cls, options)
+    causal = kind == "target" and CAUSAL in _requires(cls, options)
     transformer = {"num_layers": 1, "num_heads": 2, "mask": "causal" if causal else "fully_visible"}
     model: dict[str, Any] = {
         **_SIZES,
@@ -99,7 +100,7 @@ def minimal_model(kind: str, name: str, options: dict[str, Any], cls: type[Modul
     return model
 
 
-def _requires(cls: type[ModuleConfig], options: dict[str, Any]) -> Mapping[str, Any]:
+def _requires(cls: type[ModuleConfig], options: dict[str, Any]) -> Mapping[Port, Any]:
     from tp_core.options.context import BuildContext
 
     try:

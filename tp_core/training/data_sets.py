@@ -7,6 +7,7 @@ from collections.abc import Callable
 from tp_core.data.build import build_processor
 from tp_core.data.cache import prepared_rows
 from tp_core.data.mixture import DataSet
+from tp_core.data.routing import Feed, route_of
 from tp_core.interfaces import Tokenizer
 from tp_core.kept_contents import Contents
 from tp_core.spec.schema import Spec
@@ -37,10 +38,11 @@ def data_sets(
             rows = prepared_rows(own, processor, own.data.options.train, say, contents[data_place(name, "train")])
             assert own.data.processor is not None
             column, bucket = own.data.processor.config.length_column, own.data.options.bucket
-            training.append(DataSet(name, rows, processor, share, bucket, column))
+            feed = Feed(processor, route_of(spec, name))
+            training.append(DataSet(name, rows, feed, share, bucket, column))
             if own.data.options.eval is not None:
                 rows = prepared_rows(own, processor, own.data.options.eval, say, contents[data_place(name, "eval")])
-                held_out.append(DataSet(name, rows, processor, share))
+                held_out.append(DataSet(name, rows, feed, share))
 
     in_turn(strategy, prepare)
     if not held_out:

@@ -134,7 +134,7 @@ class Evaluator:
     ) -> dict[str, float]:
         batches = evaluation_batches(
             data.rows,
-            data.processor,
+            data.feed,
             self.batch_size,
             self.seed,
             strategy.rank,

@@ -51,6 +51,7 @@ RULES = {
     "data.processor": Rule(NEVER, _PREPARED),
     "data.train": Rule(FREE),  # wherever it lies; the data themselves are compared when they are read
     "data.eval": Rule(FREE),  # likewise
+    "data.labels": Rule(NEVER, _PREPARED),
     "data.columns": Rule(NEVER, _PREPARED),
     "data.folder_labels": Rule(NEVER, _PREPARED),
     "data.on_bad_record": Rule(FREE),  # the number of instances is compared
@@ -61,6 +62,7 @@ RULES = {
     "data.sets.*.eval": Rule(FREE),
     "data.sets.*.on_bad_record": Rule(FREE),
     "data.sets.*.columns": Rule(NEVER, _PREPARED),
+    "data.sets.*.labels": Rule(NEVER, _PREPARED),
     "data.sets.*.folder_labels": Rule(NEVER, _PREPARED),
     "data.sets.*.processor": Rule(NEVER, _PREPARED),
     "data.sets.*.bucket": Rule(NEVER, _ORDER),

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from tp_core import BuildContext, EncoderConfig, FieldSpec, Problem
+from tp_core.ports import CAUSAL, Port
 
 
 class MixerConfig(EncoderConfig):
@@ -19,8 +20,8 @@ class MixerConfig(EncoderConfig):
     dropout: float = Field(0.1, ge=0, lt=1, description="on the output of each layer")
     init_std: float = Field(0.02, gt=0, description="standard deviation of the initial weights")
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"states:causal": FieldSpec()} if self.mask == "causal" else {}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {CAUSAL: FieldSpec()} if self.mask == "causal" else {}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         if self.mask == "fully_visible" and self.kernel_size % 2 == 0:

@@ -85,7 +85,7 @@ class LayerStates:
         found: list[Any] = []
         handle = self.layer.register_forward_hook(lambda _, __, output: found.append(output[0]))
         try:
-            batch = self.processor.collate(self.processor.encode([record]))
+            batch = self.loaded.feed.collate(self.processor.encode([record]))
             with evaluating(self.loaded.model):
                 self.loaded.model.encode_source(batch.to(self.loaded.device))
         finally:

@@ -74,6 +74,6 @@ def _searched(
         return processor.describe([{"tokens": ids} for ids in texts])
 
     skip = skips(model)
-    for _, found in answers(records, processor, batch_size, model.device, compute, skip=skip, processes=processes):
+    for _, found in answers(records, model.feed, batch_size, model.device, compute, skip=skip, processes=processes):
         for answer in found:
             yield {"error": answer.error} if isinstance(answer, Unusable) else answer

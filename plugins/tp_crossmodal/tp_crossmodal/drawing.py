@@ -84,6 +84,6 @@ def _pictures(
         # A row of its own takes along no more than itself when it goes to another process.
         return [picture.clone() for picture in processor.drawn([each.ids for each in written])]
 
-    made = answers(as_records(inputs), processor, batch_size, loaded.device, compute, encode, processes=processes)
+    made = answers(as_records(inputs), loaded.feed, batch_size, loaded.device, compute, encode, processes=processes)
     for _, found in made:
         yield from (picture for picture in found if not isinstance(picture, Unusable))

@@ -164,7 +164,7 @@ class Searcher:
         """
         skip, device = skipped is not None, self.loaded.device
         made = answers(
-            records, self.processor, self.batch_size, device, self._batch_vectors, encode, skip, self.processes
+            records, self.loaded.feed, self.batch_size, device, self._batch_vectors, encode, skip, self.processes
         )
         numbers = count()
         for chunk, found in made:

@@ -8,6 +8,7 @@ from tp_core.modules.layers.recurrent_options import Cell, RecurrentOptions
 from tp_core.options.context import BuildContext
 from tp_core.options.decoder import DecoderConfig
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import CAUSAL, Port
 
 
 class RecurrentDecoderConfig(DecoderConfig, RecurrentOptions):
@@ -20,8 +21,8 @@ class RecurrentDecoderConfig(DecoderConfig, RecurrentOptions):
     )
     init_std: float = Field(0.02, gt=0, description="standard deviation of the dense layers' initial weights")
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"states:causal": FieldSpec()}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {CAUSAL: FieldSpec()}
 
 
 class LSTMDecoderConfig(RecurrentDecoderConfig):

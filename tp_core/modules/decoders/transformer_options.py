@@ -10,6 +10,7 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.decoder import DecoderConfig
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import CAUSAL, Port
 
 
 class TransformerDecoderConfig(DecoderConfig, TransformerOptions):
@@ -19,8 +20,8 @@ class TransformerDecoderConfig(DecoderConfig, TransformerOptions):
 
     mask: AttentionMask = Field("causal", description="which positions a position may see")
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {} if self.mask == "fully_visible" else {"states:causal": FieldSpec()}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {} if self.mask == "fully_visible" else {CAUSAL: FieldSpec()}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from self.check_attention(self.hidden_size)

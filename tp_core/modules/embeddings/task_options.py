@@ -7,6 +7,7 @@ from pydantic import Field
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import TASK_IDS, Port
 
 
 class TaskConfig(EmbeddingConfig):
@@ -18,5 +19,5 @@ class TaskConfig(EmbeddingConfig):
     num_tasks: int = Field(3, gt=0, description="number of data sets")
     init_std: float = Field(0.02, gt=0)
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"task_ids": FieldSpec(("batch",), high=self.num_tasks)}
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {TASK_IDS: FieldSpec(("batch",), high=self.num_tasks)}

@@ -10,6 +10,7 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.encoder import EncoderConfig
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import CAUSAL, Port
 
 
 class CNNConfig(EncoderConfig):
@@ -50,5 +51,5 @@ class GatedCNNConfig(EncoderConfig):
         "the variance through the gates",
     )
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"states:causal": FieldSpec()}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {CAUSAL: FieldSpec()}

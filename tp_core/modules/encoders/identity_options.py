@@ -7,6 +7,7 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.encoder import EncoderConfig
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import CAUSAL, Port
 
 
 class IdentityConfig(EncoderConfig):
@@ -14,8 +15,8 @@ class IdentityConfig(EncoderConfig):
 
     implementation: ClassVar[str] = "tp_core.modules.encoders.identity:IdentityEncoder"
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"states:causal": FieldSpec()}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {CAUSAL: FieldSpec()}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         if self.hidden_size != context.embedding_size:

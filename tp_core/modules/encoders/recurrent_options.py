@@ -10,6 +10,7 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.encoder import EncoderConfig
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import CAUSAL, TWO_DIRECTIONS, Port
 
 
 class RecurrentConfig(EncoderConfig, RecurrentOptions):
@@ -46,8 +47,8 @@ class OneStackConfig(RecurrentConfig):
     def directions(self) -> int:
         return 2 if self.bidirectional else 1
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {} if self.bidirectional else {"states:causal": FieldSpec()}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {} if self.bidirectional else {CAUSAL: FieldSpec()}
 
 
 class TwoStacksConfig(RecurrentConfig):
@@ -58,8 +59,8 @@ class TwoStacksConfig(RecurrentConfig):
     def directions(self) -> int:
         return 2
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"states:two_directions": FieldSpec()}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {TWO_DIRECTIONS: FieldSpec()}
 
 
 class RNNConfig(OneStackConfig):

@@ -10,6 +10,7 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.encoder import EncoderConfig
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import CAUSAL, Port
 
 #: Options that would do nothing without attention. Widths and rates that a model sets for all its modules may stay.
 _OF_ATTENTION = (
@@ -50,8 +51,8 @@ class TransformerConfig(EncoderConfig, TransformerOptions):
         idle = ("num_heads", "num_key_value_heads", "head_size", "position_encoding", "residual_attention")
         return {key: value for key, value in found.items() if key not in idle and not key.startswith("attention_")}
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {} if self.mask == "fully_visible" else {"states:causal": FieldSpec()}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {} if self.mask == "fully_visible" else {CAUSAL: FieldSpec()}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         if self.uses_attention():

@@ -88,8 +88,8 @@ class TransformerStack(Module):
         if grid is not None:
             if cache is not None:
                 raise NotImplementedError("relative_grid needs the whole picture")
-            if "patches" in sequence.side:
-                grid = sequence.side["patches"].shape[0], sequence.side["patches"].shape[1]
+            if "patches" in sequence.published:
+                grid = sequence.published["patches"].shape[0], sequence.published["patches"].shape[1]
             bias = None if self.bias is None else self.bias(grid, states.shape[1])
         elif self.bias is not None:
             keys = positions if cache is None or cache.positions is None else cache.positions

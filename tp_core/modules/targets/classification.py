@@ -50,10 +50,9 @@ class Classification(Target):
     them stand side by side (Conneau et al., 2017; Reimers & Gurevych, 2019).
     """
 
-    def __init__(self, config: ClassificationConfig, context: BuildContext, labels: str = "cls") -> None:
-        """``labels`` is the name that the batch has the labels under."""
+    def __init__(self, config: ClassificationConfig, context: BuildContext) -> None:
         super().__init__()
-        self.config, self.labels = config, labels
+        self.config = config
         self.pooling = config.pooling or context.pooling
         streams = context.streams if config.stream is None else {}
         self.poolings = {name: config.pooling or facts.pooling for name, facts in streams.items()}
@@ -83,13 +82,13 @@ class Classification(Target):
         return scores
 
     def scores(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
-        return self.logits(features), labelled(batch.labels[self.labels]["labels"])
+        return self.logits(features), labelled(self.labels_of(batch)["labels"])
 
     def denominator(self, batch: Batch) -> Tensor:
-        return labelled(batch.labels[self.labels]["labels"]).sum().float()
+        return labelled(self.labels_of(batch)["labels"]).sum().float()
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
-        logits, labels = self.logits(features), batch.labels[self.labels]["labels"]
+        logits, labels = self.logits(features), self.labels_of(batch)["labels"]
         loss = class_loss(logits, labels, self.config.label_smoothing)
         metrics = class_metrics(self.config.metrics, logits, labels, labelled(labels))
         return TargetOutput(loss, self.denominator(batch), metrics)

@@ -10,6 +10,7 @@ from tp_core.modules.targets.options import ClassTargetConfig
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, Pooling
+from tp_core.ports import Port
 
 
 class ClassificationConfig(ClassTargetConfig):
@@ -29,8 +30,8 @@ class ClassificationConfig(ClassTargetConfig):
     )
     init_std: float = Field(0.02, gt=0)
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"labels:cls": FieldSpec(("batch",), "int64", self.num_labels)}
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {Port.labels("cls"): FieldSpec(("batch",), "int64", self.num_labels)}
 
     def pools(self, context: BuildContext) -> dict[str, Pooling]:
         if context.streams and self.stream is None:

@@ -111,7 +111,7 @@ class Contrastive(Target):
         return self.logit_scale.exp()
 
     def denominator(self, batch: Batch) -> Tensor:
-        return (batch.labels["clr"]["labels"] != IGNORE).sum().float()
+        return (self.labels_of(batch)["labels"] != IGNORE).sum().float()
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
         first, second = self.vectors(features)
@@ -120,7 +120,7 @@ class Contrastive(Target):
             everyone, start = gathered(everyone)
         firsts, seconds = everyone.chunk(2, dim=1)
         own = start + torch.arange(first.shape[0], device=first.device)
-        anchors = batch.labels["clr"]["labels"] != IGNORE
+        anchors = self.labels_of(batch)["labels"] != IGNORE
         labels = own.masked_fill(~anchors, IGNORE)
         there, back = self._right(batch, own, len(firsts))
         count = self.denominator(batch)
@@ -145,10 +145,10 @@ class Contrastive(Target):
 
         None without ``items``: each sample alone is.
         """
-        items: Tensor | None = batch.labels["clr"].get("items")
+        items: Tensor | None = self.labels_of(batch).get("items")
         if items is None:
             return None, None
-        known = torch.cat([items, (batch.labels["clr"]["labels"] != IGNORE).long().unsqueeze(1)], dim=1)
+        known = torch.cat([items, (self.labels_of(batch)["labels"] != IGNORE).long().unsqueeze(1)], dim=1)
         everyone = gathered(known)[0] if self.training else known
         firsts, seconds, pairs = everyone.unbind(dim=1)
         itself = own.unsqueeze(1) == torch.arange(pool, device=own.device)

@@ -10,6 +10,7 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, Pooling, VectorFacts
 from tp_core.options.target import TargetConfig
+from tp_core.ports import Port
 
 
 class ContrastiveConfig(TargetConfig):
@@ -27,8 +28,8 @@ class ContrastiveConfig(TargetConfig):
     learned_temperature: bool = Field(True, description="train the temperature, down to 0.01 at the least (CLIP)")
     symmetric: bool = Field(True, description="find the first stream's sample for the second's, too")
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"labels:clr": FieldSpec(("batch",))}
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {Port.labels("clr"): FieldSpec(("batch",))}
 
     def pools(self, context: BuildContext) -> dict[str, Pooling]:
         return {name: facts.pooling for name, facts in context.streams.items()}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from tp_core.errors import TPError
-from tp_core.interfaces import Batch, Features, Sequence, Target, TargetOutput
+from tp_core.interfaces import Batch, Features, Inputs, Sequence, Target, TargetOutput
 from tp_core.model import Model
 from tp_core.modules.targets.distillation_options import DistillationConfig
 from tp_core.options.context import BuildContext
@@ -100,7 +101,9 @@ class Distillation(Target):
         model = self._model(student.device, batch)
         self._check_lengths(model, batch)
         found = model.encode(batch)
-        scores, _ = model.named_targets()[self._name_in()].scores(found, batch)
+        # The labels are those of the student's target, which may have another name.
+        asked = replace(batch, labels={self._name_in(): self._learner[0].labels_of(batch)})
+        scores, _ = model.named_targets()[self._name_in()].scores(found, asked)
         if scores.shape != student.shape:
             message = f"{scores.shape[-1]} classes for {scores.shape[0]} rows, the student {student.shape[-1]}"
             raise TPError(f"distill: the teacher {self.config.teacher} scores {message} for {student.shape[0]}")
@@ -112,7 +115,7 @@ class Distillation(Target):
         Raises:
             TPError: so it is.
         """
-        sides = {name: batch.source.get(name, {}) if name else batch.source for name in teacher.spec.model.streams}
+        sides = {name: _inputs(batch, name) for name in teacher.spec.model.streams}
         limits = {name: context_of(teacher.spec, name).length_limit for name in sides}
         if teacher.target_embedding is not None:
             sides["target"], limits["target"] = batch.target or {}, context_of(teacher.spec, side="target").length_limit
@@ -164,12 +167,15 @@ def _silent(message: str) -> None:
 def _absent(model: Model, batch: Batch) -> list[str]:
     """The inputs that a model requires and a batch does not have."""
     found = []
-    for name in model.fields():
-        side, group, key = name.split(":", 2)
-        inputs = batch.target if side == "target" else batch.source.get(group, {}) if group else batch.source
-        if side != "labels" and key not in (inputs or {}):
-            found.append(f"{group}.{key}" if group else key)
+    for (side, stream), fields in model.fields().sides.items():
+        inputs = (batch.target or {}) if side == "target" else _inputs(batch, stream)
+        found += [f"{stream}.{name}" if stream else name for name in fields if name not in inputs]
     return found
+
+
+def _inputs(batch: Batch, stream: str) -> Inputs:
+    """A stream's inputs; a teacher without streams reads those of the only one."""
+    return batch.source.get(stream, batch.inputs if not stream and len(batch.source) == 1 else {})
 
 
 def _sequences(features: Features) -> dict[str, Sequence]:

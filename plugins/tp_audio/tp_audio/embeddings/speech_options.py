@@ -9,6 +9,7 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import INPUT_FEATURES, Port
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -35,8 +36,8 @@ class SpeechConfig(EmbeddingConfig):
         "the variance through the gates",
     )
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"input_features": FieldSpec(("batch", "length", self.num_mel_bins), "float32")}
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {INPUT_FEATURES: FieldSpec(("batch", "length", self.num_mel_bins), "float32")}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         if len(self.strides) != len(self.kernel_sizes):

@@ -110,7 +110,7 @@ class Waveform(Embedding):
             real = torch.arange(states.shape[1], device=states.device) < lengths[-1][:, None]
         if sequence is not None:
             return sequence.with_states(sequence.states + states)
-        return Sequence(states, real, side={"latents": latents})
+        return Sequence(states, real, published={"latents": latents})
 
     def _convolved(self, values: Tensor, lengths: list[Tensor] | None) -> Tensor:
         """Samples (batch, samples) → (batch, channels, frames)."""

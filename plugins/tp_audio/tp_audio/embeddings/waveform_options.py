@@ -10,6 +10,7 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import INPUT_VALUES, Port
 
 
 def frames_of(samples: int, kernels: list[int], strides: list[int]) -> int:
@@ -64,11 +65,11 @@ class WaveformConfig(EmbeddingConfig):
         found = super().effective(context).items()
         return {name: value for name, value in found if name not in idle and not name.startswith("mask_feature")}
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"input_values": FieldSpec(("batch", "length"), "float32")}
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {INPUT_VALUES: FieldSpec(("batch", "length"), "float32")}
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"side:latents": FieldSpec(("batch", "length", self.channels[-1]), "float32")}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {Port.published("latents"): FieldSpec(("batch", "length", self.channels[-1]), "float32")}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         for option in ("kernels", "strides"):

@@ -20,7 +20,7 @@ from tp_audio.processors.waveform_options import WaveformCtcProcessorConfig
 from tp_audio.targets.ctc import CTC
 from tp_audio.targets.ctc_options import CTCConfig
 from tp_core import hookimpl
-from tp_core.data.mixture import DataSet, SetProcessor
+from tp_core.data.mixture import DataSet
 from tp_core.data.order import EVALUATION, generator
 from tp_core.inference.mode import evaluating
 from tp_core.inference.search import most_probable, write
@@ -81,10 +81,10 @@ class Transcripts:
         """Recordings spread over the data, with what was said and what the model hears."""
         seed, shown = trainer.spec.train.options.seed, min(self.config.count, len(data.rows))
         spread = [number * len(data.rows) // shown for number in range(shown)]
-        inner = data.processor.inner if isinstance(data.processor, SetProcessor) else data.processor
+        inner = data.processor
         assert isinstance(inner, (TranscribedSpeechProcessor, WaveformCtcProcessor))
         samples = [inner.evaluation_sample(data.rows, i, generator(seed, EVALUATION, 0, i)) for i in spread]
-        batch = data.processor.collate(samples).to(trainer.strategy.device)
+        batch = data.feed.collate(samples).to(trainer.strategy.device)
         texts = self._decoded(trainer, inner, batch)
         wanted = [inner.tokenizer.decode([int(i) for i in sample["text"]]) for sample in samples]
         pictures = [_mel(inner.rows.stored(data.rows, i), inner.config) for i in spread]

@@ -6,8 +6,6 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import torch
-
 from tp_audio.processors.classification_options import (
     SpeechClassificationProcessorConfig,
     WaveformClassificationProcessorConfig,
@@ -15,34 +13,34 @@ from tp_audio.processors.classification_options import (
 from tp_audio.processors.recorded import RecordedRows
 from tp_audio.processors.speech import SpeechProcessor
 from tp_audio.processors.waveform import FinetuningProcessor
-from tp_core.data.class_labels import ClassLabels
-from tp_core.interfaces import IGNORE, Batch, Inputs, Processor, Record, Report, Sample
+from tp_core.data.class_labels import RecordClasses
+from tp_core.interfaces import Batch, Inputs, Processor, Record, Report, Sample
 from tp_core.options.context import DataContext
 
 
 class LabelledRecordings(Processor):
     """Reads ``audio`` and ``label``."""
 
-    column = "label"
-    classes: ClassLabels
+    classes: RecordClasses
+    wanted: tuple[str, ...]
     rows: RecordedRows
 
     @abstractmethod
     def inputs(self, samples: list[Sample]) -> Inputs:
         """Tensors of the recordings."""
 
-    def _label(self, record: Record) -> int:
+    def _labels(self, record: Record) -> dict[str, int]:
         return self.classes.read(
             record, hint=". A recording's label is a folder that it is in, inside the one that is named, or a column"
         )
 
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
-        for chunk in self.rows.chunks(records, report, self._label):
-            yield {"audio": [each.samples for each in chunk], "label": [each.more for each in chunk]}
+        for chunk in self.rows.chunks(records, report, self._labels):
+            labels = {name: [each.more[name] for each in chunk] for name in self.wanted}
+            yield {"audio": [each.samples for each in chunk], **labels}
 
     def collate(self, samples: list[Sample]) -> Batch:
-        labels = torch.tensor([int(sample.get("label", IGNORE)) for sample in samples])
-        return Batch(self.inputs(samples), len(samples), labels={"cls": {"labels": labels}})
+        return Batch.of(self.inputs(samples), len(samples), labels=self.classes.labels(samples))
 
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return self.classes.named(predictions)
@@ -53,7 +51,8 @@ class SpeechClassificationProcessor(SpeechProcessor, LabelledRecordings):
 
     def __init__(self, config: SpeechClassificationProcessorConfig, data: DataContext) -> None:
         super().__init__(config)
-        self.classes = ClassLabels(config.labels, config.classes(data), "data.processor.speech_cls.labels")
+        self.classes = RecordClasses(config, data, "data.processor.speech_cls.labels")
+        self.wanted = tuple(self.classes.columns.values())
         self.rows = RecordedRows(config, config.window())
 
 
@@ -62,5 +61,6 @@ class WaveformClassificationProcessor(FinetuningProcessor, LabelledRecordings):
 
     def __init__(self, config: WaveformClassificationProcessorConfig, data: DataContext) -> None:
         super().__init__(config, data)
-        self.classes = ClassLabels(config.labels, config.classes(data), "data.processor.waveform_cls.labels")
+        self.classes = RecordClasses(config, data, "data.processor.waveform_cls.labels")
+        self.wanted = tuple(self.classes.columns.values())
         self.rows = RecordedRows(config, self.least)

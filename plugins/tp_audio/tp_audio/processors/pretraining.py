@@ -84,7 +84,7 @@ class Wav2Vec2Processor(PretrainingProcessor):
             if len(place):
                 negatives[row, : len(place)] = samples[row]["negatives"]
         labels = {"positions": torch.from_numpy(positions), "negatives": torch.from_numpy(negatives)}
-        return Batch(self.inputs(samples), len(samples), labels={"wav2vec2": labels})
+        return Batch.of(self.inputs(samples), len(samples), labels={"wav2vec2": labels})
 
 
 class UnitsProcessor(PretrainingProcessor):
@@ -94,7 +94,7 @@ class UnitsProcessor(PretrainingProcessor):
 
     def __init__(self, config: UnitsProcessorConfig, data: DataContext) -> None:
         super().__init__(config, data)
-        self.num_units = data.target_options.get("units", {}).get("num_units")
+        self.num_units = data.options_of("units").get("num_units")
         #: Units of one frame of the model.
         self.step = config.unit_rate * self.stride / config.sampling_rate
 
@@ -183,4 +183,4 @@ class UnitsProcessor(PretrainingProcessor):
                 units[row, : len(sample["units"])] = sample["units"]
                 masked[row, : len(sample["mask"])] = sample["mask"]
         labels = {"labels": torch.from_numpy(units), "masked": torch.from_numpy(masked)}
-        return Batch(inputs, len(samples), labels={"units": labels})
+        return Batch.of(inputs, len(samples), labels={"units": labels})

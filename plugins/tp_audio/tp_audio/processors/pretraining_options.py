@@ -9,6 +9,7 @@ from tp_audio.processors.waveform_options import WaveformProcessorConfig
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import Port
 
 
 class PretrainingProcessorConfig(WaveformProcessorConfig):
@@ -33,8 +34,8 @@ class Wav2Vec2ProcessorConfig(PretrainingProcessorConfig):
 
     num_negatives: int = Field(100, gt=0, description="distractors of each masked frame, of the same recording")
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return super().provides(context) | {"labels:wav2vec2": FieldSpec()}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return super().provides(context) | {Port.labels("wav2vec2"): FieldSpec()}
 
 
 class UnitsProcessorConfig(PretrainingProcessorConfig):
@@ -58,5 +59,5 @@ class UnitsProcessorConfig(PretrainingProcessorConfig):
     mixing_noise_prob: float = Field(0.0, ge=0, le=1, description="how often it is white noise instead")
     mixing_energy: float = Field(5.0, ge=0, description="its energy relative to the recording's, at most ± so many dB")
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return super().provides(context) | {"labels:units": FieldSpec()}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return super().provides(context) | {Port.labels("units"): FieldSpec()}

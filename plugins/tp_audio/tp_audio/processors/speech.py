@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,8 +21,8 @@ from tp_core.interfaces import IGNORE, Inputs, Processor, Record, Report, Rows, 
 class SpeechProcessor(Processor):
     """Samples are ``input_features`` (frames, bins) and what is to be found out of them; this, not for inference."""
 
-    #: The column of rows that is to be found out, beside ``audio``.
-    column: ClassVar[str]
+    #: The columns of rows that are to be found out, beside ``audio``.
+    wanted: tuple[str, ...]
     rows: RecordedRows
 
     def __init__(self, config: SpeechProcessorConfig) -> None:
@@ -56,12 +56,15 @@ class SpeechProcessor(Processor):
         played = at_speed(recorded, self.config.speeds, generator)
         # Played faster, a very short recording may have no frame left.
         features = self.features(played if len(played) >= self.rows.least else recorded)
-        return {"input_features": self.masks(features, generator), self.column: rows.get(self.column, index)}
+        return {"input_features": self.masks(features, generator)} | self._wanted(rows, index)
 
     def evaluation_sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
         """As it was recorded."""
         recorded = self.rows.stored(rows, index)
-        return {"input_features": self.features(recorded), self.column: rows.get(self.column, index)}
+        return {"input_features": self.features(recorded)} | self._wanted(rows, index)
+
+    def _wanted(self, rows: Rows, index: int) -> Sample:
+        return {name: rows.get(name, index) for name in self.wanted}
 
     @property
     def read_ahead(self) -> int:
@@ -89,7 +92,7 @@ class SpeechProcessor(Processor):
 class TranscribedSpeechProcessor(SpeechProcessor):
     """Reads ``audio`` and ``text``, of which samples have the ids."""
 
-    column = "text"
+    wanted = ("text",)
 
     def __init__(self, config: SpeechProcessorConfig, tokenizer: Tokenizer) -> None:
         super().__init__(config)

@@ -20,7 +20,7 @@ class CtcTexts:
 
     def __init__(self, data: DataContext, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
-        self.blank = int(data.target_options.get("ctc", {}).get("blank", 0))
+        self.blank = int(data.options_of("ctc").get("blank", 0))
 
     def check(self, ids: list[int]) -> None:
         """Raises ValueError for a text that holds the blank."""
@@ -74,7 +74,7 @@ class SpeechCtcProcessor(TranscribedSpeechProcessor):
         return {**super().evaluation_sample(rows, index, generator), "written": rows.get("written", index)}
 
     def collate(self, samples: list[Sample]) -> Batch:
-        return Batch(self.inputs(samples), len(samples), labels={"ctc": self.texts.labels(samples)})
+        return Batch.of(self.inputs(samples), len(samples), labels={"ctc": self.texts.labels(samples)})
 
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Ids as texts."""

@@ -8,6 +8,7 @@ from tp_audio.processors.speech_options import SpeechProcessorConfig
 from tp_core.metrics.facts import MetricFacts
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import Port
 
 
 class SpeechCtcProcessorConfig(SpeechProcessorConfig):
@@ -16,8 +17,8 @@ class SpeechCtcProcessorConfig(SpeechProcessorConfig):
     implementation: ClassVar[str] = "tp_audio.processors.speech_ctc:SpeechCtcProcessor"
     optional_fields: ClassVar[frozenset[str]] = frozenset({"text"})
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return super().provides(context) | {"labels:ctc": FieldSpec()}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return super().provides(context) | {Port.labels("ctc"): FieldSpec()}
 
     def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
         return ERROR_RATES

@@ -9,6 +9,7 @@ from tp_audio.processors.options import PADDING_KEYS, AudioProcessorConfig, Norm
 from tp_core.options.base import Preprocessing, Problem
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import ATTENTION_MASK, INPUT_FEATURES, Port
 
 
 class SpeechProcessorConfig(AudioProcessorConfig):
@@ -49,9 +50,9 @@ class SpeechProcessorConfig(AudioProcessorConfig):
         """Samples of a frame, the fewest that a recording may have."""
         return int(self.sampling_rate * self.frame_length / 1000)
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         features = FieldSpec(("batch", "length", self.num_mel_bins), "float32")
-        return {"input_features": features, "attention_mask": FieldSpec()}
+        return {INPUT_FEATURES: features, ATTENTION_MASK: FieldSpec()}
 
     def to_huggingface(self, data: DataContext) -> Preprocessing | None:
         from tp_audio.processors.huggingface import written_filter_banks

@@ -39,14 +39,14 @@ class SpeechTextProcessor(TranscribedSpeechProcessor):
         source, size = self.inputs(samples), len(samples)
         if "text" not in samples[0]:
             alone = torch.full((size, 1), self.start)
-            return Batch(source, size, {"input_ids": alone}, {"lm": {"labels": torch.full_like(alone, IGNORE)}})
+            return Batch.of(source, size, {"input_ids": alone}, {"lm": {"labels": torch.full_like(alone, IGNORE)}})
         texts = [np.asarray(sample["text"], dtype=np.int32) for sample in samples]
         read = padded_ids([np.append(np.int32(self.start), text) for text in texts], self.pad)
         labels = padded_ids([np.append(text, np.int32(self.end)) for text in texts])
         target = {"input_ids": read}
         if bool((labels == IGNORE).any()):
             target["attention_mask"] = (labels != IGNORE).long()
-        return Batch(source, size, target, {"lm": {"labels": labels}})
+        return Batch.of(source, size, target, {"lm": {"labels": labels}})
 
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Ids of the decoder's side as tokens."""

@@ -10,6 +10,7 @@ from tp_audio.processors.speech_options import SpeechProcessorConfig
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import TARGET_ATTENTION_MASK, TARGET_INPUT_IDS, Port
 
 if TYPE_CHECKING:
     from tp_core.tokenizer import TokenizerFacts
@@ -32,8 +33,8 @@ class SpeechTextProcessorConfig(SpeechProcessorConfig):
     def target_sequence_length(self) -> int | None:
         return self.target_max_length
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        names = ("target:input_ids", "target:attention_mask", "labels:lm")
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        names = (TARGET_INPUT_IDS, TARGET_ATTENTION_MASK, Port.labels("lm"))
         return super().provides(context) | {name: FieldSpec() for name in names}
 
     def edge(self, option: Literal["start", "end"], special: Mapping[str, int]) -> int | None:

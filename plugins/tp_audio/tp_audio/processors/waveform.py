@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -86,8 +86,8 @@ class WaveformProcessor(Processor):
 class FinetuningProcessor(WaveformProcessor):
     """Whole recordings with what is to be found out of them; masks are drawn in training only."""
 
-    #: The column of rows that is to be found out, beside ``audio``.
-    column: ClassVar[str]
+    #: The columns of rows that are to be found out, beside ``audio``.
+    wanted: tuple[str, ...]
     rows: RecordedRows
 
     def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
@@ -101,10 +101,8 @@ class FinetuningProcessor(WaveformProcessor):
         return self._whole(rows, index)
 
     def _whole(self, rows: Rows, index: int) -> Sample:
-        return {
-            "input_values": self.normalised(self.rows.stored(rows, index)),
-            self.column: rows.get(self.column, index),
-        }
+        wanted = {name: rows.get(name, index) for name in self.wanted}
+        return {"input_values": self.normalised(self.rows.stored(rows, index)), **wanted}
 
     def encode(self, records: list[Record]) -> list[Sample]:
         return [{"input_values": self.normalised(self.rows.samples(record))} for record in records]
@@ -113,7 +111,7 @@ class FinetuningProcessor(WaveformProcessor):
 class WaveformCtcProcessor(FinetuningProcessor):
     """Reads ``audio`` and ``text``."""
 
-    column = "text"
+    wanted = ("text",)
 
     def __init__(self, config: WaveformCtcProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
         super().__init__(config, data)
@@ -131,7 +129,7 @@ class WaveformCtcProcessor(FinetuningProcessor):
         return {**super().evaluation_sample(rows, index, generator), "written": rows.get("written", index)}
 
     def collate(self, samples: list[Sample]) -> Batch:
-        return Batch(self.inputs(samples), len(samples), labels={"ctc": self.texts.labels(samples)})
+        return Batch.of(self.inputs(samples), len(samples), labels={"ctc": self.texts.labels(samples)})
 
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Ids as texts."""

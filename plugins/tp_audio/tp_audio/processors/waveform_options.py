@@ -10,6 +10,7 @@ from tp_core.metrics.facts import MetricFacts
 from tp_core.options.base import Preprocessing, Problem
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import ATTENTION_MASK, INPUT_VALUES, Port
 
 _MASKS = ("mask_time_prob", "mask_time_length", "mask_time_min_masks")
 
@@ -31,10 +32,10 @@ class WaveformProcessorConfig(AudioProcessorConfig):
     mask_time_length: int = Field(10, gt=0, description="frames of a span")
     mask_time_min_masks: int = Field(2, ge=0, description="spans of a recording at least")
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        names = ("attention_mask", "mask_time_indices")
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        names = (ATTENTION_MASK, Port.input("mask_time_indices"))
         return {
-            "input_values": FieldSpec(("batch", "length"), "float32"),
+            INPUT_VALUES: FieldSpec(("batch", "length"), "float32"),
             **{name: FieldSpec(dtype="bool") for name in names},
         }
 
@@ -68,8 +69,8 @@ class WaveformCtcProcessorConfig(FinetuningProcessorConfig):
     needs_tokenizer: ClassVar[bool] = True
     optional_fields: ClassVar[frozenset[str]] = frozenset({"text"})
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return super().provides(context) | {"labels:ctc": FieldSpec()}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return super().provides(context) | {Port.labels("ctc"): FieldSpec()}
 
     def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
         return ERROR_RATES

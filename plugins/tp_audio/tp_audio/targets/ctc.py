@@ -35,13 +35,13 @@ class CTC(Target):
         return logits
 
     def denominator(self, batch: Batch) -> Tensor:
-        labels = batch.labels["ctc"]["labels"]
+        labels = self.labels_of(batch)["labels"]
         if self.average == "tokens":
             return (labels != IGNORE).sum().float()
         return torch.full((), float(len(labels)), device=labels.device)
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
-        labels, logits = batch.labels["ctc"]["labels"], self.logits(features.sequence)
+        labels, logits = self.labels_of(batch)["labels"], self.logits(features.sequence)
         lengths, sizes = features.sequence.real().sum(dim=1), (labels != IGNORE).sum(dim=1)
         losses = self._losses(logits.float().log_softmax(dim=-1), labels, lengths, sizes)
         if self.average == "mean":

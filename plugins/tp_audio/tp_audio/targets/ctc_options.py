@@ -10,6 +10,7 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.target import TargetConfig
+from tp_core.ports import Port
 
 
 class CTCConfig(TargetConfig):
@@ -26,12 +27,12 @@ class CTCConfig(TargetConfig):
     )
     init_std: float = Field(0.02, gt=0)
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"labels:ctc": FieldSpec(high=context.vocab_size)}
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {Port.labels("ctc"): FieldSpec(high=context.vocab_size)}
 
     def label_fields(self, context: BuildContext) -> dict[str, FieldSpec]:
         # A text is shorter than its recording: of as many tokens as states, most could not be said.
-        return {"ctc:labels": FieldSpec(("batch", 3), high=context.vocab_size)}
+        return {"labels": FieldSpec(("batch", 3), high=context.vocab_size)}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         if self.blank >= context.vocab_size:

@@ -42,7 +42,7 @@ class Units(Target):
 
     def _counted(self, batch: Batch, masked: bool) -> Tensor:
         """The frames with a unit that are masked, or that are not, (batch, frames), if they have any weight."""
-        labels = batch.labels["units"]
+        labels = self.labels_of(batch)
         if not self.weights[0 if masked else 1]:
             return torch.zeros_like(labels["masked"].bool())
         return (labels["labels"] != IGNORE) & (labels["masked"].bool() == masked)
@@ -51,7 +51,7 @@ class Units(Target):
         return (self._counted(batch, True) | self._counted(batch, False)).sum().float()
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
-        labels = batch.labels["units"]["labels"]
+        labels = self.labels_of(batch)["labels"]
         frames = min(features.sequence.states.shape[1], labels.shape[1])
         logits = self.logits(features.sequence.states[:, :frames])
         labels = labels[:, :frames]

@@ -10,6 +10,7 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.target import TargetConfig
+from tp_core.ports import Port
 
 
 class UnitsConfig(TargetConfig):
@@ -23,13 +24,13 @@ class UnitsConfig(TargetConfig):
     masked_weight: float = Field(1.0, ge=0, description="factor of the loss at masked frames")
     unmasked_weight: float = Field(0.0, ge=0, description="factor of the loss at the others")
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"labels:units": FieldSpec(high=self.num_units)}
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {Port.labels("units"): FieldSpec(high=self.num_units)}
 
     def label_fields(self, context: BuildContext) -> dict[str, FieldSpec]:
         return {
-            "units:labels": FieldSpec(high=self.num_units),
-            "units:masked": FieldSpec(("batch", "length"), "bool"),
+            "labels": FieldSpec(high=self.num_units),
+            "masked": FieldSpec(("batch", "length"), "bool"),
         }
 
     def check(self, context: BuildContext) -> Iterator[Problem]:

@@ -40,13 +40,13 @@ class Wav2Vec2Target(Target):
         self.project_codes = Projection(config.code_size, config.projection_size)
 
     def denominator(self, batch: Batch) -> Tensor:
-        return (batch.labels["wav2vec2"]["positions"] != IGNORE).sum().float()
+        return (self.labels_of(batch)["positions"] != IGNORE).sum().float()
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
-        positions, negatives = batch.labels["wav2vec2"]["positions"], batch.labels["wav2vec2"]["negatives"]
+        positions, negatives = self.labels_of(batch)["positions"], self.labels_of(batch)["negatives"]
         counted, places = positions != IGNORE, positions.clamp(min=0)
         predicted = self.project_states(gathered(features.sequence.states, places))
-        latents = self.dropout(gathered(features.side["latents"], places))
+        latents = self.dropout(gathered(features.sequence.published["latents"], places))
         with full_precision(latents):
             found = self.quantizer(latents.float())
             codes = self.project_codes(found.vectors)

@@ -10,6 +10,7 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.target import TargetConfig
+from tp_core.ports import Port
 
 
 class Wav2Vec2TargetConfig(TargetConfig):
@@ -33,16 +34,16 @@ class Wav2Vec2TargetConfig(TargetConfig):
         training = ("temperature", "diversity_weight", "gumbel_temperature")
         return {name: value for name, value in super().effective(context).items() if name not in training}
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return {
-            "labels:wav2vec2": FieldSpec(),
-            "side:latents": FieldSpec(("batch", "length", self.latent_size), "float32"),
+            Port.labels("wav2vec2"): FieldSpec(),
+            Port.published("latents"): FieldSpec(("batch", "length", self.latent_size), "float32"),
         }
 
     def label_fields(self, context: BuildContext) -> dict[str, FieldSpec]:
         return {
-            "wav2vec2:positions": FieldSpec(("batch", 8), high=2),
-            "wav2vec2:negatives": FieldSpec(("batch", 8, 4), high=8),
+            "positions": FieldSpec(("batch", 8), high=2),
+            "negatives": FieldSpec(("batch", 8, 4), high=8),
         }
 
     def check(self, context: BuildContext) -> Iterator[Problem]:

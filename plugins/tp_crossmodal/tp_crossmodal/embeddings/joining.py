@@ -37,14 +37,14 @@ def picture_behind(text: Sequence, picture: Sequence, text_length: int) -> Seque
     before = positions_of(text)
     after = torch.arange(text_length, text_length + places, device=device).expand(before.shape[0], -1)
     segments = torch.arange(length + places, device=device).unsqueeze(0) >= length
-    side = {**text.side, "token_type_ids": segments.long()}
-    if "patches" in picture.side:
-        side["patches"] = picture.side["patches"] + length
+    published = {**text.published, "token_type_ids": segments.long()}
+    if "patches" in picture.published:
+        published["patches"] = picture.published["patches"] + length
     return replace(
         text,
         states=torch.cat([text.states, picture.states.to(text.states.dtype)], dim=1),
         mask=whole,
         positions=torch.cat([before, after], dim=1),
-        side=side,
+        published=published,
         padded_behind=False,
     )

@@ -6,7 +6,8 @@ from pydantic import Field
 
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
-from tp_core.options.facts import FieldSpec
+from tp_core.options.facts import FieldSpec, Usual
+from tp_core.ports import Port
 
 
 class RegionConfig(EmbeddingConfig):
@@ -22,10 +23,12 @@ class RegionConfig(EmbeddingConfig):
     )
     init_std: float = Field(0.02, gt=0)
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         # The processor decides how many; 36 a picture are usual (Anderson et al., 2018).
         fields = {
-            "visual_embeds": FieldSpec(("batch", 36, self.size), "float32"),
-            "visual_attention_mask": FieldSpec(("batch", 36), "bool"),
+            Port.input("visual_embeds"): FieldSpec(("batch", Usual(36), self.size), "float32"),
+            Port.input("visual_attention_mask"): FieldSpec(("batch", Usual(36)), "bool"),
         }
-        return fields | ({"visual_boxes": FieldSpec(("batch", 36, 5), "float32")} if self.boxes else {})
+        return fields | (
+            {Port.input("visual_boxes"): FieldSpec(("batch", Usual(36), 5), "float32")} if self.boxes else {}
+        )

@@ -8,6 +8,7 @@ from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import Port
 from tp_core.spec.schema_embedding import EmbeddingOptions
 from tp_text.embeddings.segment_options import SegmentConfig
 from tp_text.embeddings.word_options import WordConfig
@@ -54,10 +55,10 @@ class WordPatchConfig(PatchConfig):
         positions = {"patch_pos": PatchPositionConfig(init_std=self.init_std)} if self.parts == "complete" else {}
         return {"patch": patch, **positions}, EmbeddingOptions(norm="none", dropout=0.0)
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         parts = [*self.text()[0].values(), *self.picture()[0].values()]
         return {name: field for part in parts for name, field in part.requires(context).items()}
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         parts = [*self.text()[0].values(), *self.picture()[0].values()]
         return {name: field for part in parts for name, field in part.provides(context).items()}

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from tp_core import hookimpl
-from tp_core.data.mixture import DataSet, SetProcessor
+from tp_core.data.mixture import DataSet
 from tp_core.data.order import EVALUATION, generator
 from tp_core.inference.mode import evaluating
 from tp_core.interfaces import IGNORE, Batch, Inputs, Processor, Sample
@@ -66,17 +66,15 @@ class Similarities:
 
     def picture(self, trainer: Trainer, data: DataSet, step: int) -> Image.Image | None:
         """The matrix with what is compared beside it; None without two pairs."""
-        processor = data.processor
         samples = list(_pairs(data, self.config.count, trainer.spec.train.options.seed))
         if len(samples) < 2:
             return None
         model = trainer.model
-        batch = processor.collate(samples).to(trainer.strategy.device)
+        batch = data.feed.collate(samples).to(trainer.strategy.device)
         name, target = next((name, t) for name, t in model.named_targets().items() if isinstance(t, Contrastive))
         with evaluating(model):
             one, other = target.vectors(model.view(model.encode(batch), name))
-        inner = processor.inner if isinstance(processor, SetProcessor) else processor
-        rows, columns = (list(_labels(batch.source[side], batch, inner)) for side in target.sides)
+        rows, columns = (list(_labels(batch.source[side], batch, data.processor)) for side in target.sides)
         values = (one @ other.t()).cpu().numpy()
         kind = "cosine" if target.config.normalize else "dot product"
         return heat_map(values, rows, columns, target.sides, f"{kind} at step {step}", self.config.font)

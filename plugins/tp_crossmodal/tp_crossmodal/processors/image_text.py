@@ -110,7 +110,7 @@ class ImageTextProcessor(ClassificationProcessor):
         row = self._visual_columns(record)
         row["visual_item"] = self.visual.item(row)
         if self.labelled:
-            row["label"] = self.read_label(record)
+            row |= self.read_labels(record)
         return record.file, text, row
 
     def _text(self, record: Record) -> str:
@@ -146,7 +146,8 @@ class ImageTextProcessor(ClassificationProcessor):
             if not matches:
                 self.masking(sample, generator)
         if self.labelled:
-            sample["label"] = rows.get("label", index) if picture == index else IGNORE
+            own = self.classes.of_row(rows, index)
+            sample |= own if picture == index else dict.fromkeys(own, IGNORE)
         sample["items"] = rows.get("text_item", index), rows.get("visual_item", picture)
         return {**sample, **self.visual.sample(rows, picture, augment), "own": picture == index}
 
@@ -162,7 +163,7 @@ class ImageTextProcessor(ClassificationProcessor):
 
     def collate(self, samples: list[Sample]) -> Batch:
         batch = super().collate(samples)
-        return Batch({**batch.source, **self.visual.inputs(samples)}, batch.size, labels=batch.labels)
+        return Batch.of({**batch.inputs, **self.visual.inputs(samples)}, batch.size, labels=batch.labels)
 
     def labels(self, samples: list[Sample]) -> dict[str, Inputs]:
         found: dict[str, Inputs] = super().labels(samples) if self.labelled else {}

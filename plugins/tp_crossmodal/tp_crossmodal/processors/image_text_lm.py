@@ -180,12 +180,12 @@ class ImageTextLmProcessor(TextProcessor):
 
     def collate(self, samples: list[Sample]) -> Batch:
         batch = super().collate(samples)
-        source: Inputs = batch.source
+        source: Inputs = batch.inputs
         if not self.config.prefix_loss:
             source = source | {"prefix_lengths": torch.tensor([s["prefix_length"] for s in samples])}
         nothing = np.empty(0, dtype=np.int32)
         labels = padded([s.get("labels", nothing) for s in samples], source["input_ids"].shape[1], IGNORE)
-        return Batch(source, batch.size, labels={"lm": {"labels": labels}})
+        return Batch.of(source, batch.size, labels={"lm": {"labels": labels}})
 
     # -- inference ---------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from tp_core.errors import TPError
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, GridFacts, PictureFacts
+from tp_core.ports import Port
 from tp_core.spec.schema_common import ModuleMark
 from tp_text.processors.text_options import TextProcessorConfig
 from tp_vision.embeddings.options import GridOptions, Size, pair
@@ -138,9 +139,9 @@ class ImageTextLmConfig(TextProcessorConfig):
     def segments(self, tokenizer: "TokenizerFacts") -> int:
         return 2
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        prefix = {} if self.prefix_loss else {"prefix_lengths": FieldSpec(("batch",))}
-        return super().provides(context) | prefix | {"labels:lm": FieldSpec()}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        prefix = {} if self.prefix_loss else {Port.input("prefix_lengths"): FieldSpec(("batch",))}
+        return super().provides(context) | prefix | {Port.labels("lm"): FieldSpec()}
 
     # -- checks ------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from pydantic import Field
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import Port
 from tp_crossmodal.processors.options import CaptionOptions
 from tp_vision.processors.options import PictureProcessorConfig
 
@@ -22,7 +23,7 @@ class ImageTextProcessorConfig(CaptionOptions, PictureProcessorConfig):
         CaptionOptions.sampling_options | PictureProcessorConfig.sampling_options
     )
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return super().provides(context) | PictureProcessorConfig.provides(self, context)
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
@@ -41,11 +42,11 @@ class RegionTextProcessorConfig(CaptionOptions):
     max_regions: int = Field(36, gt=0, description="regions of a picture that are kept: the first ones")
     boxes: bool = Field(False, description="records have the boxes of the regions (the field boxes)")
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         fields = {
-            "visual_embeds": FieldSpec(("batch", self.max_regions, self.region_size), "float32"),
-            "visual_attention_mask": FieldSpec(("batch", self.max_regions), "bool"),
+            Port.input("visual_embeds"): FieldSpec(("batch", self.max_regions, self.region_size), "float32"),
+            Port.input("visual_attention_mask"): FieldSpec(("batch", self.max_regions), "bool"),
         }
         if self.boxes:
-            fields["visual_boxes"] = FieldSpec(("batch", self.max_regions, 5), "float32")
+            fields[Port.input("visual_boxes")] = FieldSpec(("batch", self.max_regions, 5), "float32")
         return super().provides(context) | fields

@@ -26,14 +26,14 @@ class ImageTextPairProcessor(ImageTextProcessor):
         if len(data.streams) != 2:
             have = ", ".join(data.streams) or "none"
             raise TPError(f"data.processor: needs a model of two streams (model.streams), one of texts; it has {have}")
-        self.text_stream, self.image_stream = config.sides(data)
+        self.text_stream, self.image_stream = config.sides(data.streams)
 
     def collate(self, samples: list[Sample]) -> Batch:
         source: dict[str, Any] = {}
         labels: dict[str, Inputs] = {}
         if "input_ids" in samples[0]:
             texts = super(ImageTextProcessor, self).collate(samples)
-            source[self.text_stream], labels = texts.source, texts.labels
+            source[self.text_stream], labels = texts.inputs, texts.labels
         if any(name in samples[0] for name in ("pixel_values", "regions")):
             source[self.image_stream] = self.visual.inputs(samples)
         return Batch({name: source[name] for name in self.data.streams if name in source}, len(samples), labels=labels)

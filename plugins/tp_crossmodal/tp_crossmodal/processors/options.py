@@ -1,6 +1,6 @@
 """Options that processors of pictures with captions share. Torch-free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -8,6 +8,7 @@ from pydantic import Field
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import Port
 from tp_text.processors.classification_options import ClassificationProcessorConfig
 from tp_text.processors.masking_options import MASKING_OPTIONS, MaskingOptions
 from tp_text.processors.text_options import TextProcessorConfig
@@ -37,15 +38,15 @@ class CaptionOptions(ClassificationProcessorConfig, MaskingOptions):
     )
 
     def task(self, name: str, data: DataContext) -> bool:
-        """Whether samples are made for a target: as its option says, else if the model has it."""
+        """True if samples have labels of a kind: as the option says, else if a target asks for them."""
         option = self.labelled if name == "cls" else getattr(self, name)
-        return name in data.target_options if option is None else bool(option)
+        return data.asked(name) if option is None else bool(option)
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         labels = {
-            "labels:mlm": (self.mlm, FieldSpec()),
-            "labels:itm": (self.itm, FieldSpec(("batch",))),
-            "labels:cls": (self.labelled, FieldSpec(("batch",))),
+            Port.labels("mlm"): (self.mlm, FieldSpec()),
+            Port.labels("itm"): (self.itm, FieldSpec(("batch",))),
+            Port.labels("cls"): (self.labelled, FieldSpec(("batch",))),
         }
         words = TextProcessorConfig.provides(self, context)
         return words | {name: spec for name, (option, spec) in labels.items() if option is not False}
@@ -76,14 +77,20 @@ class StreamOptions(CaptionOptions):
         None, description="the stream that reads the text; unset: the one called text, else the first"
     )
 
-    def sides(self, data: DataContext) -> tuple[str, str]:
+    def sides(self, streams: Iterable[str]) -> tuple[str, str]:
         """Names of the streams of the text and of the picture, of a model with two."""
-        first, second = data.streams
+        first, second = streams
         text = self.text_stream or (second if second == "text" or first == "image" else first)
         return (text, second if text == first else first)
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return super().provides(context) | {"labels:clr": FieldSpec(("batch",))}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        found = super().provides(context) | {Port.labels("clr"): FieldSpec(("batch",))}
+        if len(context.streams) != 2:
+            return found
+        text, picture = self.sides(context.streams)
+        words = TextProcessorConfig.provides(self, context)
+        sides = {port: port._replace(of=text if port in words else picture) for port in found if port.kind == "input"}
+        return {sides.get(port, port): spec for port, spec in found.items()}
 
     def check_targets(self, data: DataContext) -> Iterator[Problem]:
         yield from super().check_targets(data)

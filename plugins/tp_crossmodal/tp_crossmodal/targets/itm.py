@@ -22,7 +22,7 @@ class StreamMatching(Classification):
         widths = {name: facts.hidden_size for name, facts in context.streams.items()}
         size = config.size or max(widths.values())
         alone = context._replace(hidden_size=size, streams={})
-        super().__init__(config.classification(hidden_layer=False), alone, labels="itm")
+        super().__init__(config.classification(hidden_layer=False), alone)
         self.sides = nn.ModuleDict({name: Linear(width, size, std=config.init_std) for name, width in widths.items()})
 
     def pooled(self, features: Features) -> Tensor:

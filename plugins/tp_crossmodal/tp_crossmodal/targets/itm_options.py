@@ -11,6 +11,7 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, VectorFacts
 from tp_core.options.target import TargetConfig
+from tp_core.ports import Port
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Target
@@ -32,8 +33,8 @@ class ImageTextMatchingConfig(TargetConfig):
     dropout: float = Field(0.0, ge=0, lt=1, description="before the classifier")
     init_std: float = Field(0.02, gt=0)
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"labels:itm": FieldSpec(("batch",), high=2)}
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {Port.labels("itm"): FieldSpec(("batch",), high=2)}
 
     def embeds(self, context: BuildContext) -> Mapping[str, VectorFacts]:
         return dict.fromkeys(context.streams if self.compares(context) else [self.stream or ""], VectorFacts("first"))
@@ -68,4 +69,4 @@ class ImageTextMatchingConfig(TargetConfig):
             return super().build(context)
         from tp_core.modules.targets.classification import Classification
 
-        return Classification(self.classification(hidden_layer=True), context, labels="itm")
+        return Classification(self.classification(hidden_layer=True), context)

@@ -23,5 +23,5 @@ class Segment(Embedding):
         only, they tell its parts apart.
         """
         assert sequence is not None  # the spec's checks let no segment stand first
-        ids = sequence.side.get("token_type_ids")
+        ids = sequence.published.get("token_type_ids")
         return sequence.with_states(sequence.states + self.table(inputs["token_type_ids"] if ids is None else ids))

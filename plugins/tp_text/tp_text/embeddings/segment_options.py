@@ -7,6 +7,7 @@ from pydantic import Field
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import TOKEN_TYPE_IDS, Port
 
 
 class SegmentConfig(EmbeddingConfig):
@@ -18,5 +19,5 @@ class SegmentConfig(EmbeddingConfig):
     num_segments: int = Field(2, gt=0)
     init_std: float = Field(0.02, gt=0)
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"token_type_ids": FieldSpec(high=self.num_segments)}
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {TOKEN_TYPE_IDS: FieldSpec(high=self.num_segments)}

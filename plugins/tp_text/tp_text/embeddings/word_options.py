@@ -7,6 +7,7 @@ from pydantic import Field
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import INPUT_IDS, WORD, Port
 
 
 class WordConfig(EmbeddingConfig):
@@ -17,8 +18,8 @@ class WordConfig(EmbeddingConfig):
     scale: bool = Field(False, description="multiply by sqrt(embedding_size) (Vaswani et al., 2017)")
     init_std: float = Field(0.02, gt=0)
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"input_ids": FieldSpec(high=context.vocab_size)}
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {INPUT_IDS: FieldSpec(high=context.vocab_size)}
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"weight:word": FieldSpec((context.vocab_size, context.embedding_size), "float32")}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {WORD: FieldSpec((context.vocab_size, context.embedding_size), "float32")}

@@ -8,6 +8,7 @@ from pydantic import Field
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import Port
 from tp_text.processors.masking_options import MASKING_OPTIONS, MaskingOptions
 from tp_text.processors.text_options import TextProcessorConfig
 
@@ -27,10 +28,10 @@ class BertProcessorConfig(TextProcessorConfig, MaskingOptions):
     )
     short_rate: float = Field(0.1, ge=0, le=1, description="part of the rows that is shorter on purpose")
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        labels = {"labels:mlm": FieldSpec()}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        labels = {Port.labels("mlm"): FieldSpec()}
         if self.sentence_task != "none":
-            labels["labels:sp"] = FieldSpec(("batch",))
+            labels[Port.labels("sp")] = FieldSpec(("batch",))
         return super().provides(context) | labels
 
     def segments(self, tokenizer: "TokenizerFacts") -> int:

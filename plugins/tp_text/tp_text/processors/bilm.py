@@ -53,7 +53,7 @@ class BidirectionalLmProcessor(TextProcessor):
         before = [joined([IGNORE], row[:-1]) if labelled else nothing for row in rows]
         width = source["input_ids"].shape[1]
         labels = {"forward": padded(after, width, IGNORE), "backward": padded(before, width, IGNORE)}
-        return Batch(source, len(samples), labels={"bilm": labels})
+        return Batch.of(source, len(samples), labels={"bilm": labels})
 
     def encode(self, records: list[Record]) -> list[Sample]:
         texts = self.tokenizer.encode_batch([text_of(r) for r in records])

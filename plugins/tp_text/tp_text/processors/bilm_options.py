@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import ATTENTION_MASK, INPUT_IDS, Port
 from tp_text.processors.text_options import TextProcessorConfig
 
 
@@ -13,5 +14,5 @@ class BidirectionalLmProcessorConfig(TextProcessorConfig):
     implementation: ClassVar[str] = "tp_text.processors.bilm:BidirectionalLmProcessor"
     needs_special: ClassVar[tuple[str, ...]] = ("pad",)
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {name: FieldSpec() for name in ("input_ids", "attention_mask", "labels:bilm")}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {name: FieldSpec() for name in (INPUT_IDS, ATTENTION_MASK, Port.labels("bilm"))}

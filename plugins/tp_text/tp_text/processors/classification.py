@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
-import torch
 
-from tp_core.data.class_labels import ClassLabels
+from tp_core.data.class_labels import RecordClasses
 from tp_core.data.fields import is_blank, text_field
 from tp_core.errors import DataError
-from tp_core.interfaces import IGNORE, Inputs, Record, Report, Rows, Sample, Tokenizer
+from tp_core.interfaces import Inputs, Record, Report, Rows, Sample, Tokenizer
 from tp_core.options.context import DataContext
 from tp_text.processors.classification_options import ClassificationProcessorConfig
 from tp_text.processors.reading import CHUNK, text_of
@@ -23,18 +22,18 @@ class ClassificationProcessor(TextProcessor):
 
     def __init__(self, config: ClassificationProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
         super().__init__(config, data, tokenizer)
-        self.classes = ClassLabels(config.labels, config.classes(data), "data.processor.cls.labels")
+        self.classes = RecordClasses(config, data, "data.processor.cls.labels")
 
-    def read_label(self, record: Record) -> int:
-        """The number of a record's class.
+    def read_labels(self, record: Record) -> dict[str, int]:
+        """The numbers of a record's classes, by column.
 
         Raises:
-            DataError: it has none.
+            DataError: it lacks one.
         """
         return self.classes.read(record, hint=" (data.columns renames them)")
 
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
-        chunk: list[tuple[Record, int]] = []
+        chunk: list[tuple[Record, dict[str, int]]] = []
         for record in records:
             try:
                 if is_blank(record):
@@ -42,7 +41,7 @@ class ClassificationProcessor(TextProcessor):
                 if not text_of(record).strip():
                     raise DataError("the text is empty", file=record.file, line=record.line)
                 text_field(record, "text_b")
-                chunk.append((record, self.read_label(record)))
+                chunk.append((record, self.read_labels(record)))
             except DataError as error:
                 report(error)
                 continue
@@ -51,25 +50,25 @@ class ClassificationProcessor(TextProcessor):
                 chunk = []
         yield self._columns(chunk)
 
-    def _columns(self, chunk: list[tuple[Record, int]]) -> dict[str, list[Any]]:
+    def _columns(self, chunk: list[tuple[Record, dict[str, int]]]) -> dict[str, list[Any]]:
         first = self.tokenizer.encode_batch([text_of(r) for r, _ in chunk])
         second = self.tokenizer.encode_batch([text_field(r, "text_b") or "" for r, _ in chunk])
-        columns: dict[str, list[Any]] = {"first": [], "second": [], "label": []}
-        for a, b, (_, label) in zip(first, second, chunk):
+        names = self.classes.columns.values()
+        columns: dict[str, list[Any]] = {"first": [], "second": []}
+        columns |= {name: [labels[name] for _, labels in chunk] for name in names}
+        for a, b in zip(first, second):
             a, cut = fit(a, b, self.max_length - self.special_count(bool(b)))
             columns["first"].append(a)
             columns["second"].append(cut or [])
-            columns["label"].append(label)
         return columns
 
     def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
         second = rows.get("second", index)
         sample = self.assemble(rows.get("first", index), second if len(second) else None)
-        sample["label"] = rows.get("label", index)
-        return sample
+        return sample | self.classes.of_row(rows, index)
 
     def labels(self, samples: list[Sample]) -> dict[str, Inputs]:
-        return {"cls": {"labels": torch.tensor([s.get("label", IGNORE) for s in samples])}}
+        return self.classes.labels(samples)
 
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Names of classes, and tokens where a target predicts some."""

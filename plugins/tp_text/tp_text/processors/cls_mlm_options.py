@@ -6,6 +6,7 @@ from typing import ClassVar
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import Port
 from tp_text.processors.classification_options import ClassificationProcessorConfig
 from tp_text.processors.masking_options import MASKING_OPTIONS, MaskingOptions
 
@@ -17,8 +18,8 @@ class ClassificationMlmProcessorConfig(ClassificationProcessorConfig, MaskingOpt
     needs_special: ClassVar[tuple[str, ...]] = ("cls", "sep", "pad", "mask")
     sampling_options: ClassVar[frozenset[str]] = frozenset({"pad"}) | MASKING_OPTIONS
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return super().provides(context) | {"labels:mlm": FieldSpec()}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return super().provides(context) | {Port.labels("mlm"): FieldSpec()}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from super().check(context)

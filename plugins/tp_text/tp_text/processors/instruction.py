@@ -126,7 +126,7 @@ class InstructionProcessor(TextProcessor):
             source |= _documents([s.get("lengths", [len(s["input_ids"])]) for s in samples], width)
         nothing = np.empty(0, dtype=np.int32)
         labels = padded([s.get("labels", nothing) for s in samples], width, IGNORE)
-        return Batch(source, len(samples), labels={"lm": {"labels": labels}})
+        return Batch.of(source, len(samples), labels={"lm": {"labels": labels}})
 
     # -- inference ---------------------------------------------------------------------------------------------
 

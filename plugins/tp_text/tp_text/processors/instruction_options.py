@@ -6,6 +6,7 @@ from pydantic import Field
 
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import INPUT_IDS, LENGTHS, Port
 from tp_text.processors.text_options import TextProcessorConfig
 
 
@@ -29,6 +30,6 @@ class InstructionProcessorConfig(TextProcessorConfig):
     assistant_suffix: str = Field("", description="text after an answer, before the end-of-text token")
     system: str | None = Field(None, description="system message of conversations that have none")
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        names = ["input_ids", *(["document_ids", "position_ids"] if self.pack else [])]
-        return {name: FieldSpec() for name in names} | {"lengths": FieldSpec(("batch",)), "labels:lm": FieldSpec()}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        names = [INPUT_IDS, *([Port.input("document_ids"), Port.input("position_ids")] if self.pack else [])]
+        return {name: FieldSpec() for name in names} | {LENGTHS: FieldSpec(("batch",)), Port.labels("lm"): FieldSpec()}

@@ -82,7 +82,7 @@ class LmProcessor(TextProcessor):
         source |= real_places(lengths, width, causal="labels" in samples[0])
         if self.isolate:
             source |= self._documents(source["input_ids"].numpy())
-        return Batch(source, len(samples), labels={"lm": {"labels": labels}})
+        return Batch.of(source, len(samples), labels={"lm": {"labels": labels}})
 
     def _documents(self, ids: NDArray[np.int64]) -> Inputs:
         """Which document each token belongs to, and its position in it."""

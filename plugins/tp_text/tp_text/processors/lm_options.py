@@ -6,6 +6,7 @@ from pydantic import Field
 
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import INPUT_IDS, LENGTHS, Port
 from tp_text.processors.text_options import TextProcessorConfig
 
 
@@ -21,6 +22,9 @@ class LmProcessorConfig(TextProcessorConfig):
         "left", description="the side that a text too long loses for predictions and vectors"
     )
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        names = ["input_ids", *(["document_ids", "position_ids"] if self.isolate_documents else [])]
-        return {name: FieldSpec() for name in names} | {"lengths": FieldSpec(("batch",)), "labels:lm": FieldSpec()}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        names = [
+            INPUT_IDS,
+            *([Port.input("document_ids"), Port.input("position_ids")] if self.isolate_documents else []),
+        ]
+        return {name: FieldSpec() for name in names} | {LENGTHS: FieldSpec(("batch",)), Port.labels("lm"): FieldSpec()}

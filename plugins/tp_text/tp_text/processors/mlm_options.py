@@ -8,6 +8,7 @@ from pydantic import Field
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import Port
 from tp_text.processors.masking_options import MASKING_OPTIONS, MaskingOptions
 from tp_text.processors.text_options import TextProcessorConfig
 
@@ -24,8 +25,8 @@ class MlmProcessorConfig(TextProcessorConfig, MaskingOptions):
 
     pack: bool = Field(True, description="fill rows across documents; else a row never spans two")
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return super().provides(context) | {"labels:mlm": FieldSpec()}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return super().provides(context) | {Port.labels("mlm"): FieldSpec()}
 
     def segments(self, tokenizer: "TokenizerFacts") -> int:
         return tokenizer.segments[0]

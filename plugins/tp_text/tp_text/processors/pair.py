@@ -56,22 +56,23 @@ class PairProcessor(ClassificationProcessor):
                 "second": self._cut([second for _, second, _ in chunk]),
             }
             if self.labelled:
-                columns["label"] = [label for _, _, label in chunk]
+                names = self.classes.columns.values()
+                columns |= {name: [labels[name] for _, _, labels in chunk] for name in names}
             yield columns
 
     def _cut(self, texts: list[str]) -> list[list[int]]:
         return [ids[: self.room] for ids in self.tokenizer.encode_batch(texts)]
 
-    def _pairs(self, records: Iterable[Record], report: Report) -> Iterator[tuple[str, str, int]]:
+    def _pairs(self, records: Iterable[Record], report: Report) -> Iterator[tuple[str, str, dict[str, int]]]:
         for record in records:
             try:
                 pair = _fields_of(record)
-                label = self.read_label(record) if self.labelled and pair is not None else 0
+                labels = self.read_labels(record) if self.labelled and pair is not None else {}
             except DataError as error:
                 report(error)
                 continue
             if pair is not None:
-                yield *pair, label
+                yield *pair, labels
 
     def _of_lines(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, Any]]:
         file, before = "", None
@@ -92,7 +93,7 @@ class PairProcessor(ClassificationProcessor):
         first = rows.get("first", index)
         sample = self._both(first, first if self.pairing == "same" else rows.get("second", index))
         if self.labelled:
-            sample["label"] = rows.get("label", index)
+            sample |= self.classes.of_row(rows, index)
         return sample
 
     def _both(self, first: Any, second: Any) -> Sample:

@@ -8,6 +8,7 @@ from pydantic import Field
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import Port
 from tp_text.processors.classification_options import ClassificationProcessorConfig
 
 
@@ -24,11 +25,11 @@ class PairProcessorConfig(ClassificationProcessorConfig):
     )
     labelled: bool = Field(False, description="pairs have a class label (the field label), for the target cls")
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         fields = super().provides(context)
         if not self.labelled:
-            del fields["labels:cls"]
-        return fields | {"labels:clr": FieldSpec(("batch",))}
+            del fields[Port.labels("cls")]
+        return fields | {Port.labels("clr"): FieldSpec(("batch",))}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from super().check(context)

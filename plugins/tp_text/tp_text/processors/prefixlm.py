@@ -106,10 +106,10 @@ class PrefixLmProcessor(TextProcessor):
 
     def collate(self, samples: list[Sample]) -> Batch:
         batch = super().collate(samples)
-        source = dict(batch.source)
+        source = dict(batch.inputs)
         if not self.prefix_loss:  # what is to be predicted may not be seen by what comes before it
             source["prefix_lengths"] = torch.tensor([s["prefix_length"] for s in samples])
-        return Batch(source, batch.size, labels=self._labels(samples, batch.source["input_ids"]))
+        return Batch.of(source, batch.size, labels=self._labels(samples, batch.inputs["input_ids"]))
 
     @staticmethod
     def _labels(samples: list[Sample], ids: torch.Tensor) -> dict[str, Inputs]:

@@ -8,6 +8,7 @@ from pydantic import Field
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import Port
 from tp_text.processors.text_options import TextProcessorConfig
 
 if TYPE_CHECKING:
@@ -26,9 +27,9 @@ class PrefixLmProcessorConfig(TextProcessorConfig):
         False, description="predict the tokens of the prefix, too, which is then read token by token"
     )
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        prefix = {} if self.prefix_loss else {"prefix_lengths": FieldSpec(("batch",))}
-        return super().provides(context) | prefix | {"labels:lm": FieldSpec()}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        prefix = {} if self.prefix_loss else {Port.input("prefix_lengths"): FieldSpec(("batch",))}
+        return super().provides(context) | prefix | {Port.labels("lm"): FieldSpec()}
 
     def segments(self, tokenizer: "TokenizerFacts") -> int:
         return 2

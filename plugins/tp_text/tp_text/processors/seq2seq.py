@@ -83,12 +83,12 @@ class EncoderDecoderProcessor(TextProcessor):
         if "target_ids" not in samples[0]:
             alone = torch.full((len(samples), 1), self.start)
             labels = torch.full_like(alone, IGNORE)
-            return Batch(source, len(samples), {"input_ids": alone}, {"lm": {"labels": labels}})
+            return Batch.of(source, len(samples), {"input_ids": alone}, {"lm": {"labels": labels}})
         targets: list[Ids] = [s["target_ids"] for s in samples]
         shifted = [joined([self.start], target[:-1]) for target in targets]
         target = token_inputs(shifted, self.target_max_length, self.target_pad, whole)
         labels = padded(targets, target["input_ids"].shape[1], IGNORE)
-        return Batch(source, len(samples), target, {"lm": {"labels": labels}})
+        return Batch.of(source, len(samples), target, {"lm": {"labels": labels}})
 
     # -- inference ---------------------------------------------------------------------------------------------
 

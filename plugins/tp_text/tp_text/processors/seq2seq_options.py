@@ -8,6 +8,7 @@ from pydantic import Field
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import ATTENTION_MASK, INPUT_IDS, TARGET_ATTENTION_MASK, TARGET_INPUT_IDS, Port
 from tp_text.processors.text_options import TextProcessorConfig
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ class EncoderDecoderConfig(TextProcessorConfig):
     def target_sequence_length(self) -> int | None:
         return self.target_max_length or self.max_length
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        names = ("input_ids", "attention_mask", "target:input_ids", "target:attention_mask", "labels:lm")
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        names = (INPUT_IDS, ATTENTION_MASK, TARGET_INPUT_IDS, TARGET_ATTENTION_MASK, Port.labels("lm"))
         return {name: FieldSpec() for name in names}
 
     def edge(self, option: Literal["start", "end"], special: Mapping[str, int]) -> int | None:

@@ -158,7 +158,7 @@ class SkipGramProcessor(TextProcessor):
                 for row, sample in zip(values, samples):
                     row[: len(sample[name])] = sample[name]
                 labels[name] = torch.from_numpy(values)
-        return Batch(source, len(samples), labels={"sgns": labels} if labels else {})
+        return Batch.of(source, len(samples), labels={"sgns": labels} if labels else {})
 
     def encode(self, records: list[Record]) -> list[Sample]:
         texts = self.tokenizer.encode_batch([text_of(r) for r in records])

@@ -8,6 +8,7 @@ from pydantic import Field
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import ATTENTION_MASK, INPUT_IDS, Port
 from tp_text.processors.text_options import TextProcessorConfig
 
 
@@ -29,10 +30,10 @@ class SkipGramProcessorConfig(TextProcessorConfig):
         100_000, gt=0, description="ids of hashed bigrams, after the vocabulary; model.target.sgns needs as many"
     )
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {name: FieldSpec() for name in ("input_ids", "attention_mask", "labels:sgns")}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {name: FieldSpec() for name in (INPUT_IDS, ATTENTION_MASK, Port.labels("sgns"))}
 
     def check_targets(self, data: DataContext) -> Iterator[Problem]:
-        rows = data.target_options.get("sgns", {}).get("ngram_buckets")
+        rows = data.options_of("sgns").get("ngram_buckets")
         if self.ngrams > 1 and rows is not None and rows < self.ngram_buckets:
             yield Problem("ngram_buckets", f"is {self.ngram_buckets}, but model.target.sgns.ngram_buckets is {rows}")

@@ -75,7 +75,7 @@ class TextProcessor(Processor):
         }
         if not real.all():
             source["attention_mask"] = torch.from_numpy(real.astype(np.int64))
-        return Batch(source, len(samples), labels=self.labels(samples))
+        return Batch.of(source, len(samples), labels=self.labels(samples))
 
     def labels(self, samples: list[Sample]) -> dict[str, Inputs]:
         """The labels of a batch, by label name."""

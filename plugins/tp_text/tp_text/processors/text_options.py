@@ -9,6 +9,7 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.processor import ProcessorConfig
+from tp_core.ports import ATTENTION_MASK, INPUT_IDS, TOKEN_TYPE_IDS, Port
 
 if TYPE_CHECKING:
     from tp_core.tokenizer import TokenizerFacts
@@ -28,8 +29,8 @@ class TextProcessorConfig(ProcessorConfig):
     def sequence_length(self) -> int | None:
         return self.max_length
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {name: FieldSpec() for name in ("input_ids", "attention_mask", "token_type_ids")}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {name: FieldSpec() for name in (INPUT_IDS, ATTENTION_MASK, TOKEN_TYPE_IDS)}
 
     def check_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
         missing = [role for role in self.needs_special if role not in tokenizer.special]

@@ -29,14 +29,14 @@ class BidirectionalLanguageModel(VocabularyTarget):
         self.output = Linear(context.hidden_size // 2, context.vocab_size, bias=config.bias, std=config.init_std)
 
     def denominator(self, batch: Batch) -> Tensor:
-        labels = batch.labels["bilm"]
+        labels = self.labels_of(batch)
         return torch.stack([(labels[direction] != IGNORE).sum() for direction in _DIRECTIONS]).sum().float()
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
         metrics: dict[str, tuple[Tensor, Tensor]] = {}
         losses = []
         for direction, states in zip(_DIRECTIONS, features.sequence.states.chunk(2, dim=-1)):
-            labels = batch.labels["bilm"][direction].flatten()
+            labels = self.labels_of(batch)[direction].flatten()
             rows = states.reshape(-1, states.shape[-1])
             loss, correct = linear_cross_entropy(rows, self.output.weight, self.output.bias, labels)
             losses.append(loss)

@@ -9,6 +9,7 @@ from tp_core.metrics.facts import MetricFacts
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import TWO_DIRECTIONS, Port
 from tp_text.targets.vocabulary_options import VocabularyTargetConfig
 
 
@@ -20,9 +21,9 @@ class BidirectionalLanguageModelConfig(VocabularyTargetConfig):
     tie: bool = Field(False, description="use the word embedding, as wide as one direction, as the output matrix")
     bias: bool = Field(True, description="bias of the output matrix")
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
-        labels = {"labels:bilm": FieldSpec(high=context.vocab_size)}
-        return super().requires(context) | labels | {"states:two_directions": FieldSpec()}
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        labels = {Port.labels("bilm"): FieldSpec(high=context.vocab_size)}
+        return super().requires(context) | labels | {TWO_DIRECTIONS: FieldSpec()}
 
     def label_fields(self, context: BuildContext) -> dict[str, FieldSpec]:
         return {f"bilm:{direction}": FieldSpec(high=context.vocab_size) for direction in ("forward", "backward")}

@@ -34,10 +34,10 @@ class LanguageModel(VocabularyTarget):
         return logits
 
     def denominator(self, batch: Batch) -> Tensor:
-        return (batch.labels["lm"]["labels"] != IGNORE).sum().float()
+        return (self.labels_of(batch)["labels"] != IGNORE).sum().float()
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
-        states, labels = self.scaled(features.sequence.states), batch.labels["lm"]["labels"]
+        states, labels = self.scaled(features.sequence.states), self.labels_of(batch)["labels"]
         loss, correct = linear_cross_entropy(
             states.reshape(-1, states.shape[-1]),
             self.output.weight,
@@ -50,7 +50,7 @@ class LanguageModel(VocabularyTarget):
         return TargetOutput(loss, count, {"accuracy": (correct, count)})
 
     def scores(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
-        return self.logits(features.sequence.states).flatten(0, 1), batch.labels["lm"]["labels"].flatten() != IGNORE
+        return self.logits(features.sequence.states).flatten(0, 1), self.labels_of(batch)["labels"].flatten() != IGNORE
 
     def next_scores(self, features: Features) -> Tensor:
         return self.logits(features.sequence.pooled("last"))

@@ -8,6 +8,7 @@ from pydantic import Field
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import CAUSAL, Port
 from tp_text.targets.vocabulary_options import VocabularyTargetConfig
 
 
@@ -23,10 +24,10 @@ class LanguageModelConfig(VocabularyTargetConfig):
         False, description="multiply the states by hidden_size**-0.5 before a tied output matrix (T5)"
     )
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return super().requires(context) | {
-            "labels:lm": FieldSpec(high=context.vocab_size),
-            "states:causal": FieldSpec(),
+            Port.labels("lm"): FieldSpec(high=context.vocab_size),
+            CAUSAL: FieldSpec(),
         }
 
     def check(self, context: BuildContext) -> Iterator[Problem]:

@@ -37,22 +37,22 @@ class MaskedLanguageModel(VocabularyTarget):
         return transformed
 
     def denominator(self, batch: Batch) -> Tensor:
-        return (batch.labels["mlm"]["labels"] != IGNORE).sum().float()
+        return (self.labels_of(batch)["labels"] != IGNORE).sum().float()
 
     def labelled(self, features: Features, batch: Batch) -> Tensor:
         """The transformed states that labels stand for, (rows, embedding_size)."""
         states = features.sequence.states
-        positions = batch.labels["mlm"].get("positions")
+        positions = self.labels_of(batch).get("positions")
         if positions is not None:
             rows = torch.arange(states.shape[0], device=states.device).unsqueeze(1) * states.shape[1]
             states = states.flatten(0, 1)[(rows + positions).flatten()]
         return self.transform(states.reshape(-1, states.shape[-1]))
 
     def scores(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
-        return self.output(self.labelled(features, batch)), batch.labels["mlm"]["labels"].flatten() != IGNORE
+        return self.output(self.labelled(features, batch)), self.labels_of(batch)["labels"].flatten() != IGNORE
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
-        states, labels = self.labelled(features, batch), batch.labels["mlm"]["labels"]
+        states, labels = self.labelled(features, batch), self.labels_of(batch)["labels"]
         loss, correct = linear_cross_entropy(states, self.output.weight, self.output.bias, labels.flatten())
         count = self.denominator(batch)
         return TargetOutput(loss, count, {"accuracy": (correct, count)})
@@ -60,7 +60,7 @@ class MaskedLanguageModel(VocabularyTarget):
     @torch.no_grad()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
         """The most probable tokens at the positions that ``labels['mlm']['positions']`` names (-1: none)."""
-        places = batch.labels["mlm"]["positions"]
+        places = self.labels_of(batch)["positions"]
         states = features.sequence.states
         results = []
         for row, chosen in zip(states, places):

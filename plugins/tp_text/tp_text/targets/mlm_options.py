@@ -7,6 +7,7 @@ from pydantic import Field
 from tp_core.modules.layers.transformer_options import Activation
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import Port
 from tp_text.targets.vocabulary_options import VocabularyTargetConfig
 
 
@@ -19,5 +20,5 @@ class MaskedLanguageModelConfig(VocabularyTargetConfig):
     norm_eps: float = Field(1e-12, gt=0)
     bias: bool = Field(True, description="bias of the output matrix")
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return super().requires(context) | {"labels:mlm": FieldSpec(high=context.vocab_size, fraction=0.15)}
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return super().requires(context) | {Port.labels("mlm"): FieldSpec(high=context.vocab_size, fraction=0.15)}

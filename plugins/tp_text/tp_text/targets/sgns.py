@@ -28,10 +28,10 @@ class SkipGram(Target):
         self.output = Embedding(context.vocab_size + config.ngram_buckets, context.hidden_size, std=0.0)
 
     def denominator(self, batch: Batch) -> Tensor:
-        return (batch.labels["sgns"]["context"] != IGNORE).sum().float()
+        return (self.labels_of(batch)["context"] != IGNORE).sum().float()
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
-        labels = batch.labels["sgns"]
+        labels = self.labels_of(batch)
         context, negatives = labels["context"], labels["negatives"]
         states = features.sequence.states.unsqueeze(-1)
         real, drawn = context != IGNORE, negatives != IGNORE

@@ -9,6 +9,7 @@ from tp_core.metrics.facts import MetricFacts
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.target import TargetConfig
+from tp_core.ports import Port
 
 
 class SkipGramConfig(TargetConfig):
@@ -18,8 +19,8 @@ class SkipGramConfig(TargetConfig):
 
     ngram_buckets: int = Field(0, ge=0, description="rows of the output table after the vocabulary, for hashed n-grams")
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"labels:sgns": FieldSpec(high=context.vocab_size + self.ngram_buckets)}
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {Port.labels("sgns"): FieldSpec(high=context.vocab_size + self.ngram_buckets)}
 
     def label_fields(self, context: BuildContext) -> dict[str, FieldSpec]:
         # The processor decides how many; these are word2vec's own numbers: a window of 5, 5 negatives.

@@ -32,13 +32,13 @@ class SentencePrediction(Target):
         return scores
 
     def scores(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
-        return self.logits(features), batch.labels["sp"]["labels"] != IGNORE
+        return self.logits(features), self.labels_of(batch)["labels"] != IGNORE
 
     def denominator(self, batch: Batch) -> Tensor:
-        return (batch.labels["sp"]["labels"] != IGNORE).sum().float()
+        return (self.labels_of(batch)["labels"] != IGNORE).sum().float()
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
-        logits, labels = self.logits(features).float(), batch.labels["sp"]["labels"]
+        logits, labels = self.logits(features).float(), self.labels_of(batch)["labels"]
         loss = F.cross_entropy(logits, labels, ignore_index=IGNORE, reduction="sum")
         count = self.denominator(batch)
         correct = (logits.argmax(dim=-1) == labels).sum().float()

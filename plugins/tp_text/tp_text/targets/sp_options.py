@@ -9,6 +9,7 @@ from tp_core.metrics.facts import MetricFacts
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, VectorFacts
 from tp_core.options.target import TargetConfig
+from tp_core.ports import Port
 
 
 class SentencePredictionConfig(TargetConfig):
@@ -19,8 +20,8 @@ class SentencePredictionConfig(TargetConfig):
     dropout: float = Field(0.0, ge=0, lt=1)
     init_std: float = Field(0.02, gt=0)
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"labels:sp": FieldSpec(("batch",), high=2)}
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {Port.labels("sp"): FieldSpec(("batch",), high=2)}
 
     def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
         return {"accuracy": MetricFacts("high")}

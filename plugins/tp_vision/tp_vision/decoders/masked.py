@@ -28,11 +28,11 @@ class MaskedDecoder(TransformerStack, Decoder):
         """Memory (batch, before + visible, memory_size) → (batch, before + patches, hidden_size)."""
         if cache is not None:
             raise NotImplementedError("the decoder reads whole pictures")
-        ids, places = memory.side["visible_ids"], memory.side["all_patches"]
+        ids, places = memory.published["visible_ids"], memory.published["all_patches"]
         states = self.entry(memory.states)
         before = states.shape[1] - ids.shape[1]
         hidden = self.mask_token.to(states.dtype).expand(states.shape[0], places.numel(), -1)
         whole = hidden.scatter(1, ids.unsqueeze(-1).expand(-1, -1, states.shape[-1]), states[:, before:])
         states = torch.cat([states[:, :before], whole], dim=1)
         table = sinusoidal_grid(places.shape[0], places.shape[1], states.shape[-1], states.device)
-        return self.run(added(Sequence(states, side={"patches": places}), None, table.to(states.dtype)))
+        return self.run(added(Sequence(states, published={"patches": places}), None, table.to(states.dtype)))

@@ -10,6 +10,7 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.decoder import DecoderConfig
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import PATCHES, Port
 
 
 class MaskedDecoderConfig(DecoderConfig, TransformerOptions):
@@ -22,11 +23,11 @@ class MaskedDecoderConfig(DecoderConfig, TransformerOptions):
     num_layers: int = Field(8, gt=0, description="number of layers")
     num_heads: int = Field(16, gt=0, description="attention heads")
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"side:visible_ids": FieldSpec(), "side:all_patches": FieldSpec()}
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {Port.published("visible_ids"): FieldSpec(), Port.published("all_patches"): FieldSpec()}
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"side:patches": FieldSpec()}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {PATCHES: FieldSpec()}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from self.check_attention(self.hidden_size)

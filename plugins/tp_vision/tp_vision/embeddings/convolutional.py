@@ -59,4 +59,4 @@ class ConvolutionalPatch(Embedding):
         states = self.output(F.relu(self.blocks(states)))
         rows, columns = states.shape[2:]
         places = torch.arange(rows * columns, device=states.device).view(rows, columns)
-        return Sequence(states.flatten(2).transpose(1, 2), side={"patches": places})
+        return Sequence(states.flatten(2).transpose(1, 2), published={"patches": places})

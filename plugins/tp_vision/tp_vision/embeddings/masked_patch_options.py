@@ -6,6 +6,7 @@ from pydantic import Field
 
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import Port
 from tp_vision.embeddings.patch_options import PatchConfig
 
 
@@ -18,7 +19,7 @@ class MaskedPatchConfig(PatchConfig):
         True, description="false: no such vector and no masks, to fine-tune a model that was trained with them"
     )
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         grid = self.grid()
-        masks = {"bool_masked_pos": FieldSpec(("batch", grid.height * grid.width), "bool")}
+        masks = {Port.input("bool_masked_pos"): FieldSpec(("batch", grid.height * grid.width), "bool")}
         return super().requires(context) | (masks if self.mask_token else {})

@@ -90,7 +90,7 @@ class Patch(Embedding):
             states = torch.cat([*first, states], dim=1)
         before = self.grid.before
         places = torch.arange(before, before + rows * columns, device=states.device).view(rows, columns)
-        return Sequence(states, side={"patches": places})
+        return Sequence(states, published={"patches": places})
 
     def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
         """``pixel_values`` → states (batch, places before + rows × columns, size)."""

@@ -9,6 +9,7 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec, GridFacts
+from tp_core.ports import PATCHES, PIXEL_VALUES, Port
 from tp_vision.embeddings.options import GridOptions, pair
 
 
@@ -31,12 +32,12 @@ class PatchConfig(EmbeddingConfig, GridOptions):
         leading = int(self.class_token) + int(self.distillation_token)
         return GridFacts(height // rows, width // columns, (rows, columns), self.channels, leading, self.registers)
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"pixel_values": FieldSpec(("batch", self.channels, *pair(self.image_size)), "float32")}
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {PIXEL_VALUES: FieldSpec(("batch", self.channels, *pair(self.image_size)), "float32")}
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         grid = self.grid()
-        return {"side:patches": FieldSpec((grid.height, grid.width), "int64")}
+        return {PATCHES: FieldSpec((grid.height, grid.width), "int64")}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from self.check_grid()

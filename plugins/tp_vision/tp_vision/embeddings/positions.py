@@ -65,7 +65,7 @@ class PatchPosition(Embedding):
 
     def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
         assert sequence is not None
-        rows, columns = sequence.side["patches"].shape
+        rows, columns = sequence.published["patches"].shape
         return added(sequence, self.table[: self.leading], self.patches(rows, columns))
 
 
@@ -96,6 +96,6 @@ class PatchSinusoidal(Embedding):
 
     def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
         assert sequence is not None
-        rows, columns = sequence.side["patches"].shape
+        rows, columns = sequence.published["patches"].shape
         table = sinusoidal_grid(rows, columns, self.size, sequence.states.device)
         return added(sequence, None, table.to(sequence.states.dtype))

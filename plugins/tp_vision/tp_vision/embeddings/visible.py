@@ -24,13 +24,13 @@ class Visible(Embedding):
 
     def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
         assert sequence is not None
-        states, places = sequence.states, sequence.side["patches"]
+        states, places = sequence.states, sequence.published["patches"]
         count = places.numel()
         ids: Tensor | None = inputs.get("visible_ids")
         if ids is None:
             ids = torch.arange(count, device=states.device).expand(states.shape[0], -1)
         before = states.shape[1] - count
         kept = states[:, before:].gather(1, ids.unsqueeze(-1).expand(-1, -1, states.shape[-1]))
-        side = {name: value for name, value in sequence.side.items() if name != "patches"}
-        side |= {"visible_ids": ids, "all_patches": places}
-        return replace(sequence, states=torch.cat([states[:, :before], kept], dim=1), side=side)
+        published = {name: value for name, value in sequence.published.items() if name != "patches"}
+        published |= {"visible_ids": ids, "all_patches": places}
+        return replace(sequence, states=torch.cat([states[:, :before], kept], dim=1), published=published)

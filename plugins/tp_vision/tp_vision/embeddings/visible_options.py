@@ -4,7 +4,8 @@ from typing import ClassVar
 
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
-from tp_core.options.facts import FieldSpec
+from tp_core.options.facts import FieldSpec, Usual
+from tp_core.ports import PATCHES, Port
 from tp_vision.embeddings.options import grid_of
 
 
@@ -14,11 +15,14 @@ class VisibleConfig(EmbeddingConfig):
     implementation: ClassVar[str] = "tp_vision.embeddings.visible:Visible"
     makes_sequence: ClassVar[bool] = False
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         patches = grid_of(context).height * grid_of(context).width
         # As many as of MAE; batches may have any number.
-        visible = FieldSpec(("batch", max(1, patches // 4)), "int64", patches)
-        return {"side:patches": FieldSpec(), "visible_ids": visible}
+        visible = FieldSpec(("batch", Usual(max(1, patches // 4))), "int64", patches)
+        return {PATCHES: FieldSpec(), Port.input("visible_ids"): visible}
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"side:visible_ids": FieldSpec(), "side:all_patches": FieldSpec()}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {Port.published("visible_ids"): FieldSpec(), Port.published("all_patches"): FieldSpec()}
+
+    def withdraws(self, context: BuildContext) -> tuple[Port, ...]:
+        return (PATCHES,)

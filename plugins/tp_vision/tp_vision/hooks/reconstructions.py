@@ -10,7 +10,7 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from tp_core import hookimpl
-from tp_core.data.mixture import DataSet, SetProcessor
+from tp_core.data.mixture import DataSet
 from tp_core.data.order import EVALUATION, generator
 from tp_core.inference.mode import evaluating
 from tp_core.interfaces import Batch
@@ -49,7 +49,7 @@ class Reconstructions:
         if trainer.strategy.rank or trainer.evaluator is None:
             return
         for data in trainer.evaluator.sets:
-            processor = data.processor.inner if isinstance(data.processor, SetProcessor) else data.processor
+            processor = data.processor
             if isinstance(processor, MaskedImageProcessor):
                 picture = self.picture(trainer, data, processor)
                 name = f"reconstructions_{data.name}" if data.name else "reconstructions"
@@ -64,7 +64,7 @@ class Reconstructions:
         shown = min(self.count, len(data.rows))
         spread = [number * len(data.rows) // shown for number in range(shown)]  # folders stand class by class
         samples = [processor.evaluation_sample(data.rows, i, generator(seed, EVALUATION, 0, i)) for i in spread]
-        batch = data.processor.collate(samples).to(trainer.strategy.device)
+        batch = data.feed.collate(samples).to(trainer.strategy.device)
         name, target = next((name, t) for name, t in model.named_targets().items() if isinstance(t, Pixels))
         with evaluating(model):
             found = target.reconstructions(model.view(model.encode(batch), name), batch)
@@ -78,9 +78,9 @@ def drawn(batch: Batch, predicted: Tensor, patch: tuple[int, int], processor: Ma
         predicted: (batch, channels, height, width), as ``pixel_values``.
     """
     mean, std = processor.pictures.mean, processor.pictures.std
-    pixels = batch.source["pixel_values"]
+    pixels = batch.inputs["pixel_values"]
     before, after = (patchify((each.float().cpu() * std + mean).clamp(0, 1), patch) for each in (pixels, predicted))
-    hidden = batch.source["bool_masked_pos"].cpu().unsqueeze(-1)
+    hidden = batch.inputs["bool_masked_pos"].cpu().unsqueeze(-1)
     grid = pixels.shape[-2] // patch[0], pixels.shape[-1] // patch[1]
     columns = [before, before.masked_fill(hidden, 0.5), torch.where(hidden, after, before)]
     rows = torch.stack([unpatchify(each, grid, patch) for each in columns], dim=1).flatten(0, 1)

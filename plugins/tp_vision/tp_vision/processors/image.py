@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tp_core.data.class_labels import ClassLabels
+from tp_core.data.class_labels import RecordClasses
 from tp_core.data.read_in_order import read_in_order
 from tp_core.data.sources_media import media_bytes, media_name
 from tp_core.errors import DataError
-from tp_core.interfaces import IGNORE, Batch, Inputs, Processor, Record, Report, Rows, Sample
+from tp_core.interfaces import Batch, Inputs, Processor, Record, Report, Rows, Sample
 from tp_core.options.context import DataContext
 from tp_vision.processors.decoding import decode
 from tp_vision.processors.image_options import ImageProcessorConfig
@@ -132,7 +132,7 @@ class PictureProcessor(Processor):
         return torch.from_numpy(np.stack([sample["pixel_values"] for sample in samples]))
 
     def collate(self, samples: list[Sample]) -> Batch:
-        return Batch({"pixel_values": self.pixels(samples)}, len(samples))
+        return Batch.of({"pixel_values": self.pixels(samples)}, len(samples))
 
 
 class ImageProcessor(PictureProcessor):
@@ -142,14 +142,14 @@ class ImageProcessor(PictureProcessor):
 
     def __init__(self, config: ImageProcessorConfig, data: DataContext) -> None:
         super().__init__(config, data)
-        self.classes = ClassLabels(config.labels, config.classes(data), "data.processor.image.labels")
+        self.classes = RecordClasses(config, data, "data.processor.image.labels")
 
     def extra(self, record: Record) -> dict[str, Any]:
         hint = ". A picture's label is a folder that it is in, inside the one that is named"
-        return {"label": self.classes.read(record, place_of(record), hint)}
+        return self.classes.read(record, place_of(record), hint)
 
     def complete(self, sample: Sample, rows: Rows, index: int) -> Sample:
-        return {**sample, "label": rows.get("label", index)}
+        return sample | self.classes.of_row(rows, index)
 
     def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
         sample = super().sample(rows, index, generator)
@@ -158,14 +158,15 @@ class ImageProcessor(PictureProcessor):
 
     def collate(self, samples: list[Sample]) -> Batch:
         pixels = self.pixels(samples)
-        labels = torch.tensor([sample.get("label", IGNORE) for sample in samples])
+        labels = self.classes.labels(samples)
         if samples and "mix" in samples[0]:
             assert self.classes.count is not None
-            probabilities = torch.nn.functional.one_hot(labels, self.classes.count).float()
+            (name,) = labels
+            probabilities = torch.nn.functional.one_hot(labels[name]["labels"], self.classes.count).float()
             numbers = torch.from_numpy(np.stack([sample["mix"] for sample in samples]))
-            pixels, labels = mixed(pixels, probabilities, numbers)
+            pixels, labels[name]["labels"] = mixed(pixels, probabilities, numbers)
         source: Inputs = {"pixel_values": pixels}
-        return Batch(source, len(samples), labels={"cls": {"labels": labels}})
+        return Batch.of(source, len(samples), labels=labels)
 
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return self.classes.named(predictions)

@@ -18,6 +18,8 @@ class ImageProcessorConfig(ClassLabelOptions, PictureProcessorConfig):
         yield from super().check_targets(data)
         if self.augment.mixes() and self.classes(data) is None:
             yield Problem("augment", "mixed labels need the number of classes, and no target has num_labels")
+        if self.augment.mixes() and len(data.labels) > 1:
+            yield Problem("augment", "mixes pictures with one label each, and data.labels names several")
 
 
 class PlainImageConfig(PictureProcessorConfig):

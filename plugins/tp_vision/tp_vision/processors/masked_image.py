@@ -41,11 +41,11 @@ class MaskedImageProcessor(PictureProcessor):
     def collate(self, samples: list[Sample]) -> Batch:
         source: Inputs = {"pixel_values": self.pixels(samples)}
         if not samples or "masked" not in samples[0]:
-            return Batch(source, len(samples))
+            return Batch.of(source, len(samples))
         positions = torch.from_numpy(np.stack([sample["masked"] for sample in samples]))
         masked = torch.zeros(len(samples), self.grid[0] * self.grid[1], dtype=torch.bool)
         masked.scatter_(1, positions, True)
         # All have the same number of visible patches; a stable sort leaves them in their order.
         visible = masked.to(torch.uint8).argsort(dim=1, stable=True)[:, : masked.shape[1] - positions.shape[1]]
         source |= {"bool_masked_pos": masked, "visible_ids": visible}
-        return Batch(source, len(samples), labels={"masked": {"positions": positions}})
+        return Batch.of(source, len(samples), labels={"masked": {"positions": positions}})

@@ -8,6 +8,7 @@ from pydantic import Field
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, GridFacts
+from tp_core.ports import Port
 from tp_vision.processors.options import PictureProcessorConfig
 
 _OWN = frozenset({"masking", "mask_ratio", "mask_unit", "min_block", "aspect"})
@@ -43,13 +44,13 @@ class MaskedImageConfig(PictureProcessorConfig):
         left = int(rows * columns * (1 - self.mask_ratio) + 1e-9)
         return max(1, min(rows * columns - left, rows * columns - 1))
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         rows, columns = self.grid(context.grid)
         patches, masked = rows * columns, self.count(context.grid)
         return super().provides(context) | {
-            "bool_masked_pos": FieldSpec(("batch", patches), "bool"),
-            "visible_ids": FieldSpec(("batch", patches - masked), "int64", patches),
-            "labels:masked": FieldSpec(("batch", masked), "int64", patches),
+            Port.input("bool_masked_pos"): FieldSpec(("batch", patches), "bool"),
+            Port.input("visible_ids"): FieldSpec(("batch", patches - masked), "int64", patches),
+            Port.labels("masked"): FieldSpec(("batch", masked), "int64", patches),
         }
 
     def check(self, context: BuildContext) -> Iterator[Problem]:

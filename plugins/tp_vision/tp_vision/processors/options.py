@@ -10,6 +10,7 @@ from tp_core.options.base import Preprocessing, Problem
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec, GridFacts, PictureFacts
 from tp_core.options.processor import ProcessorConfig
+from tp_core.ports import PIXEL_VALUES, Port
 from tp_core.use import in_use
 from tp_vision.embeddings.options import Size, pair
 from tp_vision.visual_tokenizers.options import VisualTokenizerConfig
@@ -110,9 +111,9 @@ class PictureProcessorConfig(ProcessorConfig):
         """Channels of the tensors."""
         return self.channels or (3 if grid is None else grid.channels)
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         shape = ("batch", self.colours(context.grid), *self.size(context.grid))
-        return {"pixel_values": FieldSpec(shape, "float32")}
+        return {PIXEL_VALUES: FieldSpec(shape, "float32")}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         grid = context.grid
@@ -134,8 +135,8 @@ class PictureProcessorConfig(ProcessorConfig):
         yield from self.augment.check()
 
     def check_targets(self, data: DataContext) -> Iterator[Problem]:
-        for name, options in data.target_options.items():
-            known = _pictures_of(options.get("tokenizer"))
+        for name, target in data.targets.items():
+            known = _pictures_of(target.options.get("tokenizer"))
             if known is None:
                 continue
             colours = self.colours(data.grid)

@@ -42,13 +42,13 @@ class DistilledClassification(Target):
         return (own + distilled) / 2
 
     def scores(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
-        return self.heads(features)[1], labelled(batch.labels["cls"]["labels"])
+        return self.heads(features)[1], labelled(self.labels_of(batch)["labels"])
 
     def denominator(self, batch: Batch) -> Tensor:
-        return labelled(batch.labels["cls"]["labels"]).sum().float()
+        return labelled(self.labels_of(batch)["labels"]).sum().float()
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
-        labels, weight = batch.labels["cls"]["labels"], self.config.token_weight
+        labels, weight = self.labels_of(batch)["labels"], self.config.token_weight
         own, distilled = self.heads(features)
         first = class_loss(own, labels, self.config.label_smoothing)
         loss = torch.lerp(first, class_loss(distilled, labels, self.config.label_smoothing), weight)

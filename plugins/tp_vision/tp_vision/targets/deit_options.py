@@ -9,6 +9,7 @@ from tp_core.modules.targets.options import ClassTargetConfig
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, VectorFacts
+from tp_core.ports import Port
 
 
 class DistilledClassificationConfig(ClassTargetConfig):
@@ -25,8 +26,8 @@ class DistilledClassificationConfig(ClassTargetConfig):
     )
     init_std: float = Field(0.02, gt=0)
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"labels:cls": FieldSpec(("batch",), "int64", self.num_labels)}
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {Port.labels("cls"): FieldSpec(("batch",), "int64", self.num_labels)}
 
     def embeds(self, context: BuildContext) -> Mapping[str, VectorFacts]:
         return {self.stream or next(iter(context.streams), ""): VectorFacts(pooling=None)}

@@ -9,7 +9,7 @@ from tp_core.interfaces import IGNORE, Batch, Features, Target
 
 
 class MaskedTarget(Target):
-    """A target whose labels are of the masked patches: ``masked``/``positions`` (batch, masked) in the grid.
+    """A target whose labels are of the masked patches: ``positions`` (batch, masked) in the grid.
 
     Where pictures have different numbers of them, ``IGNORE`` fills up.
     """
@@ -17,22 +17,20 @@ class MaskedTarget(Target):
     stream: str | None = None
 
     def positions(self, batch: Batch) -> Tensor:
-        return batch.labels["masked"]["positions"]
+        return self.labels_of(batch)["positions"]
 
     def denominator(self, batch: Batch) -> Tensor:
         return (self.positions(batch) != IGNORE).sum().float()
 
     def pixels(self, batch: Batch) -> Tensor:
         """The pictures that the target's stream reads, (batch, channels, height, width)."""
-        sides = [batch.source] if "pixel_values" in batch.source else list(batch.source.values())
-        if self.stream is not None:
-            sides = [batch.source[self.stream]]
-        return next(side["pixel_values"] for side in sides if "pixel_values" in side)  # type: ignore[no-any-return]
+        inputs = batch.source[self.stream] if self.stream is not None else next(iter(batch.source.values()))
+        return inputs["pixel_values"]
 
 
 def patch_states(features: Features) -> Tensor:
     """The states of all patches, row by row, (batch, patches, size)."""
-    return features.sequence.states[:, features.sequence.side["patches"].flatten()]
+    return features.sequence.states[:, features.sequence.published["patches"].flatten()]
 
 
 def rows_at(values: Tensor, positions: Tensor) -> Tensor:

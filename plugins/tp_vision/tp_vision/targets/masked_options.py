@@ -3,8 +3,9 @@
 from pydantic import Field
 
 from tp_core.options.context import BuildContext
-from tp_core.options.facts import FieldSpec
+from tp_core.options.facts import FieldSpec, Usual
 from tp_core.options.target import TargetConfig
+from tp_core.ports import PATCHES, Port
 from tp_vision.embeddings.options import grid_of
 
 
@@ -13,10 +14,10 @@ class MaskedTargetConfig(TargetConfig):
 
     init_std: float = Field(0.02, gt=0)
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         patches = grid_of(context).height * grid_of(context).width
-        masked = FieldSpec(("batch", max(1, patches // 2)), "int64", patches)
-        return {"side:patches": FieldSpec(), "labels:masked": masked}
+        masked = FieldSpec(("batch", Usual(max(1, patches // 2))), "int64", patches)
+        return {PATCHES: FieldSpec(), Port.labels("masked"): masked}
 
     def label_fields(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"masked:positions": self.requires(context)["labels:masked"]}
+        return {"positions": self.requires(context)[Port.labels("masked")]}

@@ -9,6 +9,7 @@ from tp_core.modules.targets.classification_options import ClassificationConfig
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, Pooling, VectorFacts
+from tp_core.ports import PATCHES, Port
 
 
 class PatchClassificationConfig(ClassificationConfig):
@@ -20,8 +21,8 @@ class PatchClassificationConfig(ClassificationConfig):
     dropout: float = Field(0.0, ge=0, lt=1, description="before the classifier")
     norm_eps: float = Field(1e-12, gt=0)
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return super().requires(context) | {"side:patches": FieldSpec()}
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return super().requires(context) | {PATCHES: FieldSpec()}
 
     def pools(self, context: BuildContext) -> dict[str, Pooling]:
         return {}  # the patches alone, which no pooling of a sequence tells from the tokens before them

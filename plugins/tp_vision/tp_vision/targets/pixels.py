@@ -62,7 +62,7 @@ class Pixels(MaskedTarget):
 
         Normalised patches get the mean and deviation that they really have back.
         """
-        pixels, places = self.pixels(batch), features.sequence.side["patches"]
+        pixels, places = self.pixels(batch), features.sequence.published["patches"]
         predicted = self.logits(features).float()
         if self.config.normalize:
             real = patchify(pixels, self.patch).float()

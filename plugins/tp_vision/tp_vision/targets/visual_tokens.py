@@ -38,8 +38,8 @@ class VisualTokens(MaskedTarget):
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
         positions = self.positions(batch)
         tokens = self.labels(batch)
-        if int(tokens.shape[1]) != features.sequence.side["patches"].numel():
-            patches = features.sequence.side["patches"].numel()
+        if int(tokens.shape[1]) != features.sequence.published["patches"].numel():
+            patches = features.sequence.published["patches"].numel()
             raise TPError(f"visual_tokens: {tokens.shape[1]} tokens of a picture of {patches} patches")
         labels = rows_at(tokens.unsqueeze(-1), positions).squeeze(-1).masked_fill(positions == IGNORE, IGNORE)
         states = self.norm(rows_at(patch_states(features), positions)).flatten(0, 1)
@@ -53,7 +53,7 @@ class VisualTokens(MaskedTarget):
     def labels(self, batch: Batch) -> Tensor:
         """The token of each patch, (batch, patches), int64."""
         if self.config.tokenizer is None:
-            return batch.labels["visual_tokens"]["labels"]
+            return self.labels_of(batch)["labels"]
         pixels = self.pixels(batch)
         if pixels.is_meta:
             (rows, columns), (height, width) = self.context.grid.patch_size, pixels.shape[2:]  # type: ignore[union-attr]

@@ -11,6 +11,7 @@ from tp_core.metrics.facts import MetricFacts
 from tp_core.options.base import ModuleConfig, Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import Port
 from tp_core.spec.schema_common import ModuleMark
 from tp_core.use import in_use
 from tp_vision.embeddings.options import grid_of
@@ -61,17 +62,17 @@ class VisualTokensConfig(MaskedTargetConfig):
             raise TPError("num_tokens is required where no tokenizer is given")
         return tokenizer.token_count()
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         found = super().requires(context)
         if self.tokenizer is None:
             patches = grid_of(context).height * grid_of(context).width
-            found["labels:visual_tokens"] = FieldSpec(("batch", patches), "int64", self.num_tokens or 2)
+            found[Port.labels("visual_tokens")] = FieldSpec(("batch", patches), "int64", self.num_tokens or 2)
         return found
 
     def label_fields(self, context: BuildContext) -> dict[str, FieldSpec]:
         found = super().label_fields(context)
         if self.tokenizer is None:
-            found["visual_tokens:labels"] = self.requires(context)["labels:visual_tokens"]
+            found["labels"] = self.requires(context)[Port.labels("visual_tokens")]
         return found
 
     def check(self, context: BuildContext) -> Iterator[Problem]:

@@ -80,7 +80,7 @@ class VectorQuantization(MaskedTarget):
         return pictures
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
-        places, pixels = features.sequence.side["patches"], self.pixels(batch).float()
+        places, pixels = features.sequence.published["patches"], self.pixels(batch).float()
         encoded = self.encoded(features)
         codes = F.normalize(self.codes(self.tokens(features)).float(), dim=-1)
         passed = encoded + (codes - encoded).detach()

@@ -10,6 +10,7 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.target import TargetConfig
+from tp_core.ports import PATCHES, Port
 from tp_vision.embeddings.convolutional_options import halvings
 from tp_vision.embeddings.options import grid_of
 
@@ -31,8 +32,8 @@ class VectorQuantizationConfig(TargetConfig):
     width: int = Field(128, gt=0, description="channels of the decoder's convolutions")
     blocks: int = Field(2, ge=0, description="residual blocks before them")
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"side:patches": FieldSpec()}
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {PATCHES: FieldSpec()}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         patch = grid_of(context).patch_size

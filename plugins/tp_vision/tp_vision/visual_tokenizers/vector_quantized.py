@@ -46,7 +46,7 @@ class VectorQuantized(VisualTokenizer):
         self.places = (own_grid.height, own_grid.width)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        features = self.model.encode(Batch({"pixel_values": pixels}, pixels.shape[0]))
+        features = self.model.encode(Batch.of({"pixel_values": pixels}, pixels.shape[0]))
         return self.target.tokens(self.model.view(features, self.name))
 
     def decode(self, tokens: Tensor) -> Tensor:

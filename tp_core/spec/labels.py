@@ -1,0 +1,26 @@
+"""Which of a processor's labels are a target's. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tp_core.ports import Port
+from tp_core.spec.context import context_of
+from tp_core.spec.schema import Spec
+from tp_core.spec.schema_common import Chosen
+
+
+def label_of(wanted: Port, target: str, provided: Iterable[Port]) -> Port | None:
+    """The provided labels that a target gets: those made for it, else those of their kind for every target."""
+    found = {port.of: port for port in provided if port.kind == "labels" and port.name == wanted.name}
+    return found.get(target, found.get(""))
+
+
+def labels_for(spec: Spec, target: Chosen[Any], provided: Iterable[Port]) -> list[Port]:
+    """The provided labels of each kind that a target asks for; empty where one is not there."""
+    provided = list(provided)
+    required = target.config.requires(context_of(spec, target.config.stream or "", side="target"))
+    found = [label_of(port, target.called, provided) for port in required if port.kind == "labels"]
+    there = [port for port in found if port is not None]
+    return there if len(there) == len(found) else []
