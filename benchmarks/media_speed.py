@@ -47,7 +47,7 @@ CASES: dict[str, tuple[dict[str, Any], str, Callable[[Batch], dict[str, Any]]]] 
             "data": {"processor": {"image": {}}, "train": "pictures"},
         },
         "ViTForImageClassification",
-        lambda batch: {"pixel_values": batch.source["pixel_values"], "labels": batch.labels["cls"]["labels"]},
+        lambda batch: {"pixel_values": batch.inputs["pixel_values"], "labels": batch.labels["cls"]["labels"]},
     ),
     "mae": (
         {
@@ -61,7 +61,7 @@ CASES: dict[str, tuple[dict[str, Any], str, Callable[[Batch], dict[str, Any]]]] 
             "data": {"processor": {"masked_image": {}}, "train": "pictures"},
         },
         "ViTMAEForPreTraining",
-        lambda batch: {"pixel_values": batch.source["pixel_values"]},
+        lambda batch: {"pixel_values": batch.inputs["pixel_values"]},
     ),
     "clip": (
         {
@@ -108,7 +108,7 @@ CASES: dict[str, tuple[dict[str, Any], str, Callable[[Batch], dict[str, Any]]]] 
         },
         "Speech2TextForConditionalGeneration",
         lambda batch: {
-            **batch.source,
+            **batch.inputs,
             "decoder_input_ids": (batch.target or {})["input_ids"],
             "labels": batch.labels["lm"]["labels"],
         },

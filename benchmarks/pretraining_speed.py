@@ -53,15 +53,15 @@ def transformers_step(spec: Spec) -> Callable[[Batch], None]:
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
 
     def step(batch: Batch) -> None:
-        ids = batch.source["input_ids"]
+        ids = batch.inputs["input_ids"]
         labels = torch.full_like(ids, IGNORE)
         rows = torch.arange(len(ids)).unsqueeze(1).expand_as(batch.labels["mlm"]["positions"])
         counted = batch.labels["mlm"]["labels"] != IGNORE
         labels[rows[counted], batch.labels["mlm"]["positions"][counted]] = batch.labels["mlm"]["labels"][counted]
         output = model(
             input_ids=ids,
-            attention_mask=batch.source.get("attention_mask", torch.ones_like(ids)),
-            token_type_ids=batch.source["token_type_ids"],
+            attention_mask=batch.inputs.get("attention_mask", torch.ones_like(ids)),
+            token_type_ids=batch.inputs["token_type_ids"],
             labels=labels,
             next_sentence_label=batch.labels["sp"]["labels"],
         )

@@ -59,7 +59,7 @@ def tokens(*shape: int, high: int = 41, seed: int = 0) -> Tensor:
 def batch_of(labels: dict[str, dict[str, Tensor]] | None = None, **source: Tensor | None) -> Batch:
     """A batch of the inputs that are given."""
     given = {name: value for name, value in source.items() if value is not None}
-    return Batch(given, next(iter(given.values())).shape[0], labels=labels or {})
+    return Batch.of(given, next(iter(given.values())).shape[0], labels=labels or {})
 
 
 def mask_of(lengths: list[int], width: int, left: bool = False) -> Tensor:

@@ -12,6 +12,7 @@ import soundfile
 import yaml
 
 from tests.audio.tones import RATE, WORDS, drawn, processor, record, rows_of, tone
+from tests.contexts import targets
 from tp_core import evaluate, load_model, load_spec, predict, train
 from tp_core.data.order import EVALUATION, generator
 from tp_core.data.records import BadRecords, read_records
@@ -122,7 +123,7 @@ def test_a_label_that_is_no_class_is_named_by_its_line(
     soundfile.write(tmp_path / "0.wav", tone("low"), RATE)
     good = options.get("labels", [1])[0]
     (tmp_path / "list.tsv").write_text(f"audio\tlabel\n0.wav\t{good}\n0.wav\t{label}\n")
-    made = processor(tmp_path, "speech_cls", DataContext(target_options={"cls": {"num_labels": 3}}), **options)
+    made = processor(tmp_path, "speech_cls", DataContext(targets=targets(cls={"num_labels": 3})), **options)
     bad = BadRecords("skip")
     chunks = list(made.prepare(read_records([str(tmp_path / "list.tsv")], {}, bad), bad.report))
     assert [len(chunk["label"]) for chunk in chunks] == [1]

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from tests.audio.waveforms import RATE, encoded, melodies, tone
 from tests.building import CONTENT, batch_of, build, randomised, tokens
+from tests.contexts import targets
 from tests.core import runs
 from tp_audio.cli_units import units as units_command
 from tp_audio.clusters import centres, nearest
@@ -125,12 +126,12 @@ def test_units_stand_as_a_list_or_as_a_text_and_fill_the_batch(tmp_path: Path) -
     assert not bad
     batch = processor.collate([processor.sample(rows, i, generator(0, TRAIN, 0, i)) for i in range(2)])
     labels = batch.labels["units"]
-    assert labels["labels"].shape == labels["masked"].shape == batch.source["mask_time_indices"].shape
+    assert labels["labels"].shape == labels["masked"].shape == batch.inputs["mask_time_indices"].shape
     frames = [processor.frames(int(0.5 * RATE)), processor.frames(int(0.6 * RATE))]  # type: ignore[attr-defined]
     for row, number in enumerate(frames):
         assert labels["labels"][row, :number].tolist() == list(range(number))
         assert bool((labels["labels"][row, number:] == IGNORE).all())
-    assert torch.equal(labels["masked"], batch.source["mask_time_indices"])
+    assert torch.equal(labels["masked"], batch.inputs["mask_time_indices"])
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ def test_units_stand_as_a_list_or_as_a_text_and_fill_the_batch(tmp_path: Path) -
     ],
 )
 def test_records_without_their_units_are_reported(tmp_path: Path, change: dict[str, Any], message: str) -> None:
-    data = DataContext(target_options={"units": {"num_units": 40}})
+    data = DataContext(targets=targets(units={"num_units": 40}))
     processor = UnitsProcessorConfig(mask_time_length=2).build(data, None)
     good, wrong = records(1)[0], {**records(1)[0], **change}
     wrong = {name: value for name, value in wrong.items() if value is not None}

@@ -11,6 +11,7 @@ import soundfile
 import torch
 
 from tests.audio.tones import EOS, PAD, RATE, SPECIAL, WORDS, drawn, processor, record, recordings, rows_of, tone
+from tests.contexts import targets
 from tp_audio.audio.features import filter_banks, normalised
 from tp_core.data.order import EVALUATION, generator
 from tp_core.data.records import BadRecords, read_records
@@ -38,7 +39,7 @@ def test_a_ctc_batch_has_features_with_zeros_behind_them_and_ids_of_the_texts(tm
     batch = made.collate([drawn(made, rows, 0), drawn(made, rows, 1)])
     labels = [[IDS["low"], IDS["high"]], [IDS["top"], IGNORE]]
     assert batch.labels["ctc"]["labels"].tolist() == labels
-    features, mask = batch.source["input_features"], batch.source["attention_mask"]
+    features, mask = batch.inputs["input_features"], batch.inputs["attention_mask"]
     for row, text in enumerate(("low high", "top")):
         samples = np.rint(tone(text, seed=row) * 32767) / 32768  # as soundfile wrote them
         expected = normalised(filter_banks(samples.astype(np.float32), RATE, 20), "mean_variance")
@@ -145,7 +146,7 @@ def test_a_folder_of_recordings_takes_its_texts_from_the_names_of_folders(tmp_pa
 
 
 def test_the_blank_may_be_any_id_that_texts_do_not_hold(tmp_path: Path) -> None:
-    data = DataContext(target_options={"ctc": {"blank": IDS["low"]}})
+    data = DataContext(targets=targets(ctc={"blank": IDS["low"]}))
     made = processor(tmp_path, "speech_ctc", data)
     with pytest.raises(DataError, match="the text holds 'low'"):
         rows_of(made, written(tmp_path, "top low"), tmp_path)

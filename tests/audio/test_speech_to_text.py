@@ -67,7 +67,7 @@ def example(frames: list[int], lengths: list[int], pad: int) -> tuple[dict[str, 
     }
     source = {"input_features": features, "attention_mask": mask}
     target = {"input_ids": ids, "attention_mask": target_mask}
-    return theirs, Batch(source, len(frames), target, {"lm": {"labels": labels}})
+    return theirs, Batch.of(source, len(frames), target, {"lm": {"labels": labels}})
 
 
 def to_tp(source: Path, target: Path) -> Model:
@@ -127,7 +127,7 @@ def test_padding_changes_nothing_but_where_the_option_says_so(tmp_path: Path) ->
     make("Speech2TextForConditionalGeneration", 24, 4, 1, {}).save_pretrained(tmp_path / "first")
     model = to_tp(tmp_path / "first", tmp_path / "ours")
     _, batch = example([40, 13], [3, 3], 1)
-    alone = Batch({"input_features": batch.source["input_features"][1:, :13]}, 1)
+    alone = Batch.of({"input_features": batch.inputs["input_features"][1:, :13]}, 1)
     speech: Any = model.embedding.parts["speech"]
     gaps = []
     for masked in (False, True):

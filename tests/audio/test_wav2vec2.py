@@ -253,7 +253,7 @@ def test_distractors_are_other_masked_frames_of_the_same_recording(tmp_path: Pat
     rows = made_rows(tmp_path, processor, records())
     samples = [processor.sample(rows, i, generator(0, TRAIN, 0, i)) for i in range(len(rows))]
     batch = processor.collate(samples)
-    labels, masked = batch.labels["wav2vec2"], batch.source["mask_time_indices"]
+    labels, masked = batch.labels["wav2vec2"], batch.inputs["mask_time_indices"]
     for row, sample in enumerate(samples):
         places = labels["positions"][row]
         places = places[places != IGNORE]
@@ -264,7 +264,7 @@ def test_distractors_are_other_masked_frames_of_the_same_recording(tmp_path: Pat
         values = sample["input_values"]
         assert values.mean() == pytest.approx(0, abs=1e-4)
         assert values.std() == pytest.approx(1, abs=1e-3)
-    real = batch.source["attention_mask"].sum(dim=1)
+    real = batch.inputs["attention_mask"].sum(dim=1)
     assert real.tolist() == [len(sample["input_values"]) for sample in samples]
 
 

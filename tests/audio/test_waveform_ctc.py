@@ -10,6 +10,7 @@ import pytest
 
 from tests.audio.tones import PAD, SPECIAL, WORDS
 from tests.audio.waveforms import encoded, tone
+from tests.contexts import targets
 from tests.core import runs
 from tp_audio.processors.waveform_options import WaveformCtcProcessorConfig
 from tp_core.data.order import TRAIN, generator
@@ -38,13 +39,13 @@ def test_the_processor_keeps_its_contracts(tokenizer: Tokenizer) -> None:
 
 def test_frames_are_masked_in_training_only_and_texts_are_labels(tmp_path: Path, tokenizer: Tokenizer) -> None:
     config = WaveformCtcProcessorConfig(mask_time_prob=0.5, mask_time_length=2)
-    processor = config.build(DataContext(target_options={"ctc": {"blank": PAD}}), tokenizer)
+    processor = config.build(DataContext(targets=targets(ctc={"blank": PAD})), tokenizer)
     source = (Record(value, "some.tsv", line) for line, value in enumerate(records(), 1))
     write_rows(tmp_path / "rows", processor.prepare(source, lambda error: None))
     rows = ArrowRows(tmp_path / "rows")
     drawn = [processor.sample(rows, i, generator(0, TRAIN, 0, i)) for i in range(4)]
     batch = processor.collate(drawn)
-    assert 0.2 < batch.source["mask_time_indices"].float().mean() < 0.8
+    assert 0.2 < batch.inputs["mask_time_indices"].float().mean() < 0.8
     assert tokenizer.decode(batch.labels["ctc"]["labels"][2].tolist()) == "low high"
     whole = processor.collate([processor.evaluation_sample(rows, i, generator(0, TRAIN, 0, i)) for i in range(4)])
     assert "mask_time_indices" not in whole.source

@@ -232,7 +232,7 @@ class _Classes(Target):
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
         scores = self.linear(features.sequence.pooled("mean"))
-        loss = nn.functional.cross_entropy(scores, batch.labels["value"]["labels"], reduction="sum")
+        loss = nn.functional.cross_entropy(scores, self.labels_of(batch)["labels"], reduction="sum")
         return TargetOutput(loss, self.denominator(batch))
 
 
@@ -279,7 +279,7 @@ class _Correlated(_Classes):
     """Scores of class 0 and labels as numbers, one row for each sample."""
 
     def pair(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
-        return self.linear(features.sequence.pooled("mean"))[:, 0], batch.labels["value"]["labels"]
+        return self.linear(features.sequence.pooled("mean"))[:, 0], self.labels_of(batch)["labels"]
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
         output = super().forward(features, batch)
@@ -351,7 +351,7 @@ class GoodProcessor(Processor):
 
     def collate(self, samples: list[Sample]) -> Batch:
         ids = np.stack([sample["input_ids"] for sample in samples])
-        return Batch({"input_ids": torch.from_numpy(ids)}, len(samples))
+        return Batch.of({"input_ids": torch.from_numpy(ids)}, len(samples))
 
 
 class TextsInRows(GoodProcessor):
@@ -381,14 +381,14 @@ class TooLong(GoodProcessor):
 class ExtraField(GoodProcessor):
     def collate(self, samples: list[Sample]) -> Batch:
         batch = super().collate(samples)
-        batch.source["token_type_ids"] = batch.source["input_ids"] * 0
+        batch.inputs["token_type_ids"] = batch.inputs["input_ids"] * 0
         return batch
 
 
 class Scores(GoodProcessor):
     def score(self, predictions: list[dict[str, Any]], batch: Batch) -> dict[str, MetricState]:
         found = [each["ids"] for each in predictions]
-        wanted = batch.source["input_ids"].tolist()
+        wanted = batch.inputs["input_ids"].tolist()
         return {"overlap": (sum(len({*f} & {*w}) for f, w in zip(found, wanted)), sum(map(len, wanted)))}
 
 

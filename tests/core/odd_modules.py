@@ -16,6 +16,7 @@ from tp_core.options.encoder import EncoderConfig
 from tp_core.options.facts import FieldSpec, VectorFacts
 from tp_core.options.processor import ProcessorConfig
 from tp_core.options.target import TargetConfig
+from tp_core.ports import CAUSAL, INPUT_IDS, PIXEL_VALUES, Port
 
 
 def _layer(config: Any) -> Any:
@@ -84,15 +85,15 @@ class FailsConfig(_EncoderConfig):
 class SeesTheFutureConfig(_EncoderConfig):
     """Says that it is causal and is not."""
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"states:causal": FieldSpec()}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {CAUSAL: FieldSpec()}
 
 
 class ForgetsEarlierConfig(_EncoderConfig):
     """Is causal and takes no notice of a cache."""
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"states:causal": FieldSpec()}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {CAUSAL: FieldSpec()}
 
 
 class WholeTextsOnlyConfig(ForgetsEarlierConfig):
@@ -122,8 +123,8 @@ class RefusesConfig(_EncoderConfig):
 
 
 class _EmbeddingConfig(EmbeddingConfig):
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"frames": FieldSpec(("batch", "length", 4), "float32")}
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {Port.input("frames"): FieldSpec(("batch", "length", 4), "float32")}
 
     def build(self, context: BuildContext) -> Any:
         return _layer(self)(context.embedding_size)
@@ -144,8 +145,8 @@ class DropsMaskConfig(_EmbeddingConfig):
 class WholeImageConfig(EmbeddingConfig):
     """Cuts an image into columns: an input without a length."""
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"pixel_values": FieldSpec(("batch", 3, 8, 8), "float32")}
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {PIXEL_VALUES: FieldSpec(("batch", 3, 8, 8), "float32")}
 
     def build(self, context: BuildContext) -> Any:
         return _layer(self)(context.embedding_size)
@@ -154,8 +155,8 @@ class WholeImageConfig(EmbeddingConfig):
 class IgnoresLengthsConfig(EmbeddingConfig):
     """Looks ids up and knows of attention_mask alone."""
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"input_ids": FieldSpec(high=context.vocab_size)}
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {INPUT_IDS: FieldSpec(high=context.vocab_size)}
 
     def build(self, context: BuildContext) -> Any:
         return _layer(self)(context.embedding_size)
@@ -185,8 +186,8 @@ class IgnoresMemoryMaskConfig(DecoderConfig):
 
 
 class _TargetConfig(TargetConfig):
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"labels:value": FieldSpec(("batch",), high=3)}
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {Port.labels("value"): FieldSpec(("batch",), high=3)}
 
     def build(self, context: BuildContext) -> Any:
         return _layer(self)(context.hidden_size)
@@ -286,8 +287,8 @@ class ContrastiveConfig(_TargetConfig):
 class _ProcessorConfig(ProcessorConfig):
     needs_tokenizer: ClassVar[bool] = False
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"input_ids": FieldSpec()}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {INPUT_IDS: FieldSpec()}
 
     def sequence_length(self) -> int:
         return 3

@@ -45,7 +45,7 @@ class Config(TargetConfig):
 
             def forward(self, features: Features, batch: Batch) -> TargetOutput:
                 states = Through.apply(self.always(features.sequence.states[:, 0]), self.hollow.weight)
-                chosen = (batch.source["input_ids"] == self.config.word).any(dim=1)
+                chosen = (batch.inputs["input_ids"] == self.config.word).any(dim=1)
                 if chosen.any():  # not in every batch, and not on every process
                     states = torch.where(chosen[:, None], self.sometimes(states), states)
                 return TargetOutput(states.square().sum(dim=1).add(1).log().sum(), self.denominator(batch))

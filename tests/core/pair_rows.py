@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.processor import ProcessorConfig
+from tp_core.ports import INPUT_IDS, Port
 
 
 class Config(ProcessorConfig):
@@ -15,8 +16,9 @@ class Config(ProcessorConfig):
     needs_tokenizer: ClassVar[bool] = False
     feeds_streams: ClassVar[bool] = True
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"input_ids": FieldSpec(), "labels:clr": FieldSpec(("batch",)), "labels:cls": FieldSpec(("batch",))}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        labels = {Port.labels(name): FieldSpec(("batch",)) for name in ("clr", "cls")}
+        return {INPUT_IDS: FieldSpec()} | labels
 
     def build(self, data: DataContext, tokenizer: Any) -> Any:
         import numpy as np

@@ -49,7 +49,7 @@ class ShortReader(LmProcessor):
     def collate(self, samples: list[Sample]) -> Batch:
         batch = super().collate(samples)
         if folder := os.environ.get("BATCHES"):
-            shape: Any = batch.source["input_ids"].shape
+            shape: Any = batch.inputs["input_ids"].shape
             with open(Path(folder) / f"batches-{os.environ.get('RANK', 0)}.txt", "a") as file:
                 file.write(f"{shape[0]} {shape[1]}\n")
         return batch

@@ -43,7 +43,7 @@ def scores_and_labels(model: Model, name: str, batch: Batch) -> tuple[torch.Tens
         labels = batch.labels["bilm"]
         return torch.cat(scores), torch.cat([labels["forward"].flatten(), labels["backward"].flatten()])
     if name == "visual_tokens":
-        places = batch.labels["masked"]["positions"]
+        places = batch.labels[name]["positions"]
         rows = torch.arange(len(places)).unsqueeze(1)
         return target.logits(features)[rows, places].flatten(0, 1), batch.labels[name]["labels"][rows, places].flatten()
     return target.scores(features, batch)[0], batch.labels[name]["labels"].flatten()
@@ -54,7 +54,7 @@ def test_of_equal_scores_the_first_alone_is_right(name: str) -> None:
     model = tied_model(name)
     batch = random_batch(model, LENGTHS)
     if name == "visual_tokens":  # which are drawn with repetitions
-        places = batch.labels["masked"]["positions"]
+        places = batch.labels[name]["positions"]
         places.copy_(torch.arange(places.shape[1]).expand_as(places))
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         scores, labels = scores_and_labels(model, name, batch)
@@ -77,7 +77,7 @@ def put(batch: Batch, name: str, wanted: torch.Tensor) -> None:
         for direction, own in zip(("forward", "backward"), wanted.chunk(2)):
             labels[direction].copy_(own.view_as(labels[direction]))
     elif name == "visual_tokens":
-        places = batch.labels["masked"]["positions"]
+        places = batch.labels[name]["positions"]
         labels["labels"].scatter_(1, places, wanted.view_as(places))
     else:
         labels["labels"].copy_(wanted.view_as(labels["labels"]))

@@ -12,6 +12,7 @@ from tests.core.test_bucketing import LENGTHS, Lists, Numbers
 from tp_core.data.batch_sizes import BatchSizes
 from tp_core.data.loader import BatchPlan, training_batches
 from tp_core.data.mixture import DataSet, Turns
+from tp_core.data.routing import Feed
 from tp_core.training.config import TrainOptions
 from tp_core.training.course import Course
 from tp_core.training.schedules.options import CosineConfig, LinearConfig
@@ -27,13 +28,13 @@ def philox_permutation(seed: int, epoch: int, size: int) -> list[int]:
 
 def drawn(sizes: BatchSizes, steps: range, sets: int = 1, bucket: int | None = None, **plan: Any) -> list[list[int]]:
     """The indices of each step's samples; those of the second set are negative."""
-    data = [DataSet(str(n), Lists(), Numbers(), 1.0, bucket, "text" if bucket else None) for n in range(sets)]
+    data = [DataSet(str(n), Lists(), Feed(Numbers()), 1.0, bucket, "text" if bucket else None) for n in range(sets)]
     turns = Turns([1.0] * sets, steps.stop, 5)
     whole = BatchPlan(sizes.last, seed=5, sizes=sizes, **plan)
     found = []
     for number, batches in zip(steps, training_batches(data, whole, turns, steps)):
         sign = -1 if turns.at(number)[0] else 1
-        found.append([sign * index for batch in batches for index in batch.source["index"].tolist()])
+        found.append([sign * index for batch in batches for index in batch.inputs["index"].tolist()])
     return found
 
 

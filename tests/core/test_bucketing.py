@@ -12,6 +12,7 @@ import torch
 from tp_core.data.loader import BatchPlan, training_batches
 from tp_core.data.mixture import DataSet, Turns
 from tp_core.data.order import Order
+from tp_core.data.routing import Feed
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.interfaces import Batch, Processor, Rows
 
@@ -39,7 +40,7 @@ class Numbers(Processor):
         raise NotImplementedError
 
     def collate(self, samples: Any) -> Batch:
-        return Batch({"index": torch.tensor([s["index"] for s in samples])}, len(samples))
+        return Batch.of({"index": torch.tensor([s["index"] for s in samples])}, len(samples))
 
 
 def order(bucket: int = 10, seed: int = 5, batch_size: int = 8) -> Order:
@@ -91,12 +92,12 @@ def test_without_lengths_the_order_is_the_plain_permutation() -> None:
 
 
 def test_batches_go_on_where_they_stopped_however_a_step_is_divided() -> None:
-    data = DataSet("", Lists(), Numbers(), bucket=10, length_column="text")
+    data = DataSet("", Lists(), Feed(Numbers()), bucket=10, length_column="text")
     turns = Turns([1.0], 300, 0)
 
     def steps(wanted: range, **plan: int) -> list[list[int]]:
         made = training_batches([data], BatchPlan(8, seed=5, **plan), turns, wanted)
-        return [[i for batch in step for i in batch.source["index"].tolist()] for step in made]
+        return [[i for batch in step for i in batch.inputs["index"].tolist()] for step in made]
 
     whole = steps(range(300))
     assert steps(range(120, 140)) == whole[120:140]

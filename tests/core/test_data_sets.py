@@ -12,7 +12,8 @@ import pytest
 from tests.core import runs
 from tp_core import evaluate, load_model, load_spec, predict
 from tp_core.data.loader import BatchPlan, training_batches
-from tp_core.data.mixture import DataSet, SetProcessor, Turns
+from tp_core.data.mixture import DataSet, Turns
+from tp_core.data.routing import Feed, Route
 from tp_core.errors import TPError
 from tp_core.interfaces import Batch, Processor, Rows
 
@@ -47,20 +48,19 @@ class Plain(Processor):
     def collate(self, samples):  # type: ignore[no-untyped-def]
         import torch
 
-        return Batch({"input_ids": torch.tensor([[s["index"]] for s in samples])}, len(samples))
+        return Batch.of({"input_ids": torch.tensor([[s["index"]] for s in samples])}, len(samples))
 
 
 def drawn(steps: range, shares: tuple[float, ...] = (2.0, 1.0), total: int = 300) -> list[tuple[str, list[int]]]:
     sets = [
-        DataSet("a", Numbers(10), SetProcessor(Plain(), ["one"], None), shares[0]),
-        DataSet("b", Numbers(7), SetProcessor(Plain(), ["two"], "image"), shares[1]),
+        DataSet("a", Numbers(10), Feed(Plain(), Route(targets=("one",))), shares[0]),
+        DataSet("b", Numbers(7), Feed(Plain(), Route(stream="image", targets=("two",))), shares[1]),
     ]
     turns = Turns(shares, total, seed=3)
     found = []
     for (batch,) in training_batches(sets, BatchPlan(batch_size=2, seed=3), turns, steps):
         assert batch.targets is not None
-        inputs = batch.source.get("image", batch.source)
-        found.append((batch.targets[0], inputs["input_ids"].flatten().tolist()))
+        found.append((batch.targets[0], batch.inputs["input_ids"].flatten().tolist()))
     return found
 
 
@@ -83,7 +83,7 @@ def test_a_step_is_the_same_wherever_training_starts_and_however_long_it_is() ->
 
 
 def test_a_batch_goes_to_the_targets_and_the_stream_of_its_set() -> None:
-    batch = SetProcessor(Plain(), ["two"], "image", number=1).collate([{"index": 4}, {"index": 5}])
+    batch = Feed(Plain(), Route(stream="image", targets=("two",), number=1)).collate([{"index": 4}, {"index": 5}])
     assert batch.targets == ("two",)
     assert set(batch.source) == {"image"}
     assert batch.source["image"]["task_ids"].tolist() == [1, 1]

@@ -66,10 +66,10 @@ def test_padding_of_either_side_and_batch_mates_change_nothing(
     mask, target_mask = mask_of(lengths, 9, left), mask_of(target_lengths, 8, left)
     source, target = tokens(*mask.shape, seed=1), tokens(*target_mask.shape, seed=2)
     sides = {"input_ids": source, "attention_mask": mask}, {"input_ids": target, "attention_mask": target_mask}
-    together = model.encode(Batch(sides[0], 4, sides[1])).sequence.states
+    together = model.encode(Batch.of(sides[0], 4, sides[1])).sequence.states
     for row in range(4):
         real, target_real = mask[row].bool(), target_mask[row].bool()
-        batch = Batch({"input_ids": source[row][real][None]}, 1, {"input_ids": target[row][target_real][None]})
+        batch = Batch.of({"input_ids": source[row][real][None]}, 1, {"input_ids": target[row][target_real][None]})
         alone = model.encode(batch).sequence.states[0]
         assert worst(together[row][target_real], alone) < TOLERANCE
 
@@ -79,8 +79,8 @@ def test_padding_of_either_side_and_batch_mates_change_nothing(
 def test_a_source_without_any_real_position_harms_no_other(tmp_path: Path, decoder: dict[str, Any]) -> None:
     model = model_of(tmp_path, decoder)
     source, mask, target = tokens(2, 5), mask_of([5, 0], 5), tokens(2, 4, seed=1)
-    found = model.encode(Batch({"input_ids": source, "attention_mask": mask}, 2, {"input_ids": target}))
-    alone = model.encode(Batch({"input_ids": source[:1]}, 1, {"input_ids": target[:1]}))
+    found = model.encode(Batch.of({"input_ids": source, "attention_mask": mask}, 2, {"input_ids": target}))
+    alone = model.encode(Batch.of({"input_ids": source[:1]}, 1, {"input_ids": target[:1]}))
     assert found.sequence.states.isfinite().all()
     assert worst(found.sequence.states[:1], alone.sequence.states) < TOLERANCE
 
@@ -91,7 +91,7 @@ def test_the_source_changes_every_state(tmp_path: Path, decoder: dict[str, Any])
     model = model_of(tmp_path, decoder)
     target = tokens(1, 6, seed=1)
     first, other = (
-        model.encode(Batch({"input_ids": tokens(1, 4, seed=seed)}, 1, {"input_ids": target})).sequence.states
+        model.encode(Batch.of({"input_ids": tokens(1, 4, seed=seed)}, 1, {"input_ids": target})).sequence.states
         for seed in (2, 3)
     )
     assert ((first - other).abs().amax(dim=-1) > 1e-3).all()
@@ -116,7 +116,7 @@ def test_recurrent_decoders_are_the_papers_formulas_over_torchs_networks(
 ) -> None:
     model = model_of(tmp_path, {kind: {"num_layers": 2, "initial_state": initial_state}})
     decoder: Any = model.decoder
-    features = model.encode(Batch({"input_ids": tokens(1, 5)}, 1, {"input_ids": tokens(1, 7, seed=1)}))
+    features = model.encode(Batch.of({"input_ids": tokens(1, 5)}, 1, {"input_ids": tokens(1, 7, seed=1)}))
     assert features.memory is not None
     assert model.target_embedding is not None
     memory = features.memory.states[0]
@@ -173,7 +173,7 @@ def test_a_transformer_decoder_is_torchs_with_the_same_weights(tmp_path: Path) -
             {"input_ids": tokens(2, 5), "attention_mask": mask},
             {"input_ids": target, "attention_mask": target_mask},
         )
-        features = model.encode(Batch(sides[0], 2, sides[1]))
+        features = model.encode(Batch.of(sides[0], 2, sides[1]))
         assert features.memory is not None
         assert model.target_embedding is not None
         expected = theirs(
@@ -193,7 +193,7 @@ def test_a_decoder_is_causal_where_nothing_is_said() -> None:
 def test_recomputed_activations_change_no_gradient(tmp_path: Path) -> None:
     for decoder in DECODERS.values():
         model = model_of(tmp_path, decoder).train()
-        batch = Batch({"input_ids": tokens(2, 5)}, 2, {"input_ids": tokens(2, 6, seed=1)})
+        batch = Batch.of({"input_ids": tokens(2, 5)}, 2, {"input_ids": tokens(2, 6, seed=1)})
 
         def gradients(model: Model = model, batch: Batch = batch) -> list[Tensor]:
             model.zero_grad()
@@ -230,7 +230,7 @@ def parts_of(options: dict[str, Any]) -> dict[str, Any]:
 def test_a_decoder_without_a_target_side_is_one_message(tmp_path: Path) -> None:
     model = model_of(tmp_path, DECODERS["gru"])
     with pytest.raises(TPError, match="no target side for the model's decoder"):
-        model.encode(Batch({"input_ids": tokens(1, 3)}, 1), Cache())
+        model.encode(Batch.of({"input_ids": tokens(1, 3)}, 1), Cache())
     parts = parts_of({})
     del parts["target_embedding"]
     with pytest.raises(SpecError, match="target_embedding"):

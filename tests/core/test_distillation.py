@@ -56,7 +56,7 @@ def batch_for(rows: int = 4) -> Batch:
 
 def part(batch: Batch, start: int, stop: int) -> Batch:
     labels = {name: {k: v[start:stop] for k, v in each.items()} for name, each in batch.labels.items()}
-    return Batch({k: v[start:stop] for k, v in batch.source.items()}, stop - start, labels=labels)
+    return Batch.of({k: v[start:stop] for k, v in batch.inputs.items()}, stop - start, labels=labels)
 
 
 def gradients(model: Model, *batches: Batch) -> dict[str, Tensor]:
@@ -112,9 +112,9 @@ def test_the_hidden_states_follow_the_teachers_where_they_are_real(tmp_path: Pat
     student, batch = model_of(tmp_path, {"lm": {"weight": 0.0}}, {"distill": options}), batch_for()
     u, v = (model.encode(batch).sequence.states.double() for model in (student, teacher))
     distance = 1 - (u * v).sum(-1) / (u.norm(dim=-1) * v.norm(dim=-1))
-    mask = batch.source["attention_mask"].double()
+    mask = batch.inputs["attention_mask"].double()
     if told == "lengths":
-        batch.source["lengths"] = batch.source.pop("attention_mask").sum(1)
+        batch.inputs["lengths"] = batch.inputs.pop("attention_mask").sum(1)
     samples = (distance * mask).sum(1) / mask.sum(1)
     labels = (batch.labels["lm"]["labels"] != IGNORE).sum(1)
     wanted = ((samples * labels).sum() / labels.sum()).item()  # a sample counts as often as it has labels
@@ -288,7 +288,7 @@ def test_a_trained_student_is_used_without_its_teacher(home: Path, tmp_path: Pat
     assert loaded.processor is not None
     ids = {"input_ids": tokens(1, 4), "token_type_ids": tokens(1, 4) * 0}
     labels = {"mlm": {"positions": torch.tensor([[1]]), "labels": torch.tensor([[IGNORE]])}}
-    assert loaded.model.predict(Batch(ids, 1, labels=labels))[0].keys() == {"mlm", "sp"}
+    assert loaded.model.predict(Batch.of(ids, 1, labels=labels))[0].keys() == {"mlm", "sp"}
 
 
 def test_a_run_without_its_teacher_ends_with_one_message(home: Path) -> None:

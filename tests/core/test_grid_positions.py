@@ -109,7 +109,7 @@ def test_layer_scale_multiplies_what_each_sub_layer_adds(tmp_path: Path) -> None
         assert worst(model.encode(batch).sequence.states, plain.encode(batch).sequence.states) < 1e-6
         for name in ("attention_scale", "feed_forward_scale"):
             getattr(model.encoder.layers[0], name).weight.zero_()  # type: ignore[index]
-        embedded = model.embedding(batch.source).states
+        embedded = model.embedding(batch.inputs).states
         assert torch.equal(model.encode(batch).sequence.states, embedded)
 
 

@@ -106,12 +106,12 @@ def check_decoder(model: Model, source_padding: str, padding: str, steps: list[i
     cache, found = Cache(), []
     for number, target in enumerate(pieces(ids, mask, steps)):
         # What is read at the first call is not read again.
-        found.append(model.encode(Batch(inputs if number == 0 else {}, 3, target), cache).sequence.states)
+        found.append(model.encode(Batch.of(inputs if number == 0 else {}, 3, target), cache).sequence.states)
     stepwise = torch.cat(found, dim=1)
     for row in range(3):
         real = torch.ones(12, dtype=torch.bool) if mask is None else mask[row].bool()
         alone = {name: value[row : row + 1] for name, value in inputs.items()}
-        whole = model.encode(Batch(alone, 1, {"input_ids": ids[row][real][None]})).sequence.states[0]
+        whole = model.encode(Batch.of(alone, 1, {"input_ids": ids[row][real][None]})).sequence.states[0]
         assert worst(stepwise[row][real], whole) < TOLERANCE
 
 
@@ -215,7 +215,7 @@ def test_the_source_is_read_once(tmp_path: Path, decoder: dict[str, Any]) -> Non
     calls: list[Any] = []
     model.encoder.register_forward_hook(lambda *_: calls.append(1))
     cache = Cache()
-    first = model.encode(Batch({"input_ids": tokens(2, 5)}, 2, {"input_ids": tokens(2, 1)}), cache)
+    first = model.encode(Batch.of({"input_ids": tokens(2, 5)}, 2, {"input_ids": tokens(2, 1)}), cache)
     again = model.encode(Batch({}, 2, {"input_ids": tokens(2, 1)}), cache)
     assert len(calls) == 1
     assert first.memory is not None
@@ -236,14 +236,14 @@ def test_rows_that_are_dropped_repeated_and_exchanged_go_on_as_they_were(
     cache = Cache()
     inputs = {"input_ids": source, "attention_mask": source_mask}
     for target in pieces(ids, mask, [4, 1]):
-        model.encode(Batch(inputs, 3, target), cache)
+        model.encode(Batch.of(inputs, 3, target), cache)
     cache.reorder(index)
     found = model.encode(Batch({}, 4, {"input_ids": following}), cache).sequence.states
     for row, origin in enumerate(index.tolist()):
         real = torch.ones(5, dtype=torch.bool) if mask is None else mask[origin].bool()
         text = torch.cat([ids[origin][real], following[row]])[None]
         alone = {name: value[origin : origin + 1] for name, value in inputs.items()}
-        whole = model.encode(Batch(alone, 1, {"input_ids": text})).sequence.states[0]
+        whole = model.encode(Batch.of(alone, 1, {"input_ids": text})).sequence.states[0]
         assert worst(found[row], whole[-3:]) < TOLERANCE
 
 

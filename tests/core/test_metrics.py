@@ -234,13 +234,14 @@ def test_tensors_that_do_not_add_up_are_a_message() -> None:
 
 REGRESS = """\
 from tp_core import BuildContext, FieldSpec, Joined, MetricFacts, TargetConfig
+from tp_core.ports import Port
 from tp_core.metrics import PEARSON, SPEARMAN
 
 class Config(TargetConfig):
     '''Predicts a number for each text, and what it is wanted to be is the label.'''
 
     def requires(self, context):
-        return {"labels:cls": FieldSpec(("batch",), high=4)}
+        return {Port.labels("cls"): FieldSpec(("batch",), high=4)}
 
     def measures(self, context):
         return {"pearson": PEARSON, "spearman": SPEARMAN, "mae": MetricFacts("low")}
@@ -257,7 +258,7 @@ class Config(TargetConfig):
                 return torch.tensor(float(batch.size))
 
             def forward(self, features, batch):
-                found, wanted = self.numbers(features), batch.labels["cls"]["labels"]
+                found, wanted = self.numbers(features), self.labels_of(batch)["labels"]
                 error = (found - wanted).abs().sum()
                 rows = Joined((found, wanted))
                 metrics = {"pearson": rows, "spearman": rows, "mae": (error, self.denominator(batch))}

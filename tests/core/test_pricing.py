@@ -12,9 +12,10 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from tp_core.errors import TPError
 from tp_core.interfaces import Batch
+from tp_core.invented_batches import invented_batch
 from tp_core.model import build_model, meta_model
 from tp_core.model_tree import model_tree
-from tp_core.pricing import meta_batch, price, training_flops_per_token
+from tp_core.pricing import price, training_flops_per_token
 from tp_core.saved_activations import saved_bytes
 from tp_core.spec.load import load_spec
 from tp_core.spec.schema import Spec
@@ -116,12 +117,12 @@ def test_memory_of_the_optimizer_follows_its_state(optimizer: str, factor: float
 
 def real_batch(spec: Spec, batch_size: int, length: int) -> Batch:
     """The batch that is priced, with values: zeros fit every vocabulary and every position."""
-    shapes = meta_batch(meta_model(spec).fields(), batch_size, length)
+    shapes = invented_batch(meta_model(spec).fields(), [length] * batch_size, device="meta")
 
     def filled(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         return {name: torch.zeros(t.shape, dtype=t.dtype) for name, t in tensors.items()}
 
-    return Batch(filled(shapes.source), batch_size, None, {k: filled(v) for k, v in shapes.labels.items()})
+    return Batch.of(filled(shapes.inputs), batch_size, None, {k: filled(v) for k, v in shapes.labels.items()})
 
 
 @pytest.mark.parametrize("preset", ["bert-tiny", "gpt2"])
@@ -135,7 +136,7 @@ def test_activations_on_the_meta_device_are_those_that_a_real_forward_pass_keeps
     spec = load_spec(preset, [*small, *still])
     model, batch = build_model(spec).train(), real_batch(spec, 4, 64)
     known = {p.untyped_storage().data_ptr() for p in [*model.parameters(), *model.buffers()]}
-    known |= {t.data_ptr() for t in [*batch.source.values(), *(v for d in batch.labels.values() for v in d.values())]}
+    known |= {t.data_ptr() for t in [*batch.inputs.values(), *(v for d in batch.labels.values() for v in d.values())]}
     kept: dict[int, torch.Tensor] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:

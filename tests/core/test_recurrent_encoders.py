@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tests.building import CONTENT, READOUT, batch_of, build, mask_of, randomised, tokens, worst
 from tp_core import Model, SpecError
 from tp_core.interfaces import Cache
+from tp_core.ports import CAUSAL, TWO_DIRECTIONS
 from tp_core.testing import check_module
 
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections")
@@ -207,7 +208,7 @@ def test_what_the_states_are_said_to_be(tmp_path: Path, case: Any) -> None:
     causal = name in ONE_STACK and not options.get("bidirectional")
     from tp_core.options.context import BuildContext
 
-    wanted = {"states:two_directions"} if name in TWO_STACKS else {"states:causal"} if causal else set()
+    wanted = {TWO_DIRECTIONS} if name in TWO_STACKS else {CAUSAL} if causal else set()
     assert set(config.provides(BuildContext())) == wanted
 
 

@@ -71,7 +71,7 @@ def unit(vectors: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("how", ["first", "last", "mean", "max"])
 def test_a_model_embeds_with_the_pooling_of_its_classifier_and_options_change_it(tmp_path: Path, how: str) -> None:
-    model, batch = one_stream(tmp_path, {"cls": {"pooling": how}}), Batch(inputs(), 4)
+    model, batch = one_stream(tmp_path, {"cls": {"pooling": how}}), Batch.of(inputs(), 4)
     states = states_of(model, batch)
     assert worst(made(model, batch), pooled(states, how)) < 1e-5
     for other in ("first", "last", "mean", "max"):
@@ -99,7 +99,7 @@ def test_targets_that_agree_decide_and_else_it_is_the_mean(
 ) -> None:
     modules = ["word", "pos"]
     model = one_stream(tmp_path, *targets, embedding=modules)
-    batch = Batch(inputs(), 4)
+    batch = Batch.of(inputs(), 4)
     assert worst(made(model, batch), pooled(states_of(model, batch), how)) < 1e-5
     assert vector_plan(model.spec, EmbedOptions()).describe().endswith(f" ({reason})")
 
@@ -119,13 +119,13 @@ def test_the_pooling_that_the_spec_names_takes_precedence_over_the_targets(tmp_p
 def test_the_targets_of_a_model_with_a_decoder_say_nothing_of_its_encoder(tmp_path: Path) -> None:
     parts = {"target_embedding": [CONTENT], "decoder": {"transformer": SMALL}}
     model = one_stream(tmp_path, {"cls": {"pooling": "last"}}, **parts)
-    batch = Batch(inputs(), 4)
+    batch = Batch.of(inputs(), 4)
     assert worst(made(model, batch), pooled(states_of(model, batch), "mean")) < 1e-5
 
 
 def test_a_targets_own_pooling_and_projection_are_used(tmp_path: Path) -> None:
     model = one_stream(tmp_path, "tests.core.odd_modules:OwnPoolingConfig")
-    batch = Batch(inputs(), 4)
+    batch = Batch.of(inputs(), 4)
     (target,) = model.targets.values()
     w: Any = target.linear
     maximum = 2 * pooled(states_of(model, batch), "max")

@@ -368,7 +368,7 @@ def test_a_further_sigint_at_the_end_of_a_command_leaves_no_traceback(tmp_path: 
 
 class _Empty(_Numbered):
     def batch(self, number: int) -> Batch:
-        return Batch({}, size=1)
+        return Batch.of({}, size=1)
 
 
 def test_a_signal_while_workers_are_forked_is_heard_behind_that(capfd: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.errors import DataError
 from tp_core.interfaces import Processor, Record, Rows, Tokenizer
-from tp_core.options.context import DataContext
+from tp_core.options.context import DataContext, TargetFacts
 from tp_core.options.facts import GridFacts
 from tp_text.tokenizers.line_vocabulary_options import SpaceConfig
 
@@ -42,7 +42,9 @@ def captioned(count: int = 10) -> list[dict[str, Any]]:
 
 
 def context(*targets: str, streams: tuple[str, ...] = (), **more: Any) -> DataContext:
-    return DataContext(target_options={name: {} for name in targets}, streams=streams, grid=GRID, **more)
+    return DataContext(
+        targets={name: TargetFacts(name, {}, (name,)) for name in targets}, streams=streams, grid=GRID, **more
+    )
 
 
 def rows_of(processor: Processor, records: list[dict[str, Any]], folder: Path) -> Rows:

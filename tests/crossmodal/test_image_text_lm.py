@@ -82,8 +82,8 @@ def test_a_picture_stands_behind_its_filled_up_text_and_is_predicted(tmp_path: P
     assert sample["token_type_ids"].tolist() == [0] * 6 + [1] * 4
     assert sample["labels"].tolist() == [IGNORE] * 5 + [*image, IGNORE]
     batch = processor.collate([sample])
-    assert batch.source["prefix_lengths"].tolist() == [6]
-    assert "attention_mask" not in batch.source  # what fills a text up is read, too
+    assert batch.inputs["prefix_lengths"].tolist() == [6]
+    assert "attention_mask" not in batch.inputs  # what fills a text up is read, too
     long = processor.sample(data, 1, generator(0, TRAIN, 0, 1))["input_ids"]
     assert long[:6].tolist() == [CLS, A, TWO, A, TWO, SEP]
 

@@ -209,12 +209,12 @@ def test_vilt_is_the_same_after_each_way(
     with torch.no_grad():
         found = theirs(**given, **more, output_hidden_states=True)
         after = again(**given, **more, output_hidden_states=True)
-    batch = Batch(dict(given), len(lengths), labels={})
+    batch = Batch.of(dict(given), len(lengths), labels={})
     real = torch.cat([mask, torch.ones(len(lengths), 10, dtype=torch.int64)], dim=1)
     states = layer_outputs(model.encoder, lambda: model.encode(batch))
     with torch.no_grad():
         features = model.encode(batch)
-        states = [model.embedding(batch.source).states, *states]
+        states = [model.embedding(batch.inputs).states, *states]
         if kind == "ViltModel":
             check(record_property, last=(features.sequence.states[real.bool()], found[0][real.bool()]))
     gaps = [worst(a, b, real) for a, b in zip(states, found.hidden_states[: layers + 1], strict=True)]
@@ -293,13 +293,13 @@ def test_visualbert_is_the_same_after_each_way(
         found = made(**given, **more, output_hidden_states=True)
         after = again(**given, **more, output_hidden_states=True)
     places = torch.arange(labels.shape[1]).expand(count, -1)
-    batch = Batch(dict(given), count)
+    batch = Batch.of(dict(given), count)
     if pretraining:
         batch.labels["mlm"], batch.labels["itm"] = {"labels": labels, "positions": places}, {"labels": matches}
     real = torch.cat([mask, seen], dim=1)
     states = layer_outputs(model.encoder, lambda: model.encode(batch))
     with torch.no_grad():
-        states = [model.embedding(batch.source).states, *states]
+        states = [model.embedding(batch.inputs).states, *states]
         features = model.encode(batch)
     for expected in (found.hidden_states, after.hidden_states):
         gaps = [worst(a, b, real) for a, b in zip(states, expected, strict=True)]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.contexts import targets
 from tests.crossmodal.pictures import GRID, WORDS, png, tokenizer
 from tests.preparing import assert_same, table
 from tp_core.options.context import DataContext
@@ -40,6 +41,6 @@ def test_threads_prepare_the_same_rows_and_say_the_same_of_bad_records(
             del record["text" if number % 2 else "image"]
         records.append(record)
     config: Any = config_class_of("processor", name)(**VISUAL[name])
-    processor = config.build(DataContext(target_options={"mlm": {}, "itm": {}}, grid=GRID), tokenizer(tmp_path))
+    processor = config.build(DataContext(targets=targets(mlm={}, itm={}), grid=GRID), tokenizer(tmp_path))
     words = ["damaged or cut off", "has no text", "has no image"]
     assert_same(processor, table(tmp_path / "data.jsonl", records), monkeypatch, words)

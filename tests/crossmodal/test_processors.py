@@ -160,10 +160,10 @@ def test_regions_are_padded_to_the_most_of_the_batch_and_cut_at_the_limit(tmp_pa
     records = [*regions(3), {"text": "a", "regions": str(file), "boxes": np.zeros((5, 5)).tolist()}]
     rows = rows_of(processor, records, tmp_path)
     batch = processor.collate([draw(processor, rows, index) for index in range(4)])
-    assert batch.source["visual_attention_mask"].tolist() == [[True, False], [True, True], [True, True], [True, True]]
-    assert batch.source["visual_embeds"][0].tolist() == [[0.0, 1.0, 2.0, 3.0], [0.0] * 4]
-    assert batch.source["visual_embeds"][3].tolist() == [[1.0] * 4] * 2
-    assert batch.source["visual_boxes"].shape == (4, 2, 5)
+    assert batch.inputs["visual_attention_mask"].tolist() == [[True, False], [True, True], [True, True], [True, True]]
+    assert batch.inputs["visual_embeds"][0].tolist() == [[0.0, 1.0, 2.0, 3.0], [0.0] * 4]
+    assert batch.inputs["visual_embeds"][3].tolist() == [[1.0] * 4] * 2
+    assert batch.inputs["visual_boxes"].shape == (4, 2, 5)
 
 
 # -- bad input ---------------------------------------------------------------------------------------------------

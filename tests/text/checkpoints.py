@@ -253,7 +253,7 @@ def _with_decoder(theirs: dict[str, Tensor], lengths: list[int]) -> Example:
     _, labels = next_labels(ids, mask)
     source, target = dict(theirs), {"input_ids": ids, "attention_mask": mask}
     right = {f"decoder_{name}": value for name, value in target.items()}
-    batch = Batch(source, len(lengths), target, {"lm": {"labels": labels}})
+    batch = Batch.of(source, len(lengths), target, {"lm": {"labels": labels}})
     return Example({**theirs, **right, "labels": labels}, batch, mask, theirs["attention_mask"])
 
 

@@ -42,7 +42,7 @@ def layer_outputs(model: Model, batch: Batch) -> list[Tensor]:
         for layer in model.encoder.layers  # type: ignore[union-attr]
     ]
     with torch.no_grad():
-        found.append(model.embedding(batch.source).states)
+        found.append(model.embedding(batch.inputs).states)
         final = model.encode(batch).sequence.states
     for handle in handles:
         handle.remove()

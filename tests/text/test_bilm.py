@@ -38,7 +38,7 @@ def batch_of_texts(width: int = 7) -> Batch:
         labels["forward"][row, : length - 1] = ids[row, 1:length]
         labels["backward"][row, 1:length] = ids[row, : length - 1]
     labels["backward"][0, 3] = IGNORE
-    return Batch({"input_ids": ids, "attention_mask": mask}, 3, labels={"bilm": labels})
+    return Batch.of({"input_ids": ids, "attention_mask": mask}, 3, labels={"bilm": labels})
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_both_directions_are_predicted_by_one_output_matrix(
 def test_a_text_has_the_same_loss_alone_as_beside_longer_ones(tmp_path: Path) -> None:
     model, batch = model_of(tmp_path, {}), batch_of_texts()
     labels = {name: value[1:2, :4] for name, value in batch.labels["bilm"].items()}
-    alone = Batch({"input_ids": batch.source["input_ids"][1:2, :4]}, 1, labels={"bilm": labels})
+    alone = Batch.of({"input_ids": batch.inputs["input_ids"][1:2, :4]}, 1, labels={"bilm": labels})
     others = Batch(batch.source, 3, labels={"bilm": {n: v.clone() for n, v in batch.labels["bilm"].items()}})
     for value in others.labels["bilm"].values():
         value[[0, 2]] = IGNORE

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.contexts import targets
 from tests.text.corpora import (
     CLS,
     SEP,
@@ -24,7 +25,7 @@ from tp_text.processors.text import fit
 
 
 def classes(folder: Path, **options: Any) -> Any:
-    return processor(folder, "cls", DataContext(target_options={"cls": {"num_labels": 3}}), **options)
+    return processor(folder, "cls", DataContext(targets=targets(cls={"num_labels": 3})), **options)
 
 
 def test_cls_samples_are_texts_or_pairs_with_their_label(tmp_path: Path) -> None:

@@ -104,7 +104,9 @@ def check_model(model: Model, theirs: Any, lengths: list[int], target_lengths: l
     given = {"input_ids": source, "attention_mask": mask}
     right = {"decoder_input_ids": target, "decoder_attention_mask": target_mask}
     output = theirs(**given, **right, labels=labels, output_hidden_states=True, use_cache=False)
-    batch = Batch(given, len(lengths), {"input_ids": target, "attention_mask": target_mask}, {"lm": {"labels": labels}})
+    batch = Batch.of(
+        given, len(lengths), {"input_ids": target, "attention_mask": target_mask}, {"lm": {"labels": labels}}
+    )
     features = model.encode(batch)
     lm: Any = model.targets["lm"]
     logits = lm.logits(features.sequence.states)

@@ -128,7 +128,7 @@ def test_the_last_state_of_a_model_is_that_of_transformers(tmp_path: Path, cls: 
     with torch.no_grad():
         states = theirs(input_ids=ids, attention_mask=mask).last_hidden_state
         plan = vector_plan(ours.spec, EmbedOptions(pooling="last"))
-        found = batch_vectors(ours.model, Batch({"input_ids": ids, "attention_mask": mask, **segments}, 3), plan)
+        found = batch_vectors(ours.model, Batch.of({"input_ids": ids, "attention_mask": mask, **segments}, 3), plan)
     assert worst(found, states[torch.arange(3), mask.sum(1) - 1]) < 1e-5
 
 

@@ -109,11 +109,11 @@ def naive(made: LoadedModel, text: str, count: int) -> str:
     while len(ids) < count:
         read = torch.tensor([[*start, *ids]])
         if made.model.decoder is not None:
-            batch = Batch({"input_ids": torch.tensor(sample["input_ids"])[None].long()}, 1, {"input_ids": read})
+            batch = Batch.of({"input_ids": torch.tensor(sample["input_ids"])[None].long()}, 1, {"input_ids": read})
         else:
             types = torch.tensor([[0] * len(start) + [1] * len(ids)])
             prefix = torch.tensor([len(start)])
-            batch = Batch({"input_ids": read, "token_type_ids": types, "prefix_lengths": prefix}, 1)
+            batch = Batch.of({"input_ids": read, "token_type_ids": types, "prefix_lengths": prefix}, 1)
         scores = made.model.targets["lm"].next_scores(made.model.encode(batch))[0]  # type: ignore[operator]
         ids.append(int(scores[: made.tokenizer.vocab_size].argmax()))
         if ids[-1] in tokens.end:

@@ -97,7 +97,7 @@ class Pair:
     def written(self, options: dict[str, Any]) -> list[list[int]]:
         given = {"max_new_tokens": 12, **options}
         ours = GenerateOptions(**{MAPPED[name]: value for name, value in given.items()})
-        batch = Batch(prompts(left=False), len(LENGTHS))
+        batch = Batch.of(prompts(left=False), len(LENGTHS))
         tokens = GenerationTokens(self.start, (self.end,))
         records = [Record({}, "prompts", line) for line in range(len(LENGTHS))]
         texts = continuations(self.loaded, batch, tokens, ours, [*range(len(LENGTHS))], records)
@@ -245,7 +245,7 @@ def test_samples_are_drawn_from_what_the_filters_leave(tmp_path: Path) -> None:
         logits = pair.theirs(row[None]).logits[0, -1]
     kept = TopK(3)(logits[None], Written.of([[]], [1], logits.device))[0]
     count = 600
-    batch = Batch({"input_ids": row.expand(count, -1)}, count)
+    batch = Batch.of({"input_ids": row.expand(count, -1)}, count)
     options = GenerateOptions(max_new_tokens=1, sample=True, top_k=3, seed=4)
     records = [Record({}, "prompts", 1)] * count
     texts = continuations(pair.loaded, batch, GenerationTokens((), ()), options, [*range(count)], records)

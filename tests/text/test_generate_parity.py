@@ -91,7 +91,7 @@ def prompts(left: bool) -> dict[str, Tensor]:
 
 def ours_write(model: Model, given: dict[str, Tensor], start: int, end: int, search: dict[str, Any]) -> list[list[int]]:
     target: Any = model.targets["lm"]
-    stepper = ModelStepper(model, target, Batch(dict(given), len(LENGTHS)), GenerationTokens((0,) * start, (end,)))
+    stepper = ModelStepper(model, target, Batch.of(dict(given), len(LENGTHS)), GenerationTokens((0,) * start, (end,)))
     limits, beams = [NEW] * len(LENGTHS), search.get("num_beams", 1)
     if beams == 1:
         return [text.ids for text in write(stepper, limits, (end,), most_probable)]

@@ -12,7 +12,8 @@ import yaml
 from tests.building import mask_of, randomised, tokens, worst
 from tp_core import Batch, Model, build_model, discovery, load_spec
 from tp_core.interfaces import Cache
-from tp_core.spec.checks import provided
+from tp_core.ports import CAUSAL
+from tp_core.spec.module_nodes import with_context
 from tp_core.testing import random_batch
 
 TOLERANCE = 1e-5
@@ -45,7 +46,8 @@ def writers() -> list[str]:
     found = []
     for entry in discovery.index().entries("presets"):
         spec = load_spec(entry.name)
-        if any(target.name == "lm" for target in spec.model.targets) and "states:causal" in provided(spec):
+        causal = any(CAUSAL in each.config.provides(context) for each, context in with_context(spec))
+        if causal and any(target.name == "lm" for target in spec.model.targets):
             found.append(entry.name)
     return found
 
@@ -75,13 +77,13 @@ def test_incremental_decoding_equals_full_decoding(tmp_path: Path, preset: str, 
     ids, types = tokens(3, width), torch.zeros(3, width, dtype=torch.long)
     source_mask = mask_of([6, 2, 5], 6, left=padding == "right")
     source: Any = {"input_ids": tokens(3, 6, seed=1), "attention_mask": source_mask}
-    if model.decoder is not None and "source::input_ids" not in model.fields():  # a model that reads no text
-        source = random_batch(model, [24, 9, 20]).source
+    if model.decoder is not None and "input_ids" not in model.fields().source[""]:  # a model that reads no text
+        source = random_batch(model, [24, 9, 20]).inputs
 
     def batch(inputs: dict[str, Any], rows: slice) -> Batch:
         if model.decoder is None:
-            return Batch(inputs, len(inputs["input_ids"]))
-        return Batch({n: v[rows] for n, v in source.items()}, len(inputs["input_ids"]), inputs)
+            return Batch.of(inputs, len(inputs["input_ids"]))
+        return Batch.of({n: v[rows] for n, v in source.items()}, len(inputs["input_ids"]), inputs)
 
     cache, found, start = Cache(), [], 0
     for size in PIECES:

@@ -56,7 +56,7 @@ def test_no_sequence_is_longer_than_max_length(tmp_path: Path, name: str, max_le
     for epoch, i in itertools.product(range(3), range(len(rows))):
         assert len(draw(made, rows, i, epoch)["input_ids"]) <= max_length
     batch = made.collate([draw(made, rows, i) for i in range(min(8, len(rows)))])
-    assert batch.source["input_ids"].shape[1] <= max_length
+    assert batch.inputs["input_ids"].shape[1] <= max_length
 
 
 @pytest.mark.parametrize("name", ["bert", "mlm", "lm"])
@@ -76,17 +76,17 @@ def test_padding_and_mask(tmp_path: Path, name: str) -> None:
     made = processor(tmp_path, name, max_length=29)
     short, long = made.encode(records(["w1 w2", " ".join(["w3"] * 50)]))
     batch = made.collate([short, long])
-    assert batch.source["input_ids"].shape == (2, 29)
-    mask = batch.source["attention_mask"]
+    assert batch.inputs["input_ids"].shape == (2, 29)
+    mask = batch.inputs["attention_mask"]
     assert mask.sum(1).tolist() == [4, 29]
-    assert batch.source["input_ids"][0].tolist() == [CLS, FIRST + 1, FIRST + 2, SEP, *[PAD] * 25]
-    assert batch.source["token_type_ids"].any().item() is False
+    assert batch.inputs["input_ids"][0].tolist() == [CLS, FIRST + 1, FIRST + 2, SEP, *[PAD] * 25]
+    assert batch.inputs["token_type_ids"].any().item() is False
     assert "attention_mask" not in made.collate([long, long]).source  # nothing is padded: no mask
-    assert made.collate([short]).source["input_ids"].shape == (1, 4)  # nor is a text by itself
+    assert made.collate([short]).inputs["input_ids"].shape == (1, 4)  # nor is a text by itself
     other = made.encode(records(["w1"]))[0]
-    assert made.collate([short, other]).source["input_ids"].shape == (2, 8)  # a multiple of 8
+    assert made.collate([short, other]).inputs["input_ids"].shape == (2, 8)  # a multiple of 8
     always = processor(tmp_path, name, max_length=29, pad="max_length")
-    assert always.collate([short]).source["input_ids"].shape == (1, 29)
+    assert always.collate([short]).inputs["input_ids"].shape == (1, 29)
 
 
 @pytest.mark.parametrize("max_length", [5, 8, 31])
@@ -104,11 +104,11 @@ def test_lm_labels_are_the_next_tokens_and_padding_has_none(tmp_path: Path) -> N
     made = processor(tmp_path, "lm", max_length=8)
     rows = rows_of(tmp_path, made, records(["w0 w1 w2 w3 w4 w5 w6 w7 w8 w9"]))
     batch = made.collate([draw(made, rows, i) for i in range(len(rows))])
-    ids, labels = batch.source["input_ids"], batch.labels["lm"]["labels"]
+    ids, labels = batch.inputs["input_ids"], batch.labels["lm"]["labels"]
     assert ids.tolist() == [[FIRST + i for i in range(8)], [FIRST + 9, *[PAD] * 7]]
     assert labels.tolist() == [[FIRST + i for i in range(1, 9)], [EOS, *[IGNORE] * 7]]
-    assert list(batch.source) == ["input_ids", "lengths"]  # causal attention never looks at padding on the right
-    assert batch.source["lengths"].tolist() == [8, 1]
+    assert list(batch.inputs) == ["input_ids", "lengths"]  # causal attention never looks at padding on the right
+    assert batch.inputs["lengths"].tolist() == [8, 1]
 
 
 def test_isolated_documents_have_ids_and_positions_of_their_own(tmp_path: Path) -> None:
@@ -124,14 +124,14 @@ def test_lm_inference_keeps_the_end_of_a_long_text_and_masks_padding(tmp_path: P
     made = processor(tmp_path, "lm", max_length=5)
     samples = made.encode(records(["w0 w1 w2 w3 w4 w5 w6", "w9", ""]))
     batch = made.collate(samples)
-    assert batch.source["input_ids"].tolist() == [[8, 9, 10, 11, 12], [15, *[PAD] * 4], [EOS, *[PAD] * 4]]
-    assert batch.source["attention_mask"].sum(1).tolist() == [5, 1, 1]
+    assert batch.inputs["input_ids"].tolist() == [[8, 9, 10, 11, 12], [15, *[PAD] * 4], [EOS, *[PAD] * 4]]
+    assert batch.inputs["attention_mask"].sum(1).tolist() == [5, 1, 1]
 
 
 def test_lm_keeps_the_beginning_of_a_long_text_where_its_right_side_is_cut(tmp_path: Path) -> None:
     made = processor(tmp_path, "lm", max_length=5, truncation_side="right")
     batch = made.collate(made.encode(records(["w0 w1 w2 w3 w4 w5 w6", "w9"])))
-    assert batch.source["input_ids"].tolist() == [[6, 7, 8, 9, 10], [15, *[PAD] * 4]]
+    assert batch.inputs["input_ids"].tolist() == [[6, 7, 8, 9, 10], [15, *[PAD] * 4]]
 
 
 @pytest.mark.parametrize("pack", [True, False])
@@ -152,7 +152,7 @@ def test_mlm_rows_hold_every_token_of_the_corpus_in_order(tmp_path: Path, pack: 
 def test_mask_tokens_written_in_a_text_are_predicted(tmp_path: Path) -> None:
     made = processor(tmp_path, "mlm", max_length=12)
     batch = made.collate(made.encode(records(["w1 [MASK] w2 [MASK]", "w3"])))
-    assert batch.source["input_ids"][0, :6].tolist() == [CLS, 7, MASK, 8, MASK, SEP]
+    assert batch.inputs["input_ids"][0, :6].tolist() == [CLS, 7, MASK, 8, MASK, SEP]
     assert batch.labels["mlm"]["positions"].tolist() == [[2, 4], [-1, -1]]
     assert torch.equal(batch.labels["mlm"]["labels"], torch.full((2, 2), IGNORE))
 

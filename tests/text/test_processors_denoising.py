@@ -171,13 +171,13 @@ def test_decoder_inputs_are_the_targets_shifted_and_padding_has_no_label(tmp_pat
         assert labels[row].tolist() == [*target, *[IGNORE] * (labels.shape[1] - len(target))]
         assert inputs[row, : len(target)].tolist() == [PAD, *target[:-1]]
         assert batch.target["attention_mask"][row].tolist() == [int(n < len(target)) for n in range(labels.shape[1])]
-        assert batch.source["attention_mask"][row].sum() == len(sample["input_ids"])
+        assert batch.inputs["attention_mask"][row].sum() == len(sample["input_ids"])
 
 
 def test_at_inference_the_decoder_begins_with_the_start_token(tmp_path: Path) -> None:
     made = t5(tmp_path, max_length=24)
     batch = made.collate(made.encode(records(["w1 w2", {"source": "w3"}])))
-    assert batch.source["input_ids"][:, :4].tolist() == [[7, 8, EOS, PAD], [9, EOS, PAD, PAD]]
+    assert batch.inputs["input_ids"][:, :4].tolist() == [[7, 8, EOS, PAD], [9, EOS, PAD, PAD]]
     assert batch.target == {"input_ids": batch.target["input_ids"]}
     assert batch.target["input_ids"].tolist() == [[PAD], [PAD]]
     assert batch.labels["lm"]["labels"].tolist() == [[IGNORE], [IGNORE]]

@@ -52,17 +52,17 @@ def test_bilm_labels_are_the_neighbours_and_the_edges_have_none(tmp_path: Path) 
     for row, index in enumerate((0, last)):
         ids = [CLS, *rows.get("tokens", index).tolist(), EOS]
         filling = [IGNORE] * (10 - len(ids))
-        assert batch.source["input_ids"][row].tolist() == [*ids, *[PAD] * len(filling)]
+        assert batch.inputs["input_ids"][row].tolist() == [*ids, *[PAD] * len(filling)]
         assert batch.labels["bilm"]["forward"][row].tolist() == [*ids[1:], IGNORE, *filling]
         assert batch.labels["bilm"]["backward"][row].tolist() == [IGNORE, *ids[:-1], *filling]
-        assert batch.source["attention_mask"][row].sum() == len(ids)
+        assert batch.inputs["attention_mask"][row].sum() == len(ids)
     assert len(rows.get("tokens", last)) < 8
 
 
 def test_bilm_reads_texts_at_inference_without_labels(tmp_path: Path) -> None:
     made = processor(tmp_path, "bilm", max_length=6)
     batch = made.collate(made.encode(records(["w1 w2 w3 w4 w5", ""])))
-    assert batch.source["input_ids"].tolist() == [[CLS, 7, 8, 9, 10, EOS], [CLS, EOS, *[PAD] * 4]]
+    assert batch.inputs["input_ids"].tolist() == [[CLS, 7, 8, 9, 10, EOS], [CLS, EOS, *[PAD] * 4]]
     assert all((labels == IGNORE).all() for labels in batch.labels["bilm"].values())
 
 
@@ -80,10 +80,10 @@ def test_pairs_become_a_prefix_and_a_labelled_continuation(tmp_path: Path) -> No
     rows = rows_of(tmp_path, made, given)
     batch = made.collate([draw(made, rows, n) for n in range(2)])
     long = [CLS, 10, SEP, 11, 12, 13, 14, 15, EOS]
-    assert batch.source["input_ids"].tolist() == [[CLS, 7, 8, SEP, 9, EOS, PAD, PAD, PAD], long]
-    assert batch.source["token_type_ids"].tolist() == [[0, 0, 0, 0, 1, 1, 0, 0, 0], [0, 0, 0, *[1] * 6]]
-    assert batch.source["prefix_lengths"].tolist() == [4, 3]
-    assert batch.source["attention_mask"].sum(1).tolist() == [6, 9]
+    assert batch.inputs["input_ids"].tolist() == [[CLS, 7, 8, SEP, 9, EOS, PAD, PAD, PAD], long]
+    assert batch.inputs["token_type_ids"].tolist() == [[0, 0, 0, 0, 1, 1, 0, 0, 0], [0, 0, 0, *[1] * 6]]
+    assert batch.inputs["prefix_lengths"].tolist() == [4, 3]
+    assert batch.inputs["attention_mask"].sum(1).tolist() == [6, 9]
     assert batch.labels["lm"]["labels"].tolist() == [
         [IGNORE, IGNORE, IGNORE, 9, EOS, *[IGNORE] * 4],
         [IGNORE, IGNORE, *long[3:], IGNORE],
@@ -155,8 +155,8 @@ def test_a_target_without_tokens_is_reported_and_not_taken_for_running_text(tmp_
 def test_a_prefix_is_read_at_inference_and_continued_in_the_second_segment(tmp_path: Path) -> None:
     made = processor(tmp_path, "prefixlm", max_length=9)
     batch = made.collate(made.encode(records([{"source": "w1 w2", "target": "w3"}, ""])))
-    assert batch.source["input_ids"][:, :5].tolist() == [[CLS, 7, 8, SEP, PAD], [CLS, SEP, PAD, PAD, PAD]]
-    assert batch.source["prefix_lengths"].tolist() == [4, 2]
+    assert batch.inputs["input_ids"][:, :5].tolist() == [[CLS, 7, 8, SEP, PAD], [CLS, SEP, PAD, PAD, PAD]]
+    assert batch.inputs["prefix_lengths"].tolist() == [4, 2]
     assert made.generation().end == (EOS,)
     assert made.generation().inputs == {"token_type_ids": 1}
 
@@ -195,7 +195,7 @@ def test_only_answers_are_predicted(tmp_path: Path) -> None:
     rows = rows_of(tmp_path, made, records([CHAT, {"instruction": "w1", "input": "w2", "output": "w3"}]))
     batch = made.collate([draw(made, rows, n) for n in range(2)])
     chat = words("w90 w1 w91 w2 w3 w92 w93 w4 w5 w94", EOS, "w91 w6 w92 w93 w7 w94", EOS)
-    ids, labels = batch.source["input_ids"], batch.labels["lm"]["labels"]
+    ids, labels = batch.inputs["input_ids"], batch.labels["lm"]["labels"]
     assert ids[0, : len(chat) - 1].tolist() == chat[:-1]
     assert [i for i in labels[0].tolist() if i != IGNORE] == words("w4 w5 w94", EOS, "w7 w94", EOS)
     for row in range(2):
@@ -204,8 +204,8 @@ def test_only_answers_are_predicted(tmp_path: Path) -> None:
                 assert label == ids[row, place + 1]
     assert [i for i in labels[1].tolist() if i != IGNORE] == words("w3 w94", EOS)
     assert ids[1, :6].tolist() == words("w91 w1 w2 w92 w93 w3")
-    assert list(batch.source) == ["input_ids", "lengths"]
-    assert batch.source["lengths"].tolist() == [len(chat) - 1, 7]
+    assert list(batch.inputs) == ["input_ids", "lengths"]
+    assert batch.inputs["lengths"].tolist() == [len(chat) - 1, 7]
 
 
 def test_packed_conversations_stay_whole_and_apart(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_packed_conversations_stay_whole_and_apart(tmp_path: Path) -> None:
     assert len(rows) < 25
     seen = []
     for row, documents, positions, labels in zip(
-        *(batch.source[n].tolist() for n in ("input_ids", "document_ids", "position_ids")),
+        *(batch.inputs[n].tolist() for n in ("input_ids", "document_ids", "position_ids")),
         batch.labels["lm"]["labels"].tolist(),
         strict=True,
     ):
@@ -293,7 +293,7 @@ def test_a_conversation_is_read_up_to_the_answer_that_is_asked_for(tmp_path: Pat
         words("w91 w5 w92 w93"),
     ]
     batch = made.collate(samples)
-    assert batch.source["attention_mask"].sum(1).tolist() == [15, 5, 4]
+    assert batch.inputs["attention_mask"].sum(1).tolist() == [15, 5, 4]
     short = sft(tmp_path, max_length=4).encode(records([CHAT]))
     assert short[0]["input_ids"].tolist() == words("w91 w6 w92 w93")
     assert made.generation().end == (EOS,)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.contexts import targets
 from tests.text.corpora import (
     CLS,
     CORPUS,
@@ -26,7 +27,7 @@ from tp_core.interfaces import IGNORE
 from tp_core.options.context import DataContext
 from tp_text.processors.pair_options import PairProcessorConfig
 
-STREAMS = DataContext(streams=("left", "right"), target_options={"cls": {"num_labels": 3}})
+STREAMS = DataContext(streams=("left", "right"), targets=targets(cls={"num_labels": 3}))
 
 
 def pair(folder: Path, **options: Any) -> Any:

@@ -141,12 +141,12 @@ def test_padding_has_neither_contexts_nor_random_words(tmp_path: Path) -> None:
     assert batch.labels["sgns"]["negatives"].shape == (2, 16, 3)
     assert (batch.labels["sgns"]["context"][1, length:] == IGNORE).all()
     assert (batch.labels["sgns"]["negatives"][1, length:] == IGNORE).all()
-    assert batch.source["input_ids"][1, length:].tolist() == [PAD] * (16 - length)
-    assert batch.source["attention_mask"][1].sum() == length
+    assert batch.inputs["input_ids"][1, length:].tolist() == [PAD] * (16 - length)
+    assert batch.inputs["attention_mask"][1].sum() == length
 
 
 def test_texts_are_read_as_they_are_at_inference(tmp_path: Path) -> None:
     made = skipgram(tmp_path, max_length=4)
     batch = made.collate(made.encode(records(["w1 w2", "", "w1 w2 w3 w4 w5"])))
-    assert batch.source["input_ids"].tolist() == [[7, 8, PAD, PAD], [UNK, PAD, PAD, PAD], [7, 8, 9, 10]]
+    assert batch.inputs["input_ids"].tolist() == [[7, 8, PAD, PAD], [UNK, PAD, PAD, PAD], [7, 8, 9, 10]]
     assert not batch.labels

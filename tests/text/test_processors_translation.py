@@ -43,7 +43,7 @@ def test_each_side_has_its_tokenizer_and_the_target_is_framed_by_its_special_tok
     given = records([{"source": "w1 w2", "target": "a b"}, {"text_a": " ".join(["w3"] * 9), "text_b": "a b c d e f"}])
     rows = rows_of(tmp_path, made, given)
     batch = made.collate([draw(made, rows, n) for n in range(2)])
-    assert batch.source["input_ids"].tolist() == [[CLS, 7, 8, SEP, *[PAD] * 4], [CLS, *[9] * 6, SEP]]
+    assert batch.inputs["input_ids"].tolist() == [[CLS, 7, 8, SEP, *[PAD] * 4], [CLS, *[9] * 6, SEP]]
     assert batch.target["input_ids"].tolist() == [[1, 4, 5, 0], [1, 4, 5, 6]]
     assert batch.labels["lm"]["labels"].tolist() == [[4, 5, 2, IGNORE], [4, 5, 6, 2]]
     assert batch.target["attention_mask"].tolist() == [[1, 1, 1, 0], [1, 1, 1, 1]]
@@ -253,7 +253,7 @@ def test_the_source_alone_is_read_at_inference(tmp_path: Path) -> None:
     made = two_tokenizers(tmp_path, max_length=8)
     given = [{"source": "w1", "target": "a"}, {"text_a": "w2"}, "w3", ""]
     batch = made.collate(made.encode(records(given)))
-    assert batch.source["input_ids"][:, :3].tolist() == [[CLS, 7, SEP], [CLS, 8, SEP], [CLS, 9, SEP], [CLS, SEP, PAD]]
+    assert batch.inputs["input_ids"][:, :3].tolist() == [[CLS, 7, SEP], [CLS, 8, SEP], [CLS, 9, SEP], [CLS, SEP, PAD]]
     assert batch.target["input_ids"].tolist() == [[1]] * 4
     with pytest.raises(DataError, match="no field 'source', 'text_a' or 'text'; the fields are target"):
         made.encode(records([{"target": "a"}]))

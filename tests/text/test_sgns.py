@@ -35,7 +35,7 @@ def batch_of_windows(high: int = VOCABULARY) -> Batch:
     negatives = tokens(2, LENGTH, 3, high=VOCABULARY, seed=2)
     negatives[1, 1, 2] = negatives[1, 2] = IGNORE
     ids = {"input_ids": tokens(2, LENGTH, high=VOCABULARY)}
-    return Batch(ids, 2, labels={"sgns": {"context": context, "negatives": negatives}})
+    return Batch.of(ids, 2, labels={"sgns": {"context": context, "negatives": negatives}})
 
 
 def sigmoid(x: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ def test_the_loss_follows_its_formula_pair_by_pair(tmp_path: Path, buckets: int)
     labels = batch.labels["sgns"]
     for row in range(2):
         for place in range(LENGTH):
-            v = words[batch.source["input_ids"][row, place]]
+            v = words[batch.inputs["input_ids"][row, place]]
             for c in labels["context"][row, place].tolist():
                 if c == IGNORE:
                     continue
@@ -90,7 +90,7 @@ def test_words_that_occur_together_become_alike(tmp_path: Path) -> None:
         negatives = torch.randint(20, (16, LENGTH, 5), generator=generator)
         labels = {"sgns": {"context": around, "negatives": negatives}}
         optimizer.zero_grad()
-        model(Batch({"input_ids": words}, 16, labels=labels)).loss.backward()
+        model(Batch.of({"input_ids": words}, 16, labels=labels)).loss.backward()
         optimizer.step()
     table = torch.nn.functional.normalize(model.weights()["embedding.parts.word.table.weight"][:20], dim=1)
     cosine = table @ table.t()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.contexts import targets
 from tests.text.vocabularies import lines, sentencepiece_model, wordpieces
 from tp_core import DataError, Record
 from tp_core.data.class_labels import ClassLabels
@@ -83,7 +84,7 @@ def processors(folder: Path) -> dict[str, tuple[Processor, dict[str, Any]]]:
     """Processors with a good record for each."""
     made, two = tokenizer(folder), DataContext(streams=("a", "b"))
     pair = {"text_a": "hello", "text_b": "the cats", "label": 0}
-    data = DataContext(target_options={"cls": {"num_labels": 2}})
+    data = DataContext(targets=targets(cls={"num_labels": 2}))
     return {
         "mlm": (MlmProcessorConfig().build(data, made), {"text": "hello"}),
         "lm": (LmProcessorConfig().build(data, made), {"text": "hello"}),
@@ -144,7 +145,7 @@ def test_a_record_without_fields_is_a_bad_record_and_no_blank_line(tmp_path: Pat
 
 @pytest.mark.parametrize("names", [None, ["bad", "good"]])
 def test_half_a_surrogate_pair_in_a_label_is_shown_as_an_escape(tmp_path: Path, names: list[str] | None) -> None:
-    data = DataContext(target_options={"cls": {"num_labels": 2}})
+    data = DataContext(targets=targets(cls={"num_labels": 2}))
     processor = ClassificationProcessorConfig(labels=names).build(data, tokenizer(tmp_path))
     said: list[str] = []
     record = Record({"text_a": "hello", "label": "x\ud800"}, "a\udcff.jsonl", 1)

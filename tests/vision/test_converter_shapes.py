@@ -31,7 +31,7 @@ PER_LAYER = {"use_relative_position_bias": True, "use_mean_pooling": False}
 
 def states(model: Model, pixels: Tensor) -> Tensor:
     with torch.no_grad():
-        return model.encode(Batch({"pixel_values": pixels}, len(pixels))).sequence.states
+        return model.encode(Batch.of({"pixel_values": pixels}, len(pixels))).sequence.states
 
 
 @pytest.mark.parametrize(("image", "patch"), WIDE, ids=str)
@@ -80,11 +80,11 @@ def test_maes_body_with_its_fixed_positions_is_written_for_any_shape(tmp_path: P
     folder = exported(tmp_path, vit(image, patch, ["patch", "patch_sinusoidal", "visible"]))
     theirs = transformers.ViTMAEModel.from_pretrained(tp_core.convert("tp", folder, "huggingface", tmp_path / "there"))
     pixels = torch.randn(2, 3, *(image if isinstance(image, list) else (image, image)))
-    batch = Batch({"pixel_values": pixels}, 2)
+    batch = Batch.of({"pixel_values": pixels}, 2)
     theirs.config.mask_ratio = 0.0
     count = theirs.embeddings.patch_embeddings.num_patches
     order = torch.arange(count).expand(2, -1)
-    batch.source["visible_ids"] = order
+    batch.inputs["visible_ids"] = order
     with torch.no_grad():
         found = theirs.eval()(pixel_values=pixels, noise=order.float()).last_hidden_state
         assert worst(load_model(folder, "cpu").model.encode(batch).sequence.states, found) < 1e-5

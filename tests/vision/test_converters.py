@@ -140,7 +140,7 @@ def example(case: Case, shape: tuple[int, ...], labels: int) -> Example:
         given["cls"] = {"labels": classes}
         if "Teacher" not in case.cls:
             theirs["labels"] = classes
-    return Example(theirs, Batch(source, 3, labels=given))
+    return Example(theirs, Batch.of(source, 3, labels=given))
 
 
 @torch.no_grad()

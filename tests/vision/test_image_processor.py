@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from tests.building import worst
+from tests.contexts import targets
 from tests.vision.pictures import encoded, pixels, png
 from tests.vision.tiffs import tiff
 from tp_core.data.order import TRAIN, generator
@@ -34,7 +35,7 @@ from tp_vision.processors.image_options import ImageProcessorConfig
 from tp_vision.processors.options import Augmentation
 from tp_vision.processors.transforms import mixed, seeded
 
-THREE = DataContext(target_options={"cls": {"num_labels": 3}})
+THREE = DataContext(targets=targets(cls={"num_labels": 3}))
 RECORDS: list[dict[str, Any]] = [{"image": png(20 + i, 24, seed=i), "label": i % 3} for i in range(9)]
 ALL: dict[str, Any] = {
     "crop": "resized",
@@ -211,6 +212,7 @@ _DAMAGED = """
 import random, resource, sys
 from pathlib import Path
 from tp_vision.processors.decoding import decode
+from tests.contexts import targets
 refused = tried = 0
 for file in map(Path, sys.argv[1:]):
     data = file.read_bytes()
@@ -322,7 +324,7 @@ def test_cropping_keeps_the_middle() -> None:
 
 def test_the_models_grid_says_size_and_channels_and_another_size_is_a_problem() -> None:
     grid = GridFacts(3, 4, (2, 5), 1)
-    made = processor(DataContext(grid=grid, target_options=THREE.target_options))
+    made = processor(DataContext(grid=grid, targets=THREE.targets))
     assert (made.size, made.channels) == ((6, 20), 1)
     config = ImageProcessorConfig(image_size=8, channels=3, mean=[0.5, 0.5])
     found = [(problem.option, problem.message) for problem in config.check(BuildContext(grid=grid))]
@@ -395,7 +397,7 @@ def test_seeding_for_the_transforms_is_undone_even_when_they_fail() -> None:
 def test_mixed_samples_have_labels_in_the_proportions_of_their_pixels(tmp_path: Path) -> None:
     """Every picture is of one brightness, so that the mean pixel says how much of which is in it."""
     flat = [{"image": encoded(np.full((8, 8, 3), 40 * n, np.uint8)), "label": n} for n in range(6)]
-    six = DataContext(target_options={"cls": {"num_labels": 6}})
+    six = DataContext(targets=targets(cls={"num_labels": 6}))
     for augment in ({"mixup": 0.8}, {"cutmix": 1.0}, {"mixup": 0.8, "cutmix": 1.0}):
         made = processor(six, image_size=8, mean=[0.0], std=[1.0], augment=augment)
         rows = rows_of(made, tmp_path, flat)
@@ -405,7 +407,7 @@ def test_mixed_samples_have_labels_in_the_proportions_of_their_pixels(tmp_path: 
             assert labels.shape == (6, 6)
             assert worst(labels.sum(dim=1), torch.ones(6)) < 1e-6
             brightness = labels @ torch.arange(6.0) * (40 / 255)
-            assert worst(batch.source["pixel_values"].mean(dim=(1, 2, 3)), brightness) < 1e-5
+            assert worst(batch.inputs["pixel_values"].mean(dim=(1, 2, 3)), brightness) < 1e-5
 
 
 def test_a_rate_of_mixing_leaves_the_other_samples_alone(tmp_path: Path) -> None:

@@ -115,15 +115,15 @@ def test_batches_have_the_mask_in_each_form() -> None:
     batch = processor.collate([{"pixel_values": pixels, "masked": each} for each in positions])
     assert batch.labels["masked"]["positions"].tolist() == [[0, 5, 23], [1, 2, 3]]
     for row, places in enumerate(positions):
-        assert batch.source["bool_masked_pos"][row].nonzero().flatten().tolist() == places.tolist()
-        assert batch.source["visible_ids"][row].tolist() == [n for n in range(24) if n not in places]
+        assert batch.inputs["bool_masked_pos"][row].nonzero().flatten().tolist() == places.tolist()
+        assert batch.inputs["visible_ids"][row].tolist() == [n for n in range(24) if n not in places]
 
 
 def test_inference_masks_nothing() -> None:
     processor = MaskedImageConfig().build(GRID, None)
     samples = processor.encode([Record({"image": {"bytes": scan(0), "path": None}}, "file", 1)])
     batch = processor.collate(samples)
-    assert set(batch.source) == {"pixel_values"}
+    assert set(batch.inputs) == {"pixel_values"}
     assert not batch.labels
 
 

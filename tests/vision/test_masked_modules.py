@@ -101,13 +101,13 @@ def test_a_masked_patch_is_the_learned_vector_whatever_its_pixels(tmp_path: Path
     model = model_of(tmp_path, ["masked_patch"], [])
     pixels = pictures()
     batch = masked_batch(pixels, [[1, 4], [0, 1]])
-    before = model.embedding(batch.source).states
+    before = model.embedding(batch.inputs).states
     token: Any = model.embedding.parts["masked_patch"].mask_token
     assert worst(before[0, [2, 5]], token.expand(2, -1)) < 1e-6  # behind the class token
     assert worst(before[1, [1, 2]], token.expand(2, -1)) < 1e-6
-    after = model.embedding({**batch.source, "pixel_values": changed_at(pixels, 1)}).states
+    after = model.embedding({**batch.inputs, "pixel_values": changed_at(pixels, 1)}).states
     assert torch.equal(before, after)
-    other = model.embedding({**batch.source, "pixel_values": changed_at(pixels, 4)}).states
+    other = model.embedding({**batch.inputs, "pixel_values": changed_at(pixels, 4)}).states
     assert torch.equal(before[0], other[0])
     assert not torch.equal(before[1], other[1])
 
@@ -138,7 +138,7 @@ def test_the_encoder_of_mae_sees_nothing_of_hidden_patches(tmp_path: Path) -> No
     assert torch.equal(before, after)
     # Each state is the one that the patch has, with its position, where all are visible.
     model.encoder = torch.nn.Identity()  # type: ignore[assignment]
-    alone, whole = (model.embedding(source).states for source in (batch.source, {"pixel_values": pixels}))
+    alone, whole = (model.embedding(source).states for source in (batch.inputs, {"pixel_values": pixels}))
     assert torch.equal(alone[0], whole[0, [0, 1, 4, 6]])
     assert torch.equal(alone[1], whole[1, [0, 3, 4, 5]])
 

@@ -22,6 +22,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
+from tests.contexts import targets
 from tests.vision.pictures import encoded, pixels
 from tests.vision.tiffs import tiff
 from tp_core.interfaces import Record
@@ -325,7 +326,7 @@ def test_the_limit_is_an_option(form: str) -> None:
 
 
 def test_a_picture_that_is_too_large_is_a_bad_record_and_the_others_are_prepared() -> None:
-    data = DataContext(target_options={"cls": {"num_labels": 2}})
+    data = DataContext(targets=targets(cls={"num_labels": 2}))
     made = ImageProcessor(ImageProcessorConfig(image_size=8, max_pixels=500), data)
     told: list[str] = []
     values = [encoded(COLOURS), encoded(pixels(20, 26)), with_size("JPEG", 65500, 65500), encoded(COLOURS, "BMP")]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.contexts import targets
 from tests.vision.pictures import encoded, pixels
 from tp_core.data.order import EVALUATION, TRAIN, generator
 from tp_core.data.rows import ArrowRows, write_rows
@@ -24,7 +25,7 @@ FILES = [
     encoded(pixels(16, 16), "PNG", "P"),
     encoded(pixels(16, 16), "TIFF", "CMYK"),
 ]
-DATA = DataContext(target_options={"cls": {"num_labels": 9}}, grid=GridFacts(4, 4, (4, 4), 3))
+DATA = DataContext(targets=targets(cls={"num_labels": 9}), grid=GridFacts(4, 4, (4, 4), 3))
 
 
 @pytest.mark.parametrize("name", ["image", "masked_image"])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.contexts import targets
 from tests.preparing import assert_same, table
 from tests.vision.pictures import encoded, pixels, png
 from tp_core.options.context import DataContext
@@ -29,7 +30,7 @@ def test_threads_prepare_the_same_rows_and_say_the_same_of_bad_pictures(
         name = f"{number}.bin" if number % 17 != 9 else f"{number}.gone"
         records.append({"image": name, "label": 5 if number % 19 == 3 else number % 3})
     config = ImageProcessorConfig(image_size=8)
-    processor = config.build(DataContext(target_options={"cls": {"num_labels": 3}}), None)
+    processor = config.build(DataContext(targets=targets(cls={"num_labels": 3})), None)
     words = ["damaged or cut off", "is empty", "cannot be read: No such file", "the label 5 is out of range"]
     assert_same(processor, table(tmp_path / "data.jsonl", records), monkeypatch, words)
 
@@ -38,6 +39,6 @@ def test_pictures_of_the_wrong_size_are_refused_in_their_turn(tmp_path: Path, mo
     for number in range(80):
         (tmp_path / f"{number}.png").write_bytes(png(8 + (number % 4 == 1), 8, number))
     config = ImageProcessorConfig(image_size=8, resize="none")
-    processor = config.build(DataContext(target_options={"cls": {"num_labels": 3}}), None)
+    processor = config.build(DataContext(targets=targets(cls={"num_labels": 3})), None)
     records = [{"image": f"{number}.png", "label": 0} for number in range(80)]
     assert_same(processor, table(tmp_path / "data.jsonl", records), monkeypatch, ["9 x 8 pixels"])

@@ -65,6 +65,7 @@ def _check_set(spec: Spec, root: Node, problems: Problems) -> None:
         if spec.model.decoder is None:
             message = "is what a decoder reads, and the model has no decoder; add model.decoder"
             problems.add("model.target_embedding", message, root.find(("model", "target_embedding")), key=True)
+    _check_lent(spec, root, problems)
     _check_streams(spec, root, problems)
     check_labels(spec, root, problems)
     check_fit(spec, root, problems)
@@ -143,6 +144,18 @@ def _check_modules(spec: Spec, root: Node, problems: Problems) -> None:
                 if why := no_file(path):
                     node = node_of(root, chosen, option)
                     problems.add(f"{chosen.path}.{option}", why, node)
+
+
+def _check_lent(spec: Spec, root: Node, problems: Problems) -> None:
+    """A stream that uses another's encoder makes embeddings as wide as that one's."""
+    for name, stream in spec.model.streams.items():
+        if not stream.encoder_of:
+            continue
+        own, lender = (context_of(spec, each).embedding_size for each in (name, stream.encoder_of))
+        if own != lender:
+            message = f"reads embeddings that are {lender} wide, and those of this stream are {own}"
+            path = f"model.streams.{name}.encoder_of"
+            problems.add(path, f"the encoder of '{stream.encoder_of}' {message}", root.find(tuple(path.split("."))))
 
 
 def _check_embedding(
@@ -241,8 +254,10 @@ def _check_target_side(spec: Spec, root: Node, problems: Problems) -> None:
     tokenizer, facts = own or spec.data.tokenizer, spec.data.target_vocabulary or spec.data.vocabulary
     if spec.model.decoder is None or tokenizer is None or facts is None:
         return
-    if own is not None and facts.vocab_size > spec.model.target_vocab_size:
-        message = f"is {spec.model.target_vocab_size}, less than the {facts.vocab_size} ids of {own.path}"
+    # Of a tokenizer that both sides share, the source side's size is looked at first.
+    alone = own is not None or facts.vocab_size <= spec.model.vocab_size
+    if alone and facts.vocab_size > spec.model.target_vocab_size:
+        message = f"is {spec.model.target_vocab_size}, less than the {facts.vocab_size} ids of {tokenizer.path}"
         problems.add("model.target_vocab_size", message, root.find(("model", "target_vocab_size")))
     if spec.model.options.share_embeddings and spec.model.vocab_size != spec.model.target_vocab_size:
         message = f"the two sides have vocabularies of {spec.model.vocab_size} and {spec.model.target_vocab_size} ids"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tp_core import BuildContext, DecoderConfig, EmbeddingConfig, FieldSpec, TargetConfig
+from tp_core.ports import CAUSAL, Port
 
 
 class FramesConfig(EmbeddingConfig):
@@ -12,15 +13,15 @@ class FramesConfig(EmbeddingConfig):
 class ForgetfulDecoderConfig(DecoderConfig):
     """A decoder that needs a target embedding."""
 
-    def provides(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"states:causal": FieldSpec()}
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {CAUSAL: FieldSpec()}
 
 
 class QuantizedConfig(TargetConfig):
     """A target that reads a side value."""
 
-    def requires(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {"side:latents": FieldSpec()}
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {Port.published("latents"): FieldSpec()}
 
 
 def helper() -> None:

@@ -17,6 +17,7 @@ class BidirectionalLanguageModelConfig(VocabularyTargetConfig):
     """Bidirectional language model: predict the next and the previous token (ELMo; Peters et al., 2018)."""
 
     implementation: ClassVar[str] = "tp_text.targets.bilm:BidirectionalLanguageModel"
+    read_states: ClassVar[str] = "one direction's"
 
     tie: bool = Field(False, description="use the word embedding, as wide as one direction, as the output matrix")
     bias: bool = Field(True, description="bias of the output matrix")
@@ -26,15 +27,17 @@ class BidirectionalLanguageModelConfig(VocabularyTargetConfig):
         return super().requires(context) | labels | {TWO_DIRECTIONS: FieldSpec()}
 
     def label_fields(self, context: BuildContext) -> dict[str, FieldSpec]:
-        return {f"bilm:{direction}": FieldSpec(high=context.vocab_size) for direction in ("forward", "backward")}
+        return {direction: FieldSpec(high=context.vocab_size) for direction in ("forward", "backward")}
 
     def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
         return dict.fromkeys(["accuracy", "accuracy_forward", "accuracy_backward"], MetricFacts("high"))
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
-        half = context.hidden_size // 2
         if context.hidden_size % 2:
             yield Problem("", f"the states hold two directions of one width, and hidden_size is {context.hidden_size}")
-        elif self.tie and context.embedding_size != half:
-            widths = f"{context.embedding_size}, one direction's {half}"
-            yield Problem("tie", f"tied weights need equal widths: the embedding's is {widths}; set tie: false")
+        else:
+            yield from super().check(context)
+
+    def tied_width(self, context: BuildContext) -> int:
+        """Width of one direction's states."""
+        return context.hidden_size // 2

@@ -31,8 +31,6 @@ class LanguageModelConfig(VocabularyTargetConfig):
         }
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
-        if self.tie and context.embedding_size != context.hidden_size:
-            widths = f"{context.embedding_size}, the hidden states {context.hidden_size}"
-            yield Problem("tie", f"tied weights need equal widths: the embedding's is {widths}; set tie: false")
+        yield from super().check(context)
         if self.tied_scale and not self.tie:
             yield Problem("tied_scale", "belongs to a tied output matrix, and tie is false")

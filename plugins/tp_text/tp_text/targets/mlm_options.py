@@ -20,5 +20,9 @@ class MaskedLanguageModelConfig(VocabularyTargetConfig):
     norm_eps: float = Field(1e-12, gt=0)
     bias: bool = Field(True, description="bias of the output matrix")
 
+    def tied_width(self, context: BuildContext) -> int:
+        """The states are brought to the embedding's width first."""
+        return context.embedding_size
+
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return super().requires(context) | {Port.labels("mlm"): FieldSpec(high=context.vocab_size, fraction=0.15)}

@@ -26,7 +26,7 @@ class SkipGramConfig(TargetConfig):
         # The processor decides how many; these are word2vec's own numbers: a window of 5, 5 negatives.
         rows = context.vocab_size + self.ngram_buckets
         sizes = {"context": 10, "negatives": 5}
-        return {f"sgns:{name}": FieldSpec(("batch", "length", size), high=rows) for name, size in sizes.items()}
+        return {name: FieldSpec(("batch", "length", size), high=rows) for name, size in sizes.items()}
 
     def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
         return {"accuracy": MetricFacts("high")}

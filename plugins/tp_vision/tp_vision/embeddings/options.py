@@ -7,7 +7,7 @@ from pydantic import Field
 
 from tp_core.options.base import ModuleConfig, Problem
 from tp_core.options.context import BuildContext
-from tp_core.options.facts import GridFacts
+from tp_core.options.facts import FieldSpec, GridFacts
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -45,3 +45,10 @@ _SOME = GridFacts(14, 14, (16, 16), 3)
 def grid_of(context: BuildContext) -> GridFacts:
     """The grid of the model's patches."""
     return context.grid or _SOME
+
+
+def pixels_of(context: BuildContext) -> FieldSpec:
+    """The pictures of the model's grid."""
+    grid = grid_of(context)
+    size = grid.height * grid.patch_size[0], grid.width * grid.patch_size[1]
+    return FieldSpec(("batch", grid.channels, *size), "float32")

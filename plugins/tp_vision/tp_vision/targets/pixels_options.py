@@ -4,6 +4,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from tp_core.options.context import BuildContext
+from tp_core.options.facts import FieldSpec
+from tp_core.ports import PIXEL_VALUES, Port
+from tp_vision.embeddings.options import pixels_of
 from tp_vision.targets.masked_options import MaskedTargetConfig
 
 
@@ -14,3 +18,6 @@ class PixelsConfig(MaskedTargetConfig):
 
     loss: Literal["l1", "mse"] = Field("mse", description="absolute (SimMIM) or squared (MAE) error")
     normalize: bool = Field(False, description="predict pixels less their patch's mean, by its deviation (MAE)")
+
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return super().requires(context) | {PIXEL_VALUES: pixels_of(context)}

@@ -11,10 +11,10 @@ from tp_core.metrics.facts import MetricFacts
 from tp_core.options.base import ModuleConfig, Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
-from tp_core.ports import Port
+from tp_core.ports import PIXEL_VALUES, Port
 from tp_core.spec.schema_common import ModuleMark
 from tp_core.use import in_use
-from tp_vision.embeddings.options import grid_of
+from tp_vision.embeddings.options import grid_of, pixels_of
 from tp_vision.targets.masked_options import MaskedTargetConfig
 from tp_vision.visual_tokenizers.options import VisualTokenizerConfig
 
@@ -67,6 +67,8 @@ class VisualTokensConfig(MaskedTargetConfig):
         if self.tokenizer is None:
             patches = grid_of(context).height * grid_of(context).width
             found[Port.labels("visual_tokens")] = FieldSpec(("batch", patches), "int64", self.num_tokens or 2)
+        else:
+            found[PIXEL_VALUES] = pixels_of(context)
         return found
 
     def label_fields(self, context: BuildContext) -> dict[str, FieldSpec]:

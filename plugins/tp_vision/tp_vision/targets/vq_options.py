@@ -10,9 +10,9 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.target import TargetConfig
-from tp_core.ports import PATCHES, Port
+from tp_core.ports import PATCHES, PIXEL_VALUES, Port
 from tp_vision.embeddings.convolutional_options import halvings
-from tp_vision.embeddings.options import grid_of
+from tp_vision.embeddings.options import grid_of, pixels_of
 
 
 class VectorQuantizationConfig(TargetConfig):
@@ -33,7 +33,7 @@ class VectorQuantizationConfig(TargetConfig):
     blocks: int = Field(2, ge=0, description="residual blocks before them")
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
-        return {PATCHES: FieldSpec()}
+        return {PATCHES: FieldSpec(), PIXEL_VALUES: pixels_of(context)}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         patch = grid_of(context).patch_size
