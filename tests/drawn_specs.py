@@ -31,7 +31,7 @@ FILES = {
 }
 
 #: Modules by what they read; those of any kind are tried with everything.
-_TEXT = {"word", "seg", "pos", "sinusoidal", "task"}
+_TEXT = {"word", "seg", "pos", "sinusoidal"}
 _EMBEDDINGS = {
     "text": _TEXT,
     "picture": {"patch", "conv_patch", "masked_patch", "patch_pos", "patch_sinusoidal", "visible", "pos"},
@@ -120,7 +120,7 @@ class Drawer:
             "cache": str(folder / "cache"),
         }
         if reads != "picture" and processor not in ("speech_cls", "waveform_cls", "wav2vec2", "units"):
-            special = {"bos": "[BOS]", "eos": "[EOS]"} if self.rng.random() < 0.7 else {}
+            special = {"bos_token": "[BOS]", "eos_token": "[EOS]"} if self.rng.random() < 0.7 else {}
             data["tokenizer"] = {"space": {"vocab": str(folder / "vocab.txt"), **special}}
         model: dict[str, Any] = {"hidden_size": self.one([16, 24])}
         if self.rng.random() < 0.25:
@@ -215,7 +215,7 @@ class Drawer:
         """Some of a module's options, with values that their types allow."""
         found = {}
         for option, info in load(index().find(kind, name)).model_fields.items():
-            if option in _LEFT_OUT or self.rng.random() > 0.2:
+            if option in _LEFT_OUT or self.rng.random() > 0.1:
                 continue
             values = self._values(info.annotation, info.metadata)
             if values:

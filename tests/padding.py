@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tp_core import Model
+from tp_core.data.routing import Route
 from tp_core.interfaces import Batch, Processor, Sample, TargetOutput
 from tp_core.spec.context import context_of
 from tp_core.testing.metrics import check_adding_up
@@ -27,9 +28,11 @@ def assert_padding_is_free(model: Model, samples: list[Sample], plain: Processor
         plain: pads to the longest sample of a batch.
         others: pad more.
     """
-    alone = outputs(model, (plain.collate([sample]) for sample in samples))
-    padded = [plain.collate(samples), *(other.collate(samples) for other in others)]
-    lonely = [other.collate([samples[-1]]) for other in others]
+    asked = {each.called: each.config.requires(context_of(model.spec)) for each in model.spec.model.targets}
+    route = Route({name: tuple(p.name for p in ports if p.kind == "labels") for name, ports in asked.items()})
+    alone = outputs(model, (route(plain.collate([sample])) for sample in samples))
+    padded = [route(made.collate(samples)) for made in (plain, *others)]
+    lonely = [route(other.collate([samples[-1]])) for other in others]
     for chosen in model.spec.model.targets:
         name = chosen.called
         facts = chosen.config.measures(context_of(model.spec, chosen.config.stream or "", side="target"))

@@ -55,6 +55,9 @@ _PUBLIC = {
     "BuildContext": "tp_core.options.context",
     "DataContext": "tp_core.options.context",
     "FieldSpec": "tp_core.options.facts",
+    "Usual": "tp_core.options.facts",
+    "Port": "tp_core.ports",
+    "TargetFacts": "tp_core.options.context",
     "Preprocessing": "tp_core.options.base",
     "Problem": "tp_core.options.base",
     "Inputs": "tp_core.interfaces",
@@ -112,12 +115,14 @@ if TYPE_CHECKING:
     from tp_core.options.base import Problem as Problem
     from tp_core.options.context import BuildContext as BuildContext
     from tp_core.options.context import DataContext as DataContext
+    from tp_core.options.context import TargetFacts as TargetFacts
     from tp_core.options.converter import ConverterConfig as ConverterConfig
     from tp_core.options.decoder import DecoderConfig as DecoderConfig
     from tp_core.options.embedding import EmbeddingConfig as EmbeddingConfig
     from tp_core.options.encoder import EncoderConfig as EncoderConfig
     from tp_core.options.encoder import FusionConfig as FusionConfig
     from tp_core.options.facts import FieldSpec as FieldSpec
+    from tp_core.options.facts import Usual as Usual
     from tp_core.options.hooks import HooksConfig as HooksConfig
     from tp_core.options.logger import LoggerConfig as LoggerConfig
     from tp_core.options.optimizer import OptimizerConfig as OptimizerConfig
@@ -126,6 +131,7 @@ if TYPE_CHECKING:
     from tp_core.options.strategy import StrategyConfig as StrategyConfig
     from tp_core.options.target import TargetConfig as TargetConfig
     from tp_core.options.tokenizer import TokenizerConfig as TokenizerConfig
+    from tp_core.ports import Port as Port
     from tp_core.spec.errors import SpecError as SpecError
     from tp_core.spec.load import load_spec as load_spec
     from tp_core.spec.schema import Spec as Spec

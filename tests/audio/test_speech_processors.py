@@ -47,7 +47,7 @@ def test_a_ctc_batch_has_features_with_zeros_behind_them_and_ids_of_the_texts(tm
         assert np.abs(features[row, : len(expected)].numpy() - expected).max() < 0.05
         assert not features[row, len(expected) :].any()
     alone = made.collate([drawn(made, rows, 0)])
-    assert "attention_mask" not in alone.source
+    assert "attention_mask" not in alone.inputs
     assert batch.tokens() == features.shape[0] * features.shape[1]
 
 

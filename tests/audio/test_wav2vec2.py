@@ -63,7 +63,7 @@ def test_gradients_of_the_convolutions_are_scaled_or_stopped(tmp_path: Path) -> 
         model = build(tmp_path, {"hidden_size": 8, **parts({**SMALL, "gradient_scale": scale})})
         embedding: Any = model.embedding.parts["waveform"]
         values, _ = waves([60])
-        model.embedding(batch_of(input_values=values).source).states.square().sum().backward()
+        model.embedding(batch_of(input_values=values).inputs).states.square().sum().backward()
         gradient = embedding.layers[0].weight.grad
         found.append(torch.zeros(()) if gradient is None else gradient.norm())
         assert embedding.projection.weight.grad.norm() > 0
@@ -145,7 +145,7 @@ def test_the_contrastive_loss_is_that_of_transformers(
         )
         features = model.encode(batch)
         target: Any = model.targets["wav2vec2"]
-        quantised = target.project_codes(target.quantizer(features.published["latents"]).vectors)
+        quantised = target.project_codes(target.quantizer(features.sequence.published["latents"]).vectors)
         real = features.sequence.real()
         assert worst(target.project_states(features.sequence.states), expected.projected_states, real) < TOLERANCE
         assert worst(quantised, expected.projected_quantized_states, real) < TOLERANCE
@@ -170,7 +170,7 @@ def test_the_target_keeps_its_contracts() -> None:
 def test_latents_of_another_width_are_found_before_training(tmp_path: Path) -> None:
     spec = "extends: wav2vec2-base\nmodel: {target: {wav2vec2: {latent_size: 256}}}\n"
     (tmp_path / "spec.yaml").write_text(spec, encoding="utf-8")
-    message = r"needs the side value 'latents' of shape \(batch, length, 256\); the model's has \(batch, length, 512\)"
+    message = r"published value 'latents' of shape \(batch, length, 256\); .*waveform gives \(batch, length, 512\)"
     with pytest.raises(TPError, match=message):
         load_spec(tmp_path / "spec.yaml")
 

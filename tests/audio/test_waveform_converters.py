@@ -116,7 +116,7 @@ def test_masked_frames_have_the_learned_vector(tmp_path: Path, config: dict[str,
     theirs = reference("HubertModel", **config)
     ours = converted(theirs, tmp_path)
     values, mask = waves([500, 333])
-    frames = ours.embedding(batch_of(input_values=values).source).states.shape[1]
+    frames = ours.embedding(batch_of(input_values=values).inputs).states.shape[1]
     masked = torch.rand(2, frames, generator=torch.Generator().manual_seed(1)) < 0.4
     expected = theirs(values, attention_mask=mask, mask_time_indices=masked).last_hidden_state
     features = ours.encode(batch_of(input_values=values, attention_mask=mask, mask_time_indices=masked))

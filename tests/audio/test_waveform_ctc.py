@@ -48,7 +48,7 @@ def test_frames_are_masked_in_training_only_and_texts_are_labels(tmp_path: Path,
     assert 0.2 < batch.inputs["mask_time_indices"].float().mean() < 0.8
     assert tokenizer.decode(batch.labels["ctc"]["labels"][2].tolist()) == "low high"
     whole = processor.collate([processor.evaluation_sample(rows, i, generator(0, TRAIN, 0, i)) for i in range(4)])
-    assert "mask_time_indices" not in whole.source
+    assert "mask_time_indices" not in whole.inputs
     alone = processor.encode([Record(records()[1], "", 1)])[0]["input_values"]
     stored = processor.evaluation_sample(rows, 1, generator(0, TRAIN, 0, 1))["input_values"]
     np.testing.assert_allclose(alone, stored, atol=1e-3)

@@ -43,7 +43,7 @@ def test_positions_are_weighted_by_the_gates_of_the_paper(tmp_path: Path) -> Non
     encoder: Any = randomised(model, std=0.4).double().encoder
     mask = mask_of([6, 4], 6)
     attention, bias = encoder.layers[0].attention, encoder.bias
-    states = model.embedding(batch_of(input_ids=tokens(2, 6)).source).states.double()
+    states = model.embedding(batch_of(input_ids=tokens(2, 6)).inputs).states.double()
     found: list[Any] = []
     attention.register_forward_hook(lambda _, __, output: found.append(output[0]))
     with torch.no_grad():

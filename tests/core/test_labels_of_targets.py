@@ -17,7 +17,6 @@ from tp_core.data.routing import Route, route_of
 from tp_core.errors import TPError
 from tp_core.spec.errors import SpecError
 
-
 #: The settings that say which target reads which column, and the names of the classes that have names.
 OWN = ["data.labels={parity: first, length: words}", "data.processor.cls.labels={length: [none, one, two]}"]
 

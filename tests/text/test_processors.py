@@ -81,7 +81,7 @@ def test_padding_and_mask(tmp_path: Path, name: str) -> None:
     assert mask.sum(1).tolist() == [4, 29]
     assert batch.inputs["input_ids"][0].tolist() == [CLS, FIRST + 1, FIRST + 2, SEP, *[PAD] * 25]
     assert batch.inputs["token_type_ids"].any().item() is False
-    assert "attention_mask" not in made.collate([long, long]).source  # nothing is padded: no mask
+    assert "attention_mask" not in made.collate([long, long]).inputs  # nothing is padded: no mask
     assert made.collate([short]).inputs["input_ids"].shape == (1, 4)  # nor is a text by itself
     other = made.encode(records(["w1"]))[0]
     assert made.collate([short, other]).inputs["input_ids"].shape == (2, 8)  # a multiple of 8
@@ -114,7 +114,7 @@ def test_lm_labels_are_the_next_tokens_and_padding_has_none(tmp_path: Path) -> N
 def test_isolated_documents_have_ids_and_positions_of_their_own(tmp_path: Path) -> None:
     made = processor(tmp_path, "lm", max_length=9, isolate_documents=True)
     rows = rows_of(tmp_path, made, records(["w0 w1 w2", "w3", "w4 w5 w6 w7"]))
-    source = made.collate([draw(made, rows, 0)]).source
+    source = made.collate([draw(made, rows, 0)]).inputs
     assert source["input_ids"][0].tolist() == [6, 7, 8, EOS, 9, EOS, 10, 11, 12]
     assert source["document_ids"][0].tolist() == [0, 0, 0, 0, 1, 1, 2, 2, 2]
     assert source["position_ids"][0].tolist() == [0, 1, 2, 3, 0, 1, 0, 1, 2]

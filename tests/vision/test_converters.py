@@ -126,18 +126,19 @@ def example(case: Case, shape: tuple[int, ...], labels: int) -> Example:
     left = int(patches * 0.25)
     masked = torch.zeros(3, patches, dtype=torch.bool).scatter(1, order[:, left:], True)
     source, theirs = {"pixel_values": pixels}, {"pixel_values": pixels}
-    given: dict[str, dict[str, Tensor]] = {"masked": {"positions": order[:, left:]}}
+    masked_at = {"positions": order[:, left:]}
+    given: dict[str, dict[str, Tensor]] = {"pixels": masked_at}
     if "MAE" in case.cls:
         source["visible_ids"], theirs["noise"] = order[:, :left], noise
     elif "Masked" in case.cls:
         source["bool_masked_pos"] = theirs["bool_masked_pos"] = masked
         if "Beit" in case.cls:
             tokens = torch.randint(0, 11, (3, patches), generator=generator)
-            given["visual_tokens"] = {"labels": tokens}
+            given["visual_tokens"] = {"labels": tokens, **masked_at}
             theirs["labels"] = tokens[masked]
     elif "Classification" in case.cls:
         classes = torch.randint(0, labels, (3,), generator=generator)
-        given["cls"] = {"labels": classes}
+        given |= {name: {"labels": classes} for name in ("cls", "deit", "patch_cls")}
         if "Teacher" not in case.cls:
             theirs["labels"] = classes
     return Example(theirs, Batch.of(source, 3, labels=given))

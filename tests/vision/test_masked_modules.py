@@ -56,9 +56,8 @@ def masked_batch(pixels: Tensor, positions: list[list[int]], tokens: Tensor | No
     masked = torch.zeros(len(positions), 6, dtype=torch.bool).scatter(1, places.clamp(min=0), True)
     rows = [(~row).nonzero().flatten() for row in masked]
     visible = torch.stack(rows) if len({len(row) for row in rows}) == 1 else None
-    labels = {"masked": {"positions": places}}
-    if tokens is not None:
-        labels["visual_tokens"] = {"labels": tokens}
+    more = {} if tokens is None else {"labels": tokens}
+    labels = {"pixels": {"positions": places}, "visual_tokens": {"positions": places, **more}}
     return batch_of(labels, pixel_values=pixels, bool_masked_pos=masked, visible_ids=visible)
 
 
@@ -123,7 +122,7 @@ def test_without_masks_masked_patches_are_patches(tmp_path: Path) -> None:
 
 def test_a_model_that_is_fine_tuned_has_no_mask_token_and_needs_no_masks(tmp_path: Path) -> None:
     model = model_of(tmp_path, [{"masked_patch": {"mask_token": False}}], [])
-    assert list(model.fields()) == ["source::pixel_values"]
+    assert list(model.fields().source[""]) == ["pixel_values"]
     assert not [name for name in model.weights() if "mask_token" in name]
 
 

@@ -33,7 +33,7 @@ def model_of(folder: Path, *modules: Any) -> Model:
 
 def embedded(model: Model, pixels: Tensor) -> Tensor:
     with torch.no_grad():
-        return model.embedding(batch_of(pixel_values=pixels).source).states
+        return model.embedding(batch_of(pixel_values=pixels).inputs).states
 
 
 def picture(*shape: int) -> Tensor:

@@ -125,7 +125,7 @@ def test_deits_target_conforms(options: dict[str, Any]) -> None:
 def test_deits_loss_is_of_both_tokens_and_predictions_of_their_mean(tmp_path: Path) -> None:
     model = randomised(build(tmp_path, {**DEIT, "target": [{"deit": {"num_labels": 3, "token_weight": 0.25}}]}))
     labels = torch.tensor([0, 2, 1])
-    batch = batch_of({"cls": {"labels": labels}}, pixel_values=torch.randn(3, 3, 8, 8))
+    batch = batch_of({"deit": {"labels": labels}}, pixel_values=torch.randn(3, 3, 8, 8))
     target: Any = model.targets["deit"]
     with torch.no_grad():
         states = model.encode(batch).sequence.states
