@@ -340,8 +340,8 @@ def test_what_a_plugin_prints_at_import_does_not_spoil_json(
     [
         ("check", "['too narrow']", "gave back 'too narrow'; expected an iterable of Problem(option, message)"),
         ("check", "3", "gave back 3; expected an iterable of Problem(option, message)"),
-        ("requires", "None", "gave back None; expected a dict of names and FieldSpecs"),
-        ("provides", "[]", "gave back a list; expected a dict of names and FieldSpecs"),
+        ("requires", "None", "gave back None; expected a dict of Ports and FieldSpecs"),
+        ("provides", "[]", "gave back a list; expected a dict of Ports and FieldSpecs"),
         ("files", "None", "gave back None; expected a dict of options and paths"),
     ],
 )

@@ -23,12 +23,13 @@ from tp_core.spec.schema import Spec
 IMAGES = """\
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
+from tp_core.ports import PIXEL_VALUES
 from tp_core.interfaces import Embedding, Sequence
 
 class ImageConfig(EmbeddingConfig):
     '''Each row of an image as one vector.'''
     def requires(self, context):
-        return {"pixel_values": FieldSpec(("batch", 3, 4, 8), "float32")}
+        return {PIXEL_VALUES: FieldSpec(("batch", 3, 4, 8), "float32")}
     def build(self, context):
         return Image()
 

@@ -168,7 +168,7 @@ def check_causality(model: Model, length: int, tolerance: float) -> None:
         return
     worst = _difference(after[:, :half], before[:, :half])
     assert worst <= tolerance, (
-        f"provides CAUSAL states, but a state depends on later positions: it changes by {worst:.2g}"
+        f"provides causal states, but a state depends on later positions: it changes by {worst:.2g}"
     )
 
 
