@@ -12,14 +12,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from tp_core.cli.main import BUILT_IN
 from tp_core.cli.modules import rows
-from tp_core.discovery import Entry, index, load
+from tp_core.discovery import Entry, article, index, load
 from tp_core.marks import PathMark
 from tp_core.options.base import ModuleConfig
+from tp_core.options.choice import Slot
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.processor import ProcessorConfig
@@ -69,6 +70,8 @@ def type_of(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     if annotation in names:
         return names[annotation]
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if slot := next((mark for mark in metadata if isinstance(mark, Slot)), None):
+        return article(slot.kind)
     if origin is Annotated:
         return type_of(arguments[0], arguments[1:])
     if origin is Literal:
@@ -157,7 +160,11 @@ def shape(spec: FieldSpec) -> str:
 def module(entry: Entry) -> Iterator[str]:
     config: type[ModuleConfig] = load(entry)
     yield from (f"#### `{entry.name}` ({entry.distribution})", "", config.summary().replace("``", "`"), "")
-    lines = list(needs(config.model_construct()))
+    try:
+        usual = config()  # with the modules that options choose by default
+    except ValidationError:
+        usual = config.model_construct()
+    lines = list(needs(usual))
     if lines:
         yield from (" ".join(lines), "")
     yield from options(config)

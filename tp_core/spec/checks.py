@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from tp_core import discovery
 from tp_core.errors import TPError
+from tp_core.options.choice import Chosen, label_makers, within
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec
 from tp_core.spec.context import context_of, data_context
 from tp_core.spec.errors import Problems
 from tp_core.spec.files import no_file
-from tp_core.spec.module_nodes import node_of, with_context
+from tp_core.spec.module_nodes import node_of, with_context, within_context
 from tp_core.spec.nodes import Node
 from tp_core.spec.plugin_problems import fields, files_of, listed
 from tp_core.spec.schema import Spec
-from tp_core.spec.schema_common import Chosen
 from tp_core.spec.schema_embedding import EmbeddingSpec
 from tp_core.suggest import did_you_mean
 from tp_core.tokenizer import TokenizerFacts
@@ -30,9 +31,7 @@ _STATES = {
 def read_vocabulary(tokenizer: Chosen[Any], root: Node, problems: Problems) -> TokenizerFacts | None:
     """What is to be known of the tokenizer's vocabulary, or None with a problem added."""
     before = len(problems)
-    for option, path in files_of(tokenizer.config).items():
-        if why := no_file(path):
-            problems.add(f"{tokenizer.path}.{option}", why, node_of(root, tokenizer, option))
+    check_files([tokenizer], root, problems)
     if len(problems) > before:
         return None
     try:
@@ -133,7 +132,20 @@ def is_causal(chosen: Chosen[Any], context: BuildContext) -> bool:
     return "states:causal" in fields(chosen.config, "provides", context) and not prefix
 
 
+def check_files(modules: Iterable[Chosen[Any]], root: Node, problems: Problems, training: bool = False) -> None:
+    """Add the files of modules that are not there.
+
+    Args:
+        training: those that only training needs.
+    """
+    for chosen in modules:
+        for option, path in files_of(chosen.config, "training_files" if training else "files").items():
+            if why := no_file(path):
+                problems.add(f"{chosen.path}.{option}", why, node_of(root, chosen, option))
+
+
 def _check_modules(spec: Spec, root: Node, problems: Problems) -> None:
+    training = {id(maker) for chosen in spec.own_modules() for maker in label_makers(chosen)}
     for chosen, context in with_context(spec):
         for problem in listed(chosen.config, "check", context):
             path = f"{chosen.path}.{problem.option}" if problem.option else chosen.path
@@ -142,11 +154,12 @@ def _check_modules(spec: Spec, root: Node, problems: Problems) -> None:
             for problem in listed(chosen.config, "check_targets", data_context(spec)):
                 node = node_of(root, chosen, problem.option)
                 problems.add(f"{chosen.path}.{problem.option}".removesuffix("."), problem.message, node)
-        if chosen.kind != "tokenizer":
-            for option, path in files_of(chosen.config).items():
-                if why := no_file(path):
-                    node = node_of(root, chosen, option)
-                    problems.add(f"{chosen.path}.{option}", why, node)
+        if (
+            chosen is not spec.data.tokenizer
+            and chosen is not spec.data.target_tokenizer
+            and id(chosen) not in training
+        ):
+            check_files([chosen], root, problems)
 
 
 def _check_embedding(
@@ -184,7 +197,7 @@ def provided(spec: Spec) -> dict[str, FieldSpec]:
     """Everything that the model's own modules make available to each other."""
     names: dict[str, FieldSpec] = {}
     for chosen, context in with_context(spec):
-        if chosen.kind not in ("processor", "tokenizer"):
+        if not chosen.path.startswith("data."):
             names |= fields(chosen.config, "provides", context)
     return names
 
@@ -194,14 +207,17 @@ def _check_fit(spec: Spec, root: Node, problems: Problems) -> None:
     processor = spec.data.processor
     outside: dict[str, FieldSpec] = {}
     if processor is not None:
-        outside = fields(processor.config, "provides", context_of(spec))
+        context = context_of(spec)
+        for each, around in ((processor, context), *within_context(processor, context)):
+            outside |= fields(each.config, "provides", around)
         if spec.data.name:  # batches of data sets trained in turn say which of them they come from
             outside["task_ids"] = FieldSpec(("batch",))
         _check_streams(spec, processor, root, problems)
         if spec.model.decoder is None and any(name.startswith("target:") for name in outside):
             message = "makes a decoder's side, and the model has no decoder; add target_embedding and decoder"
             problems.add(processor.path, message, node_of(root, processor), key=True)
-    behind = spec.model.target_embedding.modules if spec.model.target_embedding is not None else ()
+    below = spec.model.target_embedding.modules if spec.model.target_embedding is not None else ()
+    behind = [inner for each in below for inner in (each, *within(each))]
     for chosen, context in with_context(spec):
         for required, wanted in fields(chosen.config, "requires", context).items():
             kind, _, what = required.rpartition(":")

@@ -6,13 +6,15 @@ import os
 from pathlib import Path
 
 from tp_core import discovery
+from tp_core.options.choice import label_makers, within
+from tp_core.spec.checks import check_files
 from tp_core.spec.checks_training import check_training
 from tp_core.spec.errors import Problems, SpecError
-from tp_core.spec.files import expand, no_file, no_folder, unusable
+from tp_core.spec.files import expand, no_folder, unusable
 from tp_core.spec.local_files import local_files
 from tp_core.spec.metrics import early_stopping_problems
 from tp_core.spec.module_nodes import node_of
-from tp_core.spec.plugin_problems import files_of, listed, plugin_errors_told
+from tp_core.spec.plugin_problems import listed, plugin_errors_told
 from tp_core.spec.schema import Spec
 from tp_core.suggest import did_you_mean, instead
 
@@ -102,9 +104,8 @@ def _check_run(spec: Spec, resume: bool, checkpoint: bool, problems: Problems) -
     _check_batch(spec, problems)
     _check_early_stopping(spec, problems)
     for chosen in spec.model.chosen():
-        for option, file in files_of(chosen.config, "training_files").items():
-            if why := no_file(file):
-                problems.add(f"{chosen.path}.{option}", why, node_of(root, chosen, option))
+        check_files((chosen, *within(chosen)), root, problems, training=True)
+        check_files(label_makers(chosen), root, problems)
     if not checkpoint:
         _check_init_from(spec, problems, "; the run has no checkpoint yet, and begins with its weights" * resume)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from tp_core.errors import TPError
 from tp_core.spec.canonical import (
@@ -13,7 +14,10 @@ from tp_core.spec.canonical import (
     OTHER_SLOTS,
     called,
     same_module,
+    shelf,
+    slot,
 )
+from tp_core.spec.errors import SpecError
 from tp_core.spec.nodes import Node
 
 
@@ -21,7 +25,8 @@ def _kind_of_slot(path: tuple[str, ...]) -> str:
     """The kind of the one module that a place holds; empty for other places."""
     if path[:2] == ("data", "sets"):
         return "processor" if len(path) == 4 and path[3] == "processor" else ""
-    if path[:1] == ("model",) and path[-1] in MODEL_SLOTS and len(path) in (2, 4):
+    in_stream = path[:2] == ("model", "streams") and len(path) == 4
+    if (path[:-1] == ("model",) or in_stream) and path[-1] in MODEL_SLOTS:
         return path[-1]
     return OTHER_SLOTS.get(path, "")
 
@@ -35,29 +40,58 @@ def _kind_of_shelf(path: tuple[str, ...]) -> str:
     return OTHER_SHELVES.get(path, "")
 
 
-def _is_slot(path: tuple[str, ...], folders: tuple[str, ...]) -> bool:
-    """Whether a place holds one module: a slot of specs, or an option of a module that chooses another.
+class Place(NamedTuple):
+    """A place of a spec that chooses modules.
+
+    Attributes:
+        many: it lists several.
+    """
+
+    kind: str
+    many: bool
+
+
+def place_at(path: tuple[str, ...], folders: tuple[str, ...]) -> Place | None:
+    """The modules that a place chooses: a part of the spec, or an option of a module that another place chooses.
 
     Args:
+        path: with ``*`` between a list of modules and the name of one.
         folders: of the files in which the place is, for modules of local files.
     """
-    if _kind_of_slot(path):
-        return True
-    listed = path[-3:-2] == ("*",)
-    kind = _kind_of_shelf(path[:-3]) if listed else _kind_of_slot(path[:-2])
-    return bool(kind) and any(_chooses_module(kind, path[-2], path[-1], folder) for folder in folders)
+    if kind := _kind_of_slot(path):
+        return Place(kind, False)
+    if kind := _kind_of_shelf(path):
+        return Place(kind, True)
+    if len(path) < 4:
+        return None
+    *above, name, option = path
+    listed = above[-1] == "*"
+    outer = place_at(tuple(above[:-1] if listed else above), folders)
+    if outer is None or outer.many != listed:
+        return None
+    found = (_option(outer.kind, name, option, folder) for folder in folders)
+    return next((each for each in found if each is not None), None)
 
 
-def _chooses_module(kind: str, name: str, option: str, base: str) -> bool:
-    """Whether an option of a module is marked as the choice of another (``ModuleMark``)."""
+def _option(kind: str, name: str, option: str, base: str) -> Place | None:
+    """The modules that an option of a module chooses; None for an option that chooses none."""
+    from tp_core.options.choice import slots_of
     from tp_core.spec.find import config_class
-    from tp_core.spec.schema_common import kind_of_module
 
     try:
-        info = config_class(kind, name, base)[0].model_fields.get(option)
+        slot_ = slots_of(config_class(kind, name, base)[0]).get(option)
     except TPError:  # which is said when the module is chosen
-        return False
-    return info is not None and bool(kind_of_module(info))
+        return None
+    return None if slot_ is None else Place(slot_.kind, slot_.many)
+
+
+def as_written(node: Node, place: Place, path: tuple[str, ...]) -> Node:
+    """A place that chooses modules in canonical form; what has none is refused when it is chosen."""
+    try:
+        written = ".".join(part for part in path if part != "*")
+        return shelf(node, written) if place.many else slot(node, written)
+    except SpecError:
+        return node
 
 
 def _merge_choice(base: Node | None, over: Node, path: tuple[str, ...]) -> Node:
@@ -86,19 +120,23 @@ def _one_spelling(base: Node, over: Node) -> tuple[Node, Node]:
 
 
 def merge(base: Node, over: Node, path: tuple[str, ...] = ()) -> Node:
-    """``over`` on top of ``base``, both canonical; ``over`` wins.
+    """``over`` on top of ``base``, both canonical but for options of modules; ``over`` wins.
 
     Mappings merge key by key. A slot that names another module drops the options inherited for the old one. A shelf
-    is replaced as a list, but modules that stay keep the options they had.
+    is replaced as a list, but modules that stay keep the options they had. So it is with options that choose modules.
     """
-    if kind := _kind_of_shelf(path):
-        return over.with_value([_merge_choice(_before(item, base.items, kind), item, path) for item in over.items])
+    place = place_at(path, (over.at().base, base.at().base)) if _may_choose(base) and _may_choose(over) else None
+    if place is not None:
+        base, over = (as_written(node, place, path) for node in (base, over))
+    if place is not None and place.many and isinstance(over.value, list):
+        kind, before = place.kind, base.items
+        return over.with_value([_merge_choice(_before(item, before, kind), item, path) for item in over.items])
     if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
         return over
-    if base.mapping.keys() != over.mapping.keys() and _is_slot(path, (over.at().base, base.at().base)):
-        base, over = _one_spelling(base, over) if len(base.mapping) == len(over.mapping) == 1 else (base, over)
-        if base.mapping.keys() != over.mapping.keys():
-            return over
+    if place is not None and len(base.mapping) == len(over.mapping) == 1:
+        base, over = _one_spelling(base, over)
+    if place is not None and base.mapping.keys() != over.mapping.keys():
+        return over
     children = dict(base.mapping)
     for key, child in over.mapping.items():
         if key in children:
@@ -106,6 +144,11 @@ def merge(base: Node, over: Node, path: tuple[str, ...] = ()) -> Node:
             child = _in_its_folder(key, merged, children[key]) if ":" in key else merged
         children[key] = child
     return over.with_value(children)
+
+
+def _may_choose(node: Node) -> bool:
+    """Whether a node may be the choice of modules: a name, a mapping or a list."""
+    return isinstance(node.value, (str, dict, list))
 
 
 def _in_its_folder(name: str, options: Node, inherited: Node) -> Node:

@@ -5,32 +5,68 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from tp_core.options.choice import Chosen, choices_in
 from tp_core.options.context import BuildContext
-from tp_core.options.target import TargetConfig
 from tp_core.spec.canonical import called
 from tp_core.spec.context import context_of, data_context
 from tp_core.spec.nodes import Node
 from tp_core.spec.schema import Spec
-from tp_core.spec.schema_common import Chosen
+from tp_core.use import in_use
 
 
 def node_of(root: Node, chosen: Chosen[Any], option: str = "") -> Node:
     """The node of a chosen module, or of one of its options, in the merged tree."""
-    own: str | None = chosen.config.name if isinstance(chosen.config, TargetConfig) else None
-    name = own or chosen.written  # which may have dots
-    node = root.find(tuple(chosen.path.removesuffix(f".{name}").split(".")))
-    node = node.mapping.get("modules", node)
-    for item in node.items:
-        if called(item, chosen.kind) == name:
-            node = item
-    found = node.find((chosen.written, option) if option else (chosen.written,))
+    options = along(root, chosen.path)
     default = root.find(("model",)).mapping.get(option)
-    if option and default is not None and option not in node.find((chosen.written,)).mapping:
+    if option and default is not None and option not in options.mapping:
         return default
-    return found
+    return options.mapping.get(option, options)
+
+
+def along(node: Node, path: str, key: str = "") -> Node:
+    """The deepest node that exists along a path, in which the modules of lists stand by what they are called.
+
+    Args:
+        path: whose parts may have dots in them.
+        key: of the node.
+    """
+    found = [(part, each) for part, each in _below(node, key) if f"{path}.".startswith(f"{part}.")]
+    if not found:
+        return node
+    part, below = max(found, key=lambda each: len(each[0]))
+    return along(below, path[len(part) + 1 :], part)
+
+
+def _below(node: Node, key: str) -> Iterator[tuple[str, Node]]:
+    """The nodes inside one, by their part of a path."""
+    yield from node.mapping.items()
+    for item in node.mapping.get("modules", node).items:
+        if isinstance(item.value, str):
+            yield item.value, item
+        elif len(item.mapping) == 1:
+            yield called(item, key), next(iter(item.mapping.values()))
 
 
 def with_context(spec: Spec) -> Iterator[tuple[Chosen[Any], BuildContext]]:
+    """The modules of a spec, each with those that its options choose, and what they may know of the model around them.
+
+    A model that is used does without those that make labels only.
+    """
+    for chosen, context in _own_with_context(spec):
+        yield chosen, context
+        yield from within_context(chosen, context)
+
+
+def within_context(chosen: Chosen[Any], context: BuildContext) -> Iterator[tuple[Chosen[Any], BuildContext]]:
+    """The modules that a module's options choose, and those that theirs choose, as :func:`with_context` gives them."""
+    for option, each in choices_in(chosen.config):
+        if not (in_use() and option in chosen.config.makes_labels):
+            inner = chosen.config.inner_context(option, context)
+            yield each, inner
+            yield from within_context(each, inner)
+
+
+def _own_with_context(spec: Spec) -> Iterator[tuple[Chosen[Any], BuildContext]]:
     for name, stream in spec.model.streams.items():
         inside: list[Chosen[Any]] = [] if stream.same_as else [*stream.embedding.modules]
         inside += [] if stream.same_as or stream.encoder_of else [stream.encoder]

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, Field
 
 from tp_core.errors import TPError
+from tp_core.options.choice import Chosen
 from tp_core.options.decoder import DecoderConfig
 from tp_core.options.encoder import EncoderConfig
 from tp_core.options.facts import Pooling
@@ -18,7 +19,7 @@ from tp_core.options.schedule import ScheduleConfig
 from tp_core.options.strategy import StrategyConfig
 from tp_core.options.target import TargetConfig
 from tp_core.spec.nodes import Node, Origin
-from tp_core.spec.schema_common import SECTION, Chosen
+from tp_core.spec.schema_common import SECTION
 from tp_core.spec.schema_data import DataSpec
 from tp_core.spec.schema_embedding import EmbeddingSpec
 from tp_core.spec.schema_inference import InferenceSpec
