@@ -130,6 +130,7 @@ def test_an_optimizer_and_a_schedule_of_a_file_beside_the_spec_train_and_resume_
     written["train"]["schedule"] = "own:HalvesConfig"
     runs.write_spec(home, written)
     runs.train(home, "--run", "whole")
+    assert (home / "whole" / "own.py").read_text() == OWN  # the run has what it needs with it
     rates = [each["lr"] for each in runs.metrics(home / "whole") if "lr" in each]
     assert rates == [0.001] * 4 + [0.0005] * 4
     before, after = (runs.checkpoint_weights(home / "whole", step) for step in (4, 8))

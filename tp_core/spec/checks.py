@@ -10,6 +10,7 @@ from tp_core.errors import TPError
 from tp_core.options.choice import Chosen, label_makers, within
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec
+from tp_core.spec.choose import all_modules
 from tp_core.spec.context import context_of, data_context
 from tp_core.spec.errors import Problems
 from tp_core.spec.files import no_file
@@ -145,7 +146,7 @@ def check_files(modules: Iterable[Chosen[Any]], root: Node, problems: Problems, 
 
 
 def _check_modules(spec: Spec, root: Node, problems: Problems) -> None:
-    training = {id(maker) for chosen in spec.own_modules() for maker in label_makers(chosen)}
+    training = {id(maker) for chosen in all_modules(spec) for maker in label_makers(chosen)}
     for chosen, context in with_context(spec):
         for problem in listed(chosen.config, "check", context):
             path = f"{chosen.path}.{problem.option}" if problem.option else chosen.path

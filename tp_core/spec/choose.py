@@ -158,9 +158,14 @@ def _not_found(error: TPError, kind: str, name: str, folder: str) -> str:
     return str(error)
 
 
-def all_modules(spec: Spec) -> list[Chosen[Any]]:
-    """All modules that a spec uses, those that options of others choose among them."""
-    return [each for chosen in spec.own_modules() for each in (chosen, *within(chosen))]
+def all_modules(spec: Spec, training: bool = True) -> list[Chosen[Any]]:
+    """All modules that a spec uses, those that options of others choose among them.
+
+    Args:
+        training: also those of ``train:``.
+    """
+    own = [*spec.model.chosen(), *spec.data.chosen(), *(spec.train.chosen() if training else ())]
+    return [each for chosen in own for each in (chosen, *within(chosen))]
 
 
 def _node(value: Any, origin: Origin) -> Node:

@@ -83,8 +83,7 @@ def _own_with_context(spec: Spec) -> Iterator[tuple[Chosen[Any], BuildContext]]:
         yield chosen, context_of(spec, chosen.config.stream or "", side="target")
     for chosen in spec.data.chosen():
         yield chosen, behind._replace(grid=data_context(spec).grid)  # of whichever stream reads pictures
-    training: list[Chosen[Any]] = [spec.train.optimizer, spec.train.schedule, spec.train.strategy, *spec.train.hooks]
-    for chosen in training:
+    for chosen in spec.train.chosen():
         yield chosen, behind
 
 

@@ -51,10 +51,7 @@ def dump_by_names(spec: Spec) -> dict[str, Any]:
     def bare(chosen: Chosen[Any]) -> Chosen[Any]:
         return replace(chosen, written=chosen.name)
 
-    hooks, loggers = (
-        tuple(bare(with_choices(each, bare)) for each in modules) for modules in (spec.train.hooks, spec.train.loggers)
-    )
-    return replaced(replace(spec, train=spec.train._replace(hooks=hooks, loggers=loggers)), bare).dump()
+    return replaced(spec, bare).dump()
 
 
 def _as_used(chosen: Chosen[Any]) -> Chosen[Any] | None:
@@ -104,4 +101,6 @@ def replaced(spec: Spec, change: Change, labels: bool = True) -> Spec:
     targets = tuple(target for target in map(changed, model.targets) if target is not None)
     modules = {"decoder": changed(model.decoder), "fusion": changed(model.fusion)}
     made = model._replace(streams=streams, targets=targets, target_embedding=behind, **modules)
-    return replace(spec, model=made, data=data_of(spec.data))
+    training = {key: changed(getattr(spec.train, key)) for key in ("optimizer", "schedule", "strategy")}
+    lists = {key: tuple(map(changed, getattr(spec.train, key))) for key in ("hooks", "loggers")}
+    return replace(spec, model=made, data=data_of(spec.data), train=spec.train._replace(**training, **lists))

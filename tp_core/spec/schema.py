@@ -138,6 +138,9 @@ class TrainSpec(NamedTuple):
     hooks: tuple[Chosen[HooksConfig], ...] = ()
     loggers: tuple[Chosen[LoggerConfig], ...] = ()
 
+    def chosen(self) -> list[Chosen[Any]]:
+        return [self.optimizer, self.schedule, self.strategy, *self.hooks, *self.loggers]
+
     def dump(self) -> dict[str, Any]:
         parts: dict[str, Any] = self.options.model_dump(mode="json", exclude_none=True)
         fields = type(self.options).model_fields
@@ -195,10 +198,6 @@ class Spec:
     def sets(self) -> "dict[str, Spec]":
         """The spec as each of its data sets sees it; with one data set, itself under the empty name."""
         return {name: self.of_set(name) for name in self.data.sets or ("",)}
-
-    def own_modules(self) -> list[Chosen[Any]]:
-        """The modules that the spec names, without those that options of others choose."""
-        return [*self.model.chosen(), *self.data.chosen(), *self.train.hooks, *self.train.loggers]
 
     def dump(self) -> dict[str, Any]:
         """The resolved spec as plain values: loads again to an equal spec, without ``extends``."""

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from tp_core.errors import TPError
 from tp_core.marks import paths_in
-from tp_core.options.choice import Chosen, with_choices
+from tp_core.options.choice import Chosen
 from tp_core.spec.portable import dump_by_names, replaced
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_data import DataOptions
@@ -91,9 +91,7 @@ def in_order(plain: Plain) -> Plain:
 
 def path_options(spec: Spec) -> set[str]:
     """The options of a spec's modules that name files: these count by their contents, wherever they lie."""
-    hooks = tuple(_without_paths(with_choices(each, _without_paths)) for each in spec.train.hooks)
-    bare = replace(replaced(spec, _without_paths), train=spec.train._replace(hooks=hooks))
-    return {each.option for each in differences(compared(spec), compared(bare))}
+    return {each.option for each in differences(compared(spec), compared(replaced(spec, _without_paths)))}
 
 
 def _without_paths(chosen: Chosen[Any]) -> Chosen[Any]:

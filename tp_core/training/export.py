@@ -99,7 +99,7 @@ def export_model(
         used = for_use(spec)
         _write_spec(used, tokenizers, temporary)
         (temporary / TRAINING).write_text(spec.to_yaml(), encoding="utf-8")
-        write_provenance(all_modules(used), temporary)
+        write_provenance(all_modules(used, training=False), temporary)
         save_weights(tensors, temporary / WEIGHTS)
         _keep_labels(used, contents, temporary)
         complete(temporary)
@@ -135,7 +135,7 @@ def copy_model(source: str, export: Path, inside: str) -> str:
     _write_spec(model.spec, tokenizers_of(model.spec), folder)
     told = model.file.parent / TRAINING
     shutil.copyfile(told if told.is_file() else model.file, folder / TRAINING)
-    write_provenance(all_modules(model.spec), folder, model.file.parent)
+    write_provenance(all_modules(model.spec, training=False), folder, model.file.parent)
     shutil.copyfile(model.weights, folder / WEIGHTS)
     return name
 
