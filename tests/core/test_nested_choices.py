@@ -22,6 +22,7 @@ from tp_core.spec.choose import all_modules
 from tp_core.spec.json_schema import spec_schema
 from tp_core.spec.portable import for_use
 from tp_core.spec.provenance import facts_of
+from tp_core.testing import check_module
 
 CODE = '''\
 from typing import ClassVar
@@ -380,3 +381,39 @@ def test_python_code_is_told_of_modules_that_there_are_not(acme: Shelf) -> None:
         package.Config(second={"acme.head": {}, "acme.tail": {}})
     with pytest.raises(ValidationError, match="expected a module whose options are a PartConfig, got a Config"):
         package.Config(second=package.Config())
+
+
+# -- trained -----------------------------------------------------------------------------------------------------
+
+MODULE = """
+import torch
+from torch import nn
+from tp_core import Encoder
+
+
+class Parts(Encoder):
+    def __init__(self, config, context):
+        super().__init__()
+        self.widen = nn.Linear(context.embedding_size, config.hidden_size)
+        self.parts = nn.ModuleList(nn.Linear(config.hidden_size, each.config.hidden_size) for each in config.others)
+        self.scale = config.first.config.width
+
+    def forward(self, sequence, cache=None):
+        states = self.widen(sequence.states)
+        for part in self.parts:
+            states = states + self.scale * torch.tanh(part(states))
+        return sequence.with_states(states)
+"""
+
+
+def test_the_conformance_kit_checks_a_module_with_modules_inside(acme: Shelf) -> None:
+    (acme.folder / "acme_modules.py").write_text(MODULE)
+    code = (acme.folder / "acme.py").read_text()
+    named = '    """An encoder of parts."""\n\n    implementation: ClassVar[str] = "acme_modules:Parts"\n'
+    (acme.folder / "acme.py").write_text(code.replace('    """An encoder of parts."""\n', named))
+    check_module(
+        "acme.parts", "encoder", {"others": [{"acme.head": {"width": 3}}], "first": {"acme.head": {"width": 2}}}
+    )
+    import acme as package
+
+    check_module(package.Config(others=["acme.head"], second=package.TailConfig()), "encoder")

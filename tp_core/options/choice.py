@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Generic, NamedTuple, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, Field, GetCoreSchemaHandler
+from pydantic import BaseModel, Field, GetCoreSchemaHandler, SerializationInfo
 from pydantic_core import CoreSchema, PydanticUndefined, core_schema
 
 from tp_core.errors import TPError
@@ -39,7 +39,7 @@ class Slot(NamedTuple):
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
             partial(_validated, self.base),
-            serialization=core_schema.plain_serializer_function_ser_schema(Chosen.dump),
+            serialization=core_schema.plain_serializer_function_ser_schema(_dumped, info_arg=True),
         )
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
@@ -113,6 +113,10 @@ class Chosen(Generic[C]):
         def __class_getitem__(cls, base: "type[ModuleConfig]") -> Any:
             # A mark, as pydantic takes a generic dataclass for a plain one, whatever schema it has of its own.
             return Annotated[cls, Slot(base)]
+
+
+def _dumped(chosen: Chosen[Any], info: SerializationInfo) -> dict[str, Any]:
+    return {chosen.written: chosen.config.model_dump(mode="json", exclude_unset=info.exclude_unset)}
 
 
 def slots_of(config: type[BaseModel]) -> dict[str, Slot]:
@@ -243,8 +247,9 @@ def _found(kind: str, value: Any, defaults: Mapping[str, Any]) -> Chosen[Any]:
             cls, entry, local = find(kind, name, "")
     except TPError as error:
         raise ValueError(str(error)) from None
-    own = {key: each for key, each in defaults.items() if key in cls.model_fields}
+    own = {key: each for key, each in defaults.items() if key in cls.model_fields and key not in (options or {})}
     config = cls.model_validate({**own, **(options or {})})
+    config.model_fields_set.difference_update(own)  # in a spec, they are unset
     if entry is None:
         return Chosen(kind, name, "", config, *_OF_FILE, local=local)
     return Chosen(kind, entry.name, "", config, entry.distribution, entry.version, written=name)
