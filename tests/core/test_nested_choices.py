@@ -240,6 +240,18 @@ def test_choices_merge_key_by_key_at_any_depth(acme: Shelf, tmp_path: Path) -> N
     assert (found.dropout, found.tip.config.width, found.tip.config.hidden_size) == (0.5, 8, 16)
 
 
+def test_choices_that_are_defaults_of_the_model_merge_in_the_same_way(acme: Shelf, tmp_path: Path) -> None:
+    write(tmp_path, "parent.yaml", spec({"first": {"acme.tail": {"dropout": 0.5, "hidden_size": 4}}}))
+    change = {"extends": "parent.yaml", "model": {"first": {"acme.tail": {"dropout": 0.75}}}}
+    child = write(tmp_path, "child.yaml", change)
+    first = encoder_of(child).config.first.config
+    assert (first.dropout, first.hidden_size) == (0.75, 4)
+    first = encoder_of(child, "model.first.acme.tail.hidden_size=6").config.first.config
+    assert (first.dropout, first.hidden_size) == (0.75, 6)
+    other = {"extends": "parent.yaml", "model": {"first": {"acme.head": {"width": 2}}}}
+    assert encoder_of(write(tmp_path, "other.yaml", other)).config.first.config.width == 2
+
+
 def test_another_module_inside_drops_the_options_of_the_one_before_and_the_same_keeps_them(
     acme: Shelf, tmp_path: Path
 ) -> None:

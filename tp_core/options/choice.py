@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Generic, NamedTuple, TypeVar, get_args, get_origin
+from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel, Field, GetCoreSchemaHandler, SerializationInfo
 from pydantic_core import CoreSchema, PydanticUndefined, core_schema
@@ -115,13 +116,19 @@ class Chosen(Generic[C]):
             return Annotated[cls, Slot(base)]
 
 
+#: Each class's, which is asked for often.
+_SLOTS: "WeakKeyDictionary[type[BaseModel], dict[str, Slot]]" = WeakKeyDictionary()
+
+
 def _dumped(chosen: Chosen[Any], info: SerializationInfo) -> dict[str, Any]:
     return {chosen.written: chosen.config.model_dump(mode="json", exclude_unset=info.exclude_unset)}
 
 
 def slots_of(config: type[BaseModel]) -> dict[str, Slot]:
     """The options of a module that choose modules, by name."""
-    found = {}
+    if (known := _SLOTS.get(config)) is not None:
+        return known
+    found = _SLOTS[config] = {}
     for name, info in config.model_fields.items():
         marks = [each for each in info.metadata if isinstance(each, Slot)]
         if slot := marks[0] if marks else _slot(info.annotation):

@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 
 from tp_core import discovery
-from tp_core.options.choice import label_makers, within
+from tp_core.options.choice import label_makers
 from tp_core.spec.checks import check_files
 from tp_core.spec.checks_training import check_training
+from tp_core.spec.choose import all_modules
 from tp_core.spec.errors import Problems, SpecError
 from tp_core.spec.files import expand, no_folder, unusable
 from tp_core.spec.local_files import local_files
@@ -103,9 +104,9 @@ def _check_run(spec: Spec, resume: bool, checkpoint: bool, problems: Problems) -
     check_training(spec, problems)
     _check_batch(spec, problems)
     _check_early_stopping(spec, problems)
-    for chosen in spec.model.chosen():
-        check_files((chosen, *within(chosen)), root, problems, training=True)
-        check_files(label_makers(chosen), root, problems)
+    every = all_modules(spec)
+    check_files(every, root, problems, training=True)
+    check_files({id(maker): maker for chosen in every for maker in label_makers(chosen)}.values(), root, problems)
     if not checkpoint:
         _check_init_from(spec, problems, "; the run has no checkpoint yet, and begins with its weights" * resume)
 

@@ -14,8 +14,9 @@ from tp_core.spec.canonical import (
     same_module,
     slot,
 )
+from tp_core.spec.choice_places import canonical_choice, place_at
 from tp_core.spec.errors import SpecError, SpecProblem
-from tp_core.spec.merge import as_written, merge, place_at
+from tp_core.spec.merge import default_place, merge
 from tp_core.spec.nodes import Node, Origin
 from tp_core.spec.yaml_loader import parse
 from tp_core.suggest import did_you_mean
@@ -56,7 +57,7 @@ def _apply_one(root: Node, text: str, origin: Origin, problems: list[SpecProblem
     parts = [ALIASES.get(part, part) for part in key.split(".")]
     if parts[0] == "model" and len(parts) > 2 and parts[1].startswith("stream_"):
         parts.insert(1, "streams")
-    over = _over(root, (), parts, _relocate(node, origin, offset), origin)
+    over = _over(root, (), parts, _relocate(node, origin, offset), origin, root)
     return merge(root, canonical(over, problems))
 
 
@@ -75,27 +76,28 @@ def _relocate(node: Node, origin: Origin, offset: int) -> Node:
     return Node(value, _moved(node.origin, origin, offset), key_origin)
 
 
-def _over(node: Node, path: tuple[str, ...], rest: list[str], value: Node, origin: Origin) -> Node:
+def _over(node: Node, path: tuple[str, ...], rest: list[str], value: Node, origin: Origin, root: Node) -> Node:
     """The tree that sets what stands at the end of a path inside a node, once it is merged over the node.
 
     Args:
         path: of the node, as :func:`tp_core.spec.merge.place_at` takes it.
         rest: the keys of the path from there, at dots; names of modules may have dots in them.
+        root: the whole spec.
     """
     if not rest:
         return Node(value.value, value.origin, origin)
     if path[:1] == ("model",) and path[-1] in MODEL_EMBEDDINGS and rest[0] not in EMBEDDING_OPTIONS:
         rest = ["modules", *rest]
-    place = place_at(path, (node.at().base,))
+    place = place_at(path, (node.at().base,)) or default_place(path, [root])
     if place is not None:
-        node = as_written(node, place, path)
+        node = canonical_choice(node, place) or node
     if place is not None and place.many:
-        return _in_shelf(node, path, rest, value, origin)
+        return _in_shelf(node, path, rest, value, origin, root)
     key, rest = _first(rest, {*node.mapping, *(discovery.index().names(place.kind) if place is not None else ())})
     # The keys of a path name what the spec has: a local module stays in the spec's folder.
     above = origin._replace(base="")
     inner = node.mapping.get(key, Node(None, above))
-    return Node({key: _over(inner, (*path, key), rest, value, origin)}, above, above)
+    return Node({key: _over(inner, (*path, key), rest, value, origin, root)}, above, above)
 
 
 def _first(parts: list[str], known: Collection[str]) -> tuple[str, list[str]]:
@@ -107,7 +109,7 @@ def _first(parts: list[str], known: Collection[str]) -> tuple[str, list[str]]:
     return parts[0], parts[1:]
 
 
-def _in_shelf(node: Node, path: tuple[str, ...], rest: list[str], value: Node, origin: Origin) -> Node:
+def _in_shelf(node: Node, path: tuple[str, ...], rest: list[str], value: Node, origin: Origin, root: Node) -> Node:
     """A list of modules with a setting in the one that is meant, which a merge replaces the list with."""
     names = [called(item, path[-1]) for item in node.items]
     key, inside = _first(rest, {spelling for name in names for spelling in (name, name.partition("@")[0])})
@@ -121,7 +123,7 @@ def _in_shelf(node: Node, path: tuple[str, ...], rest: list[str], value: Node, o
     number = names.index(key if key in names else alike[0])
     ((module, options),) = node.items[number].mapping.items()
     above = origin._replace(base="")
-    over = Node({module: _over(options, (*path, "*", module), inside, value, origin)}, above, above)
+    over = Node({module: _over(options, (*path, "*", module), inside, value, origin, root)}, above, above)
     items = [*node.items]
-    items[number] = merge(items[number], slot(over, ".".join(shown_path)), (*path, "*"))
+    items[number] = merge(items[number], slot(over, ".".join(shown_path)), (*path, "*"), [root])
     return Node(items, origin, origin)

@@ -6,7 +6,7 @@ What there is comes from the classes of the sections and modules themselves.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel
@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from tp_core import discovery
 from tp_core.errors import TPError
 from tp_core.options.choice import slots_of
+from tp_core.spec.choice_places import Place, canonical_choice
 from tp_core.spec.nodes import Node, Origin
 from tp_core.spec.schema_data import DataOptions
 from tp_core.spec.schema_embedding import EmbeddingOptions
@@ -82,6 +83,12 @@ def offered(key: str) -> str:
         for kind, modules in found[path].items()
     ]
     return f"it is {'an option' if path == key else f'{path}, an option'} {_listed(kinds, 'and')}"
+
+
+def choosing(option: str, trees: Iterable[Node]) -> Place | None:
+    """The modules that an option of this name chooses, of the modules of specs; None where it chooses none."""
+    slots = (slots_of(module.config).get(option) for tree in trees for module in _modules(tree))
+    return next((Place(slot.kind, slot.many) for slot in slots if slot is not None), None)
 
 
 def names(tree: Node | None) -> set[str]:
@@ -162,11 +169,10 @@ def _modules(tree: Node | None) -> Iterator[_Module]:
 def _with_inner(module: _Module, options: Node) -> Iterator[_Module]:
     """A module, and those that its options choose."""
     from tp_core.spec.find import config_class
-    from tp_core.spec.merge import Place, as_written
 
     yield module
     for option, slot in slots_of(module.config).items():
-        given = as_written(options.mapping.get(option, _UNSET), Place(slot.kind, slot.many), (option,))
+        given = canonical_choice(options.mapping.get(option, _UNSET), Place(slot.kind, slot.many)) or _UNSET
         chosen = [pair for each in (given.items if slot.many else [given]) for pair in each.mapping.items()]
         for name, inner in chosen:
             with contextlib.suppress(TPError):  # told where it is chosen

@@ -101,6 +101,6 @@ def replaced(spec: Spec, change: Change, labels: bool = True) -> Spec:
     targets = tuple(target for target in map(changed, model.targets) if target is not None)
     modules = {"decoder": changed(model.decoder), "fusion": changed(model.fusion)}
     made = model._replace(streams=streams, targets=targets, target_embedding=behind, **modules)
-    training = {key: changed(getattr(spec.train, key)) for key in ("optimizer", "schedule", "strategy")}
-    lists = {key: tuple(map(changed, getattr(spec.train, key))) for key in ("hooks", "loggers")}
-    return replace(spec, model=made, data=data_of(spec.data), train=spec.train._replace(**training, **lists))
+    training: dict[str, Any] = {key: changed(getattr(spec.train, key)) for key in ("optimizer", "schedule", "strategy")}
+    training |= {key: tuple(map(changed, getattr(spec.train, key))) for key in ("hooks", "loggers")}
+    return replace(spec, model=made, data=data_of(spec.data), train=spec.train._replace(**training))
