@@ -373,7 +373,8 @@ def test_python_code_gives_a_name_options_a_config_or_a_chosen_module(acme: Shel
     assert named.second.config == package.TailConfig(dropout=0.25, hidden_size=768)
     assert (named.first.name, named.first.distribution, named.first.version) == ("acme.head", "acme", "1.5")
     written = package.Config(second={"acme.tail": {"tip": {"acme.head": {"width": 2}}}}, hidden_size=32)
-    assert (written.second.config.hidden_size, written.second.config.tip.config.width) == (32, 2)
+    tip = written.second.config.tip.config
+    assert (written.second.config.hidden_size, tip.hidden_size, tip.width) == (32, 32, 2)
     config = package.Config(second=package.TailConfig(dropout=0.0), others=[package.HeadConfig(), "acme.tail"])
     assert (config.second.name, config.second.config.dropout) == ("acme.tail", 0.0)
     assert [each.name for each in config.others] == ["acme.head", "acme.tail"]

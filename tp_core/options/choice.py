@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Generic, NamedTuple, TypeVar, get_args, get_origin
 from weakref import WeakKeyDictionary
 
-from pydantic import BaseModel, Field, GetCoreSchemaHandler, SerializationInfo
+from pydantic import BaseModel, Field, GetCoreSchemaHandler, SerializationInfo, ValidationInfo
 from pydantic_core import CoreSchema, PydanticUndefined, core_schema
 
 from tp_core.errors import TPError
@@ -128,11 +128,13 @@ def slots_of(config: type[BaseModel]) -> dict[str, Slot]:
     """The options of a module that choose modules, by name."""
     if (known := _SLOTS.get(config)) is not None:
         return known
-    found = _SLOTS[config] = {}
+    found: dict[str, Slot] = {}
     for name, info in config.model_fields.items():
         marks = [each for each in info.metadata if isinstance(each, Slot)]
         if slot := marks[0] if marks else _slot(info.annotation):
             found[name] = slot
+    if getattr(config, "__pydantic_fields_complete__", True):  # else there are names that are not known yet
+        _SLOTS[config] = found
     return found
 
 
@@ -196,11 +198,15 @@ def with_choices(
 # -- choices that Python code gives ------------------------------------------------------------------------------
 
 
+class _Defaults(dict[str, Any]):
+    """Values that a module gives those inside it, at any depth, for options that they leave unset."""
+
+
 class _Given(NamedTuple):
-    """A choice, with what the module around it gives as defaults of its options."""
+    """A choice, with the defaults of its options."""
 
     choice: Any
-    defaults: Mapping[str, Any]
+    defaults: _Defaults
 
     def __repr__(self) -> str:
         return repr(self.choice)
@@ -209,14 +215,16 @@ class _Given(NamedTuple):
 def completed(config: "type[ModuleConfig]", schema: CoreSchema) -> CoreSchema:
     """The schema of a module's options in which unset choices, and options of choices, get their defaults."""
     slots = slots_of(config)
-    return core_schema.no_info_before_validator_function(partial(_complete, config, slots), schema) if slots else schema
+    return core_schema.with_info_before_validator_function(partial(_complete, config), schema) if slots else schema
 
 
-def _complete(config: "type[ModuleConfig]", slots: Mapping[str, Slot], options: Any) -> Any:
+def _complete(config: "type[ModuleConfig]", options: Any, info: ValidationInfo) -> Any:
     if not isinstance(options, Mapping):
         return options
+    slots = slots_of(config)
     given = {name: options.get(name, usual(config, name)) for name in {*slots, *config.passed_on}}
-    defaults = {name: given[name] for name in config.passed_on if given[name] is not None}
+    around = info.context if isinstance(info.context, _Defaults) else {}
+    defaults = _Defaults({**around, **{name: given[name] for name in config.passed_on if given[name] is not None}})
 
     def wrapped(value: Any) -> Any:
         return [_Given(each, defaults) for each in value] if isinstance(value, list) else _Given(value, defaults)
@@ -231,7 +239,7 @@ def usual(config: type[BaseModel], option: str) -> Any:
 
 
 def _validated(base: "type[ModuleConfig]", given: Any) -> Chosen[Any]:
-    value, defaults = given if isinstance(given, _Given) else (given, {})
+    value, defaults = given if isinstance(given, _Given) else (given, _Defaults())
     if isinstance(value, BaseModel):
         value = _named(base.kind, value)
     found = value if isinstance(value, Chosen) else _found(base.kind, value, defaults)
@@ -240,7 +248,7 @@ def _validated(base: "type[ModuleConfig]", given: Any) -> Chosen[Any]:
     return found
 
 
-def _found(kind: str, value: Any, defaults: Mapping[str, Any]) -> Chosen[Any]:
+def _found(kind: str, value: Any, defaults: _Defaults) -> Chosen[Any]:
     """The module of a name, or of ``{name: {options}}``; only installed ones, as a plain value has no folder."""
     from tp_core.spec.find import find
     from tp_core.trust import running_local_files
@@ -255,7 +263,7 @@ def _found(kind: str, value: Any, defaults: Mapping[str, Any]) -> Chosen[Any]:
     except TPError as error:
         raise ValueError(str(error)) from None
     own = {key: each for key, each in defaults.items() if key in cls.model_fields and key not in (options or {})}
-    config = cls.model_validate({**own, **(options or {})})
+    config = cls.model_validate({**own, **(options or {})}, context=defaults)
     config.model_fields_set.difference_update(own)  # in a spec, they are unset
     if entry is None:
         return Chosen(kind, name, "", config, *_OF_FILE, local=local)
