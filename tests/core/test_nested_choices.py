@@ -16,6 +16,8 @@ from tests.core.shelf import Shelf
 from tests.core.shelf import shelf as shelf
 from tp_core import Chosen, SpecError, TPError, load_spec
 from tp_core.cli.main import cli
+from tp_core.data.identity import module_identity
+from tp_core.interop.comparison import differences
 from tp_core.options.context import BuildContext
 from tp_core.spec.checks_run import check_run
 from tp_core.spec.choose import all_modules
@@ -23,6 +25,7 @@ from tp_core.spec.json_schema import spec_schema
 from tp_core.spec.portable import for_use
 from tp_core.spec.provenance import facts_of
 from tp_core.testing import check_module
+from tp_core.training.export import portable_spec
 
 CODE = '''\
 from typing import ClassVar
@@ -84,6 +87,10 @@ POINTS = {
     "acme_part": {"acme.head": "acme:HeadConfig", "acme.tail": "acme:TailConfig"},
     "encoder": {"acme.parts": "acme:Config"},
 }
+
+
+#: Of two models: the width of a part, and what made their labels.
+TEACHERS = ((4, "acme.head"), (8, "acme.tail"))
 
 
 @pytest.fixture
@@ -361,6 +368,44 @@ def test_what_makes_labels_is_left_out_of_use_where_it_is_not_there(acme: Shelf,
     assert [each.name for each in all_modules(used) if each.kind == "acme_part"] == ["acme.head", "acme.tail"]
     effective = used.model.streams[""].encoder.config.effective(BuildContext())
     assert "teacher" not in effective
+
+
+def test_files_inside_are_copied_into_an_export_but_for_those_that_make_labels(acme: Shelf, tmp_path: Path) -> None:
+    for name in ("second.txt", "labels.txt"):
+        (tmp_path / name).write_text(name)
+    tails = {
+        name: {"acme.tail": {"table": f"{file}.txt"}} for name, file in (("second", "second"), ("teacher", "labels"))
+    }
+    before = load_spec(write(tmp_path, "spec.yaml", spec(**tails)))
+    (tmp_path / "export").mkdir()
+    exported = portable_spec(before, {}, tmp_path / "export").dump()["model"]["encoder"]["acme.parts"]
+    copy = exported["second"]["acme.tail"]["table"]
+    assert (tmp_path / "export" / copy).read_text() == "second.txt"
+    assert exported["teacher"]["acme.tail"]["table"] == str(tmp_path / "labels.txt")
+
+
+def test_what_a_module_inside_is_made_of_is_a_part_of_the_module_around_it(acme: Shelf, tmp_path: Path) -> None:
+    table = tmp_path / "table.txt"
+
+    def identity(content: str, **options: Any) -> Any:
+        table.write_text(content)
+        return module_identity(encoder_of(spec(second={"acme.tail": {"table": str(table), **options}})))
+
+    first = identity("one")
+    assert identity("one") == first
+    assert identity("two") != first
+    assert identity("one", dropout=0.75) != first
+    assert identity("one", tip={"acme.head": {"width": 2}}) != identity("one", tip={"acme.head": {"width": 8}})
+    assert {"numpy"} in [set(inner["libraries"]) for _, inner in first["within"]]
+
+
+def test_models_whose_modules_inside_differ_are_others(acme: Shelf) -> None:
+    one, other = (load_spec(spec(first={"acme.head": {"width": width}}, teacher=name)) for width, name in TEACHERS)
+    place = "model.encoder.acme.parts.first"
+    assert differences(one, other, "theirs") == [f"{place}.acme.head.width is 4; theirs has 8"]
+    assert differences(one, load_spec(spec(first="acme.tail")), "theirs") == [
+        f"{place} is [acme.head]; theirs has [acme.tail]"
+    ]
 
 
 # -- in Python ---------------------------------------------------------------------------------------------------
