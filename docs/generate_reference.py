@@ -12,14 +12,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from tp_core.cli.main import BUILT_IN
 from tp_core.cli.modules import rows
-from tp_core.discovery import Entry, index, load
+from tp_core.discovery import Entry, article, index, load
 from tp_core.marks import PathMark
 from tp_core.options.base import ModuleConfig
+from tp_core.options.choice import Slot
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.processor import ProcessorConfig
@@ -70,6 +71,8 @@ def type_of(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     if annotation in names:
         return names[annotation]
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if slot := next((mark for mark in metadata if isinstance(mark, Slot)), None):
+        return article(slot.kind)
     if origin is Annotated:
         return type_of(arguments[0], arguments[1:])
     if origin is Literal:
@@ -79,7 +82,7 @@ def type_of(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     if origin is list:
         bounds = {n: getattr(mark, n) for mark in metadata for n in ("min_length", "max_length") if hasattr(mark, n)}
         length = f"{bounds['min_length']} " if len(set(bounds.values())) == 1 < len(bounds) else ""
-        inner = type_of(arguments[0])
+        inner = type_of(arguments[0]).removeprefix("a ").removeprefix("an ")
         return f"list of lists{inner.removeprefix('list')}" if inner.startswith("list") else f"list of {length}{inner}s"
     if origin is dict:
         return f"{type_of(arguments[0])} → {type_of(arguments[1])}"
@@ -164,7 +167,11 @@ def shape(spec: FieldSpec) -> str:
 def module(entry: Entry) -> Iterator[str]:
     config: type[ModuleConfig] = load(entry)
     yield from (f"#### `{entry.name}` ({entry.distribution})", "", config.summary().replace("``", "`"), "")
-    lines = list(needs(config.model_construct()))
+    try:
+        usual = config()  # with the modules that options choose by default
+    except ValidationError:
+        usual = config.model_construct()
+    lines = list(needs(usual))
     if lines:
         yield from (" ".join(lines), "")
     yield from options(config)

@@ -72,7 +72,7 @@ _PUBLIC = {
     "Logger": "tp_core.training.loggers.base",
     "LoggedRun": "tp_core.training.loggers.base",
     "ModuleConfig": "tp_core.options.base",
-    "ModuleMark": "tp_core.spec.schema_common",
+    "Chosen": "tp_core.options.choice",
     "hookimpl": "tp_core.hookspecs",
 }
 
@@ -113,6 +113,7 @@ if TYPE_CHECKING:
     from tp_core.options.base import ModuleConfig as ModuleConfig
     from tp_core.options.base import Preprocessing as Preprocessing
     from tp_core.options.base import Problem as Problem
+    from tp_core.options.choice import Chosen as Chosen
     from tp_core.options.context import BuildContext as BuildContext
     from tp_core.options.context import DataContext as DataContext
     from tp_core.options.context import TargetFacts as TargetFacts
@@ -135,7 +136,6 @@ if TYPE_CHECKING:
     from tp_core.spec.errors import SpecError as SpecError
     from tp_core.spec.load import load_spec as load_spec
     from tp_core.spec.schema import Spec as Spec
-    from tp_core.spec.schema_common import ModuleMark as ModuleMark
     from tp_core.tokenizer import Tokenizer as Tokenizer
     from tp_core.training.loggers.base import LoggedRun as LoggedRun
     from tp_core.training.loggers.base import Logger as Logger

@@ -12,9 +12,8 @@ from tp_core.data.contents import Content
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.nested_models import module_files
 from tp_core.errors import CheckpointError, TPError
-from tp_core.spec.choose import within
+from tp_core.options.choice import Chosen, within
 from tp_core.spec.schema import Spec
-from tp_core.spec.schema_common import Chosen
 
 #: Its name in a checkpoint.
 CONTENTS = "contents.json"

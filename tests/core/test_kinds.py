@@ -19,9 +19,9 @@ from tp_core.defects import defects
 from tp_core.options.base import ModuleConfig, imported
 
 CODEC = """\
-from typing import Annotated, Any, ClassVar
+from typing import ClassVar
 
-from tp_core import EncoderConfig, ModuleConfig, ModuleMark
+from tp_core import Chosen, EncoderConfig, ModuleConfig
 
 
 class CodecConfig(ModuleConfig):
@@ -39,7 +39,7 @@ class ZigzagConfig(CodecConfig):
 class Config(EncoderConfig):
     "An encoder with a codec."
 
-    codec: Annotated[dict[str, dict[str, Any]], ModuleMark("acme_codec")]
+    codec: Chosen[CodecConfig]
 """
 
 POINTS = {
@@ -67,7 +67,7 @@ def test_a_package_opens_a_kind_and_an_option_chooses_from_it(shelf: Shelf) -> N
     assert "acme.zigzag" in CliRunner().invoke(cli, ["modules", "--kind", "acme_codec"]).output
     assert defects([str(shelf.folder)]) == []
     found = load_spec(spec(codec={"acme.zigzag": {"width": 5}})).model.streams[""].encoder
-    assert found.config.codec == {"acme.zigzag": {"width": 5}}
+    assert found.config.codec.dump() == {"acme.zigzag": {"width": 5}}
     with pytest.raises(SpecError, match=r"unknown acme codec 'acme\.zigzak'; did you mean 'acme\.zigzag'"):
         load_spec(spec(codec="acme.zigzak"))
     with pytest.raises(SpecError, match=r"acme\.coded\.codec\.acme\.zigzag\.width: expected an integer"):
@@ -130,6 +130,7 @@ def test_an_optimizer_and_a_schedule_of_a_file_beside_the_spec_train_and_resume_
     written["train"]["schedule"] = "own:HalvesConfig"
     runs.write_spec(home, written)
     runs.train(home, "--run", "whole")
+    assert (home / "whole" / "own.py").read_text() == OWN  # the run has what it needs with it
     rates = [each["lr"] for each in runs.metrics(home / "whole") if "lr" in each]
     assert rates == [0.001] * 4 + [0.0005] * 4
     before, after = (runs.checkpoint_weights(home / "whole", step) for step in (4, 8))

@@ -305,7 +305,7 @@ def test_an_exported_model_has_its_image_tokenizer_with_it(home: Path, tmp_path:
         (home / "elsewhere").rename(home / "coder")
     plain = yaml.safe_load((tmp_path / "export" / "spec.yaml").read_text())
     chosen = plain["data"]["processor"]["image_text_lm"]["image_tokenizer"]
-    assert chosen == {"vq": {"model": "processor_image_text_lm", "num_tokens": 6}}
+    assert chosen == {"vq": {"model": "processor_image_text_lm_image_tokenizer_vq", "num_tokens": 6}}
 
 
 def test_a_tokenizer_that_was_trained_anew_makes_the_data_anew(tmp_path: Path) -> None:
@@ -376,7 +376,7 @@ def test_a_tokenizer_that_is_not_there_is_refused_with_its_path(tmp_path: Path) 
     (tmp_path / "codes").mkdir()
     assert f"there is no file {tmp_path / 'coder'}" in said_of(tmp_path)
     gone = said_of(tmp_path, image_tokenizer={"vq": {"model": "codes"}})
-    assert f"data.processor.image_text_lm.image_tokenizer: {tmp_path / 'codes'}: there is no model" in gone
+    assert f"data.processor.image_text_lm.image_tokenizer.vq.model: {tmp_path / 'codes'}: there is no model" in gone
 
 
 def test_what_a_preset_leaves_open_is_said_before_training(tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ def test_a_tokenizer_and_its_export_are_one(tmp_path: Path) -> None:
     train(load_spec(write(tmp_path)), tmp_path / "run")
     before = rows(tmp_path)
     shutil.rmtree(tmp_path / "coder")
-    shutil.copytree(tmp_path / "run" / "model" / "processor_image_text_lm", tmp_path / "coder")
+    shutil.copytree(tmp_path / "run" / "model" / "processor_image_text_lm_image_tokenizer_vq", tmp_path / "coder")
     assert rows(tmp_path) == before
 
 
@@ -274,7 +274,7 @@ def test_a_checkpoint_as_tokenizer_is_exported_without_what_only_its_training_ne
         changed(tmp_path / "trained" / name, "1.5", "1.4")  # the version that the tokenizer was made with
     train(load_spec(tmp_path / "spec.yaml"), tmp_path / "run")
     export = tmp_path / "run" / "model"
-    inner = export / "processor_image_text_lm"
+    inner = export / "processor_image_text_lm_image_tokenizer_vq"
     plain = yaml.safe_load((inner / "spec.yaml").read_text())
     assert "train" not in plain
     assert "train" not in plain["data"]

@@ -382,7 +382,7 @@ def test_beit_learns_its_tokens_and_needs_no_files_of_it_afterwards(tmp_path: Pa
         ({"num_tokens": 12}, {}, 2, r"model\.yaml has 11 codes, and num_tokens is 12"),
         ({}, {}, 4, r"model\.yaml has patches of 2 x 2 pixels in 3 channels, the model 4 x 4 in 3"),
         ({"mean": [0.5, 0.5]}, {}, 2, "has 3 channels, and mean has 2 numbers"),
-        ({"std": [0.0]}, {}, 2, r"std must be greater than 0, got 0"),
+        ({"std": [0.0]}, {}, 2, r"tokenizer\.vqgan\.std: must be greater than 0, got 0"),
     ],
 )
 def test_what_does_not_fit_is_told_when_the_spec_is_read(

@@ -16,9 +16,9 @@ from tp_core.terminal import tell
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tp_core.options.choice import Chosen
     from tp_core.spec.errors import SpecProblem
     from tp_core.spec.schema import Spec
-    from tp_core.spec.schema_common import Chosen
     from tp_core.spec.schema_embedding import EmbeddingSpec
 
 

@@ -16,10 +16,9 @@ from tp_core.data.nested_models import NestedModel, nested_models, used_part
 from tp_core.marks import paths_in
 from tp_core.metadata import normalized
 from tp_core.options.base import ModuleConfig
+from tp_core.options.choice import Chosen, choices_in, slots_of, within
 from tp_core.options.processor import ProcessorConfig
-from tp_core.spec.choose import chosen_by_options, within
 from tp_core.spec.local_files import local_digest
-from tp_core.spec.schema_common import Chosen, kind_of_module
 
 
 def module_identity(chosen: Chosen[Any], memo: DigestMemo | None = None) -> dict[str, Any]:
@@ -35,7 +34,7 @@ def module_identity(chosen: Chosen[Any], memo: DigestMemo | None = None) -> dict
     drawn = config.sampling_options if isinstance(config, ProcessorConfig) else frozenset()
     own = module_facts(chosen)
     options = {name: value for name, value in own["options"].items() if name not in drawn}
-    inside = {name: module_identity(each, memo) for name, each in chosen_by_options(chosen).items()}
+    inside = [[name, module_identity(each, memo)] for name, each in choices_in(config) if not each.missing]
     models = {option: _model_identity(model, memo) for option, model in nested_models(config)}
     code = local_digest(chosen)
     return own | {"code": code, "options": options, "files": files, "within": inside, "models": models}
@@ -68,7 +67,7 @@ def module_facts(chosen: Chosen[Any]) -> dict[str, Any]:
     """The part of a module's identity that takes no look at files: where it comes from, and its options."""
     config: ModuleConfig = chosen.config
     paths = {option.partition(".")[0] for option in paths_in(config)}
-    choices = {name for name, info in type(config).model_fields.items() if kind_of_module(info)}
+    choices = set(slots_of(type(config)))
     return {
         "module": [chosen.kind, chosen.distribution, chosen.version, chosen.name],
         "libraries": {name: discovery.installed_version(name) for name in sorted(config.libraries())},

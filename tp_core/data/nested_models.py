@@ -17,11 +17,11 @@ from tp_core.data.contents import Content, file_contents
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.marks import paths_in
 from tp_core.options.base import ModuleConfig
+from tp_core.options.choice import Chosen
 from tp_core.spec.choose import all_modules
 from tp_core.spec.load_for_use import load_for_use
 from tp_core.spec.portable import for_use, replaced
 from tp_core.spec.schema import Spec
-from tp_core.spec.schema_common import Choice, Chosen
 from tp_core.use import using
 
 #: Parts of ``data:`` that are modules.
@@ -104,9 +104,6 @@ def used_part(spec: Spec) -> dict[str, Any]:
 def bare(chosen: Chosen[Any]) -> Chosen[Any]:
     """A module without paths and its distribution, for comparisons only."""
     config = chosen.config
-    values = {name: getattr(config, name) for name in type(config).model_fields}
-    inner = {name: value.chosen for name, value in values.items() if isinstance(value, Choice)}
-    changed: dict[str, Any] = {name: Choice(bare(each)) for name, each in inner.items()}
-    paths = {option.partition(".")[0] for option in paths_in(config)}
-    changed |= {name: "a file" if isinstance(values[name], str) else ["a file"] * len(values[name]) for name in paths}
+    values = {name: getattr(config, name) for name in {option.partition(".")[0] for option in paths_in(config)}}
+    changed = {name: "a file" if isinstance(path, str) else ["a file"] * len(path) for name, path in values.items()}
     return replace(chosen, written=chosen.name, config=config.model_copy(update=changed))

@@ -14,9 +14,9 @@ from tp_core.spec.schema_common import key_of
 
 if TYPE_CHECKING:
     from tp_core.model_tree import Branch
+    from tp_core.options.choice import Chosen
     from tp_core.options.context import BuildContext
     from tp_core.spec.schema import Spec
-    from tp_core.spec.schema_common import Chosen
     from tp_core.spec.schema_embedding import EmbeddingSpec
 
 

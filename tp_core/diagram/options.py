@@ -28,6 +28,8 @@ def spoken(config: ModuleConfig, context: BuildContext) -> list[str]:
         if name in found or name not in effective or name in _SILENT or value is None:
             continue
         default = fields[name].get_default(call_default_factory=True)
+        if isinstance(default, str) and isinstance(value, dict):  # the choice of a module
+            default, value = default, ", ".join(value)
         quiet = name.endswith(("_std", "_eps")) or "dropout" in name or "layer_drop" in name or "init" in name
         if not quiet and (default is PydanticUndefined or value != default):
             found[name] = value

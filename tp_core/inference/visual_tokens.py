@@ -10,10 +10,9 @@ from tp_core.data.nested_models import bare, module_files
 from tp_core.errors import TPError
 from tp_core.kept_contents import Contents, difference_of
 from tp_core.marks import paths_in
-from tp_core.spec.choose import within
+from tp_core.options.choice import Chosen, choices_in, with_choices
 from tp_core.spec.local_files import local_digest
 from tp_core.spec.schema import Spec
-from tp_core.spec.schema_common import Chosen, Deferred, kind_of_module
 
 _KIND = "visual_tokenizer"
 
@@ -62,16 +61,11 @@ def _makers(modules: Iterable[Chosen[Any]]) -> list[_Maker]:
 
 
 def _makers_of(chosen: Chosen[Any]) -> Iterator[_Maker]:
-    for each in within(chosen):
+    for _, each in choices_in(chosen.config):
         if each.kind == _KIND:
-            options = bare(each).config.model_dump(mode="json", exclude={*_paths(each)})
-            yield _Maker(each.place, each.name, options, each)
-    for option, info in type(chosen.config).model_fields.items():
-        choice = getattr(chosen.config, option)
-        if kind_of_module(info) == _KIND and isinstance(choice, Deferred):
-            ((written, options),) = choice.items()
-            name = written.partition("@")[0]
-            yield _Maker(f"{chosen.place}.{option}.{name}", name, options, None)
+            options = bare(with_choices(each, bare)).config.model_dump(mode="json", exclude={*_paths(each)})
+            yield _Maker(each.place, each.name, options, None if each.missing else each)
+        yield from _makers_of(each)
 
 
 def _paths(chosen: Chosen[Any]) -> set[str]:

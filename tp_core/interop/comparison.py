@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from tp_core.options.choice import Chosen, choices_in, slots_of
 from tp_core.options.context import BuildContext
 from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec
-from tp_core.spec.schema_common import Chosen
 from tp_core.spec.schema_embedding import EmbeddingSpec
 
 #: Options that matter in training only, or for initial values only.
@@ -79,7 +79,13 @@ def _module(path: str, chosen: Chosen[Any], context: BuildContext) -> dict[str, 
 
 def _options(path: str, chosen: Chosen[Any], context: BuildContext) -> dict[str, Any]:
     options = chosen.config.effective(context)
-    return {f"{path}.{name}": value for name, value in options.items() if name not in TRAINING_ONLY}
+    found: dict[str, Any] = {}
+    for option in slots_of(type(chosen.config)).keys() & options.keys():
+        inner = [each for name, each in choices_in(chosen.config) if name == option]
+        options[option] = [each.name for each in inner]
+        for each in inner:
+            found |= _options(f"{path}.{option}.{each.name}", each, chosen.config.inner_context(option, context))
+    return found | {f"{path}.{name}": value for name, value in options.items() if name not in TRAINING_ONLY}
 
 
 def differences(own: Spec, other: Spec, what: str) -> list[str]:

@@ -110,7 +110,7 @@ def from_huggingface(
         say(f"'{table}' had {tensors.shapes[fit.sources[table]][0]} rows and has {rows} now")
     _write(folder / WEIGHTS, weight_map, tensors, fit)
     write_json(folder / ORIGIN, config.memory.given)
-    write_provenance(all_modules(spec), folder)
+    write_provenance(all_modules(spec, training=False), folder)
     contents.mark(*preprocessing.known, *(path.name for path in tokenizer_files(source) if tokenizer or said))
     if sentences is not None:
         notes += sentences.finish(spec, around, contents)

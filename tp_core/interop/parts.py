@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tp_core.errors import TPError
 from tp_core.options.base import ModuleConfig
-from tp_core.spec.schema_common import Chosen
+from tp_core.options.choice import Chosen
 
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec

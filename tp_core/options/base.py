@@ -15,9 +15,11 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic_core import CoreSchema
 
 from tp_core.marks import paths_in
+from tp_core.options.choice import completed
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
 from tp_core.ports import Port
@@ -78,6 +80,14 @@ class ModuleConfig(BaseModel):
     implementation: ClassVar[str] = ""
     #: Endings of files that the module does not read of folders that its options name: they are no part of it.
     unread: ClassVar[frozenset[str]] = frozenset()
+    #: Options whose values are defaults of the modules that other options choose (:class:`tp_core.Chosen`).
+    passed_on: ClassVar[frozenset[str]] = frozenset()
+    #: Options that choose modules which make labels and nothing else: a trained model is used without them.
+    makes_labels: ClassVar[frozenset[str]] = frozenset()
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return completed(cls, handler(source))
 
     @classmethod
     def implemented(cls) -> Any:
@@ -118,6 +128,10 @@ class ModuleConfig(BaseModel):
     def check(self, context: BuildContext) -> Iterator[Problem]:
         """Yield what pydantic cannot see: options that contradict each other or the model around them."""
         yield from ()
+
+    def inner_context(self, option: str, context: BuildContext) -> BuildContext:
+        """What the modules that an option chooses may know of the model around them, where this module knows more."""
+        return context
 
     def files(self) -> dict[str, str]:
         """Options that name existing files or folders, as option → path: those that are a ``PathStr``.
@@ -173,6 +187,7 @@ class ModuleConfig(BaseModel):
     def effective(self, context: BuildContext) -> dict[str, Any]:
         """The options with what the unset ones stand for, without those that have no effect beside the others.
 
-        Two models whose modules are effectively equal compute the same.
+        Two models whose modules are effectively equal compute the same. Modules that options choose are compared by
+        their own effective options; those that make labels only matter in training alone.
         """
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", exclude=set(self.makes_labels))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from tp_core.errors import TPError
+from tp_core.options.choice import Chosen, label_makers
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.ports import CAUSAL, TARGET_INPUT_IDS, TASK_IDS, TOKEN_TYPE_IDS
 from tp_core.spec.checks_fit import check_fit, check_labels
+from tp_core.spec.choose import all_modules
 from tp_core.spec.context import context_of, data_context
 from tp_core.spec.errors import Problems
 from tp_core.spec.files import no_file
@@ -15,7 +18,6 @@ from tp_core.spec.module_nodes import node_of, with_context
 from tp_core.spec.nodes import Node
 from tp_core.spec.plugin_problems import fields, files_of, listed
 from tp_core.spec.schema import Spec
-from tp_core.spec.schema_common import Chosen
 from tp_core.spec.schema_embedding import EmbeddingSpec
 from tp_core.suggest import did_you_mean
 from tp_core.tokenizer import TokenizerFacts
@@ -24,9 +26,7 @@ from tp_core.tokenizer import TokenizerFacts
 def read_vocabulary(tokenizer: Chosen[Any], root: Node, problems: Problems) -> TokenizerFacts | None:
     """What is to be known of the tokenizer's vocabulary, or None with a problem added."""
     before = len(problems)
-    for option, path in files_of(tokenizer.config).items():
-        if why := no_file(path):
-            problems.add(f"{tokenizer.path}.{option}", why, node_of(root, tokenizer, option))
+    check_files([tokenizer], root, problems)
     if len(problems) > before:
         return None
     try:
@@ -130,7 +130,20 @@ def is_causal(chosen: Chosen[Any], context: BuildContext) -> bool:
     return CAUSAL in fields(chosen.config, "provides", context) and not prefix
 
 
+def check_files(modules: Iterable[Chosen[Any]], root: Node, problems: Problems, training: bool = False) -> None:
+    """Add the files of modules that are not there.
+
+    Args:
+        training: those that only training needs.
+    """
+    for chosen in modules:
+        for option, path in files_of(chosen.config, "training_files" if training else "files").items():
+            if why := no_file(path):
+                problems.add(f"{chosen.path}.{option}", why, node_of(root, chosen, option))
+
+
 def _check_modules(spec: Spec, root: Node, problems: Problems) -> None:
+    training = {id(maker) for chosen in all_modules(spec) for maker in label_makers(chosen)}
     for chosen, context in with_context(spec):
         for problem in listed(chosen.config, "check", context):
             path = f"{chosen.path}.{problem.option}" if problem.option else chosen.path
@@ -139,11 +152,12 @@ def _check_modules(spec: Spec, root: Node, problems: Problems) -> None:
             for problem in listed(chosen.config, "check_targets", data_context(spec)):
                 node = node_of(root, chosen, problem.option)
                 problems.add(f"{chosen.path}.{problem.option}".removesuffix("."), problem.message, node)
-        if chosen.kind != "tokenizer":
-            for option, path in files_of(chosen.config).items():
-                if why := no_file(path):
-                    node = node_of(root, chosen, option)
-                    problems.add(f"{chosen.path}.{option}", why, node)
+        if (
+            chosen is not spec.data.tokenizer
+            and chosen is not spec.data.target_tokenizer
+            and id(chosen) not in training
+        ):
+            check_files([chosen], root, problems)
 
 
 def _check_lent(spec: Spec, root: Node, problems: Problems) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tp_core import discovery
+from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, Usual
 from tp_core.ports import TASK_IDS, Port
@@ -15,7 +16,6 @@ from tp_core.spec.module_nodes import Place, node_of, placed
 from tp_core.spec.nodes import Node
 from tp_core.spec.plugin_problems import fields
 from tp_core.spec.schema import Spec
-from tp_core.spec.schema_common import Chosen
 from tp_core.suggest import did_you_mean
 
 #: What gives states of a kind that a target needs.
@@ -75,8 +75,8 @@ class Board:
         for place in places:
             provided = fields(place.chosen.config, "provides", place.context)
             made = {port: Given(spec, place.chosen) for port, spec in provided.items()}
-            if place.chosen is self.processor:
-                self.batch = {port: each for port, each in made.items() if port.kind in _OF_BATCH}
+            if place.owner is self.processor:
+                self.batch |= {port: each for port, each in made.items() if port.kind in _OF_BATCH}
             if place.part not in ("embedding", "encoder", "fusion", "target_embedding", "decoder", "target"):
                 continue
             behind = place.part in ("target_embedding", "decoder")
@@ -85,21 +85,21 @@ class Board:
             self._published[place.chosen.path] = dict(before)
             if place.part == "decoder":  # it reads the memory, and publishes anew
                 self._published[place.chosen.path] = {**source.get(place.stream, {}), **own}
+                own = published = {} if place.chosen is place.owner else own
             for port in place.chosen.config.withdraws(place.context):
                 published.pop(port, None)
             new = {port: each for port, each in made.items() if port.kind == "published"}
             published.update(new)
             states = {port: each for port, each in made.items() if port.kind == "states"}
             weights = {port: each for port, each in made.items() if port.kind == "weight"}
-            if place.part == "encoder":
-                self.states[place.stream] = states
+            if place.part in ("encoder", "decoder"):
+                side = None if behind else place.stream
+                self.states[side] = states if place.chosen is place.owner else {**self.states[side], **states}
             elif place.part == "fusion":
-                self.states = dict.fromkeys(model.streams, states)
+                before = {} if place.chosen is place.owner else self.states[place.stream]
+                self.states = {name: {**before, **states} for name in model.streams}
                 for each in source.values():
                     each.update(new)
-            elif place.part == "decoder":
-                self.states[None] = states
-                self._published[""] = new
             if place.part == "embedding":
                 self.weights = {**weights, **self.weights}
             elif place.part == "target_embedding":  # modules after the decoder use the target vocabulary
@@ -110,7 +110,7 @@ class Board:
                 self.states.setdefault(name, self.states.get(lender, {}))
             if stream.same_as:
                 source.setdefault(name, source.get(stream.same_as, {}))
-        self._source = source
+        self._source, self._decoded = source, own
         if self.spec.data.name:  # batches of data sets trained in turn say which of them they come from
             self.batch[TASK_IDS] = Given(FieldSpec(("batch",)), None)
 
@@ -121,7 +121,7 @@ class Board:
         if port.kind == "input":
             return self.batch.get(Port.input(port.name, place.stream), self.batch.get(Port.input(port.name)))
         if port.kind == "labels":
-            found = label_of(port, place.chosen.called, self.batch)
+            found = label_of(port, place.owner.called, self.batch)
             return None if found is None else self.batch[found]
         if port.kind == "weight":
             return self.weights.get(port)
@@ -132,14 +132,14 @@ class Board:
         return self.batch.get(port)
 
     def _states(self, place: Place) -> Ports:
-        read_stream = place.chosen.config.stream is not None if place.part == "target" else place.part != "decoder"
+        read_stream = place.owner.config.stream is not None if place.part == "target" else place.part != "decoder"
         return self.states.get(None if None in self.states and not read_stream else place.stream, {})
 
     def _before(self, place: Place) -> Ports:
         if place.part != "target":
             return self._published.get(place.chosen.path, {})
-        if self.spec.model.decoder is not None and place.chosen.config.stream is None:
-            return self._published[""]
+        if self.spec.model.decoder is not None and place.owner.config.stream is None:
+            return self._decoded
         return self._source.get(place.stream, {})
 
     def missing(self, place: Place, port: Port) -> str:
@@ -165,7 +165,7 @@ class Board:
         return message + _providers(wanted._replace(of=""), place.context)
 
     def _last(self, place: Place) -> str:
-        if None in self.states and place.chosen.config.stream is None and self.spec.model.decoder is not None:
+        if None in self.states and place.owner.config.stream is None and self.spec.model.decoder is not None:
             return self.spec.model.decoder.path
         if self.spec.model.fusion is not None:
             return self.spec.model.fusion.path

@@ -6,13 +6,16 @@ import os
 from pathlib import Path
 
 from tp_core import discovery
+from tp_core.options.choice import label_makers
+from tp_core.spec.checks import check_files
 from tp_core.spec.checks_training import check_training
+from tp_core.spec.choose import all_modules
 from tp_core.spec.errors import Problems, SpecError
-from tp_core.spec.files import expand, no_file, no_folder, unusable
+from tp_core.spec.files import expand, no_folder, unusable
 from tp_core.spec.local_files import local_files
 from tp_core.spec.metrics import early_stopping_problems
 from tp_core.spec.module_nodes import node_of
-from tp_core.spec.plugin_problems import files_of, listed, plugin_errors_told
+from tp_core.spec.plugin_problems import listed, plugin_errors_told
 from tp_core.spec.schema import Spec
 from tp_core.suggest import did_you_mean, instead
 
@@ -101,10 +104,9 @@ def _check_run(spec: Spec, resume: bool, checkpoint: bool, problems: Problems) -
     check_training(spec, problems)
     _check_batch(spec, problems)
     _check_early_stopping(spec, problems)
-    for chosen in spec.model.chosen():
-        for option, file in files_of(chosen.config, "training_files").items():
-            if why := no_file(file):
-                problems.add(f"{chosen.path}.{option}", why, node_of(root, chosen, option))
+    every = all_modules(spec)
+    check_files(every, root, problems, training=True)
+    check_files({id(maker): maker for chosen in every for maker in label_makers(chosen)}.values(), root, problems)
     if not checkpoint:
         _check_init_from(spec, problems, "; the run has no checkpoint yet, and begins with its weights" * resume)
 

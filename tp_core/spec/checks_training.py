@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from tp_core.options.choice import Chosen
 from tp_core.spec.choose import all_modules
 from tp_core.spec.errors import Problems, SpecProblem
 from tp_core.spec.module_nodes import node_of
 from tp_core.spec.provenance import versions_of_model
 from tp_core.spec.schema import Spec
-from tp_core.spec.schema_common import Chosen
 
 
 def check_training(spec: Spec, problems: Problems) -> None:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tp_core import discovery
 from tp_core.errors import TPError
 from tp_core.options.base import ModuleConfig
+from tp_core.options.choice import Chosen, Slot, slots_of, usual, within
+from tp_core.options.missing import MissingConfig
 from tp_core.plugin_errors import plugin_error
-from tp_core.spec.canonical import called, slot
+from tp_core.spec.canonical import called, shelf, slot
 from tp_core.spec.errors import Problems, SpecError
 from tp_core.spec.find import find
 from tp_core.spec.key_hints import hint
 from tp_core.spec.nodes import Node, Origin
-from tp_core.spec.schema_common import Choice, Chosen, Deferred, ModuleMark, kind_of_module, mark_of
 from tp_core.spec.validate import Default, validate
-from tp_core.trust import running_local_files
 from tp_core.use import in_use
 
 if TYPE_CHECKING:
@@ -25,13 +24,21 @@ if TYPE_CHECKING:
 
 
 def choose(
-    kind: str, node: Node, path: str, defaults: Mapping[str, Default], problems: Problems, used: set[str]
+    kind: str,
+    node: Node,
+    path: str,
+    defaults: Mapping[str, Default],
+    problems: Problems,
+    used: set[str],
+    place: str = "",
 ) -> Chosen[Any] | None:
-    """Validate one canonical module choice, ``{name: {options}}``.
+    """Validate one canonical module choice, ``{name: {options}}``, and those that its options make.
 
     Args:
-        defaults: values from ``model:`` for options that the module has and the spec leaves unset.
+        defaults: values from ``model:``, and from the module around it, for options that the module has and the spec
+            leaves unset.
         used: receives the names of the defaults that some module has as an option.
+        place: as ``path``, by the names of modules where the spec writes their distributions.
     """
     ((name, options),) = node.mapping.items()
     try:
@@ -42,9 +49,13 @@ def choose(
         return None
     inherited = {key: value for key, value in defaults.items() if key in cls.model_fields and key != "name"}
     used.update(inherited)
-    where = f"{path}.{called(node, kind)}"
+    own = called(node, kind)
+    where = f"{path}.{own}"
+    by_name = f"{place or path}.{own if entry is None or own != name else entry.name}"
+    before = len(problems)
     try:
-        made = _nested(cls, options, where, problems)
+        made = _Choices(cls, where, by_name, options, inherited, problems, used).made(defaults)
+        whole = len(problems) == before
         config = validate(cls, where, options.mapping, options, problems, inherited, made)
     except BaseException as error:  # of a validator
         told = plugin_error(error)
@@ -52,38 +63,86 @@ def choose(
             raise
         problems.add(where, str(told), options, key=True)
         return None
-    if config is None:
+    if config is None or not whole:
         return None
-    if entry is not None:
-        return Chosen(kind, entry.name, where, config, entry.distribution, entry.version, written=name)
-    return Chosen(kind, name, where, config, "local file", "", portable=False, local=local)
+    if entry is None:
+        return Chosen(kind, name, where, config, "local file", "", portable=False, local=local, place=by_name)
+    return Chosen(kind, entry.name, where, config, entry.distribution, entry.version, written=name, place=by_name)
 
 
-def _nested(
-    cls: type[ModuleConfig], options: Node, path: str, problems: Problems
-) -> dict[str, Choice | Deferred | None]:
-    """The modules that options choose, of those that the spec gives; None where something is wrong with one."""
-    given = {name: node for name, node in options.mapping.items() if node.value is not None}
-    marks = {name: mark_of(info) for name, info in cls.model_fields.items() if name in given}
-    return {name: _chosen(mark, given[name], f"{path}.{name}", problems) for name, mark in marks.items() if mark}
+class _Choices:
+    """The modules that the options of one module choose."""
+
+    def __init__(
+        self,
+        cls: type[ModuleConfig],
+        where: str,
+        place: str,
+        options: Node,
+        inherited: Mapping[str, Default],
+        problems: Problems,
+        used: set[str],
+    ) -> None:
+        self.cls, self.where, self.place, self.options = cls, where, place, options
+        self.inherited, self.problems, self.used = inherited, problems, used
+
+    def made(self, defaults: Mapping[str, Default]) -> dict[str, Any]:
+        """Option → what it chooses; something in its place, and a problem, where it cannot be had."""
+        found = {}
+        for option, slot_ in slots_of(self.cls).items():
+            given = self._given(option)
+            if given is not None and given.node.value is not None:
+                found[option] = self._chosen(option, slot_, given, {**defaults, **self._passed_on()})
+        return found
+
+    def _given(self, option: str) -> Default | None:
+        """What an option is set to: by the spec, by a default of the model, or by its own default; None without."""
+        if option in self.options.mapping:
+            return Default(f"{self.where}.{option}", self.options.mapping[option])
+        if option in self.inherited:
+            return self.inherited[option]
+        value = usual(self.cls, option)
+        return None if value is None else Default(f"{self.where}.{option}", _node(value, self.options.origin))
+
+    def _passed_on(self) -> dict[str, Default]:
+        """The options that are defaults of the chosen modules."""
+        found = {option: self._given(option) for option in self.cls.passed_on}
+        return {option: given for option, given in found.items() if given is not None and given.node.value is not None}
+
+    def _chosen(self, option: str, slot_: Slot, given: Default, defaults: Mapping[str, Default]) -> Any:
+        try:
+            canonical = shelf(given.node, given.path) if slot_.many else slot(given.node, given.path)
+        except SpecError as error:
+            self.problems += error.problems
+            return [] if slot_.many else _unknown(slot_.kind, given.path)
+        nodes = canonical.items if slot_.many else [canonical]
+        found = [self._one(option, slot_, each, given.path, defaults) for each in nodes]
+        return found if slot_.many else found[0]
+
+    def _one(self, option: str, slot_: Slot, node: Node, path: str, defaults: Mapping[str, Default]) -> Chosen[Any]:
+        own = Problems()
+        own.tree = self.problems.tree
+        place = f"{self.place}.{option}"
+        found = choose(slot_.kind, node, path, defaults, own, self.used, place)
+        if own and in_use() and option in self.cls.makes_labels:
+            return _missing(slot_.kind, node, path, place, "; ".join(each.message for each in own))
+        self.problems += own
+        self.problems.unknown_modules |= own.unknown_modules
+        return found or _unknown(slot_.kind, path)
 
 
-def _chosen(mark: ModuleMark, node: Node, path: str, problems: Problems) -> Choice | Deferred | None:
-    """An option that chooses a module, ``{name: {every option}}``; None where something is wrong with it."""
-    try:
-        canonical = slot(node, path)
-    except SpecError as error:
-        problems += error.problems
-        return None
-    own = Problems()
-    own.tree = problems.tree
-    found = choose(mark.kind, canonical, path, {}, own, set())
-    if mark.labels and in_use() and own:
-        plain: Any = canonical.plain()
-        return Deferred(plain, "; ".join(each.message for each in own))
-    problems += own
-    problems.unknown_modules |= own.unknown_modules
-    return None if found is None else Choice(found)
+def _missing(kind: str, node: Node, path: str, place: str, reason: str) -> Chosen[Any]:
+    """A module that is not there, with its options as the spec has them."""
+    ((written, options),) = node.mapping.items()
+    name, plain = written.partition("@")[0], options.plain()
+    assert isinstance(plain, dict)
+    config, by_name = MissingConfig.of(plain, reason), f"{place}.{name}"
+    return Chosen(kind, name, f"{path}.{written}", config, "", written=written, place=by_name, missing=reason)
+
+
+def _unknown(kind: str, path: str) -> Chosen[Any]:
+    """Stands for what an option chooses and is wrong, so that the other options are looked at."""
+    return Chosen(kind, "", path, MissingConfig(), missing="unknown")
 
 
 def _not_found(error: TPError, kind: str, name: str, folder: str) -> str:
@@ -99,54 +158,14 @@ def _not_found(error: TPError, kind: str, name: str, folder: str) -> str:
     return str(error)
 
 
-def nested(kind: str, choice: Mapping[str, Mapping[str, Any]]) -> ModuleConfig:
-    """The config of a module that an option chooses (:class:`~tp_core.spec.schema_common.ModuleMark`).
+def all_modules(spec: Spec, training: bool = True) -> list[Chosen[Any]]:
+    """All modules that a spec uses, those that options of others choose among them.
 
     Args:
-        choice: the option's value. Of a spec that was loaded it knows its module; any other is ``{name: {options}}``,
-            with paths made absolute, and of installed modules.
-
-    Raises:
-        TPError: there is no such module, or not with these options.
+        training: also those of ``train:``.
     """
-    if isinstance(choice, Deferred):
-        raise TPError(choice.reason)
-    config: ModuleConfig = _chosen_by_option(kind, choice, kind).config
-    return config
-
-
-def within(chosen: Chosen[Any]) -> Iterator[Chosen[Any]]:
-    """The modules that a module's options choose, and those that theirs choose; without those that are not there."""
-    for found in chosen_by_options(chosen).values():
-        yield found
-        yield from within(found)
-
-
-def all_modules(spec: Spec) -> list[Chosen[Any]]:
-    """All modules that a spec uses, those that options of others choose among them."""
-    return [each for chosen in spec.own_modules() for each in (chosen, *within(chosen))]
-
-
-def chosen_by_options(chosen: Chosen[Any]) -> dict[str, Chosen[Any]]:
-    """Option → the module that it chooses, of those that choose one which is there."""
-    made = {}
-    for option, info in type(chosen.config).model_fields.items():
-        kind, choice = kind_of_module(info), getattr(chosen.config, option)
-        if kind and choice and not isinstance(choice, Deferred):
-            found = _chosen_by_option(kind, choice, kind)
-            made[option] = replace(found, path=f"{chosen.path}.{option}.{found.called}")
-    return made
-
-
-def _chosen_by_option(kind: str, choice: Mapping[str, Mapping[str, Any]], path: str) -> Chosen[Any]:
-    if isinstance(choice, Choice):
-        return choice.chosen
-    problems = Problems()
-    with running_local_files(False):  # a plain name has no folder
-        found = choose(kind, _node(choice, Origin("")), path, {}, problems, set())
-    if found is None:
-        raise TPError("; ".join(f"{each.path}: {each.message}" for each in problems))
-    return found
+    own = [*spec.model.chosen(), *spec.data.chosen(), *(spec.train.chosen() if training else ())]
+    return [each for chosen in own for each in (chosen, *within(chosen))]
 
 
 def _node(value: Any, origin: Origin) -> Node:

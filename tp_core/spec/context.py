@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext, DataContext, TargetFacts
 from tp_core.options.facts import StreamFacts
 from tp_core.options.target import TargetConfig
 from tp_core.spec.schema import Spec
-from tp_core.spec.schema_common import Chosen, options_of
+from tp_core.spec.schema_common import options_of
 from tp_core.tokenizer import Tokenizer
 
 

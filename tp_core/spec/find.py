@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
+
+from pydantic import BaseModel
 
 from tp_core import discovery
 from tp_core.errors import TPError, named
-from tp_core.options.base import ModuleConfig
 from tp_core.trust import may_run, refusal
 
 if TYPE_CHECKING:
     from tp_core.local import Namespace
+    from tp_core.options.base import ModuleConfig
 
 
 class Found(NamedTuple):
@@ -36,6 +38,11 @@ def config_class(kind: str, name: str, base: str) -> tuple[type[ModuleConfig], d
     return found.cls, found.entry
 
 
+def _of_options(cls: Any) -> TypeGuard[type[ModuleConfig]]:
+    """True for a class of options. These may be made of names (tp_core.options.choice), so none is imported here."""
+    return isinstance(cls, type) and issubclass(cls, BaseModel) and hasattr(cls, "kind")
+
+
 def find(kind: str, name: str, base: str) -> Found:
     """As :func:`config_class`, with where it came from."""
     entry: discovery.Entry | None = None
@@ -51,7 +58,7 @@ def find(kind: str, name: str, base: str) -> Found:
         cls = discovery.load(entry)
     expected = discovery.article(kind)
     shown = f"'{name}'" if entry is None else f"'{name}' of {entry.distribution} {entry.version} ({entry.value})"
-    if not (isinstance(cls, type) and issubclass(cls, ModuleConfig)):
+    if not _of_options(cls):
         what = "a class" if isinstance(cls, type) else discovery.article(type(cls).__name__)
         raise TPError(f"{shown} is {what}, not the config class of {expected}")
     if cls.kind != kind:

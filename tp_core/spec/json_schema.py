@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from tp_core import discovery
 from tp_core.errors import TPError
 from tp_core.options.base import ModuleConfig
+from tp_core.options.choice import slots_of
 from tp_core.spec.schema import REQUIRED_OF_INIT, ModelOptions
 from tp_core.spec.schema_data import DataOptions, SetOptions
 from tp_core.spec.schema_embedding import EmbeddingOptions
@@ -34,9 +35,11 @@ def spec_schema() -> Schema:
     """The schema of a spec file, with the options of every installed module; broken ones are left out."""
     definitions: dict[str, Schema] = {}
     options: dict[str, list[Schema]] = {}
-    for kind in _SPEC_KINDS:
+    kinds = [*_SPEC_KINDS]
+    for kind in kinds:  # which grows by the kinds of the modules that options choose
         names = _configs(kind)
         for name, config in names.items():
+            kinds += {slot.kind: None for slot in slots_of(config).values() if slot.kind not in kinds}
             schema = _options(config, f"{kind}.{name}", definitions)
             if kind in _MODEL_KINDS:
                 for option, each in schema.get("properties", {}).items():
@@ -104,6 +107,10 @@ def _options(model: type[BaseModel], name: str, definitions: dict[str, Schema]) 
         definitions[f"{name}.{inner}"] = each
     for each in schema.get("properties", {}).values():
         each.pop("title", None)
+    for option, slot in slots_of(model).items():
+        choice = _nullable(_ref(f"{slot.kind}_list" if slot.many else slot.kind))
+        kept = {key: each for key, each in schema["properties"][option].items() if key in ("description", "default")}
+        schema["properties"][option] = choice | kept
     schema.pop("title", None)
     # Options may be inherited or come from the command line, so none is required in the file.
     schema.pop("required", None)

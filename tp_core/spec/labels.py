@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from tp_core.options.choice import Chosen
 from tp_core.ports import Port
 from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec
-from tp_core.spec.schema_common import Chosen
 
 
 def label_of(wanted: Port, target: str, provided: Iterable[Port]) -> Port | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from tp_core import discovery
 from tp_core.errors import TPError
+from tp_core.options.choice import Chosen, within
 from tp_core.options.facts import Pooling
 from tp_core.spec.canonical import EMBEDDING_OPTIONS
 from tp_core.spec.choose import choose, suggest_key
@@ -30,7 +31,6 @@ from tp_core.spec.schema import (
     StreamSpec,
     TrainSpec,
 )
-from tp_core.spec.schema_common import Chosen
 from tp_core.spec.schema_data import DataSpec
 from tp_core.spec.schema_embedding import EmbeddingOptions, EmbeddingSpec
 from tp_core.spec.schema_inference import SECTIONS, InferenceSpec
@@ -267,7 +267,8 @@ class _Resolver(DataResolver):
         flat: list[Any] = [x for s in streams.values() if s for x in (*s.embedding.modules, s.encoder)]
         for each in rest:
             flat += each if isinstance(each, list) else [each]
-        return sorted({name for c in flat if c is not None for name in type(c.config).model_fields} - {"name"})
+        every = [inner for each in flat if each is not None for inner in (each, *within(each))]
+        return sorted({name for each in every for name in type(each.config).model_fields} - {"name"})
 
     def fusion(self, node: Node | None) -> Chosen[Any] | None:
         """The encoder that reads all streams, written where a model without streams has its only encoder."""

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from tp_core.options.choice import Chosen
 from tp_core.spec.choose import choose, suggest_key
 from tp_core.spec.errors import Problems
 from tp_core.spec.nodes import Node, describe
-from tp_core.spec.schema_common import Chosen
 from tp_core.spec.schema_data import DataOptions, DataSpec, SetOptions
 from tp_core.spec.sections import CHOSEN, DATA, SET
 from tp_core.spec.validate import Default, validate

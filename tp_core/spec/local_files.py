@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from tp_core.errors import TPError
-from tp_core.spec.choose import all_modules, within
+from tp_core.options.choice import Chosen, within
+from tp_core.spec.choose import all_modules
 from tp_core.spec.schema import Spec
-from tp_core.spec.schema_common import Chosen
 
 
 class LocalFile(NamedTuple):

@@ -4,68 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tp_core.errors import TPError
-from tp_core.spec.canonical import (
-    MODEL_EMBEDDINGS,
-    MODEL_SHELVES,
-    MODEL_SLOTS,
-    OTHER_SHELVES,
-    OTHER_SLOTS,
-    called,
-    same_module,
-)
+from tp_core.spec.canonical import called, same_module
+from tp_core.spec.choice_places import Place, canonical_choice, place_at
 from tp_core.spec.nodes import Node
 
 
-def _kind_of_slot(path: tuple[str, ...]) -> str:
-    """The kind of the one module that a place holds; empty for other places."""
-    if path[:2] == ("data", "sets"):
-        return "processor" if len(path) == 4 and path[3] == "processor" else ""
-    if path[:1] == ("model",) and path[-1] in MODEL_SLOTS and len(path) in (2, 4):
-        return path[-1]
-    return OTHER_SLOTS.get(path, "")
-
-
-def _kind_of_shelf(path: tuple[str, ...]) -> str:
-    """The kind of the modules that a place lists; empty for other places."""
-    if path[:1] == ("model",) and path[-1] == "modules" and path[-2] in MODEL_EMBEDDINGS:
-        return "embedding"
-    if path[:1] == ("model",) and path[-1] in MODEL_SHELVES and len(path) == 2:
-        return path[-1]
-    return OTHER_SHELVES.get(path, "")
-
-
-def _is_slot(path: tuple[str, ...], folders: tuple[str, ...]) -> bool:
-    """Whether a place holds one module: a slot of specs, or an option of a module that chooses another.
-
-    Args:
-        folders: of the files in which the place is, for modules of local files.
-    """
-    if _kind_of_slot(path):
-        return True
-    listed = path[-3:-2] == ("*",)
-    kind = _kind_of_shelf(path[:-3]) if listed else _kind_of_slot(path[:-2])
-    return bool(kind) and any(_chooses_module(kind, path[-2], path[-1], folder) for folder in folders)
-
-
-def _chooses_module(kind: str, name: str, option: str, base: str) -> bool:
-    """Whether an option of a module is marked as the choice of another (``ModuleMark``)."""
-    from tp_core.spec.find import config_class
-    from tp_core.spec.schema_common import kind_of_module
-
-    try:
-        info = config_class(kind, name, base)[0].model_fields.get(option)
-    except TPError:  # which is said when the module is chosen
-        return False
-    return info is not None and bool(kind_of_module(info))
-
-
-def _merge_choice(base: Node | None, over: Node, path: tuple[str, ...]) -> Node:
+def _merge_choice(base: Node | None, over: Node, path: tuple[str, ...], trees: Sequence[Node]) -> Node:
     """One module of a shelf over the one that it had of that name; another module drops its options."""
     if base is None:
         return over
     base, over = _one_spelling(base, over)
-    return merge(base, over, (*path, "*")) if base.mapping.keys() == over.mapping.keys() else over
+    return merge(base, over, (*path, "*"), trees) if base.mapping.keys() == over.mapping.keys() else over
 
 
 def _before(item: Node, base: Sequence[Node], kind: str) -> Node | None:
@@ -85,27 +34,61 @@ def _one_spelling(base: Node, over: Node) -> tuple[Node, Node]:
     return base.with_value({after: base.mapping[before]}), over
 
 
-def merge(base: Node, over: Node, path: tuple[str, ...] = ()) -> Node:
-    """``over`` on top of ``base``, both canonical; ``over`` wins.
+def merge(base: Node, over: Node, path: tuple[str, ...] = (), trees: Sequence[Node] = ()) -> Node:
+    """``over`` on top of ``base``, both canonical but for options of modules; ``over`` wins.
 
     Mappings merge key by key. A slot that names another module drops the options inherited for the old one. A shelf
-    is replaced as a list, but modules that stay keep the options they had.
+    is replaced as a list, but modules that stay keep the options they had. So it is with options that choose modules.
+
+    Args:
+        trees: the whole specs; the two nodes themselves if empty.
     """
-    if kind := _kind_of_shelf(path):
-        return over.with_value([_merge_choice(_before(item, base.items, kind), item, path) for item in over.items])
+    trees = trees or (base, over)
+    place = _place(base, over, path, trees)
+    if place is not None:
+        before, after = canonical_choice(base, place), canonical_choice(over, place)
+        if before is None or after is None:
+            return over
+        base, over = before, after
+    if place is not None and place.many:
+        return over.with_value(
+            [_merge_choice(_before(item, base.items, place.kind), item, path, trees) for item in over.items]
+        )
     if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
         return over
-    if base.mapping.keys() != over.mapping.keys() and _is_slot(path, (over.at().base, base.at().base)):
-        base, over = _one_spelling(base, over) if len(base.mapping) == len(over.mapping) == 1 else (base, over)
-        if base.mapping.keys() != over.mapping.keys():
-            return over
+    if place is not None and base.mapping and over.mapping:
+        base, over = _one_spelling(base, over)
+    if place is not None and base.mapping.keys() != over.mapping.keys():
+        return over
     children = dict(base.mapping)
     for key, child in over.mapping.items():
         if key in children:
-            merged = merge(children[key], child, (*path, key))
+            merged = merge(children[key], child, (*path, key), trees)
             child = _in_its_folder(key, merged, children[key]) if ":" in key else merged
         children[key] = child
     return over.with_value(children)
+
+
+def _place(base: Node, over: Node, path: tuple[str, ...], trees: Sequence[Node]) -> Place | None:
+    """The modules that both nodes choose; None where they choose none."""
+    if not (_may_choose(base) and _may_choose(over)) or (isinstance(base.value, str) and isinstance(over.value, str)):
+        return None  # of two names, the second says all
+    found = place_at(path, (over.at().base, base.at().base))
+    return found or default_place(path, trees)
+
+
+def default_place(path: tuple[str, ...], trees: Sequence[Node]) -> Place | None:
+    """The modules that a default of the model chooses, or of a stream: an option of that name of its modules."""
+    from tp_core.spec.places import choosing
+    from tp_core.spec.sections import KEYS
+
+    of_model = path[:-1] == ("model",) or (path[:2] == ("model", "streams") and len(path) == 4)
+    return choosing(path[-1], trees) if of_model and path[-1] not in KEYS["model"] else None
+
+
+def _may_choose(node: Node) -> bool:
+    """Whether a node may be the choice of modules: a name, a mapping or a list."""
+    return isinstance(node.value, (str, dict, list))
 
 
 def _in_its_folder(name: str, options: Node, inherited: Node) -> Node:

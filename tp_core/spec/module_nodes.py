@@ -5,75 +5,112 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
+from tp_core.options.choice import Chosen, choices_in
 from tp_core.options.context import BuildContext
-from tp_core.options.target import TargetConfig
 from tp_core.spec.canonical import called
 from tp_core.spec.context import context_of, data_context
 from tp_core.spec.nodes import Node
 from tp_core.spec.schema import Spec
-from tp_core.spec.schema_common import Chosen
+from tp_core.use import in_use
 
 
 def node_of(root: Node, chosen: Chosen[Any], option: str = "") -> Node:
     """The node of a chosen module, or of one of its options, in the merged tree."""
-    own: str | None = chosen.config.name if isinstance(chosen.config, TargetConfig) else None
-    name = own or chosen.written  # which may have dots
-    node = root.find(tuple(chosen.path.removesuffix(f".{name}").split(".")))
-    node = node.mapping.get("modules", node)
-    for item in node.items:
-        if called(item, chosen.kind) == name:
-            node = item
-    found = node.find((chosen.written, option) if option else (chosen.written,))
+    options = along(root, chosen.path)
     default = root.find(("model",)).mapping.get(option)
-    if option and default is not None and option not in node.find((chosen.written,)).mapping:
+    if option and default is not None and option not in options.mapping:
         return default
-    return found
+    return options.mapping.get(option, options)
+
+
+def along(node: Node, path: str, key: str = "") -> Node:
+    """The deepest node that exists along a path, in which the modules of lists stand by what they are called.
+
+    Args:
+        path: whose parts may have dots in them.
+        key: of the node.
+    """
+    found = [(part, each) for part, each in _below(node, key) if f"{path}.".startswith(f"{part}.")]
+    if not found:
+        return node
+    part, below = max(found, key=lambda each: len(each[0]))
+    return along(below, path[len(part) + 1 :], part)
+
+
+def _below(node: Node, key: str) -> Iterator[tuple[str, Node]]:
+    """The nodes inside one, by their part of a path."""
+    yield from node.mapping.items()
+    for item in node.mapping.get("modules", node).items:
+        if isinstance(item.value, str):
+            yield item.value, item
+        elif len(item.mapping) == 1:
+            yield called(item, key), next(iter(item.mapping.values()))
 
 
 class Place(NamedTuple):
     """A module where it stands in the model.
 
     Attributes:
+        owner: the module that the spec names at this place: itself, or the one whose options choose it, at any depth.
         part: the component; ``data`` and ``train`` for modules of these sections.
         stream: of an embedding or encoder, its own; of a target, the one that it reads first; else the first.
     """
 
     chosen: Chosen[Any]
+    owner: Chosen[Any]
     context: BuildContext
     part: Literal["embedding", "encoder", "fusion", "target_embedding", "decoder", "target", "data", "train"]
     stream: str
 
 
 def placed(spec: Spec) -> Iterator[Place]:
-    """The modules of a spec in the order in which data passes them; those of a shared stream once."""
+    """The modules of a spec in the order in which data passes them, each before those that its options choose.
+
+    Those of a shared stream are there once. A model that is used does without those that make labels only.
+    """
+    for place in _own_places(spec):
+        yield place
+        for chosen, context in within_context(place.chosen, place.context):
+            yield place._replace(chosen=chosen, context=context)
+
+
+def _own_places(spec: Spec) -> Iterator[Place]:
     first = next(iter(spec.model.streams))
     for name, stream in spec.model.streams.items():
         context = context_of(spec, name)
         for chosen in () if stream.same_as else stream.embedding.modules:
-            yield Place(chosen, context, "embedding", name)
+            yield Place(chosen, chosen, context, "embedding", name)
         if not (stream.same_as or stream.encoder_of):
-            yield Place(stream.encoder, context, "encoder", name)
+            yield Place(stream.encoder, stream.encoder, context, "encoder", name)
     behind = context_of(spec, side="target")
-    if spec.model.fusion is not None:
-        yield Place(spec.model.fusion, behind, "fusion", first)
+    if (fusion := spec.model.fusion) is not None:
+        yield Place(fusion, fusion, behind, "fusion", first)
     for chosen in spec.model.target_embedding.modules if spec.model.target_embedding else ():
-        yield Place(chosen, behind, "target_embedding", first)
-    if spec.model.decoder is not None:
-        yield Place(spec.model.decoder, behind, "decoder", first)
+        yield Place(chosen, chosen, behind, "target_embedding", first)
+    if (decoder := spec.model.decoder) is not None:
+        yield Place(decoder, decoder, behind, "decoder", first)
     for target in spec.model.targets:
         own = target.config.stream
-        yield Place(target, context_of(spec, own or "", side="target"), "target", own or first)
+        yield Place(target, target, context_of(spec, own or "", side="target"), "target", own or first)
     of_data = behind._replace(grid=data_context(spec).grid)  # of whichever stream reads pictures
     for each in spec.data.chosen():
-        yield Place(each, of_data, "data", first)
-    training: list[Chosen[Any]] = [spec.train.optimizer, spec.train.schedule, spec.train.strategy, *spec.train.hooks]
-    for each in training:
-        yield Place(each, behind, "train", first)
+        yield Place(each, each, of_data, "data", first)
+    for each in spec.train.chosen():
+        yield Place(each, each, behind, "train", first)
 
 
 def with_context(spec: Spec) -> Iterator[tuple[Chosen[Any], BuildContext]]:
     """The modules of :func:`placed`, each with what it may know."""
     return ((place.chosen, place.context) for place in placed(spec))
+
+
+def within_context(chosen: Chosen[Any], context: BuildContext) -> Iterator[tuple[Chosen[Any], BuildContext]]:
+    """The modules that a module's options choose, and those that theirs choose, as :func:`with_context` gives them."""
+    for option, each in choices_in(chosen.config):
+        if not (in_use() and option in chosen.config.makes_labels):
+            inner = chosen.config.inner_context(option, context)
+            yield each, inner
+            yield from within_context(each, inner)
 
 
 def every_module(spec: Spec) -> Iterator[Chosen[Any]]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from tp_core import discovery
 from tp_core.spec.canonical import (
     ALIASES,
     EMBEDDING_OPTIONS,
     MODEL_EMBEDDINGS,
-    MODEL_SHELVES,
-    OTHER_SHELVES,
     called,
     canonical,
     same_module,
     slot,
 )
+from tp_core.spec.choice_places import canonical_choice, place_at
 from tp_core.spec.errors import SpecError, SpecProblem
-from tp_core.spec.merge import merge
+from tp_core.spec.merge import default_place, merge
 from tp_core.spec.nodes import Node, Origin
 from tp_core.spec.yaml_loader import parse
 from tp_core.suggest import did_you_mean
@@ -55,7 +57,8 @@ def _apply_one(root: Node, text: str, origin: Origin, problems: list[SpecProblem
     parts = [ALIASES.get(part, part) for part in key.split(".")]
     if parts[0] == "model" and len(parts) > 2 and parts[1].startswith("stream_"):
         parts.insert(1, "streams")
-    return _set(root, parts, _relocate(node, origin, offset), origin, problems)
+    over = _over(root, (), parts, _relocate(node, origin, offset), origin, root)
+    return merge(root, canonical(over, problems))
 
 
 def _moved(old: Origin, setting: Origin, offset: int) -> Origin:
@@ -73,47 +76,54 @@ def _relocate(node: Node, origin: Origin, offset: int) -> Node:
     return Node(value, _moved(node.origin, origin, offset), key_origin)
 
 
-def _set(root: Node, parts: list[str], value: Node, origin: Origin, problems: list[SpecProblem]) -> Node:
-    """Merge one setting. A path into a list of modules addresses them by name."""
-    for depth, part in enumerate(parts):
-        if parts[0] != "model" or depth == len(parts) - 1:
-            break
-        rest = parts[depth + 1 :]
-        if part in MODEL_EMBEDDINGS and rest[0] not in EMBEDDING_OPTIONS:
-            return _set_in_shelf(root, [*parts[: depth + 1], "modules"], rest, value, origin)
-        if part in MODEL_SHELVES:
-            return _set_in_shelf(root, parts[: depth + 1], rest, value, origin)
-    if tuple(parts[:2]) in OTHER_SHELVES and len(parts) > 2:
-        return _set_in_shelf(root, parts[:2], parts[2:], value, origin)
-    return merge(root, canonical(_nest(parts, value, origin), problems))
+def _over(node: Node, path: tuple[str, ...], rest: list[str], value: Node, origin: Origin, root: Node) -> Node:
+    """The tree that sets what stands at the end of a path inside a node, once it is merged over the node.
 
-
-def _nest(parts: list[str], value: Node, origin: Origin) -> Node:
-    """A value below the keys of its path, which name what the spec has: a local module stays in the spec's folder."""
-    node = Node(value.value, value.origin, origin)
+    Args:
+        path: of the node, as :func:`tp_core.spec.merge.place_at` takes it.
+        rest: the keys of the path from there, at dots; names of modules may have dots in them.
+        root: the whole spec.
+    """
+    if not rest:
+        return Node(value.value, value.origin, origin)
+    if path[:1] == ("model",) and path[-1] in MODEL_EMBEDDINGS and rest[0] not in EMBEDDING_OPTIONS:
+        rest = ["modules", *rest]
+    place = place_at(path, (node.at().base,)) or default_place(path, [root])
+    if place is not None:
+        node = canonical_choice(node, place) or node
+    if place is not None and place.many:
+        return _in_shelf(node, path, rest, value, origin, root)
+    key, rest = _first(rest, {*node.mapping, *(discovery.index().names(place.kind) if place is not None else ())})
+    # The keys of a path name what the spec has: a local module stays in the spec's folder.
     above = origin._replace(base="")
-    for part in reversed(parts):
-        node = Node({part: node}, above, above)
-    return node
+    inner = node.mapping.get(key, Node(None, above))
+    return Node({key: _over(inner, (*path, key), rest, value, origin, root)}, above, above)
 
 
-def _set_in_shelf(root: Node, shelf: list[str], rest: list[str], value: Node, origin: Origin) -> Node:
-    found = root.find(tuple(shelf))
-    names = [called(item, shelf[-1]) for item in found.items]
-    alike = [name for name in names if same_module(name, rest[0])]
-    if rest[0] not in names and len(alike) != 1:
-        path = ".".join(p for p in [*shelf, rest[0]] if p != "modules")
+def _first(parts: list[str], known: Collection[str]) -> tuple[str, list[str]]:
+    """The first key of a path, the longest that is known, with or without its distribution, and the rest."""
+    for length in range(len(parts), 1, -1):
+        key = ".".join(parts[:length])
+        if key in known or ("@" in parts[length - 1] and key.partition("@")[0] in known):
+            return key, parts[length:]
+    return parts[0], parts[1:]
+
+
+def _in_shelf(node: Node, path: tuple[str, ...], rest: list[str], value: Node, origin: Origin, root: Node) -> Node:
+    """A list of modules with a setting in the one that is meant, which a merge replaces the list with."""
+    names = [called(item, path[-1]) for item in node.items]
+    key, inside = _first(rest, {spelling for name in names for spelling in (name, name.partition("@")[0])})
+    alike = [name for name in names if same_module(name, key)]
+    shown_path = [part for part in path if part not in ("modules", "*")]
+    if key not in names and len(alike) != 1:
         shown = ", ".join(names) or "nothing"
-        near = did_you_mean(rest[0], names)
-        message = f"the spec has no module '{rest[0]}' there; it has {shown}" + (f"; {near}" if near else "")
-        raise SpecError([SpecProblem(path, message, origin)])
-    # Listing every module again, with the setting in the one that is meant, is a merge that keeps all the rest.
-    number = names.index(rest[0] if rest[0] in names else alike[0])
-    ((module, _),) = found.items[number].mapping.items()
-    given = slot(_nest([module, *rest[1:]], value, origin), ".".join(p for p in shelf if p != "modules"))
-    items = [*found.items]
-    items[number] = merge(items[number], given, (*shelf, "*"))
-    over = Node(items, origin, origin)
-    for part in reversed(shelf):
-        over = Node({part: over}, origin, origin)
-    return merge(root, over)
+        near = did_you_mean(key, names)
+        message = f"the spec has no module '{key}' there; it has {shown}" + (f"; {near}" if near else "")
+        raise SpecError([SpecProblem(".".join([*shown_path, key]), message, origin)])
+    number = names.index(key if key in names else alike[0])
+    ((module, options),) = node.items[number].mapping.items()
+    above = origin._replace(base="")
+    over = Node({module: _over(options, (*path, "*", module), inside, value, origin, root)}, above, above)
+    items = [*node.items]
+    items[number] = merge(items[number], slot(over, ".".join(shown_path)), (*path, "*"), [root])
+    return Node(items, origin, origin)

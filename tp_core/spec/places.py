@@ -5,13 +5,16 @@ What there is comes from the classes of the sections and modules themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel
 
 from tp_core import discovery
 from tp_core.errors import TPError
+from tp_core.options.choice import slots_of
+from tp_core.spec.choice_places import Place, canonical_choice
 from tp_core.spec.nodes import Node, Origin
 from tp_core.spec.schema_data import DataOptions
 from tp_core.spec.schema_embedding import EmbeddingOptions
@@ -24,6 +27,9 @@ _SHARED = ("embedding", "target_embedding", "encoder", "decoder")
 
 #: Places, or names of modules, that one answer lists.
 _MOST = 3
+
+
+_UNSET = Node(None, Origin(""))
 
 
 class _Module(NamedTuple):
@@ -79,6 +85,12 @@ def offered(key: str) -> str:
     return f"it is {'an option' if path == key else f'{path}, an option'} {_listed(kinds, 'and')}"
 
 
+def choosing(option: str, trees: Iterable[Node]) -> Place | None:
+    """The modules that an option of this name chooses, of the modules of specs; None where it chooses none."""
+    slots = (slots_of(module.config).get(option) for tree in trees for module in _modules(tree))
+    return next((Place(slot.kind, slot.many) for slot in slots if slot is not None), None)
+
+
 def names(tree: Node | None) -> set[str]:
     """The keys and options that specs have: of sections, of the modules of this one, and of ours that are installed."""
     found = {key for keys in KEYS.values() for key in keys}
@@ -125,9 +137,10 @@ def _sections() -> Iterator[tuple[type[BaseModel], str]]:
 
 def _fields(model: type[BaseModel], path: str) -> Iterator[str]:
     """The paths of a class's options, and of those of the mappings that are options."""
+    chosen = slots_of(model)
     for name, info in model.model_fields.items():
         yield f"{path}.{name}"
-        for each in _flat(info.annotation):
+        for each in _flat(info.annotation) if name not in chosen else ():
             if isinstance(each, type) and issubclass(each, BaseModel):
                 yield from _fields(each, f"{path}.{name}")
 
@@ -150,7 +163,21 @@ def _modules(tree: Node | None) -> Iterator[_Module]:
             config, _ = config_class(kind, name, options.origin.base)
         except TPError:  # told where it is chosen
             continue
-        yield _Module(f"{path}.{name}", path.rpartition(".")[2], top, config)
+        yield from _with_inner(_Module(f"{path}.{name}", path.rpartition(".")[2], top, config), options)
+
+
+def _with_inner(module: _Module, options: Node) -> Iterator[_Module]:
+    """A module, and those that its options choose."""
+    from tp_core.spec.find import config_class
+
+    yield module
+    for option, slot in slots_of(module.config).items():
+        given = canonical_choice(options.mapping.get(option, _UNSET), Place(slot.kind, slot.many)) or _UNSET
+        chosen = [pair for each in (given.items if slot.many else [given]) for pair in each.mapping.items()]
+        for name, inner in chosen:
+            with contextlib.suppress(TPError):  # told where it is chosen
+                config, _ = config_class(slot.kind, name, inner.origin.base)
+                yield from _with_inner(_Module(f"{module.path}.{option}.{name}", option, False, config), inner)
 
 
 def _choices(tree: Node) -> Iterator[tuple[str, str, Node, bool]]:

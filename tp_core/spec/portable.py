@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from tp_core.options.choice import Chosen, with_choices
 from tp_core.spec.schema import Spec, TrainSpec
-from tp_core.spec.schema_common import Chosen
 from tp_core.spec.schema_data import DataSpec
 from tp_core.training.config import TrainOptions
 from tp_core.training.optimizers.options import AdamWConfig
@@ -51,8 +51,7 @@ def dump_by_names(spec: Spec) -> dict[str, Any]:
     def bare(chosen: Chosen[Any]) -> Chosen[Any]:
         return replace(chosen, written=chosen.name)
 
-    hooks, loggers = (tuple(map(bare, each)) for each in (spec.train.hooks, spec.train.loggers))
-    return replaced(replace(spec, train=spec.train._replace(hooks=hooks, loggers=loggers)), bare).dump()
+    return replaced(spec, bare).dump()
 
 
 def _as_used(chosen: Chosen[Any]) -> Chosen[Any] | None:
@@ -65,15 +64,20 @@ def _without_training(data: DataSpec) -> DataSpec:
     return replace(data, options=options, sets={name: _without_training(part) for name, part in data.sets.items()})
 
 
-def replaced(spec: Spec, change: Change) -> Spec:
-    """A spec with other modules in the place of its own; only targets may go without a replacement."""
+def replaced(spec: Spec, change: Change, labels: bool = True) -> Spec:
+    """A spec with other modules in the place of its own, those that options choose first among them.
+
+    Args:
+        change: only in the place of targets and of what options choose, it may give none: these go, and those stay.
+        labels: also in the place of modules that options choose and that make labels only.
+    """
     done: dict[int, Chosen[Any] | None] = {}  # parts that share a module still do
 
     def changed(chosen: Any) -> Any:
         if chosen is None:
             return None
         if id(chosen) not in done:
-            done[id(chosen)] = change(chosen)
+            done[id(chosen)] = change(with_choices(chosen, change, labels))
         return done[id(chosen)]
 
     def data_of(data: DataSpec) -> DataSpec:
@@ -97,4 +101,6 @@ def replaced(spec: Spec, change: Change) -> Spec:
     targets = tuple(target for target in map(changed, model.targets) if target is not None)
     modules = {"decoder": changed(model.decoder), "fusion": changed(model.fusion)}
     made = model._replace(streams=streams, targets=targets, target_embedding=behind, **modules)
-    return replace(spec, model=made, data=data_of(spec.data))
+    training: dict[str, Any] = {key: changed(getattr(spec.train, key)) for key in ("optimizer", "schedule", "strategy")}
+    training |= {key: tuple(map(changed, getattr(spec.train, key))) for key in ("hooks", "loggers")}
+    return replace(spec, model=made, data=data_of(spec.data), train=spec.train._replace(**training))

@@ -12,7 +12,7 @@ from tp_core.bounded_reads import read_json
 from tp_core.whole_files import write_whole
 
 if TYPE_CHECKING:
-    from tp_core.spec.schema_common import Chosen
+    from tp_core.options.choice import Chosen
 
 #: Their names in a folder.
 PROVENANCE, REQUIREMENTS = "provenance.json", "requirements.txt"

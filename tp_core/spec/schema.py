@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, Field
 
 from tp_core.errors import TPError
+from tp_core.options.choice import Chosen
 from tp_core.options.decoder import DecoderConfig
 from tp_core.options.encoder import EncoderConfig
 from tp_core.options.facts import Pooling
@@ -18,7 +19,7 @@ from tp_core.options.schedule import ScheduleConfig
 from tp_core.options.strategy import StrategyConfig
 from tp_core.options.target import TargetConfig
 from tp_core.spec.nodes import Node, Origin
-from tp_core.spec.schema_common import SECTION, Chosen
+from tp_core.spec.schema_common import SECTION
 from tp_core.spec.schema_data import DataSpec
 from tp_core.spec.schema_embedding import EmbeddingSpec
 from tp_core.spec.schema_inference import InferenceSpec
@@ -137,6 +138,9 @@ class TrainSpec(NamedTuple):
     hooks: tuple[Chosen[HooksConfig], ...] = ()
     loggers: tuple[Chosen[LoggerConfig], ...] = ()
 
+    def chosen(self) -> list[Chosen[Any]]:
+        return [self.optimizer, self.schedule, self.strategy, *self.hooks, *self.loggers]
+
     def dump(self) -> dict[str, Any]:
         parts: dict[str, Any] = self.options.model_dump(mode="json", exclude_none=True)
         fields = type(self.options).model_fields
@@ -194,10 +198,6 @@ class Spec:
     def sets(self) -> "dict[str, Spec]":
         """The spec as each of its data sets sees it; with one data set, itself under the empty name."""
         return {name: self.of_set(name) for name in self.data.sets or ("",)}
-
-    def own_modules(self) -> list[Chosen[Any]]:
-        """The modules that the spec names, without those that options of others choose."""
-        return [*self.model.chosen(), *self.data.chosen(), *self.train.hooks, *self.train.loggers]
 
     def dump(self) -> dict[str, Any]:
         """The resolved spec as plain values: loads again to an equal spec, without ``extends``."""

@@ -6,9 +6,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from tp_core.marks import PathStr
+from tp_core.options.choice import Chosen
 from tp_core.options.processor import ProcessorConfig
 from tp_core.options.tokenizer import TokenizerConfig
-from tp_core.spec.schema_common import SECTION, Chosen
+from tp_core.spec.schema_common import SECTION
 from tp_core.tokenizer import TokenizerFacts
 
 

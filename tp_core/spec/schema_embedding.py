@@ -4,9 +4,10 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field
 
+from tp_core.options.choice import Chosen
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import NormKind
-from tp_core.spec.schema_common import SECTION, Chosen
+from tp_core.spec.schema_common import SECTION
 
 
 class EmbeddingOptions(BaseModel):

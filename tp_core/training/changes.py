@@ -11,9 +11,9 @@ from pydantic import BaseModel
 
 from tp_core.errors import TPError
 from tp_core.marks import paths_in
+from tp_core.options.choice import Chosen
 from tp_core.spec.portable import dump_by_names, replaced
 from tp_core.spec.schema import Spec
-from tp_core.spec.schema_common import Choice, Chosen
 from tp_core.spec.schema_data import DataOptions
 from tp_core.suggest import did_you_mean
 from tp_core.training.config import EarlyStopping, TrainOptions
@@ -91,17 +91,12 @@ def in_order(plain: Plain) -> Plain:
 
 def path_options(spec: Spec) -> set[str]:
     """The options of a spec's modules that name files: these count by their contents, wherever they lie."""
-    hooks = tuple(_without_paths(each) for each in spec.train.hooks)
-    bare = replace(replaced(spec, _without_paths), train=spec.train._replace(hooks=hooks))
-    return {each.option for each in differences(compared(spec), compared(bare))}
+    return {each.option for each in differences(compared(spec), compared(replaced(spec, _without_paths)))}
 
 
 def _without_paths(chosen: Chosen[Any]) -> Chosen[Any]:
-    config = chosen.config
-    inner = {name: value for name in type(config).model_fields if isinstance(value := getattr(config, name), Choice)}
-    changed: dict[str, Any] = {name: Choice(_without_paths(value.chosen)) for name, value in inner.items()}
-    changed |= {option.partition(".")[0]: "a file" for option in paths_in(config)}
-    return replace(chosen, config=config.model_copy(update=changed))
+    changed = {option.partition(".")[0]: "a file" for option in paths_in(chosen.config)}
+    return replace(chosen, config=chosen.config.model_copy(update=changed))
 
 
 def checked_changes(

@@ -19,12 +19,12 @@ from tp_core.data.nested_models import nested_model
 from tp_core.interfaces import Tokenizer
 from tp_core.kept_contents import Contents, keep_contents
 from tp_core.manifest import write_manifest
-from tp_core.spec.choose import all_modules, within
+from tp_core.options.choice import Chosen, within
+from tp_core.spec.choose import all_modules
 from tp_core.spec.local_files import local_files
 from tp_core.spec.portable import dump_for_use, for_use, replaced
 from tp_core.spec.provenance import write_provenance
 from tp_core.spec.schema import Spec
-from tp_core.spec.schema_common import Chosen
 from tp_core.whole_files import draft, replace_folder
 
 
@@ -45,7 +45,7 @@ def portable_spec(spec: Spec, tokenizers: Mapping[str, Tokenizer], folder: Path)
 
     def saved(chosen: Chosen[Any]) -> Chosen[Any]:
         for key, tokenizer in tokenizers.items():
-            if chosen is getattr(spec.data, key):
+            if chosen.path == getattr(spec.data, key).path:
                 (folder / key).mkdir()
                 options, files = tokenizer.save(folder / key), chosen.config.files()
                 relative = {name: f"{key}/{value}" if name in files else value for name, value in options.items()}
@@ -55,7 +55,7 @@ def portable_spec(spec: Spec, tokenizers: Mapping[str, Tokenizer], folder: Path)
         options = chosen.config.save(folder, inside)
         return replace(chosen, config=chosen.config.model_copy(update=options)) if options else chosen
 
-    return replaced(spec, saved)
+    return replaced(spec, saved, labels=False)  # what makes labels lies where it lay in training
 
 
 def copy_local_modules(spec: Spec, folder: Path) -> None:
@@ -99,7 +99,7 @@ def export_model(
         used = for_use(spec)
         _write_spec(used, tokenizers, temporary)
         (temporary / TRAINING).write_text(spec.to_yaml(), encoding="utf-8")
-        write_provenance(all_modules(used), temporary)
+        write_provenance(all_modules(used, training=False), temporary)
         save_weights(tensors, temporary / WEIGHTS)
         _keep_labels(used, contents, temporary)
         complete(temporary)
@@ -135,7 +135,7 @@ def copy_model(source: str, export: Path, inside: str) -> str:
     _write_spec(model.spec, tokenizers_of(model.spec), folder)
     told = model.file.parent / TRAINING
     shutil.copyfile(told if told.is_file() else model.file, folder / TRAINING)
-    write_provenance(all_modules(model.spec), folder, model.file.parent)
+    write_provenance(all_modules(model.spec, training=False), folder, model.file.parent)
     shutil.copyfile(model.weights, folder / WEIGHTS)
     return name
 

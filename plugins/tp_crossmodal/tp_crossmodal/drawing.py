@@ -56,7 +56,8 @@ def draw(
     processor.drawing()
     tokenizer = type(processor.image_tokenizer())
     if tokenizer.decode is VisualTokenizer.decode:
-        name = next(iter(processor.config.image_tokenizer or {}))
+        maker = processor.config.image_tokenizer
+        name = "" if maker is None else maker.name
         raise TPError(f"the image tokenizer {name} cannot turn tokens into pictures; train with one that can: vq")
     patches, longest = processor.grid.patches, context_of(loaded.spec, side="target").length_limit
     if longest is not None and longest < (processor.config.sequence_length() or 0):

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from tp_core.errors import named
-from tp_core.spec.schema_common import Chosen
+from tp_core.options.choice import Chosen
 from tp_core.third_party import interrupts
 from tp_core.training.loggers.base import LoggedRun, Logger
 

@@ -88,11 +88,11 @@ class ImageTextLmProcessor(TextProcessor):
             TPError: the spec chooses none, or it cannot be loaded.
         """
         if self._image_tokenizer is None:
-            chosen = self.config.tokenizer_config()
+            chosen = self.config.image_tokenizer
             if chosen is None:
                 raise TPError("data.processor.image_text_lm.image_tokenizer is not set: pictures have no tokens")
             with trusting(self._trust_code):
-                built = chosen.build(BuildContext(grid=self.grid))
+                built = chosen.config.build(BuildContext(grid=self.grid))
             self._image_tokenizer = built.requires_grad_(False).eval()
         return self._image_tokenizer
 

@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from tp_core.errors import TPError
 from tp_core.options.base import Problem
+from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, GridFacts, PictureFacts
 from tp_core.ports import Port
-from tp_core.spec.schema_common import ModuleMark
 from tp_text.processors.text_options import TextProcessorConfig
 from tp_vision.embeddings.options import GridOptions, Size, pair
 from tp_vision.processors.options import MAX_PIXELS, PictureProcessorConfig
@@ -40,7 +40,7 @@ class ImageTextLmConfig(TextProcessorConfig):
     optional_fields: ClassVar[frozenset[str]] = frozenset({"text", "image"})
 
     max_length: int = Field(64, gt=3, description="longest text, special tokens included; the picture comes on top")
-    image_tokenizer: Annotated[dict[str, dict[str, Any]] | None, ModuleMark("visual_tokenizer")] = Field(
+    image_tokenizer: Chosen[VisualTokenizerConfig] | None = Field(
         None, description="what turns pictures into tokens, such as vq; training and using a model need it"
     )
     num_image_tokens: int | None = Field(None, gt=1, description="number of different tokens; the tokenizer's if unset")
@@ -77,26 +77,11 @@ class ImageTextLmConfig(TextProcessorConfig):
 
     # -- pictures ----------------------------------------------------------------------------------------------
 
-    def tokenizer_config(self) -> VisualTokenizerConfig | None:
-        """The config of the chosen tokenizer of pictures.
-
-        Raises:
-            TPError: it is none.
-        """
-        from tp_core.spec.choose import nested
-
-        if self.image_tokenizer is None:
-            return None
-        config = nested("visual_tokenizer", self.image_tokenizer)
-        assert isinstance(config, VisualTokenizerConfig)
-        return config
-
     @cached_property
     def trained_on(self) -> PictureFacts | None:
         """The pictures that the tokenizer knows; None for one that takes any, or says nothing."""
         try:
-            config = self.tokenizer_config()
-            return None if config is None else config.pictures()
+            return None if self.image_tokenizer is None else self.image_tokenizer.config.pictures()
         except TPError:  # which is said by check()
             return None
 
@@ -115,6 +100,9 @@ class ImageTextLmConfig(TextProcessorConfig):
         (height, width), (rows, columns) = pair(size), pair(patch)
         return GridFacts(height // rows, width // columns, (rows, columns), channels)
 
+    def inner_context(self, option: str, context: BuildContext) -> BuildContext:
+        return context._replace(grid=self.grid)
+
     def pictures(self) -> PictureProcessorConfig:
         """The options by which pictures are read."""
         known = {name: value for name, value in self.settled.items() if name != "patch_size"}
@@ -125,8 +113,7 @@ class ImageTextLmConfig(TextProcessorConfig):
 
     def extra_ids(self) -> int:
         try:
-            config = self.tokenizer_config()
-            return self.num_image_tokens or (0 if config is None else config.token_count())
+            return self.num_image_tokens or (self.image_tokenizer.config.token_count() if self.image_tokenizer else 0)
         except TPError:  # which is said by check()
             return 0
 
@@ -147,12 +134,14 @@ class ImageTextLmConfig(TextProcessorConfig):
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from super().check(context)
-        if any(not Path(file).exists() for file in self.files().values()):
+        tokenizer = self.image_tokenizer.config if self.image_tokenizer else None
+        if tokenizer is not None and any(not Path(file).exists() for file in tokenizer.files().values()):
             return  # which is said of files
         try:
-            yield from self._check_tokenizer()
+            yield from self._check_tokenizer(tokenizer)
         except TPError as error:
-            yield Problem("image_tokenizer", str(error))
+            if tokenizer is None or not any(tokenizer.check(self.inner_context("image_tokenizer", context))):
+                yield Problem("image_tokenizer", str(error))
             return
         unknown = [name for name in ("image_size", "patch_size") if self.settled[name] is None]
         for name in unknown:
@@ -166,13 +155,12 @@ class ImageTextLmConfig(TextProcessorConfig):
         yield from GridOptions(**sizes).check_grid()
         yield from self.pictures().check(context._replace(grid=None))
 
-    def _check_tokenizer(self) -> Iterator[Problem]:
+    def _check_tokenizer(self, tokenizer: VisualTokenizerConfig | None) -> Iterator[Problem]:
         """What does not agree with the tokenizer of pictures.
 
         Raises:
             TPError: its files cannot be read.
         """
-        tokenizer = self.tokenizer_config()
         if tokenizer is None:
             if self.num_image_tokens is None:
                 yield Problem("num_image_tokens", "is required, as no image_tokenizer says it")
@@ -185,8 +173,6 @@ class ImageTextLmConfig(TextProcessorConfig):
             own, theirs = getattr(self, name), known[name]
             if own is not None and _spread(name, own, known) != _spread(name, theirs, known):
                 yield Problem(name, f"is {own}; the tokenizer was trained with {theirs}: leave it out")
-        for problem in tokenizer.check(BuildContext(grid=self.grid)):
-            yield Problem("image_tokenizer", f"{problem.option} {problem.message}".strip())
 
     def check_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
         yield from super().check_tokenizer(tokenizer)
@@ -197,25 +183,6 @@ class ImageTextLmConfig(TextProcessorConfig):
         if self.image_tokenizer is None:
             message = "is required: what turns pictures into tokens, such as {vq: {model: runs/my_vqvae}}"
             yield Problem("image_tokenizer", message)
-
-    # -- files -------------------------------------------------------------------------------------------------
-
-    def files(self) -> dict[str, str]:
-        """The first file of the tokenizer that is missing, or just its first."""
-        tokenizer = self.tokenizer_config()
-        files = [] if tokenizer is None else [*tokenizer.files().values(), *tokenizer.training_files().values()]
-        missing = [file for file in files if not Path(file).exists()]
-        return {"image_tokenizer": (missing or files)[0]} if files else {}
-
-    def contents(self) -> list[str]:
-        return []  # its tokenizer's are the tokenizer's own
-
-    def save(self, folder: Path, inside: str) -> dict[str, Any]:
-        tokenizer = self.tokenizer_config()
-        if tokenizer is None or self.image_tokenizer is None:
-            return {}
-        (name,) = self.image_tokenizer
-        return {"image_tokenizer": {name: tokenizer.save(folder, inside)}}
 
 
 def _options_of(facts: PictureFacts) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tp_core.errors import TPError
 from tp_core.options.base import Preprocessing, Problem
+from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec, GridFacts, PictureFacts
 from tp_core.options.processor import ProcessorConfig
@@ -159,13 +160,10 @@ class PictureProcessorConfig(ProcessorConfig):
 
 def _pictures_of(choice: Any) -> PictureFacts | None:
     """What the visual tokenizer that a target's option chooses says of its pictures."""
-    from tp_core.spec.choose import nested
-
-    if not isinstance(choice, dict) or in_use():
+    if not isinstance(choice, Chosen) or not isinstance(choice.config, VisualTokenizerConfig) or in_use():
         return None  # a trained model is used without what made its labels
     try:
-        config = nested("visual_tokenizer", choice)
-        return config.pictures() if isinstance(config, VisualTokenizerConfig) else None
+        return choice.config.pictures()
     except TPError:
         return None  # the target says what is wrong
 

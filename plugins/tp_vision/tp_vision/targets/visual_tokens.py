@@ -72,13 +72,12 @@ class VisualTokens(MaskedTarget):
         Raises:
             TPError: it is not there, or does not fit.
         """
+        chosen = self.config.tokenizer
+        assert chosen is not None
+        if chosen.missing:
+            raise TPError(f"visual_tokens: the tokenizer that makes the labels is not there: {chosen.missing}")
         with trusting(self._trust_code):
-            try:
-                config = self.config.tokenizer_config()
-            except TPError as error:
-                raise TPError(f"visual_tokens: the tokenizer that makes the labels is not there: {error}") from error
-            assert config is not None
-            return config.build(self.context).requires_grad_(False).eval()
+            return chosen.config.build(self.context).requires_grad_(False).eval()
 
     def _check(self, tokens: Tensor, pictures: int) -> None:
         """Refuse what a tokenizer must not give.

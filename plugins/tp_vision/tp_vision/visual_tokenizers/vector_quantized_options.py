@@ -33,9 +33,6 @@ class VectorQuantizedConfig(VisualTokenizerConfig):
     def token_count(self) -> int:
         return self.num_tokens
 
-    def training_files(self) -> dict[str, str]:
-        return {"model": self.model}
-
     def models(self) -> dict[str, str]:
         return {"model": self.model}
 
@@ -59,7 +56,7 @@ class VectorQuantizedConfig(VisualTokenizerConfig):
         from tp_vision.targets.vq_options import VectorQuantizationConfig
 
         if not os.path.exists(self.model):
-            return  # a trained model is used without it
+            return  # which is said of files
         try:
             spec = self.spec()
         except TPError as error:
@@ -91,4 +88,4 @@ class VectorQuantizedConfig(VisualTokenizerConfig):
     def save(self, folder: Path, inside: str) -> dict[str, Any]:
         from tp_core.training.export import copy_model
 
-        return self.model_dump(mode="json") | {"model": copy_model(self.model, folder, inside)}
+        return {"model": copy_model(self.model, folder, inside)}

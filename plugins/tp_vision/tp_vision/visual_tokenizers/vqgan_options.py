@@ -31,9 +31,6 @@ class VQGANConfig(VisualTokenizerConfig):
     def token_count(self) -> int:
         return self.num_tokens
 
-    def training_files(self) -> dict[str, str]:
-        return {"weights": self.weights, "config": self.config}
-
     def pictures(self) -> PictureFacts:
         from tp_vision.visual_tokenizers.architecture import read_architecture
 
@@ -62,7 +59,7 @@ class VQGANConfig(VisualTokenizerConfig):
         if min(self.std) <= 0:
             yield Problem("std", f"must be greater than 0, got {min(self.std):g}")
         if not os.path.exists(self.config):
-            return  # a trained model is used without it
+            return  # which is said of files
         try:
             sizes = read_architecture(self.config)
         except TPError as error:

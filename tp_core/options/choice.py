@@ -1,0 +1,283 @@
+"""Modules that a spec, or an option of another module, chooses by name. Torch-free."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Generic, NamedTuple, TypeVar, get_args, get_origin
+from weakref import WeakKeyDictionary
+
+from pydantic import BaseModel, Field, GetCoreSchemaHandler, SerializationInfo, ValidationInfo
+from pydantic_core import CoreSchema, PydanticUndefined, core_schema
+
+from tp_core.errors import TPError
+
+if TYPE_CHECKING:
+    from tp_core.local import Namespace
+    from tp_core.options.base import ModuleConfig
+
+C = TypeVar("C", bound="ModuleConfig")
+
+#: Distribution, version and portability of a module that is not installed.
+_OF_FILE = ("local file", "", False)
+
+
+class Slot(NamedTuple):
+    """An option that chooses modules.
+
+    Attributes:
+        base: the class that the modules' configs have in common.
+        many: it chooses several.
+    """
+
+    base: "type[ModuleConfig]"
+    many: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The kind of the modules."""
+        return self.base.kind
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            partial(_validated, self.base),
+            serialization=core_schema.plain_serializer_function_ser_schema(_dumped, info_arg=True),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        # The modules that there are stand in the schema of specs (tp_core.spec.json_schema).
+        return {"type": ["string", "object"]}
+
+
+@dataclass(frozen=True)
+class Chosen(Generic[C]):
+    """A module that is chosen by name, with its validated options and where it came from.
+
+    It is also the type of an option that chooses a module: ``codec: Chosen[CodecConfig]``, with ``| None`` for one
+    that may be unset, ``list[Chosen[CodecConfig]]`` for several. A spec, or Python code, gives such an option as
+    ``name`` or ``{name: {options}}``, Python code also as a config.
+
+    Attributes:
+        name: the module's, which the names of its weights are made of; the distribution is no part of it.
+        path: of its options in the spec; empty for one that Python code gives.
+        written: the name as the spec writes it, with the distribution where several offer it: ``word@tp-text``.
+        local: the files that it came from; None for a module that can be imported by its name.
+        place: as ``path``, by the names of modules, however the spec writes them.
+        missing: why the module is not there, for one that a trained model is used without
+            (:class:`tp_core.options.missing.MissingConfig`); empty for one that is there.
+    """
+
+    kind: str
+    name: str
+    path: str
+    config: C
+    distribution: str = "tp-core"
+    version: str = ""
+    portable: bool = True
+    local: "Namespace | None" = field(default=None, compare=False, repr=False)
+    written: str = ""
+    place: str = field(default="", compare=False, repr=False)
+    missing: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.written:
+            object.__setattr__(self, "written", self.name)
+        if not self.place:
+            object.__setattr__(self, "place", self.path)
+
+    @property
+    def called(self) -> str:
+        """What the model calls it: a target's own name, else the module's."""
+        own: str | None = getattr(self.config, "name", None) if self.kind == "target" else None
+        return own or self.name
+
+    @property
+    def title(self) -> str:
+        """The module's name, behind the target's own where it has one."""
+        return self.name if self.called == self.name else f"{self.called}: {self.name}"
+
+    def dump(self) -> dict[str, Any]:
+        """Canonical form, with every option."""
+        return {self.written: self.config.model_dump(mode="json")}
+
+    @staticmethod
+    def by_default(choice: str | Mapping[str, Mapping[str, Any]] | list[Any], **described: Any) -> Any:
+        """The default of an option that chooses a module: ``codec: Chosen[CodecConfig] = Chosen.by_default("zigzag")``.
+
+        Args:
+            choice: as a spec writes it.
+            described: more of the option, as :func:`pydantic.Field` takes it.
+        """
+        return Field(choice, **described)
+
+    if not TYPE_CHECKING:
+
+        def __class_getitem__(cls, base: "type[ModuleConfig]") -> Any:
+            # A mark, as pydantic takes a generic dataclass for a plain one, whatever schema it has of its own.
+            return Annotated[cls, Slot(base)]
+
+
+#: Each class's, which is asked for often.
+_SLOTS: "WeakKeyDictionary[type[BaseModel], dict[str, Slot]]" = WeakKeyDictionary()
+
+
+def _dumped(chosen: Chosen[Any], info: SerializationInfo) -> dict[str, Any]:
+    return {chosen.written: chosen.config.model_dump(mode="json", exclude_unset=info.exclude_unset)}
+
+
+def slots_of(config: type[BaseModel]) -> dict[str, Slot]:
+    """The options of a module that choose modules, by name."""
+    if (known := _SLOTS.get(config)) is not None:
+        return known
+    found: dict[str, Slot] = {}
+    for name, info in config.model_fields.items():
+        marks = [each for each in info.metadata if isinstance(each, Slot)]
+        if slot := marks[0] if marks else _slot(info.annotation):
+            found[name] = slot
+    if getattr(config, "__pydantic_fields_complete__", True):  # else there are names that are not known yet
+        _SLOTS[config] = found
+    return found
+
+
+def _slot(annotation: Any) -> Slot | None:
+    """The mark inside an annotation, ``list[Chosen[Base]] | None`` for example."""
+    if isinstance(annotation, Slot):
+        return annotation
+    found = next((slot for each in get_args(annotation) if (slot := _slot(each))), None)
+    return found and found._replace(many=found.many or get_origin(annotation) is list)
+
+
+def choices_in(config: BaseModel) -> Iterator[tuple[str, Chosen[Any]]]:
+    """The modules that a module's options choose, with the option that chooses each."""
+    for option in slots_of(type(config)):
+        value = getattr(config, option)
+        yield from ((option, each) for each in (value if isinstance(value, list) else [value]) if each is not None)
+
+
+def within(chosen: Chosen[Any], labels: bool = True) -> Iterator[Chosen[Any]]:
+    """The modules that a module's options choose, and those that theirs choose; without those that are not there.
+
+    Args:
+        labels: also those that make labels only.
+    """
+    for option, each in choices_in(chosen.config):
+        if not each.missing and (labels or option not in chosen.config.makes_labels):
+            yield each
+            yield from within(each, labels)
+
+
+def label_makers(chosen: Chosen[Any]) -> Iterator[Chosen[Any]]:
+    """Those of :func:`within` that make labels only: a trained model is used without them."""
+    used = [id(each) for each in within(chosen, labels=False)]
+    return (each for each in within(chosen) if id(each) not in used)
+
+
+def with_choices(
+    chosen: Chosen[Any], change: Callable[[Chosen[Any]], Chosen[Any] | None], labels: bool = True
+) -> Chosen[Any]:
+    """A module with others in the place of those that its options choose, and that theirs choose.
+
+    Args:
+        change: gives the one in a module's place; None leaves it.
+        labels: also in the place of those that make labels only.
+    """
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, list):
+            return [changed(each) for each in value]
+        inner = with_choices(value, change, labels)
+        return change(inner) or inner
+
+    config = chosen.config
+    given = {
+        name: getattr(config, name) for name in slots_of(type(config)) if labels or name not in config.makes_labels
+    }
+    update = {name: changed(value) for name, value in given.items() if value}
+    return replace(chosen, config=config.model_copy(update=update)) if update else chosen
+
+
+# -- choices that Python code gives ------------------------------------------------------------------------------
+
+
+class _Defaults(dict[str, Any]):
+    """Values that a module gives those inside it, at any depth, for options that they leave unset."""
+
+
+class _Given(NamedTuple):
+    """A choice, with the defaults of its options."""
+
+    choice: Any
+    defaults: _Defaults
+
+    def __repr__(self) -> str:
+        return repr(self.choice)
+
+
+def completed(config: "type[ModuleConfig]", schema: CoreSchema) -> CoreSchema:
+    """The schema of a module's options in which unset choices, and options of choices, get their defaults."""
+    slots = slots_of(config)
+    return core_schema.with_info_before_validator_function(partial(_complete, config), schema) if slots else schema
+
+
+def _complete(config: "type[ModuleConfig]", options: Any, info: ValidationInfo) -> Any:
+    if not isinstance(options, Mapping):
+        return options
+    slots = slots_of(config)
+    given = {name: options.get(name, usual(config, name)) for name in {*slots, *config.passed_on}}
+    around = info.context if isinstance(info.context, _Defaults) else {}
+    defaults = _Defaults({**around, **{name: given[name] for name in config.passed_on if given[name] is not None}})
+
+    def wrapped(value: Any) -> Any:
+        return [_Given(each, defaults) for each in value] if isinstance(value, list) else _Given(value, defaults)
+
+    return {**options, **{name: wrapped(given[name]) for name in slots if given[name] is not None}}
+
+
+def usual(config: type[BaseModel], option: str) -> Any:
+    """The default of an option; None where there is none."""
+    value = config.model_fields[option].get_default(call_default_factory=True)
+    return None if value is PydanticUndefined else value
+
+
+def _validated(base: "type[ModuleConfig]", given: Any) -> Chosen[Any]:
+    value, defaults = given if isinstance(given, _Given) else (given, _Defaults())
+    if isinstance(value, BaseModel):
+        value = _named(base.kind, value)
+    found = value if isinstance(value, Chosen) else _found(base.kind, value, defaults)
+    if not found.missing and not isinstance(found.config, base):
+        raise ValueError(f"expected a module whose options are a {base.__name__}, got a {type(found.config).__name__}")
+    return found
+
+
+def _found(kind: str, value: Any, defaults: _Defaults) -> Chosen[Any]:
+    """The module of a name, or of ``{name: {options}}``; only installed ones, as a plain value has no folder."""
+    from tp_core.spec.find import find
+    from tp_core.trust import running_local_files
+
+    choice = {value: {}} if isinstance(value, str) else value
+    if not isinstance(choice, Mapping) or len(choice) != 1:
+        raise ValueError("expected one module, as 'name', {name: {options}} or a config")
+    ((name, options),) = choice.items()
+    try:
+        with running_local_files(False):
+            cls, entry, local = find(kind, name, "")
+    except TPError as error:
+        raise ValueError(str(error)) from None
+    own = {key: each for key, each in defaults.items() if key in cls.model_fields and key not in (options or {})}
+    config = cls.model_validate({**own, **(options or {})}, context=defaults)
+    config.model_fields_set.difference_update(own)  # in a spec, they are unset
+    if entry is None:
+        return Chosen(kind, name, "", config, *_OF_FILE, local=local)
+    return Chosen(kind, entry.name, "", config, entry.distribution, entry.version, written=name)
+
+
+def _named(kind: str, config: BaseModel) -> Chosen[Any]:
+    """The module of a config, by the name under which its class is installed, else by that of the class."""
+    from tp_core import discovery
+
+    cls = type(config)
+    value = f"{cls.__module__}:{cls.__qualname__}"
+    options: Any = config
+    for entry in discovery.index().entries(kind):
+        if entry.value == value:
+            return Chosen(kind, entry.name, "", options, entry.distribution, entry.version)
+    return Chosen(kind, value, "", options, *_OF_FILE)

@@ -1,0 +1,82 @@
+"""The places of a spec that choose modules: parts of it, and options of modules that others choose. Torch-free."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tp_core.errors import TPError
+from tp_core.spec.canonical import MODEL_EMBEDDINGS, MODEL_SHELVES, MODEL_SLOTS, OTHER_SHELVES, OTHER_SLOTS, shelf, slot
+from tp_core.spec.errors import SpecError
+from tp_core.spec.nodes import Node
+
+
+def _kind_of_slot(path: tuple[str, ...]) -> str:
+    """The kind of the one module that a place holds; empty for other places."""
+    if path[:2] == ("data", "sets"):
+        return "processor" if len(path) == 4 and path[3] == "processor" else ""
+    in_stream = path[:2] == ("model", "streams") and len(path) == 4
+    if (path[:-1] == ("model",) or in_stream) and path[-1] in MODEL_SLOTS:
+        return path[-1]
+    return OTHER_SLOTS.get(path, "")
+
+
+def _kind_of_shelf(path: tuple[str, ...]) -> str:
+    """The kind of the modules that a place lists; empty for other places."""
+    if path[:1] == ("model",) and path[-1] == "modules" and path[-2] in MODEL_EMBEDDINGS:
+        return "embedding"
+    if path[:1] == ("model",) and path[-1] in MODEL_SHELVES and len(path) == 2:
+        return path[-1]
+    return OTHER_SHELVES.get(path, "")
+
+
+class Place(NamedTuple):
+    """A place of a spec that chooses modules.
+
+    Attributes:
+        many: it lists several.
+    """
+
+    kind: str
+    many: bool
+
+
+def place_at(path: tuple[str, ...], folders: tuple[str, ...]) -> Place | None:
+    """The modules that a place chooses: a part of the spec, or an option of a module that another place chooses.
+
+    Args:
+        path: with ``*`` between a list of modules and the name of one.
+        folders: of the files in which the place is, for modules of local files.
+    """
+    if kind := _kind_of_slot(path):
+        return Place(kind, False)
+    if kind := _kind_of_shelf(path):
+        return Place(kind, True)
+    if len(path) < 4:
+        return None
+    *above, name, option = path
+    listed = above[-1] == "*"
+    outer = place_at(tuple(above[:-1] if listed else above), folders)
+    if outer is None or outer.many != listed:
+        return None
+    found = (_option(outer.kind, name, option, folder) for folder in folders)
+    return next((each for each in found if each is not None), None)
+
+
+def _option(kind: str, name: str, option: str, base: str) -> Place | None:
+    """The modules that an option of a module chooses; None for an option that chooses none."""
+    from tp_core.options.choice import slots_of
+    from tp_core.spec.find import config_class
+
+    try:
+        slot_ = slots_of(config_class(kind, name, base)[0]).get(option)
+    except TPError:  # which is said when the module is chosen
+        return None
+    return None if slot_ is None else Place(slot_.kind, slot_.many)
+
+
+def canonical_choice(node: Node, place: Place) -> Node | None:
+    """What chooses modules in canonical form; None for what has none, which is refused when it is chosen."""
+    try:
+        return shelf(node, place.kind) if place.many else slot(node, place.kind)
+    except SpecError:
+        return None
