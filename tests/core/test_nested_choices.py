@@ -33,6 +33,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from tp_core import BuildContext, Chosen, EncoderConfig, FieldSpec, ModuleConfig, Problem
+from tp_core.ports import INPUT_IDS
 from tp_core.marks import PathStr
 
 
@@ -53,7 +54,7 @@ class HeadConfig(PartConfig):
             yield Problem("width", f"does not divide {self.hidden_size}")
 
     def requires(self, context):
-        return {"input_ids": FieldSpec()} if self.width == 3 else {}
+        return {INPUT_IDS: FieldSpec()} if self.width == 3 else {}
 
 
 class TailConfig(PartConfig):
