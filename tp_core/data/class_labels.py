@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from tp_core.data.class_names import NamedClass, as_compared
-from tp_core.data.sources_columns import fields_of, listed
+from tp_core.data.sources.columns import fields_of, listed
 from tp_core.errors import DataError
 from tp_core.interfaces import Record
 from tp_core.suggest import did_you_mean

@@ -10,7 +10,7 @@ import click
 from tp_core.cli.processes import in_several_processes, joined
 from tp_core.cli.records import input_records, model_options, new_columns, new_rules, shown, speaker
 from tp_core.cli.usage import examples
-from tp_core.data.sources_find import FORMS
+from tp_core.data.sources.options import FORMS
 from tp_core.errors import TPError
 from tp_core.terminal import tell
 
