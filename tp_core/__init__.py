@@ -41,7 +41,8 @@ _PUBLIC = {
     "Target": "tp_core.interfaces",
     "Processor": "tp_core.interfaces",
     "Tokenizer": "tp_core.tokenizer",
-    "Record": "tp_core.interfaces",
+    "Record": "tp_core.record",
+    "Report": "tp_core.record",
     "EmbeddingConfig": "tp_core.options.embedding",
     "EncoderConfig": "tp_core.options.encoder",
     "DecoderConfig": "tp_core.options.decoder",
@@ -65,6 +66,8 @@ _PUBLIC = {
     "Schedule": "tp_core.training.schedules.base",
     "StrategyConfig": "tp_core.options.strategy",
     "Strategy": "tp_core.training.strategies.base",
+    "SourceConfig": "tp_core.options.source",
+    "Source": "tp_core.data.sources.base",
     "LoggerConfig": "tp_core.options.logger",
     "Logger": "tp_core.training.loggers.base",
     "LoggedRun": "tp_core.training.loggers.base",
@@ -77,6 +80,7 @@ __all__ = sorted(_PUBLIC)
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from tp_core.data.sources.base import Source as Source
     from tp_core.errors import CheckpointError as CheckpointError
     from tp_core.errors import DataError as DataError
     from tp_core.errors import TPError as TPError
@@ -97,7 +101,6 @@ if TYPE_CHECKING:
     from tp_core.interfaces import Inputs as Inputs
     from tp_core.interfaces import Joined as Joined
     from tp_core.interfaces import Processor as Processor
-    from tp_core.interfaces import Record as Record
     from tp_core.interfaces import Sequence as Sequence
     from tp_core.interfaces import Target as Target
     from tp_core.interfaces import TargetOutput as TargetOutput
@@ -123,9 +126,12 @@ if TYPE_CHECKING:
     from tp_core.options.optimizer import OptimizerConfig as OptimizerConfig
     from tp_core.options.processor import ProcessorConfig as ProcessorConfig
     from tp_core.options.schedule import ScheduleConfig as ScheduleConfig
+    from tp_core.options.source import SourceConfig as SourceConfig
     from tp_core.options.strategy import StrategyConfig as StrategyConfig
     from tp_core.options.target import TargetConfig as TargetConfig
     from tp_core.options.tokenizer import TokenizerConfig as TokenizerConfig
+    from tp_core.record import Record as Record
+    from tp_core.record import Report as Report
     from tp_core.spec.errors import SpecError as SpecError
     from tp_core.spec.load import load_spec as load_spec
     from tp_core.spec.schema import Spec as Spec

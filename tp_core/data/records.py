@@ -26,7 +26,8 @@ from tp_core.data.folder_rules import ANY_FORM, FolderRules
 from tp_core.data.passed_over import PassedOver
 from tp_core.data.sources.bad import BadRecords
 from tp_core.data.sources.base import Reading, Source
-from tp_core.data.sources.find import Given, find_sources
+from tp_core.data.sources.find import find_sources
+from tp_core.data.sources.names import Given
 from tp_core.errors import DataError
 from tp_core.record import Record
 

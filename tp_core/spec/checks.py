@@ -142,7 +142,7 @@ def _check_modules(spec: Spec, root: Node, problems: Problems) -> None:
             for problem in listed(chosen.config, "check_targets", data_context(spec)):
                 node = node_of(root, chosen, problem.option)
                 problems.add(f"{chosen.path}.{problem.option}".removesuffix("."), problem.message, node)
-        if chosen.kind != "tokenizer":
+        if chosen.kind not in ("tokenizer", "source"):  # which are checked when they are read
             for option, path in files_of(chosen.config).items():
                 if why := no_file(path):
                     node = node_of(root, chosen, option)

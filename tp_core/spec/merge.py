@@ -11,6 +11,7 @@ from tp_core.spec.canonical import (
     MODEL_SLOTS,
     OTHER_SHELVES,
     OTHER_SLOTS,
+    SOURCES,
     called,
     same_module,
 )
@@ -20,10 +21,10 @@ from tp_core.spec.nodes import Node
 def _kind_of_slot(path: tuple[str, ...]) -> str:
     """The kind of the one module that a place holds; empty for other places."""
     if path[:2] == ("data", "sets"):
-        return "processor" if len(path) == 4 and path[3] == "processor" else ""
+        path = ("data", path[3]) if len(path) == 4 else ()
     if path[:1] == ("model",) and path[-1] in MODEL_SLOTS and len(path) in (2, 4):
         return path[-1]
-    return OTHER_SLOTS.get(path, "")
+    return "source" if path in SOURCES else OTHER_SLOTS.get(path, "")
 
 
 def _kind_of_shelf(path: tuple[str, ...]) -> str:

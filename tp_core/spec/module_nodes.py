@@ -18,7 +18,7 @@ def node_of(root: Node, chosen: Chosen[Any], option: str = "") -> Node:
     """The node of a chosen module, or of one of its options, in the merged tree."""
     own: str | None = chosen.config.name if isinstance(chosen.config, TargetConfig) else None
     name = own or chosen.written  # which may have dots
-    node = root.find(tuple(chosen.path.removesuffix(f".{name}").split(".")))
+    node = root.find(_parts(chosen.path.removesuffix(f".{name}")))
     node = node.mapping.get("modules", node)
     for item in node.items:
         if called(item, chosen.kind) == name:
@@ -28,6 +28,15 @@ def node_of(root: Node, chosen: Chosen[Any], option: str = "") -> Node:
     if option and default is not None and option not in node.find((chosen.written,)).mapping:
         return default
     return found
+
+
+def _parts(path: str) -> tuple[str | int, ...]:
+    """The keys of a path, with the numbers of items of lists: ``data.train[1]``."""
+    found: list[str | int] = []
+    for part in path.split("."):
+        key, _, number = part.removesuffix("]").partition("[")
+        found += [key, int(number)] if number.isdecimal() and part.endswith("]") else [part]
+    return tuple(found)
 
 
 def with_context(spec: Spec) -> Iterator[tuple[Chosen[Any], BuildContext]]:
@@ -45,7 +54,7 @@ def with_context(spec: Spec) -> Iterator[tuple[Chosen[Any], BuildContext]]:
         yield spec.model.fusion, behind
     for chosen in spec.model.targets:
         yield chosen, context_of(spec, chosen.config.stream or "", side="target")
-    for chosen in spec.data.chosen():
+    for chosen in (*spec.data.chosen(), *spec.data.sources()):
         yield chosen, behind._replace(grid=data_context(spec).grid)  # of whichever stream reads pictures
     training: list[Chosen[Any]] = [spec.train.optimizer, spec.train.schedule, spec.train.strategy, *spec.train.hooks]
     for chosen in training:

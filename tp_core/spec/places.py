@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from tp_core import discovery
 from tp_core.errors import TPError
 from tp_core.spec.nodes import Node, Origin
-from tp_core.spec.schema_data import DataOptions
+from tp_core.spec.schema_data import SOURCES, DataOptions
 from tp_core.spec.schema_embedding import EmbeddingOptions
 from tp_core.spec.schema_inference import SECTIONS
 from tp_core.spec.sections import CHOSEN, KEYS, SHELVES, SLOTS
@@ -170,6 +170,9 @@ def _choices(tree: Node) -> Iterator[tuple[str, str, Node, bool]]:
         for key in CHOSEN:
             if key in part:
                 yield f"{path}.{key}", key.removeprefix("target_"), part[key], path == "data"
+        for key in SOURCES:
+            given = [part[key], *part[key].items] if key in part else []
+            yield from ((f"{path}.{key}", "source", each, path == "data") for each in given if each.mapping)
     streams = sections["model"]["streams"].mapping if "streams" in sections["model"] else {}
     parts = [("model", sections["model"]), *((f"model.streams.{name}", each.mapping) for name, each in streams.items())]
     for path, part in parts:

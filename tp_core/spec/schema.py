@@ -197,7 +197,7 @@ class Spec:
 
     def own_modules(self) -> list[Chosen[Any]]:
         """The modules that the spec names, without those that options of others choose."""
-        return [*self.model.chosen(), *self.data.chosen(), *self.train.hooks, *self.train.loggers]
+        return [*self.model.chosen(), *self.data.chosen(), *self.data.sources(), *self.train.hooks, *self.train.loggers]
 
     def dump(self) -> dict[str, Any]:
         """The resolved spec as plain values: loads again to an equal spec, without ``extends``."""

@@ -1,15 +1,19 @@
 """The ``data:`` part of a validated spec. Torch-free."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
 from tp_core.marks import PathStr
 from tp_core.options.processor import ProcessorConfig
+from tp_core.options.source import SourceConfig
 from tp_core.options.tokenizer import TokenizerConfig
-from tp_core.spec.schema_common import SECTION, Chosen
+from tp_core.spec.schema_common import SECTION, Choice, Chosen, ModuleMark
 from tp_core.tokenizer import TokenizerFacts
+
+#: A path, or the choice of a source (:class:`~tp_core.spec.schema_common.Choice`).
+SourceOption = PathStr | Annotated[dict[str, dict[str, Any]], ModuleMark("source")]
 
 
 class DataOptions(BaseModel):
@@ -17,10 +21,14 @@ class DataOptions(BaseModel):
 
     model_config = SECTION
 
-    train: PathStr | list[PathStr] | None = Field(
-        None, description="training files or folders; patterns (*, **, {000..099}) are expanded"
+    train: SourceOption | list[SourceOption] | None = Field(
+        None,
+        description="training files or folders; patterns (*, **, {000..099}) are expanded; {name: {options}} names a "
+        "source",
     )
-    eval: PathStr | list[PathStr] | None = Field(None, description="files that evaluations during training use")
+    eval: SourceOption | list[SourceOption] | None = Field(
+        None, description="files, or named sources, that evaluations during training use"
+    )
     columns: dict[str, str] = Field(default_factory=dict, description="field the processor reads → column of the file")
     folder_labels: Literal["first", "path", "last"] | None = Field(
         None,
@@ -34,6 +42,16 @@ class DataOptions(BaseModel):
     cache: PathStr | None = Field(
         None, description="folder of prepared data; unset: $TP_CACHE, else $XDG_CACHE_HOME/tp, else ~/.cache/tp"
     )
+
+    def given(self, key: Literal["train", "eval"]) -> list[str | Choice]:
+        """The paths and choices of sources that data are read from, in order; empty without any."""
+        value = getattr(self, key)
+        items = value if isinstance(value, list) else [] if value is None else [value]
+        return [each for each in items if isinstance(each, str | Choice)]
+
+
+#: Keys of data that are read from sources.
+SOURCES: tuple[Literal["train"], Literal["eval"]] = ("train", "eval")
 
 
 class SetOptions(BaseModel):
@@ -73,6 +91,12 @@ class DataSpec:
         own = [each for each in (self.tokenizer, self.target_tokenizer, self.processor) if each is not None]
         inside = [part.processor for part in self.sets.values() if part.processor not in (None, self.processor)]
         return [*own, *inside]
+
+    def sources(self) -> "list[Chosen[SourceConfig]]":
+        """The sources that are named, of all sets, each once."""
+        parts = self.sets.values() or [self]
+        given = (each for part in parts for key in SOURCES for each in part.options.given(key))
+        return list({id(each.chosen): each.chosen for each in given if isinstance(each, Choice)}.values())
 
     def extra_ids(self) -> int:
         """How many ids the processors make behind those of the tokenizer; all of them begin there."""

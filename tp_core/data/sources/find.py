@@ -10,15 +10,12 @@ from tp_core.data.passed_over import PassedOver, ending
 from tp_core.data.sources.base import Source
 from tp_core.data.sources.file import FileSource
 from tp_core.data.sources.folder import folder_classes, folder_sources
+from tp_core.data.sources.names import Given
 from tp_core.data.sources.options import FORMATS, HUB, STDIN, FileConfig, form_of
 from tp_core.errors import DataError
 from tp_core.spec.files import expand
 from tp_core.spec.patterns import Match
-from tp_core.spec.schema_common import Choice
 from tp_core.suggest import instead
-
-#: A file, a folder or an ``hf://`` name; or the choice of a source.
-Given = str | Choice
 
 
 def find_sources(
@@ -51,22 +48,6 @@ def find_sources(
             found.append(config.build())
     _label([each for each in found if isinstance(each, FileSource)], rules, counted)
     return found
-
-
-def paths_of(given: Sequence[Given]) -> list[str]:
-    """The paths of those that are files of our own formats."""
-    configs = [each if isinstance(each, str) else each.chosen.config for each in given]
-    own = [
-        [each] if isinstance(each, str) else expand(each.path) for each in configs if isinstance(each, str | FileConfig)
-    ]
-    return [path for paths in own for path in paths]
-
-
-def called(given: Given) -> str:
-    """What messages call it."""
-    if isinstance(given, str):
-        return given
-    return " ".join([given.chosen.name, *given.chosen.config.files().values()])
 
 
 def _at(path: str, rules: FolderRules, passed: PassedOver) -> list[FileSource]:

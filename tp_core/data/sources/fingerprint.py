@@ -9,7 +9,8 @@ from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.file_digests import Scheme, file_digests
 from tp_core.data.folder_rules import ANY_FORM, FolderRules
 from tp_core.data.sources.base import Source
-from tp_core.data.sources.find import Given, find_sources
+from tp_core.data.sources.find import find_sources
+from tp_core.data.sources.names import Given
 from tp_core.errors import DataError
 
 _SEGMENT = 1 << 26

@@ -14,7 +14,8 @@ from tp_core.data.folder_rules import ANY_FORM, FolderRules
 from tp_core.data.passed_over import PassedOver
 from tp_core.data.records import source_records
 from tp_core.data.sources.bad import BadRecords
-from tp_core.data.sources.find import Given, find_sources
+from tp_core.data.sources.find import find_sources
+from tp_core.data.sources.names import Given
 from tp_core.record import Record
 
 _WHOLE = Scheme(16)

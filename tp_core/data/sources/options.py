@@ -169,7 +169,7 @@ class HubConfig(FileConfig):
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         if not self.path.startswith(HUB):
-            yield Problem("path", f"expected hf://name[/config][:split], got {self.path}")
+            yield Problem("path", "expected hf://name[/config][:split], for example hf://nyu-mll/glue/mrpc:train")
 
 
 _EVERY: tuple[type[FileConfig], ...] = (
