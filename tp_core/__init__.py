@@ -72,6 +72,7 @@ _PUBLIC = {
     "Logger": "tp_core.training.loggers.base",
     "LoggedRun": "tp_core.training.loggers.base",
     "ModuleConfig": "tp_core.options.base",
+    "PathStr": "tp_core.marks",
     "ModuleMark": "tp_core.spec.schema_common",
     "hookimpl": "tp_core.hookspecs",
 }
@@ -106,6 +107,7 @@ if TYPE_CHECKING:
     from tp_core.interfaces import TargetOutput as TargetOutput
     from tp_core.interfaces import VisualTokenizer as VisualTokenizer
     from tp_core.interop.convert import convert as convert
+    from tp_core.marks import PathStr as PathStr
     from tp_core.metrics.facts import MetricFacts as MetricFacts
     from tp_core.model import Model as Model
     from tp_core.model import ModelOutput as ModelOutput

@@ -18,14 +18,15 @@ from tp_core.data.identity import code_identity, module_classes, module_facts, m
 from tp_core.data.mixture import SetProcessor
 from tp_core.data.records import BadRecords, read_records
 from tp_core.data.rows import ArrowRows, write_rows
-from tp_core.data.sources.names import Given, called, expanded
+from tp_core.data.sources.names import called, expanded
 from tp_core.errors import DataError
 from tp_core.interfaces import Processor
 from tp_core.manifest import Facts, facts_of
 from tp_core.plugin_errors import plugin_error
 from tp_core.spec.local_files import local_digest
 from tp_core.spec.schema import Spec
-from tp_core.spec.schema_common import Choice
+from tp_core.spec.schema_common import Chosen
+from tp_core.spec.schema_data import Given
 from tp_core.trust import trusting
 from tp_core.whole_files import clear, write_whole
 
@@ -45,7 +46,7 @@ def _key(spec: Spec, processor: Processor, given: Sequence[Given], contents: lis
     data = spec.data
     makers = {"processor": data.processor, "tokenizer": data.tokenizer, "target_tokenizer": data.target_tokenizer}
     used = {name: chosen for name, chosen in makers.items() if chosen is not None}
-    sources = [each.chosen for each in given if isinstance(each, Choice)]
+    sources = [each for each in given if isinstance(each, Chosen)]
     made = processor.inner if isinstance(processor, SetProcessor) else processor
     parts: dict[str, object] = {
         "generation": _GENERATION,
@@ -78,7 +79,7 @@ def prepared_rows(
         DataError: a record that cannot be used, or no instance at all.
     """
     sources = expanded(given)
-    named = _named([given] if isinstance(given, str | Choice) else given)
+    named = _named([given] if isinstance(given, str | Chosen) else given)
     with trusting(spec.trust_code), DigestMemo(cache_folder(spec), say) as memo:
         contents = data_contents(spec, sources, memo) if contents is None else contents
         target = cache_folder(spec) / f"{_key(spec, processor, sources, contents, memo)}.arrow"

@@ -27,9 +27,9 @@ from tp_core.data.passed_over import PassedOver
 from tp_core.data.sources.bad import BadRecords
 from tp_core.data.sources.base import Reading, Source
 from tp_core.data.sources.find import find_sources
-from tp_core.data.sources.names import Given
 from tp_core.errors import DataError
 from tp_core.record import Record
+from tp_core.spec.schema_data import Given
 
 __all__ = ["BadRecords", "Records", "read_records"]
 

@@ -16,7 +16,7 @@ from tp_core.spec.module_nodes import node_of
 from tp_core.spec.nodes import Node
 from tp_core.spec.plugin_problems import files_of, listed, plugin_errors_told
 from tp_core.spec.schema import Spec
-from tp_core.spec.schema_common import Choice, Chosen
+from tp_core.spec.schema_common import Chosen
 from tp_core.spec.schema_data import SOURCES
 from tp_core.suggest import did_you_mean, instead
 
@@ -66,8 +66,8 @@ def _check_data_set(spec: Spec, where: tuple[str, ...], problems: Problems) -> N
             message = "names no file; expected one or more paths"
             problems.add(f"{'.'.join(own)}.{key}", message, root.find((*own, key)))
         for number, given in enumerate(spec.data.options.given(key)):
-            if isinstance(given, Choice):
-                _check_source(given.chosen, root, problems)
+            if isinstance(given, Chosen):
+                _check_source(given, root, problems)
                 continue
             for message in filter(None, map(unusable, expand(given))):
                 problems.add(f"{'.'.join(own)}.{key}", message, root.find((*own, key, number)))

@@ -9,7 +9,7 @@ from typing import Any
 from tp_core.spec.choose import choose, suggest_key
 from tp_core.spec.errors import Problems
 from tp_core.spec.nodes import Node, describe
-from tp_core.spec.schema_common import Choice, Chosen
+from tp_core.spec.schema_common import Chosen
 from tp_core.spec.schema_data import SOURCES, DataOptions, DataSpec, SetOptions
 from tp_core.spec.sections import CHOSEN, DATA, SET
 from tp_core.spec.validate import Default, validate
@@ -85,7 +85,7 @@ class DataResolver:
         """The plain keys of data, with the sources that they choose. A trained model is used without its data."""
         if in_use():
             nodes = {key: node for key, node in nodes.items() if key not in SOURCES}
-        made = {key: self.sources(nodes[key], f"{path}.{key}") for key in SOURCES if key in nodes}
+        made: dict[str, Any] = {key: self.sources(nodes[key], f"{path}.{key}") for key in SOURCES if key in nodes}
         return validate(DataOptions, path, nodes, at, self.problems, made=made)
 
     def sources(self, node: Node, path: str) -> Any:
@@ -96,7 +96,7 @@ class DataResolver:
             return node.value
         if id(node) not in self._sources:
             chosen = self.one("source", node, path, {})
-            self._sources[id(node)] = node.plain() if chosen is None else Choice(chosen)
+            self._sources[id(node)] = node.plain() if chosen is None else chosen
         return self._sources[id(node)]
 
     def vocabulary(self, tokenizer: Chosen[Any] | None) -> TokenizerFacts | None:

@@ -171,8 +171,8 @@ def _choices(tree: Node) -> Iterator[tuple[str, str, Node, bool]]:
             if key in part:
                 yield f"{path}.{key}", key.removeprefix("target_"), part[key], path == "data"
         for key in SOURCES:
-            given = [part[key], *part[key].items] if key in part else []
-            yield from ((f"{path}.{key}", "source", each, path == "data") for each in given if each.mapping)
+            sources = [part[key], *part[key].items] if key in part else []
+            yield from ((f"{path}.{key}", "source", each, path == "data") for each in sources if each.mapping)
     streams = sections["model"]["streams"].mapping if "streams" in sections["model"] else {}
     parts = [("model", sections["model"]), *((f"model.streams.{name}", each.mapping) for name, each in streams.items())]
     for path, part in parts:

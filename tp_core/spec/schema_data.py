@@ -3,17 +3,35 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from tp_core.marks import PathStr
 from tp_core.options.processor import ProcessorConfig
 from tp_core.options.source import SourceConfig
 from tp_core.options.tokenizer import TokenizerConfig
-from tp_core.spec.schema_common import SECTION, Choice, Chosen, ModuleMark
+from tp_core.spec.schema_common import SECTION, Chosen
 from tp_core.tokenizer import TokenizerFacts
 
-#: A path, or the choice of a source (:class:`~tp_core.spec.schema_common.Choice`).
-SourceOption = PathStr | Annotated[dict[str, dict[str, Any]], ModuleMark("source")]
+
+class _ChosenByLoader:
+    """Marks an option as a module that the loader has chosen. What it could not choose, and has told, passes."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def chosen(value: Any) -> Any:
+            if isinstance(value, Chosen | dict):
+                return value
+            raise PydanticKnownError("dict_type")
+
+        dump = core_schema.plain_serializer_function_ser_schema(Chosen.dump)
+        return core_schema.no_info_plain_validator_function(chosen, serialization=dump)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return {"type": "object"}  # of the modules that there are: tp_core.spec.json_schema
+
+
+#: What data are read from: a path, or a source.
+Given = PathStr | Annotated[Chosen[SourceConfig], _ChosenByLoader()]
 
 
 class DataOptions(BaseModel):
@@ -21,12 +39,12 @@ class DataOptions(BaseModel):
 
     model_config = SECTION
 
-    train: SourceOption | list[SourceOption] | None = Field(
+    train: Given | list[Given] | None = Field(
         None,
         description="training files or folders; patterns (*, **, {000..099}) are expanded; {name: {options}} names a "
         "source",
     )
-    eval: SourceOption | list[SourceOption] | None = Field(
+    eval: Given | list[Given] | None = Field(
         None, description="files, or named sources, that evaluations during training use"
     )
     columns: dict[str, str] = Field(default_factory=dict, description="field the processor reads → column of the file")
@@ -43,11 +61,10 @@ class DataOptions(BaseModel):
         None, description="folder of prepared data; unset: $TP_CACHE, else $XDG_CACHE_HOME/tp, else ~/.cache/tp"
     )
 
-    def given(self, key: Literal["train", "eval"]) -> list[str | Choice]:
-        """The paths and choices of sources that data are read from, in order; empty without any."""
-        value = getattr(self, key)
-        items = value if isinstance(value, list) else [] if value is None else [value]
-        return [each for each in items if isinstance(each, str | Choice)]
+    def given(self, key: Literal["train", "eval"]) -> list[Given]:
+        """The paths and sources that data are read from, in order; empty without any."""
+        value = self.train if key == "train" else self.eval
+        return value if isinstance(value, list) else [] if value is None else [value]
 
 
 #: Keys of data that are read from sources.
@@ -96,7 +113,7 @@ class DataSpec:
         """The sources that are named, of all sets, each once."""
         parts = self.sets.values() or [self]
         given = (each for part in parts for key in SOURCES for each in part.options.given(key))
-        return list({id(each.chosen): each.chosen for each in given if isinstance(each, Choice)}.values())
+        return list({id(each): each for each in given if isinstance(each, Chosen)}.values())
 
     def extra_ids(self) -> int:
         """How many ids the processors make behind those of the tokenizer; all of them begin there."""

@@ -10,11 +10,11 @@ from tp_core.data.passed_over import PassedOver, ending
 from tp_core.data.sources.base import Source
 from tp_core.data.sources.file import FileSource
 from tp_core.data.sources.folder import folder_classes, folder_sources
-from tp_core.data.sources.names import Given
 from tp_core.data.sources.options import FORMATS, HUB, STDIN, FileConfig, form_of
 from tp_core.errors import DataError
 from tp_core.spec.files import expand
 from tp_core.spec.patterns import Match
+from tp_core.spec.schema_data import Given
 from tp_core.suggest import instead
 
 
@@ -42,7 +42,7 @@ def find_sources(
         if isinstance(each, str):
             files = _at(each, rules, counted)
             found += files if form is None else [FORMATS[form].file(own.path, own.label, own.lists) for own in files]
-        elif isinstance(config := each.chosen.config, FileConfig):
+        elif isinstance(config := each.config, FileConfig):
             found += [file for path in expand(config.path) for file in _of_form(config, path, rules, counted)]
         else:
             found.append(config.build())

@@ -10,8 +10,8 @@ from tp_core.data.file_digests import Scheme, file_digests
 from tp_core.data.folder_rules import ANY_FORM, FolderRules
 from tp_core.data.sources.base import Source
 from tp_core.data.sources.find import find_sources
-from tp_core.data.sources.names import Given
 from tp_core.errors import DataError
+from tp_core.spec.schema_data import Given
 
 _SEGMENT = 1 << 26
 

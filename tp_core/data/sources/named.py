@@ -15,8 +15,8 @@ from tp_core.data.passed_over import PassedOver
 from tp_core.data.records import source_records
 from tp_core.data.sources.bad import BadRecords
 from tp_core.data.sources.find import find_sources
-from tp_core.data.sources.names import Given
 from tp_core.record import Record
+from tp_core.spec.schema_data import Given
 
 _WHOLE = Scheme(16)
 

@@ -6,21 +6,19 @@ from collections.abc import Sequence
 
 from tp_core.data.sources.options import FileConfig
 from tp_core.spec.files import expand
-from tp_core.spec.schema_common import Choice
-
-#: A file, a folder or an ``hf://`` name; or the choice of a source.
-Given = str | Choice
+from tp_core.spec.schema_common import Chosen
+from tp_core.spec.schema_data import Given
 
 
 def expanded(given: Given | Sequence[Given]) -> list[Given]:
     """Paths and choices with the patterns of paths expanded."""
-    several = [given] if isinstance(given, str | Choice) else given
+    several = [given] if isinstance(given, str | Chosen) else given
     return [path for each in several for path in (expand(each) if isinstance(each, str) else [each])]
 
 
 def paths_of(given: Sequence[Given]) -> list[str]:
     """The paths of those that are files of our own formats."""
-    configs = [each if isinstance(each, str) else each.chosen.config for each in given]
+    configs = [each if isinstance(each, str) else each.config for each in given]
     own = [
         [each] if isinstance(each, str) else expand(each.path) for each in configs if isinstance(each, str | FileConfig)
     ]
@@ -31,4 +29,4 @@ def called(given: Given) -> str:
     """What messages call it."""
     if isinstance(given, str):
         return given
-    return " ".join([given.chosen.name, *given.chosen.config.files().values()])
+    return " ".join([given.name, *given.config.files().values()])
