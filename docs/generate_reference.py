@@ -25,6 +25,7 @@ from tp_core.options.facts import FieldSpec
 from tp_core.options.processor import ProcessorConfig
 from tp_core.options.target import TargetConfig
 from tp_core.spec.schema import ModelOptions
+from tp_core.spec.schema_common import Chosen
 from tp_core.spec.schema_data import DataOptions
 from tp_core.spec.schema_embedding import EmbeddingOptions
 from tp_core.spec.schema_inference import SECTIONS
@@ -71,6 +72,8 @@ def type_of(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return type_of(arguments[0], arguments[1:])
+    if origin is Chosen:
+        return f"a {arguments[0].kind}"
     if origin is Literal:
         return ", ".join(f"`{value}`" for value in arguments)
     if origin in (Union, types.UnionType):
@@ -78,7 +81,7 @@ def type_of(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     if origin is list:
         bounds = {n: getattr(mark, n) for mark in metadata for n in ("min_length", "max_length") if hasattr(mark, n)}
         length = f"{bounds['min_length']} " if len(set(bounds.values())) == 1 < len(bounds) else ""
-        inner = type_of(arguments[0])
+        inner = type_of(arguments[0]).replace(" or a ", "s or ")
         return f"list of lists{inner.removeprefix('list')}" if inner.startswith("list") else f"list of {length}{inner}s"
     if origin is dict:
         return f"{type_of(arguments[0])} → {type_of(arguments[1])}"

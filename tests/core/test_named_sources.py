@@ -14,6 +14,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.feather
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -97,6 +99,9 @@ def test_of_a_folder_a_named_format_reads_its_own_files(tmp_path: Path) -> None:
     (tmp_path / "in" / "a.csv").write_text("text\nx\n")
     (tmp_path / "in" / "b.txt").write_text("y\n")
     assert values({"text": {"path": str(tmp_path / "in")}}) == [{"text": "y"}]
+    pa.feather.write_feather(pa.table({"text": ["z"]}), tmp_path / "in" / "c.arrow")
+    assert values({"arrow": {"path": str(tmp_path / "in")}}) == [{"text": "z"}]
+    assert len(values(str(tmp_path / "in"))) == 2  # else an Arrow file in a folder may belong to a cache
     with pytest.raises(tp_core.DataError, match="no file in this folder is of the form 'tsv'"):
         values({"tsv": {"path": str(tmp_path / "in")}})
 

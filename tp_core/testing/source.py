@@ -24,7 +24,7 @@ def check_source(
     module: str | type[ModuleConfig] | ModuleConfig,
     options: Mapping[str, Any],
     *,
-    change: Callable[[], None],
+    change: Callable[[], object],
     bad: int = 0,
 ) -> None:
     """Check that a source keeps its contracts.
@@ -119,7 +119,7 @@ def _check_fatal(config: SourceConfig) -> None:
     raise AssertionError("records() goes on when report raises; what it raises ends the reading")
 
 
-def _check_fingerprint(name: str, config: SourceConfig, before: list[Record], change: Callable[[], None]) -> None:
+def _check_fingerprint(name: str, config: SourceConfig, before: list[Record], change: Callable[[], object]) -> None:
     chosen: Chosen[SourceConfig] = Chosen("source", name, "data.train", config)
     first = fingerprint([chosen])
     for file in [file for path in config.contents() for file, _ in files_inside(path)]:

@@ -50,15 +50,15 @@ def find_sources(
     return found
 
 
-def _at(path: str, rules: FolderRules, passed: PassedOver) -> list[FileSource]:
-    """The sources at a path."""
+def _at(path: str, rules: FolderRules, passed: PassedOver, named: str = "") -> list[FileSource]:
+    """The sources at a path, of a format that the spec names or of any."""
     if path.startswith(HUB):
         return [FORMATS["hub"].file(path)]
     if path == STDIN:
         return [FORMATS["text"].file(path)]
     if os.path.isdir(path):
         try:
-            return folder_sources(path, rules, passed)
+            return folder_sources(path, rules, passed, named)
         except OSError as error:
             raise DataError(f"cannot be read: {error.strerror}", file=error.filename or path) from error
     if os.path.exists(path):
@@ -69,7 +69,7 @@ def _at(path: str, rules: FolderRules, passed: PassedOver) -> list[FileSource]:
 def _of_form(config: FileConfig, path: str, rules: FolderRules, passed: PassedOver) -> list[FileSource]:
     """The sources of a format at a path: what is there, or of a folder the files of this format."""
     found = []
-    for each in _at(path, rules, passed):
+    for each in _at(path, rules, passed, config.form):
         if each.path == path:
             found.append(config.file(path))
         elif each.form == config.form or (config.is_record and each.lists is not None):

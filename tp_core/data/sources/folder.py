@@ -25,11 +25,12 @@ from tp_core.folders import Folder, Found, Kind, tree
 _METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 
 
-def folder_sources(path: str, rules: FolderRules, passed: PassedOver) -> list[FileSource]:
+def folder_sources(path: str, rules: FolderRules, passed: PassedOver, named: str = "") -> list[FileSource]:
     """The sources in a folder and below, in the order of their names.
 
     Args:
         passed: counts what is passed over.
+        named: the format that the spec names, whose files are read even if only those that are named are.
 
     Raises:
         DataError: nothing can be read, it is a saved dataset of several splits, or two folders would be one class.
@@ -39,7 +40,7 @@ def folder_sources(path: str, rules: FolderRules, passed: PassedOver) -> list[Fi
     root = tree("" if begin == "." else begin, _is_closed)
     if root.closed:
         return [FORMATS["saved"].file(path)]
-    inside = _Inside(root, path, rules)
+    inside = _Inside(root, path, rules, named)
     found = list(inside.sources())
     if inside.passed:
         passed.add(path, inside.passed)
@@ -86,8 +87,8 @@ class _Inside:
         note: why no labels are given; empty if they are.
     """
 
-    def __init__(self, root: Folder, path: str, rules: FolderRules) -> None:
-        self.path, self.rules, self.passed, self.note = path, rules, Counter[str](), ""
+    def __init__(self, root: Folder, path: str, rules: FolderRules, named: str) -> None:
+        self.path, self.rules, self.named, self.passed, self.note = path, rules, named, Counter[str](), ""
         self._every = [(each, form_of(each.name) if each.kind is Kind.FILE else None) for each in root.files()]
         self._tables: dict[str, str] = {}  # path → why it is not read; empty if it is
         self._forms = rules.media_forms if rules.media is None or rules.media else frozenset[str]()
@@ -118,7 +119,7 @@ class _Inside:
         """Why something is not read; empty if it is."""
         if each.kind is not Kind.FILE:
             return str(each.kind.value)
-        read = form is not None and not FORMATS[form].only_named
+        read = form is not None and (form == self.named or not FORMATS[form].only_named)
         if form in MEDIA or (form == "text" and self.rules.media and not self._text_is_read()):
             read = self.rules.media is None
         return self._tables.get(each.path, "") if read else ending(each.name)
