@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -31,6 +32,9 @@ from tp_core.data.sources.fingerprint import fingerprint
 from tp_core.data.sources.options import FORMATS, FORMS, FileConfig
 from tp_core.data.sources.text import TextFile
 from tp_core.spec.schema_data import Given
+from tp_core.testing import check_source
+
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "modules.md"
 
 MODEL: dict[str, Any] = {"embedding": ["word"], "encoder": "lstm", "target": ["mlm"], "vocab_size": 50}
 
@@ -325,6 +329,16 @@ def test_a_source_of_a_file_beside_the_spec_is_trained_kept_with_the_run_and_mad
     assert [m["portable"] for m in provenance if m["kind"] == "source"] == [False]
     # A model is used without the code that read its data.
     assert tp_core.load_model(home / "one").spec.data.options.train is None
+
+
+def test_the_source_of_the_guide_keeps_the_contracts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = re.findall(r"```python\n([^`]*class FixedWidthConfig[^`]*)```", GUIDE.read_text(encoding="utf-8"))
+    (tmp_path / "fixed_width.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path = tmp_path / "people.txt"
+    path.write_text("Ada  1\nshort\nBob  2\n")
+    options = {"path": str(path), "widths": {"text": 5, "label": 1}}
+    check_source("fixed_width:FixedWidthConfig", options, change=lambda: path.write_text("Eve  1\n"), bad=1)
 
 
 def test_an_exception_of_a_source_is_one_message_that_names_it(tmp_path: Path) -> None:

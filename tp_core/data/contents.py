@@ -9,9 +9,10 @@ from typing import NamedTuple
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.file_digests import Scheme, file_digests, files_inside
 from tp_core.data.folder_rules import ANY_FORM, FolderRules, folder_rules
+from tp_core.data.sources.find import paths_of
 from tp_core.data.sources.fingerprint import fingerprint, source_digests
 from tp_core.data.sources.named import named_files
-from tp_core.data.sources.names import called, paths_of
+from tp_core.data.sources.names import called
 from tp_core.errors import DataError
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_data import Given

@@ -50,6 +50,15 @@ def find_sources(
     return found
 
 
+def paths_of(given: Sequence[Given]) -> list[str]:
+    """The paths of those that are files of our own formats."""
+    configs = [each if isinstance(each, str) else each.config for each in given]
+    own = [
+        [each] if isinstance(each, str) else expand(each.path) for each in configs if isinstance(each, str | FileConfig)
+    ]
+    return [path for paths in own for path in paths]
+
+
 def _at(path: str, rules: FolderRules, passed: PassedOver, named: str = "") -> list[FileSource]:
     """The sources at a path, of a format that the spec names or of any."""
     if path.startswith(HUB):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tp_core.data.sources.options import FileConfig
 from tp_core.spec.files import expand
 from tp_core.spec.schema_common import Chosen
 from tp_core.spec.schema_data import Given
@@ -14,15 +13,6 @@ def expanded(given: Given | Sequence[Given]) -> list[Given]:
     """Paths and choices with the patterns of paths expanded."""
     several = [given] if isinstance(given, str | Chosen) else given
     return [path for each in several for path in (expand(each) if isinstance(each, str) else [each])]
-
-
-def paths_of(given: Sequence[Given]) -> list[str]:
-    """The paths of those that are files of our own formats."""
-    configs = [each if isinstance(each, str) else each.config for each in given]
-    own = [
-        [each] if isinstance(each, str) else expand(each.path) for each in configs if isinstance(each, str | FileConfig)
-    ]
-    return [path for paths in own for path in paths]
 
 
 def called(given: Given) -> str:
