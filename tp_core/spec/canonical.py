@@ -41,7 +41,7 @@ OTHER_SLOTS: dict[tuple[str, ...], str] = {
 
 
 #: Paths outside ``model`` that hold paths, and choices of modules of the kind ``source``.
-SOURCES = (("data", "train"), ("data", "eval"))
+OTHER_SOURCES = (("data", "train"), ("data", "eval"))
 
 
 OTHER_SHELVES: dict[tuple[str, ...], str] = {("train", "hooks"): "hooks", ("train", "loggers"): "logger"}
@@ -215,7 +215,7 @@ def canonical(root: Node, problems: list[SpecProblem]) -> Node:
         children["model"] = Node(model, root.origin)
     if "model" in children:
         children["model"] = _model(children["model"], "model", problems)
-    for paths, convert in ((OTHER_SLOTS, slot), (OTHER_SHELVES, shelf), (SOURCES, sources)):
+    for paths, convert in ((OTHER_SLOTS, slot), (OTHER_SHELVES, shelf), (OTHER_SOURCES, sources)):
         for section, key in paths:
             parent = children.get(section)
             if parent is not None and key in parent.mapping:

@@ -11,7 +11,7 @@ from tp_core.spec.canonical import (
     MODEL_SLOTS,
     OTHER_SHELVES,
     OTHER_SLOTS,
-    SOURCES,
+    OTHER_SOURCES,
     called,
     same_module,
 )
@@ -24,7 +24,7 @@ def _kind_of_slot(path: tuple[str, ...]) -> str:
         path = ("data", path[3]) if len(path) == 4 else ()
     if path[:1] == ("model",) and path[-1] in MODEL_SLOTS and len(path) in (2, 4):
         return path[-1]
-    return "source" if path in SOURCES else OTHER_SLOTS.get(path, "")
+    return "source" if path in OTHER_SOURCES else OTHER_SLOTS.get(path, "")
 
 
 def _kind_of_shelf(path: tuple[str, ...]) -> str:

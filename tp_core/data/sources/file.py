@@ -89,8 +89,9 @@ class RowFile(FileSource):
             listed = listed_records(self, self.rows(reading._replace(columns={})), reading)
             columns = NewColumns(reading.columns, reading.columns)
             rows = renamed(listed, self.path, reading._replace(columns=columns))
+        file = self.path
         for line, value in rows:
-            yield Record(value, self.path, line)
+            yield Record(value, file, line)
 
 
 def renamed(rows: Rows, file: str, reading: Reading) -> Rows:

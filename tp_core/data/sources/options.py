@@ -1,5 +1,6 @@
 """Options of our own sources, and the formats that the names of files say. Torch-free."""
 
+import functools
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
@@ -41,11 +42,17 @@ class FileConfig(SourceConfig):
     @classmethod
     def file(cls, path: str, label: str | None = None, lists: frozenset[str] | None = None) -> "FileSource":
         """A file of this format."""
-        made: FileSource = cls.implemented()(path, label, lists)
-        return made
+        return _implementation(cls)(path, label, lists)
 
     def build(self) -> "FileSource":
         return self.file(self.path)
+
+
+@functools.cache
+def _implementation(config: type[FileConfig]) -> "type[FileSource]":
+    """The class of a format, which a folder of a million pictures asks for as often."""
+    found: type[FileSource] = config.implemented()
+    return found
 
 
 class TextConfig(FileConfig):
