@@ -82,7 +82,7 @@ def type_of(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     if origin is list:
         bounds = {n: getattr(mark, n) for mark in metadata for n in ("min_length", "max_length") if hasattr(mark, n)}
         length = f"{bounds['min_length']} " if len(set(bounds.values())) == 1 < len(bounds) else ""
-        inner = type_of(arguments[0]).removeprefix("a ").removeprefix("an ")
+        inner = type_of(arguments[0]).replace(" or a ", "s or ").removeprefix("a ").removeprefix("an ")
         return f"list of lists{inner.removeprefix('list')}" if inner.startswith("list") else f"list of {length}{inner}s"
     if origin is dict:
         return f"{type_of(arguments[0])} → {type_of(arguments[1])}"

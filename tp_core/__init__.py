@@ -41,7 +41,8 @@ _PUBLIC = {
     "Target": "tp_core.interfaces",
     "Processor": "tp_core.interfaces",
     "Tokenizer": "tp_core.tokenizer",
-    "Record": "tp_core.interfaces",
+    "Record": "tp_core.record",
+    "Report": "tp_core.record",
     "EmbeddingConfig": "tp_core.options.embedding",
     "EncoderConfig": "tp_core.options.encoder",
     "DecoderConfig": "tp_core.options.decoder",
@@ -68,11 +69,14 @@ _PUBLIC = {
     "Schedule": "tp_core.training.schedules.base",
     "StrategyConfig": "tp_core.options.strategy",
     "Strategy": "tp_core.training.strategies.base",
+    "SourceConfig": "tp_core.options.source",
+    "Source": "tp_core.data.sources.base",
     "LoggerConfig": "tp_core.options.logger",
     "Logger": "tp_core.training.loggers.base",
     "LoggedRun": "tp_core.training.loggers.base",
     "ModuleConfig": "tp_core.options.base",
     "Chosen": "tp_core.options.choice",
+    "PathStr": "tp_core.marks",
     "hookimpl": "tp_core.hookspecs",
 }
 
@@ -80,6 +84,7 @@ __all__ = sorted(_PUBLIC)
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from tp_core.data.sources.base import Source as Source
     from tp_core.errors import CheckpointError as CheckpointError
     from tp_core.errors import DataError as DataError
     from tp_core.errors import TPError as TPError
@@ -100,12 +105,12 @@ if TYPE_CHECKING:
     from tp_core.interfaces import Inputs as Inputs
     from tp_core.interfaces import Joined as Joined
     from tp_core.interfaces import Processor as Processor
-    from tp_core.interfaces import Record as Record
     from tp_core.interfaces import Sequence as Sequence
     from tp_core.interfaces import Target as Target
     from tp_core.interfaces import TargetOutput as TargetOutput
     from tp_core.interfaces import VisualTokenizer as VisualTokenizer
     from tp_core.interop.convert import convert as convert
+    from tp_core.marks import PathStr as PathStr
     from tp_core.metrics.facts import MetricFacts as MetricFacts
     from tp_core.model import Model as Model
     from tp_core.model import ModelOutput as ModelOutput
@@ -129,10 +134,13 @@ if TYPE_CHECKING:
     from tp_core.options.optimizer import OptimizerConfig as OptimizerConfig
     from tp_core.options.processor import ProcessorConfig as ProcessorConfig
     from tp_core.options.schedule import ScheduleConfig as ScheduleConfig
+    from tp_core.options.source import SourceConfig as SourceConfig
     from tp_core.options.strategy import StrategyConfig as StrategyConfig
     from tp_core.options.target import TargetConfig as TargetConfig
     from tp_core.options.tokenizer import TokenizerConfig as TokenizerConfig
     from tp_core.ports import Port as Port
+    from tp_core.record import Record as Record
+    from tp_core.record import Report as Report
     from tp_core.spec.errors import SpecError as SpecError
     from tp_core.spec.load import load_spec as load_spec
     from tp_core.spec.schema import Spec as Spec

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tp_core.cache import Cache
-from tp_core.errors import DataError, TPError
+from tp_core.errors import TPError
 from tp_core.framing import Frame
+from tp_core.record import Record, Report
 from tp_core.tokenizer import Tokenizer
 
 __all__ = [
@@ -443,18 +444,6 @@ class VisualTokenizer(nn.Module, ABC):
         """
         raise TPError(f"the visual tokenizer {type(self).__name__} cannot turn tokens into pictures; a vq can")
 
-
-@dataclass(frozen=True)
-class Record:
-    """One record of a source: its fields and the place it came from (line numbers start at 1)."""
-
-    value: dict[str, Any]
-    file: str
-    line: int
-
-
-#: Receives a record that cannot be used: raises, or counts it and returns.
-Report = Callable[[DataError], None]
 
 #: One training sample: named arrays of one sample, as a processor's ``collate`` wants them.
 Sample = dict[str, Any]

@@ -43,5 +43,5 @@ def paths_in(options: BaseModel) -> dict[str, str]:
         if isinstance(value, str):
             found[name] = value
         elif isinstance(value, list):
-            found |= {f"{name}.{number}": path for number, path in enumerate(value)}
+            found |= {f"{name}.{number}": path for number, path in enumerate(value) if isinstance(path, str)}
     return found

@@ -12,8 +12,8 @@ from tests.audio.tones import RATE, tone
 from tp_audio.audio.decoding import decode
 from tp_core.data.folder_rules import FolderRules
 from tp_core.data.records import read_records
-from tp_core.data.sources_find import FORMS
-from tp_core.data.sources_media import media_bytes
+from tp_core.data.sources.media import media_bytes
+from tp_core.data.sources.options import FORMS
 
 RULES = FolderRules(frozenset({"audio"}))
 

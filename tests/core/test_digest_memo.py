@@ -18,8 +18,8 @@ from tp_core.data import digest_memo, file_digests
 from tp_core.data.build import build_processor, build_tokenizer
 from tp_core.data.cache import prepared_rows
 from tp_core.data.digest_memo import MEMO, DigestMemo
-from tp_core.data.records import fingerprint
-from tp_core.data.sources_named import named_files
+from tp_core.data.sources.fingerprint import fingerprint
+from tp_core.data.sources.named import named_files
 from tp_core.errors import DataError
 
 #: An hour before now: settled.
@@ -69,7 +69,7 @@ def keys(paths: list[str], memo: DigestMemo | None = None) -> tuple[str, str | N
 def test_the_key_is_that_of_the_contents_and_unchanged_files_are_not_read(
     tmp_path: Path, read: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tp_core.data.sources_fingerprint._SEGMENT", 500)
+    monkeypatch.setattr("tp_core.data.sources.fingerprint._SEGMENT", 500)
     paths = data(tmp_path)
     expected = keys(paths)
     everything = sorted(read)
@@ -79,7 +79,7 @@ def test_the_key_is_that_of_the_contents_and_unchanged_files_are_not_read(
         with DigestMemo(tmp_path / "cache") as memo:
             assert keys(paths, memo) == expected
         assert sorted(read) == (everything if _ == 0 else [])
-    monkeypatch.setattr("tp_core.data.sources_fingerprint._SEGMENT", 700)  # a digest of segments of another length
+    monkeypatch.setattr("tp_core.data.sources.fingerprint._SEGMENT", 700)  # a digest of segments of another length
     with DigestMemo(tmp_path / "cache") as memo:
         assert keys(paths, memo) == keys(paths) != expected
 
@@ -237,7 +237,7 @@ def test_several_processes_use_it_at_once(tmp_path: Path, read: list[str]) -> No
     program = (
         "import sys; from pathlib import Path; from tp_core.data import digest_memo; digest_memo._SETTLED = -3600\n"
         "digest_memo._MANY = 3\n"  # many small transactions
-        "from tp_core.data.sources_fingerprint import fingerprint\n"
+        "from tp_core.data.sources.fingerprint import fingerprint\n"
         "for number in range(8):\n"
         "    with digest_memo.DigestMemo(Path(sys.argv[1]), sys.exit) as memo: key = fingerprint(sys.argv[2:], memo)\n"
         "print(key)\n"

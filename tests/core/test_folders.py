@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from tp_core.data.folder_rules import FolderRules
-from tp_core.data.records import BadRecords, fingerprint, read_records
-from tp_core.data.sources_media import media_bytes
-from tp_core.data.sources_named import named_files
+from tp_core.data.records import BadRecords, read_records
+from tp_core.data.sources.fingerprint import fingerprint
+from tp_core.data.sources.media import media_bytes
+from tp_core.data.sources.named import named_files
 from tp_core.errors import DataError
 from tp_core.spec.files import expand
 

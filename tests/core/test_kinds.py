@@ -53,7 +53,7 @@ def spec(**encoder: Any) -> dict[str, Any]:
     return {"model": {"embedding": ["word"], "encoder": {"acme.coded": encoder}, "target": ["mlm"], "vocab_size": 20}}
 
 
-@pytest.mark.parametrize("kind", ["optimizer", "schedule", "strategy", "logger", "encoder", "processor"])
+@pytest.mark.parametrize("kind", ["optimizer", "schedule", "strategy", "logger", "source", "encoder", "processor"])
 def test_a_kind_names_the_base_of_the_options_of_its_modules(kind: str) -> None:
     base = imported(discovery.index().find(discovery.KINDS, kind).value)
     for entry in discovery.index().entries(kind):

@@ -15,11 +15,12 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from tp_core.data import sources_shards
-from tp_core.data.records import BadRecords, fingerprint, read_records
+from tp_core.data.records import BadRecords, read_records
 from tp_core.data.rows import ArrowRows, write_rows
-from tp_core.data.sources_media import media_bytes
-from tp_core.data.sources_named import named_files
+from tp_core.data.sources import shards
+from tp_core.data.sources.fingerprint import fingerprint
+from tp_core.data.sources.media import media_bytes
+from tp_core.data.sources.named import named_files
 from tp_core.errors import DataError
 from tp_core.interfaces import Record
 
@@ -97,8 +98,8 @@ def test_a_bad_member_makes_its_sample_bad_and_a_damaged_shard_as_such(tmp_path:
 def test_the_members_of_a_record_have_a_size_together_and_texts_one_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources_shards, "LARGEST_FILE", 1000)
-    monkeypatch.setattr(sources_shards, "LONGEST", 100)
+    monkeypatch.setattr(shards, "LARGEST_FILE", 1000)
+    monkeypatch.setattr(shards, "LONGEST", 100)
     members = {"1.jpg": b"a" * 900, "1.txt": b"a" * 100, "2.jpg": b"a" * 900, "2.wav": b"a" * 101, "3.txt": b"a" * 101}
     bad = BadRecords("skip")
     found = read_records([str(shard(tmp_path / "a.tar", members))], bad=bad)

@@ -18,10 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.runs import run_code
-from tp_core.data import sources_csv, sources_json, sources_text
 from tp_core.data.fields import required_text
-from tp_core.data.records import BadRecords, fingerprint, read_records
-from tp_core.data.sources_arrow import parse_hub_name
+from tp_core.data.records import BadRecords, read_records
+from tp_core.data.sources import csv_table, json_objects
+from tp_core.data.sources import lines as text_lines
+from tp_core.data.sources.fingerprint import fingerprint
+from tp_core.data.sources.huggingface import parse_hub_name
 from tp_core.errors import DataError, TPError
 
 
@@ -80,7 +82,7 @@ def test_lines_come_back_whatever_the_block_size(tmp_path_factory: Any, lines: l
         return
     path = write(tmp_path_factory.mktemp("blocks"), "a.txt", "".join(line + "\n" for line in lines))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources_text, "BLOCK", 16)
+        patch.setattr(text_lines, "BLOCK", 16)
         assert read(path) == [({"text": line}, number) for number, line in enumerate(lines, 1)]
 
 
@@ -149,9 +151,9 @@ def test_a_damaged_gzip_file_is_one_message(tmp_path: Path) -> None:
 def test_a_line_without_end_is_a_bad_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, ending: bytes
 ) -> None:
-    monkeypatch.setattr(sources_text, "BLOCK", 100_000)
-    monkeypatch.setattr(sources_text, "LONGEST", 200_000)
-    monkeypatch.setattr(sources_json, "LONGEST", 200_000)
+    monkeypatch.setattr(text_lines, "BLOCK", 100_000)
+    monkeypatch.setattr(text_lines, "LONGEST", 200_000)
+    monkeypatch.setattr(json_objects, "LONGEST", 200_000)
     endless = b"x" * size + (ending and b"\n3\n")
     for name, begin, kept in (
         ("a.txt", b"1\n", [1, 3]),
@@ -167,8 +169,8 @@ def test_a_line_without_end_is_a_bad_line(
 
 
 def test_a_row_without_end_is_a_bad_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources_text, "BLOCK", 10_000)
-    monkeypatch.setattr(sources_csv, "LONGEST", 200_000)
+    monkeypatch.setattr(text_lines, "BLOCK", 10_000)
+    monkeypatch.setattr(csv_table, "LONGEST", 200_000)
     path, bad = write(tmp_path, "a.csv", b'text\na\n"b' + b"c\n" * 150_000), BadRecords("skip")
     texts = [record["text"] for record, _ in read(path, bad=bad)]
     assert texts == ["a", *["c"] * 149_999]
@@ -221,7 +223,7 @@ def test_json_lists_are_read_whatever_the_block_size(
     except UnicodeEncodeError:
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources_json, "BLOCK", 1)
+        patch.setattr(json_objects, "BLOCK", 1)
         assert [value for value, _ in read(path)] == values
 
 
@@ -318,7 +320,7 @@ def test_an_error_in_a_json_list_has_its_column(tmp_path: Path) -> None:
 
 
 def test_tables_of_very_many_columns_are_read_in_time_or_refused(tmp_path: Path) -> None:
-    from tp_core.data.sources_columns import MOST_COLUMNS
+    from tp_core.data.sources.columns import MOST_COLUMNS
 
     names = [f"c{number}" for number in range(MOST_COLUMNS)]
     path = write(tmp_path, "a.tsv", "\t".join(names) + "\n" + "\t".join(names) + "\n" + "1\t2\n")
@@ -331,7 +333,7 @@ def test_tables_of_very_many_columns_are_read_in_time_or_refused(tmp_path: Path)
 
 
 def test_new_records_may_lack_optional_columns_and_have_fields_by_their_own_names() -> None:
-    from tp_core.data.sources_columns import NewColumns, plan_columns
+    from tp_core.data.sources.columns import NewColumns, plan_columns
 
     columns = NewColumns({"text_a": "review", "text_b": "answer", "label": "stars"}, {"label"})
     assert dict(plan_columns(["review", "answer"], columns)) == {"text_a": "review", "text_b": "answer"}
@@ -637,7 +639,7 @@ def test_the_fingerprint_depends_on_contents_and_forms_and_order_only(tmp_path: 
 
 
 def test_the_fingerprint_sees_every_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tp_core.data.sources_fingerprint._SEGMENT", 64)
+    monkeypatch.setattr("tp_core.data.sources.fingerprint._SEGMENT", 64)
     data = bytes(range(200)) * 2
     seen = {fingerprint([write(tmp_path, "a.txt", data)])}
     for at in (0, 63, 64, 300, 399):

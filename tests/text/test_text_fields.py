@@ -13,7 +13,7 @@ from tests.text.vocabularies import lines, sentencepiece_model, wordpieces
 from tp_core import DataError, Record
 from tp_core.data.class_labels import ClassLabels
 from tp_core.data.fields import required_text, text_field
-from tp_core.data.sources_media import media_bytes
+from tp_core.data.sources.media import media_bytes
 from tp_core.interfaces import Processor
 from tp_core.options.context import DataContext
 from tp_core.tokenizer import Tokenizer

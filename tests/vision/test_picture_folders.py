@@ -14,7 +14,7 @@ from tests.vision.pictures import pixels, png
 from tests.vision.test_sources import write_spec
 from tp_core import TPError, load_spec, predict, train
 from tp_core.cli.main import cli
-from tp_core.data.sources_find import FORMS
+from tp_core.data.sources.options import FORMS
 from tp_vision.processors.decoding import decode
 
 #: Formats of Pillow that are decoded, as tp_vision says (KINDS).
@@ -38,7 +38,7 @@ def test_every_ending_of_a_format_that_is_decoded_is_one_of_a_picture() -> None:
 def test_a_picture_of_every_ending_is_found_in_a_folder_and_decoded(tmp_path: Path, ending: str) -> None:
     from tp_core.data.folder_rules import FolderRules
     from tp_core.data.records import read_records
-    from tp_core.data.sources_media import media_bytes
+    from tp_core.data.sources.media import media_bytes
 
     form = writers()[ending]
     if form == "AVIF" and not features.check("avif"):

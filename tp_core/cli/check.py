@@ -156,14 +156,15 @@ def summary(shown: str, spec: Spec, complete: bool) -> list[str]:
 
 
 def _data_rows(spec: Spec) -> list[tuple[str, str]]:
-    from tp_core.spec.files import expand
+    from tp_core.data.sources.names import called, expanded
+    from tp_core.spec.schema_data import SOURCES
 
-    options, train = spec.data.options, spec.train.options
+    train = spec.train.options
     rows = [(chosen.kind, chosen.name) for chosen in spec.data.chosen()]
-    for key, paths in (("train data", options.train), ("eval data", options.eval)):
-        if paths:
-            files = expand(paths)
-            rows.append((key, files[0] + (f" and {len(files) - 1} more" if len(files) > 1 else "")))
+    for key in SOURCES:
+        if given := expanded(spec.data.options.given(key)):
+            more = f" and {len(given) - 1} more" if len(given) > 1 else ""
+            rows.append((f"{key} data", called(given[0]) + more))
     length = f"{train.steps} steps" if train.steps is not None else f"{train.epochs:g} epochs"
     chosen = f"{spec.train.optimizer.name}, {spec.train.schedule.name}, {train.precision}"
     return [*rows, ("training", f"{length} of {train.batch_size} samples, {chosen}")]

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from tp_core.cli.counting import counting
-from tp_core.cli.inputs import PIPED, input_form_option
+from tp_core.cli.inputs import input_form_option
 from tp_core.cli.processes import in_several_processes, joined
 from tp_core.cli.records import input_paths, is_pipe, model_options, parse_columns, speaker
 from tp_core.cli.usage import examples
@@ -59,12 +59,12 @@ def evaluate(
 
         say = speaker(processes)
         loaded = load_model(model, device, say, data_set, processes)
-        given, form = parse_columns(columns), PIPED.get(input_form or "")
+        given = parse_columns(columns)
         records: Any = paths
-        if form or any(map(is_pipe, paths)):  # read once, or of a form that no name says
+        if input_form or any(map(is_pipe, paths)):  # read once, or of a form that no name says
             options = loaded.spec.data.options
             bad = BadRecords(options.on_bad_record)
-            records = list(read_records(paths, given or options.columns, bad, form))
+            records = list(read_records(paths, given or options.columns, bad, input_form))
             if summary := bad.summary():
                 say(summary)
         with counting("evaluate", processes.first) as done:

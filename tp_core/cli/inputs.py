@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 F = Callable[..., Any]
 
-#: Forms of records that may come through a pipe.
-PIPED = {"txt": "text", "jsonl": "jsonl", "tsv": "tsv", "csv": "csv"}
+#: Sources whose records may come through a pipe.
+PIPED = ("text", "jsonl", "tsv", "csv")
 
 
 def input_options(function: F) -> F:
@@ -44,7 +44,7 @@ def input_options(function: F) -> F:
 def input_form_option(function: F) -> F:
     """``--input-form``: the form of files whose names say none, such as pipes."""
     option: Callable[[F], F] = click.option(
-        "--input-form", type=click.Choice(list(PIPED)), help="Form of what is read, whatever its name says."
+        "--input-form", type=click.Choice(PIPED), help="Form of what is read, whatever its name says."
     )
     return option(function)
 
@@ -93,7 +93,7 @@ class Inputs:
     ) -> Iterator[Record]:
         """The records, in order; see :func:`input_records`."""
         if self.sources:
-            yield from input_records(self.sources, columns, PIPED.get(self.form or ""), skip, rules, report)
+            yield from input_records(self.sources, columns, self.form, skip, rules, report)
             return
         from tp_core.interfaces import Record
 

@@ -28,14 +28,14 @@ def preprocess(spec: str, overrides: tuple[str, ...]) -> None:
     check_data(loaded)
     from tp_core.data.build import build_processor, build_tokenizer
     from tp_core.data.cache import prepared_rows
+    from tp_core.spec.schema_data import SOURCES
 
     tokenizer = build_tokenizer(loaded)
     for name, own in loaded.sets().items():
         processor = build_processor(loaded, tokenizer, name)
         assert processor is not None
-        for key in ("train", "eval"):
-            paths = getattr(own.data.options, key)
-            if paths is not None:
-                rows = prepared_rows(own, processor, paths, lambda message: tell(message, err=True))
+        for key in SOURCES:
+            if given := own.data.options.given(key):
+                rows = prepared_rows(own, processor, given, lambda message: tell(message, err=True))
                 shown = f"{name}.{key}" if name else key
                 tell(f"{shown}\t{len(rows)} instances\t{rows.path}")

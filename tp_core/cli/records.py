@@ -57,7 +57,7 @@ def parse_columns(pairs: tuple[str, ...]) -> dict[str, str]:
 
 def new_columns(pairs: tuple[str, ...], loaded: LoadedModel) -> dict[str, str]:
     """Field → column for new records: as ``--column`` says, else as the spec does, whose labels they may lack."""
-    from tp_core.data.sources_columns import NewColumns
+    from tp_core.data.sources.columns import NewColumns
 
     data = loaded.spec.data
     optional = data.processor.config.optional_fields if data.processor is not None else ()
@@ -112,7 +112,7 @@ def input_paths(paths: str | Sequence[str]) -> list[str]:
     Raises:
         TPError: there is no such file, or each of several processes would read a part of it.
     """
-    from tp_core.data.sources_find import HUB, STDIN
+    from tp_core.data.sources.options import HUB, STDIN
     from tp_core.spec.files import expand
     from tp_core.suggest import instead
 
@@ -132,7 +132,7 @@ def input_paths(paths: str | Sequence[str]) -> list[str]:
 
 def is_pipe(path: str) -> bool:
     """True for the standard input, a pipe or a device, which can be read only once."""
-    from tp_core.data.sources_find import STDIN
+    from tp_core.data.sources.options import STDIN
 
     return path in ("-", STDIN) or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path))
 

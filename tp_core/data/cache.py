@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,15 +14,18 @@ from tp_core.data.cache_place import user_cache
 from tp_core.data.contents import Content, data_contents
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.folder_rules import folder_rules
-from tp_core.data.identity import code_identity, module_classes, module_identity
+from tp_core.data.identity import code_identity, module_classes, module_facts, module_identity
 from tp_core.data.records import BadRecords, read_records
 from tp_core.data.rows import ArrowRows, write_rows
+from tp_core.data.sources.names import called, expanded
 from tp_core.errors import DataError
 from tp_core.interfaces import Processor
 from tp_core.manifest import Facts, facts_of
+from tp_core.options.choice import Chosen
 from tp_core.plugin_errors import plugin_error
-from tp_core.spec.files import expand
+from tp_core.spec.local_files import local_digest
 from tp_core.spec.schema import Spec
+from tp_core.spec.schema_data import Given
 from tp_core.trust import trusting
 from tp_core.whole_files import clear, write_whole
 
@@ -38,19 +41,21 @@ def cache_folder(spec: Spec) -> Path:
     return Path(spec.data.options.cache) if spec.data.options.cache else user_cache()
 
 
-def _key(spec: Spec, processor: Processor, contents: list[Content], memo: DigestMemo) -> str:
+def _key(spec: Spec, processor: Processor, given: Sequence[Given], contents: list[Content], memo: DigestMemo) -> str:
     data = spec.data
     makers = {"processor": data.processor, "tokenizer": data.tokenizer, "target_tokenizer": data.target_tokenizer}
     used = {name: chosen for name, chosen in makers.items() if chosen is not None}
+    sources = [each for each in given if isinstance(each, Chosen)]
     parts: dict[str, object] = {
         "generation": _GENERATION,
         "content": [each.digest for each in contents],
+        "sources": [module_facts(chosen) | {"code": local_digest(chosen)} for chosen in sources],
         "columns": data.options.columns,
         "labels": data.options.labels,
         "on_bad_record": data.options.on_bad_record,
         "targets": {t.called: getattr(t.config, "num_labels", None) for t in spec.model.targets},
         "modules": {name: module_identity(chosen, memo) for name, chosen in used.items()},
-        "code": code_identity([type(processor), *module_classes(used.values())], memo),
+        "code": code_identity([type(processor), *module_classes([*used.values(), *sources])], memo),
     }
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
@@ -58,31 +63,32 @@ def _key(spec: Spec, processor: Processor, contents: list[Content], memo: Digest
 def prepared_rows(
     spec: Spec,
     processor: Processor,
-    paths: str | list[str],
+    given: Given | Sequence[Given],
     say: Callable[[str], None] = lambda _: None,
     contents: list[Content] | None = None,
 ) -> ArrowRows:
-    """The rows of ``paths``, from the cache or prepared now.
+    """The rows of what data are read from, of the cache or prepared now.
 
     Args:
-        contents: of the paths (:func:`tp_core.data.contents.data_contents`), where they are known already.
+        given: paths, which may be patterns, and choices of sources.
+        contents: of these (:func:`tp_core.data.contents.data_contents`), where they are known already.
         say: receives a line on what is being done.
 
     Raises:
         DataError: a record that cannot be used, or no instance at all.
     """
-    files = expand(paths)
-    named = _named([paths] if isinstance(paths, str) else paths)
+    sources = expanded(given)
+    named = _named([given] if isinstance(given, str | Chosen) else given)
     with trusting(spec.trust_code), DigestMemo(cache_folder(spec), say) as memo:
-        contents = data_contents(spec, files, memo) if contents is None else contents
-        target = cache_folder(spec) / f"{_key(spec, processor, contents, memo)}.arrow"
+        contents = data_contents(spec, sources, memo) if contents is None else contents
+        target = cache_folder(spec) / f"{_key(spec, processor, sources, contents, memo)}.arrow"
         clear(target.parent)
         rows = _cached(target, named, memo, say)
     if rows is not None:
         return rows
     say(f"preparing {named}")
     bad = BadRecords(spec.data.options.on_bad_record)
-    records = read_records(files, spec.data.options.columns, bad, rules=folder_rules(spec.data))
+    records = read_records(sources, spec.data.options.columns, bad, rules=folder_rules(spec.data))
     records.passed.tell(say)
 
     def told() -> str:
@@ -114,10 +120,10 @@ def _facts_file(target: Path) -> Path:
     return target.with_suffix(".json")
 
 
-def _named(paths: list[str]) -> str:
-    """Paths for messages: a pattern stands for a million files."""
-    more = len(paths) - _TOLD
-    return ", ".join([*paths[:_TOLD], f"{more:,} more"] if more > 0 else paths)
+def _named(given: Sequence[Given]) -> str:
+    """What is given, for messages: a pattern stands for a million files."""
+    more = len(given) - _TOLD
+    return ", ".join([*map(called, given[:_TOLD]), f"{more:,} more"] if more > 0 else map(called, given))
 
 
 def _cached(target: Path, files: str, memo: DigestMemo, say: Callable[[str], None]) -> ArrowRows | None:

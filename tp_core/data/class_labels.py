@@ -12,7 +12,7 @@ import torch
 
 from tp_core.data.class_names import NamedClass, as_compared
 from tp_core.data.class_options import ClassLabelOptions
-from tp_core.data.sources_columns import fields_of, listed
+from tp_core.data.sources.columns import fields_of, listed
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Inputs, Record, Rows, Sample
 from tp_core.options.context import DataContext

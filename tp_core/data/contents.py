@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from tp_core.data.digest_memo import DigestMemo
-from tp_core.data.file_digests import Scheme, file_digests
+from tp_core.data.file_digests import Scheme, file_digests, files_inside
 from tp_core.data.folder_rules import ANY_FORM, FolderRules, folder_rules
-from tp_core.data.sources_fingerprint import fingerprint, source_digests
-from tp_core.data.sources_named import named_files
+from tp_core.data.sources.find import paths_of
+from tp_core.data.sources.fingerprint import fingerprint, source_digests
+from tp_core.data.sources.named import named_files
+from tp_core.data.sources.names import called
 from tp_core.errors import DataError
-from tp_core.marks import NamedFile
 from tp_core.spec.schema import Spec
+from tp_core.spec.schema_data import Given
 
 _WHOLE = Scheme(16)
 
@@ -46,7 +48,7 @@ def file_contents(paths: Iterable[str], memo: DigestMemo | None = None, without:
     Raises:
         DataError: a file that cannot be read.
     """
-    every = (each for path in paths for each in _inside(path))
+    every = (each for path in paths for each in files_inside(path))
     named = [(path, inside) for path, inside in every if not inside or os.path.splitext(inside)[1] not in without]
     found = []
     for (path, inside), content in zip(named, file_digests((path for path, _ in named), _WHOLE, memo)):
@@ -57,30 +59,13 @@ def file_contents(paths: Iterable[str], memo: DigestMemo | None = None, without:
     return found
 
 
-def _inside(path: str) -> Iterator[tuple[str, str]]:
-    if isinstance(path, NamedFile) or not os.path.isdir(path):
-        yield str(path), path.inside if isinstance(path, NamedFile) else ""
-        return
-    seen: set[str] = set()
-    for folder, below, files in os.walk(path, followlinks=True):
-        if (real := os.path.realpath(folder)) in seen:  # a link that leads back
-            below.clear()
-            continue
-        seen.add(real)
-        below[:] = sorted(name for name in below if not name.startswith(".") and name != "__pycache__")
-        for name in sorted(files):
-            if not name.startswith("."):
-                file = os.path.join(folder, name)
-                yield file, os.path.relpath(file, path).replace(os.sep, "/")
-
-
-def data_contents(spec: Spec, paths: list[str], memo: DigestMemo | None = None) -> list[Content]:
+def data_contents(spec: Spec, given: Sequence[Given], memo: DigestMemo | None = None) -> list[Content]:
     """All that data of a spec are read from: their sources, in order, and the files that records name.
 
     To learn what records name, tables are read as a whole.
 
     Args:
-        paths: files, folders and ``hf://`` names.
+        given: files, folders, ``hf://`` names and choices of sources.
 
     Raises:
         DataError: a path that does not exist or cannot be read.
@@ -88,16 +73,18 @@ def data_contents(spec: Spec, paths: list[str], memo: DigestMemo | None = None) 
     assert spec.data.processor is not None
     config = spec.data.processor.config
     rules = folder_rules(spec.data)
-    found = source_contents([*paths, *config.companions(paths)], memo, rules)
-    named = named_files(paths, spec.data.options.columns, config.media_fields, memo, rules)
+    found = source_contents([*given, *config.companions(paths_of(given))], memo, rules)
+    named = named_files(given, spec.data.options.columns, config.media_fields, memo, rules)
     if named.fingerprint is None:
         return found
     each = [Content(path, "", digest) for path, digest in named.digests.items()]
     return [*found, *(each or [Content("a file that the records name", "", named.fingerprint)])]
 
 
-def source_contents(paths: list[str], memo: DigestMemo | None = None, rules: FolderRules = ANY_FORM) -> list[Content]:
-    """The sources of data that paths name, in their order.
+def source_contents(
+    given: Sequence[Given], memo: DigestMemo | None = None, rules: FolderRules = ANY_FORM
+) -> list[Content]:
+    """The sources of data that are given, in their order.
 
     Args:
         rules: what of folders is read.
@@ -105,5 +92,9 @@ def source_contents(paths: list[str], memo: DigestMemo | None = None, rules: Fol
     Raises:
         DataError: a path that does not exist or cannot be read.
     """
-    found = [Content(source.path, "", digest.hex()) for source, digest in source_digests(paths, memo, rules)]
-    return found if len(found) <= _MANY else [Content(path, "", fingerprint([path], memo, rules)) for path in paths]
+    found = [Content(source.path, "", digest.hex()) for source, digest in source_digests(given, memo, rules)]
+    return (
+        found
+        if len(found) <= _MANY
+        else [Content(called(each), "", fingerprint([each], memo, rules)) for each in given]
+    )

@@ -7,8 +7,8 @@ from numbers import Integral, Real
 from typing import Any
 
 from tp_core.data.class_names import NamedClass
-from tp_core.data.sources_columns import fields_of
-from tp_core.data.sources_find import form_of
+from tp_core.data.sources.columns import fields_of
+from tp_core.data.sources.options import form_of
 from tp_core.errors import DataError
 from tp_core.interfaces import Record
 

@@ -17,6 +17,7 @@ from tp_core.bounded_reads import kind_of
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.in_order import in_order
 from tp_core.errors import naming
+from tp_core.marks import NamedFile
 
 #: Bytes that are read at once: a buffer is as large as the file, within these bounds.
 _READ, _LEAST = 1 << 20, 1 << 12
@@ -142,3 +143,24 @@ def _hashed(task: tuple[str, int, int, Scheme]) -> bytes | _Unreadable:
     except (OSError, ValueError) as error:
         return error
     return hashed.digest()
+
+
+def files_inside(path: str) -> Iterator[tuple[str, str]]:
+    """A file, or the files of a folder, sorted; each with its path inside, or its role (:class:`NamedFile`), else "".
+
+    Hidden files and folders, such as those of version control, are left out.
+    """
+    if isinstance(path, NamedFile) or not os.path.isdir(path):
+        yield str(path), path.inside if isinstance(path, NamedFile) else ""
+        return
+    seen: set[str] = set()
+    for folder, below, files in os.walk(path, followlinks=True):
+        if (real := os.path.realpath(folder)) in seen:  # a link that leads back
+            below.clear()
+            continue
+        seen.add(real)
+        below[:] = sorted(name for name in below if not name.startswith(".") and name != "__pycache__")
+        for name in sorted(files):
+            if not name.startswith("."):
+                file = os.path.join(folder, name)
+                yield file, os.path.relpath(file, path).replace(os.sep, "/")

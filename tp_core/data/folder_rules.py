@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tp_core.data.class_options import ClassLabelOptions
-from tp_core.data.sources_find import MEDIA
+from tp_core.data.sources.options import MEDIA
 from tp_core.spec.schema_data import DataSpec
 
 

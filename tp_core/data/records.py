@@ -18,61 +18,31 @@ Text in any of these is UTF-8 and may be compressed with gzip (``.gz``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from types import MappingProxyType
-from typing import Any
 
 from tp_core.data.folder_rules import ANY_FORM, FolderRules
 from tp_core.data.passed_over import PassedOver
-from tp_core.data.sources_arrow import arrow_records
-from tp_core.data.sources_bad import BadRecords
-from tp_core.data.sources_columns import NewColumns, plan_columns
-from tp_core.data.sources_find import MEDIA, Source
-from tp_core.data.sources_fingerprint import fingerprint
-from tp_core.data.sources_json import json_records
-from tp_core.data.sources_listing import listed_records
-from tp_core.data.sources_media import media_records
-from tp_core.data.sources_paths import find_sources
-from tp_core.data.sources_shards import tar_records
-from tp_core.data.sources_table import table_records
-from tp_core.data.sources_text import line_runs
+from tp_core.data.sources.bad import BadRecords
+from tp_core.data.sources.base import Reading, Source
+from tp_core.data.sources.find import find_sources
 from tp_core.errors import DataError
-from tp_core.interfaces import Record
+from tp_core.record import Record
+from tp_core.spec.schema_data import Given
 
-__all__ = ["BadRecords", "Records", "TextRun", "fingerprint", "read_records"]
+__all__ = ["BadRecords", "Records", "read_records"]
 
 _SAME_NAMES: Mapping[str, str] = MappingProxyType({})
-
-
-@dataclass(frozen=True)
-class TextRun:
-    """Lines of plain text that stand for one record each, before they are made into records.
-
-    Attributes:
-        file: where they stand.
-        first: number of the first line.
-        lines: the lines, without their ends.
-        fields: the fields of each record, all of which hold the line.
-    """
-
-    file: str
-    first: int
-    lines: list[str]
-    fields: list[str]
-
-    def __iter__(self) -> Iterator[Record]:
-        for line, text in enumerate(self.lines, self.first):
-            yield Record(dict.fromkeys(self.fields, text), self.file, line)
 
 
 class Records(Iterator[Record]):
     """Records in order.
 
     Attributes:
-        parts: the same records, to be iterated over instead: each part is a run of lines of plain text or an
-            iterable of other records. Who wants the lines only saves the time to make records of them.
+        parts: the same records, to be iterated over instead: each part is a run of lines of plain text
+            (:class:`tp_core.data.sources.text.TextRun`) or an iterable of other records. Who wants the lines only
+            saves the time to make records of them.
         bad: receives the errors of records that cannot be read, while they are iterated over.
         passed: counts what of folders and shards is no record; of shards, while they are iterated over.
     """
@@ -105,19 +75,19 @@ class Records(Iterator[Record]):
 
 
 def read_records(
-    paths: list[str],
+    given: Sequence[Given],
     columns: Mapping[str, str] = _SAME_NAMES,
     bad: BadRecords | None = None,
     form: str | None = None,
     rules: FolderRules = ANY_FORM,
 ) -> Records:
-    """The records of files, folders and hub datasets, in order, in constant memory.
+    """The records of files, folders, hub datasets and chosen sources, in order, in constant memory.
 
     Args:
-        paths: files, folders and ``hf://`` names.
+        given: files, folders, ``hf://`` names and choices of sources.
         columns: field that the processor reads → column of the file; other columns keep their names.
         bad: decides what happens to a record that cannot be read; by default it is fatal.
-        form: of all files, whatever their names say.
+        form: of all files that are named by their paths, whatever their names say.
         rules: what of folders and shards is read.
 
     Returns:
@@ -130,9 +100,7 @@ def read_records(
         TPError: while iterating, when a Hugging Face dataset cannot be loaded.
     """
     passed = PassedOver()
-    sources = find_sources(paths, rules, passed)
-    if form is not None:
-        sources = [source._replace(form=form) for source in sources]
+    sources = find_sources(given, rules, passed, form)
     return source_records(sources, columns, BadRecords() if bad is None else bad, rules, passed)
 
 
@@ -140,63 +108,5 @@ def source_records(
     sources: Iterable[Source], columns: Mapping[str, str], bad: BadRecords, rules: FolderRules, passed: PassedOver
 ) -> Records:
     """The records of sources, in order, as :func:`read_records` says."""
-    parts = (part for source in sources for part in _parts(source, columns, bad, rules, passed))
-    return Records(parts, bad, passed)
-
-
-def _parts(
-    source: Source, columns: Mapping[str, str], bad: BadRecords, rules: FolderRules, passed: PassedOver
-) -> Iterator[Iterable[Record]]:
-    if source.form != "text":
-        yield _read(source, columns, bad, rules, passed)
-        return
-    fields = _text_fields(source, columns)
-    for first, lines in line_runs(source, bad):
-        yield TextRun(source.path, first, lines, fields)
-
-
-def _read(
-    source: Source, columns: Mapping[str, str], bad: BadRecords, rules: FolderRules, passed: PassedOver
-) -> Iterator[Record]:
-    file = source.path
-    rows: Iterator[tuple[int, dict[str, Any]]]
-    if source.lists is not None:
-        listed = listed_records(source, rules, bad, passed)
-        rows = _renamed(listed, file, NewColumns(columns, columns), bad)
-    elif source.form in ("tsv", "csv"):
-        rows = table_records(source, columns, bad)
-    elif source.form in ("json", "jsonl"):
-        rows = _renamed(json_records(source, bad), file, columns, bad)
-    elif source.form in MEDIA:
-        rows = _renamed(media_records(source), file, NewColumns(columns, columns), bad)
-    elif source.form == "tar":
-        rows = _renamed(tar_records(source, rules, bad, passed), file, columns, bad)
-    else:
-        rows = arrow_records(source, columns, bad)
-    for line, value in rows:
-        yield Record(value, file, line)
-
-
-def _text_fields(source: Source, columns: Mapping[str, str]) -> list[str]:
-    if isinstance(columns, NewColumns) and "text" not in columns.values():
-        return ["text"]
-    try:
-        return [field for field, _ in plan_columns(["text"], columns)]
-    except DataError as error:
-        raise DataError(f"{error}; plain text has this column only", file=source.path) from None
-
-
-def _renamed(
-    rows: Iterator[tuple[int, dict[str, Any]]], file: str, columns: Mapping[str, str], bad: BadRecords
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Each JSON object has keys of its own, so each is checked on its own."""
-    if not columns:
-        yield from rows
-        return
-    for line, value in rows:
-        try:
-            plan = plan_columns(value, columns)
-        except DataError as error:
-            bad.report(DataError(str(error), file=file, line=line))
-            continue
-        yield line, {field: value[name] for field, name in plan}
+    reading = Reading(columns, bad, rules, passed)
+    return Records((part for source in sources for part in source.read(reading)), bad, passed)

@@ -25,7 +25,7 @@ def in_their_places(records: Records) -> Iterator[Record]:
     """The records, and an :class:`Unreadable` for each that cannot be read.
 
     Args:
-        records: skip what cannot be read (:class:`~tp_core.data.sources_bad.BadRecords`).
+        records: skip what cannot be read (:class:`~tp_core.data.sources.bad.BadRecords`).
 
     Raises:
         DataError: what makes a whole file unreadable.

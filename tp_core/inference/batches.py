@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 import torch
 
 from tp_core.data.routing import Feed
-from tp_core.data.sources_find import MEDIA
+from tp_core.data.sources.options import MEDIA
 from tp_core.data.unreadable import Unreadable
 from tp_core.errors import DataError, TPError
 from tp_core.inference.processes import ALONE, Processes

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from tp_core.data.sources_find import MEDIA
+from tp_core.data.sources.options import MEDIA
 from tp_core.errors import DataError, TPError
 from tp_core.inference.batches import Unusable, answers
 from tp_core.inference.load import LoadedModel, loaded_model

@@ -40,6 +40,10 @@ OTHER_SLOTS: dict[tuple[str, ...], str] = {
 }
 
 
+#: Paths outside ``model`` that hold paths, and choices of modules of the kind ``source``.
+OTHER_SOURCES = (("data", "train"), ("data", "eval"))
+
+
 OTHER_SHELVES: dict[tuple[str, ...], str] = {("train", "hooks"): "hooks", ("train", "loggers"): "logger"}
 
 
@@ -132,6 +136,20 @@ def shelf(node: Node, path: str) -> Node:
     return node.with_value(list(chosen.values()))
 
 
+def sources(node: Node, path: str) -> Node:
+    """Canonical form of what data are read from: paths stay, and a mapping is the choice of one module."""
+    if isinstance(node.value, dict):
+        return slot(node, path)
+    problems: list[SpecProblem] = []
+    items = [
+        _attempt(slot, item, f"{path}[{number}]", problems) if isinstance(item.value, dict) else item
+        for number, item in enumerate(node.items)
+    ]
+    if problems:
+        raise SpecError(problems)
+    return node.with_value(items) if isinstance(node.value, list) else node
+
+
 def component(node: Node, path: str) -> Node:
     """Canonical form of an embedding component: ``{modules: [...], norm: ..., ...}``."""
     if isinstance(node.value, dict) and "modules" in node.value:
@@ -197,7 +215,7 @@ def canonical(root: Node, problems: list[SpecProblem]) -> Node:
         children["model"] = Node(model, root.origin)
     if "model" in children:
         children["model"] = _model(children["model"], "model", problems)
-    for paths, convert in ((OTHER_SLOTS, slot), (OTHER_SHELVES, shelf)):
+    for paths, convert in ((OTHER_SLOTS, slot), (OTHER_SHELVES, shelf), (OTHER_SOURCES, sources)):
         for section, key in paths:
             parent = children.get(section)
             if parent is not None and key in parent.mapping:
@@ -210,12 +228,13 @@ def canonical(root: Node, problems: list[SpecProblem]) -> Node:
 
 
 def _data_sets(data: Node, problems: list[SpecProblem]) -> Node:
-    """``data:`` with the processors of its sets in canonical form."""
+    """``data:`` with the modules of its sets in canonical form."""
     sets: dict[str, Node] = {}
     for name, child in data.mapping["sets"].mapping.items():
         inner = dict(child.mapping)
-        if "processor" in inner:
-            inner["processor"] = _attempt(slot, inner["processor"], f"data.sets.{name}.processor", problems)
+        for key, convert in (("processor", slot), ("train", sources), ("eval", sources)):
+            if key in inner:
+                inner[key] = _attempt(convert, inner[key], f"data.sets.{name}.{key}", problems)
         sets[name] = child.with_value(inner) if isinstance(child.value, dict) else child
     return data.with_value({**data.mapping, "sets": data.mapping["sets"].with_value(sets)})
 

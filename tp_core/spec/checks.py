@@ -152,11 +152,9 @@ def _check_modules(spec: Spec, root: Node, problems: Problems) -> None:
             for problem in listed(chosen.config, "check_targets", data_context(spec)):
                 node = node_of(root, chosen, problem.option)
                 problems.add(f"{chosen.path}.{problem.option}".removesuffix("."), problem.message, node)
-        if (
-            chosen is not spec.data.tokenizer
-            and chosen is not spec.data.target_tokenizer
-            and id(chosen) not in training
-        ):
+        # Those of tokenizers and of sources are checked when they are read.
+        elsewhere = chosen.kind == "source" or chosen in (spec.data.tokenizer, spec.data.target_tokenizer)
+        if not elsewhere and id(chosen) not in training:
             check_files([chosen], root, problems)
 
 

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from tp_core import discovery
-from tp_core.options.choice import label_makers
+from tp_core.options.choice import Chosen, label_makers
+from tp_core.options.source import SourceConfig
 from tp_core.spec.checks import check_files
 from tp_core.spec.checks_training import check_training
 from tp_core.spec.choose import all_modules
@@ -15,8 +16,10 @@ from tp_core.spec.files import expand, no_folder, unusable
 from tp_core.spec.local_files import local_files
 from tp_core.spec.metrics import early_stopping_problems
 from tp_core.spec.module_nodes import node_of
-from tp_core.spec.plugin_problems import listed, plugin_errors_told
+from tp_core.spec.nodes import Node
+from tp_core.spec.plugin_problems import files_of, listed, plugin_errors_told
 from tp_core.spec.schema import Spec
+from tp_core.spec.schema_data import SOURCES
 from tp_core.suggest import did_you_mean, instead
 
 
@@ -59,19 +62,29 @@ def _check_data_set(spec: Spec, where: tuple[str, ...], problems: Problems) -> N
         message = f"sorts by length, and the processor '{processor.name}' does not say which length; leave it out"
         own = where if "bucket" in data.mapping else ("data",)
         problems.add(f"{'.'.join(own)}.bucket", message, root.find((*own, "bucket")))
-    for key in ("train", "eval"):
-        paths = getattr(spec.data.options, key)
-        if paths == []:
-            own = where if key in data.mapping else ("data",)
+    for key in SOURCES:
+        own = where if key in data.mapping else ("data",)
+        if getattr(spec.data.options, key) == []:
             message = "names no file; expected one or more paths"
             problems.add(f"{'.'.join(own)}.{key}", message, root.find((*own, key)))
-        paths = paths or []
-        for number, path in enumerate([paths] if isinstance(paths, str) else paths):
-            for file in expand(path):
-                message = unusable(file)
-                if message:
-                    own = where if key in data.mapping else ("data",)
-                    problems.add(f"{'.'.join(own)}.{key}", message, root.find((*own, key, number)))
+        for number, given in enumerate(spec.data.options.given(key)):
+            if isinstance(given, Chosen):
+                _check_source(given, root, problems)
+                continue
+            for message in filter(None, map(unusable, expand(given))):
+                problems.add(f"{'.'.join(own)}.{key}", message, root.find((*own, key, number)))
+
+
+def _check_source(chosen: Chosen[SourceConfig], root: Node, problems: Problems) -> None:
+    """Add what is wrong with the files of a source, or what else it misses."""
+    found = [
+        (option, message)
+        for option, path in files_of(chosen.config).items()
+        for message in filter(None, map(unusable, expand(path)))
+    ]
+    for option, message in found or listed(chosen.config, "check_data"):
+        name = option.partition(".")[0]  # of one of several files
+        problems.add(f"{chosen.path}.{option}".removesuffix("."), message, node_of(root, chosen, name))
 
 
 def check_run(spec: Spec, resume: bool = False, checkpoint: bool = False) -> None:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tp_core.errors import TPError
-from tp_core.spec.canonical import MODEL_EMBEDDINGS, MODEL_SHELVES, MODEL_SLOTS, OTHER_SHELVES, OTHER_SLOTS, shelf, slot
+from tp_core.spec.canonical import (
+    MODEL_EMBEDDINGS,
+    MODEL_SHELVES,
+    MODEL_SLOTS,
+    OTHER_SHELVES,
+    OTHER_SLOTS,
+    OTHER_SOURCES,
+    shelf,
+    slot,
+)
 from tp_core.spec.errors import SpecError
 from tp_core.spec.nodes import Node
 
@@ -13,11 +22,11 @@ from tp_core.spec.nodes import Node
 def _kind_of_slot(path: tuple[str, ...]) -> str:
     """The kind of the one module that a place holds; empty for other places."""
     if path[:2] == ("data", "sets"):
-        return "processor" if len(path) == 4 and path[3] == "processor" else ""
+        path = ("data", path[3]) if len(path) == 4 else ()
     in_stream = path[:2] == ("model", "streams") and len(path) == 4
     if (path[:-1] == ("model",) or in_stream) and path[-1] in MODEL_SLOTS:
         return path[-1]
-    return OTHER_SLOTS.get(path, "")
+    return "source" if path in OTHER_SOURCES else OTHER_SLOTS.get(path, "")
 
 
 def _kind_of_shelf(path: tuple[str, ...]) -> str:
@@ -75,7 +84,12 @@ def _option(kind: str, name: str, option: str, base: str) -> Place | None:
 
 
 def canonical_choice(node: Node, place: Place) -> Node | None:
-    """What chooses modules in canonical form; None for what has none, which is refused when it is chosen."""
+    """What chooses modules in canonical form; None for what has none, which is refused when it is chosen.
+
+    Where data are read from, a text is a path and chooses nothing.
+    """
+    if place.kind == "source" and isinstance(node.value, str):
+        return None
     try:
         return shelf(node, place.kind) if place.many else slot(node, place.kind)
     except SpecError:

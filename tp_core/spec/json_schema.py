@@ -15,7 +15,7 @@ from tp_core.errors import TPError
 from tp_core.options.base import ModuleConfig
 from tp_core.options.choice import slots_of
 from tp_core.spec.schema import REQUIRED_OF_INIT, ModelOptions
-from tp_core.spec.schema_data import DataOptions, SetOptions
+from tp_core.spec.schema_data import SOURCES, DataOptions, SetOptions
 from tp_core.spec.schema_embedding import EmbeddingOptions
 from tp_core.spec.schema_inference import SECTIONS
 from tp_core.spec.sections import SHELVES, SLOTS
@@ -25,7 +25,7 @@ Schema = dict[str, Any]
 
 #: Kinds of the modules inside ``model:``, whose options may stand at ``model:`` itself as defaults.
 _MODEL_KINDS = ("embedding", "encoder", "decoder", "target")
-_SPEC_KINDS = (*_MODEL_KINDS, "tokenizer", "processor", *SLOTS, *(kind for kind, _ in SHELVES.values()))
+_SPEC_KINDS = (*_MODEL_KINDS, "tokenizer", "processor", "source", *SLOTS, *(kind for kind, _ in SHELVES.values()))
 
 #: ``my_file:MyConfig``, a config class of a file beside the spec.
 _LOCAL = "^[^:]+:[^:]+$"
@@ -48,6 +48,9 @@ def spec_schema() -> Schema:
                         known.append(each)
         definitions[kind] = _slot(kind, names)
         definitions[f"{kind}_list"] = _shelf(kind, names)
+    # A text is a path, and a list holds both.
+    definitions["source"] = _choice("source", _configs("source"))
+    definitions["source_list"] = {"anyOf": [each := {"anyOf": [{"type": "string"}, _ref("source")]}, _list(each)]}
     definitions["embedding_component"] = _component(definitions)
     definitions["stream"] = _stream(options, definitions)
     definitions["model"] = _model(options, definitions)
@@ -77,6 +80,15 @@ def spec_schema() -> Schema:
 
 def _ref(name: str) -> Schema:
     return {"$ref": f"#/$defs/{name}"}
+
+
+def _list(schema: Schema) -> Schema:
+    return {"type": "array", "items": schema}
+
+
+def _described(schema: Schema) -> Schema:
+    """The description of a schema."""
+    return {"description": schema["description"]}
 
 
 def _nullable(schema: Schema) -> Schema:
@@ -120,7 +132,13 @@ def _options(model: type[BaseModel], name: str, definitions: dict[str, Schema]) 
 
 def _slot(kind: str, names: dict[str, type[ModuleConfig]]) -> Schema:
     """One module: its name, or its name with options."""
-    chosen = {
+    described = [{"const": name, "description": config.summary()} for name, config in names.items()]
+    return {"anyOf": [*described, {"type": "string", "pattern": _LOCAL}, _choice(kind, names)]}
+
+
+def _choice(kind: str, names: dict[str, type[ModuleConfig]]) -> Schema:
+    """One module by its name with options."""
+    return {
         "type": "object",
         "properties": {name: _nullable(_ref(f"{kind}.{name}")) for name in names},
         "patternProperties": {_LOCAL: {"type": ["object", "null"]}},
@@ -128,8 +146,6 @@ def _slot(kind: str, names: dict[str, type[ModuleConfig]]) -> Schema:
         "minProperties": 1,
         "maxProperties": 1,
     }
-    described = [{"const": name, "description": config.summary()} for name, config in names.items()]
-    return {"anyOf": [*described, {"type": "string", "pattern": _LOCAL}, chosen]}
 
 
 def _shelf(kind: str, names: dict[str, type[ModuleConfig]]) -> Schema:
@@ -212,6 +228,8 @@ def _data(definitions: dict[str, Schema]) -> Schema:
     one = {key: each for key, each in data["properties"].items() if key != "cache"}
     one |= _options(SetOptions, "SetOptions", definitions)["properties"]
     sets = {"type": "object", "properties": one, "additionalProperties": False}
+    for properties in (data["properties"], one):
+        properties |= {key: _nullable(_ref("source_list")) | _described(properties[key]) for key in SOURCES}
     data["properties"] |= {**common, "sets": {"type": "object", "additionalProperties": sets}}
     return data
 

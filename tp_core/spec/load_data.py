@@ -10,10 +10,11 @@ from tp_core.options.choice import Chosen
 from tp_core.spec.choose import choose, suggest_key
 from tp_core.spec.errors import Problems
 from tp_core.spec.nodes import Node, describe
-from tp_core.spec.schema_data import DataOptions, DataSpec, SetOptions
+from tp_core.spec.schema_data import SOURCES, DataOptions, DataSpec, SetOptions
 from tp_core.spec.sections import CHOSEN, DATA, SET
 from tp_core.spec.validate import Default, validate
 from tp_core.tokenizer import TokenizerFacts
+from tp_core.use import in_use
 
 
 class DataResolver:
@@ -26,6 +27,7 @@ class DataResolver:
     def __init__(self, root: Node, problems: Problems) -> None:
         self.root, self.problems = root, problems
         self.used: set[str] = set()
+        self._sources: dict[int, Any] = {}
 
     def one(self, kind: str, node: Node | None, path: str, defaults: Mapping[str, Default]) -> Chosen[Any] | None:
         if node is None or node.value is None:
@@ -39,7 +41,7 @@ class DataResolver:
             if key not in DATA:
                 message = suggest_key(key, DATA, "data", self.root)
                 self.problems.add(f"data.{key}", message, plain.pop(key), key=True)
-        options = validate(DataOptions, "data", plain, node, self.problems)
+        options = self.data_options(plain, "data", node)
         tokenizer = self.one("tokenizer", children.get("tokenizer"), "data.tokenizer", {})
         target_tokenizer = self.one("tokenizer", children.get("target_tokenizer"), "data.target_tokenizer", {})
         processor = self.one("processor", children.get("processor"), "data.processor", {})
@@ -72,12 +74,30 @@ class DataResolver:
                 self.problems.add(f"{path}.{key}", suggest_key(key, SET, path, self.root), own.pop(key), key=True)
         mixing = {k: own.pop(k) for k in SetOptions.model_fields if k in own}
         merged = {**common, **own}
-        options = validate(DataOptions, path, merged, node, self.problems)
+        options = self.data_options(merged, path, node)
         chosen = validate(SetOptions, path, mixing, node, self.problems)
         processor = self.one("processor", node.mapping.get("processor"), f"{path}.processor", {}) or whole.processor
         if options is None or chosen is None:
             return None
         return replace(whole, options=options, processor=processor, name=name, mixing=chosen)
+
+    def data_options(self, nodes: Mapping[str, Node], path: str, at: Node) -> DataOptions | None:
+        """The plain keys of data, with the sources that they choose. A trained model is used without its data."""
+        if in_use():
+            nodes = {key: node for key, node in nodes.items() if key not in SOURCES}
+        made: dict[str, Any] = {key: self.sources(nodes[key], f"{path}.{key}") for key in SOURCES if key in nodes}
+        return validate(DataOptions, path, nodes, at, self.problems, made=made)
+
+    def sources(self, node: Node, path: str) -> Any:
+        """Paths as they are, and the choices of sources, each made once: data sets may share it."""
+        if isinstance(node.value, list):
+            return [self.sources(item, f"{path}[{number}]") for number, item in enumerate(node.value)]
+        if not isinstance(node.value, dict):
+            return node.value
+        if id(node) not in self._sources:
+            chosen = self.one("source", node, path, {})
+            self._sources[id(node)] = node.plain() if chosen is None else chosen
+        return self._sources[id(node)]
 
     def vocabulary(self, tokenizer: Chosen[Any] | None) -> TokenizerFacts | None:
         if tokenizer is None:

@@ -38,8 +38,10 @@ def along(node: Node, path: str, key: str = "") -> Node:
 
 
 def _below(node: Node, key: str) -> Iterator[tuple[str, Node]]:
-    """The nodes inside one, by their part of a path."""
-    yield from node.mapping.items()
+    """The nodes inside one, by their part of a path; those of a list by its number, too: ``train[1]``."""
+    for name, child in node.mapping.items():
+        yield name, child
+        yield from ((f"{name}[{number}]", item) for number, item in enumerate(child.items) if item is not child)
     for item in node.mapping.get("modules", node).items:
         if isinstance(item.value, str):
             yield item.value, item
@@ -93,7 +95,7 @@ def _own_places(spec: Spec) -> Iterator[Place]:
         own = target.config.stream
         yield Place(target, target, context_of(spec, own or "", side="target"), "target", own or first)
     of_data = behind._replace(grid=data_context(spec).grid)  # of whichever stream reads pictures
-    for each in spec.data.chosen():
+    for each in (*spec.data.chosen(), *spec.data.sources()):
         yield Place(each, each, of_data, "data", first)
     for each in spec.train.chosen():
         yield Place(each, each, behind, "train", first)

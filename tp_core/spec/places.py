@@ -16,7 +16,7 @@ from tp_core.errors import TPError
 from tp_core.options.choice import slots_of
 from tp_core.spec.choice_places import Place, canonical_choice
 from tp_core.spec.nodes import Node, Origin
-from tp_core.spec.schema_data import DataOptions
+from tp_core.spec.schema_data import SOURCES, DataOptions
 from tp_core.spec.schema_embedding import EmbeddingOptions
 from tp_core.spec.schema_inference import SECTIONS
 from tp_core.spec.sections import CHOSEN, KEYS, SHELVES, SLOTS
@@ -197,6 +197,9 @@ def _choices(tree: Node) -> Iterator[tuple[str, str, Node, bool]]:
         for key in CHOSEN:
             if key in part:
                 yield f"{path}.{key}", key.removeprefix("target_"), part[key], path == "data"
+        for key in SOURCES:
+            sources = [part[key], *part[key].items] if key in part else []
+            yield from ((f"{path}.{key}", "source", each, path == "data") for each in sources if each.mapping)
     streams = sections["model"]["streams"].mapping if "streams" in sections["model"] else {}
     parts = [("model", sections["model"]), *((f"model.streams.{name}", each.mapping) for name, each in streams.items())]
     for path, part in parts:

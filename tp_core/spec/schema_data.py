@@ -1,16 +1,38 @@
 """The ``data:`` part of a validated spec. Torch-free."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from tp_core.marks import PathStr
 from tp_core.options.choice import Chosen
 from tp_core.options.processor import ProcessorConfig
+from tp_core.options.source import SourceConfig
 from tp_core.options.tokenizer import TokenizerConfig
 from tp_core.spec.schema_common import SECTION
 from tp_core.tokenizer import TokenizerFacts
+
+
+class _ChosenByLoader:
+    """Marks an option as a module that the loader has chosen. What it could not choose, and has told, passes."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def chosen(value: Any) -> Any:
+            if isinstance(value, Chosen | dict):
+                return value
+            raise PydanticKnownError("dict_type")
+
+        dump = core_schema.plain_serializer_function_ser_schema(Chosen.dump)
+        return core_schema.no_info_plain_validator_function(chosen, serialization=dump)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return {"type": "object"}  # of the modules that there are: tp_core.spec.json_schema
+
+
+#: What data are read from: a path, or a source.
+Given = PathStr | Annotated[Chosen[SourceConfig], _ChosenByLoader()]
 
 
 class DataOptions(BaseModel):
@@ -18,10 +40,14 @@ class DataOptions(BaseModel):
 
     model_config = SECTION
 
-    train: PathStr | list[PathStr] | None = Field(
-        None, description="training files or folders; patterns (*, **, {000..099}) are expanded"
+    train: Given | list[Given] | None = Field(
+        None,
+        description="training files or folders; patterns (*, **, {000..099}) are expanded; {name: {options}} names a "
+        "source",
     )
-    eval: PathStr | list[PathStr] | None = Field(None, description="files that evaluations during training use")
+    eval: Given | list[Given] | None = Field(
+        None, description="files, or named sources, that evaluations during training use"
+    )
     columns: dict[str, str] = Field(default_factory=dict, description="field the processor reads → column of the file")
     labels: dict[str, str] = Field(
         default_factory=dict, description="target → column of its labels, for targets that have labels of their own"
@@ -38,6 +64,15 @@ class DataOptions(BaseModel):
     cache: PathStr | None = Field(
         None, description="folder of prepared data; unset: $TP_CACHE, else $XDG_CACHE_HOME/tp, else ~/.cache/tp"
     )
+
+    def given(self, key: Literal["train", "eval"]) -> list[Given]:
+        """The paths and sources that data are read from, in order; empty without any."""
+        value = self.train if key == "train" else self.eval
+        return value if isinstance(value, list) else [] if value is None else [value]
+
+
+#: Keys of data that are read from sources.
+SOURCES: tuple[Literal["train"], Literal["eval"]] = ("train", "eval")
 
 
 class SetOptions(BaseModel):
@@ -77,6 +112,12 @@ class DataSpec:
         own = [each for each in (self.tokenizer, self.target_tokenizer, self.processor) if each is not None]
         inside = [part.processor for part in self.sets.values() if part.processor not in (None, self.processor)]
         return [*own, *inside]
+
+    def sources(self) -> "list[Chosen[SourceConfig]]":
+        """The sources that are named, of all sets, each once."""
+        parts = self.sets.values() or [self]
+        given = (each for part in parts for key in SOURCES for each in part.options.given(key))
+        return list({id(each): each for each in given if isinstance(each, Chosen)}.values())
 
     def extra_ids(self) -> int:
         """How many ids the processors make behind those of the tokenizer; all of them begin there."""

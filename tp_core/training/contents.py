@@ -14,14 +14,15 @@ from tp_core.data.contents import Content, data_contents, file_contents
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.identity import module_facts
 from tp_core.data.nested_models import bare
+from tp_core.data.sources.names import expanded
 from tp_core.errors import CheckpointError, TPError
 from tp_core.kept_contents import Contents, kept_contents, module_contents, other_contents
-from tp_core.marks import paths_in
+from tp_core.marks import is_path
 from tp_core.spec.choose import all_modules
-from tp_core.spec.files import expand
 from tp_core.spec.local_files import local_files
 from tp_core.spec.portable import replaced
 from tp_core.spec.schema import Spec
+from tp_core.spec.schema_data import SOURCES
 
 
 def run_contents(spec: Spec, say: Callable[[str], None] = lambda _: None) -> dict[str, list[Content]]:
@@ -35,10 +36,10 @@ def run_contents(spec: Spec, say: Callable[[str], None] = lambda _: None) -> dic
     found: dict[str, list[Content]] = {}
     with DigestMemo(cache_folder(spec), say) as memo:
         for name, own in spec.sets().items():
-            for key in ("train", "eval"):
-                if paths := getattr(own.data.options, key):
-                    found[data_place(name, key)] = data_contents(own, expand(paths), memo)
-        found |= module_contents(all_modules(spec), memo)
+            for key in SOURCES:
+                if given := own.data.options.given(key):
+                    found[data_place(name, key)] = data_contents(own, expanded(given), memo)
+        found |= module_contents((each for each in all_modules(spec) if each.kind != "source"), memo)
     return found
 
 
@@ -114,7 +115,7 @@ def spec_identity(spec: Spec) -> dict[str, Any]:
 
 
 def _plain(options: Any) -> dict[str, Any]:
-    paths = {path.partition(".")[0] for path in paths_in(options)}
+    paths = {name for name, info in type(options).model_fields.items() if is_path(info)}
     plain: dict[str, Any] = options.model_dump(mode="json", exclude=paths)
     return plain
 

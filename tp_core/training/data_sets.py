@@ -35,13 +35,17 @@ def data_sets(
             assert processor is not None
             share = own.data.mixing.share
             assert own.data.options.train is not None
-            rows = prepared_rows(own, processor, own.data.options.train, say, contents[data_place(name, "train")])
+            rows = prepared_rows(
+                own, processor, own.data.options.given("train"), say, contents[data_place(name, "train")]
+            )
             assert own.data.processor is not None
             column, bucket = own.data.processor.config.length_column, own.data.options.bucket
             feed = Feed(processor, route_of(spec, name))
             training.append(DataSet(name, rows, feed, share, bucket, column))
             if own.data.options.eval is not None:
-                rows = prepared_rows(own, processor, own.data.options.eval, say, contents[data_place(name, "eval")])
+                rows = prepared_rows(
+                    own, processor, own.data.options.given("eval"), say, contents[data_place(name, "eval")]
+                )
                 held_out.append(DataSet(name, rows, feed, share))
 
     in_turn(strategy, prepare)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,10 @@ from torch import nn
 from tp_acme.adan_options import AdanConfig
 from tp_acme.mixer import Layer
 from tp_acme.mixer_options import MixerConfig
+from tp_acme.sqlite_options import SqliteConfig
 from tp_acme.triangle_options import TriangleConfig
 from tp_core import BuildContext, LoggedRun, Sequence, SpecError, load_spec
-from tp_core.testing import check_module
+from tp_core.testing import check_module, check_source
 
 
 @pytest.mark.parametrize("options", [{}, {"mask": "causal", "kernel_size": 4}, {"hidden_size": 16}])
@@ -88,3 +91,42 @@ def test_the_spec_names_them_and_the_logger_writes_what_it_is_asked_for(tmp_path
     log.close()
     written = {file.name: file.read_text() for file in (tmp_path / "csv").iterdir()}
     assert written == {"loss.csv": "3,0.5\n4,0.25\n", "lr.csv": "3,0.1\n"}
+
+
+def database(path: Path, *statements: str) -> str:
+    with closing(sqlite3.connect(path)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+    return str(path)
+
+
+def test_the_table_keeps_the_contracts_of_a_source(tmp_path: Path) -> None:
+    path = database(
+        tmp_path / "shop.db",
+        "create table reviews (body text, stars integer)",
+        "insert into reviews values ('good', 5), ('né', 1), (cast(x'ff' as text), 3), (null, 2)",
+    )
+    check_source(
+        "acme.sqlite",
+        {"path": path, "table": "reviews"},
+        change=lambda: database(Path(path), "update reviews set stars = 4 where body = 'good'"),
+        bad=1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "option", "message"),
+    [
+        ({"table": "review"}, "table", "there is no table 'review'; did you mean 'reviews'?"),
+        ({"table": "reviews", "columns": ["body", "star"]}, "columns", "the table has no column 'star'; did you mean"),
+        ({"table": "x", "path": __file__}, "path", "cannot be read as an SQLite database: file is not a database"),
+    ],
+)
+def test_what_a_database_lacks_is_said_before_it_is_read(
+    tmp_path: Path, options: dict[str, Any], option: str, message: str
+) -> None:
+    path = database(tmp_path / "shop.db", "create table reviews (body text, stars integer)")
+    (problem,) = SqliteConfig(**{"path": path, **options}).check_data()
+    assert problem.option == option
+    assert problem.message.startswith(message)

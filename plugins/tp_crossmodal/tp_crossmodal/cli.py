@@ -10,11 +10,8 @@ import click
 from tp_core.cli.processes import in_several_processes, joined
 from tp_core.cli.records import input_records, model_options, new_columns, new_rules, shown, speaker
 from tp_core.cli.usage import examples
-from tp_core.data.sources_find import FORMS
 from tp_core.errors import TPError
 from tp_core.terminal import tell
-
-_PICTURES = tuple(ending for ending, form in FORMS.items() if form == "image")
 
 
 @in_several_processes
@@ -50,7 +47,9 @@ def retrieve(
 ) -> None:
     """Find pictures by text and texts by picture with MODEL, which was trained with the target clr."""
     with joined(model) as processes:
-        if query is not None and query.lower().endswith(_PICTURES) and " " not in query:
+        from tp_core.data.sources.options import form_of
+
+        if query is not None and form_of(query) == "image" and " " not in query:
             import os
 
             if not os.path.isfile(query):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tp_core.data.fields import text_field
-from tp_core.data.sources_columns import fields_of
+from tp_core.data.sources.columns import fields_of
 from tp_core.data.unreadable import Unreadable
 from tp_core.errors import DataError, TPError
 from tp_core.inference.batches import Unusable, answers

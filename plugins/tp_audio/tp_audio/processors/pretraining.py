@@ -19,7 +19,7 @@ from tp_audio.processors.pretraining_options import (
 )
 from tp_audio.processors.recorded import RecordedRows
 from tp_audio.processors.waveform import WaveformProcessor
-from tp_core.data.sources_columns import fields_of
+from tp_core.data.sources.columns import fields_of
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Batch, Inputs, Record, Report, Rows, Sample
 from tp_core.options.context import DataContext

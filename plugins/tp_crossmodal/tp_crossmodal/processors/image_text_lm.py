@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tp_core.data.fields import text_field
 from tp_core.data.read_in_order import read_in_order
-from tp_core.data.sources_columns import fields_of
+from tp_core.data.sources.columns import fields_of
 from tp_core.errors import DataError, TPError
 from tp_core.interfaces import (
     IGNORE,

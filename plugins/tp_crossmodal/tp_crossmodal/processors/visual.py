@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from tp_core.data.items import item_id
-from tp_core.data.sources_media import media_bytes
+from tp_core.data.sources.media import media_bytes
 from tp_core.errors import DataError
 from tp_core.interfaces import Inputs, Record, Rows, Sample
 from tp_core.options.context import DataContext

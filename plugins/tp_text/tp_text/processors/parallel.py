@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tp_core.data.fields import text_field
-from tp_core.data.records import BadRecords
-from tp_core.data.sources_find import Source
-from tp_core.data.sources_text import BLOCK, line_runs, open_binary
+from tp_core.data.sources.bad import Reporting
+from tp_core.data.sources.lines import BLOCK, line_runs, open_binary
+from tp_core.data.sources.text import TextFile
 from tp_core.errors import DataError
 from tp_core.interfaces import Record, Report
 from tp_core.suggest import near_file
@@ -110,26 +110,15 @@ def _alone(longer: str, count: int, shorter: str) -> DataError:
     return DataError(message, file=longer, line=count + 1)
 
 
-class _Reporting(BadRecords):
-    """Gives bad lines to a processor's ``report``."""
-
-    def __init__(self, report: Report) -> None:
-        super().__init__()
-        self._report = report
-
-    def report(self, error: DataError) -> None:
-        self._report(error)
-
-
 def _numbered(path: str, report: Report) -> Iterator[tuple[int, str]]:
-    for first, lines in line_runs(Source(path, "text"), _Reporting(report)):
+    for first, lines in line_runs(TextFile(path), Reporting(report)):
         yield from enumerate(lines, first)
 
 
 def _count(path: str) -> int:
     """Number of a file's lines, readable or not."""
     count, last = 0, b"\n"
-    with open_binary(Source(path, "text")) as file:
+    with open_binary(TextFile(path)) as file:
         while block := file.read(BLOCK):
             count, last = count + block.count(b"\n"), block[-1:]
     return count + (last != b"\n")

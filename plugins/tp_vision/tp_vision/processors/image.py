@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tp_core.data.class_labels import RecordClasses
 from tp_core.data.read_in_order import read_in_order
-from tp_core.data.sources_media import media_bytes, media_name
+from tp_core.data.sources.media import media_bytes, media_name
 from tp_core.errors import DataError
 from tp_core.interfaces import Batch, Inputs, Processor, Record, Report, Rows, Sample
 from tp_core.options.context import DataContext

@@ -3,54 +3,47 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tp_core.data.folder_rules import FolderRules
-from tp_core.data.passed_over import PassedOver
-from tp_core.data.sources_arrow import arrow_records
-from tp_core.data.sources_bad import BadRecords
-from tp_core.data.sources_find import MEDIA, Source, form_of
-from tp_core.data.sources_folder import FILE_NAME
-from tp_core.data.sources_json import json_records
-from tp_core.data.sources_table import table_records
+from tp_core.data.sources.options import MEDIA, form_of
 from tp_core.errors import DataError
+
+if TYPE_CHECKING:
+    from tp_core.data.sources.base import Reading
+    from tp_core.data.sources.file import FileSource, Rows
+
+#: The column of a table of metadata that names the picture or recording.
+FILE_NAME = "file_name"
 
 _OTHER_NAME = f"_{FILE_NAME}"
 
 
-def listed_records(
-    source: Source, rules: FolderRules, bad: BadRecords, passed: PassedOver
-) -> Iterator[tuple[int, dict[str, Any]]]:
+def listed_records(source: FileSource, rows: Rows, reading: Reading) -> Rows:
     """A record for each row: what its ``file_name`` names, as ``image`` or ``audio``, and its other columns.
 
-    A column such as ``image_file_name`` gives the field ``image``.
+    A column such as ``image_file_name`` gives the field ``image``. Pictures and recordings that no row names are passed
+    over, and counted.
 
     Args:
-        passed: counts pictures and recordings that no row names.
+        source: the table.
+        rows: of the table, with its own columns.
 
     Raises:
-        DataError: the table cannot be read, or ``bad`` says that a row is fatal.
+        DataError: the table cannot be read, or a bad row is fatal.
     """
     assert source.lists is not None
-    rows: Iterator[tuple[int, dict[str, Any]]]
-    if source.form == "parquet":
-        rows = arrow_records(source, {}, bad)
-    elif source.form == "jsonl":
-        rows = json_records(source, bad)
-    else:
-        rows = table_records(source, {}, bad)
     left = set(source.lists)
     for line, value in rows:
         try:
-            record = _record(value, rules)
+            record = _record(value, reading.rules)
         except ValueError as error:
-            bad.report(DataError(str(error), file=source.path, line=line))
+            reading.bad.report(DataError(str(error), file=source.path, line=line))
             continue
         left.difference_update(each for each in record.values() if isinstance(each, str))
         yield line, record
     if left:
-        passed.add(source.path, {"pictures or recordings that it does not list": len(left)})
+        reading.passed.add(source.path, {"pictures or recordings that it does not list": len(left)})
 
 
 def _record(value: dict[str, Any], rules: FolderRules) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
-from tp_core.data.sources_bad import BadRecords
-from tp_core.data.sources_find import STDIN, Source
+from tp_core.data.sources.bad import BadRecords
+from tp_core.data.sources.file import FileSource
+from tp_core.data.sources.options import STDIN
 from tp_core.errors import DataError
 
 BLOCK = 1 << 20
@@ -41,7 +42,7 @@ _SIGNATURES = {
 
 
 def line_runs(
-    source: Source, bad: BadRecords, damaged: dict[int, DataError] | None = None
+    source: FileSource, bad: BadRecords, damaged: dict[int, DataError] | None = None
 ) -> Iterator[tuple[int, list[str]]]:
     """Lines without their ends, many at a time.
 
@@ -89,7 +90,7 @@ def split_lines(text: str) -> list[str]:
 
 
 @contextmanager
-def open_binary(source: Source) -> Iterator[IO[bytes]]:
+def open_binary(source: FileSource) -> Iterator[IO[bytes]]:
     """The file's bytes, unpacked, without a byte order mark.
 
     Raises:

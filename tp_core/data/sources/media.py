@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from typing import Any
 
 from tp_core.bounded_reads import read_bounded
-from tp_core.data.sources_columns import fields_of
-from tp_core.data.sources_find import Source
+from tp_core.data.sources.base import Reading
+from tp_core.data.sources.columns import NewColumns, fields_of
+from tp_core.data.sources.file import RowFile, Rows, renamed
 from tp_core.errors import DataError
-from tp_core.interfaces import Record
+from tp_core.record import Record
 from tp_core.suggest import did_you_mean
 
 #: Bytes of a picture or recording, at most: it is in memory as a whole.
 LARGEST_FILE = 1 << 31
 
 
-def media_records(source: Source) -> Iterator[tuple[int, dict[str, Any]]]:
-    """One record, ``{"image": path}`` or ``{"audio": path}``, with the ``label`` that its folder gives."""
-    label = {} if source.label is None else {"label": source.label}
-    yield 1, {source.form: os.path.abspath(source.path), **label}
+class MediaFile(RowFile):
+    """A picture or recording: one record, ``{"image": path}`` for example, with the ``label`` that its folder gives."""
+
+    unpacked = False
+    names_files = False
+    is_record = True
+
+    def rows(self, reading: Reading) -> Rows:
+        label = {} if self.label is None else {"label": self.label}
+        rows = iter([(1, {self.form: os.path.abspath(self.path), **label})])
+        return renamed(rows, self.path, reading._replace(columns=NewColumns(reading.columns, reading.columns)))
+
+
+class ImageFile(MediaFile):
+    """A picture."""
+
+    form = "image"
+
+
+class AudioFile(MediaFile):
+    """A recording."""
+
+    form = "audio"
 
 
 def media_name(record: Record, field: str) -> str | None:

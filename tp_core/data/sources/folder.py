@@ -11,41 +11,26 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 
 from tp_core.data.class_names import as_compared
 from tp_core.data.folder_rules import FolderRules
 from tp_core.data.passed_over import PassedOver, ending
-from tp_core.data.sources_arrow import parquet_columns
-from tp_core.data.sources_bad import BadRecords
-from tp_core.data.sources_csv import csv_rows
-from tp_core.data.sources_find import FORMS, MEDIA, Source, form_of
-from tp_core.data.sources_json import json_records
-from tp_core.data.sources_table import tsv_rows
+from tp_core.data.sources.file import FileSource
+from tp_core.data.sources.listing import FILE_NAME
+from tp_core.data.sources.options import FORMATS, FORMS, MEDIA, form_of
 from tp_core.errors import DataError
 from tp_core.folders import Folder, Found, Kind, tree
 
-#: Forms that a file has only where it is named itself: in a folder, it may belong to a cache.
-_NAMED_ONLY = ("arrow",)
-
-#: Forms whose first record says which columns there are.
-_TABLES = ("csv", "tsv", "json", "jsonl", "parquet")
-
 _METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 
-#: The column of a table of metadata that names the picture or recording.
-FILE_NAME = "file_name"
 
-#: Objects whose keys are the columns of JSON lines.
-_FIRST = 100
-
-
-def folder_sources(path: str, rules: FolderRules, passed: PassedOver) -> list[Source]:
+def folder_sources(path: str, rules: FolderRules, passed: PassedOver, named: str = "") -> list[FileSource]:
     """The sources in a folder and below, in the order of their names.
 
     Args:
         passed: counts what is passed over.
+        named: the format that the spec names, whose files are read even if only those that are named are.
 
     Raises:
         DataError: nothing can be read, it is a saved dataset of several splits, or two folders would be one class.
@@ -54,8 +39,8 @@ def folder_sources(path: str, rules: FolderRules, passed: PassedOver) -> list[So
     begin = str(Path(path))
     root = tree("" if begin == "." else begin, _is_closed)
     if root.closed:
-        return [Source(path, "saved")]
-    inside = _Inside(root, path, rules)
+        return [FORMATS["saved"].file(path)]
+    inside = _Inside(root, path, rules, named)
     found = list(inside.sources())
     if inside.passed:
         passed.add(path, inside.passed)
@@ -102,8 +87,8 @@ class _Inside:
         note: why no labels are given; empty if they are.
     """
 
-    def __init__(self, root: Folder, path: str, rules: FolderRules) -> None:
-        self.path, self.rules, self.passed, self.note = path, rules, Counter[str](), ""
+    def __init__(self, root: Folder, path: str, rules: FolderRules, named: str) -> None:
+        self.path, self.rules, self.named, self.passed, self.note = path, rules, named, Counter[str](), ""
         self._every = [(each, form_of(each.name) if each.kind is Kind.FILE else None) for each in root.files()]
         self._tables: dict[str, str] = {}  # path → why it is not read; empty if it is
         self._forms = rules.media_forms if rules.media is None or rules.media else frozenset[str]()
@@ -113,28 +98,28 @@ class _Inside:
             self._choose_tables()
         self._labels = self._find_labels()
 
-    def sources(self) -> Iterator[Source]:
+    def sources(self) -> Iterator[FileSource]:
         listed = self._listed()
         for each, form in self._every:
             if form in self._forms:
                 if not listed or _around(each.folder, self._listings) is None:
-                    yield Source(each.path, form, self._labels.get(each.folder))
+                    yield FORMATS[form].file(each.path, self._labels.get(each.folder))
             elif each.kind is Kind.CLOSED:
-                yield Source(each.path, "saved")
+                yield FORMATS["saved"].file(each.path)
             elif each.path in listed:
                 assert form is not None
-                yield Source(each.path, form, lists=listed[each.path])
+                yield FORMATS[form].file(each.path, lists=listed[each.path])
             elif why := self._passed_over(each, form):
                 self.passed[why] += 1
             else:
                 assert form is not None
-                yield Source(each.path, form)
+                yield FORMATS[form].file(each.path)
 
     def _passed_over(self, each: Found, form: str | None) -> str:
         """Why something is not read; empty if it is."""
         if each.kind is not Kind.FILE:
             return str(each.kind.value)
-        read = form is not None and form not in _NAMED_ONLY
+        read = form is not None and (form == self.named or not FORMATS[form].only_named)
         if form in MEDIA or (form == "text" and self.rules.media and not self._text_is_read()):
             read = self.rules.media is None
         return self._tables.get(each.path, "") if read else ending(each.name)
@@ -177,8 +162,9 @@ class _Inside:
     def _choose_tables(self) -> None:
         """Find tables that are not read, as they have no column that is read, or only name files that are read."""
         wanted = self.rules.media_columns
-        tables = [(each, form) for each, form in self._every if form in _TABLES and each not in self._listings.values()]
-        columns = {each.path: _columns(each.path, form) for each, form in tables if form is not None}
+        listings = self._listings.values()
+        tables = [(each, form) for each, form in self._every if form is not None and FORMATS[form].is_table]
+        columns = {each.path: _columns(each.path, form) for each, form in tables if each not in listings}
         chosen = wanted - frozenset(self.rules.media or ())
         if any(chosen & (names or {}).keys() for names in columns.values()):
             # data.columns names a column that tables have: they are meant, and not files of their own.
@@ -242,14 +228,7 @@ def _around(folder: str, places: Collection[str]) -> str | None:
 
 def _columns(path: str, form: str) -> dict[str, bool] | None:
     """The columns of a table, and whether they hold bytes; None if it cannot be read."""
-    source, fatal = Source(path, form), BadRecords()
     try:
-        if form == "parquet":
-            return parquet_columns(path)
-        if form in ("json", "jsonl"):
-            records = islice(json_records(source, fatal), _FIRST)
-            return {name: False for _, record in records for name in record}
-        rows = csv_rows(source, fatal) if form == "csv" else tsv_rows(source, fatal)
-        return dict.fromkeys(next(rows, (1, []))[1], False)
+        return FORMATS[form].file(path).first_columns()
     except DataError:
         return None

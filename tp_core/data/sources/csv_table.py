@@ -11,9 +11,10 @@ import re
 from collections import deque
 from collections.abc import Iterator
 
-from tp_core.data.sources_bad import BadRecords
-from tp_core.data.sources_find import Source
-from tp_core.data.sources_text import LONGEST, line_runs
+from tp_core.data.sources.bad import BadRecords
+from tp_core.data.sources.file import FileSource
+from tp_core.data.sources.lines import LONGEST, line_runs
+from tp_core.data.sources.table import Table
 from tp_core.errors import DataError
 
 #: Cells may hold whole documents; the csv module's own limit is 128 KiB, for the process.
@@ -24,7 +25,16 @@ _CELL = r'(?:"[^"]*(?:""[^"]*)*"|[^",]*)'
 _STRICT = re.compile(f"{_CELL}(?:,{_CELL})*")
 
 
-def csv_rows(source: Source, bad: BadRecords) -> Iterator[tuple[int, list[str]]]:
+class CsvFile(Table):
+    """A CSV file."""
+
+    form = "csv"
+
+    def cells(self, bad: BadRecords) -> Iterator[tuple[int, list[str]]]:
+        return _csv_rows(self, bad)
+
+
+def _csv_rows(source: FileSource, bad: BadRecords) -> Iterator[tuple[int, list[str]]]:
     """Number of the first line, and cells, of each row.
 
     Raises:
@@ -68,7 +78,7 @@ class _Lines:
         doubtful: number of the last line that a bad row has read already.
     """
 
-    def __init__(self, source: Source, bad: BadRecords) -> None:
+    def __init__(self, source: FileSource, bad: BadRecords) -> None:
         self.begin, self.ended, self.doubtful = 1, False, 0
         self.row: list[str] = []
         self.damaged: dict[int, DataError] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tp_core.data.digest_memo import DigestMemo
@@ -13,12 +13,10 @@ from tp_core.data.file_digests import Scheme, file_digests
 from tp_core.data.folder_rules import ANY_FORM, FolderRules
 from tp_core.data.passed_over import PassedOver
 from tp_core.data.records import source_records
-from tp_core.data.sources_bad import BadRecords
-from tp_core.data.sources_paths import find_sources
-from tp_core.interfaces import Record
-
-#: Forms whose records may name files.
-_TABLES = ("tsv", "csv", "json", "jsonl", "parquet", "arrow", "saved")
+from tp_core.data.sources.bad import BadRecords
+from tp_core.data.sources.find import find_sources
+from tp_core.record import Record
+from tp_core.spec.schema_data import Given
 
 _WHOLE = Scheme(16)
 
@@ -39,7 +37,7 @@ class NamedFiles(NamedTuple):
 
 
 def named_files(
-    paths: list[str],
+    given: Sequence[Given],
     columns: Mapping[str, str],
     fields: Collection[str],
     memo: DigestMemo | None = None,
@@ -50,7 +48,7 @@ def named_files(
     A file that cannot be read counts as such, so that its hash changes once it can.
 
     Args:
-        paths: files, folders and ``hf://`` names.
+        given: files, folders, ``hf://`` names and choices of sources.
         columns: field → column, as in ``data.columns``.
         fields: those of a record that are a path, or what holds one.
         memo: knows the contents of files that have not changed, so that these are not read.
@@ -60,7 +58,7 @@ def named_files(
         DataError: a table that cannot be read.
     """
     total, digests = hashlib.blake2b(digest_size=16), dict[str, str]()
-    names, files = itertools.tee(_named(paths, columns, fields, rules))
+    names, files = itertools.tee(_named(given, columns, fields, rules))
     for name, content in zip(names, file_digests(files, _WHOLE, memo)):
         digest = content.digests if content.error is None else b"cannot be read"
         total.update(digest)
@@ -69,9 +67,11 @@ def named_files(
     return NamedFiles(total.hexdigest() if digests else None, digests if len(digests) <= _MANY else {})
 
 
-def _named(paths: list[str], columns: Mapping[str, str], fields: Collection[str], rules: FolderRules) -> Iterator[str]:
-    for source in find_sources(paths, rules):
-        if source.form not in _TABLES or not fields:
+def _named(
+    given: Sequence[Given], columns: Mapping[str, str], fields: Collection[str], rules: FolderRules
+) -> Iterator[str]:
+    for source in find_sources(given, rules):
+        if not source.names_files or not fields:
             continue
         for record in source_records([source], columns, BadRecords("skip"), rules, PassedOver()):
             values = [record.value.get(field) for field in fields]

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.file_digests import Scheme, file_digests
 from tp_core.data.folder_rules import ANY_FORM, FolderRules
-from tp_core.data.sources_arrow import dataset_identity
-from tp_core.data.sources_find import MEDIA, Source
-from tp_core.data.sources_paths import find_sources
+from tp_core.data.sources.base import Source
+from tp_core.data.sources.find import find_sources
 from tp_core.errors import DataError
+from tp_core.spec.schema_data import Given
 
 _SEGMENT = 1 << 26
 
 
-def fingerprint(paths: list[str], memo: DigestMemo | None = None, rules: FolderRules = ANY_FORM) -> str:
+def fingerprint(given: Sequence[Given], memo: DigestMemo | None = None, rules: FolderRules = ANY_FORM) -> str:
     """A hash of what :func:`tp_core.data.records.read_records` would read; 32 hexadecimal digits.
 
-    It depends on the order, forms, sizes and contents of the files, not on where they are or their times.
+    It depends on the order, forms, options, sizes and contents of the files, not on where they are or their times.
     Segments of 64 MiB are hashed at the same time, as hashing releases the interpreter.
 
     Args:
-        paths: files, folders and ``hf://`` names.
+        given: files, folders, ``hf://`` names and choices of sources.
         memo: knows the contents of files that have not changed, so that these are not read.
         rules: what of folders is read.
 
@@ -32,46 +31,35 @@ def fingerprint(paths: list[str], memo: DigestMemo | None = None, rules: FolderR
         DataError: a path that does not exist or cannot be read.
     """
     total = hashlib.blake2b(digest_size=16)
-    for _, digest in source_digests(paths, memo, rules):
+    for _, digest in source_digests(given, memo, rules):
         total.update(digest)
     return total.hexdigest()
 
 
 def source_digests(
-    paths: list[str], memo: DigestMemo | None = None, rules: FolderRules = ANY_FORM
+    given: Sequence[Given], memo: DigestMemo | None = None, rules: FolderRules = ANY_FORM
 ) -> Iterator[tuple[Source, bytes]]:
-    """The sources that paths stand for, in order, each with a hash of its form and contents.
+    """The sources that are given, in order, each with a hash of its form, options and contents.
 
     Args:
-        paths: as of :func:`fingerprint`.
+        given: as of :func:`fingerprint`.
 
     Raises:
         DataError: a path that does not exist or cannot be read.
     """
-    sources = [(source, _files(source)) for source in find_sources(paths, rules)]
+    sources = [(source, [*source.files()]) for source in find_sources(given, rules)]
     contents = file_digests((file for _, files in sources for file in files), Scheme(32, _SEGMENT), memo)
     for source, files in sources:
         total = hashlib.blake2b(digest_size=16)
-        # The form decides how contents are read, so equal bytes of two forms are different sources.
-        label = "" if source.label is None else f" {source.label}"
-        label += "" if source.lists is None else " lists"
-        total.update(f"{source.form} {source.compressed}{label}\n".encode())
-        if source.form == "hub":
-            total.update(f"{source.path} {dataset_identity(source)}\n".encode())
+        total.update(f"{source.heading()}\n".encode())
         for file, content in zip(files, contents):
             if content.size is not None:
                 total.update(f"{content.size}\n".encode())
             total.update(content.digests)
             if content.error is None:
                 continue
-            if source.form not in MEDIA:
+            if not source.is_record:
                 message = getattr(content.error, "strerror", None) or str(content.error)
                 raise DataError(f"cannot be read: {message}", file=file) from content.error
             total.update(b"cannot be read\n")  # one bad record, which is for the processor to report
         yield source, total.digest()
-
-
-def _files(source: Source) -> Iterable[str]:
-    if source.form == "saved":
-        return [str(path) for path in sorted(Path(source.path).rglob("*")) if path.is_file()]
-    return () if source.form == "hub" else (source.path,)

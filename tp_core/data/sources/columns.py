@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
 from typing import Any
 
+from tp_core.data.sources.bad import BadRecords
 from tp_core.errors import DataError
 from tp_core.suggest import did_you_mean
 
@@ -59,6 +60,20 @@ def plan_columns(header: Iterable[str], columns: Mapping[str, str]) -> list[tupl
     mapped = set(chosen.values())
     others = [(name, name) for name in names if name not in mapped and name not in chosen]
     return [*chosen.items(), *others]
+
+
+def by_field(
+    value: dict[str, Any], file: str, line: int, columns: Mapping[str, str], bad: BadRecords
+) -> dict[str, Any] | None:
+    """The fields of a record that has columns of its own; None if it lacks one, of which ``bad`` is told."""
+    if not columns:
+        return value
+    try:
+        plan = plan_columns(value, columns)
+    except DataError as error:
+        bad.report(DataError(str(error), file=file, line=line))
+        return None
+    return {field: value[name] for field, name in plan}
 
 
 def listed(names: Collection[str]) -> str:

@@ -12,11 +12,13 @@ from typing import Any
 
 from tp_core.data.folder_rules import FolderRules
 from tp_core.data.passed_over import PassedOver, ending
-from tp_core.data.sources_bad import BadRecords
-from tp_core.data.sources_columns import MOST_COLUMNS
-from tp_core.data.sources_find import FORMS, MEDIA, Source
-from tp_core.data.sources_media import LARGEST_FILE
-from tp_core.data.sources_text import LONGEST
+from tp_core.data.sources.bad import BadRecords
+from tp_core.data.sources.base import Reading
+from tp_core.data.sources.columns import MOST_COLUMNS
+from tp_core.data.sources.file import RowFile, Rows, renamed
+from tp_core.data.sources.lines import LONGEST
+from tp_core.data.sources.media import LARGEST_FILE
+from tp_core.data.sources.options import FORMS, MEDIA
 from tp_core.errors import DataError
 
 #: Extensions of members that hold text.
@@ -26,65 +28,71 @@ _TEXT = ("txt", "text", "caption", "transcript")
 _DOCUMENTS = ("md", "rst", "html", "htm", "pdf", "db", "ini")
 
 
-def tar_records(
-    source: Source, rules: FolderRules, bad: BadRecords, passed: PassedOver
-) -> Iterator[tuple[int, dict[str, Any]]]:
+class TarShard(RowFile):
     """Samples of a web dataset: members in a row whose names agree up to the first dot.
 
     ``key.jpg`` becomes the field ``image`` (bytes), ``key.wav`` ``audio``, ``key.txt`` ``text``, ``key.cls`` ``label``;
     any other member is a field of bytes under its extension, and so is one whose extension ``data.columns`` names. The
     object of ``key.json`` adds the fields that no member gives, but no path of a picture or recording: these are
     members, and not files of the machine. Members without an extension, hidden ones and those that webdataset keeps for
-    itself (``__name__``) are no part of a sample.
-
-    Args:
-        rules: say which fields are read. A sample that has none of the media fields is passed over.
-        passed: counts what is passed over.
-
-    Raises:
-        DataError: no archive; or one that is damaged behind its first members, or a sample that cannot be read, or has
-            a member twice, where ``bad`` says that this is fatal.
+    itself (``__name__``) are no part of a sample. One that has none of the media fields is passed over.
     """
-    number, sample, last = 0, _Sample("", rules), ""
-    seen: set[str] = set()
-    try:
-        with tarfile.open(source.path, "r:*") as archive:
-            for member in archive:
-                if _is_hidden(member.name) or member.isdir():
-                    continue
-                if not member.isfile():
-                    passed.add(source.path, {"links and devices": 1})
-                    continue
-                folder, name = os.path.split(member.name)
-                stem, dot, extension = name.partition(".")
-                if not dot:
-                    passed.add(source.path, {ending(name): 1})
-                    continue
-                own = os.path.join(folder, stem)
-                if own != sample.key:
-                    yield from sample.given(source, number, bad, passed)
-                    number, sample = number + 1, _Sample(own, rules)
-                if member.name in seen:
-                    sample.refuse(f"{member.name} is there twice")
-                elif member.size > (most := sample.room(extension.lower())):
-                    sample.refuse(f"{member.name} has {member.size:,} bytes; at most {most:,} are read")
-                else:
-                    data = archive.extractfile(member)
-                    assert data is not None
-                    sample.add(member.name, extension.lower(), data.read())
-                seen.add(member.name)
-                last = member.name
-            damage = _unread(archive)
-    except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-        if not last:
-            detail = str(error).partition(":\n")[0]  # then comes a line for each kind of compression
-            raise DataError(f"not a tar archive that can be read: {detail}", file=source.path) from error
-        damage = str(error) or type(error).__name__
-    if damage:
-        message = f"the archive is damaged or cut off behind '{last}', and what stood there is lost ({damage})"
-        bad.report(DataError(message, file=source.path))
-    if sample.members or not damage:
-        yield from sample.given(source, number, bad, passed)
+
+    form = "tar"
+    unpacked = False  # the archive's reader does it
+    names_files = False
+
+    def rows(self, reading: Reading) -> Rows:
+        return renamed(self._samples(reading), self.path, reading)
+
+    def _samples(self, reading: Reading) -> Rows:
+        """The samples, numbered from 1.
+
+        Raises:
+            DataError: no archive; or one that is damaged behind its first members, or a sample that cannot be read, or
+                has a member twice, where bad records are fatal.
+        """
+        rules, bad, passed = reading.rules, reading.bad, reading.passed
+        number, sample, last = 0, _Sample("", rules), ""
+        seen: set[str] = set()
+        try:
+            with tarfile.open(self.path, "r:*") as archive:
+                for member in archive:
+                    if _is_hidden(member.name) or member.isdir():
+                        continue
+                    if not member.isfile():
+                        passed.add(self.path, {"links and devices": 1})
+                        continue
+                    folder, name = os.path.split(member.name)
+                    stem, dot, extension = name.partition(".")
+                    if not dot:
+                        passed.add(self.path, {ending(name): 1})
+                        continue
+                    own = os.path.join(folder, stem)
+                    if own != sample.key:
+                        yield from sample.given(self.path, number, bad, passed)
+                        number, sample = number + 1, _Sample(own, rules)
+                    if member.name in seen:
+                        sample.refuse(f"{member.name} is there twice")
+                    elif member.size > (most := sample.room(extension.lower())):
+                        sample.refuse(f"{member.name} has {member.size:,} bytes; at most {most:,} are read")
+                    else:
+                        data = archive.extractfile(member)
+                        assert data is not None
+                        sample.add(member.name, extension.lower(), data.read())
+                    seen.add(member.name)
+                    last = member.name
+                damage = _unread(archive)
+        except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+            if not last:
+                detail = str(error).partition(":\n")[0]  # then comes a line for each kind of compression
+                raise DataError(f"not a tar archive that can be read: {detail}", file=self.path) from error
+            damage = str(error) or type(error).__name__
+        if damage:
+            message = f"the archive is damaged or cut off behind '{last}', and what stood there is lost ({damage})"
+            bad.report(DataError(message, file=self.path))
+        if sample.members or not damage:
+            yield from sample.given(self.path, number, bad, passed)
 
 
 def _is_hidden(name: str) -> bool:
@@ -151,11 +159,11 @@ class _Sample:
         self.members[field] = name
 
     def given(
-        self, source: Source, number: int, bad: BadRecords, passed: PassedOver
+        self, file: str, number: int, bad: BadRecords, passed: PassedOver
     ) -> Iterator[tuple[int, dict[str, Any]]]:
         """The record, if it is one."""
         if self._problem:
-            bad.report(DataError(self._problem, file=source.path, line=number))
+            bad.report(DataError(self._problem, file=file, line=number))
         elif self.members:
             rules = self._rules
             media = frozenset(MEDIA) if rules.media is None else rules.media | rules.media_columns
@@ -166,7 +174,7 @@ class _Sample:
                 yield number, record
             else:
                 for name in self.members.values():
-                    passed.add(source.path, {_kind(name): 1})
+                    passed.add(file, {_kind(name): 1})
 
     def _is_read(self, record: dict[str, Any]) -> bool:
         if self._rules.media and self._rules.needs_media:

@@ -6,12 +6,14 @@ import codecs
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import IO, Any
 
-from tp_core.data.sources_bad import BadRecords
-from tp_core.data.sources_columns import MOST_COLUMNS
-from tp_core.data.sources_find import Source
-from tp_core.data.sources_text import BLOCK, LONGEST, line_runs, not_utf8, open_binary
+from tp_core.data.sources.bad import BadRecords
+from tp_core.data.sources.base import Reading
+from tp_core.data.sources.columns import MOST_COLUMNS
+from tp_core.data.sources.file import FileSource, RowFile, Rows, renamed
+from tp_core.data.sources.lines import BLOCK, LONGEST, line_runs, not_utf8, open_binary
 from tp_core.errors import DataError
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -22,6 +24,8 @@ _PLAIN = re.compile(r'[^"\[\]{},]*')
 _NO_TEXT = re.compile("[\udc80-\udcff]")
 #: An incomplete literal or escape is noticed at most this many characters before the end of what was read.
 _LONGEST_LITERAL = 16
+#: Objects whose keys are the columns of JSON lines.
+_FIRST = 100
 #: Of a line that is nothing but the begin of a value, as it is written for people to read.
 _OVER_LINES = (
     "this JSON value goes on in the next line; expected an object per line, or a list of objects in a file whose name "
@@ -29,20 +33,37 @@ _OVER_LINES = (
 )
 
 
-def json_records(source: Source, bad: BadRecords) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line number and object of each record; a ``.json`` file may hold one list of objects instead of lines.
+class JsonLines(RowFile):
+    """A file with an object in each line."""
 
-    Raises:
-        DataError: a list in which an error leaves no way to go on, or a line or an element that ``bad`` says is
-            fatal.
-    """
-    if source.form == "json" and _begins_with_list(source):
-        yield from _list_elements(source, bad)
-    else:
-        yield from _json_lines(source, bad)
+    form = "jsonl"
+
+    def objects(self, bad: BadRecords) -> Rows:
+        """Line number and object of each record.
+
+        Raises:
+            DataError: a list in which an error leaves no way to go on, or a line or an element that ``bad`` says is
+                fatal.
+        """
+        return _json_lines(self, bad)
+
+    def rows(self, reading: Reading) -> Rows:
+        return renamed(self.objects(reading.bad), self.path, reading)
+
+    def first_columns(self) -> dict[str, bool]:
+        return {name: False for _, record in islice(self.objects(BadRecords()), _FIRST) for name in record}
 
 
-def _begins_with_list(source: Source) -> bool:
+class JsonFile(JsonLines):
+    """A file of one list of objects, or with an object in each line."""
+
+    form = "json"
+
+    def objects(self, bad: BadRecords) -> Rows:
+        return _list_elements(self, bad) if _begins_with_list(self) else _json_lines(self, bad)
+
+
+def _begins_with_list(source: FileSource) -> bool:
     with open_binary(source) as file:
         while block := file.read(BLOCK):
             if text := block.lstrip():
@@ -50,7 +71,7 @@ def _begins_with_list(source: Source) -> bool:
     return False
 
 
-def _json_lines(source: Source, bad: BadRecords) -> Iterator[tuple[int, dict[str, Any]]]:
+def _json_lines(source: FileSource, bad: BadRecords) -> Iterator[tuple[int, dict[str, Any]]]:
     for first, lines in line_runs(source, bad):
         for number, line in enumerate(lines, first):
             if not line or line.isspace():
@@ -67,7 +88,7 @@ def _json_lines(source: Source, bad: BadRecords) -> Iterator[tuple[int, dict[str
                 bad.report(unfit)
 
 
-def _list_elements(source: Source, bad: BadRecords) -> Iterator[tuple[int, dict[str, Any]]]:
+def _list_elements(source: FileSource, bad: BadRecords) -> Iterator[tuple[int, dict[str, Any]]]:
     decoder = json.JSONDecoder()
     with open_binary(source) as file:
         text = _Text(file, source)
@@ -95,7 +116,7 @@ def _list_elements(source: Source, bad: BadRecords) -> Iterator[tuple[int, dict[
 class _Text:
     """A window on the characters of a file, with the place that reading has come to."""
 
-    def __init__(self, file: IO[bytes], source: Source) -> None:
+    def __init__(self, file: IO[bytes], source: FileSource) -> None:
         self._file, self._source = file, source
         self._decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
         self._damaged = False  # whether some of the bytes were no text

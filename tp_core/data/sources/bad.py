@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 from tp_core.errors import DataError
+from tp_core.record import Report
 
 
 class BadRecords:
@@ -59,3 +60,17 @@ class BadRecords:
         more = self.count - len(self.messages)
         lines = [f"{self.count} bad {noun} skipped:", *(f"  {message}" for message in self.messages)]
         return "\n".join([*lines, f"  and {more} more"] if more else lines)
+
+
+class Reporting(BadRecords):
+    """Hands all bad records on to who counts them."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__()
+        self._report = report
+
+    def report(self, error: DataError) -> None:
+        if self._held is None:
+            self._report(error)
+        else:
+            self._held.append(error)

@@ -1,0 +1,136 @@
+"""Rows of Parquet and Arrow files. Torch-free.
+
+They are read as Arrow record batches, a few hundred rows at a time; images and audio stay undecoded.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+from tp_core.data.arrow_cells import cells_of, class_names, first_line, named_class
+from tp_core.data.sources.base import Reading
+from tp_core.data.sources.columns import MOST_COLUMNS, plan_columns
+from tp_core.data.sources.file import RowFile, Rows
+from tp_core.errors import DataError
+
+#: Rows of a batch.
+ROWS = 256
+
+
+class ArrowTable(RowFile):
+    """Something that is read as Arrow record batches."""
+
+    @abstractmethod
+    def batches(self) -> Iterator[Any]:
+        """Record batches of a few hundred rows.
+
+        Raises:
+            DataError: they cannot be read.
+        """
+
+    def rows(self, reading: Reading) -> Rows:
+        """Row number (from 1) and values by field.
+
+        Classes of Hugging Face's ``ClassLabel`` are :class:`~tp_core.data.class_names.NamedClass`.
+
+        Raises:
+            DataError: a damaged file, one of too many columns or that lacks one of those that are asked for, or a bad
+                row is fatal.
+        """
+        row = 1
+        for batch in self.batches():
+            names = batch.schema.names
+            if len(names) > MOST_COLUMNS:
+                message = f"the table has {len(names):,} columns; at most {MOST_COLUMNS:,} are read"
+                reading.bad.report(DataError(message, file=self.path))
+                return
+            if len({*names}) < len(names):
+                twice = min(name for name in names if names.count(name) > 1)
+                raise DataError(f"two columns are named '{twice}'", file=self.path)
+            try:
+                plan = plan_columns(names, reading.columns)
+            except DataError as error:
+                raise DataError(str(error), file=self.path) from None
+            classes = class_names(batch.schema.metadata)
+            errors: dict[int, DataError] = {}
+            values = []
+            for _, name in plan:
+                cells = cells_of(batch.column(name), name, self.path, row, errors)
+                known = classes.get(name)
+                values.append(cells if known is None else [named_class(cell, known) for cell in cells])
+            fields = [field for field, _ in plan]
+            for found in zip(*values):
+                if row in errors:
+                    reading.bad.report(errors[row])
+                else:
+                    yield row, dict(zip(fields, found))
+                row += 1
+
+
+class ParquetFile(ArrowTable):
+    """A Parquet file."""
+
+    form = "parquet"
+
+    def batches(self) -> Iterator[Any]:
+        import pyarrow
+        import pyarrow.parquet
+
+        if self.compressed:
+            raise DataError("a Parquet file is compressed inside; unpack it with gunzip", file=self.path)
+        try:
+            with pyarrow.parquet.ParquetFile(self.path) as file:
+                yield from file.iter_batches(batch_size=ROWS)
+        except (pyarrow.ArrowException, OSError) as error:
+            raise DataError(f"not a Parquet file that can be read: {first_line(error)}", file=self.path) from error
+
+    def first_columns(self) -> dict[str, bool]:
+        """As Hugging Face keeps bytes, too, in a struct."""
+        import pyarrow
+        import pyarrow.parquet
+
+        try:
+            schema = pyarrow.parquet.read_schema(self.path)
+        except (pyarrow.ArrowException, OSError) as error:
+            raise DataError(f"not a Parquet file that can be read: {first_line(error)}", file=self.path) from error
+        kinds = pyarrow.types
+        return {
+            field.name: any(kinds.is_binary(each) or kinds.is_large_binary(each) for each in _flat(field.type))
+            for field in schema
+        }
+
+
+class ArrowFile(ArrowTable):
+    """An Arrow file (Feather is one), or a stream, as which ``datasets`` keeps its shards."""
+
+    form = "arrow"
+
+    def batches(self) -> Iterator[Any]:
+        import pyarrow
+        import pyarrow.ipc
+
+        if self.compressed:
+            raise DataError("an Arrow file is compressed inside; unpack it with gunzip", file=self.path)
+        try:
+            with pyarrow.memory_map(self.path) as file:
+                is_file = file.read(6) == b"ARROW1"
+                file.seek(0)
+                if is_file:
+                    reader = pyarrow.ipc.open_file(file)
+                    batches = map(reader.get_batch, range(reader.num_record_batches))
+                else:
+                    batches = iter(pyarrow.ipc.open_stream(file))
+                for batch in batches:  # of any size
+                    yield from (batch.slice(first, ROWS) for first in range(0, batch.num_rows, ROWS))
+        except (pyarrow.ArrowException, OSError) as error:
+            raise DataError(f"not an Arrow file that can be read: {first_line(error)}", file=self.path) from error
+
+
+def _flat(kind: Any) -> list[Any]:
+    """A type, and those that a struct has inside."""
+    import pyarrow
+
+    inside = range(kind.num_fields) if pyarrow.types.is_struct(kind) else ()
+    return [kind, *(kind.field(index).type for index in inside)]

@@ -1,0 +1,114 @@
+"""The sources that paths, and choices of modules of the kind ``source``, stand for. Torch-free."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from tp_core.data.folder_rules import ANY_FORM, FolderRules
+from tp_core.data.passed_over import PassedOver, ending
+from tp_core.data.sources.base import Source
+from tp_core.data.sources.file import FileSource
+from tp_core.data.sources.folder import folder_classes, folder_sources
+from tp_core.data.sources.options import FORMATS, HUB, STDIN, FileConfig, form_of
+from tp_core.errors import DataError
+from tp_core.spec.files import expand
+from tp_core.spec.patterns import Match
+from tp_core.spec.schema_data import Given
+from tp_core.suggest import instead
+
+
+def find_sources(
+    given: Sequence[Given], rules: FolderRules = ANY_FORM, passed: PassedOver | None = None, form: str | None = None
+) -> list[Source]:
+    """The sources that files, folders, ``hf://`` names and choices stand for, in order; a folder's files are sorted.
+
+    A file that is named itself is read whatever it is; :mod:`tp_core.data.sources.folder` says what of a folder is. The
+    pictures and recordings that a pattern stands for have the classes that they had if the folder before its first sign
+    were named.
+
+    Args:
+        rules: of folders.
+        passed: counts what is passed over in folders.
+        form: of all files that are named by their paths, whatever their names say.
+
+    Raises:
+        DataError: a path that does not exist, or a folder without any file that can be read.
+        TPError: a source of a package that cannot be read at all.
+    """
+    counted = PassedOver() if passed is None else passed
+    found: list[Source] = []
+    for each in given:
+        if isinstance(each, str):
+            files = _at(each, rules, counted)
+            found += files if form is None else [FORMATS[form].file(own.path, own.label, own.lists) for own in files]
+        elif isinstance(config := each.config, FileConfig):
+            found += [file for path in expand(config.path) for file in _of_form(config, path, rules, counted)]
+        else:
+            found.append(config.build())
+    _label([each for each in found if isinstance(each, FileSource)], rules, counted)
+    return found
+
+
+def paths_of(given: Sequence[Given]) -> list[str]:
+    """The paths of those that are files of our own formats."""
+    configs = [each if isinstance(each, str) else each.config for each in given]
+    own = [
+        [each] if isinstance(each, str) else expand(each.path) for each in configs if isinstance(each, str | FileConfig)
+    ]
+    return [path for paths in own for path in paths]
+
+
+def _at(path: str, rules: FolderRules, passed: PassedOver, named: str = "") -> list[FileSource]:
+    """The sources at a path, of a format that the spec names or of any."""
+    if path.startswith(HUB):
+        return [FORMATS["hub"].file(path)]
+    if path == STDIN:
+        return [FORMATS["text"].file(path)]
+    if os.path.isdir(path):
+        try:
+            return folder_sources(path, rules, passed, named)
+        except OSError as error:
+            raise DataError(f"cannot be read: {error.strerror}", file=error.filename or path) from error
+    if os.path.exists(path):
+        return [FORMATS[form_of(path) or "text"].file(path)]
+    raise DataError(f"no such file or folder{instead(path)}", file=path)
+
+
+def _of_form(config: FileConfig, path: str, rules: FolderRules, passed: PassedOver) -> list[FileSource]:
+    """The sources of a format at a path: what is there, or of a folder the files of this format."""
+    found = []
+    for each in _at(path, rules, passed, config.form):
+        if each.path == path:
+            found.append(config.file(path))
+        elif each.form == config.form or (config.is_record and each.lists is not None):
+            found.append(each)
+        else:
+            passed.add(path, {ending(each.path): 1})
+    if not found:
+        raise DataError(f"no file in this folder is of the form '{config.form}'", file=path)
+    return found
+
+
+def _label(files: Sequence[FileSource], rules: FolderRules, passed: PassedOver) -> None:
+    """Give classes to the pictures and recordings that patterns stand for.
+
+    Raises:
+        DataError: two folders would be one class.
+    """
+    matches = [(each, each.path) for each in files if each.is_record and isinstance(each.path, Match)]
+    for base in dict.fromkeys(path.base for _, path in matches):
+        inside = [(each, _inside(path)) for each, path in matches if path.base == base]
+        classes, note = folder_classes({folder for _, folder in inside} - {""}, rules)
+        if note and rules.labelled:
+            raise DataError(note, file=base or ".")
+        if note:
+            passed.note(f"{base or '.'}: {note}")
+        for each, folder in inside:
+            each.label = classes.get(folder, each.label)
+
+
+def _inside(path: Match) -> str:
+    """The folder of a file, as a path inside the pattern's base with ``/``; empty for the base itself."""
+    folder = os.path.dirname(path).replace(os.sep, "/")
+    return folder.removeprefix(path.base).strip("/")

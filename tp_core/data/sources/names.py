@@ -1,0 +1,22 @@
+"""Data as specs and users name them: paths, and choices of modules of the kind ``source``. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tp_core.options.choice import Chosen
+from tp_core.spec.files import expand
+from tp_core.spec.schema_data import Given
+
+
+def expanded(given: Given | Sequence[Given]) -> list[Given]:
+    """Paths and choices with the patterns of paths expanded."""
+    several = [given] if isinstance(given, str | Chosen) else given
+    return [path for each in several for path in (expand(each) if isinstance(each, str) else [each])]
+
+
+def called(given: Given) -> str:
+    """What messages call it."""
+    if isinstance(given, str):
+        return given
+    return " ".join([given.name, *given.config.files().values()])

@@ -1,0 +1,206 @@
+"""Options of our own sources, and the formats that the names of files say. Torch-free."""
+
+import functools
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from tp_core.marks import PathStr
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext
+from tp_core.options.source import SourceConfig
+
+if TYPE_CHECKING:
+    from tp_core.data.sources.file import FileSource
+
+HUB = "hf://"
+
+#: The path of the standard input, which is read once.
+STDIN = "<stdin>"
+
+
+class FileConfig(SourceConfig):
+    """Base of the options of our own formats. An implementation is made with a file's path."""
+
+    #: The name of the format.
+    form: ClassVar[str] = ""
+    #: Endings of compressed files, which stand behind those of the format.
+    compressed: ClassVar[tuple[str, ...]] = ()
+    #: Whether a file is a single record: a picture, a recording.
+    is_record: ClassVar[bool] = False
+    #: Whether the first record says which columns there are.
+    is_table: ClassVar[bool] = False
+    #: Whether a file is read only where it is named itself: in a folder, it may belong to a cache.
+    only_named: ClassVar[bool] = False
+
+    path: PathStr = Field(
+        description="a file, whatever its name; a pattern; or a folder, whose files of the form count"
+    )
+
+    @classmethod
+    def file(cls, path: str, label: str | None = None, lists: frozenset[str] | None = None) -> "FileSource":
+        """A file of this format."""
+        return _implementation(cls)(path, label, lists)
+
+    def build(self) -> "FileSource":
+        return self.file(self.path)
+
+
+@functools.cache
+def _implementation(config: type[FileConfig]) -> "type[FileSource]":
+    """The class of a format, which a folder of a million pictures asks for as often."""
+    found: type[FileSource] = config.implemented()
+    return found
+
+
+class TextConfig(FileConfig):
+    """Plain text: a line is a record, as ``text``."""
+
+    implementation: ClassVar[str] = "tp_core.data.sources.text:TextFile"
+    form: ClassVar[str] = "text"
+    endings: ClassVar[tuple[str, ...]] = (".txt",)
+    compressed: ClassVar[tuple[str, ...]] = (".gz",)
+
+
+class JsonLinesConfig(FileConfig):
+    """JSON lines: an object per line."""
+
+    implementation: ClassVar[str] = "tp_core.data.sources.json_objects:JsonLines"
+    form: ClassVar[str] = "jsonl"
+    endings: ClassVar[tuple[str, ...]] = (".jsonl", ".ndjson")
+    compressed: ClassVar[tuple[str, ...]] = (".gz",)
+    is_table: ClassVar[bool] = True
+
+
+class JsonConfig(FileConfig):
+    """JSON: a list of objects, or an object per line."""
+
+    implementation: ClassVar[str] = "tp_core.data.sources.json_objects:JsonFile"
+    form: ClassVar[str] = "json"
+    endings: ClassVar[tuple[str, ...]] = (".json",)
+    compressed: ClassVar[tuple[str, ...]] = (".gz",)
+    is_table: ClassVar[bool] = True
+
+
+class TsvConfig(FileConfig):
+    """Tab-separated values: the first line names the columns, and quotes mean nothing."""
+
+    implementation: ClassVar[str] = "tp_core.data.sources.table:TsvFile"
+    form: ClassVar[str] = "tsv"
+    endings: ClassVar[tuple[str, ...]] = (".tsv",)
+    compressed: ClassVar[tuple[str, ...]] = (".gz",)
+    is_table: ClassVar[bool] = True
+
+
+class CsvConfig(FileConfig):
+    """Comma-separated values: the first line names the columns, and quoted cells may span lines."""
+
+    implementation: ClassVar[str] = "tp_core.data.sources.csv_table:CsvFile"
+    form: ClassVar[str] = "csv"
+    endings: ClassVar[tuple[str, ...]] = (".csv",)
+    compressed: ClassVar[tuple[str, ...]] = (".gz",)
+    is_table: ClassVar[bool] = True
+
+
+class ParquetConfig(FileConfig):
+    """Parquet: a row is a record."""
+
+    implementation: ClassVar[str] = "tp_core.data.sources.arrow_tables:ParquetFile"
+    form: ClassVar[str] = "parquet"
+    endings: ClassVar[tuple[str, ...]] = (".parquet",)
+    compressed: ClassVar[tuple[str, ...]] = (".gz",)  # which is refused, with what to do
+    is_table: ClassVar[bool] = True
+
+
+class ArrowConfig(FileConfig):
+    """Arrow files and streams, Feather among them: a row is a record."""
+
+    implementation: ClassVar[str] = "tp_core.data.sources.arrow_tables:ArrowFile"
+    form: ClassVar[str] = "arrow"
+    endings: ClassVar[tuple[str, ...]] = (".arrow", ".feather")
+    compressed: ClassVar[tuple[str, ...]] = (".gz",)  # likewise
+    only_named: ClassVar[bool] = True
+
+
+class TarConfig(FileConfig):
+    """Shards of a web dataset: the members of one name are a record."""
+
+    implementation: ClassVar[str] = "tp_core.data.sources.shards:TarShard"
+    form: ClassVar[str] = "tar"
+    endings: ClassVar[tuple[str, ...]] = (".tar", ".tgz", ".tbz", ".tbz2", ".txz")
+    compressed: ClassVar[tuple[str, ...]] = (".gz", ".bz2", ".xz")
+
+
+class ImageConfig(FileConfig):
+    """Pictures: a file is a record, as ``image``, and the folder that it is in its label."""
+
+    implementation: ClassVar[str] = "tp_core.data.sources.media:ImageFile"
+    form: ClassVar[str] = "image"
+    endings: ClassVar[tuple[str, ...]] = (
+        *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff"),
+        *(".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".avifs", ".tga"),
+    )
+    is_record: ClassVar[bool] = True
+
+
+class AudioConfig(FileConfig):
+    """Recordings: a file is a record, as ``audio``, and the folder that it is in its label."""
+
+    implementation: ClassVar[str] = "tp_core.data.sources.media:AudioFile"
+    form: ClassVar[str] = "audio"
+    endings: ClassVar[tuple[str, ...]] = (
+        *(".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
+        *(".au", ".snd", ".aif", ".aiff", ".aifc", ".caf", ".w64", ".rf64", ".sph", ".nist"),
+    )
+    is_record: ClassVar[bool] = True
+
+
+class SavedConfig(FileConfig):
+    """A folder that the ``datasets`` library of Hugging Face has saved (``pip install 'tp-core[hub]'``)."""
+
+    implementation: ClassVar[str] = "tp_core.data.sources.huggingface:SavedDataset"
+    form: ClassVar[str] = "saved"
+
+    path: PathStr = Field(description="the folder")
+
+
+class HubConfig(FileConfig):
+    """A dataset of the Hugging Face hub (``pip install 'tp-core[hub]'``)."""
+
+    implementation: ClassVar[str] = "tp_core.data.sources.huggingface:HubDataset"
+    form: ClassVar[str] = "hub"
+
+    path: PathStr = Field(description="hf://name[/config][:split]")
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        if not self.path.startswith(HUB):
+            yield Problem("path", "expected hf://name[/config][:split], for example hf://nyu-mll/glue/mrpc:train")
+
+
+_EVERY: tuple[type[FileConfig], ...] = (
+    *(TextConfig, JsonLinesConfig, JsonConfig, TsvConfig, CsvConfig, ParquetConfig, ArrowConfig, TarConfig),
+    *(ImageConfig, AudioConfig, SavedConfig, HubConfig),
+)
+
+#: Our own formats, by name.
+FORMATS = {config.form: config for config in _EVERY}
+
+#: Ending of a file's name → format; any other ending, and none, is plain text.
+FORMS = {ending: config.form for config in _EVERY for ending in config.endings}
+
+#: Formats of which a file is one record.
+MEDIA = tuple(config.form for config in _EVERY if config.is_record)
+
+
+def form_of(path: str) -> str | None:
+    """The format that a file's name says, or None for an ending that says nothing."""
+    stem, dot, extension = path.rpartition(".")
+    extension = dot + extension.lower()
+    if stem[-1:] in ("", "/", os.sep):
+        return None  # a hidden file
+    if extension in FORMS:
+        return FORMS[extension]
+    form = FORMS.get(os.path.splitext(stem.lower())[1], "")
+    return form if form and extension in FORMATS[form].compressed else None

@@ -1,0 +1,73 @@
+"""Rows of files whose first line names the columns: TSV, and what CSV has in common with it. Torch-free."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Iterator
+
+from tp_core.data.sources.bad import BadRecords
+from tp_core.data.sources.base import Reading
+from tp_core.data.sources.columns import MOST_COLUMNS, listed, plan_columns
+from tp_core.data.sources.file import RowFile, Rows
+from tp_core.data.sources.lines import line_runs
+from tp_core.errors import DataError
+
+
+class Table(RowFile):
+    """A file of rows of cells, the first of which names the columns."""
+
+    @abstractmethod
+    def cells(self, bad: BadRecords) -> Iterator[tuple[int, list[str]]]:
+        """Number of the first line, and cells, of each row, that of the names included."""
+
+    def first_columns(self) -> dict[str, bool]:
+        return dict.fromkeys(next(self.cells(BadRecords()), (1, []))[1], False)
+
+    def rows(self, reading: Reading) -> Rows:
+        """Line number (of a row's first line) and cells by field; empty lines are no rows.
+
+        Raises:
+            DataError: the header is missing, cannot be read, has too many columns or lacks one of those that are
+                asked for, or a bad row is fatal.
+        """
+        rows = self.cells(reading.bad)
+        with reading.bad.held() as errors:
+            line, header = next(rows, (1, [""]))
+        if errors:
+            raise errors[0]  # without a header, no row can be used
+        if line != 1 or not any(header):
+            raise DataError("the first line must name the columns", file=self.path, line=1)
+        width = len(header)
+        if width > MOST_COLUMNS:
+            message = f"the table has {width:,} columns; at most {MOST_COLUMNS:,} are read"
+            reading.bad.report(DataError(message, file=self.path, line=1))
+            return
+        # Columns without a name, which programs of spreadsheets leave behind the others, are no fields.
+        named = [(name, index) for index, name in enumerate(header) if name]
+        places = dict(named)
+        if len(places) < len(named):
+            twice = min(name for name, count in Counter(name for name, _ in named).items() if count > 1)
+            raise DataError(f"two columns are named '{twice}'", file=self.path, line=1)
+        try:
+            plan = plan_columns(places, reading.columns)
+        except DataError as error:
+            raise DataError(str(error), file=self.path, line=1) from None
+        fields = [(field, places[name]) for field, name in plan]
+        for line, cells in rows:
+            if len(cells) == width:
+                yield line, {field: cells[index] for field, index in fields}
+            elif cells not in ([], [""]):
+                message = f"expected {width} columns ({listed(header)}), found {len(cells)}"
+                reading.bad.report(DataError(message, file=self.path, line=line))
+
+
+class TsvFile(Table):
+    """A TSV file. Cells are what stands between tabs: quotes mean nothing, as in the files of GLUE."""
+
+    form = "tsv"
+
+    def cells(self, bad: BadRecords) -> Iterator[tuple[int, list[str]]]:
+        for first, lines in line_runs(self, bad):
+            for number, line in enumerate(lines, first):
+                yield number, line.split("\t")
