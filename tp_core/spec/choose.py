@@ -162,9 +162,10 @@ def all_modules(spec: Spec, training: bool = True) -> list[Chosen[Any]]:
     """All modules that a spec uses, those that options of others choose among them.
 
     Args:
-        training: also those of ``train:``.
+        training: also those of ``train:``, and the sources that data are read from.
     """
-    own = [*spec.model.chosen(), *spec.data.chosen(), *(spec.train.chosen() if training else ())]
+    own = [*spec.model.chosen(), *spec.data.chosen()]
+    own += [*spec.data.sources(), *spec.train.chosen()] if training else []
     return [each for chosen in own for each in (chosen, *within(chosen))]
 
 
