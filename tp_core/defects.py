@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from tp_core import discovery, metadata
 from tp_core.discovery import ENTRY_POINTS, GROUP, KINDS, index
+from tp_core.installed import installed_version
 from tp_core.suggest import did_you_mean
 
 
@@ -88,7 +89,7 @@ def unmet(distribution: Any) -> Iterator[str]:
         except (InvalidRequirement, ValueError) as error:
             yield f"METADATA: '{text}' is no requirement: {str(error).splitlines()[0]}"
             continue
-        installed = discovery.installed_version(needs.name)
+        installed = installed_version(needs.name)
         wanted = f"{needs.name}{needs.specifier}"
         if not installed:
             yield f"requires {wanted}, which is not installed: pip install '{wanted}'"
@@ -108,5 +109,5 @@ def _met(specifier: Any, installed: str) -> bool:
 def _absent(requirements: Iterable[str]) -> Iterator[str]:
     for text in requirements:
         name = re.split(r"[^\w.-]", text, maxsplit=1)[0]
-        if "extra" not in text.partition(";")[2] and not discovery.installed_version(name):
+        if "extra" not in text.partition(";")[2] and not installed_version(name):
             yield f"requires {name}, which is not installed: pip install {name}"

@@ -144,9 +144,9 @@ def test_the_names_that_are_ours_are_those_of_our_packages() -> None:
 
 def test_headers_are_those_that_packaging_reads() -> None:
     """Of the metadata of every distribution that is installed here."""
-    import importlib_metadata
+    import importlib.metadata
 
-    for distribution in list(importlib_metadata.distributions())[:80]:
+    for distribution in list(importlib.metadata.distributions())[:80]:
         content = metadata.raw(distribution, "METADATA")
         if not content:
             continue

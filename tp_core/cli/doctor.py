@@ -58,7 +58,7 @@ def _told(section: Callable[[], Iterator[Line]]) -> Iterator[Line]:
 
 def versions() -> Iterator[Line]:
     """Python and the core."""
-    from tp_core.discovery import installed_version
+    from tp_core.installed import installed_version
 
     yield Line(
         "python",
@@ -70,10 +70,11 @@ def versions() -> Iterator[Line]:
 
 def libraries() -> Iterator[Line]:
     """The libraries that our distributions require, each of which must be there, whole, and can be imported."""
-    from tp_core.libraries import fault, module_of, required, version_of
+    from tp_core.installed import installed_version
+    from tp_core.libraries import fault, module_of, required
 
     for name in sorted({*required(), *_OPTIONAL}):
-        version = version_of(name)
+        version = installed_version(name)
         if not version:  # one that is required is among the defects of who requires it
             continue
         error = _import_error(module_of(name))
