@@ -24,11 +24,16 @@ _OPTIONAL = ("transformers", "datasets", "torchvision", "torchaudio")
 
 
 class Line(NamedTuple):
-    """One finding; ``broken`` findings make the exit status 1."""
+    """One finding; ``broken`` findings make the exit status 1, those that ``warn`` do not."""
 
     topic: str
     text: str
     broken: bool = False
+    warn: bool = False
+
+    @property
+    def verdict(self) -> str:
+        return "BROKEN" if self.broken else "warn" if self.warn else "ok"
 
 
 @click.command(epilog=examples("tp doctor", "tp doctor > report.txt   # for a bug report"))
@@ -39,9 +44,9 @@ def doctor(ctx: click.Context) -> None:
     The exit status is 1 when something is broken.
     """
     status = 0
-    for section in (versions, libraries, plugins, devices, compilers, memory, disk):
+    for section in (versions, libraries, plugins, clashes, devices, compilers, memory, disk):
         for line in _told(section):
-            tell(f"{'BROKEN' if line.broken else 'ok':<6}  {line.topic:<18}  {line.text}")
+            tell(f"{line.verdict:<6}  {line.topic:<18}  {line.text}")
             status |= line.broken
     ctx.exit(int(status))
 
@@ -113,10 +118,16 @@ def plugins() -> Iterator[Line]:
         if row.status == "broken":
             text = f"{row.kind} '{row.name}' of {row.distribution} {row.version}: {row.note}"
             yield Line("module", text, True)
-        elif row.status in ("ambiguous", "shadowed"):
-            yield Line("module", f"{row.kind} '{row.name}' of {row.distribution} is offered more than once; {row.note}")
     for (name, number), modules in sorted(count.items()):
         yield Line("modules", f"{name} {number}: {modules}")
+
+
+def clashes() -> Iterator[Line]:
+    """Names that several distributions offer."""
+    from tp_core.clashes import clashes as found
+
+    for sentence in found():
+        yield Line("name", sentence, warn=True)
 
 
 def devices() -> Iterator[Line]:
