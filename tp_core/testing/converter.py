@@ -62,6 +62,8 @@ def _check_tensors(before: dict[str, Tensor], after: dict[str, Tensor], what: st
 def _check_values(before: Path, after: Path) -> None:
     old, new = (json.loads((each / "config.json").read_text(encoding="utf-8")) for each in (before, after))
     for key, value in new.items():
+        if key == "model_type":  # of a converter that is not installed, the name of its class
+            continue
         assert key not in old or old[key] == value, (
             f"config.json had {json.dumps(old[key])} as '{key}', and has {json.dumps(value)} when it is written again"
         )
