@@ -56,6 +56,7 @@ _PUBLIC = {
     "DataContext": "tp_core.options.context",
     "FieldSpec": "tp_core.options.facts",
     "Preprocessing": "tp_core.options.base",
+    "PreprocessorFile": "tp_core.options.huggingface",
     "Problem": "tp_core.options.base",
     "Inputs": "tp_core.interfaces",
     "Cache": "tp_core.interfaces",
@@ -119,6 +120,7 @@ if TYPE_CHECKING:
     from tp_core.options.encoder import FusionConfig as FusionConfig
     from tp_core.options.facts import FieldSpec as FieldSpec
     from tp_core.options.hooks import HooksConfig as HooksConfig
+    from tp_core.options.huggingface import PreprocessorFile as PreprocessorFile
     from tp_core.options.logger import LoggerConfig as LoggerConfig
     from tp_core.options.optimizer import OptimizerConfig as OptimizerConfig
     from tp_core.options.processor import ProcessorConfig as ProcessorConfig
