@@ -42,6 +42,10 @@ _PUBLIC = {
     "Processor": "tp_core.interfaces",
     "Tokenizer": "tp_core.tokenizer",
     "Record": "tp_core.interfaces",
+    "Report": "tp_core.interfaces",
+    "Rows": "tp_core.interfaces",
+    "Sample": "tp_core.interfaces",
+    "IGNORE": "tp_core.interfaces",
     "EmbeddingConfig": "tp_core.options.embedding",
     "EncoderConfig": "tp_core.options.encoder",
     "DecoderConfig": "tp_core.options.decoder",
@@ -88,6 +92,7 @@ if TYPE_CHECKING:
     from tp_core.inference.load import LoadedModel as LoadedModel
     from tp_core.inference.load import load_model as load_model
     from tp_core.inference.predict import predict as predict
+    from tp_core.interfaces import IGNORE as IGNORE
     from tp_core.interfaces import Batch as Batch
     from tp_core.interfaces import Cache as Cache
     from tp_core.interfaces import Decoder as Decoder
@@ -99,6 +104,9 @@ if TYPE_CHECKING:
     from tp_core.interfaces import Joined as Joined
     from tp_core.interfaces import Processor as Processor
     from tp_core.interfaces import Record as Record
+    from tp_core.interfaces import Report as Report
+    from tp_core.interfaces import Rows as Rows
+    from tp_core.interfaces import Sample as Sample
     from tp_core.interfaces import Sequence as Sequence
     from tp_core.interfaces import Target as Target
     from tp_core.interfaces import TargetOutput as TargetOutput
