@@ -23,6 +23,7 @@ _PUBLIC = {
     "LoadedModel": "tp_core.inference.load",
     "train": "tp_core.training.run",
     "TrainResult": "tp_core.training.run",
+    "Trainer": "tp_core.training.trainer",
     "evaluate": "tp_core.inference.evaluate",
     "predict": "tp_core.inference.predict",
     "generate": "tp_core.inference.generate",
@@ -41,6 +42,7 @@ _PUBLIC = {
     "Target": "tp_core.interfaces",
     "Processor": "tp_core.interfaces",
     "Tokenizer": "tp_core.tokenizer",
+    "TokenizerFacts": "tp_core.tokenizer",
     "Record": "tp_core.interfaces",
     "Report": "tp_core.interfaces",
     "Rows": "tp_core.interfaces",
@@ -141,6 +143,7 @@ if TYPE_CHECKING:
     from tp_core.spec.schema import Spec as Spec
     from tp_core.spec.schema_common import ModuleMark as ModuleMark
     from tp_core.tokenizer import Tokenizer as Tokenizer
+    from tp_core.tokenizer import TokenizerFacts as TokenizerFacts
     from tp_core.training.loggers.base import LoggedRun as LoggedRun
     from tp_core.training.loggers.base import Logger as Logger
     from tp_core.training.optimizers.base import Optimizer as Optimizer
@@ -148,6 +151,7 @@ if TYPE_CHECKING:
     from tp_core.training.run import train as train
     from tp_core.training.schedules.base import Schedule as Schedule
     from tp_core.training.strategies.base import Strategy as Strategy
+    from tp_core.training.trainer import Trainer as Trainer
 
 
 def __getattr__(name: str) -> Any:

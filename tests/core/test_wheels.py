@@ -15,9 +15,8 @@ SOURCES = {"tp_core": ROOT, "tp_text": ROOT / "plugins" / "tp_text", "tp_acme": 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    return install(
-        tmp_path_factory.mktemp("wheels"), SOURCES, besides=["pytest", "transformers"]
-    )  # the example has tests
+    besides = ["pytest", "transformers"]  # for the example's tests
+    return install(tmp_path_factory.mktemp("wheels"), SOURCES, besides=besides)
 
 
 @pytest.mark.parametrize("package", SOURCES)

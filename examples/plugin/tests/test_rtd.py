@@ -10,17 +10,41 @@ import pytest
 import torch
 
 import tp_core
-from tp_core import Batch, BuildContext, DataContext, load_model, load_spec
+from tp_acme.rtd_processor_options import ReplacedTokensConfig
+from tp_acme.rtd_target_options import ReplacedTokenDetectionConfig
+from tp_core import Batch, BuildContext, DataContext, Features, Rows, Sequence, Tokenizer, load_model, load_spec
 from tp_core.testing import check_module
-from tp_text.tokenizers.line_vocabulary_options import WordPieceConfig
 
 WORDS = [f"w{number}" for number in range(40)]
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
+
+
+class Words(Tokenizer):
+    """One token for each word."""
+
+    def __init__(self) -> None:
+        self.special, self.vocab_size = {"pad": 0, "unk": 1, "cls": 2, "sep": 3, "mask": 4}, len(VOCABULARY)
+
+    def encode_batch(self, texts: list[str]) -> list[list[int]]:
+        return [[VOCABULARY.index(word) for word in text.split()] for text in texts]
+
+    def decode(self, ids: list[int]) -> str:
+        return " ".join(VOCABULARY[each] for each in ids)
+
+    def token(self, index: int) -> str:
+        return VOCABULARY[index]
+
+    def word_starts(self) -> None:
+        return None
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        return {}
 
 
 @pytest.fixture
 def vocabulary(tmp_path: Path) -> str:
     file = tmp_path / "vocab.txt"
-    file.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]) + "\n")
+    file.write_text("\n".join(VOCABULARY) + "\n")
     return str(file)
 
 
@@ -28,24 +52,25 @@ def texts(count: int) -> list[str]:
     return [" ".join(WORDS[(first + place) % 40] for place in range(12)) for first in range(count)]
 
 
-def test_the_target_and_the_processor_keep_their_contracts(vocabulary: str) -> None:
+class OneRow(Rows):
+    """The first twenty words."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def get(self, column: str, index: int) -> Any:
+        return np.arange(5, 25)
+
+
+def test_the_target_and_the_processor_keep_their_contracts() -> None:
     check_module("acme.rtd", "target")
     records = [{"text": text} for text in texts(8)]
-    tokenizer = WordPieceConfig(vocab=vocabulary).build(DataContext())
-    check_module("acme.rtd", "processor", {"max_length": 10, "rate": 0.5}, records=records, tokenizer=tokenizer)
+    check_module("acme.rtd", "processor", {"max_length": 10, "rate": 0.5}, records=records, tokenizer=Words())
 
 
-def test_labels_say_which_tokens_are_not_those_of_the_text(vocabulary: str) -> None:
-    from tp_acme.rtd_processor_options import ReplacedTokensConfig
-
-    class Kept:
-        def get(self, column: str, index: int) -> Any:
-            return np.arange(5, 25)
-
-    tokenizer = WordPieceConfig(vocab=vocabulary).build(DataContext())
-    processor = ReplacedTokensConfig(rate=0.5).build(DataContext(), tokenizer)
-    sample = processor.sample(Kept(), 0, np.random.default_rng(0))  # type: ignore[arg-type]
-    batch = processor.collate([sample])
+def test_labels_say_which_tokens_are_not_those_of_the_text() -> None:
+    processor = ReplacedTokensConfig(rate=0.5).build(DataContext(), Words())
+    batch = processor.collate([processor.sample(OneRow(), 0, np.random.default_rng(0))])
     labels = batch.labels["replaced"]["labels"][0].tolist()
     ids = batch.source["input_ids"][0].tolist()
     assert (labels[0], labels[-1]) == (-100, -100)
@@ -55,16 +80,18 @@ def test_labels_say_which_tokens_are_not_those_of_the_text(vocabulary: str) -> N
 
 
 def test_scores_above_zero_count_as_replaced() -> None:
-    from tp_acme.rtd_target_options import ReplacedTokenDetectionConfig
-
-    target = ReplacedTokenDetectionConfig().build(BuildContext(hidden_size=4))
-    target.logits = lambda features: torch.tensor([[2.0, -2.0, 2.0, -9.0]])  # type: ignore[method-assign]
-    batch = Batch({}, 1, labels={"replaced": {"labels": torch.tensor([[1, 0, 0, -100]])}})
-    output = target(None, batch)
+    target: Any = ReplacedTokenDetectionConfig().build(BuildContext(hidden_size=1))
+    with torch.no_grad():  # scores are GELU(state) - 1
+        for weight, value in zip(target.parameters(), (1.0, 0.0, 1.0, -1.0)):
+            weight.fill_(value)
+    features = Features(Sequence(torch.tensor([[[3.0], [-3.0], [3.0], [-9.0]]])))
+    output = target(features, Batch({}, 1, labels={"replaced": {"labels": torch.tensor([[1, 0, 0, -100]])}}))
     assert output.denominator == 3
     assert output.metrics["accuracy"] == (2.0, 3.0)
     assert output.metrics["f1"][0].tolist() == [[1, 1], [1, 2], [2, 1]]
-    assert output.loss_sum.item() == pytest.approx(2 * np.log1p(np.exp(-2)) + np.log1p(np.exp(2)), rel=1e-6)
+    high, low = (torch.nn.functional.gelu(torch.tensor(state)).item() - 1 for state in (3.0, -3.0))
+    wanted = np.log1p(np.exp(-high)) + np.log1p(np.exp(low)) + np.log1p(np.exp(high))
+    assert output.loss_sum.item() == pytest.approx(wanted, rel=1e-5)
 
 
 def test_the_preset_trains_and_tells_replaced_tokens_apart(tmp_path: Path, vocabulary: str) -> None:
@@ -85,7 +112,7 @@ def test_the_preset_trains_and_tells_replaced_tokens_apart(tmp_path: Path, vocab
         ],
     )
     tp_core.train(spec, tmp_path / "run")
-    metrics = tp_core.evaluate(load_model(tmp_path / "run" / "model", "cpu"), tmp_path / "eval.txt")
+    metrics = tp_core.evaluate(load_model(tmp_path / "run" / "model", "cpu"), str(tmp_path / "eval.txt"))
     assert {"loss", "acme.rtd/accuracy", "acme.rtd/f1"} <= metrics.keys()
     (found,) = tp_core.predict(load_model(tmp_path / "run" / "model", "cpu"), [{"text": "w1 w2 w3"}])
     assert len(found["replaced"]) == 5

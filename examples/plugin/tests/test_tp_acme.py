@@ -28,6 +28,18 @@ def test_from_end_keeps_the_contracts_of_an_embedding() -> None:
     check_module("acme.from_end", "embedding", {"max_length": 12})
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("adan", {}), ("adan", {"weight_decay": 0.2}), ("triangle", {}), ("triangle", {"warmup": 0.1}), ("csv", {})],
+)
+def test_modules_of_the_training_keep_their_contracts(name: str, options: dict[str, Any]) -> None:
+    check_module(f"acme.{name}", options=options)
+
+
+def test_the_hook_keeps_its_contracts() -> None:
+    check_module("acme.print_norms")
+
+
 def test_packed_documents_do_not_see_each_other() -> None:
     config = MixerConfig(hidden_size=8, num_layers=2, dropout=0.0)
     mixer = config.build(BuildContext(embedding_size=8))

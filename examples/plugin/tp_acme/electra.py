@@ -78,7 +78,7 @@ class ElectraConverterConfig(ConverterConfig):
     def to_config(self, spec: Spec, architecture: str) -> dict[str, Any]:
         encoder = parts.encoder(spec, TransformerConfig)
         positions = parts.embedding(spec, LearnedPositionConfig)
-        segments = [each.config for each in parts.component(spec).modules if each.name == "seg"]
+        segments: list[Any] = [each.config for each in parts.component(spec).modules if each.name == "seg"]
         if not segments:
             raise parts.Unfit(["model.embedding has no seg; ELECTRA has segments"])
         return {

@@ -8,7 +8,7 @@ from pydantic import Field
 from tp_core import BuildContext, FieldSpec, Problem, ProcessorConfig
 
 if TYPE_CHECKING:
-    from tp_core.tokenizer import TokenizerFacts
+    from tp_core import TokenizerFacts
 
 
 class ReplacedTokensConfig(ProcessorConfig):
