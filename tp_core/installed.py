@@ -51,6 +51,12 @@ def distributions(path: Iterable[str] | None = None, name: str = "") -> Iterator
             yield Installed(Path(place, "EGG-INFO"))
 
 
+def name_of(distribution: Any) -> str:
+    """The normalised name of a distribution, as its folder is called."""
+    folder = distribution._path
+    return _name(folder.parent.name if folder.name == "EGG-INFO" else folder.name.rpartition(".")[0])
+
+
 def installed_version(distribution: str) -> str:
     """The version of a distribution that is installed now; empty for one that is not."""
     return next((header(each, "Version") for each in distributions(name=distribution)), "")
