@@ -15,7 +15,6 @@ from common import median, scratch
 
 CODE = """
 import sys, time
-import importlib_metadata
 from tp_core import discovery
 start = time.perf_counter()
 index = discovery.index()

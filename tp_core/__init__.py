@@ -23,6 +23,7 @@ _PUBLIC = {
     "LoadedModel": "tp_core.inference.load",
     "train": "tp_core.training.run",
     "TrainResult": "tp_core.training.run",
+    "Trainer": "tp_core.training.trainer",
     "evaluate": "tp_core.inference.evaluate",
     "predict": "tp_core.inference.predict",
     "generate": "tp_core.inference.generate",
@@ -43,6 +44,10 @@ _PUBLIC = {
     "Tokenizer": "tp_core.tokenizer",
     "Record": "tp_core.record",
     "Report": "tp_core.record",
+    "TokenizerFacts": "tp_core.tokenizer",
+    "Rows": "tp_core.interfaces",
+    "Sample": "tp_core.interfaces",
+    "IGNORE": "tp_core.interfaces",
     "EmbeddingConfig": "tp_core.options.embedding",
     "EncoderConfig": "tp_core.options.encoder",
     "DecoderConfig": "tp_core.options.decoder",
@@ -60,6 +65,7 @@ _PUBLIC = {
     "Port": "tp_core.ports",
     "TargetFacts": "tp_core.options.context",
     "Preprocessing": "tp_core.options.base",
+    "PreprocessorFile": "tp_core.options.huggingface",
     "Problem": "tp_core.options.base",
     "Inputs": "tp_core.interfaces",
     "Cache": "tp_core.interfaces",
@@ -95,6 +101,7 @@ if TYPE_CHECKING:
     from tp_core.inference.load import LoadedModel as LoadedModel
     from tp_core.inference.load import load_model as load_model
     from tp_core.inference.predict import predict as predict
+    from tp_core.interfaces import IGNORE as IGNORE
     from tp_core.interfaces import Batch as Batch
     from tp_core.interfaces import Cache as Cache
     from tp_core.interfaces import Decoder as Decoder
@@ -105,6 +112,8 @@ if TYPE_CHECKING:
     from tp_core.interfaces import Inputs as Inputs
     from tp_core.interfaces import Joined as Joined
     from tp_core.interfaces import Processor as Processor
+    from tp_core.interfaces import Rows as Rows
+    from tp_core.interfaces import Sample as Sample
     from tp_core.interfaces import Sequence as Sequence
     from tp_core.interfaces import Target as Target
     from tp_core.interfaces import TargetOutput as TargetOutput
@@ -130,6 +139,7 @@ if TYPE_CHECKING:
     from tp_core.options.facts import FieldSpec as FieldSpec
     from tp_core.options.facts import Usual as Usual
     from tp_core.options.hooks import HooksConfig as HooksConfig
+    from tp_core.options.huggingface import PreprocessorFile as PreprocessorFile
     from tp_core.options.logger import LoggerConfig as LoggerConfig
     from tp_core.options.optimizer import OptimizerConfig as OptimizerConfig
     from tp_core.options.processor import ProcessorConfig as ProcessorConfig
@@ -145,6 +155,7 @@ if TYPE_CHECKING:
     from tp_core.spec.load import load_spec as load_spec
     from tp_core.spec.schema import Spec as Spec
     from tp_core.tokenizer import Tokenizer as Tokenizer
+    from tp_core.tokenizer import TokenizerFacts as TokenizerFacts
     from tp_core.training.loggers.base import LoggedRun as LoggedRun
     from tp_core.training.loggers.base import Logger as Logger
     from tp_core.training.optimizers.base import Optimizer as Optimizer
@@ -152,6 +163,7 @@ if TYPE_CHECKING:
     from tp_core.training.run import train as train
     from tp_core.training.schedules.base import Schedule as Schedule
     from tp_core.training.strategies.base import Strategy as Strategy
+    from tp_core.training.trainer import Trainer as Trainer
 
 
 def __getattr__(name: str) -> Any:

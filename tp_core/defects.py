@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from tp_core import discovery, metadata
+from tp_core import discovery, installed, metadata
 from tp_core.discovery import ENTRY_POINTS, GROUP, KINDS, index
 from tp_core.suggest import did_you_mean
 
@@ -24,14 +24,28 @@ class Defect(NamedTuple):
 
 def defects(path: list[str] | None = None) -> list[Defect]:
     """The faults of the distributions that offer modules, sorted by name."""
-    offering = list(discovery.distributions(path))
-    found = [defect for each in offering for defect in (*_of(each), *_twice(each, offering))]
+    offering, versions = list(discovery.distributions(path)), _Versions()
+    found = [defect for each in offering for defect in (*_of(each, versions), *_twice(each, offering))]
     return sorted(dict.fromkeys(found), key=lambda each: (each.distribution, each.version))
 
 
-def _of(distribution: Any) -> Iterator[Defect]:
+class _Versions:
+    """The versions of what is installed: every folder is listed once, and only what is asked for is read."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, Any] = {}
+        for each in installed.distributions():
+            self._found.setdefault(installed.name_of(each), each)
+
+    def of(self, name: str) -> str:
+        """Empty for a distribution that is not installed."""
+        found = self._found.get(metadata.normalized(name))
+        return metadata.header(found, "Version") if found is not None else ""
+
+
+def _of(distribution: Any, versions: _Versions) -> Iterator[Defect]:
     name, version = metadata.header(distribution, "Name"), metadata.header(distribution, "Version")
-    for text in (*_files(distribution), *_points(distribution), *unmet(distribution)):
+    for text in (*_files(distribution), *_points(distribution), *unmet(distribution, versions)):
         yield Defect(name, version, text)
 
 
@@ -73,12 +87,12 @@ def _points(distribution: Any) -> Iterator[str]:
         yield f"{ENTRY_POINTS}, line {line}: unknown group '{GROUP}{kind}'; {near}"
 
 
-def unmet(distribution: Any) -> Iterator[str]:
+def unmet(distribution: Any, versions: _Versions) -> Iterator[str]:
     """The requirements of a distribution that what is installed does not meet, a sentence each."""
     try:
         from packaging.requirements import InvalidRequirement, Requirement
     except ImportError:  # which is itself a requirement that is not met
-        yield from _absent(metadata.headers(distribution, "Requires-Dist"))
+        yield from _absent(metadata.headers(distribution, "Requires-Dist"), versions)
         return
     for text in metadata.headers(distribution, "Requires-Dist"):
         try:
@@ -88,12 +102,12 @@ def unmet(distribution: Any) -> Iterator[str]:
         except (InvalidRequirement, ValueError) as error:
             yield f"METADATA: '{text}' is no requirement: {str(error).splitlines()[0]}"
             continue
-        installed = discovery.installed_version(needs.name)
+        version = versions.of(needs.name)
         wanted = f"{needs.name}{needs.specifier}"
-        if not installed:
+        if not version:
             yield f"requires {wanted}, which is not installed: pip install '{wanted}'"
-        elif not _met(needs.specifier, installed):
-            yield f"requires {wanted}, and {installed} is installed: pip install '{wanted}'"
+        elif not _met(needs.specifier, version):
+            yield f"requires {wanted}, and {version} is installed: pip install '{wanted}'"
 
 
 def _met(specifier: Any, installed: str) -> bool:
@@ -105,8 +119,8 @@ def _met(specifier: Any, installed: str) -> bool:
         return True
 
 
-def _absent(requirements: Iterable[str]) -> Iterator[str]:
+def _absent(requirements: Iterable[str], versions: _Versions) -> Iterator[str]:
     for text in requirements:
         name = re.split(r"[^\w.-]", text, maxsplit=1)[0]
-        if "extra" not in text.partition(";")[2] and not discovery.installed_version(name):
+        if "extra" not in text.partition(";")[2] and not versions.of(name):
             yield f"requires {name}, which is not installed: pip install {name}"

@@ -11,17 +11,15 @@ import functools
 import importlib
 import importlib.util
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import importlib_metadata
-
-from tp_core import metadata
+from tp_core import installed, metadata
 from tp_core.errors import TPError, named
 from tp_core.first_party import first_party
+from tp_core.installed import installed_version
 from tp_core.metadata import normalized
 from tp_core.third_party import interrupts, printing_apart
 
@@ -66,14 +64,8 @@ def own_version() -> str:
     """The version of tp-core itself."""
     found = installed_version("tp-core")
     if not found:
-        raise importlib_metadata.PackageNotFoundError("tp-core")
+        raise ModuleNotFoundError("the distribution tp-core is not installed", name="tp-core")
     return found
-
-
-def installed_version(distribution: str) -> str:
-    """The version of a distribution that is installed now; empty for one that is not."""
-    found: Iterable[Any] = importlib_metadata.distributions(name=distribution, path=_folders())
-    return next((metadata.header(each, "Version") for each in found), "")
 
 
 class Broken(TPError):
@@ -203,11 +195,6 @@ class Index:
         return value_hint(name, offered) or f"installed: {', '.join(offered)}"
 
 
-def _folders() -> list[str]:
-    """``sys.path`` without what does not exist (python311.zip), which would be opened as an archive all the same."""
-    return [path for path in sys.path if os.path.exists(path or ".")]
-
-
 def scan(path: list[str] | None = None) -> Iterator[Entry]:
     """Read the entries of all installed distributions (on ``path``, default ``sys.path``).
 
@@ -222,7 +209,7 @@ def scan(path: list[str] | None = None) -> Iterator[Entry]:
 
 def distributions(path: list[str] | None = None) -> Iterator[Any]:
     """The installed distributions that offer something to us, or mean to."""
-    for distribution in importlib_metadata.distributions(path=_folders() if path is None else path):
+    for distribution in installed.distributions(path):
         # Most distributions have no entry of ours: a substring test spares parsing their files.
         content = metadata.raw(distribution, ENTRY_POINTS)
         if _MENTION in content or _WIDE_MENTION in content:
@@ -251,9 +238,11 @@ def refresh() -> None:
 def _distributions() -> list[tuple[str, int]]:
     """The folders of installed metadata with the times of their last change; cheap beside reading them."""
     found = []
-    for folder in _folders():
-        with contextlib.suppress(OSError), os.scandir(folder or ".") as entries:
-            found += [(e.path, e.stat().st_mtime_ns) for e in entries if e.name.endswith((".dist-info", ".egg-info"))]
+    for folder in installed.folders():
+        for name in installed.metadata_folders(folder):
+            with contextlib.suppress(OSError):
+                path = os.path.join(folder, name)
+                found.append((path, os.stat(path).st_mtime_ns))
     return sorted(found)
 
 

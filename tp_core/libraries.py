@@ -5,8 +5,6 @@ The standard library alone is used here: any other may be the one that is broken
 
 from __future__ import annotations
 
-import csv
-import importlib.metadata
 import importlib.util
 import os
 import re
@@ -18,6 +16,7 @@ from typing import Any
 from tp_core import metadata
 from tp_core.errors import named
 from tp_core.first_party import first_party
+from tp_core.installed import distributions, installed_version
 from tp_core.metadata import normalized
 
 #: Distributions whose module has another name.
@@ -42,8 +41,9 @@ def broken_library(error: BaseException) -> str:
     imported = next((module for module in reversed(_imported(error)) if module in names), "")
     if not imported:
         passed = (names[module] for module in reversed(_passed(error)) if module in names)
-        return next((f"the package {name} {version_of(name)} {why}" for name in passed if (why := fault(name))), "")
-    name, version = names[imported], version_of(names[imported])
+        told = ((name, why) for name in passed if (why := fault(name)))
+        return next((f"the package {name} {installed_version(name)} {why}" for name, why in told), "")
+    name, version = names[imported], installed_version(names[imported])
     if not version:
         return f"the package {name} is not installed ({named(error)}): pip install {name}"
     if why := fault(name):
@@ -79,17 +79,11 @@ def module_of(name: str) -> str:
     return MODULES.get(normalized(name), name.replace("-", "_"))
 
 
-def version_of(name: str) -> str:
-    """The version of a distribution; empty for one that is not installed."""
-    found = _distribution(name)
-    return "" if found is None else metadata.header(found, "Version")
-
-
 def required() -> set[str]:
     """The names of the distributions that ours require, ours left out."""
     found = set()
     for name in first_party():
-        for each in importlib.metadata.distributions(name=name):
+        for each in distributions(name=name):
             for text in metadata.headers(each, "Requires-Dist"):
                 if "extra" not in text.partition(";")[2]:
                     found.add(re.split(r"[^\w.-]", text, maxsplit=1)[0])
@@ -97,11 +91,13 @@ def required() -> set[str]:
 
 
 def _distribution(name: str) -> Any:
-    return next(iter(importlib.metadata.distributions(name=name)), None)
+    return next(iter(distributions(name=name)), None)
 
 
 def _recorded(distribution: Any) -> Iterator[str]:
     """The code that an installer has written, by RECORD: paths relative to the folder of the metadata."""
+    import csv
+
     text = metadata.read(distribution, "RECORD").text
     for row in csv.reader(text.splitlines()):
         path = row[0] if row else ""

@@ -29,7 +29,7 @@ from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.errors import TPError
 from tp_core.interfaces import IGNORE, Record
 from tp_core.options.context import DataContext
-from tp_core.testing import check_module, check_processor
+from tp_core.testing import check_module
 
 # -- target --------------------------------------------------------------------------------------------------------
 
@@ -100,7 +100,7 @@ def prepared(folder: Path, processor: Any, values: list[dict[str, Any]]) -> tupl
 
 def test_the_processor_keeps_its_contracts() -> None:
     options = {"crop_seconds": 0.6, "mask_time_length": 3, "mixing_prob": 0.5, "mixing_noise_prob": 0.5}
-    check_processor("units", records(), options)
+    check_module("units", "processor", options, records=records())
 
 
 @pytest.mark.parametrize("rate", [50.0, 100.0, 25.0])

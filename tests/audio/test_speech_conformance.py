@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.audio.tones import RATE, recordings, tokenizer
-from tp_core.testing import check_module, check_processor
+from tp_core.testing import check_module
 
 
 @pytest.mark.parametrize(
@@ -45,10 +45,11 @@ def test_the_processors_conform(tmp_path: Path, name: str, options: dict[str, An
     manifest = recordings(tmp_path, 6)
     records = [dict(zip(("audio", "text"), line.split("\t"))) for line in manifest.read_text().splitlines()[1:]]
     records = [{**each, "audio": (tmp_path / each["audio"]).read_bytes()} for each in records]
-    check_processor(
+    check_module(
         name,
-        records,
+        "processor",
         {"sampling_rate": RATE, "num_mel_bins": 20, **options},
+        records=records,
         tokenizer=tokenizer(tmp_path),
         prediction={"tokens": [1, 2]},
     )

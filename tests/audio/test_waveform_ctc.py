@@ -17,7 +17,7 @@ from tp_core.data.order import TRAIN, generator
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.interfaces import Record, Tokenizer
 from tp_core.options.context import DataContext
-from tp_core.testing import check_processor
+from tp_core.testing import check_module
 from tp_text.tokenizers.line_vocabulary_options import SpaceConfig
 
 
@@ -34,7 +34,8 @@ def records() -> list[dict[str, Any]]:
 
 def test_the_processor_keeps_its_contracts(tokenizer: Tokenizer) -> None:
     prediction = {"tokens": [5, 6]}
-    check_processor("waveform_ctc", records(), {"mask_time_length": 3}, tokenizer=tokenizer, prediction=prediction)
+    options = {"mask_time_length": 3}
+    check_module("waveform_ctc", "processor", options, records=records(), tokenizer=tokenizer, prediction=prediction)
 
 
 def test_frames_are_masked_in_training_only_and_texts_are_labels(tmp_path: Path, tokenizer: Tokenizer) -> None:

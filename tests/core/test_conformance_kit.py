@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.core import odd_config, odd_modules
-from tp_core.testing import check_module, check_processor
+from tp_core.testing import check_module
 
 SMALL = {"num_layers": 2, "num_heads": 4}
 RECORDS = [{"ids": [i, i + 1, i + 2]} for i in range(6)]
@@ -139,8 +139,8 @@ def test_wrong_options_give_the_specs_own_message() -> None:
 
 
 def test_a_processor_that_keeps_the_contracts_conforms() -> None:
-    check_processor(odd_modules.GoodProcessorConfig, RECORDS)
-    check_processor(odd_modules.ScoresConfig, RECORDS, prediction={"ids": [0, 1]})
+    check_module(odd_modules.GoodProcessorConfig, records=RECORDS)
+    check_module(odd_modules.ScoresConfig, records=RECORDS, prediction={"ids": [0, 1]})
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_processor_that_keeps_the_contracts_conforms() -> None:
 )
 def test_metrics_of_a_processor_are_those_that_it_declares(name: str, message: str) -> None:
     with pytest.raises(AssertionError) as caught:
-        check_processor(getattr(odd_modules, f"{name}Config"), RECORDS, prediction={"ids": [0, 1]})
+        check_module(getattr(odd_modules, f"{name}Config"), records=RECORDS, prediction={"ids": [0, 1]})
     assert message in str(caught.value)
 
 
@@ -166,11 +166,11 @@ def test_metrics_of_a_processor_are_those_that_it_declares(name: str, message: s
         ("ExtraField", "the batch has the batch field 'token_type_ids', which the config does not provide"),
         ("RandomRows", "prepare() gives other rows the second time"),
         ("TextsInRows", "prepare() fails: prepared rows: column 'text', row 0 of chunk 0 (from 0) is the text"),
-        ("Scores", "it has metrics of its own, score(); give check_processor a prediction="),
+        ("Scores", "it has metrics of its own, score(); give check_module a prediction="),
         ("HidesPadding", "the source has 3 real positions for a sample in a batch and 1 for it alone; where anything"),
     ],
 )
 def test_a_broken_contract_of_a_processor_is_named(name: str, message: str) -> None:
     with pytest.raises(AssertionError) as caught:
-        check_processor(getattr(odd_modules, f"{name}Config"), RECORDS)
+        check_module(getattr(odd_modules, f"{name}Config"), records=RECORDS)
     assert message in str(caught.value)

@@ -128,6 +128,17 @@ def test_the_doctor_lists_them_and_ends_with_status_1(shelf: Shelf, monkeypatch:
     assert "BROKEN  package             acme 1.5: requires tp-core>=9, and 0.1.0 is installed" in result.output
 
 
+def test_the_doctor_reports_a_group_that_no_kind_stands_behind(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tp_core.cli import doctor
+
+    monkeypatch.setattr(doctor, "libraries", lambda: iter(()))
+    shelf.add("acme", {"optimiser": {"acme.adan": "acme:Config"}})
+    result = tp("doctor")
+    assert result.exit_code == 1
+    told = "acme 1.5: entry_points.txt, line 1: unknown group 'tp.v1.optimiser'; did you mean 'optimizer'?"
+    assert f"BROKEN  package             {told}" in result.output
+
+
 def test_our_own_distributions_have_no_defects() -> None:
     assert [each for each in defects.defects() if each.distribution in first_party()] == []
 
@@ -144,9 +155,9 @@ def test_the_names_that_are_ours_are_those_of_our_packages() -> None:
 
 def test_headers_are_those_that_packaging_reads() -> None:
     """Of the metadata of every distribution that is installed here."""
-    import importlib_metadata
+    import importlib.metadata
 
-    for distribution in list(importlib_metadata.distributions())[:80]:
+    for distribution in list(importlib.metadata.distributions())[:80]:
         content = metadata.raw(distribution, "METADATA")
         if not content:
             continue

@@ -3,58 +3,99 @@
 from __future__ import annotations
 
 import inspect
-import re
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from tp_core import discovery
-from tp_core.options.base import ModuleConfig, imported
-from tp_core.options.context import BuildContext
-from tp_core.options.embedding import EmbeddingConfig
-from tp_core.options.processor import ProcessorConfig
+from tp_core import BuildContext, EmbeddingConfig, ModuleConfig, discovery
+from tp_core.options.base import imported
+from tp_core.testing.implementation import BUILT_WITH, check_implementation
 
-#: Kinds of modules that are built → the types of what they are built with, beside their options.
-SURROUNDINGS = {
-    "embedding": ["BuildContext"],
-    "encoder": ["BuildContext"],
-    "decoder": ["BuildContext"],
-    "target": ["BuildContext"],
-    "tokenizer": ["DataContext"],
-    "visual_tokenizer": ["BuildContext"],
-    "processor": ["DataContext", "Tokenizer"],
-    "hooks": [],
-}
+#: Kinds whose modules are their options: nothing is built.
+NOT_BUILT = {"converter"}
+
+#: Kinds whose entries name no options.
+WITHOUT_OPTIONS = {"presets", "commands"}
+
+#: Classes that choose another one, and have no implementation.
+CHOOSING = {"AutoConfig"}
 
 
 def option_classes() -> list[type[ModuleConfig]]:
     """The options of all installed modules, each class once."""
-    entries = (entry for kind in SURROUNDINGS for entry in discovery.index().entries(kind))
+    kinds = [kind for kind in discovery.index().kinds if kind not in WITHOUT_OPTIONS]
+    entries = (entry for kind in kinds for entry in discovery.index().entries(kind))
     return list(dict.fromkeys(discovery.load(entry) for entry in entries))
-
-
-def named_types(annotation: Any) -> set[str]:
-    """The classes that an annotation names; annotations of modules are texts."""
-    return set(re.findall(r"\w+", annotation if isinstance(annotation, str) else annotation.__name__))
 
 
 @pytest.mark.parametrize("options", option_classes(), ids=lambda cls: cls.__name__)
 def test_an_implementation_takes_what_it_is_built_with(options: type[ModuleConfig]) -> None:
-    assert options.implementation, f"{options.__name__} names no implementation"
-    wanted = SURROUNDINGS[options.kind]
-    if issubclass(options, ProcessorConfig) and not options.needs_tokenizer:
-        wanted = wanted[:1]
-    parameters = [*inspect.signature(options.implemented()).parameters.values()]
-    needed = [each for each in parameters if each.default is inspect.Parameter.empty]
-    first, *others = [named_types(each.annotation) for each in needed]
-    assert first & {cls.__name__ for cls in options.__mro__}
-    assert [wanted_type in found for wanted_type, found in zip(wanted, others, strict=True)] == [True] * len(wanted)
+    built = options.kind not in NOT_BUILT and options.__name__ not in CHOOSING
+    assert bool(options.implementation) == built, f"{options.__name__} names no implementation"
+    check_implementation(options)
 
 
 def test_all_kinds_of_modules_that_are_built_are_looked_at() -> None:
-    built = {cls.kind for cls in option_classes() if hasattr(cls, "build")}
-    assert built == SURROUNDINGS.keys()
-    assert len(option_classes()) > 75
+    kinds = {cls.kind for cls in option_classes()}
+    assert {*BUILT_WITH} <= kinds
+    # A kind without a line of its own has a base that passes what only it knows.
+    assert kinds - {*BUILT_WITH} <= NOT_BUILT | {"source"}
+    assert len(option_classes()) > 100
+
+
+@pytest.mark.parametrize("kind", BUILT_WITH)
+def test_what_a_kind_passes_is_what_its_base_has(kind: str) -> None:
+    """``build`` of the base takes what it passes on, but for what it computes."""
+    base = imported(discovery.index().find(discovery.KINDS, kind).value)
+    taken = list(inspect.signature(base.build).parameters)[1:]
+    passed = [each for each in BUILT_WITH[kind] if each != "{config}"]
+    assert len(taken) == len(passed), f"{base.__name__}.build takes {taken}, and passes {passed}"
+
+
+class Unfitting:
+    """Modules that cannot be built."""
+
+    def __init__(self, config: TwoConfig, context: BuildContext, more: int) -> None:
+        """Takes one argument more."""
+
+
+class Misplaced:
+    """Modules with the arguments the other way."""
+
+    def __init__(self, context: BuildContext, config: ModuleConfig) -> None:
+        """Takes the context first."""
+
+
+class TwoConfig(EmbeddingConfig):
+    """Takes too much."""
+
+    implementation: ClassVar[str] = "Unfitting"
+
+
+class ThreeConfig(EmbeddingConfig):
+    """Takes the context first."""
+
+    implementation: ClassVar[str] = "Misplaced"
+
+
+class FourConfig(EmbeddingConfig):
+    """Is nowhere."""
+
+    implementation: ClassVar[str] = "Missing"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (TwoConfig, "Unfitting is built with (options, BuildContext) and takes"),
+        (ThreeConfig, "is built with (options, BuildContext), and its 'context' is annotated as BuildContext"),
+        (FourConfig, "its implementation 'Missing' cannot be imported: AttributeError"),
+    ],
+)
+def test_an_implementation_that_cannot_be_built_is_named(options: Any, message: str) -> None:
+    with pytest.raises(AssertionError) as caught:
+        check_implementation(options)
+    assert message in str(caught.value)
 
 
 def test_options_without_an_implementation_say_so() -> None:

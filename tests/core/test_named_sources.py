@@ -32,7 +32,7 @@ from tp_core.data.sources.fingerprint import fingerprint
 from tp_core.data.sources.options import FORMATS, FORMS, FileConfig
 from tp_core.data.sources.text import TextFile
 from tp_core.spec.schema_data import Given
-from tp_core.testing import check_source
+from tp_core.testing import check_module
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "modules.md"
 
@@ -338,7 +338,7 @@ def test_the_source_of_the_guide_keeps_the_contracts(tmp_path: Path, monkeypatch
     path = tmp_path / "people.txt"
     path.write_text("Ada  1\nshort\nBob  2\n")
     options = {"path": str(path), "widths": {"text": 5, "label": 1}}
-    check_source("fixed_width:FixedWidthConfig", options, change=lambda: path.write_text("Eve  1\n"), bad=1)
+    check_module("fixed_width:FixedWidthConfig", "source", options, change=lambda: path.write_text("Eve  1\n"), bad=1)
 
 
 def test_an_exception_of_a_source_is_one_message_that_names_it(tmp_path: Path) -> None:

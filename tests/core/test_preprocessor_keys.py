@@ -10,17 +10,16 @@ import pytest
 from tests.core.test_converter_keys import others
 from tp_audio.processors.speech_ctc_options import SpeechCtcProcessorConfig
 from tp_audio.processors.waveform_options import WaveformCtcProcessorConfig
+from tp_core import DataContext, Preprocessing, PreprocessorFile, ProcessorConfig, discovery
 from tp_core.errors import TPError
 from tp_core.interop.accounting import Account, account, preprocessor_rules
 from tp_core.interop.keys import Keys, Memory
-from tp_core.options.context import DataContext
-from tp_core.options.processor import ProcessorConfig
 from tp_vision.processors.huggingface import _DEFAULTS
 from tp_vision.processors.image_options import PlainImageConfig
 
 transformers = pytest.importorskip("transformers")
 
-CASES: list[tuple[str, type[ProcessorConfig]]] = [
+CASES: list[tuple[str, type[Any]]] = [
     *((name, PlainImageConfig) for name in _DEFAULTS),
     ("Wav2Vec2FeatureExtractor", WaveformCtcProcessorConfig),
     ("Speech2TextFeatureExtractor", SpeechCtcProcessorConfig),
@@ -34,7 +33,7 @@ def usual(name: str) -> dict[str, Any]:
     return found
 
 
-def read(cls: type[ProcessorConfig], content: dict[str, Any]) -> tuple[str, Account]:
+def read(cls: type[Any], content: dict[str, Any]) -> tuple[str, Account]:
     """The options made of a file, as one text, and the notes on its keys."""
     keys, processor = Keys(content, Memory("preprocessor_config.json", content)), cls()
     found = processor.from_huggingface(keys, DataContext())
@@ -47,14 +46,14 @@ WITHOUT_EFFECT = {("BeitImageProcessor", "do_center_crop")}
 
 
 @every_class
-def test_a_file_with_all_keys_at_the_defaults_of_its_class_is_accepted(name: str, cls: type[ProcessorConfig]) -> None:
+def test_a_file_with_all_keys_at_the_defaults_of_its_class_is_accepted(name: str, cls: type[Any]) -> None:
     _, said = read(cls, usual(name))
     said.check()
     assert not said.notes
 
 
 @every_class
-def test_no_key_changes_without_a_difference_or_a_word(name: str, cls: type[ProcessorConfig]) -> None:
+def test_no_key_changes_without_a_difference_or_a_word(name: str, cls: type[Any]) -> None:
     content = usual(name)
     before, _ = read(cls, content)
     silent = []
@@ -73,14 +72,14 @@ def test_no_key_changes_without_a_difference_or_a_word(name: str, cls: type[Proc
 
 @every_class
 @pytest.mark.parametrize("key", ["crop_pct", "pad_size", "do_flip_channel_order", "window", "some_new_key"])
-def test_a_key_that_no_processor_has_is_refused(name: str, cls: type[ProcessorConfig], key: str) -> None:
+def test_a_key_that_no_processor_has_is_refused(name: str, cls: type[Any], key: str) -> None:
     _, said = read(cls, {**usual(name), key: 3})
     with pytest.raises(TPError, match=rf"preprocessor_config\.json: not all keys can be converted:\n  '{key}' is 3"):
         said.check()
 
 
 @every_class
-def test_keys_of_older_versions_are_accepted(name: str, cls: type[ProcessorConfig]) -> None:
+def test_keys_of_older_versions_are_accepted(name: str, cls: type[Any]) -> None:
     kind = "feature_extractor_type" if "Extractor" in name else "image_processor_type"
     older = {kind: name, "processor_class": "SomeProcessor", "_valid_processor_keys": ["size"], "some_new_key": None}
     _, said = read(cls, older)
@@ -94,3 +93,21 @@ def test_what_a_key_turns_off_has_no_effect() -> None:
     made, said = read(PlainImageConfig, {"image_processor_type": "ViTImageProcessor", **off, **idle})
     said.check()
     assert made == read(PlainImageConfig, {"image_processor_type": "ViTImageProcessor", **off})[0]
+
+
+def test_processors_have_such_a_file_or_are_asked_nothing_of_it() -> None:
+    """Those of pictures and recordings; a class that derives from the mixin has both ways."""
+    having = {
+        name
+        for name in discovery.index().names("processor")
+        if issubclass(discovery.load(discovery.index().find("processor", name)), PreprocessorFile)
+    }
+    assert {"image", "plain_image", "speech_ctc", "wav2vec2", "image_text"} <= having
+    assert not having & {"bert", "mlm", "t5", "region_text"}
+
+    class OneWay(PreprocessorFile, ProcessorConfig):
+        def to_huggingface(self, data: DataContext) -> Preprocessing:
+            return Preprocessing({})
+
+    with pytest.raises(TypeError, match="from_huggingface"):
+        OneWay()  # type: ignore[abstract]

@@ -17,6 +17,7 @@ from tests.core.shelf import HOOKS, Shelf
 from tests.core.shelf import shelf as shelf
 from tp_core import discovery, load_model, load_spec, train
 from tp_core.cli.main import cli
+from tp_core.installed import installed_version
 
 
 def tp(*arguments: str) -> Result:
@@ -47,7 +48,7 @@ def trained(shelf: Shelf, folder: Path, **also: Any) -> Path:
 
 def test_an_export_lists_the_packages_that_using_it_needs(shelf: Shelf, tmp_path: Path) -> None:
     model = trained(shelf, tmp_path)
-    versions = {name: discovery.installed_version(name) for name in ("tp-core", "tp-text")}
+    versions = {name: installed_version(name) for name in ("tp-core", "tp-text")}
     assert (model / "requirements.txt").read_text().split() == [
         *(f"{name}=={version}" for name, version in versions.items()),
         "acme-one==2.1",

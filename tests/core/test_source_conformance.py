@@ -1,4 +1,4 @@
-"""``check_source`` passes sources that keep their contracts, ours among them, and says what is wrong with others."""
+"""The conformance kit passes sources that keep their contracts, ours among them, and says what is wrong with others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests.core import odd_sources
 from tp_core.options.source import SourceConfig
-from tp_core.testing import check_source
+from tp_core.testing import check_module
 
 
 def text(folder: Path, *lines: str) -> Path:
@@ -20,7 +20,7 @@ def text(folder: Path, *lines: str) -> Path:
 def test_a_source_that_keeps_its_contracts_passes(tmp_path: Path) -> None:
     path = text(tmp_path, "one", "bad", "two")
     change = "three\nbad\ntwo\n"
-    check_source(odd_sources.LinesConfig, {"path": str(path)}, change=lambda: path.write_text(change), bad=1)
+    check_module(odd_sources.LinesConfig, "source", {"path": str(path)}, change=lambda: path.write_text(change), bad=1)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_a_source_that_keeps_its_contracts_passes(tmp_path: Path) -> None:
 def test_our_own_formats_pass(tmp_path: Path, name: str, content: bytes, other: bytes, bad: int) -> None:
     path = tmp_path / "data"
     path.write_bytes(content)
-    check_source(name, {"path": str(path)}, change=lambda: path.write_bytes(other), bad=bad)
+    check_module(name, "source", {"path": str(path)}, change=lambda: path.write_bytes(other), bad=bad)
 
 
 @pytest.mark.parametrize(
@@ -60,10 +60,10 @@ def test_a_broken_contract_is_named(tmp_path: Path, config: type[SourceConfig], 
         text(tmp_path, "another", "b", "c")
 
     with pytest.raises(AssertionError, match=message):
-        check_source(config, {"path": str(path)}, change=change, bad=bad)
+        check_module(config, "source", {"path": str(path)}, change=change, bad=bad)
 
 
 def test_a_change_that_changes_nothing_is_the_authors_mistake(tmp_path: Path) -> None:
     path = text(tmp_path, "one")
     with pytest.raises(AssertionError, match=r"change\(\) changes no record"):
-        check_source(odd_sources.LinesConfig, {"path": str(path)}, change=lambda: None)
+        check_module(odd_sources.LinesConfig, "source", {"path": str(path)}, change=lambda: None)

@@ -118,7 +118,7 @@ def half_installed(tmp_path: Path) -> Callable[..., Path]:
     ("name", "gone"),
     [
         ("click", "click/core.py"),
-        ("importlib-metadata", "importlib_metadata/_meta.py"),
+        ("pydantic", "pydantic/main.py"),
         ("pyyaml", "yaml/resolver.py"),
     ],
 )

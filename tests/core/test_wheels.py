@@ -15,7 +15,8 @@ SOURCES = {"tp_core": ROOT, "tp_text": ROOT / "plugins" / "tp_text", "tp_acme": 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    return install(tmp_path_factory.mktemp("wheels"), SOURCES, besides=["pytest"])  # the example has tests
+    besides = ["pytest", "transformers"]  # for the example's tests
+    return install(tmp_path_factory.mktemp("wheels"), SOURCES, besides=besides)
 
 
 @pytest.mark.parametrize("package", SOURCES)
@@ -29,7 +30,8 @@ def test_a_wheel_has_its_package_its_types_and_no_tests(installed: Environment, 
 def test_every_preset_that_is_promised_is_in_the_wheel(installed: Environment, tmp_path: Path) -> None:
     listed = json.loads(installed.run("tp", "modules", "--kind", "presets", "--json", within=tmp_path))
     assert {row["status"] for row in listed} == {"ok"}
-    files = {Path(name).stem for name in installed.names("tp_text") if name.startswith("tp_text/presets/")}
+    names = (Path(name) for package in SOURCES for name in installed.names(package))
+    files = {name.stem for name in names if name.parent.name == "presets"}
     assert {row["name"] for row in listed} == files - {"__init__"}
 
 
@@ -64,8 +66,9 @@ def test_a_spec_that_uses_the_third_partys_modules_is_checked_and_trained(
     ]
 
 
-def test_the_examples_own_tests_pass(installed: Environment, tmp_path: Path) -> None:
-    tests = str(SOURCES["tp_acme"] / "tests")
+@pytest.mark.parametrize("name", sorted(each.name for each in (SOURCES["tp_acme"] / "tests").glob("test_*.py")))
+def test_the_examples_own_tests_pass(installed: Environment, tmp_path: Path, name: str) -> None:
+    tests = str(SOURCES["tp_acme"] / "tests" / name)
     installed.run(
         "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), tests, within=tmp_path
     )

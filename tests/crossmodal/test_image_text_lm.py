@@ -30,7 +30,7 @@ from tp_core.interfaces import IGNORE, GenerationTokens, PromptRoom, Record
 from tp_core.options.context import DataContext
 from tp_core.spec.checks_run import check_run
 from tp_core.spec.schema_generate import GenerateOptions
-from tp_core.testing import check_processor
+from tp_core.testing import check_module
 from tp_crossmodal.drawing import draw
 from tp_crossmodal.processors.image_text_lm import ImageTextLmProcessor
 from tp_crossmodal.processors.image_text_lm_options import ImageTextLmConfig
@@ -65,7 +65,7 @@ def rows(processor: ImageTextLmProcessor, folder: Path) -> Any:
     ids=str,
 )
 def test_the_processor_keeps_its_contracts(tmp_path: Path, options: dict[str, Any]) -> None:
-    check_processor(ImageTextLmConfig, captioned(), RANDOM | options, tokenizer=tokenizer(tmp_path))
+    check_module(ImageTextLmConfig, options=RANDOM | options, records=captioned(), tokenizer=tokenizer(tmp_path))
 
 
 # -- samples -----------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from tests.crossmodal.pictures import VOCABULARY, captioned, context, png, repor
 from tp_core.data.order import TRAIN, generator
 from tp_core.errors import DataError, TPError
 from tp_core.interfaces import IGNORE, Processor, Record, Rows, Sample
-from tp_core.testing import check_processor
+from tp_core.testing import check_module
 from tp_crossmodal.processors.image_text_options import ImageTextProcessorConfig, RegionTextProcessorConfig
 from tp_crossmodal.processors.image_text_pair_options import ImageTextPairProcessorConfig, RegionTextPairProcessorConfig
 
@@ -41,9 +41,11 @@ def test_the_processors_keep_their_contracts(tmp_path: Path, targets: tuple[str,
     ):
         data = context(*targets, streams=streams)
         augment = {"augment": {"crop": "padded", "flip": 0.5}}
-        check_processor(images, captioned(), options | augment, tokenizer=words, data=data)
-        check_processor(given, regions(), options | size, tokenizer=words, data=data)
-        check_processor(given, regions(), options | size | {"boxes": True}, tokenizer=words, data=data)
+        check_module(images, "processor", options | augment, records=captioned(), tokenizer=words, data=data)
+        check_module(given, "processor", options | size, records=regions(), tokenizer=words, data=data)
+        check_module(
+            given, "processor", options | size | {"boxes": True}, records=regions(), tokenizer=words, data=data
+        )
 
 
 def test_predictions_are_told_in_tokens_and_names_of_classes(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.text.corpora import CORPUS, tokenizer
 from tp_core.options.context import DataContext
-from tp_core.testing import check_module, check_processor
+from tp_core.testing import check_module
 
 
 @pytest.mark.parametrize("name", ["word", "seg"])
@@ -61,9 +61,8 @@ def test_processors_conform(
     tmp_path: Path, name: str, given: list[dict[str, Any]], options: dict[str, Any], pad: str
 ) -> None:
     data = DataContext(streams=("one", "other"))
-    check_processor(
-        name, given, {"max_length": 24, "pad": pad, **options}, tokenizer=tokenizer(tmp_path, *SENTINELS), data=data
-    )
+    options = {"max_length": 24, "pad": pad, **options}
+    check_module(name, "processor", options, records=given, tokenizer=tokenizer(tmp_path, *SENTINELS), data=data)
 
 
 def test_a_name_of_several_kinds_needs_the_kind() -> None:

@@ -28,7 +28,7 @@ from tp_core.errors import DataError
 from tp_core.interfaces import Batch, Record, Sample
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import GridFacts
-from tp_core.testing import check_processor
+from tp_core.testing import check_module
 from tp_vision.processors.decoding import decode
 from tp_vision.processors.image import ImageProcessor
 from tp_vision.processors.image_options import ImageProcessorConfig
@@ -73,7 +73,7 @@ def batch_of(made: ImageProcessor, rows: ArrowRows, epoch: int = 0) -> Batch:
     ],
 )
 def test_the_image_processor_conforms(options: dict[str, Any]) -> None:
-    check_processor("image", RECORDS, options, data=THREE)
+    check_module("image", "processor", options, records=RECORDS, data=THREE)
 
 
 # -- decoding ----------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tp_core import DataContext
 from tp_core.interfaces import Record
 from tp_core.options.facts import GridFacts
-from tp_core.testing import check_processor
+from tp_core.testing import check_module
 from tp_vision.processors.masked_image_options import MaskedImageConfig
 from tp_vision.processors.masks import blockwise_mask, random_mask
 
@@ -37,7 +37,7 @@ def scan(seed: int) -> bytes:
 )
 def test_the_processor_keeps_its_contracts(options: dict[str, Any]) -> None:
     records = [{"image": {"bytes": scan(n), "path": None}} for n in range(5)]
-    check_processor("masked_image", records, options, data=GRID)
+    check_module("masked_image", "processor", options, records=records, data=GRID)
 
 
 @pytest.mark.parametrize(("ratio", "expected"), [(0.75, 18), (0.6, 15), (0.4, 10), (0.01, 1), (0.99, 23)])

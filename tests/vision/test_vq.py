@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from tests.building import batch_of, build, randomised, worst
 from tp_core import BuildContext, TPError, load_spec, train
 from tp_core.options.facts import GridFacts
-from tp_core.testing import check_module, check_processor
+from tp_core.testing import check_module
 from tp_vision.visual_tokenizers.vector_quantized_options import VectorQuantizedConfig
 
 SIZES: dict[str, Any] = {"image_size": 8, "patch_size": 4, "channels": 1}
@@ -94,7 +94,8 @@ def scans(folder: Path) -> list[dict[str, str]]:
 
 
 def test_plain_images_keep_the_contracts_of_processors(tmp_path: Path) -> None:
-    check_processor("plain_image", scans(tmp_path), {"image_size": 8, "augment": {"flip": 0.5}})
+    options = {"image_size": 8, "augment": {"flip": 0.5}}
+    check_module("plain_image", "processor", options, records=scans(tmp_path))
 
 
 def spec_of(folder: Path, name: str, model: dict[str, Any], processor: str) -> Path:

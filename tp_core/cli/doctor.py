@@ -24,11 +24,16 @@ _OPTIONAL = ("transformers", "datasets", "torchvision", "torchaudio")
 
 
 class Line(NamedTuple):
-    """One finding; ``broken`` findings make the exit status 1."""
+    """One finding; ``broken`` findings make the exit status 1, those that ``warn`` do not."""
 
     topic: str
     text: str
     broken: bool = False
+    warn: bool = False
+
+    @property
+    def verdict(self) -> str:
+        return "BROKEN" if self.broken else "warn" if self.warn else "ok"
 
 
 @click.command(epilog=examples("tp doctor", "tp doctor > report.txt   # for a bug report"))
@@ -39,9 +44,9 @@ def doctor(ctx: click.Context) -> None:
     The exit status is 1 when something is broken.
     """
     status = 0
-    for section in (versions, libraries, plugins, devices, compilers, memory, disk):
+    for section in (versions, libraries, plugins, clashes, devices, compilers, memory, disk):
         for line in _told(section):
-            tell(f"{'BROKEN' if line.broken else 'ok':<6}  {line.topic:<18}  {line.text}")
+            tell(f"{line.verdict:<6}  {line.topic:<18}  {line.text}")
             status |= line.broken
     ctx.exit(int(status))
 
@@ -58,7 +63,7 @@ def _told(section: Callable[[], Iterator[Line]]) -> Iterator[Line]:
 
 def versions() -> Iterator[Line]:
     """Python and the core."""
-    from tp_core.discovery import installed_version
+    from tp_core.installed import installed_version
 
     yield Line(
         "python",
@@ -70,10 +75,11 @@ def versions() -> Iterator[Line]:
 
 def libraries() -> Iterator[Line]:
     """The libraries that our distributions require, each of which must be there, whole, and can be imported."""
-    from tp_core.libraries import fault, module_of, required, version_of
+    from tp_core.installed import installed_version
+    from tp_core.libraries import fault, module_of, required
 
     for name in sorted({*required(), *_OPTIONAL}):
-        version = version_of(name)
+        version = installed_version(name)
         if not version:  # one that is required is among the defects of who requires it
             continue
         error = _import_error(module_of(name))
@@ -112,10 +118,16 @@ def plugins() -> Iterator[Line]:
         if row.status == "broken":
             text = f"{row.kind} '{row.name}' of {row.distribution} {row.version}: {row.note}"
             yield Line("module", text, True)
-        elif row.status in ("ambiguous", "shadowed"):
-            yield Line("module", f"{row.kind} '{row.name}' of {row.distribution} is offered more than once; {row.note}")
     for (name, number), modules in sorted(count.items()):
         yield Line("modules", f"{name} {number}: {modules}")
+
+
+def clashes() -> Iterator[Line]:
+    """Names that several distributions offer."""
+    from tp_core.clashes import clashes as found
+
+    for sentence in found():
+        yield Line("name", sentence, warn=True)
 
 
 def devices() -> Iterator[Line]:

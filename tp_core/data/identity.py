@@ -13,6 +13,7 @@ from tp_core import discovery
 from tp_core.data.contents import file_contents
 from tp_core.data.digest_memo import DigestMemo
 from tp_core.data.nested_models import NestedModel, nested_models, used_part
+from tp_core.installed import installed_version
 from tp_core.marks import paths_in
 from tp_core.metadata import normalized
 from tp_core.options.base import ModuleConfig
@@ -70,7 +71,7 @@ def module_facts(chosen: Chosen[Any]) -> dict[str, Any]:
     choices = set(slots_of(type(config)))
     return {
         "module": [chosen.kind, chosen.distribution, chosen.version, chosen.name],
-        "libraries": {name: discovery.installed_version(name) for name in sorted(config.libraries())},
+        "libraries": {name: installed_version(name) for name in sorted(config.libraries())},
         "options": config.model_dump(mode="json", exclude=paths | choices),
     }
 

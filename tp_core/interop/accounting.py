@@ -18,7 +18,7 @@ from tp_core.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from tp_core.options.converter import ConverterConfig
-    from tp_core.options.processor import ProcessorConfig
+    from tp_core.options.huggingface import PreprocessorFile
 
 _OPTION = "--ignore-key"
 
@@ -70,7 +70,7 @@ def rules_of(converter: ConverterConfig, architecture: str) -> KeyRules:
     )
 
 
-def preprocessor_rules(processor: ProcessorConfig) -> KeyRules:
+def preprocessor_rules(processor: PreprocessorFile) -> KeyRules:
     """The rules of a processor for the keys of a preprocessor_config.json."""
     irrelevant = known_keys.PREPROCESSOR_IRRELEVANT | processor.irrelevant_keys
     return KeyRules(required=processor.required_keys, irrelevant=irrelevant - processor.required_keys.keys())

@@ -15,8 +15,8 @@ from tp_core.errors import TPError
 from tp_core.interop.accounting import KeysRefused
 from tp_core.interop.preprocessing import PreprocessingFiles
 from tp_core.interop.tokenizer_files import has_tokenizer, model_max_length
+from tp_core.options.huggingface import TokenizerFiles
 from tp_core.options.processor import ProcessorConfig
-from tp_core.options.tokenizer import TokenizerConfig
 from tp_core.spec.find import config_class
 from tp_core.spec.load import load_spec
 from tp_core.spec.schema import Spec, spec_dumper
@@ -38,7 +38,7 @@ def import_tokenizer(source: Path, folder: Path) -> tuple[dict[str, Any] | None,
         return None, []
     try:
         cls, _ = config_class("tokenizer", _READER, ".")
-        assert issubclass(cls, TokenizerConfig)
+        assert issubclass(cls, TokenizerFiles)
         found = cls.from_huggingface(source, folder / TOKENIZER)
     except TPError as error:
         shutil.rmtree(folder / TOKENIZER, ignore_errors=True)

@@ -11,6 +11,7 @@ from tp_core.errors import TPError
 from tp_core.interop.accounting import IgnoredKeys, account, preprocessor_rules, violations
 from tp_core.interop.keys import Keys, Memory
 from tp_core.interop.known_keys import PARTS
+from tp_core.options.huggingface import PreprocessorFile
 from tp_core.spec.context import data_context
 from tp_core.spec.schema import Spec
 
@@ -81,7 +82,7 @@ class PreprocessingFiles:
             KeysRefused: the file has keys that change what is made, and that processors do not have.
         """
         chosen, data = spec.data.processor, data_context(spec)
-        if chosen is None or chosen.config.from_huggingface(Keys({}), data) is None:
+        if chosen is None or not isinstance(chosen.config, PreprocessorFile):
             return {}, []
         try:
             file = self.read()
@@ -95,8 +96,6 @@ class PreprocessingFiles:
         except TPError as error:
             violations(whole, preprocessor_rules(chosen.config)).check()
             return {}, [f"{whole.memory.file} is not read: {error}; {_usual(chosen.name)}"]
-        if found is None:
-            return {}, []
         said = account(whole, preprocessor_rules(chosen.config))
         said.check()
         return dict(found.content or {}), [*(f"{whole.memory.file}: {note}" for note in found.notes), *said.notes]
@@ -109,9 +108,9 @@ def _usual(processor: str) -> str:
 def written(spec: Spec) -> tuple[Mapping[str, Any] | None, list[str]]:
     """The preprocessor_config.json of the spec's processor, or None, and notes for the user."""
     chosen = spec.data.processor
-    found = None if chosen is None else chosen.config.to_huggingface(data_context(spec))
-    if found is None:
+    if chosen is None or not isinstance(chosen.config, PreprocessorFile):
         return None, []
+    found = chosen.config.to_huggingface(data_context(spec))
     if found.content is None:
         return None, [f"{PREPROCESSOR} is not written: {'; '.join(found.notes)}"]
     return found.content, [f"{PREPROCESSOR}: {note}" for note in found.notes]

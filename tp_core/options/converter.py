@@ -92,6 +92,6 @@ class ConverterConfig(ModuleConfig):
         """A processor for using the model, as a spec writes it; or None.
 
         It is left out where it needs a tokenizer and the checkpoint has none. What the checkpoint's
-        preprocessor_config.json says is added by the processor itself (:meth:`ProcessorConfig.from_huggingface`).
+        preprocessor_config.json says is added by the processor itself (:class:`tp_core.PreprocessorFile`).
         """
         return None

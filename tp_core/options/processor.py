@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.metrics.facts import MetricFacts
-from tp_core.options.base import ModuleConfig, Preprocessing, Problem
+from tp_core.options.base import ModuleConfig, Problem
 from tp_core.options.context import BuildContext, DataContext
 
 if TYPE_CHECKING:
@@ -29,10 +29,6 @@ class ProcessorConfig(ModuleConfig):
     optional_fields: ClassVar[frozenset[str]] = frozenset()
     #: Column of the prepared rows whose lengths are those of the samples, for ``data.bucket``; None if there is none.
     length_column: ClassVar[str | None] = None
-    #: Keys of a preprocessor_config.json that may have these values only, the first being transformers' default.
-    required_keys: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
-    #: Keys of it that never change what is made. One that is neither here nor read is refused.
-    irrelevant_keys: ClassVar[frozenset[str]] = frozenset()
 
     def sequence_length(self) -> int | None:
         """The longest sequence this processor makes; None if it has no such bound."""
@@ -95,36 +91,6 @@ class ProcessorConfig(ModuleConfig):
             paths: the files and folders of ``data.train`` or ``data.eval``.
         """
         return []
-
-    def to_huggingface(self, data: DataContext) -> Preprocessing | None:
-        """The preprocessor_config.json with which transformers makes the tensors of :meth:`Processor.encode`.
-
-        Args:
-            data: of the spec that the processor belongs to.
-
-        Returns:
-            The file's content, with ``image_processor_type`` or ``feature_extractor_type``. Where no class of
-            transformers makes the same tensors it is None, and a note says why. None in place of it all: this
-            processor reads neither pictures nor sound.
-        """
-        return None
-
-    def from_huggingface(self, content: Mapping[str, Any], data: DataContext) -> Preprocessing | None:
-        """The options that a preprocessor_config.json stands for.
-
-        Args:
-            content: of the file; keys that it leaves out have the values of the class that it names. It notes which
-                keys are read (:class:`tp_core.interop.keys.Keys`).
-            data: of the converted model.
-
-        Returns:
-            Options to put in the place of this config's, and notes on what they cannot say; None: this processor
-            reads nothing of that file.
-
-        Raises:
-            TPError: a value is none that transformers knows; the file is then left unread.
-        """
-        return None
 
     def build(self, data: DataContext, tokenizer: "Tokenizer | None") -> "Processor":
         """The processor: its implementation with these options, and with the tokenizer if it needs one."""

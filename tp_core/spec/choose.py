@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tp_core import discovery
 from tp_core.errors import TPError
+from tp_core.installed import installed_version
 from tp_core.options.base import ModuleConfig
 from tp_core.options.choice import Chosen, Slot, slots_of, usual, within
 from tp_core.options.missing import MissingConfig
@@ -151,7 +152,7 @@ def _not_found(error: TPError, kind: str, name: str, folder: str) -> str:
         from tp_core.spec.provenance import package_of
 
         if package := package_of(folder, kind, name):
-            installed = discovery.installed_version(package.name)
+            installed = installed_version(package.name)
             here = f", and {installed} is installed" if installed else ""
             made = f"the model was made with that of {package.name} {package.version}{here}"
             return f"{error.message}; {made}: pip install '{package.requirement}'"

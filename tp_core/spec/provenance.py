@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tp_core import discovery
 from tp_core.bounded_reads import read_json
+from tp_core.installed import installed_version
 from tp_core.whole_files import write_whole
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def other_versions(folder: Path) -> Iterator[str]:
     Of a version 0, the second number counts, as in semantic versioning.
     """
     for package in dict.fromkeys(Package(m["distribution"], m["version"]) for m in _read(str(folder)) if m["portable"]):
-        installed = discovery.installed_version(package.name)
+        installed = installed_version(package.name)
         if installed and package.version and _major(installed) != _major(package.version):
             yield (
                 f"{folder} was made with {package.name} {package.version}, and {installed} is installed; if results "

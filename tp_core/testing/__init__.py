@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
     "check_module": "tp_core.testing.module",
-    "check_processor": "tp_core.testing.processor",
-    "check_source": "tp_core.testing.source",
     "random_batch": "tp_core.testing.batches",
 }
 
@@ -27,8 +25,6 @@ __all__ = sorted(_PUBLIC)
 if TYPE_CHECKING:
     from tp_core.testing.batches import random_batch as random_batch
     from tp_core.testing.module import check_module as check_module
-    from tp_core.testing.processor import check_processor as check_processor
-    from tp_core.testing.source import check_source as check_source
 
 
 def __getattr__(name: str) -> Any:

@@ -1,123 +1,98 @@
-"""``check_module``: every contract of a model's module, one after the other."""
+"""``check_module``: the one entry of the kit, whatever the kind."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import inspect
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 
-import torch
-
-from tp_core.model import Model
 from tp_core.options.base import ModuleConfig
-from tp_core.ports import CAUSAL
-from tp_core.testing import features, weights
-from tp_core.testing.specs import (
-    MODEL_KINDS,
-    config_class_of,
-    kind_of,
-    minimal_model,
-    minimal_spec,
-    name_of,
-    options_of,
-    reloaded,
-)
+from tp_core.testing.implementation import check_implementation
+from tp_core.testing.plain_options import check_options
+from tp_core.testing.specs import MODEL_KINDS, config_class_of, kind_of, name_of, options_of
+from tp_core.testing.subject import Subject
 from tp_core.testing.torch_free import check_torch_free
+
+#: Kind → the module whose ``check`` looks at what is particular to it.
+CHECKS = {
+    **dict.fromkeys(MODEL_KINDS, "tp_core.testing.part"),
+    "processor": "tp_core.testing.processor",
+    "source": "tp_core.testing.source",
+    "tokenizer": "tp_core.testing.tokenizer",
+    "optimizer": "tp_core.testing.optimizer",
+    "schedule": "tp_core.testing.schedule",
+    "strategy": "tp_core.testing.strategy",
+    "logger": "tp_core.testing.logger",
+    "hooks": "tp_core.testing.hooks",
+    "converter": "tp_core.testing.converter",
+    "presets": "tp_core.testing.preset",
+    "commands": "tp_core.testing.command",
+}
+
+#: Kinds whose entries name something else than a config class.
+_WITHOUT_OPTIONS = ("presets", "commands")
 
 
 def check_module(
     module: str | type[ModuleConfig] | ModuleConfig,
     kind: str | None = None,
     options: Mapping[str, Any] | None = None,
-    *,
-    model: Mapping[str, Any] | None = None,
-    length: int = 12,
-    independent: bool = True,
-    unused: Iterable[str] = (),
-    tolerance: float = 1e-5,
+    **given: Any,
 ) -> None:
-    """Check that an embedding, encoder, decoder or target keeps its contracts, inside a minimal model.
+    """Check that a module keeps the contracts of its kind.
 
-    The model is built from a spec around the module and fed random batches of the fields that its modules
-    require. Checked are: the config (described, importable without torch, resolved options load again to the
-    same spec), the weights (built on the meta device, all drawn by ``reset_parameters`` from the seed alone,
-    all trained, saved and loaded) and the computation (shapes and masks; padding and batch-mates change
-    nothing; causality where it is provided; losses that add up over batches; predictions that are JSON).
+    Of every kind: the config has a description and imports no heavy library; its options are plain values that load
+    again as they are; its implementation is there and takes what it is built with. What else is checked, and which
+    further arguments there are, stands at the function ``check`` of the kind's file in :mod:`tp_core.testing`. Of a
+    kind that another package declares there is nothing else.
 
     Args:
-        module: a name as a spec writes it (installed, or ``package.module:Class``), a config class, or a
-            config.
-        kind: ``embedding``, ``encoder``, ``decoder`` or ``target``, for a name that is installed as several
-            kinds.
+        module: a name as a spec writes it (installed, or ``package.module:Class``), a config class, or a config.
+        kind: for a name that is installed as several kinds.
         options: the module's options; small sizes make the check fast.
-        model: keys of the spec's ``model:`` part that replace the kit's own, for modules that need particular
-            surroundings.
-        length: positions of the longest sample, for modules that need long ones; others have two thirds and
-            less.
-        independent: false for what compares samples with each other by design, such as contrastive losses;
-            nothing about batch-mates is then checked.
-        unused: beginnings of names of weights that may stay without a gradient.
-        tolerance: largest difference of features that counts as none.
+        given: what the check of the kind needs besides, such as ``records`` for a processor.
 
     Raises:
         AssertionError: what is wrong and what to do about it.
+        TypeError: the check of this kind takes no such argument.
     """
     name = name_of(module)
     kind = kind_of(module, kind)
+    particular = _particular(kind)
+    _check_arguments(kind, particular, given)
     try:
-        assert kind in MODEL_KINDS, f"check_module checks {', '.join(MODEL_KINDS)}; for processors: check_processor"
-        cls = config_class_of(kind, name)
-        assert cls.summary(), (
+        if kind in _WITHOUT_OPTIONS:
+            assert particular is not None
+            particular(name)
+            return
+        subject = Subject(kind, name, config_class_of(kind, name), options_of(module, options))
+        assert subject.cls.summary(), (
             "the config class has no docstring; its first line is the module's description in 'tp modules'"
         )
-        check_torch_free(cls)
-        tree = minimal_model(kind, name, options_of(module, options), cls) | dict(model or {})
-        if "streams" in tree:
-            beside = ("encoder",) if getattr(cls, "joins_streams", False) else ()
-            tree = {key: value for key, value in tree.items() if key not in ("embedding", "encoder") or key in beside}
-        spec = minimal_spec(tree)
-        again = reloaded(spec.dump())
-        assert again.dump() == spec.dump(), (
-            "the resolved spec loads to another one; options must be plain values that stay as they are "
-            f"when they are validated again: {_difference(spec.dump(), again.dump())}"
-        )
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            built = weights.check_initialisation(spec)
-            lengths = [length, max(1, length // 2), max(1, length * 2 // 3)]
-            features.check_shapes(built, lengths)
-            weights.check_gradients(built, lengths, tuple(unused))
-            weights.check_round_trip(spec, built, lengths)
-            if independent:
-                features.check_independence(built, lengths, tolerance)
-                features.check_lengths(built, lengths, tolerance)
-            _check_kind(kind, built, lengths, independent, tolerance)
+        check_torch_free(subject.cls)
+        if kind in MODEL_KINDS:
+            check_implementation(subject.cls)
+        else:
+            check_options(subject)
+        if particular is not None:
+            particular(subject, **given)
     except AssertionError as error:
         raise AssertionError(f"{kind} '{name}': {error}") from error.__cause__
 
 
-def _check_kind(kind: str, model: Model, lengths: list[int], independent: bool, tolerance: float) -> None:
-    from tp_core.spec.context import context_of
-
-    if kind == "target":
-        features.check_losses(model, lengths, independent, tolerance)
-        features.check_vectors(model, lengths)
-        features.check_predictions(model, lengths)
-        return
-    spec = model.spec
-    behind = context_of(spec, side="target")
-    after = spec.model.decoder or next(iter(spec.model.streams.values())).encoder
-    if kind != "embedding" and spec.model.fusion is None and CAUSAL in after.config.provides(behind):
-        features.check_causality(model, lengths[0], tolerance)
-        features.check_pieces(model, lengths[0], tolerance)
+def _particular(kind: str) -> Callable[..., None] | None:
+    found: Callable[..., None] | None = import_module(CHECKS[kind]).check if kind in CHECKS else None
+    return found
 
 
-def _difference(before: Any, after: Any, path: str = "") -> str:
-    if isinstance(before, dict) and isinstance(after, dict):
-        for key in before.keys() | after.keys():
-            if before.get(key) != after.get(key):
-                return _difference(before.get(key), after.get(key), f"{path}.{key}" if path else str(key))
-    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        for number, (left, right) in enumerate(zip(before, after)):
-            if left != right:
-                return _difference(left, right, f"{path}[{number}]")
-    return f"{path} is {before!r}, then {after!r}"
+def _check_arguments(kind: str, particular: Callable[..., None] | None, given: Mapping[str, Any]) -> None:
+    parameters = list(inspect.signature(particular).parameters.values())[1:] if particular is not None else []
+    known = [each.name for each in parameters]
+    for name in given:
+        if name not in known:
+            takes = f"it takes {', '.join(known)}" if known else "it takes no more than options"
+            raise TypeError(f"check_module of the kind {kind} takes no '{name}'; {takes}")
+    for each in parameters:
+        if each.default is inspect.Parameter.empty and each.name not in given:
+            raise TypeError(f"check_module of the kind {kind} needs '{each.name}'")

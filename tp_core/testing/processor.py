@@ -1,4 +1,4 @@
-"""``check_processor``: the contracts of a processor, on records that its author gives."""
+"""The contracts of a processor, on records that its author gives."""
 
 from __future__ import annotations
 
@@ -16,13 +16,11 @@ from tp_core.data.order import EVALUATION, TRAIN, generator
 from tp_core.data.rows import ArrowRows, write_rows
 from tp_core.errors import DataError
 from tp_core.interfaces import ONLY, Batch, Processor, Record, Rows
-from tp_core.options.base import ModuleConfig
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.processor import ProcessorConfig
 from tp_core.ports import Port
 from tp_core.testing import metrics
-from tp_core.testing.specs import config_class_of, name_of, options_of
-from tp_core.testing.torch_free import check_torch_free
+from tp_core.testing.subject import Subject
 from tp_core.tokenizer import Tokenizer
 
 #: Fields that a batch leaves out when they would say nothing.
@@ -31,49 +29,37 @@ _OPTIONAL = ("attention_mask", "lengths")
 _PADDED = ("input_ids", "input_features")
 
 
-def check_processor(
-    module: str | type[ModuleConfig] | ModuleConfig,
-    records: list[dict[str, Any]],
-    options: Mapping[str, Any] | None = None,
+def check(
+    subject: Subject,
     *,
+    records: list[dict[str, Any]],
     tokenizer: Tokenizer | None = None,
     data: DataContext | None = None,
     prediction: Mapping[str, Any] | None = None,
 ) -> None:
-    """Check that a processor keeps its contracts.
+    """Check a processor on records that its author gives.
 
-    Checked are: the config is importable without torch; rows are kept and come back as they were; a sample is a
-    function of (seed, epoch, index) alone, and drawing one changes neither the rows nor another sample;
-    batches have the fields and labels that the config provides; no sequence is longer than the config says;
-    records without labels can be encoded for inference; metrics of its own are those that its config declares.
+    Checked are: rows are kept and come back as they were; a sample is a function of (seed, epoch, index) alone, and
+    drawing one changes neither the rows nor another sample; batches have the fields and labels that the config
+    provides; no sequence is longer than the config says; records without labels can be encoded for inference; metrics
+    of its own are those that its config declares.
 
     Args:
-        module: a name as a spec writes it, a config class, or a config.
         records: fields of good training records, enough for several rows.
-        options: the processor's options.
         tokenizer: for processors that need one.
         data: what the processor may know of the model and the spec.
         prediction: what the model's targets may predict for a sample, for a processor with metrics of its own.
-
-    Raises:
-        AssertionError: what is wrong and what to do about it.
     """
-    name = name_of(module)
-    try:
-        cls = config_class_of("processor", name)
-        check_torch_free(cls)
-        config = cls(**options_of(module, options))
-        assert isinstance(config, ProcessorConfig)
-        processor = config.build(data or DataContext(), tokenizer)
-        source = [Record(dict(value), "records", line) for line, value in enumerate(records, 1)]
-        with TemporaryDirectory() as folder:
-            rows = _prepared(processor, source, Path(folder) / "rows.arrow")
-            _check_samples(processor, rows)
-            _check_batches(processor, rows, config)
-            _check_scores(processor, rows, config, prediction)
-        _check_inference(processor, source, config)
-    except AssertionError as error:
-        raise AssertionError(f"processor '{name}': {error}") from error.__cause__
+    config = subject.config()
+    assert isinstance(config, ProcessorConfig)
+    processor = config.build(data or DataContext(), tokenizer)
+    source = [Record(dict(value), "records", line) for line, value in enumerate(records, 1)]
+    with TemporaryDirectory() as folder:
+        rows = _prepared(processor, source, Path(folder) / "rows.arrow")
+        _check_samples(processor, rows)
+        _check_batches(processor, rows, config)
+        _check_scores(processor, rows, config, prediction)
+    _check_inference(processor, source, config)
 
 
 def _refuse(error: DataError) -> None:
@@ -208,7 +194,7 @@ def _check_scores(
         metrics.check_declared([], facts, "score()")
         return
     assert prediction is not None, (
-        "it has metrics of its own, score(); give check_processor a prediction=, what the model's targets predict for "
+        "it has metrics of its own, score(); give check_module a prediction=, what the model's targets predict for "
         "a sample"
     )
     numbers = range(min(len(rows), 16))

@@ -1,10 +1,9 @@
-"""``check_source``: the contracts of a source, on data that its author gives."""
+"""The contracts of a source, on data that its author gives."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from tp_core import discovery
 from tp_core.data.file_digests import files_inside
@@ -12,48 +11,28 @@ from tp_core.data.sources.base import Source
 from tp_core.data.sources.fingerprint import fingerprint
 from tp_core.errors import DataError, TPError
 from tp_core.marks import paths_in
-from tp_core.options.base import ModuleConfig
 from tp_core.options.choice import Chosen
 from tp_core.options.source import SourceConfig
 from tp_core.record import Record
-from tp_core.testing.specs import config_class_of, name_of, options_of
-from tp_core.testing.torch_free import check_torch_free
+from tp_core.testing.subject import Subject
 
 
-def check_source(
-    module: str | type[ModuleConfig] | ModuleConfig,
-    options: Mapping[str, Any],
-    *,
-    change: Callable[[], object],
-    bad: int = 0,
-) -> None:
-    """Check that a source keeps its contracts.
+def check(subject: Subject, *, change: Callable[[], object], bad: int = 0) -> None:
+    """Check a source on data that its author gives.
 
-    Checked are: the config is importable without torch, and its options that name files are marked as paths; records
-    come in the same order each time, one by one, with file and line; those that are bad are reported, and reading goes
-    on where it may; each record has the fields that ``columns()`` names; the fingerprint stays when files get other
-    times, and is another when records are.
+    Checked are: its options that name files are marked as paths; records come in the same order each time, one by one,
+    with file and line; those that are bad are reported, and reading goes on where it may; each record has the fields
+    that ``columns()`` names; the fingerprint stays when files get other times, and is another when records are.
 
     Args:
-        module: a name as a spec writes it, a config class, or a config.
-        options: the source's options, of data that are there.
         change: changes a value in these data; it is called once.
         bad: how many bad records there are among them.
-
-    Raises:
-        AssertionError: what is wrong and what to do about it.
     """
-    name = name_of(module)
-    try:
-        cls = config_class_of("source", name)
-        check_torch_free(cls)
-        config = cls(**options_of(module, options))
-        assert isinstance(config, SourceConfig)
-        _check_options(config)
-        before = _check_records(config, bad)
-        _check_fingerprint(name, config, before, change)
-    except AssertionError as error:
-        raise AssertionError(f"source '{name}': {error}") from error.__cause__
+    config = subject.config()
+    assert isinstance(config, SourceConfig)
+    _check_options(config)
+    before = _check_records(config, bad)
+    _check_fingerprint(subject.name, config, before, change)
 
 
 def _check_options(config: SourceConfig) -> None:

@@ -18,7 +18,7 @@ from tp_acme.mixer_options import MixerConfig
 from tp_acme.sqlite_options import SqliteConfig
 from tp_acme.triangle_options import TriangleConfig
 from tp_core import BuildContext, LoggedRun, Sequence, SpecError, load_spec
-from tp_core.testing import check_module, check_source
+from tp_core.testing import check_module
 
 
 @pytest.mark.parametrize("options", [{}, {"mask": "causal", "kernel_size": 4}, {"hidden_size": 16}])
@@ -29,6 +29,18 @@ def test_the_mixer_keeps_the_contracts_of_an_encoder(options: dict[str, Any]) ->
 def test_from_end_keeps_the_contracts_of_an_embedding() -> None:
     # The batches of the kit are shorter than the table.
     check_module("acme.from_end", "embedding", {"max_length": 12})
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("adan", {}), ("adan", {"weight_decay": 0.2}), ("triangle", {}), ("triangle", {"warmup": 0.1}), ("csv", {})],
+)
+def test_modules_of_the_training_keep_their_contracts(name: str, options: dict[str, Any]) -> None:
+    check_module(f"acme.{name}", options=options)
+
+
+def test_the_hook_keeps_its_contracts() -> None:
+    check_module("acme.print_norms")
 
 
 def test_packed_documents_do_not_see_each_other() -> None:
@@ -107,8 +119,9 @@ def test_the_table_keeps_the_contracts_of_a_source(tmp_path: Path) -> None:
         "create table reviews (body text, stars integer)",
         "insert into reviews values ('good', 5), ('né', 1), (cast(x'ff' as text), 3), (null, 2)",
     )
-    check_source(
+    check_module(
         "acme.sqlite",
+        "source",
         {"path": path, "table": "reviews"},
         change=lambda: database(Path(path), "update reviews set stars = 4 where body = 'good'"),
         bad=1,

@@ -1,1 +1,1 @@
-"""An encoder, an embedding and a hook, found by tp through the entry points of this distribution."""
+"""Modules of many kinds, found by tp through the entry points of this distribution."""

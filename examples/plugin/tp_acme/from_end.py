@@ -6,8 +6,7 @@ import torch
 from torch import nn
 
 from tp_acme.from_end_options import FromEndConfig
-from tp_core import BuildContext, Embedding, Sequence
-from tp_core.interfaces import Inputs
+from tp_core import BuildContext, Embedding, Inputs, Sequence
 
 
 class FromEnd(Embedding):

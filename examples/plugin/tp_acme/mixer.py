@@ -7,8 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tp_acme.mixer_options import MixerConfig
-from tp_core import BuildContext, Encoder, Sequence
-from tp_core.interfaces import Cache
+from tp_core import BuildContext, Cache, Encoder, Sequence
 
 
 class Layer(nn.Module):

@@ -10,7 +10,7 @@ from tp_acme.print_norms_options import PrintNormsConfig
 from tp_core import hookimpl
 
 if TYPE_CHECKING:
-    from tp_core.training.trainer import Trainer
+    from tp_core import Trainer
 
 
 class PrintNorms:

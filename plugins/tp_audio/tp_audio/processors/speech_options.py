@@ -9,10 +9,11 @@ from tp_audio.processors.options import PADDING_KEYS, AudioProcessorConfig, Norm
 from tp_core.options.base import Preprocessing, Problem
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec
+from tp_core.options.huggingface import PreprocessorFile
 from tp_core.ports import ATTENTION_MASK, INPUT_FEATURES, Port
 
 
-class SpeechProcessorConfig(AudioProcessorConfig):
+class SpeechProcessorConfig(PreprocessorFile, AudioProcessorConfig):
     """Filter banks of recordings, and what training does to them."""
 
     sampling_options: ClassVar[frozenset[str]] = frozenset(
@@ -54,12 +55,12 @@ class SpeechProcessorConfig(AudioProcessorConfig):
         features = FieldSpec(("batch", "length", self.num_mel_bins), "float32")
         return {INPUT_FEATURES: features, ATTENTION_MASK: FieldSpec()}
 
-    def to_huggingface(self, data: DataContext) -> Preprocessing | None:
+    def to_huggingface(self, data: DataContext) -> Preprocessing:
         from tp_audio.processors.huggingface import written_filter_banks
 
         return written_filter_banks(self)
 
-    def from_huggingface(self, content: Mapping[str, Any], data: DataContext) -> Preprocessing | None:
+    def from_huggingface(self, content: Mapping[str, Any], data: DataContext) -> Preprocessing:
         from tp_audio.processors.huggingface import read_filter_banks
 
         return read_filter_banks(self, content)

@@ -10,12 +10,13 @@ from tp_core.metrics.facts import MetricFacts
 from tp_core.options.base import Preprocessing, Problem
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec
+from tp_core.options.huggingface import PreprocessorFile
 from tp_core.ports import ATTENTION_MASK, INPUT_VALUES, Port
 
 _MASKS = ("mask_time_prob", "mask_time_length", "mask_time_min_masks")
 
 
-class WaveformProcessorConfig(AudioProcessorConfig):
+class WaveformProcessorConfig(PreprocessorFile, AudioProcessorConfig):
     """Raw waveforms with masks over their frames."""
 
     needs_tokenizer: ClassVar[bool] = False
@@ -39,12 +40,12 @@ class WaveformProcessorConfig(AudioProcessorConfig):
             **{name: FieldSpec(dtype="bool") for name in names},
         }
 
-    def to_huggingface(self, data: DataContext) -> Preprocessing | None:
+    def to_huggingface(self, data: DataContext) -> Preprocessing:
         from tp_audio.processors.huggingface import written_waveforms
 
         return written_waveforms(self)
 
-    def from_huggingface(self, content: Mapping[str, Any], data: DataContext) -> Preprocessing | None:
+    def from_huggingface(self, content: Mapping[str, Any], data: DataContext) -> Preprocessing:
         from tp_audio.processors.huggingface import read_waveforms
 
         return read_waveforms(self, content)

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from tp_core.marks import PathStr
 from tp_core.options.base import Preprocessing
+from tp_core.options.huggingface import TokenizerFiles
 from tp_core.options.tokenizer import TokenizerConfig
 from tp_text.tokenizers.options import SPECIAL_IN_TEXT
 
@@ -16,7 +17,7 @@ from tp_text.tokenizers.options import SPECIAL_IN_TEXT
 _WEIGHTS = frozenset((".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".ot"))
 
 
-class HuggingFaceConfig(TokenizerConfig):
+class HuggingFaceConfig(TokenizerFiles, TokenizerConfig):
     """Any Hugging Face tokenizer: a ``tokenizer.json``, or a folder that holds one.
 
     A folder with only the files of a slow tokenizer is read with transformers, if that is installed.

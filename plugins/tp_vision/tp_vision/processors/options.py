@@ -10,6 +10,7 @@ from tp_core.options.base import Preprocessing, Problem
 from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec, GridFacts, PictureFacts
+from tp_core.options.huggingface import PreprocessorFile
 from tp_core.options.processor import ProcessorConfig
 from tp_core.ports import PIXEL_VALUES, Port
 from tp_core.use import in_use
@@ -53,7 +54,7 @@ class Augmentation(BaseModel):
             yield Problem("augment", f"crop_scale: expected 0 < smallest <= largest <= 1, got [{low:g}, {high:g}]")
 
 
-class PictureProcessorConfig(ProcessorConfig):
+class PictureProcessorConfig(PreprocessorFile, ProcessorConfig):
     """What all image processors share: pictures as tensors of one size."""
 
     needs_tokenizer: ClassVar[bool] = False
@@ -147,12 +148,12 @@ class PictureProcessorConfig(ProcessorConfig):
                     message = f"is {own}, and the tokenizer of model.target.{name} expects {[*expected]}"
                     yield Problem(option, f"{message}; both must see the same pixels")
 
-    def to_huggingface(self, data: DataContext) -> Preprocessing | None:
+    def to_huggingface(self, data: DataContext) -> Preprocessing:
         from tp_vision.processors.huggingface import written
 
         return written(self, data)
 
-    def from_huggingface(self, content: Mapping[str, Any], data: DataContext) -> Preprocessing | None:
+    def from_huggingface(self, content: Mapping[str, Any], data: DataContext) -> Preprocessing:
         from tp_vision.processors.huggingface import read
 
         return read(self, content, data)

@@ -1,0 +1,70 @@
+"""The contracts of a logger, in a folder as a run has it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from tp_core.options.logger import LoggerConfig
+from tp_core.testing.subject import Subject
+from tp_core.training.loggers.base import LoggedRun, Logger
+
+_STEPS = 20
+
+#: Files of a run's folder that are the run's own.
+_RUN = ("spec.yaml", "metrics.jsonl", "provenance.json")
+
+
+def check(subject: Subject) -> None:
+    """Check a logger that is told of a run which ends, and goes on from an earlier step in another process.
+
+    Checked are: numbers, pictures and texts with any names are taken; the run's own files stay; a run that goes on
+    loses nothing that was logged before its step.
+    """
+    config = subject.config()
+    assert isinstance(config, LoggerConfig)
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        for name in _RUN:
+            (folder / name).write_text(f"{name} of the run\n", encoding="utf-8")
+        _tell(config, folder, 0, range(1, _STEPS + 1))
+        before = _sizes(folder)
+        _tell(config, folder, _STEPS - 1, range(_STEPS, _STEPS + 1))
+        _check_kept(folder, before)
+
+
+def _tell(config: LoggerConfig, folder: Path, step: int, steps: range) -> None:
+    at = f"goes on from step {step}" if step else "begins"
+    try:
+        logger = config.build(LoggedRun(folder, "conformance", {"tp": 1, "train": {"steps": _STEPS}}, step))
+        assert isinstance(logger, Logger), f"build() gives a {type(logger).__name__}, which is no tp_core.Logger"
+        for number in steps:
+            logger.scalars(number, {"loss": 1.0 / number, "eval/cls/accuracy": 0.5, "lr": 0.0})
+        logger.picture(steps[-1], "reconstructions/0", torch.arange(60, dtype=torch.uint8).reshape(3, 4, 5))
+        logger.text(steps[-1], "answers", "*a text* with `é` and 日本語")
+        logger.close()
+    except AssertionError:
+        raise
+    except Exception as error:
+        raise AssertionError(f"it fails in a run that {at}: {type(error).__name__}: {error}") from error
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    files = (each for each in folder.rglob("*") if each.is_file())
+    return {str(each.relative_to(folder)): each.stat().st_size for each in files}
+
+
+def _check_kept(folder: Path, before: dict[str, int]) -> None:
+    for name in _RUN:
+        path = folder / name
+        kept = path.is_file() and path.read_text(encoding="utf-8") == f"{name} of the run\n"
+        assert kept, f"it changes {name}, which is the run's own; a logger's files have other names"
+    after = _sizes(folder)
+    for name, size in before.items():
+        # Of the 20 steps, 19 stay.
+        assert after.get(name, 0) >= size // 2, (
+            f"{name} had {size} bytes and has {after.get(name, 0)} once the run goes on from step {_STEPS - 1}; what "
+            "was logged before belongs to the run"
+        )
