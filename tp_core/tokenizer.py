@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class TokenizerFacts(NamedTuple):
+@dataclass(frozen=True)
+class TokenizerFacts:
     """What checking a spec asks of a vocabulary.
 
     Attributes:
@@ -23,12 +25,14 @@ class TokenizerFacts(NamedTuple):
         special: role → id, as in :class:`Tokenizer`.
         marks_words: whether the vocabulary says which ids begin a word.
         segments: how many segments (``token_type_ids``) a text has, and how many a pair.
+        tokens: gives the tokens with their ids; it may take a moment.
     """
 
     vocab_size: int
     special: Mapping[str, int]
     marks_words: bool
     segments: tuple[int, int] = (1, 2)
+    tokens: Callable[[], Mapping[str, int]] = field(default=dict, compare=False, repr=False)
 
 
 class TransformersUse(NamedTuple):
@@ -123,7 +127,13 @@ class Tokenizer(ABC):
         """What checking a spec asks of this tokenizer."""
         one, two = (self.frame(pair) for pair in (False, True))
         segments = (1 if one is None else one.segment_count, 2 if two is None else two.segment_count)
-        return TokenizerFacts(self.vocab_size, self.special, self.word_starts() is not None, segments)
+        return TokenizerFacts(
+            self.vocab_size, self.special, self.word_starts() is not None, segments, self.ids_by_token
+        )
+
+    def ids_by_token(self) -> dict[str, int]:
+        """All tokens with their ids."""
+        return {self.token(index): index for index in range(self.vocab_size)}
 
 
 def flatten(batch: list[list[int]]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:

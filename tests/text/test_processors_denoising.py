@@ -33,7 +33,8 @@ from tp_core.interfaces import IGNORE, GenerationTokens
 from tp_text.processors.bart import infilled, permuted, thinned
 from tp_text.processors.gap_sentences import principal, rouge_against_rest, runs
 from tp_text.processors.reading import tokenized
-from tp_text.processors.span_corruption import corrupt, find_sentinels, span_mask
+from tp_text.processors.sentinels import find_sentinels
+from tp_text.processors.span_corruption import corrupt, span_mask
 from tp_text.processors.span_lengths import SpanLengths
 
 #: As in T5's vocabularies: the first sentinel has the highest id.
@@ -142,7 +143,7 @@ def test_every_position_of_a_row_is_hidden_about_as_often_as_the_others() -> Non
 def test_sentinels_may_be_unused_tokens_or_named(tmp_path: Path) -> None:
     made: Any = processor(tmp_path, "t5", extra=("[unused1]", "[unused2]", "[unused4]", "[gap-0]"), max_length=8)
     assert made.sentinels.tolist() == [SIZE, SIZE + 1, SIZE + 2]
-    assert find_sentinels(made.tokenizer, "[gap-{}]").tolist() == [SIZE + 3]
+    assert find_sentinels(made.tokenizer.ids_by_token(), "[gap-{}]") == [SIZE + 3]
 
 
 def test_a_vocabulary_with_too_few_sentinels_is_refused(tmp_path: Path) -> None:

@@ -13,12 +13,10 @@ from tp_core.interfaces import Record, Report, Rows, Sample, Tokenizer
 from tp_core.options.context import DataContext
 from tp_text.processors.packing import packed_rows
 from tp_text.processors.padding import Ids
+from tp_text.processors.sentinels import find_sentinels
 from tp_text.processors.seq2seq import EncoderDecoderProcessor, end_of
 from tp_text.processors.span_corruption_options import SpanCorruptionProcessorConfig
 from tp_text.processors.span_lengths import SpanLengths
-
-#: Spellings of sentinels in published vocabularies, the likeliest first.
-USUAL_SENTINELS = ("<extra_id_{}>", "[unused{}]")
 
 
 class SpanCorruptionProcessor(EncoderDecoderProcessor):
@@ -33,15 +31,10 @@ class SpanCorruptionProcessor(EncoderDecoderProcessor):
         self.head, self.tail = (), () if end is None else (end,)
         self.spans = config.spans()
         self.row_length = config.row_length()
-        self.sentinels = find_sentinels(tokenizer, config.sentinel_pattern)
-        needed = self.spans.hidden(self.row_length)[1] + 1
-        if len(self.sentinels) < needed:
-            pattern = config.sentinel_pattern or " or ".join(USUAL_SENTINELS)
-            raise TPError(
-                f"data.processor: rows of {self.row_length} tokens need {needed} sentinel tokens, and the vocabulary "
-                f"has {len(self.sentinels) or 'none'} (spelled {pattern}); give sentinel_pattern, lower max_length, "
-                "or add the tokens to the vocabulary"
-            )
+        tokens = tokenizer.ids_by_token()
+        self.sentinels: Ids = np.array(find_sentinels(tokens, config.sentinel_pattern), dtype=np.int32)
+        if missing := config.missing_sentinels(tokens):
+            raise TPError(f"data.processor: {missing}")
 
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
         documents = (ids for texts in self.tokenized(records, report) for ids in texts.documents())
@@ -53,17 +46,6 @@ class SpanCorruptionProcessor(EncoderDecoderProcessor):
         tokens = rows.get("tokens", index)
         source, target = corrupt(tokens, span_mask(len(tokens), self.spans, generator), self.sentinels)
         return {"input_ids": self.framed(source), "target_ids": self.ended(target)}
-
-
-def find_sentinels(tokenizer: Tokenizer, pattern: str | None = None) -> Ids:
-    """Ids of the sentinels, in order of their numbers; those of the first pattern that the vocabulary has."""
-    known = {tokenizer.token(index): index for index in range(tokenizer.vocab_size)}
-    for each in USUAL_SENTINELS if pattern is None else (pattern,):
-        # Some vocabularies count from 0, others from 1, and some leave numbers out.
-        found = [known[token] for number in range(1000) if (token := each.replace("{}", str(number))) in known]
-        if found:
-            return np.array(found, dtype=np.int32)
-    return np.array([], dtype=np.int32)
 
 
 def span_mask(length: int, spans: SpanLengths, generator: np.random.Generator) -> NDArray[np.bool_]:

@@ -1,15 +1,19 @@
 """Options of T5's span corruption. Torch-free."""
 
-from collections.abc import Iterator
-from typing import ClassVar
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_text.processors.denoising_options import DenoisingConfig
+from tp_text.processors.sentinels import USUAL_SENTINELS, find_sentinels
 from tp_text.processors.seq2seq_options import Role
 from tp_text.processors.span_lengths import SpanLengths
+
+if TYPE_CHECKING:
+    from tp_core.tokenizer import TokenizerFacts
 
 
 class SpanCorruptionProcessorConfig(DenoisingConfig):
@@ -37,6 +41,27 @@ class SpanCorruptionProcessorConfig(DenoisingConfig):
 
     def target_sequence_length(self) -> int:
         return self.spans().target_length(self.row_length())
+
+    def missing_sentinels(self, tokens: Mapping[str, int]) -> str:
+        """A message where a vocabulary has too few sentinels for a full row; empty where it has enough.
+
+        Args:
+            tokens: of the vocabulary, with their ids.
+        """
+        there = len(find_sentinels(tokens, self.sentinel_pattern))
+        needed = self.spans().hidden(self.row_length())[1] + 1
+        if there >= needed:
+            return ""
+        pattern = self.sentinel_pattern or " or ".join(USUAL_SENTINELS)
+        return (
+            f"rows of {self.row_length()} tokens need {needed} sentinel tokens, and the vocabulary has "
+            f"{there or 'none'} (spelled {pattern}); give sentinel_pattern, lower max_length, or add the tokens to the vocabulary"
+        )
+
+    def check_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
+        yield from super().check_tokenizer(tokenizer)
+        if self.row_length() >= 2 and (missing := self.missing_sentinels(tokenizer.tokens())):
+            yield Problem("sentinel_pattern", missing)
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from super().check(context)
