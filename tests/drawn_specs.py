@@ -49,6 +49,7 @@ _READS = {
 #: Options that need files or models of their own, or that only make a run longer.
 _LEFT_OUT = {
     *("weight", "stream", "name", "teacher", "tokenizer", "image_tokenizer", "num_units", "hidden_size"),
+    *("max_seconds", "min_seconds", "sampling_rate", "crop_seconds"),
     *("embedding_size", "labels", "max_pixels", "kernels", "strides", "channels", "relative_grid"),
 }
 
@@ -114,9 +115,12 @@ class Drawer:
         """A spec whose paths are those of :func:`write_data`."""
         processor = self.one(sorted(FILES))
         reads = _READS[FILES[processor]]
+        options = self.options("processor", processor)
+        if processor == "image":
+            options["labels"] = ["class0", "class1"]
         data: dict[str, Any] = {
             "train": str(folder / FILES[processor]),
-            "processor": {processor: self.options("processor", processor)},
+            "processor": {processor: options},
             "cache": str(folder / "cache"),
         }
         if reads != "picture" and processor not in ("speech_cls", "waveform_cls", "wav2vec2", "units"):

@@ -30,6 +30,10 @@ class EmbeddingConfig(ModuleConfig):
         """The grid of patches that this embedding makes of pictures; None for one that does not cut pictures."""
         return None
 
+    def positions(self, inputs: int) -> int:
+        """The positions that it makes of an input of some length: as many, unless it makes sequences shorter."""
+        return inputs
+
     def places(self) -> int | None:
         """The most positions of the embedding's sequences, where its options say; None where inputs decide."""
         grid = self.grid()

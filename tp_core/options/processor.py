@@ -30,6 +30,9 @@ class ProcessorConfig(ModuleConfig):
     #: Column of the prepared rows whose lengths are those of the samples, for ``data.bucket``; None if there is none.
     length_column: ClassVar[str | None] = None
 
+    #: The option that bounds the length of sequences.
+    length_option: ClassVar[str] = "max_length"
+
     def sequence_length(self) -> int | None:
         """The longest sequence this processor makes; None if it has no such bound."""
         return None

@@ -188,16 +188,23 @@ def _check_embedding(
             message = f"has {limit} positions, and the sequences of '{first.name}' reach to {places}"
             problems.add(chosen.path, message, node_of(root, chosen))
     processor = spec.data.processor
-    length, option = None, "max_length"
-    if processor is not None:
-        length = processor.config.sequence_length()
-        if component is spec.model.target_embedding:
-            length, option = processor.config.target_sequence_length(), "target_max_length"
+    if processor is None:
+        return
+    length, option = processor.config.sequence_length(), processor.config.length_option
+    if component is spec.model.target_embedding:
+        length, option = processor.config.target_sequence_length(), "target_max_length"
+    elif length is not None:
+        length = first.config.positions(length)
     # Of modules that reach to a number of places of their own, only the first can be about the processor's sequences.
-    for chosen in component.modules[: None if places is None else 1] if length is not None else ():
+    for chosen in component.modules[: None if places is None else 1]:
         limit = chosen.config.length_limit()
-        if processor is not None and limit is not None and length is not None and length > limit:
-            message = f"sequences of {length} are longer than the {limit} positions of {chosen.path}"
+        bounded = length is not None or component is spec.model.target_embedding
+        if limit is None or (length is not None and length <= limit) or (length is None and bounded):
+            continue
+        message = f"sequences of {length} are longer than the {limit} positions of {chosen.path}"
+        if length is None:
+            message = f"is required: the model has the {limit} positions of {chosen.path}"
+        if bounded or option in type(processor.config).model_fields:
             problems.add(f"{processor.path}.{option}", message, node_of(root, processor, option))
 
 

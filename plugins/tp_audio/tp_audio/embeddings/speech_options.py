@@ -36,6 +36,11 @@ class SpeechConfig(EmbeddingConfig):
         "the variance through the gates",
     )
 
+    def positions(self, inputs: int) -> int:
+        for stride in self.strides:
+            inputs = (inputs + stride - 1) // stride
+        return inputs
+
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return {INPUT_FEATURES: FieldSpec(("batch", "length", self.num_mel_bins), "float32")}
 

@@ -65,6 +65,9 @@ class WaveformConfig(EmbeddingConfig):
         found = super().effective(context).items()
         return {name: value for name, value in found if name not in idle and not name.startswith("mask_feature")}
 
+    def positions(self, inputs: int) -> int:
+        return frames_of(inputs, self.kernels, self.strides)
+
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return {INPUT_VALUES: FieldSpec(("batch", "length"), "float32")}
 

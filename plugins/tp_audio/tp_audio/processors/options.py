@@ -28,11 +28,21 @@ class AudioProcessorConfig(ProcessorConfig):
 
     length_column: ClassVar[str | None] = "audio"
     media_fields: ClassVar[frozenset[str]] = frozenset({"audio"})
+    length_option: ClassVar[str] = "max_seconds"
 
     sampling_rate: int = Field(16000, gt=0, description="samples per second that the model hears")
     resample: bool = Field(True, description="resample recordings of another rate; false: refuse them")
     mix_channels: bool = Field(True, description="average several channels; false: refuse such recordings")
     max_seconds: float | None = Field(None, gt=0, description="longest recording to train on; others are bad records")
+
+    def seconds(self) -> float | None:
+        """The longest that the model hears of a recording; None if there is no bound."""
+        return self.max_seconds
+
+    def sequence_length(self) -> int | None:
+        """Samples of the longest recording."""
+        seconds = self.seconds()
+        return None if seconds is None else int(seconds * self.sampling_rate)
 
     def libraries(self) -> Collection[str]:
         return ("soundfile", "torchaudio")  # which decode and resample

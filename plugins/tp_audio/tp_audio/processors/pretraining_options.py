@@ -21,6 +21,9 @@ class PretrainingProcessorConfig(WaveformProcessorConfig):
         15.6, gt=0, description="longest piece of a recording; a random one is taken at each visit; null: no limit"
     )
 
+    def seconds(self) -> float | None:
+        return min((each for each in (self.max_seconds, self.crop_seconds) if each is not None), default=None)
+
     def check(self, context: BuildContext) -> Iterator[Problem]:
         if self.mask_time_prob == 0 and self.mask_time_min_masks == 0:
             yield Problem("mask_time_prob", "and mask_time_min_masks are both 0, so that nothing is masked")

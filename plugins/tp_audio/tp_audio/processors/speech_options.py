@@ -51,6 +51,14 @@ class SpeechProcessorConfig(PreprocessorFile, AudioProcessorConfig):
         """Samples of a frame, the fewest that a recording may have."""
         return int(self.sampling_rate * self.frame_length / 1000)
 
+    def sequence_length(self) -> int | None:
+        """Frames of the longest recording, played at the slowest speed."""
+        samples = super().sequence_length()
+        if samples is None:
+            return None
+        slowest = int(samples / min(*self.speeds, 1.0))
+        return max(1, (slowest - self.window()) // int(self.sampling_rate * self.frame_shift / 1000) + 1)
+
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         features = FieldSpec(("batch", "length", self.num_mel_bins), "float32")
         return {INPUT_FEATURES: features, ATTENTION_MASK: FieldSpec()}

@@ -55,7 +55,8 @@ class SpanCorruptionProcessorConfig(DenoisingConfig):
         pattern = self.sentinel_pattern or " or ".join(USUAL_SENTINELS)
         return (
             f"rows of {self.row_length()} tokens need {needed} sentinel tokens, and the vocabulary has "
-            f"{there or 'none'} (spelled {pattern}); give sentinel_pattern, lower max_length, or add the tokens to the vocabulary"
+            f"{there or 'none'} (spelled {pattern}); give sentinel_pattern, lower max_length, or add the tokens to the "
+            "vocabulary"
         )
 
     def check_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
