@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from tests.core import runs
-from tp_core import Batch, build_model, evaluate, load_model, load_spec, predict
+from tp_core import Batch, Record, build_model, evaluate, load_model, load_spec, predict
 from tp_core.data.build import build_processor, build_tokenizer
 from tp_core.data.cache import prepared_rows
 from tp_core.data.order import TRAIN, generator
@@ -135,3 +136,17 @@ def test_two_kinds_of_labels_of_one_target_are_joined_and_have_tensors_of_their_
     assert route(Batch.of(inputs, 1, labels={"a": one})).labels == {}
     with pytest.raises(TPError, match="two kinds of labels of the target 'both' have a tensor 'positions'"):
         route(Batch.of(inputs, 1, labels={"a": one, "b": one}))
+
+
+def test_a_model_of_one_named_stream_is_fed_by_a_processor_of_one(home: Path) -> None:
+    spec = runs.read_spec(home)
+    only = {key: spec["model"].pop(key) for key in ("embedding", "encoder")}
+    spec["model"] |= {"streams": {"only": only}, "target": [{"cls": {"stream": "only", "num_labels": 2}}]}
+    spec["data"]["columns"] = {"label": "first"}
+    (home / "named.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
+    loaded = load_spec(home / "named.yaml", ["train.steps=2", "train.eval_every=null", "data.eval=null"])
+    processor = build_processor(loaded, build_tokenizer(loaded))
+    assert processor is not None
+    batch = route_of(loaded)(processor.collate(processor.encode([Record({"text": "ba be"}, "input", 1)])))
+    assert list(batch.source) == ["only"]
+    assert len(build_model(loaded).predict(batch)) == 1

@@ -191,6 +191,7 @@ def _check_embedding(
     if processor is None:
         return
     length, option = processor.config.sequence_length(), processor.config.length_option
+    bounded = component is spec.model.target_embedding or option not in type(processor.config).model_fields
     if component is spec.model.target_embedding:
         length, option = processor.config.target_sequence_length(), "target_max_length"
     elif length is not None:
@@ -198,13 +199,12 @@ def _check_embedding(
     # Of modules that reach to a number of places of their own, only the first can be about the processor's sequences.
     for chosen in component.modules[: None if places is None else 1]:
         limit = chosen.config.length_limit()
-        bounded = length is not None or component is spec.model.target_embedding
-        if limit is None or (length is not None and length <= limit) or (length is None and bounded):
+        if limit is None:
             continue
         message = f"sequences of {length} are longer than the {limit} positions of {chosen.path}"
         if length is None:
             message = f"is required: the model has the {limit} positions of {chosen.path}"
-        if bounded or option in type(processor.config).model_fields:
+        if (length is None and not bounded) or (length is not None and length > limit):
             problems.add(f"{processor.path}.{option}", message, node_of(root, processor, option))
 
 
