@@ -110,7 +110,7 @@ def _image_file(name: str, overwrite: bool) -> Path:
 
 def _notes(spec: Spec, cost: Price) -> Iterator[str]:
     from tp_core.ports import WORD
-    from tp_core.spec.checks_fit import shared_weights
+    from tp_core.spec.available_ports import shared_weights
 
     uses_vocabulary = WORD in shared_weights(spec)
     if uses_vocabulary and spec.model.options.vocab_size is None and spec.data.tokenizer is None:

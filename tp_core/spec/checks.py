@@ -1,4 +1,4 @@
-"""Whether the chosen modules fit each other, proved from what they declare, before anything is built."""
+"""The chosen modules fit each other: proved from what they declare, before anything is built."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from tp_core.errors import TPError
+from tp_core.options.base import Problem
 from tp_core.options.choice import Chosen, label_makers
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.ports import CAUSAL, TARGET_INPUT_IDS, TASK_IDS, TOKEN_TYPE_IDS
-from tp_core.spec.checks_fit import check_fit, check_labels
+from tp_core.spec.checks_fit import check_fit
 from tp_core.spec.choose import all_modules
 from tp_core.spec.context import context_of, data_context
 from tp_core.spec.errors import Problems
@@ -24,7 +25,7 @@ from tp_core.tokenizer import TokenizerFacts
 
 
 def read_vocabulary(tokenizer: Chosen[Any], root: Node, problems: Problems) -> TokenizerFacts | None:
-    """What is to be known of the tokenizer's vocabulary, or None with a problem added."""
+    """The facts of the tokenizer's vocabulary, or None with a problem added."""
     before = len(problems)
     check_files([tokenizer], root, problems)
     if len(problems) > before:
@@ -67,13 +68,12 @@ def _check_set(spec: Spec, root: Node, problems: Problems) -> None:
             problems.add("model.target_embedding", message, root.find(("model", "target_embedding")), key=True)
     _check_lent(spec, root, problems)
     _check_streams(spec, root, problems)
-    check_labels(spec, root, problems)
     check_fit(spec, root, problems)
     _check_tokenizer(spec, root, problems)
 
 
 def _check_sets(spec: Spec, root: Node, problems: Problems) -> bool:
-    """Whether the targets and streams that the data sets name are the model's."""
+    """True if the targets and streams that the data sets name are the model's; else problems are added."""
     known = {"targets": [t.called for t in spec.model.targets], "streams": [n for n in spec.model.streams if n]}
     right = True
     for name, part in spec.data.sets.items():
@@ -125,7 +125,7 @@ def _check_pooling(spec: Spec, root: Node, problems: Problems) -> None:
 
 
 def is_causal(chosen: Chosen[Any], context: BuildContext) -> bool:
-    """Whether no position of a module's states sees those behind it, not even in a prefix."""
+    """True if no position of a module's states sees later ones, not even in a prefix."""
     prefix = getattr(chosen.config, "mask", None) == "causal_with_prefix"
     return CAUSAL in fields(chosen.config, "provides", context) and not prefix
 
@@ -145,13 +145,12 @@ def check_files(modules: Iterable[Chosen[Any]], root: Node, problems: Problems, 
 def _check_modules(spec: Spec, root: Node, problems: Problems) -> None:
     training = {id(maker) for chosen in all_modules(spec) for maker in label_makers(chosen)}
     for chosen, context in with_context(spec):
-        for problem in listed(chosen.config, "check", context):
-            path = f"{chosen.path}.{problem.option}" if problem.option else chosen.path
-            problems.add(path, problem.message, node_of(root, chosen, problem.option))
+        found = listed(chosen.config, "check", context)
         if chosen is spec.data.processor:
-            for problem in listed(chosen.config, "check_targets", data_context(spec)):
-                node = node_of(root, chosen, problem.option)
-                problems.add(f"{chosen.path}.{problem.option}".removesuffix("."), problem.message, node)
+            found += listed(chosen.config, "check_targets", data_context(spec))
+        for problem in found:
+            path = f"{chosen.path}.{problem.option}".removesuffix(".")
+            problems.add(path, problem.message, node_of(root, chosen, problem.option))
         # Those of tokenizers and of sources are checked when they are read.
         elsewhere = chosen.kind == "source" or chosen in (spec.data.tokenizer, spec.data.target_tokenizer)
         if not elsewhere and id(chosen) not in training:
@@ -191,7 +190,7 @@ def _check_embedding(
     if processor is None:
         return
     length, option = processor.config.sequence_length(), processor.config.length_option
-    bounded = component is spec.model.target_embedding or option not in type(processor.config).model_fields
+    bounded = component is spec.model.target_embedding or getattr(processor.config, option, 0) is not None
     if component is spec.model.target_embedding:
         length, option = processor.config.target_sequence_length(), "target_max_length"
     elif length is not None:
@@ -240,7 +239,14 @@ def _check_tokenizer(spec: Spec, root: Node, problems: Problems) -> None:
     if processor is None:
         return
     _check_segments(spec, processor, facts, root, problems)
-    for problem in listed(processor.config, "check_tokenizer", facts):
+    _add_of_tokenizer(listed(processor.config, "check_tokenizer", facts), processor, tokenizer, root, problems)
+
+
+def _add_of_tokenizer(
+    found: Iterable[Problem], processor: Chosen[Any], tokenizer: Chosen[Any], root: Node, problems: Problems
+) -> None:
+    """Add what a processor finds wrong with a tokenizer: at its option, else at the tokenizer."""
+    for problem in found:
         if problem.option:
             path, node = f"{processor.path}.{problem.option}", node_of(root, processor, problem.option)
             problems.add(path, problem.message, node)
@@ -283,12 +289,7 @@ def _check_target_side(spec: Spec, root: Node, problems: Problems) -> None:
         problems.add("model.share_embeddings", message, root.find(("model", "share_embeddings")))
     if processor is None or TARGET_INPUT_IDS not in processor.config.provides(context_of(spec)):
         return
-    found = [*processor.config.check_target_tokenizer(facts)]
+    found = listed(processor.config, "check_target_tokenizer", facts)
     if own is not None:
-        found += processor.config.check_separate_tokenizers()
-    for problem in found:
-        if problem.option:
-            path, node = f"{processor.path}.{problem.option}", node_of(root, processor, problem.option)
-            problems.add(path, problem.message, node)
-        else:
-            problems.add(tokenizer.path, problem.message, node_of(root, tokenizer), key=True)
+        found += listed(processor.config, "check_separate_tokenizers")
+    _add_of_tokenizer(found, processor, tokenizer, root, problems)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from tp_core import discovery
 from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, Usual
-from tp_core.ports import TASK_IDS, Port
+from tp_core.ports import Port
+from tp_core.spec.available_ports import AvailablePorts, Given, Side
 from tp_core.spec.errors import Problems
-from tp_core.spec.labels import label_of
 from tp_core.spec.module_nodes import Place, node_of, placed
 from tp_core.spec.nodes import Node
 from tp_core.spec.plugin_problems import fields
@@ -25,178 +24,69 @@ _STATES = {
 }
 
 
-class Given(NamedTuple):
-    """A port that is there.
-
-    Attributes:
-        by: the module that provides it; None: the loop that trains data sets in turn.
-    """
-
-    spec: FieldSpec
-    by: Chosen[Any] | None
-
-
-Ports = dict[Port, Given]
-
-
 def check_fit(spec: Spec, root: Node, problems: Problems) -> None:
     """Add what modules ask for and do not get, or get otherwise than they need it."""
-    board = Board(spec)
-    for place in placed(spec):
+    ports = AvailablePorts(spec)
+    _check_labels(spec, ports, root, problems)
+    for place in placed(spec, shared=True):
+        if place.stream not in spec.model.streams:  # a target's option says so
+            continue
         for port, wanted in fields(place.chosen.config, "requires", place.context).items():
-            given = board.given(place, port)
+            given = ports.given(place, port)
             node = node_of(root, place.chosen)
             if given is None:
-                if message := board.missing(place, port):
+                if message := _missing(spec, ports, place, port):
                     problems.add(place.chosen.path, message, node, key=True)
             elif (message := _unlike(port, wanted, given)) and not _told(problems, place.chosen, given.by):
                 # What a module has said of itself, it says better.
                 problems.add(place.chosen.path, message, node, key=True)
 
 
-class Board:
-    """What the modules of a spec make available, and where."""
-
-    def __init__(self, spec: Spec) -> None:
-        self.spec, self.processor = spec, spec.data.processor
-        #: What the batches have.
-        self.batch: Ports = {}
-        #: Published at each place, by the place's module, for modules after it.
-        self._published: dict[str, Ports] = {}
-        #: Properties of the final states of each stream; of the decoder's under None.
-        self.states: dict[str | None, Ports] = {}
-        self.weights: Ports = {}
-        self._read(list(placed(spec)))
-
-    def _read(self, places: list[Place]) -> None:
-        model = self.spec.model
-        source: dict[str, Ports] = {}
-        own: Ports = {}
-        for place in places:
-            provided = fields(place.chosen.config, "provides", place.context)
-            made = {port: Given(spec, place.chosen) for port, spec in provided.items()}
-            if place.owner is self.processor:
-                self.batch |= {port: each for port, each in made.items() if port.kind in _OF_BATCH}
-            if place.part not in ("embedding", "encoder", "fusion", "target_embedding", "decoder", "target"):
-                continue
-            behind = place.part in ("target_embedding", "decoder")
-            published = own if behind else source.setdefault(place.stream, {})
-            before = published if place.part != "fusion" else _together(source)
-            self._published[place.chosen.path] = dict(before)
-            if place.part == "decoder":  # it reads the memory, and publishes anew
-                self._published[place.chosen.path] = {**source.get(place.stream, {}), **own}
-                own = published = {} if place.chosen is place.owner else own
-            for port in place.chosen.config.withdraws(place.context):
-                published.pop(port, None)
-            new = {port: each for port, each in made.items() if port.kind == "published"}
-            published.update(new)
-            states = {port: each for port, each in made.items() if port.kind == "states"}
-            weights = {port: each for port, each in made.items() if port.kind == "weight"}
-            if place.part in ("encoder", "decoder"):
-                side = None if behind else place.stream
-                self.states[side] = states if place.chosen is place.owner else {**self.states[side], **states}
-            elif place.part == "fusion":
-                before = {} if place.chosen is place.owner else self.states[place.stream]
-                self.states = {name: {**before, **states} for name in model.streams}
-                for each in source.values():
-                    each.update(new)
-            if place.part == "embedding":
-                self.weights = {**weights, **self.weights}
-            elif place.part == "target_embedding":  # modules after the decoder use the target vocabulary
-                self.weights = {**self.weights, **weights}
-        for name, stream in model.streams.items():
-            lender = stream.same_as or stream.encoder_of
-            if lender:
-                self.states.setdefault(name, self.states.get(lender, {}))
-            if stream.same_as:
-                source.setdefault(name, source.get(stream.same_as, {}))
-        self._source, self._decoded = source, own
-        if self.spec.data.name:  # batches of data sets trained in turn say which of them they come from
-            self.batch[TASK_IDS] = Given(FieldSpec(("batch",)), None)
-
-    def given(self, place: Place, port: Port) -> Given | None:
-        """The port that a module asks for, where it stands."""
-        if port.kind == "input" and place.part == "target_embedding":
-            return self.batch.get(Port.target_input(port.name))
-        if port.kind == "input":
-            return self.batch.get(Port.input(port.name, place.stream), self.batch.get(Port.input(port.name)))
-        if port.kind == "labels":
-            found = label_of(port, place.owner.called, self.batch)
-            return None if found is None else self.batch[found]
-        if port.kind == "weight":
-            return self.weights.get(port)
-        if port.kind == "states":
-            return self._states(place).get(port)
-        if port.kind == "published":
-            return self._before(place).get(port)
-        return self.batch.get(port)
-
-    def _states(self, place: Place) -> Ports:
-        read_stream = place.owner.config.stream is not None if place.part == "target" else place.part != "decoder"
-        return self.states.get(None if None in self.states and not read_stream else place.stream, {})
-
-    def _before(self, place: Place) -> Ports:
-        if place.part != "target":
-            return self._published.get(place.chosen.path, {})
-        if self.spec.model.decoder is not None and place.owner.config.stream is None:
-            return self._decoded
-        return self._source.get(place.stream, {})
-
-    def missing(self, place: Place, port: Port) -> str:
-        """The message for a port that is not there; empty where nothing can be known without a processor."""
-        if port.kind == "weight":
-            named = f"needs the weights of a '{port.name}' embedding to tie to, and the model has none; "
-            return named + f"add '{port.name}'"
-        if port.kind == "states":
-            hint = _STATES.get(port.name, "another encoder")
-            return f"needs {port.name} states, which {self._last(place)} does not give; use {hint}"
-        if port.kind == "published":
-            near = did_you_mean(port.name, [each.name for each in self._before(place)])
-            return f"needs {port}, which no module before it provides" + (f"; {near}" if near else "")
-        if self.processor is None:
-            return ""
-        kind = "target_input" if place.part == "target_embedding" and port.kind == "input" else port.kind
-        wanted = Port(kind, port.name, place.stream if kind == "input" and place.stream else "")
-        there = [each for each in self.batch if each.kind == kind and (kind == "labels" or each.of in ("", wanted.of))]
-        names = sorted(dict.fromkeys(_shown(each) for each in there))
-        only = f"{', '.join(names)} only" if names else "none"
-        near = did_you_mean(port.name, [each.name for each in there])
-        message = f"needs {wanted}; {self.processor.path} provides {only}" + (f"; {near}" if near else "")
-        return message + _providers(wanted._replace(of=""), place.context)
-
-    def _last(self, place: Place) -> str:
-        if None in self.states and place.owner.config.stream is None and self.spec.model.decoder is not None:
-            return self.spec.model.decoder.path
-        if self.spec.model.fusion is not None:
-            return self.spec.model.fusion.path
-        return self.spec.model.streams[place.stream].encoder.path
-
-
-_OF_BATCH = ("input", "target_input", "labels")
-
-
-def check_labels(spec: Spec, root: Node, problems: Problems) -> None:
-    """Add targets of ``data.labels`` that the model does not have, or that the processor makes no labels of."""
+def _check_labels(spec: Spec, ports: AvailablePorts, root: Node, problems: Problems) -> None:
+    """Targets of ``data.labels`` are the model's, and the processor makes labels of each."""
     path = f"data.sets.{spec.data.name}.labels" if spec.data.name else "data.labels"
-    board, names = Board(spec), [target.called for target in spec.model.targets]
+    names, processor = [target.called for target in spec.model.targets], spec.data.processor
+    made = [port for port in ports.batch if port.kind == "labels"]
     for name in spec.data.options.labels:
         node = root.find((*path.split("."), name))
         if name not in names:
             near = did_you_mean(name, names) or f"the targets are {', '.join(names) or 'none'}"
             problems.add(f"{path}.{name}", f"the model has no target '{name}'; {near}", node, key=True)
-        elif board.processor is not None and not any(p.kind == "labels" and p.of == name for p in board.batch):
-            message = f"'{board.processor.name}' makes no labels for each target; it has: "
-            kinds = ", ".join(sorted({p.name for p in board.batch if p.kind == "labels"})) or "none"
-            problems.add(f"{path}.{name}", message + kinds, node, key=True)
+        elif processor is not None and all(port.of != name for port in made):
+            kinds = ", ".join(sorted({port.name for port in made})) or "none"
+            message = f"'{processor.name}' makes no labels for each target; it has: {kinds}"
+            problems.add(f"{path}.{name}", message, node, key=True)
 
 
-def shared_weights(spec: Spec) -> Mapping[Port, FieldSpec]:
-    """The weights that the embeddings of a model share."""
-    return {port: given.spec for port, given in Board(spec).weights.items()}
+def _missing(spec: Spec, ports: AvailablePorts, place: Place, port: Port) -> str:
+    """The message for a port that is not there; empty where nothing can be known without a processor."""
+    if port.kind == "weight":
+        named = f"a '{port.name}' embedding to tie to, and the model has none"
+        return f"needs the weights of {named}; add '{port.name}'"
+    if port.kind == "states":
+        hint = _STATES.get(port.name, "another encoder")
+        return f"needs {port.name} states, which {_last(spec, ports.side_read(place))} does not give; use {hint}"
+    if port.kind == "published":
+        near = did_you_mean(port.name, [each.name for each in ports.published(place)])
+        return f"needs {port}, which no module before it provides" + (f"; {near}" if near else "")
+    if spec.data.processor is None:
+        return ""
+    kind = "target_input" if place.part == "target_embedding" and port.kind == "input" else port.kind
+    wanted = Port(kind, port.name, place.stream if kind == "input" else "")
+    there = [each for each in ports.batch if each.kind == kind and (kind == "labels" or each.of in ("", wanted.of))]
+    names = sorted({_shown(each) for each in there})
+    only = f"{', '.join(names)} only" if names else "none"
+    near = did_you_mean(port.name, [each.name for each in there])
+    message = f"needs {wanted}; {spec.data.processor.path} provides {only}" + (f"; {near}" if near else "")
+    return message + _providers(wanted, place.context)
 
 
-def _together(source: Mapping[str, Ports]) -> Ports:
-    return {port: given for ports in source.values() for port, given in ports.items()}
+def _last(spec: Spec, side: Side) -> str:
+    """The place of the module that makes a side's final states."""
+    model = spec.model
+    last = model.decoder if side is None else model.fusion or model.streams[side].encoder
+    assert last is not None
+    return last.path
 
 
 def _shown(port: Port) -> str:
@@ -212,7 +102,7 @@ def _told(problems: Problems, *modules: Chosen[Any] | None) -> bool:
 def _unlike(port: Port, wanted: FieldSpec, given: Given) -> str:
     """The difference between what is asked for and what is there, as a message; empty where they agree."""
     who = "data.sets" if given.by is None else given.by.path
-    if any(_differ(wanted.shape, given.spec.shape)):
+    if _differ(wanted.shape, given.spec.shape):
         expected, found = (", ".join(map(str, spec.shape)) for spec in (wanted, given.spec))
         return f"needs {port} of shape ({expected}); {who} gives ({found})"
     if wanted.high is not None and given.spec.high is not None and given.spec.high > wanted.high:
@@ -221,12 +111,10 @@ def _unlike(port: Port, wanted: FieldSpec, given: Given) -> str:
     return ""
 
 
-def _differ(wanted: tuple[int | str, ...], given: tuple[int | str, ...]) -> Iterator[bool]:
-    """Of shapes with as many dimensions, whether each size differs that both know."""
-    if len(wanted) == len(given):
-        for one, other in zip(wanted, given):
-            known = all(isinstance(each, int) and not isinstance(each, Usual) for each in (one, other))
-            yield known and one != other
+def _differ(wanted: tuple[int | str, ...], given: tuple[int | str, ...]) -> bool:
+    """True if two shapes of as many dimensions have different sizes where both are known."""
+    known = [each for each in zip(wanted, given) if all(isinstance(s, int) and not isinstance(s, Usual) for s in each)]
+    return len(wanted) == len(given) and any(one != other for one, other in known)
 
 
 def _providers(port: Port, context: BuildContext) -> str:

@@ -65,25 +65,28 @@ class Place(NamedTuple):
     stream: str
 
 
-def placed(spec: Spec) -> Iterator[Place]:
+def placed(spec: Spec, shared: bool = False) -> Iterator[Place]:
     """The modules of a spec in the order in which data passes them, each before those that its options choose.
 
-    Those of a shared stream are there once. A model that is used does without those that make labels only.
+    A model that is used does without those that make labels only.
+
+    Args:
+        shared: modules that several streams share are there once for each of these, else for the first alone.
     """
-    for place in _own_places(spec):
+    for place in _own_places(spec, shared):
         yield place
         for chosen, context in within_context(place.chosen, place.context):
             yield place._replace(chosen=chosen, context=context)
 
 
-def _own_places(spec: Spec) -> Iterator[Place]:
+def _own_places(spec: Spec, shared: bool) -> Iterator[Place]:
     first = next(iter(spec.model.streams))
     for name, stream in spec.model.streams.items():
-        context = context_of(spec, name)
-        for chosen in () if stream.same_as else stream.embedding.modules:
-            yield Place(chosen, chosen, context, "embedding", name)
-        if not (stream.same_as or stream.encoder_of):
-            yield Place(stream.encoder, stream.encoder, context, "encoder", name)
+        for chosen in () if stream.same_as and not shared else stream.embedding.modules:
+            yield Place(chosen, chosen, context_of(spec, stream.same_as or name), "embedding", name)
+        lender = stream.same_as or stream.encoder_of
+        if shared or not lender:
+            yield Place(stream.encoder, stream.encoder, context_of(spec, lender or name), "encoder", name)
     behind = context_of(spec, side="target")
     if (fusion := spec.model.fusion) is not None:
         yield Place(fusion, fusion, behind, "fusion", first)
