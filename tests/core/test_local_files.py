@@ -17,8 +17,8 @@ import yaml
 from tests.core.runs import read_spec, run_code, run_tp, weights, write_project, write_spec
 from tp_core import TPError, evaluate, load_model, load_spec, train
 from tp_core.local import namespace_of
-from tp_core.spec.choose import all_modules
 from tp_core.spec.local_files import local_files
+from tp_core.spec.module_nodes import all_modules
 
 #: An encoder whose weights tell how large the mark was in the code that built it.
 ENCODER = """\

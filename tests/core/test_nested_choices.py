@@ -20,8 +20,8 @@ from tp_core.data.identity import module_identity
 from tp_core.interop.comparison import differences
 from tp_core.options.context import BuildContext
 from tp_core.spec.checks_run import check_run
-from tp_core.spec.choose import all_modules
 from tp_core.spec.json_schema import spec_schema
+from tp_core.spec.module_nodes import all_modules
 from tp_core.spec.portable import for_use
 from tp_core.spec.provenance import facts_of
 from tp_core.testing import check_module

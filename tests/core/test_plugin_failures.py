@@ -356,6 +356,28 @@ def test_a_method_that_gives_back_something_else_is_told_at_its_module(
     assert f"model.encoder.acme.encoder: acme 2.5 failed: Encoder.{method}() {expected}" in result.output
 
 
+@pytest.mark.parametrize("method", ["length_limit", "grid"])
+def test_what_fails_while_the_facts_of_the_model_are_gathered_is_told_at_its_module(
+    project: Path, shelf: Shelf, method: str
+) -> None:
+    code = f"""
+from tp_core.modules.embeddings.position_options import LearnedPositionConfig
+
+class Position(LearnedPositionConfig):
+    "Positions that fail."
+
+    def {method}(self):
+        raise ZeroDivisionError("by zero")
+"""
+    (shelf.folder / "acme.py").write_text(CODE + code)
+    spec = read_spec(project)
+    spec["model"]["embedding"] = ["word", "acme:Position"]
+    write_spec(project, spec)
+    result = tp("check", str(project / "spec.yaml"))
+    is_one_message(result, "ZeroDivisionError: by zero")
+    assert "model.embedding.acme:Position: acme 2.5" in result.output
+
+
 def test_a_build_that_gives_back_nothing_is_the_plugins_failure(project: Path, shelf: Shelf, tmp_path: Path) -> None:
     code = "\nclass Encoder(TransformerConfig):\n    def build(self, context):\n        pass\n"
     (shelf.folder / "acme.py").write_text(CODE + code)

@@ -13,7 +13,7 @@ from tests.building import mask_of, randomised, tokens, worst
 from tp_core import Batch, Model, build_model, discovery, load_spec
 from tp_core.interfaces import Cache
 from tp_core.ports import CAUSAL
-from tp_core.spec.module_nodes import with_context
+from tp_core.spec.module_nodes import placed
 from tp_core.testing import random_batch
 
 TOLERANCE = 1e-5
@@ -46,7 +46,7 @@ def writers() -> list[str]:
     found = []
     for entry in discovery.index().entries("presets"):
         spec = load_spec(entry.name)
-        causal = any(CAUSAL in each.config.provides(context) for each, context in with_context(spec))
+        causal = any(CAUSAL in place.chosen.config.provides(place.context) for place in placed(spec))
         if causal and any(target.name == "lm" for target in spec.model.targets):
             found.append(entry.name)
     return found

@@ -18,8 +18,8 @@ from tp_core.data.digest_memo import DigestMemo
 from tp_core.marks import paths_in
 from tp_core.options.base import ModuleConfig
 from tp_core.options.choice import Chosen
-from tp_core.spec.choose import all_modules
 from tp_core.spec.load_for_use import load_for_use
+from tp_core.spec.module_nodes import all_modules
 from tp_core.spec.portable import for_use, replaced
 from tp_core.spec.schema import Spec
 from tp_core.use import using

@@ -11,11 +11,10 @@ from tp_core.options.choice import Chosen, label_makers
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.ports import CAUSAL, TARGET_INPUT_IDS, TASK_IDS, TOKEN_TYPE_IDS
 from tp_core.spec.checks_fit import check_fit
-from tp_core.spec.choose import all_modules
 from tp_core.spec.context import context_of, data_context
 from tp_core.spec.errors import Problems
 from tp_core.spec.files import no_file
-from tp_core.spec.module_nodes import node_of, with_context
+from tp_core.spec.module_nodes import all_modules, node_of, placed
 from tp_core.spec.nodes import Node
 from tp_core.spec.plugin_problems import fields, files_of, listed
 from tp_core.spec.schema import Spec
@@ -89,8 +88,8 @@ def _check_sets(spec: Spec, root: Node, problems: Problems) -> bool:
                 message = f"is empty; leave it out for all of the model's {key}"
                 problems.add(f"data.sets.{name}.{key}", message, root.find(("data", "sets", name, key)))
                 right = False
-    for chosen, context in with_context(spec) if spec.data.sets else ():
-        tasks = fields(chosen.config, "requires", context).get(TASK_IDS)
+    for place in placed(spec) if spec.data.sets else ():
+        chosen, tasks = place.chosen, fields(place.chosen.config, "requires", place.context).get(TASK_IDS)
         if tasks is not None and tasks.high is not None and tasks.high < len(spec.data.sets):
             message = f"is {tasks.high}, less than the {len(spec.data.sets)} data sets"
             problems.add(f"{chosen.path}.num_tasks", message, node_of(root, chosen, "num_tasks"))
@@ -144,8 +143,8 @@ def check_files(modules: Iterable[Chosen[Any]], root: Node, problems: Problems, 
 
 def _check_modules(spec: Spec, root: Node, problems: Problems) -> None:
     training = {id(maker) for chosen in all_modules(spec) for maker in label_makers(chosen)}
-    for chosen, context in with_context(spec):
-        found = listed(chosen.config, "check", context)
+    for place in placed(spec):
+        chosen, found = place.chosen, listed(place.chosen.config, "check", place.context)
         if chosen is spec.data.processor:
             found += listed(chosen.config, "check_targets", data_context(spec))
         for problem in found:

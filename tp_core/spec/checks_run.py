@@ -10,12 +10,11 @@ from tp_core.options.choice import Chosen, label_makers
 from tp_core.options.source import SourceConfig
 from tp_core.spec.checks import check_files
 from tp_core.spec.checks_training import check_training
-from tp_core.spec.choose import all_modules
 from tp_core.spec.errors import Problems, SpecError
 from tp_core.spec.files import expand, no_folder, unusable
 from tp_core.spec.local_files import local_files
 from tp_core.spec.metrics import early_stopping_problems
-from tp_core.spec.module_nodes import node_of
+from tp_core.spec.module_nodes import all_modules, node_of
 from tp_core.spec.nodes import Node
 from tp_core.spec.plugin_problems import files_of, listed, plugin_errors_told
 from tp_core.spec.schema import Spec

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from tp_core.options.choice import Chosen
-from tp_core.spec.choose import all_modules
 from tp_core.spec.errors import Problems, SpecProblem
-from tp_core.spec.module_nodes import node_of
+from tp_core.spec.module_nodes import all_modules, node_of
 from tp_core.spec.provenance import versions_of_model
 from tp_core.spec.schema import Spec
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tp_core import discovery
 from tp_core.errors import TPError
 from tp_core.installed import installed_version
 from tp_core.options.base import ModuleConfig
-from tp_core.options.choice import Chosen, Slot, slots_of, usual, within
+from tp_core.options.choice import Chosen, Slot, slots_of, usual
 from tp_core.options.missing import MissingConfig
 from tp_core.plugin_errors import plugin_error
 from tp_core.spec.canonical import called, shelf, slot
@@ -19,9 +19,6 @@ from tp_core.spec.key_hints import hint
 from tp_core.spec.nodes import Node, Origin
 from tp_core.spec.validate import Default, validate
 from tp_core.use import in_use
-
-if TYPE_CHECKING:
-    from tp_core.spec.schema import Spec
 
 
 def choose(
@@ -157,17 +154,6 @@ def _not_found(error: TPError, kind: str, name: str, folder: str) -> str:
             made = f"the model was made with that of {package.name} {package.version}{here}"
             return f"{error.message}; {made}: pip install '{package.requirement}'"
     return str(error)
-
-
-def all_modules(spec: Spec, training: bool = True) -> list[Chosen[Any]]:
-    """All modules that a spec uses, those that options of others choose among them.
-
-    Args:
-        training: also those of ``train:``, and the sources that data are read from.
-    """
-    own = [*spec.model.chosen(), *spec.data.chosen()]
-    own += [*spec.data.sources(), *spec.train.chosen()] if training else []
-    return [each for chosen in own for each in (chosen, *within(chosen))]
 
 
 def _node(value: Any, origin: Origin) -> Node:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from tp_core.errors import TPError
 from tp_core.options.choice import Chosen, within
-from tp_core.spec.choose import all_modules
+from tp_core.spec.module_nodes import all_modules
 from tp_core.spec.schema import Spec
 
 

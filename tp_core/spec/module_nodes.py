@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
-from tp_core.options.choice import Chosen, choices_in
+from tp_core.options.choice import Chosen, choices_in, within
 from tp_core.options.context import BuildContext
 from tp_core.spec.canonical import called
 from tp_core.spec.context import context_of, data_context
@@ -75,7 +75,7 @@ def placed(spec: Spec, shared: bool = False) -> Iterator[Place]:
     """
     for place in _own_places(spec, shared):
         yield place
-        for chosen, context in within_context(place.chosen, place.context):
+        for chosen, context in _within(place.chosen, place.context):
             yield place._replace(chosen=chosen, context=context)
 
 
@@ -104,22 +104,21 @@ def _own_places(spec: Spec, shared: bool) -> Iterator[Place]:
         yield Place(each, each, behind, "train", first)
 
 
-def with_context(spec: Spec) -> Iterator[tuple[Chosen[Any], BuildContext]]:
-    """The modules of :func:`placed`, each with what it may know."""
-    return ((place.chosen, place.context) for place in placed(spec))
-
-
-def within_context(chosen: Chosen[Any], context: BuildContext) -> Iterator[tuple[Chosen[Any], BuildContext]]:
-    """The modules that a module's options choose, and those that theirs choose, as :func:`with_context` gives them."""
+def _within(chosen: Chosen[Any], context: BuildContext) -> Iterator[tuple[Chosen[Any], BuildContext]]:
+    """The modules that a module's options choose, and those that theirs choose, each with what it may know."""
     for option, each in choices_in(chosen.config):
         if not (in_use() and option in chosen.config.makes_labels):
             inner = chosen.config.inner_context(option, context)
             yield each, inner
-            yield from within_context(each, inner)
+            yield from _within(each, inner)
 
 
-def every_module(spec: Spec) -> Iterator[Chosen[Any]]:
-    """The modules of a spec, of all its data sets and sides."""
-    for part in spec.sets().values():
-        for chosen, _ in with_context(part):
-            yield chosen
+def all_modules(spec: Spec, training: bool = True) -> list[Chosen[Any]]:
+    """All modules that a spec uses, those that options of others choose among them.
+
+    Args:
+        training: also those of ``train:``, and the sources that data are read from.
+    """
+    own = [*spec.model.chosen(), *spec.data.chosen()]
+    own += [*spec.data.sources(), *spec.train.chosen()] if training else []
+    return [each for chosen in own for each in (chosen, *within(chosen))]

@@ -81,9 +81,9 @@ def files_of(config: ModuleConfig, method: Literal["files", "training_files"] = 
 
 def _add(told: PluginError, spec: Spec, problems: Problems) -> bool:
     """Add the problem of the module whose method was running; False if that is none of the spec's."""
-    from tp_core.spec.module_nodes import every_module, node_of
+    from tp_core.spec.module_nodes import all_modules, node_of
 
-    for chosen in every_module(spec) if told.subject is not None else ():
+    for chosen in (each for part in spec.sets().values() for each in all_modules(part)):
         if chosen.config is told.subject:
             problems.add(chosen.path, str(told), node_of(spec.tree, chosen), key=True)
             return True

@@ -18,8 +18,8 @@ from tp_core.data.sources.names import expanded
 from tp_core.errors import CheckpointError, TPError
 from tp_core.kept_contents import Contents, kept_contents, module_contents, other_contents
 from tp_core.marks import is_path
-from tp_core.spec.choose import all_modules
 from tp_core.spec.local_files import local_files
+from tp_core.spec.module_nodes import all_modules
 from tp_core.spec.portable import replaced
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_data import SOURCES

@@ -20,8 +20,8 @@ from tp_core.interfaces import Tokenizer
 from tp_core.kept_contents import Contents, keep_contents
 from tp_core.manifest import write_manifest
 from tp_core.options.choice import Chosen, within
-from tp_core.spec.choose import all_modules
 from tp_core.spec.local_files import local_files
+from tp_core.spec.module_nodes import all_modules
 from tp_core.spec.portable import dump_for_use, for_use, replaced
 from tp_core.spec.provenance import write_provenance
 from tp_core.spec.schema import Spec

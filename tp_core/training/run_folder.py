@@ -12,7 +12,7 @@ from typing import Any
 
 from tp_core.bounded_reads import read_json
 from tp_core.errors import TPError
-from tp_core.spec.choose import all_modules
+from tp_core.spec.module_nodes import all_modules
 from tp_core.spec.portable import dump_by_names
 from tp_core.spec.provenance import write_provenance
 from tp_core.spec.schema import Spec
