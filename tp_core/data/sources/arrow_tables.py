@@ -72,8 +72,6 @@ class ArrowTable(RowFile):
 class ParquetFile(ArrowTable):
     """A Parquet file."""
 
-    form = "parquet"
-
     def batches(self) -> Iterator[Any]:
         import pyarrow
         import pyarrow.parquet
@@ -104,8 +102,6 @@ class ParquetFile(ArrowTable):
 
 class ArrowFile(ArrowTable):
     """An Arrow file (Feather is one), or a stream, as which ``datasets`` keeps its shards."""
-
-    form = "arrow"
 
     def batches(self) -> Iterator[Any]:
         import pyarrow

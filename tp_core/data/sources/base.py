@@ -48,8 +48,8 @@ class Source(ABC):
 
     #: Whether fields of records may name files, such as pictures, whose contents then count as well.
     names_files: ClassVar[bool] = True
-    #: Whether the source is a single record: that its file cannot be read makes this a bad one.
-    is_record: ClassVar[bool] = False
+    #: True of a source that is a single record: that its file cannot be read makes this a bad one.
+    is_record: bool = False
 
     def __init__(self, config: SourceConfig) -> None:
         self.config = config

@@ -28,8 +28,6 @@ _STRICT = re.compile(f"{_CELL}(?:,{_CELL})*")
 class CsvFile(Table):
     """A CSV file."""
 
-    form = "csv"
-
     def cells(self, bad: BadRecords) -> Iterator[tuple[int, list[str]]]:
         return _csv_rows(self, bad)
 

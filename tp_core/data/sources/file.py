@@ -13,6 +13,7 @@ from tp_core.data.sources.bad import Reporting
 from tp_core.data.sources.base import Reading, Source
 from tp_core.data.sources.columns import NewColumns, by_field
 from tp_core.data.sources.listing import listed_records
+from tp_core.data.sources.options import FileConfig
 from tp_core.record import Record, Report
 
 #: A row: the number of its first line (of the row, where there are no lines), and its fields.
@@ -23,6 +24,7 @@ class FileSource(Source):
     """A file, a folder that is read as one, or a data set of the hub.
 
     Attributes:
+        form: the name of the format.
         path: as messages name it.
         label: of a picture or recording in a folder inside the one that was named, the class that this folder stands
             for.
@@ -30,14 +32,15 @@ class FileSource(Source):
             table's folder; None for any other file.
     """
 
-    #: The name of the format.
-    form: ClassVar[str]
     #: Whether the file is unpacked as it is read where its name ends in .gz.
     unpacked: ClassVar[bool] = True
 
     path: str = ""
 
-    def __init__(self, path: str, label: str | None = None, lists: frozenset[str] | None = None) -> None:
+    def __init__(
+        self, config: type[FileConfig], path: str, label: str | None = None, lists: frozenset[str] | None = None
+    ) -> None:
+        self.form, self.is_record = config.form, config.is_record
         self.path, self.label, self.lists = path, label, lists
 
     @property

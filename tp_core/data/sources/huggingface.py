@@ -43,8 +43,6 @@ class _Dataset(ArrowTable):
 class SavedDataset(_Dataset):
     """A dataset in a folder."""
 
-    form = "saved"
-
     def files(self) -> Iterable[str]:
         return [str(path) for path in sorted(Path(self.path).rglob("*")) if path.is_file()]
 
@@ -58,7 +56,6 @@ class SavedDataset(_Dataset):
 class HubDataset(_Dataset):
     """A dataset of the hub, which the library keeps in a cache of its own."""
 
-    form = "hub"
     names_files = False
 
     def files(self) -> Iterable[str]:

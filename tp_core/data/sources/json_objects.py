@@ -36,8 +36,6 @@ _OVER_LINES = (
 class JsonLines(RowFile):
     """A file with an object in each line."""
 
-    form = "jsonl"
-
     def objects(self, bad: BadRecords) -> Rows:
         """Line number and object of each record.
 
@@ -56,8 +54,6 @@ class JsonLines(RowFile):
 
 class JsonFile(JsonLines):
     """A file of one list of objects, or with an object in each line."""
-
-    form = "json"
 
     def objects(self, bad: BadRecords) -> Rows:
         return _list_elements(self, bad) if _begins_with_list(self) else _json_lines(self, bad)

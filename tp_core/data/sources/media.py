@@ -21,24 +21,11 @@ class MediaFile(RowFile):
 
     unpacked = False
     names_files = False
-    is_record = True
 
     def rows(self, reading: Reading) -> Rows:
         label = {} if self.label is None else {"label": self.label}
         rows = iter([(1, {self.form: os.path.abspath(self.path), **label})])
         return renamed(rows, self.path, reading._replace(columns=NewColumns(reading.columns, reading.columns)))
-
-
-class ImageFile(MediaFile):
-    """A picture."""
-
-    form = "image"
-
-
-class AudioFile(MediaFile):
-    """A recording."""
-
-    form = "audio"
 
 
 def media_name(record: Record, field: str) -> str | None:

@@ -22,7 +22,7 @@ STDIN = "<stdin>"
 
 
 class FileConfig(SourceConfig):
-    """Base of the options of our own formats. An implementation is made with a file's path."""
+    """Base of the options of our own formats. An implementation is made with the class and a file's path."""
 
     #: The name of the format.
     form: ClassVar[str] = ""
@@ -42,7 +42,7 @@ class FileConfig(SourceConfig):
     @classmethod
     def file(cls, path: str, label: str | None = None, lists: frozenset[str] | None = None) -> "FileSource":
         """A file of this format."""
-        return _implementation(cls)(path, label, lists)
+        return _implementation(cls)(cls, path, label, lists)
 
     def build(self) -> "FileSource":
         return self.file(self.path)
@@ -136,7 +136,7 @@ class TarConfig(FileConfig):
 class ImageConfig(FileConfig):
     """Pictures: a file is a record, as ``image``, and the folder that it is in its label."""
 
-    implementation: ClassVar[str] = "tp_core.data.sources.media:ImageFile"
+    implementation: ClassVar[str] = "tp_core.data.sources.media:MediaFile"
     form: ClassVar[str] = "image"
     endings: ClassVar[tuple[str, ...]] = (
         *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff"),
@@ -148,7 +148,7 @@ class ImageConfig(FileConfig):
 class AudioConfig(FileConfig):
     """Recordings: a file is a record, as ``audio``, and the folder that it is in its label."""
 
-    implementation: ClassVar[str] = "tp_core.data.sources.media:AudioFile"
+    implementation: ClassVar[str] = "tp_core.data.sources.media:MediaFile"
     form: ClassVar[str] = "audio"
     endings: ClassVar[tuple[str, ...]] = (
         *(".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3"),

@@ -38,7 +38,6 @@ class TarShard(RowFile):
     itself (``__name__``) are no part of a sample. One that has none of the media fields is passed over.
     """
 
-    form = "tar"
     unpacked = False  # the archive's reader does it
     names_files = False
 

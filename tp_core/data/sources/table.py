@@ -65,8 +65,6 @@ class Table(RowFile):
 class TsvFile(Table):
     """A TSV file. Cells are what stands between tabs: quotes mean nothing, as in the files of GLUE."""
 
-    form = "tsv"
-
     def cells(self, bad: BadRecords) -> Iterator[tuple[int, list[str]]]:
         for first, lines in line_runs(self, bad):
             for number, line in enumerate(lines, first):

@@ -37,7 +37,6 @@ class TextRun:
 class TextFile(FileSource):
     """A text, of which each line is a record, blank or not."""
 
-    form = "text"
     names_files = False
 
     def read(self, reading: Reading) -> Iterator[Iterable[Record]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tp_core.data.fields import text_field
 from tp_core.data.sources.bad import Reporting
 from tp_core.data.sources.lines import BLOCK, line_runs, open_binary
-from tp_core.data.sources.text import TextFile
+from tp_core.data.sources.options import TextConfig
 from tp_core.errors import DataError
 from tp_core.interfaces import Record, Report
 from tp_core.suggest import near_file
@@ -111,14 +111,14 @@ def _alone(longer: str, count: int, shorter: str) -> DataError:
 
 
 def _numbered(path: str, report: Report) -> Iterator[tuple[int, str]]:
-    for first, lines in line_runs(TextFile(path), Reporting(report)):
+    for first, lines in line_runs(TextConfig.file(path), Reporting(report)):
         yield from enumerate(lines, first)
 
 
 def _count(path: str) -> int:
     """Number of a file's lines, readable or not."""
     count, last = 0, b"\n"
-    with open_binary(TextFile(path)) as file:
+    with open_binary(TextConfig.file(path)) as file:
         while block := file.read(BLOCK):
             count, last = count + block.count(b"\n"), block[-1:]
     return count + (last != b"\n")
