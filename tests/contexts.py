@@ -1,4 +1,4 @@
-"""What processors know of a model, for tests that build one by itself."""
+"""The facts of a model that processors know, for tests that build one by itself."""
 
 from __future__ import annotations
 

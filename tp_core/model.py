@@ -271,7 +271,7 @@ class Model(nn.Module):
             if isinstance(module, Embedding):
                 for role, weight in module.shared_weights().items():
                     shared.setdefault(role, weight)
-        if self.target_embedding is not None:  # what stands behind the decoder speaks the target side's vocabulary
+        if self.target_embedding is not None:  # modules after the decoder use the target vocabulary
             for part in self.target_embedding.parts.values():
                 if isinstance(part, Module):
                     shared.update(part.shared_weights())

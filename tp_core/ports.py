@@ -1,4 +1,4 @@
-"""What modules ask of each other and make available to each other, by typed names. Torch-free."""
+"""Typed names of what modules make available and ask for. Torch-free."""
 
 from typing import Literal, NamedTuple
 

@@ -1,4 +1,4 @@
-"""What ``tp check`` passes can be trained: specs drawn at random from all modules and options, for two steps each."""
+"""Specs drawn at random from all modules and options train for two steps where ``tp check`` passes them."""
 
 from __future__ import annotations
 

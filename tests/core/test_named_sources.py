@@ -64,7 +64,7 @@ def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def given(train: Any, **data: Any) -> list[Given]:
-    """What a spec with this under data.train is trained on."""
+    """The training data of a spec with this under data.train."""
     return load_spec({"model": MODEL, "data": {"train": train, **data}}).data.options.given("train")
 
 

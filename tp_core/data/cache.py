@@ -121,7 +121,7 @@ def _facts_file(target: Path) -> Path:
 
 
 def _named(given: Sequence[Given]) -> str:
-    """What is given, for messages: a pattern stands for a million files."""
+    """The data in words, for messages: a pattern stands for a million files."""
     more = len(given) - _TOLD
     return ", ".join([*map(called, given[:_TOLD]), f"{more:,} more"] if more > 0 else map(called, given))
 

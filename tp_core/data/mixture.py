@@ -32,7 +32,7 @@ class DataSet:
 
     @property
     def processor(self) -> Processor:
-        """What makes samples of the rows."""
+        """The processor that makes samples of the rows."""
         return self.feed.processor
 
 

@@ -17,7 +17,7 @@ from tp_core.spec.schema import Spec
 
 @dataclass(frozen=True)
 class Route:
-    """What is done to each batch that a processor has made.
+    """The way of a processor's batches into the model.
 
     Attributes:
         labels: of each target, the names that the processor gives its labels; None leaves them as they are.

@@ -94,7 +94,7 @@ class LoadedModel:
 
     @property
     def feed(self) -> Feed:
-        """What makes batches of records.
+        """The maker of batches of records.
 
         Raises:
             TPError: the model has no processor.

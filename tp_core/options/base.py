@@ -130,7 +130,10 @@ class ModuleConfig(BaseModel):
         yield from ()
 
     def inner_context(self, option: str, context: BuildContext) -> BuildContext:
-        """What the modules that an option chooses may know of the model around them, where this module knows more."""
+        """The facts of the model around them that modules which an option chooses may know.
+
+        Override it where this module knows more than what is around itself.
+        """
         return context
 
     def files(self) -> dict[str, str]:

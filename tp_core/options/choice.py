@@ -86,7 +86,7 @@ class Chosen(Generic[C]):
 
     @property
     def called(self) -> str:
-        """What the model calls it: a target's own name, else the module's."""
+        """The name that the model uses: a target's own, else the module's."""
         own: str | None = getattr(self.config, "name", None) if self.kind == "target" else None
         return own or self.name
 

@@ -84,7 +84,7 @@ def _option(kind: str, name: str, option: str, base: str) -> Place | None:
 
 
 def canonical_choice(node: Node, place: Place) -> Node | None:
-    """What chooses modules in canonical form; None for what has none, which is refused when it is chosen.
+    """A choice of modules in canonical form; None for one that has none, which is refused when it is chosen.
 
     Where data are read from, a text is a path and chooses nothing.
     """

@@ -85,7 +85,7 @@ class _Choices:
         self.inherited, self.problems, self.used = inherited, problems, used
 
     def made(self, defaults: Mapping[str, Default]) -> dict[str, Any]:
-        """Option → what it chooses; something in its place, and a problem, where it cannot be had."""
+        """Option → the module that it chooses, or one that stands for it, with a problem, where it cannot be had."""
         found = {}
         for option, slot_ in slots_of(self.cls).items():
             given = self._given(option)
@@ -94,7 +94,7 @@ class _Choices:
         return found
 
     def _given(self, option: str) -> Default | None:
-        """What an option is set to: by the spec, by a default of the model, or by its own default; None without."""
+        """The value of an option: that of the spec, of a default of the model, or its own default; None without."""
         if option in self.options.mapping:
             return Default(f"{self.where}.{option}", self.options.mapping[option])
         if option in self.inherited:

@@ -1,4 +1,4 @@
-"""Which of a processor's labels are a target's. Torch-free."""
+"""The labels that each target gets of those that a processor makes. Torch-free."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def default_place(path: tuple[str, ...], trees: Sequence[Node]) -> Place | None:
 
 
 def _may_choose(node: Node) -> bool:
-    """Whether a node may be the choice of modules: a name, a mapping or a list."""
+    """True if a node may be the choice of modules: a name, a mapping or a list."""
     return isinstance(node.value, (str, dict, list))
 
 

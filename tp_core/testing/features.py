@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -18,20 +17,7 @@ from tp_core.modules.targets.vectors import vector_of
 from tp_core.spec.context import context_of
 from tp_core.testing import metrics
 from tp_core.testing.batches import has_padded_side, random_batch, single_batches
-
-
-@contextmanager
-def explained(doing: str) -> Iterator[None]:
-    """Turn what a step raises into an assertion that says which step it was; the cause is kept."""
-    try:
-        yield
-    except AssertionError:
-        raise
-    except Exception as error:
-        what = f"{doing} raises {type(error).__name__}: {error}"
-        if "reset_parameters" in str(error):
-            what += "; the model is built without values, and this method fills those of its own module"
-        raise AssertionError(what) from error
+from tp_core.testing.explained import explained
 
 
 @torch.no_grad()

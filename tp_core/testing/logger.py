@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 from tp_core.options.logger import LoggerConfig
+from tp_core.testing.explained import explained
 from tp_core.testing.subject import Subject
 from tp_core.training.loggers.base import LoggedRun, Logger
 
@@ -36,8 +37,7 @@ def check(subject: Subject) -> None:
 
 
 def _tell(config: LoggerConfig, folder: Path, step: int, steps: range) -> None:
-    at = f"goes on from step {step}" if step else "begins"
-    try:
+    with explained(f"logging a run that {f'goes on from step {step}' if step else 'begins'}"):
         logger = config.build(LoggedRun(folder, "conformance", {"tp": 1, "train": {"steps": _STEPS}}, step))
         assert isinstance(logger, Logger), f"build() gives a {type(logger).__name__}, which is no tp_core.Logger"
         for number in steps:
@@ -45,10 +45,6 @@ def _tell(config: LoggerConfig, folder: Path, step: int, steps: range) -> None:
         logger.picture(steps[-1], "reconstructions/0", torch.arange(60, dtype=torch.uint8).reshape(3, 4, 5))
         logger.text(steps[-1], "answers", "*a text* with `é` and 日本語")
         logger.close()
-    except AssertionError:
-        raise
-    except Exception as error:
-        raise AssertionError(f"it fails in a run that {at}: {type(error).__name__}: {error}") from error
 
 
 def _sizes(folder: Path) -> dict[str, int]:

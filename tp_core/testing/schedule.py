@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from tp_core.options.schedule import ScheduleConfig
+from tp_core.testing.explained import explained
 from tp_core.testing.subject import Subject
 
 _LENGTHS = (1, 2, 10, 101)
@@ -48,10 +49,8 @@ def _check_curve(config: ScheduleConfig, total: int, warmup: int | None) -> None
 
 
 def _factor(schedule: Any, step: float, run: str) -> float:
-    try:
+    with explained(f"the factor at step {step:g} {run}"):
         factor: float = schedule.factor(step)
-    except Exception as error:
-        raise AssertionError(f"there is no factor at step {step:g} {run}: {type(error).__name__}: {error}") from error
     good = isinstance(factor, (int, float)) and math.isfinite(factor) and 0 <= factor <= 1 + 1e-9
     assert good, f"the factor at step {step:g} {run} is {factor!r}; expected a number from 0 to 1"
     return factor

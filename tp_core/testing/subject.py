@@ -13,7 +13,7 @@ from tp_core.options.context import BuildContext
 
 @dataclass(frozen=True)
 class Subject:
-    """What is checked.
+    """A module that is checked.
 
     Attributes:
         name: as a spec writes it.

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from tp_core.model import Model, build_model, meta_model
 from tp_core.spec.schema import Spec
 from tp_core.testing.batches import random_batch
-from tp_core.testing.features import explained, run, sequences_of
+from tp_core.testing.explained import explained
+from tp_core.testing.features import run, sequences_of
 
 _MAX_PASSES = 8
 

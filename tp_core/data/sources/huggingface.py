@@ -69,7 +69,7 @@ class HubDataset(_Dataset):
 
 
 def parse_hub_name(path: str) -> tuple[list[tuple[str, str | None]], str]:
-    """What ``hf://name[/config][:split]`` may mean: pairs of dataset and configuration to try, and the split.
+    """The readings of ``hf://name[/config][:split]``: pairs of dataset and configuration to try, and the split.
 
     Most names have an owner, so ``hf://a/b`` is first dataset ``a/b`` and then configuration ``b`` of ``a``.
 

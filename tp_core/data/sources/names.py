@@ -16,7 +16,7 @@ def expanded(given: Given | Sequence[Given]) -> list[Given]:
 
 
 def called(given: Given) -> str:
-    """What messages call it."""
+    """The name of data in messages."""
     if isinstance(given, str):
         return given
     return " ".join([given.name, *given.config.files().values()])
