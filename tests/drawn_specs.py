@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import operator
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -15,14 +16,13 @@ from PIL import Image
 
 from tests.core.runs import SPECIAL, WORDS, write_corpus
 from tp_core.discovery import index, load
-from tp_core.options.base import ModuleConfig
 
 #: What a processor reads → a file of :func:`write_data`.
 FILES = {
     **dict.fromkeys(("bert", "bilm", "lm", "mlm", "gsg", "t5", "bart", "skipgram", "prefixlm"), "corpus.txt"),
     **dict.fromkeys(("cls", "cls_mlm", "pair"), "pairs.jsonl"),
-    **dict.fromkeys(("mt",), "translations.jsonl"),
-    **dict.fromkeys(("sft",), "chats.jsonl"),
+    "mt": "translations.jsonl",
+    "sft": "chats.jsonl",
     **dict.fromkeys(("image", "plain_image", "masked_image"), "pictures"),
     **dict.fromkeys(("image_text", "image_text_pair"), "captions.jsonl"),
     **dict.fromkeys(("region_text", "region_text_pair"), "regions.jsonl"),
@@ -218,14 +218,14 @@ class Drawer:
     def options(self, kind: str, name: str) -> dict[str, Any]:
         """Some of a module's options, with values that their types allow."""
         found = {}
-        for option, info in load(index().find(kind, name)).model_fields.items():
+        fields = load(index().find(kind, name)).model_fields
+        for option, info in fields.items():
             if option in _LEFT_OUT or self.rng.random() > 0.1:
                 continue
             values = self._values(info.annotation, info.metadata)
             if values:
                 found[option] = self.one(values)
         usual = {"image_size": 16, "region_size": 6, "num_labels": 2, "max_regions": 4}
-        fields = load(index().find(kind, name)).model_fields
         return found | {
             k: v for k, v in usual.items() if k in fields and (k != "num_labels" or self.rng.random() < 0.8)
         }
@@ -244,22 +244,13 @@ class Drawer:
 
     @staticmethod
     def _allowed(value: float, metadata: Sequence[Any]) -> bool:
-        for bound in metadata:
-            if isinstance(bound, Ge) and not value >= bound.ge:  # type: ignore[operator]
-                return False
-            if isinstance(bound, Gt) and not value > bound.gt:  # type: ignore[operator]
-                return False
-            if isinstance(bound, Le) and not value <= bound.le:  # type: ignore[operator]
-                return False
-            if isinstance(bound, Lt) and not value < bound.lt:  # type: ignore[operator]
-                return False
-        return True
+        limits = {Ge: operator.ge, Gt: operator.gt, Le: operator.le, Lt: operator.lt}
+        return all(
+            limits[type(bound)](value, getattr(bound, type(bound).__name__.lower()))
+            for bound in metadata
+            if type(bound) in limits
+        )
 
     def one(self, values: Sequence[Any]) -> Any:
         """One of these, as likely as the others."""
         return values[int(self.rng.integers(len(values)))]
-
-
-def named(config: type[ModuleConfig], options: Mapping[str, Any]) -> str:
-    """A module with its options, for messages."""
-    return f"{config.__name__}({', '.join(f'{k}={v!r}' for k, v in options.items())})"

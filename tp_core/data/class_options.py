@@ -58,9 +58,13 @@ class ClassLabelOptions(ProcessorConfig):
 
     def names(self, target: str = "") -> Names | None:
         """The names of the classes of a target, as the option has them; None if they have none."""
-        if isinstance(self.labels, dict) and not all(isinstance(name, str) for name in self.labels.values()):
-            return self.labels.get(target)  # type: ignore[call-overload]
-        return self.labels  # type: ignore[return-value]
+        own = self._of_targets()
+        return self.labels if own is None else own.get(target)  # type: ignore[return-value]
+
+    def _of_targets(self) -> dict[str, Names] | None:
+        """The names of each target; None where those of all are the same."""
+        each = isinstance(self.labels, dict) and not all(isinstance(name, str) for name in self.labels.values())
+        return self.labels if each else None  # type: ignore[return-value]
 
     def class_names(self, target: str = "") -> list[str] | None:
         """The names of the classes of a target, in order; None if they have none."""
@@ -69,11 +73,10 @@ class ClassLabelOptions(ProcessorConfig):
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         targets = [*context.labels] or [""]
-        if isinstance(self.labels, dict) and not all(isinstance(name, str) for name in self.labels.values()):
-            for target in self.labels:
-                if target not in context.labels:
-                    known = ", ".join(context.labels) or "none"
-                    yield Problem("labels", f"'{target}' is no target of data.labels, which has {known}")
+        for target in self._of_targets() or ():
+            if target not in context.labels:
+                known = ", ".join(context.labels) or "none"
+                yield Problem("labels", f"'{target}' is no target of data.labels, which has {known}")
         for target in targets:
             names = [as_compared(name) for name in self.class_names(target) or []]
             twice = next((name for name in names if names.count(name) > 1), None)

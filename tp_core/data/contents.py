@@ -93,8 +93,6 @@ def source_contents(
         DataError: a path that does not exist or cannot be read.
     """
     found = [Content(source.path, "", digest.hex()) for source, digest in source_digests(given, memo, rules)]
-    return (
-        found
-        if len(found) <= _MANY
-        else [Content(called(each), "", fingerprint([each], memo, rules)) for each in given]
-    )
+    if len(found) <= _MANY:
+        return found
+    return [Content(called(each), "", fingerprint([each], memo, rules)) for each in given]
