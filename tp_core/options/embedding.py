@@ -17,7 +17,7 @@ class EmbeddingConfig(ModuleConfig):
 
     kind: ClassVar[str] = "embedding"
 
-    #: Whether the module makes content and so can stand first; positions and segments only add to a sequence.
+    #: The module makes content and so can stand first; positions and segments only add to a sequence.
     makes_sequence: ClassVar[bool] = True
 
     embedding_size: int | None = Field(None, gt=0, description="width of the vectors; the model's if unset")

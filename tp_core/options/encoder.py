@@ -16,7 +16,7 @@ class EncoderConfig(ModuleConfig):
 
     kind: ClassVar[str] = "encoder"
 
-    #: Whether it reads all of the model's streams together, behind their own encoders, and gives them back.
+    #: It reads all of the model's streams together, behind their own encoders, and gives them back.
     joins_streams: ClassVar[bool] = False
 
     hidden_size: int = Field(768, gt=0, description="width of the hidden states")

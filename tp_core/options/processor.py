@@ -18,7 +18,7 @@ class ProcessorConfig(ModuleConfig):
     kind: ClassVar[str] = "processor"
 
     needs_tokenizer: ClassVar[bool] = True
-    #: Whether batches hold one ``Inputs`` per named stream; their fields are then provided to every stream.
+    #: Batches hold one ``Inputs`` per named stream; their fields are then provided to every stream.
     feeds_streams: ClassVar[bool] = False
     #: Options that change only how samples are drawn, not what is prepared and cached.
     sampling_options: ClassVar[frozenset[str]] = frozenset()

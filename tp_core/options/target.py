@@ -25,7 +25,7 @@ class TargetConfig(ModuleConfig):
     kind: ClassVar[str] = "target"
     #: Samples that a micro-batch, over all processes, must have for the target to learn from it.
     least_samples: ClassVar[int] = 1
-    #: Whether, without ``stream``, it reads all of the model's streams, and not the first only; for drawings of it.
+    #: Without ``stream``, it reads all of the model's streams, and not the first only; for drawings of it.
     reads_streams: ClassVar[bool] = False
 
     name: str | None = Field(None, description="what the model calls it; unset: as the module")

@@ -1,4 +1,4 @@
-"""Whether a config's module can be imported without the heavy libraries."""
+"""The import of a config's module, without the heavy libraries."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Source(ABC):
         config: the options.
     """
 
-    #: Whether fields of records may name files, such as pictures, whose contents then count as well.
+    #: Fields of records may name files, such as pictures, whose contents then count as well.
     names_files: ClassVar[bool] = True
     #: True of a source that is a single record: that its file cannot be read makes this a bad one.
     is_record: bool = False

@@ -32,7 +32,7 @@ class FileSource(Source):
             table's folder; None for any other file.
     """
 
-    #: Whether the file is unpacked as it is read where its name ends in .gz.
+    #: The file is unpacked as it is read where its name ends in .gz.
     unpacked: ClassVar[bool] = True
 
     path: str = ""

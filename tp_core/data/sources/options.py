@@ -28,11 +28,11 @@ class FileConfig(SourceConfig):
     form: ClassVar[str] = ""
     #: Endings of compressed files, which stand behind those of the format.
     compressed: ClassVar[tuple[str, ...]] = ()
-    #: Whether a file is a single record: a picture, a recording.
+    #: A file is a single record: a picture, a recording.
     is_record: ClassVar[bool] = False
-    #: Whether the first record says which columns there are.
+    #: The first record says which columns there are.
     is_table: ClassVar[bool] = False
-    #: Whether a file is read only where it is named itself: in a folder, it may belong to a cache.
+    #: A file is read only where it is named itself: in a folder, it may belong to a cache.
     only_named: ClassVar[bool] = False
 
     path: PathStr = Field(
