@@ -16,7 +16,7 @@ from tp_core.options.encoder import EncoderConfig
 from tp_core.options.facts import FieldSpec, VectorFacts
 from tp_core.options.processor import ProcessorConfig
 from tp_core.options.target import TargetConfig
-from tp_core.ports import CAUSAL, INPUT_IDS, PIXEL_VALUES, Port
+from tp_core.ports import CAUSAL, INPUT_IDS, PATCHES, PIXEL_VALUES, Port
 
 
 def _layer(config: Any) -> Any:
@@ -94,6 +94,25 @@ class ForgetsEarlierConfig(_EncoderConfig):
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return {CAUSAL: FieldSpec()}
+
+
+class PublishesConfig(_EncoderConfig):
+    """Publishes a value in place of another."""
+
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {Port.published("odd"): FieldSpec()}
+
+    def withdraws(self, context: BuildContext) -> tuple[Port, ...]:
+        return (PATCHES,)
+
+
+class AsksForPublishedConfig(TargetConfig):
+    """Asks for a published value."""
+
+    value: str = "odd"
+
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {Port.published(self.value): FieldSpec()}
 
 
 class WholeTextsOnlyConfig(ForgetsEarlierConfig):

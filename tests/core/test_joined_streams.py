@@ -58,6 +58,22 @@ def test_an_encoder_of_another_stream_is_the_same_module_behind_another_embeddin
     assert reloaded(spec.dump()).dump() == spec.dump()
 
 
+def test_a_lent_encoder_publishes_in_the_stream_that_borrows_it_too() -> None:
+    patches = {"embedding": [{"patch": {"image_size": 16, "patch_size": 8}}]}
+    streams = {
+        "one": {**patches, "encoder": {"tests.core.odd_modules:PublishesConfig": {}}},
+        "two": {**patches, "encoder_of": "one"},
+    }
+
+    def asking(**options: str) -> dict[str, Any]:
+        return even(streams=streams, target={"tests.core.odd_modules:AsksForPublishedConfig": options})
+
+    minimal_spec(asking(stream="one"))
+    minimal_spec(asking(stream="two"))
+    with pytest.raises(AssertionError, match="needs the published value 'patches', which no module before it provides"):
+        minimal_spec(asking(stream="two", value="patches"))
+
+
 def test_an_encoder_of_a_stream_that_is_not_above_is_refused() -> None:
     streams = even()["streams"]
     with pytest.raises(AssertionError, match=r"encoder_of: there is no stream 'two' above with an encoder of its own"):
