@@ -87,7 +87,7 @@ def test_a_renamed_target_keeps_its_options(home: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("model.target.length.name=parity", "there is another target named 'parity'"),
+        ("model.target.length.name=parity", "'parity' is listed twice; give one a name of its own"),
         ("model.target.length.name='two words'", "the name 'two words' is not one of letters, digits, '_' and '-'"),
         ("model.target.length.name=keys", "the name 'keys' is one that PyTorch keeps for itself; choose another"),
         ("model.target.lengt.num_labels=2", "it has parity, length; did you mean 'length'?"),

@@ -228,7 +228,7 @@ class _Resolver(DataResolver):
         targets = [
             self.one("target", item, "model.target", self.defaults) for item in children.get("target", _NOWHERE).items
         ]
-        self.unlike_names(children.get("target", _NOWHERE), targets)
+        self.check_names(children.get("target", _NOWHERE), targets)
         known = [*MODEL, *ModelOptions.model_fields, *self.option_names(streams, decoder, targets)]
         for key in self.defaults:
             # With a module missing, its options would all seem unknown.
@@ -249,18 +249,11 @@ class _Resolver(DataResolver):
             fusion,
         )
 
-    def unlike_names(self, node: Node, targets: list[Chosen[Any] | None]) -> None:
-        """Names that targets can have, and no two the same, which settings of ``name`` may have made."""
-        seen: set[str] = set()
+    def check_names(self, node: Node, targets: list[Chosen[Any] | None]) -> None:
+        """Add names of their own that targets cannot have."""
         for target, item in zip(targets, node.items):
-            if target is None:
-                continue
-            own = item.find((target.written, "name"))
-            if target.called != target.name and (fault := fault_of(target.called)):
-                self.problems.add(f"model.target.{target.name}.name", fault, own)
-            elif target.called in seen:
-                self.problems.add("model.target", f"there is another target named '{target.called}'", own)
-            seen.add(target.called)
+            if target is not None and target.called != target.name and (fault := fault_of(target.called)):
+                self.problems.add(f"model.target.{target.name}.name", fault, item.find((target.written, "name")))
 
     @staticmethod
     def option_names(streams: Mapping[str, StreamSpec | None], *rest: Any) -> list[str]:
