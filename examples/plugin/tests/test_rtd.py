@@ -72,7 +72,7 @@ def test_labels_say_which_tokens_are_not_those_of_the_text() -> None:
     processor = ReplacedTokensConfig(rate=0.5).build(DataContext(), Words())
     batch = processor.collate([processor.sample(OneRow(), 0, np.random.default_rng(0))])
     labels = batch.labels["replaced"]["labels"][0].tolist()
-    ids = batch.source["input_ids"][0].tolist()
+    ids = batch.inputs["input_ids"][0].tolist()
     assert (labels[0], labels[-1]) == (-100, -100)
     assert labels[1:-1] == [int(found != was) for found, was in zip(ids[1:-1], range(5, 25))]
     assert 3 < sum(labels[1:-1]) < 17
@@ -85,7 +85,8 @@ def test_scores_above_zero_count_as_replaced() -> None:
         for weight, value in zip(target.parameters(), (1.0, 0.0, 1.0, -1.0)):
             weight.fill_(value)
     features = Features(Sequence(torch.tensor([[[3.0], [-3.0], [3.0], [-9.0]]])))
-    output = target(features, Batch({}, 1, labels={"replaced": {"labels": torch.tensor([[1, 0, 0, -100]])}}))
+    target.name = "replaced"  # as a model does
+    output = target(features, Batch.of({}, 1, labels={"replaced": {"labels": torch.tensor([[1, 0, 0, -100]])}}))
     assert output.denominator == 3
     assert output.metrics["accuracy"] == (2.0, 3.0)
     assert output.metrics["f1"][0].tolist() == [[1, 1], [1, 2], [2, 1]]
@@ -139,7 +140,7 @@ def test_electra_computes_what_it_computes_in_transformers(tmp_path: Path, embed
     ids, mask = torch.randint(0, 37, (3, 9)), torch.ones(3, 9, dtype=torch.int64)
     mask[1, 5:] = mask[2, 1:] = 0
     segments = (torch.arange(9) > 3).long().expand(3, 9)
-    batch = Batch({"input_ids": ids, "attention_mask": mask, "token_type_ids": segments}, 3)
+    batch = Batch.of({"input_ids": ids, "attention_mask": mask, "token_type_ids": segments}, 3)
     target: Any = next(iter(ours.targets.values()))
     with torch.no_grad():
         wanted = theirs(input_ids=ids, attention_mask=mask, token_type_ids=segments).logits
