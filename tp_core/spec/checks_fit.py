@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tp_core import discovery
@@ -13,8 +13,8 @@ from tp_core.ports import TASK_IDS, Port
 from tp_core.spec.errors import Problems
 from tp_core.spec.labels import label_of
 from tp_core.spec.module_nodes import Place, node_of, placed
+from tp_core.spec.module_ports import fields, withdrawn
 from tp_core.spec.nodes import Node
-from tp_core.spec.plugin_problems import fields
 from tp_core.spec.schema import Spec
 from tp_core.suggest import did_you_mean
 
@@ -86,7 +86,7 @@ class Board:
             if place.part == "decoder":  # it reads the memory, and publishes anew
                 self._published[place.chosen.path] = {**source.get(place.stream, {}), **own}
                 own = published = {} if place.chosen is place.owner else own
-            for port in place.chosen.config.withdraws(place.context):
+            for port in withdrawn(place.chosen.config, place.context):
                 published.pop(port, None)
             new = {port: each for port, each in made.items() if port.kind == "published"}
             published.update(new)
@@ -177,7 +177,9 @@ _OF_BATCH = ("input", "target_input", "labels")
 
 def check_labels(spec: Spec, root: Node, problems: Problems) -> None:
     """Add targets of ``data.labels`` that the model does not have, or that the processor makes no labels of."""
-    path = f"data.sets.{spec.data.name}.labels" if spec.data.name else "data.labels"
+    path = "data.labels"
+    if spec.data.name and "labels" in root.find(("data", "sets", spec.data.name)).mapping:
+        path = f"data.sets.{spec.data.name}.labels"
     board, names = Board(spec), [target.called for target in spec.model.targets]
     for name in spec.data.options.labels:
         node = root.find((*path.split("."), name))
@@ -212,21 +214,33 @@ def _told(problems: Problems, *modules: Chosen[Any] | None) -> bool:
 def _unlike(port: Port, wanted: FieldSpec, given: Given) -> str:
     """The difference between what is asked for and what is there, as a message; empty where they agree."""
     who = "data.sets" if given.by is None else given.by.path
-    if any(_differ(wanted.shape, given.spec.shape)):
+    of_batch = port.kind in _OF_BATCH
+    if _differ(wanted.shape, given.spec.shape, whole=of_batch):
         expected, found = (", ".join(map(str, spec.shape)) for spec in (wanted, given.spec))
         return f"needs {port} of shape ({expected}); {who} gives ({found})"
+    if of_batch and wanted.dtype != given.spec.dtype:
+        return f"needs {port} of the type {wanted.dtype}; {who} gives {given.spec.dtype}"
     if wanted.high is not None and given.spec.high is not None and given.spec.high > wanted.high:
         last = given.spec.high - 1
         return f"knows {port} from 0 to {wanted.high - 1}; {who} gives up to {last}"
     return ""
 
 
-def _differ(wanted: tuple[int | str, ...], given: tuple[int | str, ...]) -> Iterator[bool]:
-    """Of shapes with as many dimensions, whether each size differs that both know."""
-    if len(wanted) == len(given):
-        for one, other in zip(wanted, given):
-            known = all(isinstance(each, int) and not isinstance(each, Usual) for each in (one, other))
-            yield known and one != other
+def _differ(wanted: tuple[int | str, ...], given: tuple[int | str, ...], whole: bool) -> bool:
+    """True where a size differs that both know.
+
+    Args:
+        whole: the number of dimensions counts as well, and which of them is the batch.
+    """
+    if len(wanted) != len(given):
+        return whole
+    known = [(a, b) for a, b in zip(wanted, given) if (_exact(a) and _exact(b)) or (whole and "batch" in (a, b))]
+    return any(a != b for a, b in known)
+
+
+def _exact(size: int | str) -> bool:
+    """True for a size that is no symbol, and that the batch does not decide."""
+    return isinstance(size, int) and not isinstance(size, Usual)
 
 
 def _providers(port: Port, context: BuildContext) -> str:
