@@ -77,7 +77,7 @@ def write_data(folder: Path) -> Path:
     records: dict[str, list[dict[str, Any]]] = {
         "pairs.jsonl": [{"text_a": text(), "text_b": text(), "label": n % 2} for n in range(8)],
         "translations.jsonl": [{"source": text(), "target": text()} for n in range(8)],
-        "chats.jsonl": [{"prompt": text(), "response": text()} for n in range(8)],
+        "chats.jsonl": [{"instruction": text(), "output": text()} for n in range(8)],
         "captions.jsonl": [
             {"image": f"pictures/class{n % 2}/{n}.png", "text": text(), "label": n % 2} for n in range(8)
         ],

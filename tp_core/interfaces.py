@@ -100,7 +100,10 @@ class Batch:
             TPError: the batch has several.
         """
         if len(self.source) != 1:
-            raise TPError(f"the batch has the streams {', '.join(self.source)}; one was expected")
+            there = ", ".join(self.source) or "none"
+            named = any(isinstance(each, Tensor) for each in self.source.values())
+            hint = "; Batch.of(inputs, size) makes a batch of one stream" if named else ""
+            raise TPError(f"the batch has the streams {there}; one was expected{hint}")
         return next(iter(self.source.values()))
 
     def to(self, device: torch.device) -> Batch:
@@ -375,6 +378,8 @@ class Target(Module, ABC):
         if labels is None:
             there = ", ".join(batch.labels) or "none"
             raise TPError(f"the batch has no labels for the target '{self.name}'; it has those of: {there}")
+        if not isinstance(labels, Mapping):
+            raise TPError(f"the labels of the target '{self.name}' are no named tensors; expected {{'labels': tensor}}")
         return labels
 
     @abstractmethod

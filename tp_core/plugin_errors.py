@@ -76,12 +76,17 @@ def expect(value: T, kind: type | tuple[type, ...], config: object, method: str,
     """
     if isinstance(value, kind):
         return value
+    shown = repr(value) if value is None or isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
+    raise wrong_value(config, method, shown[:80], expected)
+
+
+def wrong_value(config: object, method: str, shown: str, expected: str) -> PluginError:
+    """The error for what a module's method gave back, where something else was expected."""
     cls = type(config)
     packages = _packages()
     owner = _owner(cls.__module__, packages, False) or _owner(cls.__module__, packages, True) or cls.__module__
-    shown = repr(value) if value is None or isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
-    message = f"{owner} failed: {cls.__qualname__}.{method}() gave back {shown[:80]}; expected {expected}"
-    raise PluginError(message, subject=config)
+    message = f"{owner} failed: {cls.__qualname__}.{method}() gave back {shown}; expected {expected}"
+    return PluginError(message, subject=config)
 
 
 def culprit(error: BaseException) -> Culprit | None:
@@ -97,8 +102,17 @@ def culprit(error: BaseException) -> Culprit | None:
             ):
                 owner = _owner(module, packages, ours)
                 if owner:
-                    return Culprit(owner, _place(frame, line), subject)
+                    return Culprit(owner, _place(frame, line), _object_of(frames, frame))
     return _called_wrongly(error, packages)
+
+
+def _object_of(frames: list[tuple[FrameType, int]], frame: FrameType) -> Any:
+    """The object whose method a frame runs, or was called by as a function of the same file; None without one."""
+    calling = [each for each, _ in frames[: [each for each, _ in frames].index(frame) + 1]]
+    found = (each.f_locals["self"] for each in reversed(calling) if "self" in each.f_locals)
+    subject = next(found, None)
+    same = subject is not None and (subject is frame.f_locals.get("self") or type(subject).__module__ == _module(frame))
+    return subject if same else None
 
 
 def _called_wrongly(error: BaseException, packages: dict[str, Entry]) -> Culprit | None:

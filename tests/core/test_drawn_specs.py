@@ -14,7 +14,7 @@ from tp_core import load_spec, train
 from tp_core.spec.errors import SpecError
 
 #: Specs that are trained in the fast and in the slow suite, and draws for them at most.
-FAST, SLOW = (24, 600), (1500, 40_000)
+FAST, SLOW = (16, 600), (1500, 40_000)
 
 
 @pytest.fixture(scope="module")

@@ -150,3 +150,34 @@ def test_a_model_of_one_named_stream_is_fed_by_a_processor_of_one(home: Path) ->
     batch = route_of(loaded)(processor.collate(processor.encode([Record({"text": "ba be"}, "input", 1)])))
     assert list(batch.source) == ["only"]
     assert len(build_model(loaded).predict(batch)) == 1
+
+
+def _two_sets(folder: Path, labels: dict[str, str], sets: dict[str, Any]) -> Path:
+    cls = [{"cls": {"name": name, "num_labels": 2, "pooling": "mean"}} for name in ("topic", "tone")]
+    model = {"hidden_size": 8, "embedding": ["word", "seg"], "encoder": "gru", "target": [*cls, "mlm", "sp"]}
+    path = folder / "sets.yaml"
+    path.write_text(yaml.safe_dump({"model": model, "data": {"labels": labels, "sets": sets}}))
+    return path
+
+
+def test_labels_beside_sets_are_those_of_each_sets_targets(tmp_path: Path) -> None:
+    sets = {
+        "reviews": {"processor": "cls", "targets": ["topic", "tone"]},
+        "text": {"processor": "bert", "targets": ["mlm", "sp"]},
+    }
+    both = {"topic": "a", "tone": "b"}
+    spec = load_spec(_two_sets(tmp_path, both, sets))
+    assert {name: part.options.labels for name, part in spec.data.sets.items()} == {"reviews": both, "text": {}}
+    with pytest.raises(SpecError, match=r"data\.labels\.topik: the model has no target 'topik'; did you mean 'topic'"):
+        load_spec(_two_sets(tmp_path, {"topik": "a"}, sets))
+
+
+def test_null_takes_an_inherited_label_out(tmp_path: Path) -> None:
+    cls = [{"cls": {"name": name, "num_labels": 2, "pooling": "mean"}} for name in ("topic", "tone")]
+    model = {"hidden_size": 8, "embedding": ["word", "seg"], "encoder": "gru", "target": cls}
+    parent = {"model": model, "data": {"processor": "cls", "labels": {"topic": "a", "tone": "b"}}}
+    child = {"extends": "parent.yaml", "model": {"target": cls[:1]}, "data": {"labels": {"tone": None}}}
+    for name, content in {"parent": parent, "child": child}.items():
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(content))
+    assert load_spec(tmp_path / "child.yaml").data.options.labels == {"topic": "a"}
+    assert load_spec(tmp_path / "child.yaml", ["data.labels=null"]).data.options.labels == {}

@@ -141,6 +141,39 @@ def test_paths_of_a_source_are_relative_to_the_file_that_has_them_and_a_child_re
     assert list(set_) == ["jsonl"]
 
 
+def test_a_setting_of_a_source_in_a_list_leaves_what_stands_beside_it(tmp_path: Path) -> None:
+    train = ["a.txt", {"csv": {"path": "b.dat"}}]
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump({"model": MODEL, "data": {"train": train}}))
+
+    def set_(*overrides: str) -> Any:
+        return load_spec(tmp_path / "spec.yaml", overrides).dump()["data"]["train"]
+
+    assert set_("data.train.csv.path=/c.dat") == [str(tmp_path / "a.txt"), {"csv": {"path": "/c.dat"}}]
+    with pytest.raises(SpecError, match=r"data\.train\.cvs: the spec has no module 'cvs' there; it has csv; did you"):
+        set_("data.train.cvs.path=/c.dat")
+    with pytest.raises(SpecError, match=r"data\.train\.csv: the spec has 2 modules 'csv' there"):
+        set_("data.train=[csv: {path: a}, csv: {path: b}]", "data.train.csv.path=/c.dat")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("return None", r"OddConfig\.records\(\) gave back None; expected an iterator of Records"),
+        ("report('bad')", r"OddConfig\.records\(\) gave back 'bad' to report\(\); expected a DataError"),
+    ],
+)
+def test_a_source_that_gives_back_something_else_is_one_message(tmp_path: Path, body: str, message: str) -> None:
+    (tmp_path / "odd.py").write_text(
+        "from typing import ClassVar\nfrom tp_core import Source, SourceConfig\n"
+        "class OddConfig(SourceConfig):\n    'Odd.'\n    implementation: ClassVar[str] = 'Odd'\n"
+        f"class Odd(Source):\n    def records(self, report):\n        {body}\n        return []\n"
+    )
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump({"model": MODEL, "data": {"train": {"odd:OddConfig": {}}}}))
+    (given,) = load_spec(tmp_path / "spec.yaml").data.options.given("train")
+    with pytest.raises(tp_core.TPError, match=message):
+        list(read_records([given], {}, BadRecords()))
+
+
 def test_data_sets_name_sources_and_share_one_that_is_common(tmp_path: Path) -> None:
     data = {"train": {"csv": {"path": "a"}}, "sets": {"one": {}, "two": {"train": [{"tsv": {"path": "b"}}]}}}
     spec = load_spec({"model": MODEL, "data": data})

@@ -476,3 +476,14 @@ def test_the_conformance_kit_checks_a_module_with_modules_inside(acme: Shelf) ->
     import acme as package
 
     check_module(package.Config(others=["acme.head"], second=package.TailConfig()), "encoder")
+
+
+def test_a_setting_in_a_list_that_names_a_module_twice_is_told_where_the_list_is(shelf: Shelf, tmp_path: Path) -> None:
+    (tmp_path / "many.py").write_text(
+        "from tp_core import Chosen, EncoderConfig\n"
+        "class ManyConfig(EncoderConfig):\n    'Several.'\n    more: list[Chosen[EncoderConfig]] = []\n"
+    )
+    spec = {"model": {"hidden_size": 8, "embedding": "word", "encoder": {"many:ManyConfig": {"more": ["gru", "gru"]}}}}
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(spec))
+    with pytest.raises(SpecError, match=r"model\.encoder\.many:ManyConfig\.more: 'gru' is listed twice"):
+        load_spec(tmp_path / "spec.yaml", ["model.encoder.many:ManyConfig.more.gru.num_layers=1"])

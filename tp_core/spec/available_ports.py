@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tp_core.options.choice import Chosen
 from tp_core.options.facts import FieldSpec
-from tp_core.plugin_errors import expect
 from tp_core.ports import TASK_IDS, Port
 from tp_core.spec.labels import label_of
 from tp_core.spec.module_nodes import Place, placed
-from tp_core.spec.plugin_problems import fields
+from tp_core.spec.module_ports import fields, withdrawn
 from tp_core.spec.schema import Spec
 
 
@@ -27,6 +26,9 @@ class Given(NamedTuple):
 
 
 Ports = Mapping[Port, Given]
+
+#: Kinds of ports that batches have.
+OF_BATCH = ("input", "target_input", "labels")
 
 #: A stream, by its name; None is the decoder's side.
 Side = str | None
@@ -59,7 +61,7 @@ class AvailablePorts:
         provided = fields(place.chosen.config, "provides", place.context)
         made = {port: Given(spec, place.chosen) for port, spec in provided.items()}
         if place.owner is self._spec.data.processor:
-            self.batch = {**self.batch, **_of_kinds(made, "input", "target_input", "labels")}
+            self.batch = {**self.batch, **_of_kinds(made, *OF_BATCH)}
         if place.part in ("embedding", "encoder", "fusion", "target_embedding", "decoder"):
             self._publish(place, _of_kinds(made, "published"))
         if place.part in ("encoder", "fusion", "decoder"):
@@ -83,10 +85,9 @@ class AvailablePorts:
         self._before[place.chosen.path, place.stream] = _joined([self._published[side] for side in read])
         if place.chosen is self._spec.model.decoder:  # its states are new ones, about which nothing is published
             self._published[None] = {}
-        config = place.chosen.config
-        withdrawn = expect(config.withdraws(place.context), Collection, config, "withdraws", "a collection of Ports")
+        gone = withdrawn(place.chosen.config, place.context)
         for side in sides:
-            kept = {port: given for port, given in self._published[side].items() if port not in withdrawn}
+            kept = {port: given for port, given in self._published[side].items() if port not in gone}
             self._published[side] = {**kept, **new}
 
     def given(self, place: Place, port: Port) -> Given | None:

@@ -15,8 +15,9 @@ from tp_core.spec.context import context_of, data_context
 from tp_core.spec.errors import Problems
 from tp_core.spec.files import no_file
 from tp_core.spec.module_nodes import all_modules, node_of, placed
+from tp_core.spec.module_ports import fields
 from tp_core.spec.nodes import Node
-from tp_core.spec.plugin_problems import fields, files_of, listed
+from tp_core.spec.plugin_problems import files_of, listed
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_embedding import EmbeddingSpec
 from tp_core.suggest import did_you_mean
@@ -88,6 +89,12 @@ def _check_sets(spec: Spec, root: Node, problems: Problems) -> bool:
                 message = f"is empty; leave it out for all of the model's {key}"
                 problems.add(f"data.sets.{name}.{key}", message, root.find(("data", "sets", name, key)))
                 right = False
+    for name in spec.data.options.labels if spec.data.sets else ():
+        if name not in known["targets"]:
+            near = did_you_mean(name, known["targets"]) or f"the targets are {', '.join(known['targets']) or 'none'}"
+            node = root.find(("data", "labels", name))
+            problems.add(f"data.labels.{name}", f"the model has no target '{name}'; {near}", node, key=True)
+            right = False
     for place in placed(spec) if spec.data.sets else ():
         chosen, tasks = place.chosen, fields(place.chosen.config, "requires", place.context).get(TASK_IDS)
         if tasks is not None and tasks.high is not None and tasks.high < len(spec.data.sets):
@@ -286,7 +293,7 @@ def _check_target_side(spec: Spec, root: Node, problems: Problems) -> None:
     if spec.model.options.share_embeddings and spec.model.vocab_size != spec.model.target_vocab_size:
         message = f"the two sides have vocabularies of {spec.model.vocab_size} and {spec.model.target_vocab_size} ids"
         problems.add("model.share_embeddings", message, root.find(("model", "share_embeddings")))
-    if processor is None or TARGET_INPUT_IDS not in processor.config.provides(context_of(spec)):
+    if processor is None or TARGET_INPUT_IDS not in fields(processor.config, "provides", context_of(spec)):
         return
     found = listed(processor.config, "check_target_tokenizer", facts)
     if own is not None:

@@ -9,11 +9,11 @@ from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, Usual
 from tp_core.ports import Port
-from tp_core.spec.available_ports import AvailablePorts, Given, Side
+from tp_core.spec.available_ports import OF_BATCH, AvailablePorts, Given, Side
 from tp_core.spec.errors import Problems
 from tp_core.spec.module_nodes import Place, node_of, placed
+from tp_core.spec.module_ports import fields
 from tp_core.spec.nodes import Node
-from tp_core.spec.plugin_problems import fields
 from tp_core.spec.schema import Spec
 from tp_core.suggest import did_you_mean
 
@@ -44,7 +44,9 @@ def check_fit(spec: Spec, root: Node, problems: Problems) -> None:
 
 def _check_labels(spec: Spec, ports: AvailablePorts, root: Node, problems: Problems) -> None:
     """Targets of ``data.labels`` are the model's, and the processor makes labels of each."""
-    path = f"data.sets.{spec.data.name}.labels" if spec.data.name else "data.labels"
+    path = "data.labels"
+    if spec.data.name and "labels" in root.find(("data", "sets", spec.data.name)).mapping:
+        path = f"data.sets.{spec.data.name}.labels"
     names, processor = [target.called for target in spec.model.targets], spec.data.processor
     made = [port for port in ports.batch if port.kind == "labels"]
     for name in spec.data.options.labels:
@@ -102,19 +104,33 @@ def _told(problems: Problems, *modules: Chosen[Any] | None) -> bool:
 def _unlike(port: Port, wanted: FieldSpec, given: Given) -> str:
     """The difference between what is asked for and what is there, as a message; empty where they agree."""
     who = "data.sets" if given.by is None else given.by.path
-    if _differ(wanted.shape, given.spec.shape):
+    of_batch = port.kind in OF_BATCH
+    if _differ(wanted.shape, given.spec.shape, whole=of_batch):
         expected, found = (", ".join(map(str, spec.shape)) for spec in (wanted, given.spec))
         return f"needs {port} of shape ({expected}); {who} gives ({found})"
+    if of_batch and wanted.dtype != given.spec.dtype:
+        return f"needs {port} of the type {wanted.dtype}; {who} gives {given.spec.dtype}"
     if wanted.high is not None and given.spec.high is not None and given.spec.high > wanted.high:
         last = given.spec.high - 1
         return f"knows {port} from 0 to {wanted.high - 1}; {who} gives up to {last}"
     return ""
 
 
-def _differ(wanted: tuple[int | str, ...], given: tuple[int | str, ...]) -> bool:
-    """True if two shapes of as many dimensions have different sizes where both are known."""
-    known = [each for each in zip(wanted, given) if all(isinstance(s, int) and not isinstance(s, Usual) for s in each)]
-    return len(wanted) == len(given) and any(one != other for one, other in known)
+def _differ(wanted: tuple[int | str, ...], given: tuple[int | str, ...], whole: bool) -> bool:
+    """True where a size differs that both know.
+
+    Args:
+        whole: the number of dimensions counts as well, and which of them is the batch.
+    """
+    if len(wanted) != len(given):
+        return whole
+    known = [(a, b) for a, b in zip(wanted, given) if (_exact(a) and _exact(b)) or (whole and "batch" in (a, b))]
+    return any(a != b for a, b in known)
+
+
+def _exact(size: int | str) -> bool:
+    """True for a size that is no symbol, and that the batch does not decide."""
+    return isinstance(size, int) and not isinstance(size, Usual)
 
 
 def _providers(port: Port, context: BuildContext) -> str:

@@ -6,6 +6,7 @@ from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext, DataContext, TargetFacts
 from tp_core.options.facts import StreamFacts
 from tp_core.options.target import TargetConfig
+from tp_core.spec.module_ports import fields
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_common import options_of
 from tp_core.tokenizer import Tokenizer
@@ -63,6 +64,6 @@ def data_context(spec: Spec, target_tokenizer: Tokenizer | None = None) -> DataC
 
 
 def _facts(spec: Spec, target: Chosen[TargetConfig]) -> TargetFacts:
-    required = target.config.requires(context_of(spec, target.config.stream or "", side="target"))
+    required = fields(target.config, "requires", context_of(spec, target.config.stream or "", side="target"))
     labels = tuple(port.name for port in required if port.kind == "labels")
     return TargetFacts(target.name, options_of(target.config), labels)

@@ -8,6 +8,7 @@ from typing import Any
 from tp_core.options.choice import Chosen
 from tp_core.ports import Port
 from tp_core.spec.context import context_of
+from tp_core.spec.module_ports import fields
 from tp_core.spec.schema import Spec
 
 
@@ -20,7 +21,7 @@ def label_of(wanted: Port, target: str, provided: Iterable[Port]) -> Port | None
 def labels_for(spec: Spec, target: Chosen[Any], provided: Iterable[Port]) -> list[Port]:
     """The provided labels of each kind that a target asks for; empty where one is not there."""
     provided = list(provided)
-    required = target.config.requires(context_of(spec, target.config.stream or "", side="target"))
+    required = fields(target.config, "requires", context_of(spec, target.config.stream or "", side="target"))
     found = [label_of(port, target.called, provided) for port in required if port.kind == "labels"]
     there = [port for port in found if port is not None]
     return there if len(there) == len(found) else []

@@ -79,12 +79,16 @@ class DataResolver:
         processor = self.one("processor", node.mapping.get("processor"), f"{path}.processor", {}) or whole.processor
         if options is None or chosen is None:
             return None
+        if "labels" not in own and chosen.targets is not None:  # of those beside sets, the ones of its targets
+            labels = {name: column for name, column in options.labels.items() if name in chosen.targets}
+            options = options.model_copy(update={"labels": labels})
         return replace(whole, options=options, processor=processor, name=name, mixing=chosen)
 
     def data_options(self, nodes: Mapping[str, Node], path: str, at: Node) -> DataOptions | None:
         """The plain keys of data, with the sources that they choose. A trained model is used without its data."""
         if in_use():
             nodes = {key: node for key, node in nodes.items() if key not in SOURCES}
+        nodes = {key: _without_null(node) if key in ("labels", "columns") else node for key, node in nodes.items()}
         made: dict[str, Any] = {key: self.sources(nodes[key], f"{path}.{key}") for key in SOURCES if key in nodes}
         return validate(DataOptions, path, nodes, at, self.problems, made=made)
 
@@ -105,3 +109,12 @@ class DataResolver:
         from tp_core.spec.checks import read_vocabulary
 
         return read_vocabulary(tokenizer, self.root, self.problems)
+
+
+def _without_null(node: Node) -> Node:
+    """A mapping without what null takes out of it."""
+    if node.value is None:
+        return node.with_value({})
+    if not isinstance(node.value, dict):
+        return node
+    return node.with_value({key: each for key, each in node.mapping.items() if each.value is not None})

@@ -92,6 +92,10 @@ def _over(node: Node, path: tuple[str, ...], rest: list[str], value: Node, origi
     if place is not None:
         node = canonical_choice(node, place) or node
     if place is not None and place.many:
+        if any(len(item.mapping) != 1 for item in node.items):
+            raise SpecError([])  # no list of modules, which is said when they are chosen
+        return _in_shelf(node, path, rest, value, origin, root)
+    if place is not None and isinstance(node.value, list):  # of sources, and paths beside them
         return _in_shelf(node, path, rest, value, origin, root)
     key, rest = _first(rest, {*node.mapping, *(discovery.index().names(place.kind) if place is not None else ())})
     # The keys of a path name what the spec has: a local module stays in the spec's folder.
@@ -110,15 +114,20 @@ def _first(parts: list[str], known: Collection[str]) -> tuple[str, list[str]]:
 
 
 def _in_shelf(node: Node, path: tuple[str, ...], rest: list[str], value: Node, origin: Origin, root: Node) -> Node:
-    """A list of modules with a setting in the one that is meant, which a merge replaces the list with."""
-    names = [called(item, path[-1]) for item in node.items]
+    """A list of modules with a setting in the one that is meant, which a merge replaces the list with.
+
+    Paths, beside sources, stay as they are.
+    """
+    names = [called(item, path[-1]) if len(item.mapping) == 1 else "" for item in node.items]
     key, inside = _first(rest, {spelling for name in names for spelling in (name, name.partition("@")[0])})
     alike = [name for name in names if same_module(name, key)]
     shown_path = [part for part in path if part not in ("modules", "*")]
-    if key not in names and len(alike) != 1:
-        shown = ", ".join(names) or "nothing"
-        near = did_you_mean(key, names)
+    if len(alike) != 1 and names.count(key) != 1:
+        shown = ", ".join(filter(None, names)) or "nothing"
+        near = did_you_mean(key, [name for name in names if name])
         message = f"the spec has no module '{key}' there; it has {shown}" + (f"; {near}" if near else "")
+        if alike:
+            message = f"the spec has {len(alike)} modules '{key}' there; change the one that is meant in the file"
         raise SpecError([SpecProblem(".".join([*shown_path, key]), message, origin)])
     number = names.index(key if key in names else alike[0])
     ((module, options),) = node.items[number].mapping.items()

@@ -7,10 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 from tp_core.options.base import ModuleConfig, Problem
-from tp_core.options.context import BuildContext
-from tp_core.options.facts import FieldSpec
 from tp_core.plugin_errors import PluginError, expect, plugin_error
-from tp_core.ports import Port
 from tp_core.spec.errors import Problems, SpecError
 from tp_core.spec.schema import Spec
 
@@ -38,23 +35,6 @@ def plugin_errors_told(problems: Problems, spec: Callable[[], Spec | None]) -> I
         if told is error:
             raise
         raise told from error
-
-
-def fields(
-    config: ModuleConfig, method: Literal["requires", "provides"], context: BuildContext
-) -> dict[Port, FieldSpec]:
-    """The ports that a module requires or provides.
-
-    Raises:
-        PluginError: the method gives back something else.
-    """
-    found: Any = getattr(config, method)(context)
-    expected = "a dict of Ports and FieldSpecs"
-    ports: dict[Port, FieldSpec] = expect(found, dict, config, method, expected)
-    for port, spec in ports.items():
-        expect(port, Port, config, method, expected)
-        expect(spec, FieldSpec, config, method, expected)
-    return ports
 
 
 def listed(config: ModuleConfig, method: str, *arguments: Any) -> list[Problem]:

@@ -84,7 +84,8 @@ def resolve_paths(model: type[BaseModel], plain: dict[str, Any], nodes: Mapping[
         if isinstance(value, str):
             plain[name] = absolute(value, base)
         elif isinstance(value, list):
-            plain[name] = [absolute(v, base) if isinstance(v, str) else v for v in value]
+            bases = [item.origin.base for item in nodes[name].items]  # a list may come from several files
+            plain[name] = [absolute(v, base) if isinstance(v, str) else v for v, base in zip(value, bases, strict=True)]
     return plain
 
 

@@ -14,7 +14,7 @@ from tp_core.data.sources.bad import BadRecords
 from tp_core.data.sources.columns import by_field, plan_columns
 from tp_core.errors import DataError
 from tp_core.marks import paths_in
-from tp_core.plugin_errors import expect
+from tp_core.plugin_errors import expect, wrong_value
 from tp_core.record import Record, Report
 
 if TYPE_CHECKING:
@@ -113,14 +113,27 @@ class Source(ABC):
         """
         yield self._by_field(reading)
 
+    def _report(self, reading: Reading) -> Report:
+        def report(error: DataError) -> None:
+            if not isinstance(error, DataError):
+                raise wrong_value(self.config, "records", f"{error!r} to report()", "a DataError")
+            reading.bad.report(error)
+
+        return report
+
     def _by_field(self, reading: Reading) -> Iterator[Record]:
         known = self.columns() if reading.columns else None
         if known is not None:
+            if isinstance(known, str) or not isinstance(known, Collection):
+                raise wrong_value(self.config, "columns", repr(known), "a list of names, or None")
             try:
                 plan_columns(known, reading.columns)
             except DataError as error:
                 raise DataError(str(error), file=self.path) from None
-        for record in self.records(reading.bad.report):
+        found: Iterable[Record] | None = self.records(self._report(reading))
+        if not isinstance(found, Iterable):
+            raise wrong_value(self.config, "records", repr(found), "an iterator of Records")
+        for record in found:
             expect(record, Record, self.config, "records", "Records")
             value = by_field(record.value, record.file, record.line, reading.columns, reading.bad)
             if value is not None:
