@@ -342,7 +342,7 @@ def test_what_a_plugin_prints_at_import_does_not_spoil_json(
         ("check", "3", "gave back 3; expected an iterable of Problem(option, message)"),
         ("requires", "None", "gave back None; expected a dict of Ports and FieldSpecs"),
         ("provides", "[]", "gave back a list; expected a dict of Ports and FieldSpecs"),
-        ("withdraws", "None", "gave back None; expected a collection of Ports"),
+        ("withdraws", "None", "gave back None; expected a collection of published Ports"),
         ("files", "None", "gave back None; expected a dict of options and paths"),
     ],
 )
