@@ -9,8 +9,7 @@ import torch
 
 from tp_core.errors import TPError
 from tp_core.interfaces import ONLY, Batch, Inputs, Processor, Sample
-from tp_core.ports import Port
-from tp_core.spec.context import context_of
+from tp_core.spec.available_ports import AvailablePorts
 from tp_core.spec.labels import labels_for
 from tp_core.spec.schema import Spec
 
@@ -79,9 +78,7 @@ def route_of(spec: Spec, data_set: str = "") -> Route:
     streams = list(own.model.streams)
     targets = tuple(each.called for each in own.model.targets)
     number = list(spec.data.sets).index(data_set) if data_set else None
-    provided: Mapping[Port, object] = {}
-    if own.data.processor is not None:
-        provided = own.data.processor.config.provides(context_of(own))
-    labels = {each.called: labels_for(own, each, provided) for each in own.model.targets}
+    made = AvailablePorts(own).batch
+    labels = {each.called: labels_for(own, each, made) for each in own.model.targets}
     asked = {name: tuple(port.of or port.name for port in ports) for name, ports in labels.items() if ports}
     return Route(asked, streams[0] if streams else ONLY, targets if data_set else None, number)

@@ -16,6 +16,7 @@ class PretrainingProcessorConfig(WaveformProcessorConfig):
     """Raw waveforms for self-supervised training: long recordings are cut at each visit."""
 
     sampling_options: ClassVar[frozenset[str]] = WaveformProcessorConfig.sampling_options | {"crop_seconds"}
+    length_option: ClassVar[str] = "crop_seconds"
 
     crop_seconds: float | None = Field(
         15.6, gt=0, description="longest piece of a recording; a random one is taken at each visit; null: no limit"

@@ -21,7 +21,7 @@ _TASKS = frozenset({"mlm", "itm"})
 
 
 class CaptionOptions(ClassificationProcessorConfig, MaskingOptions):
-    """What processors of texts with pictures share: the text, and the labels that the model's targets ask for."""
+    """Options that processors of texts with pictures share: the text, and the labels that the targets ask for."""
 
     #: The class that reads the pictures of records, or their regions; ``package.file:Class``.
     visual: ClassVar[str] = ""

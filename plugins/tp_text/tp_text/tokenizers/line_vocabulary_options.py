@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class LineVocabularyConfig(TokenizerConfig):
-    """What the tokenizers with a ``vocab.txt`` have in common: the file, and BERT's special tokens."""
+    """Options that the tokenizers with a ``vocab.txt`` share: the file, and BERT's special tokens."""
 
     implementation: ClassVar[str] = "tp_text.tokenizers.line_vocabulary:LineVocabularyTokenizer"
     algorithm: ClassVar[str] = ""

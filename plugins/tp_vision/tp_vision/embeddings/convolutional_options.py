@@ -14,7 +14,7 @@ from tp_vision.embeddings.options import GridOptions, pair
 
 
 def halvings(patch: tuple[int, int]) -> int | None:
-    """How often a picture is halved until a patch is one pixel; None where it never is."""
+    """The number of times that a picture is halved until a patch is one pixel; None where it never is."""
     steps = patch[0].bit_length() - 1
     return steps if patch == (2**steps, 2**steps) else None
 

@@ -22,7 +22,7 @@ def pair(size: int | list[int]) -> tuple[int, int]:
 
 
 class GridOptions(ModuleConfig):
-    """What all that cuts pictures into patches has to know."""
+    """Options of all modules that cut pictures into patches."""
 
     image_size: Size = Field(224, description="height and width of pictures in pixels; or [height, width]")
     patch_size: Size = Field(16, description="height and width of a patch in pixels; or [height, width]")

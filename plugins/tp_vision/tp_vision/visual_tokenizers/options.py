@@ -16,7 +16,7 @@ class VisualTokenizerConfig(ModuleConfig):
     kind: ClassVar[str] = "visual_tokenizer"
 
     def token_count(self) -> int:
-        """How many different tokens there are.
+        """Number of different tokens.
 
         Raises:
             TPError: what says so cannot be read.
