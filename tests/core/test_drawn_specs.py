@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.drawn_specs import Drawer, write_data
+from tests.drawn_data import write_data
+from tests.drawn_specs import Drawer
 from tp_core import load_spec, train
 from tp_core.spec.errors import SpecError
 

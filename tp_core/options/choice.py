@@ -12,13 +12,11 @@ from pydantic_core import CoreSchema, PydanticUndefined, core_schema
 from tp_core.errors import TPError
 
 if TYPE_CHECKING:
+    from tp_core.discovery import Entry
     from tp_core.local import Namespace
     from tp_core.options.base import ModuleConfig
 
 C = TypeVar("C", bound="ModuleConfig")
-
-#: Distribution, version and portability of a module that is not installed.
-_OF_FILE = ("local file", "", False)
 
 
 class Slot(NamedTuple):
@@ -83,6 +81,22 @@ class Chosen(Generic[C]):
             object.__setattr__(self, "written", self.name)
         if not self.place:
             object.__setattr__(self, "place", self.path)
+
+    @classmethod
+    def of(
+        cls,
+        kind: str,
+        written: str,
+        config: C,
+        entry: "Entry | None",
+        path: str = "",
+        place: str = "",
+        local: "Namespace | None" = None,
+    ) -> "Chosen[C]":
+        """The module of an entry point; without one, of a local file or of Python code."""
+        if entry is None:
+            return cls(kind, written, path, config, "local file", portable=False, local=local, place=place)
+        return cls(kind, entry.name, path, config, entry.distribution, entry.version, written=written, place=place)
 
     @property
     def called(self) -> str:
@@ -265,9 +279,7 @@ def _found(kind: str, value: Any, defaults: _Defaults) -> Chosen[Any]:
     own = {key: each for key, each in defaults.items() if key in cls.model_fields and key not in (options or {})}
     config = cls.model_validate({**own, **(options or {})}, context=defaults)
     config.model_fields_set.difference_update(own)  # in a spec, they are unset
-    if entry is None:
-        return Chosen(kind, name, "", config, *_OF_FILE, local=local)
-    return Chosen(kind, entry.name, "", config, entry.distribution, entry.version, written=name)
+    return Chosen.of(kind, name, config, entry, local=local)
 
 
 def _named(kind: str, config: BaseModel) -> Chosen[Any]:
@@ -277,7 +289,5 @@ def _named(kind: str, config: BaseModel) -> Chosen[Any]:
     cls = type(config)
     value = f"{cls.__module__}:{cls.__qualname__}"
     options: Any = config
-    for entry in discovery.index().entries(kind):
-        if entry.value == value:
-            return Chosen(kind, entry.name, "", options, entry.distribution, entry.version)
-    return Chosen(kind, value, "", options, *_OF_FILE)
+    entry = next((each for each in discovery.index().entries(kind) if each.value == value), None)
+    return Chosen.of(kind, entry.name if entry else value, options, entry)

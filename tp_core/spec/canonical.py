@@ -18,16 +18,13 @@ _NAMING = ("name", "type", "_target_", "class_name")
 #: Options of the embedding component itself; any other key of its mapping is a module.
 EMBEDDING_OPTIONS = ("modules", "norm", "norm_eps", "dropout")
 
-
 #: Keys under ``model`` that hold one module, several, or a component with options.
 MODEL_SLOTS = ("encoder", "decoder")
-
-
 MODEL_SHELVES = ("target",)
-
-
 MODEL_EMBEDDINGS = ("embedding", "target_embedding")
 
+#: Kinds of the modules inside ``model``, whose options may stand at ``model`` itself as defaults.
+MODEL_KINDS = ("embedding", *MODEL_SLOTS, *MODEL_SHELVES)
 
 #: Kind of the module that each path outside ``model`` holds.
 OTHER_SLOTS: dict[tuple[str, ...], str] = {
@@ -39,13 +36,11 @@ OTHER_SLOTS: dict[tuple[str, ...], str] = {
     ("train", "strategy"): "strategy",
 }
 
-
 #: Paths outside ``model`` that hold paths, and choices of modules of the kind ``source``.
 OTHER_SOURCES = (("data", "train"), ("data", "eval"))
 
-
+#: Kind of the modules that each path outside ``model`` lists.
 OTHER_SHELVES: dict[tuple[str, ...], str] = {("train", "hooks"): "hooks", ("train", "loggers"): "logger"}
-
 
 #: The paper's own spellings.
 ALIASES = {"tgt_embedding": "target_embedding"}

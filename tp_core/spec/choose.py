@@ -63,9 +63,7 @@ def choose(
         return None
     if config is None or not whole:
         return None
-    if entry is None:
-        return Chosen(kind, name, where, config, "local file", "", portable=False, local=local, place=by_name)
-    return Chosen(kind, entry.name, where, config, entry.distribution, entry.version, written=name, place=by_name)
+    return Chosen.of(kind, name, config, entry, path=where, place=by_name, local=local)
 
 
 class _Choices:
@@ -112,6 +110,7 @@ class _Choices:
             canonical = shelf(given.node, given.path) if slot_.many else slot(given.node, given.path)
         except SpecError as error:
             self.problems += error.problems
+            self.problems.unknown_modules = True
             return [] if slot_.many else _unknown(slot_.kind, given.path)
         nodes = canonical.items if slot_.many else [canonical]
         found = [self._one(option, slot_, each, given.path, defaults) for each in nodes]

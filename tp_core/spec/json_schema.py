@@ -14,6 +14,7 @@ from tp_core import discovery
 from tp_core.errors import TPError
 from tp_core.options.base import ModuleConfig
 from tp_core.options.choice import slots_of
+from tp_core.spec.canonical import MODEL_KINDS
 from tp_core.spec.schema import REQUIRED_OF_INIT, ModelOptions
 from tp_core.spec.schema_data import SOURCES, DataOptions, SetOptions
 from tp_core.spec.schema_embedding import EmbeddingOptions
@@ -23,9 +24,7 @@ from tp_core.training.config import TrainOptions
 
 Schema = dict[str, Any]
 
-#: Kinds of the modules inside ``model:``, whose options may stand at ``model:`` itself as defaults.
-_MODEL_KINDS = ("embedding", "encoder", "decoder", "target")
-_SPEC_KINDS = (*_MODEL_KINDS, "tokenizer", "processor", "source", *SLOTS, *(kind for kind, _ in SHELVES.values()))
+_SPEC_KINDS = (*MODEL_KINDS, "tokenizer", "processor", "source", *SLOTS, *(kind for kind, _ in SHELVES.values()))
 
 #: ``my_file:MyConfig``, a config class of a file beside the spec.
 _LOCAL = "^[^:]+:[^:]+$"
@@ -41,7 +40,7 @@ def spec_schema() -> Schema:
         for name, config in names.items():
             kinds += {slot.kind: None for slot in slots_of(config).values() if slot.kind not in kinds}
             schema = _options(config, f"{kind}.{name}", definitions)
-            if kind in _MODEL_KINDS:
+            if kind in MODEL_KINDS:
                 for option, each in schema.get("properties", {}).items():
                     known = options.setdefault(option, [])
                     if each not in known:

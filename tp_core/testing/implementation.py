@@ -8,7 +8,7 @@ from typing import Any
 
 from tp_core.options.base import ModuleConfig
 from tp_core.options.processor import ProcessorConfig
-from tp_core.testing.specs import MODEL_KINDS
+from tp_core.spec.canonical import MODEL_KINDS
 
 #: Kinds of modules whose base builds the implementation → the types of what it passes, ``{config}`` for the options.
 BUILT_WITH = {

@@ -28,8 +28,6 @@ _SIZES = {"hidden_size": 24, "vocab_size": 61}
 #: A folder without files: ``package.module:Class`` is imported, and not read from the working folder.
 _NOWHERE = os.devnull
 
-MODEL_KINDS = ("embedding", "encoder", "decoder", "target")
-
 
 def name_of(module: str | type[ModuleConfig] | ModuleConfig) -> str:
     """How a spec names a module: as given, or ``package.module:Class``."""

@@ -23,8 +23,10 @@ Rows = Iterator[tuple[int, dict[str, Any]]]
 class FileSource(Source):
     """A file, a folder that is read as one, or a data set of the hub.
 
+    Args:
+        config: the format, and the path.
+
     Attributes:
-        form: the name of the format.
         path: as messages name it.
         label: of a picture or recording in a folder inside the one that was named, the class that this folder stands
             for.
@@ -35,13 +37,18 @@ class FileSource(Source):
     #: The file is unpacked as it is read where its name ends in .gz.
     unpacked: ClassVar[bool] = True
 
+    config: FileConfig
     path: str = ""
 
-    def __init__(
-        self, config: type[FileConfig], path: str, label: str | None = None, lists: frozenset[str] | None = None
-    ) -> None:
-        self.form, self.is_record = config.form, config.is_record
-        self.path, self.label, self.lists = path, label, lists
+    def __init__(self, config: FileConfig, label: str | None = None, lists: frozenset[str] | None = None) -> None:
+        super().__init__(config)
+        self.path, self.is_record = config.path, config.is_record
+        self.label, self.lists = label, lists
+
+    @property
+    def form(self) -> str:
+        """The name of the format."""
+        return self.config.form
 
     @property
     def compressed(self) -> bool:

@@ -22,12 +22,12 @@ STDIN = "<stdin>"
 
 
 class FileConfig(SourceConfig):
-    """Base of the options of our own formats. An implementation is made with the class and a file's path."""
+    """Base of the options of our own formats. An implementation is made for each file of a folder."""
 
     #: The name of the format.
     form: ClassVar[str] = ""
     #: Endings of compressed files, which stand behind those of the format.
-    compressed: ClassVar[tuple[str, ...]] = ()
+    compressed_endings: ClassVar[tuple[str, ...]] = ()
     #: A file is a single record: a picture, a recording.
     is_record: ClassVar[bool] = False
     #: The first record says which columns there are.
@@ -42,7 +42,7 @@ class FileConfig(SourceConfig):
     @classmethod
     def file(cls, path: str, label: str | None = None, lists: frozenset[str] | None = None) -> "FileSource":
         """A file of this format."""
-        return _implementation(cls)(cls, path, label, lists)
+        return _implementation(cls)(cls.model_construct(path=path), label, lists)
 
     def build(self) -> "FileSource":
         return self.file(self.path)
@@ -61,7 +61,7 @@ class TextConfig(FileConfig):
     implementation: ClassVar[str] = "tp_core.data.sources.text:TextFile"
     form: ClassVar[str] = "text"
     endings: ClassVar[tuple[str, ...]] = (".txt",)
-    compressed: ClassVar[tuple[str, ...]] = (".gz",)
+    compressed_endings: ClassVar[tuple[str, ...]] = (".gz",)
 
 
 class JsonLinesConfig(FileConfig):
@@ -70,7 +70,7 @@ class JsonLinesConfig(FileConfig):
     implementation: ClassVar[str] = "tp_core.data.sources.json_objects:JsonLines"
     form: ClassVar[str] = "jsonl"
     endings: ClassVar[tuple[str, ...]] = (".jsonl", ".ndjson")
-    compressed: ClassVar[tuple[str, ...]] = (".gz",)
+    compressed_endings: ClassVar[tuple[str, ...]] = (".gz",)
     is_table: ClassVar[bool] = True
 
 
@@ -80,7 +80,7 @@ class JsonConfig(FileConfig):
     implementation: ClassVar[str] = "tp_core.data.sources.json_objects:JsonFile"
     form: ClassVar[str] = "json"
     endings: ClassVar[tuple[str, ...]] = (".json",)
-    compressed: ClassVar[tuple[str, ...]] = (".gz",)
+    compressed_endings: ClassVar[tuple[str, ...]] = (".gz",)
     is_table: ClassVar[bool] = True
 
 
@@ -90,7 +90,7 @@ class TsvConfig(FileConfig):
     implementation: ClassVar[str] = "tp_core.data.sources.table:TsvFile"
     form: ClassVar[str] = "tsv"
     endings: ClassVar[tuple[str, ...]] = (".tsv",)
-    compressed: ClassVar[tuple[str, ...]] = (".gz",)
+    compressed_endings: ClassVar[tuple[str, ...]] = (".gz",)
     is_table: ClassVar[bool] = True
 
 
@@ -100,7 +100,7 @@ class CsvConfig(FileConfig):
     implementation: ClassVar[str] = "tp_core.data.sources.csv_table:CsvFile"
     form: ClassVar[str] = "csv"
     endings: ClassVar[tuple[str, ...]] = (".csv",)
-    compressed: ClassVar[tuple[str, ...]] = (".gz",)
+    compressed_endings: ClassVar[tuple[str, ...]] = (".gz",)
     is_table: ClassVar[bool] = True
 
 
@@ -110,7 +110,7 @@ class ParquetConfig(FileConfig):
     implementation: ClassVar[str] = "tp_core.data.sources.arrow_tables:ParquetFile"
     form: ClassVar[str] = "parquet"
     endings: ClassVar[tuple[str, ...]] = (".parquet",)
-    compressed: ClassVar[tuple[str, ...]] = (".gz",)  # which is refused, with what to do
+    compressed_endings: ClassVar[tuple[str, ...]] = (".gz",)  # which is refused, with what to do
     is_table: ClassVar[bool] = True
 
 
@@ -120,7 +120,7 @@ class ArrowConfig(FileConfig):
     implementation: ClassVar[str] = "tp_core.data.sources.arrow_tables:ArrowFile"
     form: ClassVar[str] = "arrow"
     endings: ClassVar[tuple[str, ...]] = (".arrow", ".feather")
-    compressed: ClassVar[tuple[str, ...]] = (".gz",)  # likewise
+    compressed_endings: ClassVar[tuple[str, ...]] = (".gz",)  # likewise
     only_named: ClassVar[bool] = True
 
 
@@ -130,7 +130,7 @@ class TarConfig(FileConfig):
     implementation: ClassVar[str] = "tp_core.data.sources.shards:TarShard"
     form: ClassVar[str] = "tar"
     endings: ClassVar[tuple[str, ...]] = (".tar", ".tgz", ".tbz", ".tbz2", ".txz")
-    compressed: ClassVar[tuple[str, ...]] = (".gz", ".bz2", ".xz")
+    compressed_endings: ClassVar[tuple[str, ...]] = (".gz", ".bz2", ".xz")
 
 
 class ImageConfig(FileConfig):
@@ -203,4 +203,4 @@ def form_of(path: str) -> str | None:
     if extension in FORMS:
         return FORMS[extension]
     form = FORMS.get(os.path.splitext(stem.lower())[1], "")
-    return form if form and extension in FORMATS[form].compressed else None
+    return form if form and extension in FORMATS[form].compressed_endings else None
