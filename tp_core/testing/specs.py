@@ -32,7 +32,7 @@ MODEL_KINDS = ("embedding", "encoder", "decoder", "target")
 
 
 def name_of(module: str | type[ModuleConfig] | ModuleConfig) -> str:
-    """How a spec names a module: as given, or ``package.module:Class``."""
+    """The name by which a spec refers to a module: as given, or ``package.module:Class``."""
     if isinstance(module, str):
         return module
     cls = module if isinstance(module, type) else type(module)
