@@ -1,4 +1,4 @@
-"""What modules keep of earlier positions, for incremental decoding."""
+"""The states of modules at earlier positions, kept for incremental decoding."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 class Cache:
-    """What modules keep of earlier positions, so that a text is decoded piece by piece.
+    """The states of modules at earlier positions, kept so that a text can be decoded piece by piece.
 
-    A cache serves one side of a model: the encoder's, or the decoder's where there is one. Every tensor in it has one
-    row per sample.
+    A cache serves one side of a model: the decoder's if there is a decoder, else the encoder's. Every tensor in it has
+    one row per sample.
 
     Attributes:
         length: number of positions so far, the present ones included.
         start: number of positions before the present ones.
-        mask: (batch, length), True where real; None when every position is real.
-        positions: (batch or 1, length) position of each place.
-        memory: the encoder's sequence, which a decoder attends to; made once, at the first call.
+        mask: (batch, length), True where a position is real; None when every position is real.
+        positions: (batch or 1, length) position number of each place.
+        memory: the encoder's sequence, to which a decoder attends; computed once, at the first call.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Cache:
         self.memory: Sequence | None = None
 
     def get(self, name: str) -> tuple[Tensor, ...] | None:
-        """What the module of this name has put into the cache; None at the first call."""
+        """The tensors that the module of this name has put into the cache; None at the first call."""
         return self._kept.get(name)
 
     def put(self, name: str, *tensors: Tensor) -> None:

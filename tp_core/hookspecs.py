@@ -95,7 +95,7 @@ def hook_manager(plugins: Iterable[tuple[str, object]] = ()) -> pluggy.PluginMan
 
 
 def _misfit(manager: pluggy.PluginManager, plugin: object) -> str:
-    """What is wrong with a plugin, in one line; empty where it is none of the usual mistakes."""
+    """The mistake in a plugin's hooks, in one line; empty if it is none of the usual ones."""
     known = [name for name in vars(Hooks) if name.startswith("tp_")]
     for name in dir(plugin):
         if manager.parse_hookimpl_opts(plugin, name) is None:

@@ -227,7 +227,7 @@ class Sequence:
 
 @dataclass
 class Features:
-    """What targets see.
+    """The sequences that targets read.
 
     Attributes:
         sequence: the final sequence: the decoder's if there is one, else the encoder's (of the only stream).
@@ -415,10 +415,10 @@ class Target(Module, ABC):
         raise TypeError(f"{type(self).__name__} projects no vectors")
 
     def scores(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What the loss is computed from, for a target that learns from or compares with this one.
+        """The scores from which the loss is computed, for a target that learns from this one or compares with it.
 
         Returns:
-            Logits (rows, classes) and, per row, whether it has a label (rows,), bool.
+            Logits (rows, classes); and a mask (rows,), bool, True for a row that has a label.
         """
         raise TypeError(f"{type(self).__name__} gives no scores")
 
@@ -501,11 +501,12 @@ class GenerationTokens:
 
 @dataclass(frozen=True)
 class PromptRoom:
-    """How long the prompt of a generated text may be.
+    """The limit on the prompt of a generated text.
 
     Attributes:
-        length: the most tokens, special ones included; None where the model bounds it no further than the processor.
-        side: what a longer one loses: its beginning (``left``) or its end (``right``).
+        length: the largest number of tokens, special ones included; None if the model sets no limit below the
+            processor's.
+        side: the end at which a longer prompt is cut: its beginning (``left``) or its end (``right``).
     """
 
     length: int | None = None
@@ -562,7 +563,7 @@ class Processor(ABC):
 
     @property
     def scores(self) -> bool:
-        """Whether it has metrics of its own."""
+        """True if the processor has metrics of its own."""
         return type(self).score is not Processor.score
 
     def score(self, predictions: list[dict[str, Any]], batch: Batch) -> Mapping[str, MetricState]:
@@ -602,11 +603,12 @@ class Processor(ABC):
         return self.encode(records)
 
     def generation(self) -> GenerationTokens:
-        """How generated texts begin and end.
+        """The tokens with which generated texts begin and end.
 
-        Generation calls :meth:`prompts` and :meth:`collate` for the records. Of an encoder-decoder model, that is the
-        source side, and the target side begins with ``start``. Of a causal model it is the prompt as far as the text
-        stands behind it, without what would end it; padding may be on the right and is moved to the left.
+        Generation calls :meth:`prompts` and :meth:`collate` for the records. In an encoder-decoder model, the batch is
+        the source side, and the target side begins with ``start``. In a causal model, the batch is the prompt, up to
+        the place where the text continues and without tokens that would end it. Its padding may be on the right and is
+        moved to the left.
 
         Raises:
             TPError: the processor is not for models that generate.

@@ -55,7 +55,7 @@ def broken_library(error: BaseException) -> str:
 
 
 def fault(name: str) -> str:
-    """What is wrong with the files of a distribution, as the rest of a sentence about it; empty where nothing is."""
+    """The fault in the files of a distribution, as the rest of a sentence about it; empty if there is none."""
     distribution = _distribution(name)
     folder = getattr(distribution, "_path", None)
     if folder is None:
@@ -106,7 +106,7 @@ def _recorded(distribution: Any) -> Iterator[str]:
 
 
 def _found_at(module: str) -> str:
-    """Where Python finds a module: its file, or its folder; empty where it finds none, or what is no file."""
+    """The file or folder in which Python finds a module; empty if there is none, or if the module has no file."""
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError, AttributeError):

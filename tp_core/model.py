@@ -41,7 +41,7 @@ from tp_core.trust import trusting
 
 @dataclass
 class ModelOutput:
-    """What ``Model.forward`` returns.
+    """The result of ``Model.forward``.
 
     Attributes:
         loss: the weighted sum of the targets' mean losses, a scalar to call ``backward`` on.

@@ -32,7 +32,7 @@ class Branch:
     children: list[Branch] = field(default_factory=list)
 
     def same(self, other: Branch) -> bool:
-        """Whether the other branch differs in nothing but its name."""
+        """True if the other branch differs in nothing but its name."""
         mine, theirs = ((b.type, b.parameters, b.tied, b.shared) for b in (self, other))
         return mine == theirs and self._shape() == other._shape()
 

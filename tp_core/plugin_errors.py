@@ -38,7 +38,7 @@ class PluginError(TPError):
 
 
 class Culprit(NamedTuple):
-    """Where an exception came from.
+    """The origin of an exception.
 
     Attributes:
         owner: the distribution and its version, or the local file.

@@ -1,4 +1,4 @@
-"""What a spec costs: parameters, FLOPs and memory, measured on the meta device without allocating any."""
+"""The cost of a spec: parameters, FLOPs and memory, measured on the meta device without allocating any."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _COMPUTE = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16
 
 @dataclass(frozen=True)
 class Price:
-    """What a model and one micro-batch of it cost. Memory is in bytes, of one process that holds everything.
+    """The cost of a model and of one micro-batch. Memory is in bytes, of one process that holds everything.
 
     Attributes:
         parameters: number of weights, shared ones counted once.
-        trainable: those of them that are trained.
+        trainable: number of those that are trained.
         batch_size: samples of the micro-batch.
         length: positions of each sample, where the inputs have a length.
         unit: ``token``, or ``sample`` for inputs without a length.
@@ -40,9 +40,9 @@ class Price:
         weight_memory: the weights in fp32.
         gradient_memory: their gradients.
         optimizer_memory: the optimizer's state.
-        activation_memory: an estimate of what the forward pass keeps for the backward pass, with fused
+        activation_memory: an estimate of the memory that the forward pass keeps for the backward pass, with fused
             attention; None when the model cannot run on the meta device.
-        note: why FLOPs and activations are None; empty otherwise.
+        note: the reason why FLOPs and activations are None; empty otherwise.
     """
 
     parameters: int
@@ -89,7 +89,7 @@ class Price:
 
 
 def price(spec: Spec, batch_size: int | None = None, length: int | None = None, model: Model | None = None) -> Price:
-    """What training a spec costs.
+    """The cost of training a spec.
 
     Args:
         batch_size: samples of one micro-batch; ``train.batch_size / train.accumulate`` if None.

@@ -1,4 +1,4 @@
-"""What a forward pass keeps for its backward pass, measured on the meta device.
+"""The memory that a forward pass keeps for its backward pass, measured on the meta device.
 
 The meta device has neither fused kernels nor autocast. Here both are imitated, operation by operation, as far
 as they decide which tensors are kept and how wide their elements are.

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TokenizerFacts:
-    """What checking a spec asks of a vocabulary.
+    """The facts about a vocabulary that the checks of a spec need.
 
     Attributes:
         vocab_size: largest id plus one.
         special: role → id, as in :class:`Tokenizer`.
-        marks_words: whether the vocabulary says which ids begin a word.
-        segments: how many segments (``token_type_ids``) a text has, and how many a pair.
+        marks_words: True if the vocabulary says which ids begin a word.
+        segments: the number of segments (``token_type_ids``) of a text, and of a pair.
         tokens: gives the tokens with their ids; it may take a moment.
     """
 
@@ -124,7 +124,7 @@ class Tokenizer(ABC):
         return False
 
     def facts(self) -> TokenizerFacts:
-        """What checking a spec asks of this tokenizer."""
+        """The facts about this tokenizer that the checks of a spec need."""
         one, two = (self.frame(pair) for pair in (False, True))
         segments = (1 if one is None else one.segment_count, 2 if two is None else two.segment_count)
         return TokenizerFacts(

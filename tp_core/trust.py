@@ -49,7 +49,7 @@ def may_run(name: str, folder: str) -> bool:
 
 
 def refusal(name: str, folder: str) -> str:
-    """Why a name of a local file is not resolved, with the files that it would run."""
+    """The message that refuses to resolve the name of a local file, with the files that would run."""
     from tp_core.local.load import file_of
     from tp_core.local.namespace import Namespace
 

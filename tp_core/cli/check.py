@@ -128,7 +128,7 @@ def vocabulary(spec: Spec) -> str:
 
 
 def summary(shown: str, spec: Spec, complete: bool) -> list[str]:
-    """What the spec says, in a few lines."""
+    """A summary of the spec, in a few lines."""
     from tp_core.ports import WORD
     from tp_core.spec.available_ports import shared_weights
     from tp_core.spec.context import context_of

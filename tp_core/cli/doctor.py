@@ -158,7 +158,7 @@ def _cpu_bf16() -> str:
 
 
 def compilers() -> Iterator[Line]:
-    """What ``train.compile`` needs: a C++ compiler, and Triton for CUDA devices."""
+    """The tools that ``train.compile`` needs: a C++ compiler, and Triton for CUDA devices."""
     import importlib.util
 
     compiler = os.environ.get("CXX") or next((c for c in ("g++", "clang++", "c++", "cl") if shutil.which(c)), None)

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 
 class BuiltIn(NamedTuple):
-    """Where a command of the core is, and the line that ``tp --help`` shows of it without importing it.
+    """The location of a core command, and its line in ``tp --help``, which is shown without importing the command.
 
     Attributes:
-        brief: whether the command ends so soon that collecting garbage would cost more than it frees, and that
-            looking for plugins of pydantic would take a noticeable part of it.
+        brief: True for a command that ends soon. Collecting garbage would cost it more time than it frees, and a search
+            for plugins of pydantic would take a noticeable part of its time.
     """
 
     module: str

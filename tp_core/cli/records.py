@@ -138,7 +138,7 @@ def is_pipe(path: str) -> bool:
 
 
 def skipped(errors: list[str], count: int) -> str:
-    """What is said at the end of records that the spec has skipped; nothing where there were none."""
+    """The closing message on records that the spec has skipped; empty if there were none."""
     if not errors:
         return ""
     return "\n".join([f"; {len(errors)} of {count} records could not be used:", *shown(errors)])

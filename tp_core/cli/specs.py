@@ -1,4 +1,4 @@
-"""Which spec a command's argument means, and whether it is a whole run or only a model."""
+"""Helpers for spec arguments of commands: the spec file that a path means, and a test for data of its own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def spec_file(path: str) -> str:
 
 
 def has_own_data(spec: Spec) -> bool:
-    """Whether the user wrote anything under ``data:``.
+    """True if the user wrote anything under ``data:``.
 
     Presets name a processor but neither tokenizer nor files; such a data part waits to be completed.
     """

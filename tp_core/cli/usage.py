@@ -1,4 +1,4 @@
-"""What the commands share: examples in their help texts, and how a user's error ends a command."""
+"""Helpers that the commands share: examples in help texts, ``--traceback``, and errors that end a command."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def tracebacks() -> bool:
 
 
 def _trace(error: TPError) -> str:
-    """Where an error came from, in another process if need be."""
+    """The traceback of an error; that of the other process if the error comes from one."""
     import traceback
 
     return str(getattr(error, "trace", "")) or "".join(traceback.format_exception(error))

@@ -44,7 +44,7 @@ class BatchSizes:
 
     @property
     def changes(self) -> list[tuple[int, int]]:
-        """What the object was made of."""
+        """The changes that the object was made of."""
         return [(stretch.step, stretch.size) for stretch in self._stretches]
 
     @property

@@ -1,4 +1,4 @@
-"""Where prepared data are kept if a spec names no folder. Torch-free."""
+"""The folder of prepared data for specs that name none. Torch-free."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class Cells:
 
     @property
     def offsets(self) -> NDArray[np.int64]:
-        """Where the cells begin and end in ``flat``, (cells + 1,)."""
+        """The bounds of the cells in ``flat``, (cells + 1,); the last one is the end of the last cell."""
         found = np.zeros(len(self) + 1, dtype=np.int64)
         np.cumsum(self.shapes[:, 0] if self.kind.axes == 1 else self.shapes.prod(axis=1), out=found[1:])
         return found

@@ -39,13 +39,14 @@ _KEEP = "insert or replace into digests_1 values (?, ?, ?, ?)"
 
 
 class DigestMemo:
-    """What was hashed before, by path; an entry holds as long as size, times and inode are those of then.
+    """Digests of files that were hashed before, by path.
 
-    It saves time and decides nothing: where it cannot be read or written, files are hashed. Several processes may use
-    it at once; of one, only one thread.
+    An entry is valid as long as the file has the size, times and inode that it had when it was hashed. The memo saves
+    time and decides nothing: if it cannot be read or written, files are hashed. Several processes may use it at once,
+    but only one thread of each process.
 
     Args:
-        folder: where the file :data:`MEMO` is; made, as is the file, when there is something to keep.
+        folder: the folder of the file :data:`MEMO`; both are made when there is a digest to keep.
         say: receives a line if the file is damaged.
     """
 

@@ -28,7 +28,7 @@ _TOGETHER = 1024
 
 @dataclass(frozen=True)
 class Scheme:
-    """How a file is hashed, with BLAKE2b.
+    """A way to hash a file with BLAKE2b.
 
     Attributes:
         size: bytes of a digest.
@@ -43,7 +43,7 @@ class Scheme:
         return f"blake2b-{self.size}" + ("" if self.segment is None else f"/{self.segment}")
 
     def starts(self, length: int) -> range:
-        """Where the segments of a file of ``length`` bytes begin."""
+        """The offsets at which the segments of a file of ``length`` bytes begin."""
         return range(1) if self.segment is None else range(0, length, self.segment)
 
 
@@ -52,12 +52,12 @@ _Unreadable = OSError | ValueError
 
 
 class FileDigest(NamedTuple):
-    """What is known of a file's contents.
+    """The size and the digests of a file, as far as the file can be read.
 
     Attributes:
         size: in bytes; None if there is no such file.
         digests: of its segments, one after the other.
-        error: why it, or the rest of it, cannot be read.
+        error: the reason why the file, or the rest of it, cannot be read.
     """
 
     size: int | None

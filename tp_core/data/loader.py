@@ -35,14 +35,15 @@ from tp_core.plugin_errors import plugin_error
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """How the samples of each step are divided among processes and micro-batches.
+    """The division of each step's samples among processes and micro-batches.
 
     Sample ``s`` of a data set of ``n`` instances is sample ``s mod n`` of epoch ``s div n``. A step takes
     ``batch_size`` samples in a row; process ``rank`` has an equal share of them, cut into ``accumulate`` micro-batches.
     A batch that reaches over the end of an epoch goes on in the next.
 
     Attributes:
-        sizes: batch sizes of the run since its first step, the last of them ``batch_size``; None for one throughout.
+        sizes: batch sizes of the run since its first step, the last of them ``batch_size``; None if all
+            steps have the same.
     """
 
     batch_size: int
@@ -210,7 +211,7 @@ def _unpacked(batch: Batch | Parcel | TPError) -> Batch | TPError:
 
 
 def lost_worker(error: BaseException) -> TPError:
-    """What to tell the user when a process that prepares batches has ended on its own."""
+    """The error for the user when a process that prepares batches has ended on its own."""
     return TPError(
         f"a process that prepares batches has ended ({error}); if memory ran out, fewer train.workers or a smaller "
         "train.prefetch may help"
@@ -218,7 +219,10 @@ def lost_worker(error: BaseException) -> TPError:
 
 
 def is_lost_worker(error: BaseException) -> bool:
-    """Whether torch says that a worker has ended: it does so anywhere in the program, from a signal handler."""
+    """True for the error by which torch says that a worker has ended.
+
+    Torch raises it from a signal handler, so it can appear anywhere in the program.
+    """
     return isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker")
 
 

@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 @dataclass(slots=True)  # a named tuple that is generic needs Python 3.11
 class _Found(Generic[Result]):
-    """What was made of a record; or why it cannot be used, and who is to know."""
+    """The result of reading a record; or the error, with the function that reports it, if the record cannot be used."""
 
     result: Result | None
     error: DataError | None = None
@@ -26,10 +26,10 @@ class _Found(Generic[Result]):
 def read_in_order(
     read: Callable[[Record], Result], records: Iterable[Record], report: Report, threads: int | None = None
 ) -> Iterator[Result]:
-    """What ``read`` makes of each record that can be used, in order.
+    """The results of ``read`` for all records that can be used, in order.
 
-    Results and reports are those of a loop over the records, in the same order; those of the records' own
-    :class:`tp_core.data.records.BadRecords` among them, although records are taken in advance. Some results are in
+    The results and reports are those of a loop over the records, in the same order. This includes the reports of the
+    records' own :class:`tp_core.data.records.BadRecords`, although records are read in advance. Some results are in
     memory before they are asked for: as many as :func:`tp_core.data.in_order.in_order` says.
 
     Args:

@@ -1,4 +1,4 @@
-"""Where a processor's batches go in the model: to which stream, and their labels to which targets."""
+"""The routes of a processor's batches into the model: the inputs go to a stream, the labels to targets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a drawing of a model says: its components and the modules in them, in words."""
+"""The contents of a drawing of a model: its components and the modules in them, in words."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Contents:
 
 
 def contents(spec: Spec, tree: Branch) -> Contents:
-    """What to draw of a model.
+    """The contents of the drawing of a model.
 
     Args:
         tree: of the spec's model, from :func:`tp_core.model_tree.model_tree`.

@@ -1,4 +1,4 @@
-"""Where the parts of a drawing stand: the streams side by side, data flowing down, the decoder beside or below."""
+"""The layout of a drawing: the streams side by side, data flowing down, the decoder beside or below."""
 
 from __future__ import annotations
 

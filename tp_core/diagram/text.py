@@ -1,4 +1,4 @@
-"""How wide text is, without a font at hand, and where to break it."""
+"""Estimated widths of text, without a font at hand, and line breaks that follow from them."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def answers(
 
 @dataclass(frozen=True)
 class _Share(Generic[Answer]):
-    """How the answers to a chunk's records are made."""
+    """The settings and functions with which a process computes the answers to a chunk's records."""
 
     feed: Feed
     batch_size: int

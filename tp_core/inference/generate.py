@@ -140,10 +140,10 @@ def continuations(
     numbers: list[int],
     records: list[Record],
 ) -> list[Generated]:
-    """What a model writes for the samples of a batch.
+    """The texts that a model writes for the samples of a batch.
 
     Args:
-        numbers: of the records among all, which are part of the seeds of sampling.
+        numbers: the positions of the records among all records; they are part of the seeds of sampling.
         records: to name in errors.
 
     Raises:

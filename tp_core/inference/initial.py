@@ -169,7 +169,7 @@ def _load_part(model: Model, part: str, tensors: Mapping[str, Tensor]) -> list[s
 
 
 def _is_new_module(source: str, tensors: Mapping[str, Tensor]) -> bool:
-    """Whether a weight belongs to a module of an embedding of which the other model has nothing."""
+    """True for a weight of an embedding module of which the other model has no weight at all."""
     before, inside, rest = source.partition("embedding.parts.")
     module = f"{before}{inside}{rest.partition('.')[0]}."
     return bool(inside) and not any(name.startswith(module) for name in tensors)

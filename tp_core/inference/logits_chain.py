@@ -89,7 +89,7 @@ def rules_of(
 
 
 def filters_of(options: GenerateOptions) -> Iterator[Rule]:
-    """What sampling leaves of the distribution."""
+    """The filters that the options of sampling ask for, in the order in which they are applied."""
     if options.temperature != 1.0:
         yield Temperature(options.temperature)
     if options.top_k:

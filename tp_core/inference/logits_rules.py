@@ -67,9 +67,9 @@ def padded(rows: Sequence[Sequence[int]], device: torch.device) -> Tensor:
 
 
 def _banned(tokens: Tensor, where: Tensor, size: int) -> Tensor:
-    """Which ids are among ``tokens`` (rows, count) at the places of ``where``: (rows, size), bool.
+    """A mask (rows, size), bool, of the ids that are among ``tokens`` (rows, count) at the places of ``where``.
 
-    Ids outside of the vocabulary go to a column of their own.
+    Ids outside of the vocabulary go to a column of their own, which is cut off.
     """
     spare = ~where | (tokens < 0) | (tokens >= size)
     found = torch.zeros((len(tokens), size + 1), dtype=torch.bool, device=tokens.device)

@@ -23,7 +23,7 @@ Value = TypeVar("Value")
 
 
 def world_size() -> int:
-    """How many processes torchrun has started together with this one."""
+    """The number of processes that torchrun has started together, this one included."""
     return launch().world_size
 
 

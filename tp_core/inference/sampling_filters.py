@@ -1,4 +1,4 @@
-"""What sampling leaves of a distribution, each as transformers computes its logits warper of that name.
+"""Filters that limit the distribution for sampling; each computes what transformers' logits warper of that name does.
 
 A filter is a rule: it maps scores (rows, vocabulary) to scores of the same shape, -inf where a token is excluded.
 """

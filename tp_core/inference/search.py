@@ -1,4 +1,4 @@
-"""How a text is chosen, token by token: the most probable token, a random one, or a beam of whole texts."""
+"""Search for a text, token by token: the most probable token, a random one, or a beam of whole texts."""
 
 from __future__ import annotations
 

@@ -115,7 +115,11 @@ def _lengths(source: Inputs) -> list[int]:
 
 
 def _carried(source: Inputs, tokens: GenerationTokens) -> Inputs:
-    """What embeddings read beside the ids, for the tokens that follow."""
+    """The inputs besides the ids, for the tokens that follow.
+
+    An input with one value per sample stays as it is. An input with one value per position has the value that
+    ``tokens.inputs`` gives, or else its value at the last position.
+    """
     width = source["input_ids"].shape[1]
     carried = {}
     for name, value in source.items():

@@ -24,17 +24,17 @@ _OPTION = "--ignore-key"
 
 
 class KeyRules(NamedTuple):
-    """What is known of keys that a conversion does not read; a key inside an object is ``object.key``.
+    """Rules for the keys that a conversion does not read; a key inside an object is written ``object.key``.
 
     Attributes:
-        defaults: the values that transformers takes where they are left out.
-        required: the values that a key may have, the first being transformers' default; also of keys that are read.
+        defaults: the values that transformers takes for keys that are left out.
+        required: the values that a key may have, transformers' default first; also for keys that are read.
         irrelevant: keys that never change what a model computes.
         training_only: keys that only change training → transformers' default.
         generation_only: keys that only change which tokens are generated → transformers' default.
-        remarks: keys of which something is to be said → that.
-        labelled: whether there are classes that have names.
-        foreign: keys that the converter has of its own, and no file of transformers.
+        remarks: keys that call for a note to the user → the note.
+        labelled: True for files that may name classes.
+        foreign: keys that only the converter knows; no file of transformers has them.
     """
 
     defaults: Mapping[str, Any] = {}
@@ -81,7 +81,7 @@ class KeysRefused(TPError):
 
 
 class Verdict(NamedTuple):
-    """What becomes of one key.
+    """The verdict on one key.
 
     Attributes:
         kind: a key is mapped, at a default, irrelevant, worth a note, or refused.
@@ -94,13 +94,13 @@ class Verdict(NamedTuple):
 
 @dataclass
 class Account:
-    """What is to be said of a file's keys.
+    """The verdicts on all keys of a file, with the messages for the user.
 
     Attributes:
         refused: path → the sentence for the user.
         notes: sentences for the user on keys that are not refused.
         spelled: path → the key as the file spells it.
-        verdicts: path → what becomes of the key, of all of them.
+        verdicts: path → the verdict on the key, for all keys.
     """
 
     file: str

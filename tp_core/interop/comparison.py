@@ -1,4 +1,4 @@
-"""Whether two specs describe the same model: the same weights, and the same computation when it is not training."""
+"""A test that two specs describe the same model: the same weights, and the same computation outside of training."""
 
 from __future__ import annotations
 
@@ -89,10 +89,10 @@ def _options(path: str, chosen: Chosen[Any], context: BuildContext) -> dict[str,
 
 
 def differences(own: Spec, other: Spec, what: str) -> list[str]:
-    """What the first model has otherwise than the second, one line each.
+    """The differences of the first model from the second, one line each.
 
     Args:
-        what: what the second is, for the lines.
+        what: the name of the second model in the lines.
     """
     left, right = facts(own), facts(other)
     different: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Which architecture of transformers a spec is of, and its config.json."""
+"""The architecture of transformers that a spec corresponds to, and its config.json."""
 
 from __future__ import annotations
 

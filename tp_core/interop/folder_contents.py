@@ -74,7 +74,7 @@ class FolderContents:
         return [name for name in left if not any(fnmatch(name, pattern) for pattern in known)]
 
     def notes(self) -> list[str]:
-        """What is to be said of files that were not read, in sentences."""
+        """Notes for the user on files that were not read, in sentences."""
         left = self.unread()
         code, others = ([n for n in left if n.endswith(".py") is is_code] for is_code in (True, False))
         found = [f"code that comes with a checkpoint is never run: {', '.join(code)}"] if code else []

@@ -32,12 +32,12 @@ _USUAL_TOP_K = 50
 
 @dataclass(frozen=True)
 class Generation:
-    """How a Hugging Face folder says that texts are written.
+    """The options of generation that a Hugging Face folder gives.
 
     Attributes:
-        options: as ``inference.generate`` of a spec; of those that are the usual ones, none.
+        options: as ``inference.generate`` of a spec; options at their usual value are left out.
         bos: the first token of a decoder's input where no ``decoder_start_token_id`` says otherwise.
-        account: what is to be said of the keys.
+        account: the verdicts on the keys.
     """
 
     options: dict[str, Any]
@@ -46,10 +46,10 @@ class Generation:
 
 
 def read_generation(folder: Path, config: Keys, ignored: IgnoredKeys) -> Generation:
-    """What generation_config.json says; without one, what config.json does, as transformers reads it.
+    """The generation options of generation_config.json; without that file, those of config.json, as transformers does.
 
     Args:
-        config: of which the keys of generation count as read: they have no effect beside a generation_config.json.
+        config: its keys of generation are marked as read, since they have no effect beside a generation_config.json.
 
     Raises:
         TPError: the file is no JSON object, or a value is of a wrong kind.
@@ -190,13 +190,13 @@ def _special_tokens(spec: Spec) -> Mapping[str, int]:
 
 
 def writes(spec: Spec) -> bool:
-    """Whether a model has a target that scores a next token."""
+    """True if a model has a target that scores a next token."""
     kinds: list[Any] = [type(target) for target in meta_model(spec).targets.values()]
     return any(kind.next_scores is not Target.next_scores for kind in kinds)
 
 
 def _tokens(spec: Spec) -> GenerationTokens | None:
-    """How the spec's processor begins and ends texts; None where none does."""
+    """The tokens with which the spec's processor begins and ends texts; None if it is not for generation."""
     if spec.data.processor is None:
         return None
     try:

@@ -29,16 +29,16 @@ class _Listed(str):
 
 @dataclass
 class Memory:
-    """What is known of one file's keys.
+    """The keys of one file, and a record of those that have been read.
 
     Attributes:
         file: its name, for messages.
         given: its content, with the usual spelling of the keys.
         spelled: the usual spelling of a key → that of the file.
         read: paths whose values were read; a path of several keys has dots between them.
-        whole: paths of objects that were read with all that is in them.
+        whole: paths of objects that were read with everything in them.
         idle: paths of keys that have no effect beside the others.
-        copied: whether somebody went through all keys.
+        copied: True once some code has iterated over all keys.
     """
 
     file: str = "config.json"

@@ -31,12 +31,12 @@ class Link:
 
 @dataclass
 class Fit:
-    """What came of comparing a checkpoint with what the model needs.
+    """The result of comparing a checkpoint with the weights that the model needs.
 
     Attributes:
         sources: the checkpoint's name that each tensor is read from (a copy may stand in for it).
         left_out: tensors of heads that the model does not have.
-        resized: tensors whose number of rows is to be changed, with the rows to have.
+        resized: tensors whose number of rows is to be changed → the new number of rows.
     """
 
     sources: dict[str, str] = field(default_factory=dict)
@@ -88,7 +88,7 @@ class WeightMap:
         return found | {entry.theirs: entry.shape for entry in self.computed}
 
     def known(self, name: str) -> bool:
-        """Whether the table says anything of a tensor of a checkpoint."""
+        """True if some entry of the table applies to this tensor of a checkpoint."""
         return (
             any(rule.knows(name) for rule in self.rules)
             or any(copy.theirs == name for copy in self.copies)
@@ -147,7 +147,10 @@ class WeightMap:
         return stand_ins[0] if stand_ins else None
 
     def _explained(self, name: str, tensors: Tensors, used: set[str], wrong: list[str]) -> bool:
-        """Whether a tensor that is not used may be there: a copy or a buffer, with the values of one."""
+        """True for a tensor that is not used and may be there: a copy, a buffer or an ignored tensor.
+
+        A value other than the expected one is added to ``wrong``.
+        """
         for copy in self.copies:
             if copy.theirs == name and copy.of in used:
                 same = not copy.checked or _same(tensors, name, copy.of)

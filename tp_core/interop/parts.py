@@ -129,10 +129,10 @@ def rotary_theta(config: Mapping[str, Any]) -> float:
 
 
 def needs(config: Mapping[str, Any], key: str, known: Mapping[Any, Any]) -> Any:
-    """What a value of a config.json stands for in a spec.
+    """The counterpart in a spec of a value of a config.json.
 
     Raises:
-        TPError: it stands for nothing.
+        TPError: there is no counterpart.
     """
     value = config.get(key)
     if value not in known:

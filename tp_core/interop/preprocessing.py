@@ -1,4 +1,4 @@
-"""How pictures and recordings become tensors: Hugging Face's preprocessor_config.json and the spec's processor."""
+"""Conversion between Hugging Face's preprocessor_config.json and the spec's processor of pictures or recordings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a config.json stands for: the model, its processor and its table of weights. Torch-free."""
+"""The reading of a config.json: the model, its processor and its table of weights. Torch-free."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class Reading(NamedTuple):
-    """What a converter makes of a config.json.
+    """The result of converting a config.json.
 
     Attributes:
         model: the ``model:`` part of a spec.
         processor: a processor for using the model, as a spec writes it; or None.
         weights: the table of weights.
-        account: what is to be said of the keys; those that are refused are in it.
+        account: the verdicts on all keys, refusals included.
     """
 
     model: dict[str, Any]
@@ -52,7 +52,7 @@ def read_model(converter: ConverterConfig, config: Keys, architecture: str) -> R
 
 
 def _others(converter: ConverterConfig, config: Keys, architecture: str) -> Account:
-    """What is to be said of the keys of a config that the converter gave up on before it had read all of them."""
+    """The verdicts on the keys of a config at which the converter failed before it had read all of them."""
     rules = rules_of(converter, architecture)
     usual = completed(converter, {}) | {"architectures": [architecture]}
     try:

@@ -35,7 +35,10 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 
 def match(template: str, name: str) -> tuple[dict[str, str], str] | None:
-    """What the placeholders of a template stand for in a name, and the part of the layer (``.weight``, or nothing)."""
+    """The values of a template's placeholders in a name, and the part of the layer (``.weight``, or nothing).
+
+    None if the name does not fit the template.
+    """
     whole = _pattern(template).fullmatch(name)
     if whole is not None:
         return whole.groupdict(), ""
@@ -72,7 +75,7 @@ class Rule:
         return None if found is None else tuple(name.format(**found[0]) + found[1] for name in self.templates())
 
     def knows(self, theirs: str) -> bool:
-        """Whether the rule is about this tensor of a checkpoint."""
+        """True if the rule applies to this tensor of a checkpoint."""
         return any(match(template, theirs) for template in self.templates())
 
     def shapes(self, ours: Shape) -> list[Shape]:

@@ -49,14 +49,14 @@ _OWN = {"module_input_name": ("sentence_embedding",), "module_output_name": ("se
 
 
 class SentenceTransformer(NamedTuple):
-    """What a folder says beside the model itself.
+    """The settings of a Sentence Transformers folder besides the model itself.
 
     Attributes:
         body: the folder of the model and its tokenizer: the same, or one inside.
         read: the files and folders that were read.
         embed: ``inference.embed`` of the spec.
-        max_length: the longest text in tokens, special ones included; None for what the model can read.
-        notes: what is said of keys, in sentences for the user.
+        max_length: the longest text in tokens, special ones included; None if only the model limits it.
+        notes: notes on keys, in sentences for the user.
     """
 
     body: Path
@@ -97,13 +97,13 @@ class SentenceTransformer(NamedTuple):
 
 
 def read_sentence_transformer(folder: Path, ignored: IgnoredKeys) -> SentenceTransformer | None:
-    """What a folder says, or None for one that is not of Sentence Transformers.
+    """The settings of a folder, or None for a folder that is not of Sentence Transformers.
 
     Args:
         ignored: keys of its files that are left out; of modules.json, the names of modules' folders.
 
     Raises:
-        TPError: it asks for something that specs cannot say, or a file is of another form.
+        TPError: the folder asks for something that specs cannot express, or a file has another form than expected.
     """
     if not (folder / MODULES).is_file():
         return None
@@ -167,7 +167,7 @@ class _Reading:
         return found
 
     def _what(self, kind: str, path: str, foreign: str, behind: bool) -> str:
-        """What a module is that cannot be converted."""
+        """A description of a module that cannot be converted, for the error message."""
         if foreign:
             return f"of the type {foreign}, code that comes with the checkpoint and is never run"
         if kind in ("Transformer", "Pooling", "Normalize"):

@@ -82,7 +82,7 @@ def _write_tokenizer(spec: Spec, found: Description, folder: Path, say: Say) -> 
 
 
 def _use(spec: Spec, found: Description, tokenizer: Tokenizer | None) -> TransformersUse:
-    """What a model reads of a tokenizer's results."""
+    """The use that a model makes of its tokenizer's results, for the files of the tokenizer."""
     fields: set[str] = set()
     limits: list[int | None] = []
     for name, stream in spec.model.streams.items():

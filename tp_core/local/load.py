@@ -15,11 +15,11 @@ from tp_core.third_party import interrupts, printing_apart
 
 
 class Loaded(NamedTuple):
-    """What a name stands for.
+    """The object that a name stands for.
 
     Attributes:
         value: the class.
-        namespace: the files that it is of; None for an importable module.
+        namespace: the local files that define it; None for an importable module.
     """
 
     value: Any
@@ -73,7 +73,7 @@ def _said(error: BaseException, space: Namespace | None) -> str:
 
 
 def _line_in(space: Namespace, error: BaseException) -> str:
-    """Where in local files an exception came from; a syntax error says it by itself."""
+    """The local file and line at which an exception was raised; empty for a syntax error, whose message has them."""
     own = {space.path(file): file for file in space.sources}
     if isinstance(error, SyntaxError) and error.filename in own:
         return ""

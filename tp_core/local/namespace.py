@@ -22,11 +22,11 @@ _INIT = "__init__.py"
 
 
 class Located(NamedTuple):
-    """Where a module of a folder is.
+    """The location of a module in a folder.
 
     Attributes:
         file: path inside the folder, with slashes; None for a folder without an ``__init__.py``.
-        package: whether the module can have submodules.
+        package: True if the module can have submodules.
     """
 
     file: str | None
@@ -62,7 +62,10 @@ class Namespace:
         return os.path.join(self.folder, *file.split("/"))
 
     def has(self, file: str) -> bool:
-        """Whether the folder has a file, which is read by that; from then on, the answer stays the same."""
+        """True if the folder has a file.
+
+        The first call reads the file and keeps its content. From then on, the answer stays the same.
+        """
         if file in self.sources or file in self.absent:
             return file in self.sources
         content = _read(self.path(file))
@@ -73,12 +76,12 @@ class Namespace:
         return content is not None
 
     def current(self) -> bool:
-        """Whether the folder's files are still as they were."""
+        """True if the folder's files are still as they were."""
         same = all(_read(self.path(file)) == content for file, content in self.sources.items())
         return same and not any(os.path.isfile(self.path(file)) for file in self.absent)
 
     def locate(self, module: str) -> Located | None:
-        """Where a module is, by its name in the folder; None for one that is not there."""
+        """The location of a module, by its name in the folder; None if it is not there."""
         parts = module.split(".")
         if not all(part.isidentifier() for part in parts):
             return None
@@ -176,7 +179,7 @@ class _Resolver:
 
 
 def _installed(name: str, file: str) -> bool:
-    """Whether a file's own name, which it imports, is also that of an installed module."""
+    """True if an installed module has the same name as a file that imports this name."""
     try:
         spec = importlib.util.find_spec(name)
     except (ImportError, ValueError):

@@ -1,4 +1,4 @@
-"""What is to be known of metrics: which way is better, and how their sums or rows become a number. Torch-free.
+"""Facts about metrics: which way is better, and how their sums or rows become a number. Torch-free.
 
 A target or processor gives a metric as tensors, of which there are two kinds: those that add up over batches and
 processes, such as (sum, count) or the counts of each class, and those that are joined

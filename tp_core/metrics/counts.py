@@ -1,4 +1,4 @@
-"""What metrics of classification count, on the device."""
+"""Counts for metrics of classification, made on the device."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def class_counts(predicted: Tensor, labels: Tensor, classes: int, counted: Tensor | None = None) -> Tensor:
-    """How often each class is rightly predicted, predicted, and the label, without waiting for the device.
+    """Counts per class: correct predictions, all predictions, and labels; made without waiting for the device.
 
     Args:
         predicted: (rows,) classes.

@@ -1,4 +1,4 @@
-"""Whether what ``inference:`` says fits the model."""
+"""The check that the options under ``inference:`` fit the model."""
 
 from __future__ import annotations
 

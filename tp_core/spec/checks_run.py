@@ -1,4 +1,4 @@
-"""What preparing data and training need beyond a well-formed spec: files, processors, a target, a length."""
+"""Checks that a well-formed spec has what preparing data and training need: files, a processor, a target, a length."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tp_core.suggest import did_you_mean, instead
 
 
 def check_data(spec: Spec) -> None:
-    """What preparing data needs beyond a well-formed spec.
+    """Check that a well-formed spec has everything that preparing data needs.
 
     Raises:
         SpecError: with every problem.
@@ -87,11 +87,11 @@ def _check_source(chosen: Chosen[SourceConfig], root: Node, problems: Problems) 
 
 
 def check_run(spec: Spec, resume: bool = False, checkpoint: bool = False) -> None:
-    """What training needs beyond a well-formed spec: targets, data that exists and is not empty, a length.
+    """Check that a well-formed spec has all that training needs: targets, a length, data that exists and is not empty.
 
     Args:
-        resume: the run is there already.
-        checkpoint: it goes on from a checkpoint, and does without what only its beginning needs.
+        resume: True if the run's folder is there already.
+        checkpoint: True if the run goes on from a checkpoint; the needs of a run's beginning are not checked then.
 
     Raises:
         SpecError: with every problem.
@@ -170,7 +170,7 @@ def _check_early_stopping(spec: Spec, problems: Problems) -> None:
 
 
 def _holds_model(folder: Path) -> bool:
-    """Whether a folder looks like what ``tp_core.artifacts.find.find_model`` finds a model in."""
+    """True if a folder looks like one in which ``tp_core.artifacts.find.find_model`` finds a model."""
     weights = "model.safetensors"
     return any((inner / weights).is_file() for inner in (folder, folder / "model")) or any(
         (folder / "checkpoints").glob(f"step_*/{weights}")

@@ -1,4 +1,4 @@
-"""What the modules of a spec may know of the model around them. Torch-free."""
+"""The facts that modules of a spec may know of the model around them. Torch-free."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tp_core.tokenizer import Tokenizer
 
 
 def context_of(spec: Spec, stream: str = "", side: str = "source") -> BuildContext:
-    """What modules of a stream may know of the model around them.
+    """The facts that modules of a stream may know of the model around them.
 
     Args:
-        side: ``source`` for the embedding and encoder, ``target`` for what stands behind: the target embedding, the
-            decoder and the targets.
+        side: ``source`` for the embedding and encoder; ``target`` for the modules after the encoder: the target
+            embedding, the decoder and the targets.
     """
     model = spec.model
     first = model.streams[stream] if stream in model.streams else next(iter(model.streams.values()))
@@ -44,7 +44,7 @@ def context_of(spec: Spec, stream: str = "", side: str = "source") -> BuildConte
 
 
 def data_context(spec: Spec, target_tokenizer: Tokenizer | None = None) -> DataContext:
-    """What tokenizers and processors may know of the model they feed."""
+    """The facts that tokenizers and processors may know of the model they feed."""
     limits = [limit for name in spec.model.streams if (limit := context_of(spec, name).length_limit) is not None]
     behind = context_of(spec, side="target").length_limit if spec.model.target_embedding is not None else None
     grids = [grid for name in spec.model.streams if (grid := context_of(spec, name).grid) is not None]

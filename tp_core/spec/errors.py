@@ -58,7 +58,7 @@ class Problems(list[SpecProblem]):
         self.append(SpecProblem(path, message, node.at() if key else node.origin))
 
     def concern(self, path: str) -> bool:
-        """Whether something at this path, within it or around it is wrong already."""
+        """True if there is already a problem at this path, within it or around it."""
         return any(p.path == path or _within(p.path, path) or _within(path, p.path) for p in self)
 
 

@@ -1,4 +1,4 @@
-"""Whether the files that a spec names are there and hold something."""
+"""Checks that the files that a spec names exist and are not empty."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def expand(paths: str | list[str]) -> list[str]:
 
 
 def unusable(path: str) -> str:
-    """Why nothing can be read from a file or folder, or an empty string."""
+    """The reason why nothing can be read from a file or folder; empty if it can be read."""
     if path.startswith(_HUB):
         return ""
     file = Path(path)
@@ -71,7 +71,10 @@ def _no_match(path: str) -> str:
 
 
 def no_file(path: str) -> str:
-    """Why a path names neither a file nor a folder, or an empty string: opening a named pipe waits for ever."""
+    """The reason why a path is neither a file nor a folder; empty if it is one.
+
+    A named pipe is refused, since opening one may wait for ever.
+    """
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError) as error:
@@ -81,7 +84,7 @@ def no_file(path: str) -> str:
 
 
 def no_folder(path: str) -> str:
-    """Why a folder of this path cannot be made or written, or an empty string."""
+    """The reason why a folder of this path cannot be made or written; empty if it can."""
     if is_address(path):
         return _not_here(path)
     above = Path(path)

@@ -82,7 +82,7 @@ def _short(value: int) -> str:
 
 
 def name_fault(name: str) -> str:
-    """Why a run cannot have a name, which becomes that of a folder; empty if it can."""
+    """The reason why a run cannot have a name, which becomes that of a folder; empty if it can."""
     if not name.strip():
         return "is empty; expected a name, or leave it out"
     if any(sign in name for sign in "/\\\0") or name in (".", ".."):

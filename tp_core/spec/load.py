@@ -152,7 +152,7 @@ class _Resolver(DataResolver):
         return found
 
     def require_init(self, node: Node | None, init_from: Mapping[str, str]) -> tuple[str, ...]:
-        """What must hold of the models that a run starts from."""
+        """The requirements on the models that a run starts from."""
         if node is None or node.value is None:
             return ()
         items = node.items if isinstance(node.value, list) else [node]
@@ -176,7 +176,7 @@ class _Resolver(DataResolver):
         return node
 
     def inference(self, node: Node) -> InferenceSpec | None:
-        """How a trained model is used where nobody says otherwise."""
+        """The options for using a trained model, which apply where a command gives no others."""
         children = node.mapping
         for key in children:
             if key not in SECTIONS:

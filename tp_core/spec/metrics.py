@@ -54,7 +54,7 @@ def set_metrics(spec: Spec, own: Spec) -> dict[str, MetricFacts]:
 
 
 def in_set(metric: str, name: str) -> str:
-    """What the evaluation of several data sets calls a metric of the set ``name``."""
+    """The name of a metric of the set ``name`` in the evaluation of several data sets."""
     head, _, rest = metric.partition("/")
     return f"loss/{name}/{rest}" if head == "loss" and rest else f"{name}/{metric}"
 

@@ -9,10 +9,10 @@ Value = Union[Scalar, "dict[str, Node]", "list[Node]"]
 
 
 class Origin(NamedTuple):
-    """Where a value was written.
+    """The place where a value was written.
 
     Attributes:
-        source: a file's path as the user gave it, or what else it came from (``command line``).
+        source: a file's path as the user gave it, or the name of another origin (``command line``).
         line: line number from 1, or None.
         column: column number from 1, or None.
         text: the line itself, for showing it with a caret.

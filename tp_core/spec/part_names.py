@@ -72,7 +72,7 @@ TAKEN = frozenset(
 
 
 def fault_of(name: str) -> str | None:
-    """Why a part cannot have a name; None if it can."""
+    """The reason why a part cannot have a name; None if it can."""
     if not _FORM.fullmatch(name):
         return f"the name '{name}' is not one of letters, digits, '_' and '-', that begins with a letter"
     return f"the name '{name}' is one that PyTorch keeps for itself; choose another" if name in TAKEN else None

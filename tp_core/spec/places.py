@@ -1,6 +1,6 @@
-"""Where specs have an option of ours, for one that was written elsewhere. Torch-free.
+"""The places of a spec at which one of our options belongs, for an option that was written elsewhere. Torch-free.
 
-What there is comes from the classes of the sections and modules themselves.
+The options are read from the classes of the sections and modules themselves.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class _Module(NamedTuple):
 
 
 def belongs(key: str, section: str, tree: Node | None) -> str:
-    """Where this spec has a key that is unknown in a section, as a sentence's part; empty where it has it nowhere."""
+    """The place in this spec where a key belongs that a section lacks, as part of a sentence; empty if it has none."""
     straight = [name for name, keys in KEYS.items() if key in keys and name != section]
     found = [f"{name}.{key}".lstrip(".") for name in straight] + _options(key, tree)
     own = section.partition(".")[0]
@@ -63,7 +63,7 @@ def belongs(key: str, section: str, tree: Node | None) -> str:
 
 
 def within(key: str, section: str, tree: Node | None) -> str:
-    """Where a key belongs that the mappings inside a section have; empty where none has it."""
+    """The place inside a section where a key belongs, as part of a sentence; empty if there is none."""
     found = [each for each in _options(key, tree) if section and each.startswith(f"{section}.")]
     return f"it belongs at {_listed(found, 'or')}" if found else ""
 

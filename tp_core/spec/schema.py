@@ -129,7 +129,7 @@ class ModelSpec(NamedTuple):
 
 
 class TrainSpec(NamedTuple):
-    """How to train."""
+    """The ``train:`` part of a spec."""
 
     options: TrainOptions
     optimizer: Chosen[OptimizerConfig]

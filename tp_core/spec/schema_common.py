@@ -1,4 +1,4 @@
-"""What all parts of a validated spec are made of. Torch-free."""
+"""Helpers that all parts of a validated spec share. Torch-free."""
 
 from typing import Any
 

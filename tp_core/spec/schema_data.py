@@ -87,13 +87,13 @@ class SetOptions(BaseModel):
 
 @dataclass(frozen=True)
 class DataSpec:
-    """Where data comes from and how records become batches.
+    """The sources of the data, and the modules that make batches of records.
 
     Attributes:
-        target_tokenizer: of the decoder's side, where that has one of its own.
-        vocabulary: what is known of the tokenizer's vocabulary; None without a tokenizer.
-        sets: data sets that are trained in turn, by name, each with what it does not say taken from the others'
-            common keys; empty when there is only one.
+        target_tokenizer: the tokenizer of the decoder's side, if that side has one of its own.
+        vocabulary: the facts about the tokenizer's vocabulary; None without a tokenizer.
+        sets: data sets that are trained in turn, by name; a set takes each key that it lacks from the keys that are
+            common to all. Empty when there is only one.
         name: of one of several sets; empty for the data as a whole.
         mixing: the options of a set as one of several.
     """
@@ -120,7 +120,7 @@ class DataSpec:
         return list({id(each): each for each in given if isinstance(each, Chosen)}.values())
 
     def extra_ids(self) -> int:
-        """How many ids the processors make behind those of the tokenizer; all of them begin there."""
+        """The number of ids that the processors add after those of the tokenizer; each processor's ids begin there."""
         processors = (each.config for each in self.chosen() if each.kind == "processor")
         return max((config.extra_ids() for config in processors), default=0)
 

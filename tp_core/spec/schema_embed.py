@@ -48,7 +48,7 @@ class EmbedOptions(BaseModel):
         return found
 
     def prefix(self) -> str:
-        """What is put before a record's text; empty without a prompt."""
+        """The prompt that is put before a record's text; empty without a prompt."""
         return self.prompts[self.prompt] if self.prompt else ""
 
 

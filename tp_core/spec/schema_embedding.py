@@ -30,7 +30,7 @@ class EmbeddingSpec(NamedTuple):
         return {"modules": [m.dump() for m in self.modules], **self.options.model_dump(mode="json")}
 
     def parts(self) -> tuple[dict[str, EmbeddingConfig], EmbeddingOptions]:
-        """What the component is built of: the modules' configs by name, and its options."""
+        """The parts that the component is built of: the modules' configs by name, and its options."""
         return {self.key(module): module.config for module in self.modules}, self.options
 
     def key(self, module: Chosen[EmbeddingConfig]) -> str:

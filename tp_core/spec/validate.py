@@ -211,7 +211,7 @@ def _messages(errors: list[Mapping[str, Any]]) -> str:
 
 
 def _kind(error: Mapping[str, Any]) -> str:
-    """What one branch of a union expects; empty where the branch was the right one and the value is not."""
+    """The kind of value that one branch of a union expects; empty if the value has this kind and is wrong otherwise."""
     if error["type"] == "literal_error":
         return str(error["ctx"]["expected"]).replace("'", "")
     return _EXPECTED.get(error["type"], "")

@@ -1,4 +1,4 @@
-"""How the vectors of a model's records are made: as its targets were trained, if nobody says otherwise. Torch-free."""
+"""The way in which vectors of records are made: by default, as the model's targets were trained. Torch-free."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _POOLED = {
 
 
 class VectorPlan(NamedTuple):
-    """How one vector is made of each record.
+    """Settings with which one vector is made of each record.
 
     Attributes:
         stream: the stream that is embedded; empty for a model without streams.
         facts: the pooling, projection and length.
-        target: name of the target that projects, or that pools in a way of its own; of the one whose pooling it is;
-            empty where no target says.
-        reason: why the pooling is this one, for the user.
+        target: name of the target that projects or pools in its own way, or whose kind of pooling is used; empty if
+            no target decides.
+        reason: the reason for this pooling, for the user.
     """
 
     stream: str
@@ -40,7 +40,7 @@ class VectorPlan(NamedTuple):
         return self.facts.projection_size or int(spec.model.streams[self.stream].encoder.config.hidden_size)
 
     def describe(self) -> str:
-        """What is made, in a sentence for the user."""
+        """A description of the vectors, in a sentence for the user."""
         pooling = self.facts.pooling
         how = f"what the target {self.target} pools" if pooling is None else _POOLED[pooling]
         of = f" of the stream {self.stream}" if self.stream else ""
@@ -82,7 +82,7 @@ def _stream(spec: Spec, asked: str | None) -> str:
 
 
 def _trained(spec: Spec, stream: str) -> tuple[VectorFacts, str, str]:
-    """How the targets make vectors of a stream, the target whose way it is, and why."""
+    """The settings of the targets for vectors of a stream, the target that they are taken from, and the reason."""
     mean = VectorFacts("mean")
     if spec.model.decoder is not None:
         return mean, "", "of the encoder; the targets read the decoder"

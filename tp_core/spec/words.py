@@ -76,7 +76,10 @@ def nothing(word: str) -> str:
 
 
 def elsewhere(word: str) -> str:
-    """Where specs have what a word of others stands for, or that they have nothing for it; empty for another word."""
+    """A sentence on a word of other toolkits: where specs have what it stands for, or that they have nothing for it.
+
+    Empty for a word that is not known.
+    """
     found = meanings().get(plain(word), [])
     if not found:
         return nothing(word)

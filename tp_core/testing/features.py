@@ -74,7 +74,7 @@ def _check_sequence(sequence: Sequence, size: int, name: str) -> None:
 
 
 def check_lengths(model: Model, lengths: list[int], tolerance: float) -> None:
-    """Where ``lengths`` say what is padding, a sample of ids has the features that it has with ``attention_mask``."""
+    """The features of ids are the same if ``lengths`` mark the padding and if ``attention_mask`` does."""
     batch = random_batch(model, lengths)
     source = {name: _told_by_lengths(model, batch, name) for name in model.spec.model.streams}
     if not any(source.values()):
@@ -230,7 +230,7 @@ def _measures(model: Model) -> dict[str, Mapping[str, MetricFacts]]:
 
 
 def check_vectors(model: Model, lengths: list[int]) -> None:
-    """What a target's config says of its vectors is true: their streams and width, a projection, its own pooling."""
+    """A target's config tells the truth of its vectors: their streams and width, a projection, its own pooling."""
     batch = random_batch(model, lengths)
     features = run(model, batch)
     for chosen in model.spec.model.targets:
@@ -247,7 +247,7 @@ def check_vectors(model: Model, lengths: list[int]) -> None:
 
 
 def check_predictions(model: Model, lengths: list[int]) -> None:
-    """Where a target makes predictions, it makes one JSON object per sample."""
+    """A target that makes predictions makes one JSON object per sample."""
     batch = random_batch(model, lengths)
     for target in model.named_targets().values():
         if type(target).predict is Target.predict:

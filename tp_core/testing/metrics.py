@@ -56,7 +56,7 @@ def check_adding_up(
     facts: Mapping[str, MetricFacts],
     tolerance: float,
 ) -> None:
-    """What single samples, without padding, give to a metric comes to what the batch gives."""
+    """The metric states of single samples, without padding, add up to the state of the batch."""
     for name, state in whole.items():
         for part in parts:
             assert name in part, f"the metric '{name}' is given for a batch, and not for each of its samples alone"

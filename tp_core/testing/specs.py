@@ -30,7 +30,7 @@ _NOWHERE = os.devnull
 
 
 def name_of(module: str | type[ModuleConfig] | ModuleConfig) -> str:
-    """How a spec names a module: as given, or ``package.module:Class``."""
+    """The name by which a spec refers to a module: as given, or ``package.module:Class``."""
     if isinstance(module, str):
         return module
     cls = module if isinstance(module, type) else type(module)

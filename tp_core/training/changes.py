@@ -102,17 +102,17 @@ def _without_paths(chosen: Chosen[Any]) -> Chosen[Any]:
 def checked_changes(
     now: Plain, checkpoint: Plain, newest: Plain | None, allowed: Sequence[str], moved: Collection[str] = ()
 ) -> list[Change]:
-    """What a run that goes on from a checkpoint computes otherwise than the checkpoint was computed.
+    """The changed options because of which a run that goes on from a checkpoint computes differently than before.
 
     Args:
         now: the dumped spec.
         checkpoint: that of the checkpoint.
-        newest: that of the run's newest start, which had the user's leave for its changes.
+        newest: that of the run's newest start, whose changes the user has allowed.
         allowed: options that the user lets change, by the ends or parts of their paths.
         moved: options that name a file, which may lie elsewhere.
 
     Raises:
-        TPError: an option that cannot change, or that the user did not allow to.
+        TPError: an option has changed that cannot change, or that the user did not allow to change.
     """
     known = _known(now, checkpoint)
     for key in allowed:

@@ -24,7 +24,7 @@ def step_of(folder: Path) -> int:
 
 
 def _reason(error: BaseException) -> str:
-    """Why something could not be written: the system's reason, where torch hides it behind one of its own."""
+    """The reason why a file could not be written: the system's reason, if torch hides it behind an error of its own."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:

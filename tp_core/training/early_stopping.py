@@ -49,7 +49,7 @@ class Best:
         return False
 
     def note(self, metrics: dict[str, float]) -> str:
-        """What to say of an evaluation's value; empty where it is a number like any other."""
+        """The message on an evaluation's value that is not finite; empty for any other."""
         if self.options is None or math.isfinite(metrics[self.options.metric]):
             return ""
         return f"{self.options.metric} is {metrics[self.options.metric]}, which early stopping counts as no improvement"

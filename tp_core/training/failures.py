@@ -1,4 +1,4 @@
-"""How a run that fails says so: one process speaks, and what is left on the disk is told as it is."""
+"""The report of a run that fails: one process speaks, and it tells what the run has left on the disk."""
 
 from __future__ import annotations
 

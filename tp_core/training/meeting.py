@@ -1,4 +1,4 @@
-"""Where the processes of a run tell each other that one has failed, or that the run is to be saved or stopped."""
+"""Agreement of a run's processes that one of them has failed, or that the run is to be saved or stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the figures of a run are written: ``metrics.jsonl``."""
+"""The file to which the figures of a run are written: ``metrics.jsonl``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where an evaluation hears that the run is to be saved or stopped, on this process or on another."""
+"""A check inside evaluations for a signal to save or stop the run, on this process or on another."""
 
 from __future__ import annotations
 

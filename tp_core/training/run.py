@@ -33,13 +33,13 @@ _TRAINING = threading.RLock()
 
 @dataclass(frozen=True)
 class TrainResult:
-    """How a run ended.
+    """The result of a run.
 
     Attributes:
         run: the run's folder.
         model: the exported model, or None when the run stopped early on a signal.
         step: steps done.
-        stopped: why the run ended before its last step, or None.
+        stopped: the reason why the run ended before its last step, or None.
     """
 
     run: Path

@@ -141,7 +141,7 @@ class RunFolder:
         return any((self.path / "checkpoints").glob("step_*"))
 
     def _things(self) -> Iterator[Path]:
-        """What lies in the folder, but for what a start leaves that was killed before it wrote the spec."""
+        """The contents of the run's folder, without the remains of a start that was killed before it wrote the spec."""
         with contextlib.suppress(FileNotFoundError):  # also one that the first process tries out and takes away again
             for each in self.path.iterdir():
                 if each.name != LOCK and not each.name.startswith(TEMPORARY):

@@ -1,4 +1,4 @@
-"""How fast a run is: tokens and samples per second, share of the device's peak, time left."""
+"""The speed of a run: tokens and samples per second, share of the device's peak, time left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a run begins: at its first step, or at a checkpoint, from which some options may differ."""
+"""The start of a run: its first step, or a checkpoint, from which some options may differ."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Start:
         return int(self.state.get("step", 0))
 
     def notes(self) -> list[str]:
-        """What the user should know of changes, a line each."""
+        """Notes for the user on changes, a line each."""
         lines = [f"{each}: {rule_of(each.option).note}" for each in self.idle]
         if self.changes:
             lines.append(f"from step {self.step} on, the run is no longer that of an uninterrupted one:")

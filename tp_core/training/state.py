@@ -1,4 +1,4 @@
-"""What a checkpoint holds, and how a trainer is put back into that state."""
+"""The contents of a checkpoint, and their restoration into a trainer."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _hook_states(trainer: Trainer) -> str:
 
 
 def measure_of(trainer: Trainer) -> str:
-    """How evaluations are made and judged: where it differs, two of them do not compare."""
+    """A description of how evaluations are made and judged; two evaluations compare only if it is the same."""
     options, evaluator = trainer.options, trainer.evaluator
     stopping = options.early_stopping
     if evaluator is None or stopping is None:
@@ -99,7 +99,7 @@ def _load_best(trainer: Trainer, state: dict[str, Any]) -> None:
 
 
 def _own_state(trainer: Trainer) -> dict[str, Any]:
-    """What differs between processes: random states and the metrics since the last log line."""
+    """The state that differs between processes: random states and the metrics since the last log line."""
     norm = None if trainer.norm is None else trainer.norm.cpu()
     since_line = {"window": trainer.window.state(), "speed": trainer.speed.state(), "trouble": trainer.trouble.cpu()}
     return {"random": random_state(), "norm": norm, **since_line}

@@ -181,7 +181,7 @@ class Trainer:
             self.save()
 
     def _wish(self) -> Wish:
-        """What this process wants before the next step; the first one looks at the clock for all."""
+        """The wish of this process before the next step; the first process watches the clock for all."""
         if self._request.name is not None:
             return Wish.STOP
         seconds = self._every[1]
@@ -206,7 +206,7 @@ class Trainer:
 
     @property
     def complete(self) -> bool:
-        """Whether the last step is done, or early stopping has ended the run."""
+        """True if the last step is done, or if early stopping has ended the run."""
         return self.step >= self.total_steps or self.best.exhausted()
 
     def _batches(self) -> Generator[list[Batch], None, None]:
@@ -309,7 +309,7 @@ class Trainer:
             self._stop_for_what_is_not_finite()
 
     def _complete_step(self) -> None:
-        """What else is due after the step, also when the run was saved before it could be done."""
+        """Do the rest of the work that is due after a step, also when the run was saved before it could be done."""
         if self.owes_evaluation:
             self._evaluate()
         if self.complete or (self._every[0] and self.step and self.step % self._every[0] == 0):

@@ -1,4 +1,4 @@
-"""What happens to records that cannot be used."""
+"""The treatment of records that cannot be used: an error, or a count with the first messages."""
 
 from __future__ import annotations
 

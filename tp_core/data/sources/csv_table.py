@@ -112,7 +112,7 @@ class _Lines:
             self.damaged.pop(number, None)
 
     def problem(self) -> DataError | None:
-        """Why the row that has been read cannot be used, although the csv module takes it; None if it can."""
+        """The reason why the present row cannot be used although the csv module accepts it; None if it can be used."""
         for number in range(self.begin, self.begin + len(self.row)) if self.damaged else ():
             if number in self.damaged:
                 return self.damaged[number]

@@ -116,7 +116,7 @@ class _Inside:
                 yield FORMATS[form].file(each.path)
 
     def _passed_over(self, each: Found, form: str | None) -> str:
-        """Why something is not read; empty if it is."""
+        """The reason why a file is not read; empty if it is read."""
         if each.kind is not Kind.FILE:
             return str(each.kind.value)
         read = form is not None and (form == self.named or not FORMATS[form].only_named)

@@ -238,7 +238,7 @@ def _invalid(error: Exception) -> str:
 
 
 def _unfit(value: Any, file: str, line: int) -> DataError | None:
-    """Why a JSON value is no record; None if it is one."""
+    """The reason why a JSON value is no record; None if it is one."""
     if isinstance(value, dict):
         if len(value) <= MOST_COLUMNS:
             return None

@@ -29,9 +29,9 @@ class MediaFile(RowFile):
 
 
 def media_name(record: Record, field: str) -> str | None:
-    """What a record calls its picture or recording: a path, or its name in a tar shard.
+    """The name that a record gives its picture or recording: a path, or the name in a tar shard.
 
-    None if nothing does, or the record's own file is meant.
+    None if the record names none, or if it names its own file.
     """
     value = record.value.get(field)
     if isinstance(value, dict):

@@ -18,7 +18,7 @@ from tp_core.modules.layers.transformer_options import TransformerOptions
 
 
 class Attention(nn.Module):
-    """What self- and cross-attention share: the shape of the heads, the mixing, the output projection."""
+    """The base of self- and cross-attention: the shape of the heads, the mixing, the output projection."""
 
     def __init__(self, options: TransformerOptions, hidden_size: int) -> None:
         super().__init__()
@@ -64,11 +64,11 @@ class Attention(nn.Module):
         )
 
     def scores(self, queries: Tensor, keys: Tensor, mask: Tensor | None, single: bool = False) -> Tensor:
-        """What the weights are the softmax of, (batch, heads, queries, keys).
+        """The scores whose softmax is the attention weights, (batch, heads, queries, keys).
 
         Args:
-            mask: True where a key may be seen, or what is added to the scores.
-            single: in single precision, whatever that of the queries is.
+            mask: bool, True where a key may be seen; or float, which is added to the scores.
+            single: True for scores in single precision, whatever the precision of the queries.
         """
         scores = (queries * self.scale) @ self._repeated(keys).transpose(-1, -2)
         scores = scores.float() if single else scores

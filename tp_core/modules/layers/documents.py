@@ -11,7 +11,7 @@ from tp_core.interfaces import Sequence
 
 
 def by_document(run: Callable[[Sequence], Sequence], sequence: Sequence) -> Sequence:
-    """What ``run`` gives for each document of a sequence alone, put back in its place.
+    """The output of ``run`` for each document of a sequence alone, put back in its place.
 
     The number of documents decides shapes, so the host waits for the device.
 

@@ -11,7 +11,7 @@ _CHANCES = 1 << 16
 
 
 def draws_cheaply(values: Tensor) -> bool:
-    """Whether :func:`dropout` has its own way for a tensor: one on a CPU, which no compiler looks at."""
+    """True for a tensor for which :func:`dropout` draws numbers in its own way: on a CPU, and outside of a compiler."""
     return values.device.type == "cpu" and not torch.compiler.is_compiling()
 
 

@@ -1,4 +1,4 @@
-"""Which key each query may see, as one mask or bias that all layers share."""
+"""The visibility of keys to queries, as one mask or bias that all layers share."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tp_core.modules.layers.positions import Rotation
 
 @dataclass(frozen=True)
 class AttentionState:
-    """What the layers of one forward pass share.
+    """The tensors and settings that the layers of one forward pass share.
 
     Attributes:
         bias: None, or bool (True: visible) or float (added to the scores), broadcastable to
             (batch, heads, queries, keys).
-        causal: whether causality is left to the attention kernel (``bias`` is None then).
+        causal: True if causality is left to the attention kernel (``bias`` is None then).
         rotation: cosines and sines for queries and keys, or None.
         memory: (batch, memory length, memory size) states that a decoder attends to.
         memory_mask: bool, broadcastable to (batch, heads, queries, memory length), or None when all are real.

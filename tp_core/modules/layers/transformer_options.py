@@ -74,7 +74,7 @@ class TransformerOptions(ModuleConfig):
     )
 
     def uses_attention(self) -> bool:
-        """Whether positions are mixed by attention."""
+        """True if positions are mixed by attention."""
         return True
 
     def placed(self, context: BuildContext) -> "TransformerOptions":

@@ -25,7 +25,7 @@ def class_predictions(logits: Tensor) -> list[dict[str, Any]]:
 
 
 def labelled(labels: Tensor) -> Tensor:
-    """Which samples have a label, (batch,) bool; ``labels`` as of :func:`class_loss`."""
+    """A mask of the samples that have a label, (batch,) bool; ``labels`` as of :func:`class_loss`."""
     return labels != IGNORE if labels.dim() == 1 else torch.ones_like(labels[:, 0], dtype=torch.bool)
 
 

@@ -39,7 +39,7 @@ class ClassificationConfig(ClassTargetConfig):
         return {self.stream or "": self.pooling or context.pooling}
 
     def combined(self) -> list[str]:
-        """What is classified of two streams."""
+        """The inputs of the classifier of two streams: the vectors u and v, or combinations of them."""
         return ["u", "v", "abs_difference"] if self.combine is None else list(self.combine)
 
     def check(self, context: BuildContext) -> Iterator[Problem]:

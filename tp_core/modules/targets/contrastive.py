@@ -101,7 +101,7 @@ class Contrastive(Target):
         return one, other
 
     def scale(self) -> Tensor | float:
-        """What similarities are multiplied by: one over the temperature."""
+        """The factor by which similarities are multiplied: one over the temperature."""
         if self.logit_scale is None:
             return 1 / self.config.temperature
         if not self.training:
@@ -141,9 +141,9 @@ class Contrastive(Target):
         return TargetOutput(loss, count, metrics)
 
     def _right(self, batch: Batch, own: Tensor, pool: int) -> tuple[Tensor | None, Tensor | None]:
-        """Which of the pool's samples are right for each of the batch's, (batch, pool), in either direction.
+        """Masks (batch, pool), one per direction, of the pool's samples that are right for each sample of the batch.
 
-        None without ``items``: each sample alone is.
+        None without ``items``: then each sample is right only for itself.
         """
         items: Tensor | None = self.labels_of(batch).get("items")
         if items is None:

@@ -44,7 +44,7 @@ class Schedule(ABC):
         return self.after_warmup(step)
 
     def progress(self, step: float) -> float:
-        """How much of the run after the warm-up is over, from 0 to 1."""
+        """The share of the run after the warm-up that is over, from 0 to 1."""
         return (step - self.warmup) / max(1, self.total_steps - self.warmup)
 
     @abstractmethod

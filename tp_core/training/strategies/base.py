@@ -1,4 +1,4 @@
-"""What the trainer asks of a strategy: the way a model is spread over processes and devices."""
+"""The interface of strategies, by which the trainer spreads a model over processes and devices."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Strategy(ABC):
         """Give all processes the buffers of the first one, such as statistics that each takes of its own share."""
 
     def agree(self, flag: bool) -> bool:
-        """Whether any process raised the flag; every process gets the same answer."""
+        """True if any process raised the flag; every process gets the same answer."""
         return bool(self.most(int(flag)))
 
     def gather(self, value: Any) -> list[Any]:
@@ -92,11 +92,11 @@ class Strategy(ABC):
         return value
 
     def first_to_fail(self) -> bool:
-        """Whether no other process has failed before: it is the first that says what is wrong."""
+        """True if no other process has failed before; the first one to fail reports the error."""
         return True
 
     def lost(self, error: BaseException) -> bool:
-        """Whether an error says no more than that another process is gone."""
+        """True for an error that only says that another process is gone."""
         return False
 
     def stalled(self, error: BaseException) -> str:
