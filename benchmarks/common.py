@@ -1,4 +1,4 @@
-"""What the benchmarks share: text to train on, specs, timing."""
+"""The parts that the benchmarks share: text to train on, specs, timing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What 200 installed dummy plugin distributions add to discovery.
+"""The time that 200 installed dummy plugin distributions add to discovery.
 
 python benchmarks/discovery.py [--distributions 200] [--runs 15]
 """

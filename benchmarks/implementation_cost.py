@@ -83,7 +83,7 @@ def _is_ours(cls: type) -> bool:
 
 @cache
 def mentioned(cls: type) -> tuple[object, ...]:
-    """What the names in a class's code stand for, the class's file's other classes and imports."""
+    """The objects that the names in a class's code stand for: other classes of its file, and imports."""
     names = {node.id for node in ast.walk(ast.parse(inspect.getsource(cls))) if isinstance(node, ast.Name)}
     known = vars(sys.modules[cls.__module__])
     return tuple(known[name] for name in names if name in known)

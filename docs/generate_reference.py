@@ -144,7 +144,7 @@ def section(name: str, model: type[BaseModel]) -> Iterator[str]:
 
 
 def needs(config: ModuleConfig) -> Iterator[str]:
-    """What a module requires and provides with its default options, in the terms of ``tp check``."""
+    """The lines on what a module with default options requires, provides and measures, in the terms of ``tp check``."""
     for verb, names in (("Requires", config.requires(BuildContext())), ("Provides", config.provides(BuildContext()))):
         if names:
             yield f"{verb}: {', '.join(f'{named(port)}{shape(spec)}' for port, spec in names.items())}."

@@ -15,7 +15,7 @@ from tp_core.testing.metrics import check_adding_up
 
 
 def outputs(model: Model, batches: Iterable[Batch]) -> dict[str, list[TargetOutput]]:
-    """What each target gives for each of the batches."""
+    """The outputs of each target, one for each of the batches."""
     with torch.no_grad():
         each = [model(batch).outputs for batch in batches]
     return {name: [output[name] for output in each] for name in each[0]}

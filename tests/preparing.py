@@ -36,7 +36,7 @@ def prepared(processor: Processor, data: Path, threads: int, monkeypatch: pytest
 
 
 def first_error(processor: Processor, data: Path, threads: int, monkeypatch: pytest.MonkeyPatch) -> str:
-    """What is said where bad records are fatal."""
+    """The message of the first bad record, where bad records are fatal."""
     monkeypatch.setattr("tp_core.data.in_order._QUICK", 0.0)
     monkeypatch.setattr("tp_core.data.in_order.usable_cores", lambda: threads)
     bad = BadRecords()

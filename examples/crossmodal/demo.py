@@ -52,14 +52,14 @@ def clip() -> tuple[str, bool]:
 
 
 def vilt() -> tuple[str, bool]:
-    """How often it is right whether an unseen picture has its own caption."""
+    """The accuracy of ViLT in telling whether an unseen picture has its own caption."""
     found = json.loads(tp("evaluate", trained("vilt"), "--data", "runs/crossmodal/held_out.parquet", "--json"))
     accuracy = found["itm/accuracy"]
     return f"ViLT, image-text matching of unseen pictures: {accuracy:.1%}", accuracy > 0.95
 
 
 def ernie_vilg() -> tuple[str, bool]:
-    """How many captions of unseen pictures name both digits, and how many drawings show those of their captions."""
+    """The shares of captions of unseen pictures, and of drawings of captions, that have both digits right."""
     import numpy as np
     import pyarrow.parquet as pq
     from make_data import WORDS, split
@@ -91,7 +91,7 @@ def ernie_vilg() -> tuple[str, bool]:
 
 
 def polyvit() -> tuple[str, bool]:
-    """How many unseen pictures and sounds are classified rightly."""
+    """The shares of unseen pictures and sounds that are classified rightly."""
     run = trained("polyvit")
     right = []
     for name, target in (("digits", "scans"), ("sounds", "sounds")):

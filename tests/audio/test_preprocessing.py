@@ -1,4 +1,4 @@
-"""What is done to recordings travels with a converted model: the values are those of transformers' extractors."""
+"""The preprocessing of recordings is converted with a model: the values are those of transformers' extractors."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def to_tp(folder: Path, source: Path) -> tuple[Path, list[str]]:
 
 
 def gap(ours: Path, theirs: Path, name: str, rate: int = 16000) -> float:
-    """How far the values of all recordings are from each other."""
+    """The largest difference between our values and those of transformers, over all recordings."""
     made, extractor = load_model(ours, "cpu").processor, transformers.AutoFeatureExtractor.from_pretrained(theirs)
     assert made is not None
     gaps = []

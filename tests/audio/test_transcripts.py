@@ -76,7 +76,7 @@ def spec_of(folder: Path, kind: str, hook: dict[str, Any], **changes: Any) -> Pa
 
 
 def on_the_board(run: Path) -> tuple[list[str], list[str]]:
-    """What was said and heard at the last evaluation, from TensorBoard's file."""
+    """The texts that were said and those that were heard at the last evaluation, from TensorBoard's file."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
     events = EventAccumulator(str(run / "tensorboard"))

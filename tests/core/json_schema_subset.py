@@ -29,7 +29,7 @@ def _is(value: Any, name: str) -> bool:
 
 
 def valid(value: Any, schema: Any, root: dict[str, Any]) -> bool:
-    """Whether ``value`` satisfies ``schema``, whose references point into ``root``."""
+    """True if ``value`` satisfies ``schema``, whose references point into ``root``."""
     if isinstance(schema, bool):
         return schema
     assert set(schema) <= _KNOWN, set(schema) - _KNOWN

@@ -1,4 +1,4 @@
-"""Where prepared data are kept, and ``tp cache``, which lists and clears them."""
+"""Tests of the folder of prepared data, and of ``tp cache``, which lists and clears them."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def box(layout: Layout, kind: str, name: str = "") -> Box:
 
 
 def joins(line: Line, source: Box, end: Box) -> bool:
-    """Whether a line leads from one box's edge to another's."""
+    """True if a line leads from the edge of one box to that of another."""
     return on_edge(source, *line.points[0]) and on_edge(end, *line.points[-1])
 
 

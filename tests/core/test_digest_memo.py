@@ -1,4 +1,4 @@
-"""What is remembered of files' contents: the same key, noticed changes, damage, several processes at once."""
+"""Tests of the memo of files' digests: the same key, noticed changes, damage, several processes at once."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def model_spec(folder: Path, encoder: str) -> Path:
 
 
 def listed(kind: str = "encoder") -> dict[str, dict[str, Any]]:
-    """What ``tp modules`` says of each distribution's module of a kind."""
+    """The rows of ``tp modules`` for a kind, by distribution."""
     result = tp("modules", "--kind", kind, "--json")
     assert result.exit_code == 0, result.output
     return {row["distribution"]: row for row in json.loads(result.output)}

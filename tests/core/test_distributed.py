@@ -1,4 +1,4 @@
-"""How a batch is divided among micro-batches and processes does not change what is learned."""
+"""The division of a batch among micro-batches and processes does not change what is learned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a spec costs, against counts by hand and against what a real forward pass keeps."""
+"""The cost of a spec, compared with counts by hand and with the activations that a real forward pass keeps."""
 
 from __future__ import annotations
 

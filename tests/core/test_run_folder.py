@@ -1,4 +1,4 @@
-"""What a run tells its hooks, what it writes, and which folders it refuses."""
+"""Tests of a run's calls of its hooks, of the files that it writes, and of the folders that it refuses."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def calls(home: Path) -> list[dict[str, Any]]:
-    """What the recorder wrote since the last look."""
+    """The calls that the recorder wrote since the last time that this was asked."""
     file = home / "calls.jsonl"
     found = [json.loads(line) for line in file.read_text().splitlines()]
     file.unlink()

@@ -1,4 +1,4 @@
-"""What the keys of ``train:`` do to a run."""
+"""The effects of the keys of ``train:`` on a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must not change a sample's features: padding, batch-mates, and being decoded step by step."""
+"""A sample's features do not depend on padding, on batch-mates, or on whether it is decoded step by step."""
 
 from __future__ import annotations
 

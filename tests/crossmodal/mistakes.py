@@ -1,4 +1,4 @@
-"""What is said of a spec that cannot work."""
+"""The messages about specs that cannot work."""
 
 from __future__ import annotations
 

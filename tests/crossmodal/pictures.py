@@ -59,7 +59,7 @@ def rows_of(processor: Processor, records: list[dict[str, Any]], folder: Path) -
 
 
 def reported(processor: Processor, records: list[dict[str, Any]], file: str = "records.jsonl") -> tuple[int, list[str]]:
-    """How many rows records make, and what is said of the others."""
+    """The number of rows that records make, and the messages about the records that make none."""
     said: list[str] = []
     chunks = processor.prepare(
         (Record(r, file, n) for n, r in enumerate(records, 1)), lambda error: said.append(str(error))

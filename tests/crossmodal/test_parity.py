@@ -51,7 +51,7 @@ def pictures(count: int, height: int, width: int, channels: int = 3) -> Tensor:
 
 
 def layer_outputs(encoder: Any, run: Any) -> list[Tensor]:
-    """What each layer of an encoder gives in a run."""
+    """The output of each layer of an encoder in a run."""
     found: list[Tensor] = []
     handles = [layer.register_forward_hook(lambda _, args, out: found.append(out[0])) for layer in encoder.layers]
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""What is done to pictures and texts travels with a converted CLIP or ViLT: transformers' processors do the same."""
+"""The preprocessing of pictures and texts is converted with a CLIP or ViLT: transformers' processors do the same."""
 
 from __future__ import annotations
 

@@ -258,5 +258,5 @@ def _with_decoder(theirs: dict[str, Tensor], lengths: list[int]) -> Example:
 
 
 def counted(found: Example) -> bool:
-    """Whether any place of the batch has a label."""
+    """True if any place of the batch has a label."""
     return any(bool((each["labels"] != IGNORE).any()) for each in found.ours.labels.values())

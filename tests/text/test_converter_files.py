@@ -1,4 +1,4 @@
-"""Which files a conversion reads and writes: shards, precisions, names, tokenizers, keys of config.json."""
+"""The files that a conversion reads and writes: shards, precisions, names, tokenizers, keys of config.json."""
 
 from __future__ import annotations
 

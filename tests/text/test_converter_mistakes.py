@@ -1,4 +1,4 @@
-"""What cannot be converted is answered with one clear message and exit status 2, and nothing is written."""
+"""A model that cannot be converted gets one clear message and exit status 2, and nothing is written."""
 
 from __future__ import annotations
 

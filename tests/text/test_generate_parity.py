@@ -76,7 +76,7 @@ def encoder_decoder(folder: Path) -> tuple[Model, Any]:
 
 
 def written(rows: Tensor, start: int, end: int) -> list[list[int]]:
-    """What theirs wrote behind ``start`` tokens, up to the end."""
+    """The tokens that their model wrote behind the first ``start`` ones, up to the end token."""
     texts = [row[start:] for row in rows.tolist()]
     return [text[: text.index(end)] if end in text else text for text in texts]
 

@@ -1,4 +1,4 @@
-"""Which tokens are hidden for a masked language model, and how."""
+"""Tests of the choice of the tokens that are hidden for a masked language model, and of what replaces them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all text processors keep to, and the packed rows of language models."""
+"""Tests of the rules that all text processors keep to, and of the packed rows of language models."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def test_without_special_tokens_around_texts_there_are_none(tmp_path: Path) -> N
 
 
 def converted(folder: Path, tokenizer: dict[str, Any], vocabulary: int) -> list[str]:
-    """What is said when a model with a tokenizer is written for transformers."""
+    """The notes of a conversion of a model with a tokenizer to Hugging Face."""
     file = folder / "mine.yaml"
     sizes = f"model: {{hidden_size: 24, vocab_size: {vocabulary}, encoder: {{transformer: {{num_layers: 1}}}}}}"
     file.write_text(f"extends: bert-tiny\n{sizes}\ndata: {{tokenizer: {tokenizer}, processor: bert}}\n")

@@ -1,4 +1,4 @@
-"""What the modules of masked image modelling compute: embeddings, MAE's decoder, targets, visual tokenizer."""
+"""Tests of the modules of masked image modelling: embeddings, MAE's decoder, targets, visual tokenizer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done to pictures travels with a converted model: the pixels are those of transformers' image processors."""
+"""The preprocessing of pictures is converted with a model: the pixels are those of transformers' processors."""
 
 from __future__ import annotations
 

@@ -372,7 +372,7 @@ def _all_texts(records: Iterable[Record], skipped: list[str] | None) -> list[str
 
 
 def is_image(query: str) -> bool:
-    """Whether a query is the file of a picture."""
+    """True if a query is the path of a file, which is then read as a picture."""
     try:
         return Path(query).is_file()
     except OSError:  # longer than a name may be

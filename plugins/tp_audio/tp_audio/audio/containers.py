@@ -51,14 +51,14 @@ class Contained(NamedTuple):
 
 
 class _Field(NamedTuple):
-    """Where a header says how many bytes of samples there are.
+    """The number in a header that gives the size of the samples.
 
     Attributes:
-        place: of the number, in bytes.
-        form: of the number, for struct; none if it is text.
-        said: bytes of samples.
-        start: where they begin.
-        more: what the number counts besides.
+        place: position of the number in the file, in bytes.
+        form: format of the number, for ``struct``; None if it is text.
+        said: the size of the samples that the number gives, in bytes; negative if it is not known.
+        start: position of the first sample in the file, in bytes.
+        more: bytes that the number counts besides the samples.
     """
 
     place: int

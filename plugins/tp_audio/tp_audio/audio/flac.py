@@ -62,10 +62,10 @@ def _first_frame(data: bytes) -> int | None:
 
 
 def _samples(data: bytes, begin: int, said: int) -> int:
-    """Where the last frame ends, in samples.
+    """The end of the last frame, in samples.
 
-    What looks like a header may be a part of a frame. A frame is the last if it ends where the header of the stream
-    says, or its checksum that of all bytes to the end.
+    Bytes that look like a frame's header may be a part of another frame. A frame is the last if it ends at the sample
+    that the header of the stream gives, or if its checksum is that of all bytes to the end.
 
     Raises:
         ValueError: there is no such frame.

@@ -118,7 +118,7 @@ def frames_of(data: bytes) -> Frames | None:
 
 
 def _start(data: bytes) -> int | None:
-    """Where a run of frames begins."""
+    """The position of the first run of frames, in bytes; None if none begins in the first ``_FARTHEST_START`` bytes."""
     position = data.find(b"\xff", 0, _FARTHEST_START)
     while position >= 0:
         if _is_run(data, position):
@@ -160,10 +160,10 @@ def _is_tag(data: bytes, position: int) -> bool:
 
 
 def _behind(data: bytes, position: int) -> int:
-    """Where the frames go on behind something else; the end of the data if there are none.
+    """The position at which frames go on behind bytes that are no frame; the end of the data if none follow.
 
     Raises:
-        ValueError: what is there is no tag, and frames follow.
+        ValueError: the bytes are neither tags nor zeros, and frames follow.
     """
     there = position
     while True:

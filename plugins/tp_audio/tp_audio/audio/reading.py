@@ -26,7 +26,7 @@ _turns = Turns()
 
 
 class Reading(NamedTuple):
-    """How recordings are read.
+    """The options of reading recordings.
 
     Attributes:
         rate: samples per second that are wanted.

@@ -1,4 +1,4 @@
-"""What the converters of speech models have in common."""
+"""The parts that the converters of speech models share."""
 
 from collections.abc import Mapping
 from typing import Any

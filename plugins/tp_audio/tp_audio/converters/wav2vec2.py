@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class SpeechFamilyConfig(ConverterConfig):
-    """What wav2vec 2.0, HuBERT and WavLM share: the convolutions, the positions and the layers."""
+    """The parts that wav2vec 2.0, HuBERT and WavLM share: the convolutions, the positions and the layers."""
 
     defaults: ClassVar[Mapping[str, Any]] = {
         "vocab_size": 32,
@@ -298,7 +298,7 @@ def _ctc_config(ctc: CTCConfig) -> dict[str, Any]:
 
 
 class Wav2Vec2FamilyConfig(SpeechFamilyConfig):
-    """What models with wav2vec 2.0's quantiser share."""
+    """The parts that models with wav2vec 2.0's quantiser share."""
 
     defaults: ClassVar[Mapping[str, Any]] = {
         **SpeechFamilyConfig.defaults,

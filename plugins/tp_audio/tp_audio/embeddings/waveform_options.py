@@ -14,7 +14,7 @@ from tp_core.ports import INPUT_VALUES, Port
 
 
 def frames_of(samples: int, kernels: list[int], strides: list[int]) -> int:
-    """How many frames a stack of convolutions without padding makes of a number of samples; 0 if too few."""
+    """The number of frames that a stack of unpadded convolutions makes of ``samples`` samples; 0 if too few."""
     for kernel, stride in zip(kernels, strides):
         samples = (samples - kernel) // stride + 1
     return max(samples, 0)

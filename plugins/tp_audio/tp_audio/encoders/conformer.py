@@ -149,5 +149,5 @@ class ConformerEncoder(Encoder):
 
 
 def _contexts(layer: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    """What a layer runs in: the first time, and when its activations are recomputed."""
+    """The contexts in which a layer runs: the first time, and when its activations are recomputed."""
     return nullcontext(), frozen_statistics(layer)

@@ -21,7 +21,7 @@ from tp_core.options.context import BuildContext
 
 @dataclass(frozen=True)
 class GatedState(AttentionState):
-    """What WavLM's layers share: ``bias`` is the mask alone.
+    """The attention state that WavLM's layers share; its ``bias`` is the mask alone.
 
     Attributes:
         distances: (1, heads, length, length) bias of each distance, before the gate.

@@ -103,7 +103,7 @@ def load_font(file: str | None, size: int) -> Font:
 
 
 def readable(file: str) -> bool:
-    """Whether a file is a font."""
+    """True if the file is a font."""
     try:
         ImageFont.truetype(file, 12)
     except OSError:

@@ -112,7 +112,7 @@ class Transcripts:
 
 
 def _transcribes(spec: Spec) -> bool:
-    """Whether a data set, as the spec that it sees, has transcribed speech for something that writes texts."""
+    """True if a data set has transcribed speech and its model writes texts; ``spec`` is the spec of this data set."""
     processor = spec.data.processor
     writes = spec.model.decoder is not None or any(isinstance(t.config, CTCConfig) for t in spec.model.targets)
     return writes and processor is not None and isinstance(processor.config, _CONFIGS)

@@ -1,4 +1,4 @@
-"""What the processors of speech as filter banks share."""
+"""The parts that the processors of speech as filter banks share."""
 
 from __future__ import annotations
 

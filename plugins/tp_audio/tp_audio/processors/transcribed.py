@@ -66,7 +66,7 @@ class TranscribedRows(RecordedRows):
         return [] if remark is None else [remark]
 
     def _known(self, number: int) -> bool:
-        """Whether an id is of a token that is more than unknown or space."""
+        """True if an id stands for a token that is neither the unknown token nor only spaces."""
         return number != self.unknown and bool((self.tokenizer.token(number) or "").strip(_SPACES))
 
 

@@ -26,9 +26,10 @@ _EPSILON = 1e-7
 def time_mask(
     frames: int, probability: float, length: int, at_least: int, generator: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Which frames are masked, (frames,): spans with random starts, all different, that may overlap.
+    """A mask (frames,), True at the masked frames: spans with random starts, all different, that may overlap.
 
-    Their number is ``probability · frames / length``, rounded up or down at random, as in wav2vec 2.0 and SpecAugment.
+    The number of spans is ``probability · frames / length``, rounded up or down at random, as in wav2vec 2.0 and
+    SpecAugment.
     """
     spans = max(int(probability * frames / length + generator.random()), at_least)
     spans = max(0, min(spans, frames // length, frames - length + 1))
@@ -49,7 +50,7 @@ class WaveformProcessor(Processor):
         self.least = shortest(self.kernels, self.strides)
 
     def frames(self, samples: int) -> int:
-        """How many frames the model makes of so many samples."""
+        """The number of frames that the model makes of ``samples`` samples."""
         return frames_of(samples, self.kernels, self.strides)
 
     def normalised(self, samples: Samples) -> Samples:
@@ -59,7 +60,7 @@ class WaveformProcessor(Processor):
         return scaled
 
     def mask(self, samples: int, generator: np.random.Generator) -> NDArray[np.bool_]:
-        """Which of the frames of so many samples are masked, (frames,)."""
+        """A random mask over the frames of ``samples`` samples: (frames,), True at the masked ones."""
         config = self.config
         return time_mask(
             self.frames(samples), config.mask_time_prob, config.mask_time_length, config.mask_time_min_masks, generator

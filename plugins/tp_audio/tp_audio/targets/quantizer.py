@@ -74,11 +74,11 @@ class Quantizer(Module):
         return Quantised(vectors, (entries * place).sum(dim=-1), usage)
 
     def perplexity(self, usage: Tensor, counted: Tensor) -> Tensor:
-        """How many entries are in use, all codebooks together: exp of the entropy of the mean usage.
+        """The effective number of entries in use: exp of the entropy of the mean usage, summed over the codebooks.
 
         Args:
             usage: (..., codebooks, entries).
-            counted: (...), bool.
+            counted: (...), bool; True at the places that the mean includes.
         """
         weights = counted[..., None, None].to(usage.dtype)
         mean = (usage * weights).flatten(0, -3).sum(dim=0) / counted.sum().clamp(min=1)

@@ -84,7 +84,7 @@ def heat_map(
 
 
 def readable(file: str) -> bool:
-    """Whether a file is a font."""
+    """True if the file is a font."""
     try:
         ImageFont.truetype(file, 12)
     except OSError:
@@ -116,7 +116,7 @@ def _colour(shade: float) -> tuple[int, int, int]:
 
 
 def _room(labels: list[Label], font: Font, cell: int) -> int:
-    """How long the labels are."""
+    """The length of the longest label, in pixels, and one pixel more."""
     widths = [font.getlength(fitted(each, font)) if isinstance(each, str) else cell for each in labels]
     return int(max(widths)) + 1
 

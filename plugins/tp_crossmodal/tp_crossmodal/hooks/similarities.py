@@ -81,7 +81,7 @@ class Similarities:
 
 
 def _compares(spec: Spec) -> bool:
-    """Whether a data set, as the spec that it sees, feeds the target."""
+    """True if a data set feeds a contrastive target; ``spec`` is the spec of this data set."""
     return any(isinstance(target.config, ContrastiveConfig) for target in spec.model.targets)
 
 
@@ -102,7 +102,7 @@ def _pairs(data: DataSet, count: int, seed: int) -> Iterator[Sample]:
 
 
 def _labels(inputs: Inputs, batch: Batch, processor: Processor) -> Iterator[Label]:
-    """What to show of each sample of a stream: its picture, its text, or else its number."""
+    """The labels of the samples of a stream: for each its picture, its text, or else its number."""
     tokenizer = getattr(processor, "tokenizer", None)
     if "pixel_values" in inputs:
         visual = getattr(processor, "visual", None)

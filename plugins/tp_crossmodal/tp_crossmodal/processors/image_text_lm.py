@@ -71,7 +71,7 @@ class ImageTextLmProcessor(TextProcessor):
         self._trust_code = trusted()  # as it is when the processor is built
 
     def __getstate__(self) -> dict[str, Any]:
-        """What other processes get: none of them makes image tokens."""
+        """The state that other processes get: without the image tokenizer, as none of them makes image tokens."""
         return {**self.__dict__, "_image_tokenizer": None}
 
     # -- image tokens ------------------------------------------------------------------------------------------
@@ -232,7 +232,7 @@ class ImageTextLmProcessor(TextProcessor):
         return [self._sample(self._text_first(text)) for text in texts]
 
     def drawing(self) -> GenerationTokens:
-        """How image tokens are written: as many as a picture has patches.
+        """The tokens of a written picture: image tokens alone, as many as a picture has patches.
 
         Raises:
             TPError: the model was trained in the other direction only.

@@ -93,7 +93,7 @@ class ImageTextLmConfig(TextProcessorConfig):
 
     @property
     def grid(self) -> GridFacts | None:
-        """How pictures become tokens, row by row; None where neither options nor the tokenizer say."""
+        """The grid of patches that become tokens, row by row; None if neither options nor the tokenizer give it."""
         size, patch, channels = (self.settled[name] for name in ("image_size", "patch_size", "channels"))
         if size is None or patch is None:
             return None
@@ -156,10 +156,10 @@ class ImageTextLmConfig(TextProcessorConfig):
         yield from self.pictures().check(context._replace(grid=None))
 
     def _check_tokenizer(self, tokenizer: VisualTokenizerConfig | None) -> Iterator[Problem]:
-        """What does not agree with the tokenizer of pictures.
+        """The options that do not agree with the tokenizer of pictures.
 
         Raises:
-            TPError: its files cannot be read.
+            TPError: the tokenizer's files cannot be read.
         """
         if tokenizer is None:
             if self.num_image_tokens is None:
@@ -186,7 +186,7 @@ class ImageTextLmConfig(TextProcessorConfig):
 
 
 def _options_of(facts: PictureFacts) -> dict[str, Any]:
-    """What a tokenizer says, as options."""
+    """The facts that a tokenizer gives of its pictures, as options."""
     grid = facts.grid
     sizes = [grid.height * grid.patch_size[0], grid.width * grid.patch_size[1]]
     own = {"image_size": sizes, "patch_size": list(grid.patch_size), "channels": grid.channels}

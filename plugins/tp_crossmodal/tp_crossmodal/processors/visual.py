@@ -37,10 +37,10 @@ class Visual(ABC):
 
     @abstractmethod
     def columns(self, record: Record) -> dict[str, Any]:
-        """What a row keeps of a record.
+        """The columns of a row that this part makes of a record.
 
         Raises:
-            DataError: there is nothing, or nothing usable.
+            DataError: the record has no value for this part, or none that can be used.
         """
 
     @abstractmethod

@@ -26,7 +26,7 @@ _SIDES = {"encoder": "embedding", "decoder": "target_embedding"}
 
 
 class BartFamilyConfig(ConverterConfig):
-    """What BART and PEGASUS share: an encoder and a decoder with one vocabulary."""
+    """The parts that BART and PEGASUS share: an encoder and a decoder with one vocabulary."""
 
     prefix: ClassVar[str] = "model."
     aliases: ClassVar[Mapping[str, str]] = {

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class BertFamilyConfig(ConverterConfig):
-    """What BERT and RoBERTa share: the layers, the embeddings and their options."""
+    """The parts that BERT and RoBERTa share: the layers, the embeddings and their options."""
 
     defaults: ClassVar[Mapping[str, Any]] = {
         "vocab_size": 30522,

@@ -1,4 +1,4 @@
-"""What the converters of text models have in common."""
+"""The parts that the converters of text models share."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any

@@ -119,8 +119,10 @@ class BertProcessor(TextProcessor):
         return tokens[int(begins[generator.integers(len(begins))]) :]
 
     def _kept(self, first: int, second: int, generator: np.random.Generator) -> tuple[slice, slice]:
-        """What stays of two segments of these lengths: the longer loses tokens at its front or back, one by one, until
-        both fit (Devlin et al., 2019)."""
+        """The slices of two segments of these lengths that fit together.
+
+        The longer segment loses tokens at its front or back, one by one, until both fit (Devlin et al., 2019).
+        """
         over = max(0, first + second - self.room)
         longer = min(over, abs(first - second))
         cuts = [(over - longer + 1) // 2, (over - longer) // 2]

@@ -166,7 +166,7 @@ def _asked(turns: list[Turn]) -> list[Turn]:
 
 
 def _documents(lengths: list[Any], width: int) -> Inputs:
-    """Which conversation each token belongs to, and its position in it; (batch, width)."""
+    """The number of each token's conversation, and the token's position in it; both (batch, width)."""
     numbers, positions = np.zeros((2, len(lengths), width), dtype=np.int64)
     for row, each in enumerate(lengths):
         ends = np.cumsum(each)

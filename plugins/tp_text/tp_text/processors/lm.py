@@ -85,7 +85,7 @@ class LmProcessor(TextProcessor):
         return Batch.of(source, len(samples), labels={"lm": {"labels": labels}})
 
     def _documents(self, ids: NDArray[np.int64]) -> Inputs:
-        """Which document each token belongs to, and its position in it."""
+        """The number of each token's document, and the token's position in it."""
         ends = np.zeros_like(ids)
         ends[:, 1:] = ids[:, :-1] == self.eos
         numbers = np.cumsum(ends, axis=1)

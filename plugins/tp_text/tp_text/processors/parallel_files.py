@@ -6,7 +6,7 @@ import os
 
 
 def has_extension(path: str, extension: str) -> bool:
-    """Whether a file's name ends with ``.extension``, or that and ``.gz``."""
+    """True if a file's name ends with ``.extension`` or ``.extension.gz``."""
     return path.removesuffix(".gz").endswith(f".{extension.removeprefix('.')}")
 
 

@@ -1,4 +1,4 @@
-"""What the processors share that feed an encoder and a decoder."""
+"""The parts that the processors for an encoder with a decoder share."""
 
 from __future__ import annotations
 

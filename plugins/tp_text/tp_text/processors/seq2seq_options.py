@@ -19,7 +19,7 @@ Role = Literal["bos", "eos", "cls", "sep", "pad"]
 
 
 class EncoderDecoderConfig(TextProcessorConfig):
-    """What processors share that make a source, which the encoder reads, and a target, which the decoder writes.
+    """Options of the processors that make a source, which the encoder reads, and a target, which the decoder writes.
 
     The decoder's input is the start token and the target; its labels are the target and the end token.
     """

@@ -24,11 +24,12 @@ _COUNT = 1024
 
 @dataclass(frozen=True)
 class _Counts:
-    """What the frequencies of words say.
+    """Probabilities that follow from the frequencies of words.
 
     Attributes:
         keep: for each id, the probability that one of its places is kept.
-        cumulative: for each id, and each bucket of bigrams behind, the sum of count^0.75 up to it, out of 1.
+        cumulative: for each id, and behind these for each bucket of bigrams, the sum of count^0.75 up to and including
+            it, divided by the sum over all.
     """
 
     keep: NDArray[np.float64]

@@ -49,7 +49,10 @@ class SpanCorruptionProcessor(EncoderDecoderProcessor):
 
 
 def span_mask(length: int, spans: SpanLengths, generator: np.random.Generator) -> NDArray[np.bool_]:
-    """Which tokens of a row are hidden: spans at random places, apart from each other, the last at the row's end."""
+    """A mask (length,), True at the hidden tokens of a row.
+
+    The hidden spans are at random places, apart from each other; the last is at the row's end.
+    """
     tokens, count = spans.hidden(length)
     lengths = np.empty(2 * count, dtype=np.int64)
     lengths[0::2] = _segments(length - tokens, count, generator)

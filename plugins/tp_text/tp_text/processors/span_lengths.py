@@ -1,4 +1,4 @@
-"""How much of a row span corruption hides, as T5 counts it. Torch-free."""
+"""The number of tokens of a row that span corruption hides, as T5 counts it. Torch-free."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all text processors share: special tokens, padding, records for inference."""
+"""The parts that all text processors share: special tokens, padding, records for inference."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class TextProcessor(Processor):
                 sample["mask_positions"] = places
 
     def special_count(self, pair: bool) -> int:
-        """How many special tokens a row has."""
+        """The number of special tokens of a row."""
         return self.frame(pair).special_count
 
     def _inference_ids(self, texts: list[str]) -> list[list[int]]:

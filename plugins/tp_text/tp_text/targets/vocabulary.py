@@ -1,4 +1,4 @@
-"""What targets that predict tokens share: the output matrix and the loss over it."""
+"""The parts that targets of tokens share: the output matrix and the most probable tokens."""
 
 from __future__ import annotations
 

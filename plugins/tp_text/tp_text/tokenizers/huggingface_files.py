@@ -172,7 +172,7 @@ def template_roles(content: dict[str, Any]) -> dict[str, str]:
 
 
 def boundary(content: dict[str, Any]) -> roles.WordBoundary | None:
-    """How the pipeline marks words; None when it is none of the usual ones."""
+    """The way in which the pipeline marks words; None if it is none of the usual ones."""
     model = content["model"]
     if model.get("type") == "WordPiece":
         return roles.WordBoundary(continuing=model.get("continuing_subword_prefix") or "##")

@@ -18,7 +18,7 @@ _MOST_LINES = 10_000_000
 
 @dataclass(frozen=True)
 class Learning:
-    """What every kind is told.
+    """The options of learning that every kind of tokenizer is given.
 
     Attributes:
         vocab_size: the most tokens, special tokens included.

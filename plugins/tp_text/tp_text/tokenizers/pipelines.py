@@ -1,4 +1,4 @@
-"""What each kind is in its library: normaliser, pre-tokenizer, model and decoder. Torch-free."""
+"""The pipeline of each kind in its library: normaliser, pre-tokenizer, model and decoder. Torch-free."""
 
 from __future__ import annotations
 

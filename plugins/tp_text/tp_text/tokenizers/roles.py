@@ -57,9 +57,9 @@ def missing_unknown(kind: str, path: Path, token: str | None, vocabulary: Mappin
 
 
 class WordBoundary(NamedTuple):
-    """How a vocabulary marks words: tokens that begin one have a prefix, or those that continue one do.
+    """The way in which a vocabulary marks words: tokens that begin a word have a prefix, or those that continue one.
 
-    With neither, every token is a word.
+    Without either prefix, every token is a word.
     """
 
     starting: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What all tokenizers on the Rust library have in common."""
+"""The parts that all tokenizers on the Rust library share."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def write_config(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def library_ids(backend: Any, texts: list[str]) -> list[list[int]]:
-    """What the library makes of texts: see :meth:`RustTokenizer.encode_batch`."""
+    """The ids that the library makes of texts: see :meth:`RustTokenizer.encode_batch`."""
     encode = getattr(backend, "encode_batch_fast", backend.encode_batch)
     try:
         return [encoding.ids for encoding in encode(texts, add_special_tokens=False)]

@@ -107,7 +107,7 @@ def train_tokenizer(
 
 
 def _learn(kind: str, text: _Text, options: learn.Learning) -> tuple[list[bytes], int]:
-    """What to write into each file, and the number of tokens."""
+    """The contents of each file to write, and the number of tokens."""
     if kind == "sentencepiece":
         import sentencepiece
 

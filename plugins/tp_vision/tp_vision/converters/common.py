@@ -1,4 +1,4 @@
-"""What the converters of vision transformers have in common."""
+"""The parts that the converters of vision transformers share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -189,7 +189,7 @@ def image_processor(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class VisionConverterConfig(ConverterConfig):
-    """What all of them share: patches, class token, learned positions and pre-norm layers."""
+    """The parts that all these converters share: patches, class token, learned positions and pre-norm layers."""
 
     defaults: ClassVar[Mapping[str, Any]] = {
         "hidden_size": 768,

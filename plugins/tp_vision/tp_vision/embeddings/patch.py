@@ -72,7 +72,7 @@ class Patch(Embedding):
             draw(each, self.config.init_std)
 
     def before(self) -> list[Tensor]:
-        """What stands before the patches, each (tokens, size)."""
+        """The tokens before the patches: one tensor (tokens, size) of each kind."""
         return [each for each in (self.class_token, self.distillation_token, self.registers) if each is not None]
 
     def content(self, pixels: Tensor) -> Tensor:

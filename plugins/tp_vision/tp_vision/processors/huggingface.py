@@ -111,7 +111,7 @@ _SIDES = {"height", "width", "shortest_edge", "longest_edge", "max_height", "max
 
 
 class _Size(NamedTuple):
-    """What a size key asks for: height and width, or the shorter side; neither where it is another thing."""
+    """The size that a key asks for: height and width, or the shorter side; neither if it asks for another thing."""
 
     exact: tuple[int, int] | None = None
     shorter: int | None = None

@@ -38,7 +38,7 @@ class MaskedImageConfig(PictureProcessorConfig):
         return max(1, height // 16), max(1, width // 16)
 
     def count(self, model: GridFacts | None) -> int:
-        """How many patches of each picture are masked: at least one, and not all."""
+        """The number of masked patches of each picture: at least one, and not all."""
         rows, columns = self.grid(model)
         # As in MAE: the number of those that stay is rounded down. The small number undoes rounding of 1 - 0.6.
         left = int(rows * columns * (1 - self.mask_ratio) + 1e-9)

@@ -1,4 +1,4 @@
-"""Which patches of a picture are masked. Torch-free."""
+"""Random masks over the patches of a picture. Torch-free."""
 
 from __future__ import annotations
 

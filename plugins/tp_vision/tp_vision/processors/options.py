@@ -25,7 +25,7 @@ _SECTION = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True
 
 
 class Augmentation(BaseModel):
-    """How pictures are changed at random in training. Nothing is, by default."""
+    """Random changes of pictures in training. By default, nothing is changed."""
 
     model_config = _SECTION
 
@@ -45,7 +45,7 @@ class Augmentation(BaseModel):
     mix_rate: float = Field(1.0, ge=0, le=1, description="part of the samples that is mixed with another")
 
     def mixes(self) -> bool:
-        """Whether samples are mixed with each other, so that labels become probabilities."""
+        """True if samples are mixed with each other, so that labels become probabilities."""
         return (self.mixup > 0 or self.cutmix > 0) and self.mix_rate > 0
 
     def check(self) -> Iterator[Problem]:
@@ -55,7 +55,7 @@ class Augmentation(BaseModel):
 
 
 class PictureProcessorConfig(PreprocessorFile, ProcessorConfig):
-    """What all image processors share: pictures as tensors of one size."""
+    """Options that all image processors share: pictures become tensors of one size."""
 
     needs_tokenizer: ClassVar[bool] = False
     sampling_options: ClassVar[frozenset[str]] = frozenset({"augment", "mean", "std", "interpolation"})
@@ -160,7 +160,7 @@ class PictureProcessorConfig(PreprocessorFile, ProcessorConfig):
 
 
 def _pictures_of(choice: Any) -> PictureFacts | None:
-    """What the visual tokenizer that a target's option chooses says of its pictures."""
+    """The facts that a visual tokenizer, chosen by an option of a target, gives of its pictures."""
     if not isinstance(choice, Chosen) or not isinstance(choice.config, VisualTokenizerConfig) or in_use():
         return None  # a trained model is used without what made its labels
     try:

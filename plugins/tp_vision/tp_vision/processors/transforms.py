@@ -51,7 +51,7 @@ class Pictures:
         self.erasing = v2.RandomErasing(augment.random_erasing) if augment.random_erasing else None
 
     def fits(self, picture: Tensor) -> bool:
-        """Whether a picture may be of this size."""
+        """True if a picture of this size can be used: ``resize`` is not ``none``, or the size is the model's."""
         return self.config.resize != "none" or tuple(picture.shape[-2:]) == self.size
 
     def plain(self, picture: Tensor) -> Tensor:
@@ -99,9 +99,9 @@ def _changes(augment: Augmentation, size: tuple[int, int]) -> list[v2.Transform]
 
 
 def draw_mix(augment: Augmentation, generator: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """What mixing will need of a sample, float32: a sorting key, its own part, whether to cut, the cut's middle.
+    """The random numbers that mix a sample, (5,) float32: a sorting key, its own part, 1 to cut, the cut's middle (2).
 
-    Samples are mixed when they are collated, and drawn before, so that the numbers belong to the sample.
+    Samples are mixed when they are collated. The numbers are drawn before, so that they belong to the sample.
     """
     key, chance, kind, down, across = generator.random(5)
     cuts = augment.cutmix > 0 and (augment.mixup == 0 or kind < 0.5)

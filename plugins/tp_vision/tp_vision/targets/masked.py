@@ -1,4 +1,4 @@
-"""What targets of masked patches have in common."""
+"""The parts that targets of masked patches share."""
 
 from __future__ import annotations
 

@@ -36,10 +36,10 @@ class Convolutions(BaseModel):
 
 
 class Architecture(NamedTuple):
-    """What shapes a VQGAN.
+    """The numbers that give a VQGAN its shape.
 
     Attributes:
-        convolutions: of the encoder and the decoder.
+        convolutions: those of the encoder and the decoder.
         embed_dim: width of the codes.
         n_embed: number of codes.
         scored: whether tokens are the largest of scores (``GumbelVQ``), not the nearest codes.

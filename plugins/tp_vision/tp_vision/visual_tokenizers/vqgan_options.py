@@ -41,7 +41,7 @@ class VQGANConfig(VisualTokenizerConfig):
         return PictureFacts(grid, tuple(self.mean), tuple(self.std))
 
     def misfits(self, sizes: "Architecture", context: BuildContext) -> Iterator[Problem]:
-        """What of an architecture does not fit the options and the model."""
+        """The parts of an architecture that do not fit the options and the model."""
         if sizes.n_embed != self.num_tokens:
             yield Problem("num_tokens", f"has {sizes.n_embed} codes, and num_tokens is {self.num_tokens}")
         channels, patch = sizes.convolutions.in_channels, (sizes.patch_size, sizes.patch_size)
