@@ -174,7 +174,7 @@ class Drawer:
             train["activation_checkpointing"] = True
         if evaluated:
             train["eval_every"] = 1
-        if self.chance(0.1):
+        if evaluated and self.chance(0.5):
             train["hooks"] = [self.one(index().names("hooks"))]
             train["loggers"] = ["tensorboard"]
         return train
