@@ -69,10 +69,7 @@ class Drawer:
 
     def data(self, processor: str, reads: str, folder: Path) -> dict[str, Any]:
         """A processor, with what it reads."""
-        options = self.module("processor", processor)
-        if processor == "image":
-            options["labels"] = ["class0", "class1"]
-        data = {"train": str(folder / FILES[processor]), "processor": {processor: options}}
+        data = {"train": str(folder / FILES[processor]), "processor": {processor: self.module("processor", processor)}}
         data["cache"] = str(folder / "cache")
         if reads != "picture" and processor not in _WITHOUT_TOKENIZER:
             special = {"bos_token": "[BOS]", "eos_token": "[EOS]"} if self.chance(0.7) else {}
@@ -185,9 +182,10 @@ class Drawer:
         slots = slots_of(cls)
         small: dict[str, list[Any]] = {"num_layers": [1, 2], "num_heads": [2, 4], "feed_forward_size": [16, 32]}
         small |= {"patch_size": [4, 8], "hidden_size": [16, 24], "size": [6, 6, 6, 5], "image_size": [16]}
-        small |= {"max_length": [64, 512]} if kind == "embedding" else {}
-        small |= {"region_size": [6, 6, 6, 7], "max_regions": [4], "num_labels": [2]}
+        small |= {"region_size": [6], "max_regions": [4], "num_labels": [2], "target_max_length": [32]}
+        small |= {"max_length": [64, 512] if kind == "embedding" else [32, 64]}
         rare = {"hidden_size": 0.2, "num_labels": 0.8}
+        rare |= {"max_length": 0.2, "target_max_length": 0.1} if kind == "processor" else {}
         found: dict[str, Any] = {}
         for option, info in cls.model_fields.items():
             if option in slots:
@@ -199,7 +197,7 @@ class Drawer:
             elif option not in _LEFT_OUT and self.chance(0.1):
                 values = _values(info.annotation, info.metadata)
                 found |= {option: self.one(values)} if values else {}
-        return found
+        return found | ({"labels": ["class0", "class1"]} if (kind, name) == ("processor", "image") else {})
 
     def choices(self, kind: str, many: bool) -> Any:
         """A module that an option chooses, or a list of some."""

@@ -9,9 +9,8 @@ import click
 from tp_core.cli.counting import counting
 from tp_core.cli.inputs import input_form_option
 from tp_core.cli.processes import in_several_processes, joined
-from tp_core.cli.records import input_paths, is_pipe, model_options, parse_columns, speaker
+from tp_core.cli.records import input_sources, is_pipe, model_options, parse_columns, speaker
 from tp_core.cli.usage import examples
-from tp_core.errors import TPError
 from tp_core.terminal import tell
 
 
@@ -29,8 +28,8 @@ from tp_core.terminal import tell
     multiple=True,
     required=True,
     metavar="PATH",
-    help="Records with labels: a file of any form, a folder, a pattern such as 'test/*.tsv', or - for the standard "
-    "input. It may be given several times.",
+    help="Records with labels: a file of any form, a folder, a pattern such as 'test/*.tsv', a source such as "
+    "'{acme.sqlite: {path: a.db, table: t}}', or - for the standard input. It may be given several times.",
 )
 @input_form_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; null: not defined.")
@@ -47,10 +46,7 @@ def evaluate(
 ) -> None:
     """Losses and metrics of MODEL (a run's folder, an exported model or a checkpoint) on labelled data."""
     with joined(model) as processes:
-        try:
-            paths = input_paths(data)
-        except TPError as error:
-            raise TPError(f"--data {error}") from None
+        given = input_sources(data, "--data")
         from tp_core.data.records import BadRecords, read_records
         from tp_core.inference.evaluate import evaluate as run
         from tp_core.inference.load import load_model
@@ -59,16 +55,18 @@ def evaluate(
 
         say = speaker(processes)
         loaded = load_model(model, device, say, data_set, processes)
-        given = parse_columns(columns)
-        records: Any = paths
-        if input_form or any(map(is_pipe, paths)):  # read once, or of a form that no name says
+        named = parse_columns(columns)
+        records: Any = given
+        if input_form or any(
+            isinstance(each, str) and is_pipe(each) for each in given
+        ):  # read once, or of a form that no name says
             options = loaded.spec.data.options
             bad = BadRecords(options.on_bad_record)
-            records = list(read_records(paths, given or options.columns, bad, input_form))
+            records = list(read_records(given, named or options.columns, bad, input_form))
             if summary := bad.summary():
                 say(summary)
         with counting("evaluate", processes.first) as done:
-            found = run(loaded, records, batch_size, given or None, device, say, processes, done=done)
+            found = run(loaded, records, batch_size, named or None, device, say, processes, done=done)
         if not processes.first:
             return
         if as_json:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tp_core.cli.records import input_paths, input_records, is_pipe, parse_columns
+from tp_core.cli.records import input_records, input_sources, is_pipe, parse_columns
 from tp_core.errors import TPError
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def input_options(function: F) -> F:
             "sources",
             multiple=True,
             metavar="PATH",
-            help="Records without labels: a file of any form, a folder, a pattern such as 'new/*.tsv', or - for the "
-            "standard input. It may be given several times.",
+            help="Records without labels: a file of any form, a folder, a pattern such as 'new/*.tsv', a source such "
+            "as '{acme.sqlite: {path: a.db, table: t}}', or - for the standard input. It may be given several times.",
         ),
     ):
         function = option(function)
@@ -78,7 +78,7 @@ class Inputs:
         if self.sources.count("-") > 1:
             raise TPError("--input - is given twice; the standard input can be read once")
         if self.sources:
-            input_paths(self.sources)
+            input_sources(self.sources, "--input")
 
     def once(self) -> bool:
         """True if the records can be read only once."""
@@ -93,7 +93,7 @@ class Inputs:
     ) -> Iterator[Record]:
         """The records, in order; see :func:`input_records`."""
         if self.sources:
-            yield from input_records(self.sources, columns, self.form, skip, rules, report)
+            yield from input_records(self.sources, columns, self.form, skip, rules, report, "--input")
             return
         from tp_core.interfaces import Record
 

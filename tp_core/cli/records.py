@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tp_core.data.folder_rules import FolderRules
     from tp_core.inference.load import LoadedModel
     from tp_core.interfaces import Record
+    from tp_core.spec.schema_data import Given
 
 F = Callable[..., Any]
 
@@ -72,29 +73,31 @@ def new_rules(columns: Mapping[str, str], loaded: LoadedModel) -> FolderRules:
 
 
 def input_records(
-    paths: str | Sequence[str],
+    given: str | Sequence[str],
     columns: dict[str, str],
     form: str | None = None,
     skip: bool = False,
     rules: FolderRules | None = None,
     report: Callable[[str], None] = lambda _: None,
+    option: str = "--data",
 ) -> Iterator[Record]:
     """The records of input files, folders or data sets of the hub; each line of a plain text is one, blank or not.
 
     Args:
-        paths: as a user gives them: with patterns, and ``-`` for the standard input.
+        given: as a user gives them: paths with patterns, choices of sources, and ``-`` for the standard input.
         form: of files, whatever their names say.
         skip: give an :class:`~tp_core.data.unreadable.Unreadable` in the place of a record that cannot be read.
         rules: what of folders and shards is read (:func:`new_rules`); all of a known form if None.
         report: told what is passed over there.
+        option: of the command line that names them.
     """
     from tp_core.data.folder_rules import FolderRules
     from tp_core.data.records import BadRecords, read_records
     from tp_core.data.unreadable import in_their_places
 
-    found = input_paths(paths)
+    found = input_sources([given] if isinstance(given, str) else given, option)
     for path in found:
-        if os.path.isfile(path) and os.path.getsize(path) == 0:
+        if isinstance(path, str) and os.path.isfile(path) and os.path.getsize(path) == 0:
             raise TPError(f"{path}: the file is empty")
     records = read_records(found, columns, BadRecords("skip" if skip else "fatal"), form, rules or FolderRules())
     records.passed.tell(report)
@@ -106,35 +109,50 @@ def input_records(
     return each()
 
 
-def input_paths(paths: str | Sequence[str]) -> list[str]:
-    """Files and folders that a user names, with patterns expanded as in a spec.
+def input_sources(given: Sequence[str], option: str) -> list[Given]:
+    """The files and folders that a user names, with patterns expanded as in a spec, and the choices of sources.
+
+    Args:
+        option: that names them.
 
     Raises:
-        TPError: there is no such file, or each of several processes would read a part of it.
+        TPError: there is no such file or source, or each of several processes would read a part of it.
     """
+    from tp_core.spec.named_source import is_source, named_source
+
+    found: list[Given] = []
+    for each in given:
+        if is_source(each):
+            found.append(named_source(each, option))
+        else:
+            found += _paths(each, option)
+    return found
+
+
+def _paths(given: str, option: str) -> list[str]:
     from tp_core.data.sources.options import HUB, STDIN
     from tp_core.spec.files import expand
     from tp_core.suggest import instead
 
-    found = []
-    for path in [paths] if isinstance(paths, str) else paths:
-        for each in [STDIN] if path == "-" else expand(path):
-            if each != STDIN and not each.startswith(HUB) and not os.path.exists(each):
-                raise TPError(f"{each}: there is no such file{instead(each)}")
-            if world_size() > 1 and is_pipe(each):
-                where = "standard input" if each == STDIN else each
-                raise TPError(
-                    f"{where}: several processes cannot share what is read once only; write it to a file first"
-                )
-            found.append(each)
+    found = [STDIN] if given == "-" else list(expand(given))
+    for each in found:
+        if each != STDIN and not each.startswith(HUB) and not os.path.exists(each):
+            raise TPError(f"{option} {each}: there is no such file{instead(each)}")
+        if world_size() > 1 and is_pipe(each):
+            where = "standard input" if each == STDIN else each
+            raise TPError(
+                f"{option} {where}: several processes cannot share what is read once only; write it to a file first"
+            )
     return found
 
 
-def is_pipe(path: str) -> bool:
+def is_pipe(given: Given) -> bool:
     """True for the standard input, a pipe or a device, which can be read only once."""
     from tp_core.data.sources.options import STDIN
 
-    return path in ("-", STDIN) or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path))
+    if not isinstance(given, str):
+        return False
+    return given in ("-", STDIN) or (os.path.exists(given) and not os.path.isfile(given) and not os.path.isdir(given))
 
 
 def skipped(errors: list[str], count: int) -> str:

@@ -22,6 +22,8 @@ from tp_core.inference.predict import as_records
 from tp_core.inference.processes import ALONE, Processes
 from tp_core.interfaces import Batch, Processor, Record
 from tp_core.kept_contents import changed_labels
+from tp_core.options.choice import Chosen, chosen_of
+from tp_core.options.source import SourceConfig
 from tp_core.spec.metrics import set_metrics
 from tp_core.spec.schema import Spec
 from tp_core.training.evaluation import evaluate_batches
@@ -32,7 +34,7 @@ from tp_core.trust import trusting
 
 def evaluate(
     model: LoadedModel | str | os.PathLike[str],
-    data: str | Iterable[Any] | Record,
+    data: str | Iterable[Any] | Record | SourceConfig,
     batch_size: int = 32,
     columns: dict[str, str] | None = None,
     device: str = "auto",
@@ -45,7 +47,8 @@ def evaluate(
 
     Args:
         model: a loaded model, or its folder.
-        data: a file in any form that training reads, or several; or records, as they are or as dictionaries of fields.
+        data: a file in any form that training reads, a source's config, or several of these; or records, as they are
+            or as dictionaries of fields.
         columns: field the processor reads → column of the file; the spec's if None. Records have fields already.
         processes: share the batches (:func:`tp_core.inference.processes.shared`); each gets the figures of all.
             Without it, each process evaluates all of its data.
@@ -58,7 +61,7 @@ def evaluate(
         TPError: the model has no target or processor, or the data cannot be used.
     """
     need_batch_size(batch_size)
-    if not isinstance(data, (str, os.PathLike, Iterable, Record)):
+    if not isinstance(data, (str, os.PathLike, Iterable, Record, SourceConfig, Chosen)):
         raise TPError(f"expected the file of data, several, or records, got {type(data).__name__}")
     if columns is not None and not (isinstance(columns, Mapping) and all(map(_is_text, chain(*columns.items())))):
         raise TPError(f"columns: expected columns by fields, such as {{'text': 'review'}}, got {columns!r}")
@@ -99,13 +102,14 @@ def _told(batches: Iterable[Batch], done: Callable[[int], None]) -> Iterator[Bat
 def _rows(
     spec: Spec, processor: Processor, data: Any, say: Callable[[str], None], processes: Processes
 ) -> Iterator[ArrowRows]:
-    """The prepared rows of files, which are kept in the cache, or of records, which are not."""
-    given: list[Any] = [data] if isinstance(data, (str, os.PathLike, Mapping, Record)) else list(data)
+    """The prepared rows of files and sources, which are kept in the cache, or of records, which are not."""
+    one = isinstance(data, (str, os.PathLike, Mapping, Record, Chosen, SourceConfig))
+    given = [chosen_of(each) if isinstance(each, SourceConfig) else each for each in ([data] if one else data)]
     if not given:
         raise DataError("no instances: there are no records")
-    if all(isinstance(each, (str, os.PathLike)) for each in given):
-        paths = [os.fspath(each) for each in given]
-        rows = processes.first_then_others(lambda: prepared_rows(spec, processor, paths, say))
+    if all(isinstance(each, (str, os.PathLike, Chosen)) for each in given):
+        sources = [each if isinstance(each, Chosen) else os.fspath(each) for each in given]
+        rows = processes.first_then_others(lambda: prepared_rows(spec, processor, sources, say))
         processes.need_same(rows.path.name, "the data")
         yield rows
         return

@@ -255,7 +255,7 @@ def usual(config: type[BaseModel], option: str) -> Any:
 def _validated(base: "type[ModuleConfig]", given: Any) -> Chosen[Any]:
     value, defaults = given if isinstance(given, _Given) else (given, _Defaults())
     if isinstance(value, BaseModel):
-        value = _named(base.kind, value)
+        value = chosen_of(value)
     found = value if isinstance(value, Chosen) else _found(base.kind, value, defaults)
     if not found.missing and not isinstance(found.config, base):
         raise ValueError(f"expected a module whose options are a {base.__name__}, got a {type(found.config).__name__}")
@@ -282,12 +282,11 @@ def _found(kind: str, value: Any, defaults: _Defaults) -> Chosen[Any]:
     return Chosen.of(kind, name, config, entry, local=local)
 
 
-def _named(kind: str, config: BaseModel) -> Chosen[Any]:
+def chosen_of(config: C) -> Chosen[C]:
     """The module of a config, by the name under which its class is installed, else by that of the class."""
     from tp_core import discovery
 
     cls = type(config)
     value = f"{cls.__module__}:{cls.__qualname__}"
-    options: Any = config
-    entry = next((each for each in discovery.index().entries(kind) if each.value == value), None)
-    return Chosen.of(kind, entry.name if entry else value, options, entry)
+    entry = next((each for each in discovery.index().entries(config.kind) if each.value == value), None)
+    return Chosen.of(config.kind, entry.name if entry else value, config, entry)

@@ -68,13 +68,13 @@ def _check_data_set(spec: Spec, where: tuple[str, ...], problems: Problems) -> N
             problems.add(f"{'.'.join(own)}.{key}", message, root.find((*own, key)))
         for number, given in enumerate(spec.data.options.given(key)):
             if isinstance(given, Chosen):
-                _check_source(given, root, problems)
+                check_source(given, root, problems)
                 continue
             for message in filter(None, map(unusable, expand(given))):
                 problems.add(f"{'.'.join(own)}.{key}", message, root.find((*own, key, number)))
 
 
-def _check_source(chosen: Chosen[SourceConfig], root: Node, problems: Problems) -> None:
+def check_source(chosen: Chosen[SourceConfig], root: Node, problems: Problems) -> None:
     """Add what is wrong with the files of a source, or what else it misses."""
     found = [
         (option, message)

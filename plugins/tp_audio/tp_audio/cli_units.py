@@ -93,7 +93,7 @@ def units(
 
         names = parse_columns(columns)
         rules = FolderRules(frozenset({"audio"}), names)
-        records = [_named(record) for record in input_records(data, names, rules=rules, report=say)]
+        records = [_named(record) for record in input_records(data, names, rules=rules, report=say, option="DATA")]
         if new is not None and clusters is not None:
             frames = making.sampled(records, vectors, max_frames, seed, report, processes)
             found = making.centres(frames, clusters, seed) if processes.first else frames
