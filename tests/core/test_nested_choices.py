@@ -214,6 +214,12 @@ def test_options_and_names_that_are_wrong_are_told_once_and_beside_those_of_the_
     assert said(spec(others=["acme.head", "acme.head"])) == [f"{place}.others: 'acme.head' is listed twice"]
 
 
+def test_a_choice_that_has_no_form_is_told_without_calling_its_options_unknown(acme: Shelf) -> None:
+    assert said(spec({"width": 2}, second={"acme.head": {}, "acme.tail": {}})) == [
+        "model.encoder.acme.parts.second: expected one module, as 'name' or '{name: {options}}', got acme.head, acme.tail"
+    ]
+
+
 def test_a_file_that_is_missing_is_told_at_the_option_that_names_it(acme: Shelf, tmp_path: Path) -> None:
     file = write(tmp_path, "spec.yaml", spec(second={"acme.tail": {"table": "t.txt"}}))
     place = "model.encoder.acme.parts.second.acme.tail.table"
@@ -331,7 +337,9 @@ def test_the_schema_has_the_options_of_all_modules_that_options_choose(acme: She
     schema = spec_schema()
     right = spec(second={"acme.tail": {"tip": {"acme.tail": {"tip": "acme.head"}}}}, others=["acme.head"])
     assert valid(right, schema, schema)
+    assert valid(spec({"width": 2}), schema, schema), "a default of modules inside modules"
     for wrong in (
+        spec({"width": "w"}),
         spec(second="acme.tial"),
         spec(second={"acme.tail": {"tip": {"acme.tail": {"tpi": "acme.head"}}}}),
         spec(others=[{"acme.head": {"width": "w"}}]),

@@ -34,13 +34,15 @@ def spec_schema() -> Schema:
     """The schema of a spec file, with the options of every installed module; broken ones are left out."""
     definitions: dict[str, Schema] = {}
     options: dict[str, list[Schema]] = {}
-    kinds = [*_SPEC_KINDS]
+    kinds, inside = [*_SPEC_KINDS], {*MODEL_KINDS}
     for kind in kinds:  # which grows by the kinds of the modules that options choose
         names = _configs(kind)
         for name, config in names.items():
-            kinds += {slot.kind: None for slot in slots_of(config).values() if slot.kind not in kinds}
+            chosen = {slot.kind: None for slot in slots_of(config).values()}
+            kinds += [each for each in chosen if each not in kinds]
+            inside |= {*chosen} if kind in inside else set()
             schema = _options(config, f"{kind}.{name}", definitions)
-            if kind in MODEL_KINDS:
+            if kind in inside:
                 for option, each in schema.get("properties", {}).items():
                     known = options.setdefault(option, [])
                     if each not in known:
