@@ -11,6 +11,9 @@ from PIL import Image
 
 from tests.core.runs import SPECIAL, WORDS, write_corpus
 
+#: Of the tokenizer, with sentinels (T5).
+VOCABULARY = [*SPECIAL, "[BOS]", "[EOS]", *WORDS, *(f"<extra_id_{number}>" for number in range(20))]
+
 #: What a processor reads → a file of :func:`write_data`.
 FILES = {
     **dict.fromkeys(("bert", "bilm", "lm", "mlm", "gsg", "t5", "bart", "skipgram", "prefixlm"), "corpus.txt"),
@@ -28,7 +31,7 @@ FILES = {
 def write_data(folder: Path) -> Path:
     """Write the files of :data:`FILES` into a folder."""
     rng = np.random.default_rng(0)
-    (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in [*SPECIAL, "[BOS]", "[EOS]", *WORDS]))
+    (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in VOCABULARY))
     write_corpus(folder / "corpus.txt", 12)
 
     def text(least: int = 2, most: int = 7) -> str:

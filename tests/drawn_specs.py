@@ -13,7 +13,7 @@ import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 from numpy.random import Generator
 
-from tests.drawn_data import FILES
+from tests.drawn_data import FILES, VOCABULARY
 from tp_core.discovery import index, load
 from tp_core.options.choice import slots_of
 from tp_core.options.context import BuildContext
@@ -23,14 +23,16 @@ _TEXT = {"word", "seg", "pos", "sinusoidal"}
 _EMBEDDINGS = {
     "text": _TEXT,
     "picture": {"patch", "conv_patch", "masked_patch", "patch_pos", "patch_sinusoidal", "visible", "pos"},
-    "both": _TEXT | {"word_patch", "patch_word", "region"},
+    "both": _TEXT | {"word_patch", "patch_word"},
+    "regions": _TEXT | {"region"},
+    "region": {"region"},
     "sound": {"speech", "waveform", "conv_pos", "pos", "sinusoidal"},
 }
 _READS = {
     **dict.fromkeys(("corpus.txt", "pairs.jsonl", "translations.jsonl", "chats.jsonl"), "text"),
     "pictures": "picture",
     "captions.jsonl": "both",
-    "regions.jsonl": "both",
+    "regions.jsonl": "regions",
     "speech.jsonl": "sound",
 }
 
@@ -93,7 +95,7 @@ class Drawer:
         for chance, option, values in (
             (0.25, "embedding_size", [8, 16, 24]),
             (0.15, "pooling", ["first", "last", "mean", "max"]),
-            (0.1, "vocab_size", [61, 90]),
+            (0.1, "vocab_size", [len(VOCABULARY) - 2, len(VOCABULARY) + 10]),
         ):
             if self.chance(chance):
                 model[option] = self.one(values)
@@ -109,8 +111,8 @@ class Drawer:
 
     def streams(self, reads: str) -> dict[str, Any]:
         """Two streams, which may share their parts, and sometimes an encoder behind both."""
-        names = ("text", "image") if reads == "both" else ("one", "other")
-        sides = ("text", "picture") if reads == "both" else (reads, reads)
+        names = ("text", "image") if reads in ("both", "regions") else ("one", "other")
+        sides = {"both": ("text", "picture"), "regions": ("text", "region")}.get(reads, (reads, reads))
         model: dict[str, Any] = {"streams": {name: self.stream(side) for name, side in zip(names, sides)}}
         if self.chance(0.15):
             model["streams"][names[1]] = names[0]
@@ -139,7 +141,7 @@ class Drawer:
         if name != "mae":
             model["target_embedding"] = self.component("text")
         if self.chance(0.2):
-            model["target_vocab_size"] = self.one([50, 90])
+            model["target_vocab_size"] = self.one([len(VOCABULARY) - 2, len(VOCABULARY) + 10])
         if self.chance(0.2):
             model["share_embeddings"] = True
         return model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -107,7 +107,8 @@ class Model(nn.Module):
         if model.target_embedding is not None:
             self.target_embedding = EmbeddingComponent(*model.target_embedding.parts(), behind)
             if model.options.share_embeddings:
-                for key, part in self.embedding.parts.items():
+                source = cast(Stream, next(iter(self.streams.values()), self))  # the decoder reads the first stream
+                for key, part in source.embedding.parts.items():
                     # Each side has positions of its own (BART); what both speak of is the vocabulary.
                     if key in self.target_embedding.parts and isinstance(part, Embedding) and part.shared_weights():
                         self.target_embedding.parts[key] = part

@@ -216,7 +216,8 @@ def test_options_and_names_that_are_wrong_are_told_once_and_beside_those_of_the_
 
 def test_a_choice_that_has_no_form_is_told_without_calling_its_options_unknown(acme: Shelf) -> None:
     assert said(spec({"width": 2}, second={"acme.head": {}, "acme.tail": {}})) == [
-        "model.encoder.acme.parts.second: expected one module, as 'name' or '{name: {options}}', got acme.head, acme.tail"
+        "model.encoder.acme.parts.second: expected one module, as 'name' or '{name: {options}}', "
+        "got acme.head, acme.tail"
     ]
 
 

@@ -11,6 +11,7 @@ from tp_core.options.choice import Chosen, label_makers
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.ports import CAUSAL, TARGET_INPUT_IDS, TASK_IDS, TOKEN_TYPE_IDS
 from tp_core.spec.checks_fit import check_fit
+from tp_core.spec.checks_shared import check_shared_parts
 from tp_core.spec.context import context_of, data_context
 from tp_core.spec.errors import Problems
 from tp_core.spec.files import no_file
@@ -66,7 +67,7 @@ def _check_set(spec: Spec, root: Node, problems: Problems) -> None:
         if spec.model.decoder is None:
             message = "is what a decoder reads, and the model has no decoder; add model.decoder"
             problems.add("model.target_embedding", message, root.find(("model", "target_embedding")), key=True)
-    _check_lent(spec, root, problems)
+    check_shared_parts(spec, root, problems)
     _check_streams(spec, root, problems)
     check_fit(spec, root, problems)
     _check_tokenizer(spec, root, problems)
@@ -161,18 +162,6 @@ def _check_modules(spec: Spec, root: Node, problems: Problems) -> None:
         elsewhere = chosen.kind == "source" or chosen in (spec.data.tokenizer, spec.data.target_tokenizer)
         if not elsewhere and id(chosen) not in training:
             check_files([chosen], root, problems)
-
-
-def _check_lent(spec: Spec, root: Node, problems: Problems) -> None:
-    """A stream that uses another's encoder makes embeddings as wide as that one's."""
-    for name, stream in spec.model.streams.items():
-        if not stream.encoder_of:
-            continue
-        own, lender = (context_of(spec, each).embedding_size for each in (name, stream.encoder_of))
-        if own != lender:
-            message = f"reads embeddings that are {lender} wide, and those of this stream are {own}"
-            path = f"model.streams.{name}.encoder_of"
-            problems.add(path, f"the encoder of '{stream.encoder_of}' {message}", root.find(tuple(path.split("."))))
 
 
 def _check_embedding(
@@ -290,9 +279,6 @@ def _check_target_side(spec: Spec, root: Node, problems: Problems) -> None:
     if alone and facts.vocab_size > spec.model.target_vocab_size:
         message = f"is {spec.model.target_vocab_size}, less than the {facts.vocab_size} ids of {tokenizer.path}"
         problems.add("model.target_vocab_size", message, root.find(("model", "target_vocab_size")))
-    if spec.model.options.share_embeddings and spec.model.vocab_size != spec.model.target_vocab_size:
-        message = f"the two sides have vocabularies of {spec.model.vocab_size} and {spec.model.target_vocab_size} ids"
-        problems.add("model.share_embeddings", message, root.find(("model", "share_embeddings")))
     if processor is None or TARGET_INPUT_IDS not in fields(processor.config, "provides", context_of(spec)):
         return
     found = listed(processor.config, "check_target_tokenizer", facts)
