@@ -98,7 +98,11 @@ def test_targets_of_one_label_have_the_same_number_of_classes(home: Path) -> Non
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        (["data.labels={parity: first}"], "needs the labels 'cls'; data.processor.cls provides cls (of parity) only"),
+        (
+            ["data.labels={parity: first}"],
+            "data.processor.cls provides cls (of parity) only; name its column: data.labels.length",
+        ),
+        ([OWN[0], "data.processor.cls.labels={length: [a, b, c], parity: odd}"], "or one of these for each target"),
         (["data.labels={parity: first, lengt: words}"], "the model has no target 'lengt'; did you mean 'length'?"),
         ([OWN[0], "data.processor.cls.labels={lenght: [a, b, c]}"], "'lenght' is no target of data.labels"),
         (

@@ -27,7 +27,8 @@ def _ordered(value: Any) -> Any:
         try:
             key = int(str(number))
         except ValueError:
-            raise ValueError(f"'{number}' is no integer; expected integers and the names of their classes") from None
+            expected = "a list of names, names by integers, or one of these for each target by its name"
+            raise ValueError(f"'{number}' is no integer; expected {expected}") from None
         if key in numbered:
             raise ValueError(f"{key} is listed twice")
         if not isinstance(name, str):

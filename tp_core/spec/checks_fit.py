@@ -17,6 +17,9 @@ from tp_core.spec.nodes import Node
 from tp_core.spec.schema import Spec
 from tp_core.suggest import did_you_mean
 
+#: Processors that a hint names, of many that would do.
+_SHOWN = 5
+
 #: What gives states of a kind that a target needs.
 _STATES = {
     "causal": "an encoder with mask: causal, or a decoder",
@@ -78,9 +81,11 @@ def _missing(spec: Spec, ports: AvailablePorts, place: Place, port: Port) -> str
     there = [each for each in ports.batch if each.kind == kind and (kind == "labels" or each.of in ("", wanted.of))]
     names = sorted({_shown(each) for each in there})
     only = f"{', '.join(names)} only" if names else "none"
+    message = f"needs {wanted}; {spec.data.processor.path} provides {only}"
+    if any(each.name == port.name for each in there):  # for other targets
+        return f"{message}; name its column: data.labels.{place.owner.called}"
     near = did_you_mean(port.name, [each.name for each in there])
-    message = f"needs {wanted}; {spec.data.processor.path} provides {only}" + (f"; {near}" if near else "")
-    return message + _providers(wanted, place.context)
+    return message + (f"; {near}" if near else "") + _providers(wanted, place.context)
 
 
 def _last(spec: Spec, side: Side) -> str:
@@ -143,4 +148,5 @@ def _providers(port: Port, context: BuildContext) -> str:
                 found.append(f"'{entry.name}'")
         except Exception:  # one that is broken, or needs options, is no hint
             continue
-    return f" (by default, '{port.name}' comes from the processor {' or '.join(found)})" if found else ""
+    shown = [*found[:_SHOWN], f"{len(found) - _SHOWN} others"] if len(found) > _SHOWN + 1 else found
+    return f" (by default, '{port.name}' comes from the processor {' or '.join(shown)})" if found else ""
