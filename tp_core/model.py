@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -28,6 +29,7 @@ from tp_core.interfaces import (
 from tp_core.metrics.facts import no_mean, ratio
 from tp_core.modules.build import built
 from tp_core.modules.embeddings.component import EmbeddingComponent
+from tp_core.options.choice import within
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import BatchFields, FieldSpec
 from tp_core.options.target import TargetConfig
@@ -440,5 +442,10 @@ def build_model(spec: Spec, device: torch.device | str = "cpu", seed: int | None
 
 def meta_model(spec: Spec) -> Model:
     """Build a spec's model on the meta device: shapes without memory."""
+    for chosen in spec.model.chosen():
+        for each in (chosen, *within(chosen)):
+            # Tensors of a file that were made while it is imported inside the block would be without values.
+            with suppress(Exception):  # which is told when the module is built
+                each.config.implemented()
     with torch.device("meta"):
         return Model(spec)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 import tp_core
 from tests.building import mask_of, randomised, tokens, worst
+from tests.meta import on_meta
 from tp_core import Model, load_model, load_spec
 from tp_core.errors import TPError
 from tp_core.interfaces import IGNORE, Batch
@@ -167,8 +168,7 @@ def test_a_model_that_masks_padding_is_told_why_it_is_no_speech2text(tmp_path: P
     ],
 )
 def test_a_preset_has_as_many_parameters_as_the_published_model(name: str, sizes: dict[str, Any]) -> None:
-    with torch.device("meta"):
-        theirs = transformers.Speech2TextForConditionalGeneration(transformers.Speech2TextConfig(**sizes))
+    theirs = on_meta(transformers.Speech2TextForConditionalGeneration, transformers.Speech2TextConfig(**sizes))
     theirs.tie_weights()
     ours = tp_core.model.meta_model(load_spec(name, ["model.vocab_size=10000"]))
     assert sum(p.numel() for p in ours.parameters()) == sum(p.numel() for p in theirs.parameters())

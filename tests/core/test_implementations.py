@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -110,3 +113,32 @@ def test_a_name_of_an_implementation_is_a_module_and_a_name_in_it() -> None:
     assert imported("tp_core.options.context:BuildContext") is BuildContext
     with pytest.raises(AttributeError):
         imported("tp_core.options.context:Missing")
+
+
+def test_tensors_of_a_file_that_is_first_imported_when_a_model_is_built_have_their_values(tmp_path: Path) -> None:
+    (tmp_path / "late_options.py").write_text(
+        "from typing import ClassVar\n"
+        "from tp_core import EncoderConfig\n\n\n"
+        "class LateConfig(EncoderConfig):\n"
+        '    """Adds numbers of its file."""\n\n'
+        '    implementation: ClassVar[str] = "late:Late"\n'
+    )
+    (tmp_path / "late.py").write_text(
+        "import torch\n"
+        "from tp_core import Encoder\n\n"
+        "NUMBERS = torch.arange(16.0)\n\n\n"
+        "class Late(Encoder):\n"
+        "    def __init__(self, config, context):\n"
+        "        super().__init__()\n\n"
+        "    def forward(self, sequence, cache=None):\n"
+        "        return sequence.with_states(sequence.states + NUMBERS)\n"
+    )
+    code = (
+        "from tp_core import build_model, load_spec\n"
+        "model = {'hidden_size': 16, 'vocab_size': 9, 'embedding': 'word', 'target': []}\n"
+        "built = build_model(load_spec({'model': model | {'encoder': 'late_options:LateConfig'}}))\n"
+        "import sys\n"
+        "print(sys.modules[type(built.encoder).__module__].NUMBERS.sum().item())\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert found.stdout == "120.0\n", found.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from tp_core import discovery
@@ -40,6 +41,8 @@ def check_fit(spec: Spec, root: Node, problems: Problems) -> None:
             if given is None:
                 if message := _missing(spec, ports, place, port):
                     problems.add(place.chosen.path, message, node, key=True)
+            elif message := _misaligned(spec, ports, place, port, wanted):
+                problems.add(place.chosen.path, message, node, key=True)
             elif (message := _unlike(port, wanted, given)) and not _told(problems, place.chosen, given.by):
                 # What a module has said of itself, it says better.
                 problems.add(place.chosen.path, message, node, key=True)
@@ -86,6 +89,25 @@ def _missing(spec: Spec, ports: AvailablePorts, place: Place, port: Port) -> str
         return f"{message}; name its column: data.labels.{place.owner.called}"
     near = did_you_mean(port.name, [each.name for each in there])
     return message + (f"; {near}" if near else "") + _providers(wanted, place.context)
+
+
+def _misaligned(spec: Spec, ports: AvailablePorts, place: Place, port: Port, wanted: FieldSpec) -> str:
+    """The message for a field of each token that is added to a sequence of something else; else empty."""
+    if place.part not in ("embedding", "target_embedding") or place.chosen.config.makes_sequence:
+        return ""
+    component = spec.model.target_embedding if place.part == "target_embedding" else None
+    component = component or spec.model.streams[place.stream].embedding
+    before = itertools.takewhile(lambda each: each is not place.owner, component.modules)
+    if not _per_token(port, wanted) or Port.published(port.name) in ports.published(place):
+        return ""
+    if any(_per_token(*item) for each in before for item in fields(each.config, "requires", place.context).items()):
+        return ""
+    return f"adds {port} to each token, and the sequence of '{component.modules[0].name}' has none"
+
+
+def _per_token(port: Port, spec: FieldSpec) -> bool:
+    """True for an input with as many values as its sequence has positions."""
+    return port.kind == "input" and spec.shape[1:2] == ("length",)
 
 
 def _last(spec: Spec, side: Side) -> str:
