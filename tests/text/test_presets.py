@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.meta import on_meta
 from tp_core.discovery import index
 from tp_core.model import meta_model
 from tp_core.spec.load import load_spec
