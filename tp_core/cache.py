@@ -3,13 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Sequence
+
+
+class CacheEntry(NamedTuple):
+    """The part of a cache that belongs to one module.
+
+    Attributes:
+        cache: the whole.
+        name: of the module.
+    """
+
+    cache: Cache
+    name: str
+
+    def get(self) -> tuple[Tensor, ...] | None:
+        """The tensors that the module has put here; None at the first call."""
+        return self.cache.get(self.name)
+
+    def put(self, *tensors: Tensor) -> None:
+        """Keep the module's state for the next call, in place of the state before; tensors are (batch, ...)."""
+        self.cache.put(self.name, *tensors)
+
+    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, ...]:
+        """Add the keys and values of new positions, (batch, heads, new, size); gives back those of all positions."""
+        before = self.get()
+        if before is not None:
+            keys, values = torch.cat([before[0], keys], dim=2), torch.cat([before[1], values], dim=2)
+        self.put(keys, values)
+        return keys, values
 
 
 class Cache:
@@ -33,6 +61,10 @@ class Cache:
         self.positions: Tensor | None = None
         self.memory: Sequence | None = None
 
+    def entry(self, name: str) -> CacheEntry:
+        """The part of the cache that belongs to the module of this name."""
+        return CacheEntry(self, name)
+
     def get(self, name: str) -> tuple[Tensor, ...] | None:
         """The tensors that the module of this name has put into the cache; None at the first call."""
         return self._kept.get(name)
@@ -40,14 +72,6 @@ class Cache:
     def put(self, name: str, *tensors: Tensor) -> None:
         """Keep a module's state for the next call, in place of the state before; tensors are (batch, ...)."""
         self._kept[name] = tensors
-
-    def append(self, name: str, keys: Tensor, values: Tensor) -> tuple[Tensor, ...]:
-        """Add the keys and values of new positions, (batch, heads, new, size); gives back those of all positions."""
-        before = self.get(name)
-        if before is not None:
-            keys, values = torch.cat([before[0], keys], dim=2), torch.cat([before[1], values], dim=2)
-        self.put(name, keys, values)
-        return keys, values
 
     def extend(self, sequence: Sequence) -> Sequence:
         """Add new positions to the mask and the positions, once per call of the model.

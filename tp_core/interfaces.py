@@ -194,6 +194,12 @@ class Sequence:
             return self.mask
         return torch.ones(self.states.shape[:2], dtype=torch.bool, device=self.states.device)
 
+    def places(self) -> Tensor:
+        """The positions, made explicit: (batch or 1, length); each state's index where there are none."""
+        if self.positions is not None:
+            return self.positions
+        return torch.arange(self.states.shape[1], device=self.states.device).unsqueeze(0)
+
     def select(self, index: Tensor) -> Sequence:
         """The sequences of the samples that ``index`` names, (new batch,), in its order."""
         per_sample = ("states", "mask", "prefix_lengths", "document_ids", "positions")

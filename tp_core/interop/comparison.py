@@ -64,10 +64,8 @@ def _component(path: str, component: EmbeddingSpec, context: BuildContext) -> di
     found: dict[str, Any] = {
         path: [module.name for module in component.modules],
         f"{path} width": context.embedding_size,
-        f"{path}.norm": options.norm,
     }
-    if options.norm != "none":
-        found[f"{path}.norm_eps"] = options.norm_eps
+    found |= _module(f"{path}.norm", options.norm, context)
     for module in component.modules:
         found |= _options(f"{path}.{module.name}", module, context)
     return found

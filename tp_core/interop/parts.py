@@ -128,6 +128,16 @@ def rotary_theta(config: Mapping[str, Any]) -> float:
     return thetas.pop() if thetas else 10000.0
 
 
+def part(options: ModuleConfig, option: str, config: type[C]) -> C:
+    """The options of the module that an option of a module chooses, which must be of this config class.
+
+    Raises:
+        Unfit: it is another.
+    """
+    chosen: Chosen[Any] = getattr(options, option)
+    return _is(chosen, config, chosen.path.rpartition(".")[0] or option)
+
+
 def needs(config: Mapping[str, Any], key: str, known: Mapping[Any, Any]) -> Any:
     """The counterpart in a spec of a value of a config.json.
 

@@ -137,9 +137,11 @@ class Stacked(Rule):
     Attributes:
         shares: how the rows are divided, in any unit; equally if empty. Grouped-query attention has
             (heads, groups, groups).
+        groups: number of groups by which the rows stand in the model, an equal part of each tensor in each group.
     """
 
     shares: tuple[int, ...] = ()
+    groups: int = 1
 
     def shapes(self, ours: Shape) -> list[Shape]:
         shares = self.shares or (1,) * len(self.templates())
@@ -148,38 +150,47 @@ class Stacked(Rule):
     def join(self, theirs: list[Tensor]) -> Tensor:
         import torch
 
-        return torch.cat(theirs)
+        return torch.cat([each.unflatten(0, (self.groups, -1)) for each in theirs], dim=1).flatten(0, 1)
 
     def split(self, ours: Tensor) -> list[Tensor]:
         import torch
 
-        return list(torch.split(ours, [shape[0] for shape in self.shapes(tuple(ours.shape))]))
+        sizes = [shape[0] // self.groups for shape in self.shapes(tuple(ours.shape))]
+        parts = torch.split(ours.unflatten(0, (self.groups, -1)), sizes, dim=1)
+        return [part.flatten(0, 1) for part in parts]
 
 
 @dataclass(frozen=True)
-class Interleaved(Rule):
-    """Fused projections whose rows stand by head in the checkpoint (BLOOM), and by projection in the model.
+class Fused(Stacked):
+    """One tensor in which the checkpoint has stacked what stands by group in the model.
 
     Attributes:
-        heads: number of attention heads.
-        projections: how many are fused: query, key and value.
+        transposed: matrices stand the other way round, (inputs, outputs), in the checkpoint.
     """
 
-    heads: int = 1
-    projections: int = 3
+    transposed: bool = False
 
     def shapes(self, ours: Shape) -> list[Shape]:
-        return [ours]
+        return [ours[::-1] if self.transposed else ours]
 
     def join(self, theirs: list[Tensor]) -> Tensor:
-        return self._turned(theirs[0], self.heads, self.projections)
+        import torch
+
+        rows = self._turned(theirs[0])
+        return Stacked.join(self, list(torch.split(rows, self._sizes(rows))))
 
     def split(self, ours: Tensor) -> list[Tensor]:
-        return [self._turned(ours, self.projections, self.heads)]
+        import torch
 
-    @staticmethod
-    def _turned(rows: Tensor, outer: int, inner: int) -> Tensor:
-        return rows.view(outer, inner, -1, *rows.shape[1:]).transpose(0, 1).reshape(rows.shape)
+        sizes = [size // self.groups for size in self._sizes(ours)]
+        parts = torch.split(ours.unflatten(0, (self.groups, -1)), sizes, dim=1)
+        return [self._turned(torch.cat([part.flatten(0, 1) for part in parts]))]
+
+    def _sizes(self, rows: Tensor) -> list[int]:
+        return [len(rows) * share // sum(self.shares) for share in self.shares]
+
+    def _turned(self, values: Tensor) -> Tensor:
+        return values.T if self.transposed and values.dim() == 2 else values
 
 
 class WithConstant(Rule):

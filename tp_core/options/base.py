@@ -70,17 +70,12 @@ class Preprocessing(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-class ModuleConfig(BaseModel):
-    """Options of one module. Subclass the base of the module's kind, not this class."""
+class Choosing(BaseModel):
+    """Options, some of which may choose modules (:class:`tp_core.Chosen`)."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True, allow_inf_nan=False)
 
-    kind: ClassVar[str] = ""
-    #: The class of the module, ``package.file:Class``, or ``Class`` of the options' own file; imported to be built.
-    implementation: ClassVar[str] = ""
-    #: Endings of files that the module does not read of folders that its options name: they are no part of it.
-    unread: ClassVar[frozenset[str]] = frozenset()
-    #: Options whose values are defaults of the modules that other options choose (:class:`tp_core.Chosen`).
+    #: Options whose values are defaults of the modules that other options choose.
     passed_on: ClassVar[frozenset[str]] = frozenset()
     #: Options that choose modules which make labels and nothing else: a trained model is used without them.
     makes_labels: ClassVar[frozenset[str]] = frozenset()
@@ -88,6 +83,16 @@ class ModuleConfig(BaseModel):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return completed(cls, handler(source))
+
+
+class ModuleConfig(Choosing):
+    """Options of one module. Subclass the base of the module's kind, not this class."""
+
+    kind: ClassVar[str] = ""
+    #: The class of the module, ``package.file:Class``, or ``Class`` of the options' own file; imported to be built.
+    implementation: ClassVar[str] = ""
+    #: Endings of files that the module does not read of folders that its options name: they are no part of it.
+    unread: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     def implemented(cls) -> Any:

@@ -14,7 +14,7 @@ from tp_core.errors import TPError
 if TYPE_CHECKING:
     from tp_core.discovery import Entry
     from tp_core.local import Namespace
-    from tp_core.options.base import ModuleConfig
+    from tp_core.options.base import Choosing, ModuleConfig
 
 C = TypeVar("C", bound="ModuleConfig")
 
@@ -226,13 +226,13 @@ class _Given(NamedTuple):
         return repr(self.choice)
 
 
-def completed(config: "type[ModuleConfig]", schema: CoreSchema) -> CoreSchema:
+def completed(config: "type[Choosing]", schema: CoreSchema) -> CoreSchema:
     """The schema of a module's options in which unset choices, and options of choices, get their defaults."""
     slots = slots_of(config)
     return core_schema.with_info_before_validator_function(partial(_complete, config), schema) if slots else schema
 
 
-def _complete(config: "type[ModuleConfig]", options: Any, info: ValidationInfo) -> Any:
+def _complete(config: "type[Choosing]", options: Any, info: ValidationInfo) -> Any:
     if not isinstance(options, Mapping):
         return options
     slots = slots_of(config)

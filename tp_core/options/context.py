@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tp_core.options.facts import GridFacts, Pooling, StreamFacts
+from tp_core.options.facts import GridFacts, HeadFacts, Pooling, StreamFacts
 
 if TYPE_CHECKING:
     from tp_core.tokenizer import Tokenizer
@@ -22,6 +22,7 @@ class BuildContext(NamedTuple):
         streams: the named streams, in order; empty without.
         grid: the grid of patches that the embedding component makes of pictures, or None.
         labels: target → the column of its labels, for targets that have one of their own (``data.labels``).
+        heads: those of the attention that a module belongs to, or None.
     """
 
     embedding_size: int = 768
@@ -33,6 +34,7 @@ class BuildContext(NamedTuple):
     streams: Mapping[str, StreamFacts] = {}
     grid: GridFacts | None = None
     labels: Mapping[str, str] = {}
+    heads: HeadFacts | None = None
 
 
 class TargetFacts(NamedTuple):

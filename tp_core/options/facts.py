@@ -3,9 +3,6 @@
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-NormKind = Literal["layernorm", "rmsnorm", "none"]
-
-
 Pooling = Literal["first", "last", "mean", "max"]
 
 
@@ -107,6 +104,22 @@ class GridFacts(NamedTuple):
     def before(self) -> int:
         """Number of places of the sequence before the first patch."""
         return self.leading + self.registers
+
+
+class HeadFacts(NamedTuple):
+    """The heads of an attention.
+
+    Attributes:
+        count: number of query heads.
+        groups: number of key and value heads.
+        size: width of a head.
+        two_way: positions see later ones, too.
+    """
+
+    count: int
+    groups: int
+    size: int
+    two_way: bool = True
 
 
 class PictureFacts(NamedTuple):

@@ -16,7 +16,7 @@ from tp_core.spec.nodes import Node, describe
 _NAMING = ("name", "type", "_target_", "class_name")
 
 #: Options of the embedding component itself; any other key of its mapping is a module.
-EMBEDDING_OPTIONS = ("modules", "norm", "norm_eps", "dropout")
+EMBEDDING_OPTIONS = ("modules", "norm", "dropout")
 
 #: Keys under ``model`` that hold one module, several, or a component with options.
 MODEL_SLOTS = ("encoder", "decoder")

@@ -93,13 +93,13 @@ def _missing(spec: Spec, ports: AvailablePorts, place: Place, port: Port) -> str
 
 def _misaligned(spec: Spec, ports: AvailablePorts, place: Place, port: Port, wanted: FieldSpec) -> str:
     """The message for a field of each token that is added to a sequence of something else; else empty."""
-    if place.part not in ("embedding", "target_embedding") or place.chosen.config.makes_sequence:
+    if place.part not in ("embedding", "target_embedding") or not _per_token(port, wanted):
+        return ""
+    if place.chosen.config.makes_sequence or Port.published(port.name) in ports.published(place):
         return ""
     component = spec.model.target_embedding if place.part == "target_embedding" else None
     component = component or spec.model.streams[place.stream].embedding
     before = itertools.takewhile(lambda each: each is not place.owner, component.modules)
-    if not _per_token(port, wanted) or Port.published(port.name) in ports.published(place):
-        return ""
     if any(_per_token(*item) for each in before for item in fields(each.config, "requires", place.context).items()):
         return ""
     return f"adds {port} to each token, and the sequence of '{component.modules[0].name}' has none"

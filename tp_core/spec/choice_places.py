@@ -26,6 +26,8 @@ def _kind_of_slot(path: tuple[str, ...]) -> str:
     in_stream = path[:2] == ("model", "streams") and len(path) == 4
     if (path[:-1] == ("model",) or in_stream) and path[-1] in MODEL_SLOTS:
         return path[-1]
+    if path[:1] == ("model",) and path[-1] == "norm" and path[-2] in MODEL_EMBEDDINGS:
+        return "norm"
     return "source" if path in OTHER_SOURCES else OTHER_SLOTS.get(path, "")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from tp_core import discovery
 from tp_core.errors import TPError
 from tp_core.installed import installed_version
-from tp_core.options.base import ModuleConfig
+from tp_core.options.base import Choosing
 from tp_core.options.choice import Chosen, Slot, slots_of, usual
 from tp_core.options.missing import MissingConfig
 from tp_core.plugin_errors import plugin_error
@@ -52,7 +52,7 @@ def choose(
     by_name = f"{place or path}.{own if entry is None or own != name else entry.name}"
     before = len(problems)
     try:
-        made = _Choices(cls, where, by_name, options, inherited, problems, used).made(defaults)
+        made = Choices(cls, where, by_name, options, inherited, problems, used).made(defaults)
         whole = len(problems) == before
         config = validate(cls, where, options.mapping, options, problems, inherited, made)
     except BaseException as error:  # of a validator
@@ -66,12 +66,12 @@ def choose(
     return Chosen.of(kind, name, config, entry, path=where, place=by_name, local=local)
 
 
-class _Choices:
-    """The modules that the options of one module choose."""
+class Choices:
+    """The modules that the options of one module, or of a component, choose."""
 
     def __init__(
         self,
-        cls: type[ModuleConfig],
+        cls: type[Choosing],
         where: str,
         place: str,
         options: Node,

@@ -176,7 +176,7 @@ def _component(definitions: dict[str, Schema]) -> Schema:
 
 def _defaults(options: dict[str, list[Schema]], definitions: dict[str, Schema]) -> dict[str, Schema]:
     """Options of modules that may stand at the level of the model, as defaults for all that have them."""
-    component = {k: v for k, v in definitions["embedding_options"]["properties"].items() if k != "norm"}
+    component = definitions["embedding_options"]["properties"]
     defaults = {name: each[0] if len(each) == 1 else {"anyOf": each} for name, each in options.items()}
     return {**component, **defaults}
 

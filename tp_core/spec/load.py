@@ -13,7 +13,7 @@ from tp_core.errors import TPError
 from tp_core.options.choice import Chosen, within
 from tp_core.options.facts import Pooling
 from tp_core.spec.canonical import EMBEDDING_OPTIONS
-from tp_core.spec.choose import choose, suggest_key
+from tp_core.spec.choose import Choices, choose, suggest_key
 from tp_core.spec.errors import Problems, SpecError
 from tp_core.spec.inherit import read
 from tp_core.spec.key_hints import hint
@@ -333,9 +333,11 @@ class _Resolver(DataResolver):
     def embedding(self, node: Node, path: str, defaults: Mapping[str, Default]) -> EmbeddingSpec | None:
         children = node.mapping
         own = {k: v for k, v in children.items() if k != "modules"}
-        inherited = {k: v for k, v in defaults.items() if k in EMBEDDING_OPTIONS and k != "norm"}
+        inherited = {k: v for k, v in defaults.items() if k in EMBEDDING_OPTIONS}
         self.used.update(inherited)
-        options = validate(EmbeddingOptions, path, own, node, self.problems, inherited)
+        at = Node(own, node.origin, node.key_origin)
+        made = Choices(EmbeddingOptions, path, path, at, inherited, self.problems, self.used).made(defaults)
+        options = validate(EmbeddingOptions, path, own, node, self.problems, inherited, made)
         items = children["modules"].items if "modules" in children else []
         if not items:
             self.problems.add(path, "at least one embedding module is required", node, key=True)

@@ -82,7 +82,7 @@ def placed(spec: Spec, shared: bool = False) -> Iterator[Place]:
 def _own_places(spec: Spec, shared: bool) -> Iterator[Place]:
     first = next(iter(spec.model.streams))
     for name, stream in spec.model.streams.items():
-        for chosen in () if stream.same_as and not shared else stream.embedding.modules:
+        for chosen in () if stream.same_as and not shared else stream.embedding.chosen():
             yield Place(chosen, chosen, context_of(spec, stream.same_as or name), "embedding", name)
         lender = stream.same_as or stream.encoder_of
         if shared or not lender:
@@ -90,7 +90,7 @@ def _own_places(spec: Spec, shared: bool) -> Iterator[Place]:
     behind = context_of(spec, side="target")
     if (fusion := spec.model.fusion) is not None:
         yield Place(fusion, fusion, behind, "fusion", first)
-    for chosen in spec.model.target_embedding.modules if spec.model.target_embedding else ():
+    for chosen in spec.model.target_embedding.chosen() if spec.model.target_embedding else ():
         yield Place(chosen, chosen, behind, "target_embedding", first)
     if (decoder := spec.model.decoder) is not None:
         yield Place(decoder, decoder, behind, "decoder", first)

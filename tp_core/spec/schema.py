@@ -98,12 +98,12 @@ class ModelSpec(NamedTuple):
         """All modules of the model, in the order in which data passes them."""
         found: list[Chosen[Any]] = []
         for stream in self.streams.values():
-            found += [] if stream.same_as else stream.embedding.modules
+            found += [] if stream.same_as else stream.embedding.chosen()
             found += [] if stream.same_as or stream.encoder_of else [stream.encoder]
         if self.fusion is not None:
             found.append(self.fusion)
         if self.target_embedding is not None:
-            found += self.target_embedding.modules
+            found += self.target_embedding.chosen()
         if self.decoder is not None:
             found.append(self.decoder)
         return [*found, *self.targets]

@@ -2,21 +2,18 @@
 
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from tp_core.options.base import Choosing
 from tp_core.options.choice import Chosen
 from tp_core.options.embedding import EmbeddingConfig
-from tp_core.options.facts import NormKind
-from tp_core.spec.schema_common import SECTION
+from tp_core.options.norm import NormConfig
 
 
-class EmbeddingOptions(BaseModel):
+class EmbeddingOptions(Choosing):
     """Options of an embedding component, applied after its modules are summed."""
 
-    model_config = SECTION
-
-    norm: NormKind = "layernorm"
-    norm_eps: float = Field(1e-12, gt=0)
+    norm: Chosen[NormConfig] = Chosen.by_default("layernorm", description="layernorm, rmsnorm, ..., or none")
     dropout: float = Field(0.1, ge=0, lt=1)
 
 
@@ -25,6 +22,10 @@ class EmbeddingSpec(NamedTuple):
 
     modules: tuple[Chosen[EmbeddingConfig], ...]
     options: EmbeddingOptions
+
+    def chosen(self) -> list[Chosen[Any]]:
+        """The modules, and the norm of their sum."""
+        return [*self.modules, self.options.norm]
 
     def dump(self) -> dict[str, Any]:
         return {"modules": [m.dump() for m in self.modules], **self.options.model_dump(mode="json")}

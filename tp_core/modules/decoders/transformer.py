@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from tp_core.interfaces import Cache, Decoder, Sequence
+from tp_core.cache import Cache
+from tp_core.interfaces import Decoder, Sequence
 from tp_core.modules.decoders.transformer_options import TransformerDecoderConfig
+from tp_core.modules.layers.transformer_options import cross_attention
 from tp_core.modules.layers.transformer_stack import TransformerStack
 from tp_core.options.context import BuildContext
 
@@ -12,7 +14,8 @@ class TransformerDecoder(TransformerStack, Decoder):
     """Layers of causal self-attention, attention to the encoder's states, and feed-forward."""
 
     def __init__(self, config: TransformerDecoderConfig, context: BuildContext) -> None:
-        super().__init__(config.placed(context), context.embedding_size, config.hidden_size, context.memory_size)
+        memory = cross_attention(config, config.cross_attention)
+        super().__init__(config, context, context.embedding_size, memory)
 
     def forward(self, sequence: Sequence | None, memory: Sequence, cache: Cache | None = None) -> Sequence:
         """States (batch, length, embedding_size), memory (batch, source length, memory_size) → hidden_size wide."""

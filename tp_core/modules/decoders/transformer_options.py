@@ -5,8 +5,10 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from tp_core.modules.layers.transformer_options import AttentionMask, TransformerOptions
+from tp_core.modules.layers.transformer_options import TransformerOptions
+from tp_core.modules.mixers.attention_options import AttentionConfig, AttentionMask
 from tp_core.options.base import Problem
+from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext
 from tp_core.options.decoder import DecoderConfig
 from tp_core.options.facts import FieldSpec
@@ -19,10 +21,12 @@ class TransformerDecoderConfig(DecoderConfig, TransformerOptions):
     implementation: ClassVar[str] = "tp_core.modules.decoders.transformer:TransformerDecoder"
 
     mask: AttentionMask = Field("causal", description="which positions a position may see")
+    cross_attention: Chosen[AttentionConfig] | None = Field(
+        None, description="attention to the encoder's states; with the options of the mixer's attention if unset"
+    )
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
-        return {} if self.mask == "fully_visible" else {CAUSAL: FieldSpec()}
+        return {CAUSAL: FieldSpec()} if self.causal() else {}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
-        yield from self.check_attention(self.hidden_size)
-        yield from self.check_grid_bias(context)
+        yield from self.check_stack()

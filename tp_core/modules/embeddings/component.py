@@ -9,7 +9,6 @@ from torch import nn
 from tp_core.interfaces import Cache, Inputs, Sequence
 from tp_core.modules.build import built
 from tp_core.modules.layers.dropout import Dropout
-from tp_core.modules.layers.norm import build_norm
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.spec.schema_common import key_of
@@ -24,7 +23,7 @@ class EmbeddingComponent(nn.Module):
     ) -> None:
         super().__init__()
         self.parts = nn.ModuleDict({key_of(name): built(config, context) for name, config in modules.items()})
-        self.norm = build_norm(options.norm, context.embedding_size, options.norm_eps)
+        self.norm = options.norm.config.build(context.embedding_size)
         self.dropout = Dropout(options.dropout)
 
     def forward(self, inputs: Inputs, cache: Cache | None = None) -> Sequence:

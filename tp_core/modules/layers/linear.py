@@ -28,16 +28,17 @@ class Linear(nn.Linear):
 
 
 class KeylessBias(Linear):
-    """Projections of queries, keys and values of which the keys have no bias (BEiT)."""
+    """Projections of queries, keys and values, by key-value head, of which the keys have no bias (BEiT)."""
 
-    def __init__(self, inputs: int, queries: int, keys: int, std: float) -> None:
-        self.queries, self.keys = queries, keys
-        super().__init__(inputs, queries + 2 * keys, bias=False, std=std)
-        self.bias = nn.Parameter(torch.empty(queries + keys))
+    def __init__(self, inputs: int, heads: int, groups: int, size: int, std: float) -> None:
+        self.shape = (groups, -1, size)
+        super().__init__(inputs, (heads + 2 * groups) * size, bias=False, std=std)
+        self.bias = nn.Parameter(torch.empty((heads + groups) * size))
 
     def forward(self, states: Tensor) -> Tensor:
-        before, after = torch.split(self.bias, [self.queries, self.keys])
-        return F.linear(states, self.weight, torch.cat([before, torch.zeros_like(after), after]))
+        rows = self.bias.view(self.shape)
+        whole = torch.cat([rows[:, :-1], torch.zeros_like(rows[:, -1:]), rows[:, -1:]], dim=1)
+        return F.linear(states, self.weight, whole.flatten())
 
 
 class Embedding(nn.Embedding):

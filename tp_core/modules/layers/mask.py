@@ -1,45 +1,11 @@
-"""The visibility of keys to queries, as one mask or bias that all layers share."""
+"""The visibility of keys to queries, as one mask or bias that layers share."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from tp_core.interfaces import Cache, Sequence
-from tp_core.modules.layers.positions import Rotation
-
-
-@dataclass(frozen=True)
-class AttentionState:
-    """The tensors and settings that the layers of one forward pass share.
-
-    Attributes:
-        bias: None, or bool (True: visible) or float (added to the scores), broadcastable to
-            (batch, heads, queries, keys).
-        causal: True if causality is left to the attention kernel (``bias`` is None then).
-        rotation: cosines and sines for queries and keys, or None.
-        memory: (batch, memory length, memory size) states that a decoder attends to.
-        memory_mask: bool, broadcastable to (batch, heads, queries, memory length), or None when all are real.
-        grid: rows and columns of the patches that the sequence ends with, for layers with a bias of their own.
-        fourier: of Fourier mixing, (batch, length, 2 × length) transforms, or None where every row is one text.
-    """
-
-    bias: Tensor | None = None
-    causal: bool = False
-    rotation: Rotation | None = None
-    memory: Tensor | None = None
-    memory_mask: Tensor | None = None
-    grid: tuple[int, int] | None = None
-    fourier: Tensor | None = None
-
-
-def positions_of(sequence: Sequence) -> Tensor:
-    """(batch or 1, length) positions of a sequence: its own, or each state's index."""
-    if sequence.positions is not None:
-        return sequence.positions
-    return torch.arange(sequence.states.shape[1], device=sequence.states.device).unsqueeze(0)
 
 
 def visible_memory(memory: Sequence) -> Tensor | None:
@@ -59,7 +25,7 @@ def visible(sequence: Sequence, kind: str, cache: Cache | None, window: int | No
     Every query sees itself, padding included, so that no row of the softmax is empty.
 
     Args:
-        window: how many places, its own included, a causal query looks back to at most.
+        window: a query sees keys that are less than so many places away, on either side that it sees.
     """
     mask, start = (sequence.mask, 0) if cache is None else (cache.mask, cache.start)
     new = sequence.states.shape[1]
@@ -68,11 +34,12 @@ def visible(sequence: Sequence, kind: str, cache: Cache | None, window: int | No
     if new == 1 and mask is None and sequence.document_ids is None and not narrow:
         return None  # the newest position sees all that came before
     allowed = None if mask is None else mask[:, None, None, :]
-    if kind != "fully_visible":
+    if kind != "fully_visible" or narrow:
         index = torch.arange(start + new, device=device)
-        seen = (index[None, :] <= index[start:, None])[None, None]
+        behind = (index[start:, None] - index[None, :])[None, None]  # how far a key is behind a query
+        seen = behind >= 0 if kind != "fully_visible" else behind > -(window or 0)
         if window is not None and narrow:
-            seen = seen & (index[None, :] > index[start:, None] - window)
+            seen = seen & (behind < window)
         if kind == "causal_with_prefix" and sequence.prefix_lengths is not None:
             seen = seen | (index < sequence.prefix_lengths[:, None])[:, None, None, :]
         allowed = seen if allowed is None else allowed & seen

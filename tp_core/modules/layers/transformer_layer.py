@@ -1,81 +1,118 @@
-"""One transformer layer: attention and feed-forward, each with its residual connection and norm."""
+"""One transformer layer: its parts, each with a residual connection and norms."""
 
 from __future__ import annotations
+
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from tp_core.interfaces import Cache
-from tp_core.modules.layers.attention import CrossAttention, SelfAttention
+from tp_core.cache import Cache
+from tp_core.layer_parts import FeedForward, Mixer
+from tp_core.modules.build import built
 from tp_core.modules.layers.dropout import dropout
-from tp_core.modules.layers.feed_forward import FeedForward
-from tp_core.modules.layers.fourier import FourierMixing
-from tp_core.modules.layers.linear import Linear
-from tp_core.modules.layers.mask import AttentionState
-from tp_core.modules.layers.norm import LayerScale, build_norm
-from tp_core.modules.layers.transformer_options import TransformerOptions
+from tp_core.modules.layers.scale import LayerScale
+from tp_core.modules.layers.transformer_options import LayerOptions
+from tp_core.modules.mixers.attention import CrossAttention
+from tp_core.modules.mixers.attention_options import AttentionConfig
+from tp_core.options.context import BuildContext
+
+
+class Residual(nn.Module):
+    """The norms of a sub-layer, and the addition of what it gives to the states."""
+
+    def __init__(self, options: LayerOptions, size: int, drops: bool = True) -> None:
+        super().__init__()
+        where, norm = options.norm_position, options.norm.config
+        self.before = nn.Identity() if where == "post" else norm.build(size)
+        self.update = norm.build(size) if where == "both" else nn.Identity()
+        self.after = norm.build(size) if where == "post" else nn.Identity()
+        self.scale = nn.Identity() if options.layer_scale is None else LayerScale(size, options.layer_scale)
+        self.dropout, self.layer_drop = options.dropout if drops else 0.0, options.layer_drop
+
+    def add(self, states: Tensor, update: Tensor) -> Tensor:
+        """The states with what the sub-layer gives, both (batch, length, hidden)."""
+        update = self.scale(self.update(update))
+        if self.training:
+            update = dropout(update, self.dropout) if self.dropout else update
+            if self.layer_drop:
+                keep = 1 - self.layer_drop
+                kept = torch.empty((update.shape[0], 1, 1), device=update.device).bernoulli_(keep)
+                update = update * (kept / keep).to(update.dtype)
+        found: Tensor = self.after(states + update)
+        return found
 
 
 class TransformerLayer(nn.Module):
-    """Self-attention, attention to a memory where there is one, and feed-forward.
+    """A mixer, attention to a memory where there is one, and a feed-forward layer; in turn, or side by side.
 
-    Each is normalised before (pre) or after (post) its residual addition.
+    Args:
+        options: of the layer.
+        context: ``hidden_size`` is the width of the states.
+        memory: options of the attention to a memory.
+        normalised: the states come normalised, so that the first norm before a sub-layer is left out.
     """
 
-    def __init__(self, options: TransformerOptions, hidden_size: int, memory_size: int | None = None) -> None:
+    def __init__(
+        self,
+        options: LayerOptions,
+        context: BuildContext,
+        memory: AttentionConfig | None = None,
+        normalised: bool = False,
+    ) -> None:
         super().__init__()
-
-        def norm() -> nn.Module:
-            return build_norm(options.norm, hidden_size, options.norm_eps, options.norm_bias)
-
-        def scale() -> nn.Module:
-            return nn.Identity() if options.layer_scale is None else LayerScale(hidden_size, options.layer_scale)
-
-        self.pre = options.norm_position == "pre"
-        self.dropout, self.layer_drop = options.dropout, options.layer_drop
-        attends = options.uses_attention()
-        self.attention = SelfAttention(options, hidden_size) if attends else FourierMixing()
-        self.mixing_dropout = options.dropout if attends else 0.0  # FNet has none
-        self.attention_norm, self.attention_scale = norm(), scale()
-        self.cross_attention: CrossAttention | None = None
-        if memory_size is not None:
-            self.cross_attention = CrossAttention(options, hidden_size, memory_size)
-            self.cross_attention_norm, self.cross_attention_scale = norm(), scale()
-        self.feed_forward = FeedForward(options, hidden_size)
-        self.feed_forward_norm, self.feed_forward_scale = norm(), scale()
+        size = context.hidden_size
+        self.parallel = options.parallel
+        self.mixer: Mixer = built(options.mixer.config, context)
+        self.mixer_residual = Residual(options, size, self.mixer.drops)
+        if normalised:
+            self.mixer_residual.before = nn.Identity()
+        self.cross_attention = None if memory is None else CrossAttention(memory, context)
+        self.cross_attention_residual = None if memory is None else Residual(options, size)
+        self.feed_forward: FeedForward = built(options.feed_forward.config, context)
+        self.feed_forward_residual = Residual(options, size)
+        if self.parallel:
+            self.feed_forward_residual.before = nn.Identity()  # it reads what the mixer reads
 
     def forward(
-        self, states: Tensor, shared: AttentionState, cache: Cache | None = None, layer: int = 0
-    ) -> tuple[Tensor, AttentionState]:
-        """States (batch, length, hidden) → the same shape, and the state for the next layer."""
-        mixed, shared = self.attention(self._before(states, self.attention_norm), shared, cache, layer)
-        states = self._after(states, self.attention_scale(mixed), self.attention_norm, self.mixing_dropout)
-        if self.cross_attention is not None:
-            mixed = self.cross_attention(self._before(states, self.cross_attention_norm), shared, cache, layer)
-            states = self._after(states, self.cross_attention_scale(mixed), self.cross_attention_norm)
-        update = self.feed_forward(self._before(states, self.feed_forward_norm))
-        return self._after(states, self.feed_forward_scale(update), self.feed_forward_norm), shared
+        self,
+        states: Tensor,
+        prepared: Any,
+        carried: Tensor | None = None,
+        memory: tuple[Tensor, Tensor | None] | None = None,
+        cache: Cache | None = None,
+        number: int = 0,
+    ) -> tuple[Tensor, Tensor | None]:
+        """States (batch, length, hidden) → the same shape, and what the next layer's mixer gets.
 
-    def residual_outputs(self) -> list[Linear]:
-        """The layers whose outputs are added to the states."""
-        parts = [self.attention, self.cross_attention, self.feed_forward]
-        return [part.output for part in parts if part is not None and not isinstance(part, FourierMixing)]
+        Args:
+            prepared: what the mixer of equal options has prepared.
+            carried: of the mixer of the layer before.
+            memory: states to attend to, and their mask (:class:`CrossAttention`).
+            number: of the layer, for its entries of the cache.
+        """
+        entry = None if cache is None else cache.entry(f"layer{number}")
+        normal = self.mixer_residual.before(states)
+        mixed, carried = self.mixer(normal, prepared, carried, entry)
+        if self.parallel:
+            update = self.feed_forward(normal)
+            return self.feed_forward_residual.add(self.mixer_residual.add(states, mixed), update), carried
+        states = self.mixer_residual.add(states, mixed)
+        if self.cross_attention is not None and self.cross_attention_residual is not None:
+            entry = None if cache is None else cache.entry(f"memory{number}")
+            mixed, _ = self.cross_attention(self.cross_attention_residual.before(states), memory, None, entry)
+            states = self.cross_attention_residual.add(states, mixed)
+        update = self.feed_forward(self.feed_forward_residual.before(states))
+        return self.feed_forward_residual.add(states, update), carried
 
-    def _before(self, states: Tensor, norm: nn.Module) -> Tensor:
-        return norm(states) if self.pre else states
+    def residual_outputs(self) -> list[nn.Parameter]:
+        """The weights of the layers whose outputs are added to the states."""
+        parts = (self.mixer, self.cross_attention, self.feed_forward)
+        outputs = (part.output for part in parts if part is not None)
+        return [cast(nn.Parameter, output.weight) for output in outputs if output is not None]
 
-    def _after(self, states: Tensor, update: Tensor, norm: nn.Module, chance: float | None = None) -> Tensor:
-        states = states + self._drop(update, chance)
-        return states if self.pre else norm(states)
-
-    def _drop(self, update: Tensor, chance: float | None = None) -> Tensor:
-        if not self.training:
-            return update
-        chance = self.dropout if chance is None else chance
-        if chance:
-            update = dropout(update, chance)
-        if self.layer_drop:
-            keep = 1 - self.layer_drop
-            kept = torch.empty((update.shape[0], 1, 1), device=update.device).bernoulli_(keep)
-            update = update * (kept / keep).to(update.dtype)
-        return update
+    def drop_layers(self, chance: float) -> None:
+        """Skip each sub-layer of a sample with this chance in training."""
+        for each in (self.mixer_residual, self.cross_attention_residual, self.feed_forward_residual):
+            if each is not None:
+                each.layer_drop = chance

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from tp_core.modules.layers.transformer_options import Activation
+from tp_core.modules.layers.activation_names import Activation
 from tp_core.modules.targets.options import ClassTargetConfig
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext

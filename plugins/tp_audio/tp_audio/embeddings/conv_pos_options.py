@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from tp_core.modules.layers.transformer_options import Activation
+from tp_core.modules.layers.activation_names import Activation
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig

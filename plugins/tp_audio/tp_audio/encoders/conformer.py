@@ -5,26 +5,22 @@ from __future__ import annotations
 import math
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from typing import Any, cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from tp_audio.encoders.batch_norm import MaskedBatchNorm, frozen_statistics
 from tp_audio.encoders.conformer_options import ConformerConfig
-from tp_audio.encoders.relative_attention import RelativeSelfAttention
-from tp_core.interfaces import Cache, Encoder, Sequence
-from tp_core.modules.embeddings.sinusoidal import SinusoidalPosition
-from tp_core.modules.embeddings.sinusoidal_options import SinusoidalPositionConfig
+from tp_core.cache import Cache
+from tp_core.interfaces import Encoder, Sequence
+from tp_core.modules.build import built
 from tp_core.modules.layers.activation import ACTIVATIONS
-from tp_core.modules.layers.attention import SelfAttention
 from tp_core.modules.layers.documents import by_document
 from tp_core.modules.layers.dropout import dropout
-from tp_core.modules.layers.feed_forward import FeedForward
 from tp_core.modules.layers.linear import Linear, draw
-from tp_core.modules.layers.mask import AttentionState, positions_of, visible
-from tp_core.modules.layers.positions import rotary_angles
+from tp_core.modules.layers.shared_parts import SharedParts
 from tp_core.options.context import BuildContext
 
 
@@ -50,7 +46,7 @@ class ConvolutionModule(nn.Module):
         self.expansion = Linear(hidden, 2 * hidden, bias=bias, std=std)
         self.depthwise = DepthwiseConvolution(hidden, config.kernel_size, bias)
         batch = config.convolution_norm == "batch"
-        self.norm = MaskedBatchNorm(hidden) if batch else nn.LayerNorm(hidden, eps=config.norm_eps)
+        self.norm = MaskedBatchNorm(hidden) if batch else config.norm.config.build(hidden)
         self.output = Linear(hidden, hidden, bias=bias, std=std)
         self.activation = ACTIVATIONS[config.activation]
 
@@ -66,34 +62,22 @@ class ConvolutionModule(nn.Module):
 
 
 class ConformerLayer(nn.Module):
-    """Half a feed-forward layer, attention, convolution, half a feed-forward layer; each after a norm of its own."""
+    """Half a feed-forward layer, mixer, convolution, half a feed-forward layer; each after a norm of its own."""
 
-    def __init__(self, config: ConformerConfig) -> None:
+    def __init__(self, config: ConformerConfig, context: BuildContext) -> None:
         super().__init__()
-        options, hidden = config.transformer(), config.hidden_size
-
-        def norm() -> nn.Module:
-            return nn.LayerNorm(hidden, eps=config.norm_eps)
-
+        norm, hidden = config.norm.config.build, config.hidden_size
         self.dropout = config.dropout
-        self.first_norm, self.first_feed_forward = norm(), FeedForward(options, hidden)
-        relative = config.position_encoding == "relative"
-        self.attention_norm = norm()
-        self.attention = (RelativeSelfAttention if relative else SelfAttention)(options, hidden)
-        self.convolution_norm, self.convolution = norm(), ConvolutionModule(config)
-        self.second_norm, self.second_feed_forward = norm(), FeedForward(options, hidden)
-        self.final_norm = norm()
+        self.first_norm, self.first_feed_forward = norm(hidden), built(config.feed_forward.config, context)
+        self.mixer_norm, self.mixer = norm(hidden), built(config.mixer.config, context)
+        self.convolution_norm, self.convolution = norm(hidden), ConvolutionModule(config)
+        self.second_norm, self.second_feed_forward = norm(hidden), built(config.feed_forward.config, context)
+        self.final_norm = norm(hidden)
 
-    def forward(self, states: Tensor, mask: Tensor | None, shared: AttentionState, sinusoids: Tensor | None) -> Tensor:
+    def forward(self, states: Tensor, mask: Tensor | None, prepared: Any) -> Tensor:
         """(batch, length, hidden) → the same shape."""
         states = states + 0.5 * self._drop(self.first_feed_forward(self.first_norm(states)))
-        normal = self.attention_norm(states)
-        if isinstance(self.attention, RelativeSelfAttention):
-            assert sinusoids is not None
-            mixed = self.attention.attend(normal, shared.bias, sinusoids)
-        else:
-            mixed, _ = self.attention(normal, shared)
-        states = states + self._drop(mixed)
+        states = states + self._drop(self.mixer(self.mixer_norm(states), prepared)[0])
         states = states + self._drop(self.convolution(self.convolution_norm(states), mask))
         states = states + 0.5 * self._drop(self.second_feed_forward(self.second_norm(states)))
         final: Tensor = self.final_norm(states)
@@ -111,9 +95,9 @@ class ConformerEncoder(Encoder):
         self.config, hidden = config, config.hidden_size
         narrow = context.embedding_size != hidden
         self.projection = Linear(context.embedding_size, hidden, std=config.init_std) if narrow else None
-        self.layers = nn.ModuleList(ConformerLayer(config) for _ in range(config.num_layers))
-        self.norm = nn.LayerNorm(hidden, eps=config.norm_eps) if config.final_norm else nn.Identity()
-        self.sinusoids = SinusoidalPosition(SinusoidalPositionConfig(), BuildContext(embedding_size=hidden))
+        self.layers = nn.ModuleList(ConformerLayer(config, context) for _ in range(config.num_layers))
+        self.norm = config.norm.config.build(hidden) if config.final_norm else nn.Identity()
+        self.shared = SharedParts([cast(ConformerLayer, self.layers[0]).mixer])
 
     def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
         """States (batch, length, embedding_size) → (batch, length, hidden_size).
@@ -128,18 +112,9 @@ class ConformerEncoder(Encoder):
         states = sequence.states if self.projection is None else self.projection(sequence.states)
         if sequence.mask is not None and not self.config.mask_padding:
             states = states.masked_fill(~sequence.mask.unsqueeze(-1), 0)  # what convolutions see behind the end
-        shared = AttentionState(visible(sequence, "fully_visible", None))
-        sinusoids: Tensor | None = None
-        if self.config.position_encoding == "rotary":
-            size = self.config.transformer().head_width(self.config.hidden_size)
-            angles = rotary_angles(positions_of(sequence), size, self.config.rotary_theta, False, states.dtype)
-            shared = AttentionState(shared.bias, rotation=angles)
-        elif self.config.position_encoding == "relative":
-            length = states.shape[1]
-            distances = torch.arange(length - 1, -length, -1, device=states.device).unsqueeze(0)
-            sinusoids = self.sinusoids.table(distances).to(states.dtype)
+        prepared = cast(ConformerLayer, self.layers[0]).mixer.prepare(self.shared.begin(sequence.with_states(states)))
         for layer in self.layers:
-            given = (states, sequence.mask, shared, sinusoids)
+            given = (states, sequence.mask, prepared)
             if self.checkpoint_activations and self.training:
                 contexts = partial(_contexts, layer)
                 states = checkpoint(layer, *given, use_reentrant=False, context_fn=contexts)

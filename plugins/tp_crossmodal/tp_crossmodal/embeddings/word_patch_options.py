@@ -5,9 +5,11 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
+from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
+from tp_core.options.norm import NormConfig
 from tp_core.ports import Port
 from tp_core.spec.schema_embedding import EmbeddingOptions
 from tp_text.embeddings.segment_options import SegmentConfig
@@ -30,7 +32,7 @@ class WordPatchConfig(PatchConfig):
         128, gt=0, description="positions that are kept for the text; those of the picture begin behind them"
     )
     text_segments: int = Field(2, gt=0, description="of complete parts: segments within the text (token_type_ids)")
-    text_norm_eps: float = Field(1e-12, gt=0, description="of complete parts: epsilon of the words' norm")
+    text_norm: Chosen[NormConfig] = Chosen.by_default("layernorm", description="of complete parts: of the words")
 
     def length_limit(self) -> int | None:
         return self.text_length
@@ -46,7 +48,7 @@ class WordPatchConfig(PatchConfig):
             return word, EmbeddingOptions(norm="none", dropout=0.0)
         positions = LearnedPositionConfig(max_length=self.text_length, init_std=self.init_std)
         segments = SegmentConfig(num_segments=self.text_segments, init_std=self.init_std)
-        options = EmbeddingOptions(norm_eps=self.text_norm_eps, dropout=0.0)
+        options = EmbeddingOptions(norm=self.text_norm, dropout=0.0)
         return {**word, "pos": positions, "seg": segments}, options
 
     def picture(self) -> tuple[dict[str, EmbeddingConfig], EmbeddingOptions]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from tp_core.errors import TPError
 from tp_core.interfaces import FusionEncoder, Sequence
-from tp_core.modules.layers.attention import CrossAttention
-from tp_core.modules.layers.dropout import dropout
-from tp_core.modules.layers.feed_forward import FeedForward
-from tp_core.modules.layers.mask import AttentionState, visible, visible_memory
-from tp_core.modules.layers.norm import build_norm
-from tp_core.modules.layers.transformer_layer import TransformerLayer
-from tp_core.modules.layers.transformer_options import TransformerOptions
+from tp_core.layer_parts import FeedForward, StackPass
+from tp_core.modules.build import built
+from tp_core.modules.layers.mask import visible_memory
+from tp_core.modules.layers.transformer_layer import Residual, TransformerLayer
+from tp_core.modules.layers.transformer_options import LayerOptions
+from tp_core.modules.mixers.attention import CrossAttention
 from tp_core.options.context import BuildContext
 from tp_crossmodal.encoders.co_attention_options import CoAttentionConfig
 
@@ -21,21 +22,17 @@ from tp_crossmodal.encoders.co_attention_options import CoAttentionConfig
 class CrossLayer(nn.Module):
     """Attention to another stream, then feed-forward, each followed by residual addition and norm."""
 
-    def __init__(self, options: TransformerOptions, size: int, other: int) -> None:
+    def __init__(self, config: CoAttentionConfig, layer: LayerOptions, context: BuildContext) -> None:
         super().__init__()
-        self.dropout = options.dropout
-        self.attention = CrossAttention(options, size, other)
-        self.attention_norm = build_norm("layernorm", size, options.norm_eps)
-        self.feed_forward = FeedForward(options, size)
-        self.feed_forward_norm = build_norm("layernorm", size, options.norm_eps)
+        self.attention = CrossAttention(config.across(context), context)
+        self.attention_residual = Residual(layer, context.hidden_size)
+        self.feed_forward: FeedForward = built(layer.feed_forward.config, context)
+        self.feed_forward_residual = Residual(layer, context.hidden_size)
 
     def forward(self, states: Tensor, other: Tensor, mask: Tensor | None) -> Tensor:
         """(batch, length, size) and the other stream's (batch, other length, other size) → (batch, length, size)."""
-        update = self.attention(states, AttentionState(memory=other, memory_mask=mask))
-        states = self.attention_norm(states + dropout(update, self.dropout, self.training))
-        update = dropout(self.feed_forward(states), self.dropout, self.training)
-        found: Tensor = self.feed_forward_norm(states + update)
-        return found
+        states = self.attention_residual.add(states, self.attention(states, (other, mask))[0])
+        return self.feed_forward_residual.add(states, self.feed_forward(states))
 
 
 class CoLayer(nn.Module):
@@ -47,20 +44,21 @@ class CoLayer(nn.Module):
         self.across, self.within = nn.ModuleList(), nn.ModuleList()
         for name, other in zip(names, reversed(names)):
             size, theirs = context.streams[name].hidden_size, context.streams[other].hidden_size
-            self.across.append(CrossLayer(config.across(name, context), size, theirs))
-            self.within.append(TransformerLayer(config.of_stream(name), size))
+            own = context._replace(hidden_size=size, memory_size=theirs)
+            self.across.append(CrossLayer(config, config.of_stream(name), own))
+            self.within.append(TransformerLayer(config.of_stream(name), own))
 
     def forward(
-        self, one: Tensor, other: Tensor, masks: list[Tensor | None], shared: list[AttentionState]
+        self, one: Tensor, other: Tensor, masks: list[Tensor | None], prepared: list[Any]
     ) -> tuple[Tensor, Tensor]:
         """States of the two streams → the same shapes.
 
         Args:
             masks: which states of each may be attended to from the other.
-            shared: what each stream's own attention goes by.
+            prepared: of each stream's own attention.
         """
         one, other = self.across[0](one, other, masks[1]), self.across[1](other, one, masks[0])
-        return self.within[0](one, shared[0])[0], self.within[1](other, shared[1])[0]
+        return self.within[0](one, prepared[0])[0], self.within[1](other, prepared[1])[0]
 
 
 class CoAttention(FusionEncoder):
@@ -82,11 +80,12 @@ class CoAttention(FusionEncoder):
             raise TPError(f"co_attention reads {' and '.join(self.names)} together; the batch has no '{absent[0]}'")
         pair = [sequences[name] for name in self.names]
         masks = [visible_memory(each) for each in pair]
-        shared = [AttentionState(visible(each, "fully_visible", None)) for each in pair]
+        first = cast(CoLayer, self.layers[0]).within
+        prepared = [cast(TransformerLayer, own).mixer.prepare(StackPass(each)) for own, each in zip(first, pair)]
         one, other = (each.states for each in pair)
         for layer in self.layers:
             if self.checkpoint_activations and self.training:
-                one, other = checkpoint(layer, one, other, masks, shared, use_reentrant=False)
+                one, other = checkpoint(layer, one, other, masks, prepared, use_reentrant=False)
             else:
-                one, other = layer(one, other, masks, shared)
+                one, other = layer(one, other, masks, prepared)
         return {name: each.with_states(states) for name, each, states in zip(self.names, pair, (one, other))}

@@ -5,10 +5,14 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from tp_core.modules.layers.transformer_options import Activation, TransformerOptions
+from tp_core.modules.layers.activation_names import Activation
+from tp_core.modules.layers.transformer_options import LayerOptions
+from tp_core.modules.mixers.attention_options import AttentionConfig
 from tp_core.options.base import Problem
+from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext
 from tp_core.options.encoder import FusionConfig
+from tp_core.options.norm import NormConfig
 
 
 class CoAttentionConfig(FusionConfig):
@@ -28,7 +32,7 @@ class CoAttentionConfig(FusionConfig):
         None, gt=0, description="width of the attention to the other stream; the widest stream's if unset"
     )
     activation: Activation = "gelu"
-    norm_eps: float = Field(1e-12, gt=0)
+    norm: Chosen[NormConfig] = Chosen.by_default("layernorm", description="after each sub-layer")
     dropout: float = Field(0.1, ge=0, lt=1, description="on the output of each sub-layer")
     attention_dropout: float | None = Field(None, ge=0, lt=1, description="on attention weights; dropout if unset")
     init_std: float = Field(0.02, gt=0, description="standard deviation of the initial weights")
@@ -37,23 +41,27 @@ class CoAttentionConfig(FusionConfig):
         """Width of the attention to the other stream."""
         return self.co_size or max(facts.hidden_size for facts in context.streams.values())
 
-    def of_stream(self, name: str) -> TransformerOptions:
+    def of_stream(self, name: str) -> LayerOptions:
         """The options of a stream's own layers."""
-        heads, inner = self.num_heads, self.feed_forward_size
-        return TransformerOptions(
+        heads, inner, rate = self.num_heads, self.feed_forward_size, self.attention_dropout
+        return LayerOptions(
+            mixer={"attention": {} if rate is None else {"dropout": rate}},  # type: ignore[arg-type]
+            feed_forward={"dense": {"activation": self.activation}},  # type: ignore[arg-type]
+            norm=self.norm,
             num_heads=heads.get(name, 12) if isinstance(heads, dict) else heads,
             feed_forward_size=inner.get(name) if isinstance(inner, dict) else inner,
-            activation=self.activation,
-            norm_eps=self.norm_eps,
             dropout=self.dropout,
-            attention_dropout=self.attention_dropout,
             init_std=self.init_std,
         )
 
-    def across(self, name: str, context: BuildContext) -> TransformerOptions:
-        """The options of a stream's layers that attend to the other stream."""
-        size = self.width(context) // self.co_heads
-        return self.of_stream(name).model_copy(update={"num_heads": self.co_heads, "head_size": size})
+    def across(self, context: BuildContext) -> AttentionConfig:
+        """The options of the attention to the other stream."""
+        return AttentionConfig(
+            num_heads=self.co_heads,
+            head_size=self.width(context) // self.co_heads,
+            dropout=self.dropout if self.attention_dropout is None else self.attention_dropout,
+            init_std=self.init_std,
+        )
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         names = list(context.streams)
@@ -72,7 +80,8 @@ class CoAttentionConfig(FusionConfig):
                 yield Problem(option, f"must be greater than 0, got {min(given)}")
                 return
         for name, facts in context.streams.items():
-            for problem in self.of_stream(name).check_attention(facts.hidden_size):
+            own = context._replace(hidden_size=facts.hidden_size)
+            for problem in self.of_stream(name).mixer.config.check(own):
                 yield Problem(problem.option, f"of the stream '{name}': {problem.message}")
         if self.width(context) % self.co_heads:
             yield Problem("co_heads", f"{self.co_heads} does not divide the width, {self.width(context)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tp_core.interfaces import IGNORE, Batch, Features, TargetOutput
 from tp_core.modules.layers.activation import ACTIVATIONS
@@ -17,7 +17,7 @@ from tp_text.targets.vocabulary import VocabularyTarget, top_tokens
 
 
 class MaskedLanguageModel(VocabularyTarget):
-    """Dense layer → activation → LayerNorm → vocabulary, at the labelled positions only.
+    """Dense layer → activation → norm → vocabulary, at the labelled positions only.
 
     Labels ``mlm``: either ``labels`` (batch, length), or ``labels`` (batch, budget) with ``positions``
     (batch, budget), which keeps shapes static and computes logits nowhere else. Unused places hold ``IGNORE``.
@@ -26,9 +26,9 @@ class MaskedLanguageModel(VocabularyTarget):
     def __init__(self, config: MaskedLanguageModelConfig, context: BuildContext) -> None:
         super().__init__(config)
         inner = context.embedding_size
-        self.dense = Linear(context.hidden_size, inner, std=config.init_std)
+        self.dense = Linear(context.hidden_size, inner, bias=config.dense_bias, std=config.init_std)
         self.activation = ACTIVATIONS[config.activation]
-        self.norm = nn.LayerNorm(inner, eps=config.norm_eps)
+        self.norm = config.norm.config.build(inner)
         self.output = Linear(inner, context.vocab_size, bias=config.bias, std=config.init_std)
 
     def transform(self, states: Tensor) -> Tensor:

@@ -4,9 +4,11 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from tp_core.modules.layers.transformer_options import Activation
+from tp_core.modules.layers.activation_names import Activation
+from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.options.norm import NormConfig
 from tp_core.ports import Port
 from tp_text.targets.vocabulary_options import VocabularyTargetConfig
 
@@ -17,7 +19,8 @@ class MaskedLanguageModelConfig(VocabularyTargetConfig):
     implementation: ClassVar[str] = "tp_text.targets.mlm:MaskedLanguageModel"
 
     activation: Activation = "gelu"
-    norm_eps: float = Field(1e-12, gt=0)
+    norm: Chosen[NormConfig] = Chosen.by_default("layernorm", description="behind the dense layer")
+    dense_bias: bool = Field(True, description="bias of the dense layer")
     bias: bool = Field(True, description="bias of the output matrix")
 
     def tied_width(self, context: BuildContext) -> int:

@@ -17,7 +17,7 @@ class MaskedDecoder(TransformerStack, Decoder):
     """States of visible patches → states of all patches: a learned vector stands where one is hidden."""
 
     def __init__(self, config: MaskedDecoderConfig, context: BuildContext) -> None:
-        super().__init__(config.placed(context), config.hidden_size, config.hidden_size)
+        super().__init__(config, context, config.hidden_size)
         self.entry = Linear(context.memory_size, config.hidden_size, std=config.init_std)
         self.mask_token = nn.Parameter(torch.empty(config.hidden_size))
 

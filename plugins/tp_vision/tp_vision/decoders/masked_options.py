@@ -30,8 +30,7 @@ class MaskedDecoderConfig(DecoderConfig, TransformerOptions):
         return {PATCHES: FieldSpec()}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
-        yield from self.check_attention(self.hidden_size)
-        yield from self.check_grid_bias(context)
+        yield from self.check_stack()
         if self.hidden_size % 4:
             message = f"two-dimensional positions need a width divisible by 4, got {self.hidden_size}"
             yield Problem("hidden_size", message)

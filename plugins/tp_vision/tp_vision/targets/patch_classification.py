@@ -5,7 +5,6 @@ from __future__ import annotations
 from torch import Tensor
 
 from tp_core.interfaces import Features, Sequence
-from tp_core.modules.layers.norm import build_norm
 from tp_core.modules.targets.classification import Classification
 from tp_core.options.context import BuildContext
 from tp_vision.targets.masked import patch_states
@@ -17,7 +16,7 @@ class PatchClassification(Classification):
 
     def __init__(self, config: PatchClassificationConfig, context: BuildContext) -> None:
         super().__init__(config, context._replace(streams={}))
-        self.norm = build_norm("layernorm", context.hidden_size, config.norm_eps)
+        self.norm = config.norm.config.build(context.hidden_size)
 
     def pooled(self, features: Features) -> Tensor:
         return self.pool(features.sequence, "")

@@ -7,8 +7,10 @@ from pydantic import Field
 
 from tp_core.modules.targets.classification_options import ClassificationConfig
 from tp_core.options.base import Problem
+from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, Pooling, VectorFacts
+from tp_core.options.norm import NormConfig
 from tp_core.ports import PATCHES, Port
 
 
@@ -19,7 +21,7 @@ class PatchClassificationConfig(ClassificationConfig):
 
     hidden_layer: bool = Field(False, description="a dense layer of hidden_size before the classifier")
     dropout: float = Field(0.0, ge=0, lt=1, description="before the classifier")
-    norm_eps: float = Field(1e-12, gt=0)
+    norm: Chosen[NormConfig] = Chosen.by_default("layernorm", description="of the mean of the patches' states")
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return super().requires(context) | {PATCHES: FieldSpec()}

@@ -9,7 +9,6 @@ from tp_core.errors import TPError
 from tp_core.interfaces import IGNORE, Batch, Features, TargetOutput, VisualTokenizer
 from tp_core.modules.layers.cross_entropy import linear_cross_entropy
 from tp_core.modules.layers.linear import Linear
-from tp_core.modules.layers.norm import build_norm
 from tp_core.options.context import BuildContext
 from tp_core.trust import trusted, trusting
 from tp_vision.targets.masked import MaskedTarget, patch_states, rows_at
@@ -25,7 +24,7 @@ class VisualTokens(MaskedTarget):
     def __init__(self, config: VisualTokensConfig, context: BuildContext) -> None:
         super().__init__()
         self.config, self.context, self.stream = config, context, config.stream
-        self.norm = build_norm("layernorm" if config.norm else "none", context.hidden_size, config.norm_eps)
+        self.norm = config.norm.config.build(context.hidden_size)
         self.output = Linear(context.hidden_size, config.token_count(), std=config.init_std)
         self._trust_code = trusted()  # as it is when the model is built
         self._tokenizer: tuple[VisualTokenizer, ...] = ()  # a tuple, so that it is none of this module's own

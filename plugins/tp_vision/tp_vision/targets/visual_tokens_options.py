@@ -11,6 +11,7 @@ from tp_core.options.base import ModuleConfig, Problem
 from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.options.norm import NormConfig
 from tp_core.ports import PIXEL_VALUES, Port
 from tp_vision.embeddings.options import grid_of, pixels_of
 from tp_vision.targets.masked_options import MaskedTargetConfig
@@ -28,8 +29,7 @@ class VisualTokensConfig(MaskedTargetConfig):
         None, description="what makes the tokens, such as random_projection; unset: labels of the batch"
     )
     num_tokens: int | None = Field(None, gt=1, description="number of different tokens; the tokenizer's if unset")
-    norm: bool = Field(True, description="LayerNorm before the output matrix")
-    norm_eps: float = Field(1e-12, gt=0)
+    norm: Chosen[NormConfig] = Chosen.by_default("layernorm", description="before the output matrix; or none")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
 
     def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from tp_core.interfaces import Cache, Sequence
-from tp_core.modules.layers.mask import AttentionState
+from tp_core.cache import CacheEntry
+from tp_core.interfaces import Sequence
+from tp_core.layer_parts import Mixer, StackPass
 from tp_core.modules.layers.precision import full_precision
+from tp_core.modules.mixers.fourier_options import FourierConfig
+from tp_core.options.context import BuildContext
 
 
 def fourier_matrices(sequence: Sequence, padding: bool) -> Tensor | None:
@@ -38,25 +41,38 @@ def fourier_matrices(sequence: Sequence, padding: bool) -> Tensor | None:
     return torch.cat([angles.cos(), angles.sin()], dim=2) * same.repeat(1, 1, 2)
 
 
-class FourierMixing(nn.Module):
+class FourierMixing(Mixer):
     """The real part of the two-dimensional Fourier transform over positions and hidden units; no weights."""
 
-    def forward(
-        self, states: Tensor, shared: AttentionState, cache: Cache | None = None, layer: int = 0
-    ) -> tuple[Tensor, AttentionState]:
-        """States (batch, length, hidden) → the same shape, zeros at padding that takes no part.
+    drops = False
+
+    def __init__(self, config: FourierConfig, context: BuildContext) -> None:
+        super().__init__()
+        self.padding = config.padding
+
+    def prepare(self, run: StackPass) -> Tensor | None:
+        """The transforms over positions, (batch, length, 2 × length); None where every row is one text.
 
         Raises:
-            ValueError: a cache, since every state depends on all positions.
+            ValueError: there is a cache, and every state depends on all positions.
         """
-        if cache is not None:
+        if run.cache is not None:
             raise ValueError("Fourier mixing cannot read a text piece by piece")
+        matrices: Tensor | None = run.once(
+            ("fourier", self.padding), lambda: fourier_matrices(run.sequence, self.padding)
+        )
+        return matrices
+
+    def forward(
+        self, states: Tensor, prepared: Tensor | None, carried: Tensor | None = None, cache: CacheEntry | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """States (batch, length, hidden) → the same shape, zeros at padding that takes no part."""
         # Sums over all positions and units, which half precision is too coarse for (and no transform exists in it).
         with full_precision(states):
             exact = states.to(torch.promote_types(states.dtype, torch.float32))
-            if shared.fourier is None:
+            if prepared is None:
                 mixed = torch.fft.fft2(exact).real
             else:
                 inner = torch.fft.fft(exact)
-                mixed = shared.fourier.to(exact.dtype) @ torch.cat([inner.real, inner.imag], dim=1)
-        return mixed.to(states.dtype), shared
+                mixed = prepared.to(exact.dtype) @ torch.cat([inner.real, inner.imag], dim=1)
+        return mixed.to(states.dtype), None

@@ -1,0 +1,40 @@
+"""Options of positions that belong to attention over speech. Torch-free."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pydantic import Field
+
+from tp_core.modules.positions.options import RelativeConfig
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext
+from tp_core.options.positions import PositionsConfig
+
+
+class GatedRelativeConfig(RelativeConfig):
+    """Learned bias per head and bucketed distance, gated by the states of each layer (WavLM; Chen et al., 2022)."""
+
+    implementation: ClassVar[str] = "tp_audio.positions.gated:GatedBias"
+    table: ClassVar[str] = "tp_audio.positions.gated:Distances"
+
+    buckets: int = Field(320, gt=3, description="buckets of distances, half of them for each direction")
+    max_distance: int = Field(800, gt=1, description="distance from which all fall into the last bucket")
+
+    def of_layer(self) -> bool:
+        return True
+
+
+class DistanceConfig(PositionsConfig):
+    """Sinusoids of the distance of two positions, which queries attend to (Transformer-XL; Dai et al., 2019)."""
+
+    implementation: ClassVar[str] = "tp_audio.positions.distance:DistanceScores"
+    table: ClassVar[str] = "tp_audio.positions.distance:Sinusoids"
+
+    init_std: float = Field(0.02, gt=0, description="standard deviation of the initial weights")
+
+    def of_layer(self) -> bool:
+        return True
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        if context.hidden_size % 2:
+            yield Problem("", f"needs an even width of the states, got {context.hidden_size}")

@@ -1,0 +1,40 @@
+"""Options of positions in a grid of patches. Torch-free."""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext
+from tp_core.options.positions import PositionsConfig
+
+
+class GridPositionsConfig(PositionsConfig):
+    """Learned bias per head and offset of two patches in a grid (BEiT; Bao et al., 2022)."""
+
+    implementation: ClassVar[str] = "tp_vision.positions.grid:GridPositions"
+    table: ClassVar[str] = "tp_vision.positions.grid:GridTable"
+
+    size: list[int] | None = Field(
+        None, min_length=2, max_length=2, description="rows and columns of the biases; the embedding's if unset"
+    )
+    per_layer: bool = Field(False, description="a bias in each layer; else one for all layers")
+
+    def grid(self, context: BuildContext) -> tuple[int, int] | None:
+        """Rows and columns of the biases; None where nothing says them."""
+        if self.size is not None:
+            return self.size[0], self.size[1]
+        return None if context.grid is None else (context.grid.height, context.grid.width)
+
+    def of_layer(self) -> bool:
+        return self.per_layer
+
+    def effective(self, context: BuildContext) -> dict[str, Any]:
+        return super().effective(context) | {"size": self.grid(context)}
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        if self.grid(context) is None:
+            yield Problem("", "is for embeddings that make patches, such as patch; or give the size of the grid")
+        elif self.size is not None and min(self.size) < 1:
+            yield Problem("size", f"rows and columns are at least 1, got {self.size}")

@@ -1,0 +1,193 @@
+"""Multi-head attention through ``scaled_dot_product_attention``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tp_core.cache import CacheEntry
+from tp_core.layer_parts import Mixer, Positions, PositionValues, StackPass
+from tp_core.modules.build import built
+from tp_core.modules.layers.dropout import draws_cheaply, dropout
+from tp_core.modules.layers.linear import KeylessBias, Linear
+from tp_core.modules.layers.mask import combine, visible
+from tp_core.modules.mixers.attention_options import AttentionConfig
+from tp_core.options.context import BuildContext
+
+
+class Prepared(NamedTuple):
+    """What the attention of layers with equal options has in common.
+
+    Attributes:
+        mask: None, or bool (True: visible) or float (added to the scores), broadcastable to
+            (batch, heads, queries, keys).
+        causal: True if causality is left to the attention kernel (``mask`` is None then).
+        values: of the positions' table.
+    """
+
+    mask: Tensor | None
+    causal: bool
+    values: Any
+
+
+class Attention(Mixer):
+    """The base of self- and cross-attention: the shape of the heads, the mixing, the output projection."""
+
+    def __init__(self, config: AttentionConfig, context: BuildContext) -> None:
+        super().__init__()
+        self.config, facts = config, config.heads(context.hidden_size)
+        self.heads, self.groups, self.size = facts.count, facts.groups, facts.size
+        self.scale = config.scale or 1 / math.sqrt(self.size)
+        bias = config.bias if config.output_bias is None else config.output_bias
+        self.output = Linear(self.heads * self.size, context.hidden_size, bias=bias, std=config.init_std)
+        norm = None if config.query_key_norm is None else config.query_key_norm.config
+        self.query_norm = nn.Identity() if norm is None else norm.build(self.size)
+        self.key_norm = nn.Identity() if norm is None else norm.build(self.size)
+
+    def merge(self, mixed: Tensor) -> Tensor:
+        """Mixed values (batch, heads, length, size) → (batch, length, hidden)."""
+        output: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
+        return output
+
+    def mix(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool = False) -> Tensor:
+        """Weighted means of the values, (batch, heads, queries, size)."""
+        # PyTorch has no fused attention with dropout for a CPU, and draws a number for each weight.
+        if self.config.soft_cap or (self.training and self.config.dropout and draws_cheaply(queries)):
+            if causal:
+                mask = queries.new_ones(queries.shape[-2], keys.shape[-2], dtype=torch.bool).tril()
+            return self.weighted(self.scores(queries, keys, mask), values)
+        return F.scaled_dot_product_attention(
+            queries,
+            keys,
+            values,
+            attn_mask=mask,
+            dropout_p=self.config.dropout if self.training else 0.0,
+            is_causal=causal,
+            scale=self.scale,
+            enable_gqa=self.groups != self.heads,
+        )
+
+    def scores(self, queries: Tensor, keys: Tensor, mask: Tensor | None, single: bool = False) -> Tensor:
+        """The scores whose softmax is the attention weights, (batch, heads, queries, keys).
+
+        Args:
+            mask: bool, True where a key may be seen; or float, which is added to the scores.
+            single: True for scores in single precision, whatever the precision of the queries.
+        """
+        scores = (queries * self.scale) @ self._repeated(keys).transpose(-1, -2)
+        scores = scores.float() if single else scores
+        if self.config.soft_cap:
+            scores = self.config.soft_cap * torch.tanh(scores / self.config.soft_cap)
+        lowest = torch.finfo(scores.dtype).min / 2
+        if mask is None:
+            return scores
+        if mask.dtype == torch.bool:
+            return scores.masked_fill(~mask, lowest)
+        # Adding two lowest values would overflow to -inf, and a row of -inf is NaN after the softmax.
+        return (scores + mask).clamp(min=lowest)
+
+    def weighted(self, scores: Tensor, values: Tensor) -> Tensor:
+        """The values' means, weighted by the softmax of scores."""
+        weights = dropout(scores.softmax(dim=-1).to(values.dtype), self.config.dropout, self.training)
+        return weights @ self._repeated(values)
+
+    def _repeated(self, heads: Tensor) -> Tensor:
+        """Keys or values for each query head, where several share theirs."""
+        return heads if self.groups == self.heads else heads.repeat_interleave(self.heads // self.groups, dim=1)
+
+
+class SelfAttention(Attention):
+    """Self-attention with one projection for queries, keys and values.
+
+    The rows of ``qkv.weight`` stand by key-value head: its query heads, then its key, then its value.
+    """
+
+    def __init__(self, config: AttentionConfig, context: BuildContext) -> None:
+        super().__init__(config, context)
+        rows = (self.heads + 2 * self.groups) * self.size
+        if config.bias and not config.key_bias:
+            self.qkv: Linear = KeylessBias(context.hidden_size, self.heads, self.groups, self.size, config.init_std)
+        else:
+            self.qkv = Linear(context.hidden_size, rows, bias=config.bias, std=config.init_std)
+        inner = config.inner_context("positions", context)
+        self.positions: Positions = built(config.positions.config, inner)
+        self._key = (config.positions.config, inner.heads)
+        table: Callable[[], Any] = partial(config.positions.config.build_table, inner)
+        self._table = table if config.positions.config.table else None
+
+    def shared_parts(self) -> Iterable[tuple[Any, Callable[[], nn.Module]]]:
+        return [] if self._table is None else [(self._key, self._table)]
+
+    def prepare(self, run: StackPass) -> Prepared:
+        values, bias = run.shared(self._key) or PositionValues()
+        config = self.config
+        explicit = bias is not None or config.positions.config.of_layer() or config.residual or bool(config.soft_cap)
+        mask, causal = run.once(("visible", config.mask, config.window, explicit), lambda: self._visible(run, explicit))
+        key = ("masked", config.mask, config.window, id(bias))
+        return Prepared(run.once(key, lambda: combine(mask, bias, run.sequence.states.dtype)), causal, values)
+
+    def _visible(self, run: StackPass, explicit: bool) -> tuple[Tensor | None, bool]:
+        """The visible keys as a mask, or None with True where the attention kernel needs none to be causal."""
+        sequence, kind, window = run.sequence, self.config.mask, self.config.window
+        if kind == "causal" and sequence.padded_behind and run.cache is None:
+            sequence = replace(sequence, mask=None)  # no real position sees what stands behind it
+        plain = sequence.mask is None and sequence.document_ids is None and run.cache is None and not explicit
+        if kind == "causal" and plain and (window is None or sequence.states.shape[1] <= window):
+            return None, True
+        return visible(sequence, kind, run.cache, window), False
+
+    def forward(
+        self, states: Tensor, prepared: Prepared, carried: Tensor | None = None, cache: CacheEntry | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """States (batch, length, hidden) → the same shape, and with ``residual`` the scores."""
+        rows = self.qkv(states).unflatten(-1, (self.groups, -1, self.size)).permute(0, 2, 3, 1, 4)
+        queries, keys, values = rows[:, :, :-2].flatten(1, 2), rows[:, :, -2], rows[:, :, -1]
+        queries, keys = self.query_norm(queries), self.key_norm(keys)
+        own = self.positions.bias(states, queries, prepared.values)
+        queries, keys = self.positions.rotate(queries, keys, prepared.values)
+        if cache is not None:
+            keys, values = cache.append(keys, values)
+        mask = prepared.mask if own is None else combine(prepared.mask, own, states.dtype)
+        if not self.config.residual:
+            return self.merge(self.mix(queries, keys, values, mask, prepared.causal)), None
+        scores = self.scores(queries, keys, mask if carried is None else carried, single=True)
+        return self.merge(self.weighted(scores, values)), scores
+
+
+class CrossAttention(Attention):
+    """Attention to an encoder's states. With a cache, their keys and values are made at the first call only.
+
+    The rows of ``key_value.weight`` stand by key-value head: its key, then its value.
+    """
+
+    def __init__(self, config: AttentionConfig, context: BuildContext) -> None:
+        super().__init__(config, context)
+        bias, std = config.bias, config.init_std
+        self.query = Linear(context.hidden_size, self.heads * self.size, bias=bias, std=std)
+        self.key_value = Linear(context.memory_size, 2 * self.groups * self.size, bias=bias, std=std)
+
+    def forward(
+        self, states: Tensor, prepared: Any, carried: Tensor | None = None, cache: CacheEntry | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """States (batch, length, hidden) → the same shape.
+
+        Args:
+            prepared: the states to attend to, (batch, memory length, memory size), and their mask, bool and
+                broadcastable to (batch, heads, queries, memory length), or None when all are real.
+        """
+        memory, mask = prepared
+        kept = None if cache is None else cache.get()
+        if kept is None:
+            rows = self.key_value(memory).unflatten(-1, (self.groups, 2, self.size)).permute(0, 2, 3, 1, 4)
+            kept = (self.key_norm(rows[:, :, 0]), rows[:, :, 1])
+            if cache is not None:
+                cache.put(*kept)
+        queries = self.query_norm(self.query(states).unflatten(-1, (self.heads, self.size)).transpose(1, 2))
+        return self.merge(self.mix(queries, kept[0], kept[1], mask)), None

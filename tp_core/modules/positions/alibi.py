@@ -1,0 +1,45 @@
+"""Linear biases by distance (ALiBi)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from tp_core.layer_parts import PositionTable, PositionValues, StackPass
+from tp_core.modules.positions.options import AlibiConfig
+from tp_core.options.context import BuildContext
+
+
+def alibi_slopes(heads: int) -> Tensor:
+    """One slope per head (Press et al., 2022), (heads,); numbers of heads that are no power of two as in BLOOM."""
+
+    def powers(n: int) -> list[float]:
+        start = 2.0 ** (-8.0 / n)
+        return [start ** (i + 1) for i in range(n)]
+
+    closest = 2 ** math.floor(math.log2(heads))
+    slopes = powers(closest)
+    if closest != heads:
+        slopes += powers(2 * closest)[0::2][: heads - closest]
+    return torch.tensor(slopes)
+
+
+class AlibiBias(PositionTable):
+    """Linear bias by distance, with no parameters (ALiBi; Press et al., 2022)."""
+
+    slopes: Tensor
+
+    def __init__(self, config: AlibiConfig, context: BuildContext) -> None:
+        super().__init__()
+        assert context.heads is not None
+        self.heads = context.heads.count
+        self.register_buffer("slopes", torch.empty(self.heads), persistent=False)
+
+    def reset_parameters(self) -> None:
+        nn.Module.__setattr__(self, "slopes", alibi_slopes(self.heads).to(self.slopes.device))
+
+    def forward(self, run: StackPass) -> PositionValues:
+        distance = (run.key_positions.unsqueeze(-2) - run.positions.unsqueeze(-1)).abs().unsqueeze(1)
+        return PositionValues(bias=-distance * self.slopes.view(1, -1, 1, 1))

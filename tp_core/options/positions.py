@@ -1,0 +1,37 @@
+"""Base of options of positions that belong to attention. Torch-free."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from tp_core.options.base import ModuleConfig, imported
+from tp_core.options.context import BuildContext
+
+if TYPE_CHECKING:
+    from tp_core.layer_parts import Positions, PositionTable
+
+
+class PositionsConfig(ModuleConfig):
+    """Base of configs of positions of attention: they rotate queries and keys, or add a bias to the scores.
+
+    ``context.heads`` are the heads of the attention that they belong to. Layers with equal options and equal heads
+    have one :attr:`table` in common, which is computed once in a forward pass.
+    """
+
+    kind: ClassVar[str] = "positions"
+    implementation: ClassVar[str] = "tp_core.layer_parts:Positions"
+
+    #: The class of what layers with equal options have in common, as :attr:`implementation` is written; empty: nothing.
+    table: ClassVar[str] = ""
+
+    def of_layer(self) -> bool:
+        """True if each layer adds a bias of its own to the scores, and not the same in all layers."""
+        return False
+
+    def build(self, context: BuildContext) -> "Positions":
+        """The part of one layer: its implementation with these options."""
+        made: Positions = self.implemented()(self, context)
+        return made
+
+    def build_table(self, context: BuildContext) -> "PositionTable | None":
+        """The part that layers with equal options have in common; None where there is none."""
+        made: PositionTable | None = imported(self.table)(self, context) if self.table else None
+        return made
