@@ -143,7 +143,7 @@ def _embedding(
     if len(cards) == 1 and cards[0].count == count:
         cards[0].count = ""
     options = embedding.options
-    after: list[str] = [] if options.norm == "none" else [options.norm]
+    after: list[str] = [] if options.norm.name == "none" else [options.norm.name]
     after += [f"dropout {options.dropout:g}"] if options.dropout else []
     return Component(kind, cards, count, f"then {', '.join(after)}" if after else "")
 

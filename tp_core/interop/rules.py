@@ -150,14 +150,16 @@ class Stacked(Rule):
     def join(self, theirs: list[Tensor]) -> Tensor:
         import torch
 
-        return torch.cat([each.unflatten(0, (self.groups, -1)) for each in theirs], dim=1).flatten(0, 1)
+        return torch.cat([self._by_group(each) for each in theirs], dim=1).flatten(0, 1)
 
     def split(self, ours: Tensor) -> list[Tensor]:
         import torch
 
         sizes = [shape[0] // self.groups for shape in self.shapes(tuple(ours.shape))]
-        parts = torch.split(ours.unflatten(0, (self.groups, -1)), sizes, dim=1)
-        return [part.flatten(0, 1) for part in parts]
+        return [part.flatten(0, 1) for part in torch.split(self._by_group(ours), sizes, dim=1)]
+
+    def _by_group(self, rows: Tensor) -> Tensor:
+        return rows.reshape(self.groups, -1, *rows.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,7 @@ class Fused(Stacked):
         import torch
 
         sizes = [size // self.groups for size in self._sizes(ours)]
-        parts = torch.split(ours.unflatten(0, (self.groups, -1)), sizes, dim=1)
+        parts = torch.split(self._by_group(ours), sizes, dim=1)
         return [self._turned(torch.cat([part.flatten(0, 1) for part in parts]))]
 
     def _sizes(self, rows: Tensor) -> list[int]:

@@ -110,13 +110,13 @@ class HeadFacts(NamedTuple):
     """The heads of an attention.
 
     Attributes:
-        count: number of query heads.
+        number: of query heads.
         groups: number of key and value heads.
         size: width of a head.
         two_way: positions see later ones, too.
     """
 
-    count: int
+    number: int
     groups: int
     size: int
     two_way: bool = True

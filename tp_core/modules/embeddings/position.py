@@ -6,7 +6,6 @@ from tp_core.errors import TPError
 from tp_core.interfaces import Embedding, Inputs, Sequence
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.layers import linear
-from tp_core.modules.layers.mask import positions_of
 from tp_core.options.context import BuildContext
 
 
@@ -27,5 +26,5 @@ class LearnedPosition(Embedding):
                 raise TPError(f"sequences of {length} positions are longer than the {longest} that were learned")
             added = self.table.weight[self.offset : self.offset + length]
         else:
-            added = self.table(positions_of(sequence) + self.offset)
+            added = self.table(sequence.places() + self.offset)
         return sequence.with_states(sequence.states + added)

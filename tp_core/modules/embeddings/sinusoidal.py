@@ -9,7 +9,6 @@ from torch import Tensor
 
 from tp_core.interfaces import Embedding, Inputs, Sequence
 from tp_core.modules.embeddings.sinusoidal_options import SinusoidalPositionConfig
-from tp_core.modules.layers.mask import positions_of
 from tp_core.options.context import BuildContext
 
 
@@ -36,4 +35,4 @@ class SinusoidalPosition(Embedding):
     def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
         assert sequence is not None  # the spec's checks let no position stand first
         states = sequence.states
-        return sequence.with_states(states + self.table(positions_of(sequence)).to(states.dtype))
+        return sequence.with_states(states + self.table(sequence.places()).to(states.dtype))

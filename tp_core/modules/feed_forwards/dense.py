@@ -43,4 +43,5 @@ class GatedFeedForward(DenseFeedForward):
         self.gate = Linear(hidden, inner, bias=config.bias, std=config.init_std)
 
     def inner(self, states: Tensor) -> Tensor:
-        return self.activation(self.gate(states)) * self.input(states)
+        inner: Tensor = self.activation(self.gate(states)) * self.input(states)
+        return inner

@@ -43,7 +43,7 @@ class Attention(Mixer):
     def __init__(self, config: AttentionConfig, context: BuildContext) -> None:
         super().__init__()
         self.config, facts = config, config.heads(context.hidden_size)
-        self.heads, self.groups, self.size = facts.count, facts.groups, facts.size
+        self.heads, self.groups, self.size = facts.number, facts.groups, facts.size
         self.scale = config.scale or 1 / math.sqrt(self.size)
         bias = config.bias if config.output_bias is None else config.output_bias
         self.output = Linear(self.heads * self.size, context.hidden_size, bias=bias, std=config.init_std)

@@ -34,7 +34,7 @@ class AlibiBias(PositionTable):
     def __init__(self, config: AlibiConfig, context: BuildContext) -> None:
         super().__init__()
         assert context.heads is not None
-        self.heads = context.heads.count
+        self.heads = context.heads.number
         self.register_buffer("slopes", torch.empty(self.heads), persistent=False)
 
     def reset_parameters(self) -> None:

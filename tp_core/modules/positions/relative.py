@@ -21,7 +21,7 @@ class RelativeBias(PositionTable):
         assert context.heads is not None
         self.buckets, self.max_distance = config.buckets, config.max_distance
         self.bidirectional = context.heads.two_way
-        self.bias = Embedding(config.buckets, context.heads.count, std=config.init_std)
+        self.bias = Embedding(config.buckets, context.heads.number, std=config.init_std)
 
     def bucket(self, distance: Tensor) -> Tensor:
         """Bucket of each signed distance (key position minus query position)."""

@@ -45,7 +45,7 @@ class DistanceScores(Positions):
     def __init__(self, config: DistanceConfig, context: BuildContext) -> None:
         super().__init__(config, context)
         assert context.heads is not None
-        heads, size = context.heads.count, context.heads.size
+        heads, size = context.heads.number, context.heads.size
         self.std, self.shape, self.scale = config.init_std, (heads, size), 1 / math.sqrt(size)
         self.distance = Linear(context.hidden_size, heads * size, bias=False, std=config.init_std)
         self.content_bias = nn.Parameter(torch.empty(heads, size))

@@ -27,7 +27,7 @@ class GatedBias(Positions):
     def __init__(self, config: GatedRelativeConfig, context: BuildContext) -> None:
         super().__init__(config, context)
         assert context.heads is not None
-        self.heads = context.heads.count
+        self.heads = context.heads.number
         self.projection = Linear(context.hidden_size // self.heads, 8, std=config.init_std)
         self.scale = nn.Parameter(torch.empty(1, self.heads, 1, 1))
 

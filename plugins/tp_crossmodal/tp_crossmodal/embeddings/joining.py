@@ -8,7 +8,6 @@ import torch
 
 from tp_core.errors import TPError
 from tp_core.interfaces import Sequence
-from tp_core.modules.layers.mask import positions_of
 
 
 def picture_behind(text: Sequence, picture: Sequence, text_length: int) -> Sequence:
@@ -34,7 +33,7 @@ def picture_behind(text: Sequence, picture: Sequence, text_length: int) -> Seque
     whole = None
     if text.mask is not None or picture.mask is not None:
         whole = torch.cat([text.real(), picture.real()], dim=1)
-    before = positions_of(text)
+    before = text.places()
     after = torch.arange(text_length, text_length + places, device=device).expand(before.shape[0], -1)
     segments = torch.arange(length + places, device=device).unsqueeze(0) >= length
     published = {**text.published, "token_type_ids": segments.long()}

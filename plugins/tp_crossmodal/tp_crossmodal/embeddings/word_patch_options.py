@@ -17,6 +17,9 @@ from tp_text.embeddings.word_options import WordConfig
 from tp_vision.embeddings.patch_options import PatchConfig
 from tp_vision.embeddings.positions_options import PatchPositionConfig
 
+#: No norm and no dropout of a part's own.
+_BARE = {"norm": "none", "dropout": 0.0}
+
 
 class WordPatchConfig(PatchConfig):
     """Words and patches of a picture, one behind the other (ViLT; Kim et al., 2021)."""
@@ -45,7 +48,7 @@ class WordPatchConfig(PatchConfig):
         """The embedding component of the words."""
         word: dict[str, EmbeddingConfig] = {"word": WordConfig(init_std=self.init_std)}
         if self.parts == "bare":
-            return word, EmbeddingOptions(norm="none", dropout=0.0)
+            return word, EmbeddingOptions.model_validate(_BARE)
         positions = LearnedPositionConfig(max_length=self.text_length, init_std=self.init_std)
         segments = SegmentConfig(num_segments=self.text_segments, init_std=self.init_std)
         options = EmbeddingOptions(norm=self.text_norm, dropout=0.0)
@@ -55,7 +58,7 @@ class WordPatchConfig(PatchConfig):
         """The embedding component of the patches."""
         patch = PatchConfig(**self.model_dump(include=set(PatchConfig.model_fields)))
         positions = {"patch_pos": PatchPositionConfig(init_std=self.init_std)} if self.parts == "complete" else {}
-        return {"patch": patch, **positions}, EmbeddingOptions(norm="none", dropout=0.0)
+        return {"patch": patch, **positions}, EmbeddingOptions.model_validate(_BARE)
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         parts = [*self.text()[0].values(), *self.picture()[0].values()]

@@ -62,7 +62,7 @@ def _bias(config: GridPositionsConfig, context: BuildContext) -> GridBias:
     grid = config.grid(context)
     assert grid is not None
     assert context.heads is not None
-    return GridBias(context.heads.count, grid)
+    return GridBias(context.heads.number, grid)
 
 
 class GridTable(PositionTable):
