@@ -83,15 +83,12 @@ def _options(path: str, chosen: Chosen[Any], context: BuildContext) -> dict[str,
     if slices is None:
         return _of_config(path, config, context)
     # Of layers that differ, each is compared: there are several ways to write them.
-    of_stack = config.model_copy(update={config.sliced: None})
-    found = {
-        name: each for name, each in _of_config(path, of_stack, context).items() if not _of_layer(name, path, config)
-    }
+    whole = _of_config(path, config.model_copy(update={config.sliced: None}), context)
+    found = {name: each for name, each in whole.items() if not _of_layer(name, path, config)}
     for number, layer in enumerate(slices.layers):
-        own = _of_config(f"{path}.{config.sliced}.{number}", layer, context)
-        found |= {
-            name: each for name, each in own.items() if _of_layer(name, f"{path}.{config.sliced}.{number}", config)
-        }
+        place = f"{path}.{config.sliced}.{number}"
+        own = _of_config(place, layer, context)
+        found |= {name: each for name, each in own.items() if _of_layer(name, place, config)}
     return found | {f"{path}.{config.sliced}": "some options by slices"}
 
 
