@@ -58,6 +58,11 @@ def roberta_sizes(hidden: int, heads: int, layers: int) -> dict[str, Any]:
     return sizes | {"max_position_embeddings": 34, "type_vocab_size": 1, "layer_norm_eps": 1e-5, "pad_token_id": 1}
 
 
+def modernbert_sizes(hidden: int, heads: int, layers: int) -> dict[str, Any]:
+    sizes = bert_sizes(hidden, heads, layers)
+    return sizes | {"local_attention": 8, "pad_token_id": 0, "eos_token_id": 2, "bos_token_id": 1}
+
+
 def albert_sizes(hidden: int, heads: int, layers: int) -> dict[str, Any]:
     return bert_sizes(hidden, heads, layers) | {"embedding_size": 12}
 
@@ -136,6 +141,9 @@ CASES = [
     Case("RobertaForMaskedLM", "roberta", roberta_sizes, "mlm", segments=True, more={"type_vocab_size": 2}),
     Case("RobertaForSequenceClassification", "roberta", roberta_sizes, "cls", more={"num_labels": 4}),
     Case("XLMRobertaForMaskedLM", "xlm-roberta", roberta_sizes, "mlm", more={"pad_token_id": 2}),
+    Case("ModernBertForMaskedLM", "modernbert", modernbert_sizes, "mlm"),
+    Case("ModernBertForMaskedLM", "modernbert", modernbert_sizes, "mlm", more={"tie_word_embeddings": False}),
+    Case("ModernBertModel", "modernbert", modernbert_sizes, "states"),
     Case("AlbertForPreTraining", "albert", albert_sizes, "sop", segments=True),
     Case("AlbertForMaskedLM", "albert", albert_sizes, "mlm", segments=True),
     Case("AlbertForMaskedLM", "albert", bert_sizes, "mlm", segments=True, more={"embedding_size": 24}),

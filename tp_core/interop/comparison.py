@@ -85,10 +85,15 @@ def _options(path: str, chosen: Chosen[Any], context: BuildContext) -> dict[str,
     # Of layers that differ, each is compared: there are several ways to write them.
     whole = _of_config(path, config.model_copy(update={config.sliced: None}), context)
     found = {name: each for name, each in whole.items() if not _of_layer(name, path, config)}
-    for number, layer in enumerate(slices.layers):
+    layers = [
+        {name: each for name, each in _of_config(path, layer, context).items() if _of_layer(name, path, config)}
+        for layer in slices.layers
+    ]
+    if all(layer == layers[0] for layer in layers):
+        return found | layers[0]
+    for number, layer in enumerate(layers):
         place = f"{path}.{config.sliced}.{number}"
-        own = _of_config(place, layer, context)
-        found |= {name: each for name, each in own.items() if _of_layer(name, place, config)}
+        found |= {f"{place}{name.removeprefix(path)}": each for name, each in layer.items()}
     return found | {f"{path}.{config.sliced}": "some options by slices"}
 
 

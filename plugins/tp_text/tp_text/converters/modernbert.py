@@ -37,9 +37,11 @@ def layer_types(config: Mapping[str, Any]) -> list[str]:
     Raises:
         TPError: they are others than a spec can say, or too few or too many.
     """
-    types, count = config.get("layer_types"), config["num_hidden_layers"]
+    types, count, number = (config[key] for key in ("layer_types", "num_hidden_layers", "global_attn_every_n_layers"))
     if types is None:
-        return every(config["global_attn_every_n_layers"], count)
+        if number < 1:
+            raise TPError(f"config.json: 'global_attn_every_n_layers' is {number}; expected at least 1")
+        return every(number, count)
     mark(config, "global_attn_every_n_layers")
     if len(types) != count:
         raise TPError(f"config.json: 'layer_types' has {len(types)} layers, and 'num_hidden_layers' is {count}")
@@ -52,7 +54,7 @@ def layer_types(config: Mapping[str, Any]) -> list[str]:
 def theta(config: Mapping[str, Any], kind: str) -> float:
     """The base of the rotary frequencies of one type of layers."""
     key, default = THETAS[kind]
-    old, inside = config.get(key), (config.get("rope_parameters") or {}).get(kind) or {}
+    old, inside = config[key], (config["rope_parameters"] or {}).get(kind) or {}
     if old is None and inside.get("rope_theta") is None:
         old = default
     return parts.rotary_theta({"rope_theta": old, "rope_parameters": inside})
@@ -88,7 +90,11 @@ class ModernBertConverterConfig(ConverterConfig):
         "norm_bias": False,
         "attention_bias": False,
         "attention_dropout": 0.0,
+        "layer_types": None,
         "global_attn_every_n_layers": 3,
+        "rope_parameters": None,
+        "global_rope_theta": None,
+        "local_rope_theta": None,
         "local_attention": 128,
         "embedding_dropout": 0.0,
         "mlp_bias": False,
@@ -114,6 +120,8 @@ class ModernBertConverterConfig(ConverterConfig):
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
         types, window = layer_types(config), config["local_attention"] // 2 + 1
+        if config["local_attention"] % 2:
+            mark(config, "local_attention")  # an odd number has no other effect than the even one below
         own = {
             FULL: {"window": None, "positions": {"rotary": {"theta": theta(config, FULL)}}},
             SLIDING: {"window": window, "positions": {"rotary": {"theta": theta(config, SLIDING)}}},
@@ -167,9 +175,12 @@ class ModernBertConverterConfig(ConverterConfig):
         for kind, each in zip(types[::-1], layers[::-1]):  # of each type the first; that others are equal is checked
             thetas[kind] = parts.part(each, "positions", RotaryConfig).theta
             windows += [] if each.window is None else [each.window]
+        special = {} if spec.data.vocabulary is None else spec.data.vocabulary.special
         numbers = [n for n in range(1, len(types) + 1) if types == every(n, len(types))]
         return {
             "vocab_size": spec.model.vocab_size,
+            # Left out, it is 50283, which transformers refuses beyond the vocabulary.
+            **({} if "pad" in special or spec.model.vocab_size > 50283 else {"pad_token_id": None}),
             "hidden_size": encoder.hidden_size,
             "intermediate_size": inner.inner_size(encoder.hidden_size),
             "num_hidden_layers": encoder.num_layers,
