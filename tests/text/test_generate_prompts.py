@@ -30,7 +30,8 @@ def text(count: int) -> str:
 
 def causal(processor: dict[str, Any], positions: int | None = POSITIONS, **more: Any) -> dict[str, Any]:
     modules: list[Any] = ["word"] if positions is None else ["word", {"pos": {"max_length": positions}}]
-    transformer = {**TRANSFORMER, "mask": "causal", **({"position_encoding": "rotary"} if positions is None else {})}
+    mixer = {"attention": {"positions": "none" if positions else "rotary"}}
+    transformer = {**TRANSFORMER, "mask": "causal", "mixer": mixer}
     model = {
         "hidden_size": 16,
         "embedding": {"modules": modules, "norm": "none"},

@@ -75,7 +75,7 @@ def exported(folder: Path, name: str) -> Path:
         "inference": {"generate": options},
     }
     if preset == "t5-small":
-        tree["model"] |= {"encoder": {"transformer": {"head_size": 6}}, "decoder": {"transformer": {"head_size": 6}}}
+        tree["model"] |= {"head_size": 6}
     if preset == "llama-7b":
         tree["model"] |= {"encoder": {"transformer": {"num_heads": 4, "num_layers": 2, "feed_forward_size": 32}}}
     (folder / "spec.yaml").write_text(yaml.safe_dump(tree))
