@@ -105,9 +105,12 @@ def _of_layer(name: str, path: str, config: ModuleConfig) -> bool:
 def _of_config(path: str, config: ModuleConfig, context: BuildContext) -> dict[str, Any]:
     options = config.effective(context)
     found: dict[str, Any] = {}
-    for option in slots_of(type(config)).keys() & options.keys():
+    for option, slot in slots_of(type(config)).items():
+        if option not in options:
+            continue
         inner = [each for name, each in choices_in(config) if name == option]
-        options[option] = [each.name for each in inner]
+        names = [each.name for each in inner]
+        options[option] = names if slot.many else next(iter(names), None)
         for each in inner:
             found |= _options(f"{path}.{option}.{each.name}", each, config.inner_context(option, context))
     return found | {f"{path}.{name}": value for name, value in options.items() if name not in TRAINING_ONLY}
