@@ -60,6 +60,7 @@ def test_nothing_is_dropped_without_training_or_chance() -> None:
 @pytest.mark.parametrize("groups", [4, 2])
 def test_attention_with_dropout_is_on_average_attention_without(mask: str, groups: int) -> None:
     from tp_core.modules.layers.attention import SelfAttention
+
     from tp_core.modules.layers.mask import AttentionState
     from tp_core.modules.layers.transformer_options import TransformerOptions
 

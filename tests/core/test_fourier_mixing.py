@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from tp_core.modules.layers.fourier import FourierMixing, fourier_matrices
 
 from tests.building import batch_of, encoder_model, mask_of, randomised, tokens, worst
 from tp_core import Model, SpecError
 from tp_core.interfaces import Cache, Sequence
-from tp_core.modules.layers.fourier import FourierMixing, fourier_matrices
 from tp_core.modules.layers.mask import AttentionState
 from tp_core.pricing import price
 from tp_core.testing import check_module

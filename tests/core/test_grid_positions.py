@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 from torch.nn import functional as F
+from tp_core.modules.layers.positions import GridBias, grid_offsets
 
 from tests.building import batch_of, build, encoder_model, tokens, worst
 from tp_core import TPError, load_spec
-from tp_core.modules.layers.positions import GridBias, grid_offsets
 
 GRID = {"position_encoding": "relative_grid", "grid": [2, 3]}
 

@@ -129,6 +129,19 @@ def causal(cls: str, model_type: str, sizes: Callable[[int, int, int], dict[str,
 #: T5 v1.1: gated, and with an output matrix of its own.
 V1_1 = {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
 
+#: Short texts are beyond the length of the training before the scaling, so that all frequencies differ.
+LLAMA3 = {
+    "rope_type": "llama3",
+    "rope_theta": 500.0,
+    "factor": 4.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 3.0,
+    "original_max_position_embeddings": 10,
+}
+
+#: A window in all layers but the first.
+NARROW_BEHIND = {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1}
+
 CASES = [
     Case("BertForPreTraining", "bert", bert_sizes, "pretraining", segments=True),
     Case("BertForPreTraining", "bert", bert_sizes, "pretraining", more={"type_vocab_size": 1}),
@@ -157,6 +170,10 @@ CASES = [
     causal("LlamaForCausalLM", "llama", llama_sizes, tie_word_embeddings=True, head_dim=10),
     causal("LlamaForCausalLM", "llama", llama_sizes, attention_bias=True, mlp_bias=True),
     causal("LlamaForCausalLM", "llama", llama_sizes, rope_parameters={"rope_type": "default", "rope_theta": 500.0}),
+    causal("LlamaForCausalLM", "llama", llama_sizes, rope_parameters=LLAMA3),
+    causal("LlamaForCausalLM", "llama", llama_sizes, rope_parameters={"rope_type": "linear", "factor": 3.0}),
+    causal("Qwen3ForCausalLM", "qwen3", llama_sizes, head_dim=10),
+    causal("Qwen3ForCausalLM", "qwen3", llama_sizes, head_dim=6, **NARROW_BEHIND),
     causal("MistralForCausalLM", "mistral", llama_sizes),
     causal("MistralForCausalLM", "mistral", llama_sizes, sliding_window=None),
     causal("MistralForCausalLM", "mistral", llama_sizes, sliding_window=5),

@@ -120,9 +120,13 @@ def test_values_that_a_spec_cannot_say(theirs: Path, changes: dict[str, Any], ex
 
 def test_rescaled_rotary_positions(tmp_path: Path) -> None:
     save(find("LlamaForCausalLM"), tmp_path / "llama")
-    scaled = {"rope_type": "llama3", "factor": 8.0, "rope_theta": 10000.0}
-    assert "rotary positions of type 'llama3' are rescaled" in refused(
+    scaled = {"rope_type": "yarn", "factor": 8.0, "rope_theta": 10000.0}
+    assert "rotary positions of type 'yarn' are rescaled ('rope_parameters')" in refused(
         configured(tmp_path / "llama", rope_parameters=scaled)
+    )
+    lacking = {"rope_type": "llama3", "factor": 8.0, "rope_theta": 10000.0}
+    assert "'rope_parameters.low_freq_factor' is None; expected a number" in refused(
+        configured(tmp_path / "llama", rope_parameters=lacking)
     )
 
 

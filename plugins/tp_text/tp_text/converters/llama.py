@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class LlamaConverterConfig(ConverterConfig):
-    """LLaMA and Llama 2, with grouped heads (Touvron et al., 2023)."""
+    """LLaMA, Llama 2 and Llama 3, with grouped heads and scaled rotary positions (Touvron et al., 2023)."""
 
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {"LlamaForCausalLM": ("lm",), "LlamaModel": ()}
     prefix: ClassVar[str] = "model."
@@ -49,7 +49,7 @@ class LlamaConverterConfig(ConverterConfig):
         attention = {
             "num_key_value_heads": config["num_key_value_heads"] or heads,
             "head_size": config["head_dim"],
-            "positions": {"rotary": {"theta": parts.rotary_theta(config)}},
+            "positions": parts.rotary(config),
             "dropout": config["attention_dropout"],
             "bias": config["attention_bias"],
         }
@@ -79,7 +79,6 @@ class LlamaConverterConfig(ConverterConfig):
     def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         encoder, target = parts.encoder(spec, TransformerConfig), parts.target(spec, LanguageModelConfig)
         attention, feed_forward = common.attention(encoder), parts.part(encoder, "feed_forward", GatedConfig)
-        theta = parts.part(attention, "positions", RotaryConfig).theta
         return {
             "vocab_size": spec.model.vocab_size,
             "hidden_size": encoder.hidden_size,
@@ -91,10 +90,7 @@ class LlamaConverterConfig(ConverterConfig):
             "hidden_act": common.activation_name(feed_forward.activation),
             "initializer_range": encoder.init_std,
             "rms_norm_eps": parts.part(encoder, "norm", RMSNormConfig).eps,
-            # Before and since transformers 5.
-            "rope_theta": theta,
-            "rope_parameters": {"rope_type": "default", "rope_theta": theta},
-            "rope_scaling": None,
+            **parts.rotary_keys(parts.part(attention, "positions", RotaryConfig)),
             "attention_bias": attention.bias,
             "mlp_bias": feed_forward.bias,
             "attention_dropout": attention.dropout,
