@@ -25,6 +25,7 @@ def model(folder: Path, hidden: int, layers: int, heads: int, kernel: int, **opt
         "hidden_size": hidden,
         "vocab_size": 41,
         "dropout": 0.0,
+        "activation_dropout": 0.0,
         "embedding": {"modules": [CONTENT], "norm": "none"},
         "encoder": {"conformer": conformer},
         "target": [READOUT],
