@@ -54,7 +54,8 @@ class Mixer(Module, ABC):
         context: ``hidden_size`` is the width of the states.
     """
 
-    #: The projection, if any, whose result is added to the states; its first weights may be drawn smaller (GPT-2).
+    #: The projection whose result is added to the states, where there is one; its first weights may be drawn smaller
+    #: (GPT-2). It has no value here, as a value of the class would hide the module.
     output: Any
 
     #: Dropout of the layer acts on what it gives, as on what the other sub-layers give.

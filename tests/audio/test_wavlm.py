@@ -19,12 +19,13 @@ from tp_core.interfaces import Record
 from tp_core.options.context import DataContext
 from tp_core.testing import check_module
 
-OPTIONS: dict[str, Any] = {"num_layers": 2, "num_heads": 2, "relative_buckets": 8, "relative_max_distance": 12}
+POSITIONS = {"gated_relative": {"buckets": 8, "max_distance": 12}}
+OPTIONS: dict[str, Any] = {"num_layers": 2, "num_heads": 2, "mixer": {"attention": {"positions": POSITIONS}}}
 
 
 @pytest.mark.parametrize("norm", ["post", "pre"])
 def test_the_encoder_keeps_its_contracts(norm: str) -> None:
-    check_module("wavlm", "encoder", {**OPTIONS, "norm_position": norm})
+    check_module("transformer", "encoder", {**OPTIONS, "norm_position": norm})
 
 
 def test_positions_are_weighted_by_the_gates_of_the_paper(tmp_path: Path) -> None:
@@ -36,27 +37,27 @@ def test_positions_are_weighted_by_the_gates_of_the_paper(tmp_path: Path) -> Non
             "vocab_size": 41,
             "dropout": 0.0,
             "embedding": {"modules": [CONTENT], "norm": "none"},
-            "encoder": {"wavlm": {**OPTIONS, "num_layers": 1}},
+            "encoder": {"transformer": {**OPTIONS, "num_layers": 1}},
             "target": ["tp_core.testing.options:ReadoutConfig"],
         },
     )
     encoder: Any = randomised(model, std=0.4).double().encoder
     mask = mask_of([6, 4], 6)
-    attention, bias = encoder.layers[0].attention, encoder.bias
+    attention, bias = encoder.layers[0].mixer, encoder.shared[0]
     states = model.embedding(batch_of(input_ids=tokens(2, 6)).inputs).states.double()
     found: list[Any] = []
     attention.register_forward_hook(lambda _, __, output: found.append(output[0]))
     with torch.no_grad():
         model.encode(batch_of(input_ids=tokens(2, 6), attention_mask=mask))
-        queries, keys, values = attention.qkv(states).chunk(3, dim=-1)
+        queries, keys, values = (each.flatten(-2) for each in attention.qkv(states).unflatten(-1, (2, 3, 4)).unbind(-2))
         for row in range(2):
             for place in range(int(mask[row].sum())):
                 mixed = []
                 for head in range(2):
                     part = slice(4 * head, 4 * head + 4)
-                    sums = attention.gate.projection(states[row, place, part]).view(2, 4).sum(dim=1)
+                    sums = attention.positions.projection(states[row, place, part]).view(2, 4).sum(dim=1)
                     update, reset = torch.sigmoid(sums)
-                    gate = update * (reset * attention.gate.scale[0, head, 0, 0] - 1) + 2
+                    gate = update * (reset * attention.positions.scale[0, head, 0, 0] - 1) + 2
                     scores = []
                     for other in range(int(mask[row].sum())):
                         bucket = int(bias.bucket(torch.tensor(other - place)))
