@@ -54,8 +54,7 @@ class Mixer(Module, ABC):
         context: ``hidden_size`` is the width of the states.
     """
 
-    #: The projection whose result is added to the states, if there is one; its first weights may be smaller (GPT-2).
-    #: It has no value here: that would hide the submodule of this name.
+    #: The projection, if any, whose result is added to the states; its first weights may be drawn smaller (GPT-2).
     output: Any
 
     #: Dropout of the layer acts on what it gives, as on what the other sub-layers give.
