@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from tp_audio.encoders.relative_attention import by_key
 
 from tests.building import CONTENT, READOUT, batch_of, build, mask_of, randomised, tokens, worst
 from tp_audio.encoders.batch_norm import MaskedBatchNorm

@@ -20,8 +20,9 @@ def encoders(draw: st.DrawFn) -> dict[str, Any]:
     """A transformer with or without a bias of the grid."""
     options = draw(transformers(SEEN))
     if draw(st.booleans()):
-        options |= {"position_encoding": "relative_grid", "grid_per_layer": draw(st.booleans())}
-        options["share_layers"] = options["residual_attention"] = False
+        own = options.setdefault("mixer", {}).setdefault("attention", {})
+        own |= {"positions": {"grid": {"per_layer": draw(st.booleans())}}, "residual": False}
+        options["share_layers"] = False
     return {"transformer": options}
 
 
@@ -48,9 +49,8 @@ def models(draw: st.DrawFn) -> dict[str, Any]:
     encoder = draw(encoders())
     if form == "mae":
         modules = [{"patch": patch}, "patch_sinusoidal", "visible"]
-        if "relative_grid" in str(encoder):
-            encoder["transformer"]["position_encoding"] = "none"
-            encoder["transformer"].pop("grid_per_layer")
+        if "per_layer" in str(encoder):
+            encoder["transformer"]["mixer"]["attention"]["positions"] = "none"
         decoder = draw(transformers(SEEN))
         pixels = {"normalize": draw(st.booleans()), "loss": draw(st.sampled_from(["l1", "mse"]))}
         embedding = {"modules": modules, "norm": norm}
