@@ -54,8 +54,9 @@ class Mixer(Module, ABC):
         context: ``hidden_size`` is the width of the states.
     """
 
-    #: The projection whose result is added to the states; its first weights may be drawn smaller (GPT-2).
-    output: Any = None
+    #: The projection whose result is added to the states, where there is one; its first weights may be drawn smaller
+    #: (GPT-2). It has no value here, as a value of the class would hide the module.
+    output: Any
 
     #: Dropout of the layer acts on what it gives, as on what the other sub-layers give.
     drops: ClassVar[bool] = True
@@ -93,7 +94,7 @@ class FeedForward(Module, ABC):
     """
 
     #: As of :class:`Mixer`.
-    output: Any = None
+    output: Any
 
     @abstractmethod
     def forward(self, states: Tensor) -> Tensor:

@@ -108,7 +108,7 @@ class TransformerLayer(nn.Module):
     def residual_outputs(self) -> list[nn.Parameter]:
         """The weights of the layers whose outputs are added to the states."""
         parts = (self.mixer, self.cross_attention, self.feed_forward)
-        outputs = (part.output for part in parts if part is not None)
+        outputs = (getattr(part, "output", None) for part in parts)
         return [cast(nn.Parameter, output.weight) for output in outputs if output is not None]
 
     def drop_layers(self, chance: float) -> None:
