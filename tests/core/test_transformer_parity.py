@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tests.building import batch_of, build, encoder_model, mask_of, tokens, worst
+from tests.building import POSITIONS, attention, batch_of, build, encoder_model, mask_of, tokens, worst
 from tests.core import reference
+from tests.picks import picks, transformers
 from tp_core import Model, SpecError
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 
 TOLERANCE = 1e-5
 LENGTHS = [9, 5, 1]
 MASKS = ["fully_visible", "causal", "causal_with_prefix"]
-POSITIONS = ["none", "rotary", "relative", "alibi"]
-CHOICES: dict[str, Any] = {"relative": {"relative": {"buckets": 8, "max_distance": 6}}}
-
-
-def attention(**options: Any) -> dict[str, Any]:
-    """Options of a transformer, whose attention has these."""
-    return {"mixer": {"attention": options}}
 
 
 def expected(model: Model, ids: Any, **extra: Any) -> Any:
@@ -58,7 +55,7 @@ def check(model: Model, prefixes: list[int] | None = None) -> float:
 def test_masks_positions_and_residual_attention(
     tmp_path: Path, record_property: Any, mask: str, positions: str, residual: bool
 ) -> None:
-    parts = attention(positions=CHOICES.get(positions, positions), residual=residual)
+    parts = attention(positions=positions, residual=residual)
     model = encoder_model(tmp_path, {"mask": mask, **parts, "num_layers": 3})
     prefixes = [4, 5, 1] if mask == "causal_with_prefix" else None
     record_property("states", check(model, prefixes))
@@ -104,7 +101,7 @@ def test_activations_and_feed_forward(tmp_path: Path, activation: str, feed_forw
         attention(query_key_norm={"layernorm": {"bias": False}}) | {"mask": "causal"},
         attention(soft_cap=0.5),
         attention(soft_cap=0.5, num_key_value_heads=2) | {"mask": "causal"},
-        attention(soft_cap=0.5, positions=CHOICES["relative"]),
+        attention(soft_cap=0.5, positions="relative"),
         attention(soft_cap=0.5, residual=True),
         attention(window=3),
         attention(window=3) | {"mask": "causal"},
@@ -124,10 +121,18 @@ def test_other_options(tmp_path: Path, options: dict[str, Any]) -> None:
     check(encoder_model(tmp_path, options))
 
 
+@picks(100)
+@given(st.sampled_from(MASKS).flatmap(lambda mask: transformers((mask,))))
+def test_any_options_together(options: dict[str, Any]) -> None:
+    prefixes = [4, 5, 1] if options["mask"] == "causal_with_prefix" else None
+    with TemporaryDirectory() as folder:
+        check(encoder_model(Path(folder), options), prefixes)
+
+
 @pytest.mark.parametrize("mask", ["fully_visible", "causal"])
 @pytest.mark.parametrize(("positions", "residual"), itertools.product(POSITIONS, [False, True]))
 def test_packed_documents_do_not_see_each_other(tmp_path: Path, mask: str, positions: str, residual: bool) -> None:
-    parts = attention(positions=CHOICES.get(positions, positions), residual=residual)
+    parts = attention(positions=positions, residual=residual)
     model = encoder_model(tmp_path, {"mask": mask, **parts})
     ids = tokens(1, 10)
     documents, places = [0, 0, 0, 0, 1, 1, 2, 2, 2, 2], [0, 1, 2, 3, 0, 1, 0, 1, 2, 3]
