@@ -19,6 +19,21 @@ M = TypeVar("M", bound=torch.nn.Module)
 CONTENT = "tp_core.testing.options:ContentConfig"
 READOUT = "tp_core.testing.options:ReadoutConfig"
 
+#: Positions of attention by name, as specs write them; with so few buckets, short texts have distances in all of them.
+POSITIONS: dict[str, Any] = {
+    "none": "none",
+    "rotary": "rotary",
+    "relative": {"relative": {"buckets": 8, "max_distance": 6}},
+    "alibi": "alibi",
+}
+
+
+def attention(**options: Any) -> dict[str, Any]:
+    """Options of a transformer whose attention has these; positions may be names of :data:`POSITIONS`."""
+    positions = options.get("positions")
+    named = {"positions": POSITIONS[positions]} if isinstance(positions, str) else {}
+    return {"mixer": {"attention": {**options, **named}}}
+
 
 def build(folder: Path, model: dict[str, Any], seed: int = 0) -> Model:
     """The model of a spec with this ``model:`` part, in evaluation mode."""

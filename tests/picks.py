@@ -47,26 +47,47 @@ def check_pick(tree: dict[str, Any], lengths: list[int], unused: tuple[str, ...]
 @st.composite
 def transformers(draw: st.DrawFn, masks: tuple[str, ...]) -> dict[str, Any]:
     """The options that a transformer encoder and a decoder share."""
+    mask = draw(st.sampled_from(masks))
+    norm_position = draw(st.sampled_from(["pre", "post", "both"]))
+    dense = {
+        "activation": draw(st.sampled_from(["gelu", "gelu_tanh", "relu", "silu", "tanh"])),
+        "bias": draw(st.booleans()),
+    }
     options: dict[str, Any] = {
         "num_layers": draw(st.integers(1, 2)),
         "num_heads": HEADS,
+        "feed_forward_size": 24,
+        "mask": mask,
+        "mixer": {"attention": draw(attentions(mask))},
+        "feed_forward": {draw(st.sampled_from(["dense", "gated"])): dense},
+        "norm": draw(st.sampled_from(["layernorm", "rmsnorm", {"rmsnorm": {"offset": True}}])),
+        "norm_position": norm_position,
+        "final_norm": draw(st.sampled_from([None, True, False])),
+        "layer_scale": draw(st.sampled_from([None, 0.1])),
+        "share_layers": draw(st.booleans()),
+    }
+    if norm_position != "post":
+        options["parallel"] = draw(st.booleans())
+        options["first_norm"] = options["share_layers"] or draw(st.booleans())
+    return {name: value for name, value in options.items() if value is not None}
+
+
+@st.composite
+def attentions(draw: st.DrawFn, mask: str) -> dict[str, Any]:
+    """The options of attention with a mask."""
+    rotary = {"interleaved": draw(st.booleans()), "factor": draw(st.sampled_from([1.0, 2.0]))}
+    positions = ["none", {"rotary": rotary}, "rotary_llama3", "relative", "alibi"]
+    options: dict[str, Any] = {
         "num_key_value_heads": draw(st.sampled_from([None, 1, 2])),
         "head_size": draw(st.sampled_from([None, 6])),
-        "feed_forward_size": 24,
-        "feed_forward": draw(st.sampled_from(["dense", "gated"])),
-        "activation": draw(st.sampled_from(["gelu", "gelu_tanh", "relu", "silu", "tanh"])),
-        "mask": draw(st.sampled_from(masks)),
-        "norm": draw(st.sampled_from(["layernorm", "rmsnorm"])),
-        "norm_position": draw(st.sampled_from(["pre", "post"])),
-        "final_norm": draw(st.sampled_from([None, True, False])),
-        "attention_bias": draw(st.booleans()),
+        "window": None if mask == "causal_with_prefix" else draw(st.sampled_from([None, 3])),
+        "positions": draw(st.sampled_from(positions)),
+        "bias": draw(st.booleans()),
         "key_bias": draw(st.booleans()),
-        "layer_scale": draw(st.sampled_from([None, 0.1])),
-        "feed_forward_bias": draw(st.booleans()),
-        "attention_scale": draw(st.sampled_from([None, 1.0])),
-        "position_encoding": draw(st.sampled_from(["none", "rotary", "relative", "alibi"])),
-        "rotary_interleaved": draw(st.booleans()),
-        "residual_attention": draw(st.booleans()),
-        "share_layers": draw(st.booleans()),
+        "scale": draw(st.sampled_from([None, 1.0])),
+        # The bias of a layer norm of the keys changes no attention weight, and would not be trained.
+        "query_key_norm": draw(st.sampled_from([None, "rmsnorm"])),
+        "soft_cap": draw(st.sampled_from([None, 2.0])),
+        "residual": draw(st.booleans()),
     }
     return {name: value for name, value in options.items() if value is not None}

@@ -41,7 +41,7 @@ def encoders(draw: st.DrawFn, causal: bool) -> tuple[str, dict[str, Any]]:
         masks = ("causal", "causal_with_prefix") if causal else ("fully_visible", "causal", "causal_with_prefix")
         return name, draw(transformers(masks))
     if name == "fourier":
-        return "transformer", {"num_layers": draw(st.integers(1, 2)), "mixing": "fourier", "feed_forward_size": 24}
+        return "transformer", {"num_layers": draw(st.integers(1, 2)), "mixer": "fourier", "feed_forward_size": 24}
     options: dict[str, Any] = {}
     if name != "cnn":
         options["num_layers"] = draw(st.integers(1, 2))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.building import attention
 from tests.core import odd_config, odd_modules
 from tp_core.testing import check_module
 
@@ -24,17 +25,22 @@ def test_first_party_embeddings_conform(name: str) -> None:
     itertools.product(["fully_visible", "causal"], ["none", "rotary", "relative", "alibi"]),
 )
 def test_the_transformer_conforms(mask: str, positions: str) -> None:
-    options = {**SMALL, "mask": mask, "position_encoding": positions, "head_size": 4}
-    check_module("transformer", "encoder", options)
+    check_module("transformer", "encoder", {**SMALL, "mask": mask, **attention(positions=positions, head_size=4)})
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        {"norm_position": "pre", "norm": "rmsnorm", "feed_forward": "gated", "activation": "silu"},
-        {"residual_attention": True, "mask": "causal"},
+        {"norm_position": "pre", "norm": "rmsnorm", "feed_forward": {"gated": {"activation": "silu"}}},
+        {"norm_position": "both", "norm": {"rmsnorm": {"offset": True}}, "first_norm": False},
+        {"norm_position": "pre", "parallel": True, **attention(query_key_norm="rmsnorm", soft_cap=2.0, window=3)},
+        {"mask": "causal", **attention(residual=True)},
         {"share_layers": True, "hidden_size": 16, "layer_drop": 0.2},
-        {"num_key_value_heads": 2, "attention_bias": False, "feed_forward_bias": False, "norm_bias": False},
+        {
+            "feed_forward": {"dense": {"bias": False}},
+            "norm": {"layernorm": {"bias": False}},
+            **attention(num_key_value_heads=2, bias=False),
+        },
     ],
 )
 def test_variants_of_the_transformer_conform(options: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.building import CONTENT, READOUT, build, mask_of, randomised, tokens, worst
+from tests.building import CONTENT, READOUT, attention, build, mask_of, randomised, tokens, worst
 from tp_core import Batch, Model, SpecError, TPError
 from tp_core.interfaces import Cache
 from tp_core.modules.decoders.transformer_options import TransformerDecoderConfig
@@ -17,13 +17,15 @@ from tp_core.testing import check_module
 
 TOLERANCE = 1e-5
 SMALL = {"num_layers": 2, "num_heads": 4, "feed_forward_size": 32}
+RELU = {"feed_forward": {"dense": {"activation": "relu"}}}
 
 CONFORMING: list[tuple[str, dict[str, Any]]] = [
     ("transformer", {}),
-    ("transformer", {"norm_position": "pre", "norm": "rmsnorm", "feed_forward": "gated", "attention_bias": False}),
-    ("transformer", {"position_encoding": "relative", "relative_buckets": 8, "relative_max_distance": 9}),
-    ("transformer", {"position_encoding": "rotary", "head_size": 4, "num_key_value_heads": 2}),
-    ("transformer", {"position_encoding": "alibi", "share_layers": True, "residual_attention": True}),
+    ("transformer", {"norm_position": "pre", "norm": "rmsnorm", "feed_forward": "gated", **attention(bias=False)}),
+    ("transformer", {"norm_position": "both", "norm": "rmsnorm", "first_norm": False}),
+    ("transformer", attention(positions={"relative": {"buckets": 8, "max_distance": 9}})),
+    ("transformer", attention(positions="rotary", head_size=4, num_key_value_heads=2, query_key_norm="rmsnorm")),
+    ("transformer", {"share_layers": True, **attention(positions="alibi", residual=True)}),
     ("transformer", {"hidden_size": 16, "scale_residual_init": True, "layer_drop": 0.2}),
     ("transformer", {"mask": "fully_visible"}),
     ("lstm", {"num_layers": 2}),
@@ -134,12 +136,17 @@ def test_recurrent_decoders_are_the_papers_formulas_over_torchs_networks(
     assert worst(features.sequence.states[0].double(), plain_attention(decoder, states[0], memory)) < TOLERANCE
 
 
+def by_part(rows: Tensor, parts: int) -> Tensor:
+    """Rows of four heads of width 4 that stand by head and then by part, by part and then by head."""
+    return rows.unflatten(0, (4, parts, 4)).transpose(0, 1).flatten(0, 2)
+
+
 @torch.no_grad()
 def test_a_transformer_decoder_is_torchs_with_the_same_weights(tmp_path: Path) -> None:
-    for position in ("pre", "post"):
+    for position, where in (("pre", "before"), ("post", "after")):
         model = model_of(
             tmp_path,
-            {"transformer": {**SMALL, "norm_position": position, "final_norm": False, "activation": "relu"}},
+            {"transformer": {**SMALL, **RELU, "norm_position": position, "final_norm": False}},
             encoder={"transformer": {**SMALL, "hidden_size": 16}},
         )
         decoder: Any = model.decoder
@@ -153,18 +160,18 @@ def test_a_transformer_decoder_is_torchs_with_the_same_weights(tmp_path: Path) -
             assert isinstance(layer, nn.TransformerDecoderLayer)
             cross = mine.cross_attention
             copies = {
-                "self_attn.in_proj_": mine.attention.qkv,
-                "self_attn.out_proj.": mine.attention.output,
+                "self_attn.out_proj.": mine.mixer.output,
                 "multihead_attn.out_proj.": cross.output,
                 "linear1.": mine.feed_forward.input,
                 "linear2.": mine.feed_forward.output,
-                "norm1.": mine.attention_norm,
-                "norm2.": mine.cross_attention_norm,
-                "norm3.": mine.feed_forward_norm,
+                "norm1.": getattr(mine.mixer_residual, where),
+                "norm2.": getattr(mine.cross_attention_residual, where),
+                "norm3.": getattr(mine.feed_forward_residual, where),
             }
             state = {name + kind: getattr(part, kind) for name, part in copies.items() for kind in ("weight", "bias")}
             for kind in ("weight", "bias"):
-                both = [getattr(cross.query, kind), getattr(cross.key_value, kind)]
+                state[f"self_attn.in_proj_{kind}"] = by_part(getattr(mine.mixer.qkv, kind), 3)
+                both = [getattr(cross.query, kind), by_part(getattr(cross.key_value, kind), 2)]
                 state[f"multihead_attn.in_proj_{kind}"] = torch.cat(both)
             layer.load_state_dict(state)
         mask, target_mask = mask_of([5, 3], 5), mask_of([6, 4], 6)

@@ -206,8 +206,9 @@ def test_a_decoder_behind_several_streams_reads_the_first(tmp_path: Path) -> Non
 
 def test_text_stays_in_its_box_whatever_it_says(tmp_path: Path) -> None:
     name = "a_stream_with_a_name_that_is_wider_than_any_box_of_the_drawing"
-    options = {"num_heads": 2, "norm": "rmsnorm", "position_encoding": "rotary", "attention_bias": False}
-    encoder = {"transformer": {**options, "num_layers": 2, "activation": "relu", "rotary_theta": 123456789.0}}
+    attention = {"positions": {"rotary": {"theta": 123456789.0}}, "bias": False}
+    options = {"num_heads": 2, "norm": "rmsnorm", "mixer": {"attention": attention}}
+    encoder = {"transformer": {**options, "num_layers": 2, "feed_forward": {"dense": {"activation": "relu"}}}}
     streams = {name: {"embedding": ["word", "pos"], "encoder": encoder}, "b": name}
     layout = Placing(drawn(tmp_path, {"streams": streams, "target": ["clr"]}, "W" * 90)).run()
     assert len(layout.title) > 1

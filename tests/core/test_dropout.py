@@ -59,27 +59,26 @@ def test_nothing_is_dropped_without_training_or_chance() -> None:
 @pytest.mark.parametrize("mask", ["causal", "fully_visible"])
 @pytest.mark.parametrize("groups", [4, 2])
 def test_attention_with_dropout_is_on_average_attention_without(mask: str, groups: int) -> None:
-    from tp_core.modules.layers.attention import SelfAttention
+    from tp_core.modules.mixers.attention import Prepared, SelfAttention
+    from tp_core.modules.mixers.attention_options import AttentionConfig
+    from tp_core.options.context import BuildContext
 
-    from tp_core.modules.layers.mask import AttentionState
-    from tp_core.modules.layers.transformer_options import TransformerOptions
-
-    options = TransformerOptions(num_heads=4, num_key_value_heads=groups, dropout=0.2, init_std=0.3)
+    options = AttentionConfig(num_heads=4, num_key_value_heads=groups, dropout=0.2, init_std=0.3)
     torch.manual_seed(0)
-    attention = SelfAttention(options, 16)
+    attention = SelfAttention(options, BuildContext(hidden_size=16))
     for module in attention.modules():
         if hasattr(module, "reset_parameters"):
             module.reset_parameters()
     states = torch.randn(2, 6, 16)
     visible = torch.tensor([[True] * 6, [True] * 4 + [False] * 2]).view(2, 1, 1, 6)
 
-    def shared(copies: int) -> AttentionState:
+    def prepared(copies: int) -> Prepared:
         if mask == "causal":
-            return AttentionState(bias=None, causal=True)
-        return AttentionState(bias=visible.repeat(copies, 1, 1, 1))
+            return Prepared(None, True, None)
+        return Prepared(visible.repeat(copies, 1, 1, 1), False, None)
 
-    expected, _ = attention.eval()(states, shared(1))
+    expected, _ = attention.eval()(states, prepared(1))
     attention.train()
-    many, _ = attention(states.repeat(4000, 1, 1), shared(4000))
+    many, _ = attention(states.repeat(4000, 1, 1), prepared(4000))
     found = many.view(4000, *states.shape).mean(dim=0)
     assert (found - expected).abs().max() < 0.05 * expected.abs().max()

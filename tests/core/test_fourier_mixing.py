@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from tp_core.modules.layers.fourier import FourierMixing, fourier_matrices
 
 from tests.building import batch_of, encoder_model, mask_of, randomised, tokens, worst
 from tp_core import Model, SpecError
 from tp_core.interfaces import Cache, Sequence
-from tp_core.modules.layers.mask import AttentionState
+from tp_core.layer_parts import StackPass
+from tp_core.modules.mixers.fourier import FourierMixing
+from tp_core.modules.mixers.fourier_options import FourierConfig
+from tp_core.options.context import BuildContext
 from tp_core.pricing import price
 from tp_core.testing import check_module
 
@@ -36,7 +38,8 @@ def by_formula(states: Tensor) -> Tensor:
 
 
 def mix(sequence: Sequence, padding: bool = False) -> Tensor:
-    return FourierMixing()(sequence.states, AttentionState(fourier=fourier_matrices(sequence, padding)))[0]
+    mixer = FourierMixing(FourierConfig(padding=padding), BuildContext(hidden_size=sequence.states.shape[-1]))
+    return mixer(sequence.states, mixer.prepare(StackPass(sequence)))[0]
 
 
 def random_states(*shape: int) -> Tensor:
@@ -94,7 +97,7 @@ def test_long_rows_are_as_exact_as_the_fast_transform(lengths: list[int]) -> Non
 
 @pytest.mark.parametrize("options", [{}, {"norm_position": "pre"}, {"share_layers": True, "num_layers": 3}])
 def test_padding_and_batch_mates_change_no_sample_of_an_encoder(tmp_path: Path, options: dict[str, Any]) -> None:
-    model = encoder_model(tmp_path, {"mixing": "fourier", **options})
+    model = encoder_model(tmp_path, {"mixer": "fourier", **options})
     for left in (False, True):
         mask = mask_of(LENGTHS, 11, left)
         ids = tokens(*mask.shape)
@@ -122,10 +125,10 @@ def fnet(**sizes: int) -> Any:
 def load_fnet(model: Model, theirs: Any) -> None:
     """Copy an FNet's weights, embeddings excepted."""
     inner = {
-        "fourier.output.LayerNorm": "attention_norm",
+        "fourier.output.LayerNorm": "mixer_residual.after",
         "intermediate.dense": "feed_forward.input",
         "output.dense": "feed_forward.output",
-        "output.LayerNorm": "feed_forward_norm",
+        "output.LayerNorm": "feed_forward_residual.after",
     }
     names = {f"encoder.layer.{i}.{a}": f"layers.{i}.{b}" for i in range(3) for a, b in inner.items()}
     names["embeddings.projection"] = "projection"
@@ -146,12 +149,11 @@ def test_states_are_those_of_fnet_in_transformers(
 ) -> None:
     theirs = fnet(hidden=hidden, length=length)
     options = {
-        "mixing": "fourier",
-        "fourier_padding": padded,
+        "mixer": {"fourier": {"padding": padded}},
         "embedding_projection": True,
         "num_layers": 3,
         "feed_forward_size": 20,
-        "activation": "gelu_tanh",
+        "feed_forward": {"dense": {"activation": "gelu_tanh"}},
     }
     model = encoder_model(tmp_path, options, hidden_size=hidden)
     load_fnet(model, theirs)
@@ -174,7 +176,7 @@ def test_states_are_those_of_fnet_in_transformers(
     "options", [{}, {"embedding_projection": True, "norm_position": "pre", "scale_residual_init": True}]
 )
 def test_an_encoder_with_fourier_mixing_conforms(options: dict[str, Any]) -> None:
-    check_module("transformer", "encoder", {"num_layers": 2, "mixing": "fourier", **options})
+    check_module("transformer", "encoder", {"num_layers": 2, "mixer": "fourier", **options})
 
 
 @pytest.mark.parametrize("padded", [False, True])
@@ -186,7 +188,7 @@ def test_mixing_is_exact_in_lower_precision(tmp_path: Path, padded: bool) -> Non
         found = mix(Sequence(inputs, mask))
         assert torch.equal(mix(Sequence(inputs.float(), mask)), exact)
     assert torch.equal(found, exact.bfloat16())
-    model = encoder_model(tmp_path, {"mixing": "fourier"})
+    model = encoder_model(tmp_path, {"mixer": "fourier"})
     with torch.autocast("cpu", dtype=torch.bfloat16):
         loss = model(batch_of(input_ids=tokens(2, 9), attention_mask=None if mask is None else mask.long())).loss
     loss.backward()
@@ -194,7 +196,7 @@ def test_mixing_is_exact_in_lower_precision(tmp_path: Path, padded: bool) -> Non
 
 
 def test_recomputed_activations_give_the_same_gradients(tmp_path: Path) -> None:
-    model = encoder_model(tmp_path, {"mixing": "fourier", "dropout": 0.3}).train()
+    model = encoder_model(tmp_path, {"mixer": "fourier", "dropout": 0.3}).train()
     batch = batch_of(input_ids=tokens(3, 6), attention_mask=mask_of([6, 2, 4], 6))
     gradients = []
     for recompute in (False, True):
@@ -208,14 +210,14 @@ def test_recomputed_activations_give_the_same_gradients(tmp_path: Path) -> None:
 
 
 def test_a_cache_is_refused(tmp_path: Path) -> None:
-    model = encoder_model(tmp_path, {"mixing": "fourier"})
+    model = encoder_model(tmp_path, {"mixer": "fourier"})
     with pytest.raises(ValueError, match="piece by piece"):
         model.encode(batch_of(input_ids=tokens(1, 3)), Cache())
 
 
 def test_mixing_has_no_weights_and_the_price_says_so(tmp_path: Path) -> None:
-    model = encoder_model(tmp_path, {"mixing": "fourier", "feed_forward_size": 20})
-    assert not any("attention." in name for name in model.weights())
+    model = encoder_model(tmp_path, {"mixer": "fourier", "feed_forward_size": 20})
+    assert not any("mixer." in name for name in model.weights())
     cost = price(model.spec, batch_size=2, length=7)
     assert cost.note == ""
     assert cost.forward_flops_per_unit == 2 * 2 * (2 * 16 * 20) + 2 * 16  # two layers' matrices, then the readout
@@ -229,22 +231,24 @@ def test_mixing_has_no_weights_and_the_price_says_so(tmp_path: Path) -> None:
             {"mask": "causal"},
             "mask: Fourier mixing shows every position to all others and cannot be causal",
         ),
-        ({"mask": "causal_with_prefix"}, "transformer.mask: .* cannot be causal_with_prefix"),
+        ({"mask": "causal_with_prefix"}, "mask: .* cannot be causal_with_prefix"),
         *(
-            ({"position_encoding": each}, "position_encoding: belongs to attention, which mixing: fourier replaces")
-            for each in ("rotary", "relative", "alibi")
+            ({"mixer": {"fourier": {option: value}}}, f"fourier.{option}: unknown option .* of the mixer attention")
+            for option, value in (
+                ("positions", "rotary"),
+                ("residual", True),
+                ("num_key_value_heads", 2),
+                ("head_size", 4),
+            )
         ),
-        ({"residual_attention": True}, "residual_attention: belongs to attention"),
-        ({"num_key_value_heads": 2}, "num_key_value_heads: belongs to attention"),
-        ({"head_size": 4}, "head_size: belongs to attention"),
-        ({"mixing": "attention", "fourier_padding": True}, "fourier_padding: needs mixing: fourier"),
+        ({"mixer": {"attention": {"padding": True}}}, "attention.padding: unknown option .* of the mixer fourier"),
     ],
 )
 def test_options_of_attention_are_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(SpecError, match=message):
-        encoder_model(tmp_path, {"mixing": "fourier", **options})
+        encoder_model(tmp_path, {"mixer": "fourier", **options})
 
 
 def test_a_number_of_heads_does_not_matter(tmp_path: Path) -> None:
-    model = encoder_model(tmp_path, {"mixing": "fourier", "num_heads": 12}, hidden_size=10)
+    model = encoder_model(tmp_path, {"mixer": "fourier", "num_heads": 12}, hidden_size=10)
     assert states(model, input_ids=tokens(1, 3)).shape == (1, 3, 10)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tests.building import CONTENT, batch_of, build, encoder_model, mask_of, randomised, tokens, worst
+from tests.building import CONTENT, attention, batch_of, build, encoder_model, mask_of, randomised, tokens, worst
 from tp_core import Model
 from tp_core.interfaces import IGNORE, Batch
 
@@ -25,14 +25,15 @@ def gradients(model: Model, batch: Batch, seed: int = 0) -> dict[str, Tensor]:
 
 
 OPTIONS: list[dict[str, Any]] = [
-    {"mask": mask, "position_encoding": positions, "residual_attention": residual}
+    {"mask": mask, **attention(positions=positions, residual=residual)}
     for mask, positions, residual in itertools.product(
         ["fully_visible", "causal"], ["rotary", "relative", "alibi"], [False, True]
     )
 ] + [
     {"share_layers": True, "hidden_size": 24, "num_heads": 4},
-    {"feed_forward": "gated", "activation": "silu", "norm": "rmsnorm", "norm_position": "pre"},
-    {"num_key_value_heads": 2, "mask": "causal"},
+    {"feed_forward": {"gated": {"activation": "silu"}}, "norm": "rmsnorm", "norm_position": "pre"},
+    {"mask": "causal", **attention(num_key_value_heads=2)},
+    {"norm_position": "both", "parallel": True, **attention(query_key_norm="rmsnorm", soft_cap=2.0, window=3)},
 ]
 
 

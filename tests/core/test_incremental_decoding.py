@@ -9,26 +9,38 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.building import CONTENT, READOUT, batch_of, build, encoder_model, mask_of, randomised, tokens, worst
+from tests.building import (
+    CONTENT,
+    READOUT,
+    attention,
+    batch_of,
+    build,
+    encoder_model,
+    mask_of,
+    randomised,
+    tokens,
+    worst,
+)
 from tp_core import Batch, Model
 from tp_core.interfaces import Cache, Sequence
 
 TOLERANCE = 1e-5
-RELATIVE = {"relative_buckets": 8, "relative_max_distance": 6}
 POSITION = {"pos": {"max_length": 16, "offset": 1}}
 STEPS = [[1] * 12, [5, 1, 1, 3, 2]]
 PROMPTS = [5, 2, 4]  # real tokens of each row's first five places
 
 VARIANTS: list[tuple[list[Any], dict[str, Any]]] = [
-    *(([], {"position_encoding": each}) for each in ("none", "rotary", "relative", "alibi")),
+    *(([], attention(positions=each)) for each in ("none", "rotary", "relative", "alibi")),
     ([POSITION], {}),
-    (["sinusoidal"], {"residual_attention": True, "norm_position": "pre"}),
+    (["sinusoidal"], {"norm_position": "pre", **attention(residual=True)}),
     (["sinusoidal"], {"share_layers": True, "norm_position": "pre"}),
-    ([POSITION], {"position_encoding": "relative", "residual_attention": True}),
-    ([], {"position_encoding": "rotary", "share_layers": True, "norm": "rmsnorm", "feed_forward": "gated"}),
-    ([], {"position_encoding": "alibi", "residual_attention": True, "share_layers": True}),
-    ([], {"position_encoding": "rotary", "num_key_value_heads": 2, "rotary_fraction": 0.5, "head_size": 8}),
-    ([POSITION], {"num_key_value_heads": 1, "residual_attention": True, "attention_scale": 1.0}),
+    ([POSITION], attention(positions="relative", residual=True)),
+    ([], {"share_layers": True, "norm": "rmsnorm", "feed_forward": "gated", **attention(positions="rotary")}),
+    ([], {"share_layers": True, **attention(positions="alibi", residual=True)}),
+    ([], attention(positions={"rotary": {"fraction": 0.5}}, num_key_value_heads=2, head_size=8)),
+    ([POSITION], attention(num_key_value_heads=1, residual=True, scale=1.0)),
+    ([], {"norm_position": "both", "first_norm": False, **attention(positions="rotary", query_key_norm="rmsnorm")}),
+    ([], {"norm_position": "pre", "parallel": True, **attention(positions="relative", soft_cap=2.0)}),
 ]
 OTHERS: list[tuple[list[Any], str, dict[str, Any]]] = [
     ([], "rnn", {"num_layers": 2}),
@@ -40,7 +52,7 @@ OTHERS: list[tuple[list[Any], str, dict[str, Any]]] = [
 
 
 def transformer(options: dict[str, Any]) -> dict[str, Any]:
-    return {"transformer": {"num_layers": 2, "num_heads": 4, "mask": "causal", "dropout": 0.0, **RELATIVE, **options}}
+    return {"transformer": {"num_layers": 2, "num_heads": 4, "mask": "causal", "dropout": 0.0, **options}}
 
 
 def decoder_model(
@@ -124,7 +136,7 @@ def name(case: Any) -> str:
 @pytest.mark.parametrize("case", VARIANTS, ids=name)
 def test_a_causal_transformer(tmp_path: Path, case: Any, padding: str, steps: list[int]) -> None:
     embedding, options = case
-    model = encoder_model(tmp_path, {"mask": "causal", **RELATIVE, **options}, embedding=embedding)
+    model = encoder_model(tmp_path, {"mask": "causal", **options}, embedding=embedding)
     check_encoder(model, padding, steps)
 
 
@@ -174,7 +186,7 @@ def test_a_decoder_behind_another_encoder(tmp_path: Path, encoder: str) -> None:
 @pytest.mark.parametrize("padding", ["none", "left", "right"])
 @torch.no_grad()
 def test_a_prefix_that_everyone_sees_is_a_part_of_the_first_call(tmp_path: Path, padding: str) -> None:
-    options = {"mask": "causal_with_prefix", "position_encoding": "rotary"}
+    options = {"mask": "causal_with_prefix", **attention(positions="rotary")}
     model = encoder_model(tmp_path, options, embedding=[POSITION])
     ids, mask = tokens(3, 12), prompts(padding)
     lead = torch.tensor([5, 5, 5] if padding == "left" else PROMPTS)
@@ -194,7 +206,7 @@ def test_a_prefix_that_everyone_sees_is_a_part_of_the_first_call(tmp_path: Path,
 
 @torch.no_grad()
 def test_positions_that_the_caller_gives_are_kept(tmp_path: Path) -> None:
-    model = encoder_model(tmp_path, {"mask": "causal", "position_encoding": "rotary"}, embedding=[POSITION])
+    model = encoder_model(tmp_path, {"mask": "causal", **attention(positions="rotary")}, embedding=[POSITION])
     ids, positions = tokens(2, 6), torch.tensor([[0, 1, 2, 5, 6, 7], [3, 4, 5, 6, 7, 8]])
     whole = model.encode(batch_of(input_ids=ids, position_ids=positions)).sequence.states
     cache = Cache()
@@ -205,7 +217,7 @@ def test_positions_that_the_caller_gives_are_kept(tmp_path: Path) -> None:
     assert worst(torch.cat(parts, dim=1), whole) < TOLERANCE
 
 
-DECODERS = {"transformer": transformer({"position_encoding": "relative"}), "lstm": {"lstm": {}}}
+DECODERS = {"transformer": transformer(attention(positions="relative")), "lstm": {"lstm": {}}}
 
 
 @pytest.mark.parametrize("decoder", DECODERS.values(), ids=DECODERS)

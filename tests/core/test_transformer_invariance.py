@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.building import batch_of, encoder_model, mask_of, positions_of, tokens, worst
+from tests.building import attention, batch_of, encoder_model, mask_of, positions_of, tokens, worst
 from tp_core import Model
 from tp_core.interfaces import Cache
 
@@ -19,7 +19,6 @@ LENGTHS = [10, 6, 1, 7]
 MASKS = ["fully_visible", "causal", "causal_with_prefix"]
 IN_ATTENTION = ["none", "rotary", "relative", "alibi"]
 ABSOLUTE = [{"pos": {"max_length": 16, "offset": 1}}, "sinusoidal"]
-RELATIVE = {"relative_buckets": 8, "relative_max_distance": 6, "num_layers": 3}
 
 
 @torch.no_grad()
@@ -53,14 +52,12 @@ def check_padding(model: Model, left: bool, prefix: bool = False, positions: boo
 
 
 @pytest.mark.parametrize("left", [False, True])
-@pytest.mark.parametrize(
-    ("mask", "position_encoding", "residual_attention"), itertools.product(MASKS, IN_ATTENTION, [False, True])
-)
+@pytest.mark.parametrize(("mask", "positions", "residual"), itertools.product(MASKS, IN_ATTENTION, [False, True]))
 def test_padding_and_batch_mates_change_nothing(
-    tmp_path: Path, mask: str, position_encoding: str, residual_attention: bool, left: bool
+    tmp_path: Path, mask: str, positions: str, residual: bool, left: bool
 ) -> None:
-    options = {"mask": mask, "position_encoding": position_encoding, "residual_attention": residual_attention}
-    check_padding(encoder_model(tmp_path, {**options, **RELATIVE}), left, prefix=mask == "causal_with_prefix")
+    options = {"mask": mask, "num_layers": 3, **attention(positions=positions, residual=residual)}
+    check_padding(encoder_model(tmp_path, options), left, prefix=mask == "causal_with_prefix")
 
 
 @pytest.mark.parametrize("left", [False, True])
@@ -74,9 +71,9 @@ def test_padding_and_batch_mates_change_nothing_with_absolute_positions(
 
 
 @pytest.mark.parametrize("mask", MASKS)
-@pytest.mark.parametrize("residual_attention", [False, True])
-def test_a_sample_without_any_real_position_harms_no_other(tmp_path: Path, mask: str, residual_attention: bool) -> None:
-    model = encoder_model(tmp_path, {"mask": mask, "residual_attention": residual_attention})
+@pytest.mark.parametrize("residual", [False, True])
+def test_a_sample_without_any_real_position_harms_no_other(tmp_path: Path, mask: str, residual: bool) -> None:
+    model = encoder_model(tmp_path, {"mask": mask, **attention(residual=residual)})
     for length in (1, 5):
         ids, real = tokens(2, length), mask_of([length, 0], length)
         together = states(model, input_ids=ids, attention_mask=real)
@@ -107,14 +104,14 @@ def test_no_query_is_left_without_a_key(kind: str, length: int, documents: bool,
 
 
 def test_a_cache_that_is_not_asked_for_changes_nothing(tmp_path: Path) -> None:
-    model = encoder_model(tmp_path, {"mask": "causal", "position_encoding": "rotary"})
+    model = encoder_model(tmp_path, {"mask": "causal", **attention(positions="rotary")})
     ids = tokens(2, 6)
     assert worst(states(model, Cache(), input_ids=ids), states(model, input_ids=ids)) < TOLERANCE
 
 
-@pytest.mark.parametrize("position_encoding", IN_ATTENTION)
-def test_causal_states_do_not_depend_on_later_tokens(tmp_path: Path, position_encoding: str) -> None:
-    model = encoder_model(tmp_path, {"mask": "causal", "position_encoding": position_encoding, **RELATIVE})
+@pytest.mark.parametrize("positions", IN_ATTENTION)
+def test_causal_states_do_not_depend_on_later_tokens(tmp_path: Path, positions: str) -> None:
+    model = encoder_model(tmp_path, {"mask": "causal", "num_layers": 3, **attention(positions=positions)})
     ids = tokens(2, 9)
     changed = ids.clone()
     changed[:, 5:] = tokens(2, 4, seed=7)
@@ -129,11 +126,12 @@ def test_stochastic_depth_keeps_the_expectation(tmp_path: Path) -> None:
     model = encoder_model(tmp_path, {"layer_drop": 0.3})
     layer: Any = model.encoder.layers[0]  # type: ignore[index]
     assert isinstance(layer, TransformerLayer)
+    layer.mixer_residual.after = torch.nn.Identity()
     update = torch.ones(20_000, 2, 3)
-    assert layer._drop(update) is update
+    assert torch.equal(layer.mixer_residual.add(torch.zeros(()), update), update)
     layer.train()
     torch.manual_seed(0)
-    dropped = layer._drop(update)
+    dropped = layer.mixer_residual.add(torch.zeros(()), update)
     assert {round(v, 4) for v in set(dropped.flatten().tolist())} == {0.0, round(1 / 0.7, 4)}
     assert dropped.mean().item() == pytest.approx(1, abs=0.02)
     assert bool((dropped == dropped[:, :1, :1]).all())  # a sample is dropped as a whole

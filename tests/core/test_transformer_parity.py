@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tests.building import batch_of, build, encoder_model, mask_of, tokens, worst
+from tests.building import POSITIONS, attention, batch_of, build, encoder_model, mask_of, tokens, worst
 from tests.core import reference
+from tests.picks import picks, transformers
 from tp_core import Model, SpecError
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 
 TOLERANCE = 1e-5
 LENGTHS = [9, 5, 1]
 MASKS = ["fully_visible", "causal", "causal_with_prefix"]
-POSITIONS = ["none", "rotary", "relative", "alibi"]
-RELATIVE = {"relative_buckets": 8, "relative_max_distance": 6}
 
 
 def expected(model: Model, ids: Any, **extra: Any) -> Any:
@@ -49,14 +51,12 @@ def check(model: Model, prefixes: list[int] | None = None) -> float:
     return max(gaps)
 
 
-@pytest.mark.parametrize(
-    ("mask", "position_encoding", "residual_attention"), itertools.product(MASKS, POSITIONS, [False, True])
-)
+@pytest.mark.parametrize(("mask", "positions", "residual"), itertools.product(MASKS, POSITIONS, [False, True]))
 def test_masks_positions_and_residual_attention(
-    tmp_path: Path, record_property: Any, mask: str, position_encoding: str, residual_attention: bool
+    tmp_path: Path, record_property: Any, mask: str, positions: str, residual: bool
 ) -> None:
-    options = {"mask": mask, "position_encoding": position_encoding, "residual_attention": residual_attention}
-    model = encoder_model(tmp_path, {**options, **RELATIVE, "num_layers": 3})
+    parts = attention(positions=positions, residual=residual)
+    model = encoder_model(tmp_path, {"mask": mask, **parts, "num_layers": 3})
     prefixes = [4, 5, 1] if mask == "causal_with_prefix" else None
     record_property("states", check(model, prefixes))
 
@@ -64,7 +64,7 @@ def test_masks_positions_and_residual_attention(
 @pytest.mark.parametrize("activation", sorted(reference.ACTIVATIONS))
 @pytest.mark.parametrize("feed_forward", ["dense", "gated"])
 def test_activations_and_feed_forward(tmp_path: Path, activation: str, feed_forward: str) -> None:
-    check(encoder_model(tmp_path, {"activation": activation, "feed_forward": feed_forward}))
+    check(encoder_model(tmp_path, {"feed_forward": {feed_forward: {"activation": activation}}}))
 
 
 @pytest.mark.parametrize(
@@ -73,24 +73,47 @@ def test_activations_and_feed_forward(tmp_path: Path, activation: str, feed_forw
         {"norm_position": "pre"},
         {"norm_position": "pre", "final_norm": False},
         {"norm_position": "post", "final_norm": True},
-        {"norm": "rmsnorm", "norm_eps": 1e-6},
-        {"norm": "rmsnorm", "norm_position": "pre", "norm_eps": 0.1},
-        {"norm_bias": False, "norm_eps": 0.1},
-        {"attention_bias": False},
-        {"attention_bias": False, "attention_output_bias": True},
-        {"attention_output_bias": False},
-        {"feed_forward_bias": False, "feed_forward_size": 10},
-        {"attention_scale": 1.0, "head_size": 6},
-        {"num_key_value_heads": 1},
-        {"num_key_value_heads": 2, "mask": "causal", "position_encoding": "rotary"},
-        {"num_key_value_heads": 2, "residual_attention": True, "mask": "causal"},
-        {"share_layers": True, "num_layers": 3, "residual_attention": True},
+        {"norm_position": "both"},
+        {"norm_position": "both", "norm": "rmsnorm", "final_norm": False},
+        {"norm_position": "both", "first_norm": False},
+        {"norm_position": "pre", "first_norm": False},
+        {"norm_position": "pre", "parallel": True},
+        {"norm_position": "pre", "parallel": True, "first_norm": False, "num_layers": 3},
+        {"norm_position": "both", "parallel": True, "layer_scale": 0.5},
+        {"layer_scale": 0.5},
+        {"norm": "rmsnorm"},
+        {"norm": {"rmsnorm": {"eps": 0.1}}, "norm_position": "pre"},
+        {"norm": {"rmsnorm": {"offset": True}}, "norm_position": "both"},
+        {"norm": {"layernorm": {"bias": False, "eps": 0.1}}},
+        attention(bias=False),
+        attention(bias=False, output_bias=True),
+        attention(output_bias=False),
+        attention(key_bias=False, num_key_value_heads=2),
+        {"feed_forward": {"dense": {"bias": False}}, "feed_forward_size": 10},
+        attention(scale=1.0, head_size=6),
+        attention(num_key_value_heads=1),
+        attention(num_key_value_heads=2, positions="rotary") | {"mask": "causal"},
+        attention(num_key_value_heads=2, residual=True) | {"mask": "causal"},
+        attention(residual=True) | {"share_layers": True, "num_layers": 3},
         {"hidden_size": 24, "share_layers": True},
-        {"position_encoding": "rotary", "rotary_interleaved": True, "rotary_theta": 100.0},
-        {"position_encoding": "rotary", "rotary_fraction": 0.5, "head_size": 8},
-        {"position_encoding": "rotary", "rotary_fraction": 0.5, "head_size": 8, "rotary_interleaved": True},
-        {"position_encoding": "relative", "relative_buckets": 32, "relative_max_distance": 128, "mask": "causal"},
-        {"position_encoding": "alibi", "num_heads": 8, "residual_attention": True},
+        attention(query_key_norm="rmsnorm", positions="rotary"),
+        attention(query_key_norm={"rmsnorm": {"offset": True, "eps": 0.1}}, num_key_value_heads=2),
+        attention(query_key_norm={"layernorm": {"bias": False}}) | {"mask": "causal"},
+        attention(soft_cap=0.5),
+        attention(soft_cap=0.5, num_key_value_heads=2) | {"mask": "causal"},
+        attention(soft_cap=0.5, positions="relative"),
+        attention(soft_cap=0.5, residual=True),
+        attention(window=3),
+        attention(window=3) | {"mask": "causal"},
+        attention(window=3, positions="alibi", soft_cap=2.0),
+        attention(window=3, residual=True),
+        attention(positions={"rotary": {"interleaved": True, "theta": 100.0}}),
+        attention(positions={"rotary": {"fraction": 0.5}}, head_size=8),
+        attention(positions={"rotary": {"fraction": 0.5, "interleaved": True}}, head_size=8),
+        attention(positions={"rotary": {"factor": 8.0}}),
+        attention(positions={"rotary_llama3": {"original_length": 64, "theta": 500.0}}, head_size=16),
+        attention(positions={"relative": {"buckets": 32, "max_distance": 128}}) | {"mask": "causal"},
+        attention(positions="alibi", residual=True) | {"num_heads": 8},
     ],
     ids=lambda options: "-".join(f"{k}={v}" for k, v in options.items()),
 )
@@ -98,40 +121,46 @@ def test_other_options(tmp_path: Path, options: dict[str, Any]) -> None:
     check(encoder_model(tmp_path, options))
 
 
+@picks(100)
+@given(st.sampled_from(MASKS).flatmap(lambda mask: transformers((mask,))))
+def test_any_options_together(options: dict[str, Any]) -> None:
+    prefixes = [4, 5, 1] if options["mask"] == "causal_with_prefix" else None
+    with TemporaryDirectory() as folder:
+        check(encoder_model(Path(folder), options), prefixes)
+
+
 @pytest.mark.parametrize("mask", ["fully_visible", "causal"])
-@pytest.mark.parametrize(("position_encoding", "residual_attention"), itertools.product(POSITIONS, [False, True]))
-def test_packed_documents_do_not_see_each_other(
-    tmp_path: Path, mask: str, position_encoding: str, residual_attention: bool
-) -> None:
-    options = {"mask": mask, "position_encoding": position_encoding, "residual_attention": residual_attention}
-    model = encoder_model(tmp_path, {**options, **RELATIVE})
+@pytest.mark.parametrize(("positions", "residual"), itertools.product(POSITIONS, [False, True]))
+def test_packed_documents_do_not_see_each_other(tmp_path: Path, mask: str, positions: str, residual: bool) -> None:
+    parts = attention(positions=positions, residual=residual)
+    model = encoder_model(tmp_path, {"mask": mask, **parts})
     ids = tokens(1, 10)
-    documents, positions = [0, 0, 0, 0, 1, 1, 2, 2, 2, 2], [0, 1, 2, 3, 0, 1, 0, 1, 2, 3]
-    batch = batch_of(input_ids=ids, document_ids=torch.tensor([documents]), position_ids=torch.tensor([positions]))
+    documents, places = [0, 0, 0, 0, 1, 1, 2, 2, 2, 2], [0, 1, 2, 3, 0, 1, 0, 1, 2, 3]
+    batch = batch_of(input_ids=ids, document_ids=torch.tensor([documents]), position_ids=torch.tensor([places]))
     states = model.encode(batch).sequence.states[0]
-    packed = expected(model, ids[0], documents=documents, positions=positions)
+    packed = expected(model, ids[0], documents=documents, positions=places)
     assert worst(states, packed) < TOLERANCE
     for start, stop in ((0, 4), (4, 6), (6, 10)):
         assert worst(states[start:stop], expected(model, ids[0, start:stop])) < TOLERANCE
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("mask", "options", "message"),
     [
-        ({"relative_buckets": 3}, "relative_buckets: must be at least 4 where both directions are seen, got 3"),
-        ({"relative_max_distance": 8}, "relative_max_distance: must be greater than 8, the distances that have"),
-        ({"relative_max_distance": 16, "mask": "causal"}, "relative_max_distance: must be greater than 16"),
+        ("fully_visible", {"buckets": 3}, "buckets: must be at least 4 where both directions are seen, got 3"),
+        ("fully_visible", {"max_distance": 8}, "max_distance: must be greater than 8, the distances that have"),
+        ("causal", {"max_distance": 16}, "max_distance: must be greater than 16"),
     ],
 )
 def test_relative_positions_that_do_not_fit_their_buckets_are_refused(
-    tmp_path: Path, options: dict[str, Any], message: str
+    tmp_path: Path, mask: str, options: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(SpecError, match=message):
-        encoder_model(tmp_path, {"position_encoding": "relative", **options})
+    with pytest.raises(SpecError, match=f"mixer.attention.positions.relative.{message}"):
+        encoder_model(tmp_path, {"mask": mask, **attention(positions={"relative": options})})
 
 
 def test_alibi_slopes_of_a_number_of_heads_between_powers_of_two_are_interleaved() -> None:
-    from tp_core.modules.layers.positions import alibi_slopes
+    from tp_core.modules.positions.alibi import alibi_slopes
 
     # Press et al., 2022: the nearest power of two below, then every other slope of the one above.
     assert alibi_slopes(8).tolist() == [2.0**-i for i in range(1, 9)]

@@ -14,10 +14,13 @@ from tests.core.shelf import shelf as shelf
 from tp_core import SpecError, discovery, load_spec
 from tp_core.discovery import load
 from tp_core.spec import words_of_others as words
+from tp_core.spec.places import PARTS
 from tp_core.spec.schema_embedding import EmbeddingOptions
 from tp_core.spec.schema_generate import GenerateOptions
 from tp_core.spec.sections import DATA, KEYS, TOP, TRAIN
 from tp_core.training.config import EarlyStopping
+
+LAYER = "model.encoder.transformer"
 
 MEANT = {
     "train.learning_rate": "specs call it 'lr', an option of train.optimizer",
@@ -35,7 +38,21 @@ MEANT = {
     "model.seq_length": "did you mean 'max_length'?",
     "data.processor.bert.seq_length": "did you mean 'max_length'?",
     "model.hidden_act": "did you mean 'activation'?",
-    "model.encoder.transformer.hidden_act": "did you mean 'activation'?",
+    "model.encoder.transformer.hidden_act": f"specs call it {LAYER}.feed_forward.dense.activation",
+    "model.encoder.transformer.mixer.attention.attn_pdrop": "did you mean 'dropout'?",
+    "model.encoder.transformer.norm.layernorm.layer_norm_eps": "did you mean 'eps'?",
+    "model.encoder.transformer.attention_dropout": f"specs call it {LAYER}.mixer.attention.dropout",
+    "model.encoder.transformer.layer_norm_eps": f"specs call it {LAYER}.norm.layernorm.eps",
+    "model.encoder.transformer.position_encoding": f"specs call it {LAYER}.mixer.attention.positions",
+    "model.encoder.transformer.rope": f"specs call it {LAYER}.mixer.attention.positions: rotary",
+    "model.encoder.transformer.rope_theta": "specs call it 'theta', an option of the positions of attention: "
+    "{transformer: {mixer: {attention: {positions: ...}}}}",
+    "model.attention_probs_dropout_prob": f"specs call it {LAYER}.mixer.attention.dropout",
+    "model.num_kv_heads": f"specs call it {LAYER}.mixer.attention.num_key_value_heads",
+    "model.norm_eps": f"specs call it model.embedding.norm.layernorm.eps, {LAYER}.norm.layernorm.eps or "
+    "model.target.mlm.norm.layernorm.eps",
+    "train.qkv_bias": f"specs call it {LAYER}.mixer.attention.bias",
+    "attention_window": f"specs call it {LAYER}.mixer.attention.window",
     "model.encoder.transformer.prenorm": "did you mean 'norm_position: pre'?",
     "model.heads_num": "did you mean 'num_heads'?",
     "model.encoder.transformer.heads_num": "did you mean 'num_heads'?",
@@ -67,6 +84,12 @@ BELONG = {
     "model.seed": "it belongs at train.seed",
     "inference.beams": "it belongs at inference.generate.beams",
     "data.share": "it belongs at data.sets.<name>.share",
+    "model.encoder.transformer.head_size": f"it belongs at {LAYER}.mixer.attention.head_size",
+    "model.encoder.transformer.bias": f"it belongs at {LAYER}.mixer.attention.bias, {LAYER}.feed_forward.dense.bias or "
+    f"{LAYER}.norm.layernorm.bias",
+    "train.window": f"it belongs at {LAYER}.mixer.attention.window",
+    "model.encoder.transformer.theta": "it is an option of the positions rotary and rotary_llama3",
+    "model.encoder.transformer.mixer.attention.padding": "it is an option of the mixer fourier",
     "model.encoder.transformer.bidirectional": "it is an option of the encoders gru, lstm and rnn",
     "model.num_labels": "it is an option of the targets cls, deit and patch_cls",
     "data.rand_augment": "it is augment.rand_augment, an option of the processors image, image_text, image_text_pair "
@@ -97,7 +120,7 @@ UNLIKE = {
     "train.top_q": "top_p",
     "train.gp": "gpu",
     "data.processor.bert.min_length": "max_length",
-    "model.encoder.transformer.norm_scale": "norm_eps",
+    "model.encoder.transformer.norm_scale": "eps",
     "train.grade": "on_nan",
     "train.proportion": "precision",
     "dataset": "did you mean 'train'",
@@ -159,6 +182,15 @@ def test_likeness_of_letters_alone_is_no_answer(project: Path, tmp_path: Path, p
     assert other not in said.partition("; ")[2].replace("the keys here are", "").split("'")
 
 
+@pytest.mark.parametrize("norm", [{}, {"norm": "rmsnorm"}])
+def test_the_norm_of_an_embedding_has_a_place_of_its_own(project: Path, tmp_path: Path, norm: dict[str, str]) -> None:
+    spec = read_spec(project)
+    spec["model"]["embedding"] = {"modules": ["word", "pos"], **norm, "norm_eps": 1e-5}
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(spec))
+    with pytest.raises(SpecError, match=f"specs call it model.embedding.norm.{norm.get('norm', 'layernorm')}.eps"):
+        load_spec(tmp_path / "spec.yaml")
+
+
 @pytest.mark.slow
 def test_every_argument_of_the_hugging_face_trainer_has_an_answer(project: Path, tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
@@ -191,6 +223,7 @@ def test_an_unknown_value_is_answered_with_its_meaning(project: Path, setting: s
 
 def test_every_answer_is_an_option_that_there_is_where_it_is_said_to_be() -> None:
     kinds = {place: place.rpartition(".")[2] for place in ("model.encoder", "model.embedding", "model.target")}
+    kinds |= {f"model.encoder.{kind}": kind for kind in PARTS}
     kinds |= {"data.processor": "processor", "data.tokenizer": "tokenizer"}
     known = {place: _options(kind) for place, kind in kinds.items()}
     known["model"] = {*KEYS["model"], *known["model.encoder"], *known["model.embedding"]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from tp_core.spec.words import alike, asked_back, elsewhere, meanings, nothings, plain
+from tp_core.spec.words import alike, asked_back, elsewhere, meanings, nothings, plain, switched
 
 if TYPE_CHECKING:
     from tp_core.spec.nodes import Node
@@ -29,22 +29,40 @@ def hint(word: str, known: Iterable[str], section: str = "", tree: Node | None =
 
 
 def _meant_here(word: str, known: Sequence[str], section: str, tree: Node | None) -> str:
-    from tp_core.spec.places import within
+    from tp_core.spec.places import kind_at, within
 
     if found := alike(word, known):
         return asked_back(word, found)
     if below := within(word, section, tree):
         return below
     # At the top, 'train' is the section and not the key of data.
-    own = [each.option for each in meanings().get(plain(word), []) if section or not each.place]
-    found = next((option for option in own if option in known), "")
-    return asked_back(word, found) if found else ""
+    own = [each for each in meanings().get(plain(word), []) if section or not each.place]
+    here = kind_at(section, tree) if any(each.part for each in own) else ""
+    found = next((each.option for each in own if each.option in known and each.part in ("", here)), "")
+    return asked_back(word, found) if found else _of_part(word, section, tree)
+
+
+def _of_part(word: str, section: str, tree: Node | None) -> str:
+    """The place of what a word of others means in a part of the layers that the spec has; empty where it has none."""
+    from tp_core.spec.places import in_parts
+
+    for each in meanings().get(plain(word), []):
+        if each.place.startswith("model.encoder") and (found := in_parts(each.option, each.part, section, tree)):
+            return f"specs call it {found}{switched(word, each.option).removeprefix(each.option)}"
+    return ""
 
 
 def _elsewhere(word: str, section: str, tree: Node | None) -> str:
-    from tp_core.spec.places import belongs, offered
+    from tp_core.spec.places import PARTS, belongs, kind_at, offered
 
-    return belongs(word, section, tree) or elsewhere(word) or offered(word)
+    here = kind_at(section, tree)
+    return (
+        belongs(word, section, tree)
+        or (offered(word, here) if here in PARTS else "")
+        or _of_part(word, "", tree)
+        or elsewhere(word)
+        or offered(word)
+    )
 
 
 def _spelt(word: str, known: Sequence[str], section: str, tree: Node | None) -> str:

@@ -257,7 +257,7 @@ class _Resolver(DataResolver):
 
     @staticmethod
     def option_names(streams: Mapping[str, StreamSpec | None], *rest: Any) -> list[str]:
-        flat: list[Any] = [x for s in streams.values() if s for x in (*s.embedding.modules, s.encoder)]
+        flat: list[Any] = [x for s in streams.values() if s for x in (*s.embedding.chosen(), s.encoder)]
         for each in rest:
             flat += each if isinstance(each, list) else [each]
         every = [inner for each in flat if each is not None for inner in (each, *within(each))]

@@ -15,26 +15,41 @@ from tp_core.use import in_use
 
 
 def node_of(root: Node, chosen: Chosen[Any], option: str = "") -> Node:
-    """The node of a chosen module, or of one of its options, in the merged tree."""
-    options = along(root, chosen.path)
+    """The node of a chosen module, or of one of its options, in the merged tree.
+
+    An option that is unset there may be that of a module around it, or of the model.
+    """
+    options, *around = reversed(list(_along(root, chosen.path)))
     default = root.find(("model",)).mapping.get(option)
-    if option and default is not None and option not in options.mapping:
-        return default
+    if option and option not in options.mapping:
+        outer = (node.mapping[option] for node in around if node is not root and option in node.mapping)
+        default = next(outer, default)
+        if default is not None:
+            return default
     return options.mapping.get(option, options)
 
 
-def along(node: Node, path: str, key: str = "") -> Node:
+def along(node: Node, path: str) -> Node:
     """The deepest node that exists along a path, in which the modules of lists stand by what they are called.
 
     Args:
         path: whose parts may have dots in them.
+    """
+    *_, found = _along(node, path)
+    return found
+
+
+def _along(node: Node, path: str, key: str = "") -> Iterator[Node]:
+    """The nodes along a path, the deepest last.
+
+    Args:
         key: of the node.
     """
+    yield node
     found = [(part, each) for part, each in _below(node, key) if f"{path}.".startswith(f"{part}.")]
-    if not found:
-        return node
-    part, below = max(found, key=lambda each: len(each[0]))
-    return along(below, path[len(part) + 1 :], part)
+    if found:
+        part, below = max(found, key=lambda each: len(each[0]))
+        yield from _along(below, path[len(part) + 1 :], part)
 
 
 def _below(node: Node, key: str) -> Iterator[tuple[str, Node]]:

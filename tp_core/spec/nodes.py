@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple, Union
 
 Scalar = str | int | float | bool | None
@@ -86,3 +87,13 @@ def describe(value: object) -> str:
         shown = " ".join(value.split())
         return f"the text '{shown if len(shown) <= 60 else shown[:57] + '...'}'"
     return "a mapping" if isinstance(value, dict) else "a list"
+
+
+def as_node(plain: object, origin: Origin) -> Node:
+    """A plain value as a tree; whatever is in it was written at one place."""
+    if isinstance(plain, Mapping):
+        return Node({key: as_node(each, origin) for key, each in plain.items()}, origin)
+    if isinstance(plain, list):
+        return Node([as_node(each, origin) for each in plain], origin)
+    assert plain is None or isinstance(plain, str | int | float | bool)
+    return Node(plain, origin)

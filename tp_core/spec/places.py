@@ -13,9 +13,9 @@ from pydantic import BaseModel
 
 from tp_core import discovery
 from tp_core.errors import TPError
-from tp_core.options.choice import slots_of
+from tp_core.options.choice import slots_of, usual
 from tp_core.spec.choice_places import Place, canonical_choice
-from tp_core.spec.nodes import Node, Origin
+from tp_core.spec.nodes import Node, Origin, as_node
 from tp_core.spec.schema_data import SOURCES, DataOptions
 from tp_core.spec.schema_embedding import EmbeddingOptions
 from tp_core.spec.schema_inference import SECTIONS
@@ -24,6 +24,9 @@ from tp_core.training.config import TrainOptions
 
 #: Parts of a model whose options may stand at ``model:`` itself.
 _SHARED = ("embedding", "target_embedding", "encoder", "decoder")
+
+#: Kinds of the parts of layers.
+PARTS = ("mixer", "positions", "feed_forward", "norm")
 
 #: Places, or names of modules, that one answer lists.
 _MOST = 3
@@ -37,11 +40,13 @@ class _Module(NamedTuple):
 
     Attributes:
         path: of its options.
+        kind: of the module.
         part: the key that chooses it.
         top: it is not within a stream or a data set.
     """
 
     path: str
+    kind: str
     part: str
     top: bool
     config: type[BaseModel]
@@ -68,10 +73,32 @@ def within(key: str, section: str, tree: Node | None) -> str:
     return f"it belongs at {_listed(found, 'or')}" if found else ""
 
 
-def offered(key: str) -> str:
-    """The modules of ours that have an option, as a sentence's part; empty where none has it."""
+def kind_at(section: str, tree: Node | None) -> str:
+    """The kind of the module whose options stand at a place; empty where none is."""
+    return next((module.kind for module in _modules(tree) if module.path == section), "")
+
+
+def in_parts(key: str, kind: str, section: str, tree: Node | None) -> str:
+    """The places inside a section of an option of parts of layers, as a sentence's part; empty if there are none.
+
+    Args:
+        kind: of the parts; empty for any.
+    """
+    inner = [m for m in _modules(tree) if m.kind in PARTS and kind in ("", m.kind) and key in m.config.model_fields]
+    found = [f"{m.path}.{key}" for m in inner if not section or m.path.startswith(f"{section}.")]
+    return _listed(found, "or")
+
+
+def offered(key: str, only: str = "") -> str:
+    """The modules of ours that have an option, as a sentence's part; empty where none has it.
+
+    Args:
+        only: their kind; empty for any.
+    """
     found: dict[str, dict[str, list[str]]] = {}
     for kind, name, config in _installed():
+        if only not in ("", kind):
+            continue
         for path in _fields(config, ""):
             if path.rpartition(".")[2] == key:
                 found.setdefault(path.lstrip("."), {}).setdefault(kind, []).append(name)
@@ -79,10 +106,15 @@ def offered(key: str) -> str:
         return ""
     path = min(found, key=len)
     kinds = [
-        f"of the {discovery.singular(kind)}{'s' * (len(modules) > 1)} {_listed(modules, 'and')}"
+        f"of the {_plural(kind) if len(modules) > 1 else discovery.singular(kind)} {_listed(modules, 'and')}"
         for kind, modules in found[path].items()
     ]
     return f"it is {'an option' if path == key else f'{path}, an option'} {_listed(kinds, 'and')}"
+
+
+def _plural(kind: str) -> str:
+    one = discovery.singular(kind)
+    return one if one.endswith("s") else f"{one}s"
 
 
 def choosing(option: str, trees: Iterable[Node]) -> Place | None:
@@ -163,21 +195,30 @@ def _modules(tree: Node | None) -> Iterator[_Module]:
             config, _ = config_class(kind, name, options.origin.base)
         except TPError:  # told where it is chosen
             continue
-        yield from _with_inner(_Module(f"{path}.{name}", path.rpartition(".")[2], top, config), options)
+        module = _Module(f"{path}.{name}", kind, path.rpartition(".")[2], top, config)
+        yield from _with_inner(module, options, _shared_choices(tree))
 
 
-def _with_inner(module: _Module, options: Node) -> Iterator[_Module]:
-    """A module, and those that its options choose."""
+def _shared_choices(tree: Node | None) -> dict[str, Node]:
+    """The keys of ``model:``, which are defaults of its modules."""
+    return tree.mapping["model"].mapping if tree is not None and "model" in tree.mapping else {}
+
+
+def _with_inner(module: _Module, options: Node, shared: dict[str, Node]) -> Iterator[_Module]:
+    """A module, and those that its options choose: the spec, a default of the model, or their own default."""
     from tp_core.spec.find import config_class
 
     yield module
     for option, slot in slots_of(module.config).items():
-        given = canonical_choice(options.mapping.get(option, _UNSET), Place(slot.kind, slot.many)) or _UNSET
-        chosen = [pair for each in (given.items if slot.many else [given]) for pair in each.mapping.items()]
+        given = options.mapping.get(option) or (shared.get(option) if module.path.startswith("model.") else None)
+        given = given or as_node(usual(module.config, option), options.origin)
+        choice = canonical_choice(given, Place(slot.kind, slot.many)) or _UNSET
+        chosen = [pair for each in (choice.items if slot.many else [choice]) for pair in each.mapping.items()]
         for name, inner in chosen:
             with contextlib.suppress(TPError):  # told where it is chosen
                 config, _ = config_class(slot.kind, name, inner.origin.base)
-                yield from _with_inner(_Module(f"{module.path}.{option}.{name}", option, False, config), inner)
+                made = _Module(f"{module.path}.{option}.{name}", slot.kind, option, False, config)
+                yield from _with_inner(made, inner, shared)
 
 
 def _choices(tree: Node) -> Iterator[tuple[str, str, Node, bool]]:
@@ -208,6 +249,9 @@ def _choices(tree: Node) -> Iterator[tuple[str, str, Node, bool]]:
             inner = part[key].mapping if kind == "embedding" and key in part else {}
             chosen_here = _items(inner, "modules") if kind == "embedding" else [part[key]] if key in part else []
             yield from ((f"{path}.{key}", kind, each, path == "model") for each in chosen_here)
+            if inner:
+                norm = inner.get("norm") or parts[0][1].get("norm") or as_node("layernorm", part[key].origin)
+                yield f"{path}.{key}.norm", "norm", canonical_choice(norm, Place("norm", False)) or _UNSET, False
         yield from ((f"{path}.target", "target", each, path == "model") for each in _items(part, "target"))
 
 

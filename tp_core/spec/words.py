@@ -21,6 +21,11 @@ class Meaning(NamedTuple):
     option: str
     place: str
 
+    @property
+    def part(self) -> str:
+        """The kind of the parts of layers that have it; empty for an option of something else."""
+        return self.place.rpartition(".")[2] if self.place.count(".") > 1 else ""
+
 
 def plain(word: str) -> str:
     """A word as the tables have it."""

@@ -156,8 +156,6 @@ WORDS: dict[str, dict[str, str]] = {
             "num_encoder_layers num_blocks num_layer_encoder layers_count"
         ),
         "num_heads": "num_attention_heads n_head n_heads heads_num heads nhead attention_heads encoder_attention_heads",
-        "num_key_value_heads": "n_kv_heads num_kv_heads kv_heads num_query_groups local_kv_heads_num",
-        "head_size": "head_dim d_kv attention_head_size kv_channels",
         "feed_forward_size": (
             "intermediate_size feedforward_size d_ff n_inner ffn_dim encoder_ffn_dim ffn_hidden_size dim_feedforward "
             "inner_size mlp_dim ff_dim encoder_ffn_embed_dim expansion_ratio mlp_ratio ffn_mult ffn_dim_multiplier "
@@ -168,33 +166,54 @@ WORDS: dict[str, dict[str, str]] = {
             "hidden_dropout_prob hidden_dropout dropout_prob dropout_rate resid_pdrop dropout_p p_dropout drop "
             "drop_rate proj_drop"
         ),
-        "attention_dropout": (
-            "attention_probs_dropout_prob attn_pdrop attention_dropout_prob attn_dropout attn_drop attn_drop_rate"
-        ),
         "activation_dropout": "relu_dropout act_dropout",
         "norm": "layernorm normalization norm_type layernorm_type norm_layer",
         "norm_position": (
             "layernorm_positioning pre_norm prenorm norm_first normalize_before do_layer_norm_before "
             "encoder_normalize_before"
         ),
-        "norm_eps": "layer_norm_eps layer_norm_epsilon layernorm_epsilon rms_norm_eps layernorm_eps",
-        "position_encoding": (
-            "position_embedding_type pos_encoding rope rotary_position_embedding relative_position_embedding "
-            "positional_encoding alibi alibi_position_embedding rotary use_rope"
-        ),
-        "rotary_theta": "rope_theta rope_base rotary_base",
-        "attention_window": "sliding_window window_size local_attention",
-        "attention_bias": "qkv_bias use_bias add_bias_linear no_bias remove_transformer_bias",
-        "residual_attention": "has_residual_attention",
         "share_layers": "parameter_sharing tie_layers",
         "init_std": "initializer_range init_range initializer_std init_method_std",
         "layer_drop": "layerdrop drop_path drop_path_rate stochastic_depth encoder_layerdrop",
         "layer_scale": "layer_scale_init_value init_values",
-        "relative_buckets": "relative_attention_buckets_num relative_attention_num_buckets",
-        "attention_scale": "remove_attention_scale",
         "scale_residual_init": "deep_init",
         "feed_forward": "gated_mlp glu ffn_type mlp_type",
         "mask": "is_causal causal attention_type",
+        "mixer": "mixing token_mixer",
+        "parallel": "use_parallel_residual parallel_attn parallel_attention",
+    },
+    "model.encoder.mixer": {
+        "num_key_value_heads": "n_kv_heads num_kv_heads kv_heads num_query_groups local_kv_heads_num",
+        "head_size": "head_dim d_kv attention_head_size kv_channels",
+        "dropout": (
+            "attention_dropout attention_probs_dropout_prob attn_pdrop attention_dropout_prob attn_dropout attn_drop "
+            "attn_drop_rate"
+        ),
+        "positions": (
+            "position_encoding position_embedding_type pos_encoding rope rotary_position_embedding "
+            "relative_position_embedding positional_encoding alibi alibi_position_embedding rotary use_rope"
+        ),
+        "window": "attention_window sliding_window window_size local_attention",
+        "bias": "attention_bias qkv_bias use_bias add_bias_linear no_bias remove_transformer_bias",
+        "output_bias": "attention_output_bias",
+        "scale": "attention_scale remove_attention_scale",
+        "query_key_norm": "qk_norm use_qk_norm qk_layernorm",
+        "soft_cap": "attn_logit_softcapping attn_logit_softcap",
+        "residual": "residual_attention has_residual_attention",
+    },
+    "model.encoder.positions": {
+        "theta": "rotary_theta rope_theta rope_base rotary_base rotary_emb_base",
+        "fraction": "rotary_fraction partial_rotary_factor rotary_pct",
+        "interleaved": "rotary_interleaved",
+        "factor": "rope_scaling rope_factor rope_scaling_factor",
+        "buckets": "relative_buckets relative_attention_buckets_num relative_attention_num_buckets",
+        "max_distance": "relative_max_distance relative_attention_max_distance",
+        "size": "grid",
+    },
+    "model.encoder.feed_forward": {"bias": "feed_forward_bias mlp_bias"},
+    "model.encoder.norm": {
+        "eps": "norm_eps layer_norm_eps layer_norm_epsilon layernorm_epsilon rms_norm_eps layernorm_eps",
+        "bias": "norm_bias",
     },
     "model.embedding": {
         "max_length": "max_position_embeddings n_positions max_positions num_positions n_ctx",
@@ -339,15 +358,15 @@ SWITCHES = {
     "precision: fp16": "fp16 half use_fp16 float16",
     "precision: bf16": "bf16 use_bf16 bfloat16",
     "norm_position: pre": "pre_norm prenorm norm_first normalize_before do_layer_norm_before encoder_normalize_before",
-    "position_encoding: rotary": "rope rotary_position_embedding",
-    "position_encoding: relative": "relative_position_embedding",
-    "position_encoding: alibi": "alibi",
+    "positions: rotary": "rope rotary_position_embedding rotary use_rope",
+    "positions: relative": "relative_position_embedding",
+    "positions: alibi": "alibi alibi_position_embedding",
     "device: cpu": "use_cpu no_cuda",
     "strategy: ddp": "ddp distributed",
     "pack: true": "packing sample_packing full_sentences group_texts",
     "mask: causal": "is_causal causal",
-    "attention_scale: false": "remove_attention_scale",
-    "attention_bias: false": "no_bias remove_transformer_bias",
+    "scale: 1.0": "remove_attention_scale",
+    "bias: false": "no_bias remove_transformer_bias",
     "norm: none": "remove_embedding_layernorm",
     "augment: {rand_augment: 2}": "aa auto_augment",
     "restore_best: true": "load_best_model_at_end restore_best_weights save_best",
@@ -524,6 +543,10 @@ OWNERS = {
     "train.early_stopping": "train.early_stopping",
     "train.strategy": "train.strategy: {ddp: ...}",
     "model.encoder": "the encoder and the decoder, or a key of model for both",
+    "model.encoder.mixer": "attention: {transformer: {mixer: {attention: ...}}}",
+    "model.encoder.positions": "the positions of attention: {transformer: {mixer: {attention: {positions: ...}}}}",
+    "model.encoder.feed_forward": "the feed-forward layer: {transformer: {feed_forward: {dense: ...}}}",
+    "model.encoder.norm": "the norm: {transformer: {norm: {layernorm: ...}}}",
     "model.embedding": "the embeddings, or a key of model for all of them",
     "model.target": "the targets",
     "data.processor": "data.processor",

@@ -10,6 +10,8 @@ from tp_core.interop import parts
 from tp_core.interop.rules import Entry, Ignored, Same, Stacked, below
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.encoders.transformer_options import TransformerConfig
+from tp_core.modules.mixers.attention_options import AttentionConfig
+from tp_core.modules.norms.options import LayerNormConfig
 
 if TYPE_CHECKING:
     from tp_core import Spec
@@ -57,7 +59,7 @@ class ElectraConverterConfig(ConverterConfig):
             "hidden_size": config["hidden_size"],
             "embedding_size": config["embedding_size"],
             "vocab_size": config["vocab_size"],
-            "norm_eps": config["layer_norm_eps"],
+            "norm": {"layernorm": {"eps": config["layer_norm_eps"]}},
             "init_std": config["initializer_range"],
             "embedding": {
                 "modules": ["word", {"pos": positions}, {"seg": {"num_segments": config["type_vocab_size"]}}],
@@ -69,7 +71,7 @@ class ElectraConverterConfig(ConverterConfig):
                     "num_heads": config["num_attention_heads"],
                     "feed_forward_size": config["intermediate_size"],
                     "dropout": config["hidden_dropout_prob"],
-                    "attention_dropout": config["attention_probs_dropout_prob"],
+                    "mixer": {"attention": {"dropout": config["attention_probs_dropout_prob"]}},
                 }
             },
             "target": list(self.architectures[architecture]),
@@ -89,13 +91,11 @@ class ElectraConverterConfig(ConverterConfig):
             "num_attention_heads": encoder.num_heads,
             "intermediate_size": encoder.feed_forward_size or 4 * encoder.hidden_size,
             "hidden_dropout_prob": encoder.dropout,
-            "attention_probs_dropout_prob": encoder.dropout
-            if encoder.attention_dropout is None
-            else encoder.attention_dropout,
+            "attention_probs_dropout_prob": parts.part(encoder, "mixer", AttentionConfig).dropout,
             "max_position_embeddings": positions.max_length,
             "type_vocab_size": segments[0].num_segments,
             "initializer_range": encoder.init_std,
-            "layer_norm_eps": encoder.norm_eps,
+            "layer_norm_eps": parts.part(encoder, "norm", LayerNormConfig).eps,
         }
 
     def processor(self, config: Keys, architecture: str) -> dict[str, Any] | None:
@@ -111,12 +111,17 @@ class ElectraConverterConfig(ConverterConfig):
             Ignored(f"{theirs}.position_ids"),
             Ignored(f"{theirs}.token_type_ids"),
             Same("electra.embeddings_project", "encoder.projection"),
-            Stacked(below(f"{layer}.attention.self", "query", "key", "value"), f"{ours}.attention.qkv"),
-            Same(f"{layer}.attention.output.dense", f"{ours}.attention.output"),
-            Same(f"{layer}.attention.output.LayerNorm", f"{ours}.attention_norm"),
+            # The rows of our projection stand by head: its query, its key, its value.
+            Stacked(
+                below(f"{layer}.attention.self", "query", "key", "value"),
+                f"{ours}.mixer.qkv",
+                groups=config["num_attention_heads"],
+            ),
+            Same(f"{layer}.attention.output.dense", f"{ours}.mixer.output"),
+            Same(f"{layer}.attention.output.LayerNorm", f"{ours}.mixer_residual.after"),
             Same(f"{layer}.intermediate.dense", f"{ours}.feed_forward.input"),
             Same(f"{layer}.output.dense", f"{ours}.feed_forward.output"),
-            Same(f"{layer}.output.LayerNorm", f"{ours}.feed_forward_norm"),
+            Same(f"{layer}.output.LayerNorm", f"{ours}.feed_forward_residual.after"),
             # In names of weights, the dot of a module's own name is a colon.
             Same("discriminator_predictions.dense", "targets.acme:rtd.dense"),
             Same("discriminator_predictions.dense_prediction", "targets.acme:rtd.output"),

@@ -27,4 +27,5 @@ class RMSNorm(nn.RMSNorm):
 
     def forward(self, states: Tensor) -> Tensor:
         weight = 1 + self.weight if self.offset else self.weight
-        return F.rms_norm(states, self.normalized_shape, weight, self.eps)
+        # Under autocast in single precision, as layer norms are; PyTorch has no fused norm of two precisions.
+        return F.rms_norm(states.to(weight.dtype), self.normalized_shape, weight, self.eps)
