@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 
-from tests.audio.waveforms import encoded, tone
+import tp_core
+from tests.audio.waveforms import GROUP, converted, encoded, reference, tone
 from tests.building import CONTENT, batch_of, build, mask_of, randomised, tokens, worst
 from tp_audio.processors.pretraining_options import UnitsProcessorConfig
 from tp_core import TPError, load_spec
@@ -68,13 +70,31 @@ def test_positions_are_weighted_by_the_gates_of_the_paper(tmp_path: Path) -> Non
                 assert worst(found[0][row, place], attention.output(torch.cat(mixed))) < 1e-9
 
 
-def test_only_relative_positions_and_full_visibility_are_options(tmp_path: Path) -> None:
-    for option in ("position_encoding: rotary", "mask: causal", "residual_attention: true"):
-        (tmp_path / "spec.yaml").write_text(
-            f"extends: wavlm-base\nmodel: {{encoder: {{wavlm: {{{option}}}}}}}\n", encoding="utf-8"
-        )
-        with pytest.raises(TPError, match=option.partition(":")[0]):
-            load_spec(tmp_path / "spec.yaml")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"positions": "rotary"}, "mixer.attention.positions is rotary; expected a"),
+        ({"mask": "causal"}, "mixer.attention.mask is causal; .* has fully_visible"),
+    ],
+)
+def test_only_relative_positions_and_full_visibility_are_wavlms(
+    tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    converted(reference("WavLMModel", **GROUP), tmp_path)
+    file = tmp_path / "ours" / "spec.yaml"
+    tree = yaml.safe_load(file.read_text(encoding="utf-8"))
+    tree["model"]["encoder"]["transformer"]["mixer"]["attention"] |= options
+    file.write_text(yaml.safe_dump(tree), encoding="utf-8")
+    with pytest.raises(TPError, match=message):
+        tp_core.convert("tp", tmp_path / "ours", "huggingface", tmp_path / "back", model_type="wavlm")
+
+
+def test_gated_positions_are_not_added_to_the_scores_of_the_layer_before(tmp_path: Path) -> None:
+    attention = "{attention: {positions: gated_relative, residual: true}}"
+    spec = f"extends: wavlm-base\nmodel: {{encoder: {{transformer: {{mixer: {attention}}}}}}}\n"
+    (tmp_path / "spec.yaml").write_text(spec, encoding="utf-8")
+    with pytest.raises(TPError, match="'gated_relative' would be added again in every layer"):
+        load_spec(tmp_path / "spec.yaml")
 
 
 def mixing(folder: Path, count: int = 3, **options: Any) -> tuple[Any, ArrowRows]:
