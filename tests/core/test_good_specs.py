@@ -58,7 +58,15 @@ def test_any_text_of_a_spec_is_read_again_as_it_was_written(emitter: str, monkey
 
 def test_the_papers_bert_loads() -> None:
     spec = load_spec(FOLDER / "paper" / "bert.json")
-    assert [module.name for module in spec.model.chosen()] == ["word", "pos", "seg", "layernorm", "transformer", "mlm", "sp"]
+    assert [module.name for module in spec.model.chosen()] == [
+        "word",
+        "pos",
+        "seg",
+        "layernorm",
+        "transformer",
+        "mlm",
+        "sp",
+    ]
 
 
 def missing_modules(name: str) -> list[str]:
