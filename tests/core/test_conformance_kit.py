@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.building import attention
-from tests.core import odd_config, odd_modules
+from tests.core import odd_compositions, odd_config, odd_modules
 from tp_core.testing import check_module
 
 SMALL = {"num_layers": 2, "num_heads": 4}
@@ -118,6 +118,48 @@ def test_a_broken_contract_is_named(name: str, message: str) -> None:
     with pytest.raises(AssertionError) as caught:
         check_module(config)
     assert str(caught.value).startswith(f"{config.kind} 'tests.core.odd_modules:{name}Config': ")
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "options"),
+    [
+        ("mixer", "attention", {"num_heads": 4, "window": 3, "query_key_norm": "rmsnorm"}),
+        ("mixer", "attention", {"mask": "causal_with_prefix", "residual": True}),
+        ("mixer", "fourier", {}),
+        ("mixer", "tests.core.odd_compositions:MeanSoFarConfig", {}),
+        *(("positions", name, {}) for name in ("none", "rotary", "rotary_llama3", "alibi")),
+        ("positions", "relative", {"buckets": 8, "max_distance": 9}),
+        ("feed_forward", "dense", {"bias": False}),
+        ("feed_forward", "gated", {"activation": "silu", "activation_dropout": 0.1}),
+        ("norm", "layernorm", {"bias": False}),
+        ("norm", "rmsnorm", {"offset": True}),
+        ("norm", "none", {}),
+    ],
+)
+def test_parts_of_layers_conform(kind: str, name: str, options: dict[str, Any]) -> None:
+    check_module(name, kind, options)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("IgnoresMask", "padding changes a sample's features; something ignores the mask"),
+        ("SeesTheFuture", "provides causal states, but a state depends on later positions"),
+        ("ForgetsEarlier", "read in pieces with a cache, a sample's states differ by"),
+        ("Shortens", "the states have the shape (2, 11, 24); expected that of what was given, (2, 12, 24)"),
+        ("SpareWeight", "encoder.layers.0.feed_forward.spare.weight gets no gradient"),
+        ("SinglePrecision", "the states are torch.float32; expected torch.float64, as what was given"),
+        ("NoContext", "odd_composed:NoContext is built with (options, BuildContext) and takes"),
+        ("WrongBias", "bias() gives the shape (2, 1, 1, 13); the scores are (batch, heads, queries, keys)"),
+        ("NoTable", "its implementation 'tests.core.odd_composed:NoTable' cannot be imported: AttributeError"),
+    ],
+)
+def test_a_broken_contract_of_a_part_of_a_layer_is_named(name: str, message: str) -> None:
+    config = getattr(odd_compositions, f"{name}Config")
+    with pytest.raises(AssertionError) as caught:
+        check_module(config)
+    assert str(caught.value).startswith(f"{config.kind} 'tests.core.odd_compositions:{name}Config': ")
     assert message in str(caught.value)
 
 

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Callable
 from typing import Any
 
-from tp_core.options.base import ModuleConfig
+from tp_core.options.base import ModuleConfig, imported
+from tp_core.options.positions import PositionsConfig
 from tp_core.options.processor import ProcessorConfig
 from tp_core.spec.canonical import MODEL_KINDS
+
+#: Kinds of the parts of transformer layers.
+LAYER_KINDS = ("mixer", "positions", "feed_forward", "norm")
 
 #: Kinds of modules whose base builds the implementation → the types of what it passes, ``{config}`` for the options.
 BUILT_WITH = {
     **dict.fromkeys(MODEL_KINDS, ("{config}", "BuildContext")),
-    "visual_tokenizer": ("{config}", "BuildContext"),
+    **dict.fromkeys(("mixer", "positions", "feed_forward", "visual_tokenizer"), ("{config}", "BuildContext")),
+    "norm": ("{config}", "int"),
     "tokenizer": ("{config}", "DataContext"),
     "processor": ("{config}", "DataContext", "Tokenizer"),
     "optimizer": ("Iterable",),
@@ -32,13 +38,24 @@ def check_implementation(cls: type[ModuleConfig]) -> None:
     Raises:
         AssertionError: what is wrong.
     """
-    if not cls.implementation:
-        return
+    if cls.implementation:
+        _check_made(cls, cls.implementation, cls.implemented)
+    if issubclass(cls, PositionsConfig) and cls.table:
+        _check_made(cls, cls.table, lambda: imported(cls.table))
+
+
+def _check_made(cls: type[ModuleConfig], value: str, get: Callable[[], Any]) -> None:
+    """Check one class that the options are built with.
+
+    Args:
+        value: as the config class names it.
+        get: imports it.
+    """
     try:
-        made = cls.implemented()
+        made = get()
     except Exception as error:
         raise AssertionError(
-            f"its implementation '{cls.implementation}' cannot be imported: {type(error).__name__}: {error}"
+            f"its implementation '{value}' cannot be imported: {type(error).__name__}: {error}"
         ) from error
     if cls.kind not in BUILT_WITH:
         return
@@ -50,7 +67,7 @@ def check_implementation(cls: type[ModuleConfig]) -> None:
     try:
         bound = signature.bind(*passed).arguments
     except TypeError as error:
-        raise AssertionError(f"{cls.implementation} is built with ({shown}) and takes {signature}: {error}") from None
+        raise AssertionError(f"{value} is built with ({shown}) and takes {signature}: {error}") from None
     for type_, parameter in zip(passed, bound):
         annotation = signature.parameters[parameter].annotation
         if annotation is inspect.Parameter.empty:
@@ -58,7 +75,7 @@ def check_implementation(cls: type[ModuleConfig]) -> None:
         allowed = {each.__name__ for each in cls.__mro__} if type_ == "{config}" else {type_}
         named = _named_types(annotation)
         assert named & (allowed | {"Any", "object"}), (
-            f"{cls.implementation} is built with ({shown}), and its '{parameter}' is annotated as {annotation}"
+            f"{value} is built with ({shown}), and its '{parameter}' is annotated as {annotation}"
         )
 
 

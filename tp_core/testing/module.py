@@ -9,7 +9,7 @@ from typing import Any
 
 from tp_core.options.base import ModuleConfig
 from tp_core.spec.canonical import MODEL_KINDS
-from tp_core.testing.implementation import check_implementation
+from tp_core.testing.implementation import LAYER_KINDS, check_implementation
 from tp_core.testing.plain_options import check_options
 from tp_core.testing.specs import config_class_of, kind_of, name_of, options_of
 from tp_core.testing.subject import Subject
@@ -18,6 +18,7 @@ from tp_core.testing.torch_free import check_torch_free
 #: Kind → the module whose ``check`` looks at what is particular to it.
 CHECKS = {
     **dict.fromkeys(MODEL_KINDS, "tp_core.testing.part"),
+    **dict.fromkeys(LAYER_KINDS, "tp_core.testing.layer_part"),
     "processor": "tp_core.testing.processor",
     "source": "tp_core.testing.source",
     "tokenizer": "tp_core.testing.tokenizer",
@@ -72,7 +73,7 @@ def check_module(
             "the config class has no docstring; its first line is the module's description in 'tp modules'"
         )
         check_torch_free(subject.cls)
-        if kind in MODEL_KINDS:
+        if kind in (*MODEL_KINDS, *LAYER_KINDS):
             check_implementation(subject.cls)
         else:
             check_options(subject)

@@ -42,11 +42,17 @@ def check(
         unused: beginnings of names of weights that may stay without a gradient.
         tolerance: largest difference of features that counts as none.
     """
-    kind = subject.kind
-    tree = minimal_model(kind, subject.name, subject.options, subject.cls) | dict(model or {})
+    tree = minimal_model(subject.kind, subject.name, subject.options, subject.cls) | dict(model or {})
     if "streams" in tree:
         beside = ("encoder",) if getattr(subject.cls, "joins_streams", False) else ()
         tree = {key: value for key, value in tree.items() if key not in ("embedding", "encoder") or key in beside}
+    check_tree(subject.kind, tree, length, independent, unused, tolerance)
+
+
+def check_tree(
+    kind: str, tree: Mapping[str, Any], length: int, independent: bool, unused: Iterable[str], tolerance: float
+) -> None:
+    """Check a part of this kind inside the model of a spec with this ``model:`` part."""
     spec = minimal_spec(tree)
     again = reloaded(spec.dump())
     assert again.dump() == spec.dump(), (

@@ -23,7 +23,7 @@ CONTENT = "tp_core.testing.options:ContentConfig"
 READOUT = "tp_core.testing.options:ReadoutConfig"
 
 #: Narrow, and a multiple of many numbers of heads.
-_SIZES = {"hidden_size": 24, "vocab_size": 61}
+SIZES = {"hidden_size": 24, "vocab_size": 61}
 
 #: A folder without files: ``package.module:Class`` is imported, and not read from the working folder.
 _NOWHERE = os.devnull
@@ -80,7 +80,7 @@ def minimal_model(kind: str, name: str, options: dict[str, Any], cls: type[Modul
     causal = kind == "target" and CAUSAL in _requires(cls, options)
     transformer = {"num_layers": 1, "num_heads": 2, "mask": "causal" if causal else "fully_visible"}
     model: dict[str, Any] = {
-        **_SIZES,
+        **SIZES,
         "embedding": [CONTENT],
         "encoder": {"transformer": transformer},
         "target": [READOUT],
