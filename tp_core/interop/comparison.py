@@ -79,7 +79,7 @@ def _module(path: str, chosen: Chosen[Any], context: BuildContext) -> dict[str, 
 
 def _options(path: str, chosen: Chosen[Any], context: BuildContext) -> dict[str, Any]:
     config = chosen.config
-    slices: Slices | None = getattr(config, config.sliced or "-", None)
+    slices: Slices | None = getattr(config, config.sliced) if config.sliced else None
     if slices is None:
         return _of_config(path, config, context)
     # Of layers that differ, each is compared: there are several ways to write them.

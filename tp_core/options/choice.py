@@ -111,8 +111,8 @@ class Chosen(Generic[C]):
         return self.name if self.called == self.name else f"{self.called}: {self.name}"
 
     def dump(self) -> dict[str, Any]:
-        """Canonical form, with every option."""
-        return {self.written: self.config.model_dump(mode="json")}
+        """Canonical form, with every option; what a module passes on to others as it is stands there once."""
+        return {self.written: _said_once(self.config, self.config.model_dump(mode="json"), {})}
 
     @staticmethod
     def by_default(choice: str | Mapping[str, Mapping[str, Any]] | list[Any], **described: Any) -> Any:
@@ -161,6 +161,24 @@ def _slot(annotation: Any) -> Slot | None:
     return found and found._replace(many=found.many or get_origin(annotation) is list)
 
 
+def _said_once(config: "ModuleConfig", options: dict[str, Any], around: Mapping[str, Any]) -> dict[str, Any]:
+    """Options without those of the modules that they choose which these get from around."""
+    passed = {**around, **{name: options[name] for name in config.passed_on if options.get(name) is not None}}
+    found = dict(options)
+    for option in slots_of(type(config)).keys() & options.keys():
+        chosen, written = getattr(config, option), options[option]
+        several = isinstance(written, list)
+        pairs = zip(chosen, written) if several else [(chosen, written)] if chosen is not None else []
+        changed = [{name: _alone(each, inner, passed) for name, inner in one.items()} for each, one in pairs]
+        found[option] = changed if several else changed[0] if changed else written
+    return found
+
+
+def _alone(chosen: Chosen[Any], options: dict[str, Any], passed: Mapping[str, Any]) -> dict[str, Any]:
+    inner = _said_once(chosen.config, options, passed)
+    return {name: value for name, value in inner.items() if name not in passed or value != passed[name]}
+
+
 def choices_in(config: BaseModel) -> Iterator[tuple[str, Chosen[Any]]]:
     """The modules that a module's options choose, with the option that chooses each."""
     for option in slots_of(type(config)):
@@ -171,7 +189,8 @@ def choices_in(config: BaseModel) -> Iterator[tuple[str, Chosen[Any]]]:
 
 
 def _slices(config: BaseModel) -> "Slices | None":
-    found: Slices | None = getattr(config, getattr(config, "sliced", "") or "-", None)
+    option: str = getattr(config, "sliced", "")
+    found: Slices | None = getattr(config, option) if option else None
     return found
 
 

@@ -1,11 +1,11 @@
 """Options of the transformer decoder. Torch-free."""
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
-from tp_core.modules.layers.transformer_options import TransformerOptions
+from tp_core.modules.layers.transformer_options import TransformerOptions, cross_attention
 from tp_core.modules.mixers.attention_options import AttentionConfig, AttentionMask
 from tp_core.options.base import Problem
 from tp_core.options.choice import Chosen
@@ -24,6 +24,12 @@ class TransformerDecoderConfig(DecoderConfig, TransformerOptions):
     cross_attention: Chosen[AttentionConfig] | None = Field(
         None, description="attention to the encoder's states; with the options of the mixer's attention if unset"
     )
+
+    def effective(self, context: BuildContext) -> dict[str, Any]:
+        found = super().effective(context)
+        if cross_attention(self, self.cross_attention).model_dump() == cross_attention(self, None).model_dump():
+            del found["cross_attention"]
+        return found
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return {CAUSAL: FieldSpec()} if self.causal() else {}
