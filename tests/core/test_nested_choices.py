@@ -136,12 +136,19 @@ def test_a_resolved_spec_has_every_option_and_loads_again(acme: Shelf) -> None:
     tree = spec(second={"acme.tail": {"tip": "acme.head"}}, others=["acme.head", {"acme.tail": None}])
     before = load_spec(tree)
     plain = before.dump()["model"]["encoder"]["acme.parts"]
-    assert plain["first"] == {"acme.head": {"hidden_size": 768, "width": 4}}
-    assert plain["second"]["acme.tail"]["tip"] == {"acme.head": {"hidden_size": 768, "width": 4}}
+    assert plain["first"] == {"acme.head": {"width": 4}}, "hidden_size is that of the module around"
+    assert plain["second"]["acme.tail"]["tip"] == {"acme.head": {"width": 4}}
     assert [next(iter(each)) for each in plain["others"]] == ["acme.head", "acme.tail"]
     again = load_spec(before.dump())
     assert again.dump() == before.dump()
     assert again.model.streams[""].encoder == before.model.streams[""].encoder
+
+
+def test_what_is_passed_on_is_changed_in_one_place_of_a_resolved_spec(acme: Shelf) -> None:
+    plain = load_spec(spec(first="acme.head")).dump()
+    plain["model"]["encoder"]["acme.parts"]["hidden_size"] = 64
+    encoder: Any = load_spec(plain).model.streams[""].encoder
+    assert encoder.config.first.config.hidden_size == 64
 
 
 def test_an_unset_option_has_its_default_module_and_null_takes_one_away(acme: Shelf) -> None:
@@ -414,7 +421,7 @@ def test_models_whose_modules_inside_differ_are_others(acme: Shelf) -> None:
     place = "model.encoder.acme.parts.first"
     assert differences(one, other, "theirs") == [f"{place}.acme.head.width is 4; theirs has 8"]
     assert differences(one, load_spec(spec(first="acme.tail")), "theirs") == [
-        f"{place} is [acme.head]; theirs has [acme.tail]"
+        f"{place} is acme.head; theirs has acme.tail"
     ]
 
 
