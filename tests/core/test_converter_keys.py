@@ -150,6 +150,8 @@ PUBLISHED: list[tuple[str, Config]] = [
     ("albert", {"down_scale_factor": 1, "gap_size": 0, "net_structure_type": 0, "num_memory_blocks": 0}),
     ("distilbert", {"tie_weights_": True, "sinusoidal_pos_embds": True, "qa_dropout": 0.2}),
     ("gpt2", {"n_ctx": 1024, "summary_first_dropout": 0.3, "reorder_and_upcast_attn": True}),
+    ("gemma2", {"hidden_act": "gelu_pytorch_tanh", "cache_implementation": "hybrid", "sliding_window_size": 4096}),
+    ("gemma3_text", {"rope_local_base_freq": 10000, "sliding_window_pattern": 6, "cache_implementation": "hybrid"}),
     ("llama", {"rope_scaling": None, "rope_theta": 10000.0, "pretraining_tp": 2, "max_sequence_length": 2048}),
     ("llama", {"is_llama_config": True, "rope_interleaved": False, "transformers.js_config": {"dtype": "q4"}}),
     ("mistral", {"rope_theta": 10000.0, "sliding_window": None}),
@@ -209,6 +211,11 @@ ODD: list[tuple[str, Any]] = [
     ("some_new_key", 0),
     ("some_new_key", ""),
 ]
+
+
+#: Keys of these that some specs can say.
+SAID = {("gemma2", "rope_scaling"), ("gemma3_text", "rope_scaling"), ("gemma3_text", "rope_parameters")}
+SAID |= {(name, f"{what}_logit_softcapping") for name in ("gemma2", "gemma3_text") for what in ("attn", "final")}
 
 
 @pytest.mark.parametrize(("key", "value"), ODD, ids=lambda value: value if isinstance(value, str) else "")

@@ -131,7 +131,7 @@ class Gemma2ConverterConfig(ConverterConfig):
         layers = [encoder.layer(number) for number in range(encoder.num_layers)]
         mixers = [parts.part(layer, "mixer", AttentionConfig) for layer in layers]
         first, feed_forward = mixers[0], parts.part(encoder, "feed_forward", GatedConfig)
-        size = encoder.hidden_size
+        size, activation = encoder.hidden_size, feed_forward.activation
         windows = [mixer.window for mixer in mixers if mixer.window is not None]
         # Others than these are told apart by what to_spec() makes of them.
         positions = {
@@ -146,7 +146,8 @@ class Gemma2ConverterConfig(ConverterConfig):
             "num_attention_heads": first.num_heads,
             "num_key_value_heads": first.num_key_value_heads or first.num_heads,
             "head_dim": first.width(size),
-            "hidden_activation": common.activation_name(feed_forward.activation),
+            # Of several names of one function, the one that Gemma's files have.
+            "hidden_activation": "gelu_pytorch_tanh" if activation == "gelu_tanh" else common.activation_name(activation),
             "initializer_range": encoder.init_std,
             "rms_norm_eps": parts.part(encoder, "norm", RMSNormConfig).eps,
             "tie_word_embeddings": target is None or target.tie,
