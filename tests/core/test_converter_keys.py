@@ -213,9 +213,11 @@ ODD: list[tuple[str, Any]] = [
 ]
 
 
-#: Keys of these that some specs can say.
-SAID = {("gemma2", "rope_scaling"), ("gemma3_text", "rope_scaling"), ("gemma3_text", "rope_parameters")}
-SAID |= {(name, f"{what}_logit_softcapping") for name in ("gemma2", "gemma3_text") for what in ("attn", "final")}
+#: Keys of these that some converters' specs can say.
+SAID = {
+    *(("gemma2", key) for key in ("attn_logit_softcapping", "final_logit_softcapping")),
+    *(("gemma3_text", key) for key in ("rope_parameters", "final_logit_softcapping")),
+}
 
 
 @pytest.mark.parametrize(("key", "value"), ODD, ids=lambda value: value if isinstance(value, str) else "")
@@ -228,6 +230,8 @@ def test_keys_that_change_a_model_are_refused_in_one_message(name: str, key: str
         return  # a decoder whatever it says
     if key == "rope_parameters" and "full_attention" in value and "global_attn_every_n_layers" in converter.defaults:
         return  # its layers have rotary positions by their types
+    if (name, key) in SAID:
+        return
     for architecture in converter.architectures:
         with pytest.raises(TPError) as caught:
             read(name, architecture, {key: value, "another_key": 1}).account.check()

@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 
-from tests.building import build, mask_of, positions_of, tokens, worst
+from tests.building import batch_of, build, positions_of, tokens, worst
 from tests.text import checkpoints
 from tests.text.checkpoints import Case, example
 from tests.text.parity import VOCABULARY, Record, check, layer_outputs, real, vocabulary_logits
@@ -20,7 +20,6 @@ from tp_core.interop.comparison import differences
 from tp_core.interop.config_json import completed, load_converter
 from tp_core.interop.description import describe
 from tp_core.interop.folders import spec_of
-from tp_core.interop.keys import plain
 from tp_core.interop.reading import Reading, read_model
 from tp_core.spec.load import load_spec
 from tp_core.spec.schema import Spec
@@ -130,7 +129,7 @@ def test_greedy_search_with_a_cache_writes_the_same(tmp_path: Path, record_prope
         assert ours_write(model, prompts(left), 0, VOCABULARY, {}) == expected
     whole = output.sequences[:, :-1]
     mask = torch.cat([given["attention_mask"], torch.ones(len(LENGTHS), NEW - 1, dtype=torch.long)], dim=1)
-    batch = checkpoints.batch_of(input_ids=whole, attention_mask=mask, position_ids=positions_of(mask))
+    batch = batch_of(input_ids=whole, attention_mask=mask, position_ids=positions_of(mask))
     logits = vocabulary_logits(model, batch)[:, max(LENGTHS) - 1 :]
     check(record_property, logits=(logits, torch.stack(output.logits, dim=1)))
 
@@ -195,16 +194,20 @@ def test_layers_written_in_another_way_are_the_same_model() -> None:
 ATTENTION = "model.encoder.transformer.layers.{}.mixer.attention"
 UNFIT: list[tuple[int, Config, str]] = [
     (2, {"mixer__attention__scale": 0.3}, ATTENTION.format(0) + ".scale is 0.3; gemma2 has 0.301511"),
-    (2, {"mixer__attention__query_key_norm": "rmsnorm"}, "query_key_norm is [rmsnorm]; gemma2 has []"),
+    (2, {"mixer__attention__query_key_norm": "rmsnorm"}, "query_key_norm is rmsnorm; gemma2 has unset"),
     (2, {"layers": {"1": {"mixer": {"attention": {"window": 3}}}}}, ATTENTION.format(1) + ".window is 3; gemma2 has 5"),
     (2, {"layers": {"1": {"mixer": {"attention": {"positions": {"rotary": {"theta": 9.0}}}}}}}, "theta is 9"),
-    (2, {"layers": {"1": {"feed_forward": "dense"}}}, "feed_forward is [dense]; gemma2 has [gated]"),
+    (2, {"layers": {"1": {"feed_forward": "dense"}}}, "feed_forward is dense; gemma2 has gated"),
     (2, {"norm": "rmsnorm"}, "offset is false; gemma2 has true"),
     (2, {"norm_position": "pre"}, "norm_position is pre; gemma2 has both"),
     (2, {"mask": "causal_with_prefix", "mixer__attention__window": None, "layers": None}, "mask is causal_with_prefix"),
     (3, {"mixer__attention__soft_cap": 5.0}, "soft_cap is 5.0; gemma3_text has unset"),
     (3, {"mixer__attention__query_key_norm": "rmsnorm"}, "offset is false; gemma3_text has true"),
-    (3, {"mixer__attention__positions": {"rotary_llama3": {}}}, "positions is [rotary_llama3]; gemma3_text has [rotary]"),
+    (
+        3,
+        {"mixer__attention__positions": {"rotary_llama3": {}}},
+        "positions is rotary_llama3; gemma3_text has rotary",
+    ),
     (3, {"first_norm": False}, "first_norm is false; gemma3_text has true"),
 ]
 
@@ -220,7 +223,7 @@ def test_the_scores_and_the_loss_are_of_capped_logits(tmp_path: Path) -> None:
     capped = build(tmp_path, {**MODEL, "init_std": 0.5})
     free = build(tmp_path, {**MODEL, "init_std": 0.5, "target": "lm"})
     labels = tokens(2, 9, high=VOCABULARY, seed=1)
-    batch = checkpoints.batch_of({"lm": {"labels": labels}}, input_ids=tokens(2, 9, high=VOCABULARY))
+    batch = batch_of({"lm": {"labels": labels}}, input_ids=tokens(2, 9, high=VOCABULARY))
     target: Any = capped.targets["lm"]
     with torch.no_grad():
         features, raw = capped.encode(batch), vocabulary_logits(free, batch)
@@ -353,17 +356,26 @@ REFUSED: list[tuple[str, Config, str]] = [
     ("gemma2", {"use_bidirectional_attention": True}, "'use_bidirectional_attention' is true"),
     ("gemma3_text", {"use_bidirectional_attention": True}, "'use_bidirectional_attention' is true"),
     ("gemma3_text", {"attn_logit_softcapping": 30.0}, "'attn_logit_softcapping' is 30.0"),
-    ("gemma3_text", {"rope_scaling": {"rope_type": "yarn", "factor": 2.0}}, "rotary positions of type 'yarn'"),
-    ("gemma3_text", {"rope_parameters": ropes({"rope_type": "dynamic"}, {})}, "rotary positions of type 'dynamic'"),
+    (
+        "gemma3_text",
+        {"rope_scaling": {"rope_type": "yarn", "factor": 2.0}},
+        "'rope_scaling.rope_type' is 'yarn'; specs know 'default', 'linear'",
+    ),
+    (
+        "gemma3_text",
+        {"rope_parameters": ropes({"rope_type": "dynamic"}, {})},
+        "'rope_parameters.sliding_attention.rope_type' is 'dynamic'",
+    ),
     ("gemma3_text", {"rope_parameters": {"rope_type": "default", "rope_theta": 5.0}}, "'rope_parameters.rope_theta'"),
     ("gemma2", {"rope_parameters": ropes({"rope_type": "default"}, {})}, "'rope_parameters.sliding_attention"),
-    ("gemma2", {"rope_scaling": {"type": "linear", "factor": 2.0}}, "'rope_scaling.type' is 'linear'"),
+    ("gemma3_text", {"rope_scaling": {"type": "linear", "factor": 2.0}}, "'rope_scaling.type' is 'linear'"),
     (
-        "gemma2",
-        {"rope_theta": 5.0, "rope_parameters": {"rope_type": "default", "rope_theta": 6.0}},
-        "'rope_theta' is 5.0 and 'rope_parameters.rope_theta' is 6.0, which are to be the same",
+        "gemma3_text",
+        {"rope_theta": 5.0, "rope_parameters": {"full_attention": {"rope_theta": 6.0}}},
+        "'rope_theta' is 5.0 and 'rope_parameters.full_attention.rope_theta' is 6.0, which are to be the same",
     ),
-    ("gemma2", {"rope_parameters": {"partial_rotary_factor": 0.5}}, "'partial_rotary_factor' is 0.5"),
+    ("gemma2", {"rope_scaling": {"rope_type": "default", "factor": 2.0}}, "'rope_scaling.factor' is 2.0"),
+    ("gemma2", {"rope_parameters": {"partial_rotary_factor": 0.5}}, "'rope_parameters.partial_rotary_factor' is 0.5"),
     ("gemma2", {"sliding_window": None}, "'sliding_window' is null, and 'layer_types' has layers of sliding_attention"),
     ("gemma2", {"layer_types": ["full_attention"]}, "'layer_types' has 1 layers, and 'num_hidden_layers' is 26"),
     (

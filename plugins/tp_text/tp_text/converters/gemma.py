@@ -68,9 +68,8 @@ class Gemma2ConverterConfig(ConverterConfig):
         return 2
 
     def rotary(self, config: Mapping[str, Any], kind: str) -> dict[str, Any]:
-        """The options of rotary positions in layers of a kind."""
-        names = ("rope_parameters", "rope_scaling")
-        return _rotary({"rope_theta": config.get("rope_theta")}, {name: config.get(name) for name in names}, 10000.0)
+        """The rotary positions of layers of a kind, as a spec writes them."""
+        return parts.rotary(config)
 
     def attention(self, config: Mapping[str, Any], norm: Mapping[str, Any]) -> dict[str, Any]:
         """Options of attention beside those that both versions have."""
@@ -81,7 +80,7 @@ class Gemma2ConverterConfig(ConverterConfig):
         norm = {"rmsnorm": {"eps": config["rms_norm_eps"], "offset": True}}
         scaled_for = config["query_pre_attn_scalar"]
         mixers = {
-            kind: {"window": window, "positions": {"rotary": self.rotary(config, kind)}}
+            kind: {"window": window, "positions": self.rotary(config, kind)}
             for kind, window in ((LOCAL, config["sliding_window"]), (GLOBAL, None))
         }
         usual, other = (LOCAL, GLOBAL) if LOCAL in kinds else (GLOBAL, LOCAL)
@@ -147,7 +146,9 @@ class Gemma2ConverterConfig(ConverterConfig):
             "num_key_value_heads": first.num_key_value_heads or first.num_heads,
             "head_dim": first.width(size),
             # Of several names of one function, the one that Gemma's files have.
-            "hidden_activation": "gelu_pytorch_tanh" if activation == "gelu_tanh" else common.activation_name(activation),
+            "hidden_activation": "gelu_pytorch_tanh"
+            if activation == "gelu_tanh"
+            else common.activation_name(activation),
             "initializer_range": encoder.init_std,
             "rms_norm_eps": parts.part(encoder, "norm", RMSNormConfig).eps,
             "tie_word_embeddings": target is None or target.tie,
@@ -162,19 +163,12 @@ class Gemma2ConverterConfig(ConverterConfig):
         }
 
     def rope(self, positions: Mapping[str, RotaryConfig]) -> dict[str, Any]:
-        """The keys about rotary positions, before and since transformers 5.
+        """The keys about rotary positions.
 
         Args:
             positions: kind of layers → their options.
         """
-        options = next(iter(positions.values()))
-        values = _rope(options)
-        scaling = {key: value for key, value in values.items() if key != "rope_theta"}
-        return {
-            "rope_theta": options.theta,
-            "rope_scaling": scaling if options.factor != 1 else None,
-            "rope_parameters": values,
-        }
+        return parts.rotary_keys(next(iter(positions.values())))
 
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
         return common.causal_processor(config["max_position_embeddings"], self.architectures[architecture])
@@ -224,9 +218,8 @@ class Gemma3TextConverterConfig(Gemma2ConverterConfig):
     def rotary(self, config: Mapping[str, Any], kind: str) -> dict[str, Any]:
         objects = {f"rope_parameters.{kind}": (config.get("rope_parameters") or {}).get(kind)}
         if kind == LOCAL:
-            return _rotary({"rope_local_base_freq": config.get("rope_local_base_freq")}, objects, 10000.0)
-        objects["rope_scaling"] = config.get("rope_scaling")
-        return _rotary({"rope_theta": config.get("rope_theta")}, objects, 1e6)
+            return _rotary("rope_local_base_freq", config, objects, 10000.0)
+        return _rotary("rope_theta", config, objects | {"rope_scaling": config.get("rope_scaling")}, 1e6)
 
     def attention(self, config: Mapping[str, Any], norm: Mapping[str, Any]) -> dict[str, Any]:
         return {"query_key_norm": norm}
@@ -236,13 +229,12 @@ class Gemma3TextConverterConfig(Gemma2ConverterConfig):
         return {key: value for key, value in config.items() if key != "attn_logit_softcapping"}
 
     def rope(self, positions: Mapping[str, RotaryConfig]) -> dict[str, Any]:
-        local = positions.get(LOCAL, RotaryConfig())
-        whole = positions.get(GLOBAL, RotaryConfig(theta=1e6))
-        return {
-            **super().rope({GLOBAL: whole}),
-            "rope_local_base_freq": local.theta,
-            "rope_parameters": {LOCAL: _rope(local), GLOBAL: _rope(whole)},
-        }
+        found = {LOCAL: RotaryConfig(), GLOBAL: RotaryConfig(theta=1e6), **positions}
+        # Others, such as rotary_llama3, are told apart by what to_spec() makes of these.
+        local, whole = (RotaryConfig(theta=found[k].theta, factor=found[k].factor) for k in (LOCAL, GLOBAL))
+        keys = super().rope({GLOBAL: whole})
+        inside = {LOCAL: super().rope({LOCAL: local})["rope_parameters"], GLOBAL: keys["rope_parameters"]}
+        return {**keys, "rope_local_base_freq": local.theta, "rope_parameters": inside}
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
         theirs, ours = "model.layers.{layer}.self_attn", "encoder.layers.{layer}.mixer"
@@ -275,42 +267,46 @@ def _slices(kinds: Sequence[str], kind: str) -> list[str]:
     return [str(number) for number in found]
 
 
-def _rotary(bases: Mapping[str, Any], objects: Mapping[str, Mapping[str, Any] | None], theta: float) -> dict[str, Any]:
-    """The options of rotary positions.
+def _rotary(key: str, config: Mapping[str, Any], objects: Mapping[str, Any], theta: float) -> dict[str, Any]:
+    """The rotary positions of one kind of layers of Gemma 3, as a spec writes them.
 
     Args:
-        bases: keys of a config.json that may give the base of the frequencies.
-        objects: objects of a config.json that describe the positions, by name.
+        key: of the config, may give the base of the frequencies.
+        objects: objects of the config that describe the positions, by name; or None.
         theta: the base where nothing gives it.
 
     Raises:
         TPError: they are of a type that specs do not have, or two values contradict each other.
     """
-    given = {"rope_theta": {key: value for key, value in bases.items() if value is not None}}
+    objects = {name: values for name, values in objects.items() if values}
     for name, values in objects.items():
-        for key in ("rope_theta", "rope_type", "factor", "partial_rotary_factor"):
-            if values and values.get(key) is not None:
-                given.setdefault(key, {})[f"{name}.{key}"] = values[key]
-    found: dict[str, Any] = {}
-    for key, places in given.items():
-        found |= {key: value for value in places.values()}
-        if any(value != found[key] for value in places.values()):
-            each = " and ".join(f"'{place}' is {value}" for place, value in places.items())
-            raise TPError(f"config.json: {each}, which are to be the same")
-    kind = found.get("rope_type", "default")
-    if kind not in ("default", "linear"):
-        raise TPError(f"config.json: rotary positions of type '{kind}'; Gemma's specs know default, linear")
+        if values.get("rope_type") not in (None, "default", "linear"):
+            raise TPError(f"config.json: '{name}.rope_type' is {values['rope_type']!r}; specs know 'default', 'linear'")
+    kind = _agreed("rope_type", objects) or "default"
     for name, values in objects.items():  # versions of transformers read `type` in different ways
-        if values and values.get("type") not in (None, kind):
-            raise TPError(f"config.json: '{name}.type' is '{values['type']}', and the 'rope_type' is '{kind}'")
-    if found.get("partial_rotary_factor", 1.0) != 1.0:
-        part = found["partial_rotary_factor"]
-        raise TPError(f"config.json: 'partial_rotary_factor' is {part}; Gemma turns the whole of each head")
-    factor = {"factor": float(found["factor"])} if kind == "linear" else {}
-    return {"theta": float(found.get("rope_theta", theta)), **factor}
+        if values.get("type") not in (None, kind):
+            raise TPError(f"config.json: '{name}.type' is {values['type']!r}, and 'rope_type' is {kind!r}")
+        part = values.get("partial_rotary_factor")
+        if part not in (None, 1.0):
+            raise TPError(f"config.json: '{name}.partial_rotary_factor' is {part}; Gemma turns the whole of each head")
+    base = _agreed("rope_theta", objects, {key: config.get(key)})
+    factor = {"factor": float(_agreed("factor", objects))} if kind == "linear" else {}
+    return {"rotary": {"theta": theta if base is None else float(base), **factor}}
 
 
-def _rope(options: RotaryConfig) -> dict[str, Any]:
-    """Rotary positions in the terms of transformers."""
-    scaling = {"rope_type": "default"} if options.factor == 1 else {"rope_type": "linear", "factor": options.factor}
-    return {**scaling, "rope_theta": options.theta}
+def _agreed(key: str, objects: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> Any:
+    """The value of a key of several objects; None where none has it.
+
+    Args:
+        more: other places of a value, by name.
+
+    Raises:
+        TPError: they have different values.
+    """
+    places = {**(more or {}), **{f"{name}.{key}": values.get(key) for name, values in objects.items()}}
+    given = {place: value for place, value in places.items() if value is not None}
+    found = next(iter(given.values()), None)
+    if any(value != found for value in given.values()):
+        each = " and ".join(f"'{place}' is {value}" for place, value in given.items())
+        raise TPError(f"config.json: {each}, which are to be the same")
+    return found
