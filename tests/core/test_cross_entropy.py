@@ -29,11 +29,18 @@ def data(bias: bool = True, ignored: bool = True) -> tuple[Tensor, Tensor, Tenso
 
 
 def in_float64(
-    states: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, smoothing: float = 0.0, z: float = 0.0
+    states: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    labels: Tensor,
+    smoothing: float = 0.0,
+    z: float = 0.0,
+    cap: float | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
     """The loss and the gradients, from all logits."""
     leaves = [t.detach().double().requires_grad_() for t in (states, weight, bias) if t is not None]
     logits = F.linear(*leaves)
+    logits = logits if cap is None else cap * torch.tanh(logits / cap)
     loss = F.cross_entropy(logits, labels, reduction="sum", ignore_index=IGNORE, label_smoothing=smoothing)
     loss = loss + z * (logits.logsumexp(1).square() * (labels != IGNORE)).sum()
     return loss.detach(), list(torch.autograd.grad(3 * loss, leaves))
@@ -60,6 +67,7 @@ def gap(found: list[Tensor], wanted: list[Tensor]) -> float:
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("z_loss", [0.0, 0.01])
 @pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("soft_cap", [None, 1.5, 30.0])
 def test_value_and_gradients_are_those_of_all_logits(
     monkeypatch: pytest.MonkeyPatch,
     record_property: Any,
@@ -67,11 +75,12 @@ def test_value_and_gradients_are_those_of_all_logits(
     smoothing: float,
     z_loss: float,
     bias: bool,
+    soft_cap: float | None,
 ) -> None:
     monkeypatch.setattr(cross_entropy, "_CPU_ELEMENTS", rows_per_chunk * VOCABULARY)
     inputs = data(bias)
-    loss, wanted = in_float64(*inputs, smoothing, z_loss)
-    value, found, _ = ours(*inputs, label_smoothing=smoothing, z_loss=z_loss)
+    loss, wanted = in_float64(*inputs, smoothing, z_loss, soft_cap)
+    value, found, _ = ours(*inputs, label_smoothing=smoothing, z_loss=z_loss, soft_cap=soft_cap)
     difference = max(abs(value.item() - loss.item()) / abs(loss.item()), gap(found, wanted))
     record_property("difference", difference)
     assert difference < 1e-5

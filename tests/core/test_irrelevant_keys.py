@@ -41,6 +41,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "albert": {**TEXT, "embedding_size": 8},
     "distilbert": {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 24, "vocab_size": 37},
     "gpt2": {"n_embd": 16, "n_layer": 2, "n_head": 2, "vocab_size": 37},
+    **{name: {**TEXT, "head_dim": 8, "num_key_value_heads": 1} for name in ("gemma2", "gemma3_text")},
     "llama": {**TEXT, "num_key_value_heads": 2},
     "mistral": {**TEXT, "num_key_value_heads": 2},
     "bloom": {"hidden_size": 16, "n_layer": 2, "n_head": 2, "vocab_size": 37},

@@ -85,7 +85,9 @@ def vocabulary_logits(model: Model, batch: Batch) -> Tensor:
     with torch.no_grad():
         states = model.encode(batch).sequence.states
         target: Any = model.targets["mlm" if "mlm" in model.targets else "lm"]
-        logits: Tensor = target.output(target.transform(states) if hasattr(target, "transform") else states)
+        logits: Tensor = (
+            target.output(target.transform(states)) if hasattr(target, "transform") else target.logits(states)
+        )
     return logits
 
 

@@ -22,7 +22,7 @@ SMALL = {
     "hidden_size": 24,
     "embedding_size": 24,
     "vocab_size": 41,
-    "num_layers": 2,
+    "num_layers": 6,  # as many as the pattern of layers of Gemma 3 has
     "num_heads": 4,
     "num_key_value_heads": 2,
     "head_size": 6,

@@ -85,6 +85,18 @@ def llama(inner: int, vocabulary: int = 32000, groups: int | None = None) -> Cal
     return make
 
 
+def gemma(version: int, inner: int, groups: int, **more: Any) -> Callable[[int, int, int], Any]:
+    def make(layers: int, hidden: int, heads: int) -> Any:
+        import transformers
+
+        kind = transformers.Gemma2ForCausalLM if version == 2 else transformers.Gemma3ForCausalLM
+        sizes = {"num_hidden_layers": layers, "hidden_size": hidden, "num_attention_heads": heads}
+        more_sizes = {"num_key_value_heads": groups, "intermediate_size": inner, **more}
+        return on_meta(kind, kind.config_class(**sizes, **more_sizes))
+
+    return make
+
+
 def bloom(layers: int, hidden: int, heads: int) -> Any:
     from transformers import BloomConfig, BloomForCausalLM
 
@@ -164,6 +176,9 @@ PUBLISHED: dict[str, tuple[Callable[[int, int, int], Any], int, int, int]] = {
     "llama-2-13b": (llama(13824), 40, 5120, 40),
     "llama-2-70b": (llama(28672, groups=8), 80, 8192, 64),
     "mistral-7b": (llama(14336, 32768, groups=8), 32, 4096, 32),
+    "gemma-2-2b": (gemma(2, 9216, 4), 26, 2304, 8),
+    "gemma-2-9b": (gemma(2, 14336, 8), 42, 3584, 16),
+    "gemma-3-1b": (gemma(3, 6912, 1, vocab_size=262144), 26, 1152, 4),
     "bloom-560m": (bloom, 24, 1024, 16),
     "bloom-7b1": (bloom, 30, 4096, 32),
     "t5-small": (t5(2048), 6, 512, 8),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from tp_core.options.base import ModuleConfig
 from tp_core.options.choice import Chosen, choices_in, slots_of
@@ -30,6 +30,12 @@ TRAINING_ONLY = frozenset(
         "embedding_size",  # compared once, for the component
     }
 )
+
+
+class _ByLayer(NamedTuple):
+    """In the place of a stack's slices: the options of its layers are named once for each."""
+
+    config: ModuleConfig
 
 
 def facts(spec: Spec) -> dict[str, Any]:
@@ -94,12 +100,23 @@ def _options(path: str, chosen: Chosen[Any], context: BuildContext) -> dict[str,
     for number, layer in enumerate(layers):
         place = f"{path}.{config.sliced}.{number}"
         found |= {f"{place}{name.removeprefix(path)}": each for name, each in layer.items()}
-    return found | {f"{path}.{config.sliced}": "some options by slices"}
+    return found | {f"{path}.{config.sliced}": _ByLayer(config)}
 
 
 def _of_layer(name: str, path: str, config: ModuleConfig) -> bool:
     """True for an option that layers may have, or one of a module that it chooses."""
     return name.removeprefix(f"{path}.").partition(".")[0] in config.of_slices
+
+
+def _as_in(other: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """Facts in which options of layers are named once for each, where the other model's are."""
+    for path in [path for path, value in other.items() if isinstance(value, _ByLayer) and path in found]:
+        stack, config = path.rpartition(".")[0], other[path].config
+        alike = [name for name in found if name.startswith(f"{stack}.") and _of_layer(name, stack, config)]
+        each = {name.removeprefix(f"{stack}."): found.pop(name) for name in alike}
+        layers = range(config.slice_count())
+        found |= {f"{path}.{number}.{name}": value for number in layers for name, value in each.items()}
+    return {path: None if isinstance(value, _ByLayer) else value for path, value in found.items()}
 
 
 def _of_config(path: str, config: ModuleConfig, context: BuildContext) -> dict[str, Any]:
@@ -123,6 +140,7 @@ def differences(own: Spec, other: Spec, what: str) -> list[str]:
         what: the name of the second model in the lines.
     """
     left, right = facts(own), facts(other)
+    left, right = _as_in(right, left), _as_in(left, right)
     different: dict[str, str] = {}
     for path in [*left, *(path for path in right if path not in left)]:
         # Options of modules that the other does not have say nothing more; nor do those that only one side has,

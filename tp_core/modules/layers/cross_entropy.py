@@ -32,6 +32,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         labels: Tensor,
         smoothing: float,
         z_loss: float,
+        soft_cap: float | None,
         compute: torch.dtype,
         training: bool,
     ) -> tuple[Tensor, Tensor]:
@@ -50,6 +51,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
             scores = F.linear(part, matrix).float()
             if bias is not None:
                 scores += bias
+            slope = None
+            if soft_cap is not None:
+                scores = scores.div_(soft_cap).tanh_()
+                slope = 1 - scores.square() if any(wanted[:3]) else None
+                scores = scores.mul_(soft_cap)
             counted = label != IGNORE
             index = label.clamp(min=0).unsqueeze(1)
             gold = scores.gather(1, index)
@@ -74,6 +80,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
             if smoothing:
                 gradient.sub_(counted.unsqueeze(1) * (smoothing / vocabulary))
             gradient.scatter_add_(1, index, -(1 - smoothing) * counted.unsqueeze(1).float())
+            if slope is not None:
+                gradient.mul_(slope)
             if grad_bias is not None:
                 grad_bias += gradient.sum(dim=0)
             gradient = gradient.to(compute)
@@ -95,7 +103,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         given = [
             None if saved is None else (saved * factor).to(dtype) for saved, dtype in zip(ctx.saved_tensors, ctx.dtypes)
         ]
-        return (*given, None, None, None, None, None)
+        return (*given, *(None,) * 6)
 
 
 def linear_cross_entropy(
@@ -105,6 +113,7 @@ def linear_cross_entropy(
     labels: Tensor,
     label_smoothing: float = 0.0,
     z_loss: float = 0.0,
+    soft_cap: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """``cross_entropy(states @ weight.T + bias, labels)``, summed, in chunks of rows.
 
@@ -115,6 +124,7 @@ def linear_cross_entropy(
         labels: (rows,) with ``IGNORE`` where no loss is wanted.
         label_smoothing: share of the probability spread over the vocabulary.
         z_loss: factor of the squared log normaliser.
+        soft_cap: scores are ``soft_cap * tanh(scores / soft_cap)``.
 
     Returns:
         The sum of the losses and the number of rows whose label ``argmax`` finds, the first of equal maxima; float32
@@ -123,5 +133,6 @@ def linear_cross_entropy(
     device = states.device.type
     compute = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else states.dtype
     training = torch.is_grad_enabled()  # autograd itself does not tell a function that runs without it
-    loss, correct = _LinearCrossEntropy.apply(states, weight, bias, labels, label_smoothing, z_loss, compute, training)
+    options = label_smoothing, z_loss, soft_cap, compute, training
+    loss, correct = _LinearCrossEntropy.apply(states, weight, bias, labels, *options)
     return loss, correct

@@ -21,6 +21,7 @@ class LanguageModel(VocabularyTarget):
     def __init__(self, config: LanguageModelConfig, context: BuildContext) -> None:
         super().__init__(config)
         self.smoothing, self.z_loss = config.label_smoothing, config.z_loss
+        self.soft_cap = config.soft_cap
         self.factor = context.hidden_size**-0.5 if config.tied_scale else None
         self.output = Linear(context.hidden_size, context.vocab_size, bias=config.bias, std=config.init_std)
 
@@ -31,7 +32,7 @@ class LanguageModel(VocabularyTarget):
     def logits(self, states: Tensor) -> Tensor:
         """(..., hidden) → (..., vocabulary)."""
         logits: Tensor = self.output(self.scaled(states))
-        return logits
+        return logits if self.soft_cap is None else self.soft_cap * torch.tanh(logits / self.soft_cap)
 
     def denominator(self, batch: Batch) -> Tensor:
         return (self.labels_of(batch)["labels"] != IGNORE).sum().float()
@@ -45,6 +46,7 @@ class LanguageModel(VocabularyTarget):
             labels.flatten(),
             label_smoothing=self.smoothing,
             z_loss=self.z_loss,
+            soft_cap=self.soft_cap,
         )
         count = self.denominator(batch)
         return TargetOutput(loss, count, {"accuracy": (correct, count)})

@@ -23,6 +23,9 @@ class LanguageModelConfig(VocabularyTargetConfig):
     tied_scale: bool = Field(
         False, description="multiply the states by hidden_size**-0.5 before a tied output matrix (T5)"
     )
+    soft_cap: float | None = Field(
+        None, gt=0, description="logits are cap · tanh(logits / cap), so that none is beyond the cap (Gemma 2)"
+    )
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return super().requires(context) | {

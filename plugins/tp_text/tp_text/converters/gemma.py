@@ -1,0 +1,312 @@
+"""Gemma 2, and the text model of Gemma 3."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tp_core.errors import TPError
+from tp_core.interop import parts
+from tp_core.interop.rules import Entry, Same, Stacked, below
+from tp_core.modules.encoders.transformer_options import TransformerConfig
+from tp_core.modules.feed_forwards.options import GatedConfig
+from tp_core.modules.mixers.attention_options import AttentionConfig
+from tp_core.modules.norms.options import RMSNormConfig
+from tp_core.modules.positions.rotary_options import RotaryConfig
+from tp_core.options.converter import ConverterConfig
+from tp_text.converters import common
+from tp_text.targets.lm_options import LanguageModelConfig
+
+if TYPE_CHECKING:
+    from tp_core.interop.keys import Keys
+    from tp_core.spec.schema import Spec
+
+LOCAL, GLOBAL = "sliding_attention", "full_attention"
+
+
+class Gemma2ConverterConfig(ConverterConfig):
+    """Gemma 2: norms on both sides, soft caps, and a window in every other layer (Gemma Team, 2024)."""
+
+    architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {"Gemma2ForCausalLM": ("lm",), "Gemma2Model": ()}
+    prefix: ClassVar[str] = "model."
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "vocab_size": 256000,
+        "hidden_size": 2304,
+        "intermediate_size": 9216,
+        "num_hidden_layers": 26,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 4,
+        "head_dim": 256,
+        "hidden_activation": "gelu_pytorch_tanh",
+        "max_position_embeddings": 8192,
+        "initializer_range": 0.02,
+        "rms_norm_eps": 1e-6,
+        "tie_word_embeddings": True,
+        "attention_bias": False,
+        "attention_dropout": 0.0,
+        "query_pre_attn_scalar": 256,
+        "sliding_window": 4096,
+        "layer_types": None,
+        "attn_logit_softcapping": 50.0,
+        "final_logit_softcapping": 30.0,
+    }
+    required: ClassVar[Mapping[str, tuple[Any, ...]]] = {"use_bidirectional_attention": (None, False)}
+    irrelevant: ClassVar[frozenset[str]] = common.CAUSAL_IRRELEVANT | {
+        "cache_implementation",  # another way to the same numbers
+        # of published models; transformers has never read them
+        *("hidden_act", "sliding_window_size", "_sliding_window_pattern"),
+    }
+    head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"lm": ("final_logit_softcapping",)}
+
+    def complete(self, config: "Keys") -> Mapping[str, Any]:
+        if config["layer_types"] is not None:
+            config.mark("sliding_window_pattern")
+            return config
+        period, count = self.period(config), config["num_hidden_layers"]
+        return config | {"layer_types": [LOCAL if (number + 1) % period else GLOBAL for number in range(count)]}
+
+    def period(self, config: "Keys") -> int:
+        """The number of layers from a global one to the next."""
+        return 2
+
+    def rotary(self, config: Mapping[str, Any], kind: str) -> dict[str, Any]:
+        """The rotary positions of layers of a kind, as a spec writes them."""
+        return parts.rotary(config)
+
+    def attention(self, config: Mapping[str, Any], norm: Mapping[str, Any]) -> dict[str, Any]:
+        """Options of attention beside those that both versions have."""
+        return {"soft_cap": config["attn_logit_softcapping"]}
+
+    def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
+        kinds = _layer_types(config)
+        norm = {"rmsnorm": {"eps": config["rms_norm_eps"], "offset": True}}
+        scaled_for = config["query_pre_attn_scalar"]
+        mixers = {
+            kind: {"window": window, "positions": self.rotary(config, kind)}
+            for kind, window in ((LOCAL, config["sliding_window"]), (GLOBAL, None))
+        }
+        usual, other = (LOCAL, GLOBAL) if LOCAL in kinds else (GLOBAL, LOCAL)
+        if usual == LOCAL and config["sliding_window"] is None:
+            raise TPError(f"config.json: 'sliding_window' is null, and 'layer_types' has layers of {LOCAL}")
+        changes = {option: value for option, value in mixers[other].items() if value != mixers[usual][option]}
+        slices = {each: {"mixer": {"attention": changes}} for each in _slices(kinds, other)} if changes else {}
+        return {
+            "hidden_size": config["hidden_size"],
+            "vocab_size": config["vocab_size"],
+            "init_std": config["initializer_range"],
+            "dropout": 0.0,
+            "embedding": {"modules": [{"word": {"scale": True}}], "norm": "none"},
+            "encoder": {
+                "transformer": {
+                    "num_layers": config["num_hidden_layers"],
+                    "num_heads": config["num_attention_heads"],
+                    "feed_forward_size": config["intermediate_size"],
+                    "mask": "causal",
+                    "norm": norm,
+                    "norm_position": "both",
+                    "mixer": {
+                        "attention": {
+                            "num_key_value_heads": config["num_key_value_heads"],
+                            "head_size": config["head_dim"],
+                            "bias": config["attention_bias"],
+                            "scale": None if scaled_for == config["head_dim"] else scaled_for**-0.5,
+                            "dropout": config["attention_dropout"],
+                            **self.attention(config, norm),
+                            **mixers[usual],
+                        }
+                    },
+                    "feed_forward": {
+                        "gated": {"activation": common.activation(config, "hidden_activation"), "bias": False}
+                    },
+                    **({"layers": slices} if slices else {}),
+                }
+            },
+            "target": [
+                {head: {"tie": config["tie_word_embeddings"], "soft_cap": config["final_logit_softcapping"]}}
+                for head in self.architectures[architecture]
+            ],
+        }
+
+    def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
+        encoder, target = parts.encoder(spec, TransformerConfig), parts.target(spec, LanguageModelConfig)
+        layers = [encoder.layer(number) for number in range(encoder.num_layers)]
+        mixers = [parts.part(layer, "mixer", AttentionConfig) for layer in layers]
+        first, feed_forward = mixers[0], parts.part(encoder, "feed_forward", GatedConfig)
+        size, activation = encoder.hidden_size, feed_forward.activation
+        windows = [mixer.window for mixer in mixers if mixer.window is not None]
+        # Others than these are told apart by what to_spec() makes of them.
+        positions = {
+            GLOBAL if mixer.window is None else LOCAL: parts.part(mixer, "positions", RotaryConfig)
+            for mixer in reversed(mixers)
+        }
+        return {
+            "vocab_size": spec.model.vocab_size,
+            "hidden_size": size,
+            "intermediate_size": feed_forward.inner_size(size),
+            "num_hidden_layers": encoder.num_layers,
+            "num_attention_heads": first.num_heads,
+            "num_key_value_heads": first.num_key_value_heads or first.num_heads,
+            "head_dim": first.width(size),
+            # Of several names of one function, the one that Gemma's files have.
+            "hidden_activation": "gelu_pytorch_tanh"
+            if activation == "gelu_tanh"
+            else common.activation_name(activation),
+            "initializer_range": encoder.init_std,
+            "rms_norm_eps": parts.part(encoder, "norm", RMSNormConfig).eps,
+            "tie_word_embeddings": target is None or target.tie,
+            "attention_bias": first.bias,
+            "attention_dropout": first.dropout,
+            "query_pre_attn_scalar": max(1, round((first.scale or first.width(size) ** -0.5) ** -2)),
+            "sliding_window": windows[0] if windows else self.defaults["sliding_window"],
+            "layer_types": [GLOBAL if mixer.window is None else LOCAL for mixer in mixers],
+            "attn_logit_softcapping": first.soft_cap,
+            "final_logit_softcapping": None if target is None else target.soft_cap,
+            **self.rope(positions),
+        }
+
+    def rope(self, positions: Mapping[str, RotaryConfig]) -> dict[str, Any]:
+        """The keys about rotary positions.
+
+        Args:
+            positions: kind of layers → their options.
+        """
+        return parts.rotary_keys(next(iter(positions.values())))
+
+    def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
+        return common.causal_processor(config["max_position_embeddings"], self.architectures[architecture])
+
+    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+        heads, groups = config["num_attention_heads"], config["num_key_value_heads"]
+        layer, ours = "model.layers.{layer}", "encoder.layers.{layer}"
+        return [
+            Same("model.embed_tokens.weight", "embedding.parts.word.table.weight", vocabulary=True),
+            Stacked(
+                below(f"{layer}.self_attn", "q_proj", "k_proj", "v_proj"),
+                f"{ours}.mixer.qkv",
+                shares=(heads, groups, groups),
+                groups=groups,
+            ),
+            Same(f"{layer}.self_attn.o_proj", f"{ours}.mixer.output"),
+            Same(f"{layer}.input_layernorm", f"{ours}.mixer_residual.before"),
+            Same(f"{layer}.post_attention_layernorm", f"{ours}.mixer_residual.update"),
+            Same(f"{layer}.pre_feedforward_layernorm", f"{ours}.feed_forward_residual.before"),
+            Same(f"{layer}.post_feedforward_layernorm", f"{ours}.feed_forward_residual.update"),
+            Same(f"{layer}.mlp.gate_proj", f"{ours}.feed_forward.gate"),
+            Same(f"{layer}.mlp.up_proj", f"{ours}.feed_forward.input"),
+            Same(f"{layer}.mlp.down_proj", f"{ours}.feed_forward.output"),
+            Same("model.norm", "encoder.norm"),
+            *common.language_model("model.embed_tokens.weight", config["tie_word_embeddings"]),
+        ]
+
+
+class Gemma3TextConverterConfig(Gemma2ConverterConfig):
+    """The text model of Gemma 3: norms of queries and keys, five layers in six with a window (Gemma Team, 2025)."""
+
+    architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {"Gemma3ForCausalLM": ("lm",), "Gemma3TextModel": ()}
+    defaults: ClassVar[Mapping[str, Any]] = {
+        **{key: value for key, value in Gemma2ConverterConfig.defaults.items() if key != "attn_logit_softcapping"},
+        "vocab_size": 262208,
+        "max_position_embeddings": 131072,
+        "final_logit_softcapping": None,
+    }
+    required: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "use_bidirectional_attention": (False, None),
+        "attn_logit_softcapping": (None,),  # transformers does not apply it
+    }
+
+    def period(self, config: "Keys") -> int:
+        return int(config.get("sliding_window_pattern", 6))
+
+    def rotary(self, config: Mapping[str, Any], kind: str) -> dict[str, Any]:
+        objects = {f"rope_parameters.{kind}": (config.get("rope_parameters") or {}).get(kind)}
+        if kind == LOCAL:
+            return _rotary("rope_local_base_freq", config, objects, 10000.0)
+        return _rotary("rope_theta", config, objects | {"rope_scaling": config.get("rope_scaling")}, 1e6)
+
+    def attention(self, config: Mapping[str, Any], norm: Mapping[str, Any]) -> dict[str, Any]:
+        return {"query_key_norm": norm}
+
+    def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
+        config = super().to_config(spec, architecture)
+        return {key: value for key, value in config.items() if key != "attn_logit_softcapping"}
+
+    def rope(self, positions: Mapping[str, RotaryConfig]) -> dict[str, Any]:
+        found = {LOCAL: RotaryConfig(), GLOBAL: RotaryConfig(theta=1e6), **positions}
+        # Others, such as rotary_llama3, are told apart by what to_spec() makes of these.
+        local, whole = (RotaryConfig(theta=found[k].theta, factor=found[k].factor) for k in (LOCAL, GLOBAL))
+        keys = super().rope({GLOBAL: whole})
+        inside = {LOCAL: super().rope({LOCAL: local})["rope_parameters"], GLOBAL: keys["rope_parameters"]}
+        return {**keys, "rope_local_base_freq": local.theta, "rope_parameters": inside}
+
+    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+        theirs, ours = "model.layers.{layer}.self_attn", "encoder.layers.{layer}.mixer"
+        norms = [Same(f"{theirs}.{one}_norm", f"{ours}.{other}_norm") for one, other in (("q", "query"), ("k", "key"))]
+        return [*super().weights(config), *norms]
+
+
+def _layer_types(config: Mapping[str, Any]) -> list[str]:
+    """The kind of each layer.
+
+    Raises:
+        TPError: there are other kinds, or not as many as layers.
+    """
+    kinds, count = list(config["layer_types"]), config["num_hidden_layers"]
+    unknown = [kind for kind in kinds if kind not in (LOCAL, GLOBAL)]
+    if unknown:
+        raise TPError(f"config.json: 'layer_types' has {unknown[0]!r}; specs know {LOCAL!r}, {GLOBAL!r}")
+    if len(kinds) != count:
+        raise TPError(f"config.json: 'layer_types' has {len(kinds)} layers, and 'num_hidden_layers' is {count}")
+    return kinds
+
+
+def _slices(kinds: Sequence[str], kind: str) -> list[str]:
+    """Slices that name the layers of a kind; one where they stand at equal distances to the end."""
+    found = [number for number, each in enumerate(kinds) if each == kind]
+    if len(found) > 1:
+        first, step = found[0], found[1] - found[0]
+        if found == list(range(first, len(kinds), step)):
+            return [f"{first}::{step}"]
+    return [str(number) for number in found]
+
+
+def _rotary(key: str, config: Mapping[str, Any], objects: Mapping[str, Any], theta: float) -> dict[str, Any]:
+    """The rotary positions of one kind of layers of Gemma 3, as a spec writes them.
+
+    Args:
+        key: of the config, may give the base of the frequencies.
+        objects: objects of the config that describe the positions, by name; or None.
+        theta: the base where nothing gives it.
+
+    Raises:
+        TPError: they are of a type that specs do not have, or two values contradict each other.
+    """
+    objects = {name: values for name, values in objects.items() if values}
+    for name, values in objects.items():
+        if values.get("rope_type") not in (None, "default", "linear"):
+            raise TPError(f"config.json: '{name}.rope_type' is {values['rope_type']!r}; specs know 'default', 'linear'")
+    kind = _agreed("rope_type", objects) or "default"
+    for name, values in objects.items():  # versions of transformers read `type` in different ways
+        if values.get("type") not in (None, kind):
+            raise TPError(f"config.json: '{name}.type' is {values['type']!r}, and 'rope_type' is {kind!r}")
+        part = values.get("partial_rotary_factor")
+        if part not in (None, 1.0):
+            raise TPError(f"config.json: '{name}.partial_rotary_factor' is {part}; Gemma turns the whole of each head")
+    base = _agreed("rope_theta", objects, {key: config.get(key)})
+    factor = {"factor": float(_agreed("factor", objects))} if kind == "linear" else {}
+    return {"rotary": {"theta": theta if base is None else float(base), **factor}}
+
+
+def _agreed(key: str, objects: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> Any:
+    """The value of a key of several objects; None where none has it.
+
+    Args:
+        more: other places of a value, by name.
+
+    Raises:
+        TPError: they have different values.
+    """
+    places = {**(more or {}), **{f"{name}.{key}": values.get(key) for name, values in objects.items()}}
+    given = {place: value for place, value in places.items() if value is not None}
+    found = next(iter(given.values()), None)
+    if any(value != found for value in given.values()):
+        each = " and ".join(f"'{place}' is {value}" for place, value in given.items())
+        raise TPError(f"config.json: {each}, which are to be the same")
+    return found
