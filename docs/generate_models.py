@@ -34,6 +34,7 @@ MODELS = [
     ("LLaMA", "llama-7b", "llama", "Touvron et al., 2023"),
     ("Llama 2", "llama-2-70b", "llama-2", "Touvron et al., 2023b"),
     ("Mistral", "mistral-7b", "mistral", "Jiang et al., 2023"),
+    ("ModernBERT", "modernbert-base", "modernbert", "Warner et al., 2024"),
     ("BLOOM", "bloom-560m", "bloom", "BigScience, 2022"),
     ("BART", "bart-base", "bart", "Lewis et al., 2020"),
     ("PEGASUS", "pegasus-base", "pegasus", "Zhang et al., 2020"),

@@ -24,6 +24,7 @@ from tp_core.options.choice import Slot
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.processor import ProcessorConfig
+from tp_core.options.slices import Slices
 from tp_core.options.target import TargetConfig
 from tp_core.ports import Port
 from tp_core.spec.schema import ModelOptions
@@ -63,7 +64,7 @@ _MODULE_KEYS = {
 def type_of(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     """A type in the words of the spec's error messages."""
     names = {int: "integer", float: "number", str: "text", bool: "true or false", Any: "any value"}
-    names[EarlyStopping] = "mapping, see below"
+    names |= {EarlyStopping: "mapping, see below", Slices: "mapping of slices to options of a layer"}
     if isinstance(annotation, type) and issubclass(annotation, BaseModel) and annotation is not EarlyStopping:
         return "mapping of the options below"
     if any(isinstance(mark, PathMark) for mark in metadata):

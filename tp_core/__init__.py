@@ -69,6 +69,18 @@ _PUBLIC = {
     "Problem": "tp_core.options.base",
     "Inputs": "tp_core.interfaces",
     "Cache": "tp_core.interfaces",
+    "Mixer": "tp_core.layer_parts",
+    "FeedForward": "tp_core.layer_parts",
+    "Positions": "tp_core.layer_parts",
+    "PositionTable": "tp_core.layer_parts",
+    "PositionValues": "tp_core.layer_parts",
+    "StackPass": "tp_core.layer_parts",
+    "CacheEntry": "tp_core.cache",
+    "MixerConfig": "tp_core.options.mixer",
+    "FeedForwardConfig": "tp_core.options.feed_forward",
+    "PositionsConfig": "tp_core.options.positions",
+    "NormConfig": "tp_core.options.norm",
+    "HeadFacts": "tp_core.options.facts",
     "OptimizerConfig": "tp_core.options.optimizer",
     "Optimizer": "tp_core.training.optimizers.base",
     "ScheduleConfig": "tp_core.options.schedule",
@@ -90,6 +102,7 @@ __all__ = sorted(_PUBLIC)
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from tp_core.cache import CacheEntry as CacheEntry
     from tp_core.data.sources.base import Source as Source
     from tp_core.errors import CheckpointError as CheckpointError
     from tp_core.errors import DataError as DataError
@@ -119,6 +132,12 @@ if TYPE_CHECKING:
     from tp_core.interfaces import TargetOutput as TargetOutput
     from tp_core.interfaces import VisualTokenizer as VisualTokenizer
     from tp_core.interop.convert import convert as convert
+    from tp_core.layer_parts import FeedForward as FeedForward
+    from tp_core.layer_parts import Mixer as Mixer
+    from tp_core.layer_parts import Positions as Positions
+    from tp_core.layer_parts import PositionTable as PositionTable
+    from tp_core.layer_parts import PositionValues as PositionValues
+    from tp_core.layer_parts import StackPass as StackPass
     from tp_core.marks import PathStr as PathStr
     from tp_core.metrics.facts import MetricFacts as MetricFacts
     from tp_core.model import Model as Model
@@ -137,11 +156,16 @@ if TYPE_CHECKING:
     from tp_core.options.encoder import EncoderConfig as EncoderConfig
     from tp_core.options.encoder import FusionConfig as FusionConfig
     from tp_core.options.facts import FieldSpec as FieldSpec
+    from tp_core.options.facts import HeadFacts as HeadFacts
     from tp_core.options.facts import Usual as Usual
+    from tp_core.options.feed_forward import FeedForwardConfig as FeedForwardConfig
     from tp_core.options.hooks import HooksConfig as HooksConfig
     from tp_core.options.huggingface import PreprocessorFile as PreprocessorFile
     from tp_core.options.logger import LoggerConfig as LoggerConfig
+    from tp_core.options.mixer import MixerConfig as MixerConfig
+    from tp_core.options.norm import NormConfig as NormConfig
     from tp_core.options.optimizer import OptimizerConfig as OptimizerConfig
+    from tp_core.options.positions import PositionsConfig as PositionsConfig
     from tp_core.options.processor import ProcessorConfig as ProcessorConfig
     from tp_core.options.schedule import ScheduleConfig as ScheduleConfig
     from tp_core.options.source import SourceConfig as SourceConfig

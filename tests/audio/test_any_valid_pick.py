@@ -28,14 +28,15 @@ def encoders(draw: st.DrawFn) -> dict[str, Any]:
                 "kernel_size": draw(st.sampled_from([3, 5])),
                 "convolution_norm": draw(st.sampled_from(["batch", "layer"])),
                 "convolution_bias": draw(st.booleans()),
-                "position_encoding": draw(st.sampled_from(["relative", "rotary", "none"])),
+                "mixer": {"attention": {"positions": draw(st.sampled_from(["distance", "rotary", "none"]))}},
                 "final_norm": draw(st.booleans()),
             }
         }
     if name == "wavlm":
         position = draw(st.sampled_from(["pre", "post"]))
-        buckets = {"relative_buckets": 8, "relative_max_distance": 12}
-        return {name: {"num_layers": layers, "num_heads": HEADS, "norm_position": position, **buckets}}
+        mixer = {"attention": {"positions": {"gated_relative": {"buckets": 8, "max_distance": 12}}}}
+        layer = {"mixer": mixer, "num_heads": HEADS, "norm_position": position}
+        return {"transformer": {"num_layers": layers, **layer}}
     return {name: {"num_layers": layers}}
 
 

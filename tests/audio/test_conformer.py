@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tests.building import CONTENT, READOUT, batch_of, build, mask_of, randomised, tokens, worst
 from tp_audio.encoders.batch_norm import MaskedBatchNorm
-from tp_audio.encoders.relative_attention import by_key
+from tp_audio.positions.distance import by_key
 from tp_core import Model
 
 Record = Callable[[str, Any], None]
@@ -25,6 +25,7 @@ def model(folder: Path, hidden: int, layers: int, heads: int, kernel: int, **opt
         "hidden_size": hidden,
         "vocab_size": 41,
         "dropout": 0.0,
+        "activation_dropout": 0.0,
         "embedding": {"modules": [CONTENT], "norm": "none"},
         "encoder": {"conformer": conformer},
         "target": [READOUT],
@@ -36,14 +37,19 @@ def model(folder: Path, hidden: int, layers: int, heads: int, kernel: int, **opt
     return made
 
 
-def torchaudio_weights(made: Model) -> dict[str, Tensor]:
+def by_kind(rows: Tensor, heads: int) -> list[Tensor]:
+    """The rows of queries, of keys and of values, which stand by head."""
+    return [each.flatten(0, 1) for each in rows.unflatten(0, (heads, 3, -1)).unbind(1)]
+
+
+def torchaudio_weights(made: Model, heads: int) -> dict[str, Tensor]:
     """The encoder's weights as torchaudio's Conformer names them."""
     names = {
         "first_norm": "ffn1.sequential.0",
         "first_feed_forward.input": "ffn1.sequential.1",
         "first_feed_forward.output": "ffn1.sequential.4",
-        "attention_norm": "self_attn_layer_norm",
-        "attention.output": "self_attn.out_proj",
+        "mixer_norm": "self_attn_layer_norm",
+        "mixer.output": "self_attn.out_proj",
         "convolution_norm": "conv_module.layer_norm",
         "convolution.expansion": "conv_module.sequential.0",
         "convolution.depthwise": "conv_module.sequential.2",
@@ -58,8 +64,9 @@ def torchaudio_weights(made: Model) -> dict[str, Tensor]:
     for name, value in made.encoder.state_dict().items():
         _, number, rest = name.split(".", 2)
         part, _, kind = rest.rpartition(".")
-        if part == "attention.qkv":
+        if part == "mixer.qkv":
             theirs = f"self_attn.in_proj_{kind}"
+            value = torch.cat(by_kind(value, heads))
         else:
             theirs = f"{names[part]}.{kind}"
             if part in ("convolution.expansion", "convolution.output") and kind == "weight":
@@ -74,9 +81,9 @@ def test_states_are_those_of_torchaudio(
 ) -> None:
     from torchaudio.models import Conformer
 
-    made = model(tmp_path, hidden, layers, heads, kernel, position_encoding="none")
+    made = model(tmp_path, hidden, layers, heads, kernel, mixer={"attention": {"positions": "none"}})
     theirs = Conformer(hidden, heads, 40, layers, kernel).eval()
-    theirs.load_state_dict(torchaudio_weights(made))
+    theirs.load_state_dict(torchaudio_weights(made, heads))
     mask = mask_of(lengths, max(lengths))
     ids = tokens(*mask.shape)
     with torch.no_grad():
@@ -111,11 +118,11 @@ def test_states_with_relative_positions_are_those_of_transformers(tmp_path: Path
         "first_norm": "ffn1_layer_norm",
         "first_feed_forward.input": "ffn1.intermediate_dense",
         "first_feed_forward.output": "ffn1.output_dense",
-        "attention_norm": "self_attn_layer_norm",
-        "attention.output": "self_attn.linear_out",
-        "attention.distance": "self_attn.linear_pos",
-        "attention.content_bias": "self_attn.pos_bias_u",
-        "attention.distance_bias": "self_attn.pos_bias_v",
+        "mixer_norm": "self_attn_layer_norm",
+        "mixer.output": "self_attn.linear_out",
+        "mixer.positions.distance": "self_attn.linear_pos",
+        "mixer.positions.content_bias": "self_attn.pos_bias_u",
+        "mixer.positions.distance_bias": "self_attn.pos_bias_v",
         "convolution_norm": "conv_module.layer_norm",
         "convolution.expansion": "conv_module.pointwise_conv1",
         "convolution.depthwise": "conv_module.depthwise_conv",
@@ -129,8 +136,8 @@ def test_states_with_relative_positions_are_those_of_transformers(tmp_path: Path
     for name, value in made.encoder.state_dict().items():
         _, number, rest = name.split(".", 2)
         part, _, kind = rest.rpartition(".")
-        if part == "attention.qkv":
-            for letter, piece in zip("qkv", value.chunk(3)):
+        if part == "mixer.qkv":
+            for letter, piece in zip("qkv", by_kind(value, heads)):
                 weights[f"layers.{number}.self_attn.linear_{letter}.{kind}"] = piece
         elif rest in names:
             weights[f"layers.{number}.{names[rest]}"] = value
@@ -150,19 +157,18 @@ def test_states_with_relative_positions_are_those_of_transformers(tmp_path: Path
 
 
 def test_rotary_positions_depend_on_distances_alone(tmp_path: Path) -> None:
-    made = model(tmp_path, 16, 1, 2, 3, position_encoding="rotary")
+    made = model(tmp_path, 16, 1, 2, 3, mixer={"attention": {"positions": "rotary"}})
     ids = tokens(1, 12)
     ids[:, 6:] = ids[:, :6]
     with torch.no_grad():
         twice = made.embedding({"input_ids": ids})
         layer: Any = made.encoder.layers[0]  # type: ignore[index, union-attr]
-        queries, keys = layer.attention.split(layer.attention.qkv(twice.states)).chunk(3, dim=1)[:2]
-        from tp_core.modules.layers.positions import rotary_angles, rotate
-
-        angles = rotary_angles(torch.arange(12).unsqueeze(0), 8, 10000.0, False, torch.float32)
-        scores = rotate(queries, angles, False) @ rotate(keys, angles, False).transpose(-1, -2)
+        queries, keys, _ = layer.mixer.qkv(twice.states).unflatten(-1, (2, 3, 8)).transpose(1, 2).unbind(-2)
+        angles = layer.mixer.prepare(made.encoder.shared.begin(twice)).values  # type: ignore[operator, union-attr]
+        queries, keys = layer.mixer.positions.rotate(queries, keys, angles)
+        scores = queries @ keys.transpose(-1, -2)
         assert worst(scores[..., :6, :6], scores[..., 6:, 6:]) < 1e-4
-        other = model(tmp_path, 16, 1, 2, 3, position_encoding="none")
+        other = model(tmp_path, 16, 1, 2, 3, mixer={"attention": {"positions": "none"}})
         assert worst(made.encoder(twice).states, other.encoder(twice).states) > 1e-3
 
 

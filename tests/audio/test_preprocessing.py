@@ -36,7 +36,7 @@ SOUNDS = [tone("low high top", 16000), tone("low", 16000)[:400], np.append(tone(
 BANKS: dict[str, Any] = {"num_mel_bins": 12}
 SPEECH = {
     "hidden_size": 16,
-    "norm_eps": 1e-5,
+    "norm": {"layernorm": {"eps": 1e-5}},
     "embedding": {
         "modules": [
             {"speech": {**BANKS, "kernel_sizes": [5, 5], "strides": [2, 2], "channels": 20, "mask_padding": False}},
@@ -54,7 +54,7 @@ SPEECH = {
 }
 WAVES = {
     "hidden_size": 24,
-    "norm_eps": 1e-5,
+    "norm": {"layernorm": {"eps": 1e-5}},
     "embedding": {
         "modules": [
             {"waveform": {"channels": [8, 8], "kernels": [10, 3], "strides": [5, 2], "mask_padding": False}},

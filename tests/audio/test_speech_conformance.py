@@ -19,11 +19,12 @@ def test_the_speech_embedding_conforms(options: dict[str, Any]) -> None:
     check_module("speech", "embedding", {"num_mel_bins": 12, "channels": 16, **options}, length=13)
 
 
-@pytest.mark.parametrize("positions", ["relative", "rotary", "none"])
+@pytest.mark.parametrize("positions", ["distance", "rotary", "none"])
 @pytest.mark.parametrize("norm", ["batch", "layer"])
 def test_the_conformer_conforms(positions: str, norm: str) -> None:
-    options = {"position_encoding": positions, "convolution_norm": norm, "num_heads": 2, "kernel_size": 5}
-    check_module("conformer", "encoder", {"num_layers": 2, **options}, model={"embedding_size": 12})
+    mixer = {"attention": {"positions": positions}}
+    options = {"num_layers": 2, "mixer": mixer, "convolution_norm": norm, "num_heads": 2, "kernel_size": 5}
+    check_module("conformer", "encoder", options, model={"embedding_size": 12})
 
 
 @pytest.mark.parametrize("average", ["tokens", "samples", "mean"])

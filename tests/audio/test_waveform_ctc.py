@@ -80,11 +80,11 @@ data:
   train: train.tsv
   eval: train.tsv
 train:
-  steps: 60
+  steps: 100
   batch_size: 8
   optimizer: {adamw: {lr: 1e-2}}
   schedule: constant
-  eval_every: 60
+  eval_every: 100
   log_every: 5
   loggers: []
 """,

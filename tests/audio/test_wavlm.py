@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 
-from tests.audio.waveforms import encoded, tone
+import tp_core
+from tests.audio.waveforms import GROUP, converted, encoded, reference, tone
 from tests.building import CONTENT, batch_of, build, mask_of, randomised, tokens, worst
 from tp_audio.processors.pretraining_options import UnitsProcessorConfig
 from tp_core import TPError, load_spec
@@ -19,12 +21,13 @@ from tp_core.interfaces import Record
 from tp_core.options.context import DataContext
 from tp_core.testing import check_module
 
-OPTIONS: dict[str, Any] = {"num_layers": 2, "num_heads": 2, "relative_buckets": 8, "relative_max_distance": 12}
+POSITIONS = {"gated_relative": {"buckets": 8, "max_distance": 12}}
+OPTIONS: dict[str, Any] = {"num_layers": 2, "num_heads": 2, "mixer": {"attention": {"positions": POSITIONS}}}
 
 
 @pytest.mark.parametrize("norm", ["post", "pre"])
 def test_the_encoder_keeps_its_contracts(norm: str) -> None:
-    check_module("wavlm", "encoder", {**OPTIONS, "norm_position": norm})
+    check_module("transformer", "encoder", {**OPTIONS, "norm_position": norm})
 
 
 def test_positions_are_weighted_by_the_gates_of_the_paper(tmp_path: Path) -> None:
@@ -36,27 +39,27 @@ def test_positions_are_weighted_by_the_gates_of_the_paper(tmp_path: Path) -> Non
             "vocab_size": 41,
             "dropout": 0.0,
             "embedding": {"modules": [CONTENT], "norm": "none"},
-            "encoder": {"wavlm": {**OPTIONS, "num_layers": 1}},
+            "encoder": {"transformer": {**OPTIONS, "num_layers": 1}},
             "target": ["tp_core.testing.options:ReadoutConfig"],
         },
     )
     encoder: Any = randomised(model, std=0.4).double().encoder
     mask = mask_of([6, 4], 6)
-    attention, bias = encoder.layers[0].attention, encoder.bias
+    attention, bias = encoder.layers[0].mixer, encoder.shared[0]
     states = model.embedding(batch_of(input_ids=tokens(2, 6)).inputs).states.double()
     found: list[Any] = []
     attention.register_forward_hook(lambda _, __, output: found.append(output[0]))
     with torch.no_grad():
         model.encode(batch_of(input_ids=tokens(2, 6), attention_mask=mask))
-        queries, keys, values = attention.qkv(states).chunk(3, dim=-1)
+        queries, keys, values = (each.flatten(-2) for each in attention.qkv(states).unflatten(-1, (2, 3, 4)).unbind(-2))
         for row in range(2):
             for place in range(int(mask[row].sum())):
                 mixed = []
                 for head in range(2):
                     part = slice(4 * head, 4 * head + 4)
-                    sums = attention.gate.projection(states[row, place, part]).view(2, 4).sum(dim=1)
+                    sums = attention.positions.projection(states[row, place, part]).view(2, 4).sum(dim=1)
                     update, reset = torch.sigmoid(sums)
-                    gate = update * (reset * attention.gate.scale[0, head, 0, 0] - 1) + 2
+                    gate = update * (reset * attention.positions.scale[0, head, 0, 0] - 1) + 2
                     scores = []
                     for other in range(int(mask[row].sum())):
                         bucket = int(bias.bucket(torch.tensor(other - place)))
@@ -67,13 +70,31 @@ def test_positions_are_weighted_by_the_gates_of_the_paper(tmp_path: Path) -> Non
                 assert worst(found[0][row, place], attention.output(torch.cat(mixed))) < 1e-9
 
 
-def test_only_relative_positions_and_full_visibility_are_options(tmp_path: Path) -> None:
-    for option in ("position_encoding: rotary", "mask: causal", "residual_attention: true"):
-        (tmp_path / "spec.yaml").write_text(
-            f"extends: wavlm-base\nmodel: {{encoder: {{wavlm: {{{option}}}}}}}\n", encoding="utf-8"
-        )
-        with pytest.raises(TPError, match=option.partition(":")[0]):
-            load_spec(tmp_path / "spec.yaml")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"positions": "rotary"}, "mixer.attention.positions is rotary; expected a"),
+        ({"mask": "causal"}, "mixer.attention.mask is causal; .* has fully_visible"),
+    ],
+)
+def test_only_relative_positions_and_full_visibility_are_wavlms(
+    tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    converted(reference("WavLMModel", **GROUP), tmp_path)
+    file = tmp_path / "ours" / "spec.yaml"
+    tree = yaml.safe_load(file.read_text(encoding="utf-8"))
+    tree["model"]["encoder"]["transformer"]["mixer"]["attention"] |= options
+    file.write_text(yaml.safe_dump(tree), encoding="utf-8")
+    with pytest.raises(TPError, match=message):
+        tp_core.convert("tp", tmp_path / "ours", "huggingface", tmp_path / "back", model_type="wavlm")
+
+
+def test_gated_positions_are_not_added_to_the_scores_of_the_layer_before(tmp_path: Path) -> None:
+    attention = "{attention: {positions: gated_relative, residual: true}}"
+    spec = f"extends: wavlm-base\nmodel: {{encoder: {{transformer: {{mixer: {attention}}}}}}}\n"
+    (tmp_path / "spec.yaml").write_text(spec, encoding="utf-8")
+    with pytest.raises(TPError, match="'gated_relative' would be added again in every layer"):
+        load_spec(tmp_path / "spec.yaml")
 
 
 def mixing(folder: Path, count: int = 3, **options: Any) -> tuple[Any, ArrowRows]:

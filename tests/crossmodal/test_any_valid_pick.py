@@ -28,7 +28,9 @@ def joint(draw: st.DrawFn) -> dict[str, Any]:
         modules = ["word", *(positions if before else []), {"region": region}, *([] if before else positions)]
     targets = draw(st.lists(st.sampled_from(["mlm", "itm", "cls"]), unique=True, min_size=1))
     embedding = {"modules": modules, "norm": draw(st.sampled_from(["layernorm", "none"]))}
-    encoder = {"transformer": draw(transformers(("fully_visible",)))}
+    layers = draw(transformers(("fully_visible",)))
+    layers["mixer"]["attention"].pop("window", None)  # the text would not see the picture
+    encoder = {"transformer": layers}
     return {"hidden_size": WIDTH, "embedding": embedding, "encoder": encoder, "target": targets}
 
 

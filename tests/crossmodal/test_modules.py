@@ -168,6 +168,11 @@ def linear(layer: Any, states: Tensor) -> Tensor:
     return states @ layer.weight.double().T + layer.bias.double()
 
 
+def by_kind(rows: Tensor, heads: int, kinds: int) -> list[Tensor]:
+    """Queries, keys, values, which stand by head, each for all heads."""
+    return [each.flatten(-2) for each in rows.unflatten(-1, (heads, kinds, -1)).unbind(-2)]
+
+
 def normed(layer: Any, states: Tensor) -> Tensor:
     return F.layer_norm(states, states.shape[-1:], layer.weight.double(), layer.bias.double(), layer.eps)
 
@@ -183,15 +188,15 @@ def reference(fusion: Any, states: list[Tensor], seen: list[Tensor]) -> list[Ten
         crossed = []
         for side in (0, 1):
             part, own, other = layer.across[side], states[side], states[1 - side]
-            keys, values = linear(part.attention.key_value, other).chunk(2, dim=-1)
+            keys, values = by_kind(linear(part.attention.key_value, other), 2, 2)
             mixed = attended(linear(part.attention.query, own), keys, values, 2, seen[1 - side])
-            own = normed(part.attention_norm, own + linear(part.attention.output, mixed))
-            crossed.append(fed_forward(part.feed_forward, part.feed_forward_norm, own))
+            own = normed(part.attention_residual.after, own + linear(part.attention.output, mixed))
+            crossed.append(fed_forward(part.feed_forward, part.feed_forward_residual.after, own))
         for side in (0, 1):
             part, own = layer.within[side], crossed[side]
-            mixed = attended(*linear(part.attention.qkv, own).chunk(3, dim=-1), heads[side], seen[side])
-            own = normed(part.attention_norm, own + linear(part.attention.output, mixed))
-            states[side] = fed_forward(part.feed_forward, part.feed_forward_norm, own)
+            mixed = attended(*by_kind(linear(part.mixer.qkv, own), heads[side], 3), heads[side], seen[side])
+            own = normed(part.mixer_residual.after, own + linear(part.mixer.output, mixed))
+            states[side] = fed_forward(part.feed_forward, part.feed_forward_residual.after, own)
     return states
 
 

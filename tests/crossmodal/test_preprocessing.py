@@ -28,7 +28,7 @@ transformers.utils.logging.disable_progress_bar()
 PIECES = wordpieces()
 TEXT = TEXTS[0].partition(" ")[0]
 SMALL: dict[str, Any] = {"num_layers": 1, "num_heads": 2, "norm_position": "pre", "dropout": 0.0}
-LAYERS = {"transformer": {**SMALL, "norm_eps": 1e-5}}
+LAYERS = {"transformer": {**SMALL, "norm": {"layernorm": {"eps": 1e-5}}}}
 PATCHES = {"image_size": 12, "patch_size": 4}
 CLIP = {
     "vocab_size": len(PIECES),
@@ -36,12 +36,15 @@ CLIP = {
         "text": {
             "hidden_size": 16,
             "embedding": {"modules": ["word", {"pos": {"max_length": 20}}], "norm": "none"},
-            "encoder": {"transformer": {**SMALL, "norm_eps": 1e-5, "mask": "causal"}},
+            "encoder": {"transformer": {**SMALL, "norm": {"layernorm": {"eps": 1e-5}}, "mask": "causal"}},
             "pooling": "last",
         },
         "image": {
             "hidden_size": 16,
-            "embedding": {"modules": [{"patch": {**PATCHES, "bias": False}}, "patch_pos"], "norm_eps": 1e-5},
+            "embedding": {
+                "modules": [{"patch": {**PATCHES, "bias": False}}, "patch_pos"],
+                "norm": {"layernorm": {"eps": 1e-5}},
+            },
             "encoder": LAYERS,
             "pooling": "first",
         },
@@ -55,7 +58,7 @@ VILT = {
         "modules": [{"word_patch": {**PATCHES, "parts": "complete", "text_length": 20}}, "seg"],
         "norm": "none",
     },
-    "encoder": {"transformer": {**SMALL, "norm_eps": 1e-12}},
+    "encoder": {"transformer": SMALL},
     "target": ["mlm"],
 }
 

@@ -58,6 +58,11 @@ def roberta_sizes(hidden: int, heads: int, layers: int) -> dict[str, Any]:
     return sizes | {"max_position_embeddings": 34, "type_vocab_size": 1, "layer_norm_eps": 1e-5, "pad_token_id": 1}
 
 
+def modernbert_sizes(hidden: int, heads: int, layers: int) -> dict[str, Any]:
+    sizes = bert_sizes(hidden, heads, layers)
+    return sizes | {"local_attention": 8, "pad_token_id": 0, "eos_token_id": 2, "bos_token_id": 1}
+
+
 def albert_sizes(hidden: int, heads: int, layers: int) -> dict[str, Any]:
     return bert_sizes(hidden, heads, layers) | {"embedding_size": 12}
 
@@ -124,6 +129,19 @@ def causal(cls: str, model_type: str, sizes: Callable[[int, int, int], dict[str,
 #: T5 v1.1: gated, and with an output matrix of its own.
 V1_1 = {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
 
+#: Short texts are beyond the length of the training before the scaling, so that all frequencies differ.
+LLAMA3 = {
+    "rope_type": "llama3",
+    "rope_theta": 500.0,
+    "factor": 4.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 3.0,
+    "original_max_position_embeddings": 10,
+}
+
+#: A window in all layers but the first.
+NARROW_BEHIND = {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1}
+
 CASES = [
     Case("BertForPreTraining", "bert", bert_sizes, "pretraining", segments=True),
     Case("BertForPreTraining", "bert", bert_sizes, "pretraining", more={"type_vocab_size": 1}),
@@ -136,6 +154,9 @@ CASES = [
     Case("RobertaForMaskedLM", "roberta", roberta_sizes, "mlm", segments=True, more={"type_vocab_size": 2}),
     Case("RobertaForSequenceClassification", "roberta", roberta_sizes, "cls", more={"num_labels": 4}),
     Case("XLMRobertaForMaskedLM", "xlm-roberta", roberta_sizes, "mlm", more={"pad_token_id": 2}),
+    Case("ModernBertForMaskedLM", "modernbert", modernbert_sizes, "mlm"),
+    Case("ModernBertForMaskedLM", "modernbert", modernbert_sizes, "mlm", more={"tie_word_embeddings": False}),
+    Case("ModernBertModel", "modernbert", modernbert_sizes, "states"),
     Case("AlbertForPreTraining", "albert", albert_sizes, "sop", segments=True),
     Case("AlbertForMaskedLM", "albert", albert_sizes, "mlm", segments=True),
     Case("AlbertForMaskedLM", "albert", bert_sizes, "mlm", segments=True, more={"embedding_size": 24}),
@@ -149,6 +170,10 @@ CASES = [
     causal("LlamaForCausalLM", "llama", llama_sizes, tie_word_embeddings=True, head_dim=10),
     causal("LlamaForCausalLM", "llama", llama_sizes, attention_bias=True, mlp_bias=True),
     causal("LlamaForCausalLM", "llama", llama_sizes, rope_parameters={"rope_type": "default", "rope_theta": 500.0}),
+    causal("LlamaForCausalLM", "llama", llama_sizes, rope_parameters=LLAMA3),
+    causal("LlamaForCausalLM", "llama", llama_sizes, rope_parameters={"rope_type": "linear", "factor": 3.0}),
+    causal("Qwen3ForCausalLM", "qwen3", llama_sizes, head_dim=10),
+    causal("Qwen3ForCausalLM", "qwen3", llama_sizes, head_dim=6, **NARROW_BEHIND),
     causal("MistralForCausalLM", "mistral", llama_sizes),
     causal("MistralForCausalLM", "mistral", llama_sizes, sliding_window=None),
     causal("MistralForCausalLM", "mistral", llama_sizes, sliding_window=5),

@@ -42,7 +42,7 @@ def test_gpt2_lm_head(
         tmp_path,
         {
             "hidden_size": hidden,
-            "norm_eps": 1e-5,
+            "norm": {"layernorm": {"eps": 1e-5}},
             "embedding": {"modules": ["word", {"pos": {"max_length": 32}}], "norm": "none"},
             "encoder": {
                 "transformer": {
@@ -50,12 +50,12 @@ def test_gpt2_lm_head(
                     "num_heads": heads,
                     "mask": "causal",
                     "norm_position": "pre",
-                    "activation": "gelu_tanh",
+                    "feed_forward": {"dense": {"activation": "gelu_tanh"}},
                 }
             },
             "target": "lm",
         },
-        hf_weights.gpt2(theirs.state_dict()),
+        hf_weights.gpt2(theirs.state_dict(), heads),
     )
     mask = mask_of(lengths, max(lengths), left)
     positions = positions_of(mask)
@@ -86,23 +86,23 @@ def test_llama_for_causal_lm(tmp_path: Path, record_property: Record, groups: in
                 "transformer": {
                     "num_layers": 2,
                     "num_heads": 6,
-                    "num_key_value_heads": groups,
                     "feed_forward_size": 40,
-                    "feed_forward": "gated",
-                    "activation": "silu",
                     "mask": "causal",
+                    "mixer": {
+                        "attention": {
+                            "num_key_value_heads": groups,
+                            "positions": {"rotary": {"theta": theta}},
+                            "bias": False,
+                        }
+                    },
+                    "feed_forward": {"gated": {"activation": "silu", "bias": False}},
                     "norm": "rmsnorm",
-                    "norm_eps": 1e-6,
                     "norm_position": "pre",
-                    "attention_bias": False,
-                    "feed_forward_bias": False,
-                    "position_encoding": "rotary",
-                    "rotary_theta": theta,
                 }
             },
             "target": {"lm": {"tie": False}},
         },
-        hf_weights.llama(theirs.state_dict()),
+        hf_weights.llama(theirs.state_dict(), groups),
     )
     mask = mask_of([11, 5, 1], 11, left)
     check_language_model(model, theirs, mask, record_property, position_ids=positions_of(mask))
@@ -124,7 +124,7 @@ def test_bloom_for_causal_lm(
         tmp_path,
         {
             "hidden_size": hidden,
-            "norm_eps": 1e-5,
+            "norm": {"layernorm": {"eps": 1e-5}},
             "embedding": ["word"],
             "encoder": {
                 "transformer": {
@@ -132,12 +132,12 @@ def test_bloom_for_causal_lm(
                     "num_heads": heads,
                     "mask": "causal",
                     "norm_position": "pre",
-                    "activation": "gelu_tanh",
-                    "position_encoding": "alibi",
+                    "mixer": {"attention": {"positions": "alibi"}},
+                    "feed_forward": {"dense": {"activation": "gelu_tanh"}},
                 }
             },
             "target": "lm",
         },
-        hf_weights.bloom(theirs.state_dict(), heads),
+        hf_weights.bloom(theirs.state_dict()),
     )
     check_language_model(model, theirs, mask_of(lengths, max(lengths), left), record_property)

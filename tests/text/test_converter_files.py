@@ -285,6 +285,7 @@ PRESETS = {
     "bert-base": "bert",
     "roberta-base": "roberta",
     "xlm-roberta-base": "xlm-roberta",
+    "modernbert-base": "modernbert",
     "albert-base": "albert",
     "distilbert-base": "distilbert",
     "gpt2": "gpt2",
@@ -312,7 +313,13 @@ def test_the_defaults_of_a_converter_are_those_of_transformers(name: str) -> Non
     theirs = transformers.AutoConfig.for_model(name).to_dict()
     mine = {key: value for key, value in load_converter(name).defaults.items() if key in theirs}
     expected = {key: theirs[key] for key in mine}
-    for derived in ("num_key_value_heads", "head_dim", "num_decoder_layers"):  # unset: follow from others
+    for derived in (
+        "num_key_value_heads",
+        "head_dim",
+        "num_decoder_layers",
+        "layer_types",
+        "rope_parameters",
+    ):  # unset: follow from others
         if mine.get(derived, 0) is None:
             expected[derived] = None
     assert mine == expected

@@ -120,9 +120,13 @@ def test_values_that_a_spec_cannot_say(theirs: Path, changes: dict[str, Any], ex
 
 def test_rescaled_rotary_positions(tmp_path: Path) -> None:
     save(find("LlamaForCausalLM"), tmp_path / "llama")
-    scaled = {"rope_type": "llama3", "factor": 8.0, "rope_theta": 10000.0}
-    assert "rotary positions of type 'llama3' are rescaled" in refused(
+    scaled = {"rope_type": "yarn", "factor": 8.0, "rope_theta": 10000.0}
+    assert "rotary positions of type 'yarn' are rescaled ('rope_parameters')" in refused(
         configured(tmp_path / "llama", rope_parameters=scaled)
+    )
+    lacking = {"rope_type": "llama3", "factor": 8.0, "rope_theta": 10000.0}
+    assert "'rope_parameters.low_freq_factor' is None; expected a number" in refused(
+        configured(tmp_path / "llama", rope_parameters=lacking)
     )
 
 
@@ -314,27 +318,30 @@ BACK = ("tp", "huggingface")
 
 
 def test_a_model_that_is_no_bert_is_refused_with_the_options_that_differ(tmp_path: Path) -> None:
-    folder = exported(tmp_path, bert(encoder={"position_encoding": "rotary", "norm_position": "pre"}))
+    rotary = {"mixer": {"attention": {"positions": "rotary"}}, "norm_position": "pre"}
+    folder = exported(tmp_path, bert(encoder=rotary))
     message = refused(folder, "--model-type", "bert", direction=BACK)
     assert "the model is no 'bert'" in message
-    assert "model.encoder.transformer.position_encoding is rotary; bert has none" in message
+    assert "model.encoder.transformer.mixer.attention.positions is rotary; bert has none" in message
     assert "model.encoder.transformer.norm_position is pre; bert has post" in message
-    assert "rotary_theta" not in message
+    assert "theta" not in message
 
 
 def test_a_model_of_no_architecture_is_told_the_nearest(tmp_path: Path) -> None:
-    message = refused(exported(tmp_path, bert(encoder={"residual_attention": True})), direction=BACK)
+    message = refused(exported(tmp_path, bert(encoder={"mixer": {"attention": {"residual": True}}})), direction=BACK)
     assert "nearest to 'bert'" in message
-    assert "residual_attention is true; bert has false" in message
+    assert "mixer.attention.residual is true; bert has false" in message
 
 
 def test_a_model_of_two_architectures_asks_for_the_option_that_decides(tmp_path: Path) -> None:
-    rotary = {"mask": "causal", "norm": "rmsnorm", "norm_position": "pre", "position_encoding": "rotary"}
-    layers = {**rotary, "feed_forward": "gated", "activation": "silu"}
-    plain = {"attention_bias": False, "feed_forward_bias": False}
-    model = bert(
-        embedding={"modules": ["word"], "norm": "none"}, encoder={**layers, **plain}, target={"lm": {"tie": False}}
-    )
+    layers = {
+        "mask": "causal",
+        "mixer": {"attention": {"positions": "rotary", "bias": False}},
+        "feed_forward": {"gated": {"activation": "silu", "bias": False}},
+        "norm": "rmsnorm",
+        "norm_position": "pre",
+    }
+    model = bert(embedding={"modules": ["word"], "norm": "none"}, encoder=layers, target={"lm": {"tie": False}})
     folder = exported(tmp_path, model)
     assert "--model-type llama or --model-type mistral" in refused(folder, direction=BACK)
     tp_core.convert("tp", folder, "huggingface", tmp_path / "back", model_type="mistral")

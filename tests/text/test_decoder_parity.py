@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tests.building import mask_of, tokens, worst
+from tests.text.hf_weights import by_group
 from tests.text.parity import TOLERANCE, VOCABULARY, Record, check, next_labels, ours, reference
 from tp_core import Batch, Model
 from tp_core.interfaces import Cache
@@ -22,8 +23,12 @@ State = dict[str, Tensor]
 SHAPES = [([7, 3, 5], [6, 6, 2]), ([4, 4], [1, 5]), ([1], [3])]
 
 
+#: Heads of every attention here.
+HEADS = 4
+
+
 def fused(state: State, names: list[str]) -> Tensor:
-    return torch.cat([state[name] for name in names])
+    return by_group([state[name] for name in names], HEADS)
 
 
 def t5(state: State, gated: bool, tied: bool) -> State:
@@ -33,16 +38,16 @@ def t5(state: State, gated: bool, tied: bool) -> State:
     for side in ("encoder", "decoder"):
         weights[f"{side}.norm.weight"] = state[f"{side}.final_layer_norm.weight"]
         first = f"{side}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
-        weights[f"{side}.bias.bias.weight"] = state[first]
+        weights[f"{side}.shared.0.bias.weight"] = state[first]
         last = 1 if side == "encoder" else 2
         for number in range(2):
             theirs, mine = f"{side}.block.{number}.layer", f"{side}.layers.{number}"
             own, dense = f"{theirs}.0.SelfAttention", f"{theirs}.{last}.DenseReluDense"
             weights |= {
-                f"{mine}.attention.qkv.weight": fused(state, [f"{own}.{part}.weight" for part in "qkv"]),
-                f"{mine}.attention.output.weight": state[f"{own}.o.weight"],
-                f"{mine}.attention_norm.weight": state[f"{theirs}.0.layer_norm.weight"],
-                f"{mine}.feed_forward_norm.weight": state[f"{theirs}.{last}.layer_norm.weight"],
+                f"{mine}.mixer.qkv.weight": fused(state, [f"{own}.{part}.weight" for part in "qkv"]),
+                f"{mine}.mixer.output.weight": state[f"{own}.o.weight"],
+                f"{mine}.mixer_residual.before.weight": state[f"{theirs}.0.layer_norm.weight"],
+                f"{mine}.feed_forward_residual.before.weight": state[f"{theirs}.{last}.layer_norm.weight"],
                 f"{mine}.feed_forward.output.weight": state[f"{dense}.wo.weight"],
                 f"{mine}.feed_forward.input.weight": state[f"{dense}.{'wi_1' if gated else 'wi'}.weight"],
             }
@@ -54,13 +59,14 @@ def t5(state: State, gated: bool, tied: bool) -> State:
                     f"{mine}.cross_attention.query.weight": state[f"{cross}.q.weight"],
                     f"{mine}.cross_attention.key_value.weight": fused(state, [f"{cross}.{p}.weight" for p in "kv"]),
                     f"{mine}.cross_attention.output.weight": state[f"{cross}.o.weight"],
-                    f"{mine}.cross_attention_norm.weight": state[f"{theirs}.1.layer_norm.weight"],
+                    f"{mine}.cross_attention_residual.before.weight": state[f"{theirs}.1.layer_norm.weight"],
                 }
     return weights
 
 
 def bart(state: State, learned: bool, final: bool) -> State:
     """BART's weights and, with their own positions and final norms, PEGASUS's."""
+    norm = "before" if final else "after"
     weights = {
         "embedding.parts.word.table.weight": state["model.shared.weight"],
         "targets.lm.output.bias": state["final_logits_bias"][0],
@@ -77,12 +83,12 @@ def bart(state: State, learned: bool, final: bool) -> State:
                 theirs, mine = f"model.{side}.layers.{number}", f"{side}.layers.{number}"
                 own, cross = f"{theirs}.self_attn", f"{theirs}.encoder_attn"
                 weights |= {
-                    f"{mine}.attention.qkv.{kind}": fused(state, [f"{own}.{part}_proj.{kind}" for part in "qkv"]),
-                    f"{mine}.attention.output.{kind}": state[f"{own}.out_proj.{kind}"],
-                    f"{mine}.attention_norm.{kind}": state[f"{theirs}.self_attn_layer_norm.{kind}"],
+                    f"{mine}.mixer.qkv.{kind}": fused(state, [f"{own}.{part}_proj.{kind}" for part in "qkv"]),
+                    f"{mine}.mixer.output.{kind}": state[f"{own}.out_proj.{kind}"],
+                    f"{mine}.mixer_residual.{norm}.{kind}": state[f"{theirs}.self_attn_layer_norm.{kind}"],
                     f"{mine}.feed_forward.input.{kind}": state[f"{theirs}.fc1.{kind}"],
                     f"{mine}.feed_forward.output.{kind}": state[f"{theirs}.fc2.{kind}"],
-                    f"{mine}.feed_forward_norm.{kind}": state[f"{theirs}.final_layer_norm.{kind}"],
+                    f"{mine}.feed_forward_residual.{norm}.{kind}": state[f"{theirs}.final_layer_norm.{kind}"],
                 }
                 if side == "decoder":
                     both = [f"{cross}.{part}_proj.{kind}" for part in "kv"]
@@ -90,7 +96,9 @@ def bart(state: State, learned: bool, final: bool) -> State:
                         f"{mine}.cross_attention.query.{kind}": state[f"{cross}.q_proj.{kind}"],
                         f"{mine}.cross_attention.key_value.{kind}": fused(state, both),
                         f"{mine}.cross_attention.output.{kind}": state[f"{cross}.out_proj.{kind}"],
-                        f"{mine}.cross_attention_norm.{kind}": state[f"{theirs}.encoder_attn_layer_norm.{kind}"],
+                        f"{mine}.cross_attention_residual.{norm}.{kind}": state[
+                            f"{theirs}.encoder_attn_layer_norm.{kind}"
+                        ],
                     }
     return weights
 
@@ -143,29 +151,23 @@ def test_t5(
             "d_kv": 8,
             "d_ff": 40,
             "num_layers": 2,
-            "num_heads": 4,
+            "num_heads": HEADS,
             "relative_attention_num_buckets": 8,
             "relative_attention_max_distance": 6,
             "feed_forward_proj": "gated-gelu" if gated else "relu",
             "tie_word_embeddings": tied,
         },
     )
+    positions = {"relative": {"buckets": 8, "max_distance": 6}}
+    activation = "gelu_tanh" if gated else "relu"
     transformer = {
         "num_layers": 2,
-        "num_heads": 4,
-        "head_size": 8,
+        "num_heads": HEADS,
         "feed_forward_size": 40,
-        "feed_forward": "gated" if gated else "dense",
-        "activation": "gelu_tanh" if gated else "relu",
+        "mixer": {"attention": {"head_size": 8, "positions": positions, "scale": 1.0, "bias": False}},
+        "feed_forward": {"gated" if gated else "dense": {"activation": activation, "bias": False}},
         "norm": "rmsnorm",
-        "norm_eps": 1e-6,
         "norm_position": "pre",
-        "attention_bias": False,
-        "feed_forward_bias": False,
-        "attention_scale": 1.0,
-        "position_encoding": "relative",
-        "relative_buckets": 8,
-        "relative_max_distance": 6,
     }
     embedding = {"modules": ["word"], "norm": "none"}
     model = ours(
@@ -193,8 +195,8 @@ def test_bart_and_pegasus(
         "d_model": 24,
         "encoder_layers": 2,
         "decoder_layers": 2,
-        "encoder_attention_heads": 4,
-        "decoder_attention_heads": 4,
+        "encoder_attention_heads": HEADS,
+        "decoder_attention_heads": HEADS,
         "encoder_ffn_dim": 40,
         "decoder_ffn_dim": 40,
         "max_position_embeddings": 16,
@@ -205,25 +207,22 @@ def test_bart_and_pegasus(
     pegasus = kind == "Pegasus"
     transformer = {
         "num_layers": 2,
-        "num_heads": 4,
+        "num_heads": HEADS,
         "feed_forward_size": 40,
-        "activation": "gelu",
-        "norm_eps": 1e-5,
         "norm_position": "pre" if pegasus else "post",
     }
     positions = {"sinusoidal": {"layout": "halves"}} if pegasus else {"pos": {"max_length": 16, "offset": 2}}
-    embedding = {
-        "modules": [{"word": {"scale": pegasus}}, positions],
-        "norm": "none" if pegasus else "layernorm",
-        "norm_eps": 1e-5,
-    }
-    if pegasus:  # random weights must not stand in for the fixed sines
+    embedding: dict[str, Any] = {"modules": [{"word": {"scale": pegasus}}, positions]}
+    if pegasus:
+        embedding["norm"] = "none"
+        # random weights must not stand in for the fixed sines
         for side in (theirs.model.encoder, theirs.model.decoder):
             side.embed_positions.weight.copy_(side.embed_positions.create_weight())
     model = ours(
         tmp_path,
         {
             "hidden_size": 24,
+            "norm": {"layernorm": {"eps": 1e-5}},
             "share_embeddings": True,
             "embedding": embedding,
             "encoder": {"transformer": transformer},

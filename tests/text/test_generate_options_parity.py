@@ -65,7 +65,7 @@ class Pair:
         with torch.no_grad():
             if kind == "causal":  # ends have to be probable to be seen
                 self.theirs.transformer.wte.weight[0] *= 2
-                weights = hf_weights.gpt2(self.theirs.state_dict())
+                weights = hf_weights.gpt2(self.theirs.state_dict(), heads=4)
             else:  # otherwise each text repeats one token
                 for name, weight in self.theirs.decoder.named_parameters():
                     weight *= 2 if "Attention" in name else 3 if "Dense" in name else 4 if "final" in name else 1

@@ -33,8 +33,8 @@ def gpt2(folder: Path) -> tuple[Model, Any]:
         "num_heads": 4,
         "mask": "causal",
         "norm_position": "pre",
-        "norm_eps": 1e-5,
-        "activation": "gelu_tanh",
+        "norm": {"layernorm": {"eps": 1e-5}},
+        "feed_forward": {"dense": {"activation": "gelu_tanh"}},
     }
     model = {
         "hidden_size": 24,
@@ -42,7 +42,7 @@ def gpt2(folder: Path) -> tuple[Model, Any]:
         "encoder": {"transformer": transformer},
         "target": "lm",
     }
-    return ours(folder, model, hf_weights.gpt2(theirs.state_dict())), theirs
+    return ours(folder, model, hf_weights.gpt2(theirs.state_dict(), heads=4)), theirs
 
 
 def encoder_decoder(folder: Path) -> tuple[Model, Any]:
@@ -52,15 +52,10 @@ def encoder_decoder(folder: Path) -> tuple[Model, Any]:
         "num_layers": 2,
         "num_heads": 4,
         "feed_forward_size": 40,
-        "feed_forward": "gated",
-        "activation": "gelu_tanh",
+        "mixer": {"attention": {"positions": "relative", "scale": 1.0, "bias": False}},
+        "feed_forward": {"gated": {"activation": "gelu_tanh", "bias": False}},
         "norm": "rmsnorm",
-        "norm_eps": 1e-6,
         "norm_position": "pre",
-        "attention_bias": False,
-        "feed_forward_bias": False,
-        "attention_scale": 1.0,
-        "position_encoding": "relative",
     }
     embedding = {"modules": ["word"], "norm": "none"}
     model = {
@@ -124,7 +119,7 @@ def test_a_causal_model_writes_the_same(tmp_path: Path, search: dict[str, Any]) 
     model, theirs = gpt2(tmp_path)
     with torch.no_grad():  # ends have to be probable to be seen
         theirs.transformer.wte.weight[0] *= 2
-    model.load_weights(hf_weights.gpt2(theirs.state_dict()))
+    model.load_weights(hf_weights.gpt2(theirs.state_dict(), heads=4))
     check(model, theirs, 0, 0, search)
 
 

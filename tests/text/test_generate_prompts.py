@@ -30,7 +30,8 @@ def text(count: int) -> str:
 
 def causal(processor: dict[str, Any], positions: int | None = POSITIONS, **more: Any) -> dict[str, Any]:
     modules: list[Any] = ["word"] if positions is None else ["word", {"pos": {"max_length": positions}}]
-    transformer = {**TRANSFORMER, "mask": "causal", **({"position_encoding": "rotary"} if positions is None else {})}
+    mixer = {"attention": {"positions": "none" if positions else "rotary"}}
+    transformer = {**TRANSFORMER, "mask": "causal", "mixer": mixer}
     model = {
         "hidden_size": 16,
         "embedding": {"modules": modules, "norm": "none"},
@@ -62,7 +63,7 @@ def loaded(folder: Path, tree: dict[str, Any], special: tuple[str, ...] = ("[PAD
     (folder / "spec.yaml").write_text(yaml.safe_dump({**tree, "data": data}))
     spec = load_spec(folder / "spec.yaml")
     tokenizer, name = build_tokenizer(spec), next(iter(spec.sets()))
-    model = randomised(build_model(spec), std=0.5).eval()
+    model = randomised(build_model(spec), seed=1, std=0.5).eval()
     processor = build_processor(spec, tokenizer, name)
     return LoadedModel(model, spec.of_set(name), processor, tokenizer, torch.device("cpu"))
 

@@ -54,7 +54,7 @@ def test_bert_for_pre_training(
             "encoder": {"transformer": {"num_layers": layers, "num_heads": heads, "feed_forward_size": 3 * hidden}},
             "target": ["mlm", "sp"],
         },
-        hf_weights.bert(theirs.state_dict()),
+        hf_weights.bert(theirs.state_dict(), heads),
     )
     mask = mask_of(lengths, max(lengths))
     ids, types = tokens(*mask.shape, high=VOCABULARY), tokens(*mask.shape, high=2, seed=1) % 2
@@ -107,12 +107,12 @@ def test_roberta_for_masked_lm(
         tmp_path,
         {
             "hidden_size": hidden,
-            "norm_eps": 1e-5,
+            "norm": {"layernorm": {"eps": 1e-5}},
             "embedding": ["word", {"pos": {"max_length": 32, "offset": 2}}],
             "encoder": {"transformer": {"num_layers": layers, "num_heads": heads, "feed_forward_size": 2 * hidden}},
             "target": "mlm",
         },
-        hf_weights.roberta(theirs.state_dict()),
+        hf_weights.roberta(theirs.state_dict(), heads),
     )
     mask = mask_of(lengths, max(lengths), left)
     ids = (tokens(*mask.shape, high=VOCABULARY - 2) + 2).masked_fill(mask == 0, 1).clamp(max=VOCABULARY - 1)
@@ -156,12 +156,12 @@ def test_albert_for_pre_training(
                     "num_heads": heads,
                     "feed_forward_size": 2 * hidden,
                     "share_layers": True,
-                    "activation": "gelu_tanh",
                 }
             },
-            "target": [{"mlm": {"activation": "gelu_tanh"}}, "sp"],
+            "activation": "gelu_tanh",
+            "target": ["mlm", "sp"],
         },
-        hf_weights.albert(theirs.state_dict()),
+        hf_weights.albert(theirs.state_dict(), heads),
     )
     mask = mask_of(lengths, max(lengths))
     ids, types = tokens(*mask.shape, high=VOCABULARY), tokens(*mask.shape, high=2, seed=1) % 2
@@ -205,6 +205,9 @@ def test_t5_encoder(
             "relative_attention_max_distance": distance,
         },
     )
+    positions = {"relative": {"buckets": buckets, "max_distance": distance}}
+    activation = "gelu_tanh" if gated else "relu"
+    feed_forward = {"gated" if gated else "dense": {"activation": activation, "bias": False}}
     model = ours(
         tmp_path,
         {
@@ -214,24 +217,16 @@ def test_t5_encoder(
                 "transformer": {
                     "num_layers": 3,
                     "num_heads": 3,
-                    "head_size": 10,
                     "feed_forward_size": 40,
-                    "feed_forward": "gated" if gated else "dense",
-                    "activation": "gelu_tanh" if gated else "relu",
+                    "mixer": {"attention": {"head_size": 10, "positions": positions, "scale": 1.0, "bias": False}},
+                    "feed_forward": feed_forward,
                     "norm": "rmsnorm",
-                    "norm_eps": 1e-6,
                     "norm_position": "pre",
-                    "attention_bias": False,
-                    "feed_forward_bias": False,
-                    "attention_scale": 1.0,
-                    "position_encoding": "relative",
-                    "relative_buckets": buckets,
-                    "relative_max_distance": distance,
                 }
             },
             "target": "cls",
         },
-        hf_weights.t5_encoder(theirs.state_dict(), gated)
+        hf_weights.t5_encoder(theirs.state_dict(), gated, heads=3)
         | {f"targets.cls.{n}": torch.zeros(s) for n, s in CLASSIFIER.items()},
     )
     mask = mask_of([40, 29, 2], 40, left)

@@ -35,6 +35,16 @@ def roberta(layers: int, hidden: int, heads: int) -> Any:
     return on_meta(RobertaForMaskedLM, RobertaConfig(**sizes, **more, intermediate_size=4 * hidden))
 
 
+def modernbert(inner: int) -> Callable[[int, int, int], Any]:
+    def make(layers: int, hidden: int, heads: int) -> Any:
+        from transformers import ModernBertConfig, ModernBertForMaskedLM
+
+        sizes = {"num_hidden_layers": layers, "hidden_size": hidden, "num_attention_heads": heads}
+        return on_meta(ModernBertForMaskedLM, ModernBertConfig(**sizes, intermediate_size=inner))
+
+    return make
+
+
 def gpt2(layers: int, hidden: int, heads: int) -> Any:
     from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -133,6 +143,8 @@ PUBLISHED: dict[str, tuple[Callable[[int, int, int], Any], int, int, int]] = {
     "bert-large": (bert, 24, 1024, 16),
     "roberta-base": (roberta, 12, 768, 12),
     "roberta-large": (roberta, 24, 1024, 16),
+    "modernbert-base": (modernbert(1152), 22, 768, 12),
+    "modernbert-large": (modernbert(2624), 28, 1024, 16),
     "gpt2": (gpt2, 12, 768, 12),
     "gpt2-medium": (gpt2, 24, 1024, 16),
     "gpt2-large": (gpt2, 36, 1280, 20),

@@ -67,7 +67,7 @@ def checked(folder: Path, ours: Path, architecture: str) -> None:
 def test_the_stream_that_both_texts_share_is_the_body(
     tmp_path: Path, target: dict[str, Any], modules: list[Any], architecture: str
 ) -> None:
-    checked(tmp_path, exported(tmp_path, modules, target, norm_eps=1e-12), architecture)
+    checked(tmp_path, exported(tmp_path, modules, target, norm={"layernorm": {"eps": 1e-12}}), architecture)
 
 
 def test_the_body_comes_back_as_a_model_of_one_text(tmp_path: Path) -> None:

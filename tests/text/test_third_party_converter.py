@@ -121,7 +121,7 @@ def test_a_key_goes_where_the_user_says_that_it_is_to_be_ignored(tmp_path: Path)
 def careless(code: str, *, copied: bool) -> str:
     """The page's converter as one may write it without a thought of other rotary positions."""
     theta = '(config.get("rope_parameters") or config)["rope_theta"]'
-    changed = code.replace("parts.rotary_theta(config),", f"{theta},").replace("raise TPError", "pass  # ")
+    changed = code.replace("parts.rotary_theta(config)", theta).replace("raise TPError", "pass  # ")
     assert theta in changed
     start = "    def to_spec(self, config, architecture):\n"
     return changed.replace(start, f"{start}        config = {{**config}}\n") if copied else changed

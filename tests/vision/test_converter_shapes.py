@@ -67,7 +67,7 @@ def vit(image: Any, patch: Any, modules: list[Any], **more: Any) -> dict[str, An
         "hidden_size": 16,
         "image_size": image,
         "patch_size": patch,
-        "norm_eps": 1e-6,
+        "norm": {"layernorm": {"eps": 1e-6}},
         "embedding": {"modules": modules, "norm": "none"},
         "encoder": {"transformer": {"num_layers": 1, "num_heads": 2, "norm_position": "pre"}},
         "target": [],
@@ -145,8 +145,8 @@ def test_shapes_that_transformers_itself_cannot_compute_are_refused_with_the_rea
 
 
 def test_a_beit_of_wide_pictures_with_relative_positions_is_not_written(tmp_path: Path) -> None:
-    layers = {"num_layers": 1, "num_heads": 2, "norm_position": "pre", "key_bias": False, "final_norm": True}
-    relative = {**layers, "position_encoding": "relative_grid"}
+    layers = {"num_layers": 1, "num_heads": 2, "norm_position": "pre", "final_norm": True}
+    relative = {**layers, "mixer": {"attention": {"positions": "grid", "key_bias": False}}}
     folder = exported(tmp_path, vit([8, 12], 4, ["masked_patch"], encoder={"transformer": relative}))
     with pytest.raises(TPError, match="rows and columns exchanged"):
         tp_core.convert("tp", folder, "huggingface", tmp_path / "there", architecture="BeitModel")

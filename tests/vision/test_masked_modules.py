@@ -80,8 +80,8 @@ def masked_batch(pixels: Tensor, positions: list[list[int]], tokens: Tensor | No
         (
             "transformer",
             "encoder",
-            {"num_layers": 2, "num_heads": 2, "position_encoding": "relative_grid", "key_bias": False},
-            {"embedding": ["patch"], "layer_scale": 0.1, "grid_per_layer": True},
+            {"num_layers": 2, "num_heads": 2, "mixer": {"attention": {"positions": "grid", "key_bias": False}}},
+            {"embedding": ["patch"], "layer_scale": 0.1, "per_layer": True},
         ),
     ],
 )

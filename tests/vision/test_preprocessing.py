@@ -57,7 +57,7 @@ def trained(
     folder: Path, processor: dict[str, Any], image_size: Any = 12, channels: int = 3, target: Any = "cls"
 ) -> Path:
     """A small model of ours, exported."""
-    sizes = {"hidden_size": 16, "image_size": image_size, "patch_size": 4, "channels": channels, "norm_eps": 1e-12}
+    sizes = {"hidden_size": 16, "image_size": image_size, "patch_size": 4, "channels": channels}
     modules = ["masked_patch" if target == "pixels" else "patch", "patch_pos"]
     heads = {
         "cls": [{"cls": {"num_labels": 3, "hidden_layer": False, "pooling": "first", "dropout": 0.0}}],

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from tp_core.options.base import ModuleConfig
 from tp_core.options.choice import Chosen, choices_in, slots_of
 from tp_core.options.context import BuildContext
+from tp_core.options.slices import Slices
 from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec
 from tp_core.spec.schema_embedding import EmbeddingSpec
@@ -76,13 +78,41 @@ def _module(path: str, chosen: Chosen[Any], context: BuildContext) -> dict[str, 
 
 
 def _options(path: str, chosen: Chosen[Any], context: BuildContext) -> dict[str, Any]:
-    options = chosen.config.effective(context)
+    config = chosen.config
+    slices: Slices | None = getattr(config, config.sliced or "-", None)
+    if slices is None:
+        return _of_config(path, config, context)
+    # Of layers that differ, each is compared: there are several ways to write them.
+    whole = _of_config(path, config.model_copy(update={config.sliced: None}), context)
+    found = {name: each for name, each in whole.items() if not _of_layer(name, path, config)}
+    layers = [
+        {name: each for name, each in _of_config(path, layer, context).items() if _of_layer(name, path, config)}
+        for layer in slices.layers
+    ]
+    if all(layer == layers[0] for layer in layers):
+        return found | layers[0]
+    for number, layer in enumerate(layers):
+        place = f"{path}.{config.sliced}.{number}"
+        found |= {f"{place}{name.removeprefix(path)}": each for name, each in layer.items()}
+    return found | {f"{path}.{config.sliced}": "some options by slices"}
+
+
+def _of_layer(name: str, path: str, config: ModuleConfig) -> bool:
+    """True for an option that layers may have, or one of a module that it chooses."""
+    return name.removeprefix(f"{path}.").partition(".")[0] in config.of_slices
+
+
+def _of_config(path: str, config: ModuleConfig, context: BuildContext) -> dict[str, Any]:
+    options = config.effective(context)
     found: dict[str, Any] = {}
-    for option in slots_of(type(chosen.config)).keys() & options.keys():
-        inner = [each for name, each in choices_in(chosen.config) if name == option]
-        options[option] = [each.name for each in inner]
+    for option, slot in slots_of(type(config)).items():
+        if option not in options:
+            continue
+        inner = [each for name, each in choices_in(config) if name == option]
+        names = [each.name for each in inner]
+        options[option] = names if slot.many else next(iter(names), None)
         for each in inner:
-            found |= _options(f"{path}.{option}.{each.name}", each, chosen.config.inner_context(option, context))
+            found |= _options(f"{path}.{option}.{each.name}", each, config.inner_context(option, context))
     return found | {f"{path}.{name}": value for name, value in options.items() if name not in TRAINING_ONLY}
 
 

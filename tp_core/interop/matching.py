@@ -20,6 +20,8 @@ _SHOWN = 12
 class Link:
     """One weight of the model and the tensors of the checkpoint that it is made of.
 
+    A tensor that has several weights of the model is in the links of all of them.
+
     Attributes:
         theirs: name → shape, in the rule's order.
     """
@@ -111,8 +113,12 @@ class WeightMap:
             CheckpointError: tensors are missing, superfluous or of another shape; one message for all.
         """
         found, missing, wrong, rows = Fit(), [], [], False
+        seen: set[str] = set()
         for link in self.links:
             for name, expected in link.theirs.items():
+                if name in seen:  # as a part of another weight
+                    continue
+                seen.add(name)
                 source = self._source(name, tensors)
                 if source is None:
                     missing.append(name)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tp_core.errors import TPError
+from tp_core.interop.keys import mark
+from tp_core.modules.positions.rotary_options import Llama3RotaryConfig, RotaryConfig
 from tp_core.options.base import ModuleConfig
 from tp_core.options.choice import Chosen
 
@@ -104,19 +106,35 @@ def target(spec: Spec, config: type[C]) -> C | None:
     return found[0] if found else None
 
 
+#: What an object of rotary positions in a config.json is called; transformers takes the values of the first.
+_ROTARY = ("rope_scaling", "rope_parameters")
+
+
 def rotary_theta(config: Mapping[str, Any]) -> float:
-    """The base of the rotary frequencies of a config.json, which transformers has written in three ways.
+    """The base of the rotary frequencies of a config.json, for an architecture whose positions are not rescaled.
 
     Raises:
-        TPError: the positions are others than the plain ones that specs have: rescaled, or of a part of each head.
+        TPError: the positions are rescaled, or of a part of each head.
     """
-    # Where there are both objects, transformers takes the values of the first.
-    place = next((key for key in ("rope_scaling", "rope_parameters") if config.get(key)), None)
+    ((name, options),) = rotary(config).items()
+    if name != "rotary" or "factor" in options:
+        place = next(key for key in _ROTARY if config.get(key))
+        kind = f"config.json: rotary positions of type '{_rotary_type(config[place])}' are rescaled"
+        raise TPError(f"{kind} ('{place}'); this architecture's are plain ones only")
+    theta: float = options["theta"]
+    return theta
+
+
+def rotary(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The rotary positions of a config.json as a spec writes them; transformers has written them in three ways.
+
+    Raises:
+        TPError: they are of a type that specs do not have, or of a part of each head.
+    """
+    place = next((key for key in _ROTARY if config.get(key)), None)
     inside = config[place] if place else {}
-    for key in ("rope_type", "type"):
-        if inside.get(key, "default") != "default":
-            kind = f"config.json: rotary positions of type '{inside[key]}' are rescaled"
-            raise TPError(f"{kind} ('{place}'); specs have plain ones only")
+    if place == "rope_scaling":
+        mark(config, "rope_parameters")  # whatever it says
     for values, name in ((config, "partial_rotary_factor"), (inside, f"{place}.partial_rotary_factor")):
         part = values.get("partial_rotary_factor")
         if part not in (None, 1.0):
@@ -125,7 +143,52 @@ def rotary_theta(config: Mapping[str, Any]) -> float:
     if len(thetas) > 1:
         both = " and ".join(f"{theta:g}" for theta in sorted(thetas))
         raise TPError(f"config.json: 'rope_theta' and '{place}.rope_theta' differ: {both}")
-    return thetas.pop() if thetas else 10000.0
+    theta, kind = thetas.pop() if thetas else 10000.0, _rotary_type(inside)
+    if kind == "default":
+        return {"rotary": {"theta": theta}}
+    if kind == "linear":
+        return {"rotary": {"theta": theta, "factor": _rotary_value(inside, place, "factor")}}
+    if kind != "llama3":
+        known = "plain ones, and those of the types linear and llama3"
+        raise TPError(f"config.json: rotary positions of type '{kind}' are rescaled ('{place}'); specs have {known}")
+    scaled = {ours: _rotary_value(inside, place, theirs) for ours, theirs in _LLAMA3.items()}
+    length = inside.get("original_max_position_embeddings") or config["max_position_embeddings"]
+    return {"rotary_llama3": {"theta": theta, "original_length": length, **scaled}}
+
+
+#: Options of rotary_llama3 → keys of transformers.
+_LLAMA3 = {
+    "factor": "factor",
+    "low_frequency_factor": "low_freq_factor",
+    "high_frequency_factor": "high_freq_factor",
+}
+
+
+def _rotary_type(inside: Mapping[str, Any]) -> str:
+    kinds = [str(inside[key]) for key in ("rope_type", "type") if inside.get(key) is not None]
+    return kinds[0] if kinds else "default"
+
+
+def _rotary_value(inside: Mapping[str, Any], place: str | None, key: str) -> float:
+    value = inside.get(key)
+    if not isinstance(value, (int, float)):
+        raise TPError(f"config.json: '{place}.{key}' is {value!r}; expected a number")
+    return float(value)
+
+
+def rotary_keys(positions: RotaryConfig) -> dict[str, Any]:
+    """Rotary positions as keys of a config.json, for transformers before and since its version 5."""
+    scaled: dict[str, Any] = {}
+    if isinstance(positions, Llama3RotaryConfig):
+        scaled = {theirs: getattr(positions, ours) for ours, theirs in _LLAMA3.items()}
+        scaled |= {"rope_type": "llama3", "original_max_position_embeddings": positions.original_length}
+    elif positions.factor != 1:
+        scaled = {"rope_type": "linear", "factor": positions.factor}
+    return {
+        "rope_theta": positions.theta,
+        "rope_parameters": {"rope_type": "default", **scaled, "rope_theta": positions.theta},
+        "rope_scaling": scaled or None,
+    }
 
 
 def part(options: ModuleConfig, option: str, config: type[C]) -> C:

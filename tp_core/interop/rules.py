@@ -195,6 +195,28 @@ class Fused(Stacked):
         return values.T if self.transposed and values.dim() == 2 else values
 
 
+@dataclass(frozen=True)
+class Part(Rule):
+    """One weight of the model, which is a part of the rows of a tensor of the checkpoint (:func:`parted`).
+
+    Attributes:
+        number: of the part, from 0.
+        count: of the parts, which have as many rows each.
+    """
+
+    number: int = 0
+    count: int = 1
+
+    def shapes(self, ours: Shape) -> list[Shape]:
+        return [(ours[0] * self.count, *ours[1:])]
+
+    def join(self, theirs: list[Tensor]) -> Tensor:
+        return theirs[0].tensor_split(self.count)[self.number]
+
+    def split(self, ours: Tensor) -> list[Tensor]:
+        return [ours]  # its part of the tensor
+
+
 class WithConstant(Rule):
     """A table, and a table of one row that is added at every position: the segment that all tokens have.
 
@@ -259,6 +281,11 @@ class Ignored(NamedTuple):
 
 
 Entry = Rule | Copy | Computed | Ignored
+
+
+def parted(theirs: str, *ours: str) -> list[Part]:
+    """Rules for one tensor of the checkpoint that has several weights of the model, one above the other."""
+    return [Part(theirs, each, number=number, count=len(ours)) for number, each in enumerate(ours)]
 
 
 def below(prefix: str, *names: str) -> tuple[str, ...]:

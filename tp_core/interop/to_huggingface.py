@@ -21,6 +21,7 @@ from tp_core.interop.from_huggingface import Say, our_shapes
 from tp_core.interop.generation_config import GENERATION_CONFIG, written_generation
 from tp_core.interop.matching import Link, WeightMap, listed
 from tp_core.interop.preprocessing import PREPROCESSOR, written
+from tp_core.interop.rules import Part
 from tp_core.interop.sentence_transformers_written import write_sentence_transformer
 from tp_core.interop.shards import Planned, write_shards
 from tp_core.interop.tensors import Tensors, open_files
@@ -127,7 +128,10 @@ def _check_ours(tensors: Tensors, shapes: Mapping[str, tuple[int, ...]], file: P
 
 
 def _write(folder: Path, weight_map: WeightMap, tensors: Tensors, found: Description, limit: int) -> None:
-    places = {name: (link, at) for link in weight_map.links for at, name in enumerate(link.theirs)}
+    places: dict[str, list[tuple[Link, int]]] = {}
+    for link in weight_map.links:
+        for at, name in enumerate(link.theirs):
+            places.setdefault(name, []).append((link, at))
     copies = {copy.theirs: copy.of for copy in weight_map.copies}
     computed = {entry.theirs: entry for entry in weight_map.computed}
     usual = next(iter(tensors.dtypes.values()))
@@ -135,19 +139,20 @@ def _write(folder: Path, weight_map: WeightMap, tensors: Tensors, found: Descrip
     prefix = "" if found.converter.architectures[found.architecture] else found.converter.prefix
     names = {name.removeprefix(prefix): name for name in weight_map.theirs()}
 
-    def place(whole: str) -> tuple[Link, int]:
-        return places[copies[whole] if whole not in places else whole]
+    def made_of(whole: str) -> list[tuple[Link, int]]:
+        """Several for a tensor that has several weights of the model, in their order there."""
+        found = places[copies[whole] if whole not in places else whole]
+        return sorted(found, key=lambda each: each[0].rule.number if isinstance(each[0].rule, Part) else 0)
 
     def dtype(whole: str) -> torch.dtype:
-        return usual if whole in computed else tensors.dtypes[place(whole)[0].ours]
+        return usual if whole in computed else tensors.dtypes[made_of(whole)[0][0].ours]
 
     def read(name: str) -> Tensor:
         whole = names[name]
         if whole in computed:
             return computed[whole].values()
-        link, at = place(whole)
-        parts = link.rule.split(tensors.read(link.ours))
-        return parts[at]
+        parts = [link.rule.split(tensors.read(link.ours))[at] for link, at in made_of(whole)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     shapes = weight_map.theirs()
     planned = [Planned(name, shapes[whole], dtype(whole)) for name, whole in names.items()]

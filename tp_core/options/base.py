@@ -94,6 +94,15 @@ class ModuleConfig(Choosing):
     #: Endings of files that the module does not read of folders that its options name: they are no part of it.
     unread: ClassVar[frozenset[str]] = frozenset()
 
+    #: The option that gives some layers of a stack options of their own (:class:`tp_core.options.slices.Slices`).
+    sliced: ClassVar[str] = ""
+    #: The options that these layers may have.
+    of_slices: ClassVar[frozenset[str]] = frozenset()
+
+    def slice_count(self) -> int:
+        """The number of layers of the stack."""
+        raise NotImplementedError
+
     @classmethod
     def implemented(cls) -> Any:
         """The class that :attr:`implementation` names.

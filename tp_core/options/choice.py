@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tp_core.discovery import Entry
     from tp_core.local import Namespace
     from tp_core.options.base import Choosing, ModuleConfig
+    from tp_core.options.slices import Slices
 
 C = TypeVar("C", bound="ModuleConfig")
 
@@ -165,6 +166,13 @@ def choices_in(config: BaseModel) -> Iterator[tuple[str, Chosen[Any]]]:
     for option in slots_of(type(config)):
         value = getattr(config, option)
         yield from ((option, each) for each in (value if isinstance(value, list) else [value]) if each is not None)
+    for _, layer in slices.distinct() if (slices := _slices(config)) else ():
+        yield from choices_in(layer)
+
+
+def _slices(config: BaseModel) -> "Slices | None":
+    found: Slices | None = getattr(config, getattr(config, "sliced", "") or "-", None)
+    return found
 
 
 def within(chosen: Chosen[Any], labels: bool = True) -> Iterator[Chosen[Any]]:
@@ -201,12 +209,17 @@ def with_choices(
         inner = with_choices(value, change, labels)
         return change(inner) or inner
 
-    config = chosen.config
-    given = {
-        name: getattr(config, name) for name in slots_of(type(config)) if labels or name not in config.makes_labels
-    }
-    update = {name: changed(value) for name, value in given.items() if value}
-    return replace(chosen, config=config.model_copy(update=update)) if update else chosen
+    def of_config(config: Any) -> Any:
+        given = {
+            name: getattr(config, name) for name in slots_of(type(config)) if labels or name not in config.makes_labels
+        }
+        update = {name: changed(value) for name, value in given.items() if value}
+        if slices := _slices(config):
+            update[config.sliced] = slices.changed(of_config)
+        return config.model_copy(update=update) if update else config
+
+    config = of_config(chosen.config)
+    return chosen if config is chosen.config else replace(chosen, config=config)
 
 
 # -- choices that Python code gives ------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tp_core.errors import TPError
+from tp_core.options.base import ModuleConfig
 from tp_core.spec.canonical import (
     MODEL_EMBEDDINGS,
     MODEL_SHELVES,
@@ -64,6 +65,8 @@ def place_at(path: tuple[str, ...], folders: tuple[str, ...]) -> Place | None:
         return Place(kind, True)
     if len(path) < 4:
         return None
+    if len(path) > 6 and (known := _class_at(path[:-3], folders)) is not None and known.sliced == path[-3]:
+        path = (*path[:-3], path[-1])  # an option of some layers is one of the stack
     *above, name, option = path
     listed = above[-1] == "*"
     outer = place_at(tuple(above[:-1] if listed else above), folders)
@@ -73,15 +76,31 @@ def place_at(path: tuple[str, ...], folders: tuple[str, ...]) -> Place | None:
     return next((each for each in found if each is not None), None)
 
 
-def _option(kind: str, name: str, option: str, base: str) -> Place | None:
-    """The modules that an option of a module chooses; None for an option that chooses none."""
-    from tp_core.options.choice import slots_of
+def _class_at(path: tuple[str, ...], folders: tuple[str, ...]) -> type[ModuleConfig] | None:
+    """The class of the options of the module that stands at a path; None where none does."""
+    *above, name = path
+    outer = place_at(tuple(above[:-1] if above[-1] == "*" else above), folders)
+    if outer is None:
+        return None
+    found = (_config_class(outer.kind, name, folder) for folder in folders)
+    return next((each for each in found if each is not None), None)
+
+
+def _config_class(kind: str, name: str, base: str) -> type[ModuleConfig] | None:
     from tp_core.spec.find import config_class
 
     try:
-        slot_ = slots_of(config_class(kind, name, base)[0]).get(option)
+        return config_class(kind, name, base)[0]
     except TPError:  # which is said when the module is chosen
         return None
+
+
+def _option(kind: str, name: str, option: str, base: str) -> Place | None:
+    """The modules that an option of a module chooses; None for an option that chooses none."""
+    from tp_core.options.choice import slots_of
+
+    cls = _config_class(kind, name, base)
+    slot_ = None if cls is None else slots_of(cls).get(option)
     return None if slot_ is None else Place(slot_.kind, slot_.many)
 
 

@@ -17,6 +17,7 @@ from tp_core.spec.errors import Problems, SpecError
 from tp_core.spec.find import find
 from tp_core.spec.key_hints import hint
 from tp_core.spec.nodes import Node, Origin
+from tp_core.spec.slices import sliced
 from tp_core.spec.validate import Default, validate
 from tp_core.use import in_use
 
@@ -54,7 +55,17 @@ def choose(
     try:
         made = Choices(cls, where, by_name, options, inherited, problems, used).made(defaults)
         whole = len(problems) == before
-        config = validate(cls, where, options.mapping, options, problems, inherited, made)
+        plain = {option: each for option, each in options.mapping.items() if option != cls.sliced}
+        config = validate(cls, where, plain, options, problems, inherited, made)
+        slices = options.mapping.get(cls.sliced)
+        if config is not None and whole and slices is not None and slices.value is not None:
+
+            def parts(own: str, by_name: str, merged: Node) -> dict[str, Any]:
+                return Choices(cls, own, by_name, merged, inherited, problems, used).made(defaults)
+
+            found = sliced(config, slices, where, by_name, options, inherited, parts, problems)
+            whole = len(problems) == before
+            config = config.model_copy(update={cls.sliced: found})
     except BaseException as error:  # of a validator
         told = plugin_error(error)
         if told is None:

@@ -24,6 +24,9 @@ from tp_core.training.config import TrainOptions
 
 Schema = dict[str, Any]
 
+#: A number of a layer, or a slice of them.
+_SLICE = r"^-?[0-9]+$|^(-?[0-9]+)?:(-?[0-9]+)?(:(-?[0-9]+)?)?$"
+
 _SPEC_KINDS = (*MODEL_KINDS, "tokenizer", "processor", "source", *SLOTS, *(kind for kind, _ in SHELVES.values()))
 
 #: ``my_file:MyConfig``, a config class of a file beside the spec.
@@ -124,6 +127,11 @@ def _options(model: type[BaseModel], name: str, definitions: dict[str, Schema]) 
         choice = _nullable(_ref(f"{slot.kind}_list" if slot.many else slot.kind))
         kept = {key: each for key, each in schema["properties"][option].items() if key in ("description", "default")}
         schema["properties"][option] = choice | kept
+    if sliced := getattr(model, "sliced", ""):
+        options = {option: schema["properties"][option] for option in sorted(model.of_slices)}  # type: ignore[attr-defined]
+        layer = {"type": ["object", "null"], "properties": options, "additionalProperties": False}
+        slices = {"type": ["object", "null"], "patternProperties": {_SLICE: layer}, "additionalProperties": False}
+        schema["properties"][sliced] = slices | _described(schema["properties"][sliced])
     schema.pop("title", None)
     # Options may be inherited or come from the command line, so none is required in the file.
     schema.pop("required", None)

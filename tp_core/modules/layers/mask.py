@@ -25,21 +25,24 @@ def visible(sequence: Sequence, kind: str, cache: Cache | None, window: int | No
     Every query sees itself, padding included, so that no row of the softmax is empty.
 
     Args:
-        window: a query sees keys that are less than so many places away, on either side that it sees.
+        window: a query sees keys whose positions are less than so many away, on either side that it sees. Positions
+            count, and not places: of words and a picture, padding may stand between the two.
     """
     mask, start = (sequence.mask, 0) if cache is None else (cache.mask, cache.start)
     new = sequence.states.shape[1]
     device = sequence.states.device
-    narrow = window is not None and start + new > window
+    narrow = window is not None and (start + new > window or (cache is None and sequence.positions is not None))
     if new == 1 and mask is None and sequence.document_ids is None and not narrow:
         return None  # the newest position sees all that came before
     allowed = None if mask is None else mask[:, None, None, :]
-    if kind != "fully_visible" or narrow:
+    if window is not None and narrow:
+        positions = sequence.places()
+        keys = positions if cache is None or cache.positions is None else cache.positions
+        near = ((positions.unsqueeze(-1) - keys.unsqueeze(-2)).abs() < window).unsqueeze(1)
+        allowed = near if allowed is None else allowed & near
+    if kind != "fully_visible":
         index = torch.arange(start + new, device=device)
-        behind = (index[start:, None] - index[None, :])[None, None]  # how far a key is behind a query
-        seen = behind >= 0 if kind != "fully_visible" else behind > -(window or 0)
-        if window is not None and narrow:
-            seen = seen & (behind < window)
+        seen = (index[None, :] <= index[start:, None])[None, None]
         if kind == "causal_with_prefix" and sequence.prefix_lengths is not None:
             seen = seen | (index < sequence.prefix_lengths[:, None])[:, None, None, :]
         allowed = seen if allowed is None else allowed & seen

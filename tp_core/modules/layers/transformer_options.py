@@ -12,6 +12,7 @@ from tp_core.options.context import BuildContext
 from tp_core.options.feed_forward import FeedForwardConfig
 from tp_core.options.mixer import MixerConfig
 from tp_core.options.norm import NormConfig
+from tp_core.options.slices import Slices
 
 NormPosition = Literal["pre", "post", "both"]
 
@@ -52,7 +53,13 @@ class LayerOptions(ModuleConfig):
 class TransformerOptions(LayerOptions):
     """Options that transformer encoders and decoders share."""
 
+    sliced: ClassVar[str] = "layers"
+    of_slices: ClassVar[frozenset[str]] = frozenset(LayerOptions.model_fields)
+
     num_layers: int = Field(12, gt=0, description="number of layers")
+    layers: Slices | None = Field(
+        None, description="options of some layers, by slices as of Python; later ones win: {'5::6': {mixer: ...}}"
+    )
     first_norm: bool = Field(True, description="false: the first mixer reads the embeddings as they are (ModernBERT)")
     final_norm: bool | None = Field(
         None, description="a norm after the last layer; unset: where norm_position is not post"
@@ -63,9 +70,16 @@ class TransformerOptions(LayerOptions):
         False, description="divide the initial output weights by sqrt(2 × layers) (GPT-2)"
     )
 
+    def slice_count(self) -> int:
+        return self.num_layers
+
     def layer(self, number: int) -> LayerOptions:
         """The options of a layer, from 0."""
-        return self
+        if self.layers is None:
+            return self
+        found = self.layers.layers[number]
+        assert isinstance(found, LayerOptions)
+        return found
 
     def has_final_norm(self) -> bool:
         """True with a norm after the last layer."""
@@ -84,6 +98,12 @@ class TransformerOptions(LayerOptions):
     def check_stack(self) -> Iterator[Problem]:
         """What does not fit in a stack of layers."""
         yield from self.check_layer()
+        for key, config in self.layers.distinct() if self.layers else ():
+            assert isinstance(config, LayerOptions)
+            for problem in config.check_layer():
+                yield Problem(f"layers.{key}.{problem.option}", problem.message)
+        if self.share_layers and self.layers is not None:
+            yield Problem("layers", "makes layers differ, and share_layers makes one of them all")
         if self.share_layers and self.layer_drop_growing:
             yield Problem("layer_drop_growing", "is for layers that differ, and share_layers makes one of them all")
         if not self.first_norm and self.norm_position == "post":

@@ -53,7 +53,8 @@ class TransformerStack(Module):
             for number, layer in enumerate(self.layers):
                 cast(TransformerLayer, layer).drop_layers(options.layer_drop * number / max(1, len(distinct) - 1))
         self.norm = options.norm.config.build(size) if options.has_final_norm() else nn.Identity()
-        mixers = [layer.mixer.config for layer in distinct]
+        # Places in the spec, which choices have, too, do not matter.
+        mixers = [(type(layer.mixer.config), layer.mixer.config.model_dump()) for layer in distinct]
         #: For each layer, the first one whose mixer has equal options.
         self.alike = [mixers.index(mixer) for mixer in mixers]
         self.shared = SharedParts(cast(TransformerLayer, self.layers[n]).mixer for n in sorted(set(self.alike)))

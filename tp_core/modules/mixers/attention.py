@@ -148,7 +148,9 @@ class SelfAttention(Attention):
     ) -> tuple[Tensor, Tensor | None]:
         """States (batch, length, hidden) → the same shape, and with ``residual`` the scores."""
         rows = self.qkv(states).unflatten(-1, (self.groups, -1, self.size)).permute(0, 2, 3, 1, 4)
-        queries, keys, values = rows[:, :, :-2].flatten(1, 2), rows[:, :, -2], rows[:, :, -1]
+        # The gradient of a split is one concatenation, that of three slices is three sums of whole tensors.
+        parts = torch.split(rows, [self.heads // self.groups, 1, 1], dim=2)
+        queries, keys, values = (part.flatten(1, 2) for part in parts)
         queries, keys = self.query_norm(queries), self.key_norm(keys)
         own = self.positions.bias(states, queries, prepared.values)
         queries, keys = self.positions.rotate(queries, keys, prepared.values)
@@ -186,7 +188,8 @@ class CrossAttention(Attention):
         kept = None if cache is None else cache.get()
         if kept is None:
             rows = self.key_value(memory).unflatten(-1, (self.groups, 2, self.size)).permute(0, 2, 3, 1, 4)
-            kept = (self.key_norm(rows[:, :, 0]), rows[:, :, 1])
+            keys, values = rows.unbind(2)
+            kept = (self.key_norm(keys), values)
             if cache is not None:
                 cache.put(*kept)
         queries = self.query_norm(self.query(states).unflatten(-1, (self.heads, self.size)).transpose(1, 2))

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from tp_core.interop import parts
+from tp_core.modules.feed_forwards.options import DenseConfig
+from tp_core.modules.mixers.attention_options import AttentionConfig
+from tp_core.options.base import ModuleConfig
 
 #: Names of activations in config.json → ours. The first of those that mean the same is written.
 ACTIVATIONS = {
@@ -34,3 +37,12 @@ def activation(config: Mapping[str, Any], key: str) -> str:
 def activation_name(ours: str) -> str:
     """The name of one of our activations in a config.json."""
     return next(theirs for theirs, known in ACTIVATIONS.items() if known == ours)
+
+
+def layer_parts(options: ModuleConfig) -> tuple[AttentionConfig, DenseConfig]:
+    """The options of the attention and of the feed-forward layers of an encoder or decoder.
+
+    Raises:
+        Unfit: they are others.
+    """
+    return parts.part(options, "mixer", AttentionConfig), parts.part(options, "feed_forward", DenseConfig)

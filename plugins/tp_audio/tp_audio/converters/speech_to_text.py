@@ -11,7 +11,6 @@ from tp_core.interop.rules import Copy, Entry, Ignored, Same, Stacked, below
 from tp_core.modules.decoders.transformer_options import TransformerDecoderConfig
 from tp_core.modules.embeddings.sinusoidal_options import SinusoidalPositionConfig
 from tp_core.modules.encoders.transformer_options import TransformerConfig
-from tp_core.modules.layers.transformer_options import TransformerOptions
 from tp_core.options.converter import ConverterConfig
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ class SpeechToTextConverterConfig(ConverterConfig):
         return {
             "hidden_size": config["d_model"],
             "vocab_size": config["vocab_size"],
-            "norm_eps": _EPS,
+            "norm": {"layernorm": {"eps": _EPS}},
             "dropout": config["dropout"],
             "init_std": config["init_std"],
             "embedding": {"modules": [{"speech": speech}, {"sinusoidal": positions}], "norm": "none"},
@@ -105,14 +104,14 @@ class SpeechToTextConverterConfig(ConverterConfig):
         encoder = parts.encoder(spec, TransformerConfig)
         decoder = parts.decoder(spec, TransformerDecoderConfig)
         speech = parts.embedding(spec, SpeechConfig)
-        sides: dict[str, TransformerOptions] = {"encoder": encoder, "decoder": decoder}
+        attention, dense = common.layer_parts(encoder)
         config: dict[str, Any] = {
             "vocab_size": spec.model.target_vocab_size,
-            "activation_function": common.activation_name(encoder.activation),
+            "activation_function": common.activation_name(dense.activation),
             "d_model": encoder.hidden_size,
             "dropout": encoder.dropout,
-            "attention_dropout": encoder.dropout if encoder.attention_dropout is None else encoder.attention_dropout,
-            "activation_dropout": encoder.activation_dropout,
+            "attention_dropout": attention.dropout,
+            "activation_dropout": dense.activation_dropout,
             "init_std": encoder.init_std,
             "scale_embedding": speech.scale,
             "pad_token_id": parts.embedding(spec, SinusoidalPositionConfig).offset - 1,
@@ -125,10 +124,11 @@ class SpeechToTextConverterConfig(ConverterConfig):
             "tie_word_embeddings": all(getattr(t.config, "tie", True) for t in spec.model.targets),
             "is_encoder_decoder": True,
         }
-        for side, options in sides.items():
+        for side, options in (("encoder", encoder), ("decoder", decoder)):
+            attention, dense = common.layer_parts(options)
             config[f"{side}_layers"] = options.num_layers
-            config[f"{side}_attention_heads"] = options.num_heads
-            config[f"{side}_ffn_dim"] = options.feed_forward_size or 4 * encoder.hidden_size
+            config[f"{side}_attention_heads"] = attention.num_heads
+            config[f"{side}_ffn_dim"] = dense.inner_size(encoder.hidden_size)
         return config
 
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
@@ -142,46 +142,46 @@ class SpeechToTextConverterConfig(ConverterConfig):
         return [
             Same("model.encoder.conv.conv_layers.{layer}", "embedding.parts.speech.convolutions.{layer}"),
             Same(word, _WORD, vocabulary=True),
-            *_side("encoder"),
-            *_side("decoder"),
-            *_cross_attention(),
+            *_side("encoder", config["encoder_attention_heads"]),
+            *_side("decoder", config["decoder_attention_heads"]),
+            *_cross_attention(config["decoder_attention_heads"]),
             output,
         ]
 
 
 def _layers(config: Mapping[str, Any], side: str) -> dict[str, Any]:
+    activation, rate = common.activation(config, "activation_function"), config["activation_dropout"]
     return {
+        "mixer": {"attention": {"dropout": config["attention_dropout"]}},
+        "feed_forward": {"dense": {"activation": activation, "activation_dropout": rate}},
         "num_layers": config[f"{side}_layers"],
         "num_heads": config[f"{side}_attention_heads"],
         "feed_forward_size": config[f"{side}_ffn_dim"],
-        "activation": common.activation(config, "activation_function"),
         "norm_position": "pre",
-        "attention_dropout": config["attention_dropout"],
-        "activation_dropout": config["activation_dropout"],
     }
 
 
-def _side(side: str) -> list[Entry]:
-    """The rules of the encoder or the decoder."""
+def _side(side: str, heads: int) -> list[Entry]:
+    """The rules of the encoder or the decoder, with its number of heads."""
     layer, ours = f"model.{side}.layers.{{layer}}", f"{side}.layers.{{layer}}"
     return [
-        Stacked(below(f"{layer}.self_attn", "q_proj", "k_proj", "v_proj"), f"{ours}.attention.qkv"),
-        Same(f"{layer}.self_attn.out_proj", f"{ours}.attention.output"),
-        Same(f"{layer}.self_attn_layer_norm", f"{ours}.attention_norm"),
+        Stacked(below(f"{layer}.self_attn", "q_proj", "k_proj", "v_proj"), f"{ours}.mixer.qkv", groups=heads),
+        Same(f"{layer}.self_attn.out_proj", f"{ours}.mixer.output"),
+        Same(f"{layer}.self_attn_layer_norm", f"{ours}.mixer_residual.before"),
         Same(f"{layer}.fc1", f"{ours}.feed_forward.input"),
         Same(f"{layer}.fc2", f"{ours}.feed_forward.output"),
-        Same(f"{layer}.final_layer_norm", f"{ours}.feed_forward_norm"),
+        Same(f"{layer}.final_layer_norm", f"{ours}.feed_forward_residual.before"),
         Same(f"model.{side}.layer_norm", f"{side}.norm"),
         Ignored(f"model.{side}.embed_positions.weights"),  # in older checkpoints; a formula
     ]
 
 
-def _cross_attention() -> list[Entry]:
+def _cross_attention(heads: int) -> list[Entry]:
     layer, ours = "model.decoder.layers.{layer}", "decoder.layers.{layer}"
     attention = f"{layer}.encoder_attn"
     return [
         Same(f"{attention}.q_proj", f"{ours}.cross_attention.query"),
-        Stacked(below(attention, "k_proj", "v_proj"), f"{ours}.cross_attention.key_value"),
+        Stacked(below(attention, "k_proj", "v_proj"), f"{ours}.cross_attention.key_value", groups=heads),
         Same(f"{attention}.out_proj", f"{ours}.cross_attention.output"),
-        Same(f"{attention}_layer_norm", f"{ours}.cross_attention_norm"),
+        Same(f"{attention}_layer_norm", f"{ours}.cross_attention_residual.before"),
     ]

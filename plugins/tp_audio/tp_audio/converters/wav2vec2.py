@@ -15,7 +15,6 @@ from tp_core.interop import parts
 from tp_core.interop.keys import mark
 from tp_core.interop.rules import Copy, Entry, Same, Stacked, below
 from tp_core.modules.encoders.transformer_options import TransformerConfig
-from tp_core.modules.layers.transformer_options import TransformerOptions
 from tp_core.options.converter import ConverterConfig
 
 if TYPE_CHECKING:
@@ -98,11 +97,11 @@ class SpeechFamilyConfig(ConverterConfig):
         return {
             "hidden_size": config["hidden_size"],
             "vocab_size": config["vocab_size"],
-            "norm_eps": config["layer_norm_eps"],
+            "norm": {"layernorm": {"eps": config["layer_norm_eps"]}},
             "init_std": config["initializer_range"],
             "embedding": {
                 "modules": [{"waveform": self.waveform(config)}, *self.positions(config)],
-                "norm": "none" if config["do_stable_layer_norm"] else "layernorm",
+                **({"norm": "none"} if config["do_stable_layer_norm"] else {}),
                 "dropout": config["hidden_dropout"],
             },
             "encoder": self.encoder(config),
@@ -123,6 +122,7 @@ class SpeechFamilyConfig(ConverterConfig):
             "mask_padding": False,
             "activation": common.activation(config, "feat_extract_activation"),
             "projection_norm": config.get("feat_proj_layer_norm", True),
+            "norm_eps": config["layer_norm_eps"],
             "dropout": config["feat_proj_dropout"],
             "mask_vector": max(config["mask_time_prob"], config["mask_feature_prob"]) > 0,
             "mask_feature_prob": config["mask_feature_prob"] if config["apply_spec_augment"] else 0.0,
@@ -141,17 +141,21 @@ class SpeechFamilyConfig(ConverterConfig):
 
     def layers(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The options of the encoder's layers."""
+        activation, rate = common.activation(config, "hidden_act"), config["activation_dropout"]
         return {
+            "mixer": {"attention": self.attention(config)},
+            "feed_forward": {"dense": {"activation": activation, "activation_dropout": rate}},
             "num_layers": config["num_hidden_layers"],
             "num_heads": config["num_attention_heads"],
             "feed_forward_size": config["intermediate_size"],
-            "activation": common.activation(config, "hidden_act"),
             "norm_position": "pre" if config["do_stable_layer_norm"] else "post",
             "dropout": config["hidden_dropout"],
-            "attention_dropout": config["attention_dropout"],
-            "activation_dropout": config["activation_dropout"],
             "layer_drop": config["layerdrop"],
         }
+
+    def attention(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of the layers' attention."""
+        return {"dropout": config["attention_dropout"]}
 
     def encoder(self, config: Mapping[str, Any]) -> dict[str, Any]:
         return {"transformer": self.layers(config)}
@@ -186,24 +190,19 @@ class SpeechFamilyConfig(ConverterConfig):
         positions = parts.embedding(spec, ConvolutionalPositionConfig)
         return {"num_conv_pos_embeddings": positions.kernel_size, "num_conv_pos_embedding_groups": positions.groups}
 
-    def options(self, spec: "Spec") -> tuple[int, TransformerOptions]:
-        """The encoder's hidden size and options."""
-        found = parts.encoder(spec, TransformerConfig)
-        return found.hidden_size, found
-
     def encoder_config(self, spec: "Spec") -> dict[str, Any]:
-        size, encoder = self.options(spec)
-        attention = encoder.attention_dropout
+        encoder = parts.encoder(spec, TransformerConfig)
+        size, (attention, dense) = encoder.hidden_size, common.layer_parts(encoder)
         return {
             "hidden_size": size,
             "num_hidden_layers": encoder.num_layers,
-            "num_attention_heads": encoder.num_heads,
-            "intermediate_size": encoder.feed_forward_size or 4 * size,
-            "hidden_act": common.activation_name(encoder.activation),
+            "num_attention_heads": attention.num_heads,
+            "intermediate_size": dense.inner_size(size),
+            "hidden_act": common.activation_name(dense.activation),
             "do_stable_layer_norm": encoder.norm_position == "pre",
             "hidden_dropout": encoder.dropout,
-            "attention_dropout": encoder.dropout if attention is None else attention,
-            "activation_dropout": encoder.activation_dropout,
+            "attention_dropout": attention.dropout,
+            "activation_dropout": dense.activation_dropout,
             "layerdrop": encoder.layer_drop,
             "initializer_range": encoder.init_std,
         }
@@ -254,13 +253,15 @@ class SpeechFamilyConfig(ConverterConfig):
     def body(self, config: Mapping[str, Any]) -> list[Entry]:
         """The rules of the layers."""
         layer, ours = f"{self.prefix}encoder.layers.{{layer}}", "encoder.layers.{layer}"
+        projections, heads = below(f"{layer}.attention", "q_proj", "k_proj", "v_proj"), config["num_attention_heads"]
+        norm = "before" if config["do_stable_layer_norm"] else "after"
         return [
-            Stacked(below(f"{layer}.attention", "q_proj", "k_proj", "v_proj"), f"{ours}.attention.qkv"),
-            Same(f"{layer}.attention.out_proj", f"{ours}.attention.output"),
-            Same(f"{layer}.layer_norm", f"{ours}.attention_norm"),
+            Stacked(projections, f"{ours}.mixer.qkv", groups=heads),
+            Same(f"{layer}.attention.out_proj", f"{ours}.mixer.output"),
+            Same(f"{layer}.layer_norm", f"{ours}.mixer_residual.{norm}"),
             Same(f"{layer}.feed_forward.intermediate_dense", f"{ours}.feed_forward.input"),
             Same(f"{layer}.feed_forward.output_dense", f"{ours}.feed_forward.output"),
-            Same(f"{layer}.final_layer_norm", f"{ours}.feed_forward_norm"),
+            Same(f"{layer}.final_layer_norm", f"{ours}.feed_forward_residual.{norm}"),
         ]
 
     def weights(self, config: "Keys") -> Sequence[Entry]:

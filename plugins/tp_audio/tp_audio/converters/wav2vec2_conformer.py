@@ -8,6 +8,7 @@ from tp_audio.converters.wav2vec2 import Wav2Vec2FamilyConfig
 from tp_audio.encoders.conformer_options import ConformerConfig
 from tp_core.interop import parts
 from tp_core.interop.rules import Computed, Entry, Rule, Same, Shape, Stacked, below
+from tp_core.modules.positions.options import NoPositionsConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,19 +73,22 @@ class Wav2Vec2ConformerConverterConfig(Wav2Vec2FamilyConfig):
     def positions(self, config: Mapping[str, Any]) -> list[Any]:
         return []
 
+    def attention(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        positions = "distance" if config["position_embeddings_type"] else "none"
+        return super().attention(config) | {"positions": positions}
+
     def encoder(self, config: Mapping[str, Any]) -> dict[str, Any]:
         options = {
+            "mixer": {"attention": self.attention(config)},
             "num_layers": config["num_hidden_layers"],
             "num_heads": config["num_attention_heads"],
             "feed_forward_size": config["intermediate_size"],
             "activation": common.activation(config, "hidden_act"),
             "kernel_size": config["conv_depthwise_kernel_size"],
             "convolution_bias": False,
-            "position_encoding": config["position_embeddings_type"] or "none",
             "final_norm": True,
             "mask_padding": False,
             "dropout": config["hidden_dropout"],
-            "attention_dropout": config["attention_dropout"],
             "activation_dropout": config["activation_dropout"],
         }
         return {"conformer": options}
@@ -94,19 +98,19 @@ class Wav2Vec2ConformerConverterConfig(Wav2Vec2FamilyConfig):
 
     def encoder_config(self, spec: "Spec") -> dict[str, Any]:
         encoder = parts.encoder(spec, ConformerConfig)
-        size, positions = encoder.hidden_size, encoder.position_encoding
-        attention, inner = encoder.attention_dropout, encoder.activation_dropout
+        size, (attention, dense) = encoder.hidden_size, common.layer_parts(encoder)
+        none = isinstance(attention.positions.config, NoPositionsConfig)
         return {
             "hidden_size": size,
             "num_hidden_layers": encoder.num_layers,
-            "num_attention_heads": encoder.num_heads,
-            "intermediate_size": encoder.feed_forward_size or 4 * size,
+            "num_attention_heads": attention.num_heads,
+            "intermediate_size": dense.inner_size(size),
             "hidden_act": common.activation_name(encoder.activation),
             "conv_depthwise_kernel_size": encoder.kernel_size,
-            "position_embeddings_type": None if positions == "none" else positions,
+            "position_embeddings_type": None if none else "relative",
             "hidden_dropout": encoder.dropout,
-            "attention_dropout": encoder.dropout if attention is None else attention,
-            "activation_dropout": encoder.dropout if inner is None else inner,
+            "attention_dropout": attention.dropout,
+            "activation_dropout": encoder.activation_dropout,
             "initializer_range": encoder.init_std,
         }
 
@@ -136,13 +140,14 @@ class Wav2Vec2ConformerConverterConfig(Wav2Vec2FamilyConfig):
     def body(self, config: Mapping[str, Any]) -> list[Entry]:
         layer, ours = f"{self.prefix}encoder.layers.{{layer}}", "encoder.layers.{layer}"
         attention, convolution = f"{layer}.self_attn", f"{layer}.conv_module"
+        projections, heads = below(attention, "linear_q", "linear_k", "linear_v"), config["num_attention_heads"]
         rules: list[Entry] = [
-            Stacked(below(attention, "linear_q", "linear_k", "linear_v"), f"{ours}.attention.qkv"),
-            Same(f"{attention}.linear_out", f"{ours}.attention.output"),
-            Same(f"{attention}.linear_pos", f"{ours}.attention.distance"),
-            Same(f"{attention}.pos_bias_u", f"{ours}.attention.content_bias"),
-            Same(f"{attention}.pos_bias_v", f"{ours}.attention.distance_bias"),
-            Same(f"{layer}.self_attn_layer_norm", f"{ours}.attention_norm"),
+            Stacked(projections, f"{ours}.mixer.qkv", groups=heads),
+            Same(f"{attention}.linear_out", f"{ours}.mixer.output"),
+            Same(f"{attention}.linear_pos", f"{ours}.mixer.positions.distance"),
+            Same(f"{attention}.pos_bias_u", f"{ours}.mixer.positions.content_bias"),
+            Same(f"{attention}.pos_bias_v", f"{ours}.mixer.positions.distance_bias"),
+            Same(f"{layer}.self_attn_layer_norm", f"{ours}.mixer_norm"),
             Same(f"{layer}.final_layer_norm", f"{ours}.final_norm"),
             Same(f"{convolution}.layer_norm", f"{ours}.convolution_norm"),
             Pointwise(f"{convolution}.pointwise_conv1", f"{ours}.convolution.expansion"),

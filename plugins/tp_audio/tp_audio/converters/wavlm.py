@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_audio.converters.wav2vec2 import SpeechFamilyConfig
-from tp_audio.encoders.wavlm_options import WavLMEncoderConfig
+from tp_audio.positions.options import GatedRelativeConfig
 from tp_core.interop import parts
 from tp_core.interop.rules import Entry, Same
-from tp_core.modules.layers.transformer_options import TransformerOptions
+from tp_core.modules.encoders.transformer_options import TransformerConfig
+from tp_core.modules.mixers.attention_options import AttentionConfig
 
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
@@ -31,24 +32,21 @@ class WavLMConverterConfig(SpeechFamilyConfig):
         "replace_prob",  # of the program that trained WavLM
     }
 
-    def encoder(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        buckets = {"relative_buckets": config["num_buckets"], "relative_max_distance": config["max_bucket_distance"]}
-        return {"wavlm": {**self.layers(config), **buckets}}
-
-    def options(self, spec: "Spec") -> tuple[int, TransformerOptions]:
-        found = parts.encoder(spec, WavLMEncoderConfig)
-        return found.hidden_size, found
+    def attention(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        positions = {"buckets": config["num_buckets"], "max_distance": config["max_bucket_distance"]}
+        return super().attention(config) | {"positions": {"gated_relative": positions}}
 
     def encoder_config(self, spec: "Spec") -> dict[str, Any]:
-        _, encoder = self.options(spec)
-        buckets = {"num_buckets": encoder.relative_buckets, "max_bucket_distance": encoder.relative_max_distance}
+        attention = parts.part(parts.encoder(spec, TransformerConfig), "mixer", AttentionConfig)
+        positions = parts.part(attention, "positions", GatedRelativeConfig)
+        buckets = {"num_buckets": positions.buckets, "max_bucket_distance": positions.max_distance}
         return super().encoder_config(spec) | buckets
 
     def body(self, config: Mapping[str, Any]) -> list[Entry]:
-        layer, ours = "wavlm.encoder.layers.{layer}.attention", "encoder.layers.{layer}.attention"
+        layer, ours = "wavlm.encoder.layers.{layer}.attention", "encoder.layers.{layer}.mixer.positions"
         return [
             *super().body(config),
-            Same("wavlm.encoder.layers.0.attention.rel_attn_embed.weight", "encoder.bias.bias.weight"),
-            Same(f"{layer}.gru_rel_pos_linear", f"{ours}.gate.projection"),
-            Same(f"{layer}.gru_rel_pos_const", f"{ours}.gate.scale"),
+            Same("wavlm.encoder.layers.0.attention.rel_attn_embed.weight", "encoder.shared.0.bias.weight"),
+            Same(f"{layer}.gru_rel_pos_linear", f"{ours}.projection"),
+            Same(f"{layer}.gru_rel_pos_const", f"{ours}.scale"),
         ]

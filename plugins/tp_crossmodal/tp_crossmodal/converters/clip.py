@@ -8,6 +8,9 @@ from tp_core.interop import parts
 from tp_core.interop.rules import Entry, Ignored, Rule, Same, Shape, Stacked, below
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.encoders.transformer_options import TransformerConfig
+from tp_core.modules.feed_forwards.options import DenseConfig
+from tp_core.modules.mixers.attention_options import AttentionConfig
+from tp_core.modules.norms.options import LayerNormConfig
 from tp_core.modules.targets.contrastive_options import ContrastiveConfig
 from tp_core.options.converter import ConverterConfig
 from tp_text.converters import common
@@ -122,8 +125,7 @@ class ClipConverterConfig(ConverterConfig):
                             {"patch": {**patches, "channels": vision["num_channels"], "bias": False}},
                             pictures.positions_module(vision),
                         ],
-                        "norm": "layernorm",
-                        "norm_eps": vision["layer_norm_eps"],
+                        "norm": {"layernorm": {"eps": vision["layer_norm_eps"]}},
                         "dropout": 0.0,
                     },
                     "encoder": {"transformer": _layers(vision)},
@@ -191,7 +193,7 @@ class ClipConverterConfig(ConverterConfig):
                 vocabulary=True,
             ),
             Same("text_model.embeddings.position_embedding.weight", f"{text}.embedding.parts.pos.table.weight"),
-            *_layer_rules("text_model", text),
+            *_layer_rules("text_model", text, config["text_config"]["num_attention_heads"]),
             Same("text_model.final_layer_norm", f"{text}.encoder.norm"),
             OneRow(f"{theirs}.class_embedding", f"{ours}.parts.patch.class_token"),
             Same(f"{theirs}.patch_embedding.weight", f"{ours}.parts.patch.projection.weight"),
@@ -202,7 +204,7 @@ class ClipConverterConfig(ConverterConfig):
                 row=False,
             ),
             Same("vision_model.pre_layrnorm", f"{ours}.norm"),
-            *_layer_rules("vision_model", image),
+            *_layer_rules("vision_model", image, config["vision_config"]["num_attention_heads"]),
             Same("vision_model.post_layernorm", f"{image}.encoder.norm"),
             Same("text_projection.weight", "targets.clr.projections.0.weight"),
             Same("visual_projection.weight", "targets.clr.projections.1.weight"),
@@ -214,37 +216,39 @@ class ClipConverterConfig(ConverterConfig):
 
 def _layers(config: Mapping[str, Any]) -> dict[str, Any]:
     return {
+        "mixer": {"attention": {"dropout": config["attention_dropout"]}},
+        "feed_forward": {"dense": {"activation": common.activation(config, "hidden_act")}},
+        "norm": {"layernorm": {"eps": config["layer_norm_eps"]}},
         "num_layers": config["num_hidden_layers"],
         "num_heads": config["num_attention_heads"],
         "feed_forward_size": config["intermediate_size"],
-        "activation": common.activation(config, "hidden_act"),
         "norm_position": "pre",
-        "norm_eps": config["layer_norm_eps"],
         "dropout": 0.0,
-        "attention_dropout": config["attention_dropout"],
     }
 
 
 def _layers_config(encoder: TransformerConfig) -> dict[str, Any]:
+    attention = parts.part(encoder, "mixer", AttentionConfig)
+    dense = parts.part(encoder, "feed_forward", DenseConfig)
     return {
         "hidden_size": encoder.hidden_size,
         "num_hidden_layers": encoder.num_layers,
-        "num_attention_heads": encoder.num_heads,
-        "intermediate_size": common.feed_forward_size(encoder, encoder.hidden_size),
-        "hidden_act": common.activation_name(encoder.activation),
-        "layer_norm_eps": encoder.norm_eps,
-        "attention_dropout": common.attention_dropout(encoder),
+        "num_attention_heads": attention.num_heads,
+        "intermediate_size": dense.inner_size(encoder.hidden_size),
+        "hidden_act": common.activation_name(dense.activation),
+        "layer_norm_eps": parts.part(encoder, "norm", LayerNormConfig).eps,
+        "attention_dropout": attention.dropout,
         "initializer_range": encoder.init_std,
     }
 
 
-def _layer_rules(model: str, stream: str) -> list[Entry]:
+def _layer_rules(model: str, stream: str, heads: int) -> list[Entry]:
     theirs, ours = f"{model}.encoder.layers.{{layer}}", f"{stream}.encoder.layers.{{layer}}"
     return [
-        Stacked(below(f"{theirs}.self_attn", "q_proj", "k_proj", "v_proj"), f"{ours}.attention.qkv"),
-        Same(f"{theirs}.self_attn.out_proj", f"{ours}.attention.output"),
-        Same(f"{theirs}.layer_norm1", f"{ours}.attention_norm"),
+        Stacked(below(f"{theirs}.self_attn", "q_proj", "k_proj", "v_proj"), f"{ours}.mixer.qkv", groups=heads),
+        Same(f"{theirs}.self_attn.out_proj", f"{ours}.mixer.output"),
+        Same(f"{theirs}.layer_norm1", f"{ours}.mixer_residual.before"),
         Same(f"{theirs}.mlp.fc1", f"{ours}.feed_forward.input"),
         Same(f"{theirs}.mlp.fc2", f"{ours}.feed_forward.output"),
-        Same(f"{theirs}.layer_norm2", f"{ours}.feed_forward_norm"),
+        Same(f"{theirs}.layer_norm2", f"{ours}.feed_forward_residual.before"),
     ]

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tp_core.interop import parts
 from tp_core.interop.rules import AsRow, Computed, Copy, Entry, Ignored, Same, Shape, Stacked, below
 from tp_core.modules.encoders.transformer_options import TransformerConfig
+from tp_core.modules.feed_forwards.options import DenseConfig
+from tp_core.modules.mixers.attention_options import AttentionConfig
+from tp_core.modules.norms.options import LayerNormConfig
 from tp_core.options.converter import ConverterConfig
 from tp_crossmodal.embeddings.word_patch_options import WordPatchConfig
 from tp_text.converters import common
@@ -70,13 +73,14 @@ class ViltConverterConfig(ConverterConfig):
         pictures.need_squares(config, "transformers' ViLT has square pictures and patches", "image_size", "patch_size")
         target = {
             "activation": common.activation(config, "hidden_act"),
-            "norm_eps": config["layer_norm_eps"],
             "tie": config["tie_word_embeddings"],
         }
+        norm = {"layernorm": {"eps": config["layer_norm_eps"]}}
         return {
             "hidden_size": config["hidden_size"],
             "vocab_size": config["vocab_size"],
             "init_std": config["initializer_range"],
+            "norm": norm,
             "embedding": {
                 "modules": [
                     {
@@ -87,7 +91,7 @@ class ViltConverterConfig(ConverterConfig):
                             "parts": "complete",
                             "text_length": config["max_position_embeddings"],
                             "text_segments": config["type_vocab_size"],
-                            "text_norm_eps": config["layer_norm_eps"],
+                            "text_norm": norm,
                         }
                     },
                     {"seg": {"num_segments": 2}},
@@ -97,14 +101,13 @@ class ViltConverterConfig(ConverterConfig):
             },
             "encoder": {
                 "transformer": {
+                    "mixer": {"attention": {"dropout": config["attention_probs_dropout_prob"]}},
+                    "feed_forward": {"dense": {"activation": common.activation(config, "hidden_act")}},
                     "num_layers": config["num_hidden_layers"],
                     "num_heads": config["num_attention_heads"],
                     "feed_forward_size": config["intermediate_size"],
-                    "activation": common.activation(config, "hidden_act"),
                     "norm_position": "pre",
-                    "norm_eps": config["layer_norm_eps"],
                     "dropout": config["hidden_dropout_prob"],
-                    "attention_dropout": config["attention_probs_dropout_prob"],
                 }
             },
             "target": [{"mlm": target} for _ in self.architectures[architecture]],
@@ -112,6 +115,8 @@ class ViltConverterConfig(ConverterConfig):
 
     def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         encoder, both = parts.encoder(spec, TransformerConfig), parts.embedding(spec, WordPatchConfig)
+        attention = parts.part(encoder, "mixer", AttentionConfig)
+        dense = parts.part(encoder, "feed_forward", DenseConfig)
         mlm, grid = parts.target(spec, MaskedLanguageModelConfig), both.grid()
         rows, columns = grid.patch_size
         height, width = grid.height * rows, grid.width * columns
@@ -121,13 +126,13 @@ class ViltConverterConfig(ConverterConfig):
             "max_position_embeddings": both.text_length,
             "hidden_size": encoder.hidden_size,
             "num_hidden_layers": encoder.num_layers,
-            "num_attention_heads": encoder.num_heads,
-            "intermediate_size": common.feed_forward_size(encoder, encoder.hidden_size),
-            "hidden_act": common.activation_name(encoder.activation),
+            "num_attention_heads": attention.num_heads,
+            "intermediate_size": dense.inner_size(encoder.hidden_size),
+            "hidden_act": common.activation_name(dense.activation),
             "hidden_dropout_prob": encoder.dropout,
-            "attention_probs_dropout_prob": common.attention_dropout(encoder),
+            "attention_probs_dropout_prob": attention.dropout,
             "initializer_range": encoder.init_std,
-            "layer_norm_eps": encoder.norm_eps,
+            "layer_norm_eps": parts.part(encoder, "norm", LayerNormConfig).eps,
             "image_size": height if height == width else [height, width],
             "patch_size": rows if rows == columns else [rows, columns],
             "num_channels": both.channels,
@@ -141,6 +146,7 @@ class ViltConverterConfig(ConverterConfig):
         theirs, ours = "vilt.embeddings", "embedding.parts.word_patch"
         text = f"{theirs}.text_embeddings"
         layer, own = "vilt.encoder.layer.{layer}", "encoder.layers.{layer}"
+        projections = below(f"{layer}.attention.attention", "query", "key", "value")
         word, matrix = f"{text}.word_embeddings.weight", "mlm_score.decoder.weight"
         output: Entry = Same(matrix, "targets.mlm.output.weight", vocabulary=True)
         if config["tie_word_embeddings"]:
@@ -154,12 +160,12 @@ class ViltConverterConfig(ConverterConfig):
             Same(f"{theirs}.patch_embeddings.projection", f"{ours}.picture.parts.patch.projection"),
             AsRow(f"{theirs}.position_embeddings", f"{ours}.picture.parts.patch_pos.table"),
             Same(f"{theirs}.token_type_embeddings.weight", "embedding.parts.seg.table.weight"),
-            Stacked(below(f"{layer}.attention.attention", "query", "key", "value"), f"{own}.attention.qkv"),
-            Same(f"{layer}.attention.output.dense", f"{own}.attention.output"),
+            Stacked(projections, f"{own}.mixer.qkv", groups=config["num_attention_heads"]),
+            Same(f"{layer}.attention.output.dense", f"{own}.mixer.output"),
             Same(f"{layer}.intermediate.dense", f"{own}.feed_forward.input"),
             Same(f"{layer}.output.dense", f"{own}.feed_forward.output"),
-            Same(f"{layer}.layernorm_before", f"{own}.attention_norm"),
-            Same(f"{layer}.layernorm_after", f"{own}.feed_forward_norm"),
+            Same(f"{layer}.layernorm_before", f"{own}.mixer_residual.before"),
+            Same(f"{layer}.layernorm_after", f"{own}.feed_forward_residual.before"),
             Same("vilt.layernorm", "encoder.norm"),
             Same("mlm_score.transform.dense", "targets.mlm.dense"),
             Same("mlm_score.transform.LayerNorm", "targets.mlm.norm"),

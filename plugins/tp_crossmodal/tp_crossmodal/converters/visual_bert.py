@@ -79,7 +79,7 @@ class VisualBertConverterConfig(BertFamilyConfig):
     def targets(self, config: Mapping[str, Any], architecture: str) -> list[Any]:
         mlm = {
             "activation": common.activation(config, "hidden_act"),
-            "norm_eps": config["layer_norm_eps"],
+            "norm": {"layernorm": {"eps": config["layer_norm_eps"]}},
             "tie": config["tie_word_embeddings"],
         }
         return [{"mlm": mlm}, "itm"] if self.architectures[architecture] else []

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tp_core.interop.rules import Entry, Same, Stacked, below
+from tp_core.interop.rules import Entry, Same, below
 from tp_text.converters import common
 from tp_text.converters.bert import BertFamilyConfig, output_matrix
 
@@ -68,12 +68,14 @@ class AlbertConverterConfig(BertFamilyConfig):
         return [
             *self.embeddings(config),
             Same("albert.encoder.embedding_hidden_mapping_in", "encoder.projection"),
-            Stacked(below(f"{_LAYER}.attention", "query", "key", "value"), f"{ours}.attention.qkv"),
-            Same(f"{_LAYER}.attention.dense", f"{ours}.attention.output"),
-            Same(f"{_LAYER}.attention.LayerNorm", f"{ours}.attention_norm"),
+            common.projections(
+                below(f"{_LAYER}.attention", "query", "key", "value"), ours, config["num_attention_heads"]
+            ),
+            Same(f"{_LAYER}.attention.dense", f"{ours}.mixer.output"),
+            Same(f"{_LAYER}.attention.LayerNorm", f"{ours}.mixer_residual.after"),
             Same(f"{_LAYER}.ffn", f"{ours}.feed_forward.input"),
             Same(f"{_LAYER}.ffn_output", f"{ours}.feed_forward.output"),
-            Same(f"{_LAYER}.full_layer_layer_norm", f"{ours}.feed_forward_norm"),
+            Same(f"{_LAYER}.full_layer_layer_norm", f"{ours}.feed_forward_residual.after"),
             Same("albert.pooler", "targets.sp.dense"),
             Same("albert.pooler", "targets.cls.dense"),
             Same("classifier", "targets.cls.classifier"),

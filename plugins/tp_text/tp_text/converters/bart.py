@@ -82,13 +82,12 @@ class BartFamilyConfig(ConverterConfig):
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
         embedding = {
             "modules": [{"word": {"scale": config["scale_embedding"]}}, self.positions(config)],
-            "norm": "layernorm" if self.norm_position == "post" else "none",
-        }
+        } | ({} if self.norm_position == "post" else {"norm": "none"})
         lm = {"tie": config["tie_word_embeddings"], "bias": config.get("final_logits_bias", False)}
         return {
             "hidden_size": config["d_model"],
             "vocab_size": config["vocab_size"],
-            "norm_eps": _EPS,
+            "norm": {"layernorm": {"eps": _EPS}},
             "dropout": config["dropout"],
             "init_std": config["init_std"],
             "share_embeddings": True,
@@ -104,24 +103,28 @@ class BartFamilyConfig(ConverterConfig):
             "num_layers": config[f"{side}_layers"],
             "num_heads": config[f"{side}_attention_heads"],
             "feed_forward_size": config[f"{side}_ffn_dim"],
-            "activation": common.activation(config, "activation_function"),
+            "mixer": {"attention": {"dropout": config["attention_dropout"]}},
+            "feed_forward": {
+                "dense": {
+                    "activation": common.activation(config, "activation_function"),
+                    "activation_dropout": config["activation_dropout"],
+                }
+            },
             "norm_position": self.norm_position,
-            "attention_dropout": config["attention_dropout"],
-            "activation_dropout": config["activation_dropout"],
         }
 
     def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         encoder = parts.encoder(spec, TransformerConfig)
         decoder = parts.decoder(spec, TransformerDecoderConfig)
-        lm = parts.target(spec, LanguageModelConfig)
+        feed_forward, lm = common.feed_forward(encoder), parts.target(spec, LanguageModelConfig)
         sides: dict[str, TransformerOptions] = {"encoder": encoder, "decoder": decoder}
         config: dict[str, Any] = {
             "vocab_size": spec.model.vocab_size,
-            "activation_function": common.activation_name(encoder.activation),
+            "activation_function": common.activation_name(feed_forward.activation),
             "d_model": encoder.hidden_size,
             "dropout": encoder.dropout,
-            "attention_dropout": common.attention_dropout(encoder),
-            "activation_dropout": encoder.activation_dropout,
+            "attention_dropout": common.attention(encoder).dropout,
+            "activation_dropout": feed_forward.activation_dropout,
             "init_std": encoder.init_std,
             "scale_embedding": parts.embedding(spec, WordConfig).scale,
             "tie_word_embeddings": lm is None or lm.tie,
@@ -129,8 +132,8 @@ class BartFamilyConfig(ConverterConfig):
         }
         for side, options in sides.items():
             config[f"{side}_layers"] = options.num_layers
-            config[f"{side}_attention_heads"] = options.num_heads
-            config[f"{side}_ffn_dim"] = common.feed_forward_size(options, encoder.hidden_size)
+            config[f"{side}_attention_heads"] = common.attention(options).num_heads
+            config[f"{side}_ffn_dim"] = common.feed_forward(options).inner_size(encoder.hidden_size)
         return config | ({"final_logits_bias": True} if lm is not None and lm.bias else {})
 
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
@@ -144,33 +147,38 @@ class BartFamilyConfig(ConverterConfig):
             Copy("model.encoder.embed_tokens.weight", of=shared),
             Copy("model.decoder.embed_tokens.weight", of=shared),
             *(rule for side in _SIDES for rule in self.side(config, side)),
-            *_cross_attention(),
+            *self.cross_attention(config),
             *common.language_model(shared, config["tie_word_embeddings"]),
             AsRow("final_logits_bias", "targets.lm.output.bias") if bias else Ignored("final_logits_bias", zero=True),
         ]
 
     def side(self, config: Mapping[str, Any], side: str) -> list[Entry]:
         """The rules of the encoder or the decoder."""
-        layer, ours = f"model.{side}.layers.{{layer}}", f"{side}.layers.{{layer}}"
+        layer, ours, norm = f"model.{side}.layers.{{layer}}", f"{side}.layers.{{layer}}", self._norm()
+        projections = below(f"{layer}.self_attn", "q_proj", "k_proj", "v_proj")
         return [
-            Stacked(below(f"{layer}.self_attn", "q_proj", "k_proj", "v_proj"), f"{ours}.attention.qkv"),
-            Same(f"{layer}.self_attn.out_proj", f"{ours}.attention.output"),
-            Same(f"{layer}.self_attn_layer_norm", f"{ours}.attention_norm"),
+            common.projections(projections, ours, config[f"{side}_attention_heads"]),
+            Same(f"{layer}.self_attn.out_proj", f"{ours}.mixer.output"),
+            Same(f"{layer}.self_attn_layer_norm", f"{ours}.mixer_residual.{norm}"),
             Same(f"{layer}.fc1", f"{ours}.feed_forward.input"),
             Same(f"{layer}.fc2", f"{ours}.feed_forward.output"),
-            Same(f"{layer}.final_layer_norm", f"{ours}.feed_forward_norm"),
+            Same(f"{layer}.final_layer_norm", f"{ours}.feed_forward_residual.{norm}"),
         ]
 
+    def cross_attention(self, config: Mapping[str, Any]) -> list[Entry]:
+        """The rules of the decoder's attention to the encoder."""
+        layer, ours = "model.decoder.layers.{layer}", "decoder.layers.{layer}"
+        attention, heads = f"{layer}.encoder_attn", config["decoder_attention_heads"]
+        return [
+            Same(f"{attention}.q_proj", f"{ours}.cross_attention.query"),
+            Stacked(below(attention, "k_proj", "v_proj"), f"{ours}.cross_attention.key_value", groups=heads),
+            Same(f"{attention}.out_proj", f"{ours}.cross_attention.output"),
+            Same(f"{attention}_layer_norm", f"{ours}.cross_attention_residual.{self._norm()}"),
+        ]
 
-def _cross_attention() -> list[Entry]:
-    layer, ours = "model.decoder.layers.{layer}", "decoder.layers.{layer}"
-    attention = f"{layer}.encoder_attn"
-    return [
-        Same(f"{attention}.q_proj", f"{ours}.cross_attention.query"),
-        Stacked(below(attention, "k_proj", "v_proj"), f"{ours}.cross_attention.key_value"),
-        Same(f"{attention}.out_proj", f"{ours}.cross_attention.output"),
-        Same(f"{attention}_layer_norm", f"{ours}.cross_attention_norm"),
-    ]
+    def _norm(self) -> str:
+        """The name of the norms of sub-layers."""
+        return "before" if self.norm_position == "pre" else "after"
 
 
 class BartConverterConfig(BartFamilyConfig):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
-from tp_core.interop.rules import Copy, Entry, Ignored, Same, Stacked, WithConstant, below
+from tp_core.interop.rules import Copy, Entry, Ignored, Same, WithConstant, below
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.targets.classification_options import ClassificationConfig
@@ -49,11 +49,7 @@ class BertFamilyConfig(ConverterConfig):
         """The targets that stand for the architecture's heads."""
         inner = common.activation(config, "hidden_act")
         options: dict[str, dict[str, Any]] = {
-            "mlm": {
-                "activation": inner,
-                "norm_eps": config["layer_norm_eps"],
-                "tie": config["tie_word_embeddings"],
-            },
+            "mlm": {"activation": inner, "tie": config["tie_word_embeddings"]},
             "sp": {},
         }
         heads = self.architectures[architecture]
@@ -68,7 +64,7 @@ class BertFamilyConfig(ConverterConfig):
         return {
             "num_layers": config["num_hidden_layers"],
             "feed_forward_size": config["intermediate_size"],
-            "activation": common.activation(config, "hidden_act"),
+            "feed_forward": {"dense": {"activation": common.activation(config, "hidden_act")}},
             "dropout": config["hidden_dropout_prob"],
         }
 
@@ -76,8 +72,13 @@ class BertFamilyConfig(ConverterConfig):
         """Those of its options that are about attention."""
         return {
             "num_heads": config["num_attention_heads"],
-            "attention_dropout": config["attention_probs_dropout_prob"],
+            "mixer": {"attention": {"dropout": config["attention_probs_dropout_prob"]}},
         }
+
+    def mixing_keys(self, encoder: TransformerConfig) -> dict[str, Any]:
+        """The keys about attention."""
+        attention = common.attention(encoder)
+        return {"num_attention_heads": attention.num_heads, "attention_probs_dropout_prob": attention.dropout}
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
         offset, segments = self.offset(config), config["type_vocab_size"]
@@ -90,7 +91,7 @@ class BertFamilyConfig(ConverterConfig):
         return {
             "hidden_size": config["hidden_size"],
             "vocab_size": config["vocab_size"],
-            "norm_eps": config["layer_norm_eps"],
+            "norm": {"layernorm": {"eps": config["layer_norm_eps"]}},
             "init_std": config["initializer_range"],
             "embedding": {"modules": modules, "dropout": config["hidden_dropout_prob"]},
             "encoder": {"transformer": {**self.layers(config), **self.mixing(config)}},
@@ -99,6 +100,7 @@ class BertFamilyConfig(ConverterConfig):
 
     def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         encoder = parts.encoder(spec, TransformerConfig)
+        feed_forward = common.feed_forward(encoder)
         positions = parts.embedding(spec, LearnedPositionConfig)
         segments = parts.optional_embedding(spec, SegmentConfig)
         mlm, cls = parts.target(spec, MaskedLanguageModelConfig), parts.target(spec, ClassificationConfig)
@@ -106,15 +108,14 @@ class BertFamilyConfig(ConverterConfig):
             "vocab_size": spec.model.vocab_size,
             "hidden_size": encoder.hidden_size,
             "num_hidden_layers": encoder.num_layers,
-            "num_attention_heads": encoder.num_heads,
-            "intermediate_size": common.feed_forward_size(encoder, encoder.hidden_size),
-            "hidden_act": common.activation_name(encoder.activation),
+            **self.mixing_keys(encoder),
+            "intermediate_size": feed_forward.inner_size(encoder.hidden_size),
+            "hidden_act": common.activation_name(feed_forward.activation),
             "hidden_dropout_prob": encoder.dropout,
-            "attention_probs_dropout_prob": common.attention_dropout(encoder),
             "max_position_embeddings": common.table_rows(positions),
             "type_vocab_size": segments.num_segments if segments is not None else 1,
             "initializer_range": encoder.init_std,
-            "layer_norm_eps": encoder.norm_eps,
+            "layer_norm_eps": common.norm_eps(encoder),
             "tie_word_embeddings": mlm is None or mlm.tie,
             **(self.classifier(spec, cls) if cls is not None else {}),
         }
@@ -149,14 +150,15 @@ class BertFamilyConfig(ConverterConfig):
     def body(self, config: Mapping[str, Any]) -> list[Entry]:
         """The rules of everything but the heads."""
         layer, ours = f"{self.prefix}encoder.layer.{{layer}}", "encoder.layers.{layer}"
+        projections = below(f"{layer}.attention.self", "query", "key", "value")
         return [
             *self.embeddings(config),
-            Stacked(below(f"{layer}.attention.self", "query", "key", "value"), f"{ours}.attention.qkv"),
-            Same(f"{layer}.attention.output.dense", f"{ours}.attention.output"),
-            Same(f"{layer}.attention.output.LayerNorm", f"{ours}.attention_norm"),
+            common.projections(projections, ours, config["num_attention_heads"]),
+            Same(f"{layer}.attention.output.dense", f"{ours}.mixer.output"),
+            Same(f"{layer}.attention.output.LayerNorm", f"{ours}.mixer_residual.after"),
             Same(f"{layer}.intermediate.dense", f"{ours}.feed_forward.input"),
             Same(f"{layer}.output.dense", f"{ours}.feed_forward.output"),
-            Same(f"{layer}.output.LayerNorm", f"{ours}.feed_forward_norm"),
+            Same(f"{layer}.output.LayerNorm", f"{ours}.feed_forward_residual.after"),
         ]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
-from tp_core.interop.rules import Entry, Interleaved, Same
+from tp_core.interop.rules import Entry, Same
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.options.converter import ConverterConfig
 from tp_text.converters import common
@@ -49,7 +49,7 @@ class BloomConverterConfig(ConverterConfig):
         return {
             "hidden_size": config["hidden_size"],
             "vocab_size": config["vocab_size"],
-            "norm_eps": config["layer_norm_epsilon"],
+            "norm": {"layernorm": {"eps": config["layer_norm_epsilon"]}},
             "init_std": config["initializer_range"],
             "embedding": {"modules": ["word"], "dropout": 0.0},
             "encoder": {
@@ -58,10 +58,9 @@ class BloomConverterConfig(ConverterConfig):
                     "num_heads": config["n_head"],
                     "mask": "causal",
                     "norm_position": "pre",
-                    "activation": "gelu_tanh",
-                    "position_encoding": "alibi",
+                    "mixer": {"attention": {"positions": "alibi", "dropout": config["attention_dropout"]}},
+                    "feed_forward": {"dense": {"activation": "gelu_tanh"}},
                     "dropout": config["hidden_dropout"],
-                    "attention_dropout": config["attention_dropout"],
                 }
             },
             "target": [{head: {"tie": config["tie_word_embeddings"]}} for head in self.architectures[architecture]],
@@ -69,15 +68,16 @@ class BloomConverterConfig(ConverterConfig):
 
     def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         encoder, target = parts.encoder(spec, TransformerConfig), parts.target(spec, LanguageModelConfig)
+        attention = common.attention(encoder)
         return {
             "vocab_size": spec.model.vocab_size,
             "hidden_size": encoder.hidden_size,
             "n_layer": encoder.num_layers,
-            "n_head": encoder.num_heads,
-            "layer_norm_epsilon": encoder.norm_eps,
+            "n_head": attention.num_heads,
+            "layer_norm_epsilon": common.norm_eps(encoder),
             "initializer_range": encoder.init_std,
             "hidden_dropout": encoder.dropout,
-            "attention_dropout": common.attention_dropout(encoder),
+            "attention_dropout": attention.dropout,
             "tie_word_embeddings": target is None or target.tie,
         }
 
@@ -90,10 +90,10 @@ class BloomConverterConfig(ConverterConfig):
         return [
             Same("transformer.word_embeddings.weight", "embedding.parts.word.table.weight", vocabulary=True),
             Same("transformer.word_embeddings_layernorm", "embedding.norm"),
-            Interleaved(f"{layer}.self_attention.query_key_value", f"{ours}.attention.qkv", heads=config["n_head"]),
-            Same(f"{layer}.self_attention.dense", f"{ours}.attention.output"),
-            Same(f"{layer}.input_layernorm", f"{ours}.attention_norm"),
-            Same(f"{layer}.post_attention_layernorm", f"{ours}.feed_forward_norm"),
+            Same(f"{layer}.self_attention.query_key_value", f"{ours}.mixer.qkv"),
+            Same(f"{layer}.self_attention.dense", f"{ours}.mixer.output"),
+            Same(f"{layer}.input_layernorm", f"{ours}.mixer_residual.before"),
+            Same(f"{layer}.post_attention_layernorm", f"{ours}.feed_forward_residual.before"),
             Same(f"{layer}.mlp.dense_h_to_4h", f"{ours}.feed_forward.input"),
             Same(f"{layer}.mlp.dense_4h_to_h", f"{ours}.feed_forward.output"),
             Same("transformer.ln_f", "encoder.norm"),

@@ -7,9 +7,12 @@ from tp_core.errors import TPError
 from tp_core.interop import parts
 from tp_core.interop.class_names import class_names as class_names
 from tp_core.interop.class_names import label_names as label_names
-from tp_core.interop.rules import Copy, Entry, Same
+from tp_core.interop.rules import Copy, Entry, Same, Stacked
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
-from tp_core.modules.layers.transformer_options import TransformerOptions
+from tp_core.modules.feed_forwards.options import DenseConfig
+from tp_core.modules.layers.transformer_options import LayerOptions
+from tp_core.modules.mixers.attention_options import AttentionConfig
+from tp_core.modules.norms.options import LayerNormConfig
 
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
@@ -54,12 +57,43 @@ def activation_name(ours: str) -> str:
     return next(theirs for theirs, known in ACTIVATIONS.items() if known == ours)
 
 
-def attention_dropout(options: TransformerOptions) -> float:
-    return options.dropout if options.attention_dropout is None else options.attention_dropout
+def attention(options: LayerOptions) -> AttentionConfig:
+    """The options of the self-attention of layers.
+
+    Raises:
+        Unfit: their mixer is another.
+    """
+    return parts.part(options, "mixer", AttentionConfig)
 
 
-def feed_forward_size(options: TransformerOptions, hidden_size: int) -> int:
-    return options.feed_forward_size or 4 * hidden_size
+def feed_forward(options: LayerOptions) -> DenseConfig:
+    """The options of the feed-forward part of layers, with or without a gate.
+
+    Raises:
+        Unfit: it is another.
+    """
+    return parts.part(options, "feed_forward", DenseConfig)
+
+
+def norm_eps(options: LayerOptions) -> float:
+    """The number that layer normalisation adds to the variance.
+
+    Raises:
+        Unfit: the norm is another.
+    """
+    return parts.part(options, "norm", LayerNormConfig).eps
+
+
+def projections(theirs: tuple[str, ...], ours: str, heads: int, groups: int | None = None) -> Entry:
+    """The rule of the query, key and value projections of a mixer.
+
+    Args:
+        theirs: the three names.
+        ours: name of the layer.
+        groups: number of key-value heads; heads if unset.
+    """
+    groups = groups or heads
+    return Stacked(theirs, f"{ours}.mixer.qkv", shares=(heads, groups, groups), groups=groups)
 
 
 def table_rows(positions: LearnedPositionConfig) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
-from tp_core.interop.rules import Copy, Entry, Ignored, Same, Stacked, below
+from tp_core.interop.rules import Copy, Entry, Ignored, Same, below
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.targets.classification_options import ClassificationConfig
@@ -58,7 +58,7 @@ class DistilBertConverterConfig(ConverterConfig):
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
         activation = common.activation(config, "activation")
         options: dict[str, dict[str, Any]] = {
-            "mlm": {"activation": activation, "norm_eps": _EPS, "tie": config["tie_word_embeddings"]},
+            "mlm": {"activation": activation, "tie": config["tie_word_embeddings"]},
         }
         heads = self.architectures[architecture]
         if "cls" in heads:
@@ -71,7 +71,7 @@ class DistilBertConverterConfig(ConverterConfig):
         return {
             "hidden_size": config["dim"],
             "vocab_size": config["vocab_size"],
-            "norm_eps": _EPS,
+            "norm": {"layernorm": {"eps": _EPS}},
             "init_std": config["initializer_range"],
             "embedding": {
                 "modules": ["word", {"pos": {"max_length": config["max_position_embeddings"]}}],
@@ -82,9 +82,9 @@ class DistilBertConverterConfig(ConverterConfig):
                     "num_layers": config["n_layers"],
                     "num_heads": config["n_heads"],
                     "feed_forward_size": config["hidden_dim"],
-                    "activation": activation,
+                    "mixer": {"attention": {"dropout": config["attention_dropout"]}},
+                    "feed_forward": {"dense": {"activation": activation}},
                     "dropout": config["dropout"],
-                    "attention_dropout": config["attention_dropout"],
                 }
             },
             "target": [{head: options[head]} for head in heads],
@@ -92,17 +92,18 @@ class DistilBertConverterConfig(ConverterConfig):
 
     def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         encoder = parts.encoder(spec, TransformerConfig)
+        attention, feed_forward = common.attention(encoder), common.feed_forward(encoder)
         mlm, cls = parts.target(spec, MaskedLanguageModelConfig), parts.target(spec, ClassificationConfig)
         return {
             "vocab_size": spec.model.vocab_size,
             "max_position_embeddings": common.table_rows(parts.embedding(spec, LearnedPositionConfig)),
             "n_layers": encoder.num_layers,
-            "n_heads": encoder.num_heads,
+            "n_heads": attention.num_heads,
             "dim": encoder.hidden_size,
-            "hidden_dim": common.feed_forward_size(encoder, encoder.hidden_size),
+            "hidden_dim": feed_forward.inner_size(encoder.hidden_size),
             "dropout": encoder.dropout,
-            "attention_dropout": common.attention_dropout(encoder),
-            "activation": common.activation_name(encoder.activation),
+            "attention_dropout": attention.dropout,
+            "activation": common.activation_name(feed_forward.activation),
             "initializer_range": encoder.init_std,
             "tie_word_embeddings": mlm is None or mlm.tie,
             **({} if cls is None else {"seq_classif_dropout": cls.dropout, **common.label_names(spec, cls.num_labels)}),
@@ -126,12 +127,12 @@ class DistilBertConverterConfig(ConverterConfig):
             Same(f"{embeddings}.position_embeddings.weight", "embedding.parts.pos.table.weight"),
             Same(f"{embeddings}.LayerNorm", "embedding.norm"),
             Ignored(f"{embeddings}.position_ids"),
-            Stacked(below(f"{layer}.attention", "q_lin", "k_lin", "v_lin"), f"{ours}.attention.qkv"),
-            Same(f"{layer}.attention.out_lin", f"{ours}.attention.output"),
-            Same(f"{layer}.sa_layer_norm", f"{ours}.attention_norm"),
+            common.projections(below(f"{layer}.attention", "q_lin", "k_lin", "v_lin"), ours, config["n_heads"]),
+            Same(f"{layer}.attention.out_lin", f"{ours}.mixer.output"),
+            Same(f"{layer}.sa_layer_norm", f"{ours}.mixer_residual.after"),
             Same(f"{layer}.ffn.lin1", f"{ours}.feed_forward.input"),
             Same(f"{layer}.ffn.lin2", f"{ours}.feed_forward.output"),
-            Same(f"{layer}.output_layer_norm", f"{ours}.feed_forward_norm"),
+            Same(f"{layer}.output_layer_norm", f"{ours}.feed_forward_residual.after"),
             Same("vocab_transform", "targets.mlm.dense"),
             Same("vocab_layer_norm", "targets.mlm.norm"),
             Same("pre_classifier", "targets.cls.dense"),

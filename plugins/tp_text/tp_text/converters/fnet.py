@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tp_core.interop import parts
 from tp_core.interop.rules import Computed, Entry, Ignored, Same
+from tp_core.modules.encoders.transformer_options import TransformerConfig
+from tp_core.modules.mixers.fourier_options import FourierConfig
 from tp_text.converters.bert import BertFamilyConfig, output_matrix
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from tp_core.spec.schema import Spec
 
 
 class FNetConverterConfig(BertFamilyConfig):
@@ -44,15 +45,15 @@ class FNetConverterConfig(BertFamilyConfig):
     classifier_dropout: ClassVar[str | None] = None
     notes: ClassVar[tuple[str, ...]] = (
         "as in transformers, padding takes part in the Fourier transforms: a text's states depend on how much of it "
-        "there is (fourier_padding: true)",
+        "there is (padding: true, of the mixer)",
     )
 
     def mixing(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        return {"mixing": "fourier", "fourier_padding": True, "embedding_projection": True}
+        return {"mixer": {"fourier": {"padding": True}}, "embedding_projection": True}
 
-    def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
-        config = super().to_config(spec, architecture)
-        return {key: value for key, value in config.items() if "attention" not in key}
+    def mixing_keys(self, encoder: TransformerConfig) -> dict[str, Any]:
+        parts.part(encoder, "mixer", FourierConfig)
+        return {}
 
     @staticmethod
     def _unread(size: int) -> list[Entry]:
@@ -74,10 +75,10 @@ class FNetConverterConfig(BertFamilyConfig):
         return [
             *self.embeddings(config),
             Same("fnet.embeddings.projection", "encoder.projection"),
-            Same(f"{layer}.fourier.output.LayerNorm", f"{ours}.attention_norm"),
+            Same(f"{layer}.fourier.output.LayerNorm", f"{ours}.mixer_residual.after"),
             Same(f"{layer}.intermediate.dense", f"{ours}.feed_forward.input"),
             Same(f"{layer}.output.dense", f"{ours}.feed_forward.output"),
-            Same(f"{layer}.output.LayerNorm", f"{ours}.feed_forward_norm"),
+            Same(f"{layer}.output.LayerNorm", f"{ours}.feed_forward_residual.after"),
             Ignored(f"{layer}.fourier.self.dft_mat_hidden"),
             Ignored(f"{layer}.fourier.self.dft_mat_seq"),
             Same("fnet.pooler.dense", "targets.sp.dense"),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
-from tp_core.interop.rules import Entry, Ignored, Same, Transposed
+from tp_core.interop.rules import Entry, Fused, Ignored, Same, Transposed
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.options.converter import ConverterConfig
@@ -59,7 +59,7 @@ class GPT2ConverterConfig(ConverterConfig):
         return {
             "hidden_size": config["n_embd"],
             "vocab_size": config["vocab_size"],
-            "norm_eps": config["layer_norm_epsilon"],
+            "norm": {"layernorm": {"eps": config["layer_norm_epsilon"]}},
             "init_std": config["initializer_range"],
             "embedding": {
                 "modules": ["word", {"pos": {"max_length": config["n_positions"]}}],
@@ -73,9 +73,9 @@ class GPT2ConverterConfig(ConverterConfig):
                     "feed_forward_size": config["n_inner"] or 4 * config["n_embd"],
                     "mask": "causal",
                     "norm_position": "pre",
-                    "activation": common.activation(config, "activation_function"),
+                    "mixer": {"attention": {"dropout": config["attn_pdrop"]}},
+                    "feed_forward": {"dense": {"activation": common.activation(config, "activation_function")}},
                     "dropout": config["resid_pdrop"],
-                    "attention_dropout": config["attn_pdrop"],
                     "scale_residual_init": True,
                 }
             },
@@ -84,18 +84,19 @@ class GPT2ConverterConfig(ConverterConfig):
 
     def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         encoder, target = parts.encoder(spec, TransformerConfig), parts.target(spec, LanguageModelConfig)
+        attention, feed_forward = common.attention(encoder), common.feed_forward(encoder)
         return {
             "vocab_size": spec.model.vocab_size,
             "n_positions": common.table_rows(parts.embedding(spec, LearnedPositionConfig)),
             "n_embd": encoder.hidden_size,
             "n_layer": encoder.num_layers,
-            "n_head": encoder.num_heads,
-            "n_inner": common.feed_forward_size(encoder, encoder.hidden_size),
-            "activation_function": common.activation_name(encoder.activation),
+            "n_head": attention.num_heads,
+            "n_inner": feed_forward.inner_size(encoder.hidden_size),
+            "activation_function": common.activation_name(feed_forward.activation),
             "resid_pdrop": encoder.dropout,
             "embd_pdrop": parts.component(spec).options.dropout,
-            "attn_pdrop": common.attention_dropout(encoder),
-            "layer_norm_epsilon": encoder.norm_eps,
+            "attn_pdrop": attention.dropout,
+            "layer_norm_epsilon": common.norm_eps(encoder),
             "initializer_range": encoder.init_std,
             "tie_word_embeddings": target is None or target.tie,
         }
@@ -104,14 +105,14 @@ class GPT2ConverterConfig(ConverterConfig):
         return common.causal_processor(config["n_positions"], self.architectures[architecture])
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
-        layer, ours = "transformer.h.{layer}", "encoder.layers.{layer}"
+        layer, ours, heads = "transformer.h.{layer}", "encoder.layers.{layer}", config["n_head"]
         return [
             Same("transformer.wte.weight", "embedding.parts.word.table.weight", vocabulary=True),
             Same("transformer.wpe.weight", "embedding.parts.pos.table.weight"),
-            Same(f"{layer}.ln_1", f"{ours}.attention_norm"),
-            Same(f"{layer}.ln_2", f"{ours}.feed_forward_norm"),
-            Transposed(f"{layer}.attn.c_attn", f"{ours}.attention.qkv"),
-            Transposed(f"{layer}.attn.c_proj", f"{ours}.attention.output"),
+            Same(f"{layer}.ln_1", f"{ours}.mixer_residual.before"),
+            Same(f"{layer}.ln_2", f"{ours}.feed_forward_residual.before"),
+            Fused(f"{layer}.attn.c_attn", f"{ours}.mixer.qkv", shares=(heads,) * 3, groups=heads, transposed=True),
+            Transposed(f"{layer}.attn.c_proj", f"{ours}.mixer.output"),
             Transposed(f"{layer}.mlp.c_fc", f"{ours}.feed_forward.input"),
             Transposed(f"{layer}.mlp.c_proj", f"{ours}.feed_forward.output"),
             Ignored(f"{layer}.attn.bias"),  # the causal mask, which old checkpoints hold

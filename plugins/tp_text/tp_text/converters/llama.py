@@ -4,8 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
-from tp_core.interop.rules import Entry, Ignored, Same, Stacked, below
+from tp_core.interop.rules import Entry, Ignored, Same, below
 from tp_core.modules.encoders.transformer_options import TransformerConfig
+from tp_core.modules.feed_forwards.options import GatedConfig
+from tp_core.modules.norms.options import RMSNormConfig
+from tp_core.modules.positions.rotary_options import RotaryConfig
 from tp_core.options.converter import ConverterConfig
 from tp_text.converters import common
 from tp_text.targets.lm_options import LanguageModelConfig
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class LlamaConverterConfig(ConverterConfig):
-    """LLaMA and Llama 2, with grouped heads (Touvron et al., 2023)."""
+    """LLaMA, Llama 2 and Llama 3, with grouped heads and scaled rotary positions (Touvron et al., 2023)."""
 
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {"LlamaForCausalLM": ("lm",), "LlamaModel": ()}
     prefix: ClassVar[str] = "model."
@@ -43,10 +46,17 @@ class LlamaConverterConfig(ConverterConfig):
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
         heads = config["num_attention_heads"]
+        attention = {
+            "num_key_value_heads": config["num_key_value_heads"] or heads,
+            "head_size": config["head_dim"],
+            "positions": parts.rotary(config),
+            "dropout": config["attention_dropout"],
+            "bias": config["attention_bias"],
+        }
         return {
             "hidden_size": config["hidden_size"],
             "vocab_size": config["vocab_size"],
-            "norm_eps": config["rms_norm_eps"],
+            "norm": {"rmsnorm": {"eps": config["rms_norm_eps"]}},
             "init_std": config["initializer_range"],
             "dropout": 0.0,
             "embedding": {"modules": ["word"], "norm": "none"},
@@ -54,19 +64,13 @@ class LlamaConverterConfig(ConverterConfig):
                 "transformer": {
                     "num_layers": config["num_hidden_layers"],
                     "num_heads": heads,
-                    "num_key_value_heads": config["num_key_value_heads"] or heads,
-                    "head_size": config["head_dim"],
                     "feed_forward_size": config["intermediate_size"],
-                    "feed_forward": "gated",
-                    "activation": common.activation(config, "hidden_act"),
                     "mask": "causal",
-                    "norm": "rmsnorm",
+                    "mixer": {"attention": attention},
+                    "feed_forward": {
+                        "gated": {"activation": common.activation(config, "hidden_act"), "bias": config["mlp_bias"]}
+                    },
                     "norm_position": "pre",
-                    "attention_bias": config["attention_bias"],
-                    "feed_forward_bias": config["mlp_bias"],
-                    "position_encoding": "rotary",
-                    "rotary_theta": parts.rotary_theta(config),
-                    "attention_dropout": config["attention_dropout"],
                 }
             },
             "target": [{head: {"tie": config["tie_word_embeddings"]}} for head in self.architectures[architecture]],
@@ -74,24 +78,22 @@ class LlamaConverterConfig(ConverterConfig):
 
     def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         encoder, target = parts.encoder(spec, TransformerConfig), parts.target(spec, LanguageModelConfig)
+        attention, feed_forward = common.attention(encoder), parts.part(encoder, "feed_forward", GatedConfig)
         return {
             "vocab_size": spec.model.vocab_size,
             "hidden_size": encoder.hidden_size,
-            "intermediate_size": common.feed_forward_size(encoder, encoder.hidden_size),
+            "intermediate_size": feed_forward.inner_size(encoder.hidden_size),
             "num_hidden_layers": encoder.num_layers,
-            "num_attention_heads": encoder.num_heads,
-            "num_key_value_heads": encoder.num_key_value_heads or encoder.num_heads,
-            "head_dim": encoder.head_width(encoder.hidden_size),
-            "hidden_act": common.activation_name(encoder.activation),
+            "num_attention_heads": attention.num_heads,
+            "num_key_value_heads": attention.num_key_value_heads or attention.num_heads,
+            "head_dim": attention.width(encoder.hidden_size),
+            "hidden_act": common.activation_name(feed_forward.activation),
             "initializer_range": encoder.init_std,
-            "rms_norm_eps": encoder.norm_eps,
-            # Before and since transformers 5.
-            "rope_theta": encoder.rotary_theta,
-            "rope_parameters": {"rope_type": "default", "rope_theta": encoder.rotary_theta},
-            "rope_scaling": None,
-            "attention_bias": encoder.attention_bias,
-            "mlp_bias": encoder.feed_forward_bias,
-            "attention_dropout": common.attention_dropout(encoder),
+            "rms_norm_eps": parts.part(encoder, "norm", RMSNormConfig).eps,
+            **parts.rotary_keys(parts.part(attention, "positions", RotaryConfig)),
+            "attention_bias": attention.bias,
+            "mlp_bias": feed_forward.bias,
+            "attention_dropout": attention.dropout,
             "tie_word_embeddings": target is not None and target.tie,
         }
 
@@ -99,19 +101,14 @@ class LlamaConverterConfig(ConverterConfig):
         return common.causal_processor(config["max_position_embeddings"], self.architectures[architecture])
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
-        heads = config["num_attention_heads"]
-        groups = config["num_key_value_heads"] or heads
+        heads, groups = config["num_attention_heads"], config["num_key_value_heads"]
         layer, ours = "model.layers.{layer}", "encoder.layers.{layer}"
         return [
             Same("model.embed_tokens.weight", "embedding.parts.word.table.weight", vocabulary=True),
-            Stacked(
-                below(f"{layer}.self_attn", "q_proj", "k_proj", "v_proj"),
-                f"{ours}.attention.qkv",
-                shares=(heads, groups, groups),
-            ),
-            Same(f"{layer}.self_attn.o_proj", f"{ours}.attention.output"),
-            Same(f"{layer}.input_layernorm", f"{ours}.attention_norm"),
-            Same(f"{layer}.post_attention_layernorm", f"{ours}.feed_forward_norm"),
+            common.projections(below(f"{layer}.self_attn", "q_proj", "k_proj", "v_proj"), ours, heads, groups),
+            Same(f"{layer}.self_attn.o_proj", f"{ours}.mixer.output"),
+            Same(f"{layer}.input_layernorm", f"{ours}.mixer_residual.before"),
+            Same(f"{layer}.post_attention_layernorm", f"{ours}.feed_forward_residual.before"),
             Same(f"{layer}.mlp.gate_proj", f"{ours}.feed_forward.gate"),
             Same(f"{layer}.mlp.up_proj", f"{ours}.feed_forward.input"),
             Same(f"{layer}.mlp.down_proj", f"{ours}.feed_forward.output"),
@@ -136,11 +133,11 @@ class MistralConverterConfig(LlamaConverterConfig):
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
         model = super().to_spec(config, architecture)
-        model["encoder"]["transformer"]["attention_window"] = config["sliding_window"]
+        model["encoder"]["transformer"]["mixer"]["attention"]["window"] = config["sliding_window"]
         return model
 
     def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         config = super().to_config(spec, architecture)
-        window = parts.encoder(spec, TransformerConfig).attention_window
+        window = common.attention(parts.encoder(spec, TransformerConfig)).window
         own = {key: value for key, value in config.items() if key not in ("attention_bias", "mlp_bias")}
         return {**own, "sliding_window": window}

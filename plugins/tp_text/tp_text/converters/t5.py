@@ -9,7 +9,9 @@ from tp_core.interop.keys import mark
 from tp_core.interop.rules import Copy, Entry, Ignored, Same, Stacked, below
 from tp_core.modules.decoders.transformer_options import TransformerDecoderConfig
 from tp_core.modules.encoders.transformer_options import TransformerConfig
-from tp_core.modules.layers.transformer_options import TransformerOptions
+from tp_core.modules.feed_forwards.options import GatedConfig
+from tp_core.modules.norms.options import RMSNormConfig
+from tp_core.modules.positions.options import RelativeConfig
 from tp_core.options.converter import ConverterConfig
 from tp_text.converters import common
 from tp_text.targets.lm_options import LanguageModelConfig
@@ -72,26 +74,28 @@ class T5ConverterConfig(ConverterConfig):
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
         gated, activation = _feed_forward_of(config)
+        relative = {
+            "buckets": config["relative_attention_num_buckets"],
+            "max_distance": config["relative_attention_max_distance"],
+        }
+        attention = {
+            "head_size": config["d_kv"],
+            "positions": {"relative": relative},
+            "bias": False,
+            "scale": 1.0,
+        }
         layers = {
             "num_heads": config["num_heads"],
-            "head_size": config["d_kv"],
             "feed_forward_size": config["d_ff"],
-            "feed_forward": "gated" if gated else "dense",
-            "activation": activation,
-            "norm": "rmsnorm",
+            "mixer": {"attention": attention},
+            "feed_forward": {"gated" if gated else "dense": {"activation": activation, "bias": False}},
             "norm_position": "pre",
-            "attention_bias": False,
-            "feed_forward_bias": False,
-            "attention_scale": 1.0,
-            "position_encoding": "relative",
-            "relative_buckets": config["relative_attention_num_buckets"],
-            "relative_max_distance": config["relative_attention_max_distance"],
         }
         embedding = {"modules": ["word"], "norm": "none"}
         return {
             "hidden_size": config["d_model"],
             "vocab_size": config["vocab_size"],
-            "norm_eps": config["layer_norm_epsilon"],
+            "norm": {"rmsnorm": {"eps": config["layer_norm_epsilon"]}},
             "dropout": config["dropout_rate"],
             "share_embeddings": True,
             "embedding": embedding,
@@ -107,22 +111,25 @@ class T5ConverterConfig(ConverterConfig):
     def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         encoder = parts.encoder(spec, TransformerConfig)
         decoder = parts.decoder(spec, TransformerDecoderConfig)
+        attention, feed_forward = common.attention(encoder), common.feed_forward(encoder)
+        relative = parts.part(attention, "positions", RelativeConfig)
+        gated, activation = isinstance(feed_forward, GatedConfig), common.activation_name(feed_forward.activation)
         lm = parts.target(spec, LanguageModelConfig)
         return {
             "vocab_size": spec.model.vocab_size,
             "d_model": encoder.hidden_size,
-            "d_kv": encoder.head_width(encoder.hidden_size),
-            "d_ff": common.feed_forward_size(encoder, encoder.hidden_size),
+            "d_kv": attention.width(encoder.hidden_size),
+            "d_ff": feed_forward.inner_size(encoder.hidden_size),
             "num_layers": encoder.num_layers,
             "num_decoder_layers": decoder.num_layers,
-            "num_heads": encoder.num_heads,
-            "relative_attention_num_buckets": encoder.relative_buckets,
-            "relative_attention_max_distance": encoder.relative_max_distance,
+            "num_heads": attention.num_heads,
+            "relative_attention_num_buckets": relative.buckets,
+            "relative_attention_max_distance": relative.max_distance,
             "dropout_rate": encoder.dropout,
-            "layer_norm_epsilon": encoder.norm_eps,
-            "feed_forward_proj": _feed_forward(encoder),
-            "dense_act_fn": common.activation_name(encoder.activation),
-            "is_gated_act": encoder.feed_forward == "gated",
+            "layer_norm_epsilon": parts.part(encoder, "norm", RMSNormConfig).eps,
+            "feed_forward_proj": f"gated-{activation.removesuffix('_new')}" if gated else activation,
+            "dense_act_fn": activation,
+            "is_gated_act": gated,
             "tie_word_embeddings": lm is None or lm.tie,
             "scale_decoder_outputs": lm is None or lm.tied_scale,
             "is_encoder_decoder": True,
@@ -132,14 +139,14 @@ class T5ConverterConfig(ConverterConfig):
         return {"mt": {"max_length": _LENGTH, "start": "pad"}}
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
-        gated, _ = _feed_forward_of(config)
+        (gated, _), heads = _feed_forward_of(config), config["num_heads"]
         return [
             Same("shared.weight", "embedding.parts.word.table.weight", vocabulary=True),
             Copy("encoder.embed_tokens.weight", of="shared.weight"),
             Copy("decoder.embed_tokens.weight", of="shared.weight"),
-            *_side("encoder", 1, gated),
-            *_side("decoder", 2, gated),
-            *_cross_attention(),
+            *_side("encoder", 1, gated, heads),
+            *_side("decoder", 2, gated, heads),
+            *_cross_attention(heads),
             # Old checkpoints hold a table that nothing reads.
             Ignored("decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"),
             *common.language_model("shared.weight", config["tie_word_embeddings"]),
@@ -163,35 +170,29 @@ def _feed_forward_of(config: Mapping[str, Any]) -> tuple[bool, str]:
     return bool(stored["is_gated_act"]), common.activation(stored, "dense_act_fn")
 
 
-def _feed_forward(options: TransformerOptions) -> str:
-    if options.feed_forward == "dense":
-        return common.activation_name(options.activation)
-    return "gated-gelu" if options.activation == "gelu_tanh" else f"gated-{common.activation_name(options.activation)}"
-
-
-def _side(side: str, feed_forward: int, gated: bool) -> list[Entry]:
+def _side(side: str, feed_forward: int, gated: bool, heads: int) -> list[Entry]:
     """The rules of the encoder or decoder; ``feed_forward`` is the number of that sub-layer."""
     layer, ours = f"{side}.block.{{layer}}.layer", f"{side}.layers.{{layer}}"
     attention, dense = f"{layer}.0.SelfAttention", f"{layer}.{feed_forward}.DenseReluDense"
     first = f"{side}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
     inputs = {"wi_0": "gate", "wi_1": "input"} if gated else {"wi": "input"}
     return [
-        Same(first, f"{side}.bias.bias.weight"),
-        Stacked(below(attention, "q", "k", "v"), f"{ours}.attention.qkv"),
-        Same(f"{attention}.o", f"{ours}.attention.output"),
-        Same(f"{layer}.0.layer_norm", f"{ours}.attention_norm"),
+        Same(first, f"{side}.shared.0.bias.weight"),
+        common.projections(below(attention, "q", "k", "v"), ours, heads),
+        Same(f"{attention}.o", f"{ours}.mixer.output"),
+        Same(f"{layer}.0.layer_norm", f"{ours}.mixer_residual.before"),
         *(Same(f"{dense}.{theirs}", f"{ours}.feed_forward.{part}") for theirs, part in inputs.items()),
         Same(f"{dense}.wo", f"{ours}.feed_forward.output"),
-        Same(f"{layer}.{feed_forward}.layer_norm", f"{ours}.feed_forward_norm"),
+        Same(f"{layer}.{feed_forward}.layer_norm", f"{ours}.feed_forward_residual.before"),
         Same(f"{side}.final_layer_norm", f"{side}.norm"),
     ]
 
 
-def _cross_attention() -> list[Entry]:
+def _cross_attention(heads: int) -> list[Entry]:
     layer, ours = "decoder.block.{layer}.layer.1", "decoder.layers.{layer}"
     return [
         Same(f"{layer}.EncDecAttention.q", f"{ours}.cross_attention.query"),
-        Stacked(below(f"{layer}.EncDecAttention", "k", "v"), f"{ours}.cross_attention.key_value"),
+        Stacked(below(f"{layer}.EncDecAttention", "k", "v"), f"{ours}.cross_attention.key_value", groups=heads),
         Same(f"{layer}.EncDecAttention.o", f"{ours}.cross_attention.output"),
-        Same(f"{layer}.layer_norm", f"{ours}.cross_attention_norm"),
+        Same(f"{layer}.layer_norm", f"{ours}.cross_attention_residual.before"),
     ]

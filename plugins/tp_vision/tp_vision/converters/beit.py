@@ -7,9 +7,11 @@ from tp_core.errors import TPError
 from tp_core.interop import parts
 from tp_core.interop.rules import Entry, Ignored, Same, Stacked, below
 from tp_core.modules.encoders.transformer_options import TransformerConfig
+from tp_core.modules.mixers.attention_options import AttentionConfig
 from tp_vision.converters import common
 from tp_vision.embeddings.masked_patch_options import MaskedPatchConfig
 from tp_vision.embeddings.positions_options import PatchPositionConfig
+from tp_vision.positions.grid_options import GridPositionsConfig
 from tp_vision.targets.patch_classification_options import PatchClassificationConfig
 from tp_vision.targets.visual_tokens_options import VisualTokensConfig
 
@@ -62,15 +64,15 @@ class BeitConverterConfig(common.VisionConverterConfig):
                 "it, when the grid of patches is no square"
             )
             common.need_squares(config, why, "image_size", "patch_size")
-        initial = config["layer_scale_init_value"]
+        initial, layers = config["layer_scale_init_value"], super().layers(config | {"qkv_bias": True})
+        positions = {"positions": {"grid": {"per_layer": per_layer}}} if per_layer or shared else {}
         return {
-            **super().layers(config | {"qkv_bias": True}),
-            "key_bias": False,
+            **layers,
+            "mixer": {"attention": {**layers["mixer"]["attention"], "key_bias": False, **positions}},
             "layer_scale": float(initial) if initial > 0 else None,
             "layer_drop": float(config["drop_path_rate"]),
             "layer_drop_growing": True,
             "final_norm": not config["use_mean_pooling"],
-            **({"position_encoding": "relative_grid", "grid_per_layer": per_layer} if per_layer or shared else {}),
         }
 
     def targets(self, config: Mapping[str, Any], architecture: str) -> list[Any]:
@@ -92,7 +94,8 @@ class BeitConverterConfig(common.VisionConverterConfig):
 
     def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         encoder = parts.encoder(spec, TransformerConfig)
-        relative = encoder.position_encoding == "relative_grid"
+        positions = parts.part(encoder, "mixer", AttentionConfig).positions.config
+        grid = positions if isinstance(positions, GridPositionsConfig) else None
         tokens, cls = parts.target(spec, VisualTokensConfig), parts.target(spec, PatchClassificationConfig)
         found = {key: value for key, value in self.described(spec).items() if key != "qkv_bias"}
         return {
@@ -100,8 +103,8 @@ class BeitConverterConfig(common.VisionConverterConfig):
             "vocab_size": 8192 if tokens is None else tokens.token_count(),
             "use_mask_token": parts.embedding(spec, MaskedPatchConfig).mask_token,
             "use_absolute_position_embeddings": parts.optional_embedding(spec, PatchPositionConfig) is not None,
-            "use_relative_position_bias": relative and encoder.grid_per_layer,
-            "use_shared_relative_position_bias": relative and not encoder.grid_per_layer,
+            "use_relative_position_bias": grid is not None and grid.per_layer,
+            "use_shared_relative_position_bias": grid is not None and not grid.per_layer,
             "layer_scale_init_value": encoder.layer_scale or 0.0,
             "drop_path_rate": encoder.layer_drop,
             "use_mean_pooling": encoder.final_norm is False,
@@ -117,20 +120,20 @@ class BeitConverterConfig(common.VisionConverterConfig):
     def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
         layer, ours = "beit.encoder.layer.{layer}", "encoder.layers.{layer}"
         attention = f"{layer}.attention.attention"
-        queries = below(attention, "query.weight", "key.weight", "value.weight")
+        queries, heads = below(attention, "query.weight", "key.weight", "value.weight"), config["num_attention_heads"]
         (architecture,) = config.get("architectures") or ["BeitForMaskedImageModeling"]
         head = Same("layernorm", "targets.visual_tokens.norm")
         return [
             *self.embedding_rules(config, "masked_patch"),
-            Stacked(queries, f"{ours}.attention.qkv.weight"),
-            Stacked(below(attention, "query.bias", "value.bias"), f"{ours}.attention.qkv.bias"),
+            Stacked(queries, f"{ours}.mixer.qkv.weight", groups=heads),
+            Stacked(below(attention, "query.bias", "value.bias"), f"{ours}.mixer.qkv.bias", groups=heads),
             *common.layer_rules(layer, ours),
-            Same(f"{attention}.{_TABLE}", f"{ours}.attention.grid.bias.weight"),
-            Same(f"beit.encoder.{_TABLE}", "encoder.bias.bias.weight"),
+            Same(f"{attention}.{_TABLE}", f"{ours}.mixer.positions.own.bias.weight"),
+            Same(f"beit.encoder.{_TABLE}", "encoder.shared.0.bias.bias.weight"),
             Ignored(f"{attention}.relative_position_bias.relative_position_index"),
             Ignored("beit.encoder.relative_position_bias.relative_position_index"),
-            Same(f"{layer}.lambda_1", f"{ours}.attention_scale.weight"),
-            Same(f"{layer}.lambda_2", f"{ours}.feed_forward_scale.weight"),
+            Same(f"{layer}.lambda_1", f"{ours}.mixer_residual.scale.weight"),
+            Same(f"{layer}.lambda_2", f"{ours}.feed_forward_residual.scale.weight"),
             Same("beit.layernorm", "encoder.norm"),
             Same("beit.pooler.layernorm", "targets.patch_cls.norm"),
             Same("classifier", "targets.patch_cls.classifier"),

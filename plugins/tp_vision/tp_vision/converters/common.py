@@ -10,7 +10,10 @@ from tp_core.interop.class_names import class_names as class_names
 from tp_core.interop.class_names import label_names as label_names
 from tp_core.interop.rules import AsRow, Entry, Rule, Same, Shape, Stacked, below
 from tp_core.modules.encoders.transformer_options import TransformerConfig
+from tp_core.modules.feed_forwards.options import DenseConfig
 from tp_core.modules.layers.transformer_options import TransformerOptions
+from tp_core.modules.mixers.attention_options import AttentionConfig
+from tp_core.modules.norms.options import LayerNormConfig
 from tp_core.options.converter import ConverterConfig
 from tp_vision.embeddings.options import pair
 from tp_vision.embeddings.patch_options import PatchConfig
@@ -223,19 +226,23 @@ class VisionConverterConfig(ConverterConfig):
             "num_layers": config["num_hidden_layers"],
             "num_heads": config["num_attention_heads"],
             "feed_forward_size": config["intermediate_size"],
-            "activation": activation(config),
+            "mixer": {
+                "attention": {
+                    "bias": config["qkv_bias"],
+                    "output_bias": True,
+                    "dropout": config["attention_probs_dropout_prob"],
+                }
+            },
+            "feed_forward": {"dense": {"activation": activation(config)}},
             "norm_position": "pre",
-            "attention_bias": config["qkv_bias"],
-            "attention_output_bias": True,
             "dropout": config["hidden_dropout_prob"],
-            "attention_dropout": config["attention_probs_dropout_prob"],
         }
 
     def model(self, config: "Keys", modules: list[Any], targets: list[Any]) -> dict[str, Any]:
         """The ``model:`` part of a spec with these embeddings and targets."""
         return {
             "hidden_size": config["hidden_size"],
-            "norm_eps": config["layer_norm_eps"],
+            "norm": {"layernorm": {"eps": config["layer_norm_eps"]}},
             "init_std": config["initializer_range"],
             "image_size": size_option(config["image_size"]),
             "patch_size": size_option(config["patch_size"]),
@@ -248,17 +255,18 @@ class VisionConverterConfig(ConverterConfig):
     def described(self, spec: "Spec") -> dict[str, Any]:
         """The keys of a config.json that :meth:`model` reads."""
         encoder, patches = parts.encoder(spec, TransformerConfig), parts.embedding(spec, PatchConfig)
+        attention = parts.part(encoder, "mixer", AttentionConfig)
         return {
             "hidden_size": encoder.hidden_size,
             **layer_keys(encoder, encoder.hidden_size),
             "hidden_dropout_prob": encoder.dropout,
-            "attention_probs_dropout_prob": _attention_dropout(encoder),
+            "attention_probs_dropout_prob": attention.dropout,
             "initializer_range": encoder.init_std,
-            "layer_norm_eps": encoder.norm_eps,
+            "layer_norm_eps": parts.part(encoder, "norm", LayerNormConfig).eps,
             "image_size": size_key(patches.image_size),
             "patch_size": size_key(patches.patch_size),
             "num_channels": patches.channels,
-            "qkv_bias": encoder.attention_bias,
+            "qkv_bias": attention.bias,
             **positions_key(spec),
         }
 
@@ -279,17 +287,14 @@ class VisionConverterConfig(ConverterConfig):
 
 def layer_keys(options: TransformerOptions, hidden_size: int, prefix: str = "") -> dict[str, Any]:
     """The keys of a config.json for the layers of an encoder, or with a prefix of a decoder."""
+    dense = parts.part(options, "feed_forward", DenseConfig)
     keys = {
         "num_hidden_layers": options.num_layers,
-        "num_attention_heads": options.num_heads,
-        "intermediate_size": options.feed_forward_size or 4 * hidden_size,
+        "num_attention_heads": parts.part(options, "mixer", AttentionConfig).num_heads,
+        "intermediate_size": dense.inner_size(hidden_size),
     }
     named = {f"{prefix}{key}": value for key, value in keys.items()}
-    return named if prefix else {**named, "hidden_act": activation_name(options.activation)}
-
-
-def _attention_dropout(options: TransformerOptions) -> float:
-    return options.dropout if options.attention_dropout is None else options.attention_dropout
+    return named if prefix else {**named, "hidden_act": activation_name(dense.activation)}
 
 
 def layer_rules(layer: str, ours: str) -> list[Entry]:
@@ -300,14 +305,14 @@ def layer_rules(layer: str, ours: str) -> list[Entry]:
         ours: the same in the model.
     """
     return [
-        Same(f"{layer}.attention.output.dense", f"{ours}.attention.output"),
-        Same(f"{layer}.layernorm_before", f"{ours}.attention_norm"),
+        Same(f"{layer}.attention.output.dense", f"{ours}.mixer.output"),
+        Same(f"{layer}.layernorm_before", f"{ours}.mixer_residual.before"),
         Same(f"{layer}.intermediate.dense", f"{ours}.feed_forward.input"),
         Same(f"{layer}.output.dense", f"{ours}.feed_forward.output"),
-        Same(f"{layer}.layernorm_after", f"{ours}.feed_forward_norm"),
+        Same(f"{layer}.layernorm_after", f"{ours}.feed_forward_residual.before"),
     ]
 
 
-def projections(layer: str, ours: str) -> Entry:
+def projections(layer: str, ours: str, heads: int) -> Entry:
     """The rule of the projections of queries, keys and values."""
-    return Stacked(below(f"{layer}.attention.attention", "query", "key", "value"), f"{ours}.attention.qkv")
+    return Stacked(below(f"{layer}.attention.attention", "query", "key", "value"), f"{ours}.mixer.qkv", groups=heads)

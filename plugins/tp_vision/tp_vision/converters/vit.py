@@ -99,7 +99,7 @@ class VitConverterConfig(common.VisionConverterConfig):
         (architecture,) = config.get("architectures") or [list(self.architectures)[-1]]
         return [
             *self.embedding_rules(config, self.patch(architecture)),
-            common.projections(layer, _OURS),
+            common.projections(layer, _OURS, config["num_attention_heads"]),
             *common.layer_rules(layer, _OURS),
             Same(f"{self.prefix}layernorm", "encoder.norm"),
             # transformers' bare model has a pooler that none of its heads reads

@@ -104,7 +104,7 @@ class VitMaeConverterConfig(common.VisionConverterConfig):
         body: list[Entry] = [
             *self.embedding_rules(config, "patch"),
             self._positions("vit.embeddings.position_embeddings", config, config["hidden_size"]),
-            common.projections(layer, ours),
+            common.projections(layer, ours, config["num_attention_heads"]),
             *common.layer_rules(layer, ours),
             Same("vit.layernorm", "encoder.norm"),
         ]
@@ -115,7 +115,7 @@ class VitMaeConverterConfig(common.VisionConverterConfig):
             self._positions("decoder.decoder_pos_embed", config, config["decoder_hidden_size"]),
             Same("decoder.decoder_embed", "decoder.entry"),
             common.TokenAsImage("decoder.mask_token", "decoder.mask_token"),
-            common.projections(behind, decoder),
+            common.projections(behind, decoder, config["decoder_num_attention_heads"]),
             *common.layer_rules(behind, decoder),
             Same("decoder.decoder_norm", "decoder.norm"),
             Same("decoder.decoder_pred", "targets.pixels.output"),

@@ -11,9 +11,17 @@ from torch.nn import functional as F
 
 from tests.building import batch_of, build, encoder_model, tokens, worst
 from tp_core import TPError, load_spec
-from tp_core.modules.layers.positions import GridBias, grid_offsets
+from tp_vision.positions.grid import GridBias, grid_offsets
 
-GRID = {"position_encoding": "relative_grid", "grid": [2, 3]}
+
+def attention(**options: Any) -> dict[str, Any]:
+    """The options of a transformer whose attention has these."""
+    return {"mixer": {"attention": options}}
+
+
+def grid(**options: Any) -> dict[str, Any]:
+    """Positions in a grid of 2 x 3 patches."""
+    return {"grid": {"size": [2, 3], **options}}
 
 
 @pytest.mark.parametrize(("rows", "columns", "leading"), [(2, 3, 1), (3, 2, 2), (1, 4, 0)])
@@ -47,15 +55,17 @@ def test_a_grid_of_another_size_gets_interpolated_biases() -> None:
 
 @pytest.mark.parametrize("per_layer", [False, True])
 def test_attention_adds_the_bias_of_each_offset(tmp_path: Path, per_layer: bool) -> None:
-    options = {**GRID, "grid_per_layer": per_layer, "num_layers": 1, "norm_position": "pre", "final_norm": False}
-    model = encoder_model(tmp_path, options, num_heads=1)
+    options = {"num_layers": 1, "norm_position": "pre", "final_norm": False}
+    model = encoder_model(tmp_path, {**attention(positions=grid(per_layer=per_layer)), **options})
     layer: Any = model.encoder.layers[0]  # type: ignore[index]
     states = torch.randn(2, 7, 16, generator=torch.Generator().manual_seed(1))
-    bias = (layer.attention.grid if per_layer else model.encoder.bias)((2, 3), 7)  # type: ignore[operator]
-    query, key, value = layer.attention.qkv(layer.attention_norm(states)).view(2, 7, 3, 4, 4).permute(2, 0, 3, 1, 4)
+    shared: Any = model.encoder.shared
+    bias = (layer.mixer.positions.own if per_layer else shared[0].bias)((2, 3), 7)
+    rows = layer.mixer.qkv(layer.mixer_residual.before(states))
+    query, key, value = rows.view(2, 7, 4, 3, 4).permute(3, 0, 2, 1, 4)
     weights = (query @ key.transpose(-1, -2) / 2 + bias).softmax(dim=-1)
-    expected = states + layer.attention.output((weights @ value).transpose(1, 2).flatten(2))
-    expected = expected + layer.feed_forward(layer.feed_forward_norm(expected))
+    expected = states + layer.mixer.output((weights @ value).transpose(1, 2).flatten(2))
+    expected = expected + layer.feed_forward(layer.feed_forward_residual.before(expected))
     from tp_core.interfaces import Sequence
 
     with torch.no_grad():
@@ -63,7 +73,7 @@ def test_attention_adds_the_bias_of_each_offset(tmp_path: Path, per_layer: bool)
 
 
 def test_a_sequence_shorter_than_its_grid_is_refused(tmp_path: Path) -> None:
-    model = encoder_model(tmp_path, GRID)
+    model = encoder_model(tmp_path, attention(positions=grid()))
     with pytest.raises(TPError, match="a sequence of 5 positions holds no grid of 2 x 3 patches"):
         model.encode(batch_of(input_ids=tokens(1, 5)))
 
@@ -71,9 +81,9 @@ def test_a_sequence_shorter_than_its_grid_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"position_encoding": "relative_grid"}, "relative_grid is for embeddings that make patches"),
-        ({**GRID, "grid": [0, 3]}, "rows and columns are at least 1"),
-        ({**GRID, "grid_per_layer": True, "residual_attention": True}, "would be added again in every layer"),
+        (attention(positions="grid"), "positions.* is for embeddings that make patches"),
+        (attention(positions=grid(size=[0, 3])), "rows and columns are at least 1"),
+        (attention(positions=grid(per_layer=True), residual=True), "would be added again in every layer"),
         ({"layer_drop_growing": True, "share_layers": True}, "is for layers that differ"),
     ],
 )
@@ -83,16 +93,17 @@ def test_options_that_cannot_work_are_refused(tmp_path: Path, options: dict[str,
 
 
 def test_without_key_bias_only_queries_and_values_have_one(tmp_path: Path) -> None:
-    model = encoder_model(tmp_path, {"key_bias": False, "num_key_value_heads": 2, "num_layers": 1})
-    qkv: Any = model.encoder.layers[0].attention.qkv  # type: ignore[index, union-attr]
+    model = encoder_model(tmp_path, {**attention(key_bias=False, num_key_value_heads=2), "num_layers": 1})
+    qkv: Any = model.encoder.layers[0].mixer.qkv  # type: ignore[index, union-attr]
     assert qkv.weight.shape == (16 + 8 + 8, 16)
     assert qkv.bias.shape == (16 + 8,)
     states = torch.randn(3, 16)
-    plain = states @ qkv.weight.T
-    found = qkv(states) - plain
-    assert worst(found[:, :16], qkv.bias[:16].expand(3, -1)) < 1e-6
-    assert not (qkv(states) - plain)[:, 16:24].any()
-    assert worst(found[:, 24:], qkv.bias[16:].expand(3, -1)) < 1e-6
+    # By key-value head: its two query heads, its key, its value.
+    found = (qkv(states) - states @ qkv.weight.T).view(3, 2, 4, 4)
+    bias = qkv.bias.view(2, 3, 4).expand(3, -1, -1, -1)
+    assert worst(found[:, :, :2], bias[:, :, :2]) < 1e-6
+    assert not found[:, :, 2].any()
+    assert worst(found[:, :, 3], bias[:, :, 2]) < 1e-6
 
 
 def test_layer_scale_multiplies_what_each_sub_layer_adds(tmp_path: Path) -> None:
@@ -100,15 +111,15 @@ def test_layer_scale_multiplies_what_each_sub_layer_adds(tmp_path: Path) -> None
     model = encoder_model(tmp_path, {**options, "layer_scale": 0.25})
     plain = encoder_model(tmp_path, options)
     with torch.no_grad():
-        for name in ("attention_scale", "feed_forward_scale"):
-            getattr(model.encoder.layers[0], name).weight.fill_(1.0)  # type: ignore[index]
-    weights = {name: value for name, value in model.weights().items() if "_scale" not in name}
+        for name in ("mixer_residual", "feed_forward_residual"):
+            getattr(model.encoder.layers[0], name).scale.weight.fill_(1.0)  # type: ignore[index]
+    weights = {name: value for name, value in model.weights().items() if ".scale." not in name}
     plain.load_weights(weights)
     batch = batch_of(input_ids=tokens(2, 5))
     with torch.no_grad():
         assert worst(model.encode(batch).sequence.states, plain.encode(batch).sequence.states) < 1e-6
-        for name in ("attention_scale", "feed_forward_scale"):
-            getattr(model.encoder.layers[0], name).weight.zero_()  # type: ignore[index]
+        for name in ("mixer_residual", "feed_forward_residual"):
+            getattr(model.encoder.layers[0], name).scale.weight.zero_()  # type: ignore[index]
         embedded = model.embedding(batch.inputs).states
         assert torch.equal(model.encode(batch).sequence.states, embedded)
 
@@ -122,19 +133,20 @@ def test_layer_scale_starts_at_its_option(tmp_path: Path) -> None:
             "encoder": {"transformer": {"num_layers": 1, "num_heads": 2, "layer_scale": 0.125}},
         },
     )
-    scale: Any = model.encoder.layers[0].feed_forward_scale  # type: ignore[index, union-attr]
+    scale: Any = model.encoder.layers[0].feed_forward_residual.scale  # type: ignore[index, union-attr]
     assert torch.equal(scale.weight, torch.full((8,), 0.125))
 
 
 def test_layer_drop_grows_from_nothing_to_its_option(tmp_path: Path) -> None:
     model = encoder_model(tmp_path, {"num_layers": 5, "layer_drop": 0.2, "layer_drop_growing": True})
-    rates = [layer.layer_drop for layer in model.encoder.layers]  # type: ignore[union-attr]
+    rates = [layer.mixer_residual.layer_drop for layer in model.encoder.layers]  # type: ignore[union-attr]
     assert rates == pytest.approx([0, 0.05, 0.1, 0.15, 0.2])
 
 
 def test_an_unset_grid_is_written_into_no_spec(tmp_path: Path) -> None:
     (tmp_path / "spec.yaml").write_text(
-        "tp: 1\nmodel:\n  hidden_size: 8\n  embedding: ['tp_core.testing.options:ContentConfig']\n"
-        "  encoder: {transformer: {num_heads: 2}}\n"
+        "tp: 1\nmodel:\n  hidden_size: 8\n  embedding: [patch]\n"
+        "  encoder: {transformer: {num_heads: 2, mixer: {attention: {positions: grid}}}}\n"
     )
-    assert load_spec(tmp_path / "spec.yaml").dump()["model"]["encoder"]["transformer"]["grid"] is None
+    transformer = load_spec(tmp_path / "spec.yaml").dump()["model"]["encoder"]["transformer"]
+    assert transformer["mixer"]["attention"]["positions"] == {"grid": {"size": None, "per_layer": False}}

@@ -1,0 +1,18 @@
+"""Options of the token shift. Torch-free."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from tp_core import MixerConfig
+
+
+class ShiftConfig(MixerConfig):
+    """Token shift: each channel of a state is mixed with that of the position before (RWKV; Peng et al., 2023)."""
+
+    implementation: ClassVar[str] = "tp_acme.shift:Shift"
+
+    init_std: float = Field(0.02, gt=0, description="standard deviation of the initial weights")
+
+    def causal(self) -> bool:
+        return True

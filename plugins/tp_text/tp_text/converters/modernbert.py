@@ -1,0 +1,230 @@
+"""ModernBERT."""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tp_core.errors import TPError
+from tp_core.interop import parts
+from tp_core.interop.keys import mark
+from tp_core.interop.rules import Copy, Entry, Fused, Same, parted
+from tp_core.modules.encoders.transformer_options import TransformerConfig
+from tp_core.modules.feed_forwards.options import GatedConfig
+from tp_core.modules.mixers.attention_options import AttentionConfig
+from tp_core.modules.norms.options import LayerNormConfig
+from tp_core.modules.positions.rotary_options import RotaryConfig
+from tp_core.options.converter import ConverterConfig
+from tp_text.converters import common
+from tp_text.targets.mlm_options import MaskedLanguageModelConfig
+
+if TYPE_CHECKING:
+    from tp_core.spec.schema import Spec
+
+FULL, SLIDING = "full_attention", "sliding_attention"
+
+#: Type of layers → the key of its rotary base before transformers 5, and the base where there is none.
+THETAS = {FULL: ("global_rope_theta", 160000.0), SLIDING: ("local_rope_theta", 10000.0)}
+
+
+def every(number: int, count: int) -> list[str]:
+    """The types of layers of which each ``number``-th sees the whole text, the first one included."""
+    return [SLIDING if layer % number else FULL for layer in range(count)]
+
+
+def layer_types(config: Mapping[str, Any]) -> list[str]:
+    """The type of each layer.
+
+    Raises:
+        TPError: they are others than a spec can say, or too few or too many.
+    """
+    types, count, number = (config[key] for key in ("layer_types", "num_hidden_layers", "global_attn_every_n_layers"))
+    if types is None:
+        if number < 1:
+            raise TPError(f"config.json: 'global_attn_every_n_layers' is {number}; expected at least 1")
+        return every(number, count)
+    mark(config, "global_attn_every_n_layers")
+    if len(types) != count:
+        raise TPError(f"config.json: 'layer_types' has {len(types)} layers, and 'num_hidden_layers' is {count}")
+    for each in types:
+        if each not in THETAS:
+            raise TPError(f"config.json: 'layer_types' has '{each}'; specs know {' and '.join(THETAS)}")
+    return list(types)
+
+
+def theta(config: Mapping[str, Any], kind: str) -> float:
+    """The base of the rotary frequencies of one type of layers."""
+    key, default = THETAS[kind]
+    old, inside = config[key], (config["rope_parameters"] or {}).get(kind) or {}
+    if old is None and inside.get("rope_theta") is None:
+        old = default
+    return parts.rotary_theta({"rope_theta": old, "rope_parameters": inside})
+
+
+def slices(numbers: list[int], count: int) -> list[str]:
+    """Slices of a stack of layers that together name some of them: one where they are at equal distances."""
+    for step in range(1, count):
+        if len(numbers) > 1 and numbers == list(range(numbers[0], count, step)):
+            return [f"{numbers[0] or ''}::{step}"]
+    runs = [[number for _, number in run] for _, run in groupby(enumerate(numbers), lambda each: each[1] - each[0])]
+    return [f"{run[0]}:{run[-1] + 1}" if len(run) > 1 else str(run[0]) for run in runs]
+
+
+class ModernBertConverterConfig(ConverterConfig):
+    """ModernBERT (Warner et al., 2024).
+
+    The dropout of what attention gives, which has the rate of its weights' dropout there, is not kept.
+    """
+
+    architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {"ModernBertForMaskedLM": ("mlm",), "ModernBertModel": ()}
+    prefix: ClassVar[str] = "model."
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "vocab_size": 50368,
+        "hidden_size": 768,
+        "intermediate_size": 1152,
+        "num_hidden_layers": 22,
+        "num_attention_heads": 12,
+        "hidden_activation": "gelu",
+        "max_position_embeddings": 8192,
+        "initializer_range": 0.02,
+        "norm_eps": 1e-5,
+        "norm_bias": False,
+        "attention_bias": False,
+        "attention_dropout": 0.0,
+        "layer_types": None,
+        "global_attn_every_n_layers": 3,
+        "rope_parameters": None,
+        "global_rope_theta": None,
+        "local_rope_theta": None,
+        "local_attention": 128,
+        "embedding_dropout": 0.0,
+        "mlp_bias": False,
+        "mlp_dropout": 0.0,
+        "decoder_bias": True,
+        "classifier_bias": False,
+        "classifier_activation": "gelu",
+        "tie_word_embeddings": True,
+    }
+    irrelevant: ClassVar[frozenset[str]] = frozenset(
+        {
+            "initializer_cutoff_factor",  # initial values
+            *("classifier_pooling", "classifier_dropout"),  # of heads that are not converted
+            *("deterministic_flash_attn", "reference_compile", "repad_logits_with_grad"),  # the same numbers
+            *("sparse_prediction", "sparse_pred_ignore_index"),  # the same loss, of fewer logits
+            # of published models; transformers has never read them
+            *("layer_norm_eps", "position_embedding_type"),
+        }
+    )
+    head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "mlm": ("decoder_bias", "classifier_bias", "classifier_activation")
+    }
+
+    def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
+        types, window = layer_types(config), config["local_attention"] // 2 + 1
+        if config["local_attention"] % 2:
+            mark(config, "local_attention")  # an odd number has no other effect than the even one below
+        own = {
+            FULL: {"window": None, "positions": {"rotary": {"theta": theta(config, FULL)}}},
+            SLIDING: {"window": window, "positions": {"rotary": {"theta": theta(config, SLIDING)}}},
+        }
+        attention = {"bias": config["attention_bias"], "dropout": config["attention_dropout"]}
+        layers: dict[str, Any] = {
+            "num_layers": config["num_hidden_layers"],
+            "num_heads": config["num_attention_heads"],
+            "feed_forward_size": config["intermediate_size"],
+            "norm_position": "pre",
+            "first_norm": False,
+            "scale_residual_init": True,
+            "feed_forward": {
+                "gated": {
+                    "activation": common.activation(config, "hidden_activation"),
+                    "bias": config["mlp_bias"],
+                    "activation_dropout": config["mlp_dropout"],
+                }
+            },
+            "mixer": {"attention": {**attention, **own[SLIDING if SLIDING in types else FULL]}},
+        }
+        full = [number for number, each in enumerate(types) if each == FULL]
+        if full and SLIDING in types:
+            layers["layers"] = {each: {"mixer": {"attention": own[FULL]}} for each in slices(full, len(types))}
+        model = {
+            "hidden_size": config["hidden_size"],
+            "vocab_size": config["vocab_size"],
+            "init_std": config["initializer_range"],
+            "dropout": 0.0,
+            "norm": {"layernorm": {"eps": config["norm_eps"], "bias": config["norm_bias"]}},
+            "embedding": {"modules": ["word"], "dropout": config["embedding_dropout"]},
+            "encoder": {"transformer": layers},
+            "target": [],
+        }
+        if self.architectures[architecture]:
+            mlm = {
+                "activation": common.activation(config, "classifier_activation"),
+                "dense_bias": config["classifier_bias"],
+                "bias": config["decoder_bias"],
+                "tie": config["tie_word_embeddings"],
+            }
+            model["target"] = [{"mlm": mlm}]
+        return model
+
+    def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
+        encoder, mlm = parts.encoder(spec, TransformerConfig), parts.target(spec, MaskedLanguageModelConfig)
+        norm, inner = parts.part(encoder, "norm", LayerNormConfig), parts.part(encoder, "feed_forward", GatedConfig)
+        layers = [parts.part(encoder.layer(n), "mixer", AttentionConfig) for n in range(encoder.num_layers)]
+        thetas = {kind: default for kind, (_, default) in THETAS.items()}
+        types, windows = [FULL if each.window is None else SLIDING for each in layers], [65]
+        for kind, each in zip(types[::-1], layers[::-1]):  # of each type the first; that others are equal is checked
+            thetas[kind] = parts.part(each, "positions", RotaryConfig).theta
+            windows += [] if each.window is None else [each.window]
+        special = {} if spec.data.vocabulary is None else spec.data.vocabulary.special
+        numbers = [n for n in range(1, len(types) + 1) if types == every(n, len(types))]
+        return {
+            "vocab_size": spec.model.vocab_size,
+            # Left out, it is 50283, which transformers refuses beyond the vocabulary.
+            **({} if "pad" in special or spec.model.vocab_size > 50283 else {"pad_token_id": None}),
+            "hidden_size": encoder.hidden_size,
+            "intermediate_size": inner.inner_size(encoder.hidden_size),
+            "num_hidden_layers": encoder.num_layers,
+            "num_attention_heads": layers[0].num_heads,
+            "hidden_activation": common.activation_name(inner.activation),
+            "initializer_range": encoder.init_std,
+            "norm_eps": norm.eps,
+            "norm_bias": norm.bias,
+            "attention_bias": layers[0].bias,
+            "attention_dropout": layers[0].dropout,
+            "layer_types": types,
+            "rope_parameters": {k: {"rope_type": "default", "rope_theta": each} for k, each in thetas.items()},
+            # before transformers 5
+            **({"global_attn_every_n_layers": numbers[0]} if numbers else {}),
+            **{key: thetas[kind] for kind, (key, _) in THETAS.items()},
+            "local_attention": 2 * (windows[-1] - 1),
+            "embedding_dropout": parts.component(spec).options.dropout,
+            "mlp_bias": inner.bias,
+            "mlp_dropout": inner.activation_dropout,
+            "decoder_bias": mlm is None or mlm.bias,
+            "classifier_bias": mlm is not None and mlm.dense_bias,
+            "classifier_activation": common.activation_name("gelu" if mlm is None else mlm.activation),
+            "tie_word_embeddings": mlm is None or mlm.tie,
+        }
+
+    def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
+        return {"mlm": {"max_length": config["max_position_embeddings"]}}
+
+    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+        layer, ours, word = "model.layers.{layer}", "encoder.layers.{layer}", "model.embeddings.tok_embeddings.weight"
+        rules: list[Entry] = [
+            Same(word, "embedding.parts.word.table.weight", vocabulary=True),
+            Same("model.embeddings.norm", "embedding.norm"),
+            Same(f"{layer}.attn_norm", f"{ours}.mixer_residual.before"),
+            Fused(f"{layer}.attn.Wqkv", f"{ours}.mixer.qkv", shares=(1, 1, 1), groups=config["num_attention_heads"]),
+            Same(f"{layer}.attn.Wo", f"{ours}.mixer.output"),
+            Same(f"{layer}.mlp_norm", f"{ours}.feed_forward_residual.before"),
+            *parted(f"{layer}.mlp.Wi", f"{ours}.feed_forward.gate", f"{ours}.feed_forward.input"),
+            Same(f"{layer}.mlp.Wo", f"{ours}.feed_forward.output"),
+            Same("model.final_norm", "encoder.norm"),
+            Same("head.dense", "targets.mlm.dense"),
+            Same("head.norm", "targets.mlm.norm"),
+        ]
+        if not config["tie_word_embeddings"]:
+            return [*rules, Same("decoder", "targets.mlm.output", vocabulary=True)]
+        bias = Same("decoder.bias", "targets.mlm.output.bias", vocabulary=True)
+        return [*rules, bias, Copy("decoder.weight", of=word, output=True)]

@@ -1,0 +1,164 @@
+"""Layers of a stack that differ: slices of options, their checks, their place in specs, and what they share."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from tests.core.json_schema_subset import valid
+from tp_core import SpecError, build_model, load_spec
+from tp_core.interfaces import Sequence
+from tp_core.modules.layers.transformer_options import TransformerOptions
+from tp_core.spec.json_schema import spec_schema
+
+#: A window in all layers but each third, which has another theta, and a gate in the first.
+SLICES: dict[str, Any] = {
+    "2::3": {"mixer": {"attention": {"window": None, "positions": {"rotary": {"theta": 1e6}}}}},
+    ":1": {"feed_forward": "gated"},
+}
+
+
+def spec(slices: Any = SLICES, target: str = "lm", **encoder: Any) -> dict[str, Any]:
+    attention = {"positions": {"rotary": {"theta": 1e4, "fraction": 0.5}}, "window": 3, "num_key_value_heads": 2}
+    options = {"num_layers": 6, "num_heads": 4, "mask": "causal", "mixer": {"attention": attention}, "layers": slices}
+    parts = {"embedding": "word", "encoder": {"transformer": options | encoder}, "target": target}
+    return {"model": {"hidden_size": 16, "vocab_size": 20, **parts}}
+
+
+def options_of(written: Any, *settings: str) -> TransformerOptions:
+    config = load_spec(written, settings).model.streams[""].encoder.config
+    assert isinstance(config, TransformerOptions)
+    return config
+
+
+def layers(written: Any, *settings: str) -> list[tuple[Any, Any, str]]:
+    config: Any = options_of(written, *settings)
+    found = []
+    for number in range(config.num_layers):
+        layer = config.layer(number)
+        attention = layer.mixer.config
+        found.append((attention.window, attention.positions.config.theta, layer.feed_forward.name))
+    return found
+
+
+def said(written: Any, *settings: str) -> list[str]:
+    with pytest.raises(SpecError) as caught:
+        load_spec(written, settings)
+    return [f"{each.path}: {each.message}" for each in caught.value.problems]
+
+
+def test_later_slices_win_over_earlier_ones_and_both_over_the_stack() -> None:
+    local, whole = (3, 1e4, "dense"), (None, 1e6, "dense")
+    assert layers(spec()) == [(3, 1e4, "gated"), local, whole, local, local, whole]
+    more = SLICES | {"-1": {"mixer": {"attention": {"window": 2}}}}
+    assert layers(spec(more))[5] == (2, 1e6, "dense")
+    assert options_of(spec()).layer(2).mixer.config.positions.config.fraction == 0.5  # type: ignore[attr-defined]
+
+
+def test_another_part_drops_the_options_of_the_one_before_and_gets_the_defaults_of_the_stack() -> None:
+    config: Any = options_of(spec({"1": {"mixer": "fourier"}}, "mlm", mask="fully_visible"))
+    assert [config.layer(n).mixer.name for n in (0, 1, 2)] == ["attention", "fourier", "attention"]
+    narrow: Any = options_of(spec({"1": {"num_heads": 2, "dropout": 0.0}}))
+    assert [narrow.layer(n).mixer.config.num_heads for n in (0, 1)] == [4, 2]
+    assert narrow.layer(1).mixer.config.dropout == 0.0
+
+
+@pytest.mark.parametrize(
+    ("slices", "message"),
+    [
+        ({"x": {}}, "layers.x: 'x' is no slice; expected a layer from 0 to 5, or start:stop:step as in Python"),
+        ({"9": {"dropout": 0.0}}, "layers.9: names no layer; the layers are 0 to 5"),
+        ({"4:2": {"dropout": 0.0}}, "layers.4:2: names no layer; the layers are 0 to 5"),
+        ({"::0": {"dropout": 0.0}}, "layers.::0: '::0' is no slice"),
+        ({"1": 3}, "layers.1: expected a mapping of options, got the number 3"),
+        ([{}], "layers: expected a mapping of slices"),
+        ({"1": {"num_layers": 3}}, "layers.1.num_layers: 'num_layers' is of the whole stack"),
+        ({"1": {"mixr": "fourier"}}, "layers.1.mixr: unknown option 'mixr'; did you mean 'mixer'?"),
+        ({"1": {"mixer": "fuorier"}}, "layers.1.mixer: unknown mixer 'fuorier'; did you mean 'fourier'?"),
+        ({"1": {"mixer": {"attention": {"windw": 1}}}}, "layers.1.mixer.attention.windw: unknown option 'windw'"),
+        ({"1": {"mixer": {"attention": {"num_heads": 5}}}}, "layers.1.mixer.attention.num_heads: 5 does not divide"),
+        ({"1": {"dropout": 2.0}}, "layers.1.dropout: must be less than 1, got 2.0"),
+        ({"1": {"parallel": True}}, "layers.1.parallel: needs norm_position: pre or both, and it is post"),
+    ],
+)
+def test_what_is_wrong_with_a_slice_is_said_with_the_slice(slices: Any, message: str) -> None:
+    assert any(each.startswith(f"model.encoder.transformer.{message}") for each in said(spec(slices))), said(
+        spec(slices)
+    )
+
+
+def test_a_problem_stands_at_the_line_of_the_slice(tmp_path: Path) -> None:
+    file = tmp_path / "spec.yaml"
+    file.write_text(yaml.safe_dump(spec({"1": {"mixer": {"attention": {"window": 0}}}}), sort_keys=False))
+    with pytest.raises(SpecError) as caught:
+        load_spec(file)
+    (problem,) = caught.value.problems
+    lines = file.read_text().splitlines()
+    assert problem.origin.line == next(n for n, line in enumerate(lines, 1) if line.strip() == "window: 0")
+
+
+def test_shared_layers_cannot_differ() -> None:
+    assert said(spec(share_layers=True)) == [
+        "model.encoder.transformer.layers: makes layers differ, and share_layers makes one of them all"
+    ]
+
+
+def test_a_stack_is_causal_only_if_every_layer_is() -> None:
+    assert options_of(spec()).causal()
+    (message,) = said(spec({"3": {"mask": "fully_visible"}}))
+    assert "needs causal states, which model.encoder.transformer does not give" in message
+
+
+def test_the_resolved_spec_is_the_same_model(tmp_path: Path) -> None:
+    loaded = load_spec(spec())
+    again = load_spec(yaml.safe_load(loaded.to_yaml()))
+    assert again.to_yaml() == loaded.to_yaml()
+    assert layers(yaml.safe_load(loaded.to_yaml())) == layers(spec())
+
+
+def test_slices_are_inherited_merged_and_set_on_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "parent.yaml").write_text(yaml.safe_dump(spec(), sort_keys=False))
+    child = {"2::3": {"mixer": {"attention": {"window": 5}}}, ":1": None}
+    over = {"extends": "parent.yaml", "model": {"encoder": {"transformer": {"layers": child}}}}
+    (tmp_path / "child.yaml").write_text(yaml.safe_dump(over))
+    file = tmp_path / "child.yaml"
+    assert [each[0] for each in layers(file)] == [3, 3, 5, 3, 3, 5]
+    assert layers(file)[2][1] == 1e6
+    assert layers(file)[0][2] == "dense"
+    set_ = layers(file, "model.encoder.transformer.layers.2::3.mixer.attention.positions.rotary.theta=7")
+    assert [each[1] for each in set_] == [1e4, 1e4, 7.0, 1e4, 1e4, 7.0]
+
+
+def test_the_schema_of_specs_has_the_options_of_slices() -> None:
+    schema = spec_schema()
+    assert valid(spec(), schema, schema)
+    for wrong in ({"1": {"num_layers": 2}}, {"x": {}}, {"1": {"mixer": {"attention": {"windw": 1}}}}):
+        assert not valid(spec(wrong), schema, schema)
+
+
+def test_layers_with_equal_parts_share_what_is_computed_once() -> None:
+    model: Any = build_model(load_spec(spec()))
+    assert [type(part).__name__ for part in model.encoder.shared] == ["RotaryAngles", "RotaryAngles"]
+    assert model.encoder.alike == [0, 0, 2, 0, 0, 2]
+
+
+def test_each_layer_computes_as_a_stack_of_its_own_options_does() -> None:
+    whole: Any = build_model(load_spec(spec())).eval().encoder
+    states = torch.randn(2, 7, 16, generator=torch.Generator().manual_seed(0))
+    expected = Sequence(states)
+    for number in range(6):
+        config = options_of(spec()).layer(number)
+        plain = copy.deepcopy(spec(None, num_layers=1, feed_forward=config.feed_forward.name))
+        attention = plain["model"]["encoder"]["transformer"]["mixer"]["attention"]
+        mixer: Any = config.mixer.config
+        attention["window"] = mixer.window
+        attention["positions"]["rotary"]["theta"] = mixer.positions.config.theta
+        one: Any = build_model(load_spec(plain)).eval().encoder
+        one.layers[0].load_state_dict(whole.layers[number].state_dict())
+        expected = one(expected)
+    assert torch.allclose(whole(Sequence(states)).states, expected.states, atol=1e-6)
