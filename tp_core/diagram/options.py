@@ -37,7 +37,7 @@ def spoken(config: ModuleConfig, context: BuildContext) -> list[str]:
 def _unusual(
     config: ModuleConfig, context: BuildContext, sizes: dict[str, Any], passed: dict[str, Any], owner: str
 ) -> Iterator[str]:
-    """What is unusual of a module, and of the parts that its options choose.
+    """The unusual options of a module, and of the parts that its options choose, in words.
 
     Args:
         sizes: receives the sizes that it has none of yet.
