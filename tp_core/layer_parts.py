@@ -35,7 +35,7 @@ class StackPass:
         self._made: dict[Hashable, Any] = {}
 
     def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """What ``make`` gives; it is called once in a pass for each key."""
+        """The value that ``make`` gives; it is called once in a pass for each key."""
         if key not in self._made:
             self._made[key] = make()
         return self._made[key]
@@ -66,7 +66,7 @@ class Mixer(Module, ABC):
         return ()
 
     def prepare(self, run: StackPass) -> Any:
-        """What :meth:`forward` needs and layers with equal options have in common; called once for all of these.
+        """The values that :meth:`forward` needs; called once for all layers with equal options.
 
         It is called before the first layer, outside of what is computed again for ``activation_checkpointing``.
         """
@@ -114,7 +114,7 @@ class PositionValues(NamedTuple):
 
 
 class PositionTable(Module, ABC):
-    """What layers with equal options and equal heads have in common: computed, or learned, once for all of them."""
+    """The common part of layers with equal options and equal heads: computed, or learned, once for all of them."""
 
     @abstractmethod
     def forward(self, run: StackPass) -> PositionValues:
@@ -137,7 +137,7 @@ class Positions(Module):
         return queries, keys
 
     def bias(self, states: Tensor, queries: Tensor, values: Any) -> Tensor | None:
-        """What this layer adds to the scores, (batch or 1, heads, queries, keys).
+        """The bias that this layer adds to the scores, (batch or 1, heads, queries, keys).
 
         Args:
             states: (batch, length, hidden), which the queries are made of.

@@ -64,6 +64,8 @@ def encode(
         assert isinstance(mixer, AttentionConfig)
         name = f"layers.{0 if options.share_layers else number}"
         seen = same & torch.tensor([[_sees(mixer, i, j, prefix) for j in range(length)] for i in range(length)])
+        if mixer.window is not None:
+            seen &= torch.tensor([[abs(a - b) < mixer.window for b in places] for a in places])
         normal = states if number == 0 and not options.first_norm else _before(weights, f"{name}.mixer", states, layer)
         before = _position_bias(weights, mixer, places) if carried is None or not mixer.residual else carried
         mixed, carried = _attention(weights, f"{name}.mixer", normal, mixer, seen, before, places)
@@ -103,8 +105,6 @@ def _added(weights: Weights, part: str, states: Tensor, update: Tensor, layer: L
 
 
 def _sees(mixer: AttentionConfig, query: int, key: int, prefix: int) -> bool:
-    if mixer.window is not None and abs(query - key) >= mixer.window:
-        return False
     if mixer.mask == "fully_visible" or key <= query:
         return True
     return mixer.mask == "causal_with_prefix" and key < prefix

@@ -240,7 +240,7 @@ def test_problems_as_json_carry_path_message_file_line_and_column(spec: Path) ->
     report = json.loads(result.stdout)
     assert not report["ok"]
     (problem,) = report["problems"]
-    assert problem["path"] == "model.encoder.transformer.num_heads"
+    assert problem["path"] == "model.encoder.transformer.mixer.attention.num_heads"
     assert "does not divide" in problem["message"]
     assert (problem["file"], problem["line"], problem["column"]) == (str(spec), 6, 45)
 

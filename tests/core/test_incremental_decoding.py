@@ -40,7 +40,7 @@ VARIANTS: list[tuple[list[Any], dict[str, Any]]] = [
     ([], attention(positions={"rotary": {"fraction": 0.5}}, num_key_value_heads=2, head_size=8)),
     ([POSITION], attention(num_key_value_heads=1, residual=True, scale=1.0)),
     ([], {"norm_position": "both", "first_norm": False, **attention(positions="rotary", query_key_norm="rmsnorm")}),
-    ([], {"norm_position": "pre", "parallel": True, **attention(positions="relative", soft_cap=2.0)}),
+    ([], {"norm_position": "pre", "parallel": True, **attention(positions="relative", soft_cap=2.0, window=4)}),
 ]
 OTHERS: list[tuple[list[Any], str, dict[str, Any]]] = [
     ([], "rnn", {"num_layers": 2}),

@@ -53,7 +53,7 @@ def test_an_encoder_of_another_stream_is_the_same_module_behind_another_embeddin
     one, two = model.streams["one"], model.streams["two"]
     assert one.encoder is two.encoder
     assert one.embedding is not two.embedding
-    assert len(spec.model.chosen()) == 5  # word, transformer; word, seg; clr
+    assert len(spec.model.chosen()) == 7  # word, a norm, transformer; word, seg, a norm; clr
     weights.check_round_trip(spec, model, [5, 3])
     assert reloaded(spec.dump()).dump() == spec.dump()
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic_core import PydanticUndefined
 
 from tp_core.options.base import ModuleConfig
+from tp_core.options.choice import choices_in, slots_of, usual
 from tp_core.options.context import BuildContext
+from tp_core.spec.places import PARTS
 
 #: Said of every module that has them, even with their default, in this order.
 _SIZES = (
@@ -21,20 +24,45 @@ _MOST = 12
 
 
 def spoken(config: ModuleConfig, context: BuildContext) -> list[str]:
-    """A module's sizes, and those options that are not as they would be if nobody had said anything."""
-    effective, fields = config.effective(context), type(config).model_fields
-    found = {name: effective[name] for name in _SIZES if effective.get(name) is not None}
-    for name, value in config.model_dump(mode="json").items():
-        if name in found or name not in effective or name in _SILENT or value is None:
-            continue
-        default = fields[name].get_default(call_default_factory=True)
-        if isinstance(default, str) and isinstance(value, dict):  # the choice of a module
-            default, value = default, ", ".join(value)
-        quiet = name.endswith(("_std", "_eps")) or "dropout" in name or "layer_drop" in name or "init" in name
-        if not quiet and (default is PydanticUndefined or value != default):
-            found[name] = value
-    facts = [_fact(name, value) for name, value in found.items()]
+    """A module's sizes, and those options that are not as they would be if nobody had said anything.
+
+    Those of the parts of its layers are among them.
+    """
+    sizes: dict[str, Any] = {}
+    unusual = list(_unusual(config, context, sizes, {}, ""))
+    facts = [*(_fact(name, sizes[name]) for name in _SIZES if name in sizes), *unusual]
     return facts if len(facts) <= _MOST else [*facts[:_MOST], f"{len(facts) - _MOST} more"]
+
+
+def _unusual(
+    config: ModuleConfig, context: BuildContext, sizes: dict[str, Any], passed: dict[str, Any], owner: str
+) -> Iterator[str]:
+    """The unusual options of a module, and of the parts that its options choose, in words.
+
+    Args:
+        sizes: receives the sizes that it has none of yet.
+        passed: the defaults of options that the module around it has, too.
+        owner: the name of a part, said with its options.
+    """
+    effective, fields = config.effective(context), type(config).model_fields
+    for name in _SIZES:
+        if effective.get(name) is not None:
+            sizes.setdefault(name, effective[name])
+    parts = [(option, each) for option, each in choices_in(config) if each.kind in PARTS]
+    usual_here = {name: usual(type(config), name) for name in type(config).passed_on}
+    for name, value in config.model_dump(mode="json").items():
+        if name in effective and name not in _SIZES and name not in _SILENT and value is not None:
+            default = passed.get(name, fields[name].get_default(call_default_factory=True))
+            if isinstance(default, str) and isinstance(value, dict):  # the choice of a module
+                default, value = default, ", ".join(value)
+            quiet = name.endswith(("_std", "eps")) or "dropout" in name or "layer_drop" in name or "init" in name
+            if not quiet and (default is PydanticUndefined or value != default):
+                plain = name in passed or name in slots_of(type(config))
+                yield _fact(name, value) if plain or not owner else f"{owner} {_fact(name, value)}"
+        for option, each in parts:
+            if option == name:
+                inner = config.inner_context(option, context)
+                yield from _unusual(each.config, inner, sizes, {**passed, **usual_here}, each.name)
 
 
 def _fact(name: str, value: Any) -> str:

@@ -23,7 +23,7 @@ from tp_core.options.context import BuildContext
 
 
 class Prepared(NamedTuple):
-    """What the attention of layers with equal options has in common.
+    """The values that the attention of layers with equal options has in common.
 
     Attributes:
         mask: None, or bool (True: visible) or float (added to the scores), broadcastable to
