@@ -45,7 +45,7 @@ _WITHOUT_TOKENIZER = ("speech_cls", "waveform_cls", "wav2vec2", "units")
 _LEFT_OUT = {
     *("weight", "stream", "name", "teacher", "tokenizer", "num_units", "hidden_size"),
     *("max_seconds", "min_seconds", "sampling_rate", "crop_seconds"),
-    *("embedding_size", "labels", "max_pixels", "kernels", "strides", "channels", "relative_grid"),
+    *("embedding_size", "labels", "max_pixels", "kernels", "strides", "channels"),
 }
 
 #: Modules that learn from a trained model, or from pictures of another.
@@ -199,6 +199,9 @@ class Drawer:
             elif option not in _LEFT_OUT and self.chance(0.1):
                 values = _values(info.annotation, info.metadata)
                 found |= {option: self.one(values)} if values else {}
+        if cls.sliced and self.chance(0.2):
+            option = self.one([option for option in slots if option in cls.of_slices])
+            found[cls.sliced] = {self.one(["::2", "-1", ":1"]): {option: self.choices(slots[option].kind, False)}}
         return found | ({"labels": ["class0", "class1"]} if (kind, name) == ("processor", "image") else {})
 
     def choices(self, kind: str, many: bool) -> Any:
