@@ -194,7 +194,7 @@ ODD: list[tuple[str, Any]] = [
     ("max_window_layers", 3),
     ("layer_types", ["full_attention"]),
     ("partial_rotary_factor", 0.5),
-    ("rope_scaling", {"type": "linear", "factor": 2.0}),
+    ("rope_scaling", {"type": "dynamic", "factor": 2.0}),
     ("rope_scaling", {"rope_type": "yarn", "factor": 2.0}),
     ("rope_scaling", {"rope_type": "default", "factor": 2.0}),
     ("rope_parameters", {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10000.0}),
