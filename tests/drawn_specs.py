@@ -45,7 +45,7 @@ _WITHOUT_TOKENIZER = ("speech_cls", "waveform_cls", "wav2vec2", "units")
 _LEFT_OUT = {
     *("weight", "stream", "name", "teacher", "tokenizer", "num_units", "hidden_size"),
     *("max_seconds", "min_seconds", "sampling_rate", "crop_seconds"),
-    *("embedding_size", "labels", "max_pixels", "kernels", "strides", "channels", "relative_grid"),
+    *("embedding_size", "labels", "max_pixels", "kernels", "strides", "channels"),
 }
 
 #: Modules that learn from a trained model, or from pictures of another.
