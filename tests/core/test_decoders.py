@@ -138,7 +138,7 @@ def test_recurrent_decoders_are_the_papers_formulas_over_torchs_networks(
 
 def by_part(rows: Tensor, parts: int) -> Tensor:
     """Rows of four heads of width 4 that stand by head and then by part, by part and then by head."""
-    return rows.unflatten(0, (4, parts, 4)).transpose(0, 1).flatten(0, 2)
+    return rows.reshape(4, parts, 4, *rows.shape[1:]).transpose(0, 1).flatten(0, 2)
 
 
 @torch.no_grad()

@@ -39,7 +39,7 @@ def by_formula(states: Tensor) -> Tensor:
 
 def mix(sequence: Sequence, padding: bool = False) -> Tensor:
     mixer = FourierMixing(FourierConfig(padding=padding), BuildContext(hidden_size=sequence.states.shape[-1]))
-    return mixer(sequence.states, mixer.prepare(StackPass(sequence)))[0]
+    return mixer.forward(sequence.states, mixer.prepare(StackPass(sequence)))[0]
 
 
 def random_states(*shape: int) -> Tensor:
