@@ -68,6 +68,10 @@ def test_another_part_drops_the_options_of_the_one_before_and_gets_the_defaults_
     assert narrow.layer(1).mixer.config.dropout == 0.0
 
 
+def test_a_stack_is_made_shorter_than_its_slices_reach() -> None:
+    assert layers(spec(), "model.encoder.transformer.num_layers=2") == [(3, 1e4, "gated"), (3, 1e4, "dense")]
+
+
 @pytest.mark.parametrize(
     ("slices", "message"),
     [

@@ -85,6 +85,16 @@ def llama(inner: int, vocabulary: int = 32000, groups: int | None = None) -> Cal
     return make
 
 
+def qwen3(inner: int, **more: Any) -> Callable[[int, int, int], Any]:
+    def make(layers: int, hidden: int, heads: int) -> Any:
+        from transformers import Qwen3Config, Qwen3ForCausalLM
+
+        sizes = {"num_hidden_layers": layers, "hidden_size": hidden, "num_attention_heads": heads}
+        return on_meta(Qwen3ForCausalLM, Qwen3Config(**sizes, intermediate_size=inner, num_key_value_heads=8, **more))
+
+    return make
+
+
 def gemma(version: int, inner: int, groups: int, **more: Any) -> Callable[[int, int, int], Any]:
     def make(layers: int, hidden: int, heads: int) -> Any:
         import transformers
@@ -176,6 +186,9 @@ PUBLISHED: dict[str, tuple[Callable[[int, int, int], Any], int, int, int]] = {
     "llama-2-13b": (llama(13824), 40, 5120, 40),
     "llama-2-70b": (llama(28672, groups=8), 80, 8192, 64),
     "mistral-7b": (llama(14336, 32768, groups=8), 32, 4096, 32),
+    "llama-3.1-8b": (llama(14336, 128256, groups=8), 32, 4096, 32),
+    "qwen3-0.6b": (qwen3(3072, tie_word_embeddings=True), 28, 1024, 16),
+    "qwen3-8b": (qwen3(12288), 36, 4096, 32),
     "gemma-2-2b": (gemma(2, 9216, 4), 26, 2304, 8),
     "gemma-2-9b": (gemma(2, 14336, 8), 42, 3584, 16),
     "gemma-3-1b": (gemma(3, 6912, 1, vocab_size=262144), 26, 1152, 4),

@@ -17,6 +17,10 @@ from tp_core.spec.nodes import Node, describe
 from tp_core.spec.validate import Default, validate
 
 
+#: More layers than any stack has.
+_MANY = 10_000
+
+
 def sliced(
     config: ModuleConfig,
     node: Node,
@@ -73,7 +77,8 @@ def sliced(
 def _check(cls: type[ModuleConfig], path: str, key: str, child: Node, count: int, problems: Problems) -> None:
     """Add what is wrong with one slice, but for the values of its options."""
     try:
-        found = numbers(key, count)
+        # A slice may begin behind the last layer: that of a preset whose stack is made shorter.
+        found = numbers(key, _MANY if ":" in key else count)
     except ValueError:
         message = f"'{key}' is no slice; expected a layer from 0 to {count - 1}, or start:stop:step as in Python"
         problems.add(path, message, child, key=True)
