@@ -215,6 +215,7 @@ ODD: list[tuple[str, Any]] = [
 
 #: Keys of these that some converters' specs can say.
 SAID = {
+    *(("qwen3", key) for key in ("use_sliding_window", "max_window_layers", "layer_types")),
     *(("gemma2", key) for key in ("attn_logit_softcapping", "final_logit_softcapping")),
     *(("gemma3_text", key) for key in ("rope_parameters", "final_logit_softcapping")),
 }

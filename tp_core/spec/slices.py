@@ -16,7 +16,6 @@ from tp_core.spec.key_hints import hint
 from tp_core.spec.nodes import Node, describe
 from tp_core.spec.validate import Default, validate
 
-
 #: More layers than any stack has.
 _MANY = 10_000
 

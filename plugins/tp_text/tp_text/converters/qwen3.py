@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.errors import TPError
 from tp_core.interop import parts
+from tp_core.interop.keys import mark
 from tp_core.interop.rules import Entry, Same
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_text.converters import common
@@ -56,11 +57,19 @@ class Qwen3ConverterConfig(LlamaConverterConfig):
         """The kind of each layer, as ``layer_types`` has them."""
         given, count = config["layer_types"], config["num_hidden_layers"]
         narrow = config["use_sliding_window"] and config["sliding_window"] is not None
-        first = max(config["max_window_layers"], 0 if narrow else count)
-        kinds = [SLIDING if number >= first else FULL for number in range(count)] if given is None else list(given)
+        if given is None:
+            kinds = [SLIDING if number >= config["max_window_layers"] else FULL for number in range(count)]
+        else:
+            mark(config, "max_window_layers")
+            kinds = list(given)
         for kind in {*kinds} - {SLIDING, FULL}:
             raise TPError(f"config.json: 'layer_types' has '{kind}'; specs have {FULL} and {SLIDING}")
-        return kinds if narrow else [FULL] * count  # as transformers reads them
+        if len(kinds) != count:
+            raise TPError(f"config.json: 'layer_types' names {len(kinds)} layers, and 'num_hidden_layers' is {count}")
+        if narrow and SLIDING in kinds:
+            return kinds
+        mark(config, "use_sliding_window", "sliding_window", "max_window_layers")  # as transformers reads them
+        return [FULL] * count
 
     def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         encoder = parts.encoder(spec, TransformerConfig)
