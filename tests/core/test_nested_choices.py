@@ -414,7 +414,7 @@ def test_models_whose_modules_inside_differ_are_others(acme: Shelf) -> None:
     place = "model.encoder.acme.parts.first"
     assert differences(one, other, "theirs") == [f"{place}.acme.head.width is 4; theirs has 8"]
     assert differences(one, load_spec(spec(first="acme.tail")), "theirs") == [
-        f"{place} is [acme.head]; theirs has [acme.tail]"
+        f"{place} is acme.head; theirs has acme.tail"
     ]
 
 
