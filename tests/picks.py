@@ -45,8 +45,12 @@ def check_pick(tree: dict[str, Any], lengths: list[int], unused: tuple[str, ...]
 
 
 @st.composite
-def transformers(draw: st.DrawFn, masks: tuple[str, ...]) -> dict[str, Any]:
-    """The options that a transformer encoder and a decoder share."""
+def transformers(draw: st.DrawFn, masks: tuple[str, ...], parallel: bool = False) -> dict[str, Any]:
+    """The options that a transformer encoder and a decoder share.
+
+    Args:
+        parallel: whether mixer and feed-forward layer may stand side by side, as in an encoder.
+    """
     mask = draw(st.sampled_from(masks))
     norm_position = draw(st.sampled_from(["pre", "post", "both"]))
     dense = {
@@ -67,7 +71,7 @@ def transformers(draw: st.DrawFn, masks: tuple[str, ...]) -> dict[str, Any]:
         "share_layers": draw(st.booleans()),
     }
     if norm_position != "post":
-        options["parallel"] = draw(st.booleans())
+        options["parallel"] = parallel and draw(st.booleans())
         options["first_norm"] = options["share_layers"] or draw(st.booleans())
     return {name: value for name, value in options.items() if value is not None}
 

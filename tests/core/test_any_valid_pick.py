@@ -39,7 +39,7 @@ def encoders(draw: st.DrawFn, causal: bool) -> tuple[str, dict[str, Any]]:
     name = draw(st.sampled_from(names if causal else [*names, "bilstm", "bigru", "birnn", "cnn", "fourier"]))
     if name == "transformer":
         masks = ("causal", "causal_with_prefix") if causal else ("fully_visible", "causal", "causal_with_prefix")
-        return name, draw(transformers(masks))
+        return name, draw(transformers(masks, parallel=True))
     if name == "fourier":
         return "transformer", {"num_layers": draw(st.integers(1, 2)), "mixer": "fourier", "feed_forward_size": 24}
     options: dict[str, Any] = {}

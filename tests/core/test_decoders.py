@@ -193,6 +193,11 @@ def test_a_transformer_decoder_is_torchs_with_the_same_weights(tmp_path: Path) -
         assert worst(features.sequence.states, expected, target_mask) < TOLERANCE
 
 
+def test_a_decoder_takes_its_sub_layers_in_turn(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="parallel: leaves no place for attention to the encoder's states"):
+        model_of(tmp_path, {"transformer": {**SMALL, "norm_position": "pre", "parallel": True}})
+
+
 def test_a_decoder_is_causal_where_nothing_is_said() -> None:
     assert TransformerDecoderConfig().mask == "causal"
 

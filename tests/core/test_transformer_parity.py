@@ -122,7 +122,7 @@ def test_other_options(tmp_path: Path, options: dict[str, Any]) -> None:
 
 
 @picks(100)
-@given(st.sampled_from(MASKS).flatmap(lambda mask: transformers((mask,))))
+@given(st.sampled_from(MASKS).flatmap(lambda mask: transformers((mask,), parallel=True)))
 def test_any_options_together(options: dict[str, Any]) -> None:
     prefixes = [4, 5, 1] if options["mask"] == "causal_with_prefix" else None
     with TemporaryDirectory() as folder:

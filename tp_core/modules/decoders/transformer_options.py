@@ -36,3 +36,5 @@ class TransformerDecoderConfig(DecoderConfig, TransformerOptions):
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from self.check_stack()
+        if self.parallel:
+            yield Problem("parallel", "leaves no place for attention to the encoder's states, which a decoder has")
