@@ -16,7 +16,7 @@ from tp_core.spec.canonical import called, shelf, slot
 from tp_core.spec.errors import Problems, SpecError
 from tp_core.spec.find import find
 from tp_core.spec.key_hints import hint
-from tp_core.spec.nodes import Node, Origin
+from tp_core.spec.nodes import Node, as_node
 from tp_core.spec.slices import sliced
 from tp_core.spec.validate import Default, validate
 from tp_core.use import in_use
@@ -55,9 +55,9 @@ def choose(
     try:
         made = Choices(cls, where, by_name, options, inherited, problems, used).made(defaults)
         whole = len(problems) == before
-        plain = {option: each for option, each in options.mapping.items() if option != cls.sliced}
+        plain = {option: each for option, each in options.mapping.items() if not cls.sliced or option != cls.sliced}
         config = validate(cls, where, plain, options, problems, inherited, made)
-        slices = options.mapping.get(cls.sliced)
+        slices = options.mapping.get(cls.sliced) if cls.sliced else None
         if config is not None and whole and slices is not None and slices.value is not None:
 
             def parts(own: str, by_name: str, merged: Node) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class Choices:
         if option in self.inherited:
             return self.inherited[option]
         value = usual(self.cls, option)
-        return None if value is None else Default(f"{self.where}.{option}", _node(value, self.options.origin))
+        return None if value is None else Default(f"{self.where}.{option}", as_node(value, self.options.origin))
 
     def _passed_on(self) -> dict[str, Default]:
         """The options that are defaults of the chosen modules."""
@@ -164,12 +164,6 @@ def _not_found(error: TPError, kind: str, name: str, folder: str) -> str:
             made = f"the model was made with that of {package.name} {package.version}{here}"
             return f"{error.message}; {made}: pip install '{package.requirement}'"
     return str(error)
-
-
-def _node(value: Any, origin: Origin) -> Node:
-    if isinstance(value, Mapping):
-        return Node({key: _node(each, origin) for key, each in value.items()}, origin)
-    return Node([_node(each, origin) for each in value] if isinstance(value, list) else value, origin)
 
 
 def suggest_key(name: str, known: Iterable[str], section: str = "", tree: Node | None = None) -> str:

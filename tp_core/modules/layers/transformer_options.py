@@ -96,7 +96,7 @@ class TransformerOptions(LayerOptions):
         return found | {"final_norm": self.has_final_norm()}
 
     def check_stack(self) -> Iterator[Problem]:
-        """What does not fit in a stack of layers."""
+        """Yield the options that do not fit in a stack of layers."""
         yield from self.check_layer()
         for key, config in self.layers.distinct() if self.layers else ():
             assert isinstance(config, LayerOptions)
