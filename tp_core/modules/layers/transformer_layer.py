@@ -17,6 +17,12 @@ from tp_core.modules.mixers.attention import CrossAttention
 from tp_core.modules.mixers.attention_options import AttentionConfig
 from tp_core.options.context import BuildContext
 
+#: A cache and the number of a layer.
+LayerCache = tuple[Cache, int] | None
+
+#: The entries of a layer's self-attention, or other mixer, and of its attention to a memory.
+_ENTRIES = ("layer", "memory")
+
 
 class Residual(nn.Module):
     """The norms of a sub-layer, and the addition of what it gives to the states."""
@@ -75,13 +81,7 @@ class TransformerLayer(nn.Module):
             self.feed_forward_residual.before = nn.Identity()  # it reads what the mixer reads
 
     def forward(
-        self,
-        states: Tensor,
-        prepared: Any,
-        carried: Tensor | None = None,
-        memory: tuple[Tensor, Tensor | None] | None = None,
-        cache: Cache | None = None,
-        number: int = 0,
+        self, states: Tensor, prepared: Any, carried: Tensor | None = None, memory: Any = None, cache: LayerCache = None
     ) -> tuple[Tensor, Tensor | None]:
         """States (batch, length, hidden) → the same shape, and what the next layer's mixer gets.
 
@@ -89,18 +89,17 @@ class TransformerLayer(nn.Module):
             prepared: what the mixer of equal options has prepared.
             carried: of the mixer of the layer before.
             memory: states to attend to, and their mask (:class:`CrossAttention`).
-            number: of the layer, for its entries of the cache.
+            cache: with the number of the layer, for its entries.
         """
-        entry = None if cache is None else cache.entry(f"layer{number}")
+        own, beside = (None, None) if cache is None else (cache[0].entry(f"{each}{cache[1]}") for each in _ENTRIES)
         normal = self.mixer_residual.before(states)
-        mixed, carried = self.mixer(normal, prepared, carried, entry)
+        mixed, carried = self.mixer(normal, prepared, carried, own)
         if self.parallel:
             update = self.feed_forward(normal)
             return self.feed_forward_residual.add(self.mixer_residual.add(states, mixed), update), carried
         states = self.mixer_residual.add(states, mixed)
         if self.cross_attention is not None and self.cross_attention_residual is not None:
-            entry = None if cache is None else cache.entry(f"memory{number}")
-            mixed, _ = self.cross_attention(self.cross_attention_residual.before(states), memory, None, entry)
+            mixed, _ = self.cross_attention(self.cross_attention_residual.before(states), memory, None, beside)
             states = self.cross_attention_residual.add(states, mixed)
         update = self.feed_forward(self.feed_forward_residual.before(states))
         return self.feed_forward_residual.add(states, update), carried
@@ -110,9 +109,3 @@ class TransformerLayer(nn.Module):
         parts = (self.mixer, self.cross_attention, self.feed_forward)
         outputs = (getattr(part, "output", None) for part in parts)
         return [cast(nn.Parameter, output.weight) for output in outputs if output is not None]
-
-    def drop_layers(self, chance: float) -> None:
-        """Skip each sub-layer of a sample with this chance in training."""
-        for each in (self.mixer_residual, self.cross_attention_residual, self.feed_forward_residual):
-            if each is not None:
-                each.layer_drop = chance

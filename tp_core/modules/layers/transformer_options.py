@@ -75,11 +75,11 @@ class TransformerOptions(LayerOptions):
 
     def layer(self, number: int) -> LayerOptions:
         """The options of a layer, from 0."""
-        if self.layers is None:
-            return self
-        found = self.layers.layers[number]
+        found = self if self.layers is None else self.layers.layers[number]
         assert isinstance(found, LayerOptions)
-        return found
+        if not self.layer_drop_growing:
+            return found
+        return found.model_copy(update={"layer_drop": found.layer_drop * number / max(1, self.num_layers - 1)})
 
     def has_final_norm(self) -> bool:
         """True with a norm after the last layer."""

@@ -49,9 +49,6 @@ class TransformerStack(Module):
             TransformerLayer(layer, context, memory, normalised=not (number or options.first_norm))
             for number, layer in enumerate(distinct)
         )
-        if options.layer_drop_growing:
-            for number, layer in enumerate(self.layers):
-                cast(TransformerLayer, layer).drop_layers(options.layer_drop * number / max(1, len(distinct) - 1))
         self.norm = options.norm.config.build(size) if options.has_final_norm() else nn.Identity()
         # Places in the spec, which choices have, too, do not matter.
         mixers = [(type(layer.mixer.config), layer.mixer.config.model_dump()) for layer in distinct]
@@ -73,7 +70,7 @@ class TransformerStack(Module):
             if self.checkpoint_activations and self.training:
                 states, carried = checkpoint(layers[own], *given, use_reentrant=False)
             else:
-                states, carried = layers[own](*given, cache, number)
+                states, carried = layers[own](*given, None if cache is None else (cache, number))
         return sequence.with_states(self.norm(states))
 
     def residual_scales(self) -> Iterator[tuple[nn.Parameter, float]]:
