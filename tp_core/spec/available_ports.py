@@ -92,6 +92,10 @@ class AvailablePorts:
 
     def given(self, place: Place, port: Port) -> Given | None:
         """The port that a module asks for, where it stands."""
+        if port.kind == "input" and place.part in ("embedding", "target_embedding"):
+            published = self.published(place).get(Port.published(port.name))
+            if published is not None:  # which says it of the sequence so far
+                return published
         if port.kind == "input" and place.part == "target_embedding":
             return self.batch.get(Port.target_input(port.name))
         if port.kind == "input":

@@ -31,7 +31,7 @@ class Region(Embedding):
             draw(self.segment, self.config.init_std)
 
     def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
-        """Regions of each picture → states (batch, words + regions, embedding_size).
+        """Regions of each picture → states (batch, words + regions, embedding_size); its segment is 1, also alone.
 
         ``visual_embeds`` are (batch, regions, size), ``visual_attention_mask``, if there, (batch, regions), and
         ``visual_boxes`` (batch, regions, 5): left, top, right, bottom and area, as parts of the picture's.
@@ -44,5 +44,6 @@ class Region(Embedding):
         mask = inputs.get("visual_attention_mask")
         mask = None if mask is None else mask.bool()
         if sequence is None:
-            return Sequence(states, mask=mask)
+            segments = torch.ones(states.shape[:2], dtype=torch.long, device=states.device)
+            return Sequence(states, mask=mask, published={"token_type_ids": segments})
         return picture_behind(sequence, Sequence(states, mask=mask), self.config.text_length)

@@ -23,6 +23,9 @@ class RegionConfig(EmbeddingConfig):
     )
     init_std: float = Field(0.02, gt=0)
 
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {Port.published("token_type_ids"): FieldSpec(high=2)}
+
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         # The processor decides how many; 36 a picture are usual (Anderson et al., 2018).
         fields = {

@@ -66,4 +66,5 @@ class WordPatchConfig(PatchConfig):
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         parts = [*self.text()[0].values(), *self.picture()[0].values()]
-        return {name: field for part in parts for name, field in part.provides(context).items()}
+        own = {Port.published("token_type_ids"): FieldSpec(high=2)}
+        return own | {name: field for part in parts for name, field in part.provides(context).items()}
