@@ -52,11 +52,17 @@ class Slices:
         return Slices(self.keys, tuple(made[id(config)] for config in self.layers))
 
     def dump(self) -> dict[str, Any]:
-        """Slice → the options that it sets, as a spec writes them."""
-        count = len(self.layers)
-        return {
-            key: _written(self.layers[own[-1]], tree) for key, tree in self.keys.items() if (own := numbers(key, count))
-        }
+        """Slice → the options that it sets, as a spec writes them; without those that later slices set in its layers."""
+        count, found = len(self.layers), {}
+        for place, (key, tree) in enumerate(self.keys.items()):
+            after = [*self.keys.items()][place + 1 :]
+            own = [
+                (self.layers[number], [each for later, each in after if number in numbers(later, count)])
+                for number in numbers(key, count)
+            ]
+            if own:
+                found[key] = _written(own, tree)
+        return found
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -75,15 +81,31 @@ def _accepted(given: Any) -> "Slices":
     return given
 
 
-def _written(config: Any, tree: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a tree, with a config's values."""
+def _written(layers: "list[tuple[ModuleConfig, list[Mapping[str, Any]]]]", tree: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a tree, each with the value of a layer in which no later slice sets it.
+
+    Args:
+        layers: configs of the layers, or of a module in each, and the trees of the later slices.
+    """
     found: dict[str, Any] = {}
     for option, inner in tree.items():
-        value = getattr(config, option)
-        module = getattr(value, "config", None)
-        if module is not None and isinstance(inner, Mapping):
-            ((name, options),) = inner.items()
-            found[option] = {name: _written(module, options)}
-        else:
-            found[option] = config.model_dump(mode="json", include={option})[option]
+        if not isinstance(inner, Mapping):
+            own = next((config for config, later in layers if not any(option in each for each in later)), None)
+            if own is not None:
+                found[option] = own.model_dump(mode="json", include={option})[option]
+            continue
+        ((name, options),) = inner.items()
+        same, written = [], name
+        for config, later in layers:
+            over = [each[option] for each in later if option in each]
+            if all(isinstance(each, Mapping) and _plain(each) == _plain(inner) for each in over):
+                module = getattr(config, option)
+                written = module.written
+                same.append((module.config, [each for (each,) in map(dict.values, over)]))
+        found[option] = {written: _written(same, options)}
     return found
+
+
+def _plain(choice: Mapping[str, Any]) -> str:
+    """The name of a chosen module, without its distribution."""
+    return next(iter(choice)).partition("@")[0]

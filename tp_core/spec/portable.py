@@ -9,6 +9,7 @@ from typing import Any
 from tp_core.options.choice import Chosen, with_choices
 from tp_core.spec.schema import Spec, TrainSpec
 from tp_core.spec.schema_data import DataSpec
+from tp_core.spec.schema_embedding import EmbeddingSpec
 from tp_core.training.config import TrainOptions
 from tp_core.training.optimizers.options import AdamWConfig
 from tp_core.training.schedules.options import LinearConfig
@@ -87,17 +88,17 @@ def replaced(spec: Spec, change: Change, labels: bool = True) -> Spec:
         modules = {name: changed(getattr(data, name)) for name in ("tokenizer", "target_tokenizer", "processor")}
         return replace(data, **modules, mixing=mixing, sets={name: data_of(part) for name, part in data.sets.items()})
 
+    def component(embedding: EmbeddingSpec) -> EmbeddingSpec:
+        norm = embedding.options.norm
+        options = embedding.options.model_copy(update={"norm": changed(norm) or norm})
+        return EmbeddingSpec(tuple(map(changed, embedding.modules)), options)
+
     model = spec.model
     streams = {
-        name: stream._replace(
-            embedding=stream.embedding._replace(modules=tuple(map(changed, stream.embedding.modules))),
-            encoder=changed(stream.encoder),
-        )
+        name: stream._replace(embedding=component(stream.embedding), encoder=changed(stream.encoder))
         for name, stream in model.streams.items()
     }
-    behind = model.target_embedding
-    if behind is not None:
-        behind = behind._replace(modules=tuple(map(changed, behind.modules)))
+    behind = None if model.target_embedding is None else component(model.target_embedding)
     targets = tuple(target for target in map(changed, model.targets) if target is not None)
     modules = {"decoder": changed(model.decoder), "fusion": changed(model.fusion)}
     made = model._replace(streams=streams, targets=targets, target_embedding=behind, **modules)

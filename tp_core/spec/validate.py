@@ -126,6 +126,7 @@ def validate(
     errors, config = [], None
     try:
         config = model.model_validate(resolve_paths(model, plain, nodes))
+        config.model_fields_set.difference_update(inherited)
     except ValidationError as error:
         errors = error.errors(include_url=False)
     for name in beyond.keys() - {each["loc"][0] for each in errors if each["loc"]}:

@@ -60,8 +60,16 @@ def visible(sequence: Sequence, kind: str, cache: Cache | None, window: int | No
 
 
 def combine(allowed: Tensor | None, bias: Tensor | None, dtype: torch.dtype) -> Tensor | None:
-    """One mask for attention: the bool mask alone, or the float bias with hidden places at the lowest value."""
+    """One mask for attention: the mask alone, or the float bias with hidden places at the lowest value.
+
+    Args:
+        allowed: bool, True where a key may be seen; or float, another bias with hidden places.
+    """
     if bias is None:
         return allowed
-    bias = bias.to(dtype)
-    return bias if allowed is None else bias.masked_fill(~allowed, torch.finfo(dtype).min)
+    bias, lowest = bias.to(dtype), torch.finfo(dtype).min
+    if allowed is None:
+        return bias
+    if allowed.dtype != torch.bool:
+        return (allowed + bias).clamp(min=lowest)
+    return bias.masked_fill(~allowed, lowest)

@@ -16,6 +16,9 @@ from tp_core.options.slices import Slices
 
 NormPosition = Literal["pre", "post", "both"]
 
+#: Options of attention by which scores are masked and biased, which is done in the first layer with residual.
+_OF_SCORES = {"num_heads", "mask", "window", "positions"}
+
 
 class LayerOptions(ModuleConfig):
     """Options of one transformer layer: its parts, where norms stand, and how the parts are wired."""
@@ -102,6 +105,7 @@ class TransformerOptions(LayerOptions):
             assert isinstance(config, LayerOptions)
             for problem in config.check_layer():
                 yield Problem(f"layers.{key}.{problem.option}", problem.message)
+        yield from self._check_residual()
         if self.share_layers and self.layers is not None:
             yield Problem("layers", "makes layers differ, and share_layers makes one of them all")
         if self.share_layers and self.layer_drop_growing:
@@ -110,6 +114,19 @@ class TransformerOptions(LayerOptions):
             yield Problem("first_norm", "is about a norm before the first layer, and norm_position: post has none")
         if not self.first_norm and self.share_layers:
             yield Problem("first_norm", "makes the first layer another, and share_layers makes one of them all")
+
+    def _check_residual(self) -> Iterator[Problem]:
+        """Yield what makes the scores of a layer others than those that the layer before hands on to it."""
+        mixers = [self.layer(number).mixer.config for number in range(self.num_layers)]
+        for number, (before, own) in enumerate(zip(mixers, mixers[1:]), start=1):
+            if not isinstance(before, AttentionConfig) or not isinstance(own, AttentionConfig):
+                continue
+            left, right = before.model_dump(include=_OF_SCORES), own.model_dump(include=_OF_SCORES)
+            different = [name for name in left if left[name] != right[name]]
+            if before.residual and own.residual and different:
+                message = f"layer {number} adds the scores of layer {number - 1}, which has another {different[0]}"
+                yield Problem("layers", f"{message}: residual needs the same in both")
+                return
 
 
 def cross_attention(options: LayerOptions, own: Chosen[AttentionConfig] | None) -> AttentionConfig:

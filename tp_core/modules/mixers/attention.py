@@ -130,7 +130,8 @@ class SelfAttention(Attention):
         config = self.config
         explicit = bias is not None or config.positions.config.of_layer() or config.residual or bool(config.soft_cap)
         mask, causal = run.once(("visible", config.mask, config.window, explicit), lambda: self._visible(run, explicit))
-        key = ("masked", config.mask, config.window, id(bias))
+        # Without a bias, layers with and without an explicit mask have the same id(bias).
+        key = ("masked", config.mask, config.window, explicit, id(bias))
         return Prepared(run.once(key, lambda: combine(mask, bias, run.sequence.states.dtype)), causal, values)
 
     def _visible(self, run: StackPass, explicit: bool) -> tuple[Tensor | None, bool]:

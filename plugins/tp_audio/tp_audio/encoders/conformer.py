@@ -74,14 +74,16 @@ class ConformerLayer(nn.Module):
         self.second_norm, self.second_feed_forward = norm(hidden), built(config.feed_forward.config, context)
         self.final_norm = norm(hidden)
 
-    def forward(self, states: Tensor, mask: Tensor | None, prepared: Any) -> Tensor:
-        """(batch, length, hidden) → the same shape."""
+    def forward(
+        self, states: Tensor, mask: Tensor | None, prepared: Any, carried: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """(batch, length, hidden) → the same shape, and what the next layer's mixer gets as ``carried``."""
         states = states + 0.5 * self._drop(self.first_feed_forward(self.first_norm(states)))
-        states = states + self._drop(self.mixer(self.mixer_norm(states), prepared)[0])
+        mixed, carried = self.mixer(self.mixer_norm(states), prepared, carried)
+        states = states + self._drop(mixed)
         states = states + self._drop(self.convolution(self.convolution_norm(states), mask))
         states = states + 0.5 * self._drop(self.second_feed_forward(self.second_norm(states)))
-        final: Tensor = self.final_norm(states)
-        return final
+        return self.final_norm(states), carried
 
     def _drop(self, update: Tensor) -> Tensor:
         return dropout(update, self.dropout, self.training)
@@ -113,13 +115,14 @@ class ConformerEncoder(Encoder):
         if sequence.mask is not None and not self.config.mask_padding:
             states = states.masked_fill(~sequence.mask.unsqueeze(-1), 0)  # what convolutions see behind the end
         prepared = cast(ConformerLayer, self.layers[0]).mixer.prepare(self.shared.begin(sequence.with_states(states)))
+        carried = None
         for layer in self.layers:
-            given = (states, sequence.mask, prepared)
+            given = (states, sequence.mask, prepared, carried)
             if self.checkpoint_activations and self.training:
                 contexts = partial(_contexts, layer)
-                states = checkpoint(layer, *given, use_reentrant=False, context_fn=contexts)
+                states, carried = checkpoint(layer, *given, use_reentrant=False, context_fn=contexts)
             else:
-                states = layer(*given)
+                states, carried = layer(*given)
         return sequence.with_states(self.norm(states))
 
 
