@@ -189,10 +189,26 @@ def test_batch_norm_counts_real_positions_only_and_each_batch_once() -> None:
     assert worst(ours.eval()(states, None).flatten(0, 1), theirs.eval()(states.flatten(0, 1))) < 1e-5
 
 
-def test_recomputing_activations_changes_neither_gradients_nor_statistics(tmp_path: Path) -> None:
+def test_scores_are_added_to_those_of_the_layer_before(tmp_path: Path) -> None:
+    mixer = {"mixer": {"attention": {"residual": True}}}
+    mixed: list[Any] = []
+    made = model(tmp_path, 16, 2, 2, 5, **mixer).eval()
+    for layer in made.encoder.layers:  # type: ignore[union-attr]
+        layer.mixer.register_forward_hook(lambda module, given, result: mixed.append((given[2], result[1])))
+    made.encode(batch_of(input_ids=tokens(2, 9)))
+    (nothing, first), (carried, second) = mixed
+    assert nothing is None
+    assert carried is first
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("mixer", [{}, {"mixer": {"attention": {"residual": True}}}])
+def test_recomputing_activations_changes_neither_gradients_nor_statistics(
+    tmp_path: Path, mixer: dict[str, Any]
+) -> None:
     found = []
     for recompute in (False, True):
-        made = model(tmp_path, 16, 2, 2, 5).train()
+        made = model(tmp_path, 16, 2, 2, 5, **mixer).train()
         made.checkpoint_activations(recompute)
         mask = mask_of([9, 4], 9)
         made(batch_of(input_ids=tokens(2, 9), attention_mask=mask)).loss.backward()

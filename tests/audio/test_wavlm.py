@@ -25,6 +25,13 @@ POSITIONS = {"gated_relative": {"buckets": 8, "max_distance": 12}}
 OPTIONS: dict[str, Any] = {"num_layers": 2, "num_heads": 2, "mixer": {"attention": {"positions": POSITIONS}}}
 
 
+def test_heads_that_do_not_divide_the_states_have_no_gates() -> None:
+    mixer = {"attention": {"num_heads": 3, "head_size": 4, "positions": "gated_relative"}}
+    parts = {"embedding": "word", "encoder": {"transformer": {"mixer": mixer}}, "target": "mlm"}
+    with pytest.raises(TPError, match="gates need heads that divide hidden_size 16, got 3"):
+        load_spec({"model": {"hidden_size": 16, "vocab_size": 20, **parts}})
+
+
 @pytest.mark.parametrize("norm", ["post", "pre"])
 def test_the_encoder_keeps_its_contracts(norm: str) -> None:
     check_module("transformer", "encoder", {**OPTIONS, "norm_position": norm})

@@ -11,6 +11,7 @@ from torch import Tensor
 from tests.building import attention, batch_of, encoder_model, mask_of, tokens, worst
 from tp_core import Model, SpecError
 from tp_core.interfaces import Cache
+from tp_core.modules.layers.mask import combine
 
 TOLERANCE = 1e-5
 
@@ -72,3 +73,13 @@ def test_step_by_step_is_the_same_as_at_once(tmp_path: Path, positions: str, len
 def test_a_window_has_no_place_for_a_prefix(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="window: is for the masks causal and fully_visible, and mask is causal_with"):
         windowed(tmp_path, 3, mask="causal_with_prefix")
+
+
+def test_biases_of_all_layers_and_of_one_are_both_added() -> None:
+    allowed = torch.tensor([[True, False], [True, True]])
+    one, other = torch.randn(2, 2, 2, generator=torch.Generator().manual_seed(0))
+    mask = combine(combine(allowed, one, torch.float32), other, torch.float32)
+    assert mask is not None
+    torch.testing.assert_close(mask[allowed], (one + other)[allowed])
+    assert mask[0, 1] < -1e38
+    assert mask.isfinite().all()

@@ -198,6 +198,16 @@ def test_a_decoder_takes_its_sub_layers_in_turn(tmp_path: Path) -> None:
         model_of(tmp_path, {"transformer": {**SMALL, "norm_position": "pre", "parallel": True}})
 
 
+@pytest.mark.parametrize(
+    "option", [{"window": 2}, {"positions": "rotary"}, {"key_bias": False}, {"residual": True}], ids=str
+)
+def test_attention_to_the_memory_has_no_options_of_self_attention(tmp_path: Path, option: dict[str, Any]) -> None:
+    (name,) = option
+    with pytest.raises(SpecError, match=rf"cross_attention\.attention\.{name}: is for self-attention"):
+        build(tmp_path, parts_of({"cross_attention": {"attention": option}}))
+    build(tmp_path, parts_of({"mixer": {"attention": option}}))
+
+
 def test_a_decoder_is_causal_where_nothing_is_said() -> None:
     assert TransformerDecoderConfig().mask == "causal"
 

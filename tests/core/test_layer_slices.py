@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ import torch
 import yaml
 
 from tests.core.json_schema_subset import valid
+from tests.core.shelf import Shelf
+from tests.core.shelf import shelf as shelf
 from tp_core import SpecError, build_model, load_spec
 from tp_core.interfaces import Sequence
 from tp_core.modules.layers.transformer_options import TransformerOptions
 from tp_core.spec.json_schema import spec_schema
+from tp_core.training.export import portable_spec
 
 #: A window in all layers but each third, which has another theta, and a gate in the first.
 SLICES: dict[str, Any] = {
@@ -166,3 +170,97 @@ def test_each_layer_computes_as_a_stack_of_its_own_options_does() -> None:
         one.layers[0].load_state_dict(whole.layers[number].state_dict())
         expected = one(expected)
     assert torch.allclose(whole(Sequence(states)).states, expected.states, atol=1e-6)
+
+
+#: A plugin of parts that have files.
+FILES = '''\
+from typing import ClassVar
+
+from tp_core import MixerConfig, NormConfig
+from tp_core.marks import PathStr
+
+
+class TableConfig(MixerConfig):
+    """A mixer with a table."""
+
+    table: PathStr
+
+
+class ScaledConfig(NormConfig):
+    """A norm with factors."""
+
+    factors: PathStr
+'''
+
+
+def test_files_of_parts_are_copied_into_an_export_that_loads_elsewhere(shelf: Shelf, tmp_path: Path) -> None:
+    points = {"mixer": {"acme.table": "acme:TableConfig"}, "norm": {"acme.scaled": "acme:ScaledConfig"}}
+    shelf.add("acme", points, FILES)
+    for name in "abcn":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "t").write_text(name)
+    slices: dict[str, Any] = {
+        f"{n}": {"mixer": {"acme.table": {"table": str(tmp_path / name / "t")}}} for n, name in enumerate("abc")
+    }
+    written = spec(slices | {":": {"dropout": 0.0}}, "mlm", mask="fully_visible")
+    norm = {"acme.scaled": {"factors": str(tmp_path / "n" / "t")}}
+    written["model"]["embedding"] = {"modules": ["word"], "norm": norm}
+    export = tmp_path / "export"
+    export.mkdir()
+    exported = portable_spec(load_spec(written), {}, export)
+    (export / "spec.yaml").write_text(yaml.safe_dump(exported.dump(), sort_keys=False))
+    for name in "abcn":
+        shutil.rmtree(tmp_path / name)
+    moved = export.rename(tmp_path / "moved")
+    model = load_spec(moved / "spec.yaml").model.streams[""]
+    config: Any = model.encoder.config
+    assert [Path(config.layer(n).mixer.config.table).read_text() for n in range(3)] == ["a", "b", "c"]
+    factors: Any = model.embedding.options.norm.config
+    assert Path(factors.factors).read_text() == "n"
+
+
+@pytest.mark.parametrize(
+    ("encoder", "slices"),
+    [
+        ({}, {"::2": {"norm_position": "pre"}, "2:": {"norm_position": "both"}, "-1": {"norm_position": "post"}}),
+        ({}, {"::2": {"mixer": {"attention": {"window": 4}}}, "2:": {"mixer": "fourier"}}),
+        ({}, {"0": {"mixer": "fourier"}, ":1": {"mixer": {"attention": {"window": 2}}}}),
+        ({}, {":": {"mixer": {"attention": {"query_key_norm": "rmsnorm"}}}, "1": {"mixer": {"attention": {}}}}),
+        ({"mixer": {"attention": {"num_heads": 4}}}, {"1": {"num_heads": 2}}),
+        ({"mixer": "attention"}, {"1": {"num_heads": 2}}),
+        ({"feed_forward": "dense"}, {"1": {"feed_forward_size": 32}}),
+        ({"feed_forward": {"dense": {"feed_forward_size": None}}}, {"1": {"feed_forward_size": 32}}),
+    ],
+)
+def test_a_resolved_spec_has_the_options_of_each_layer(encoder: dict[str, Any], slices: Any) -> None:
+    loaded = load_spec(spec(slices, "mlm", mask="fully_visible", **encoder))
+    again = load_spec(loaded.dump())
+    assert again.dump() == loaded.dump()
+    for number in range(6):
+        one, other = (options_of(each.dump()).layer(number) for each in (loaded, again))
+        config = loaded.model.streams[""].encoder.config
+        assert isinstance(config, TransformerOptions)
+        assert config.layer(number).model_dump() == one.model_dump() == other.model_dump()
+
+
+@pytest.mark.parametrize("option", [{"soft_cap": 5.0}, {"residual": True}])
+@pytest.mark.parametrize("layer", ["0", "1"])
+def test_layers_that_need_a_mask_and_layers_that_need_none_stay_causal(layer: str, option: dict[str, Any]) -> None:
+    written = spec({layer: {"mixer": {"attention": option}}}, num_layers=2, mixer="attention")
+    encoder: Any = build_model(load_spec(written), seed=0).eval().encoder
+    states = torch.randn(1, 7, 16, generator=torch.Generator().manual_seed(0))
+    changed = torch.cat([states[:, :5], -states[:, 5:]], dim=1)
+    with torch.no_grad():
+        one, other = (encoder(Sequence(each)).states[:, :5] for each in (states, changed))
+    torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("option", [{"window": 2}, {"num_heads": 2}, {"positions": "alibi"}])
+def test_scores_are_added_to_those_of_the_same_places_only(option: dict[str, Any]) -> None:
+    mixer = {"attention": {"residual": True}}
+    (message,) = said(spec({"3": {"mixer": {"attention": option}}}, mixer=mixer))
+    assert message == (
+        "model.encoder.transformer.layers: layer 3 adds the scores of layer 2, which has another "
+        f"{next(iter(option))}: residual needs the same in both"
+    )
+    assert not load_spec(spec({"3": {"mixer": {"attention": option | {"residual": False}}}}, mixer=mixer)).init_from

@@ -10,6 +10,7 @@ annotation, those of class variables once more for each subclass, which shows in
 
 import importlib
 import inspect
+import itertools
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -36,10 +37,11 @@ def copied_files(files: Mapping[str, str], folder: Path, inside: str) -> dict[st
     import shutil
 
     options: dict[str, Any] = {}
-    for number, (option, path) in enumerate(files.items()):
-        # Two files may have one name.
-        name = f"{inside}/{Path(path).name}"
-        name = name if not (folder / name).exists() else f"{inside}/{number}-{Path(path).name}"
+    for option, path in files.items():
+        # Files may have one name, and modules of layers that differ one folder.
+        last = Path(path).name
+        names = (f"{inside}/{number}-{last}" if number else f"{inside}/{last}" for number in itertools.count())
+        name = next(name for name in names if not (folder / name).exists())
         (folder / inside).mkdir(parents=True, exist_ok=True)
         copy = shutil.copytree if Path(path).is_dir() else shutil.copyfile
         copy(path, folder / name)

@@ -52,7 +52,7 @@ class Slices:
         return Slices(self.keys, tuple(made[id(config)] for config in self.layers))
 
     def dump(self) -> dict[str, Any]:
-        """Slice → the options that it sets, as a spec writes them; without those that later slices set in its layers."""
+        """Slice → the options that it sets, as a spec writes them; without those that later slices set in its place."""
         count, found = len(self.layers), {}
         for place, (key, tree) in enumerate(self.keys.items()):
             after = [*self.keys.items()][place + 1 :]

@@ -14,6 +14,9 @@ from tp_core.options.decoder import DecoderConfig
 from tp_core.options.facts import FieldSpec
 from tp_core.ports import CAUSAL, Port
 
+#: Options of attention that decide nothing about what a trained model's attention to an encoder's states computes.
+_IDLE = {"mask", "window", "positions", "key_bias", "residual", "dropout", "init_std"}
+
 
 class TransformerDecoderConfig(DecoderConfig, TransformerOptions):
     """Transformer decoder that attends to the encoder's states (Vaswani et al., 2017; T5, BART)."""
@@ -27,7 +30,8 @@ class TransformerDecoderConfig(DecoderConfig, TransformerOptions):
 
     def effective(self, context: BuildContext) -> dict[str, Any]:
         found = super().effective(context)
-        if cross_attention(self, self.cross_attention).model_dump() == cross_attention(self, None).model_dump():
+        own, usual = (cross_attention(self, each).model_dump(exclude=_IDLE) for each in (self.cross_attention, None))
+        if own == usual:
             del found["cross_attention"]
         return found
 
@@ -38,3 +42,14 @@ class TransformerDecoderConfig(DecoderConfig, TransformerOptions):
         yield from self.check_stack()
         if self.parallel:
             yield Problem("parallel", "leaves no place for attention to the encoder's states, which a decoder has")
+        if self.cross_attention is not None:
+            own = self.cross_attention.config
+            given = {
+                "window": own.window is not None,
+                "positions": own.positions.name != "none",
+                "key_bias": own.bias and not own.key_bias,
+                "residual": own.residual,
+            }
+            for option in (name for name, idle in given.items() if idle):
+                message = "is for self-attention, and attention to the encoder's states has no such option"
+                yield Problem(f"cross_attention.{self.cross_attention.written}.{option}", message)

@@ -1,5 +1,6 @@
 """Options of transformer layers, and of stacks of them. Torch-free."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
@@ -118,7 +119,7 @@ class TransformerOptions(LayerOptions):
     def _check_residual(self) -> Iterator[Problem]:
         """Yield what makes the scores of a layer others than those that the layer before hands on to it."""
         mixers = [self.layer(number).mixer.config for number in range(self.num_layers)]
-        for number, (before, own) in enumerate(zip(mixers, mixers[1:]), start=1):
+        for number, (before, own) in enumerate(itertools.pairwise(mixers), start=1):
             if not isinstance(before, AttentionConfig) or not isinstance(own, AttentionConfig):
                 continue
             left, right = before.model_dump(include=_OF_SCORES), own.model_dump(include=_OF_SCORES)

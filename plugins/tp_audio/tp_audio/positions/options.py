@@ -23,6 +23,12 @@ class GatedRelativeConfig(RelativeConfig):
     def of_layer(self) -> bool:
         return True
 
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        yield from super().check(context)
+        if context.heads is not None and context.hidden_size % context.heads.number:
+            message = f"gates need heads that divide hidden_size {context.hidden_size}, got {context.heads.number}"
+            yield Problem("", message)
+
 
 class DistanceConfig(PositionsConfig):
     """Sinusoids of the distance of two positions, which queries attend to (Transformer-XL; Dai et al., 2019)."""

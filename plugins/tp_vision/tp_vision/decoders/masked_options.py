@@ -36,3 +36,5 @@ class MaskedDecoderConfig(DecoderConfig, TransformerOptions):
             yield Problem("hidden_size", message)
         if self.mask != "fully_visible":
             yield Problem("mask", f"all patches see each other; expected fully_visible, got {self.mask}")
+        elif any(self.layer(number).mixer.config.causal() for number in range(self.num_layers)):
+            yield Problem("mixer", "is causal, and all patches see each other")
