@@ -196,6 +196,8 @@ def test_a_transformer_decoder_is_torchs_with_the_same_weights(tmp_path: Path) -
 def test_a_decoder_takes_its_sub_layers_in_turn(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="parallel: leaves no place for attention to the encoder's states"):
         model_of(tmp_path, {"transformer": {**SMALL, "norm_position": "pre", "parallel": True}})
+    with pytest.raises(SpecError, match=r"layers\.-1\.parallel: leaves no place for attention to the encoder's states"):
+        model_of(tmp_path, {"transformer": {**SMALL, "norm_position": "pre", "layers": {"-1": {"parallel": True}}}})
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,9 @@ def _unusual(
     for name in _SIZES:
         if effective.get(name) is not None:
             sizes.setdefault(name, effective[name])
-    parts = [(option, each) for option, each in choices_in(config) if each.kind in PARTS]
+    # Slices are named as an option: what they say holds in some layers only.
+    whole = config.model_copy(update={config.sliced: None}) if config.sliced else config
+    parts = [(option, each) for option, each in choices_in(whole) if each.kind in PARTS]
     usual_here = {name: usual(type(config), name) for name in type(config).passed_on}
     for name, value in config.model_dump(mode="json").items():
         if name in effective and name not in _SIZES and name not in _SILENT and value is not None:

@@ -40,8 +40,9 @@ class TransformerDecoderConfig(DecoderConfig, TransformerOptions):
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from self.check_stack()
-        if self.parallel:
-            yield Problem("parallel", "leaves no place for attention to the encoder's states, which a decoder has")
+        parallel = {"parallel": self} | {f"layers.{key}.parallel": each for key, each in self.distinct_layers()}
+        for option in (option for option, each in parallel.items() if each.parallel):
+            yield Problem(option, "leaves no place for attention to the encoder's states, which a decoder has")
         if self.cross_attention is not None:
             own = self.cross_attention.config
             given = {

@@ -85,6 +85,12 @@ class TransformerOptions(LayerOptions):
             return found
         return found.model_copy(update={"layer_drop": found.layer_drop * number / max(1, self.num_layers - 1)})
 
+    def distinct_layers(self) -> Iterator[tuple[str, LayerOptions]]:
+        """The options of layers that differ from those of the stack, each once, with a slice that sets some of them."""
+        for key, config in self.layers.distinct() if self.layers else ():
+            assert isinstance(config, LayerOptions)
+            yield key, config
+
     def has_final_norm(self) -> bool:
         """True with a norm after the last layer."""
         return self.norm_position != "post" if self.final_norm is None else self.final_norm
@@ -102,8 +108,7 @@ class TransformerOptions(LayerOptions):
     def check_stack(self) -> Iterator[Problem]:
         """Yield the options that do not fit in a stack of layers."""
         yield from self.check_layer()
-        for key, config in self.layers.distinct() if self.layers else ():
-            assert isinstance(config, LayerOptions)
+        for key, config in self.distinct_layers():
             for problem in config.check_layer():
                 yield Problem(f"layers.{key}.{problem.option}", problem.message)
         yield from self._check_residual()
