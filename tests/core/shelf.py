@@ -55,7 +55,7 @@ class Shelf:
         (place / f"{module}.py").write_text(code)
         return module
 
-    def encoder(self, name: str, code: str = ENCODER, offers: str = "acme.mixer", **options: Any) -> str:
+    def encoder(self, name: str, code: str = ENCODER, offers: str = "acme.gates", **options: Any) -> str:
         """Install a distribution that offers one encoder."""
         module = name.replace("-", "_").lower()
         return self.add(name, {"encoder": {offers: f"{module}:Config"}}, code, **options)

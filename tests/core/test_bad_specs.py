@@ -149,7 +149,7 @@ def _assert_refused(done: subprocess.CompletedProcess[str], file: SpecFile, fold
 # -- plugins ---------------------------------------------------------------------------------------------------------
 
 
-def _install(folder: Path, name: str, code: str, *, offers: str = "acme.mixer") -> None:
+def _install(folder: Path, name: str, code: str, *, offers: str = "acme.gates") -> None:
     module = name.replace("-", "_")
     info = folder / f"{module}-1.5.dist-info"
     info.mkdir()
@@ -164,7 +164,7 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "site"
     folder.mkdir()
     monkeypatch.syspath_prepend(str(folder))
-    (tmp_path / "spec.yaml").write_text("model:\n  embedding: word\n  encoder: acme.mixer\n")
+    (tmp_path / "spec.yaml").write_text("model:\n  embedding: word\n  encoder: acme.gates\n")
     monkeypatch.chdir(tmp_path)
     yield folder
     for name in [name for name in sys.modules if name.startswith("acme_")]:
@@ -177,9 +177,9 @@ def test_a_name_that_two_distributions_offer_is_refused_with_both_ways_to_write_
     with pytest.raises(SpecError) as caught:
         load_spec("spec.yaml")
     assert str(caught.value).splitlines() == [
-        "spec.yaml:3:12: model.encoder: the encoder 'acme.mixer' is offered by acme-one 1.5 and acme-two 1.5; "
-        "write 'acme.mixer@acme-one' or 'acme.mixer@acme-two' to say which",
-        "      encoder: acme.mixer",
+        "spec.yaml:3:12: model.encoder: the encoder 'acme.gates' is offered by acme-one 1.5 and acme-two 1.5; "
+        "write 'acme.gates@acme-one' or 'acme.gates@acme-two' to say which",
+        "      encoder: acme.gates",
         "               ^",
     ]
 
@@ -203,7 +203,7 @@ def test_a_plugin_that_raises_on_import_is_named_with_its_cause(plugins: Path, c
     (problem,) = caught.value.problems
     assert (problem.origin.line, problem.origin.column, problem.path) == (3, 12, "model.encoder")
     assert problem.message == (
-        f"encoder 'acme.mixer' of acme-broken 1.5 (acme_broken:MixerConfig) cannot be loaded: {cause}"
+        f"encoder 'acme.gates' of acme-broken 1.5 (acme_broken:MixerConfig) cannot be loaded: {cause}"
     )
 
 
@@ -213,7 +213,7 @@ def test_a_config_class_that_pydantic_cannot_build_is_a_message(plugins: Path) -
         "class MixerConfig(EncoderConfig):\n    size: Unheard = 3\n"
     )
     _install(plugins, "acme-unbuilt", code)
-    with pytest.raises(SpecError, match=r"the config class of encoder 'acme.mixer' is broken: .*Unheard"):
+    with pytest.raises(SpecError, match=r"the config class of encoder 'acme.gates' is broken: .*Unheard"):
         load_spec("spec.yaml")
 
 

@@ -51,10 +51,10 @@ def test_so_is_one_with_the_name_of_a_package_of_ours_that_is_not_installed(
 
 def test_a_name_of_two_third_parties_is_written_with_the_distribution_of_either(shelf: Shelf) -> None:
     for name, version in (("acme-a", "1.5"), ("acme-b", "2.0")):
-        shelf.encoder(name, offers="acme.mixer", version=version)
+        shelf.encoder(name, offers="acme.gates", version=version)
     assert list(clashes()) == [
-        "encoder 'acme.mixer' is offered by acme-a 1.5 and acme-b 2.0: "
-        "write 'acme.mixer@acme-a' for that of acme-a or 'acme.mixer@acme-b' for that of acme-b"
+        "encoder 'acme.gates' is offered by acme-a 1.5 and acme-b 2.0: "
+        "write 'acme.gates@acme-a' for that of acme-a or 'acme.gates@acme-b' for that of acme-b"
     ]
 
 

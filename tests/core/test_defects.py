@@ -39,7 +39,7 @@ def change(shelf: Shelf, name: str, file: str, content: bytes) -> None:
 
 
 HEAD = b"Metadata-Version: 2.1\nName: acme\nVersion: 1.5\n"
-POINTS = b"[tp.v1.encoder]\nacme.mixer = acme:Config\n"
+POINTS = b"[tp.v1.encoder]\nacme.gates = acme:Config\n"
 
 DAMAGED = {
     "latin-1": ("METADATA", HEAD + b"Author: Zo\xe9\n", "METADATA is not UTF-8: line 4 has the byte 0xe9"),
@@ -98,7 +98,7 @@ def test_what_is_wrong_with_metadata_is_listed_and_the_sound_entry_can_be_used(
     shelf.encoder("acme")
     change(shelf, "acme", file, content)
     assert any(said in note for note in listed()["acme"])
-    assert discovery.index().find("encoder", "acme.mixer").value == "acme:Config"
+    assert discovery.index().find("encoder", "acme.gates").value == "acme:Config"
     assert tp("check", "bert-tiny").exit_code == 0
 
 

@@ -44,7 +44,7 @@ def listed(kind: str = "encoder") -> dict[str, dict[str, Any]]:
 
 def test_the_index_is_made_of_metadata_and_imports_nothing(shelf: Shelf) -> None:
     module = shelf.encoder("acme-loud", "raise RuntimeError('imported')")
-    found = discovery.index().find("encoder", "acme.mixer")
+    found = discovery.index().find("encoder", "acme.gates")
     assert (found.kind, found.value, found.distribution, found.version) == (
         "encoder",
         "acme_loud:Config",
@@ -72,7 +72,7 @@ def test_a_distribution_that_is_found_twice_counts_once_and_the_first_on_the_pat
     shelf.encoder("acme-one", version="2.0", folder="first")
     shelf.encoder("acme-one", version="1.0", folder="second")
     path = [str(shelf.folder / "first"), str(shelf.folder / "second")]
-    assert shelf_alone(path).find("encoder", "acme.mixer").version == "2.0"
+    assert shelf_alone(path).find("encoder", "acme.gates").version == "2.0"
 
 
 def test_groups_of_other_generations_and_unknown_kinds_are_passed_over(shelf: Shelf) -> None:
@@ -106,16 +106,16 @@ def test_a_name_of_two_distributions_is_an_error_only_for_a_spec_that_uses_it(sh
     shelf.encoder("acme-two", version="2.1")
     assert tp("check", str(model_spec(tmp_path, "transformer"))).exit_code == 0
     with pytest.raises(SpecError) as caught:
-        load_spec(model_spec(tmp_path, "acme.mixer"))
-    assert "'acme.mixer' is offered by acme-one 1.5 and acme-two 2.1" in str(caught.value)
-    assert "write 'acme.mixer@acme-one' or 'acme.mixer@acme-two' to say which" in str(caught.value)
+        load_spec(model_spec(tmp_path, "acme.gates"))
+    assert "'acme.gates' is offered by acme-one 1.5 and acme-two 2.1" in str(caught.value)
+    assert "write 'acme.gates@acme-one' or 'acme.gates@acme-two' to say which" in str(caught.value)
 
 
 @pytest.mark.parametrize("written", ["acme-two", "Acme_Two"])
 def test_the_distribution_after_an_at_sign_chooses(shelf: Shelf, tmp_path: Path, written: str) -> None:
     shelf.encoder("acme-one")
     shelf.encoder("acme-two", version="2.1")
-    spec = load_spec(model_spec(tmp_path, f"acme.mixer@{written}"))
+    spec = load_spec(model_spec(tmp_path, f"acme.gates@{written}"))
     chosen = spec.model.streams[""].encoder
     assert (chosen.distribution, chosen.version) == ("acme-two", "2.1")
     assert type(chosen.config).__module__ == "acme_two"
@@ -124,7 +124,7 @@ def test_the_distribution_after_an_at_sign_chooses(shelf: Shelf, tmp_path: Path,
 def test_a_choice_stays_in_the_resolved_spec(shelf: Shelf, tmp_path: Path) -> None:
     shelf.encoder("acme-one")
     shelf.encoder("acme-two")
-    spec = load_spec(model_spec(tmp_path, "acme.mixer@acme-two"))
+    spec = load_spec(model_spec(tmp_path, "acme.gates@acme-two"))
     again = tmp_path / "resolved.yaml"
     again.write_text(spec.to_yaml())
     assert load_spec(again).model.streams[""].encoder.distribution == "acme-two"
@@ -181,17 +181,17 @@ def test_a_spec_that_uses_a_broken_plugin_is_told_the_whole_cause(
     shelf: Shelf, tmp_path: Path, code: str, cause: str
 ) -> None:
     shelf.encoder("acme-broken", code)
-    result = tp("check", str(model_spec(tmp_path, "acme.mixer")))
+    result = tp("check", str(model_spec(tmp_path, "acme.gates")))
     assert result.exit_code == 2
     assert "model.encoder: " in result.output
-    assert "'acme.mixer' of acme-broken 1.5 (acme_broken:Config)" in result.output
+    assert "'acme.gates' of acme-broken 1.5 (acme_broken:Config)" in result.output
     assert cause in result.output
 
 
 def test_what_a_broken_plugin_raised_is_kept_for_debugging(shelf: Shelf) -> None:
     shelf.encoder("acme-broken", "raise OSError('no such device')")
     with pytest.raises(discovery.Broken) as caught:
-        discovery.load(discovery.index().find("encoder", "acme.mixer"))
+        discovery.load(discovery.index().find("encoder", "acme.gates"))
     assert isinstance(caught.value.__cause__, OSError)
     assert "acme-broken 1.5 (acme_broken:Config)" in str(caught.value)
 
@@ -221,7 +221,7 @@ def test_an_installed_but_unused_package_changes_no_spec(shelf: Shelf, tmp_path:
     shelf.add("acme-hooks", {"hooks": {"acme.listen": "acme_hooks:Config"}}, HOOKS)
     discovery.index.cache_clear()
     after = load_spec(file)
-    assert "acme.mixer" in discovery.index().names("encoder")
+    assert "acme.gates" in discovery.index().names("encoder")
     assert after.dump() == before.dump()
     assert facts_of(all_modules(after)) == facts_of(all_modules(before))
     assert not {"acme_one", "acme_hooks"} & sys.modules.keys()
@@ -260,7 +260,7 @@ def test_a_run_and_its_model_say_where_every_module_came_from(shelf: Shelf, tmp_
     shelf.add("acme-hooks", {"hooks": {"acme.listen": "acme_hooks:Config"}}, HOOKS)
     project = write_project(tmp_path / "project", steps=1, hooks=["acme.listen"])
     spec = read_spec(project)
-    spec["model"]["encoder"] = "acme.mixer"
+    spec["model"]["encoder"] = "acme.gates"
     write_spec(project, spec)
     train(load_spec(project / "spec.yaml"), tmp_path / "run")
     written = json.loads((tmp_path / "run" / "provenance.json").read_text())
@@ -274,7 +274,7 @@ def test_a_run_and_its_model_say_where_every_module_came_from(shelf: Shelf, tmp_
         ("embedding", "word", "tp-text", own["tp-text"]),
         ("embedding", "pos", "tp-core", own["tp-core"]),
         ("embedding", "seg", "tp-text", own["tp-text"]),
-        ("encoder", "acme.mixer", "acme-one", "2.1"),
+        ("encoder", "acme.gates", "acme-one", "2.1"),
         ("target", "mlm", "tp-text", own["tp-text"]),
         ("target", "sp", "tp-text", own["tp-text"]),
         ("tokenizer", "space", "tp-text", own["tp-text"]),

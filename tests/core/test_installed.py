@@ -43,7 +43,7 @@ def test_a_distribution_in_an_archive_offers_its_modules(shelf: Shelf, monkeypat
         for file in folder.rglob("*"):
             packed.write(file, file.relative_to(folder))
     monkeypatch.syspath_prepend(str(archive))
-    assert discovery.index().find("encoder", "acme.mixer").version == "1.5"
+    assert discovery.index().find("encoder", "acme.gates").version == "1.5"
     assert installed_version("acme") == "1.5"
 
 
@@ -51,9 +51,9 @@ def test_an_egg_offers_its_modules(shelf: Shelf, monkeypatch: pytest.MonkeyPatch
     info = shelf.folder / "acme-1.5-py3.11.egg" / "EGG-INFO"
     info.mkdir(parents=True)
     (info / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.5\n")
-    (info / "entry_points.txt").write_text("[tp.v1.encoder]\nacme.mixer = acme:Config\n")
+    (info / "entry_points.txt").write_text("[tp.v1.encoder]\nacme.gates = acme:Config\n")
     monkeypatch.syspath_prepend(str(info.parent))
-    assert discovery.index().find("encoder", "acme.mixer").distribution == "acme"
+    assert discovery.index().find("encoder", "acme.gates").distribution == "acme"
     assert installed_version("acme") == "1.5"
 
 

@@ -292,7 +292,7 @@ def test_a_method_that_a_module_lacks_is_the_plugins_failure(shelf: Shelf, tmp_p
     shelf.encoder("acme", code, version="2.5")
     folder = write_project(tmp_path / "project", steps=1)
     spec = read_spec(folder)
-    spec["model"] = {"hidden_size": 16, "embedding": ["word"], "encoder": "acme.mixer", "target": ["mlm", "sp"]}
+    spec["model"] = {"hidden_size": 16, "embedding": ["word"], "encoder": "acme.gates", "target": ["mlm", "sp"]}
     write_spec(folder, spec)
     result = tp("train", str(folder / "spec.yaml"), "--run", str(tmp_path / "run"))
     is_one_message(result, "TypeError: Config has neither an implementation nor a build() of its own")

@@ -39,7 +39,7 @@ def trained(shelf: Shelf, folder: Path, **also: Any) -> Path:
     shelf.add("acme-hooks", {"hooks": {"acme.listen": "acme_hooks:Config"}}, HOOKS)
     project = write_project(folder / "project", documents=8, steps=1, hooks=["acme.listen"])
     spec = read_spec(project)
-    spec["model"]["encoder"] = "acme.mixer"
+    spec["model"]["encoder"] = "acme.gates"
     write_spec(project, spec)
     made = train(load_spec(project / "spec.yaml"), folder / "run").model
     assert made is not None
@@ -69,7 +69,7 @@ def test_a_missing_package_is_named_with_its_version(shelf: Shelf, tmp_path: Pat
     gone(shelf, "acme-one")
     result = tp("evaluate", str(model), "--data", str(tmp_path / "project" / "held_out.txt"))
     assert result.exit_code == 2
-    message = "unknown encoder 'acme.mixer'; the model was made with that of acme-one 2.1: pip install 'acme-one==2.1'"
+    message = "unknown encoder 'acme.gates'; the model was made with that of acme-one 2.1: pip install 'acme-one==2.1'"
     assert message in result.output
     assert "Traceback" not in result.output
 

@@ -52,16 +52,16 @@ def test_a_spec_that_uses_the_third_partys_modules_is_checked_and_trained(
     project = write_project(tmp_path / "project", steps=2, hooks=["acme.print_norms"])
     spec = read_spec(project)
     spec["model"]["embedding"] = ["word", {"acme.from_end": {"max_length": 32}}]
-    spec["model"]["encoder"] = {"acme.mixer": {"kernel_size": 3}}
+    spec["model"]["encoder"] = {"acme.gates": {"kernel_size": 3}}
     del spec["model"]["num_heads"], spec["model"]["feed_forward_size"]  # the mixer has no such options
     write_spec(project, spec)
-    assert "acme.mixer (num_layers 2, hidden_size 16)" in installed.run("tp", "check", "spec.yaml", within=project)
+    assert "acme.gates (num_layers 2, hidden_size 16)" in installed.run("tp", "check", "spec.yaml", within=project)
     assert installed.run("tp", "train", "spec.yaml", "--run", "run", within=project) == "run/model\n"
     written = json.loads((project / "run" / "provenance.json").read_text())
     acme = [(each["name"], each["distribution"], each["version"]) for each in written if "acme" in each["name"]]
     assert acme == [
         ("acme.from_end", "tp-acme", "0.1.0"),
-        ("acme.mixer", "tp-acme", "0.1.0"),
+        ("acme.gates", "tp-acme", "0.1.0"),
         ("acme.print_norms", "tp-acme", "0.1.0"),
     ]
 
@@ -77,9 +77,9 @@ def test_the_examples_own_tests_pass(installed: Environment, tmp_path: Path, nam
 def test_the_spec_beside_the_example_is_right_once_its_vocabulary_is_trained(
     installed: Environment, tmp_path: Path
 ) -> None:
-    for name in ("README.md", "mixer.yaml"):
+    for name in ("README.md", "gates.yaml"):
         (tmp_path / name).write_bytes((SOURCES["tp_acme"] / name).read_bytes())
     (tmp_path / "runs").mkdir()
     train = ["tokenizer", "train", "README.md", "--kind", "wordpiece", "--vocab-size", "400"]
     installed.run("tp", *train, "--output", "runs/vocab.txt", within=tmp_path)
-    assert "mixer.yaml: ok" in installed.run("tp", "check", "mixer.yaml", within=tmp_path)
+    assert "gates.yaml: ok" in installed.run("tp", "check", "gates.yaml", within=tmp_path)

@@ -195,7 +195,7 @@ def test_a_tokenizer_and_its_export_are_one(tmp_path: Path) -> None:
 
 def test_the_code_of_a_tokenizers_modules_counts(tmp_path: Path, shelf: Shelf) -> None:
     module = shelf.encoder("acme-mixer")
-    own = {"acme.mixer": {"num_layers": 1, "num_heads": 2, "hidden_size": 8}}
+    own = {"acme.gates": {"num_layers": 1, "num_heads": 2, "hidden_size": 8}}
     coder(tmp_path / "coder")
     write(tmp_path)
     processor = load_spec(tmp_path / "spec.yaml").data.processor
@@ -259,7 +259,7 @@ def test_a_checkpoint_as_tokenizer_is_exported_without_what_only_its_training_ne
 ) -> None:
     shelf.add("acme-hooks", {"hooks": {"acme.look": "acme_hooks:Config"}}, HOOKS, version="3.0")
     shelf.encoder("acme-mixer")
-    encoder = {"acme.mixer": {"num_layers": 1, "num_heads": 2, "hidden_size": 8}}
+    encoder = {"acme.gates": {"num_layers": 1, "num_heads": 2, "hidden_size": 8}}
     coder(tmp_path / "made")
     tree = yaml.safe_load((tmp_path / "made" / "spec.yaml").read_text())
     tree["model"]["encoder"] = encoder

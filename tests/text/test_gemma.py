@@ -381,7 +381,7 @@ REFUSED: list[tuple[str, Config, str]] = [
     (
         "gemma3_text",
         {"num_hidden_layers": 1, "layer_types": ["chunked_attention"]},
-        "'layer_types' has 'chunked_attention'; specs know 'sliding_attention', 'full_attention'",
+        "'layer_types' has 'chunked_attention'; specs know full_attention and sliding_attention",
     ),
     ("gemma3_text", {"hidden_activation": "mish"}, "'hidden_activation' is 'mish'"),
 ]

@@ -24,7 +24,8 @@ from tp_core.interop.reading import read_model
 from tp_core.options.slices import numbers
 from tp_core.spec.schema import Spec
 from tp_core.training.export import export_model
-from tp_text.converters.modernbert import FULL, SLIDING, ModernBertConverterConfig, slices
+from tp_text.converters.layer_types import FULL, SLIDING, slices
+from tp_text.converters.modernbert import ModernBertConverterConfig
 
 transformers = pytest.importorskip("transformers")
 
@@ -188,13 +189,13 @@ def test_older_keys_are_read_where_the_new_ones_are_not_there() -> None:
         ("SFSFSF", ["1::2"]),
         ("SSF", ["2"]),
         ("FSSS", ["0"]),
-        ("SSFF", ["2::1"]),
+        ("SSFF", ["2:"]),
         ("FFSFSSF", ["0:2", "3", "6"]),
     ],
 )
 def test_layers_of_one_type_are_named_by_few_slices(types: str, keys: list[str]) -> None:
     full = [number for number, each in enumerate(types) if each == "F"]
-    assert slices(full, len(types)) == keys
+    assert slices(types, "F") == keys
     assert sorted(n for key in keys for n in numbers(key, len(types))) == full
 
 

@@ -15,7 +15,7 @@ SECTION = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True,
 def key_of(name: str) -> str:
     """A part's name as it stands in the names of its weights, where dots separate parts: another for each name.
 
-    A dot becomes a colon, and a colon two: ``acme.mixer`` and ``acme_mixer`` have weights of their own.
+    A dot becomes a colon, and a colon two: ``acme.gates`` and ``acme_mixer`` have weights of their own.
     """
     key = name.replace(":", "::").replace(".", ":")
     return f"{key}:" if key in TAKEN else key

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from tp_acme.adan_options import AdanConfig
-from tp_acme.mixer import Layer
-from tp_acme.mixer_options import MixerConfig
+from tp_acme.gates import Layer
+from tp_acme.gates_options import GatesConfig
 from tp_acme.sqlite_options import SqliteConfig
 from tp_acme.triangle_options import TriangleConfig
 from tp_core import BuildContext, LoggedRun, Sequence, SpecError, load_spec
@@ -22,8 +22,12 @@ from tp_core.testing import check_module
 
 
 @pytest.mark.parametrize("options", [{}, {"mask": "causal", "kernel_size": 4}, {"hidden_size": 16}])
-def test_the_mixer_keeps_the_contracts_of_an_encoder(options: dict[str, Any]) -> None:
-    check_module("acme.mixer", "encoder", {"num_layers": 2, **options})
+def test_the_gates_keep_the_contracts_of_an_encoder(options: dict[str, Any]) -> None:
+    check_module("acme.gates", "encoder", {"num_layers": 2, **options})
+
+
+def test_the_token_shift_keeps_the_contracts_of_a_mixer() -> None:
+    check_module("acme.shift", "mixer")
 
 
 def test_from_end_keeps_the_contracts_of_an_embedding() -> None:
@@ -44,22 +48,22 @@ def test_the_hook_keeps_its_contracts() -> None:
 
 
 def test_packed_documents_do_not_see_each_other() -> None:
-    config = MixerConfig(hidden_size=8, num_layers=2, dropout=0.0)
-    mixer = config.build(BuildContext(embedding_size=8))
+    config = GatesConfig(hidden_size=8, num_layers=2, dropout=0.0)
+    gates = config.build(BuildContext(embedding_size=8))
     torch.manual_seed(0)
     states = torch.randn(1, 6, 8)
     packed = Sequence(states, document_ids=torch.tensor([[0, 0, 0, 1, 1, 1]]))
-    for module in mixer.modules():
+    for module in gates.modules():
         if isinstance(module, Layer | nn.Linear | nn.LayerNorm):
             module.reset_parameters()
-    alone = mixer(Sequence(states[:, 3:])).states
-    assert torch.allclose(mixer(packed).states[:, 3:], alone, atol=1e-6)
+    alone = gates(Sequence(states[:, 3:])).states
+    assert torch.allclose(gates(packed).states[:, 3:], alone, atol=1e-6)
 
 
 def test_an_even_kernel_is_refused_where_it_would_be_lopsided(tmp_path: Path) -> None:
     spec = tmp_path / "spec.yaml"
-    spec.write_text("model: {embedding: word, encoder: {acme.mixer: {kernel_size: 4}}}\n")
-    with pytest.raises(SpecError, match=r"model\.encoder\.acme\.mixer\.kernel_size: must be odd"):
+    spec.write_text("model: {embedding: word, encoder: {acme.gates: {kernel_size: 4}}}\n")
+    with pytest.raises(SpecError, match=r"model\.encoder\.acme\.gates\.kernel_size: must be odd"):
         load_spec(spec)
 
 
@@ -93,7 +97,7 @@ def test_the_triangle_goes_down_and_up_behind_its_warmup() -> None:
 
 
 def test_the_spec_names_them_and_the_logger_writes_what_it_is_asked_for(tmp_path: Path) -> None:
-    spec = load_spec(Path(__file__).parents[1] / "mixer.yaml", ["data.tokenizer=null", "model.vocab_size=50"])
+    spec = load_spec(Path(__file__).parents[1] / "gates.yaml", ["data.tokenizer=null", "model.vocab_size=50"])
     assert spec.train.optimizer.name == "acme.adan"
     assert spec.train.schedule.name == "acme.triangle"
     (logger,) = spec.train.loggers

@@ -7,7 +7,7 @@ from tp_core.errors import TPError
 from tp_core.interop import parts
 from tp_core.interop.class_names import class_names as class_names
 from tp_core.interop.class_names import label_names as label_names
-from tp_core.interop.rules import Copy, Entry, Same, Stacked
+from tp_core.interop.rules import Copy, Entry, Same, Stacked, below
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.feed_forwards.options import DenseConfig
 from tp_core.modules.layers.transformer_options import LayerOptions
@@ -123,6 +123,27 @@ def language_model(word: str, tied: bool) -> list[Entry]:
     if tied:
         return [Copy("lm_head.weight", of=word, output=True)]
     return [Same("lm_head.weight", "targets.lm.output.weight", vocabulary=True)]
+
+
+def gated_decoder(config: Mapping[str, Any], norms: Mapping[str, str]) -> list[Entry]:
+    """The rules of LLaMA and the models after it: words, attention, a gated feed-forward layer, the output matrix.
+
+    Args:
+        norms: name of a layer's norm in the checkpoint → in the model.
+    """
+    heads, groups = config["num_attention_heads"], config["num_key_value_heads"]
+    layer, ours, word = "model.layers.{layer}", "encoder.layers.{layer}", "model.embed_tokens.weight"
+    return [
+        Same(word, "embedding.parts.word.table.weight", vocabulary=True),
+        projections(below(f"{layer}.self_attn", "q_proj", "k_proj", "v_proj"), ours, heads, groups),
+        Same(f"{layer}.self_attn.o_proj", f"{ours}.mixer.output"),
+        *(Same(f"{layer}.{theirs}", f"{ours}.{own}") for theirs, own in norms.items()),
+        Same(f"{layer}.mlp.gate_proj", f"{ours}.feed_forward.gate"),
+        Same(f"{layer}.mlp.up_proj", f"{ours}.feed_forward.input"),
+        Same(f"{layer}.mlp.down_proj", f"{ours}.feed_forward.output"),
+        Same("model.norm", "encoder.norm"),
+        *language_model(word, config["tie_word_embeddings"]),
+    ]
 
 
 def causal_processor(length: int, heads: Sequence[str]) -> dict[str, Any]:

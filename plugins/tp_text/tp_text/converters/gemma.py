@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.errors import TPError
 from tp_core.interop import parts
-from tp_core.interop.rules import Entry, Same, Stacked, below
+from tp_core.interop.rules import Entry, Same
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.feed_forwards.options import GatedConfig
 from tp_core.modules.mixers.attention_options import AttentionConfig
@@ -13,13 +13,12 @@ from tp_core.modules.norms.options import RMSNormConfig
 from tp_core.modules.positions.rotary_options import RotaryConfig
 from tp_core.options.converter import ConverterConfig
 from tp_text.converters import common
+from tp_text.converters.layer_types import FULL, SLIDING, layer_types, slices
 from tp_text.targets.lm_options import LanguageModelConfig
 
 if TYPE_CHECKING:
     from tp_core.interop.keys import Keys
     from tp_core.spec.schema import Spec
-
-LOCAL, GLOBAL = "sliding_attention", "full_attention"
 
 
 class Gemma2ConverterConfig(ConverterConfig):
@@ -61,7 +60,7 @@ class Gemma2ConverterConfig(ConverterConfig):
             config.mark("sliding_window_pattern")
             return config
         period, count = self.period(config), config["num_hidden_layers"]
-        return config | {"layer_types": [LOCAL if (number + 1) % period else GLOBAL for number in range(count)]}
+        return config | {"layer_types": [SLIDING if (number + 1) % period else FULL for number in range(count)]}
 
     def period(self, config: "Keys") -> int:
         """The number of layers from a global one to the next."""
@@ -76,18 +75,18 @@ class Gemma2ConverterConfig(ConverterConfig):
         return {"soft_cap": config["attn_logit_softcapping"]}
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
-        kinds = _layer_types(config)
+        kinds = layer_types(config["layer_types"], config["num_hidden_layers"])
         norm = {"rmsnorm": {"eps": config["rms_norm_eps"], "offset": True}}
         scaled_for = config["query_pre_attn_scalar"]
         mixers = {
             kind: {"window": window, "positions": self.rotary(config, kind)}
-            for kind, window in ((LOCAL, config["sliding_window"]), (GLOBAL, None))
+            for kind, window in ((SLIDING, config["sliding_window"]), (FULL, None))
         }
-        usual, other = (LOCAL, GLOBAL) if LOCAL in kinds else (GLOBAL, LOCAL)
-        if usual == LOCAL and config["sliding_window"] is None:
-            raise TPError(f"config.json: 'sliding_window' is null, and 'layer_types' has layers of {LOCAL}")
+        usual, other = (SLIDING, FULL) if SLIDING in kinds else (FULL, SLIDING)
+        if usual == SLIDING and config["sliding_window"] is None:
+            raise TPError(f"config.json: 'sliding_window' is null, and 'layer_types' has layers of {SLIDING}")
         changes = {option: value for option, value in mixers[other].items() if value != mixers[usual][option]}
-        slices = {each: {"mixer": {"attention": changes}} for each in _slices(kinds, other)} if changes else {}
+        differing = {each: {"mixer": {"attention": changes}} for each in slices(kinds, other)} if changes else {}
         return {
             "hidden_size": config["hidden_size"],
             "vocab_size": config["vocab_size"],
@@ -116,7 +115,7 @@ class Gemma2ConverterConfig(ConverterConfig):
                     "feed_forward": {
                         "gated": {"activation": common.activation(config, "hidden_activation"), "bias": False}
                     },
-                    **({"layers": slices} if slices else {}),
+                    **({"layers": differing} if differing else {}),
                 }
             },
             "target": [
@@ -134,7 +133,7 @@ class Gemma2ConverterConfig(ConverterConfig):
         windows = [mixer.window for mixer in mixers if mixer.window is not None]
         # Others than these are told apart by what to_spec() makes of them.
         positions = {
-            GLOBAL if mixer.window is None else LOCAL: parts.part(mixer, "positions", RotaryConfig)
+            FULL if mixer.window is None else SLIDING: parts.part(mixer, "positions", RotaryConfig)
             for mixer in reversed(mixers)
         }
         return {
@@ -156,7 +155,7 @@ class Gemma2ConverterConfig(ConverterConfig):
             "attention_dropout": first.dropout,
             "query_pre_attn_scalar": max(1, round((first.scale or first.width(size) ** -0.5) ** -2)),
             "sliding_window": windows[0] if windows else self.defaults["sliding_window"],
-            "layer_types": [GLOBAL if mixer.window is None else LOCAL for mixer in mixers],
+            "layer_types": [FULL if mixer.window is None else SLIDING for mixer in mixers],
             "attn_logit_softcapping": first.soft_cap,
             "final_logit_softcapping": None if target is None else target.soft_cap,
             **self.rope(positions),
@@ -174,27 +173,13 @@ class Gemma2ConverterConfig(ConverterConfig):
         return common.causal_processor(config["max_position_embeddings"], self.architectures[architecture])
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
-        heads, groups = config["num_attention_heads"], config["num_key_value_heads"]
-        layer, ours = "model.layers.{layer}", "encoder.layers.{layer}"
-        return [
-            Same("model.embed_tokens.weight", "embedding.parts.word.table.weight", vocabulary=True),
-            Stacked(
-                below(f"{layer}.self_attn", "q_proj", "k_proj", "v_proj"),
-                f"{ours}.mixer.qkv",
-                shares=(heads, groups, groups),
-                groups=groups,
-            ),
-            Same(f"{layer}.self_attn.o_proj", f"{ours}.mixer.output"),
-            Same(f"{layer}.input_layernorm", f"{ours}.mixer_residual.before"),
-            Same(f"{layer}.post_attention_layernorm", f"{ours}.mixer_residual.update"),
-            Same(f"{layer}.pre_feedforward_layernorm", f"{ours}.feed_forward_residual.before"),
-            Same(f"{layer}.post_feedforward_layernorm", f"{ours}.feed_forward_residual.update"),
-            Same(f"{layer}.mlp.gate_proj", f"{ours}.feed_forward.gate"),
-            Same(f"{layer}.mlp.up_proj", f"{ours}.feed_forward.input"),
-            Same(f"{layer}.mlp.down_proj", f"{ours}.feed_forward.output"),
-            Same("model.norm", "encoder.norm"),
-            *common.language_model("model.embed_tokens.weight", config["tie_word_embeddings"]),
-        ]
+        norms = {
+            "input_layernorm": "mixer_residual.before",
+            "post_attention_layernorm": "mixer_residual.update",
+            "pre_feedforward_layernorm": "feed_forward_residual.before",
+            "post_feedforward_layernorm": "feed_forward_residual.update",
+        }
+        return common.gated_decoder(config, norms)
 
 
 class Gemma3TextConverterConfig(Gemma2ConverterConfig):
@@ -217,7 +202,7 @@ class Gemma3TextConverterConfig(Gemma2ConverterConfig):
 
     def rotary(self, config: Mapping[str, Any], kind: str) -> dict[str, Any]:
         objects = {f"rope_parameters.{kind}": (config.get("rope_parameters") or {}).get(kind)}
-        if kind == LOCAL:
+        if kind == SLIDING:
             return _rotary("rope_local_base_freq", config, objects, 10000.0)
         return _rotary("rope_theta", config, objects | {"rope_scaling": config.get("rope_scaling")}, 1e6)
 
@@ -229,42 +214,17 @@ class Gemma3TextConverterConfig(Gemma2ConverterConfig):
         return {key: value for key, value in config.items() if key != "attn_logit_softcapping"}
 
     def rope(self, positions: Mapping[str, RotaryConfig]) -> dict[str, Any]:
-        found = {LOCAL: RotaryConfig(), GLOBAL: RotaryConfig(theta=1e6), **positions}
+        found = {SLIDING: RotaryConfig(), FULL: RotaryConfig(theta=1e6), **positions}
         # Others, such as rotary_llama3, are told apart by what to_spec() makes of these.
-        local, whole = (RotaryConfig(theta=found[k].theta, factor=found[k].factor) for k in (LOCAL, GLOBAL))
-        keys = super().rope({GLOBAL: whole})
-        inside = {LOCAL: super().rope({LOCAL: local})["rope_parameters"], GLOBAL: keys["rope_parameters"]}
+        local, whole = (RotaryConfig(theta=found[k].theta, factor=found[k].factor) for k in (SLIDING, FULL))
+        keys = super().rope({FULL: whole})
+        inside = {SLIDING: super().rope({SLIDING: local})["rope_parameters"], FULL: keys["rope_parameters"]}
         return {**keys, "rope_local_base_freq": local.theta, "rope_parameters": inside}
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
         theirs, ours = "model.layers.{layer}.self_attn", "encoder.layers.{layer}.mixer"
         norms = [Same(f"{theirs}.{one}_norm", f"{ours}.{other}_norm") for one, other in (("q", "query"), ("k", "key"))]
         return [*super().weights(config), *norms]
-
-
-def _layer_types(config: Mapping[str, Any]) -> list[str]:
-    """The kind of each layer.
-
-    Raises:
-        TPError: there are other kinds, or not as many as layers.
-    """
-    kinds, count = list(config["layer_types"]), config["num_hidden_layers"]
-    unknown = [kind for kind in kinds if kind not in (LOCAL, GLOBAL)]
-    if unknown:
-        raise TPError(f"config.json: 'layer_types' has {unknown[0]!r}; specs know {LOCAL!r}, {GLOBAL!r}")
-    if len(kinds) != count:
-        raise TPError(f"config.json: 'layer_types' has {len(kinds)} layers, and 'num_hidden_layers' is {count}")
-    return kinds
-
-
-def _slices(kinds: Sequence[str], kind: str) -> list[str]:
-    """Slices that name the layers of a kind; one where they stand at equal distances to the end."""
-    found = [number for number, each in enumerate(kinds) if each == kind]
-    if len(found) > 1:
-        first, step = found[0], found[1] - found[0]
-        if found == list(range(first, len(kinds), step)):
-            return [f"{first}::{step}"]
-    return [str(number) for number in found]
 
 
 def _rotary(key: str, config: Mapping[str, Any], objects: Mapping[str, Any], theta: float) -> dict[str, Any]:

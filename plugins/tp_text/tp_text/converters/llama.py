@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
-from tp_core.interop.rules import Entry, Ignored, Same, below
+from tp_core.interop.rules import Entry, Ignored
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.feed_forwards.options import GatedConfig
 from tp_core.modules.norms.options import RMSNormConfig
@@ -101,21 +101,11 @@ class LlamaConverterConfig(ConverterConfig):
         return common.causal_processor(config["max_position_embeddings"], self.architectures[architecture])
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
-        heads, groups = config["num_attention_heads"], config["num_key_value_heads"]
-        layer, ours = "model.layers.{layer}", "encoder.layers.{layer}"
-        return [
-            Same("model.embed_tokens.weight", "embedding.parts.word.table.weight", vocabulary=True),
-            common.projections(below(f"{layer}.self_attn", "q_proj", "k_proj", "v_proj"), ours, heads, groups),
-            Same(f"{layer}.self_attn.o_proj", f"{ours}.mixer.output"),
-            Same(f"{layer}.input_layernorm", f"{ours}.mixer_residual.before"),
-            Same(f"{layer}.post_attention_layernorm", f"{ours}.feed_forward_residual.before"),
-            Same(f"{layer}.mlp.gate_proj", f"{ours}.feed_forward.gate"),
-            Same(f"{layer}.mlp.up_proj", f"{ours}.feed_forward.input"),
-            Same(f"{layer}.mlp.down_proj", f"{ours}.feed_forward.output"),
-            Ignored(f"{layer}.self_attn.rotary_emb.inv_freq"),
-            Same("model.norm", "encoder.norm"),
-            *common.language_model("model.embed_tokens.weight", config["tie_word_embeddings"]),
-        ]
+        norms = {
+            "input_layernorm": "mixer_residual.before",
+            "post_attention_layernorm": "feed_forward_residual.before",
+        }
+        return [*common.gated_decoder(config, norms), Ignored("model.layers.{layer}.self_attn.rotary_emb.inv_freq")]
 
 
 class MistralConverterConfig(LlamaConverterConfig):

@@ -1,7 +1,6 @@
 """ModernBERT."""
 
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.errors import TPError
@@ -15,12 +14,11 @@ from tp_core.modules.norms.options import LayerNormConfig
 from tp_core.modules.positions.rotary_options import RotaryConfig
 from tp_core.options.converter import ConverterConfig
 from tp_text.converters import common
+from tp_text.converters.layer_types import FULL, SLIDING, layer_types, slices
 from tp_text.targets.mlm_options import MaskedLanguageModelConfig
 
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
-
-FULL, SLIDING = "full_attention", "sliding_attention"
 
 #: Type of layers → the key of its rotary base before transformers 5, and the base where there is none.
 THETAS = {FULL: ("global_rope_theta", 160000.0), SLIDING: ("local_rope_theta", 10000.0)}
@@ -31,24 +29,19 @@ def every(number: int, count: int) -> list[str]:
     return [SLIDING if layer % number else FULL for layer in range(count)]
 
 
-def layer_types(config: Mapping[str, Any]) -> list[str]:
-    """The type of each layer.
+def types_of(config: Mapping[str, Any]) -> list[str]:
+    """The kind of each layer.
 
     Raises:
         TPError: they are others than a spec can say, or too few or too many.
     """
     types, count, number = (config[key] for key in ("layer_types", "num_hidden_layers", "global_attn_every_n_layers"))
-    if types is None:
-        if number < 1:
-            raise TPError(f"config.json: 'global_attn_every_n_layers' is {number}; expected at least 1")
-        return every(number, count)
-    mark(config, "global_attn_every_n_layers")
-    if len(types) != count:
-        raise TPError(f"config.json: 'layer_types' has {len(types)} layers, and 'num_hidden_layers' is {count}")
-    for each in types:
-        if each not in THETAS:
-            raise TPError(f"config.json: 'layer_types' has '{each}'; specs know {' and '.join(THETAS)}")
-    return list(types)
+    if types is not None:
+        mark(config, "global_attn_every_n_layers")
+        return layer_types(types, count)
+    if number < 1:
+        raise TPError(f"config.json: 'global_attn_every_n_layers' is {number}; expected at least 1")
+    return every(number, count)
 
 
 def theta(config: Mapping[str, Any], kind: str) -> float:
@@ -58,15 +51,6 @@ def theta(config: Mapping[str, Any], kind: str) -> float:
     if old is None and inside.get("rope_theta") is None:
         old = default
     return parts.rotary_theta({"rope_theta": old, "rope_parameters": inside})
-
-
-def slices(numbers: list[int], count: int) -> list[str]:
-    """Slices of a stack of layers that together name some of them: one where they are at equal distances."""
-    for step in range(1, count):
-        if len(numbers) > 1 and numbers == list(range(numbers[0], count, step)):
-            return [f"{numbers[0] or ''}::{step}"]
-    runs = [[number for _, number in run] for _, run in groupby(enumerate(numbers), lambda each: each[1] - each[0])]
-    return [f"{run[0]}:{run[-1] + 1}" if len(run) > 1 else str(run[0]) for run in runs]
 
 
 class ModernBertConverterConfig(ConverterConfig):
@@ -119,7 +103,7 @@ class ModernBertConverterConfig(ConverterConfig):
     }
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
-        types, window = layer_types(config), config["local_attention"] // 2 + 1
+        types, window = types_of(config), config["local_attention"] // 2 + 1
         if config["local_attention"] % 2:
             mark(config, "local_attention")  # an odd number has no other effect than the even one below
         own = {
@@ -143,9 +127,8 @@ class ModernBertConverterConfig(ConverterConfig):
             },
             "mixer": {"attention": {**attention, **own[SLIDING if SLIDING in types else FULL]}},
         }
-        full = [number for number, each in enumerate(types) if each == FULL]
-        if full and SLIDING in types:
-            layers["layers"] = {each: {"mixer": {"attention": own[FULL]}} for each in slices(full, len(types))}
+        if FULL in types and SLIDING in types:
+            layers["layers"] = {each: {"mixer": {"attention": own[FULL]}} for each in slices(types, FULL)}
         model = {
             "hidden_size": config["hidden_size"],
             "vocab_size": config["vocab_size"],

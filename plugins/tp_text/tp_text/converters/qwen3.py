@@ -3,25 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tp_core.errors import TPError
 from tp_core.interop import parts
 from tp_core.interop.keys import mark
 from tp_core.interop.rules import Entry, Same
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_text.converters import common
+from tp_text.converters.layer_types import FULL, SLIDING, layer_types, slices
 from tp_text.converters.llama import LlamaConverterConfig
 
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
-
-#: Kinds of layers as transformers names them.
-FULL, SLIDING = "full_attention", "sliding_attention"
-
-
-def runs(kinds: Sequence[str], kind: str) -> list[tuple[int, int]]:
-    """The first and last numbers of the layers of a kind that stand one after the other."""
-    edges = [n for n in range(len(kinds) + 1) if (kinds[n - 1 : n] == [kind]) != (kinds[n : n + 1] == [kind])]
-    return [(start, end) for start, end in zip(edges[::2], edges[1::2])]
 
 
 class Qwen3ConverterConfig(LlamaConverterConfig):
@@ -49,7 +40,7 @@ class Qwen3ConverterConfig(LlamaConverterConfig):
         window, kinds = config["sliding_window"], self._kinds(config)
         if SLIDING in kinds:
             narrow = {"mixer": {"attention": {"window": window}}}
-            transformer["layers"] = {f"{start}:{end}": narrow for start, end in runs(kinds, SLIDING)}
+            transformer["layers"] = dict.fromkeys(slices(kinds, SLIDING), narrow)
         return model
 
     @staticmethod
@@ -61,11 +52,7 @@ class Qwen3ConverterConfig(LlamaConverterConfig):
             kinds = [SLIDING if number >= config["max_window_layers"] else FULL for number in range(count)]
         else:
             mark(config, "max_window_layers")
-            kinds = list(given)
-        for kind in {*kinds} - {SLIDING, FULL}:
-            raise TPError(f"config.json: 'layer_types' has '{kind}'; specs have {FULL} and {SLIDING}")
-        if len(kinds) != count:
-            raise TPError(f"config.json: 'layer_types' names {len(kinds)} layers, and 'num_hidden_layers' is {count}")
+            kinds = layer_types(given, count)
         if narrow and SLIDING in kinds:
             return kinds
         mark(config, "use_sliding_window", "sliding_window", "max_window_layers")  # as transformers reads them

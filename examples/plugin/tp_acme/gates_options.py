@@ -1,4 +1,4 @@
-"""Options of the mixer. Torch-free: torch is imported when a module is built, so that listing stays fast."""
+"""Options of the gated convolutions. Torch-free: torch is imported when a module is built."""
 
 from collections.abc import Iterator
 from typing import ClassVar, Literal
@@ -9,10 +9,10 @@ from tp_core import BuildContext, EncoderConfig, FieldSpec, Problem
 from tp_core.ports import CAUSAL, Port
 
 
-class MixerConfig(EncoderConfig):
+class GatesConfig(EncoderConfig):
     """Gated convolutions over neighbouring positions, instead of attention (Dauphin et al., 2017)."""
 
-    implementation: ClassVar[str] = "tp_acme.mixer:Mixer"
+    implementation: ClassVar[str] = "tp_acme.gates:Gates"
 
     num_layers: int = Field(4, gt=0, description="number of layers")
     kernel_size: int = Field(5, gt=0, description="neighbouring positions that a layer mixes, its own included")

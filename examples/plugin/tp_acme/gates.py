@@ -1,4 +1,4 @@
-"""The encoder ``acme.mixer``."""
+"""The encoder ``acme.gates``."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tp_acme.mixer_options import MixerConfig
+from tp_acme.gates_options import GatesConfig
 from tp_core import BuildContext, Cache, Encoder, Sequence
 
 
 class Layer(nn.Module):
     """``x + W_out(mix(W_v n) · sigmoid(W_g n))`` with ``n = norm(x)``; ``mix`` is a depthwise convolution."""
 
-    def __init__(self, config: MixerConfig) -> None:
+    def __init__(self, config: GatesConfig) -> None:
         super().__init__()
         size = config.hidden_size
         self.std = config.init_std
@@ -51,10 +51,10 @@ class Layer(nn.Module):
         return states + update
 
 
-class Mixer(Encoder):
+class Gates(Encoder):
     """A stack of gated convolutions."""
 
-    def __init__(self, config: MixerConfig, context: BuildContext) -> None:
+    def __init__(self, config: GatesConfig, context: BuildContext) -> None:
         super().__init__()
         self.widen = (
             nn.Linear(context.embedding_size, config.hidden_size)
@@ -71,7 +71,7 @@ class Mixer(Encoder):
             NotImplementedError: asked to decode step by step.
         """
         if cache is not None:
-            raise NotImplementedError("acme.mixer keeps no cache for incremental decoding")
+            raise NotImplementedError("acme.gates keeps no cache for incremental decoding")
         states = self.widen(sequence.states)
         for layer in self.layers:
             states = layer(states, sequence)
