@@ -114,12 +114,14 @@ class HeadFacts(NamedTuple):
         groups: number of key and value heads.
         size: width of a head.
         two_way: positions see later ones, too.
+        scale: factor of the scores; None: 1/sqrt(size).
     """
 
     number: int
     groups: int
     size: int
     two_way: bool = True
+    scale: float | None = None
 
 
 class PictureFacts(NamedTuple):

@@ -43,6 +43,8 @@ class TransformerDecoderConfig(DecoderConfig, TransformerOptions):
         parallel = {"parallel": self} | {f"layers.{key}.parallel": each for key, each in self.distinct_layers()}
         for option in (option for option, each in parallel.items() if each.parallel):
             yield Problem(option, "leaves no place for attention to the encoder's states, which a decoder has")
+        if self.cross_attention is None and not isinstance(self.mixer.config, AttentionConfig):
+            yield from cross_attention(self, None).check(context)  # which nothing else names
         if self.cross_attention is not None:
             own = self.cross_attention.config
             given = {

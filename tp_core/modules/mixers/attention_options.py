@@ -58,7 +58,7 @@ class AttentionConfig(MixerConfig):
     def heads(self, hidden_size: int) -> HeadFacts:
         """The heads, for positions that belong to them."""
         groups = self.num_key_value_heads or self.num_heads
-        return HeadFacts(self.num_heads, groups, self.width(hidden_size), not self.causal())
+        return HeadFacts(self.num_heads, groups, self.width(hidden_size), not self.causal(), self.scale)
 
     def inner_context(self, option: str, context: BuildContext) -> BuildContext:
         return context._replace(heads=self.heads(context.hidden_size))

@@ -46,7 +46,8 @@ class DistanceScores(Positions):
         super().__init__(config, context)
         assert context.heads is not None
         heads, size = context.heads.number, context.heads.size
-        self.std, self.shape, self.scale = config.init_std, (heads, size), 1 / math.sqrt(size)
+        self.std, self.shape = config.init_std, (heads, size)
+        self.scale = context.heads.scale or 1 / math.sqrt(size)
         self.distance = Linear(context.hidden_size, heads * size, bias=False, std=config.init_std)
         self.content_bias = nn.Parameter(torch.empty(heads, size))
         self.distance_bias = nn.Parameter(torch.empty(heads, size))
