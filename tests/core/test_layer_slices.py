@@ -199,6 +199,15 @@ def test_a_slice_that_would_be_without_effect_is_refused(slices: Any, encoder: A
     assert problem.startswith(f"model.encoder.transformer.{message}")
 
 
+def test_a_decoder_has_no_layer_without_attention_to_the_memory() -> None:
+    written = spec(None, "lm")
+    decoder: Any = {"transformer": {"num_layers": 2, "num_heads": 4, "layers": {"1": {"parallel": True}}}}
+    decoder["transformer"]["norm_position"] = "pre"
+    written["model"] |= {"target_embedding": "word", "decoder": decoder}
+    (message,) = said(written)
+    assert message.startswith("model.decoder.transformer.parallel: leaves no place for attention to the encoder's")
+
+
 def test_slices_are_no_default_of_all_stacks() -> None:
     written = spec(None)
     written["model"]["layers"] = {"0": {"norm": "rmsnorm"}}

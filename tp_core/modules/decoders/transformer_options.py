@@ -36,5 +36,5 @@ class TransformerDecoderConfig(DecoderConfig, TransformerOptions):
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from self.check_stack()
-        if self.parallel:
+        if any(self.layer(number).parallel for number in range(self.num_layers)):
             yield Problem("parallel", "leaves no place for attention to the encoder's states, which a decoder has")
