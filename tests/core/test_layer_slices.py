@@ -17,6 +17,7 @@ from tests.core.shelf import shelf as shelf
 from tp_core import SpecError, build_model, load_spec
 from tp_core.interfaces import Sequence
 from tp_core.modules.layers.transformer_options import TransformerOptions
+from tp_core.plugin_errors import PluginError
 from tp_core.spec.json_schema import spec_schema
 from tp_core.training.export import portable_spec
 
@@ -129,6 +130,98 @@ def test_the_resolved_spec_is_the_same_model(tmp_path: Path) -> None:
     assert layers(yaml.safe_load(loaded.to_yaml())) == layers(spec())
 
 
+ATTENTION: dict[str, Any] = {"dropout": 0.1, "init_std": 0.02, "positions": {"relative": {"init_std": 0.02}}}
+
+
+@pytest.mark.parametrize(
+    ("slices", "encoder", "model"),
+    [
+        ({":": {"dropout": 0.3}, "-1": {"dropout": 0.2}}, {}, {}),
+        ({":": {"mixer": {"attention": {"window": 3}}}, "-1": {"mixer": "fourier"}}, {}, {}),
+        ({":": {"mixer": {"attention": {"window": 3}}}, "::-2": {"mixer": {"attention": {"window": None}}}}, {}, {}),
+        ({"0": {"norm": "rmsnorm"}}, {}, {"eps": 0.01}),
+        ({"1": {"feed_forward": "gated"}, "4": {"feed_forward": "gated"}}, {}, {"activation": "relu"}),
+        ({"0": {"dropout": 0.3, "init_std": 0.3}}, {"mixer": {"attention": ATTENTION}}, {}),
+        ({"0": {"mixer": {"attention": {"init_std": 0.3}}}}, {"mixer": {"attention": ATTENTION}}, {}),
+        ({"0": {"feed_forward_size": None}}, {"feed_forward_size": 8}, {}),
+        ({"0": {"feed_forward_size": 8}}, {}, {}),
+        ({"9:": {"norm": "rmsnorm"}}, {}, {}),
+    ],
+)
+def test_the_resolved_spec_has_the_same_layers(slices: Any, encoder: Any, model: Any) -> None:
+    written = spec(slices, "mlm", mask="fully_visible", **encoder)
+    written["model"] |= model
+    resolved = load_spec(written).to_yaml()
+    before, after = (options_of(each) for each in (written, yaml.safe_load(resolved)))
+    for number in range(6):
+        own, again = (each.layer(number).model_dump(mode="json", exclude={"layers"}) for each in (before, after))
+        assert own == again
+    assert load_spec(yaml.safe_load(resolved)).to_yaml() == resolved
+
+
+@pytest.mark.parametrize(
+    ("slices", "message"),
+    [
+        ({"9:": {"mixer": {"attention": {"windw": 3}}}}, "9:.mixer.attention.windw: unknown option 'windw'"),
+        ({"9:": {"mixer": "fuorier"}}, "9:.mixer: unknown mixer 'fuorier'"),
+        ({"0": {"dropout": 5.0}, ":": {"dropout": 0.1}}, "0.dropout: must be less than 1, got 5.0"),
+        ({"0": {"mixer": "fuorier"}, ":": {"mixer": "fourier"}}, "0.mixer: unknown mixer 'fuorier'"),
+        ({"0": {"mixer": {"attention": {"windw": 3}}}, ":": {"dropout": 0.1}}, "0.mixer.attention.windw: unknown"),
+    ],
+)
+def test_a_slice_without_effect_is_checked_once(slices: Any, message: str) -> None:
+    (problem,) = said(spec(slices, "mlm", mask="fully_visible"))
+    assert problem.startswith(f"model.encoder.transformer.layers.{message}")
+
+
+RESIDUAL: dict[str, Any] = {"attention": {"residual": True}}
+
+
+@pytest.mark.parametrize(
+    ("slices", "encoder", "message"),
+    [
+        (
+            {"2": {"num_heads": 2}},
+            {"mixer": RESIDUAL},
+            "layers: layer 2 adds the scores of layer 1, which has another num_heads",
+        ),
+        (
+            {"2": {"mixer": {"attention": {"window": 3}}}},
+            {"mixer": RESIDUAL},
+            "layers: layer 2 adds the scores of layer 1, which has another window",
+        ),
+        ({"2": {"layer_drop": 0.5}}, {"layer_drop_growing": True}, "layer_drop_growing: is for one layer_drop"),
+        (
+            {"0": {"norm_position": "post"}},
+            {"norm_position": "pre", "first_norm": False},
+            "first_norm: is about a norm",
+        ),
+    ],
+)
+def test_a_slice_that_would_be_without_effect_is_refused(slices: Any, encoder: Any, message: str) -> None:
+    (problem,) = said(spec(slices, "mlm", **{"mask": "fully_visible"} | encoder))
+    assert problem.startswith(f"model.encoder.transformer.{message}")
+
+
+def test_a_decoder_has_no_layer_without_attention_to_the_memory() -> None:
+    written = spec(None, "lm")
+    decoder: Any = {"transformer": {"num_layers": 2, "num_heads": 4, "layers": {"1": {"parallel": True}}}}
+    decoder["transformer"]["norm_position"] = "pre"
+    written["model"] |= {"target_embedding": "word", "decoder": decoder}
+    (message,) = said(written)
+    assert message.startswith(
+        "model.decoder.transformer.layers.1.parallel: leaves no place for attention to the encoder's"
+    )
+
+
+def test_slices_are_no_default_of_all_stacks() -> None:
+    written = spec(None)
+    written["model"]["layers"] = {"0": {"norm": "rmsnorm"}}
+    assert said(written) == [
+        "model.layers: slices of layers belong to one stack; write them in a spec, at its option 'layers'"
+    ]
+
+
 def test_slices_are_inherited_merged_and_set_on_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "parent.yaml").write_text(yaml.safe_dump(spec(), sort_keys=False))
     child = {"2::3": {"mixer": {"attention": {"window": 5}}}, ":1": None}
@@ -145,6 +238,7 @@ def test_slices_are_inherited_merged_and_set_on_the_command_line(tmp_path: Path)
 def test_the_schema_of_specs_has_the_options_of_slices() -> None:
     schema = spec_schema()
     assert valid(spec(), schema, schema)
+    wrong: Any
     for wrong in ({"1": {"num_layers": 2}}, {"x": {}}, {"1": {"mixer": {"attention": {"windw": 1}}}}):
         assert not valid(spec(wrong), schema, schema)
 
@@ -264,3 +358,61 @@ def test_scores_are_added_to_those_of_the_same_places_only(option: dict[str, Any
         f"{next(iter(option))}: residual needs the same in both"
     )
     assert not load_spec(spec({"3": {"mixer": {"attention": option | {"residual": False}}}}, mixer=mixer)).init_from
+
+
+PARTS = '''
+from typing import ClassVar
+import torch
+from tp_core import Mixer, MixerConfig, PositionsConfig, PositionTable, PositionValues
+
+class Distance(PositionsConfig):
+    """Minus the distance."""
+    table: ClassVar[str] = "Table"
+
+class Table(PositionTable):
+    def __init__(self, config, context):
+        super().__init__()
+
+    def forward(self, run):
+        distance = run.positions.unsqueeze(-1) - run.key_positions.unsqueeze(-2)
+        return PositionValues(None, -distance.abs().unsqueeze(1).to(run.sequence.states.dtype))
+
+class Wrong(MixerConfig):
+    """Gives back no states."""
+    implementation: ClassVar[str] = "Mixes"
+    what: str = "nothing"
+
+class Mixes(Mixer):
+    def __init__(self, config, context):
+        super().__init__()
+        self.what = config.what
+
+    def forward(self, states, prepared, carried=None, cache=None):
+        return {"nothing": None, "states": states, "one": (states[..., :1], None)}[self.what]
+'''
+
+
+def test_a_local_file_brings_positions_with_a_table(tmp_path: Path) -> None:
+    (tmp_path / "parts.py").write_text(PARTS)
+    slices = {"1": {"mixer": {"attention": {"positions": "parts:Distance"}}}}
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(spec(slices)))
+    model: Any = build_model(load_spec(tmp_path / "spec.yaml"))
+    assert [type(part).__name__ for part in model.encoder.shared] == ["RotaryAngles", "Table"]
+    assert model.encoder(Sequence(torch.zeros(2, 3, 16))).states.shape == (2, 3, 16)
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("nothing", r"Mixes.forward\(\) gave back None; expected new states, and what the next layer gets"),
+        ("states", r"Mixes.forward\(\) gave back a tensor of the shape \[2, 3, 16\]; expected new states, and"),
+        ("one", r"gave back a tensor of the shape \[2, 3, 1\]; expected the shape of the states, \[2, 3, 16\]"),
+    ],
+)
+def test_a_mixer_that_gives_back_something_else_is_named(tmp_path: Path, what: str, message: str) -> None:
+    (tmp_path / "parts.py").write_text(PARTS)
+    written = spec({"1": {"mixer": {"parts:Wrong": {"what": what}}}}, "mlm", mask="fully_visible")
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(written))
+    model: Any = build_model(load_spec(tmp_path / "spec.yaml"))
+    with pytest.raises(PluginError, match=message):
+        model.encoder(Sequence(torch.zeros(2, 3, 16)))

@@ -114,10 +114,16 @@ class ModuleConfig(Choosing):
         """
         if not cls.implementation:
             raise TypeError(f"{cls.__name__} has neither an implementation nor a build() of its own")
-        if ":" in cls.implementation:
-            return imported(cls.implementation)
-        owner = next(each for each in cls.__mro__ if "implementation" in vars(each))
-        return getattr(sys.modules[owner.__module__], cls.implementation)
+        return cls.class_of("implementation")
+
+    @classmethod
+    def class_of(cls, variable: str) -> Any:
+        """The class that a class variable names: ``"package.file:Class"``, or ``"Class"`` of the variable's file."""
+        named: str = getattr(cls, variable)
+        if ":" in named:
+            return imported(named)
+        owner = next(each for each in cls.__mro__ if variable in vars(each))
+        return getattr(sys.modules[owner.__module__], named)
 
     @classmethod
     def summary(cls) -> str:

@@ -161,48 +161,22 @@ def _slot(annotation: Any) -> Slot | None:
     return found and found._replace(many=found.many or get_origin(annotation) is list)
 
 
-def _said_once(
-    config: "ModuleConfig",
-    options: dict[str, Any],
-    around: Mapping[str, Any],
-    changing: frozenset[str] = frozenset(),
-) -> dict[str, Any]:
-    """Options without those of the modules that they choose which these get from around.
-
-    Args:
-        changing: options that slices around set. A module follows them unless it has been given its own value, so that
-            its own are written even where they are equal, and others are not.
-    """
-    if slices := _slices(config):
-        changing = changing.union(*map(_names, slices.keys.values()))
-    own = {name: options[name] for name in config.passed_on & options.keys()}
-    passed = {**around, **{name: value for name, value in own.items() if value is not None or name in changing}}
+def _said_once(config: "ModuleConfig", options: dict[str, Any], around: Mapping[str, Any]) -> dict[str, Any]:
+    """Options without those of the modules that they choose which these get from around."""
+    passed = {**around, **{name: options[name] for name in config.passed_on if options.get(name) is not None}}
     found = dict(options)
     for option in slots_of(type(config)).keys() & options.keys():
         chosen, written = getattr(config, option), options[option]
         several = isinstance(written, list)
         pairs = zip(chosen, written) if several else [(chosen, written)] if chosen is not None else []
-        changed = [{name: _alone(each, inner, passed, changing) for name, inner in one.items()} for each, one in pairs]
+        changed = [{name: _alone(each, inner, passed) for name, inner in one.items()} for each, one in pairs]
         found[option] = changed if several else changed[0] if changed else written
     return found
 
 
-def _alone(
-    chosen: Chosen[Any], options: dict[str, Any], passed: Mapping[str, Any], changing: frozenset[str]
-) -> dict[str, Any]:
-    def own(name: str, value: Any) -> bool:
-        if name in changing and name in passed:
-            return name in chosen.config.model_fields_set
-        return name not in passed or value != passed[name]
-
-    inner = _said_once(chosen.config, options, passed, changing)
-    return {name: value for name, value in inner.items() if own(name, value)}
-
-
-def _names(tree: Mapping[str, Any]) -> set[str]:
-    """The names of options in a tree of slices, and of the modules in it."""
-    inner = [_names(each) for each in tree.values() if isinstance(each, Mapping)]
-    return set(tree).union(*inner)
+def _alone(chosen: Chosen[Any], options: dict[str, Any], passed: Mapping[str, Any]) -> dict[str, Any]:
+    inner = _said_once(chosen.config, options, passed)
+    return {name: value for name, value in inner.items() if name not in passed or value != passed[name]}
 
 
 def choices_in(config: BaseModel) -> Iterator[tuple[str, Chosen[Any]]]:

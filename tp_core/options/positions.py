@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from tp_core.options.base import ModuleConfig, imported
+from tp_core.options.base import ModuleConfig
 from tp_core.options.context import BuildContext
 
 if TYPE_CHECKING:
@@ -33,5 +33,5 @@ class PositionsConfig(ModuleConfig):
 
     def build_table(self, context: BuildContext) -> "PositionTable | None":
         """The part that layers with equal options have in common; None where there is none."""
-        made: PositionTable | None = imported(self.table)(self, context) if self.table else None
+        made: PositionTable | None = self.class_of("table")(self, context) if self.table else None
         return made

@@ -30,18 +30,20 @@ class Slices:
     """Options of some layers, which win over those of the stack; later slices win over earlier ones.
 
     Attributes:
-        keys: slice → the options that it sets, as a tree of names; a module is its name in a spec.
+        keys: the slices that set options.
+        stack: the options of the stack, without slices.
         layers: the options of every layer, those that are alike as one object.
     """
 
-    keys: Mapping[str, Mapping[str, Any]]
+    keys: tuple[str, ...]
+    stack: "ModuleConfig"
     layers: "tuple[ModuleConfig, ...]"
 
     def distinct(self) -> "Iterator[tuple[str, ModuleConfig]]":
         """The options that differ from those of the stack, each once, with the last slice that has a part in them."""
         seen: dict[int, None] = {}
         for number, config in enumerate(self.layers):
-            last = next((key for key in reversed([*self.keys]) if number in numbers(key, len(self.layers))), None)
+            last = next((key for key in reversed(self.keys) if number in numbers(key, len(self.layers))), None)
             if last is not None and id(config) not in seen:
                 seen[id(config)] = None
                 yield last, config
@@ -49,20 +51,20 @@ class Slices:
     def changed(self, change: "Callable[[ModuleConfig], ModuleConfig]") -> "Slices":
         """The same slices of other options."""
         made = {id(config): change(config) for config in self.layers}
-        return Slices(self.keys, tuple(made[id(config)] for config in self.layers))
+        return Slices(self.keys, change(self.stack), tuple(made[id(config)] for config in self.layers))
 
-    def dump(self) -> dict[str, Any]:
-        """Slice → the options that it sets, as a spec writes them; without those that later slices set in its place."""
-        count, found = len(self.layers), {}
-        for place, (key, tree) in enumerate(self.keys.items()):
-            after = [*self.keys.items()][place + 1 :]
-            own = [
-                (self.layers[number], [each for later, each in after if number in numbers(later, count)])
-                for number in numbers(key, count)
-            ]
-            if own:
-                found[key] = _written(own, tree)
-        return found
+    def dump(self) -> dict[str, Any] | None:
+        """Slice → the options in which its layers differ from the stack, as a spec writes them; no slices overlap."""
+        alike: dict[int, list[int]] = {}
+        for number, config in enumerate(self.layers):
+            alike.setdefault(id(config), []).append(number)
+        given = {tuple(sorted(numbers(key, len(self.layers)))): key for key in reversed(self.keys)}
+        found: dict[str, Any] = {}
+        for group in alike.values():
+            if options := _differences(self.layers[group[0]], self.stack, {}, {}):
+                own = given.get(tuple(group))
+                found |= dict.fromkeys(_names(group) if own is None else [own], options)
+        return found or None
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -77,35 +79,42 @@ class Slices:
 
 def _accepted(given: Any) -> "Slices":
     if not isinstance(given, Slices):
-        raise ValueError("slices of layers are read from specs, as they change the options around them: use load_spec")
+        raise ValueError("slices of layers belong to one stack; write them in a spec, at its option 'layers'")
     return given
 
 
-def _written(layers: "list[tuple[ModuleConfig, list[Mapping[str, Any]]]]", tree: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a tree, each with the value of a layer in which no later slice sets it.
+def _names(group: list[int]) -> list[str]:
+    """Slices that name these layers, from the first to the last, and no others."""
+    step = group[1] - group[0] if len(group) > 1 else 1
+    if len(group) == 1 or group != [*range(group[0], group[-1] + 1, step)]:
+        return [str(number) for number in group]
+    return [f"{group[0]}:{group[-1] + 1}" + (f":{step}" if step > 1 else "")]
+
+
+def _differences(
+    config: "ModuleConfig", stack: "ModuleConfig", around: Mapping[str, Any], around_stack: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The options that make a config of that of the stack, which is written without what it gets from around.
 
     Args:
-        layers: configs of the layers, or of a module in each, and the trees of the later slices.
+        around: values that the config gets from around, where they are unset.
+        around_stack: the same, of the stack.
     """
+    mine, theirs = (each.model_dump(mode="json") for each in (config, stack))
+    passed, passed_stack = (
+        {**outer, **{name: options[name] for name in config.passed_on if options.get(name) is not None}}
+        for outer, options in ((around, mine), (around_stack, theirs))
+    )
     found: dict[str, Any] = {}
-    for option, inner in tree.items():
-        if not isinstance(inner, Mapping):
-            own = next((config for config, later in layers if not any(option in each for each in later)), None)
-            if own is not None:
-                found[option] = own.model_dump(mode="json", include={option})[option]
+    for option, value in mine.items():
+        chosen, before = getattr(config, option), getattr(stack, option)
+        inner, same = getattr(chosen, "config", None), getattr(before, "config", None)
+        if inner is not None and same is not None and chosen.written == before.written:
+            if differing := _differences(inner, same, passed, passed_stack):
+                found[option] = {chosen.written: differing}
             continue
-        ((name, options),) = inner.items()
-        same, written = [], name
-        for config, later in layers:
-            over = [each[option] for each in later if option in each]
-            if all(isinstance(each, Mapping) and _plain(each) == _plain(inner) for each in over):
-                module = getattr(config, option)
-                written = module.written
-                same.append((module.config, [each for (each,) in map(dict.values, over)]))
-        found[option] = {written: _written(same, options)}
+        unset = option in around_stack and around_stack[option] == theirs[option]
+        default = type(config).model_fields[option].get_default(call_default_factory=True)
+        if value != (around.get(option, default) if unset else theirs[option]):
+            found[option] = value
     return found
-
-
-def _plain(choice: Mapping[str, Any]) -> str:
-    """The name of a chosen module, without its distribution."""
-    return next(iter(choice)).partition("@")[0]

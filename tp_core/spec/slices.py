@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tp_core.errors import TPError
@@ -56,8 +56,8 @@ def sliced(
     stack = Node({key: each for key, each in options.mapping.items() if key != cls.sliced}, options.origin)
     made: dict[tuple[str, ...], ModuleConfig | None] = {(): base}
     of_layers = [tuple(key for key in given if number in numbers(key, count)) for number in range(count)]
-    for keys in dict.fromkeys(of_layers):
-        if keys in made:
+    for keys in dict.fromkeys([*_each(given, count), *of_layers]):
+        if keys in made or any(made.get(keys[:end], base) is None for end in range(1, len(keys))):
             continue
         merged = stack
         for key in keys:
@@ -65,12 +65,20 @@ def sliced(
         own, by_name = (f"{each}.{cls.sliced}.{keys[-1]}" for each in (where, place))
         found = len(problems)
         inner = parts(own, by_name, merged)
-        if len(problems) == found:
-            made[keys] = validate(cls, own, merged.mapping, given[keys[-1]], problems, inherited, inner)
+        whole = len(problems) == found
+        made[keys] = validate(cls, own, merged.mapping, given[keys[-1]], problems, inherited, inner) if whole else None
     if len(problems) > before:
         return None
     layers = tuple(layer for keys in of_layers if (layer := made[keys]) is not None)
-    return Slices({key: _keys(cls, child) for key, child in given.items()}, layers)
+    return Slices(tuple(given), base, layers)
+
+
+def _each(given: Mapping[str, Node], count: int) -> Iterator[tuple[str, ...]]:
+    """Each slice with those before it that its first layer is in, so that one without effect is looked at, too."""
+    for end, key in enumerate(given, 1):
+        size = count if numbers(key, count) else _MANY
+        first = numbers(key, size)[0]
+        yield tuple(each for each in [*given][:end] if first in numbers(each, size))
 
 
 def _check(cls: type[ModuleConfig], path: str, key: str, child: Node, count: int, problems: Problems) -> None:
@@ -118,13 +126,3 @@ def _one_over(kind: str, base: Node, over: Node) -> Node:
     except (SpecError, TPError):  # which is told when the module is chosen
         return over
     return after.with_value({name: _merged(cls, inherited, options)})
-
-
-def _keys(cls: type[ModuleConfig], node: Node) -> dict[str, Any]:
-    """The options that a mapping sets, those of the modules that they choose within them."""
-    found: dict[str, Any] = dict.fromkeys(node.mapping)
-    for option, choice in slots_of(cls).items():
-        if not choice.many and option in found and node.mapping[option].value is not None:
-            ((name, options),) = slot(node.mapping[option], "").mapping.items()
-            found[option] = {name: _keys(config_class(choice.kind, name, options.origin.base)[0], options)}
-    return found

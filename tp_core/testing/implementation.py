@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from tp_core.options.base import ModuleConfig, imported
+from tp_core.options.base import ModuleConfig
 from tp_core.options.positions import PositionsConfig
 from tp_core.options.processor import ProcessorConfig
 from tp_core.spec.canonical import MODEL_KINDS
@@ -41,7 +41,7 @@ def check_implementation(cls: type[ModuleConfig]) -> None:
     if cls.implementation:
         _check_made(cls, cls.implementation, cls.implemented)
     if issubclass(cls, PositionsConfig) and cls.table:
-        _check_made(cls, cls.table, lambda: imported(cls.table))
+        _check_made(cls, cls.table, lambda: cls.class_of("table"))
 
 
 def _check_made(cls: type[ModuleConfig], value: str, get: Callable[[], Any]) -> None:

@@ -16,6 +16,7 @@ from tp_core.modules.layers.transformer_options import LayerOptions
 from tp_core.modules.mixers.attention import CrossAttention
 from tp_core.modules.mixers.attention_options import AttentionConfig
 from tp_core.options.context import BuildContext
+from tp_core.plugin_errors import PluginError, wrong_value
 
 #: A cache and the number of a layer.
 LayerCache = tuple[Cache, int] | None
@@ -47,6 +48,18 @@ class Residual(nn.Module):
                 update = update * (kept / keep).to(update.dtype)
         found: Tensor = self.after(states + update)
         return found
+
+
+def wrong_output(part: nn.Module, found: Any, expected: str) -> PluginError:
+    """The error for what a part gave back, where something else was expected."""
+    shown = f"a tensor of the shape {[*found.shape]}" if isinstance(found, Tensor) else f"a {type(found).__name__}"
+    return wrong_value(part, "forward", "None" if found is None else shown, expected)
+
+
+def check_shape(part: nn.Module, found: Any, states: Tensor) -> None:
+    """Raise PluginError for what cannot be added to the states; another shape might be broadcast."""
+    if not isinstance(found, Tensor) or found.shape != states.shape:
+        raise wrong_output(part, found, f"the shape of the states, {[*states.shape]}")
 
 
 class TransformerLayer(nn.Module):
@@ -93,15 +106,21 @@ class TransformerLayer(nn.Module):
         """
         own, beside = (None, None) if cache is None else (cache[0].entry(f"{each}{cache[1]}") for each in _ENTRIES)
         normal = self.mixer_residual.before(states)
-        mixed, carried = self.mixer(normal, prepared, carried, own)
+        found = self.mixer(normal, prepared, carried, own)
+        if not isinstance(found, tuple) or len(found) != 2:
+            raise wrong_output(self.mixer, found, "new states, and what the next layer gets")
+        mixed, carried = cast(tuple[Tensor, Tensor | None], found)
+        check_shape(self.mixer, mixed, states)
         if self.parallel:
             update = self.feed_forward(normal)
+            check_shape(self.feed_forward, update, states)
             return self.feed_forward_residual.add(self.mixer_residual.add(states, mixed), update), carried
         states = self.mixer_residual.add(states, mixed)
         if self.cross_attention is not None and self.cross_attention_residual is not None:
             mixed, _ = self.cross_attention(self.cross_attention_residual.before(states), memory, None, beside)
             states = self.cross_attention_residual.add(states, mixed)
         update = self.feed_forward(self.feed_forward_residual.before(states))
+        check_shape(self.feed_forward, update, states)
         return self.feed_forward_residual.add(states, update), carried
 
     def residual_outputs(self) -> list[nn.Parameter]:

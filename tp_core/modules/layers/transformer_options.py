@@ -79,8 +79,7 @@ class TransformerOptions(LayerOptions):
 
     def layer(self, number: int) -> LayerOptions:
         """The options of a layer, from 0."""
-        found = self if self.layers is None else self.layers.layers[number]
-        assert isinstance(found, LayerOptions)
+        found = self._own(number)
         if not self.layer_drop_growing:
             return found
         return found.model_copy(update={"layer_drop": found.layer_drop * number / max(1, self.num_layers - 1)})
@@ -90,6 +89,11 @@ class TransformerOptions(LayerOptions):
         for key, config in self.layers.distinct() if self.layers else ():
             assert isinstance(config, LayerOptions)
             yield key, config
+
+    def _own(self, number: int) -> LayerOptions:
+        found = self if self.layers is None else self.layers.layers[number]
+        assert isinstance(found, LayerOptions)
+        return found
 
     def has_final_norm(self) -> bool:
         """True with a norm after the last layer."""
@@ -116,7 +120,10 @@ class TransformerOptions(LayerOptions):
             yield Problem("layers", "makes layers differ, and share_layers makes one of them all")
         if self.share_layers and self.layer_drop_growing:
             yield Problem("layer_drop_growing", "is for layers that differ, and share_layers makes one of them all")
-        if not self.first_norm and self.norm_position == "post":
+        layers = [self.layer(number) for number in range(self.num_layers)]
+        if self.layer_drop_growing and any(self._own(n).layer_drop != self.layer_drop for n in range(self.num_layers)):
+            yield Problem("layer_drop_growing", "is for one layer_drop, and layers have their own")
+        if not self.first_norm and layers[0].norm_position == "post":
             yield Problem("first_norm", "is about a norm before the first layer, and norm_position: post has none")
         if not self.first_norm and self.share_layers:
             yield Problem("first_norm", "makes the first layer another, and share_layers makes one of them all")

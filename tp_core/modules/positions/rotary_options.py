@@ -35,6 +35,8 @@ class RotaryConfig(PositionsConfig):
         if context.heads is not None and self.rotated(context.heads.size) % 2:
             message = f"rotary positions need an even head width, got {self.rotated(context.heads.size)}"
             yield Problem("", message)
+        elif context.heads is not None and not self.rotated(context.heads.size):
+            yield Problem("fraction", f"rotates none of the {context.heads.size} channels of a head")
 
 
 class Llama3RotaryConfig(RotaryConfig):

@@ -34,7 +34,8 @@ class MaskedDecoderConfig(DecoderConfig, TransformerOptions):
         if self.hidden_size % 4:
             message = f"two-dimensional positions need a width divisible by 4, got {self.hidden_size}"
             yield Problem("hidden_size", message)
+        mixers = [self.layer(number).mixer for number in range(self.num_layers)]
         if self.mask != "fully_visible":
             yield Problem("mask", f"all patches see each other; expected fully_visible, got {self.mask}")
-        elif any(self.layer(number).mixer.config.causal() for number in range(self.num_layers)):
-            yield Problem("mixer", "is causal, and all patches see each other")
+        elif one := next((each for each in mixers if each.config.causal()), None):
+            yield Problem("mixer", f"all patches see each other, and '{one.name}' of a layer is causal")
