@@ -184,6 +184,7 @@ class Drawer:
         slots = slots_of(cls)
         small: dict[str, list[Any]] = {"num_layers": [1, 2], "num_heads": [2, 4], "feed_forward_size": [16, 32]}
         small |= {"patch_size": [4, 8], "hidden_size": [16, 24], "size": [6, 6, 6, 5], "image_size": [16]}
+        small |= {"num_segments": [2, 3]}
         small |= {"region_size": [6], "max_regions": [4], "num_labels": [2], "target_max_length": [32]}
         small |= {"max_length": [64, 512] if kind == "embedding" else [32, 64]}
         rare = {"hidden_size": 0.2, "num_labels": 0.8}

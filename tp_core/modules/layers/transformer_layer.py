@@ -56,10 +56,27 @@ def wrong_output(part: nn.Module, found: Any, expected: str) -> PluginError:
     return wrong_value(part, "forward", "None" if found is None else shown, expected)
 
 
-def check_shape(part: nn.Module, found: Any, states: Tensor) -> None:
-    """Raise PluginError for what cannot be added to the states; another shape might be broadcast."""
+def of_shape(states: Tensor, part: nn.Module, found: Any) -> Tensor:
+    """What a part gave back, if it has the shape of the states; another shape might be broadcast.
+
+    Raises:
+        PluginError: it has another, or is no tensor.
+    """
     if not isinstance(found, Tensor) or found.shape != states.shape:
         raise wrong_output(part, found, f"the shape of the states, {[*states.shape]}")
+    return found
+
+
+def mixed_states(states: Tensor, mixer: nn.Module, found: Any) -> tuple[Tensor, Tensor | None]:
+    """What a mixer gave back: states of the same shape, and what the next layer gets.
+
+    Raises:
+        PluginError: it gave back something else.
+    """
+    if not isinstance(found, tuple) or len(found) != 2:
+        raise wrong_output(mixer, found, "new states, and what the next layer gets")
+    mixed, carried = cast(tuple[Any, Tensor | None], found)
+    return of_shape(states, mixer, mixed), carried
 
 
 class TransformerLayer(nn.Module):
@@ -106,21 +123,16 @@ class TransformerLayer(nn.Module):
         """
         own, beside = (None, None) if cache is None else (cache[0].entry(f"{each}{cache[1]}") for each in _ENTRIES)
         normal = self.mixer_residual.before(states)
-        found = self.mixer(normal, prepared, carried, own)
-        if not isinstance(found, tuple) or len(found) != 2:
-            raise wrong_output(self.mixer, found, "new states, and what the next layer gets")
-        mixed, carried = cast(tuple[Tensor, Tensor | None], found)
-        check_shape(self.mixer, mixed, states)
+        mixed, carried = mixed_states(states, self.mixer, self.mixer(normal, prepared, carried, own))
         if self.parallel:
-            update = self.feed_forward(normal)
-            check_shape(self.feed_forward, update, states)
+            update = of_shape(states, self.feed_forward, self.feed_forward(normal))
             return self.feed_forward_residual.add(self.mixer_residual.add(states, mixed), update), carried
         states = self.mixer_residual.add(states, mixed)
         if self.cross_attention is not None and self.cross_attention_residual is not None:
             mixed, _ = self.cross_attention(self.cross_attention_residual.before(states), memory, None, beside)
             states = self.cross_attention_residual.add(states, mixed)
         update = self.feed_forward(self.feed_forward_residual.before(states))
-        check_shape(self.feed_forward, update, states)
+        update = of_shape(states, self.feed_forward, update)
         return self.feed_forward_residual.add(states, update), carried
 
     def residual_outputs(self) -> list[nn.Parameter]:
