@@ -57,7 +57,7 @@ def wrong_output(part: nn.Module, found: Any, expected: str) -> PluginError:
 
 
 def of_shape(states: Tensor, part: nn.Module, found: Any) -> Tensor:
-    """What a part gave back, if it has the shape of the states; another shape might be broadcast.
+    """The states that a part gave back, if they have the shape of those before; another shape might be broadcast.
 
     Raises:
         PluginError: it has another, or is no tensor.
@@ -68,7 +68,7 @@ def of_shape(states: Tensor, part: nn.Module, found: Any) -> Tensor:
 
 
 def mixed_states(states: Tensor, mixer: nn.Module, found: Any) -> tuple[Tensor, Tensor | None]:
-    """What a mixer gave back: states of the same shape, and what the next layer gets.
+    """The two things that a mixer gave back: states of the same shape, and what the next layer gets.
 
     Raises:
         PluginError: it gave back something else.
