@@ -416,3 +416,11 @@ def test_a_mixer_that_gives_back_something_else_is_named(tmp_path: Path, what: s
     model: Any = build_model(load_spec(tmp_path / "spec.yaml"))
     with pytest.raises(PluginError, match=message):
         model.encoder(Sequence(torch.zeros(2, 3, 16)))
+
+
+def test_an_implementation_of_another_kind_is_named(tmp_path: Path) -> None:
+    (tmp_path / "parts.py").write_text(PARTS.replace('"Mixes"', '"Table"'))
+    written = spec({"1": {"mixer": "parts:Wrong"}}, "mlm", mask="fully_visible")
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(written))
+    with pytest.raises(PluginError, match=r"Wrong.build\(\) gave back .*expected a Mixer"):
+        build_model(load_spec(tmp_path / "spec.yaml"))

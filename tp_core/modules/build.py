@@ -10,10 +10,14 @@ from tp_core.options.context import BuildContext
 from tp_core.plugin_errors import expect
 
 
-def built(config: Any, context: BuildContext) -> Any:
+def built(config: Any, context: BuildContext, base: type[nn.Module] = nn.Module) -> Any:
     """The module that options make.
 
+    Args:
+        base: class that it must be of.
+
     Raises:
-        PluginError: what they make is no torch module.
+        PluginError: what they make is no module of the class.
     """
-    return expect(config.build(context), nn.Module, config, "build", "a torch module")
+    what = "a torch module" if base is nn.Module else f"a {base.__name__}"
+    return expect(config.build(context), base, config, "build", what)

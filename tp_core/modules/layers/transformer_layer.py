@@ -99,13 +99,13 @@ class TransformerLayer(nn.Module):
         super().__init__()
         size = context.hidden_size
         self.parallel = options.parallel
-        self.mixer: Mixer = built(options.mixer.config, context)
+        self.mixer: Mixer = built(options.mixer.config, context, Mixer)
         self.mixer_residual = Residual(options, size, self.mixer.drops)
         if normalised:
             self.mixer_residual.before = nn.Identity()
         self.cross_attention = None if memory is None else CrossAttention(memory, context)
         self.cross_attention_residual = None if memory is None else Residual(options, size)
-        self.feed_forward: FeedForward = built(options.feed_forward.config, context)
+        self.feed_forward: FeedForward = built(options.feed_forward.config, context, FeedForward)
         self.feed_forward_residual = Residual(options, size)
         if self.parallel:
             self.feed_forward_residual.before = nn.Identity()  # it reads what the mixer reads

@@ -117,7 +117,7 @@ class SelfAttention(Attention):
         else:
             self.qkv = Linear(context.hidden_size, rows, bias=config.bias, std=config.init_std)
         inner = config.inner_context("positions", context)
-        self.positions: Positions = built(config.positions.config, inner)
+        self.positions: Positions = built(config.positions.config, inner, Positions)
         self._key = (config.positions.config, inner.heads)
         table: Callable[[], Any] = partial(config.positions.config.build_table, inner)
         self._table = table if config.positions.config.table else None

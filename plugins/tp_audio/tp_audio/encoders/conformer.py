@@ -15,6 +15,7 @@ from tp_audio.encoders.batch_norm import MaskedBatchNorm, frozen_statistics
 from tp_audio.encoders.conformer_options import ConformerConfig
 from tp_core.cache import Cache
 from tp_core.interfaces import Encoder, Sequence
+from tp_core.layer_parts import Mixer
 from tp_core.modules.build import built
 from tp_core.modules.layers.activation import ACTIVATIONS
 from tp_core.modules.layers.documents import by_document
@@ -69,7 +70,7 @@ class ConformerLayer(nn.Module):
         norm, hidden = config.norm.config.build, config.hidden_size
         self.dropout = config.dropout
         self.first_norm, self.first_feed_forward = norm(hidden), built(config.feed_forward.config, context)
-        self.mixer_norm, self.mixer = norm(hidden), built(config.mixer.config, context)
+        self.mixer_norm, self.mixer = norm(hidden), built(config.mixer.config, context, Mixer)
         self.convolution_norm, self.convolution = norm(hidden), ConvolutionModule(config)
         self.second_norm, self.second_feed_forward = norm(hidden), built(config.feed_forward.config, context)
         self.final_norm = norm(hidden)
