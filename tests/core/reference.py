@@ -90,7 +90,7 @@ def _before(weights: Weights, part: str, states: Tensor, layer: LayerOptions) ->
 
 
 def _update(weights: Weights, part: str, update: Tensor, layer: LayerOptions) -> Tensor:
-    """What a sub-layer adds."""
+    """Compute the states that a sub-layer adds to the residual stream."""
     if layer.norm_position == "both":
         update = _norm(weights, f"{part}_residual.update", update, layer.norm.config)
     return update if layer.layer_scale is None else update * weights[f"{part}_residual.scale.weight"]
