@@ -25,8 +25,8 @@ from PIL import Image
 from common import alternating, scratch
 from pretraining_speed import tp_trainer
 from tp_core import convert, load_spec
+from tp_core.artifacts.export import export_model
 from tp_core.interfaces import Batch
-from tp_core.training.export import export_model
 
 BATCH = 32
 IMAGE = {"image_size": 112, "patch_size": 16}

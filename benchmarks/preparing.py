@@ -24,10 +24,10 @@ from PIL import Image
 
 from common import scratch
 from tp_core import load_spec
-from tp_core.data import in_order
+from tp_core.data import ordered_parallel_map
 from tp_core.data.build import build_processor
-from tp_core.data.cache import cache_folder, prepared_rows
-from tp_core.data.digest_memo import MEMO
+from tp_core.data.cache.digest_cache import MEMO
+from tp_core.data.cache.prepared import cache_folder, prepared_rows
 from tp_core.spec.schema import Spec
 
 _IMAGE = "extends: simmim-base\ndata:\n"
@@ -76,7 +76,7 @@ def started(spec: Spec) -> tuple[float, Path]:
 
 
 def compare_preparing(folder: Path, name: str, begin: str, files: Path, runs: int) -> None:
-    cores = in_order.usable_cores()
+    cores = ordered_parallel_map.usable_cores()
     times: dict[int, list[float]] = {1: [], cores: []}
     made: set[bytes] = set()
     spec = spec_of(folder, begin, files, f"cache-{files.name}")
@@ -84,7 +84,7 @@ def compare_preparing(folder: Path, name: str, begin: str, files: Path, runs: in
     started(spec)[1].unlink()
     for _ in range(runs):
         for threads, seconds in times.items():
-            with mock.patch.object(in_order, "usable_cores", lambda threads=threads: threads):
+            with mock.patch.object(ordered_parallel_map, "usable_cores", lambda threads=threads: threads):
                 took, path = started(spec)
             seconds.append(took)
             made.add(path.read_bytes())
@@ -117,7 +117,7 @@ def main(runs: int) -> None:
     mp3 = data(folder, "mp3-15", [recording(15, "MP3", draw) for _ in range(5)], 200)
     large = data(folder, "jpg-1500", [picture(1500, "JPEG", draw) for _ in range(8)], 1000)
     time.sleep(2.5)  # files that are younger are not remembered
-    print(f"preparing: 1 thread, {in_order.usable_cores()} cores; the fastest of {runs} runs each")
+    print(f"preparing: 1 thread, {ordered_parallel_map.usable_cores()} cores; the fastest of {runs} runs each")
     compare_preparing(folder, "pictures of 32 pixels, PNG", _IMAGE, small, runs)
     compare_preparing(folder, "pictures of 500 pixels, JPEG", _IMAGE, photos, runs)
     compare_preparing(folder, "recordings of 15 s, FLAC", _AUDIO, flac, runs)

@@ -24,7 +24,7 @@ from common import median, scratch
 from python_wordpiece import python_wordpiece
 from tp_core import load_spec
 from tp_core.data.build import build_processor, build_tokenizer
-from tp_core.data.cache import prepared_rows
+from tp_core.data.cache.prepared import prepared_rows
 from tp_text.tokenizers.train import train_tokenizer
 
 VOCABULARY = 30522

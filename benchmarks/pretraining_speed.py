@@ -25,7 +25,7 @@ from tp_core.interfaces import IGNORE, Batch
 from tp_core.model import build_model
 from tp_core.spec.schema import Spec
 from tp_core.training.contents import run_contents
-from tp_core.training.data_sets import data_sets
+from tp_core.training.data import data_sets
 from tp_core.training.strategies.options import SingleConfig
 from tp_core.training.strategies.single import SingleStrategy
 from tp_core.training.trainer import Trainer

@@ -1,4 +1,4 @@
-"""Writes tp_core/first_party.json: the names that our own distributions offer, of their pyproject.toml files.
+"""Writes tp_core/packages/first_party.json: the names that our own distributions offer, of their pyproject.toml files.
 
 python docs/generate_first_party.py
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tp_core.discovery import GROUP
-from tp_core.first_party import FILE
+from tp_core.packages.first_party import FILE
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -18,19 +18,19 @@ from pydantic.fields import FieldInfo
 from tp_core.cli.main import BUILT_IN
 from tp_core.cli.modules import rows
 from tp_core.discovery import Entry, article, index, load
-from tp_core.marks import PathMark
 from tp_core.options.base import ModuleConfig
 from tp_core.options.choice import Slot
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.options.marks import PathMark
+from tp_core.options.ports import Port
 from tp_core.options.processor import ProcessorConfig
 from tp_core.options.slices import Slices
 from tp_core.options.target import TargetConfig
-from tp_core.ports import Port
 from tp_core.spec.schema import ModelOptions
-from tp_core.spec.schema_data import DataOptions
-from tp_core.spec.schema_embedding import EmbeddingOptions
-from tp_core.spec.schema_inference import SECTIONS
+from tp_core.spec.sections.data import DataOptions
+from tp_core.spec.sections.embedding import EmbeddingOptions
+from tp_core.spec.sections.inference import SECTIONS
 from tp_core.training.config import EarlyStopping, TrainOptions
 
 #: The packages of this repository; others that happen to be installed are not described.

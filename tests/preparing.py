@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tp_core.data.records import BadRecords, read_records
-from tp_core.data.rows import write_rows
+from tp_core.data.cache.rows import write_rows
+from tp_core.data.sources.records import BadRecords, read_records
 from tp_core.errors import DataError
 from tp_core.interfaces import Processor
 
@@ -26,8 +26,8 @@ def table(path: Path, records: Iterable[dict[str, Any]]) -> Path:
 
 def prepared(processor: Processor, data: Path, threads: int, monkeypatch: pytest.MonkeyPatch) -> tuple[bytes, str]:
     """The file of rows, and what is said of bad records, of a process that has so many cores."""
-    monkeypatch.setattr("tp_core.data.in_order._QUICK", 0.0)
-    monkeypatch.setattr("tp_core.data.in_order.usable_cores", lambda: threads)
+    monkeypatch.setattr("tp_core.data.ordered_parallel_map._QUICK", 0.0)
+    monkeypatch.setattr("tp_core.data.ordered_parallel_map.usable_cores", lambda: threads)
     monkeypatch.setattr(BadRecords, "KEEP", 10_000)
     bad = BadRecords("skip")
     rows = data.with_name(f"{threads}.arrow")
@@ -37,8 +37,8 @@ def prepared(processor: Processor, data: Path, threads: int, monkeypatch: pytest
 
 def first_error(processor: Processor, data: Path, threads: int, monkeypatch: pytest.MonkeyPatch) -> str:
     """The message of the first bad record, where bad records are fatal."""
-    monkeypatch.setattr("tp_core.data.in_order._QUICK", 0.0)
-    monkeypatch.setattr("tp_core.data.in_order.usable_cores", lambda: threads)
+    monkeypatch.setattr("tp_core.data.ordered_parallel_map._QUICK", 0.0)
+    monkeypatch.setattr("tp_core.data.ordered_parallel_map.usable_cores", lambda: threads)
     bad = BadRecords()
     with pytest.raises(DataError) as caught:
         list(processor.prepare(read_records([str(data)], bad=bad), bad.report))

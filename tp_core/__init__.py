@@ -6,8 +6,9 @@ The public interface is what this module exports; everything is imported when it
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from tp_core.lazy import lazy_import
 
 _PUBLIC = {
     "load_spec": "tp_core.spec.load",
@@ -41,10 +42,10 @@ _PUBLIC = {
     "Decoder": "tp_core.interfaces",
     "Target": "tp_core.interfaces",
     "Processor": "tp_core.interfaces",
-    "Tokenizer": "tp_core.tokenizer",
-    "Record": "tp_core.record",
-    "Report": "tp_core.record",
-    "TokenizerFacts": "tp_core.tokenizer",
+    "Tokenizer": "tp_core.interfaces.tokenizer",
+    "Record": "tp_core.interfaces.record",
+    "Report": "tp_core.interfaces.record",
+    "TokenizerFacts": "tp_core.interfaces.tokenizer",
     "Rows": "tp_core.interfaces",
     "Sample": "tp_core.interfaces",
     "IGNORE": "tp_core.interfaces",
@@ -57,25 +58,24 @@ _PUBLIC = {
     "HooksConfig": "tp_core.options.hooks",
     "ConverterConfig": "tp_core.options.converter",
     "FusionConfig": "tp_core.options.encoder",
-    "VisualTokenizer": "tp_core.interfaces",
     "BuildContext": "tp_core.options.context",
     "DataContext": "tp_core.options.context",
     "FieldSpec": "tp_core.options.facts",
     "Usual": "tp_core.options.facts",
-    "Port": "tp_core.ports",
+    "Port": "tp_core.options.ports",
     "TargetFacts": "tp_core.options.context",
     "Preprocessing": "tp_core.options.base",
     "PreprocessorFile": "tp_core.options.huggingface",
     "Problem": "tp_core.options.base",
     "Inputs": "tp_core.interfaces",
     "Cache": "tp_core.interfaces",
-    "Mixer": "tp_core.layer_parts",
-    "FeedForward": "tp_core.layer_parts",
-    "Positions": "tp_core.layer_parts",
-    "PositionTable": "tp_core.layer_parts",
-    "PositionValues": "tp_core.layer_parts",
-    "StackPass": "tp_core.layer_parts",
-    "CacheEntry": "tp_core.cache",
+    "Mixer": "tp_core.interfaces.layer_parts",
+    "FeedForward": "tp_core.interfaces.layer_parts",
+    "Positions": "tp_core.interfaces.layer_parts",
+    "PositionTable": "tp_core.interfaces.layer_parts",
+    "PositionValues": "tp_core.interfaces.layer_parts",
+    "StackPass": "tp_core.interfaces.layer_parts",
+    "CacheEntry": "tp_core.interfaces.kv_cache",
     "MixerConfig": "tp_core.options.mixer",
     "FeedForwardConfig": "tp_core.options.feed_forward",
     "PositionsConfig": "tp_core.options.positions",
@@ -94,7 +94,7 @@ _PUBLIC = {
     "LoggedRun": "tp_core.training.loggers.base",
     "ModuleConfig": "tp_core.options.base",
     "Chosen": "tp_core.options.choice",
-    "PathStr": "tp_core.marks",
+    "PathStr": "tp_core.options.marks",
     "hookimpl": "tp_core.hookspecs",
 }
 
@@ -102,7 +102,6 @@ __all__ = sorted(_PUBLIC)
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tp_core.cache import CacheEntry as CacheEntry
     from tp_core.data.sources.base import Source as Source
     from tp_core.errors import CheckpointError as CheckpointError
     from tp_core.errors import DataError as DataError
@@ -130,15 +129,18 @@ if TYPE_CHECKING:
     from tp_core.interfaces import Sequence as Sequence
     from tp_core.interfaces import Target as Target
     from tp_core.interfaces import TargetOutput as TargetOutput
-    from tp_core.interfaces import VisualTokenizer as VisualTokenizer
+    from tp_core.interfaces.kv_cache import CacheEntry as CacheEntry
+    from tp_core.interfaces.layer_parts import FeedForward as FeedForward
+    from tp_core.interfaces.layer_parts import Mixer as Mixer
+    from tp_core.interfaces.layer_parts import Positions as Positions
+    from tp_core.interfaces.layer_parts import PositionTable as PositionTable
+    from tp_core.interfaces.layer_parts import PositionValues as PositionValues
+    from tp_core.interfaces.layer_parts import StackPass as StackPass
+    from tp_core.interfaces.record import Record as Record
+    from tp_core.interfaces.record import Report as Report
+    from tp_core.interfaces.tokenizer import Tokenizer as Tokenizer
+    from tp_core.interfaces.tokenizer import TokenizerFacts as TokenizerFacts
     from tp_core.interop.convert import convert as convert
-    from tp_core.layer_parts import FeedForward as FeedForward
-    from tp_core.layer_parts import Mixer as Mixer
-    from tp_core.layer_parts import Positions as Positions
-    from tp_core.layer_parts import PositionTable as PositionTable
-    from tp_core.layer_parts import PositionValues as PositionValues
-    from tp_core.layer_parts import StackPass as StackPass
-    from tp_core.marks import PathStr as PathStr
     from tp_core.metrics.facts import MetricFacts as MetricFacts
     from tp_core.model import Model as Model
     from tp_core.model import ModelOutput as ModelOutput
@@ -162,9 +164,11 @@ if TYPE_CHECKING:
     from tp_core.options.hooks import HooksConfig as HooksConfig
     from tp_core.options.huggingface import PreprocessorFile as PreprocessorFile
     from tp_core.options.logger import LoggerConfig as LoggerConfig
+    from tp_core.options.marks import PathStr as PathStr
     from tp_core.options.mixer import MixerConfig as MixerConfig
     from tp_core.options.norm import NormConfig as NormConfig
     from tp_core.options.optimizer import OptimizerConfig as OptimizerConfig
+    from tp_core.options.ports import Port as Port
     from tp_core.options.positions import PositionsConfig as PositionsConfig
     from tp_core.options.processor import ProcessorConfig as ProcessorConfig
     from tp_core.options.schedule import ScheduleConfig as ScheduleConfig
@@ -172,14 +176,9 @@ if TYPE_CHECKING:
     from tp_core.options.strategy import StrategyConfig as StrategyConfig
     from tp_core.options.target import TargetConfig as TargetConfig
     from tp_core.options.tokenizer import TokenizerConfig as TokenizerConfig
-    from tp_core.ports import Port as Port
-    from tp_core.record import Record as Record
-    from tp_core.record import Report as Report
     from tp_core.spec.errors import SpecError as SpecError
     from tp_core.spec.load import load_spec as load_spec
     from tp_core.spec.schema import Spec as Spec
-    from tp_core.tokenizer import Tokenizer as Tokenizer
-    from tp_core.tokenizer import TokenizerFacts as TokenizerFacts
     from tp_core.training.loggers.base import LoggedRun as LoggedRun
     from tp_core.training.loggers.base import Logger as Logger
     from tp_core.training.optimizers.base import Optimizer as Optimizer
@@ -191,11 +190,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'tp_core' has no attribute '{name}'")
-    value = getattr(importlib.import_module(_PUBLIC[name]), name)
-    globals()[name] = value
-    return value
+    return lazy_import(__name__, _PUBLIC, name)
 
 
 def __dir__() -> list[str]:

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tp_core import installed, metadata
 from tp_core.errors import TPError, named
-from tp_core.first_party import first_party
-from tp_core.installed import installed_version
-from tp_core.metadata import normalized
-from tp_core.third_party import interrupts, printing_apart
+from tp_core.packages import installed, metadata
+from tp_core.packages.first_party import first_party
+from tp_core.packages.installed import installed_version
+from tp_core.packages.metadata import normalized
+from tp_core.packages.third_party import interrupts, printing_apart
 
 GROUP = "tp.v1."
 
@@ -72,7 +72,7 @@ class Broken(TPError):
     """An entry that is on the shelf but cannot be loaded; ``cause`` is the original exception."""
 
     def __init__(self, entry: Entry, cause: BaseException) -> None:
-        from tp_core.libraries import broken_library
+        from tp_core.packages.libraries import broken_library
 
         self.entry, self.cause = entry, cause
         super().__init__(
@@ -190,7 +190,7 @@ class Index:
         if not offered:
             example = ": pip install tp-text, for example" if kind in ("processor", "tokenizer", "presets") else ""
             return f"no installed package offers any {singular(kind)}{example}"
-        from tp_core.spec.words import value_hint
+        from tp_core.spec.hints.words import value_hint
 
         return value_hint(name, offered) or f"installed: {', '.join(offered)}"
 
@@ -198,7 +198,7 @@ class Index:
 def scan(path: list[str] | None = None) -> Iterator[Entry]:
     """Read the entries of all installed distributions (on ``path``, default ``sys.path``).
 
-    What is damaged is passed over; :func:`tp_core.defects.defects` tells of it.
+    What is damaged is passed over; :func:`tp_core.packages.defects.defects` tells of it.
     """
     for distribution in distributions(path):
         for point in metadata.points(metadata.read(distribution, ENTRY_POINTS).text):

@@ -17,11 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tp_core.cache import Cache
 from tp_core.errors import TPError
-from tp_core.framing import Frame
-from tp_core.record import Record, Report
-from tp_core.tokenizer import Tokenizer
+from tp_core.interfaces.framing import Frame
+from tp_core.interfaces.kv_cache import Cache
+from tp_core.interfaces.record import Record, Report
+from tp_core.interfaces.tokenizer import Tokenizer
 
 __all__ = [
     "IGNORE",

@@ -26,6 +26,7 @@ from tp_core.interfaces import (
     Target,
     TargetOutput,
 )
+from tp_core.local.trust import trusting
 from tp_core.metrics.facts import no_mean, ratio
 from tp_core.modules.build import built
 from tp_core.modules.embeddings.component import EmbeddingComponent
@@ -35,10 +36,9 @@ from tp_core.options.facts import BatchFields, FieldSpec
 from tp_core.options.target import TargetConfig
 from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec, need_spec
-from tp_core.spec.schema_common import key_of
-from tp_core.spec.schema_embedding import EmbeddingSpec
+from tp_core.spec.sections.common import key_of
+from tp_core.spec.sections.embedding import EmbeddingSpec
 from tp_core.suggest import did_you_mean
-from tp_core.trust import trusting
 
 
 @dataclass

@@ -14,11 +14,11 @@ import yaml
 from tests.audio.tones import RATE, WORDS, drawn, processor, record, rows_of, tone
 from tests.contexts import targets
 from tp_core import evaluate, load_model, load_spec, predict, train
-from tp_core.data.order import EVALUATION, generator
-from tp_core.data.records import BadRecords, read_records
+from tp_core.data.sampling.order import EVALUATION, generator
+from tp_core.data.sources.records import BadRecords, read_records
 from tp_core.errors import TPError
 from tp_core.options.context import DataContext
-from tp_core.spec.checks_run import check_run
+from tp_core.spec.checks.run import check_run
 
 LAYERS = {"num_layers": 1, "num_heads": 2, "feed_forward_size": 48, "norm_position": "pre"}
 MODELS: dict[str, dict[str, Any]] = {

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tp_core import load_spec
-from tp_core.spec.checks_run import check_run
+from tp_core.spec.checks.run import check_run
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples" / "audio"
 

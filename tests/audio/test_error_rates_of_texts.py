@@ -12,9 +12,9 @@ from tests.audio.tones import RATE, recordings
 from tp_audio.processors.gaps import Gaps
 from tp_audio.processors.speech_ctc_options import SpeechCtcProcessorConfig
 from tp_audio.processors.waveform_options import WaveformCtcProcessorConfig
-from tp_core.data.order import EVALUATION, TRAIN, generator
-from tp_core.data.records import BadRecords, read_records
-from tp_core.data.rows import ArrowRows, write_rows
+from tp_core.data.cache.rows import ArrowRows, write_rows
+from tp_core.data.sampling.order import EVALUATION, TRAIN, generator
+from tp_core.data.sources.records import BadRecords, read_records
 from tp_core.errors import TPError
 from tp_core.interfaces import Tokenizer
 from tp_core.options.context import DataContext

@@ -11,7 +11,7 @@ import torch
 from tests.audio.tones import tone
 from tp_audio.audio.augment import Masks, at_speed
 from tp_audio.audio.features import filter_banks, normalised
-from tp_core.data.order import TRAIN, generator
+from tp_core.data.sampling.order import TRAIN, generator
 
 RATE = 16000
 SAMPLES = tone("low top middle", RATE)

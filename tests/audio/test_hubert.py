@@ -24,8 +24,8 @@ from tp_audio.cli_units import units as units_command
 from tp_audio.clusters import centres, nearest
 from tp_audio.processors.pretraining_options import UnitsProcessorConfig
 from tp_core import build_model, load_spec
-from tp_core.data.order import TRAIN, generator
-from tp_core.data.rows import ArrowRows, write_rows
+from tp_core.data.cache.rows import ArrowRows, write_rows
+from tp_core.data.sampling.order import TRAIN, generator
 from tp_core.errors import TPError
 from tp_core.interfaces import IGNORE, Record
 from tp_core.options.context import DataContext

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from tests.audio.tones import refuse, tokenizer
 from tp_audio.audio.exact import packed, unpacked
-from tp_core.data.order import EVALUATION, generator
-from tp_core.data.rows import ArrowRows, write_rows
+from tp_core.data.cache.rows import ArrowRows, write_rows
+from tp_core.data.sampling.order import EVALUATION, generator
 from tp_core.interfaces import Processor, Record
 from tp_core.options.context import DataContext
 from tp_core.testing.specs import config_class_of

@@ -20,10 +20,10 @@ from tests.audio.tones import tone, vocabulary
 from tests.audio.waveforms import GROUP, QUANTISER, reference
 from tests.building import worst
 from tp_core import Record, load_model, load_spec
+from tp_core.artifacts.export import export_model
 from tp_core.data.build import tokenizers_of
+from tp_core.interfaces.tokenizer import TransformersUse
 from tp_core.options.context import DataContext
-from tp_core.tokenizer import TransformersUse
-from tp_core.training.export import export_model
 from tp_text.tokenizers.line_vocabulary_options import SpaceConfig
 
 transformers = pytest.importorskip("transformers")

@@ -10,10 +10,10 @@ import soundfile
 
 from tests.audio.tones import RATE, tone
 from tp_audio.audio.decoding import decode
-from tp_core.data.folder_rules import FolderRules
-from tp_core.data.records import read_records
+from tp_core.data.sources.folder_rules import FolderRules
 from tp_core.data.sources.media import media_bytes
 from tp_core.data.sources.options import FORMS
+from tp_core.data.sources.records import read_records
 
 RULES = FolderRules(frozenset({"audio"}))
 

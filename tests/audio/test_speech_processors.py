@@ -13,8 +13,8 @@ import torch
 from tests.audio.tones import EOS, PAD, RATE, SPECIAL, WORDS, drawn, processor, record, recordings, rows_of, tone
 from tests.contexts import targets
 from tp_audio.audio.features import filter_banks, normalised
-from tp_core.data.order import EVALUATION, generator
-from tp_core.data.records import BadRecords, read_records
+from tp_core.data.sampling.order import EVALUATION, generator
+from tp_core.data.sources.records import BadRecords, read_records
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Record
 from tp_core.options.context import DataContext

@@ -18,7 +18,7 @@ from tp_core import TPError, load_spec, train
 from tp_core.cli.records import input_records
 from tp_core.hookspecs import hook_manager, run_checks
 from tp_core.inference.load import load_model
-from tp_core.spec.schema_generate import GenerateOptions
+from tp_core.spec.sections.generate import GenerateOptions
 
 SPEECH = {"speech": {"num_mel_bins": 20, "channels": 16, "kernel_sizes": [5, 3]}}
 LAYERS = {"num_layers": 1, "num_heads": 2, "feed_forward_size": 16}

@@ -18,8 +18,8 @@ from tp_audio.processors.pretraining_options import Wav2Vec2ProcessorConfig
 from tp_audio.processors.waveform import time_mask
 from tp_audio.targets.quantizer import Quantizer, Temperature
 from tp_core import TPError, load_spec
-from tp_core.data.order import TRAIN, generator
-from tp_core.data.rows import ArrowRows, write_rows
+from tp_core.data.cache.rows import ArrowRows, write_rows
+from tp_core.data.sampling.order import TRAIN, generator
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Record
 from tp_core.options.context import DataContext

@@ -13,8 +13,8 @@ from tests.audio.waveforms import encoded, tone
 from tests.contexts import targets
 from tests.core import runs
 from tp_audio.processors.waveform_options import WaveformCtcProcessorConfig
-from tp_core.data.order import TRAIN, generator
-from tp_core.data.rows import ArrowRows, write_rows
+from tp_core.data.cache.rows import ArrowRows, write_rows
+from tp_core.data.sampling.order import TRAIN, generator
 from tp_core.interfaces import Record, Tokenizer
 from tp_core.options.context import DataContext
 from tp_core.testing import check_module

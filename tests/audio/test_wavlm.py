@@ -15,8 +15,8 @@ from tests.audio.waveforms import GROUP, converted, encoded, reference, tone
 from tests.building import CONTENT, batch_of, build, mask_of, randomised, tokens, worst
 from tp_audio.processors.pretraining_options import UnitsProcessorConfig
 from tp_core import TPError, load_spec
-from tp_core.data.order import EVALUATION, TRAIN, generator
-from tp_core.data.rows import ArrowRows, write_rows
+from tp_core.data.cache.rows import ArrowRows, write_rows
+from tp_core.data.sampling.order import EVALUATION, TRAIN, generator
 from tp_core.interfaces import Record
 from tp_core.options.context import DataContext
 from tp_core.testing import check_module

@@ -9,8 +9,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from tp_core.data.order import TRAIN, generator
-from tp_core.data.rows import ArrowRows, write_rows
+from tp_core.data.cache.rows import ArrowRows, write_rows
+from tp_core.data.sampling.order import TRAIN, generator
 from tp_core.errors import DataError
 from tp_core.interfaces import Processor, Record, Tokenizer
 from tp_core.options.context import DataContext

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tp_core.data.records import BadRecords, read_records
+from tp_core.data.sources.records import BadRecords, read_records
 from tp_core.errors import TPError
 
 ROWS = 40

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from tests.core.odd_compositions import MeanSoFarConfig
-from tp_core.cache import CacheEntry
-from tp_core.layer_parts import FeedForward, Mixer, Positions, StackPass
+from tp_core.interfaces.kv_cache import CacheEntry
+from tp_core.interfaces.layer_parts import FeedForward, Mixer, Positions, StackPass
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.layers.mask import visible
 from tp_core.options.context import BuildContext

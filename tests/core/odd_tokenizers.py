@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tp_core import Tokenizer, TokenizerConfig
-from tp_core.marks import PathStr
-from tp_core.tokenizer import TokenizerFacts
+from tp_core.interfaces.tokenizer import TokenizerFacts
+from tp_core.options.marks import PathStr
 
 
 class GoodTokenizerConfig(TokenizerConfig):

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec
+from tp_core.options.ports import INPUT_IDS, Port
 from tp_core.options.processor import ProcessorConfig
-from tp_core.ports import INPUT_IDS, Port
 
 
 class Config(ProcessorConfig):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tp_core import Spec, SpecError, load_spec
-from tp_core.spec.checks_run import check_run
+from tp_core.spec.checks.run import check_run
 
 FOLDER = Path(__file__).parents[1] / "specs"
 

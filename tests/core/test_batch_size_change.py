@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tests.core.test_bucketing import LENGTHS, Lists, Numbers
-from tp_core.data.batch_sizes import BatchSizes
-from tp_core.data.loader import BatchPlan, training_batches
-from tp_core.data.mixture import DataSet, Turns
 from tp_core.data.routing import Feed
+from tp_core.data.sampling.batch_sizes import BatchSizes
+from tp_core.data.sampling.loader import BatchPlan, training_batches
+from tp_core.data.sampling.mixture import DataSet, Turns
 from tp_core.training.config import TrainOptions
 from tp_core.training.course import Course
 from tp_core.training.schedules.options import CosineConfig, LinearConfig

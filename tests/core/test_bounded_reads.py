@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tp_core import SpecError, TPError, convert, load_spec
-from tp_core.bounded_reads import MOST_JSON, read_json
+from tp_core.files.bounded_reads import MOST_JSON, read_json
 
 DEEP = "[" * 100_000 + "]" * 100_000
 

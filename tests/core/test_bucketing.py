@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from tp_core.data.loader import BatchPlan, training_batches
-from tp_core.data.mixture import DataSet, Turns
-from tp_core.data.order import Order
+from tp_core.data.cache.rows import ArrowRows, write_rows
 from tp_core.data.routing import Feed
-from tp_core.data.rows import ArrowRows, write_rows
+from tp_core.data.sampling.loader import BatchPlan, training_batches
+from tp_core.data.sampling.mixture import DataSet, Turns
+from tp_core.data.sampling.order import Order
 from tp_core.interfaces import Batch, Processor, Rows
 
 LENGTHS = np.random.default_rng(0).integers(1, 200, 1003)

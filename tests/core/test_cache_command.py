@@ -16,10 +16,10 @@ from tests.core import runs
 from tp_core import TPError, load_spec
 from tp_core.cli.main import cli
 from tp_core.data.build import build_processor, build_tokenizer
-from tp_core.data.cache import cache_folder, prepared_rows
-from tp_core.data.cache_files import kept, parse_age
-from tp_core.data.cache_place import user_cache
-from tp_core.sizes import parse_size, shown_size
+from tp_core.data.cache.files import kept, parse_age
+from tp_core.data.cache.place import user_cache
+from tp_core.data.cache.prepared import cache_folder, prepared_rows
+from tp_core.files.sizes import parse_size, shown_size
 
 DAY = 86400.0
 
@@ -81,7 +81,7 @@ def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPat
 def test_a_process_of_a_user_without_a_home_ends_with_the_message(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root may become another user")
-    modules = "tp_core.cli.cache, tp_core.data.cache_files, tp_core.data.cache_place"  # others may not read them
+    modules = "tp_core.cli.cache, tp_core.data.cache.files, tp_core.data.cache.place"  # others may not read them
     code = f"import os, sqlite3, {modules}; from tp_core.cli.main import run; os.setuid(54321); run()"
     environment = {k: v for k, v in os.environ.items() if k not in ("HOME", "XDG_CACHE_HOME", "TP_CACHE")}
     command = [sys.executable, "-c", code, "cache", "list"]

@@ -7,8 +7,8 @@ from click.testing import CliRunner
 
 from tests.core.shelf import Shelf
 from tests.core.shelf import shelf as shelf
-from tp_core.clashes import clashes
 from tp_core.cli.main import cli
+from tp_core.packages.clashes import clashes
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_a_third_partys_module_with_a_name_of_ours_is_written_with_its_distribut
 def test_so_is_one_with_the_name_of_a_package_of_ours_that_is_not_installed(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tp_core import first_party
+    from tp_core.packages import first_party
 
     ours = {**first_party.first_party(), "tp-absent": {"encoder": ["mamba"]}}
     monkeypatch.setattr("tp_core.discovery.first_party", lambda: ours)

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tp_core.data.class_labels import ClassLabels
+from tp_core.data.classes.labels import ClassLabels
 from tp_core.data.fields import required_text
-from tp_core.data.records import BadRecords, read_records
+from tp_core.data.sources.records import BadRecords, read_records
 from tp_core.errors import DataError
 from tp_core.interfaces import Record
 

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from tests.building import CONTENT, READOUT
 from tests.core import runs
 from tp_core import Model, discovery, evaluate, load_model, load_spec, predict, train
+from tp_core.artifacts.export import save_weights
 from tp_core.interfaces import Batch, Features, Target, TargetOutput
 from tp_core.model import ModelOutput, build_model
 from tp_core.testing import random_batch
 from tp_core.testing.specs import config_class_of, minimal_model, minimal_spec
-from tp_core.training.export import save_weights
 
 TOLERANCE = 1e-5
 LENGTHS = [8, 5, 3]

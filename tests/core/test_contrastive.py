@@ -19,7 +19,7 @@ from tests.building import CONTENT, build, mask_of, randomised, tokens
 from tests.core import runs
 from tp_core import Model, TPError, build_model, load_spec
 from tp_core.interfaces import IGNORE, Batch
-from tp_core.spec.checks_run import check_run
+from tp_core.spec.checks.run import check_run
 from tp_core.testing import check_module
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tests.core import runs
 from tests.core.test_contrastive import batch_of_pairs, model_of, pooled
-from tp_core.data.items import item_id
+from tp_core.data.sampling.items import item_id
 from tp_core.interfaces import IGNORE
 from tp_core.modules.targets.contrastive import joined
 

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from tests.building import CONTENT, READOUT, batch_of, build, mask_of, randomised, tokens, worst
 from tp_core import Model, SpecError
+from tp_core.cost.pricing import price
 from tp_core.interfaces import Cache
-from tp_core.pricing import price
 from tp_core.testing import check_module
 
 TOLERANCE = 1e-5

@@ -11,9 +11,9 @@ import pytest
 
 from tests.core import runs
 from tp_core import evaluate, load_model, load_spec, predict
-from tp_core.data.loader import BatchPlan, training_batches
-from tp_core.data.mixture import DataSet, Turns
 from tp_core.data.routing import Feed, Route
+from tp_core.data.sampling.loader import BatchPlan, training_batches
+from tp_core.data.sampling.mixture import DataSet, Turns
 from tp_core.errors import TPError
 from tp_core.interfaces import Batch, Processor, Rows
 

@@ -12,9 +12,10 @@ from packaging.metadata import Metadata
 
 from tests.core.shelf import Shelf, shelf_alone
 from tests.core.shelf import shelf as shelf
-from tp_core import defects, discovery, metadata
+from tp_core import discovery
 from tp_core.cli.main import cli
-from tp_core.first_party import FILE, first_party
+from tp_core.packages import defects, metadata
+from tp_core.packages.first_party import FILE, first_party
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,11 +13,11 @@ from click.testing import CliRunner, Result
 
 from tp_core.cli.main import cli
 from tp_core.cli.specs import spec_file
+from tp_core.cost.model_tree import model_tree
 from tp_core.diagram import Contents, contents, draw
 from tp_core.diagram.layout import FACT, NAME, PAD, Box, Layout, Line, Placing
 from tp_core.diagram.text import short, width, wrap
 from tp_core.model import meta_model
-from tp_core.model_tree import model_tree
 from tp_core.modules.norms.options import NoNormConfig
 from tp_core.spec.load import load_spec
 

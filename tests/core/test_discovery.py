@@ -15,9 +15,9 @@ from tests.core.shelf import ENCODER, HOOKS, Shelf, shelf_alone
 from tests.core.shelf import shelf as shelf
 from tp_core import SpecError, TPError, discovery, load_spec, train
 from tp_core.cli.main import cli
-from tp_core.spec.module_nodes import all_modules
-from tp_core.spec.places import PARTS
-from tp_core.spec.provenance import facts_of
+from tp_core.spec.choices.module_nodes import all_modules
+from tp_core.spec.hints.places import PARTS
+from tp_core.spec.trained.provenance import facts_of
 
 MODEL = "model: {hidden_size: 16, vocab_size: 50, embedding: word, encoder: {ENCODER: {num_layers: 1, num_heads: 2}}}\n"
 

@@ -12,10 +12,10 @@ import torch
 
 from tests.core import runs
 from tp_core.data.build import build_processor, build_tokenizer
-from tp_core.data.cache import prepared_rows
-from tp_core.data.loader import BatchPlan, training_batches
-from tp_core.data.mixture import DataSet, Turns
+from tp_core.data.cache.prepared import prepared_rows
 from tp_core.data.routing import Feed, route_of
+from tp_core.data.sampling.loader import BatchPlan, training_batches
+from tp_core.data.sampling.mixture import DataSet, Turns
 from tp_core.model import build_model
 from tp_core.spec.load import load_spec
 

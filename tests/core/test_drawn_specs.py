@@ -14,7 +14,7 @@ from tests.drawn_specs import Drawer
 from tp_core import load_spec, train
 from tp_core.errors import TPError
 from tp_core.hookspecs import hook_manager, run_checks
-from tp_core.spec.checks_run import check_run
+from tp_core.spec.checks.run import check_run
 from tp_core.spec.schema import Spec
 
 #: Specs that are trained in the fast and in the slow suite, and draws for them at most.

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tp_core import MetricFacts, SpecError, TPError, load_spec
-from tp_core.spec.checks_run import check_run
+from tp_core.spec.checks.run import check_run
 from tp_core.spec.metrics import early_stopping_mode, evaluation_metrics, shown_metrics
 from tp_core.training.config import EarlyStopping
 from tp_core.training.early_stopping import Best
@@ -191,7 +191,7 @@ def test_none_of_this_needs_torch(tmp_path: Path) -> None:
 
     file = write_spec(tmp_path, CLASSES)
     code = (
-        "import sys; from tp_core import load_spec; from tp_core.spec.checks_run import check_run; "
+        "import sys; from tp_core import load_spec; from tp_core.spec.checks.run import check_run; "
         f"check_run(load_spec({str(file)!r}, ['{stopping(metric='cls/f1')}'])); "
         "sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     )

@@ -16,7 +16,7 @@ from tests.core.process_state import unchanged
 from tests.core.runs import SPECIAL, WORDS, write_corpus
 from tp_core import LoadedModel, Record, build_model, embed, evaluate, generate, load_spec, predict
 from tp_core.data.build import build_processor, build_tokenizer
-from tp_core.inference.mode import evaluating
+from tp_core.evaluation.mode import evaluating
 from tp_core.testing import random_batch
 
 TEXTS = ["ba be bi", "do", "fan fon", "ga ge gi go gu", "ka"]

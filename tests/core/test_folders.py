@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from tp_core.data.folder_rules import FolderRules
-from tp_core.data.records import BadRecords, read_records
 from tp_core.data.sources.fingerprint import fingerprint
+from tp_core.data.sources.folder_rules import FolderRules
 from tp_core.data.sources.media import media_bytes
 from tp_core.data.sources.named import named_files
+from tp_core.data.sources.records import BadRecords, read_records
 from tp_core.errors import DataError
-from tp_core.spec.files import expand
+from tp_core.spec.checks.files import expand
 
 IMAGES = FolderRules(frozenset({"image"}))
 RECORDINGS = FolderRules(frozenset({"audio"}))

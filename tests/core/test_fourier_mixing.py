@@ -12,12 +12,12 @@ from torch import Tensor
 
 from tests.building import batch_of, encoder_model, mask_of, randomised, tokens, worst
 from tp_core import Model, SpecError
+from tp_core.cost.pricing import price
 from tp_core.interfaces import Cache, Sequence
-from tp_core.layer_parts import StackPass
+from tp_core.interfaces.layer_parts import StackPass
 from tp_core.modules.mixers.fourier import FourierMixing
 from tp_core.modules.mixers.fourier_options import FourierConfig
 from tp_core.options.context import BuildContext
-from tp_core.pricing import price
 from tp_core.testing import check_module
 
 TOLERANCE = 1e-5

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tp_core import SpecError, TPError, load_spec
-from tp_core.spec.generate_call import for_call
-from tp_core.spec.schema_generate import GenerateOptions
+from tp_core.spec.sections.generate import GenerateOptions
+from tp_core.spec.trained.generate_call import for_call
 
 SPEC = "tp: 1\nmodel: {embedding: [word], encoder: transformer}\n"
 

@@ -11,9 +11,9 @@ import yaml
 from tests.core.spec_files import FOLDER, SpecFile, spec_files
 from tp_core import SpecError, discovery, load_spec
 from tp_core.spec.errors import Problems
-from tp_core.spec.inherit import read
 from tp_core.spec.schema import spec_dumper
-from tp_core.spec.yaml_loader import parse
+from tp_core.spec.tree.inherit import read
+from tp_core.spec.tree.yaml_loader import parse
 
 GOOD = spec_files("good")
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tp_core.data.loader import _worker
+from tp_core.data.sampling.loader import _worker
 
 
 def _offers(pipe: Connection) -> None:

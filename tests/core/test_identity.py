@@ -18,9 +18,9 @@ from tests.core.shelf import Shelf
 from tests.core.shelf import shelf as shelf
 from tp_core import discovery, load_spec
 from tp_core.data.build import build_processor, build_tokenizer
-from tp_core.data.cache import prepared_rows
-from tp_core.data.contents import file_contents
-from tp_core.data.identity import code_identity
+from tp_core.data.cache.contents import file_contents
+from tp_core.data.cache.identity import code_identity
+from tp_core.data.cache.prepared import prepared_rows
 from tp_core.interfaces import Processor
 
 PROCESSOR = """\
@@ -107,12 +107,22 @@ def test_files_beside_a_tokenizer_that_is_named_as_a_file_count_under_the_same_n
     assert rows(home) != before
 
 
-@pytest.mark.parametrize("file", ["framing.py", "tokenizer.py", "interfaces.py", "data/fields.py"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        "interfaces/framing.py",
+        "interfaces/tokenizer.py",
+        "interfaces/processor.py",
+        "files/folders.py",
+        "data/fields.py",
+    ],
+)
 def test_the_code_of_the_core_that_processors_are_built_on_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
 ) -> None:
     copy = tmp_path / "tp_core"
-    shutil.copytree(Path(tp_core.__path__[0]) / "data", copy / "data")
+    for part in ("data", "files", "interfaces"):
+        shutil.copytree(Path(tp_core.__path__[0]) / part, copy / part)
     for each in Path(tp_core.__path__[0]).glob("*.py"):
         shutil.copy(each, copy)
     core = ModuleType("tp_core")

@@ -15,8 +15,8 @@ from tests.core import runs
 from tp_core import Model, TPError, load_spec
 from tp_core.artifacts.layout import WEIGHTS
 from tp_core.errors import CheckpointError
-from tp_core.inference.initial import initialise_from
-from tp_core.spec.checks_run import check_run
+from tp_core.spec.checks.run import check_run
+from tp_core.training.init_from import initialise_from
 
 ENCODER = {"transformer": {"num_layers": 1, "num_heads": 2, "hidden_size": 16}}
 SIDE: dict[str, Any] = {"embedding": [CONTENT, "pos"], "encoder": ENCODER, "pooling": "mean"}

@@ -12,8 +12,9 @@ import pytest
 
 from tests.core.shelf import Shelf
 from tests.core.shelf import shelf as shelf
-from tp_core import discovery, metadata
-from tp_core.installed import distributions, installed_version
+from tp_core import discovery
+from tp_core.packages import metadata
+from tp_core.packages.installed import distributions, installed_version
 
 
 def test_they_are_those_that_importlib_finds() -> None:

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from tests.core.json_schema_subset import valid
 from tp_core.cli.main import cli
 from tp_core.spec.json_schema import spec_schema
-from tp_core.spec.yaml_loader import parse, parse_file
+from tp_core.spec.tree.yaml_loader import parse, parse_file
 
 ROOT = Path(__file__).parents[2]
 # The example plugin uses modules of its own, which are installed only where its tests install them.

@@ -15,8 +15,8 @@ from tests.core.shelf import Shelf
 from tests.core.shelf import shelf as shelf
 from tp_core import SpecError, discovery, load_spec
 from tp_core.cli.main import cli
-from tp_core.defects import defects
 from tp_core.options.base import ModuleConfig, imported
+from tp_core.packages.defects import defects
 
 CODEC = """\
 from typing import ClassVar

@@ -12,9 +12,9 @@ import yaml
 from tests.core import runs
 from tp_core import Batch, Record, build_model, evaluate, load_model, load_spec, predict
 from tp_core.data.build import build_processor, build_tokenizer
-from tp_core.data.cache import prepared_rows
-from tp_core.data.order import TRAIN, generator
+from tp_core.data.cache.prepared import prepared_rows
 from tp_core.data.routing import Route, route_of
+from tp_core.data.sampling.order import TRAIN, generator
 from tp_core.errors import TPError
 from tp_core.spec.errors import SpecError
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.core import runs
 from tp_core.errors import TPError
-from tp_core.launch import VARIABLES, Launch, launch
+from tp_core.processes.launch import VARIABLES, Launch, launch
 
 MISTAKE = "train.stepz=3"
 TOLD = "train.stepz: unknown key 'stepz'; did you mean 'steps'?"

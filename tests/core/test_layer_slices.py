@@ -15,11 +15,11 @@ from tests.core.json_schema_subset import valid
 from tests.core.shelf import Shelf
 from tests.core.shelf import shelf as shelf
 from tp_core import SpecError, build_model, load_spec
+from tp_core.artifacts.export import portable_spec
 from tp_core.interfaces import Sequence
 from tp_core.modules.layers.transformer_options import TransformerOptions
-from tp_core.plugin_errors import PluginError
+from tp_core.packages.plugin_errors import PluginError
 from tp_core.spec.json_schema import spec_schema
-from tp_core.training.export import portable_spec
 
 #: A window in all layers but each third, which has another theta, and a gate in the first.
 SLICES: dict[str, Any] = {
@@ -271,7 +271,7 @@ FILES = '''\
 from typing import ClassVar
 
 from tp_core import MixerConfig, NormConfig
-from tp_core.marks import PathStr
+from tp_core.options.marks import PathStr
 
 
 class TableConfig(MixerConfig):

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from tests.core.runs import read_spec, write_project, write_spec
 from tp_core import load_spec, train
 from tp_core.cli.main import cli
-from tp_core.spec.limits import _FLOAT_LEAST, _FLOAT_MOST, faults, name_fault
+from tp_core.spec.checks.limits import _FLOAT_LEAST, _FLOAT_MOST, faults, name_fault
 
 
 @pytest.fixture(scope="module")

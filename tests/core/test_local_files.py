@@ -17,8 +17,8 @@ import yaml
 from tests.core.runs import read_spec, run_code, run_tp, weights, write_project, write_spec
 from tp_core import TPError, evaluate, load_model, load_spec, train
 from tp_core.local import namespace_of
-from tp_core.spec.local_files import local_files
-from tp_core.spec.module_nodes import all_modules
+from tp_core.spec.choices.module_nodes import all_modules
+from tp_core.spec.trained.local_files import local_files
 
 #: An encoder whose weights tell how large the mark was in the code that built it.
 ENCODER = """\
@@ -490,7 +490,7 @@ def test_a_module_that_an_option_chooses_is_of_the_spec_that_names_it(tmp_path: 
     tokenizer = """\
 import torch
 from sizes import TOKENS
-from tp_core import VisualTokenizer
+from tp_vision.visual_tokenizers.base import VisualTokenizer
 from tp_vision.visual_tokenizers.options import VisualTokenizerConfig
 
 class Config(VisualTokenizerConfig):

@@ -15,12 +15,12 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from tp_core.data.records import BadRecords, read_records
-from tp_core.data.rows import ArrowRows, write_rows
+from tp_core.data.cache.rows import ArrowRows, write_rows
 from tp_core.data.sources import shards
 from tp_core.data.sources.fingerprint import fingerprint
 from tp_core.data.sources.media import media_bytes
 from tp_core.data.sources.named import named_files
+from tp_core.data.sources.records import BadRecords, read_records
 from tp_core.errors import DataError
 from tp_core.interfaces import Record
 

@@ -19,6 +19,7 @@ from sklearn import metrics as sklearn
 from tests.core import runs
 from tp_core import evaluate, load_model, predict
 from tp_core.errors import TPError
+from tp_core.evaluation.totals import JoinedRows, Totals, computed
 from tp_core.interfaces import IGNORE, Joined
 from tp_core.metrics import MetricFacts
 from tp_core.metrics.classes import CLASS_METRICS, auc, f1, f1_macro, f1_micro, matthews
@@ -27,7 +28,6 @@ from tp_core.metrics.counts import class_counts
 from tp_core.modules.targets.class_metrics import class_metrics
 from tp_core.training.strategies.options import SingleConfig
 from tp_core.training.strategies.single import SingleStrategy
-from tp_core.training.totals import JoinedRows, Totals, computed
 
 EXACT = 1e-12
 
@@ -234,7 +234,7 @@ def test_tensors_that_do_not_add_up_are_a_message() -> None:
 
 REGRESS = """\
 from tp_core import BuildContext, FieldSpec, Joined, MetricFacts, TargetConfig
-from tp_core.ports import Port
+from tp_core.options.ports import Port
 from tp_core.metrics import PEARSON, SPEARMAN
 
 class Config(TargetConfig):

@@ -26,12 +26,12 @@ from tests.core import runs
 from tests.core.acme import shelve
 from tp_core import SpecError, discovery, load_spec
 from tp_core.cli.main import cli
-from tp_core.data.records import BadRecords, read_records
 from tp_core.data.sources.file import FileSource
 from tp_core.data.sources.fingerprint import fingerprint
 from tp_core.data.sources.options import FORMATS, FORMS, FileConfig
+from tp_core.data.sources.records import BadRecords, read_records
 from tp_core.data.sources.text import TextFile
-from tp_core.spec.schema_data import Given
+from tp_core.spec.sections.data import Given
 from tp_core.testing import check_module
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "modules.md"

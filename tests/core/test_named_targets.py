@@ -11,7 +11,7 @@ import yaml
 from tests.core import runs
 from tp_core import build_model, evaluate, load_model, load_spec, predict
 from tp_core.errors import TPError
-from tp_core.spec.part_names import TAKEN
+from tp_core.spec.choices.part_names import TAKEN
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_a_renamed_target_keeps_its_options(home: Path) -> None:
     ],
 )
 def test_a_name_that_cannot_be_is_said(home: Path, setting: str, message: str) -> None:
-    from tp_core.spec.checks_run import check_run
+    from tp_core.spec.checks.run import check_run
 
     with pytest.raises(TPError) as error:
         check_run(spec_of(home, setting))

@@ -15,17 +15,17 @@ from tests.core.json_schema_subset import valid
 from tests.core.shelf import Shelf
 from tests.core.shelf import shelf as shelf
 from tp_core import Chosen, SpecError, TPError, load_spec
+from tp_core.artifacts.export import portable_spec
 from tp_core.cli.main import cli
-from tp_core.data.identity import module_identity
+from tp_core.data.cache.identity import module_identity
 from tp_core.interop.comparison import differences
 from tp_core.options.context import BuildContext
-from tp_core.spec.checks_run import check_run
+from tp_core.spec.checks.run import check_run
+from tp_core.spec.choices.module_nodes import all_modules
 from tp_core.spec.json_schema import spec_schema
-from tp_core.spec.module_nodes import all_modules
-from tp_core.spec.portable import for_use
-from tp_core.spec.provenance import facts_of
+from tp_core.spec.trained.portable import for_use
+from tp_core.spec.trained.provenance import facts_of
 from tp_core.testing import check_module
-from tp_core.training.export import portable_spec
 
 CODE = '''\
 from typing import ClassVar
@@ -33,8 +33,8 @@ from typing import ClassVar
 from pydantic import Field
 
 from tp_core import BuildContext, Chosen, EncoderConfig, FieldSpec, ModuleConfig, Problem
-from tp_core.ports import INPUT_IDS
-from tp_core.marks import PathStr
+from tp_core.options.ports import INPUT_IDS
+from tp_core.options.marks import PathStr
 
 
 class PartConfig(ModuleConfig):
@@ -371,7 +371,7 @@ def test_the_command_line_checks_a_spec_with_modules_inside(acme: Shelf, tmp_pat
 
 
 def test_what_makes_labels_is_left_out_of_use_where_it_is_not_there(acme: Shelf, tmp_path: Path) -> None:
-    from tp_core.use import using
+    from tp_core.spec.trained.use import using
 
     file = write(tmp_path, "spec.yaml", spec(teacher={"acme.gone": {"size": 3}}, second="acme.tail"))
     assert any("unknown acme part 'acme.gone'" in each for each in said(file))

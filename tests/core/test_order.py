@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 
-from tp_core.data.order import PREPARE, Generators, generator
+from tp_core.data.sampling.order import PREPARE, Generators, generator
 
 
 def test_generators_that_are_used_again_draw_what_new_ones_draw() -> None:

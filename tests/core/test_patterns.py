@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tp_core.spec.files import MOST_PATHS, expand, unusable
+from tp_core.spec.checks.files import MOST_PATHS, expand, unusable
 from tp_core.spec.patterns import brace_count, braces
 
 BRACES = (

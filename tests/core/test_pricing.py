@@ -10,20 +10,20 @@ import torch
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
+from tp_core.cost.invented_batches import invented_batch
+from tp_core.cost.model_tree import model_tree
+from tp_core.cost.pricing import price, training_flops_per_token
+from tp_core.cost.saved_activations import saved_bytes
 from tp_core.errors import TPError
 from tp_core.interfaces import Batch
-from tp_core.invented_batches import invented_batch
 from tp_core.model import build_model, meta_model
-from tp_core.model_tree import model_tree
-from tp_core.pricing import price, training_flops_per_token
-from tp_core.saved_activations import saved_bytes
 from tp_core.spec.load import load_spec
 from tp_core.spec.schema import Spec
 
 IMAGES = """\
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
-from tp_core.ports import PIXEL_VALUES
+from tp_core.options.ports import PIXEL_VALUES
 from tp_core.interfaces import Embedding, Sequence
 
 class ImageConfig(EmbeddingConfig):

@@ -24,7 +24,7 @@ from tests.core.runs import assert_same_run, read_spec, start_tp, write_project,
 from tests.core.test_discovery import Shelf
 from tp_core import DataError, EncoderConfig, TPError, discovery, load_spec, train
 from tp_core.data.build import build_processor, build_tokenizer
-from tp_core.data.cache import prepared_rows
+from tp_core.data.cache.prepared import prepared_rows
 from tp_core.errors import EndedElsewhere
 
 HOOKS = """\
@@ -248,7 +248,7 @@ def test_a_call_that_fails_leaves_nothing_behind(home: Path, tmp_path: Path, cal
 
 
 def test_tables_with_long_cells_leave_the_limit_of_others(tmp_path: Path) -> None:
-    from tp_core.data.records import BadRecords, read_records
+    from tp_core.data.sources.records import BadRecords, read_records
 
     (tmp_path / "long.csv").write_text("text,label\n" + "a" * 5000 + ",1\nb,2\n")
     found = []

@@ -17,7 +17,7 @@ from tests.core.shelf import HOOKS, Shelf
 from tests.core.shelf import shelf as shelf
 from tp_core import discovery, load_model, load_spec, train
 from tp_core.cli.main import cli
-from tp_core.installed import installed_version
+from tp_core.packages.installed import installed_version
 
 
 def tp(*arguments: str) -> Result:

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 
 from tests.core.runs import run_code
 from tp_core.data.fields import required_text
-from tp_core.data.records import BadRecords, read_records
 from tp_core.data.sources import csv_table, json_objects
 from tp_core.data.sources import lines as text_lines
 from tp_core.data.sources.fingerprint import fingerprint
 from tp_core.data.sources.huggingface import parse_hub_name
+from tp_core.data.sources.records import BadRecords, read_records
 from tp_core.errors import DataError, TPError
 
 
@@ -556,7 +556,7 @@ def test_a_missing_datasets_library_is_answered_with_what_to_install(
 def test_a_hub_that_cannot_be_reached_is_one_message(tmp_path: Path) -> None:
     pytest.importorskip("datasets")
     code = (
-        "from tp_core.data.records import read_records\n"
+        "from tp_core.data.sources.records import read_records\n"
         "from tp_core.errors import TPError\n"
         "try:\n    list(read_records(['hf://nobody/nothing:test']))\n"
         "except TPError as error:\n    print(error)\n"

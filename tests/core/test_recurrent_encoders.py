@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tests.building import CONTENT, READOUT, batch_of, build, mask_of, randomised, tokens, worst
 from tp_core import Model, SpecError
 from tp_core.interfaces import Cache
-from tp_core.ports import CAUSAL, TWO_DIRECTIONS
+from tp_core.options.ports import CAUSAL, TWO_DIRECTIONS
 from tp_core.testing import check_module
 
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections")
@@ -334,7 +334,7 @@ def test_an_odd_width_is_fine_for_one_direction(tmp_path: Path) -> None:
     ],
 )
 def test_the_price_counts_every_position_of_every_layer(tmp_path: Path, case: Any, per_token: int) -> None:
-    from tp_core.pricing import price
+    from tp_core.cost.pricing import price
 
     cost = price(model_of(tmp_path, case).spec, batch_size=2, length=7)
     readout = 2 * 12

@@ -11,11 +11,19 @@ from tests.core import runs
 from tests.core.installed import names, option_class
 from tp_core import TPError
 from tp_core.spec.load import load_spec
-from tp_core.spec.schema_data import SetOptions
-from tp_core.spec.sections import DATA, SHELVES, SLOTS, TOP
-from tp_core.training.changes import Change, check_keys, checked_changes, compared, differences, kind_of, path_options
+from tp_core.spec.sections.data import SetOptions
+from tp_core.spec.sections.keys import DATA, SHELVES, SLOTS, TOP
 from tp_core.training.config import EarlyStopping, TrainOptions
-from tp_core.training.resume_rules import ALLOWED, EVALUATION, FREE, NEVER, RULES, rule_of
+from tp_core.training.resuming.changes import (
+    Change,
+    check_keys,
+    checked_changes,
+    compared,
+    differences,
+    kind_of,
+    path_options,
+)
+from tp_core.training.resuming.rules import ALLOWED, EVALUATION, FREE, NEVER, RULES, rule_of
 
 
 def all_options() -> set[str]:

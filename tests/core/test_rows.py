@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tp_core.data.rows import ArrowRows, write_rows
+from tp_core.data.cache.rows import ArrowRows, write_rows
 from tp_core.errors import DataError
 
 TYPES = ("?", "b", "B", "h", "H", "i", "I", "q", "Q", "e", "f", "d")

@@ -12,7 +12,7 @@ import pytest
 
 from tests.core import runs
 from tp_core import TPError
-from tp_core.data.order import permutation
+from tp_core.data.sampling.order import permutation
 from tp_core.spec.load import load_spec
 
 #: An index of the corpus that the sixth step is the first to need, and one of the second batch of an evaluation.

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.core import runs
-from tp_core.training.run_folder import RunFolder
+from tp_core.training.folder import RunFolder
 
 RECORDER = "train.hooks=[recorder:Config]"
 EVAL = "data.eval=held_out.txt"

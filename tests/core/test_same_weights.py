@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.core import runs
-from tp_core.tensor_digest import tensor_digest
+from tp_core.artifacts.tensor_digest import tensor_digest
 
 HERE = Path(__file__).parent
 WEIGHT = "encoder.layers.1.feed_forward.output.weight"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.core import runs
-from tp_core.training.signals import StopRequest
+from tp_core.processes.signals import StopRequest
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_under_torchrun_the_echo_of_a_sigint_is_not_a_second_one(monkeypatch: py
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
         assert request.name == "SIGINT"
-        monkeypatch.setattr("tp_core.training.signals._ECHO", 0.0)
+        monkeypatch.setattr("tp_core.processes.signals._ECHO", 0.0)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
 

@@ -20,20 +20,20 @@ from safetensors.torch import save_file
 from tests.core import runs
 from tests.core.scarcity import no_more_files
 from tp_core import TPError
+from tp_core.artifacts.checkpoint import CheckpointStore
 from tp_core.artifacts.find import find_model
+from tp_core.artifacts.manifest import MANIFEST, damage, read_manifest, verifying, write_manifest
 from tp_core.data.build import build_processor, build_tokenizer
-from tp_core.data.cache import prepared_rows
-from tp_core.data.contents import file_contents
-from tp_core.data.rows import ArrowRows, write_rows
+from tp_core.data.cache.contents import file_contents
+from tp_core.data.cache.prepared import prepared_rows
+from tp_core.data.cache.rows import ArrowRows, write_rows
 from tp_core.errors import CheckpointError, DataError
+from tp_core.files.whole_files import clear, draft, replace_folder, sync, temporary_name, write_whole
 from tp_core.inference.load import read_weights
 from tp_core.interop.tensors import open_files
-from tp_core.manifest import MANIFEST, damage, read_manifest, verifying, write_manifest
 from tp_core.spec.load import load_spec
 from tp_core.suggest import instead
-from tp_core.training.checkpoint import CheckpointStore
 from tp_core.training.metrics import MetricsFile
-from tp_core.whole_files import clear, draft, replace_folder, sync, temporary_name, write_whole
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_content_is_read_once_and_always_where_it_is_to_be_verified(
     rows, read = prepare(cached, []), []
     young = time.time() - 10  # the memo remembers no file that may be changing
     os.utime(rows.path, (young, young))
-    monkeypatch.setattr("tp_core.data.digest_memo._SETTLED", 0.0)
+    monkeypatch.setattr("tp_core.data.cache.digest_cache._SETTLED", 0.0)
     opened = open
 
     def watched(file: object, *arguments: object, **options: object) -> object:
@@ -247,7 +247,7 @@ def test_a_disk_that_is_full_when_it_is_flushed_is_not_tolerated(
 
 @pytest.mark.parametrize("mask", [0o022, 0o027, 0o002])
 def test_weights_have_the_mode_that_the_umask_says(home: Path, mask: int) -> None:
-    from tp_core.training.export import save_weights
+    from tp_core.artifacts.export import save_weights
 
     before = os.umask(mask)
     try:
@@ -274,7 +274,7 @@ def test_what_a_killed_writer_left_is_cleared_and_what_another_one_writes_is_not
     script = (
         "import os, signal, sys, time\n"
         "from pathlib import Path\n"
-        "from tp_core.whole_files import draft\n"
+        "from tp_core.files.whole_files import draft\n"
         f"with draft(Path({str(tmp_path)!r}, sys.argv[1])) as path:\n"
         "    path.write_text('half')\n"
         "    path.with_name(path.name + '.wider').write_text('half')\n"

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from tests.core import runs
 from tp_core import build_model, load_spec
 from tp_core.errors import TPError
-from tp_core.spec.checks_run import check_run
+from tp_core.spec.checks.run import check_run
 
 HERE = Path(__file__).parent
 STEPS = 6

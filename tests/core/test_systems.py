@@ -157,7 +157,7 @@ def test_a_file_that_hides_a_library_is_named(tmp_path: Path, module: str) -> No
 def test_links_to_a_library_hide_nothing(tmp_path: Path) -> None:
     yaml = Path(str(importlib.metadata.distribution("pyyaml").locate_file("yaml")))
     (tmp_path / "yaml").symlink_to(yaml)
-    code = "from tp_core.libraries import fault; print([fault('pyyaml')])"
+    code = "from tp_core.packages.libraries import fault; print([fault('pyyaml')])"
     own = runs.environment()
     own["PYTHONPATH"] = f"{tmp_path}:{own['PYTHONPATH']}"
     done = subprocess.run([sys.executable, "-c", code], env=own, capture_output=True, text=True, check=True)

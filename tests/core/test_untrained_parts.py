@@ -13,8 +13,8 @@ import yaml
 
 from tests.core import runs
 from tp_core.errors import TPError
-from tp_core.spec.checks_run import check_run
-from tp_core.spec.checks_training import render_note, training_notes
+from tp_core.spec.checks.run import check_run
+from tp_core.spec.checks.training import render_note, training_notes
 from tp_core.spec.load import load_spec
 
 SMALL = {"num_layers": 1, "num_heads": 2}

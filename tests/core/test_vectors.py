@@ -14,8 +14,8 @@ from tests.building import CONTENT, build, mask_of, randomised, tokens, worst
 from tp_core import Model, TPError, load_spec
 from tp_core.inference.vectors import absent_stream, batch_vectors
 from tp_core.interfaces import Batch
-from tp_core.spec.schema_embed import EmbedOptions
-from tp_core.spec.vectors import vector_plan
+from tp_core.spec.sections.embed import EmbedOptions
+from tp_core.spec.trained.vectors import vector_plan
 
 SMALL = {"num_layers": 1, "num_heads": 2, "hidden_size": 16, "dropout": 0.0}
 LENGTHS = [6, 2, 5, 1]

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from tests.core import runs
-from tp_core.data.loader import _batches, _Numbered
-from tp_core.data.order import permutation
-from tp_core.data.waiting import Patience
+from tp_core.data.sampling.loader import _batches, _Numbered
+from tp_core.data.sampling.order import permutation
+from tp_core.data.sampling.waiting import Patience
 from tp_core.interfaces import Batch
-from tp_core.training.signals import Interrupted, StopRequest
+from tp_core.processes.signals import Interrupted, StopRequest
 
 #: An index of the corpus that the sixth step is the first to need.
 LATE = int(permutation(42, 0, 67)[5 * 8 + 3])

@@ -12,9 +12,9 @@ import yaml
 
 from tests.core import runs
 from tp_core import Spec, build_model, load_model, load_spec
-from tp_core.spec.module_nodes import node_of
-from tp_core.spec.part_names import TAKEN
-from tp_core.spec.schema_common import key_of
+from tp_core.spec.choices.module_nodes import node_of
+from tp_core.spec.choices.part_names import TAKEN
+from tp_core.spec.sections.common import key_of
 
 NAMES = [
     "a.c",
@@ -121,9 +121,9 @@ def test_a_model_trained_under_one_spelling_is_used_and_continued_under_the_othe
 
 
 def test_a_model_with_distributions_in_its_spec_converts(home: Path, tmp_path: Path) -> None:
+    from tp_core.artifacts.export import export_model
     from tp_core.data.build import tokenizers_of
     from tp_core.interop.convert import convert
-    from tp_core.training.export import export_model
 
     def bert(spec: dict[str, Any]) -> dict[str, Any]:
         long = spelled(spec)

@@ -13,11 +13,11 @@ from tests.core.shelf import Shelf
 from tests.core.shelf import shelf as shelf
 from tp_core import SpecError, discovery, load_spec
 from tp_core.discovery import load
-from tp_core.spec import words_of_others as words
-from tp_core.spec.places import PARTS
-from tp_core.spec.schema_embedding import EmbeddingOptions
-from tp_core.spec.schema_generate import GenerateOptions
-from tp_core.spec.sections import DATA, KEYS, TOP, TRAIN
+from tp_core.spec.hints import words_of_others as words
+from tp_core.spec.hints.places import PARTS
+from tp_core.spec.sections.embedding import EmbeddingOptions
+from tp_core.spec.sections.generate import GenerateOptions
+from tp_core.spec.sections.keys import DATA, KEYS, TOP, TRAIN
 from tp_core.training.config import EarlyStopping
 
 LAYER = "model.encoder.transformer"

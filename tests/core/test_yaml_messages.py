@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tp_core.spec import yaml_loader
 from tp_core.spec.errors import SpecError
-from tp_core.spec.yaml_loader import parse
+from tp_core.spec.tree import yaml_loader
+from tp_core.spec.tree.yaml_loader import parse
 
 PARSERS = {"C": getattr(yaml, "CBaseLoader", yaml.BaseLoader), "Python": yaml.BaseLoader}
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tp_core.data.rows import ArrowRows, write_rows
+from tp_core.data.cache.rows import ArrowRows, write_rows
 from tp_core.errors import DataError
 from tp_core.interfaces import Processor, Record, Rows, Tokenizer
 from tp_core.options.context import DataContext, TargetFacts

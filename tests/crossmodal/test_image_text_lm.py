@@ -22,14 +22,14 @@ from tests.crossmodal.mistakes import problems_of
 from tests.crossmodal.pictures import VOCABULARY, captioned, png, reported, rows_of, tokenizer
 from tp_core import SpecError
 from tp_core.cli.main import cli
-from tp_core.data.cache import prepared_rows
-from tp_core.data.order import TRAIN, generator
+from tp_core.data.cache.prepared import prepared_rows
+from tp_core.data.sampling.order import TRAIN, generator
 from tp_core.errors import DataError, TPError
 from tp_core.inference.generate import continuations
 from tp_core.interfaces import IGNORE, GenerationTokens, PromptRoom, Record
 from tp_core.options.context import DataContext
-from tp_core.spec.checks_run import check_run
-from tp_core.spec.schema_generate import GenerateOptions
+from tp_core.spec.checks.run import check_run
+from tp_core.spec.sections.generate import GenerateOptions
 from tp_core.testing import check_module
 from tp_crossmodal.drawing import draw
 from tp_crossmodal.processors.image_text_lm import ImageTextLmProcessor

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.crossmodal.pictures import WORDS, context, png, rows_of, tokenizer
-from tp_core.data.order import EVALUATION, TRAIN, generator
+from tp_core.data.sampling.order import EVALUATION, TRAIN, generator
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Processor, Rows, Sample
 from tp_crossmodal.processors import image_text

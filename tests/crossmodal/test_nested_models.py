@@ -24,11 +24,11 @@ from tests.core.shelf import shelf as shelf
 from tests.crossmodal.pictures import VOCABULARY, captioned
 from tp_core import TPError, discovery, load_model, load_spec, train
 from tp_core.data.build import build_processor, build_tokenizer
-from tp_core.data.cache import prepared_rows
-from tp_core.data.identity import code_identity, module_classes, module_identity
+from tp_core.data.cache.identity import code_identity, module_classes, module_identity
+from tp_core.data.cache.prepared import prepared_rows
 from tp_core.inference.load import read_weights
-from tp_core.spec.checks_training import training_notes
-from tp_core.spec.schema_common import key_of
+from tp_core.spec.checks.training import training_notes
+from tp_core.spec.sections.common import key_of
 
 SIZES: dict[str, Any] = {"hidden_size": 8, "image_size": [8, 16], "patch_size": 4, "channels": 1}
 SHADE = "from tp_vision.embeddings.convolutional_options import ConvolutionalPatchConfig as BASE"
@@ -220,7 +220,7 @@ def test_the_local_files_of_a_tokenizers_modules_count(tmp_path: Path) -> None:
         (folder / "shade.py").write_text((folder / "shade.py").read_text() + edited)
         spec = load_spec(write(tmp_path), trust_code=True)
         assert spec.data.processor is not None
-        with tp_core.trust.trusting():
+        with tp_core.local.trust.trusting():
             found.append(module_identity(spec.data.processor))
     assert found[0] != found[1]
 

@@ -19,8 +19,8 @@ from tp_core import Model, load_model
 from tp_core.errors import TPError
 from tp_core.inference.vectors import batch_vectors
 from tp_core.interfaces import Batch
-from tp_core.spec.schema_embed import EmbedOptions
-from tp_core.spec.vectors import vector_plan
+from tp_core.spec.sections.embed import EmbedOptions
+from tp_core.spec.trained.vectors import vector_plan
 
 transformers = pytest.importorskip("transformers")
 transformers.logging.set_verbosity_error()

@@ -17,8 +17,8 @@ from tests.crossmodal.test_parity import clip
 from tests.text.vocabularies import TEXTS, lines, wordpieces
 from tests.vision.pictures import encoded, pixels
 from tp_core import Record, load_model, load_spec
+from tp_core.artifacts.export import export_model
 from tp_core.data.build import tokenizers_of
-from tp_core.training.export import export_model
 from tp_crossmodal.processors.image_text_options import ImageTextProcessorConfig
 
 transformers = pytest.importorskip("transformers")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tests.crossmodal.mistakes import problems_of
 from tests.crossmodal.pictures import VOCABULARY, captioned, context, png, reported, rows_of, tokenizer
-from tp_core.data.order import TRAIN, generator
+from tp_core.data.sampling.order import TRAIN, generator
 from tp_core.errors import DataError, TPError
 from tp_core.interfaces import IGNORE, Processor, Record, Rows, Sample
 from tp_core.testing import check_module

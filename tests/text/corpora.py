@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from tests.text.vocabularies import BERT, lines
-from tp_core.data.order import TRAIN, generator
-from tp_core.data.rows import ArrowRows, write_rows
+from tp_core.data.cache.rows import ArrowRows, write_rows
+from tp_core.data.sampling.order import TRAIN, generator
 from tp_core.errors import DataError
 from tp_core.interfaces import Processor, Record, Sample, Tokenizer
 from tp_core.options.context import DataContext

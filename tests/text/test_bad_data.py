@@ -10,7 +10,7 @@ import yaml
 
 from tests.text.vocabularies import BERT, lines, tokenizer_json
 from tp_core import DataError, SpecError, TPError, load_spec, train
-from tp_core.data.digest_memo import MEMO
+from tp_core.data.cache.digest_cache import MEMO
 
 WORDS = ["the", "film", "was", "good", "bad", "very", "it", "and"]
 SENTENCES = "the film was good\nit was very good\n\nthe film was bad\nit was very bad\n"

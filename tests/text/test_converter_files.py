@@ -18,8 +18,8 @@ import tp_core
 from tests.building import worst
 from tests.text.checkpoints import VOCABULARY, example, find, make, save
 from tp_core import load_model
+from tp_core.artifacts.export import export_model
 from tp_core.cli.main import cli
-from tp_core.training.export import export_model
 
 transformers = pytest.importorskip("transformers")
 

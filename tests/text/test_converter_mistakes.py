@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file
 
 import tp_core
 from tests.text.checkpoints import find, make, save
+from tp_core.artifacts.export import export_model
 from tp_core.cli.main import cli
-from tp_core.training.export import export_model
 
 pytest.importorskip("transformers")
 

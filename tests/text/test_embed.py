@@ -19,8 +19,8 @@ from tp_core.cli.main import cli
 from tp_core.errors import DataError, TPError
 from tp_core.inference.vectors import batch_vectors
 from tp_core.interfaces import Batch
-from tp_core.spec.schema_embed import EmbedOptions
-from tp_core.spec.vectors import vector_plan
+from tp_core.spec.sections.embed import EmbedOptions
+from tp_core.spec.trained.vectors import vector_plan
 
 pytest.importorskip("transformers")
 

@@ -15,8 +15,8 @@ from tests.building import randomised
 from tests.text.published import TEXTS, trained
 from tests.text.test_same_as_transformers import ours, published
 from tests.text.vocabularies import byte_pair_files, lines, tokenizer_json, wordpieces
+from tp_core.artifacts.export import export_model
 from tp_core.data.build import tokenizers_of
-from tp_core.training.export import export_model
 
 transformers = pytest.importorskip("transformers")
 

@@ -23,7 +23,7 @@ from tp_core.inference.logits_rules import Written
 from tp_core.inference.sampling_filters import MinP, Temperature, TopK, TopP, Typical
 from tp_core.interfaces import GenerationTokens, Record
 from tp_core.interop.generation_keys import MAPPED
-from tp_core.spec.schema_generate import GenerateOptions
+from tp_core.spec.sections.generate import GenerateOptions
 
 transformers = pytest.importorskip("transformers")
 

@@ -14,10 +14,10 @@ from click.testing import CliRunner
 from tests.building import randomised
 from tests.text.vocabularies import BERT, lines
 from tp_core import DataError, LoadedModel, TPError, build_model, generate, load_spec
+from tp_core.artifacts.export import export_model
 from tp_core.cli.main import cli
 from tp_core.data.build import build_processor, build_tokenizer, tokenizers_of
 from tp_core.interfaces import PromptRoom, Record
-from tp_core.training.export import export_model
 
 WORDS = [f"w{i}" for i in range(40)]
 TRANSFORMER = {"num_layers": 2, "num_heads": 2, "dropout": 0.0}

@@ -14,9 +14,9 @@ import tp_core
 from tests.building import randomised
 from tests.text.vocabularies import BERT, lines
 from tp_core import TPError, build_model, generate, load_model, load_spec
+from tp_core.artifacts.export import export_model
 from tp_core.data.build import tokenizers_of
 from tp_core.interfaces import PromptRoom, Record
-from tp_core.training.export import export_model
 
 transformers = pytest.importorskip("transformers")
 

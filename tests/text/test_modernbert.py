@@ -15,6 +15,7 @@ from tests.text.checkpoints import Case, example, make, modernbert_sizes
 from tests.text.parity import TOLERANCE, VOCABULARY, Record, check, real, vocabulary_logits
 from tests.text.test_converters import compare, outputs, reloaded, to_huggingface, to_tp
 from tp_core import build_model, load_spec
+from tp_core.artifacts.export import export_model
 from tp_core.errors import TPError
 from tp_core.interop.comparison import differences
 from tp_core.interop.config_json import architecture_for, completed
@@ -23,7 +24,6 @@ from tp_core.interop.folders import spec_of
 from tp_core.interop.reading import read_model
 from tp_core.options.slices import numbers
 from tp_core.spec.schema import Spec
-from tp_core.training.export import export_model
 from tp_text.converters.layer_types import FULL, SLIDING, slices
 from tp_text.converters.modernbert import ModernBertConverterConfig
 

@@ -12,8 +12,8 @@ import yaml
 from tests.building import mask_of, randomised, tokens, worst
 from tp_core import Batch, Model, build_model, discovery, load_spec
 from tp_core.interfaces import Cache
-from tp_core.ports import CAUSAL
-from tp_core.spec.module_nodes import placed
+from tp_core.options.ports import CAUSAL
+from tp_core.spec.choices.module_nodes import placed
 from tp_core.testing import random_batch
 
 TOLERANCE = 1e-5

@@ -12,13 +12,13 @@ import yaml
 import tp_core
 from tests.text.corpora import CLS, EOS, FIRST, PAD, SEP, draw, numbers, processor, records, refuse, rows_of
 from tests.text.vocabularies import BERT, lines
-from tp_core.data.cache import prepared_rows
-from tp_core.data.records import read_records
+from tp_core.data.cache.prepared import prepared_rows
+from tp_core.data.sources.records import read_records
 from tp_core.errors import DataError, TPError
 from tp_core.interfaces import IGNORE, GenerationTokens
+from tp_core.interfaces.tokenizer import Tokenizer
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.spec.load import load_spec
-from tp_core.tokenizer import Tokenizer
 from tp_text.processors.translation_options import TranslationProcessorConfig
 from tp_text.tokenizers.line_vocabulary_options import SpaceConfig
 

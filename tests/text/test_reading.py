@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.text.vocabularies import BERT, DATA, lines
-from tp_core.data.records import BadRecords, read_records
+from tp_core.data.sources.records import BadRecords, read_records
 from tp_core.errors import DataError
 from tp_core.interfaces import Record
 from tp_text.processors import reading

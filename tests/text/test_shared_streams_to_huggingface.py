@@ -12,8 +12,8 @@ import yaml
 import tp_core
 from tests.building import mask_of, randomised, tokens, worst
 from tp_core import TPError, load_model, load_spec
+from tp_core.artifacts.export import export_model
 from tp_core.interfaces import Batch
-from tp_core.training.export import export_model
 
 transformers = pytest.importorskip("transformers")
 transformers.logging.set_verbosity_error()

@@ -11,12 +11,12 @@ import pytest
 from tests.contexts import targets
 from tests.text.vocabularies import lines, sentencepiece_model, wordpieces
 from tp_core import DataError, Record
-from tp_core.data.class_labels import ClassLabels
+from tp_core.data.classes.labels import ClassLabels
 from tp_core.data.fields import required_text, text_field
 from tp_core.data.sources.media import media_bytes
 from tp_core.interfaces import Processor
+from tp_core.interfaces.tokenizer import Tokenizer
 from tp_core.options.context import DataContext
-from tp_core.tokenizer import Tokenizer
 from tp_text.processors.chat import turns_of
 from tp_text.processors.classification_options import ClassificationProcessorConfig
 from tp_text.processors.instruction_options import InstructionProcessorConfig

@@ -8,8 +8,8 @@ import pytest
 
 from tests.text.published import trained
 from tests.text.vocabularies import byte_pair_files, lines, wordpieces
+from tp_core.interfaces.tokenizer import Tokenizer
 from tp_core.options.context import DataContext
-from tp_core.tokenizer import Tokenizer
 from tp_text.tokenizers.byte_pair_options import BytePairConfig
 from tp_text.tokenizers.line_vocabulary_options import CharacterConfig, WordPieceConfig
 from tp_text.tokenizers.sentence_piece_options import SentencePieceConfig

@@ -10,11 +10,11 @@ import pytest
 import tp_core
 from tests.text.published import trained
 from tests.text.vocabularies import BERT, TEXTS, byte_pair_files, lines, sentencepiece_model, wordpieces
+from tp_core.artifacts.export import export_model
 from tp_core.data.build import tokenizers_of
+from tp_core.interfaces.tokenizer import TransformersUse
 from tp_core.options.context import DataContext
 from tp_core.options.tokenizer import TokenizerConfig
-from tp_core.tokenizer import TransformersUse
-from tp_core.training.export import export_model
 from tp_text.tokenizers.byte_pair_options import BytePairConfig
 from tp_text.tokenizers.line_vocabulary_options import CharacterConfig, SpaceConfig, WordPieceConfig
 from tp_text.tokenizers.sentence_piece_options import SentencePieceConfig

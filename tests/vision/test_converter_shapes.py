@@ -14,9 +14,9 @@ from torch import Tensor
 import tp_core
 from tests.building import randomised, worst
 from tp_core import Model, load_model, load_spec
+from tp_core.artifacts.export import export_model
 from tp_core.errors import TPError
 from tp_core.interfaces import Batch
-from tp_core.training.export import export_model
 
 transformers = pytest.importorskip("transformers")
 transformers.logging.set_verbosity_error()

@@ -20,8 +20,8 @@ from tp_core.inference.vectors import batch_vectors
 from tp_core.interfaces import Batch
 from tp_core.interop.description import describe
 from tp_core.spec.schema import Spec
-from tp_core.spec.schema_embed import EmbedOptions
-from tp_core.spec.vectors import vector_plan
+from tp_core.spec.sections.embed import EmbedOptions
+from tp_core.spec.trained.vectors import vector_plan
 
 transformers = pytest.importorskip("transformers")
 

@@ -22,8 +22,8 @@ from tests.building import worst
 from tests.contexts import targets
 from tests.vision.pictures import encoded, pixels, png
 from tests.vision.tiffs import tiff
-from tp_core.data.order import TRAIN, generator
-from tp_core.data.rows import ArrowRows, write_rows
+from tp_core.data.cache.rows import ArrowRows, write_rows
+from tp_core.data.sampling.order import TRAIN, generator
 from tp_core.errors import DataError
 from tp_core.interfaces import Batch, Record, Sample
 from tp_core.options.context import BuildContext, DataContext

@@ -15,7 +15,7 @@ from tp_core import TPError, load_spec
 
 TOKENIZER = """
 from torch.nn import functional as F
-from tp_core import VisualTokenizer
+from tp_vision.visual_tokenizers.base import VisualTokenizer
 from tp_vision.visual_tokenizers.options import VisualTokenizerConfig
 
 

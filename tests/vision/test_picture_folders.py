@@ -36,9 +36,9 @@ def test_every_ending_of_a_format_that_is_decoded_is_one_of_a_picture() -> None:
 
 @pytest.mark.parametrize("ending", sorted(ending for ending, form in FORMS.items() if form == "image"))
 def test_a_picture_of_every_ending_is_found_in_a_folder_and_decoded(tmp_path: Path, ending: str) -> None:
-    from tp_core.data.folder_rules import FolderRules
-    from tp_core.data.records import read_records
+    from tp_core.data.sources.folder_rules import FolderRules
     from tp_core.data.sources.media import media_bytes
+    from tp_core.data.sources.records import read_records
 
     form = writers()[ending]
     if form == "AVIF" and not features.check("avif"):

@@ -10,8 +10,8 @@ import pytest
 
 from tests.contexts import targets
 from tests.vision.pictures import encoded, pixels
-from tp_core.data.order import EVALUATION, TRAIN, generator
-from tp_core.data.rows import ArrowRows, write_rows
+from tp_core.data.cache.rows import ArrowRows, write_rows
+from tp_core.data.sampling.order import EVALUATION, TRAIN, generator
 from tp_core.interfaces import Record
 from tp_core.options.context import DataContext
 from tp_core.options.facts import GridFacts

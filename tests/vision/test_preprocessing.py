@@ -19,9 +19,9 @@ from tests.building import worst
 from tests.vision.pictures import encoded, pixels
 from tests.vision.test_converters import SHAPES, Case, make
 from tp_core import Record, load_model, load_spec
+from tp_core.artifacts.export import export_model
 from tp_core.cli.main import cli
 from tp_core.errors import TPError
-from tp_core.training.export import export_model
 from tp_vision.processors.huggingface import _DEFAULTS
 from tp_vision.processors.image_options import ImageProcessorConfig
 from tp_vision.processors.options import PictureProcessorConfig

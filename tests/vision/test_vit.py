@@ -18,10 +18,10 @@ from tests.building import batch_of, build, randomised, worst
 from tests.vision.pictures import encoded, png, write_folders
 from tp_core import DataError, SpecError, load_spec
 from tp_core.cli.main import cli
+from tp_core.cost.pricing import price
 from tp_core.data.build import build_processor
-from tp_core.data.cache import prepared_rows
+from tp_core.data.cache.prepared import prepared_rows
 from tp_core.model import meta_model
-from tp_core.pricing import price
 from tp_core.testing import check_module
 from tp_vision.processors.decoding import decode
 

@@ -7,13 +7,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from tp_core.artifacts.checkpoint import CheckpointStore, step_of
 from tp_core.artifacts.layout import EDITABLE, WEIGHTS
-from tp_core.data.cache_place import user_cache
-from tp_core.data.digest_memo import DigestMemo
+from tp_core.artifacts.manifest import MANIFEST, changed, damage
+from tp_core.data.cache.digest_cache import DigestCache
+from tp_core.data.cache.place import user_cache
 from tp_core.errors import CheckpointError, TPError
-from tp_core.manifest import MANIFEST, changed, damage
 from tp_core.suggest import instead
-from tp_core.training.checkpoint import CheckpointStore, step_of
 
 
 def find_model(path: str | os.PathLike[str], say: Callable[[str], None] = lambda _: None) -> tuple[Path, Path]:
@@ -51,8 +51,8 @@ def find_model(path: str | os.PathLike[str], say: Callable[[str], None] = lambda
 def _need_whole(model: Path, say: Callable[[str], None]) -> None:
     """Make sure that an exported model is as it was written, if it says how: one that was put together by hand may not.
 
-    Its content is read once, and again when sizes or times say that it has changed (:mod:`tp_core.manifest`). Of
-    files that people edit, a change is told.
+    Its content is read once, and again when sizes or times say that it has changed (see
+    :mod:`tp_core.artifacts.manifest`). A change of a file that people edit is reported only.
 
     Raises:
         CheckpointError: it is not.
@@ -60,10 +60,10 @@ def _need_whole(model: Path, say: Callable[[str], None]) -> None:
     if not (model / MANIFEST).exists():
         return
     with contextlib.ExitStack() as stack:
-        memo = None
+        digest_cache = None
         with contextlib.suppress(TPError):  # there is no place for one
-            memo = stack.enter_context(DigestMemo(user_cache()))
-        problem = damage(model, memo, EDITABLE)
+            digest_cache = stack.enter_context(DigestCache(user_cache()))
+        problem = damage(model, digest_cache, EDITABLE)
     if problem:
         yours = f"if the change is yours, delete {MANIFEST} there"
         raise CheckpointError(f"{model}: the model is not as it was written: {problem}; {yours}")

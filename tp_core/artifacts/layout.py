@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tp_core.spec.provenance import PROVENANCE, REQUIREMENTS
+from tp_core.spec.trained.provenance import PROVENANCE, REQUIREMENTS
 
 WEIGHTS = "model.safetensors"
 

@@ -40,8 +40,8 @@ def cache() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def list_(folder: str | None, as_json: bool) -> None:
     """Sizes and ages of prepared data, the least recently used first."""
-    from tp_core.data.cache_files import kept
-    from tp_core.sizes import shown_size
+    from tp_core.data.cache.files import kept
+    from tp_core.files.sizes import shown_size
 
     place = _folder(folder)
     found, now = kept(place), time.time()
@@ -71,8 +71,8 @@ def clear(folder: str | None, older_than: str | None, max_size: str | None, dry_
     Other files in the folder stay, and so does what a preparation is writing. A training that goes on may open its
     data again, and should have ended.
     """
-    from tp_core.data.cache_files import kept, parse_age, superfluous
-    from tp_core.sizes import parse_size, shown_size
+    from tp_core.data.cache.files import kept, parse_age, superfluous
+    from tp_core.files.sizes import parse_size, shown_size
 
     place = _folder(folder)
     age = None if older_than is None else parse_age(older_than)
@@ -90,7 +90,7 @@ def clear(folder: str | None, older_than: str | None, max_size: str | None, dry_
 
 
 def _folder(given: str | None) -> Path:
-    from tp_core.data.cache_place import user_cache
+    from tp_core.data.cache.place import user_cache
 
     place = user_cache() if given is None else Path(given)
     if given is not None and not place.is_dir():

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tp_core.options.choice import Chosen
     from tp_core.spec.errors import SpecProblem
     from tp_core.spec.schema import Spec
-    from tp_core.spec.schema_embedding import EmbeddingSpec
+    from tp_core.spec.sections.embedding import EmbeddingSpec
 
 
 @click.command(
@@ -48,7 +48,7 @@ def check(ctx: click.Context, spec: str, overrides: tuple[str, ...], as_json: bo
             raise
         _print_json(_problems(error, spec))
         ctx.exit(2)
-    from tp_core.spec.checks_training import render_note, training_notes
+    from tp_core.spec.checks.training import render_note, training_notes
 
     notes = training_notes(loaded) if complete else []
     if as_json:
@@ -70,7 +70,7 @@ def checked(path: str, overrides: tuple[str, ...] = ()) -> tuple[Spec, bool]:
     loaded = load_spec(spec_file(path), overrides, trust_of(path))
     complete = has_own_data(loaded)
     if complete:
-        from tp_core.spec.checks_run import check_run
+        from tp_core.spec.checks.run import check_run
 
         check_run(loaded)
     if loaded.train.hooks:
@@ -129,8 +129,8 @@ def vocabulary(spec: Spec) -> str:
 
 def summary(shown: str, spec: Spec, complete: bool) -> list[str]:
     """A summary of the spec, in a few lines."""
-    from tp_core.ports import WORD
-    from tp_core.spec.available_ports import shared_weights
+    from tp_core.options.ports import WORD
+    from tp_core.spec.choices.available_ports import shared_weights
     from tp_core.spec.context import context_of
 
     rows: list[tuple[str, str]] = []
@@ -157,7 +157,7 @@ def summary(shown: str, spec: Spec, complete: bool) -> list[str]:
 
 def _data_rows(spec: Spec) -> list[tuple[str, str]]:
     from tp_core.data.sources.names import called, expanded
-    from tp_core.spec.schema_data import SOURCES
+    from tp_core.spec.sections.data import SOURCES
 
     train = spec.train.options
     rows = [(chosen.kind, chosen.name) for chosen in spec.data.chosen()]

@@ -14,10 +14,10 @@ import click
 
 from tp_core.cli.streams import results_alone
 from tp_core.cli.usage import examples
-from tp_core.data.cache_place import user_cache
+from tp_core.data.cache.place import user_cache
 from tp_core.errors import TPError, named
+from tp_core.packages.third_party import interrupts
 from tp_core.terminal import tell
-from tp_core.third_party import interrupts
 
 #: Distributions that are good to know of in a report, although nothing requires them.
 _OPTIONAL = ("transformers", "datasets", "torchvision", "torchaudio")
@@ -63,7 +63,7 @@ def _told(section: Callable[[], Iterator[Line]]) -> Iterator[Line]:
 
 def versions() -> Iterator[Line]:
     """Python and the core."""
-    from tp_core.installed import installed_version
+    from tp_core.packages.installed import installed_version
 
     yield Line(
         "python",
@@ -75,8 +75,8 @@ def versions() -> Iterator[Line]:
 
 def libraries() -> Iterator[Line]:
     """The libraries that our distributions require, each of which must be there, whole, and can be imported."""
-    from tp_core.installed import installed_version
-    from tp_core.libraries import fault, module_of, required
+    from tp_core.packages.installed import installed_version
+    from tp_core.packages.libraries import fault, module_of, required
 
     for name in sorted({*required(), *_OPTIONAL}):
         version = installed_version(name)
@@ -124,7 +124,7 @@ def plugins() -> Iterator[Line]:
 
 def clashes() -> Iterator[Line]:
     """Names that several distributions offer."""
-    from tp_core.clashes import clashes as found
+    from tp_core.packages.clashes import clashes as found
 
     for sentence in found():
         yield Line("name", sentence, warn=True)

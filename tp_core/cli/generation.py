@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 import click
 from pydantic.fields import FieldInfo
 
-from tp_core.spec.schema_generate import SEARCH, GenerateOptions
+from tp_core.spec.sections.generate import SEARCH, GenerateOptions
 
 if TYPE_CHECKING:
     _ParamType = click.ParamType[Any]

@@ -12,7 +12,7 @@ from tp_core.cli.records import input_records, input_sources, is_pipe, parse_col
 from tp_core.errors import TPError
 
 if TYPE_CHECKING:
-    from tp_core.data.folder_rules import FolderRules
+    from tp_core.data.sources.folder_rules import FolderRules
     from tp_core.interfaces import Record
 
 F = Callable[..., Any]

@@ -16,8 +16,8 @@ from tp_core.cli.processes import linger, need_one_process, told_elsewhere
 from tp_core.cli.streams import any_encoding, open_streams
 from tp_core.cli.usage import Failure, answered, examples, traceback_option
 from tp_core.errors import TPError, system_error
-from tp_core.leaving import SAVE, left_on_signals
-from tp_core.libraries import broken_library
+from tp_core.packages.libraries import broken_library
+from tp_core.processes.leaving import SAVE, left_on_signals
 from tp_core.terminal import printable, tell
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class Commands(click.Group):
         except BaseException as error:
             if isinstance(error, SystemExit) and ctx.invoked_subcommand not in BUILT_IN:
                 raise  # a plugin's command ends as it likes
-            from tp_core.plugin_errors import plugin_error
+            from tp_core.packages.plugin_errors import plugin_error
 
             told: TPError | None = plugin_error(error)
             if told is None and isinstance(error, OSError):

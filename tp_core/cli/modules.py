@@ -68,7 +68,7 @@ def rows(kind: str | None = None) -> Iterator[Row]:
         for entry in entries:
             yield _row(entry, ambiguous=names.count(entry.name) > 1)
     if kind in (None, PACKAGE):
-        from tp_core.defects import defects
+        from tp_core.packages.defects import defects
 
         for defect in defects():
             yield Row(PACKAGE, defect.distribution, defect.distribution, defect.version, "broken", "", defect.text)

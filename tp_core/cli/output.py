@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from tp_core.errors import TPError
+from tp_core.files.whole_files import draft, temporary_name
 from tp_core.inference.processes import ALONE, Processes
 from tp_core.suggest import instead
 from tp_core.terminal import printable
-from tp_core.whole_files import draft, temporary_name
 
 #: What the system may refuse while a file is written.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}

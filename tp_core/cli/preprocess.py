@@ -21,14 +21,14 @@ def preprocess(spec: str, overrides: tuple[str, ...]) -> None:
     Training does this by itself when it must; here it can be done once, on a machine without an accelerator. The
     cache is data.cache, else $TP_CACHE, else $XDG_CACHE_HOME/tp, else ~/.cache/tp.
     """
-    from tp_core.spec.checks_run import check_data
+    from tp_core.spec.checks.run import check_data
     from tp_core.spec.load import load_spec
 
     loaded = load_spec(spec, overrides)
     check_data(loaded)
     from tp_core.data.build import build_processor, build_tokenizer
-    from tp_core.data.cache import prepared_rows
-    from tp_core.spec.schema_data import SOURCES
+    from tp_core.data.cache.prepared import prepared_rows
+    from tp_core.spec.sections.data import SOURCES
 
     tokenizer = build_tokenizer(loaded)
     for name, own in loaded.sets().items():

@@ -12,7 +12,7 @@ import click
 from tp_core.cli.usage import Failure
 from tp_core.errors import EndedElsewhere, TPError, out_of_memory
 from tp_core.inference.processes import Processes, shared, world_size
-from tp_core.launch import as_told, under_torchrun
+from tp_core.processes.launch import as_told, under_torchrun
 
 C = TypeVar("C", bound=click.Command)
 

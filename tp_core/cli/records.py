@@ -15,10 +15,10 @@ from tp_core.inference.processes import Processes, world_size
 from tp_core.terminal import tell
 
 if TYPE_CHECKING:
-    from tp_core.data.folder_rules import FolderRules
+    from tp_core.data.sources.folder_rules import FolderRules
     from tp_core.inference.load import LoadedModel
     from tp_core.interfaces import Record
-    from tp_core.spec.schema_data import Given
+    from tp_core.spec.sections.data import Given
 
 F = Callable[..., Any]
 
@@ -67,7 +67,7 @@ def new_columns(pairs: tuple[str, ...], loaded: LoadedModel) -> dict[str, str]:
 
 def new_rules(columns: Mapping[str, str], loaded: LoadedModel) -> FolderRules:
     """The rules by which folders and shards of new records are read, with these columns."""
-    from tp_core.data.folder_rules import folder_rules
+    from tp_core.data.sources.folder_rules import folder_rules
 
     return folder_rules(loaded.spec.data, columns, new=True)
 
@@ -86,14 +86,14 @@ def input_records(
     Args:
         given: as a user gives them: paths with patterns, choices of sources, and ``-`` for the standard input.
         form: of files, whatever their names say.
-        skip: give an :class:`~tp_core.data.unreadable.Unreadable` in the place of a record that cannot be read.
+        skip: give an :class:`~tp_core.data.sources.unreadable.Unreadable` in the place of a record that cannot be read.
         rules: what of folders and shards is read (:func:`new_rules`); all of a known form if None.
         report: told what is passed over there.
         option: of the command line that names them.
     """
-    from tp_core.data.folder_rules import FolderRules
-    from tp_core.data.records import BadRecords, read_records
-    from tp_core.data.unreadable import in_their_places
+    from tp_core.data.sources.folder_rules import FolderRules
+    from tp_core.data.sources.records import BadRecords, read_records
+    from tp_core.data.sources.unreadable import in_their_places
 
     found = input_sources([given] if isinstance(given, str) else given, option)
     for path in found:
@@ -118,7 +118,7 @@ def input_sources(given: Sequence[str], option: str) -> list[Given]:
     Raises:
         TPError: there is no such file or source, or each of several processes would read a part of it.
     """
-    from tp_core.spec.named_source import is_source, named_source
+    from tp_core.spec.choices.named_source import is_source, named_source
 
     found: list[Given] = []
     for each in given:
@@ -131,7 +131,7 @@ def input_sources(given: Sequence[str], option: str) -> list[Given]:
 
 def _paths(given: str, option: str) -> list[str]:
     from tp_core.data.sources.options import HUB, STDIN
-    from tp_core.spec.files import expand
+    from tp_core.spec.checks.files import expand
     from tp_core.suggest import instead
 
     found = [STDIN] if given == "-" else list(expand(given))

@@ -16,11 +16,11 @@ from tp_core.cli.trust import trust_code_option, trust_of
 from tp_core.cli.usage import examples
 from tp_core.cli.verify import verify_option
 from tp_core.errors import TPError
+from tp_core.spec.trained.use import using
 from tp_core.terminal import tell
-from tp_core.use import using
 
 if TYPE_CHECKING:
-    from tp_core.pricing import Price
+    from tp_core.cost.pricing import Price
     from tp_core.spec.schema import Spec
 
 
@@ -74,10 +74,10 @@ def show(
     with using(os.path.isdir(spec)):
         loaded = load_spec(spec_file(spec), overrides, trust_of(spec))
 
+    from tp_core.cost.model_tree import model_tree, render
+    from tp_core.cost.pricing import price
     from tp_core.model import meta_model
-    from tp_core.model_tree import model_tree, render
-    from tp_core.pricing import price
-    from tp_core.spec.provenance import other_versions
+    from tp_core.spec.trained.provenance import other_versions
 
     model = meta_model(loaded)
     tree = model_tree(model)
@@ -109,8 +109,8 @@ def _image_file(name: str, overwrite: bool) -> Path:
 
 
 def _notes(spec: Spec, cost: Price) -> Iterator[str]:
-    from tp_core.ports import WORD
-    from tp_core.spec.available_ports import shared_weights
+    from tp_core.options.ports import WORD
+    from tp_core.spec.choices.available_ports import shared_weights
 
     uses_vocabulary = WORD in shared_weights(spec)
     if uses_vocabulary and spec.model.options.vocab_size is None and spec.data.tokenizer is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-from tp_core.libraries import broken_library
+from tp_core.packages.libraries import broken_library
 
 
 def run() -> NoReturn:

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterator
 
-from tp_core.third_party import printing_apart
+from tp_core.packages.third_party import printing_apart
 
 #: Name of the error handler of :func:`any_encoding`.
 ESCAPES = "tp-escapes"

@@ -10,7 +10,7 @@ from tp_core.cli.trust import trust_code_option
 from tp_core.cli.usage import examples
 from tp_core.cli.verify import verify_option
 from tp_core.errors import TPError
-from tp_core.launch import as_told, launch
+from tp_core.processes.launch import as_told, launch
 from tp_core.terminal import tell
 
 

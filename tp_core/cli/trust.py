@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from tp_core.cli.flags import while_running
-from tp_core.trust import trusted, trusting
+from tp_core.local.trust import trusted, trusting
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def trust_code_option(function: F) -> F:
-    """Give a command the option; while the command runs, :func:`tp_core.trust.trusted` says if it was given."""
+    """Give a command the option; while the command runs, :func:`tp_core.local.trust.trusted` says if it was given."""
     text = "Run the Python files of a model's folder, where its modules are in such files."
     option: Callable[[F], F] = while_running("--trust-code", trusting, text)
     return option(function)

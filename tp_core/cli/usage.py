@@ -18,8 +18,8 @@ def examples(*lines: str) -> str:
 
 def answered(error: click.NoSuchOption) -> click.NoSuchOption:
     """An unknown option with what other toolkits mean by it, where that is an option of the command or of specs."""
-    from tp_core.spec.key_hints import of_specs
-    from tp_core.spec.words import meant
+    from tp_core.spec.hints.key_hints import of_specs
+    from tp_core.spec.hints.words import meant
 
     word = error.option_name.lstrip("-")
     parameters = error.ctx.command.params if error.ctx is not None else []

@@ -12,13 +12,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def verify_option(function: F) -> F:
-    """Give a command the option; while the command runs, :func:`tp_core.manifest.verifying` is on if it was given."""
+    """Add ``--verify`` to a command; if it is given, :func:`tp_core.artifacts.manifest.verifying` is on."""
     text = "Read prepared data and models anew and compare their digests, also where sizes and times are as before."
     option: Callable[[F], F] = while_running("--verify", _verifying, text)
     return option(function)
 
 
 def _verifying() -> AbstractContextManager[None]:
-    from tp_core.manifest import verifying  # the list of modules loads this file, and computes no digest
+    from tp_core.artifacts.manifest import verifying  # the list of modules loads this file, and computes no digest
 
     return verifying()

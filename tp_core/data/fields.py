@@ -6,7 +6,7 @@ import math
 from numbers import Integral, Real
 from typing import Any
 
-from tp_core.data.class_names import NamedClass
+from tp_core.data.classes.names import NamedClass
 from tp_core.data.sources.columns import fields_of
 from tp_core.data.sources.options import form_of
 from tp_core.errors import DataError

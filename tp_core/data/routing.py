@@ -9,7 +9,7 @@ import torch
 
 from tp_core.errors import TPError
 from tp_core.interfaces import ONLY, Batch, Inputs, Processor, Sample
-from tp_core.spec.available_ports import AvailablePorts
+from tp_core.spec.choices.available_ports import AvailablePorts
 from tp_core.spec.labels import labels_for
 from tp_core.spec.schema import Spec
 

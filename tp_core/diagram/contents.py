@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from tp_core.diagram.options import spoken
 from tp_core.diagram.text import short
-from tp_core.ports import WORD
+from tp_core.options.ports import WORD
 from tp_core.spec.context import context_of
-from tp_core.spec.schema_common import key_of
+from tp_core.spec.sections.common import key_of
 
 if TYPE_CHECKING:
-    from tp_core.model_tree import Branch
+    from tp_core.cost.model_tree import Branch
     from tp_core.options.choice import Chosen
     from tp_core.options.context import BuildContext
     from tp_core.spec.schema import Spec
-    from tp_core.spec.schema_embedding import EmbeddingSpec
+    from tp_core.spec.sections.embedding import EmbeddingSpec
 
 
 @dataclass
@@ -90,7 +90,7 @@ def contents(spec: Spec, tree: Branch) -> Contents:
     """The contents of the drawing of a model.
 
     Args:
-        tree: of the spec's model, from :func:`tp_core.model_tree.model_tree`.
+        tree: of the spec's model, from :func:`tp_core.cost.model_tree.model_tree`.
     """
     model, behind = spec.model, context_of(spec, side="target")
     sides = []

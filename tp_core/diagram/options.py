@@ -11,7 +11,7 @@ from pydantic_core import PydanticUndefined
 from tp_core.options.base import ModuleConfig
 from tp_core.options.choice import choices_in, slots_of, usual
 from tp_core.options.context import BuildContext
-from tp_core.spec.places import PARTS
+from tp_core.spec.hints.places import PARTS
 
 #: Said of every module that has them, even with their default, in this order.
 _SIZES = (

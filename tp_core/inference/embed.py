@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from tp_core.data.fields import required_text, text_field
 from tp_core.errors import DataError, TPError
+from tp_core.evaluation.mode import evaluating
 from tp_core.inference.batches import Unusable, answers
 from tp_core.inference.load import LoadedModel, loaded_model
-from tp_core.inference.mode import evaluating
 from tp_core.inference.predict import Inputs, as_records
 from tp_core.inference.processes import ALONE, Processes
 from tp_core.inference.vectors import absent_stream, batch_vectors
 from tp_core.interfaces import Batch, Record, Sample
 from tp_core.spec.schema import Spec
-from tp_core.spec.schema_embed import EmbedOptions
-from tp_core.spec.vectors import vector_plan
+from tp_core.spec.sections.embed import EmbedOptions
+from tp_core.spec.trained.vectors import vector_plan
 
 #: Fields of records that a prompt stands before: of a pair, both.
 _TEXTS = ("text_a", "text", "text_b")
@@ -45,7 +45,7 @@ def embed(
     """One vector per record, made of the encoder's last states over the record's real positions.
 
     What is None here is as the spec's ``inference.embed`` says, and what is unset there, as the model's targets were
-    trained: CLIP's vectors are projected and of length 1 (:func:`tp_core.spec.vectors.vector_plan`).
+    trained: CLIP's vectors are projected and of length 1 (:func:`tp_core.spec.trained.vectors.vector_plan`).
 
     Args:
         model: a loaded model, or its folder.

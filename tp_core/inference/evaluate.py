@@ -11,17 +11,18 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from tp_core.data.cache import prepared_rows
-from tp_core.data.loader import evaluation_batches
-from tp_core.data.records import BadRecords
-from tp_core.data.rows import ArrowRows, write_rows
+from tp_core.artifacts.contents import changed_labels
+from tp_core.data.cache.prepared import prepared_rows
+from tp_core.data.cache.rows import ArrowRows, write_rows
+from tp_core.data.sampling.loader import evaluation_batches
+from tp_core.data.sources.records import BadRecords
 from tp_core.errors import DataError, TPError, warn
 from tp_core.inference.batches import digest, need_batch_size
 from tp_core.inference.load import LoadedModel, loaded_model
 from tp_core.inference.predict import as_records
 from tp_core.inference.processes import ALONE, Processes
 from tp_core.interfaces import Batch, Processor, Record
-from tp_core.kept_contents import changed_labels
+from tp_core.local.trust import trusting
 from tp_core.options.choice import Chosen, chosen_of
 from tp_core.options.source import SourceConfig
 from tp_core.spec.metrics import set_metrics
@@ -29,7 +30,6 @@ from tp_core.spec.schema import Spec
 from tp_core.training.evaluation import evaluate_batches
 from tp_core.training.strategies.options import SingleConfig
 from tp_core.training.strategies.single import SingleStrategy
-from tp_core.trust import trusting
 
 
 def evaluate(

@@ -12,21 +12,21 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from tp_core.artifacts.checksum import checksum
+from tp_core.artifacts.contents import changed_since
 from tp_core.artifacts.find import find_model
-from tp_core.bounded_reads import need_readable
 from tp_core.data.build import build_processor, build_tokenizer
 from tp_core.data.routing import Feed, route_of
 from tp_core.errors import CheckpointError, TPError, warn
-from tp_core.inference.checksum import checksum
+from tp_core.files.bounded_reads import need_readable
 from tp_core.inference.processes import ALONE, Processes
 from tp_core.interfaces import Processor, Tokenizer
-from tp_core.kept_contents import changed_since
+from tp_core.local.trust import trusting
 from tp_core.model import Model, meta_model
-from tp_core.spec.load_for_use import load_for_use
-from tp_core.spec.provenance import other_versions
 from tp_core.spec.schema import Spec
+from tp_core.spec.trained.load_for_use import load_for_use
+from tp_core.spec.trained.provenance import other_versions
 from tp_core.suggest import did_you_mean
-from tp_core.trust import trusting
 
 
 def find_spec(path: str | os.PathLike[str], say: Callable[[str], None] = lambda _: None) -> tuple[Spec, str, Path]:

@@ -20,7 +20,7 @@ from tp_core.inference.logits_rules import (
     Written,
 )
 from tp_core.inference.sampling_filters import MinP, Temperature, TopK, TopP, Typical
-from tp_core.spec.schema_generate import GenerateOptions, ids_of
+from tp_core.spec.sections.generate import GenerateOptions, ids_of
 
 
 class Rules:

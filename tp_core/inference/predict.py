@@ -8,9 +8,9 @@ from typing import Any
 
 from tp_core.data.sources.options import MEDIA
 from tp_core.errors import DataError, TPError
+from tp_core.evaluation.mode import evaluating
 from tp_core.inference.batches import Unusable, answers
 from tp_core.inference.load import LoadedModel, loaded_model
-from tp_core.inference.mode import evaluating
 from tp_core.inference.processes import ALONE, Processes
 from tp_core.interfaces import Batch, Record
 

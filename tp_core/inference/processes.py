@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from tp_core.errors import EndedElsewhere, TPError
-from tp_core.launch import launch
+from tp_core.processes.launch import launch
 
 if TYPE_CHECKING:
     import torch

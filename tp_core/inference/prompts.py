@@ -6,7 +6,7 @@ from typing import Literal
 
 from tp_core.errors import DataError, TPError
 from tp_core.interfaces import PromptRoom, Record
-from tp_core.spec.schema_generate import USUAL_LENGTH, GenerateOptions
+from tp_core.spec.sections.generate import USUAL_LENGTH, GenerateOptions
 
 
 def prompt_room(options: GenerateOptions, positions: int | None, decoder: bool) -> PromptRoom:

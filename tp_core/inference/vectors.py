@@ -9,7 +9,7 @@ from torch import Tensor
 from tp_core.interfaces import Batch
 from tp_core.model import Model
 from tp_core.modules.targets.vectors import vector_of
-from tp_core.spec.vectors import VectorPlan
+from tp_core.spec.trained.vectors import VectorPlan
 
 
 def absent_stream(model: Model, batch: Batch, plan: VectorPlan) -> str:

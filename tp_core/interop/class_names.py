@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tp_core.data.class_options import ClassLabelOptions
+from tp_core.data.classes.options import ClassLabelOptions
 
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec

@@ -11,7 +11,7 @@ from tp_core.options.context import BuildContext
 from tp_core.options.slices import Slices
 from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec
-from tp_core.spec.schema_embedding import EmbeddingSpec
+from tp_core.spec.sections.embedding import EmbeddingSpec
 
 #: Options that matter in training only, or for initial values only.
 TRAINING_ONLY = frozenset(

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from tp_core import discovery
-from tp_core.bounded_reads import read_json
 from tp_core.errors import TPError
+from tp_core.files.bounded_reads import read_json
 from tp_core.interop.config_values import misfits
 from tp_core.interop.keys import MISFITS, Keys, Memory
+from tp_core.local.trust import running_local_files
 from tp_core.options.converter import ConverterConfig
 from tp_core.suggest import did_you_mean, instead
-from tp_core.trust import running_local_files
 
 CONFIG = "config.json"
 
@@ -69,7 +69,7 @@ def load_converter(name: str, given: bool = False) -> ConverterConfig:
         NotFound: no installed package offers it.
         TPError: what is offered is no converter.
     """
-    from tp_core.spec.find import config_class
+    from tp_core.spec.choices.find import config_class
 
     with running_local_files(given):
         cls, _ = config_class("converter", name, ".")

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tp_core.spec.limits import faults
-from tp_core.spec.words import meaning
+from tp_core.spec.checks.limits import faults
+from tp_core.spec.hints.words import meaning
 
 #: Kinds of default values → what a value may be instead, and what to call that.
 _KINDS: tuple[tuple[type, tuple[type, ...], str], ...] = (

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tp_core import discovery
+from tp_core.artifacts.manifest import write_manifest
 from tp_core.errors import TPError
-from tp_core.manifest import write_manifest
-from tp_core.sizes import parse_size
-from tp_core.trust import trusting
-from tp_core.whole_files import draft, sync, sync_all
+from tp_core.files.sizes import parse_size
+from tp_core.files.whole_files import draft, sync, sync_all
+from tp_core.local.trust import trusting
 
 FORMATS = ("huggingface", "tp")
 

@@ -17,7 +17,7 @@ from tp_core.interop.preprocessing import PreprocessingFiles
 from tp_core.interop.tokenizer_files import has_tokenizer, model_max_length
 from tp_core.options.huggingface import TokenizerFiles
 from tp_core.options.processor import ProcessorConfig
-from tp_core.spec.find import config_class
+from tp_core.spec.choices.find import config_class
 from tp_core.spec.load import load_spec
 from tp_core.spec.schema import Spec, spec_dumper
 

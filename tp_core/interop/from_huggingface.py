@@ -34,9 +34,9 @@ from tp_core.interop.tensors import Tensors, open_folder
 from tp_core.interop.tokenizer_files import tokenizer_files
 from tp_core.model import meta_model
 from tp_core.options.converter import ConverterConfig
-from tp_core.spec.module_nodes import all_modules
-from tp_core.spec.provenance import write_provenance
+from tp_core.spec.choices.module_nodes import all_modules
 from tp_core.spec.schema import Spec
+from tp_core.spec.trained.provenance import write_provenance
 
 Say = Callable[[str], None]
 

@@ -11,9 +11,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from tp_core.bounded_reads import read_json
 from tp_core.data.build import build_processor, build_tokenizer
 from tp_core.errors import TPError
+from tp_core.files.bounded_reads import read_json
 from tp_core.interfaces import GenerationTokens, Target
 from tp_core.interop import generation_keys
 from tp_core.interop.accounting import Account, IgnoredKeys, KeyRules, account
@@ -21,8 +21,8 @@ from tp_core.interop.generation_keys import MAPPED
 from tp_core.interop.keys import Keys, Memory
 from tp_core.model import meta_model
 from tp_core.spec.schema import Spec, spec_dumper
-from tp_core.spec.schema_generate import USUAL_LENGTH, GenerateOptions, ids_of
-from tp_core.spec.yaml_loader import parse_file
+from tp_core.spec.sections.generate import USUAL_LENGTH, GenerateOptions, ids_of
+from tp_core.spec.tree.yaml_loader import parse_file
 
 GENERATION_CONFIG = "generation_config.json"
 

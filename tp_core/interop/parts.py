@@ -13,7 +13,7 @@ from tp_core.options.choice import Chosen
 
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
-    from tp_core.spec.schema_embedding import EmbeddingSpec
+    from tp_core.spec.sections.embedding import EmbeddingSpec
 
 C = TypeVar("C", bound=ModuleConfig)
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tp_core.bounded_reads import read_json
 from tp_core.errors import TPError
+from tp_core.files.bounded_reads import read_json
 from tp_core.interop.accounting import IgnoredKeys, account, preprocessor_rules, violations
 from tp_core.interop.keys import Keys, Memory
 from tp_core.interop.known_keys import PARTS

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tp_core.bounded_reads import read_json
 from tp_core.errors import TPError
+from tp_core.files.bounded_reads import read_json
 from tp_core.interop.accounting import IgnoredKeys, KeyRules, account, shown
 from tp_core.interop.folder_contents import FolderContents
 from tp_core.interop.folders import spec_of

@@ -13,8 +13,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from tp_core.bounded_reads import need_readable, read_json
 from tp_core.errors import CheckpointError
+from tp_core.files.bounded_reads import need_readable, read_json
 from tp_core.interop.rules import Shape
 
 #: Names of dtypes in safetensors headers.

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from tp_core.bounded_reads import read_json
+from tp_core.files.bounded_reads import read_json
 
 #: Files of which one is enough to make a tokenizer.
 VOCABULARIES = (

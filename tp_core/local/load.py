@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from tp_core.errors import TPError, named
 from tp_core.local.namespace import Namespace, namespace_of
+from tp_core.packages.third_party import interrupts, printing_apart
 from tp_core.suggest import did_you_mean
-from tp_core.third_party import interrupts, printing_apart
 
 
 class Loaded(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from tp_core.options.context import BuildContext
-from tp_core.plugin_errors import expect
+from tp_core.packages.plugin_errors import expect
 
 
 def built(config: Any, context: BuildContext, base: type[nn.Module] = nn.Module) -> Any:

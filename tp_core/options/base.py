@@ -19,11 +19,11 @@ from typing import Any, ClassVar, NamedTuple
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema
 
-from tp_core.marks import paths_in
 from tp_core.options.choice import completed
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
-from tp_core.ports import Port
+from tp_core.options.marks import paths_in
+from tp_core.options.ports import Port
 
 
 def imported(value: str) -> Any:

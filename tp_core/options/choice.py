@@ -296,8 +296,8 @@ def _validated(base: "type[ModuleConfig]", given: Any) -> Chosen[Any]:
 
 def _found(kind: str, value: Any, defaults: _Defaults) -> Chosen[Any]:
     """The module of a name, or of ``{name: {options}}``; only installed ones, as a plain value has no folder."""
-    from tp_core.spec.find import find
-    from tp_core.trust import running_local_files
+    from tp_core.local.trust import running_local_files
+    from tp_core.spec.choices.find import find
 
     choice = {value: {}} if isinstance(value, str) else value
     if not isinstance(choice, Mapping) or len(choice) != 1:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tp_core.options.facts import GridFacts, HeadFacts, Pooling, StreamFacts
 
 if TYPE_CHECKING:
-    from tp_core.tokenizer import Tokenizer
+    from tp_core.interfaces.tokenizer import Tokenizer
 
 
 class BuildContext(NamedTuple):

@@ -6,7 +6,7 @@ from tp_core.options.base import ModuleConfig
 from tp_core.options.context import BuildContext
 
 if TYPE_CHECKING:
-    from tp_core.layer_parts import FeedForward
+    from tp_core.interfaces.layer_parts import FeedForward
 
 
 class FeedForwardConfig(ModuleConfig):

@@ -6,7 +6,7 @@ from tp_core.options.base import ModuleConfig
 from tp_core.options.context import BuildContext
 
 if TYPE_CHECKING:
-    from tp_core.layer_parts import Positions, PositionTable
+    from tp_core.interfaces.layer_parts import Positions, PositionTable
 
 
 class PositionsConfig(ModuleConfig):
@@ -17,7 +17,7 @@ class PositionsConfig(ModuleConfig):
     """
 
     kind: ClassVar[str] = "positions"
-    implementation: ClassVar[str] = "tp_core.layer_parts:Positions"
+    implementation: ClassVar[str] = "tp_core.interfaces.layer_parts:Positions"
 
     #: The class of what layers with equal options have in common, as :attr:`implementation` is written; empty: nothing.
     table: ClassVar[str] = ""

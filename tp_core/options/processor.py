@@ -9,7 +9,7 @@ from tp_core.options.context import BuildContext, DataContext
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Processor
-    from tp_core.tokenizer import Tokenizer, TokenizerFacts
+    from tp_core.interfaces.tokenizer import Tokenizer, TokenizerFacts
 
 
 class ProcessorConfig(ModuleConfig):

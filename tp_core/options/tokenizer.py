@@ -6,7 +6,7 @@ from tp_core.options.base import ModuleConfig
 from tp_core.options.context import DataContext
 
 if TYPE_CHECKING:
-    from tp_core.tokenizer import Tokenizer, TokenizerFacts
+    from tp_core.interfaces.tokenizer import Tokenizer, TokenizerFacts
 
 
 class TokenizerConfig(ModuleConfig):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from tp_core.interfaces.tokenizer import Tokenizer
 from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext, DataContext, TargetFacts
 from tp_core.options.facts import StreamFacts
 from tp_core.options.target import TargetConfig
-from tp_core.spec.module_ports import fields
+from tp_core.spec.choices.module_ports import fields
 from tp_core.spec.schema import Spec
-from tp_core.spec.schema_common import options_of
-from tp_core.tokenizer import Tokenizer
+from tp_core.spec.sections.common import options_of
 
 
 def context_of(spec: Spec, stream: str = "", side: str = "source") -> BuildContext:

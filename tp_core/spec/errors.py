@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from tp_core.errors import TPError
-from tp_core.spec.nodes import Node, Origin
+from tp_core.spec.tree.nodes import Node, Origin
 
 #: Characters of a line that are shown; of a longer one, those around the caret.
 _WIDEST = 160

@@ -14,12 +14,12 @@ from tp_core import discovery
 from tp_core.errors import TPError
 from tp_core.options.base import ModuleConfig
 from tp_core.options.choice import slots_of
-from tp_core.spec.canonical import MODEL_KINDS
 from tp_core.spec.schema import REQUIRED_OF_INIT, ModelOptions
-from tp_core.spec.schema_data import SOURCES, DataOptions, SetOptions
-from tp_core.spec.schema_embedding import EmbeddingOptions
-from tp_core.spec.schema_inference import SECTIONS
-from tp_core.spec.sections import SHELVES, SLOTS
+from tp_core.spec.sections.data import SOURCES, DataOptions, SetOptions
+from tp_core.spec.sections.embedding import EmbeddingOptions
+from tp_core.spec.sections.inference import SECTIONS
+from tp_core.spec.sections.keys import SHELVES, SLOTS
+from tp_core.spec.tree.canonical import MODEL_KINDS
 from tp_core.training.config import TrainOptions
 
 Schema = dict[str, Any]

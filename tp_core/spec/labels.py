@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from tp_core.options.choice import Chosen
-from tp_core.ports import Port
+from tp_core.options.ports import Port
+from tp_core.spec.choices.module_ports import fields
 from tp_core.spec.context import context_of
-from tp_core.spec.module_ports import fields
 from tp_core.spec.schema import Spec
 
 

@@ -10,18 +10,17 @@ from typing import Any
 
 from tp_core import discovery
 from tp_core.errors import TPError
+from tp_core.local.trust import running_local_files, trusted, trusting
 from tp_core.options.choice import Chosen, within
 from tp_core.options.facts import Pooling
-from tp_core.spec.canonical import EMBEDDING_OPTIONS
-from tp_core.spec.choose import Choices, choose, suggest_key
+from tp_core.packages.third_party import printing_apart
+from tp_core.spec.checks.limits import name_fault
+from tp_core.spec.choices.choose import Choices, choose, suggest_key
+from tp_core.spec.choices.part_names import fault_of
+from tp_core.spec.choices.validate import Default, absolute, validate
 from tp_core.spec.errors import Problems, SpecError
-from tp_core.spec.inherit import read
-from tp_core.spec.key_hints import hint
-from tp_core.spec.limits import name_fault
+from tp_core.spec.hints.key_hints import hint
 from tp_core.spec.load_data import DataResolver
-from tp_core.spec.nodes import Node, Origin, describe
-from tp_core.spec.overrides import apply
-from tp_core.spec.part_names import fault_of
 from tp_core.spec.schema import (
     DEFAULT_VOCAB_SIZE,
     REQUIRED_OF_INIT,
@@ -31,15 +30,16 @@ from tp_core.spec.schema import (
     StreamSpec,
     TrainSpec,
 )
-from tp_core.spec.schema_data import DataSpec
-from tp_core.spec.schema_embedding import EmbeddingOptions, EmbeddingSpec
-from tp_core.spec.schema_inference import SECTIONS, InferenceSpec
-from tp_core.spec.sections import MODEL, SHELVES, SLOTS, TOP, TRAIN
-from tp_core.spec.validate import Default, absolute, validate
+from tp_core.spec.sections.data import DataSpec
+from tp_core.spec.sections.embedding import EmbeddingOptions, EmbeddingSpec
+from tp_core.spec.sections.inference import SECTIONS, InferenceSpec
+from tp_core.spec.sections.keys import MODEL, SHELVES, SLOTS, TOP, TRAIN
+from tp_core.spec.tree.canonical import EMBEDDING_OPTIONS
+from tp_core.spec.tree.inherit import read
+from tp_core.spec.tree.nodes import Node, Origin, describe
+from tp_core.spec.tree.overrides import apply
 from tp_core.suggest import did_you_mean, nearest
-from tp_core.third_party import printing_apart
 from tp_core.training.config import TrainOptions
-from tp_core.trust import running_local_files, trusted, trusting
 
 _NOWHERE = Node({}, Origin("default"))
 
@@ -67,9 +67,9 @@ def load_spec(
     settings = [overrides] if isinstance(overrides, str) else overrides
     if isinstance(settings, Mapping) or not all(isinstance(each, str) for each in settings):
         raise TPError(f"overrides: expected texts such as 'train.steps=100', got {overrides!r}")
-    from tp_core.spec.checks import check_model
-    from tp_core.spec.checks_inference import check_inference
-    from tp_core.spec.plugin_problems import plugin_errors_told
+    from tp_core.spec.checks.inference import check_inference
+    from tp_core.spec.checks.model import check_model
+    from tp_core.spec.checks.plugin_problems import plugin_errors_told
 
     discovery.refresh()
     problems = Problems()

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from tp_core.interfaces.tokenizer import TokenizerFacts
 from tp_core.options.choice import Chosen
-from tp_core.spec.choose import choose, suggest_key
+from tp_core.spec.choices.choose import choose, suggest_key
+from tp_core.spec.choices.validate import Default, validate
 from tp_core.spec.errors import Problems
-from tp_core.spec.nodes import Node, describe
-from tp_core.spec.schema_data import SOURCES, DataOptions, DataSpec, SetOptions
-from tp_core.spec.sections import CHOSEN, DATA, SET
-from tp_core.spec.validate import Default, validate
-from tp_core.tokenizer import TokenizerFacts
-from tp_core.use import in_use
+from tp_core.spec.sections.data import SOURCES, DataOptions, DataSpec, SetOptions
+from tp_core.spec.sections.keys import CHOSEN, DATA, SET
+from tp_core.spec.trained.use import in_use
+from tp_core.spec.tree.nodes import Node, describe
 
 
 class DataResolver:
@@ -106,7 +106,7 @@ class DataResolver:
     def vocabulary(self, tokenizer: Chosen[Any] | None) -> TokenizerFacts | None:
         if tokenizer is None:
             return None
-        from tp_core.spec.checks import read_vocabulary
+        from tp_core.spec.checks.model import read_vocabulary
 
         return read_vocabulary(tokenizer, self.root, self.problems)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tp_core.errors import TPError
-from tp_core.folders import tree
+from tp_core.files.folders import tree
 
 _NUMBER = r"(-?\d{1,18})"
 _RANGE = re.compile(rf"{_NUMBER}\.\.{_NUMBER}(?:\.\.{_NUMBER})?")

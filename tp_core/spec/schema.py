@@ -18,11 +18,11 @@ from tp_core.options.optimizer import OptimizerConfig
 from tp_core.options.schedule import ScheduleConfig
 from tp_core.options.strategy import StrategyConfig
 from tp_core.options.target import TargetConfig
-from tp_core.spec.nodes import Node, Origin
-from tp_core.spec.schema_common import SECTION
-from tp_core.spec.schema_data import DataSpec
-from tp_core.spec.schema_embedding import EmbeddingSpec
-from tp_core.spec.schema_inference import InferenceSpec
+from tp_core.spec.sections.common import SECTION
+from tp_core.spec.sections.data import DataSpec
+from tp_core.spec.sections.embedding import EmbeddingSpec
+from tp_core.spec.sections.inference import InferenceSpec
+from tp_core.spec.tree.nodes import Node, Origin
 from tp_core.training.config import TrainOptions
 
 #: Rows of the word embedding when neither the spec nor a tokenizer says: BERT's English vocabulary.
@@ -223,7 +223,7 @@ def spec_dumper() -> Any:
     """A dumper whose output the YAML 1.2 loader reads back as the same values."""
     import yaml
 
-    from tp_core.spec.yaml_loader import scalar
+    from tp_core.spec.tree.yaml_loader import scalar
 
     base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the C library's is four times as fast
 

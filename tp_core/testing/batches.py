@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Items
 
-from tp_core import invented_batches
+from tp_core.cost import invented_batches
 from tp_core.interfaces import Batch
 from tp_core.model import Model
 
 
 def random_batch(model: Model, lengths: Items[int], seed: int = 0) -> Batch:
-    """One sample per length, with labels: :func:`tp_core.invented_batches.invented_batch`."""
+    """One sample per length, with labels: :func:`tp_core.cost.invented_batches.invented_batch`."""
     return invented_batches.invented_batch(model.fields(), lengths, seed)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from tp_core.options.base import ModuleConfig
 from tp_core.options.positions import PositionsConfig
 from tp_core.options.processor import ProcessorConfig
-from tp_core.spec.canonical import MODEL_KINDS
+from tp_core.spec.tree.canonical import MODEL_KINDS
 
 #: Kinds of the parts of transformer layers.
 LAYER_KINDS = ("mixer", "positions", "feed_forward", "norm")

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tp_core.layer_parts import Positions
+from tp_core.interfaces.layer_parts import Positions
 from tp_core.model import build_model
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.mixers.attention import Attention

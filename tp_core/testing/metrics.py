@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from tp_core.errors import TPError
+from tp_core.evaluation.totals import JoinedRows, Totals, computed, divided
 from tp_core.interfaces import Joined, MetricState
 from tp_core.metrics.facts import MetricFacts
 from tp_core.training.strategies.options import SingleConfig
 from tp_core.training.strategies.single import SingleStrategy
-from tp_core.training.totals import JoinedRows, Totals, computed, divided
 
 
 def check_declared(given: Iterable[str], declared: Iterable[str], method: str, complete: bool = True) -> None:

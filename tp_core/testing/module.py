@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from tp_core.options.base import ModuleConfig
-from tp_core.spec.canonical import MODEL_KINDS
+from tp_core.spec.tree.canonical import MODEL_KINDS
 from tp_core.testing.implementation import LAYER_KINDS, check_implementation
 from tp_core.testing.plain_options import check_options
 from tp_core.testing.specs import config_class_of, kind_of, name_of, options_of

@@ -5,8 +5,8 @@ from typing import ClassVar
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
+from tp_core.options.ports import INPUT_IDS, WORD, Port
 from tp_core.options.target import TargetConfig
-from tp_core.ports import INPUT_IDS, WORD, Port
 
 
 class ContentConfig(EmbeddingConfig):

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from tp_core.model import Model
-from tp_core.ports import CAUSAL
+from tp_core.options.ports import CAUSAL
 from tp_core.testing import features, weights
 from tp_core.testing.plain_options import difference
 from tp_core.testing.specs import minimal_model, minimal_spec, reloaded

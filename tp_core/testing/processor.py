@@ -12,16 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tp_core.data.order import EVALUATION, TRAIN, generator
-from tp_core.data.rows import ArrowRows, write_rows
+from tp_core.data.cache.rows import ArrowRows, write_rows
+from tp_core.data.sampling.order import EVALUATION, TRAIN, generator
 from tp_core.errors import DataError
 from tp_core.interfaces import ONLY, Batch, Processor, Record, Rows
+from tp_core.interfaces.tokenizer import Tokenizer
 from tp_core.options.context import BuildContext, DataContext
+from tp_core.options.ports import Port
 from tp_core.options.processor import ProcessorConfig
-from tp_core.ports import Port
 from tp_core.testing import metrics
 from tp_core.testing.subject import Subject
-from tp_core.tokenizer import Tokenizer
 
 #: Fields that a batch leaves out when they would say nothing.
 _OPTIONAL = ("attention_mask", "lengths")

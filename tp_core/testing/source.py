@@ -6,14 +6,14 @@ import os
 from collections.abc import Callable, Iterator
 
 from tp_core import discovery
-from tp_core.data.file_digests import files_inside
+from tp_core.data.cache.file_digests import files_inside
 from tp_core.data.sources.base import Source
 from tp_core.data.sources.fingerprint import fingerprint
 from tp_core.errors import DataError, TPError
-from tp_core.marks import paths_in
+from tp_core.interfaces.record import Record
 from tp_core.options.choice import Chosen
+from tp_core.options.marks import paths_in
 from tp_core.options.source import SourceConfig
-from tp_core.record import Record
 from tp_core.testing.subject import Subject
 
 

@@ -13,11 +13,11 @@ import yaml
 from tp_core import discovery
 from tp_core.errors import TPError
 from tp_core.local.load import load
+from tp_core.local.trust import running_local_files
 from tp_core.options.base import ModuleConfig
-from tp_core.ports import CAUSAL, Port
+from tp_core.options.ports import CAUSAL, Port
 from tp_core.spec.load import load_spec
 from tp_core.spec.schema import Spec, spec_dumper
-from tp_core.trust import running_local_files
 
 CONTENT = "tp_core.testing.options:ContentConfig"
 READOUT = "tp_core.testing.options:ReadoutConfig"
@@ -65,7 +65,7 @@ def config_class_of(kind: str, name: str) -> type[ModuleConfig]:
     Raises:
         AssertionError: unknown, broken, or of another kind.
     """
-    from tp_core.spec.find import config_class
+    from tp_core.spec.choices.find import config_class
 
     try:
         with running_local_files(True):

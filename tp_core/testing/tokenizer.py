@@ -8,10 +8,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from tp_core.interfaces.tokenizer import Tokenizer
 from tp_core.options.context import DataContext
 from tp_core.options.tokenizer import TokenizerConfig
 from tp_core.testing.subject import Subject
-from tp_core.tokenizer import Tokenizer
 
 #: Words, marks, several spaces, other scripts, an emoji of several code points, nothing.
 _TEXTS = (

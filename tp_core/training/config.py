@@ -39,7 +39,7 @@ def _interval(value: Any) -> Any:
     number = isinstance(value, int) and not isinstance(value, bool) and value > 0
     time = isinstance(value, str) and re.match(_TIME, value)
     if value is not None and not number and not time:
-        from tp_core.spec.nodes import describe
+        from tp_core.spec.tree.nodes import describe
 
         raise ValueError(f"expected a number of steps, or a time such as 30m, 90s or 2h; got {describe(value)}")
     return value
@@ -47,7 +47,7 @@ def _interval(value: Any) -> Any:
 
 def _duration(value: Any) -> Any:
     if value is not None and not (isinstance(value, str) and re.match(_TIME, value)):
-        from tp_core.spec.nodes import describe
+        from tp_core.spec.tree.nodes import describe
 
         raise ValueError(f"expected a time such as 10m, 90s or 2h, or null; got {describe(value)}")
     return value

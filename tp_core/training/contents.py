@@ -8,21 +8,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tp_core.artifacts.contents import Contents, kept_contents, module_contents, other_contents
 from tp_core.artifacts.find import find_model
-from tp_core.data.cache import cache_folder
-from tp_core.data.contents import Content, data_contents, file_contents
-from tp_core.data.digest_memo import DigestMemo
-from tp_core.data.identity import module_facts
-from tp_core.data.nested_models import bare
+from tp_core.data.cache.contents import Content, data_contents, file_contents
+from tp_core.data.cache.digest_cache import DigestCache
+from tp_core.data.cache.identity import module_facts
+from tp_core.data.cache.nested_models import bare
+from tp_core.data.cache.prepared import cache_folder
 from tp_core.data.sources.names import expanded
 from tp_core.errors import CheckpointError, TPError
-from tp_core.kept_contents import Contents, kept_contents, module_contents, other_contents
-from tp_core.marks import is_path
-from tp_core.spec.local_files import local_files
-from tp_core.spec.module_nodes import all_modules
-from tp_core.spec.portable import replaced
+from tp_core.options.marks import is_path
+from tp_core.spec.choices.module_nodes import all_modules
 from tp_core.spec.schema import Spec
-from tp_core.spec.schema_data import SOURCES
+from tp_core.spec.sections.data import SOURCES
+from tp_core.spec.trained.local_files import local_files
+from tp_core.spec.trained.portable import replaced
 
 
 def run_contents(spec: Spec, say: Callable[[str], None] = lambda _: None) -> dict[str, list[Content]]:
@@ -34,12 +34,12 @@ def run_contents(spec: Spec, say: Callable[[str], None] = lambda _: None) -> dic
         DataError: a file that does not exist or cannot be read.
     """
     found: dict[str, list[Content]] = {}
-    with DigestMemo(cache_folder(spec), say) as memo:
+    with DigestCache(cache_folder(spec), say) as digest_cache:
         for name, own in spec.sets().items():
             for key in SOURCES:
                 if given := own.data.options.given(key):
-                    found[data_place(name, key)] = data_contents(own, expanded(given), memo)
-        found |= module_contents((each for each in all_modules(spec) if each.kind != "source"), memo)
+                    found[data_place(name, key)] = data_contents(own, expanded(given), digest_cache)
+        found |= module_contents((each for each in all_modules(spec) if each.kind != "source"), digest_cache)
     return found
 
 
@@ -51,8 +51,11 @@ def data_place(name: str, key: str) -> str:
 def start_contents(spec: Spec) -> dict[str, list[Content]]:
     """The files that only the beginning of a run reads: the weights of ``init_from``."""
     places = {part: f"init_from.{part}" if part else "init_from" for part in spec.init_from}
-    with DigestMemo(cache_folder(spec)) as memo:
-        return {places[part]: file_contents([str(find_model(path)[1])], memo) for part, path in spec.init_from.items()}
+    with DigestCache(cache_folder(spec)) as digest_cache:
+        return {
+            places[part]: file_contents([str(find_model(path)[1])], digest_cache)
+            for part, path in spec.init_from.items()
+        }
 
 
 def compare_with_checkpoint(now: Contents, checkpoint: Path, say: Callable[[str], None]) -> None:

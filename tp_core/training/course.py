@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tp_core.data.batch_sizes import BatchSizes
+from tp_core.data.sampling.batch_sizes import BatchSizes
 from tp_core.options.schedule import ScheduleConfig
 from tp_core.training.config import TrainOptions
 from tp_core.training.schedules.base import Schedule

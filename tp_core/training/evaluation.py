@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from tp_core.data.loader import evaluation_batches
-from tp_core.data.mixture import DataSet
-from tp_core.inference.mode import evaluating
+from tp_core.data.sampling.loader import evaluation_batches
+from tp_core.data.sampling.mixture import DataSet
+from tp_core.evaluation.mode import evaluating
+from tp_core.evaluation.totals import JoinedRows, Totals, computed, divided, states_of
 from tp_core.interfaces import Batch, Processor
 from tp_core.metrics.facts import MetricFacts
 from tp_core.model import Model
+from tp_core.processes.meeting import Meeting, Wish, together
+from tp_core.processes.pause import NO_PAUSE, Pause
+from tp_core.processes.signals import Interrupted
+from tp_core.random_state import random_state_kept
 from tp_core.spec.metrics import in_set, set_metrics
-from tp_core.training.meeting import Meeting, Wish, together
-from tp_core.training.pause import NO_PAUSE, Pause
-from tp_core.training.random_state import random_state_kept
-from tp_core.training.signals import Interrupted
 from tp_core.training.strategies.base import Strategy
-from tp_core.training.totals import JoinedRows, Totals, computed, divided, states_of
 
 
 def evaluate_batches(

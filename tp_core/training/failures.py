@@ -6,9 +6,9 @@ import errno
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tp_core.data.loader import is_lost_worker, lost_worker
+from tp_core.data.sampling.loader import is_lost_worker, lost_worker
 from tp_core.errors import EndedElsewhere, TPError, out_of_memory, system_error
-from tp_core.plugin_errors import PluginError, plugin_error
+from tp_core.packages.plugin_errors import PluginError, plugin_error
 from tp_core.training.strategies.base import Strategy
 
 if TYPE_CHECKING:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+from tp_core.artifacts.export import copy_local_modules, export_model
 from tp_core.artifacts.layout import WEIGHTS
+from tp_core.artifacts.manifest import damage
+from tp_core.artifacts.origin import copy_origin
 from tp_core.errors import CheckpointError
 from tp_core.inference.load import read_weights
 from tp_core.interfaces import Tokenizer
-from tp_core.manifest import damage
-from tp_core.training.export import copy_local_modules, export_model
-from tp_core.training.meeting import together
-from tp_core.training.origin import copy_origin
+from tp_core.processes.meeting import together
 from tp_core.training.same_weights import need_same_weights
 from tp_core.training.trainer import Trainer
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tp_core.errors import naming
+from tp_core.files.whole_files import write_whole
 from tp_core.metrics.plain import as_json
-from tp_core.whole_files import write_whole
 
 
 class MetricsFile:

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tp_core.artifacts.export import changed_local_files, copy_local_modules
+from tp_core.artifacts.origin import keep_origin
 from tp_core.data.build import tokenizers_of
-from tp_core.inference.initial import initialise_from
+from tp_core.files.whole_files import clear
 from tp_core.interfaces import Tokenizer
 from tp_core.model import Model, build_model
-from tp_core.spec.provenance import other_versions
+from tp_core.processes.meeting import in_turn, together
+from tp_core.random_state import seed_all
 from tp_core.spec.schema import Spec
-from tp_core.training.changes_file import record_changes
+from tp_core.spec.trained.provenance import other_versions
 from tp_core.training.contents import compare_between, compare_with_checkpoint, run_contents, start_contents
-from tp_core.training.data_sets import data_sets
-from tp_core.training.export import changed_local_files, copy_local_modules
-from tp_core.training.meeting import in_turn, together
-from tp_core.training.origin import keep_origin
-from tp_core.training.random_state import seed_all
-from tp_core.training.run_folder import RunFolder
-from tp_core.training.start import Start
-from tp_core.training.starts_file import machine, record_start
+from tp_core.training.data import data_sets
+from tp_core.training.folder import RunFolder
+from tp_core.training.init_from import initialise_from
+from tp_core.training.resuming.changes_file import record_changes
+from tp_core.training.resuming.start import Start
+from tp_core.training.resuming.starts_file import machine, record_start
 from tp_core.training.strategies.base import Strategy
 from tp_core.training.trainer import Trainer
-from tp_core.whole_files import clear
 
 Say = Callable[[str], None]
 

@@ -12,20 +12,20 @@ from pathlib import Path
 
 from tp_core.errors import TPError
 from tp_core.hookspecs import hook_manager, run_checks
-from tp_core.leaving import SAVE, left_on_signals
-from tp_core.spec.checks_run import check_run
-from tp_core.spec.checks_training import render_note, training_notes
+from tp_core.local.trust import trusting
+from tp_core.processes.leaving import SAVE, left_on_signals
+from tp_core.random_state import random_state_kept
+from tp_core.spec.checks.run import check_run
+from tp_core.spec.checks.training import render_note, training_notes
 from tp_core.spec.schema import Spec, need_spec
 from tp_core.terminal import printable
 from tp_core.training.failures import as_told, keep_traceback, remains
 from tp_core.training.finish import finish
+from tp_core.training.folder import RunFolder
 from tp_core.training.metrics import last_figures
 from tp_core.training.prepare import prepare
-from tp_core.training.random_state import random_state_kept
-from tp_core.training.run_folder import RunFolder
-from tp_core.training.start import find_start, with_changes
+from tp_core.training.resuming.start import find_start, with_changes
 from tp_core.training.trainer import Trainer
-from tp_core.trust import trusting
 
 #: Held by the thread that trains.
 _TRAINING = threading.RLock()

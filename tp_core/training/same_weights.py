@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from tp_core.artifacts.tensor_digest import tensor_digest
 from tp_core.errors import TPError
 from tp_core.model import Model
-from tp_core.tensor_digest import tensor_digest
 from tp_core.training.strategies.base import Strategy
 
 #: Names of processes that a message lists.

@@ -99,7 +99,7 @@ class Speed:
 
     def _flops_per_token(self) -> float:
         if self._flops is None:
-            from tp_core.pricing import training_flops_per_token
+            from tp_core.cost.pricing import training_flops_per_token
 
             self._flops = training_flops_per_token(self.spec)
         return self._flops

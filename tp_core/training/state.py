@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from tp_core.artifacts.contents import keep_contents
+from tp_core.artifacts.export import save_weights
 from tp_core.artifacts.layout import WEIGHTS
-from tp_core.data.batch_sizes import BatchSizes
+from tp_core.data.sampling.batch_sizes import BatchSizes
 from tp_core.errors import CheckpointError, EndedElsewhere, TPError
 from tp_core.inference.load import read_weights
-from tp_core.kept_contents import keep_contents
-from tp_core.training.changes import compared
-from tp_core.training.export import save_weights
-from tp_core.training.meeting import together
-from tp_core.training.random_state import load_random_state, random_state, seed_all
+from tp_core.processes.meeting import together
+from tp_core.random_state import load_random_state, random_state, seed_all
+from tp_core.training.resuming.changes import compared
 from tp_core.training.same_weights import need_same_weights
 
 if TYPE_CHECKING:

@@ -11,33 +11,33 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tp_core.data.batch_sizes import BatchSizes
-from tp_core.data.loader import BatchPlan, training_batches
-from tp_core.data.mixture import DataSet, Turns
+from tp_core.artifacts.checkpoint import CheckpointStore
+from tp_core.artifacts.contents import Contents
+from tp_core.data.sampling.batch_sizes import BatchSizes
+from tp_core.data.sampling.loader import BatchPlan, training_batches
+from tp_core.data.sampling.mixture import DataSet, Turns
 from tp_core.errors import TPError
+from tp_core.evaluation.totals import Totals, computed, divided, states_of
 from tp_core.interfaces import Batch
-from tp_core.kept_contents import Contents
 from tp_core.model import Model
+from tp_core.processes.meeting import Meeting, Wish
+from tp_core.processes.pause import Pause
+from tp_core.processes.signals import Children, Interrupted, StopRequest
 from tp_core.spec.metrics import early_stopping_mode, shown_metrics, target_metrics
 from tp_core.spec.schema import Spec
-from tp_core.training.checkpoint import CheckpointStore
 from tp_core.training.course import Course
 from tp_core.training.early_stopping import Best
 from tp_core.training.evaluation import Evaluator
 from tp_core.training.loggers.base import LoggedRun
 from tp_core.training.loggers.several import Loggers
-from tp_core.training.meeting import Meeting, Wish
 from tp_core.training.metrics import MetricsFile
 from tp_core.training.optimizers.build import build_optimizer
 from tp_core.training.optimizers.groups import checked_groups, parameter_groups
-from tp_core.training.pause import Pause
 from tp_core.training.progress import Progress
 from tp_core.training.same_weights import need_same_weights
-from tp_core.training.signals import Children, Interrupted, StopRequest
 from tp_core.training.speed import Speed
 from tp_core.training.state import load_checkpoint, write_checkpoint
 from tp_core.training.strategies.base import Strategy
-from tp_core.training.totals import Totals, computed, divided, states_of
 from tp_core.training.update import Update
 
 

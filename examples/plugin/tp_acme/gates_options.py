@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from tp_core import BuildContext, EncoderConfig, FieldSpec, Problem
-from tp_core.ports import CAUSAL, Port
+from tp_core.options.ports import CAUSAL, Port
 
 
 class GatesConfig(EncoderConfig):

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from tp_acme.rtd_target_options import REPLACED
 from tp_core import BuildContext, FieldSpec, Port, Problem, ProcessorConfig
-from tp_core.ports import ATTENTION_MASK, INPUT_IDS, TOKEN_TYPE_IDS
+from tp_core.options.ports import ATTENTION_MASK, INPUT_IDS, TOKEN_TYPE_IDS
 
 if TYPE_CHECKING:
     from tp_core import TokenizerFacts

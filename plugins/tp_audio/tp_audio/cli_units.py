@@ -78,7 +78,7 @@ def units(
         import numpy as np
 
         from tp_audio import clusters as making
-        from tp_core.data.folder_rules import FolderRules
+        from tp_core.data.sources.folder_rules import FolderRules
         from tp_core.inference.load import load_model
 
         vectors: Any = making.MelCepstrum(sampling_rate)

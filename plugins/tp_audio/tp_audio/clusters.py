@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tp_audio.audio.decoding import Samples
 from tp_audio.audio.reading import Reading, read_samples
 from tp_core.errors import DataError, TPError
-from tp_core.inference.mode import evaluating
+from tp_core.evaluation.mode import evaluating
 from tp_core.inference.processes import ALONE, Processes
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import Any
 from tp_audio.ctc_search import search
 from tp_audio.targets.ctc import CTC
 from tp_core.errors import TPError
+from tp_core.evaluation.mode import evaluating
 from tp_core.inference.batches import Unusable, answers
 from tp_core.inference.generate import generate
 from tp_core.inference.load import LoadedModel
-from tp_core.inference.mode import evaluating
 from tp_core.inference.predict import predict, skips
 from tp_core.inference.processes import ALONE, Processes
 from tp_core.interfaces import Batch, Record

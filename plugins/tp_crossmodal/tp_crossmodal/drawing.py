@@ -14,12 +14,13 @@ from tp_core.inference.generate import continuations
 from tp_core.inference.load import LoadedModel, loaded_model
 from tp_core.inference.predict import as_records
 from tp_core.inference.processes import ALONE, Processes
-from tp_core.interfaces import Batch, Record, VisualTokenizer
+from tp_core.interfaces import Batch, Record
 from tp_core.spec.context import context_of
-from tp_core.spec.generate_call import for_call
-from tp_core.spec.schema_generate import SEARCH, GenerateOptions
+from tp_core.spec.sections.generate import SEARCH, GenerateOptions
+from tp_core.spec.trained.generate_call import for_call
 from tp_core.suggest import did_you_mean
 from tp_crossmodal.processors.image_text_lm import ImageTextLmProcessor
+from tp_vision import VisualTokenizer
 
 
 def draw(
@@ -37,7 +38,7 @@ def draw(
         inputs: texts, dictionaries of fields, or records.
         processes: share the inputs (:func:`tp_core.inference.processes.shared`); the first gets all pictures, the
             others none.
-        options: those of :data:`~tp_core.spec.schema_generate.SEARCH`; the others are as the spec's
+        options: those of :data:`~tp_core.spec.sections.generate.SEARCH`; the others are as the spec's
             ``inference.generate`` says, of which nothing else counts: a picture has as many tokens as patches.
 
     Yields:

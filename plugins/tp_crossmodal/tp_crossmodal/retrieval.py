@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 
 from tp_core.data.fields import text_field
 from tp_core.data.sources.columns import fields_of
-from tp_core.data.unreadable import Unreadable
+from tp_core.data.sources.unreadable import Unreadable
 from tp_core.errors import DataError, TPError
+from tp_core.evaluation.mode import evaluating
 from tp_core.inference.batches import Unusable, answers
 from tp_core.inference.load import LoadedModel, loaded_model
-from tp_core.inference.mode import evaluating
 from tp_core.inference.predict import skips
 from tp_core.inference.processes import ALONE, Processes
 from tp_core.inference.vectors import batch_vectors
 from tp_core.interfaces import Batch, Record, Sample
 from tp_core.modules.targets.contrastive import Contrastive
-from tp_core.spec.schema_embed import EmbedOptions
-from tp_core.spec.vectors import vector_plan
+from tp_core.spec.sections.embed import EmbedOptions
+from tp_core.spec.trained.vectors import vector_plan
 from tp_crossmodal.processors.image_text_pair import ImageTextPairProcessor
 
 Vectors = NDArray[np.float32]

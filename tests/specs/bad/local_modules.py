@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tp_core import BuildContext, DecoderConfig, EmbeddingConfig, FieldSpec, TargetConfig
-from tp_core.ports import CAUSAL, Port
+from tp_core.options.ports import CAUSAL, Port
 
 
 class FramesConfig(EmbeddingConfig):

@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
-from tp_core.data.arrow_cells import cells_of, class_names, first_line, named_class
+from tp_core.data.sources.arrow_cells import cells_of, class_names, first_line, named_class
 from tp_core.data.sources.base import Reading
 from tp_core.data.sources.columns import MOST_COLUMNS, plan_columns
 from tp_core.data.sources.file import RowFile, Rows
@@ -33,7 +33,7 @@ class ArrowTable(RowFile):
     def rows(self, reading: Reading) -> Rows:
         """Row number (from 1) and values by field.
 
-        Classes of Hugging Face's ``ClassLabel`` are :class:`~tp_core.data.class_names.NamedClass`.
+        Classes of Hugging Face's ``ClassLabel`` are :class:`~tp_core.data.classes.names.NamedClass`.
 
         Raises:
             DataError: a damaged file, one of too many columns or that lacks one of those that are asked for, or a bad

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 from tp_core.errors import DataError
-from tp_core.record import Report
+from tp_core.interfaces.record import Report
 
 
 class BadRecords:

@@ -7,15 +7,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from tp_core.data.file_digests import files_inside
-from tp_core.data.folder_rules import FolderRules
-from tp_core.data.passed_over import PassedOver
+from tp_core.data.cache.file_digests import files_inside
 from tp_core.data.sources.bad import BadRecords
 from tp_core.data.sources.columns import by_field, plan_columns
+from tp_core.data.sources.folder_rules import FolderRules
+from tp_core.data.sources.passed_over import PassedOver
 from tp_core.errors import DataError
-from tp_core.marks import paths_in
-from tp_core.plugin_errors import expect, wrong_value
-from tp_core.record import Record, Report
+from tp_core.interfaces.record import Record, Report
+from tp_core.options.marks import paths_in
+from tp_core.packages.plugin_errors import expect, wrong_value
 
 if TYPE_CHECKING:
     from tp_core.options.source import SourceConfig

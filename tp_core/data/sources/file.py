@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any, ClassVar
 
-from tp_core.data.folder_rules import ANY_FORM
-from tp_core.data.passed_over import PassedOver
 from tp_core.data.sources.bad import Reporting
 from tp_core.data.sources.base import Reading, Source
 from tp_core.data.sources.columns import NewColumns, by_field
+from tp_core.data.sources.folder_rules import ANY_FORM
 from tp_core.data.sources.listing import listed_records
 from tp_core.data.sources.options import FileConfig
-from tp_core.record import Record, Report
+from tp_core.data.sources.passed_over import PassedOver
+from tp_core.interfaces.record import Record, Report
 
 #: A row: the number of its first line (of the row, where there are no lines), and its fields.
 Rows = Iterator[tuple[int, dict[str, Any]]]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from tp_core.data.folder_rules import ANY_FORM, FolderRules
-from tp_core.data.passed_over import PassedOver, ending
 from tp_core.data.sources.base import Source
 from tp_core.data.sources.file import FileSource
 from tp_core.data.sources.folder import folder_classes, folder_sources
+from tp_core.data.sources.folder_rules import ANY_FORM, FolderRules
 from tp_core.data.sources.options import FORMATS, HUB, STDIN, FileConfig, form_of
+from tp_core.data.sources.passed_over import PassedOver, ending
 from tp_core.errors import DataError
-from tp_core.spec.files import expand
+from tp_core.spec.checks.files import expand
 from tp_core.spec.patterns import Match
-from tp_core.spec.schema_data import Given
+from tp_core.spec.sections.data import Given
 from tp_core.suggest import instead
 
 

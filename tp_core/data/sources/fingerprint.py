@@ -5,39 +5,39 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 
-from tp_core.data.digest_memo import DigestMemo
-from tp_core.data.file_digests import Scheme, file_digests
-from tp_core.data.folder_rules import ANY_FORM, FolderRules
+from tp_core.data.cache.digest_cache import DigestCache
+from tp_core.data.cache.file_digests import Scheme, file_digests
 from tp_core.data.sources.base import Source
 from tp_core.data.sources.find import find_sources
+from tp_core.data.sources.folder_rules import ANY_FORM, FolderRules
 from tp_core.errors import DataError
-from tp_core.spec.schema_data import Given
+from tp_core.spec.sections.data import Given
 
 _SEGMENT = 1 << 26
 
 
-def fingerprint(given: Sequence[Given], memo: DigestMemo | None = None, rules: FolderRules = ANY_FORM) -> str:
-    """A hash of what :func:`tp_core.data.records.read_records` would read; 32 hexadecimal digits.
+def fingerprint(given: Sequence[Given], digest_cache: DigestCache | None = None, rules: FolderRules = ANY_FORM) -> str:
+    """A hash of what :func:`tp_core.data.sources.records.read_records` would read; 32 hexadecimal digits.
 
     It depends on the order, forms, options, sizes and contents of the files, not on where they are or their times.
     Segments of 64 MiB are hashed at the same time, as hashing releases the interpreter.
 
     Args:
         given: files, folders, ``hf://`` names and choices of sources.
-        memo: knows the contents of files that have not changed, so that these are not read.
+        digest_cache: knows the contents of files that have not changed, so that these are not read.
         rules: what of folders is read.
 
     Raises:
         DataError: a path that does not exist or cannot be read.
     """
     total = hashlib.blake2b(digest_size=16)
-    for _, digest in source_digests(given, memo, rules):
+    for _, digest in source_digests(given, digest_cache, rules):
         total.update(digest)
     return total.hexdigest()
 
 
 def source_digests(
-    given: Sequence[Given], memo: DigestMemo | None = None, rules: FolderRules = ANY_FORM
+    given: Sequence[Given], digest_cache: DigestCache | None = None, rules: FolderRules = ANY_FORM
 ) -> Iterator[tuple[Source, bytes]]:
     """The sources that are given, in order, each with a hash of its form, options and contents.
 
@@ -48,7 +48,7 @@ def source_digests(
         DataError: a path that does not exist or cannot be read.
     """
     sources = [(source, [*source.files()]) for source in find_sources(given, rules)]
-    contents = file_digests((file for _, files in sources for file in files), Scheme(32, _SEGMENT), memo)
+    contents = file_digests((file for _, files in sources for file in files), Scheme(32, _SEGMENT), digest_cache)
     for source, files in sources:
         total = hashlib.blake2b(digest_size=16)
         total.update(f"{source.heading()}\n".encode())

@@ -13,14 +13,14 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from tp_core.data.class_names import as_compared
-from tp_core.data.folder_rules import FolderRules
-from tp_core.data.passed_over import PassedOver, ending
+from tp_core.data.classes.names import as_compared
 from tp_core.data.sources.file import FileSource
+from tp_core.data.sources.folder_rules import FolderRules
 from tp_core.data.sources.listing import FILE_NAME
 from tp_core.data.sources.options import FORMATS, FORMS, MEDIA, form_of
+from tp_core.data.sources.passed_over import PassedOver, ending
 from tp_core.errors import DataError
-from tp_core.folders import Folder, Found, Kind, tree
+from tp_core.files.folders import Folder, Found, Kind, tree
 
 _METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tp_core.data.arrow_cells import first_line
+from tp_core.data.sources.arrow_cells import first_line
 from tp_core.data.sources.arrow_tables import ROWS, ArrowTable
 from tp_core.data.sources.options import HUB
 from tp_core.errors import DataError, TPError

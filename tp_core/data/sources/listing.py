@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING, Any
 
-from tp_core.data.folder_rules import FolderRules
+from tp_core.data.sources.folder_rules import FolderRules
 from tp_core.data.sources.options import MEDIA, form_of
 from tp_core.errors import DataError
 

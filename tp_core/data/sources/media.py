@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 
-from tp_core.bounded_reads import read_bounded
 from tp_core.data.sources.base import Reading
 from tp_core.data.sources.columns import NewColumns, fields_of
 from tp_core.data.sources.file import RowFile, Rows, renamed
 from tp_core.errors import DataError
-from tp_core.record import Record
+from tp_core.files.bounded_reads import read_bounded
+from tp_core.interfaces.record import Record
 from tp_core.suggest import did_you_mean
 
 #: Bytes of a picture or recording, at most: it is in memory as a whole.

@@ -8,15 +8,15 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from tp_core.data.digest_memo import DigestMemo
-from tp_core.data.file_digests import Scheme, file_digests
-from tp_core.data.folder_rules import ANY_FORM, FolderRules
-from tp_core.data.passed_over import PassedOver
-from tp_core.data.records import source_records
+from tp_core.data.cache.digest_cache import DigestCache
+from tp_core.data.cache.file_digests import Scheme, file_digests
 from tp_core.data.sources.bad import BadRecords
 from tp_core.data.sources.find import find_sources
-from tp_core.record import Record
-from tp_core.spec.schema_data import Given
+from tp_core.data.sources.folder_rules import ANY_FORM, FolderRules
+from tp_core.data.sources.passed_over import PassedOver
+from tp_core.data.sources.records import source_records
+from tp_core.interfaces.record import Record
+from tp_core.spec.sections.data import Given
 
 _WHOLE = Scheme(16)
 
@@ -40,7 +40,7 @@ def named_files(
     given: Sequence[Given],
     columns: Mapping[str, str],
     fields: Collection[str],
-    memo: DigestMemo | None = None,
+    digest_cache: DigestCache | None = None,
     rules: FolderRules = ANY_FORM,
 ) -> NamedFiles:
     """The contents of the files that records name.
@@ -51,7 +51,7 @@ def named_files(
         given: files, folders, ``hf://`` names and choices of sources.
         columns: field → column, as in ``data.columns``.
         fields: those of a record that are a path, or what holds one.
-        memo: knows the contents of files that have not changed, so that these are not read.
+        digest_cache: knows the contents of files that have not changed, so that these are not read.
         rules: what of folders is read.
 
     Raises:
@@ -59,7 +59,7 @@ def named_files(
     """
     total, digests = hashlib.blake2b(digest_size=16), dict[str, str]()
     names, files = itertools.tee(_named(given, columns, fields, rules))
-    for name, content in zip(names, file_digests(files, _WHOLE, memo)):
+    for name, content in zip(names, file_digests(files, _WHOLE, digest_cache)):
         digest = content.digests if content.error is None else b"cannot be read"
         total.update(digest)
         if len(digests) <= _MANY:

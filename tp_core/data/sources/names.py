@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tp_core.options.choice import Chosen
-from tp_core.spec.files import expand
-from tp_core.spec.schema_data import Given
+from tp_core.spec.checks.files import expand
+from tp_core.spec.sections.data import Given
 
 
 def expanded(given: Given | Sequence[Given]) -> list[Given]:

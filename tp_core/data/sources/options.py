@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from tp_core.marks import PathStr
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
+from tp_core.options.marks import PathStr
 from tp_core.options.source import SourceConfig
 
 if TYPE_CHECKING:

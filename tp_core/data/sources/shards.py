@@ -10,15 +10,15 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from tp_core.data.folder_rules import FolderRules
-from tp_core.data.passed_over import PassedOver, ending
 from tp_core.data.sources.bad import BadRecords
 from tp_core.data.sources.base import Reading
 from tp_core.data.sources.columns import MOST_COLUMNS
 from tp_core.data.sources.file import RowFile, Rows, renamed
+from tp_core.data.sources.folder_rules import FolderRules
 from tp_core.data.sources.lines import LONGEST
 from tp_core.data.sources.media import LARGEST_FILE
 from tp_core.data.sources.options import FORMS, MEDIA
+from tp_core.data.sources.passed_over import PassedOver, ending
 from tp_core.errors import DataError
 
 #: Extensions of members that hold text.

@@ -10,7 +10,7 @@ from tp_core.data.sources.columns import NewColumns, plan_columns
 from tp_core.data.sources.file import FileSource
 from tp_core.data.sources.lines import line_runs
 from tp_core.errors import DataError
-from tp_core.record import Record
+from tp_core.interfaces.record import Record
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from tp_core.modules.layers.recurrent_options import Cell, RecurrentOptions
 from tp_core.options.context import BuildContext
 from tp_core.options.decoder import DecoderConfig
 from tp_core.options.facts import FieldSpec
-from tp_core.ports import CAUSAL, Port
+from tp_core.options.ports import CAUSAL, Port
 
 
 class RecurrentDecoderConfig(DecoderConfig, RecurrentOptions):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tp_core.cache import Cache
 from tp_core.interfaces import Decoder, Sequence
+from tp_core.interfaces.kv_cache import Cache
 from tp_core.modules.decoders.transformer_options import TransformerDecoderConfig
 from tp_core.modules.layers.transformer_options import cross_attention
 from tp_core.modules.layers.transformer_stack import TransformerStack

@@ -12,7 +12,7 @@ from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext
 from tp_core.options.decoder import DecoderConfig
 from tp_core.options.facts import FieldSpec
-from tp_core.ports import CAUSAL, Port
+from tp_core.options.ports import CAUSAL, Port
 
 #: Options of attention that decide nothing about what a trained model's attention to an encoder's states computes.
 _IDLE = {"mask", "window", "positions", "key_bias", "residual", "dropout", "init_std"}

@@ -11,8 +11,8 @@ from tp_core.modules.build import built
 from tp_core.modules.layers.dropout import Dropout
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
-from tp_core.spec.schema_common import key_of
-from tp_core.spec.schema_embedding import EmbeddingOptions
+from tp_core.spec.sections.common import key_of
+from tp_core.spec.sections.embedding import EmbeddingOptions
 
 
 class EmbeddingComponent(nn.Module):

@@ -10,7 +10,7 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.encoder import EncoderConfig
 from tp_core.options.facts import FieldSpec
-from tp_core.ports import CAUSAL, TWO_DIRECTIONS, Port
+from tp_core.options.ports import CAUSAL, TWO_DIRECTIONS, Port
 
 
 class RecurrentConfig(EncoderConfig, RecurrentOptions):

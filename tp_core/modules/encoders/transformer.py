@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tp_core.cache import Cache
 from tp_core.interfaces import Encoder, Sequence
+from tp_core.interfaces.kv_cache import Cache
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.layers.transformer_stack import TransformerStack

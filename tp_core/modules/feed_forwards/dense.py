@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from tp_core.layer_parts import FeedForward
+from tp_core.interfaces.layer_parts import FeedForward
 from tp_core.modules.feed_forwards.options import DenseConfig
 from tp_core.modules.layers.activation import ACTIVATIONS
 from tp_core.modules.layers.dropout import dropout

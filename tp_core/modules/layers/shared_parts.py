@@ -7,13 +7,13 @@ from typing import Any
 
 from torch import nn
 
-from tp_core.cache import Cache
 from tp_core.interfaces import Sequence
-from tp_core.layer_parts import Mixer, StackPass
+from tp_core.interfaces.kv_cache import Cache
+from tp_core.interfaces.layer_parts import Mixer, StackPass
 
 
 class SharedParts(nn.ModuleList):
-    """The shared parts of mixers (:meth:`tp_core.layer_parts.Mixer.shared_parts`), each once."""
+    """The shared parts of mixers (:meth:`tp_core.interfaces.layer_parts.Mixer.shared_parts`), each once."""
 
     def __init__(self, mixers: Iterable[Mixer]) -> None:
         super().__init__()

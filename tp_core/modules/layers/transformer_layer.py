@@ -7,8 +7,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from tp_core.cache import Cache
-from tp_core.layer_parts import FeedForward, Mixer
+from tp_core.interfaces.kv_cache import Cache
+from tp_core.interfaces.layer_parts import FeedForward, Mixer
 from tp_core.modules.build import built
 from tp_core.modules.layers.dropout import dropout
 from tp_core.modules.layers.scale import LayerScale
@@ -16,7 +16,7 @@ from tp_core.modules.layers.transformer_options import LayerOptions
 from tp_core.modules.mixers.attention import CrossAttention
 from tp_core.modules.mixers.attention_options import AttentionConfig
 from tp_core.options.context import BuildContext
-from tp_core.plugin_errors import PluginError, wrong_value
+from tp_core.packages.plugin_errors import PluginError, wrong_value
 
 #: A cache and the number of a layer.
 LayerCache = tuple[Cache, int] | None

@@ -9,8 +9,8 @@ from typing import cast
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from tp_core.cache import Cache
 from tp_core.interfaces import Module, Sequence
+from tp_core.interfaces.kv_cache import Cache
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.layers.mask import visible_memory
 from tp_core.modules.layers.shared_parts import SharedParts

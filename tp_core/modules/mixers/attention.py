@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tp_core.cache import CacheEntry
-from tp_core.layer_parts import Mixer, Positions, PositionValues, StackPass
+from tp_core.interfaces.kv_cache import CacheEntry
+from tp_core.interfaces.layer_parts import Mixer, Positions, PositionValues, StackPass
 from tp_core.modules.build import built
 from tp_core.modules.layers.dropout import draws_cheaply, dropout
 from tp_core.modules.layers.linear import KeylessBias, Linear

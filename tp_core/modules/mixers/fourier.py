@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-from tp_core.cache import CacheEntry
 from tp_core.interfaces import Sequence
-from tp_core.layer_parts import Mixer, StackPass
+from tp_core.interfaces.kv_cache import CacheEntry
+from tp_core.interfaces.layer_parts import Mixer, StackPass
 from tp_core.modules.layers.precision import full_precision
 from tp_core.modules.mixers.fourier_options import FourierConfig
 from tp_core.options.context import BuildContext

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from tp_core.layer_parts import PositionTable, PositionValues, StackPass
+from tp_core.interfaces.layer_parts import PositionTable, PositionValues, StackPass
 from tp_core.modules.positions.options import AlibiConfig
 from tp_core.options.context import BuildContext
 

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from tp_core.layer_parts import PositionTable, PositionValues, StackPass
+from tp_core.interfaces.layer_parts import PositionTable, PositionValues, StackPass
 from tp_core.modules.layers.linear import Embedding
 from tp_core.modules.positions.options import RelativeConfig
 from tp_core.options.context import BuildContext

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tp_core.layer_parts import Positions, PositionTable, PositionValues, StackPass
+from tp_core.interfaces.layer_parts import Positions, PositionTable, PositionValues, StackPass
 from tp_core.modules.positions.rotary_options import RotaryConfig
 from tp_core.options.context import BuildContext
 

@@ -10,7 +10,7 @@ from tp_core.modules.targets.options import ClassTargetConfig
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, Pooling
-from tp_core.ports import Port
+from tp_core.options.ports import Port
 
 
 class ClassificationConfig(ClassTargetConfig):

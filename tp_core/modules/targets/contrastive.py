@@ -61,7 +61,7 @@ class Contrastive(Target):
     Labels ``clr``: ``labels`` (batch,), ``IGNORE`` for samples that are no pairs and so no anchors; these remain among
     the negatives of the others. Any other value counts: a sample's positive is the sample itself in the other stream.
     ``items`` (batch, 2), int64, where the processor gives them: the identity of what each sample holds in the first
-    stream and in the second, the same for equal contents (:func:`tp_core.data.items.item_id`).
+    stream and in the second, the same for equal contents (:func:`tp_core.data.sampling.items.item_id`).
 
     What a pair of the pool joins with an equal of the anchor is right, too: the pair itself where it stands twice, the
     other captions of a picture, the other answer to a question. It is not a negative of the anchor; the loss of the

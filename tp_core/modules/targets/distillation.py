@@ -11,11 +11,11 @@ from torch.nn import functional as F
 
 from tp_core.errors import TPError
 from tp_core.interfaces import Batch, Features, Inputs, Sequence, Target, TargetOutput
+from tp_core.local.trust import trusted
 from tp_core.model import Model
 from tp_core.modules.targets.distillation_options import DistillationConfig
 from tp_core.options.context import BuildContext
 from tp_core.spec.context import context_of
-from tp_core.trust import trusted
 
 
 class Distillation(Target):

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from tp_core.errors import TPError
-from tp_core.marks import PathStr
 from tp_core.metrics.facts import MetricFacts
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
+from tp_core.options.marks import PathStr
 from tp_core.options.target import TargetConfig
 
 if TYPE_CHECKING:
@@ -50,11 +50,11 @@ class DistillationConfig(TargetConfig):
         """The teacher can be used here, reads the ids of the student's vocabulary, and has the same classes."""
         if not os.path.exists(self.teacher):
             return  # which is said of files
+        from tp_core.artifacts.contents import kept_contents
+        from tp_core.artifacts.visual_tokens import unlike_images
+        from tp_core.artifacts.vocabularies import unlike_classes, unlike_vocabularies
         from tp_core.data.build import tokenizers_of
         from tp_core.inference.load import find_spec
-        from tp_core.inference.visual_tokens import unlike_images
-        from tp_core.inference.vocabularies import unlike_classes, unlike_vocabularies
-        from tp_core.kept_contents import kept_contents
 
         try:
             teacher, changed, weights = find_spec(self.teacher)

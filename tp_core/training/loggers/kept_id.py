@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from tp_core.whole_files import write_whole
+from tp_core.files.whole_files import write_whole
 
 
 def kept_id(file: Path, make: Callable[[], str]) -> str:

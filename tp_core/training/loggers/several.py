@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tp_core.errors import named
 from tp_core.options.choice import Chosen
-from tp_core.third_party import interrupts
+from tp_core.packages.third_party import interrupts
 from tp_core.training.loggers.base import LoggedRun, Logger
 
 

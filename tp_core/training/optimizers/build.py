@@ -11,9 +11,9 @@ import torch
 from tp_core.errors import TPError
 from tp_core.options.context import BuildContext
 from tp_core.options.optimizer import OptimizerConfig
+from tp_core.spec.choices.validate import validate
 from tp_core.spec.errors import Problems
-from tp_core.spec.nodes import Node, Origin
-from tp_core.spec.validate import validate
+from tp_core.spec.tree.nodes import Node, Origin
 from tp_core.suggest import did_you_mean
 from tp_core.training.optimizers.groups import by_name, described
 

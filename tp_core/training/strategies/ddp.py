@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from tp_core.errors import TPError
-from tp_core.launch import launch
 from tp_core.model import Model, ModelOutput
+from tp_core.processes.joining import joined_store
+from tp_core.processes.launch import launch
+from tp_core.processes.waits import Waits, answer
 from tp_core.training.strategies.base import Strategy, pick_device
-from tp_core.training.strategies.joining import joined_store
 from tp_core.training.strategies.loss_alone import LossAlone, forgo_warning
 from tp_core.training.strategies.options import DdpConfig
-from tp_core.training.strategies.waits import Waits, answer
 
 #: What an error says when another process is gone: gloo raises plain RuntimeErrors.
 _LOST = ("connection closed by peer", "connection reset by peer", "broken pipe", "gloo", "nccl")

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from tp_core.errors import TPError
-from tp_core.launch import as_told, launch
 from tp_core.options.base import Problem
 from tp_core.options.strategy import StrategyConfig
+from tp_core.processes.launch import as_told, launch
 
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec

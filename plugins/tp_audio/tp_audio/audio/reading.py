@@ -10,7 +10,7 @@ import numpy as np
 
 from tp_audio.audio.decoding import MAX_SAMPLES, Decoded, Limits, Samples, decode
 from tp_core.data.sources.media import media_bytes, media_name
-from tp_core.data.turns import Turns
+from tp_core.data.sources.turns import Turns
 from tp_core.errors import DataError
 from tp_core.interfaces import Record
 

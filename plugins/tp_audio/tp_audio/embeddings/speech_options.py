@@ -9,7 +9,7 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
-from tp_core.ports import INPUT_FEATURES, Port
+from tp_core.options.ports import INPUT_FEATURES, Port
 
 Positive = Annotated[int, Field(gt=0)]
 

@@ -10,7 +10,7 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
-from tp_core.ports import INPUT_VALUES, Port
+from tp_core.options.ports import INPUT_VALUES, Port
 
 
 def frames_of(samples: int, kernels: list[int], strides: list[int]) -> int:

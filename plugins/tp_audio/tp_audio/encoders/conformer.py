@@ -13,9 +13,9 @@ from torch.utils.checkpoint import checkpoint
 
 from tp_audio.encoders.batch_norm import MaskedBatchNorm, frozen_statistics
 from tp_audio.encoders.conformer_options import ConformerConfig
-from tp_core.cache import Cache
 from tp_core.interfaces import Encoder, Sequence
-from tp_core.layer_parts import Mixer
+from tp_core.interfaces.kv_cache import Cache
+from tp_core.interfaces.layer_parts import Mixer
 from tp_core.modules.build import built
 from tp_core.modules.layers.activation import ACTIVATIONS
 from tp_core.modules.layers.documents import by_document

@@ -20,9 +20,9 @@ from tp_audio.processors.waveform_options import WaveformCtcProcessorConfig
 from tp_audio.targets.ctc import CTC
 from tp_audio.targets.ctc_options import CTCConfig
 from tp_core import hookimpl
-from tp_core.data.mixture import DataSet
-from tp_core.data.order import EVALUATION, generator
-from tp_core.inference.mode import evaluating
+from tp_core.data.sampling.mixture import DataSet
+from tp_core.data.sampling.order import EVALUATION, generator
+from tp_core.evaluation.mode import evaluating
 from tp_core.inference.search import most_probable, write
 from tp_core.inference.stepper import ModelStepper
 from tp_core.interfaces import Batch, Processor, Target

@@ -4,8 +4,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from tp_core.marks import PathStr
 from tp_core.options.hooks import HooksConfig
+from tp_core.options.marks import PathStr
 
 
 class TranscriptsConfig(HooksConfig):

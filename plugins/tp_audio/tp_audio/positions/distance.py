@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tp_audio.positions.options import DistanceConfig
-from tp_core.layer_parts import Positions, PositionTable, PositionValues, StackPass
+from tp_core.interfaces.layer_parts import Positions, PositionTable, PositionValues, StackPass
 from tp_core.modules.embeddings.sinusoidal import SinusoidalPosition
 from tp_core.modules.embeddings.sinusoidal_options import SinusoidalPositionConfig
 from tp_core.modules.layers.linear import Linear, draw

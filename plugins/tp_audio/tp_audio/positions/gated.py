@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tp_audio.positions.options import GatedRelativeConfig
-from tp_core.layer_parts import Positions, PositionValues, StackPass
+from tp_core.interfaces.layer_parts import Positions, PositionValues, StackPass
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.positions.relative import RelativeBias
 from tp_core.options.context import BuildContext

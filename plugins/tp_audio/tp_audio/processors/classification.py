@@ -13,7 +13,7 @@ from tp_audio.processors.classification_options import (
 from tp_audio.processors.recorded import RecordedRows
 from tp_audio.processors.speech import SpeechProcessor
 from tp_audio.processors.waveform import FinetuningProcessor
-from tp_core.data.class_labels import RecordClasses
+from tp_core.data.classes.labels import RecordClasses
 from tp_core.interfaces import Batch, Inputs, Processor, Record, Report, Sample
 from tp_core.options.context import DataContext
 

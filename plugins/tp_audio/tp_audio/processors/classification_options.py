@@ -7,7 +7,7 @@ from pydantic import Field
 from tp_audio.processors.options import Normalization
 from tp_audio.processors.speech_options import SpeechProcessorConfig
 from tp_audio.processors.waveform_options import FinetuningProcessorConfig
-from tp_core.data.class_options import ClassLabelOptions
+from tp_core.data.classes.options import ClassLabelOptions
 
 
 class SpeechClassificationProcessorConfig(ClassLabelOptions, SpeechProcessorConfig):

@@ -9,7 +9,7 @@ from tp_audio.processors.waveform_options import WaveformProcessorConfig
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
-from tp_core.ports import Port
+from tp_core.options.ports import Port
 
 
 class PretrainingProcessorConfig(WaveformProcessorConfig):

@@ -12,7 +12,7 @@ from tp_audio.audio.decoding import Samples
 from tp_audio.audio.exact import packed, unpacked
 from tp_audio.audio.reading import Reading, read_samples
 from tp_audio.processors.options import AudioProcessorConfig
-from tp_core.data.read_in_order import read_in_order
+from tp_core.data.sources.read_in_order import read_in_order
 from tp_core.errors import DataError
 from tp_core.interfaces import Record, Report, Rows
 

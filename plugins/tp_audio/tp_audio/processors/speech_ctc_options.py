@@ -8,7 +8,7 @@ from tp_audio.processors.speech_options import SpeechProcessorConfig
 from tp_core.metrics.facts import MetricFacts
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
-from tp_core.ports import Port
+from tp_core.options.ports import Port
 
 
 class SpeechCtcProcessorConfig(SpeechProcessorConfig):

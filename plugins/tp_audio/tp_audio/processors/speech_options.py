@@ -10,7 +10,7 @@ from tp_core.options.base import Preprocessing, Problem
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.huggingface import PreprocessorFile
-from tp_core.ports import ATTENTION_MASK, INPUT_FEATURES, Port
+from tp_core.options.ports import ATTENTION_MASK, INPUT_FEATURES, Port
 
 
 class SpeechProcessorConfig(PreprocessorFile, AudioProcessorConfig):

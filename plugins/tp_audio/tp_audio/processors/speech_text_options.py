@@ -10,10 +10,10 @@ from tp_audio.processors.speech_options import SpeechProcessorConfig
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
-from tp_core.ports import TARGET_ATTENTION_MASK, TARGET_INPUT_IDS, Port
+from tp_core.options.ports import TARGET_ATTENTION_MASK, TARGET_INPUT_IDS, Port
 
 if TYPE_CHECKING:
-    from tp_core.tokenizer import TokenizerFacts
+    from tp_core.interfaces.tokenizer import TokenizerFacts
 
 
 class SpeechTextProcessorConfig(SpeechProcessorConfig):

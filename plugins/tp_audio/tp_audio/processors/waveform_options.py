@@ -11,7 +11,7 @@ from tp_core.options.base import Preprocessing, Problem
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.huggingface import PreprocessorFile
-from tp_core.ports import ATTENTION_MASK, INPUT_VALUES, Port
+from tp_core.options.ports import ATTENTION_MASK, INPUT_VALUES, Port
 
 _MASKS = ("mask_time_prob", "mask_time_length", "mask_time_min_masks")
 

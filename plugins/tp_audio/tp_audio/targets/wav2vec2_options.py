@@ -9,8 +9,8 @@ from tp_core.metrics.facts import MetricFacts
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.options.ports import Port
 from tp_core.options.target import TargetConfig
-from tp_core.ports import Port
 
 
 class Wav2Vec2TargetConfig(TargetConfig):

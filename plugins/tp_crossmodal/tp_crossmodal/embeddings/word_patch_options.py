@@ -10,8 +10,8 @@ from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
 from tp_core.options.norm import NormConfig
-from tp_core.ports import Port
-from tp_core.spec.schema_embedding import EmbeddingOptions
+from tp_core.options.ports import Port
+from tp_core.spec.sections.embedding import EmbeddingOptions
 from tp_text.embeddings.segment_options import SegmentConfig
 from tp_text.embeddings.word_options import WordConfig
 from tp_vision.embeddings.patch_options import PatchConfig

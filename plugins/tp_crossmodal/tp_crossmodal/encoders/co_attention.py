@@ -9,7 +9,7 @@ from torch.utils.checkpoint import checkpoint
 
 from tp_core.errors import TPError
 from tp_core.interfaces import FusionEncoder, Sequence
-from tp_core.layer_parts import FeedForward, StackPass
+from tp_core.interfaces.layer_parts import FeedForward, StackPass
 from tp_core.modules.build import built
 from tp_core.modules.layers.mask import visible_memory
 from tp_core.modules.layers.transformer_layer import Residual, TransformerLayer

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from tp_core import hookimpl
-from tp_core.data.mixture import DataSet
-from tp_core.data.order import EVALUATION, generator
-from tp_core.inference.mode import evaluating
+from tp_core.data.sampling.mixture import DataSet
+from tp_core.data.sampling.order import EVALUATION, generator
+from tp_core.evaluation.mode import evaluating
 from tp_core.interfaces import IGNORE, Batch, Inputs, Processor, Sample
 from tp_core.modules.targets.contrastive import Contrastive
 from tp_core.modules.targets.contrastive_options import ContrastiveConfig

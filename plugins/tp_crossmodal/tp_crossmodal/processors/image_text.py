@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from tp_core.data.fields import text_field
-from tp_core.data.items import item_id
-from tp_core.data.read_in_order import read_in_order
+from tp_core.data.sampling.items import item_id
 from tp_core.data.sources.columns import fields_of
+from tp_core.data.sources.read_in_order import read_in_order
 from tp_core.errors import DataError, TPError
-from tp_core.framing import BARE, Frame, role_frame
 from tp_core.interfaces import IGNORE, Batch, Inputs, Record, Report, Rows, Sample, Tokenizer
+from tp_core.interfaces.framing import BARE, Frame, role_frame
 from tp_core.options.base import imported
 from tp_core.options.context import DataContext
 from tp_crossmodal.processors.mismatches import Mismatches

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tp_core.data.fields import text_field
-from tp_core.data.read_in_order import read_in_order
 from tp_core.data.sources.columns import fields_of
+from tp_core.data.sources.read_in_order import read_in_order
 from tp_core.errors import DataError, TPError
 from tp_core.interfaces import (
     IGNORE,
@@ -25,15 +25,15 @@ from tp_core.interfaces import (
     Rows,
     Sample,
     Tokenizer,
-    VisualTokenizer,
 )
+from tp_core.local.trust import trusted, trusting
 from tp_core.options.context import BuildContext, DataContext
-from tp_core.trust import trusted, trusting
 from tp_crossmodal.processors.image_text import caption
 from tp_crossmodal.processors.image_text_lm_options import ImageTextLmConfig
 from tp_text.processors.padding import joined, padded
 from tp_text.processors.seq2seq import end_of
 from tp_text.processors.text import TextProcessor
+from tp_vision import VisualTokenizer
 from tp_vision.processors.image import PictureProcessor
 
 Ids = NDArray[np.int32]

@@ -12,14 +12,14 @@ from tp_core.options.base import Problem
 from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, GridFacts, PictureFacts
-from tp_core.ports import Port
+from tp_core.options.ports import Port
 from tp_text.processors.text_options import TextProcessorConfig
 from tp_vision.embeddings.options import GridOptions, Size, pair
 from tp_vision.processors.options import MAX_PIXELS, PictureProcessorConfig
 from tp_vision.visual_tokenizers.options import VisualTokenizerConfig
 
 if TYPE_CHECKING:
-    from tp_core.tokenizer import TokenizerFacts
+    from tp_core.interfaces.tokenizer import TokenizerFacts
 
 
 #: Options that a trained tokenizer of pictures says, too.

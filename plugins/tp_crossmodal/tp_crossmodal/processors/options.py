@@ -8,13 +8,13 @@ from pydantic import Field
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec
-from tp_core.ports import Port
+from tp_core.options.ports import Port
 from tp_text.processors.classification_options import ClassificationProcessorConfig
 from tp_text.processors.masking_options import MASKING_OPTIONS, MaskingOptions
 from tp_text.processors.text_options import TextProcessorConfig
 
 if TYPE_CHECKING:
-    from tp_core.tokenizer import TokenizerFacts
+    from tp_core.interfaces.tokenizer import TokenizerFacts
 
 
 _TASKS = frozenset({"mlm", "itm"})

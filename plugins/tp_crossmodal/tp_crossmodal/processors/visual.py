@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tp_core.data.items import item_id
+from tp_core.data.sampling.items import item_id
 from tp_core.data.sources.media import media_bytes
 from tp_core.errors import DataError
 from tp_core.interfaces import Inputs, Record, Rows, Sample

@@ -10,8 +10,8 @@ from tp_core.modules.targets.classification_options import ClassificationConfig
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, VectorFacts
+from tp_core.options.ports import Port
 from tp_core.options.target import TargetConfig
-from tp_core.ports import Port
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Target

@@ -7,7 +7,7 @@ from pydantic import Field
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
-from tp_core.ports import TOKEN_TYPE_IDS, Port
+from tp_core.options.ports import TOKEN_TYPE_IDS, Port
 
 
 class SegmentConfig(EmbeddingConfig):

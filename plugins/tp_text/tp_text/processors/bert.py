@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tp_core.data.order import PREPARE, Generators
+from tp_core.data.sampling.order import PREPARE, Generators
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Inputs, Record, Report, Rows, Sample, Tokenizer
 from tp_core.options.context import DataContext

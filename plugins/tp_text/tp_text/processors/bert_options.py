@@ -8,12 +8,12 @@ from pydantic import Field
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
-from tp_core.ports import Port
+from tp_core.options.ports import Port
 from tp_text.processors.masking_options import MASKING_OPTIONS, MaskingOptions
 from tp_text.processors.text_options import TextProcessorConfig
 
 if TYPE_CHECKING:
-    from tp_core.tokenizer import TokenizerFacts
+    from tp_core.interfaces.tokenizer import TokenizerFacts
 
 
 class BertProcessorConfig(TextProcessorConfig, MaskingOptions):

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
-from tp_core.ports import ATTENTION_MASK, INPUT_IDS, Port
+from tp_core.options.ports import ATTENTION_MASK, INPUT_IDS, Port
 from tp_text.processors.text_options import TextProcessorConfig
 
 

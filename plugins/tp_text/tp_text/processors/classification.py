@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tp_core.data.class_labels import RecordClasses
+from tp_core.data.classes.labels import RecordClasses
 from tp_core.data.fields import is_blank, text_field
 from tp_core.errors import DataError
 from tp_core.interfaces import Inputs, Record, Report, Rows, Sample, Tokenizer

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from tp_core.data.class_options import ClassLabelOptions
+from tp_core.data.classes.options import ClassLabelOptions
 from tp_text.processors.text_options import TextProcessorConfig
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
-from tp_core.ports import Port
+from tp_core.options.ports import Port
 from tp_text.processors.classification_options import ClassificationProcessorConfig
 from tp_text.processors.masking_options import MASKING_OPTIONS, MaskingOptions
 

@@ -11,7 +11,6 @@ import torch
 
 from tp_core.data.fields import is_blank
 from tp_core.errors import DataError
-from tp_core.framing import Frame
 from tp_core.interfaces import (
     IGNORE,
     Batch,
@@ -24,6 +23,7 @@ from tp_core.interfaces import (
     Sample,
     Tokenizer,
 )
+from tp_core.interfaces.framing import Frame
 from tp_core.options.context import DataContext
 from tp_text.processors.chat import ROLES, Role, Template, Turn, questions_of, turns_of
 from tp_text.processors.instruction_options import InstructionProcessorConfig

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
-from tp_core.ports import INPUT_IDS, LENGTHS, Port
+from tp_core.options.ports import INPUT_IDS, LENGTHS, Port
 from tp_text.processors.text_options import TextProcessorConfig
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tp_core.framing import BARE, Frame
 from tp_core.interfaces import (
     IGNORE,
     Batch,
@@ -22,6 +21,7 @@ from tp_core.interfaces import (
     Sample,
     Tokenizer,
 )
+from tp_core.interfaces.framing import BARE, Frame
 from tp_core.options.context import DataContext
 from tp_text.processors.lm_options import LmProcessorConfig
 from tp_text.processors.packing import packed_rows

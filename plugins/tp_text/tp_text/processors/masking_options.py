@@ -9,7 +9,7 @@ from tp_core.options.base import Problem
 from tp_core.options.processor import ProcessorConfig
 
 if TYPE_CHECKING:
-    from tp_core.tokenizer import TokenizerFacts
+    from tp_core.interfaces.tokenizer import TokenizerFacts
 
 
 class MaskingOptions(ProcessorConfig):

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from tp_core.data.fields import is_blank, missing_field, text_field
-from tp_core.data.items import item_id
+from tp_core.data.sampling.items import item_id
 from tp_core.errors import DataError, TPError
 from tp_core.interfaces import Batch, Inputs, Record, Report, Rows, Sample, Tokenizer
 from tp_core.options.context import DataContext

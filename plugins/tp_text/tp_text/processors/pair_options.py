@@ -8,7 +8,7 @@ from pydantic import Field
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec
-from tp_core.ports import Port
+from tp_core.options.ports import Port
 from tp_text.processors.classification_options import ClassificationProcessorConfig
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tp_core.data.fields import required_text
-from tp_core.data.records import Records
+from tp_core.data.sources.records import Records
 from tp_core.data.sources.text import TextRun
 from tp_core.errors import DataError
 from tp_core.interfaces import Record, Report, Tokenizer

@@ -8,8 +8,8 @@ import torch
 
 from tp_core.data.fields import missing_field, text_field
 from tp_core.errors import TPError
-from tp_core.framing import Frame
 from tp_core.interfaces import IGNORE, Batch, GenerationTokens, PromptRoom, Record, Sample, Tokenizer
+from tp_core.interfaces.framing import Frame
 from tp_core.options.context import DataContext
 from tp_text.processors.padding import Ids, joined, padded, token_inputs
 from tp_text.processors.prompts import prompt

@@ -8,11 +8,11 @@ from pydantic import Field
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
-from tp_core.ports import ATTENTION_MASK, INPUT_IDS, TARGET_ATTENTION_MASK, TARGET_INPUT_IDS, Port
+from tp_core.options.ports import ATTENTION_MASK, INPUT_IDS, TARGET_ATTENTION_MASK, TARGET_INPUT_IDS, Port
 from tp_text.processors.text_options import TextProcessorConfig
 
 if TYPE_CHECKING:
-    from tp_core.tokenizer import TokenizerFacts
+    from tp_core.interfaces.tokenizer import TokenizerFacts
 
 
 Role = Literal["bos", "eos", "cls", "sep", "pad"]

@@ -13,7 +13,7 @@ from tp_text.processors.seq2seq_options import Role
 from tp_text.processors.span_lengths import SpanLengths
 
 if TYPE_CHECKING:
-    from tp_core.tokenizer import TokenizerFacts
+    from tp_core.interfaces.tokenizer import TokenizerFacts
 
 
 class SpanCorruptionProcessorConfig(DenoisingConfig):

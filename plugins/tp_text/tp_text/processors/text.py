@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from tp_core.data.fields import text_field
 from tp_core.errors import TPError
-from tp_core.framing import BARE, Frame, role_frame
 from tp_core.interfaces import IGNORE, Batch, Inputs, Processor, Record, Report, Sample, Tokenizer
+from tp_core.interfaces.framing import BARE, Frame, role_frame
 from tp_core.options.context import DataContext
 from tp_text.processors.padding import lengths_of, width_of
 from tp_text.processors.reading import TokenizedTexts, text_of, tokenized

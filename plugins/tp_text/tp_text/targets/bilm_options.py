@@ -9,7 +9,7 @@ from tp_core.metrics.facts import MetricFacts
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
-from tp_core.ports import TWO_DIRECTIONS, Port
+from tp_core.options.ports import TWO_DIRECTIONS, Port
 from tp_text.targets.vocabulary_options import VocabularyTargetConfig
 
 

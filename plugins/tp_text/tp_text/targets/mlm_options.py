@@ -9,7 +9,7 @@ from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.norm import NormConfig
-from tp_core.ports import Port
+from tp_core.options.ports import Port
 from tp_text.targets.vocabulary_options import VocabularyTargetConfig
 
 

@@ -8,8 +8,8 @@ from pydantic import Field
 from tp_core.metrics.facts import MetricFacts
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, VectorFacts
+from tp_core.options.ports import Port
 from tp_core.options.target import TargetConfig
-from tp_core.ports import Port
 
 
 class SentencePredictionConfig(TargetConfig):

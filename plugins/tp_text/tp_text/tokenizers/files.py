@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tp_core.bounded_reads import MOST_JSON, read_bounded
 from tp_core.errors import DataError
+from tp_core.files.bounded_reads import MOST_JSON, read_bounded
 
 #: Ids end before this: about ten times those of the largest vocabularies. A model has a row for each, used or not.
 MOST_IDS = 2**24

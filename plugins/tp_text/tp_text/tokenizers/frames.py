@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tp_core.errors import TPError
-from tp_core.tokenizer import Frame, Tokenizer
+from tp_core.interfaces.tokenizer import Frame, Tokenizer
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tp_core.errors import TPError
-from tp_core.framing import BARE, Frame
-from tp_core.third_party import interrupts
+from tp_core.interfaces.framing import BARE, Frame
+from tp_core.packages.third_party import interrupts
 from tp_text.tokenizers import roles
 from tp_text.tokenizers.frames import DocumentEnds, backend_frame
 from tp_text.tokenizers.huggingface_files import Pipeline, boundary, template_roles

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tp_core.errors import TPError
-from tp_core.marks import NamedFile
+from tp_core.options.marks import NamedFile
 from tp_text.tokenizers import roles
 from tp_text.tokenizers.files import parse_json, read_text
 

@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from tp_core.interfaces.tokenizer import Tokenizer, TransformersUse
 from tp_core.interop.tokenizer_files import BESIDE, copy_files
-from tp_core.tokenizer import Tokenizer, TransformersUse
 from tp_text.tokenizers.huggingface_files import (
     Pipeline,
     copy_own,

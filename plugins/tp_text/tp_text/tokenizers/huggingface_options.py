@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from tp_core.marks import PathStr
 from tp_core.options.base import Preprocessing
 from tp_core.options.huggingface import TokenizerFiles
+from tp_core.options.marks import PathStr
 from tp_core.options.tokenizer import TokenizerConfig
 from tp_text.tokenizers.options import SPECIAL_IN_TEXT
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from tp_core.marks import PathStr
 from tp_core.options.context import DataContext
+from tp_core.options.marks import PathStr
 from tp_core.options.tokenizer import TokenizerConfig
 from tp_text.tokenizers.options import SPECIAL_IN_TEXT
 
 if TYPE_CHECKING:
-    from tp_core.tokenizer import TokenizerFacts
+    from tp_core.interfaces.tokenizer import TokenizerFacts
 
 
 class LineVocabularyConfig(TokenizerConfig):
@@ -36,7 +36,7 @@ class LineVocabularyConfig(TokenizerConfig):
 
     def facts(self, data: DataContext) -> "TokenizerFacts":
         """Read from the file alone; the tokenizer library would take longer to load it than ``tp check`` has."""
-        from tp_core.tokenizer import TokenizerFacts
+        from tp_core.interfaces.tokenizer import TokenizerFacts
         from tp_text.tokenizers import roles
         from tp_text.tokenizers.files import read_vocabulary
 

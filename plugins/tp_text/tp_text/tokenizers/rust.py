@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tp_core.errors import DataError
-from tp_core.framing import BARE, Frame, role_frame
-from tp_core.tokenizer import Tokenizer, TransformersUse, encode_around
+from tp_core.interfaces.framing import BARE, Frame, role_frame
+from tp_core.interfaces.tokenizer import Tokenizer, TransformersUse, encode_around
 from tp_text.tokenizers.files import size_of
 from tp_text.tokenizers.forks import silence_fork_warning
 from tp_text.tokenizers.frames import framing, framing_of_nothing

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tp_core.tokenizer import TransformersUse
+from tp_core.interfaces.tokenizer import TransformersUse
 from tp_text.tokenizers import roles
 from tp_text.tokenizers.files import read_token_ids, size_of
 from tp_text.tokenizers.frames import DocumentEnds

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from tp_core.marks import PathStr
+from tp_core.options.marks import PathStr
 from tp_core.options.tokenizer import TokenizerConfig
 from tp_text.tokenizers.options import BOS, EOS, SPECIAL_IN_TEXT
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tp_core.errors import TPError
+from tp_core.files.whole_files import write_whole
 from tp_core.suggest import did_you_mean
-from tp_core.whole_files import write_whole
 from tp_text.tokenizers import learn
 from tp_text.tokenizers.files import not_utf8
 from tp_text.tokenizers.roles import USUAL

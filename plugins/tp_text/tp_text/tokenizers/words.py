@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tp_core.tokenizer import flatten
+from tp_core.interfaces.tokenizer import flatten
 from tp_text.tokenizers.rust import library_ids
 
 #: Texts are taken together up to this many characters, which bounds the arrays made of them.

@@ -10,7 +10,7 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.decoder import DecoderConfig
 from tp_core.options.facts import FieldSpec
-from tp_core.ports import PATCHES, Port
+from tp_core.options.ports import PATCHES, Port
 
 
 class MaskedDecoderConfig(DecoderConfig, TransformerOptions):

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
-from tp_core.ports import Port
+from tp_core.options.ports import Port
 from tp_vision.embeddings.patch_options import PatchConfig
 
 

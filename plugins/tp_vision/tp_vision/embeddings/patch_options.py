@@ -9,7 +9,7 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec, GridFacts
-from tp_core.ports import PATCHES, PIXEL_VALUES, Port
+from tp_core.options.ports import PATCHES, PIXEL_VALUES, Port
 from tp_vision.embeddings.options import GridOptions, pair
 
 

@@ -10,9 +10,9 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from tp_core import hookimpl
-from tp_core.data.mixture import DataSet
-from tp_core.data.order import EVALUATION, generator
-from tp_core.inference.mode import evaluating
+from tp_core.data.sampling.mixture import DataSet
+from tp_core.data.sampling.order import EVALUATION, generator
+from tp_core.evaluation.mode import evaluating
 from tp_core.interfaces import Batch
 from tp_vision.hooks.reconstructions_options import ReconstructionsConfig
 from tp_vision.png import write_png

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from tp_core.errors import TPError
 from tp_core.interfaces import Module
-from tp_core.layer_parts import Positions, PositionTable, PositionValues, StackPass
+from tp_core.interfaces.layer_parts import Positions, PositionTable, PositionValues, StackPass
 from tp_core.modules.layers.linear import Embedding
 from tp_core.options.context import BuildContext
 from tp_vision.positions.grid_options import GridPositionsConfig

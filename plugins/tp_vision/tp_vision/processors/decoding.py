@@ -12,7 +12,7 @@ from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from torch import Tensor
 
-from tp_core.data.turns import Turns
+from tp_core.data.sources.turns import Turns
 from tp_vision.processors.jpeg import is_cut
 from tp_vision.processors.options import MAX_PIXELS
 from tp_vision.processors.picture_files import Damaged, Opened, opened

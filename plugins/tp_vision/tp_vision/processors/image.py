@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tp_core.data.class_labels import RecordClasses
-from tp_core.data.read_in_order import read_in_order
+from tp_core.data.classes.labels import RecordClasses
 from tp_core.data.sources.media import media_bytes, media_name
+from tp_core.data.sources.read_in_order import read_in_order
 from tp_core.errors import DataError
 from tp_core.interfaces import Batch, Inputs, Processor, Record, Report, Rows, Sample
 from tp_core.options.context import DataContext

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from tp_core.data.class_options import ClassLabelOptions
+from tp_core.data.classes.options import ClassLabelOptions
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext, DataContext
 from tp_vision.processors.options import PictureProcessorConfig

@@ -11,9 +11,9 @@ from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec, GridFacts, PictureFacts
 from tp_core.options.huggingface import PreprocessorFile
+from tp_core.options.ports import PIXEL_VALUES, Port
 from tp_core.options.processor import ProcessorConfig
-from tp_core.ports import PIXEL_VALUES, Port
-from tp_core.use import in_use
+from tp_core.spec.trained.use import in_use
 from tp_vision.embeddings.options import Size, pair
 from tp_vision.visual_tokenizers.options import VisualTokenizerConfig
 

@@ -9,7 +9,7 @@ from tp_core.modules.targets.options import ClassTargetConfig
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, VectorFacts
-from tp_core.ports import Port
+from tp_core.options.ports import Port
 
 
 class DistilledClassificationConfig(ClassTargetConfig):

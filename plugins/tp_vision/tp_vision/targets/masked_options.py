@@ -4,8 +4,8 @@ from pydantic import Field
 
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, Usual
+from tp_core.options.ports import PATCHES, Port
 from tp_core.options.target import TargetConfig
-from tp_core.ports import PATCHES, Port
 from tp_vision.embeddings.options import grid_of
 
 

@@ -11,7 +11,7 @@ from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, Pooling, VectorFacts
 from tp_core.options.norm import NormConfig
-from tp_core.ports import PATCHES, Port
+from tp_core.options.ports import PATCHES, Port
 
 
 class PatchClassificationConfig(ClassificationConfig):

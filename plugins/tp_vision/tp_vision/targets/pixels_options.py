@@ -6,7 +6,7 @@ from pydantic import Field
 
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
-from tp_core.ports import PIXEL_VALUES, Port
+from tp_core.options.ports import PIXEL_VALUES, Port
 from tp_vision.embeddings.options import pixels_of
 from tp_vision.targets.masked_options import MaskedTargetConfig
 

@@ -6,13 +6,14 @@ import torch
 from torch import Tensor
 
 from tp_core.errors import TPError
-from tp_core.interfaces import IGNORE, Batch, Features, TargetOutput, VisualTokenizer
+from tp_core.interfaces import IGNORE, Batch, Features, TargetOutput
+from tp_core.local.trust import trusted, trusting
 from tp_core.modules.layers.cross_entropy import linear_cross_entropy
 from tp_core.modules.layers.linear import Linear
 from tp_core.options.context import BuildContext
-from tp_core.trust import trusted, trusting
 from tp_vision.targets.masked import MaskedTarget, patch_states, rows_at
 from tp_vision.targets.visual_tokens_options import VisualTokensConfig
+from tp_vision.visual_tokenizers.base import VisualTokenizer
 
 
 class VisualTokens(MaskedTarget):

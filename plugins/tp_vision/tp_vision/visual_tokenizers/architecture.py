@@ -87,7 +87,7 @@ def read_architecture(path: str) -> Architecture:
 def _stage(path: str) -> dict[str, Any]:
     """The part of the file that has ``target`` and ``params`` of the VQGAN."""
     from tp_core.spec.errors import SpecError
-    from tp_core.spec.yaml_loader import parse
+    from tp_core.spec.tree.yaml_loader import parse
 
     try:
         with open(path, encoding="utf-8") as file:

@@ -7,7 +7,7 @@ from tp_core.options.context import BuildContext
 from tp_core.options.facts import PictureFacts
 
 if TYPE_CHECKING:
-    from tp_core.interfaces import VisualTokenizer
+    from tp_vision.visual_tokenizers.base import VisualTokenizer
 
 
 class VisualTokenizerConfig(ModuleConfig):

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tp_core.interfaces import VisualTokenizer
 from tp_core.options.context import BuildContext
 from tp_vision.embeddings.options import grid_of
 from tp_vision.targets.pixels import patchify
+from tp_vision.visual_tokenizers.base import VisualTokenizer
 from tp_vision.visual_tokenizers.random_projection_options import RandomProjectionConfig
 
 

@@ -7,11 +7,12 @@ from torch.nn import functional as F
 
 from tp_core.errors import TPError
 from tp_core.inference.load import load_model
-from tp_core.interfaces import Batch, VisualTokenizer
+from tp_core.interfaces import Batch
 from tp_core.options.context import BuildContext
 from tp_core.spec.context import context_of
 from tp_vision.embeddings.options import grid_of
 from tp_vision.targets.vq import VectorQuantization
+from tp_vision.visual_tokenizers.base import VisualTokenizer
 from tp_vision.visual_tokenizers.vector_quantized_options import VectorQuantizedConfig
 
 

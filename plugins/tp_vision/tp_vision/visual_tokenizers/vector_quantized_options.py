@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from tp_core.errors import TPError
-from tp_core.marks import PathStr
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import PictureFacts
+from tp_core.options.marks import PathStr
 from tp_vision.visual_tokenizers.options import VisualTokenizerConfig
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class VectorQuantizedConfig(VisualTokenizerConfig):
         Raises:
             TPError: there is none, or one that cannot be read.
         """
-        from tp_core.spec.load_for_use import load_for_use
+        from tp_core.spec.trained.load_for_use import load_for_use
 
         folder = Path(self.model)  # an export, a run, or a checkpoint of one
         files = [place / "spec.yaml" for place in (folder, folder / "model", folder.parent.parent)]
@@ -86,6 +86,6 @@ class VectorQuantizedConfig(VisualTokenizerConfig):
         return PictureFacts(grid, tuple(processor.config.mean), tuple(processor.config.std))
 
     def save(self, folder: Path, inside: str) -> dict[str, Any]:
-        from tp_core.training.export import copy_model
+        from tp_core.artifacts.export import copy_model
 
         return {"model": copy_model(self.model, folder, inside)}

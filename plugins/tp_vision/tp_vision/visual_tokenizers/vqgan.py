@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from tp_core.errors import TPError
-from tp_core.interfaces import VisualTokenizer
 from tp_core.options.context import BuildContext
 from tp_vision.visual_tokenizers.architecture import read_architecture
+from tp_vision.visual_tokenizers.base import VisualTokenizer
 from tp_vision.visual_tokenizers.convolutions import Network
 from tp_vision.visual_tokenizers.lightning import read_tensors
 from tp_vision.visual_tokenizers.vqgan_options import VQGANConfig

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from tp_core.errors import TPError
-from tp_core.marks import PathStr
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import GridFacts, PictureFacts
+from tp_core.options.marks import PathStr
 from tp_vision.visual_tokenizers.options import VisualTokenizerConfig
 
 if TYPE_CHECKING:

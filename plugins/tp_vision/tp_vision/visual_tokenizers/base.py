@@ -1,0 +1,28 @@
+"""The interface of visual tokenizers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from tp_core.errors import TPError
+
+
+class VisualTokenizer(nn.Module, ABC):
+    """Turns pictures into discrete tokens, one for each patch, for models that predict them.
+
+    It is no part of the model: it is neither trained nor saved with it.
+    """
+
+    @abstractmethod
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Pictures (batch, channels, height, width), as the model gets them → tokens (batch, patches), int64."""
+
+    def decode(self, tokens: Tensor) -> Tensor:
+        """Tokens (batch, patches), int64 → pictures (batch, channels, height, width), as the model gets them.
+
+        Raises:
+            TPError: the tokenizer has no way back.
+        """
+        raise TPError(f"the visual tokenizer {type(self).__name__} cannot turn tokens into pictures; a vq can")

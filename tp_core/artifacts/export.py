@@ -1,0 +1,159 @@
+"""The export of a trained model: a folder that holds all that using it needs."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from tp_core.artifacts.contents import Contents, keep_contents
+from tp_core.artifacts.layout import TRAINING, WEIGHTS
+from tp_core.artifacts.manifest import write_manifest
+from tp_core.data.cache.nested_models import nested_model
+from tp_core.files.whole_files import draft, replace_folder
+from tp_core.interfaces import Tokenizer
+from tp_core.options.choice import Chosen, within
+from tp_core.spec.choices.module_nodes import all_modules
+from tp_core.spec.schema import Spec
+from tp_core.spec.trained.local_files import local_files
+from tp_core.spec.trained.portable import dump_for_use, for_use, replaced
+from tp_core.spec.trained.provenance import write_provenance
+
+
+def save_weights(tensors: dict[str, Tensor], path: Path) -> None:
+    """Write weights as safetensors, with the mode that the umask gives to new files."""
+    path.touch()
+    mode = path.stat().st_mode
+    save_file({n: t.detach().cpu().contiguous() for n, t in tensors.items()}, str(path), metadata={"format": "pt"})
+    path.chmod(mode & 0o777)  # safetensors gives it to the owner alone
+
+
+def portable_spec(spec: Spec, tokenizers: Mapping[str, Tokenizer], folder: Path) -> Spec:
+    """The spec of a trained model, with the files that using it needs copied into ``folder`` and named relative to it.
+
+    Args:
+        spec: as :func:`tp_core.spec.trained.portable.for_use` gives it.
+    """
+
+    def saved(chosen: Chosen[Any]) -> Chosen[Any]:
+        for key, tokenizer in tokenizers.items():
+            if chosen.path == getattr(spec.data, key).path:
+                (folder / key).mkdir()
+                options, files = tokenizer.save(folder / key), chosen.config.files()
+                relative = {name: f"{key}/{value}" if name in files else value for name, value in options.items()}
+                return replace(chosen, config=chosen.config.model_copy(update=relative))
+        # Each module has a folder of its own, which only those with files get.
+        inside = re.sub(r"[^A-Za-z0-9_-]+", "_", chosen.path.removeprefix("data."))
+        options = chosen.config.save(folder, inside)
+        return replace(chosen, config=chosen.config.model_copy(update=options)) if options else chosen
+
+    return replaced(spec, saved, labels=False)  # what makes labels lies where it lay in training
+
+
+def copy_local_modules(spec: Spec, folder: Path) -> None:
+    """Write the files of the spec's local modules to where a spec in ``folder`` finds them, as they were run."""
+    for file in local_files(spec):
+        target = folder / file.inside
+        if target.resolve() != Path(file.path).resolve():  # a file that was edited in the meantime stays as it is
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(file.content)
+
+
+def changed_local_files(spec: Spec, folder: Path) -> list[str]:
+    """The files of local modules, by their paths inside a run's folder, that are not as the run has them."""
+    kept = [(folder / file.inside, file) for file in local_files(spec)]
+    return [file.inside for path, file in kept if path.is_file() and path.read_bytes() != file.content]
+
+
+def export_model(
+    spec: Spec,
+    tensors: dict[str, Tensor],
+    tokenizers: Mapping[str, Tokenizer],
+    folder: Path,
+    complete: Callable[[Path], None] = lambda _: None,
+    contents: Contents = MappingProxyType({}),
+) -> Path:
+    """Write a self-contained model folder: weights, spec, tokenizer files, provenance of the modules.
+
+    What only training needed, its hooks and teacher for example, is no part of it; :data:`TRAINING` tells of it.
+    The folder appears under its name only when it is whole and on the disk, with a manifest of its files' digests; one
+    that was there before is replaced.
+
+    Args:
+        tokenizers: by their key of ``data``, as :func:`tp_core.data.build.tokenizers_of` gives them.
+        complete: writes what else belongs into the folder it is given.
+        contents: that the model was trained with (:func:`tp_core.training.contents.run_contents`). Of what the export
+            does not have with it, and evaluations read, they are kept.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with draft(folder) as temporary:
+        temporary.mkdir()
+        used = for_use(spec)
+        _write_spec(used, tokenizers, temporary)
+        (temporary / TRAINING).write_text(spec.to_yaml(), encoding="utf-8")
+        write_provenance(all_modules(used, training=False), temporary)
+        save_weights(tensors, temporary / WEIGHTS)
+        _keep_labels(used, contents, temporary)
+        complete(temporary)
+        write_manifest(temporary)
+        replace_folder(temporary, folder)
+    return folder
+
+
+def copy_model(source: str, export: Path, inside: str) -> str:
+    """Write a model that a module names, a visual tokenizer for example, into the export of the outer model.
+
+    It is an export as :func:`export_model` writes them, wherever it comes from; the packages that it was made with stay
+    those that its folder names.
+
+    Args:
+        source: an export, a run or a checkpoint.
+        export: the outer model's folder, whose manifest lists the files.
+        inside: name of a folder in it.
+
+    Returns:
+        The name of the folder, which is another where that one is there.
+
+    Raises:
+        TPError: there is no such model.
+    """
+    from tp_core.data.build import tokenizers_of
+
+    model = nested_model(source)
+    names = (inside if not number else f"{inside}-{number}" for number in itertools.count())
+    name = next(name for name in names if not (export / name).exists())
+    folder = export / name
+    folder.mkdir(parents=True)
+    _write_spec(model.spec, tokenizers_of(model.spec), folder)
+    told = model.file.parent / TRAINING
+    shutil.copyfile(told if told.is_file() else model.file, folder / TRAINING)
+    write_provenance(all_modules(model.spec, training=False), folder, model.file.parent)
+    shutil.copyfile(model.weights, folder / WEIGHTS)
+    return name
+
+
+def _write_spec(used: Spec, tokenizers: Mapping[str, Tokenizer], folder: Path) -> None:
+    """Write the spec of an export, the files that it names and those of local modules."""
+    import yaml
+
+    from tp_core.spec.schema import spec_dumper
+
+    plain = dump_for_use(portable_spec(used, tokenizers, folder))
+    text = yaml.dump(plain, Dumper=spec_dumper(), sort_keys=False, allow_unicode=True)
+    (folder / "spec.yaml").write_text(text, encoding="utf-8")
+    copy_local_modules(used, folder)
+
+
+def _keep_labels(used: Spec, contents: Contents, folder: Path) -> None:
+    """Keep the contents of what makes the labels of targets, which lies where it lay in training."""
+    makers = [each.place for chosen in used.model.targets for each in (chosen, *within(chosen))]
+    if kept := {place: contents[place] for place in makers if place in contents}:
+        keep_contents(kept, folder)

@@ -1,0 +1,94 @@
+"""Two models' vocabularies and classes: rows of the same number stand for the same thing, or they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from tp_core.data.classes.names import as_compared
+from tp_core.data.classes.options import ClassLabelOptions
+from tp_core.interfaces import Tokenizer
+from tp_core.spec.schema import Spec
+
+
+def unlike_tokens(own: Tokenizer, other: Tokenizer, images: tuple[int, int] = (0, 0)) -> str:
+    """The ids that stand for other tokens in another vocabulary, in words; empty if there is none.
+
+    Ids that one of the two does not have, or skips, say nothing.
+
+    Args:
+        images: how many image tokens stand behind the texts' tokens, in each of the two.
+    """
+    size = min(own.vocab_size + images[0], other.vocab_size + images[1])
+    pairs = ((index, _token(own, index), _token(other, index)) for index in range(size))
+    found = [(index, here, there) for index, here, there in pairs if here and there and here != there]
+    if not found:
+        return ""
+    index, here, there = found[0]
+    return f"{len(found):,} of {size:,} ids stand for other tokens, id {index} for {there} there and {here} here"
+
+
+def _token(tokenizer: Tokenizer, index: int) -> str:
+    if index >= tokenizer.vocab_size:
+        return f"the image token {index - tokenizer.vocab_size}"
+    token = tokenizer.token(index)
+    return f"'{token}'" if token else ""
+
+
+def unlike_classes(own: Spec, other: Spec, targets: Mapping[str, str]) -> str:
+    """The classes that have other names in another model, in words; empty if there is none.
+
+    Args:
+        targets: the names of those to compare → their names in the other model.
+    """
+    here, there = dict(_classes(own)), dict(_classes(other))
+    for target, theirs in targets.items():
+        for number, (one, two) in enumerate(zip(here.get(target, ()), there.get(theirs, ()))):
+            if as_compared(one) != as_compared(two):
+                return f"class {number} of '{target}' is '{two}' there and '{one}' here"
+    return ""
+
+
+def unlike_sets(own: Spec, other: Spec) -> str:
+    """The first data set that has another number in another model, in words; empty if there is none."""
+    for number, (here, there) in enumerate(zip(own.data.sets, other.data.sets)):
+        if here != there:
+            return f"data set {number} is '{there}' there and '{here}' here"
+    return ""
+
+
+def _classes(spec: Spec) -> Iterator[tuple[str, list[str]]]:
+    """The names of the classes of each target, where a processor has them."""
+    for own in spec.sets().values():
+        config: Any = None if own.data.processor is None else own.data.processor.config
+        for target in own.model.targets if isinstance(config, ClassLabelOptions) else ():
+            column = target.called if target.called in own.data.options.labels else ""
+            names = config.class_names(column)
+            if names is not None and getattr(target.config, "num_labels", None) == len(names):
+                yield target.called, names
+
+
+def unlike_vocabularies(
+    own: Mapping[str, Tokenizer],
+    other: Mapping[str, Tokenizer],
+    sides: Collection[str],
+    images: tuple[int, int] = (0, 0),
+) -> str:
+    """As :func:`unlike_tokens`, of the vocabularies of several sides.
+
+    Args:
+        own: tokenizers by their key of ``data``; the target side has the source side's where it has none of its own.
+        sides: keys.
+        images: how many image tokens stand behind the tokens of the source side, in each of the two.
+
+    Returns:
+        A text for people; empty where all are alike, or nothing is known.
+    """
+    for side in sides:
+        one, two = (each.get(side) or each.get("tokenizer") for each in (own, other))
+        if one is None or two is None:
+            continue
+        behind = images if one is own.get("tokenizer") and two is other.get("tokenizer") else (0, 0)
+        if difference := unlike_tokens(one, two, behind):
+            return difference
+    return ""

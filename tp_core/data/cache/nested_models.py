@@ -1,0 +1,109 @@
+"""Trained models that modules name, visual tokenizers and teachers for example, known by their content. Torch-free.
+
+What of a model's spec decides how it is used counts, and not the bytes of the file: a run and its export are the same
+model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tp_core.data.cache.contents import Content, file_contents
+from tp_core.data.cache.digest_cache import DigestCache
+from tp_core.options.base import ModuleConfig
+from tp_core.options.choice import Chosen
+from tp_core.options.marks import paths_in
+from tp_core.spec.choices.module_nodes import all_modules
+from tp_core.spec.schema import Spec
+from tp_core.spec.trained.load_for_use import load_for_use
+from tp_core.spec.trained.portable import for_use, replaced
+from tp_core.spec.trained.use import using
+
+#: Parts of ``data:`` that are modules.
+_OF_DATA = ("tokenizer", "target_tokenizer", "processor")
+
+
+class NestedModel(NamedTuple):
+    """A model that a module names.
+
+    Attributes:
+        spec: of the model, for use.
+        file: with the spec that it was trained with.
+        weights: the file.
+    """
+
+    spec: Spec
+    file: Path
+    weights: Path
+
+    def modules(self) -> list[Chosen[Any]]:
+        """The modules that using it needs, without those that others choose."""
+        return [*self.spec.model.chosen(), *self.spec.data.chosen()]
+
+
+def nested_model(path: str) -> NestedModel:
+    """The model in a folder: an export, a run or a checkpoint.
+
+    Raises:
+        TPError: there is none, or its spec cannot be loaded.
+    """
+    from tp_core.artifacts.find import find_model
+
+    file, weights = find_model(path)
+    spec = load_for_use(file)
+    with using():
+        return NestedModel(for_use(spec), file, weights)
+
+
+def nested_models(config: ModuleConfig) -> Iterator[tuple[str, NestedModel]]:
+    """The models that a module names, by option.
+
+    Raises:
+        TPError: one is not there.
+    """
+    for option, path in config.models().items():
+        yield option, nested_model(path)
+
+
+def module_files(chosen: Chosen[Any], digest_cache: DigestCache | None = None) -> list[Content]:
+    """All that decides what a module does beside its options: its files, and those of the models that it names.
+
+    Raises:
+        TPError: a file or a model that does not exist or cannot be read.
+    """
+    found = file_contents(chosen.config.contents(), digest_cache, chosen.config.unread)
+    for option, model in nested_models(chosen.config):
+        found += [each._replace(inside=f"{option}/{each.inside}") for each in model_files(model, digest_cache)]
+    return found
+
+
+def model_files(model: NestedModel, digest_cache: DigestCache | None = None) -> list[Content]:
+    """The content of a model: weights, the used part of the spec, and the files of its modules."""
+    (weights,) = file_contents([str(model.weights)], digest_cache)
+    digest = hashlib.blake2b(json.dumps(used_part(model.spec), sort_keys=True).encode(), digest_size=16).hexdigest()
+    found = [weights._replace(inside="weights"), Content(str(model.file), "spec", digest)]
+    for chosen in all_modules(model.spec):
+        found += [each._replace(inside=f"{chosen.place}/{each.inside}") for each in module_files(chosen, digest_cache)]
+    return found
+
+
+def used_part(spec: Spec) -> dict[str, Any]:
+    """The modules and sizes of a spec for use as plain values, without paths; streams and data sets in their order."""
+    plain = replaced(spec, bare).dump()
+    model, data = plain["model"], plain.get("data", {})
+    streams = [[name, each] for name, each in model.pop("streams", {}).items()]
+    sets = [[name, own.get("processor")] for name, own in data.get("sets", {}).items()]
+    return {"model": model, "streams": streams, "data": {key: data.get(key) for key in _OF_DATA}, "sets": sets}
+
+
+def bare(chosen: Chosen[Any]) -> Chosen[Any]:
+    """A module without paths and its distribution, for comparisons only."""
+    config = chosen.config
+    values = {name: getattr(config, name) for name in {option.partition(".")[0] for option in paths_in(config)}}
+    changed = {name: "a file" if isinstance(path, str) else ["a file"] * len(path) for name, path in values.items()}
+    return replace(chosen, written=chosen.name, config=config.model_copy(update=changed))

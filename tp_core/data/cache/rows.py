@@ -1,0 +1,318 @@
+"""Prepared instances in one Arrow file: written in a stream, read at random from mapped memory.
+
+Single numbers are a column of numbers, and so are arrays of no dimension; arrays of one dimension are lists, as are
+bytes. Those of more dimensions are a struct: a list of the numbers, and the shape. A field's metadata say which it is.
+"""
+
+from __future__ import annotations
+
+import bisect
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tp_core.data.cache.cell_values import cells_of
+from tp_core.data.cache.cells import Cells, Kind, NotKept, Numbers
+from tp_core.errors import DataError
+from tp_core.files.whole_files import draft, sync
+from tp_core.interfaces import Rows
+
+_LAYOUT = b"tp"
+
+#: Arrow packs the values of bool into bits, of which there is no view.
+_STORED = {np.dtype(np.bool_): np.dtype(np.uint8)}
+
+
+# -- NumPy and Arrow ---------------------------------------------------------------------------------------------------
+# By their buffers: pa.array() and to_numpy() import pandas where it is installed.
+
+
+def _column(numbers: Numbers) -> pa.Array:
+    numbers = np.ascontiguousarray(numbers).view(_STORED.get(numbers.dtype, numbers.dtype))
+    return pa.Array.from_buffers(_type(numbers.dtype), len(numbers), [None, pa.py_buffer(numbers)])
+
+
+def _type(dtype: np.dtype[Any]) -> pa.DataType:
+    return pa.type_for_alias(str(_STORED.get(dtype, dtype)))
+
+
+def _view(column: pa.Array, dtype: np.dtype[Any]) -> Numbers:
+    """A view of a column of numbers."""
+    data = column.buffers()[1]
+    if data is None:
+        return np.empty(0, dtype)
+    return np.frombuffer(data, dtype, count=len(column), offset=column.offset * dtype.itemsize)
+
+
+def _field(name: str, kind: Kind) -> pa.Field:
+    layout = {"form": kind.form, "axes": kind.axes, "dtype": str(kind.dtype)}
+    found = _type(kind.dtype)
+    if kind.axes:
+        found = pa.large_list(found)
+    if kind.axes > 1:
+        found = pa.struct([("numbers", found), ("shape", pa.list_(pa.int64(), kind.axes))])
+    return pa.field(name, found, metadata={_LAYOUT: json.dumps(layout).encode()})
+
+
+def _kind(field: pa.Field) -> Kind:
+    layout = json.loads(field.metadata[_LAYOUT])
+    return Kind(layout["form"], layout["axes"], np.dtype(layout["dtype"]))
+
+
+def _layout(kind: Kind) -> tuple[object, ...]:
+    """The part of a kind that the schema of a file says."""
+    return kind.form, kind.axes, kind.dtype
+
+
+def _stored(cells: Cells, field: pa.Field) -> pa.Array:
+    numbers = _column(cells.flat)
+    if not cells.kind.axes:
+        return numbers
+    lists = pa.LargeListArray.from_arrays(_column(cells.offsets), numbers)
+    if cells.kind.axes == 1:
+        return lists
+    shapes = pa.FixedSizeListArray.from_arrays(_column(cells.shapes.reshape(-1)), cells.kind.axes)
+    return pa.StructArray.from_arrays([lists, shapes], fields=list(field.type))
+
+
+class _Column:
+    """A column of one batch, as views of the file: what cells and their lengths are read from."""
+
+    def __init__(self, column: pa.Array, kind: Kind) -> None:
+        self.kind = kind
+        self.offsets = self.shapes = None
+        if kind.axes > 1:
+            column, shapes = column.field(0), column.field(1)
+            self.shapes = _view(shapes.values, np.dtype(np.int64)).reshape(-1, kind.axes)
+        if kind.axes:
+            self.offsets = _view(column.offsets, np.dtype(np.int64))
+            column = column.values
+        self.numbers = _view(column, kind.dtype)
+
+    def __len__(self) -> int:
+        return len(self.numbers) if self.offsets is None else len(self.offsets) - 1
+
+    def get(self, row: int) -> Any:
+        if self.offsets is None:
+            return self.numbers[row].item() if self.kind.form == "number" else self.numbers[row : row + 1].reshape(())
+        cell = self.numbers[self.offsets[row] : self.offsets[row + 1]]
+        return cell if self.shapes is None else cell.reshape(self.shapes[row])
+
+    def lengths(self) -> NDArray[np.int64]:
+        """Of each cell's first dimension."""
+        assert self.offsets is not None
+        return np.diff(self.offsets) if self.shapes is None else self.shapes[:, 0]
+
+    def cells(self) -> Cells:
+        shapes = self.shapes
+        if shapes is None:
+            shapes = np.empty((len(self), 0), np.int64) if self.offsets is None else self.lengths()[:, None]
+        return Cells(self.kind, self.numbers, shapes)
+
+
+def _batches(path: Path) -> Iterator[dict[str, _Column]]:
+    """The batches of a file: their columns by name."""
+    reader = pa.ipc.open_file(pa.memory_map(str(path)))
+    kinds = {field.name: _kind(field) for field in reader.schema}
+    for number in range(reader.num_record_batches):
+        columns = reader.get_batch(number).columns
+        yield {name: _Column(column, kind) for (name, kind), column in zip(kinds.items(), columns)}
+
+
+# -- writing -----------------------------------------------------------------------------------------------------------
+
+
+def write_rows(
+    path: Path, chunks: Iterable[Mapping[str, Sequence[Any]]], kept: Callable[[Path], None] = lambda _: None
+) -> int:
+    """Write chunks of columns to an Arrow IPC file, atomically: the name exists only once the file is whole.
+
+    Cells are what :meth:`tp_core.interfaces.Processor.prepare` says. A column has one type: where a later chunk needs a
+    wider one, what has been written is written anew, so that cells do not depend on how rows are cut into chunks.
+
+    Args:
+        kept: called with the whole file before it gets its name, to keep what is known of it.
+
+    Returns:
+        The number of rows. With none, no file is written.
+
+    Raises:
+        DataError: a cell cannot be kept as it is, or chunks do not fit together. The message names column, chunk, row.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with draft(path) as temporary:
+        writer = _Writer(temporary)
+        try:
+            for number, chunk in enumerate(chunks):
+                if any(len(values) for values in chunk.values()):
+                    writer.add(chunk, number)
+            if writer.finish():
+                kept(temporary)
+                os.replace(temporary, path)
+                sync(path.parent)
+        finally:
+            writer.discard()
+    return writer.rows
+
+
+class _Writer:
+    """An Arrow file in the making.
+
+    Args:
+        path: of the file for the time being; one beside it is used as well.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.wider = path, path.with_name(f"{path.name}.wider")
+        self.rows = 0
+        self._kinds: dict[str, Kind] = {}
+        self._chunks: list[int] = []  # the number of each that is in the file
+        self._file: Any = None
+        self._writer: Any = None
+
+    def add(self, chunk: Mapping[str, Sequence[Any]], number: int) -> None:
+        """Write a chunk that has rows."""
+        self._check_columns(chunk, number)
+        names = self._kinds or chunk
+        cells, kinds = dict[str, Cells](), dict[str, Kind]()
+        for name in names:
+            try:
+                cells[name] = cells_of(chunk[name])
+                kinds[name] = cells[name].kind
+                if name in self._kinds:
+                    kinds[name] = self._kinds[name].joined(kinds[name])
+            except NotKept as error:
+                raise _refused(name, number, error) from None
+        if self._writer is None:
+            self._open(self.path, kinds)
+        elif any(_layout(kinds[name]) != _layout(self._kinds[name]) for name in names):
+            self._widen(kinds)
+        self._kinds = kinds
+        self._write(cells, kinds, number)
+        self._chunks.append(number)
+        self.rows += len(next(iter(cells.values())))
+
+    def finish(self) -> bool:
+        """Make the file whole and flush it; False if there are no rows, and no file."""
+        if self._writer is None:
+            return False
+        self._writer.close()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        return True
+
+    def discard(self) -> None:
+        if self._file is not None:
+            with suppress(OSError):  # what could not be written is not needed
+                self._file.close()
+
+    def _check_columns(self, chunk: Mapping[str, Sequence[Any]], number: int) -> None:
+        """Raises DataError for columns that are no lists of one length, or are not those of chunks before."""
+        for name, values in chunk.items():
+            if not isinstance(values, (list, tuple)):
+                message = f"is a value of the type {type(values).__name__}; expected a list with a cell for each row"
+                raise DataError(f"prepared rows: column '{name}' of chunk {number} {message}")
+        if len(set(map(len, chunk.values()))) > 1:
+            counts = ", ".join(f"{len(values)} in '{name}'" for name, values in chunk.items())
+            message = f"has columns of different lengths ({counts}); expected a cell for each row in each column"
+            raise DataError(f"prepared rows: chunk {number} {message}")
+        if self._kinds and chunk.keys() != self._kinds.keys():
+            lacks = [name for name in self._kinds if name not in chunk]
+            others = [name for name in chunk if name not in self._kinds]
+            what = f"lacks the column '{lacks[0]}', which" if lacks else f"has the column '{others[0]}', which none of"
+            message = f"{what} the chunks before {'have' if lacks else 'has'}; expected the same columns in each chunk"
+            raise DataError(f"prepared rows: chunk {number} {message}")
+
+    def _open(self, path: Path, kinds: Mapping[str, Kind]) -> None:
+        schema = pa.schema([_field(name, kind) for name, kind in kinds.items()])
+        self._file = open(path, "wb")  # noqa: SIM115  (finish() and discard() close it)
+        self._writer = pa.ipc.new_file(self._file, schema)
+
+    def _write(self, cells: Mapping[str, Cells], kinds: Mapping[str, Kind], number: int) -> None:
+        arrays, fields = [], [_field(name, kind) for name, kind in kinds.items()]
+        for (name, kind), field in zip(kinds.items(), fields):
+            try:
+                arrays.append(_stored(cells[name].of_kind(kind), field))
+            except NotKept as error:
+                raise _refused(name, number, error) from None
+        self._writer.write_batch(pa.record_batch(arrays, schema=pa.schema(fields)))
+
+    def _widen(self, kinds: Mapping[str, Kind]) -> None:
+        """Write anew what is in the file, as these kinds."""
+        self._writer.close()
+        self._file.close()
+        self._open(self.wider, kinds)
+        for columns, number in zip(_batches(self.path), self._chunks, strict=True):
+            self._write({name: column.cells() for name, column in columns.items()}, kinds, number)
+        os.replace(self.wider, self.path)
+
+
+def _refused(name: str, chunk: int, error: NotKept) -> DataError:
+    place = f"column '{name}', row {error.row} of chunk {chunk} (from 0)"
+    return DataError(f"prepared rows: {place} {error.found}; {error.advice}")
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+class ArrowRows(Rows):
+    """Rows of an Arrow IPC file, memory-mapped; an array is a view of the file, nothing is copied."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._starts: list[int] = []
+        self._columns: list[dict[str, _Column]] = []
+        self._length = 0
+        for columns in _batches(path):
+            self._starts.append(self._length)
+            self._columns.append(columns)
+            self._length += len(next(iter(columns.values())))
+
+    def __len__(self) -> int:
+        return self._length
+
+    def get(self, column: str, index: int) -> Any:
+        if not 0 <= index < self._length:
+            raise IndexError(f"row {index} of {self._length}")
+        chunk = bisect.bisect_right(self._starts, index) - 1
+        try:
+            found = self._columns[chunk][column]
+        except KeyError:
+            raise self._unknown(column) from None
+        return found.get(index - self._starts[chunk])
+
+    def lengths(self, column: str) -> NDArray[np.int64]:
+        found = self._each(column)
+        if not all(each.kind.axes for each in found):
+            raise DataError(f"prepared rows: column '{column}' has no lengths: its cells are single numbers")
+        return np.concatenate([np.empty(0, np.int64), *(each.lengths() for each in found)])
+
+    def integers(self, column: str) -> NDArray[np.int64]:
+        found = self._each(column)
+        for each in found:
+            if each.kind.form != "number" or not np.can_cast(each.kind.dtype, np.int64):
+                message = f"each cell is {each.kind} of {each.kind.dtype}; expected integers of at most 64 bits, signed"
+                raise DataError(f"prepared rows: in column '{column}', {message}")
+        return np.concatenate([np.empty(0, np.int64), *(each.numbers.astype(np.int64) for each in found)])
+
+    def _each(self, column: str) -> list[_Column]:
+        """The parts of a column."""
+        try:
+            return [columns[column] for columns in self._columns]
+        except KeyError:
+            raise self._unknown(column) from None
+
+    def _unknown(self, column: str) -> DataError:
+        names = ", ".join(self._columns[0])
+        return DataError(f"prepared rows: no column '{column}'; the columns are {names}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ArrowRows, (self.path,)

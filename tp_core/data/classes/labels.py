@@ -1,0 +1,203 @@
+"""Class labels of records, and predicted classes by their names: what processors of classification share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from numbers import Integral, Real
+from typing import Any
+
+import torch
+
+from tp_core.data.classes.names import NamedClass, as_compared
+from tp_core.data.classes.options import ClassLabelOptions
+from tp_core.data.sources.columns import fields_of, listed
+from tp_core.errors import DataError
+from tp_core.interfaces import IGNORE, Inputs, Record, Rows, Sample
+from tp_core.options.context import DataContext
+from tp_core.suggest import did_you_mean
+
+#: An integer in a table; programs that know no integers beside missing values write 1.0.
+_INTEGER = re.compile(r"\s*([+-]?[0-9]+)(?:\.0*)?\s*")
+
+#: Different unknown labels for which the nearest known one is looked for.
+_ASKED = 100
+
+
+class RecordClasses:
+    """The class labels of records, for processors: rows and samples have a column for each.
+
+    One label, of the field ``label``, is for all targets that ask for ``cls``; or each target has a column of its own
+    (``data.labels``).
+
+    Args:
+        option: of the spec, where the names are to be listed; for messages.
+    """
+
+    def __init__(self, config: ClassLabelOptions, data: DataContext, option: str) -> None:
+        #: By target; the empty name stands for all of them.
+        self.each = {
+            target: ClassLabels(config.names(target), config.classes(data, target), option, field)
+            for target, field in (data.labels or {"": "label"}).items()
+        }
+        #: Columns of rows and samples.
+        self.columns = {target: f"label:{target}" if target else "label" for target in self.each}
+
+    @property
+    def count(self) -> int | None:
+        """Number of classes of the first label, or None if nothing says."""
+        return next(iter(self.each.values())).count
+
+    def read(self, record: Record, place: tuple[str, int | None] | None = None, hint: str = "") -> dict[str, int]:
+        """The numbers of a record's classes, by column; as :meth:`ClassLabels.read`.
+
+        Raises:
+            DataError: a label is missing, or is no class.
+        """
+        return {self.columns[target]: each.read(record, place, hint) for target, each in self.each.items()}
+
+    def of_row(self, rows: Rows, index: int) -> dict[str, int]:
+        """The columns of a row."""
+        return {column: rows.get(column, index) for column in self.columns.values()}
+
+    def labels(self, samples: list[Sample]) -> dict[str, Inputs]:
+        """The labels of a batch, each (batch,); ``IGNORE`` where a sample has none."""
+        return {
+            target or "cls": {"labels": torch.tensor([int(sample.get(column, IGNORE)) for sample in samples])}
+            for target, column in self.columns.items()
+        }
+
+    def named(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Predictions with the classes' names, where these have any."""
+        if "" in self.each:
+            return self.each[""].named(predictions)
+        return [self._named(each) for each in predictions]
+
+    def _named(self, prediction: dict[str, Any]) -> dict[str, Any]:
+        own = {name: self.each[name].named([inner])[0] for name, inner in prediction.items() if name in self.each}
+        # Of one target, a prediction does not say whose it is.
+        return prediction | own if own or len(self.each) > 1 else next(iter(self.each.values())).named([prediction])[0]
+
+
+class ClassLabels:
+    """Reads a field of records that names their classes, and names what is predicted.
+
+    Args:
+        names: of the classes, in order; or the integers that records have, in order, and the names of these; None
+            where labels are integers from 0.
+        count: of the classes, or None if nothing says.
+        option: of the spec, where the names are to be listed; for messages.
+        field: of the records.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str] | Mapping[int, str] | None,
+        count: int | None,
+        option: str,
+        field: str = "label",
+    ) -> None:
+        self.count, self.option, self.field = count, option, field
+        self._integers: dict[int, int] | None = None
+        if isinstance(names, Mapping):
+            self._integers = {integer: number for number, integer in enumerate(names)}
+            names = list(names.values())
+        self.names = names
+        self._numbers = {as_compared(name): number for number, name in enumerate(names or ())}
+        self._near: dict[str, str] = {}
+
+    def read(self, record: Record, place: tuple[str, int | None] | None = None, hint: str = "") -> int:
+        """The number of a record's class.
+
+        Where there are names, a label is one of them, as Unicode compares texts, or one of the integers that they
+        stand for. A label of a data set that has names for its integers is both.
+
+        Args:
+            place: file and line to name; the record's own if None.
+            hint: where labels are to be had from, for a record without one.
+
+        Raises:
+            DataError: there is none, or it is no class.
+        """
+        file, line = (record.file, record.line) if place is None else place
+        value = record.value.get(self.field)
+        if value is None:
+            raise DataError(
+                f"no field '{self.field}'; the fields are {fields_of(record.value)}{hint}", file=file, line=line
+            )
+        try:
+            return self._plain(value) if self.names is None else self._named(value, self.names)
+        except ValueError as error:
+            raise DataError(str(error), file=file, line=line) from None
+
+    def _named(self, value: Any, names: Sequence[str]) -> int:
+        written = as_compared(value.name if isinstance(value, NamedClass) else str(value))
+        number = self._numbers.get(written)
+        if number is not None:
+            return number
+        integer = _integer(value)
+        if str(integer) in self._numbers:  # a class whose name is an integer, which a table may write as 1.0
+            return self._numbers[str(integer)]
+        if self._integers is not None:
+            if integer in self._integers:
+                return self._integers[integer]
+            known = listed([f"{integer} ({name})" for integer, name in zip(self._integers, names)])
+            near = "" if integer is not None else self._nearest(written, names)
+            raise ValueError(f"unknown label {_shown(value)}; {near or f'the labels are {known}'}")
+        if integer is not None and not isinstance(value, NamedClass):
+            hint = f"; {{{integer}: NAME, ...}} in {self.option} names integers"
+            raise ValueError(f"unknown label {_shown(value)}; the labels are {listed(names)}{hint}")
+        near = self._nearest(written, names) or f"the labels are {listed(names)}"
+        raise ValueError(f"unknown label '{written}'; {near}")
+
+    def _nearest(self, written: str, names: Sequence[str]) -> str:
+        """``did you mean '…'?``, or nothing; only for some of very many labels, as it compares all letters."""
+        if written not in self._near:
+            if len(self._near) >= _ASKED:
+                return ""
+            self._near[written] = did_you_mean(written, names)
+        return self._near[written]
+
+    def _plain(self, value: Any) -> int:
+        expected = "an integer from 0" + ("" if self.count is None else f" to {self.count - 1}")
+        number = _integer(value)
+        if number is None:
+            raise ValueError(
+                f"the label {_shown(value)} is no integer; expected {expected}, or list the names in {self.option}"
+            )
+        if number < 0 or (self.count is not None and number >= self.count):
+            raise ValueError(f"the label {number} is out of range; expected {expected}")
+        return number
+
+    def named(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Predictions with the classes' names, if they have any."""
+        return predictions if self.names is None else [_named(each, self.names) for each in predictions]
+
+
+def _integer(value: Any) -> int | None:
+    """The integer that a label is or is written as; None if it is none. True and false are no integers."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, (Real, Decimal)):
+        return int(float(value)) if float(value).is_integer() else None
+    found = _INTEGER.fullmatch(value) if isinstance(value, str) and len(value) < 30 else None
+    return None if found is None else int(found[1])
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return f"'{text if len(text) <= 60 else text[:57] + '...'}'"
+
+
+def _named(prediction: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """A prediction with names in place of numbers: of the label, and of what each probability is for.
+
+    Where several targets predict, it is done in each prediction of as many classes as there are names.
+    """
+    if "label" in prediction and len(prediction.get("probabilities", ())) == len(names):
+        probabilities = dict(zip(names, prediction["probabilities"]))
+        return {**prediction, "label": names[prediction["label"]], "probabilities": probabilities}
+    return {key: _named(inner, names) if isinstance(inner, dict) else inner for key, inner in prediction.items()}

@@ -1,0 +1,114 @@
+"""Options of processors that read class labels. Torch-free."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field
+
+from tp_core.data.classes.names import as_compared
+from tp_core.options.base import Problem
+from tp_core.options.context import BuildContext, DataContext
+from tp_core.options.facts import FieldSpec
+from tp_core.options.ports import Port
+from tp_core.options.processor import ProcessorConfig
+
+#: Names of classes, in order; or integers that records have for labels, with the names of these.
+Names = list[str] | dict[int, str]
+
+
+def _ordered(value: Any) -> Any:
+    """Names of integers in the order of these, the integers as a spec or JSON may write them; of each target alike."""
+    if not isinstance(value, Mapping):
+        return value
+    if value and all(isinstance(names, (list, Mapping)) for names in value.values()):
+        return {str(target): _ordered(names) for target, names in value.items()}
+    numbered: dict[int, Any] = {}
+    for number, name in value.items():
+        try:
+            key = int(str(number))
+        except ValueError:
+            expected = "a list of names, names by integers, or one of these for each target by its name"
+            raise ValueError(f"'{number}' is no integer; expected {expected}") from None
+        if key in numbered:
+            raise ValueError(f"{key} is listed twice")
+        if not isinstance(name, str):
+            raise ValueError(f"the name of {key} is no text; expected one, such as '{name}' in quotes")
+        numbered[key] = name
+    return dict(sorted(numbered.items()))
+
+
+class ClassLabelOptions(ProcessorConfig):
+    """Mixed into the config of a processor whose records have class labels; it stands first among the bases.
+
+    All targets that ask for ``cls`` get the field ``label``; where ``data.labels`` names a column for each, its own.
+    """
+
+    optional_fields: ClassVar[frozenset[str]] = frozenset({"label"})
+
+    labels: Annotated[list[str] | dict[int, str] | dict[str, Names] | None, BeforeValidator(_ordered)] = Field(
+        None,
+        description="names of the classes, in order; or the integers that records have for labels, with the names of "
+        "these: {0: neutral, 1: happy}; or either for each target of data.labels; unset: labels are integers from 0",
+    )
+
+    def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        own = context.labels or ("",)
+        return super().provides(context) | {
+            Port.labels("cls", target): FieldSpec(("batch",), high=_count(self.names(target))) for target in own
+        }
+
+    def names(self, target: str = "") -> Names | None:
+        """The names of the classes of a target, as the option has them; None if they have none."""
+        own = self._of_targets()
+        return self.labels if own is None else own.get(target)  # type: ignore[return-value]
+
+    def _of_targets(self) -> dict[str, Names] | None:
+        """The names of each target; None where those of all are the same."""
+        each = isinstance(self.labels, dict) and not all(isinstance(name, str) for name in self.labels.values())
+        return self.labels if each else None  # type: ignore[return-value]
+
+    def class_names(self, target: str = "") -> list[str] | None:
+        """The names of the classes of a target, in order; None if they have none."""
+        names = self.names(target)
+        return list(names.values()) if isinstance(names, dict) else names
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        targets = [*context.labels] or [""]
+        for target in self._of_targets() or ():
+            if target not in context.labels:
+                known = ", ".join(context.labels) or "none"
+                yield Problem("labels", f"'{target}' is no target of data.labels, which has {known}")
+        for target in targets:
+            names = [as_compared(name) for name in self.class_names(target) or []]
+            twice = next((name for name in names if names.count(name) > 1), None)
+            if twice is not None:
+                yield Problem("labels", f"'{twice}' is listed twice")
+            if self.names(target) is not None and not names:
+                yield Problem("labels", "names no class")
+        yield from super().check(context)
+
+    def classes(self, data: DataContext, target: str = "") -> int | None:
+        """Number of classes: the names', else that of the target, or the first that has one; None if nothing says."""
+        asked = [data.targets[target]] if target in data.targets else data.targets.values()
+        counts = (each.options.get("num_labels") for each in asked)
+        return _count(self.names(target)) or next((count for count in counts if count), None)
+
+    def check_targets(self, data: DataContext) -> Iterator[Problem]:
+        first: tuple[str, int] | None = None
+        for name, target in data.targets.items():
+            count = target.options.get("num_labels")
+            if "cls" not in target.labels or count is None:
+                continue
+            named = _count(self.names(name if name in data.labels else ""))
+            if named is not None and named != count:
+                yield Problem("labels", f"names {named} classes, but model.target.{name}.num_labels is {count}")
+            elif first is not None and name not in data.labels and count != first[1]:
+                message = f"model.target.{name}.num_labels is {count}, and that of {first[0]} is {first[1]}; both get "
+                yield Problem("", message + "the field label; give each a column of its own in data.labels")
+            if name not in data.labels:
+                first = first or (name, count)
+        yield from super().check_targets(data)
+
+
+def _count(names: Names | None) -> int | None:
+    return None if names is None else len(names)

@@ -1,0 +1,97 @@
+"""The order of data and all its randomness, as pure functions of (seed, epoch, sample)."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tp_core.data.sampling.batch_sizes import BatchSizes
+
+#: Which use a generator is for; two uses never share a stream of numbers.
+ORDER, TRAIN, EVALUATION, PREPARE, TURN, BUCKET = range(6)
+
+
+def generator(seed: int, use: int, epoch: int, index: int) -> np.random.Generator:
+    """The random generator of one sample."""
+    return np.random.Generator(np.random.Philox(key=[seed, use], counter=[0, 0, index, epoch]))
+
+
+class Generators:
+    """The generators that :func:`generator` makes, for one seed and use, several times faster.
+
+    Each call gives back the same object, set to the start of another sample's numbers.
+    """
+
+    def __init__(self, seed: int, use: int) -> None:
+        self._generator = np.random.Generator(np.random.Philox(key=[seed, use]))
+        self._start: Any = self._generator.bit_generator.state
+
+    def __call__(self, epoch: int, index: int) -> np.random.Generator:
+        self._start["state"]["counter"][:] = 0, 0, index, epoch
+        self._generator.bit_generator.state = self._start
+        return self._generator
+
+
+@functools.lru_cache(maxsize=2)
+def permutation(seed: int, epoch: int, size: int) -> NDArray[np.int64]:
+    """The order of an epoch: sample number → index of the instance."""
+    order = generator(seed, ORDER, epoch, size).permutation(size)
+    order.setflags(write=False)
+    return order
+
+
+class Order:
+    """The order of a data set's instances: sample number, counted from the start of training → instance.
+
+    Each epoch has each instance once. By length, the samples of ``bucket`` batches in a row are sorted, so that a batch
+    has instances of like length, and these batches then come in an order of their own. An epoch keeps the order that it
+    began with when the batch size changes within it.
+
+    Args:
+        size: number of instances.
+        batch_size: samples of a step.
+        bucket: number of batches whose samples are sorted together; 0 for no order by length.
+        lengths: of each instance.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        size: int,
+        batch_size: int | BatchSizes = 1,
+        bucket: int = 0,
+        lengths: NDArray[np.int64] | None = None,
+    ) -> None:
+        self.seed, self.size, self.bucket, self.lengths = seed, size, bucket, lengths
+        self.batch_sizes = BatchSizes.constant(batch_size) if isinstance(batch_size, int) else batch_size
+        self._sorted: dict[int, NDArray[np.int64]] = {}
+
+    def locate(self, sample: int) -> tuple[int, int]:
+        """(epoch, instance index) of the sample with the given number."""
+        epoch, number = divmod(sample, self.size)
+        if self.lengths is None or not self.bucket:
+            return epoch, int(permutation(self.seed, epoch, self.size)[number])
+        if epoch not in self._sorted:
+            if len(self._sorted) > 1:  # a batch may reach over the end of an epoch, and no further
+                del self._sorted[min(self._sorted)]
+            self._sorted[epoch] = self._by_length(epoch, self.lengths)
+        return epoch, int(self._sorted[epoch][number])
+
+    def _by_length(self, epoch: int, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+        order: NDArray[np.int64] = permutation(self.seed, epoch, self.size).copy()
+        draws = generator(self.seed, BUCKET, epoch, self.size)
+        # Steps begin where the first one of their size does: the epoch may begin inside a step.
+        batch_size, first = self.batch_sizes.at_sample(epoch * self.size)
+        begin = (first - epoch * self.size) % batch_size
+        chunk = self.bucket * batch_size
+        for start in [0] * (begin > 0) + list(range(begin, self.size, chunk)):
+            end = begin if start < begin else min(start + chunk, self.size)
+            own = order[start:end]
+            own = own[np.argsort(lengths[own], kind="stable")]
+            whole = len(own) // batch_size
+            steps = own[: whole * batch_size].reshape(whole, batch_size)
+            order[start:end] = np.concatenate([steps[draws.permutation(whole)].ravel(), own[steps.size :]])
+        return order

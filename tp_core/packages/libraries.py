@@ -1,0 +1,144 @@
+"""Libraries that are missing, half installed, hidden or broken: the message for the error that they cause. Torch-free.
+
+The standard library alone is used here: any other may be the one that is broken.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tp_core.errors import named
+from tp_core.packages import metadata
+from tp_core.packages.first_party import first_party
+from tp_core.packages.installed import distributions, installed_version
+from tp_core.packages.metadata import normalized
+
+#: Distributions whose module has another name.
+MODULES = {"pyyaml": "yaml", "pillow": "PIL", "scikit-learn": "sklearn"}
+
+#: Files that a library does not work without: code, for the interpreter or the machine.
+_CODE = re.compile(r"\.(py|pyd|dll|dylib|so(\.\d+)*)$")
+
+#: Folders that are left away where space is scarce.
+_SPARED = {"test", "tests", "__pycache__"}
+
+
+def broken_library(error: BaseException) -> str:
+    """The message for an error that a library of ours is to blame for; empty for another error.
+
+    It is one where the library is not there (:class:`ImportError` names it), where its own module was being run, or
+    where the error passed through a library that is not whole.
+    """
+    if not isinstance(error, Exception):
+        return ""
+    names = {module_of(name): name for name in required()}
+    imported = next((module for module in reversed(_imported(error)) if module in names), "")
+    if not imported:
+        passed = (names[module] for module in reversed(_passed(error)) if module in names)
+        told = ((name, why) for name in passed if (why := fault(name)))
+        return next((f"the package {name} {installed_version(name)} {why}" for name, why in told), "")
+    name, version = names[imported], installed_version(names[imported])
+    if not version:
+        return f"the package {name} is not installed ({named(error)}): pip install {name}"
+    if why := fault(name):
+        return f"the package {name} {version} {why}"
+    return (
+        f"the package {name} {version} cannot be imported ({named(error)}): pip install --force-reinstall '{name}'; "
+        "tp doctor says what else is broken"
+    )
+
+
+def fault(name: str) -> str:
+    """The fault in the files of a distribution, as the rest of a sentence about it; empty if there is none."""
+    distribution = _distribution(name)
+    folder = getattr(distribution, "_path", None)
+    if folder is None:
+        return ""
+    root, module = Path(folder).parent, module_of(name)
+    files = [*_recorded(distribution)]
+    place = _found_at(module)
+    # Of a package that is whole, this one file is what Python imports; it may be reached through links.
+    heads = [file for file in files if re.fullmatch(rf"{module}(/__init__)?\.[^/]+", file) and (root / file).exists()]
+    if place and heads and not any(os.path.exists(place) and os.path.samefile(place, root / each) for each in heads):
+        return f"is hidden by {place}, which Python finds first: give that another name"
+    gone = [file for file in files if not os.path.exists(root / file)]
+    if not gone:
+        return ""
+    shown = f"{gone[0]} and {len(gone) - 1} more" if len(gone) > 1 else gone[0]
+    return f"lacks files that were installed with it ({shown}): pip install --force-reinstall '{name}'"
+
+
+def module_of(name: str) -> str:
+    """The package of Python that a distribution is."""
+    return MODULES.get(normalized(name), name.replace("-", "_"))
+
+
+def required() -> set[str]:
+    """The names of the distributions that ours require, ours left out."""
+    found = set()
+    for name in first_party():
+        for each in distributions(name=name):
+            for text in metadata.headers(each, "Requires-Dist"):
+                if "extra" not in text.partition(";")[2]:
+                    found.add(re.split(r"[^\w.-]", text, maxsplit=1)[0])
+    return {name for name in found if normalized(name) not in first_party()}
+
+
+def _distribution(name: str) -> Any:
+    return next(iter(distributions(name=name)), None)
+
+
+def _recorded(distribution: Any) -> Iterator[str]:
+    """The code that an installer has written, by RECORD: paths relative to the folder of the metadata."""
+    import csv
+
+    text = metadata.read(distribution, "RECORD").text
+    for row in csv.reader(text.splitlines()):
+        path = row[0] if row else ""
+        if _CODE.search(path) and not path.startswith(("..", "/")) and not _SPARED & set(path.split("/")):
+            yield path
+
+
+def _found_at(module: str) -> str:
+    """The file or folder in which Python finds a module; empty if there is none, or if the module has no file."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError, AttributeError):
+        return ""
+    if spec is None:
+        return ""
+    place = spec.origin if spec.has_location else next(iter(spec.submodule_search_locations or ()), "")
+    return place or ""
+
+
+def _imported(error: BaseException) -> list[str]:
+    """The packages that were being imported when an error was raised, the outermost first."""
+    found = [_top(frame) for frame in _frames(error) if frame.f_code.co_name == "<module>"]
+    if isinstance(error, ImportError):
+        found.append(str(error.name or "").partition(".")[0])
+    return found
+
+
+def _passed(error: BaseException) -> list[str]:
+    """The packages whose code an error passed through, and that of a module that lacks an attribute."""
+    found = [_top(frame) for frame in _frames(error)]
+    if isinstance(error, AttributeError) and isinstance(error.obj, ModuleType):
+        found.append(error.obj.__name__.partition(".")[0])
+    return found
+
+
+def _frames(error: BaseException) -> Iterator[Any]:
+    trace = error.__traceback__
+    while trace is not None:
+        yield trace.tb_frame
+        trace = trace.tb_next
+
+
+def _top(frame: Any) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]

@@ -1,0 +1,74 @@
+"""Agreement of a run's processes that one of them has failed, or that the run is to be saved or stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum
+from typing import ParamSpec, TypeVar
+
+from tp_core.errors import EndedElsewhere
+from tp_core.packages.plugin_errors import plugin_error
+from tp_core.training.strategies.base import Strategy
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Wish(IntEnum):
+    """The wish of a process for all; the largest of all processes' wishes is done."""
+
+    GO_ON = 0
+    SAVE = 1
+    STOP = 2
+    FAIL = 3
+
+
+class Meeting:
+    """Errors of this process that wait until all processes are at one place, where they can be saved together.
+
+    Attributes:
+        failure: the first error since the start, or None.
+    """
+
+    def __init__(self, strategy: Strategy) -> None:
+        self.strategy = strategy
+        self.failure: Exception | None = None
+
+    def attempt(self, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T | None:
+        """Do what needs no other process; an error is kept for :meth:`agreed`, and the result is None."""
+        try:
+            return work(*arguments, **keywords)
+        except BaseException as error:
+            told = error if isinstance(error, Exception) else plugin_error(error)
+            if told is None:
+                raise
+            self.failure = self.failure or told
+            return None
+
+    def agreed(self, wish: Wish = Wish.GO_ON) -> Wish:
+        """The largest wish of all processes, the same on each; FAIL where one has met an error."""
+        return Wish(self.strategy.most(Wish.FAIL if self.failure is not None else wish))
+
+    def error(self) -> Exception:
+        """The error that this process raises when all have agreed on FAIL."""
+        return self.failure or EndedElsewhere("another process of the run could not go on")
+
+
+def in_turn(strategy: Strategy, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
+    """Do on the first process, then on the others, what leaves something on a disk that they may share."""
+    meeting, result = Meeting(strategy), None
+    for turn in (0, 1) if strategy.world_size > 1 else (0,):
+        if (strategy.rank == 0) == (turn == 0):
+            result = meeting.attempt(work, *arguments, **keywords)
+        if meeting.agreed() == Wish.FAIL:
+            raise meeting.error()
+    return result  # type: ignore[return-value]
+
+
+def together(strategy: Strategy, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
+    """Do on every process what needs no other one; where one fails, all raise, so that none waits for it."""
+    meeting = Meeting(strategy)
+    result = meeting.attempt(work, *arguments, **keywords)
+    if meeting.agreed() == Wish.FAIL:
+        raise meeting.error()
+    return result  # type: ignore[return-value]

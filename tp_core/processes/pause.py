@@ -1,0 +1,73 @@
+"""A check inside evaluations for a signal to save or stop the run, on this process or on another."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import TypeVar
+
+from tp_core.processes.signals import Interrupted
+from tp_core.training.strategies.base import Strategy
+
+T = TypeVar("T")
+
+#: Seconds between two looks at what other processes have heard.
+_OFTEN = 1.0
+
+
+class Pause:
+    """Looks before each item of a loop whether a process has heard a signal.
+
+    Args:
+        heard: whether this process has.
+        waits: context of waiting for an item; raises :class:`Interrupted` on a signal that asks to stop.
+    """
+
+    def __init__(
+        self,
+        strategy: Strategy | None = None,
+        heard: Callable[[], bool] = lambda: False,
+        waits: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self._strategy, self._heard, self._waits = strategy, heard, waits
+        self._calls = 0 if strategy is None else strategy.calls()
+        self._looked = time.monotonic()
+
+    def before_each(self, items: Iterable[T]) -> Iterator[T]:
+        """The items.
+
+        Raises:
+            Interrupted: this process or another has heard a signal.
+        """
+        source = iter(items)
+        while True:
+            try:
+                with self._waits():
+                    item = next(source)
+            except StopIteration:
+                return
+            except Interrupted:
+                self._tell()
+                raise
+            if self._heard():
+                self._tell()
+                raise Interrupted
+            if self._called():
+                raise Interrupted
+            yield item
+
+    def _tell(self) -> None:
+        if self._strategy is not None:
+            self._strategy.call()
+
+    def _called(self) -> bool:
+        now = time.monotonic()
+        if self._strategy is None or now - self._looked < _OFTEN:
+            return False
+        self._looked = now
+        return self._strategy.calls() > self._calls
+
+
+#: For evaluations that are no part of a run.
+NO_PAUSE = Pause()

@@ -1,0 +1,71 @@
+"""From the name of a module in a spec to its config class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
+
+from pydantic import BaseModel
+
+from tp_core import discovery
+from tp_core.errors import TPError, named
+from tp_core.local.trust import may_run, refusal
+
+if TYPE_CHECKING:
+    from tp_core.local import Namespace
+    from tp_core.options.base import ModuleConfig
+
+
+class Found(NamedTuple):
+    """The class that a spec's name stands for.
+
+    Attributes:
+        entry: of an installed module; None for another.
+        local: the files of a module that is in a file beside the spec; None for another.
+    """
+
+    cls: type[ModuleConfig]
+    entry: discovery.Entry | None = None
+    local: Namespace | None = None
+
+
+def config_class(kind: str, name: str, base: str) -> tuple[type[ModuleConfig], discovery.Entry | None]:
+    """The config class that a spec's name stands for, and the entry of one that is installed.
+
+    Raises:
+        TPError: unknown, ambiguous or broken.
+    """
+    found = find(kind, name, base)
+    return found.cls, found.entry
+
+
+def _of_options(cls: Any) -> TypeGuard[type[ModuleConfig]]:
+    """True for a class of options. These may be made of names (tp_core.options.choice), so none is imported here."""
+    return isinstance(cls, type) and issubclass(cls, BaseModel) and hasattr(cls, "kind")
+
+
+def find(kind: str, name: str, base: str) -> Found:
+    """As :func:`config_class`, with where it came from."""
+    entry: discovery.Entry | None = None
+    local: Namespace | None = None
+    if ":" in name:
+        if not may_run(name, base):
+            raise TPError(refusal(name, base))
+        from tp_core.local.load import load
+
+        cls, local = load(name, base)
+    else:
+        entry = discovery.index().find(kind, name)
+        cls = discovery.load(entry)
+    expected = discovery.article(kind)
+    shown = f"'{name}'" if entry is None else f"'{name}' of {entry.distribution} {entry.version} ({entry.value})"
+    if not _of_options(cls):
+        what = "a class" if isinstance(cls, type) else discovery.article(type(cls).__name__)
+        raise TPError(f"{shown} is {what}, not the config class of {expected}")
+    if cls.kind != kind:
+        other = discovery.article(cls.kind) if cls.kind else "no kind of module"
+        raise TPError(f"{shown} is the config class of {other}, not of {expected}")
+    try:
+        cls.model_rebuild()  # pydantic builds its schema late, and what fails there is the module's fault too
+    except Exception as error:
+        raise TPError(f"the config class of {kind} '{name}' is broken: {named(error)}") from error
+    return Found(cls, entry, local)

@@ -1,0 +1,237 @@
+"""Option nodes against a pydantic model: every problem at its own place, in the words of who writes a spec."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from tp_core.options.marks import is_path
+from tp_core.spec.checks.files import is_address
+from tp_core.spec.checks.limits import Fault, faults
+from tp_core.spec.errors import Problems
+from tp_core.spec.hints.key_hints import hint
+from tp_core.spec.hints.words import value_hint
+from tp_core.spec.tree.nodes import Node, Origin, describe
+
+M = TypeVar("M", bound=BaseModel)
+
+_EXPECTED = {
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "a text",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+
+
+class Default(NamedTuple):
+    """A value under ``model:`` that modules take for an option they leave unset.
+
+    Attributes:
+        path: where the spec gives it.
+    """
+
+    path: str
+    node: Node
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    """A pydantic error in the words of someone who writes a spec."""
+    kind, context, value = error["type"], error.get("ctx", {}), error["input"]
+    if kind in _EXPECTED:
+        return f"expected {_EXPECTED[kind]}, got {describe(value)}"
+    if kind == "missing":
+        return f"'{error['loc'][-1]}' is required"
+    if kind == "finite_number":
+        return f"expected a finite number, got {value}"
+    if kind in ("too_short", "too_long"):
+        bound = ("at least", context["min_length"]) if kind == "too_short" else ("at most", context["max_length"])
+        return f"expected {bound[0]} {bound[1]} items, got {context['actual_length']}"
+    if kind == "literal_error":
+        expected = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
+        message = f"expected one of {', '.join(expected)}; got {describe(value)}"
+        near = value_hint(value, expected) if isinstance(value, str) else ""
+        return f"{message}; {near}" if near else message
+    for name, words in (
+        ("gt", "greater than"),
+        ("ge", "at least"),
+        ("lt", "less than"),
+        ("le", "at most"),
+    ):
+        if name in context and kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
+            limit = context[name]
+            return f"must be {words} {f'{limit:g}' if isinstance(limit, float) else limit}, got {value}"
+    if kind == "value_error":
+        return str(context.get("error", error["msg"]))
+    return str(error["msg"])
+
+
+def resolve_paths(model: type[BaseModel], plain: dict[str, Any], nodes: Mapping[str, Node]) -> dict[str, Any]:
+    """Make options that are marked as paths absolute, from the folder where each was written."""
+    for name, info in model.model_fields.items():
+        if name not in nodes or not is_path(info):
+            continue
+        base = nodes[name].origin.base
+        value = plain[name]
+        if isinstance(value, str):
+            plain[name] = absolute(value, base)
+        elif isinstance(value, list):
+            bases = [item.origin.base for item in nodes[name].items]  # a list may come from several files
+            plain[name] = [absolute(v, base) if isinstance(v, str) else v for v, base in zip(value, bases, strict=True)]
+    return plain
+
+
+def absolute(path: str, base: str) -> str:
+    """``path`` from ``base``; what is elsewhere stays (``hf://...``, or an address that a check refuses)."""
+    if is_address(path):
+        return path
+    return os.path.abspath(os.path.join(base, os.path.expanduser(path)))
+
+
+def validate(
+    model: type[M],
+    path: str,
+    nodes: Mapping[str, Node],
+    at: Node,
+    problems: Problems,
+    defaults: Mapping[str, Default] = MappingProxyType({}),
+    made: Mapping[str, Any] = MappingProxyType({}),
+) -> M | None:
+    """Validate option nodes with a pydantic model; problems carry the option's place.
+
+    Args:
+        nodes: option → node.
+        at: where to point when no option is to blame.
+        defaults: values for options that ``nodes`` leaves unset; problems with them are those of their own place.
+        made: option → the value in place of its node's, of options that choose modules.
+    """
+    inherited = {name: default for name, default in defaults.items() if name not in nodes}
+    nodes = {**nodes, **{name: default.node for name, default in inherited.items()}}
+    plain = {name: node.plain() for name, node in nodes.items()}
+    known = list(model.model_fields)
+    for name in [n for n in plain if n not in known]:
+        problems.add(f"{path}.{name}", _unknown_option(name, known, path, problems.tree), nodes[name], key=True)
+        del plain[name]
+    plain |= made
+    beyond = {name: [*_beyond(name, value, is_path(model.model_fields[name]))] for name, value in plain.items()}
+    beyond = {name: wrong for name, wrong in beyond.items() if wrong}
+    errors, config = [], None
+    try:
+        config = model.model_validate(resolve_paths(model, plain, nodes))
+        config.model_fields_set.difference_update(inherited)
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+    for name in beyond.keys() - {each["loc"][0] for each in errors if each["loc"]}:
+        for fault in beyond[name]:
+            where = inherited[name].path if name in inherited else f"{path}.{name}"
+            problems.add(where + _tail(fault.place), fault.message, nodes[name].find(fault.place))
+    if not errors:
+        return None if beyond else config
+    missing = [each for each in errors if each["type"] == "missing" and str(each["loc"][0]) not in nodes]
+    for each in missing:
+        name = str(each["loc"][0])
+        what = model.model_fields[name].description
+        problems.add(f"{path}.{name}", f"is required ({what})" if what else "is required", at, key=True)
+    for within, found in _by_place([each for each in errors if each not in missing], nodes).items():
+        if not within:
+            problems.add(path, _message(found[0]), at, key=True)
+            continue
+        name = str(within[0])
+        where = (inherited[name].path if name in inherited else f"{path}.{name}") + _tail(within[1:])
+        unknown = found[0]["type"] == "extra_forbidden"
+        if unknown:
+            section, fields = where.removesuffix(f".{within[-1]}"), _fields_at(model, within[:-1])
+            message = _unknown_option(str(within[-1]), fields, section, problems.tree)
+        else:
+            message = _messages(found)
+        problems.add(where, message, nodes[name].find(within[1:]), key=unknown)
+    return None
+
+
+def _beyond(option: str, value: Any, path: bool) -> Iterator[Fault]:
+    """Faults that no option allows: a number out of all ranges, a path without a name."""
+    if not path:
+        yield from faults(option, value)
+        return
+    for number, each in enumerate([value] if isinstance(value, str) else value if isinstance(value, list) else []):
+        if isinstance(each, str) and (not each.strip() or "\0" in each):
+            what = "is empty" if not each.strip() else "has a null character"
+            yield Fault(() if isinstance(value, str) else (number,), f"{what}; expected a path")
+
+
+def _tail(place: Iterable[str | int]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+
+
+def _unknown_option(name: str, known: list[str], section: str, tree: Node | None) -> str:
+    near = hint(name, known, section, tree)
+    options = f"the options are {', '.join(known)}" if known else "there are no options"
+    return f"unknown option '{name}'; {near or options}"
+
+
+_Place = tuple[str | int, ...]
+
+
+def _by_place(errors: Iterable[Mapping[str, Any]], nodes: Mapping[str, Node]) -> dict[_Place, list[Mapping[str, Any]]]:
+    """Errors by the place in the spec that they mean.
+
+    Of a union, pydantic reports every branch, with the branch's name within the location. The branch that got
+    furthest into the value is the one that was meant.
+    """
+    found: dict[_Place, list[Mapping[str, Any]]] = {}
+    for error in errors:
+        place: list[str | int] = []
+        value: Any = Node(dict(nodes), Origin(""))
+        for part in error["loc"]:
+            inner = value.mapping.get(part) if isinstance(part, str) else next(iter(value.items[part : part + 1]), None)
+            if inner is not None:
+                value = inner
+                place.append(part)
+        found.setdefault(tuple(place), []).append(error)
+    return {
+        place: each
+        for place, each in found.items()
+        if not place or not any(len(other) > len(place) and other[: len(place)] == place for other in found)
+    }
+
+
+def _messages(errors: list[Mapping[str, Any]]) -> str:
+    """One message for the errors of one place: several where several types would do."""
+    kinds = list(dict.fromkeys(kind for each in errors if (kind := _kind(each))))
+    if len(kinds) > 1 and len(errors) >= len(kinds):
+        return f"expected {' or '.join(kinds)}, got {describe(errors[0]['input'])}"
+    return _message(errors[0])
+
+
+def _kind(error: Mapping[str, Any]) -> str:
+    """The kind of value that one branch of a union expects; empty if the value has this kind and is wrong otherwise."""
+    if error["type"] == "literal_error":
+        return str(error["ctx"]["expected"]).replace("'", "")
+    return _EXPECTED.get(error["type"], "")
+
+
+def _fields_at(model: type[BaseModel], place: _Place) -> list[str]:
+    """The fields of the section at ``place`` within a model's options."""
+    for part in place:
+        info = model.model_fields.get(str(part))
+        inner = [
+            a for a in _flat(info.annotation if info else None) if isinstance(a, type) and issubclass(a, BaseModel)
+        ]
+        if not inner:
+            return []
+        model = inner[0]
+    return list(model.model_fields)
+
+
+def _flat(annotation: Any) -> Iterable[Any]:
+    yield annotation
+    for argument in get_args(annotation):
+        yield from _flat(argument)

@@ -1,0 +1,56 @@
+"""The data of a run: what it trains on, and what it is evaluated on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tp_core.artifacts.contents import Contents
+from tp_core.data.build import build_processor
+from tp_core.data.cache.prepared import prepared_rows
+from tp_core.data.routing import Feed, route_of
+from tp_core.data.sampling.mixture import DataSet
+from tp_core.interfaces import Tokenizer
+from tp_core.processes.meeting import in_turn
+from tp_core.spec.schema import Spec
+from tp_core.training.contents import data_place
+from tp_core.training.evaluation import Evaluator
+from tp_core.training.strategies.base import Strategy
+
+
+def data_sets(
+    spec: Spec, tokenizer: Tokenizer | None, contents: Contents, strategy: Strategy, say: Callable[[str], None]
+) -> tuple[list[DataSet], Evaluator | None]:
+    """Training sets and evaluator; the first process prepares, the others then find the cache.
+
+    Raises:
+        DataError: data that cannot be used; every process raises something.
+    """
+    training: list[DataSet] = []
+    held_out: list[DataSet] = []
+    options = spec.train.options
+
+    def prepare() -> None:
+        for name, own in spec.sets().items():
+            processor = build_processor(spec, tokenizer, name)
+            assert processor is not None
+            share = own.data.mixing.share
+            assert own.data.options.train is not None
+            rows = prepared_rows(
+                own, processor, own.data.options.given("train"), say, contents[data_place(name, "train")]
+            )
+            assert own.data.processor is not None
+            column, bucket = own.data.processor.config.length_column, own.data.options.bucket
+            feed = Feed(processor, route_of(spec, name))
+            training.append(DataSet(name, rows, feed, share, bucket, column))
+            if own.data.options.eval is not None:
+                rows = prepared_rows(
+                    own, processor, own.data.options.given("eval"), say, contents[data_place(name, "eval")]
+                )
+                held_out.append(DataSet(name, rows, feed, share))
+
+    in_turn(strategy, prepare)
+    if not held_out:
+        return training, None
+    size = options.eval_batch_size or options.batch_size
+    limit = options.timeout_seconds()
+    return training, Evaluator(held_out, size, options.seed, options.eval_batches, options.workers, limit)

@@ -1,0 +1,156 @@
+"""The folder of a run: who may begin a run in it, and what is left of a run that could not start."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tp_core.errors import TPError
+from tp_core.files.bounded_reads import read_json
+from tp_core.files.whole_files import TEMPORARY, temporary_name, write_whole
+from tp_core.spec.choices.module_nodes import all_modules
+from tp_core.spec.schema import Spec
+from tp_core.spec.trained.portable import dump_by_names
+from tp_core.spec.trained.provenance import write_provenance
+from tp_core.training.lock import LOCK, RunLock
+
+#: Files and folders of which each shows that a folder holds a run.
+_MARKS = ("spec.yaml", "checkpoints", "metrics.jsonl", "model")
+
+
+class RunFolder:
+    """A run's folder, which one process at a time writes to.
+
+    Attributes:
+        path: the folder.
+        new: the folder was taken for a run that was not there before.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.new = path, False
+        self._made = False
+        self._lock = RunLock()
+
+    def check(self, resume: bool) -> None:
+        """Make sure that a run may begin or go on here; writes nothing.
+
+        Raises:
+            TPError: the folder holds another run, or something else.
+        """
+        for above in (self.path, *self.path.parents):
+            if _is_no_folder(above):
+                raise TPError(f"{above}: this is a file; a run needs a folder (--run DIR)")
+        other = "choose another with --run DIR"
+        if not self._holds_run():
+            if any(self._things()):
+                raise TPError(f"{self.path}: this folder is not empty and holds no run; {other}")
+        elif not resume and self._has_checkpoint():
+            raise TPError(f"{self.path}: this folder already holds a run; continue it with --resume, or {other}")
+        elif not resume:
+            how = "start it from the beginning with --resume"
+            raise TPError(f"{self.path}: this folder already holds a run, without a checkpoint; {how}, or {other}")
+        elif (self.path / "model").exists() and not self._has_checkpoint():
+            raise TPError(
+                f"{self.path}: this run has an exported model and no checkpoint to go on from; "
+                "start another run with --run DIR, and init_from for its weights"
+            )
+
+    def try_out(self) -> None:
+        """Make sure that the folder can be written, before anything is computed for it; nothing is left there.
+
+        Raises:
+            TPError: it cannot.
+        """
+        for more in (True, True, False):
+            try:
+                self._write_and_remove()
+                return
+            except OSError as error:
+                # Another process that tries it out may have taken the folder away.
+                if not more or not isinstance(error, FileNotFoundError):
+                    raise TPError(f"{self.path}: cannot be written: {error.strerror}") from error
+
+    def _write_and_remove(self) -> None:
+        made: list[Path] = []
+        try:
+            for folder in reversed([self.path, *self.path.parents]):
+                if not folder.is_dir():
+                    folder.mkdir(exist_ok=True)
+                    made.append(folder)
+            file = temporary_name(self.path / LOCK)
+            file.touch()
+            file.unlink()
+        finally:
+            for folder in reversed(made):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+
+    def take(self, resume: bool) -> None:
+        """Make the folder this process's own.
+
+        Raises:
+            TPError: another process trains in it, or has begun a run since the check.
+        """
+        self._made = not self.path.exists()
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock.acquire(self.path)
+        self.check(resume)
+        self.new = not self._holds_run()
+
+    def write_spec(self, spec: Spec) -> None:
+        """Keep the resolved spec, for people and for the next start, and where its modules came from."""
+        write_whole(self.path / "spec.yaml", spec.to_yaml())
+        write_whole(self.path / "spec.json", json.dumps(dump_by_names(spec)))
+        write_provenance(all_modules(spec), self.path)
+
+    def newest_spec(self) -> dict[str, Any] | None:
+        """The dumped spec of the run's newest start; None if there is none, or if it cannot be read."""
+        try:
+            found = read_json(self.path / "spec.json")
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def give_up(self) -> None:
+        """Remove what a new run left that did not come to its first step: the folder is free again."""
+        if not self.new:
+            return
+        self.new = False
+        for each in [*self.path.iterdir()]:
+            if each.is_dir() and not each.is_symlink():
+                shutil.rmtree(each, ignore_errors=True)
+            elif each.name != LOCK:
+                each.unlink(missing_ok=True)
+        (self.path / LOCK).unlink(missing_ok=True)
+        if self._made:
+            with contextlib.suppress(OSError):  # something else is in it now
+                self.path.rmdir()
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def _holds_run(self) -> bool:
+        return any((self.path / name).exists() for name in _MARKS)
+
+    def _has_checkpoint(self) -> bool:
+        return any((self.path / "checkpoints").glob("step_*"))
+
+    def _things(self) -> Iterator[Path]:
+        """The contents of the run's folder, without the remains of a start that was killed before it wrote the spec."""
+        with contextlib.suppress(FileNotFoundError):  # also one that the first process tries out and takes away again
+            for each in self.path.iterdir():
+                if each.name != LOCK and not each.name.startswith(TEMPORARY):
+                    yield each
+
+
+def _is_no_folder(path: Path) -> bool:
+    """True for a file; asked once, as another process may take the path away between two questions."""
+    try:
+        return not stat.S_ISDIR(path.stat().st_mode)
+    except OSError:
+        return False

@@ -1,0 +1,181 @@
+"""Starting from the weights of trained models: of one as a whole, or of one for each part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from torch import Tensor
+
+from tp_core.artifacts.contents import kept_contents
+from tp_core.artifacts.find import find_model
+from tp_core.artifacts.visual_tokens import unlike_images, unlike_labels
+from tp_core.artifacts.vocabularies import unlike_classes, unlike_sets, unlike_vocabularies
+from tp_core.data.build import tokenizers_of
+from tp_core.errors import CheckpointError, TPError
+from tp_core.inference.load import read_spec, read_weights
+from tp_core.interfaces import Tokenizer
+from tp_core.model import Model, meta_model
+from tp_core.spec.sections.common import key_of
+
+#: What a model without streams of that name gives for a stream.
+_BODY = ("embedding.", "encoder.")
+
+
+def initialise_from(
+    model: Model,
+    sources: Mapping[str, str],
+    say: Callable[[str], None],
+    tokenizers: Mapping[str, Tokenizer] = MappingProxyType({}),
+    require: Collection[str] = (),
+) -> None:
+    """Start from other models' weights.
+
+    Args:
+        sources: as :attr:`tp_core.spec.schema.Spec.init_from` has them: part → path, with the empty name for all of the
+            body and those of the targets that have the same names.
+        tokenizers: the model's own, by their key of ``data``.
+        require: as :attr:`tp_core.spec.schema.Spec.require_init` says.
+
+    Raises:
+        CheckpointError: a weight of the body, or of a named part, is missing or has another shape; or what is required
+            does not hold. Modules of an embedding that the other model does not have at all are new, where a part is
+            named.
+    """
+    weights = list(model.weights())
+    new = dict.fromkeys(weights)
+    for part, path in sources.items():
+        spec_file, file = find_model(path, say)
+        tensors = read_weights(file)
+        try:
+            if part:
+                missing, unused = _load_part(model, part, tensors), list[str]()  # what was not asked for is not unused
+            else:
+                missing, unused = model.load_weights(tensors, optional=("targets.",))
+        except CheckpointError as error:
+            raise CheckpointError(f"init_from {path}: {error}") from None
+        lacking = frozenset(missing)
+        loaded = [name for name in weights if name.startswith(_own(model, part)) and name not in lacking]
+        for name in loaded:
+            new.pop(name, None)
+        rest = f"; new: {_modules(missing)}" if missing else ""
+        rest += f"; unused: {_modules(unused)}" if unused else ""
+        say(f"loaded {len(loaded)} weights{f' of {part}' if part else ''} from {path}{rest}")
+        required = "vocabulary" in require
+        if difference := _unlike(model, loaded, tokenizers, (spec_file, file), say, required):
+            if required:
+                raise CheckpointError(f"init_from {path}: require_init asks for the same vocabulary: {difference}")
+            say(f"init_from {path}: {difference}")
+    if new and "weights" in require:
+        message = f"require_init asks for all weights, and there are none for {_modules(new)}"
+        raise CheckpointError(f"init_from {', '.join(dict.fromkeys(sources.values()))}: {message}")
+
+
+def _unlike(
+    model: Model,
+    loaded: list[str],
+    own: Mapping[str, Tokenizer],
+    files: tuple[Path, Path],
+    say: Callable[[str], None],
+    required: bool,
+) -> str:
+    """The meaning that rows of loaded weights have in the other model only, in words.
+
+    Args:
+        files: the other model's spec and weights.
+        required: a vocabulary that is not known counts as another one.
+    """
+    sides = _sides(model, loaded) if own else []
+    targets = [name for name in model.named_targets() if any(n.startswith(f"targets.{key_of(name)}.") for n in loaded)]
+    numbered = any("task_ids" in fields for fields in model.fields().sides.values())
+    if not (sides or targets or numbered):
+        return ""
+    try:
+        spec, changed = read_spec(*files, say)
+        others = tokenizers_of(spec)
+    except TPError as error:
+        return f"its vocabulary cannot be compared with this model's: {error}" if sides else ""
+    if changed and required:
+        return f"files that it reads have changed since it was trained: {changed}"
+    if sides and not others:
+        return "it comes without a tokenizer, so its vocabulary is not known" if required else ""
+    trained = kept_contents(files[1].parent)
+    images = (model.spec.data.extra_ids(), spec.data.extra_ids())
+    return (
+        unlike_vocabularies(own, others, sides, images)
+        or (unlike_images(model.spec, spec, trained, required) if "tokenizer" in sides else "")
+        or unlike_labels(model.spec, spec, targets, trained, required)
+        or unlike_classes(model.spec, spec, dict(zip(targets, targets)))
+        or (unlike_sets(model.spec, spec) if numbered else "")
+    )
+
+
+def _sides(model: Model, loaded: list[str]) -> list[str]:
+    """The keys of the tokenizers for whose ids loaded weights have rows."""
+    sizes = model.spec.model
+    by_side: dict[str, dict[str, Any]] = {"tokenizer": {"vocab_size": sizes.vocab_size + 1}}
+    if sizes.options.share_embeddings:  # which need one size on both sides
+        by_side["tokenizer"]["target_vocab_size"] = sizes.target_vocab_size + 1
+    elif sizes.target_embedding is not None:
+        by_side["target_tokenizer"] = {"target_vocab_size": sizes.target_vocab_size + 1}
+    shapes = {name: model.weights()[name].shape for name in loaded}
+    found = []
+    for side, larger in by_side.items():
+        other = meta_model(replace(model.spec, model=sizes._replace(**larger))).weights()
+        if any(other[name].shape != shape for name, shape in shapes.items()):
+            found.append(side)
+    if sizes.options.share_embeddings and found:
+        found.append("target_tokenizer")
+    return found
+
+
+def _own(model: Model, part: str) -> str:
+    """The beginning of the names of a part's weights: of a stream, of a component, or of the whole."""
+    if part and part in model.spec.model.streams:
+        return f"streams.{key_of(part)}."
+    return "" if not part else "targets." if part == "target" else f"{part}."
+
+
+def _load_part(model: Model, part: str, tensors: Mapping[str, Tensor]) -> list[str]:
+    """Load one part; gives back the names of its weights that are new."""
+    own, weights = _own(model, part), model.weights()
+    theirs = own
+    if own.startswith("streams.") and not any(name.startswith(own) for name in tensors):
+        theirs = ""
+        if not any(name.startswith(_BODY) for name in tensors):
+            raise CheckpointError(f"the model has no stream '{part}', and no encoder without streams")
+    found, new, lacking = dict[str, Tensor](), list[str](), list[str]()
+    for name in weights:
+        if not name.startswith(own):
+            continue
+        source = theirs + name[len(own) :]
+        fits = source in tensors and (part != "target" or tensors[source].shape == weights[name].shape)
+        if fits:
+            found[name] = tensors[source]
+        elif part == "target" or _is_new_module(source, tensors):
+            new.append(name)
+        else:
+            lacking.append(source)
+    if lacking:
+        more = f" and {len(lacking) - 4} more" if len(lacking) > 4 else ""
+        raise CheckpointError(f"it has no {', '.join(lacking[:4])}{more}, which {part} needs")
+    if not found:
+        raise CheckpointError(f"it has no weight that {part} could take")
+    model.load_weights({**weights, **found})
+    return new
+
+
+def _is_new_module(source: str, tensors: Mapping[str, Tensor]) -> bool:
+    """True for a weight of an embedding module of which the other model has no weight at all."""
+    before, inside, rest = source.partition("embedding.parts.")
+    module = f"{before}{inside}{rest.partition('.')[0]}."
+    return bool(inside) and not any(name.startswith(module) for name in tensors)
+
+
+def _modules(names: Iterable[str]) -> str:
+    """The modules that weights belong to, in short."""
+    depth = {"streams": 5, "embedding": 3}
+    return ", ".join(sorted({".".join(name.split(".")[: depth.get(name.split(".")[0], 2)]) for name in names}))
