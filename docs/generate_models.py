@@ -118,7 +118,7 @@ def picks(spec: Spec) -> str:
     text = "; ".join(sides) + (f" → {model.fusion.name}" if model.fusion is not None else "")
     if model.decoder is not None and model.target_embedding is not None:
         text += f" → {', '.join(m.name for m in model.target_embedding.modules)} → {model.decoder.name}"
-    return f"{text} → {', '.join(t.title for t in model.targets)}"
+    return f"{text} → {', '.join(t.display_name for t in model.targets)}"
 
 
 def processors(spec: Spec) -> str:

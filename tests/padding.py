@@ -28,13 +28,13 @@ def assert_padding_is_free(model: Model, samples: list[Sample], plain: Processor
         plain: pads to the longest sample of a batch.
         others: pad more.
     """
-    asked = {each.called: each.config.requires(context_of(model.spec)) for each in model.spec.model.targets}
+    asked = {each.instance_name: each.config.requires(context_of(model.spec)) for each in model.spec.model.targets}
     route = Route({name: tuple(p.name for p in ports if p.kind == "labels") for name, ports in asked.items()})
     alone = outputs(model, (route(plain.collate([sample])) for sample in samples))
     padded = [route(made.collate(samples)) for made in (plain, *others)]
     lonely = [route(other.collate([samples[-1]])) for other in others]
     for chosen in model.spec.model.targets:
-        name = chosen.called
+        name = chosen.instance_name
         facts = chosen.config.measures(context_of(model.spec, chosen.config.stream or "", side="target"))
         for batch, parts in [*((b, alone[name]) for b in padded), *((b, alone[name][-1:]) for b in lonely)]:
             (found,) = outputs(model, [batch])[name]

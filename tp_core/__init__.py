@@ -68,7 +68,7 @@ _PUBLIC = {
     "PreprocessorFile": "tp_core.options.huggingface",
     "Problem": "tp_core.options.base",
     "Inputs": "tp_core.interfaces",
-    "Cache": "tp_core.interfaces",
+    "KVCache": "tp_core.interfaces",
     "Mixer": "tp_core.interfaces.layer_parts",
     "FeedForward": "tp_core.interfaces.layer_parts",
     "Positions": "tp_core.interfaces.layer_parts",
@@ -115,7 +115,6 @@ if TYPE_CHECKING:
     from tp_core.inference.predict import predict as predict
     from tp_core.interfaces import IGNORE as IGNORE
     from tp_core.interfaces import Batch as Batch
-    from tp_core.interfaces import Cache as Cache
     from tp_core.interfaces import Decoder as Decoder
     from tp_core.interfaces import Embedding as Embedding
     from tp_core.interfaces import Encoder as Encoder
@@ -123,6 +122,7 @@ if TYPE_CHECKING:
     from tp_core.interfaces import GenerationTokens as GenerationTokens
     from tp_core.interfaces import Inputs as Inputs
     from tp_core.interfaces import Joined as Joined
+    from tp_core.interfaces import KVCache as KVCache
     from tp_core.interfaces import Processor as Processor
     from tp_core.interfaces import Rows as Rows
     from tp_core.interfaces import Sample as Sample

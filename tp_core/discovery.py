@@ -68,7 +68,7 @@ def own_version() -> str:
     return found
 
 
-class Broken(TPError):
+class BrokenModuleError(TPError):
     """An entry that is on the shelf but cannot be loaded; ``cause`` is the original exception."""
 
     def __init__(self, entry: Entry, cause: BaseException) -> None:
@@ -81,7 +81,7 @@ class Broken(TPError):
         )
 
 
-class NotFound(TPError):
+class UnknownModuleError(TPError):
     """No installed package offers the name; ``suggestion`` is the nearest right thing, or empty."""
 
     def __init__(self, message: str, suggestion: str = "") -> None:
@@ -173,10 +173,10 @@ class Index:
             raise TPError(f"the {singular(kind)} '{bare}' is offered by {offers}; write {ways} to say which")
         if preferred and every:
             offers = " and ".join(e.distribution for e in every)
-            raise NotFound(f"{preferred} offers no {singular(kind)} '{bare}'", f"{offers} does")
+            raise UnknownModuleError(f"{preferred} offers no {singular(kind)} '{bare}'", f"{offers} does")
         others = " or ".join(f"'{bare}@{e.distribution}' for that of {e.distribution} {e.version}" for e in every)
         suggestion = self._suggest(kind, bare) + (f"; write {others}" if others else "")
-        raise NotFound(f"unknown {singular(kind)} '{name}'", suggestion)
+        raise UnknownModuleError(f"unknown {singular(kind)} '{name}'", suggestion)
 
     def _suggest(self, kind: str, name: str) -> str:
         # What the name is elsewhere says more than what it looks like here ('clr' looks like 'cls').
@@ -261,7 +261,7 @@ def load(entry: Entry) -> Any:
     except BaseException as error:
         if interrupts(error):
             raise
-        raise Broken(entry, error) from error
+        raise BrokenModuleError(entry, error) from error
     return value
 
 
@@ -282,5 +282,5 @@ def preset_file(entry: Entry) -> Path:
     except BaseException as error:
         if interrupts(error):
             raise
-        raise Broken(entry, error) from error
+        raise BrokenModuleError(entry, error) from error
     return file

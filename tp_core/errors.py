@@ -25,7 +25,7 @@ class DataError(TPError):
         super().__init__((place + message).encode("utf-8", "backslashreplace").decode())
 
 
-class EndedElsewhere(TPError):
+class PeerFailedError(TPError):
     """Another process of the same run failed and says why; this one ends with it, in silence."""
 
 

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from tp_core.errors import CheckpointError, TPError
 from tp_core.interfaces import (
     Batch,
-    Cache,
     Decoder,
     Embedding,
     Encoder,
     Features,
     FusionEncoder,
     Joined,
+    KVCache,
     MetricState,
     Module,
     Sequence,
@@ -119,12 +119,12 @@ class Model(nn.Module):
         self.fusion: FusionEncoder | None = joining
         self.targets = nn.ModuleDict(
             {
-                key_of(t.called): built(t.config, context_of(spec, t.config.stream or "", "target"))
+                key_of(t.instance_name): built(t.config, context_of(spec, t.config.stream or "", "target"))
                 for t in model.targets
             }
         )
-        self.reads = {t.called: t.config.stream for t in model.targets if t.config.stream is not None}
-        self.loss_weights = {t.called: t.config.weight for t in model.targets}
+        self.reads = {t.instance_name: t.config.stream for t in model.targets if t.config.stream is not None}
+        self.loss_weights = {t.instance_name: t.config.weight for t in model.targets}
         self._no_means = {name: _no_means(t.config, spec) for name, t in zip(self.loss_weights, model.targets)}
         for name, target in self.named_targets().items():
             target.name = name
@@ -134,32 +134,34 @@ class Model(nn.Module):
 
     # -- forward -----------------------------------------------------------------------------------------------
 
-    def encode(self, batch: Batch, cache: Cache | None = None) -> Features:
+    def encode(self, batch: Batch, kv_cache: KVCache | None = None) -> Features:
         """Features of a batch: the final sequence of every stream, or the decoder's.
 
         Args:
-            cache: of the positions before those of the batch, which are added to it. It belongs to the decoder's side,
-                or to the encoder's without a decoder. Of a model with a decoder, the source is read at the first call
-                only. A ``causal_with_prefix`` prefix has to be a part of the first call.
+            kv_cache: of the positions before those of the batch, which are added to it. It belongs to the decoder's
+                side, or to the encoder's without a decoder. Of a model with a decoder, the source is read at the first
+                call only. A ``causal_with_prefix`` prefix has to be a part of the first call.
         """
         if self.decoder is None:
-            return self.encode_source(batch, cache)
-        features = self.encode_source(batch) if cache is None or cache.memory is None else Features(cache.memory)
+            return self.encode_source(batch, kv_cache)
+        features = (
+            self.encode_source(batch) if kv_cache is None or kv_cache.memory is None else Features(kv_cache.memory)
+        )
         memory = features.sequence
-        if cache is not None:
-            cache.memory = memory
+        if kv_cache is not None:
+            kv_cache.memory = memory
         target = None
         if self.target_embedding is not None:
             if batch.target is None:
                 raise TPError("the batch has no target side for the model's decoder; tp generate writes one")
-            target = self.target_embedding(batch.target, cache)
-        decoded = self.decoder(target, memory, cache)
+            target = self.target_embedding(batch.target, kv_cache)
+        decoded = self.decoder(target, memory, kv_cache)
         return replace(features, sequence=decoded, memory=memory)
 
-    def encode_source(self, batch: Batch, cache: Cache | None = None) -> Features:
+    def encode_source(self, batch: Batch, kv_cache: KVCache | None = None) -> Features:
         """Features of a batch's source side alone: the final sequence of its streams, or of the encoder."""
         if not len(self.streams):
-            return Features(self.encoder(self.embedding(batch.inputs, cache), cache))
+            return Features(self.encoder(self.embedding(batch.inputs, kv_cache), kv_cache))
         sequences = {}
         # Not the module's items(): they would give a stream that two names share only once.
         for name in self.spec.model.streams:
@@ -389,7 +391,9 @@ class Model(nn.Module):
             {name: _inputs(each.embedding, context_of(self.spec, name)) for name, each in model.streams.items()},
             {} if model.target_embedding is None else _inputs(model.target_embedding, behind),
             {
-                each.called: dict(each.config.label_fields(context_of(self.spec, each.config.stream or "", "target")))
+                each.instance_name: dict(
+                    each.config.label_fields(context_of(self.spec, each.config.stream or "", "target"))
+                )
                 for each in model.targets
             },
         )

@@ -45,7 +45,7 @@ def example(lengths: list[int], labels: list[list[int]]) -> Batch:
 def logits_of(made: Model, batch: Batch) -> tuple[Tensor, Tensor]:
     features = made.encode(batch)
     target: Any = made.targets["ctc"]
-    return target.logits(features.sequence), features.sequence.real().sum(dim=1)
+    return target.frame_logits(features.sequence), features.sequence.real().sum(dim=1)
 
 
 def by_enumeration(logits: Tensor, text: list[int], blank: int) -> float:

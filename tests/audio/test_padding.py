@@ -11,8 +11,8 @@ from tests.audio.tones import RATE, SPECIAL, WORDS, drawn, record, recordings, r
 from tests.building import build, randomised
 from tests.contexts import targets as asked
 from tests.padding import assert_padding_is_free
-from tp_core.options.context import DataContext
 from tp_core.options.processor import ProcessorConfig
+from tp_core.spec.context import data_context
 from tp_core.testing.specs import config_class_of
 
 BANKS = {"embedding": {"modules": [{"speech": {"num_mel_bins": 20, "channels": 8}}], "norm": "none"}}
@@ -52,8 +52,7 @@ def test_losses_and_metrics_of_padded_samples_are_those_of_single_ones(
 ) -> None:
     sizes = {"hidden_size": 12, "vocab_size": len(SPECIAL) + len(WORDS), "dropout": 0.0, "num_layers": 1}
     model = randomised(build(tmp_path, {**sizes, **parts, "target": targets}))
-    embedding = {"waveform": parts["embedding"]["modules"][0].get("waveform", {})}
-    data = DataContext(targets=asked(cls={"num_labels": 3}), embedding_options=embedding)
+    data = data_context(model.spec)._replace(targets=asked(cls={"num_labels": 3}))
     if name.startswith("speech"):
         options = {"num_mel_bins": 20, **options}
     config = config_class_of("processor", name)(sampling_rate=RATE, **options)

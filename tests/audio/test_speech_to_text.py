@@ -98,7 +98,7 @@ def test_a_model_is_the_same_after_each_way(
         found, repeated = theirs(**given), again.eval()(**given)
         features, output = model.encode(batch), model(batch)
         target: Any = model.targets["lm"]
-        logits = target.logits(features.sequence.states)
+        logits = target.token_logits(features.sequence.states)
     assert features.memory is not None
     real, written = features.memory.real(), batch.target["attention_mask"].bool()  # type: ignore[index]
     gaps = {

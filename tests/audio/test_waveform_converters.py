@@ -92,7 +92,7 @@ def compare(theirs: Any, again: Any, ours: Model, batch: Any, given: dict[str, T
             assert worst(mine, their, real) < TOLERANCE
         if "ctc" in ours.targets:
             target: Any = ours.targets["ctc"]
-            assert worst(target.logits(features.sequence), theirs(**given).logits, real) < TOLERANCE
+            assert worst(target.frame_logits(features.sequence), theirs(**given).logits, real) < TOLERANCE
 
 
 @pytest.mark.filterwarnings("ignore:Support for mismatched key_padding_mask")

@@ -20,10 +20,10 @@ class Config(BertProcessorConfig):
 
     def build(self, data: DataContext, tokenizer: Tokenizer | None) -> Processor:
         assert tokenizer is not None
-        return Broken(self, data, tokenizer)
+        return BrokenModuleError(self, data, tokenizer)
 
 
-class Broken(BertProcessor):
+class BrokenModuleError(BertProcessor):
     def __init__(self, config: Config, data: DataContext, tokenizer: Tokenizer) -> None:
         super().__init__(config, data, tokenizer)
         self.die = config.die

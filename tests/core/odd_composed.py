@@ -22,7 +22,7 @@ class MeanSoFar(Mixer):
 
     def prepare(self, run: StackPass) -> Tensor:
         states, places = run.sequence.states, run.key_positions.shape[-1]
-        seen = visible(run.sequence, self.mask, run.cache)
+        seen = visible(run.sequence, self.mask, run.kv_cache)
         seen = torch.ones(1, 1, 1, 1, dtype=torch.bool) if seen is None else seen
         return seen[:, 0].expand(-1, states.shape[1], places).to(states.dtype)
 

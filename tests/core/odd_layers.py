@@ -13,13 +13,13 @@ from torch import Tensor, nn
 
 from tp_core.interfaces import (
     Batch,
-    Cache,
     Decoder,
     Embedding,
     Encoder,
     Features,
     Inputs,
     Joined,
+    KVCache,
     MetricState,
     Processor,
     Record,
@@ -38,37 +38,37 @@ class GoodEncoder(Encoder):
         super().__init__()
         self.linear = Linear(size, size)
 
-    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+    def forward(self, sequence: Sequence, kv_cache: KVCache | None = None) -> Sequence:
         return sequence.with_states(sequence.states + self.linear(sequence.states))
 
 
 class MixesBatch(GoodEncoder):
-    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+    def forward(self, sequence: Sequence, kv_cache: KVCache | None = None) -> Sequence:
         mixed = super().forward(sequence).states
         return sequence.with_states(mixed + mixed.mean(dim=(0, 1), keepdim=True))
 
 
 class IgnoresMask(GoodEncoder):
-    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+    def forward(self, sequence: Sequence, kv_cache: KVCache | None = None) -> Sequence:
         mixed = super().forward(sequence).states
         return sequence.with_states(mixed + mixed.mean(dim=1, keepdim=True))
 
 
 class SeesTheFuture(GoodEncoder):
-    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+    def forward(self, sequence: Sequence, kv_cache: KVCache | None = None) -> Sequence:
         mixed = super().forward(sequence)
         return mixed.with_states(mixed.states + mixed.pooled("mean").unsqueeze(1))
 
 
 class ForgetsEarlier(GoodEncoder):
-    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+    def forward(self, sequence: Sequence, kv_cache: KVCache | None = None) -> Sequence:
         mixed = super().forward(sequence)
         return mixed.with_states((mixed.states * mixed.real().unsqueeze(-1)).cumsum(dim=1))
 
 
 class WholeTextsOnly(ForgetsEarlier):
-    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
-        if cache is not None:
+    def forward(self, sequence: Sequence, kv_cache: KVCache | None = None) -> Sequence:
+        if kv_cache is not None:
             raise NotImplementedError("it reads whole texts only")
         return super().forward(sequence)
 
@@ -80,7 +80,7 @@ class UnusedWeight(GoodEncoder):
 
 
 class DetachedWeight(GoodEncoder):
-    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+    def forward(self, sequence: Sequence, kv_cache: KVCache | None = None) -> Sequence:
         return sequence.with_states(super().forward(sequence).states.detach())
 
 
@@ -89,7 +89,7 @@ class NoReset(GoodEncoder):
         super().__init__(size)
         self.shift = nn.Parameter(torch.empty(size))
 
-    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+    def forward(self, sequence: Sequence, kv_cache: KVCache | None = None) -> Sequence:
         return sequence.with_states(super().forward(sequence).states + self.shift)
 
 
@@ -114,7 +114,7 @@ class HiddenState(GoodEncoder):
         super().__init__(size)
         self.factor = random.random()
 
-    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+    def forward(self, sequence: Sequence, kv_cache: KVCache | None = None) -> Sequence:
         return sequence.with_states(super().forward(sequence).states * self.factor)
 
 
@@ -133,12 +133,12 @@ class WrongWidth(GoodEncoder):
         super().__init__(size)
         self.linear = Linear(size, size - 1)
 
-    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+    def forward(self, sequence: Sequence, kv_cache: KVCache | None = None) -> Sequence:
         return sequence.with_states(self.linear(sequence.states))
 
 
 class Fails(GoodEncoder):
-    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+    def forward(self, sequence: Sequence, kv_cache: KVCache | None = None) -> Sequence:
         raise RuntimeError("nothing works")
 
 
@@ -209,7 +209,7 @@ class GoodDecoder(Decoder):
         super().__init__()
         self.linear = Linear(size, size)
 
-    def forward(self, sequence: Sequence | None, memory: Sequence, cache: Cache | None = None) -> Sequence:
+    def forward(self, sequence: Sequence | None, memory: Sequence, kv_cache: KVCache | None = None) -> Sequence:
         assert sequence is not None
         return sequence.with_states(sequence.states + self.linear(self.read(memory)).unsqueeze(1))
 

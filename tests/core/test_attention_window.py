@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tests.building import attention, batch_of, encoder_model, mask_of, tokens, worst
 from tp_core import Model, SpecError
-from tp_core.interfaces import Cache
+from tp_core.interfaces import KVCache
 from tp_core.modules.layers.mask import combine
 
 TOLERANCE = 1e-5
@@ -24,8 +24,8 @@ def windowed(
 
 
 @torch.no_grad()
-def states(model: Model, ids: Tensor, mask: Tensor | None = None, cache: Cache | None = None) -> Tensor:
-    return model.encode(batch_of(None, input_ids=ids, attention_mask=mask), cache).sequence.states
+def states(model: Model, ids: Tensor, mask: Tensor | None = None, kv_cache: KVCache | None = None) -> Tensor:
+    return model.encode(batch_of(None, input_ids=ids, attention_mask=mask), kv_cache).sequence.states
 
 
 @pytest.mark.parametrize("mask", ["causal", "fully_visible"])
@@ -65,8 +65,8 @@ def test_step_by_step_is_the_same_as_at_once(tmp_path: Path, positions: str, len
     model = windowed(tmp_path, 3, num_layers=2, positions=positions)
     ids = tokens(2, 8)
     mask = None if lengths is None else mask_of(lengths, 8)
-    cache = Cache()
-    steps = [states(model, ids[:, n : n + 1], None if mask is None else mask[:, n : n + 1], cache) for n in range(8)]
+    kv_cache = KVCache()
+    steps = [states(model, ids[:, n : n + 1], None if mask is None else mask[:, n : n + 1], kv_cache) for n in range(8)]
     assert worst(torch.cat(steps, dim=1), states(model, ids, mask), mask) < TOLERANCE
 
 

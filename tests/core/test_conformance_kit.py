@@ -35,7 +35,7 @@ def test_the_transformer_conforms(mask: str, positions: str) -> None:
         {"norm_position": "both", "norm": {"rmsnorm": {"offset": True}}, "first_norm": False},
         {"norm_position": "pre", "parallel": True, **attention(query_key_norm="rmsnorm", soft_cap=2.0, window=3)},
         {"mask": "causal", **attention(residual=True)},
-        {"share_layers": True, "hidden_size": 16, "layer_drop": 0.2},
+        {"share_layers": True, "hidden_size": 16, "drop_path": 0.2},
         {
             "feed_forward": {"dense": {"bias": False}},
             "norm": {"layernorm": {"bias": False}},

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from tests.building import CONTENT, READOUT, batch_of, build, mask_of, randomised, tokens, worst
 from tp_core import Model, SpecError
 from tp_core.cost.pricing import price
-from tp_core.interfaces import Cache
+from tp_core.interfaces import KVCache
 from tp_core.testing import check_module
 
 TOLERANCE = 1e-5
@@ -54,8 +54,8 @@ def model_of(folder: Path, case: tuple[str, dict[str, Any]], **sizes: Any) -> Mo
 
 
 @torch.no_grad()
-def states(model: Model, cache: Cache | None = None, **source: Tensor | None) -> Tensor:
-    return model.encode(batch_of(None, **source), cache).sequence.states
+def states(model: Model, kv_cache: KVCache | None = None, **source: Tensor | None) -> Tensor:
+    return model.encode(batch_of(None, **source), kv_cache).sequence.states
 
 
 def windows(inputs: Tensor, weight: Tensor, bias: Tensor, ahead: int) -> Tensor:
@@ -173,11 +173,11 @@ def test_incremental_decoding_equals_full_decoding(tmp_path: Path, case: Any, pa
     if padding != "none":
         mask[:, :prompt] = mask_of([5, 2, 0], prompt, left=padding == "left")
     ids = tokens(3, width)
-    cache, found, start = Cache(), [], 0
+    kv_cache, found, start = KVCache(), [], 0
     for size in chunks:
         part = slice(start, start + size)
         masked = padding != "none" and start < prompt
-        found.append(states(model, cache, input_ids=ids[:, part], attention_mask=mask[:, part] if masked else None))
+        found.append(states(model, kv_cache, input_ids=ids[:, part], attention_mask=mask[:, part] if masked else None))
         start += size
     stepwise = torch.cat(found, dim=1)
     for row, real in enumerate(mask.bool()):
@@ -186,7 +186,7 @@ def test_incremental_decoding_equals_full_decoding(tmp_path: Path, case: Any, pa
 
 def test_filters_that_see_later_positions_refuse_a_cache(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="piece by piece"):
-        states(model_of(tmp_path, ("cnn", {})), Cache(), input_ids=tokens(1, 3))
+        states(model_of(tmp_path, ("cnn", {})), KVCache(), input_ids=tokens(1, 3))
 
 
 @every_case

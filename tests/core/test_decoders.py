@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tests.building import CONTENT, READOUT, attention, build, mask_of, randomised, tokens, worst
 from tp_core import Batch, Model, SpecError, TPError
-from tp_core.interfaces import Cache
+from tp_core.interfaces import KVCache
 from tp_core.modules.decoders.transformer_options import TransformerDecoderConfig
 from tp_core.testing import check_module
 
@@ -26,7 +26,7 @@ CONFORMING: list[tuple[str, dict[str, Any]]] = [
     ("transformer", attention(positions={"relative": {"buckets": 8, "max_distance": 9}})),
     ("transformer", attention(positions="rotary", head_size=4, num_key_value_heads=2, query_key_norm="rmsnorm")),
     ("transformer", {"share_layers": True, **attention(positions="alibi", residual=True)}),
-    ("transformer", {"hidden_size": 16, "scale_residual_init": True, "layer_drop": 0.2}),
+    ("transformer", {"hidden_size": 16, "scale_residual_init": True, "drop_path": 0.2}),
     ("transformer", {"mask": "fully_visible"}),
     ("lstm", {"num_layers": 2}),
     ("lstm", {"hidden_size": 16, "initial_state": "zeros"}),
@@ -254,7 +254,7 @@ def parts_of(options: dict[str, Any]) -> dict[str, Any]:
 def test_a_decoder_without_a_target_side_is_one_message(tmp_path: Path) -> None:
     model = model_of(tmp_path, DECODERS["gru"])
     with pytest.raises(TPError, match="no target side for the model's decoder"):
-        model.encode(Batch.of({"input_ids": tokens(1, 3)}, 1), Cache())
+        model.encode(Batch.of({"input_ids": tokens(1, 3)}, 1), KVCache())
     parts = parts_of({})
     del parts["target_embedding"]
     with pytest.raises(SpecError, match="target_embedding"):

@@ -191,7 +191,7 @@ def test_a_name_of_ours_is_ours_whoever_offers_it_too(shelf: Shelf, tmp_path: Pa
 def test_a_name_of_ours_that_is_not_installed_is_not_taken_by_others(shelf: Shelf) -> None:
     shelf.add("acme", {"target": {"mlm": "acme:Config"}})
     alone = shelf_alone([str(shelf.folder)])
-    with pytest.raises(discovery.NotFound) as caught:
+    with pytest.raises(discovery.UnknownModuleError) as caught:
         alone.find("target", "mlm")
     expected = "unknown target 'mlm'; it comes with tp-text: pip install tp-text; write 'mlm@acme' for that of acme 1.5"
     assert str(caught.value) == expected

@@ -190,7 +190,7 @@ def test_a_spec_that_uses_a_broken_plugin_is_told_the_whole_cause(
 
 def test_what_a_broken_plugin_raised_is_kept_for_debugging(shelf: Shelf) -> None:
     shelf.encoder("acme-broken", "raise OSError('no such device')")
-    with pytest.raises(discovery.Broken) as caught:
+    with pytest.raises(discovery.BrokenModuleError) as caught:
         discovery.load(discovery.index().find("encoder", "acme.gates"))
     assert isinstance(caught.value.__cause__, OSError)
     assert "acme-broken 1.5 (acme_broken:Config)" in str(caught.value)

@@ -79,7 +79,7 @@ def test_the_soft_loss_follows_its_formula(tmp_path: Path, name: str, temperatur
     student, batch = model_of(tmp_path, {name: {"weight": 0.0}}, {"distill": options}), batch_for()
     labelled = (batch.labels[name]["labels"] != IGNORE).flatten()
     own, other = (
-        model.targets[name].scores(model.encode(batch), batch)[0].double() / temperature  # type: ignore[operator]
+        model.targets[name].logits(model.encode(batch), batch)[0].double() / temperature  # type: ignore[operator]
         for model in (student, teacher)
     )
     p, q = other.exp() / other.exp().sum(1, keepdim=True), own.exp() / own.exp().sum(1, keepdim=True)
@@ -139,7 +139,7 @@ def test_the_scores_of_the_masked_language_model_are_those_of_its_labels(tmp_pat
     positions, labels = torch.tensor([[0, 4], [1, 0]]), torch.tensor([[3, 9], [5, IGNORE]])
     batch = batch_of({"mlm": {"labels": labels, "positions": positions}}, input_ids=tokens(2, LENGTH))
     features = model.encode(batch)
-    scores, labelled = target.scores(features, batch)
+    scores, labelled = target.logits(features, batch)
     everywhere = target.output(target.transform(features.sequence.states))
     assert worst(scores, torch.stack([everywhere[0, 0], everywhere[0, 4], everywhere[1, 1], everywhere[1, 0]])) < 1e-6
     assert labelled.tolist() == [True, True, True, False]

@@ -14,7 +14,7 @@ from tp_core import MetricFacts, SpecError, TPError, load_spec
 from tp_core.spec.checks.run import check_run
 from tp_core.spec.metrics import early_stopping_mode, evaluation_metrics, shown_metrics
 from tp_core.training.config import EarlyStopping
-from tp_core.training.early_stopping import Best
+from tp_core.training.early_stopping import EarlyStopper
 
 TARGET = """\
 from tp_core import MetricFacts, TargetConfig
@@ -203,7 +203,7 @@ def test_none_of_this_needs_torch(tmp_path: Path) -> None:
 
 def steps_of_the_best(values: list[float], mode: Any, **options: Any) -> list[int]:
     """The evaluations, from 1, each of which was the best one so far."""
-    best = Best(EarlyStopping(metric="m", **options), mode)
+    best = EarlyStopper(EarlyStopping(metric="m", **options), mode)
     return [step for step, value in enumerate(values, 1) if best.improved({"m": value}, step)]
 
 
@@ -218,7 +218,7 @@ def test_the_best_is_the_lowest_or_the_highest_by_more_than_min_delta() -> None:
 @pytest.mark.parametrize("mode", ["min", "max"])
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_what_is_not_finite_is_never_the_best_and_no_improvement(mode: Any, value: float) -> None:
-    best = Best(EarlyStopping(metric="m", patience=2), mode)
+    best = EarlyStopper(EarlyStopping(metric="m", patience=2), mode)
     assert not best.improved({"m": value}, 1)
     assert best.note({"m": value}) == f"m is {value}, which early stopping counts as no improvement"
     assert best.improved({"m": 1.0}, 2)
@@ -232,7 +232,7 @@ def test_what_is_not_finite_is_never_the_best_and_no_improvement(mode: Any, valu
 
 
 def test_a_metric_without_a_single_value_has_no_best() -> None:
-    best = Best(EarlyStopping(metric="m", patience=2), "min")
+    best = EarlyStopper(EarlyStopping(metric="m", patience=2), "min")
     assert [best.improved({"m": math.nan}, step) for step in (1, 2)] == [False, False]
     assert best.exhausted()
     assert best.step is None

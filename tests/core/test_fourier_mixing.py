@@ -13,7 +13,7 @@ from torch import Tensor
 from tests.building import batch_of, encoder_model, mask_of, randomised, tokens, worst
 from tp_core import Model, SpecError
 from tp_core.cost.pricing import price
-from tp_core.interfaces import Cache, Sequence
+from tp_core.interfaces import KVCache, Sequence
 from tp_core.interfaces.layer_parts import StackPass
 from tp_core.modules.mixers.fourier import FourierMixing
 from tp_core.modules.mixers.fourier_options import FourierConfig
@@ -212,7 +212,7 @@ def test_recomputed_activations_give_the_same_gradients(tmp_path: Path) -> None:
 def test_a_cache_is_refused(tmp_path: Path) -> None:
     model = encoder_model(tmp_path, {"mixer": "fourier"})
     with pytest.raises(ValueError, match="piece by piece"):
-        model.encode(batch_of(input_ids=tokens(1, 3)), Cache())
+        model.encode(batch_of(input_ids=tokens(1, 3)), KVCache())
 
 
 def test_mixing_has_no_weights_and_the_price_says_so(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ class Table:
             key = (key * 31 + token + 1) % 2**31
         return torch.randn(VOCABULARY, generator=torch.Generator().manual_seed(key)) * self.scale
 
-    def scores(self, ids: Tensor | None) -> Tensor:
+    def logits(self, ids: Tensor | None) -> Tensor:
         if ids is not None:
             self.texts = [(*text, token) for text, token in zip(self.texts, ids.tolist(), strict=True)]
         self.widths.append(len(self.texts))

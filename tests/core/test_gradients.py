@@ -57,7 +57,7 @@ def test_every_weight_gets_a_gradient(tmp_path: Path, options: dict[str, Any]) -
 def test_activation_checkpointing_gives_the_same_gradients(
     tmp_path: Path, options: dict[str, Any], dropout: float
 ) -> None:
-    model = encoder_model(tmp_path, {**options, "layer_drop": dropout, "num_layers": 3}, dropout=dropout)
+    model = encoder_model(tmp_path, {**options, "drop_path": dropout, "num_layers": 3}, dropout=dropout)
     batch = batch_of(input_ids=tokens(3, 8), attention_mask=mask_of([8, 5, 2], 8))
     plain = gradients(model, batch)
     model.checkpoint_activations()

@@ -130,7 +130,7 @@ def test_tensors_of_a_file_that_is_first_imported_when_a_model_is_built_have_the
         "class Late(Encoder):\n"
         "    def __init__(self, config, context):\n"
         "        super().__init__()\n\n"
-        "    def forward(self, sequence, cache=None):\n"
+        "    def forward(self, sequence, kv_cache=None):\n"
         "        return sequence.with_states(sequence.states + NUMBERS)\n"
     )
     code = (

@@ -1,4 +1,4 @@
-"""A text that is read piece by piece, with a cache, gets the states that it gets as a whole."""
+"""A text that is read piece by piece, with a kv_cache, gets the states that it gets as a whole."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.building import (
     worst,
 )
 from tp_core import Batch, Model
-from tp_core.interfaces import Cache, Sequence
+from tp_core.interfaces import KVCache, Sequence
 
 TOLERANCE = 1e-5
 POSITION = {"pos": {"max_length": 16, "offset": 1}}
@@ -96,12 +96,12 @@ def pieces(ids: Tensor, mask: Tensor | None, steps: list[int]) -> list[dict[str,
 
 @torch.no_grad()
 def check_encoder(model: Model, padding: str, steps: list[int]) -> None:
-    """Step by step in a padded batch, against each row alone, whole, unpadded and without a cache."""
+    """Step by step in a padded batch, against each row alone, whole, unpadded and without a kv_cache."""
     ids, mask = tokens(3, 12), prompts(padding)
-    cache = Cache()
-    calls = [model.encode(batch_of(None, **inputs), cache) for inputs in pieces(ids, mask, steps)]
+    kv_cache = KVCache()
+    calls = [model.encode(batch_of(None, **inputs), kv_cache) for inputs in pieces(ids, mask, steps)]
     stepwise = torch.cat([each.sequence.states for each in calls], dim=1)
-    assert (cache.start, cache.length) == (12 - steps[-1], 12)
+    assert (kv_cache.start, kv_cache.length) == (12 - steps[-1], 12)
     for row in range(3):
         real = torch.ones(12, dtype=torch.bool) if mask is None else mask[row].bool()
         whole = model.encode(batch_of(input_ids=ids[row][real][None])).sequence.states[0]
@@ -115,10 +115,10 @@ def check_decoder(model: Model, source_padding: str, padding: str, steps: list[i
     source = tokens(3, 7, seed=2)
     source_mask = None if source_padding == "none" else mask_of(lengths, 7, left=source_padding == "left")
     inputs = {"input_ids": source} | ({} if source_mask is None else {"attention_mask": source_mask})
-    cache, found = Cache(), []
+    kv_cache, found = KVCache(), []
     for number, target in enumerate(pieces(ids, mask, steps)):
         # What is read at the first call is not read again.
-        found.append(model.encode(Batch.of(inputs if number == 0 else {}, 3, target), cache).sequence.states)
+        found.append(model.encode(Batch.of(inputs if number == 0 else {}, 3, target), kv_cache).sequence.states)
     stepwise = torch.cat(found, dim=1)
     for row in range(3):
         real = torch.ones(12, dtype=torch.bool) if mask is None else mask[row].bool()
@@ -190,10 +190,10 @@ def test_a_prefix_that_everyone_sees_is_a_part_of_the_first_call(tmp_path: Path,
     model = encoder_model(tmp_path, options, embedding=[POSITION])
     ids, mask = tokens(3, 12), prompts(padding)
     lead = torch.tensor([5, 5, 5] if padding == "left" else PROMPTS)
-    cache, found = Cache(), []
+    kv_cache, found = KVCache(), []
     for number, inputs in enumerate(pieces(ids, mask, [5, 1, 4, 2])):
         prefix = {"prefix_lengths": lead} if number == 0 else {}
-        found.append(model.encode(batch_of(None, **inputs, **prefix), cache).sequence.states)
+        found.append(model.encode(batch_of(None, **inputs, **prefix), kv_cache).sequence.states)
     stepwise = torch.cat(found, dim=1)
     for row in range(3):
         real = torch.ones(12, dtype=torch.bool) if mask is None else mask[row].bool()
@@ -209,9 +209,9 @@ def test_positions_that_the_caller_gives_are_kept(tmp_path: Path) -> None:
     model = encoder_model(tmp_path, {"mask": "causal", **attention(positions="rotary")}, embedding=[POSITION])
     ids, positions = tokens(2, 6), torch.tensor([[0, 1, 2, 5, 6, 7], [3, 4, 5, 6, 7, 8]])
     whole = model.encode(batch_of(input_ids=ids, position_ids=positions)).sequence.states
-    cache = Cache()
+    kv_cache = KVCache()
     parts = [
-        model.encode(batch_of(input_ids=ids[:, part], position_ids=positions[:, part]), cache).sequence.states
+        model.encode(batch_of(input_ids=ids[:, part], position_ids=positions[:, part]), kv_cache).sequence.states
         for part in (slice(0, 2), slice(2, 3), slice(3, 6))
     ]
     assert worst(torch.cat(parts, dim=1), whole) < TOLERANCE
@@ -226,12 +226,12 @@ def test_the_source_is_read_once(tmp_path: Path, decoder: dict[str, Any]) -> Non
     model = decoder_model(tmp_path, decoder, [])
     calls: list[Any] = []
     model.encoder.register_forward_hook(lambda *_: calls.append(1))
-    cache = Cache()
-    first = model.encode(Batch.of({"input_ids": tokens(2, 5)}, 2, {"input_ids": tokens(2, 1)}), cache)
-    again = model.encode(Batch({}, 2, {"input_ids": tokens(2, 1)}), cache)
+    kv_cache = KVCache()
+    first = model.encode(Batch.of({"input_ids": tokens(2, 5)}, 2, {"input_ids": tokens(2, 1)}), kv_cache)
+    again = model.encode(Batch({}, 2, {"input_ids": tokens(2, 1)}), kv_cache)
     assert len(calls) == 1
     assert first.memory is not None
-    assert again.memory is first.memory is cache.memory
+    assert again.memory is first.memory is kv_cache.memory
 
 
 @pytest.mark.parametrize("padding", ["none", "left", "right"])
@@ -245,12 +245,12 @@ def test_rows_that_are_dropped_repeated_and_exchanged_go_on_as_they_were(
     source, source_mask = tokens(3, 7, seed=2), mask_of([7, 3, 5], 7)
     following = tokens(4, 3, seed=3)
     index = torch.tensor([2, 0, 0, 1])
-    cache = Cache()
+    kv_cache = KVCache()
     inputs = {"input_ids": source, "attention_mask": source_mask}
     for target in pieces(ids, mask, [4, 1]):
-        model.encode(Batch.of(inputs, 3, target), cache)
-    cache.reorder(index)
-    found = model.encode(Batch({}, 4, {"input_ids": following}), cache).sequence.states
+        model.encode(Batch.of(inputs, 3, target), kv_cache)
+    kv_cache.reorder(index)
+    found = model.encode(Batch({}, 4, {"input_ids": following}), kv_cache).sequence.states
     for row, origin in enumerate(index.tolist()):
         real = torch.ones(5, dtype=torch.bool) if mask is None else mask[origin].bool()
         text = torch.cat([ids[origin][real], following[row]])[None]
@@ -260,27 +260,27 @@ def test_rows_that_are_dropped_repeated_and_exchanged_go_on_as_they_were(
 
 
 def test_a_cache_counts_real_places_only() -> None:
-    cache = Cache()
+    kv_cache = KVCache()
     states = torch.zeros(2, 3, 1)
-    first = cache.extend(Sequence(states))
+    first = kv_cache.extend(Sequence(states))
     assert first.positions is not None
     assert first.positions.tolist() == [[0, 1, 2]]
-    second = cache.extend(Sequence(states, mask=torch.tensor([[True, False, False], [False, True, True]])))
+    second = kv_cache.extend(Sequence(states, mask=torch.tensor([[True, False, False], [False, True, True]])))
     assert second.positions is not None
     assert second.positions.tolist() == [[3, 3, 3], [2, 3, 4]]
-    assert cache.mask is not None
-    assert cache.mask.sum(dim=1).tolist() == [4, 5]
-    third = cache.extend(Sequence(states[:, :1]))
+    assert kv_cache.mask is not None
+    assert kv_cache.mask.sum(dim=1).tolist() == [4, 5]
+    third = kv_cache.extend(Sequence(states[:, :1]))
     assert third.positions is not None
     assert third.positions.tolist() == [[4], [5]]
-    assert (cache.start, cache.length) == (6, 7)
+    assert (kv_cache.start, kv_cache.length) == (6, 7)
 
 
 def test_a_cache_keeps_what_modules_put_into_it() -> None:
-    cache = Cache()
-    assert cache.get("cell") is None
-    cache.put("cell", torch.tensor([[1.0], [2.0]]), torch.tensor([[3.0], [4.0]]))
-    cache.reorder(torch.tensor([1, 1, 0]))
-    kept = cache.get("cell")
+    kv_cache = KVCache()
+    assert kv_cache.get("cell") is None
+    kv_cache.put("cell", torch.tensor([[1.0], [2.0]]), torch.tensor([[3.0], [4.0]]))
+    kv_cache.reorder(torch.tensor([1, 1, 0]))
+    kept = kv_cache.get("cell")
     assert kept is not None
     assert [tensor.flatten().tolist() for tensor in kept] == [[2.0, 2.0, 1.0], [4.0, 4.0, 3.0]]

@@ -190,7 +190,7 @@ RESIDUAL: dict[str, Any] = {"attention": {"residual": True}}
             {"mixer": RESIDUAL},
             "layers: layer 2 adds the scores of layer 1, which has another window",
         ),
-        ({"2": {"layer_drop": 0.5}}, {"layer_drop_growing": True}, "layer_drop_growing: is for one layer_drop"),
+        ({"2": {"drop_path": 0.5}}, {"drop_path_growing": True}, "drop_path_growing: is for one drop_path"),
         (
             {"0": {"norm_position": "post"}},
             {"norm_position": "pre", "first_norm": False},
@@ -387,7 +387,7 @@ class Mixes(Mixer):
         super().__init__()
         self.what = config.what
 
-    def forward(self, states, prepared, carried=None, cache=None):
+    def forward(self, states, prepared, carried=None, kv_cache=None):
         return {"nothing": None, "states": states, "one": (states[..., :1], None)}[self.what]
 '''
 

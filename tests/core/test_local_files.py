@@ -490,8 +490,7 @@ def test_a_module_that_an_option_chooses_is_of_the_spec_that_names_it(tmp_path: 
     tokenizer = """\
 import torch
 from sizes import TOKENS
-from tp_vision.visual_tokenizers.base import VisualTokenizer
-from tp_vision.visual_tokenizers.options import VisualTokenizerConfig
+from tp_vision import VisualTokenizer, VisualTokenizerConfig
 
 class Config(VisualTokenizerConfig):
     def token_count(self):

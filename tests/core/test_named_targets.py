@@ -75,13 +75,13 @@ def test_settings_and_children_address_a_target_by_its_own_name(home: Path, tmp_
     child.write_text(
         f"extends: {home}/spec.yaml\nmodel:\n  target: [cls: {{name: length, weight: 2.0}}, cls: {{name: parity}}]\n"
     )
-    targets = [(t.called, t.config.num_labels, t.config.weight) for t in load_spec(child).model.targets]
+    targets = [(t.instance_name, t.config.num_labels, t.config.weight) for t in load_spec(child).model.targets]
     assert targets == [("length", 3, 2.0), ("parity", 2, 1.0)]
 
 
 def test_a_renamed_target_keeps_its_options(home: Path) -> None:
     spec = spec_of(home, "model.target.length.name=words", "data.sets.length.targets=[words]")
-    assert [(t.called, t.config.num_labels) for t in spec.model.targets] == [("parity", 2), ("words", 3)]
+    assert [(t.instance_name, t.config.num_labels) for t in spec.model.targets] == [("parity", 2), ("words", 3)]
 
 
 @pytest.mark.parametrize(

@@ -473,7 +473,7 @@ class Parts(Encoder):
         self.parts = nn.ModuleList(nn.Linear(config.hidden_size, each.config.hidden_size) for each in config.others)
         self.scale = config.first.config.width
 
-    def forward(self, sequence, cache=None):
+    def forward(self, sequence, kv_cache=None):
         states = self.widen(sequence.states)
         for part in self.parts:
             states = states + self.scale * torch.tanh(part(states))

@@ -356,7 +356,7 @@ def test_a_method_that_gives_back_something_else_is_told_at_its_module(
     assert f"model.encoder.acme.encoder: acme 2.5 failed: Encoder.{method}() {expected}" in result.output
 
 
-@pytest.mark.parametrize("method", ["length_limit", "grid"])
+@pytest.mark.parametrize("method", ["length_limit", "published_facts"])
 def test_what_fails_while_the_facts_of_the_model_are_gathered_is_told_at_its_module(
     project: Path, shelf: Shelf, method: str
 ) -> None:

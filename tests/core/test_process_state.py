@@ -25,7 +25,7 @@ from tests.core.test_discovery import Shelf
 from tp_core import DataError, EncoderConfig, TPError, discovery, load_spec, train
 from tp_core.data.build import build_processor, build_tokenizer
 from tp_core.data.cache.prepared import prepared_rows
-from tp_core.errors import EndedElsewhere
+from tp_core.errors import PeerFailedError
 
 HOOKS = """\
 from tp_core import HooksConfig, hookimpl
@@ -360,7 +360,7 @@ def test_runs_of_one_process_under_torchrun_do_not_meet(home: Path, tmp_path: Pa
     for _ in range(2):  # the second is not told that another process has failed
         with unchanged(), pytest.raises(TPError, match="already holds a run") as caught:
             train(spec, tmp_path / "run")
-        assert not isinstance(caught.value, EndedElsewhere)
+        assert not isinstance(caught.value, PeerFailedError)
     assert not dist.is_initialized()
 
 

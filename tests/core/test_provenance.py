@@ -108,7 +108,7 @@ def test_an_export_does_without_its_teacher(tmp_path: Path) -> None:
     assert student is not None
     shutil.rmtree(tmp_path / "teacher")
     assert "teacher" not in (student / "spec.yaml").read_text()
-    assert [target.called for target in load_model(student).spec.model.targets] == ["mlm", "sp"]
+    assert [target.instance_name for target in load_model(student).spec.model.targets] == ["mlm", "sp"]
     result = tp("evaluate", str(student), "--data", str(project / "held_out.txt"))
     assert result.exit_code == 0, result.output
 

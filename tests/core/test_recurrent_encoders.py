@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tests.building import CONTENT, READOUT, batch_of, build, mask_of, randomised, tokens, worst
 from tp_core import Model, SpecError
-from tp_core.interfaces import Cache
+from tp_core.interfaces import KVCache
 from tp_core.options.ports import CAUSAL, TWO_DIRECTIONS
 from tp_core.testing import check_module
 
@@ -57,8 +57,8 @@ def model_of(folder: Path, case: tuple[str, dict[str, Any]], **sizes: Any) -> Mo
 
 
 @torch.no_grad()
-def states(model: Model, cache: Cache | None = None, **source: Tensor | None) -> Tensor:
-    return model.encode(batch_of(None, **source), cache).sequence.states
+def states(model: Model, kv_cache: KVCache | None = None, **source: Tensor | None) -> Tensor:
+    return model.encode(batch_of(None, **source), kv_cache).sequence.states
 
 
 # -- the formulas ------------------------------------------------------------------------------------------------
@@ -229,11 +229,11 @@ def test_incremental_decoding_equals_full_decoding(tmp_path: Path, case: Any, pa
     if padding != "none":
         mask[:, :prompt] = mask_of([5, 2, 0], prompt, left=padding == "left")
     ids = tokens(3, width)
-    cache, found, start = Cache(), [], 0
+    kv_cache, found, start = KVCache(), [], 0
     for size in chunks:
         part = slice(start, start + size)
         masked = padding != "none" and start < prompt
-        found.append(states(model, cache, input_ids=ids[:, part], attention_mask=mask[:, part] if masked else None))
+        found.append(states(model, kv_cache, input_ids=ids[:, part], attention_mask=mask[:, part] if masked else None))
         start += size
     stepwise = torch.cat(found, dim=1)
     for row, real in enumerate(mask.bool()):
@@ -243,17 +243,17 @@ def test_incremental_decoding_equals_full_decoding(tmp_path: Path, case: Any, pa
 def test_a_cache_that_is_reordered_goes_on_with_the_other_samples(tmp_path: Path) -> None:
     model = model_of(tmp_path, ("lstm", {"num_layers": 2, "cell_size": 20}))
     ids, order = tokens(3, 6), torch.tensor([2, 2, 0, 1])
-    cache = Cache()
-    states(model, cache, input_ids=ids[:, :4])
-    cache.reorder(order)
-    found = states(model, cache, input_ids=ids[order, 4:])
+    kv_cache = KVCache()
+    states(model, kv_cache, input_ids=ids[:, :4])
+    kv_cache.reorder(order)
+    found = states(model, kv_cache, input_ids=ids[order, 4:])
     assert worst(found, states(model, input_ids=ids[order])[:, 4:]) < TOLERANCE
 
 
 @pytest.mark.parametrize("case", [("gru", {"bidirectional": True}), ("bilstm", {})], ids=case_name)
 def test_networks_of_two_directions_refuse_a_cache(tmp_path: Path, case: Any) -> None:
     with pytest.raises(ValueError, match="piece by piece"):
-        states(model_of(tmp_path, case), Cache(), input_ids=tokens(1, 3))
+        states(model_of(tmp_path, case), KVCache(), input_ids=tokens(1, 3))
 
 
 # -- training ----------------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ def test_the_loss_is_the_cross_entropy_with_the_probabilities(tmp_path: Path, sm
     batch = batch_of({"cls": {"labels": labels}}, input_ids=ids)
     output = model(batch)
     with torch.no_grad():
-        logits = model.targets["cls"].logits(model.encode(batch)).double()  # type: ignore[operator]
+        logits = model.targets["cls"].class_logits(model.encode(batch)).double()  # type: ignore[operator]
     smoothed = labels.double() * (1 - smoothing) + smoothing / CLASSES
     expected = -(smoothed * F.log_softmax(logits, dim=-1)).sum(dim=-1).mean()
     assert worst(output.loss, expected) < 1e-5

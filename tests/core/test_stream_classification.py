@@ -61,7 +61,7 @@ def test_the_pair_is_classified_by_the_parts_that_are_asked_for(
     output = model(batch)
     assert output.loss.item() == pytest.approx(F.cross_entropy(logits, labels).item(), abs=1e-5)
     assert output.outputs["cls"].denominator.item() == 3
-    scores, labelled = model.targets["cls"].scores(model.encode(batch), batch)  # type: ignore[operator]
+    scores, labelled = model.targets["cls"].logits(model.encode(batch), batch)  # type: ignore[operator]
     assert worst(scores, logits) < 1e-5
     assert labelled.tolist() == [True, True, False, True]
     found = torch.tensor([each["probabilities"] for each in model.predict(batch)])

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tests.building import attention, batch_of, encoder_model, mask_of, positions_of, tokens, worst
 from tp_core import Model
-from tp_core.interfaces import Cache
+from tp_core.interfaces import KVCache
 
 TOLERANCE = 1e-5
 LENGTHS = [10, 6, 1, 7]
@@ -22,8 +22,8 @@ ABSOLUTE = [{"pos": {"max_length": 16, "offset": 1}}, "sinusoidal"]
 
 
 @torch.no_grad()
-def states(model: Model, cache: Cache | None = None, **source: Tensor | None) -> Tensor:
-    return model.encode(batch_of(None, **source), cache).sequence.states
+def states(model: Model, kv_cache: KVCache | None = None, **source: Tensor | None) -> Tensor:
+    return model.encode(batch_of(None, **source), kv_cache).sequence.states
 
 
 def check_padding(model: Model, left: bool, prefix: bool = False, positions: bool = False) -> None:
@@ -94,11 +94,11 @@ def test_no_query_is_left_without_a_key(kind: str, length: int, documents: bool,
         prefix_lengths=torch.tensor([1, 0, 0]),
         document_ids=torch.arange(length).expand(3, -1) // 2 if documents else None,
     )
-    cache = Cache() if cached else None
+    kv_cache = KVCache() if cached else None
     for _ in range(2 if cached else 1):
-        if cache is not None:
-            cache.extend(sequence)
-        allowed = visible(sequence, kind, cache)
+        if kv_cache is not None:
+            kv_cache.extend(sequence)
+        allowed = visible(sequence, kind, kv_cache)
         assert allowed is not None
         assert bool(allowed.any(dim=-1).all())
 
@@ -106,7 +106,7 @@ def test_no_query_is_left_without_a_key(kind: str, length: int, documents: bool,
 def test_a_cache_that_is_not_asked_for_changes_nothing(tmp_path: Path) -> None:
     model = encoder_model(tmp_path, {"mask": "causal", **attention(positions="rotary")})
     ids = tokens(2, 6)
-    assert worst(states(model, Cache(), input_ids=ids), states(model, input_ids=ids)) < TOLERANCE
+    assert worst(states(model, KVCache(), input_ids=ids), states(model, input_ids=ids)) < TOLERANCE
 
 
 @pytest.mark.parametrize("positions", IN_ATTENTION)
@@ -123,7 +123,7 @@ def test_causal_states_do_not_depend_on_later_tokens(tmp_path: Path, positions: 
 def test_stochastic_depth_keeps_the_expectation(tmp_path: Path) -> None:
     from tp_core.modules.layers.transformer_layer import TransformerLayer
 
-    model = encoder_model(tmp_path, {"layer_drop": 0.3})
+    model = encoder_model(tmp_path, {"drop_path": 0.3})
     layer: Any = model.encoder.layers[0]  # type: ignore[index]
     assert isinstance(layer, TransformerLayer)
     layer.mixer_residual.after = torch.nn.Identity()
@@ -138,7 +138,7 @@ def test_stochastic_depth_keeps_the_expectation(tmp_path: Path) -> None:
 
 
 def test_stochastic_depth_of_almost_one_leaves_the_residual_path(tmp_path: Path) -> None:
-    model = encoder_model(tmp_path, {"layer_drop": 0.999999, "norm_position": "pre", "final_norm": False})
+    model = encoder_model(tmp_path, {"drop_path": 0.999999, "norm_position": "pre", "final_norm": False})
     ids = tokens(2, 4)
     embedded = model.embedding({"input_ids": ids}).states
     torch.manual_seed(0)

@@ -18,7 +18,7 @@ from tp_core.data.sampling.loader import _batches, _Numbered
 from tp_core.data.sampling.order import permutation
 from tp_core.data.sampling.waiting import Patience
 from tp_core.interfaces import Batch
-from tp_core.processes.signals import Interrupted, StopRequest
+from tp_core.processes.signals import InterruptedWaitError, StopRequest
 
 #: An index of the corpus that the sixth step is the first to need.
 LATE = int(permutation(42, 0, 67)[5 * 8 + 3])
@@ -381,7 +381,7 @@ def test_a_signal_while_workers_are_forked_is_heard_behind_that(capfd: pytest.Ca
 
     os.register_at_fork(before=lambda: fork() if forking else None)
     try:
-        with StopRequest() as request, pytest.raises(Interrupted), request.ends_waits():
+        with StopRequest() as request, pytest.raises(InterruptedWaitError), request.ends_waits():
             next(_batches(_Empty(), range(2), 1, 1, False, Patience()))
     finally:
         forking.clear()
@@ -398,10 +398,10 @@ def test_a_signal_ends_a_wait_once() -> None:
 
     begun: list[bool] = []
     with StopRequest() as request:
-        with pytest.raises(Interrupted):
+        with pytest.raises(InterruptedWaitError):
             wait()
         os.kill(os.getpid(), signal.SIGTERM)
-        with pytest.raises(Interrupted):
+        with pytest.raises(InterruptedWaitError):
             wait()
     assert len(begun) == 1  # the second one does not begin
 

@@ -13,8 +13,8 @@ from tp_core.data.cache.rows import ArrowRows, write_rows
 from tp_core.errors import DataError
 from tp_core.interfaces import Processor, Record, Rows, Tokenizer
 from tp_core.options.context import DataContext, TargetFacts
-from tp_core.options.facts import GridFacts
 from tp_text.tokenizers.line_vocabulary_options import SpaceConfig
+from tp_vision.facts import GridFacts
 
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, "a", "and"]
@@ -43,7 +43,10 @@ def captioned(count: int = 10) -> list[dict[str, Any]]:
 
 def context(*targets: str, streams: tuple[str, ...] = (), **more: Any) -> DataContext:
     return DataContext(
-        targets={name: TargetFacts(name, {}, (name,)) for name in targets}, streams=streams, grid=GRID, **more
+        targets={name: TargetFacts(name, {}, (name,)) for name in targets},
+        streams=streams,
+        facts={GridFacts: GRID},
+        **more,
     )
 
 

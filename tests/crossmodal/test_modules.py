@@ -135,7 +135,7 @@ def test_matching_reads_the_first_state_or_the_product_of_two(tmp_path: Path) ->
     states = one.encode(batch).sequence.states[:, 0]
     pooled = torch.tanh(states @ itm.dense.weight.T + itm.dense.bias)
     logits = pooled @ itm.classifier.weight.T + itm.classifier.bias
-    assert worst(itm.logits(one.encode(batch)), logits) < 1e-6
+    assert worst(itm.class_logits(one.encode(batch)), logits) < 1e-6
     labels = batch.labels["itm"]["labels"]
     assert worst(one(batch).loss, F.cross_entropy(logits, labels)) < 1e-6
 
@@ -146,7 +146,7 @@ def test_matching_reads_the_first_state_or_the_product_of_two(tmp_path: Path) ->
         first = features.streams[name].pooled("first")
         pooled = pooled * (first @ dense.weight.T + dense.bias).clamp(min=0)
     logits = pooled @ itm.classifier.weight.T + itm.classifier.bias
-    assert worst(itm.logits(features), logits) < 1e-5
+    assert worst(itm.class_logits(features), logits) < 1e-5
 
 
 # -- co-attention ------------------------------------------------------------------------------------------------

@@ -316,7 +316,7 @@ def test_visualbert_is_the_same_after_each_way(
         check(
             record_property,
             logits=(logits[real.bool()], found.prediction_logits[real.bool()]),
-            matching=(matching.logits(features).flip(1), found.seq_relationship_logits),
+            matching=(matching.class_logits(features).flip(1), found.seq_relationship_logits),
             loss=(model(batch).loss, found.loss),
             loss_again=(after.loss, found.loss),
         )

@@ -13,6 +13,7 @@ from tests.preparing import assert_same, table
 from tp_core.options.context import DataContext
 from tp_core.testing.specs import config_class_of
 from tp_crossmodal.processors import image_text, image_text_lm
+from tp_vision.facts import GridFacts
 
 VISUAL: dict[str, dict[str, Any]] = {
     "image_text": {"image_size": 8, "channels": 1},
@@ -41,6 +42,6 @@ def test_threads_prepare_the_same_rows_and_say_the_same_of_bad_records(
             del record["text" if number % 2 else "image"]
         records.append(record)
     config: Any = config_class_of("processor", name)(**VISUAL[name])
-    processor = config.build(DataContext(targets=targets(mlm={}, itm={}), grid=GRID), tokenizer(tmp_path))
+    processor = config.build(DataContext(targets=targets(mlm={}, itm={}), facts={GridFacts: GRID}), tokenizer(tmp_path))
     words = ["damaged or cut off", "has no text", "has no image"]
     assert_same(processor, table(tmp_path / "data.jsonl", records), monkeypatch, words)

@@ -86,7 +86,7 @@ def vocabulary_logits(model: Model, batch: Batch) -> Tensor:
         states = model.encode(batch).sequence.states
         target: Any = model.targets["mlm" if "mlm" in model.targets else "lm"]
         logits: Tensor = (
-            target.output(target.transform(states)) if hasattr(target, "transform") else target.logits(states)
+            target.output(target.transform(states)) if hasattr(target, "transform") else target.token_logits(states)
         )
     return logits
 

@@ -141,12 +141,12 @@ def test_a_missing_tensor(theirs: Path) -> None:
 
 def test_a_superfluous_tensor(theirs: Path) -> None:
     message = refused(stored(theirs, lambda state: state.update({"bert.extra.weight": torch.ones(2, 3)})))
-    assert "superfluous (1):\n  'bert.extra.weight' (2, 3)" in message
+    assert "unexpected (1):\n  'bert.extra.weight' (2, 3)" in message
 
 
 def test_tensors_of_further_layers_are_superfluous(theirs: Path) -> None:
     message = refused(configured(theirs, num_hidden_layers=1))
-    assert "superfluous (16):\n  'bert.encoder.layer.1.attention.output.LayerNorm.bias' (24,)" in message
+    assert "unexpected (16):\n  'bert.encoder.layer.1.attention.output.LayerNorm.bias' (24,)" in message
     assert "... and 4 more" in message
 
 
@@ -163,7 +163,7 @@ def test_missing_superfluous_and_different_tensors_are_one_message(theirs: Path)
         del state["cls.predictions.bias"]
 
     message = refused(stored(theirs, change))
-    for part in ("missing (1", "superfluous (1", "different (1"):
+    for part in ("missing (1", "unexpected (1", "different (1"):
         assert part in message
 
 

@@ -61,7 +61,7 @@ def compare(model: Model, case: Case, found: Any, batch: Example, record: Record
         if name in model.targets:
             target: Any = model.targets[name]
             key = key or "seq_relationship_logits"
-            check(record, **{name: (target.logits(model.encode(batch.ours)), found[key])})
+            check(record, **{name: (target.class_logits(model.encode(batch.ours)), found[key])})
     if case.kind != "states" and counted(batch):
         check(record, loss=(model(batch.ours).loss, found.loss))
 
@@ -92,7 +92,8 @@ def compare_both_sides(model: Model, found: Any, batch: Example, record: Record)
     if "lm" in model.targets:
         target: Any = model.targets["lm"]
         check(
-            record, logits=(real(target.logits(features.sequence.states), batch.mask), real(found.logits, batch.mask))
+            record,
+            logits=(real(target.token_logits(features.sequence.states), batch.mask), real(found.logits, batch.mask)),
         )
         if counted(batch):
             check(record, loss=(model(batch.ours).loss, found.loss))

@@ -13,7 +13,7 @@ from tests.building import mask_of, tokens, worst
 from tests.text.hf_weights import by_group
 from tests.text.parity import TOLERANCE, VOCABULARY, Record, check, next_labels, ours, reference
 from tp_core import Batch, Model
-from tp_core.interfaces import Cache
+from tp_core.interfaces import KVCache
 
 pytest.importorskip("transformers")
 
@@ -117,7 +117,7 @@ def check_model(model: Model, theirs: Any, lengths: list[int], target_lengths: l
     )
     features = model.encode(batch)
     lm: Any = model.targets["lm"]
-    logits = lm.logits(features.sequence.states)
+    logits = lm.token_logits(features.sequence.states)
     real = target_mask.bool()
     assert features.memory is not None
     memory = features.memory.states[mask.bool()]
@@ -129,13 +129,13 @@ def check_model(model: Model, theirs: Any, lengths: list[int], target_lengths: l
     )
     if bool((labels >= 0).any()):
         check(record, loss=(model(batch).loss, output.loss))
-    cache, steps = Cache(), []
+    kv_cache, steps = KVCache(), []
     for place in range(target.shape[1]):
         now = {name: value[:, place : place + 1] for name, value in (batch.target or {}).items()}
-        found = model.encode(Batch(batch.source, batch.size, now), cache)
-        steps.append(lm.logits(found.sequence.states))
+        found = model.encode(Batch(batch.source, batch.size, now), kv_cache)
+        steps.append(lm.token_logits(found.sequence.states))
         if bool(real[:, place].all()):
-            assert worst(lm.next_scores(found), output.logits[:, place]) < TOLERANCE
+            assert worst(lm.next_logits(found), output.logits[:, place]) < TOLERANCE
     assert worst(torch.cat(steps, dim=1)[real], output.logits[real]) < TOLERANCE
 
 

@@ -229,8 +229,8 @@ def test_the_scores_and_the_loss_are_of_capped_logits(tmp_path: Path) -> None:
         features, raw = capped.encode(batch), vocabulary_logits(free, batch)
         assert raw.abs().max() > 4
         expected = 3 * torch.tanh(raw / 3)
-        assert worst(target.scores(features, batch)[0], expected.flatten(0, 1)) < 1e-6
-        assert worst(target.next_scores(features), expected[:, -1]) < 1e-6
+        assert worst(target.logits(features, batch)[0], expected.flatten(0, 1)) < 1e-6
+        assert worst(target.next_logits(features), expected[:, -1]) < 1e-6
         loss = torch.nn.functional.cross_entropy(expected.flatten(0, 1), labels.flatten())
         assert worst(capped(batch).loss, loss) < 1e-5
 

@@ -114,7 +114,7 @@ def naive(made: LoadedModel, text: str, count: int) -> str:
             types = torch.tensor([[0] * len(start) + [1] * len(ids)])
             prefix = torch.tensor([len(start)])
             batch = Batch.of({"input_ids": read, "token_type_ids": types, "prefix_lengths": prefix}, 1)
-        scores = made.model.targets["lm"].next_scores(made.model.encode(batch))[0]  # type: ignore[operator]
+        scores = made.model.targets["lm"].next_logits(made.model.encode(batch))[0]  # type: ignore[operator]
         ids.append(int(scores[: made.tokenizer.vocab_size].argmax()))
         if ids[-1] in tokens.end:
             return made.processor.decode(ids[:-1], start if made.model.decoder is None else None)

@@ -74,7 +74,7 @@ def test_bert_for_pre_training(
     check(
         record_property,
         logits=(real(vocabulary_logits(model, batch), mask), real(output.prediction_logits, mask)),
-        sentence_logits=(target.logits(model.encode(batch)), output.seq_relationship_logits),
+        sentence_logits=(target.class_logits(model.encode(batch)), output.seq_relationship_logits),
         loss=(model(batch).loss, output.loss),
     )
 
@@ -181,7 +181,7 @@ def test_albert_for_pre_training(
     check(
         record_property,
         logits=(real(vocabulary_logits(model, batch), mask), real(output.prediction_logits, mask)),
-        sentence_logits=(target.logits(model.encode(batch)), output.sop_logits),
+        sentence_logits=(target.class_logits(model.encode(batch)), output.sop_logits),
         loss=(model(batch).loss, output.loss),
     )
 

@@ -11,7 +11,7 @@ import yaml
 
 from tests.building import mask_of, randomised, tokens, worst
 from tp_core import Batch, Model, build_model, discovery, load_spec
-from tp_core.interfaces import Cache
+from tp_core.interfaces import KVCache
 from tp_core.options.ports import CAUSAL
 from tp_core.spec.choices.module_nodes import placed
 from tp_core.testing import random_batch
@@ -85,20 +85,20 @@ def test_incremental_decoding_equals_full_decoding(tmp_path: Path, preset: str, 
             return Batch.of(inputs, len(inputs["input_ids"]))
         return Batch.of({n: v[rows] for n, v in source.items()}, len(inputs["input_ids"]), inputs)
 
-    cache, found, start = Cache(), [], 0
+    kv_cache, found, start = KVCache(), [], 0
     for size in PIECES:
         place = slice(start, start + size)
         inputs = {"input_ids": ids[:, place], "token_type_ids": types[:, place]}
         if start == 0:
             inputs["attention_mask"] = mask[:, place]
-        features = model.encode(batch(inputs, slice(None)), cache)
-        found.append(target.logits(features.sequence.states))
+        features = model.encode(batch(inputs, slice(None)), kv_cache)
+        found.append(target.token_logits(features.sequence.states))
         start += size
     stepwise = torch.cat(found, dim=1)
     for row in range(3):
         real = mask[row].bool()
         inputs = {"input_ids": ids[row][real][None], "token_type_ids": types[row][real][None]}
         whole = model.encode(batch(inputs, slice(row, row + 1)))
-        expected = target.logits(whole.sequence.states)[0]
+        expected = target.token_logits(whole.sequence.states)[0]
         # As a part of the largest logit: T5 v1.1's, neither scaled nor tied, are far above 1 with these weights.
         assert worst(stepwise[row][real], expected) < TOLERANCE * max(1.0, expected.abs().max().item())

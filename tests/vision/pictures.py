@@ -12,7 +12,7 @@ from PIL import Image
 
 
 def pixels(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
-    """Random colours, (height, width, 3)."""
+    """Random channels, (height, width, 3)."""
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 

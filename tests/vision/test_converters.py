@@ -166,7 +166,8 @@ def check(model: Model, case: Case, found: Any, batch: Example) -> None:
         assert worst(features.sequence.states, found.last_hidden_state) < TOLERANCE
         return
     (target,) = model.targets.values()
-    logits: Tensor = target.logits(features)  # type: ignore[operator]
+    name = {"pixels": "predicted", "visual_tokens": "patch_logits"}.get(target.name, "class_logits")
+    logits: Tensor = getattr(target, name)(features)
     if "reconstruction" in found:
         logits = target.reconstructions(features, batch.ours)  # type: ignore[operator]
         assert worst(logits, found.reconstruction) < TOLERANCE

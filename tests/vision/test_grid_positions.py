@@ -84,7 +84,7 @@ def test_a_sequence_shorter_than_its_grid_is_refused(tmp_path: Path) -> None:
         (attention(positions="grid"), "positions.* is for embeddings that make patches"),
         (attention(positions=grid(size=[0, 3])), "rows and columns are at least 1"),
         (attention(positions=grid(per_layer=True), residual=True), "would be added again in every layer"),
-        ({"layer_drop_growing": True, "share_layers": True}, "is for layers that differ"),
+        ({"drop_path_growing": True, "share_layers": True}, "is for layers that differ"),
     ],
 )
 def test_options_that_cannot_work_are_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:
@@ -138,8 +138,8 @@ def test_layer_scale_starts_at_its_option(tmp_path: Path) -> None:
 
 
 def test_layer_drop_grows_from_nothing_to_its_option(tmp_path: Path) -> None:
-    model = encoder_model(tmp_path, {"num_layers": 5, "layer_drop": 0.2, "layer_drop_growing": True})
-    rates = [layer.mixer_residual.layer_drop for layer in model.encoder.layers]  # type: ignore[union-attr]
+    model = encoder_model(tmp_path, {"num_layers": 5, "drop_path": 0.2, "drop_path_growing": True})
+    rates = [layer.mixer_residual.drop_path for layer in model.encoder.layers]  # type: ignore[union-attr]
     assert rates == pytest.approx([0, 0.05, 0.1, 0.15, 0.2])
 
 

@@ -27,8 +27,8 @@ from tp_core.data.sampling.order import TRAIN, generator
 from tp_core.errors import DataError
 from tp_core.interfaces import Batch, Record, Sample
 from tp_core.options.context import BuildContext, DataContext
-from tp_core.options.facts import GridFacts
 from tp_core.testing import check_module
+from tp_vision.facts import GridFacts
 from tp_vision.processors.decoding import decode
 from tp_vision.processors.image import ImageProcessor
 from tp_vision.processors.image_options import ImageProcessorConfig
@@ -324,10 +324,10 @@ def test_cropping_keeps_the_middle() -> None:
 
 def test_the_models_grid_says_size_and_channels_and_another_size_is_a_problem() -> None:
     grid = GridFacts(3, 4, (2, 5), 1)
-    made = processor(DataContext(grid=grid, targets=THREE.targets))
+    made = processor(DataContext(facts={GridFacts: grid}, targets=THREE.targets))
     assert (made.size, made.channels) == ((6, 20), 1)
     config = ImageProcessorConfig(image_size=8, channels=3, mean=[0.5, 0.5])
-    found = [(problem.option, problem.message) for problem in config.check(BuildContext(grid=grid))]
+    found = [(problem.option, problem.message) for problem in config.check(BuildContext().with_facts(grid))]
     assert found == [
         ("image_size", "the model's pictures are of 6 x 20 pixels; leave it out, or set that"),
         ("channels", "the model's patches have 1; leave it out, or set that"),

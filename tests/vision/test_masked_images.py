@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from tp_core import DataContext
 from tp_core.interfaces import Record
-from tp_core.options.facts import GridFacts
 from tp_core.testing import check_module
+from tp_vision.facts import GridFacts
 from tp_vision.processors.masked_image_options import MaskedImageConfig
 from tp_vision.processors.masks import blockwise_mask, random_mask
 
-GRID = DataContext(grid=GridFacts(4, 6, (2, 2), 3, 1))
+GRID = DataContext(facts={GridFacts: GridFacts(4, 6, (2, 2), 3, 1)})
 
 
 def scan(seed: int) -> bytes:
@@ -42,7 +42,7 @@ def test_the_processor_keeps_its_contracts(options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("ratio", "expected"), [(0.75, 18), (0.6, 15), (0.4, 10), (0.01, 1), (0.99, 23)])
 def test_the_number_of_masked_patches_is_that_of_mae_and_neither_none_nor_all(ratio: float, expected: int) -> None:
-    assert MaskedImageConfig(mask_ratio=ratio).count(GRID.grid) == expected
+    assert MaskedImageConfig(mask_ratio=ratio).count(GRID.fact(GridFacts)) == expected
 
 
 def generator(seed: int) -> np.random.Generator:
@@ -159,7 +159,7 @@ def test_options_that_cannot_work_are_explained(options: dict[str, Any], message
     from tp_core import BuildContext
 
     config = MaskedImageConfig.model_validate(options)
-    problems = [problem.message for problem in config.check(BuildContext(grid=GRID.grid))]
+    problems = [problem.message for problem in config.check(BuildContext().with_facts(GRID.fact(GridFacts)))]
     assert any(message in problem for problem in problems), problems
 
 

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from tests.building import batch_of, build, randomised, worst
 from tp_core import BuildContext, Model, TPError, load_spec
 from tp_core.interfaces import IGNORE, Batch
-from tp_core.options.facts import GridFacts
 from tp_core.testing import check_module
+from tp_vision.facts import GridFacts
 from tp_vision.targets.pixels import patchify, unpatchify
 from tp_vision.targets.visual_tokens_options import VisualTokensConfig
 from tp_vision.visual_tokenizers.random_projection_options import RandomProjectionConfig
@@ -191,7 +191,7 @@ def test_the_loss_is_the_mean_error_over_masked_patches(tmp_path: Path, loss: st
     model = model_of(tmp_path, ["masked_patch", "patch_pos"], [target])
     batch = masked_batch(pictures(), [[1, 4, 5], [0, 2, IGNORE]])
     features = model.encode(batch)
-    logits = model.targets["pixels"].logits(features).double()  # type: ignore[operator]
+    logits = model.targets["pixels"].predicted(features).double()  # type: ignore[operator]
     wanted = patchify(pictures().double(), (4, 2))
     if normalize:
         wanted = (wanted - wanted.mean(-1, keepdim=True)) / (wanted.var(-1, keepdim=True) + 1e-6).sqrt()
@@ -208,7 +208,7 @@ def test_perfect_predictions_reconstruct_the_picture(tmp_path: Path) -> None:
     features, target = model.encode(batch), model.targets["pixels"]
     wanted = patchify(pictures(), (4, 2))
     wanted = (wanted - wanted.mean(-1, keepdim=True)) / (wanted.var(-1, keepdim=True) + 1e-6).sqrt()
-    target.logits = lambda features: wanted  # type: ignore[assignment]
+    target.predicted = lambda features: wanted  # type: ignore[assignment]
     assert worst(target.reconstructions(features, batch), pictures()) < 1e-5  # type: ignore[operator]
 
 
@@ -219,10 +219,10 @@ def test_perfect_predictions_reconstruct_the_picture(tmp_path: Path) -> None:
 def test_the_loss_is_the_cross_entropy_of_the_tokenizers_tokens_at_masked_patches(tmp_path: Path) -> None:
     model = model_of(tmp_path, ["masked_patch"], [TOKENS])
     batch = masked_batch(pictures(), [[1, 4, 5], [0, 2, IGNORE]])
-    tokens = RandomProjectionConfig(num_tokens=32, code_size=4).build(BuildContext(grid=GRID))(pictures())
+    tokens = RandomProjectionConfig(num_tokens=32, code_size=4).build(BuildContext().with_facts(GRID))(pictures())
     target: Any = model.targets["visual_tokens"]
     assert torch.equal(target.labels(batch), tokens)
-    logits = target.logits(model.encode(batch)).double()
+    logits = target.patch_logits(model.encode(batch)).double()
     rows = torch.cat([logits[0, [1, 4, 5]], logits[1, [0, 2]]])
     labels = torch.cat([tokens[0, [1, 4, 5]], tokens[1, [0, 2]]])
     output = model(batch)
@@ -284,7 +284,7 @@ def test_a_wrong_choice_of_tokenizer_is_explained_at_its_place(tmp_path: Path, t
 
 
 def projection(**options: Any) -> Any:
-    return RandomProjectionConfig(num_tokens=64, code_size=8, **options).build(BuildContext(grid=GRID))
+    return RandomProjectionConfig(num_tokens=64, code_size=8, **options).build(BuildContext().with_facts(GRID))
 
 
 def test_the_tokens_of_a_random_projection_are_fixed_by_its_seed() -> None:

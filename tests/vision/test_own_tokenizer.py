@@ -15,8 +15,8 @@ from tp_core import TPError, load_spec
 
 TOKENIZER = """
 from torch.nn import functional as F
-from tp_vision.visual_tokenizers.base import VisualTokenizer
-from tp_vision.visual_tokenizers.options import VisualTokenizerConfig
+from tp_vision import VisualTokenizer, VisualTokenizerConfig
+from tp_vision.facts import GridFacts
 
 
 class BrightnessConfig(VisualTokenizerConfig):
@@ -27,7 +27,7 @@ class BrightnessConfig(VisualTokenizerConfig):
         return self.num_tokens
 
     def build(self, context):
-        return Brightness(self, context.grid.patch_size)
+        return Brightness(self, context.fact(GridFacts).patch_size)
 
 
 class Brightness(VisualTokenizer):

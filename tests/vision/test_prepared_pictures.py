@@ -14,8 +14,8 @@ from tp_core.data.cache.rows import ArrowRows, write_rows
 from tp_core.data.sampling.order import EVALUATION, TRAIN, generator
 from tp_core.interfaces import Record
 from tp_core.options.context import DataContext
-from tp_core.options.facts import GridFacts
 from tp_core.testing.specs import config_class_of
+from tp_vision.facts import GridFacts
 
 DEEP = np.random.default_rng(1).integers(0, 65536, (30, 24), dtype=np.uint16)
 FILES = [
@@ -25,7 +25,7 @@ FILES = [
     encoded(pixels(16, 16), "PNG", "P"),
     encoded(pixels(16, 16), "TIFF", "CMYK"),
 ]
-DATA = DataContext(targets=targets(cls={"num_labels": 9}), grid=GridFacts(4, 4, (4, 4), 3))
+DATA = DataContext(targets=targets(cls={"num_labels": 9}), facts={GridFacts: GridFacts(4, 4, (4, 4), 3)})
 
 
 @pytest.mark.parametrize("name", ["image", "masked_image"])

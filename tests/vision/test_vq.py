@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from tests.building import batch_of, build, randomised, worst
 from tp_core import BuildContext, TPError, load_spec, train
-from tp_core.options.facts import GridFacts
 from tp_core.testing import check_module
+from tp_vision.facts import GridFacts
 from tp_vision.visual_tokenizers.vector_quantized_options import VectorQuantizedConfig
 
 SIZES: dict[str, Any] = {"image_size": 8, "patch_size": 4, "channels": 1}
@@ -151,11 +151,11 @@ def test_a_tokenizer_that_does_not_fit_is_refused(
     save_file(model.weights(), tmp_path / "model.safetensors")
     config = VectorQuantizedConfig(model=str(tmp_path), num_tokens=count)
     with pytest.raises(TPError, match=message):
-        config.build(BuildContext(grid=grid))
+        config.build(BuildContext().with_facts(grid))
     # ... and before anything is built
-    assert [problem.option for problem in config.check(BuildContext(grid=grid))] == [option]
+    assert [problem.option for problem in config.check(BuildContext().with_facts(grid))] == [option]
     fitting = VectorQuantizedConfig(model=str(tmp_path), num_tokens=6)
-    assert list(fitting.check(BuildContext(grid=GRID))) == []
+    assert list(fitting.check(BuildContext().with_facts(GRID))) == []
 
 
 def test_tokens_become_the_pictures_that_the_vqvae_makes_of_them(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_tokens_become_the_pictures_that_the_vqvae_makes_of_them(tmp_path: Path)
 
     model = model_of(tmp_path)
     save_file(model.weights(), tmp_path / "model.safetensors")
-    tokenizer = VectorQuantizedConfig(model=str(tmp_path), num_tokens=6).build(BuildContext(grid=GRID))
+    tokenizer = VectorQuantizedConfig(model=str(tmp_path), num_tokens=6).build(BuildContext().with_facts(GRID))
     target, features = model.targets["vq"], model.encode(batch_of(pixel_values=pictures()))
     tokens = tokenizer(pictures())
     assert torch.equal(tokens, target.tokens(features))
@@ -179,11 +179,11 @@ def test_a_tokenizer_must_be_a_model_with_the_target_vq(tmp_path: Path) -> None:
     model = build(tmp_path, {"hidden_size": 8, **SIZES, "embedding": ["patch"], "encoder": "identity"})
     save_file(model.weights(), tmp_path / "model.safetensors")
     with pytest.raises(TPError, match="has no target vq; its targets are none"):
-        VectorQuantizedConfig(model=str(tmp_path)).build(BuildContext(grid=GRID))
-    (problem,) = VectorQuantizedConfig(model=str(tmp_path)).check(BuildContext(grid=GRID))
+        VectorQuantizedConfig(model=str(tmp_path)).build(BuildContext().with_facts(GRID))
+    (problem,) = VectorQuantizedConfig(model=str(tmp_path)).check(BuildContext().with_facts(GRID))
     assert "has no target vq; its targets are none" in problem.message
     with pytest.raises(TPError, match=r"cannot be loaded: .*there is no such folder"):
-        VectorQuantizedConfig(model=str(tmp_path / "nowhere")).build(BuildContext(grid=GRID))
+        VectorQuantizedConfig(model=str(tmp_path / "nowhere")).build(BuildContext().with_facts(GRID))
 
 
 def test_another_tokenizer_on_the_command_line_replaces_the_one_in_the_spec(tmp_path: Path) -> None:

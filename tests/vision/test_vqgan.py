@@ -20,7 +20,7 @@ from torch import Tensor
 
 from tests.building import randomised, worst
 from tp_core import BuildContext, TPError, load_spec, train
-from tp_core.options.facts import GridFacts
+from tp_vision.facts import GridFacts
 from tp_vision.visual_tokenizers.vqgan import VQGAN
 from tp_vision.visual_tokenizers.vqgan_options import VQGANConfig
 
@@ -135,7 +135,7 @@ def grid_of(sizes: dict[str, Any], rows: int, columns: int) -> GridFacts:
 
 
 def built(folder: Path, sizes: dict[str, Any], rows: int = 4, columns: int = 4, **options: Any) -> VQGAN:
-    found = config_of(folder, **options).build(BuildContext(grid=grid_of(sizes, rows, columns)))
+    found = config_of(folder, **options).build(BuildContext().with_facts(grid_of(sizes, rows, columns)))
     assert isinstance(found, VQGAN)
     return found
 

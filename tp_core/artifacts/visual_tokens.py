@@ -50,7 +50,7 @@ def unlike_images(own: Spec, other: Spec, trained: Contents, required: bool = Fa
 def unlike_labels(own: Spec, other: Spec, targets: Iterable[str], trained: Contents, required: bool = False) -> str:
     """As :func:`unlike_images`, of the visual tokens that targets of these names predict."""
     for name in targets:
-        here, there = ([each for each in spec.model.targets if each.called == name] for spec in (own, other))
+        here, there = ([each for each in spec.model.targets if each.instance_name == name] for spec in (own, other))
         if difference := _unlike(_makers(here), _makers(there), trained, required):
             return f"'{name}' predicts other visual tokens: {difference}"
     return ""

@@ -62,10 +62,10 @@ def _classes(spec: Spec) -> Iterator[tuple[str, list[str]]]:
     for own in spec.sets().values():
         config: Any = None if own.data.processor is None else own.data.processor.config
         for target in own.model.targets if isinstance(config, ClassLabelOptions) else ():
-            column = target.called if target.called in own.data.options.labels else ""
+            column = target.instance_name if target.instance_name in own.data.options.labels else ""
             names = config.class_names(column)
             if names is not None and getattr(target.config, "num_labels", None) == len(names):
-                yield target.called, names
+                yield target.instance_name, names
 
 
 def unlike_vocabularies(

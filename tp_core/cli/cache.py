@@ -71,13 +71,13 @@ def clear(folder: str | None, older_than: str | None, max_size: str | None, dry_
     Other files in the folder stay, and so does what a preparation is writing. A training that goes on may open its
     data again, and should have ended.
     """
-    from tp_core.data.cache.files import kept, parse_age, superfluous
+    from tp_core.data.cache.files import kept, parse_age, unexpected
     from tp_core.files.sizes import parse_size, shown_size
 
     place = _folder(folder)
     age = None if older_than is None else parse_age(older_than)
     found = kept(place)
-    gone = superfluous(found, age, None if max_size is None else parse_size(max_size))
+    gone = unexpected(found, age, None if max_size is None else parse_size(max_size))
     for each in gone:
         if dry_run:
             tell(f"{each.name:32}  {shown_size(each.size):>9}  used {_days(time.time() - each.used)}")

@@ -108,7 +108,7 @@ def _module(chosen: Chosen[Any]) -> str:
     """A module with its sizes."""
     options = ((key, getattr(chosen.config, key, None)) for key in ("num_layers", "hidden_size", "num_heads"))
     sizes = ", ".join(f"{key} {value}" for key, value in options if value is not None)
-    shown = f"{chosen.title} ({sizes})" if sizes else chosen.title
+    shown = f"{chosen.display_name} ({sizes})" if sizes else chosen.display_name
     return shown if chosen.portable else f"{shown} (from a local file: not portable)"
 
 
@@ -156,7 +156,7 @@ def summary(shown: str, spec: Spec, complete: bool) -> list[str]:
 
 
 def _data_rows(spec: Spec) -> list[tuple[str, str]]:
-    from tp_core.data.sources.names import called, expanded
+    from tp_core.data.sources.names import display_name, expanded
     from tp_core.spec.sections.data import SOURCES
 
     train = spec.train.options
@@ -164,7 +164,7 @@ def _data_rows(spec: Spec) -> list[tuple[str, str]]:
     for key in SOURCES:
         if given := expanded(spec.data.options.given(key)):
             more = f" and {len(given) - 1} more" if len(given) > 1 else ""
-            rows.append((f"{key} data", called(given[0]) + more))
+            rows.append((f"{key} data", display_name(given[0]) + more))
     length = f"{train.steps} steps" if train.steps is not None else f"{train.epochs:g} epochs"
     chosen = f"{spec.train.optimizer.name}, {spec.train.schedule.name}, {train.precision}"
     return [*rows, ("training", f"{length} of {train.batch_size} samples, {chosen}")]

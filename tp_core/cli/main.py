@@ -95,8 +95,8 @@ def _load_plugin(name: str) -> click.Command:
         entry = discovery.index().find("commands", name)
         command = discovery.load(entry)
         if not isinstance(command, click.Command):
-            raise discovery.Broken(entry, TypeError(f"{entry.value} is no click command"))
-    except discovery.Broken as error:
+            raise discovery.BrokenModuleError(entry, TypeError(f"{entry.value} is no click command"))
+    except discovery.BrokenModuleError as error:
         return _broken(name, error, f"{type(error.cause).__name__}: {error.cause}")
     except TPError as error:
         return _broken(name, error, str(error))

@@ -76,13 +76,13 @@ def rows(kind: str | None = None) -> Iterator[Row]:
 
 def _row(entry: Any, ambiguous: bool) -> Row:
     """One entry; ``ambiguous`` is true where several packages offer its name."""
-    from tp_core.discovery import Broken, is_own, owner_of
+    from tp_core.discovery import BrokenModuleError, is_own, owner_of
     from tp_core.errors import named
 
     start = (entry.kind, entry.name, entry.distribution, entry.version)
     try:
         description = _preset(entry) if entry.kind == "presets" else _described(entry)
-    except Broken as error:
+    except BrokenModuleError as error:
         return Row(*start, "broken", "", named(error.cause))
     way = f"write {entry.name}@{entry.distribution} for this one"
     if is_own(entry):
@@ -102,7 +102,7 @@ def _owner_among(entry: Any) -> str:
 
 def _described(entry: Any) -> str:
     """Description of a config class, a command or whatever else an entry names."""
-    from tp_core.discovery import Broken, load
+    from tp_core.discovery import BrokenModuleError, load
     from tp_core.options.base import ModuleConfig
 
     value = load(entry)
@@ -112,7 +112,7 @@ def _described(entry: Any) -> str:
         return value.get_short_help_str(200)
     if entry.kind in ("converter", "commands"):
         return (getattr(value, "__doc__", None) or "").strip().partition("\n")[0]
-    raise Broken(entry, TypeError(f"{value!r} is no config class of the kind {entry.kind}"))
+    raise BrokenModuleError(entry, TypeError(f"{value!r} is no config class of the kind {entry.kind}"))
 
 
 def _preset(entry: Any) -> str:

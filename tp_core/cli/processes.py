@@ -10,7 +10,7 @@ from typing import TypeVar
 import click
 
 from tp_core.cli.usage import Failure
-from tp_core.errors import EndedElsewhere, TPError, out_of_memory
+from tp_core.errors import PeerFailedError, TPError, out_of_memory
 from tp_core.inference.processes import Processes, shared, world_size
 from tp_core.processes.launch import as_told, under_torchrun
 
@@ -43,8 +43,8 @@ def need_one_process(name: str, command: click.Command) -> None:
 def told_elsewhere(error: click.ClickException) -> bool:
     """True if another process tells the user of an error."""
     if isinstance(error, Failure):
-        return isinstance(error.error, EndedElsewhere)
-    return isinstance(as_told(TPError(str(error))), EndedElsewhere)  # a mistake in the arguments, which all have
+        return isinstance(error.error, PeerFailedError)
+    return isinstance(as_told(TPError(str(error))), PeerFailedError)  # a mistake in the arguments, which all have
 
 
 def linger() -> None:

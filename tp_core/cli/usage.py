@@ -6,7 +6,7 @@ from typing import IO, Any
 
 import click
 
-from tp_core.errors import EndedElsewhere, TPError
+from tp_core.errors import PeerFailedError, TPError
 from tp_core.terminal import printable
 
 
@@ -75,7 +75,7 @@ class Failure(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the message, and before it, where ``--traceback`` asks for it, where the error came from."""
-        if isinstance(self.error, EndedElsewhere):
+        if isinstance(self.error, PeerFailedError):
             return
         if self.trace:
             click.echo(printable(self.trace), file=file, err=file is None)

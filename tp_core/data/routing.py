@@ -76,9 +76,9 @@ def route_of(spec: Spec, data_set: str = "") -> Route:
     """The route of the batches that a spec's processor makes, or that of one of its data sets."""
     own = spec.of_set(data_set)
     streams = list(own.model.streams)
-    targets = tuple(each.called for each in own.model.targets)
+    targets = tuple(each.instance_name for each in own.model.targets)
     number = list(spec.data.sets).index(data_set) if data_set else None
     made = AvailablePorts(own).batch
-    labels = {each.called: labels_for(own, each, made) for each in own.model.targets}
+    labels = {each.instance_name: labels_for(own, each, made) for each in own.model.targets}
     asked = {name: tuple(port.of or port.name for port in ports) for name, ports in labels.items() if ports}
     return Route(asked, streams[0] if streams else ONLY, targets if data_set else None, number)

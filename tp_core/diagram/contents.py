@@ -159,7 +159,7 @@ def _targets(spec: Spec, tree: Branch) -> Iterator[Component]:
     for chosen in spec.model.targets:
         config = chosen.config
         context = context_of(spec, config.stream or "", side="target")
-        component = _single("target", chosen, context, tree, ("targets", key_of(chosen.called)))
+        component = _single("target", chosen, context, tree, ("targets", key_of(chosen.instance_name)))
         if config.stream is not None:
             component.reads = (config.stream,)
         elif config.reads_streams:
@@ -172,7 +172,7 @@ def _card(chosen: Chosen[Any], context: BuildContext, tree: Branch, path: tuple[
     lenders = dict.fromkeys(_place(lender) for lender in _lenders(branch)) if branch else {}
     facts = [*spoken(chosen.config, context), *(f"weights of {place}" for place in lenders if place != own)]
     layers = getattr(chosen.config, "num_layers", 1)
-    return Card(chosen.title, facts, _count(branch), isinstance(layers, int) and layers > 1)
+    return Card(chosen.display_name, facts, _count(branch), isinstance(layers, int) and layers > 1)
 
 
 def _lenders(branch: Branch) -> Iterator[str]:

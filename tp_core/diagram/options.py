@@ -19,7 +19,7 @@ _SIZES = (
     *("channels", "max_length", "num_segments", "num_labels", "projection_size", "num_mel_bins", "size"),
 )
 #: Not said: what the drawing shows in another way, and what is of interest in training only.
-_SILENT = frozenset({"stream", "weight", "embedding_size", "activation_checkpointing", "layer_drop_growing"})
+_SILENT = frozenset({"stream", "weight", "embedding_size", "activation_checkpointing", "drop_path_growing"})
 _MOST = 12
 
 
@@ -57,7 +57,7 @@ def _unusual(
             default = passed.get(name, fields[name].get_default(call_default_factory=True))
             if isinstance(default, str) and isinstance(value, dict):  # the choice of a module
                 default, value = default, ", ".join(value)
-            quiet = name.endswith(("_std", "eps")) or "dropout" in name or "layer_drop" in name or "init" in name
+            quiet = name.endswith(("_std", "eps")) or "dropout" in name or "drop_path" in name or "init" in name
             if not quiet and (default is PydanticUndefined or value != default):
                 plain = name in passed or name in slots_of(type(config))
                 yield _fact(name, value) if plain or not owner else f"{owner} {_fact(name, value)}"

@@ -218,7 +218,7 @@ def _processor_of(loaded: LoadedModel, options: GenerateOptions) -> tuple[Proces
 def _targets_of(loaded: LoadedModel, batch: Batch | None) -> list[Target]:
     """The targets that score a next token: of a batch, or of the whole model."""
     every = loaded.model.active(batch or Batch({}, 0))
-    able = [target for target in every.values() if type(target).next_scores is not Target.next_scores]
+    able = [target for target in every.values() if type(target).next_logits is not Target.next_logits]
     if not able:
         names = ", ".join(every) or "none"
         raise TPError(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from tp_core.errors import EndedElsewhere, TPError
+from tp_core.errors import PeerFailedError, TPError
 from tp_core.processes.launch import launch
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ ALONE = Processes()
 def shared() -> Iterator[Processes]:
     """A context in which the processes that torchrun has started share work; one process otherwise.
 
-    An error of one process ends all: the first to fail raises it, the others :class:`~tp_core.errors.EndedElsewhere`.
+    An error of one process ends all: the first to fail raises it, the others :class:`~tp_core.errors.PeerFailedError`.
     At the end, each waits until all have come there.
 
     Raises:
@@ -176,5 +176,5 @@ def _told(error: BaseException, strategy: Strategy) -> BaseException:
         error = TPError(late)
     elif strategy.lost(error):
         error = TPError("the connection to another process was lost")
-    first = isinstance(error, EndedElsewhere) or strategy.first_to_fail()
-    return error if first or not isinstance(error, TPError) else EndedElsewhere(str(error))
+    first = isinstance(error, PeerFailedError) or strategy.first_to_fail()
+    return error if first or not isinstance(error, TPError) else PeerFailedError(str(error))

@@ -14,7 +14,7 @@ from torch import Tensor
 class Stepper(Protocol):
     """A model that writes several texts at a time, one row each."""
 
-    def scores(self, ids: Tensor | None) -> Tensor:
+    def logits(self, ids: Tensor | None) -> Tensor:
         """Scores of the next token, (rows, vocabulary), once ``ids`` (rows,) have been written; None at first."""
 
     def reorder(self, index: Tensor) -> None:
@@ -86,7 +86,7 @@ def write(
     rows = list(range(len(limits)))
     chosen: Tensor | None = None
     for step in range(max(limits)):
-        scores = stepper.scores(chosen)
+        scores = stepper.logits(chosen)
         chosen = choose(scores if rules is None else rules(scores.float(), chosen), rows, step)
         for row, token in zip(rows, chosen.tolist()):
             if token in end:
@@ -143,7 +143,7 @@ def beam_search(
     """
 
     def next_scores(ids: Tensor | None) -> Tensor:
-        scores = stepper.scores(ids).float().log_softmax(dim=-1)
+        scores = stepper.logits(ids).float().log_softmax(dim=-1)
         return scores if rules is None else rules(scores, ids)
 
     found = [_Beam([(0.0, [])], []) for _ in limits]

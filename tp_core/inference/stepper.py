@@ -1,4 +1,4 @@
-"""A model that writes: one step per token, with a cache."""
+"""A model that writes: one step per token, with a kv_cache."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tp_core.errors import TPError
-from tp_core.interfaces import Batch, Cache, GenerationTokens, Inputs, Target
+from tp_core.interfaces import Batch, GenerationTokens, Inputs, KVCache, Target
 from tp_core.model import Model
 
 
@@ -25,7 +25,7 @@ class ModelStepper:
     ) -> None:
         self.model, self.target = model, target
         self.ids = tokens.ids if tokens.ids is not None or known is None else range(known)
-        self.cache = Cache()
+        self.kv_cache = KVCache()
         self.carried: Inputs = {}
         if model.decoder is None:
             source = padded_left(batch.inputs)
@@ -38,13 +38,13 @@ class ModelStepper:
             self.prompt_lengths = [len(tokens.start)] * batch.size
             self.first = Batch(batch.source, batch.size, {"input_ids": start})
 
-    def scores(self, ids: Tensor | None) -> Tensor:
+    def logits(self, ids: Tensor | None) -> Tensor:
         batch = self.first if ids is None else self._next(ids)
         try:
-            features = self.model.encode(batch, self.cache)
+            features = self.model.encode(batch, self.kv_cache)
         except NotImplementedError as error:
             raise TPError(f"this model cannot write: {error}") from None
-        scores = self.target.next_scores(features)
+        scores = self.target.next_logits(features)
         if self.ids is not None:
             scores[:, : self.ids.start] = -torch.inf
             scores[:, self.ids.stop :] = -torch.inf
@@ -57,7 +57,7 @@ class ModelStepper:
         return Batch({}, len(ids), inputs)
 
     def reorder(self, index: Tensor) -> None:
-        self.cache.reorder(index)
+        self.kv_cache.reorder(index)
         self.carried = {name: value.index_select(0, index) for name, value in self.carried.items()}
 
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from tp_core.interfaces.components import FusionEncoder as FusionEncoder
     from tp_core.interfaces.components import Module as Module
     from tp_core.interfaces.framing import Frame as Frame
-    from tp_core.interfaces.kv_cache import Cache as Cache
     from tp_core.interfaces.kv_cache import CacheEntry as CacheEntry
+    from tp_core.interfaces.kv_cache import KVCache as KVCache
     from tp_core.interfaces.layer_parts import FeedForward as FeedForward
     from tp_core.interfaces.layer_parts import Mixer as Mixer
     from tp_core.interfaces.layer_parts import Positions as Positions
@@ -51,7 +51,7 @@ _PUBLIC = {
     "ONLY": "tp_core.interfaces.batch",
     "Batch": "tp_core.interfaces.batch",
     "Inputs": "tp_core.interfaces.batch",
-    "Cache": "tp_core.interfaces.kv_cache",
+    "KVCache": "tp_core.interfaces.kv_cache",
     "CacheEntry": "tp_core.interfaces.kv_cache",
     "Decoder": "tp_core.interfaces.components",
     "Embedding": "tp_core.interfaces.components",

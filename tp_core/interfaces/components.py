@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from torch import nn
 
 from tp_core.interfaces.batch import Inputs
-from tp_core.interfaces.kv_cache import Cache
+from tp_core.interfaces.kv_cache import KVCache
 from tp_core.interfaces.sequence import Sequence
 
 
@@ -54,15 +54,15 @@ class Encoder(Module, ABC):
     checkpoint_activations: bool = False
 
     @abstractmethod
-    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+    def forward(self, sequence: Sequence, kv_cache: KVCache | None = None) -> Sequence:
         """States (batch, length, embedding_size) → (batch, length, hidden_size).
 
         Args:
-            cache: what the module kept of the positions before these, which are new; it adds what it needs of them.
+            kv_cache: what the module kept of the positions before these, which are new; it adds what it needs of them.
                 The model has added their mask and positions.
 
         Raises:
-            NotImplementedError: a cache is given, and the module can read whole texts only.
+            NotImplementedError: a kv_cache is given, and the module can read whole texts only.
         """
 
 
@@ -82,14 +82,14 @@ class Decoder(Module, ABC):
     checkpoint_activations: bool = False
 
     @abstractmethod
-    def forward(self, sequence: Sequence | None, memory: Sequence, cache: Cache | None = None) -> Sequence:
+    def forward(self, sequence: Sequence | None, memory: Sequence, kv_cache: KVCache | None = None) -> Sequence:
         """States (batch, length, embedding_size) → (batch, length, hidden_size).
 
         Args:
             sequence: None for a decoder whose config says that it needs no target embedding.
             memory: the encoder's states, (batch, source length, memory_size).
-            cache: as of an encoder; at later calls, ``memory`` is the same.
+            kv_cache: as of an encoder; at later calls, ``memory`` is the same.
 
         Raises:
-            NotImplementedError: a cache is given, and the module can read whole texts only.
+            NotImplementedError: a kv_cache is given, and the module can read whole texts only.
         """

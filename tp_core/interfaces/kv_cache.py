@@ -20,7 +20,7 @@ class CacheEntry(NamedTuple):
         name: of the module.
     """
 
-    cache: Cache
+    cache: KVCache
     name: str
 
     def get(self) -> tuple[Tensor, ...] | None:
@@ -40,7 +40,7 @@ class CacheEntry(NamedTuple):
         return keys, values
 
 
-class Cache:
+class KVCache:
     """The states of modules at earlier positions, kept so that a text can be decoded piece by piece.
 
     A cache serves one side of a model: the decoder's if there is a decoder, else the encoder's. Every tensor in it has

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 from torch import Tensor, nn
 
 from tp_core.interfaces import Module, Sequence
-from tp_core.interfaces.kv_cache import Cache, CacheEntry
+from tp_core.interfaces.kv_cache import CacheEntry, KVCache
 from tp_core.options.context import BuildContext
 from tp_core.options.positions import PositionsConfig
 
@@ -19,17 +19,17 @@ class StackPass:
 
     Attributes:
         sequence: states (batch, length, hidden) as they enter the first layer.
-        cache: of the positions before those of the sequence, the present ones added already; or None.
+        kv_cache: of the positions before those of the sequence, the present ones added already; or None.
         positions: (batch or 1, length), of the sequence.
         key_positions: the same, with those before.
     """
 
     def __init__(
-        self, sequence: Sequence, cache: Cache | None = None, shared: Iterable[tuple[Any, nn.Module]] = ()
+        self, sequence: Sequence, kv_cache: KVCache | None = None, shared: Iterable[tuple[Any, nn.Module]] = ()
     ) -> None:
-        self.sequence, self.cache = sequence, cache
+        self.sequence, self.kv_cache = sequence, kv_cache
         self.positions = sequence.places()
-        cached = None if cache is None else cache.positions
+        cached = None if kv_cache is None else kv_cache.positions
         self.key_positions = self.positions if cached is None else cached
         self._shared = list(shared)
         self._made: dict[Hashable, Any] = {}
@@ -74,14 +74,14 @@ class Mixer(Module, ABC):
 
     @abstractmethod
     def forward(
-        self, states: Tensor, prepared: Any, carried: Tensor | None = None, cache: CacheEntry | None = None
+        self, states: Tensor, prepared: Any, carried: Tensor | None = None, kv_cache: CacheEntry | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """States (batch, length, hidden) → the same shape, and what the next layer's mixer gets as ``carried``.
 
         Args:
             prepared: what :meth:`prepare` gave.
             carried: of the layer before, such as its scores (RealFormer).
-            cache: of the positions before, for this layer alone.
+            kv_cache: of the positions before, for this layer alone.
         """
 
 

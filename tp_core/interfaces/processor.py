@@ -128,7 +128,7 @@ class Processor(ABC):
         return predictions
 
     @property
-    def scores(self) -> bool:
+    def has_metrics(self) -> bool:
         """True if the processor has metrics of its own."""
         return type(self).score is not Processor.score
 

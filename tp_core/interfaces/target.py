@@ -106,7 +106,7 @@ class Target(Module, ABC):
         """
         raise TypeError(f"{type(self).__name__} projects no vectors")
 
-    def scores(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
+    def logits(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
         """The scores from which the loss is computed, for a target that learns from this one or compares with it.
 
         Returns:
@@ -114,7 +114,7 @@ class Target(Module, ABC):
         """
         raise TypeError(f"{type(self).__name__} gives no scores")
 
-    def next_scores(self, features: Features) -> Tensor:
+    def next_logits(self, features: Features) -> Tensor:
         """Scores (logits) of what comes after the last real position, (batch, vocabulary): what generation needs."""
         raise TypeError(f"{type(self).__name__} does not score a next token")
 

@@ -76,7 +76,7 @@ def preprocessor_rules(processor: PreprocessorFile) -> KeyRules:
     return KeyRules(required=processor.required_keys, irrelevant=irrelevant - processor.required_keys.keys())
 
 
-class KeysRefused(TPError):
+class RefusedKeysError(TPError):
     """Keys that a conversion would leave out, and that change what it makes."""
 
 
@@ -116,12 +116,12 @@ class Account:
             more: further reasons, in sentences.
 
         Raises:
-            KeysRefused: one message for all of them.
+            RefusedKeysError: one message for all of them.
         """
         if not self.refused:
             return
         lines = "\n".join(f"  {line}" for line in (*self.refused.values(), *more))
-        raise KeysRefused(
+        raise RefusedKeysError(
             f"{self.file}: not all keys can be converted:\n{lines}\n"
             f"{_OPTION} KEY goes on without a key, as if it were not there"
         )

@@ -19,8 +19,8 @@ TRAINING_ONLY = frozenset(
         "dropout",
         "attention_dropout",
         "activation_dropout",
-        "layer_drop",
-        "layer_drop_growing",
+        "drop_path",
+        "drop_path_growing",
         "init_std",
         "scale_residual_init",
         "weight",
@@ -61,9 +61,9 @@ def facts(spec: Spec) -> dict[str, Any]:
         found |= _component("model.target_embedding", model.target_embedding, behind)
         found["model.share_embeddings"] = model.options.share_embeddings
         found["model.target_vocab_size"] = model.target_vocab_size
-    found["model.target"] = sorted(target.called for target in model.targets)
+    found["model.target"] = sorted(target.instance_name for target in model.targets)
     for target in model.targets:
-        found |= _options(f"model.target.{target.called}", target, behind)
+        found |= _options(f"model.target.{target.instance_name}", target, behind)
     return found
 
 

@@ -55,7 +55,7 @@ def converter_for(config: Mapping[str, Any], file: Path, model_type: str | None 
         raise TPError(f"{file}: no converter for the model_type '{name}'; {known}")
     try:
         return name, load_converter(name, given=model_type is not None)
-    except discovery.NotFound as error:
+    except discovery.UnknownModuleError as error:
         raise TPError(f"{file}: no converter for the model_type '{name}'; {error.suggestion or known}") from None
 
 

@@ -11,7 +11,7 @@ from tp_core.interop.comparison import differences
 from tp_core.interop.config_json import completed, load_converter, usable_converters
 from tp_core.interop.folders import reason, spec_of
 from tp_core.interop.matching import listed
-from tp_core.interop.parts import Unfit
+from tp_core.interop.parts import MisfitError
 from tp_core.interop.reading import read_model
 from tp_core.options.converter import ConverterConfig
 from tp_core.spec.schema import Spec
@@ -68,11 +68,11 @@ def describe(
     if came_from in names:
         names = [str(came_from), *(name for name in names if name != came_from)]
     fitting: list[Description] = []
-    failures: dict[str, Unfit] = {}
+    failures: dict[str, MisfitError] = {}
     for name in names:
         try:
             found = _described(spec, name, architecture, origin)
-        except Unfit as error:
+        except MisfitError as error:
             failures[name] = error
             continue
         if name == came_from:
@@ -96,7 +96,7 @@ def _described(
         stream = "" if body is spec else next(iter(spec.model.streams))
         config, model = _config(body, name, converter, chosen, origin)
         other = spec_of({"tp": 1, "model": model})
-    except Unfit as error:
+    except MisfitError as error:
         raise _unlike(name, error.reasons, compared=False, heads=error.heads) from None
     except TPError as error:
         raise _unlike(name, [reason(error)], compared=False) from None
@@ -150,7 +150,7 @@ def _config(
             inside.pop(account.spelled.get(path, key))
             del account.refused[path]
     if account.refused:
-        raise Unfit([*account.refused.values()])
+        raise MisfitError([*account.refused.values()])
     return config, read_model(converter, completed(converter, config), architecture).model
 
 
@@ -174,34 +174,34 @@ def _with_origin(
     return {"architectures": [architecture], "model_type": name, **roles, **kept, **own}
 
 
-def _unlike(name: str, reasons: list[str], compared: bool, heads: bool = True) -> Unfit:
-    error = Unfit(reasons, compared, heads)
+def _unlike(name: str, reasons: list[str], compared: bool, heads: bool = True) -> MisfitError:
+    error = MisfitError(reasons, compared, heads)
     error.args = (listed(f"the model is no '{name}':", reasons),)
     return error
 
 
 def _with_heads(spec: Spec, name: str, converter: ConverterConfig, architecture: str | None) -> tuple[str, Spec]:
     """The architecture, and the spec with the targets that it has heads for."""
-    have = {target.called for target in spec.model.targets}
+    have = {target.instance_name for target in spec.model.targets}
     known = converter.architectures
     if architecture is not None:
         if architecture not in known:
             near = did_you_mean(architecture, known) or f"known: {', '.join(known)}"
-            raise Unfit([f"'{name}' has no architecture '{architecture}'; {near}"])
+            raise MisfitError([f"'{name}' has no architecture '{architecture}'; {near}"])
         lacking = [head for head in known[architecture] if head not in have]
         if lacking:
-            raise Unfit([f"model.target has no {' and no '.join(lacking)}, which {architecture} has a head for"])
-        kept = tuple(target for target in spec.model.targets if target.called in known[architecture])
+            raise MisfitError([f"model.target has no {' and no '.join(lacking)}, which {architecture} has a head for"])
+        kept = tuple(target for target in spec.model.targets if target.instance_name in known[architecture])
         return architecture, replace(spec, model=spec.model._replace(targets=kept))
     for each, heads in known.items():
         if set(heads) == have:
             return each, spec
     forms = " or ".join(f"[{', '.join(heads)}]" for heads in dict.fromkeys(known.values()))
     reason = f"model.target is [{', '.join(sorted(have))}]; '{name}' has heads for {forms} (see --architecture)"
-    raise Unfit([reason], heads=False)
+    raise MisfitError([reason], heads=False)
 
 
-def _unlike_all(failures: Mapping[str, Unfit], came_from: str | None) -> str:
+def _unlike_all(failures: Mapping[str, MisfitError], came_from: str | None) -> str:
     # One that could not even be compared is farther off than one that differs in many options; one without the heads,
     # farther still.
     ranks = {name: (not error.heads, not error.compared, len(error.reasons)) for name, error in failures.items()}

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from tp_core.errors import TPError
-from tp_core.interop.accounting import KeysRefused
+from tp_core.interop.accounting import RefusedKeysError
 from tp_core.interop.preprocessing import PreprocessingFiles
 from tp_core.interop.tokenizer_files import has_tokenizer, model_max_length
 from tp_core.options.huggingface import TokenizerFiles
@@ -105,7 +105,7 @@ def write_spec(
             raise TPError(f"data.processor.{next(iter(processor))} needs a tokenizer, and there is none")
         spec = attempt(processor)
         options, notes = preprocessing.options(spec)
-    except KeysRefused:
+    except RefusedKeysError:
         raise
     except TPError as error:
         if processor is None:

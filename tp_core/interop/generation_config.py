@@ -192,7 +192,7 @@ def _special_tokens(spec: Spec) -> Mapping[str, int]:
 def writes(spec: Spec) -> bool:
     """True if a model has a target that scores a next token."""
     kinds: list[Any] = [type(target) for target in meta_model(spec).targets.values()]
-    return any(kind.next_scores is not Target.next_scores for kind in kinds)
+    return any(kind.next_logits is not Target.next_logits for kind in kinds)
 
 
 def _tokens(spec: Spec) -> GenerationTokens | None:

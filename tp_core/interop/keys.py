@@ -16,7 +16,7 @@ _TABLES = frozenset({"id2label", "label2id"})
 MISFITS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
-class MissingKey(TPError, KeyError):
+class MissingKeyError(TPError, KeyError):
     """A key that the conversion needs, and that the file lacks."""
 
     def __str__(self) -> str:
@@ -76,7 +76,7 @@ class Keys(dict[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         if key not in self:
-            raise MissingKey(f"{self.memory.file}: there is no '{self.path}{key}', which the conversion needs")
+            raise MissingKeyError(f"{self.memory.file}: there is no '{self.path}{key}', which the conversion needs")
         value = super().__getitem__(key)
         if key in self.replaced or isinstance(key, _Listed):
             return value

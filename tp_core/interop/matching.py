@@ -110,7 +110,7 @@ class WeightMap:
             heads: tensors that may be left out, beside those of heads that the table knows.
 
         Raises:
-            CheckpointError: tensors are missing, superfluous or of another shape; one message for all.
+            CheckpointError: tensors are missing, unexpected or of another shape; one message for all.
         """
         found, missing, wrong, rows = Fit(), [], [], False
         seen: set[str] = set()
@@ -185,7 +185,7 @@ class WeightMap:
         if missing:
             parts.append(listed(f"missing ({len(missing)} of {count}):", [f"'{name}'" for name in missing]))
         if extra:
-            parts.append(listed(f"superfluous ({len(extra)}):", extra))
+            parts.append(listed(f"unexpected ({len(extra)}):", extra))
         if wrong:
             parts.append(listed(f"different ({len(wrong)}):", wrong))
         if rows and wrong:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound=ModuleConfig)
 
 
-class Unfit(TPError):
+class MisfitError(TPError):
     """A spec that is not of the architecture that it was to be converted to.
 
     Attributes:
@@ -35,9 +35,9 @@ class Unfit(TPError):
 def _is(chosen: Chosen[Any] | None, config: type[C], path: str) -> C:
     expected = config.summary().partition(" (")[0].lower() or config.__name__
     if chosen is None:
-        raise Unfit([f"{path} is unset; expected a {expected}"])
+        raise MisfitError([f"{path} is unset; expected a {expected}"])
     if not isinstance(chosen.config, config):
-        raise Unfit([f"{path} is {chosen.name}; expected a {expected}"])
+        raise MisfitError([f"{path} is {chosen.name}; expected a {expected}"])
     return chosen.config
 
 
@@ -45,12 +45,12 @@ def encoder(spec: Spec, config: type[C], stream: str = "") -> C:
     """The options of the only encoder, or of a stream's, which must be of this config class.
 
     Raises:
-        Unfit: the model has several streams, or not this one, or another encoder.
+        MisfitError: the model has several streams, or not this one, or another encoder.
     """
     if stream not in spec.model.streams:
         names = ", ".join(name for name in spec.model.streams if name) or "unset"
         expected = f"a stream '{stream}'" if stream else "one input only"
-        raise Unfit([f"model.streams is {names}; expected {expected}"])
+        raise MisfitError([f"model.streams is {names}; expected {expected}"])
     path = f"model.streams.{stream}.encoder" if stream else "model.encoder"
     return _is(spec.model.streams[stream].encoder, config, path)
 
@@ -59,7 +59,7 @@ def decoder(spec: Spec, config: type[C]) -> C:
     """The options of the decoder, which must be of this config class.
 
     Raises:
-        Unfit: there is none, or another.
+        MisfitError: there is none, or another.
     """
     return _is(spec.model.decoder, config, "model.decoder")
 
@@ -71,26 +71,26 @@ def component(spec: Spec, side: str = "embedding", stream: str = "") -> Embeddin
         side: ``embedding`` or ``target_embedding``.
 
     Raises:
-        Unfit: there is none.
+        MisfitError: there is none.
     """
     if side == "embedding" and stream in spec.model.streams:
         return spec.model.streams[stream].embedding
     if side == "target_embedding" and spec.model.target_embedding is not None:
         return spec.model.target_embedding
-    raise Unfit([f"model.streams.{stream} is unset" if stream else f"model.{side} is unset"])
+    raise MisfitError([f"model.streams.{stream} is unset" if stream else f"model.{side} is unset"])
 
 
 def embedding(spec: Spec, config: type[C], side: str = "embedding", stream: str = "") -> C:
     """The options of the embedding module of this config class.
 
     Raises:
-        Unfit: there is none.
+        MisfitError: there is none.
     """
     found = optional_embedding(spec, config, side, stream)
     if found is None:
         names = ", ".join(module.name for module in component(spec, side, stream).modules)
         place = f"model.streams.{stream}.embedding" if stream else f"model.{side}"
-        raise Unfit([f"{place} is [{names}]; expected a {config.summary().partition(' (')[0].lower()} in it"])
+        raise MisfitError([f"{place} is [{names}]; expected a {config.summary().partition(' (')[0].lower()} in it"])
     return found
 
 
@@ -195,7 +195,7 @@ def part(options: ModuleConfig, option: str, config: type[C]) -> C:
     """The options of the module that an option of a module chooses, which must be of this config class.
 
     Raises:
-        Unfit: it is another.
+        MisfitError: it is another.
     """
     chosen: Chosen[Any] = getattr(options, option)
     return _is(chosen, config, chosen.path.rpartition(".")[0] or option)

@@ -79,7 +79,7 @@ class PreprocessingFiles:
         A file that cannot be used is no reason not to convert the model: a note says so.
 
         Raises:
-            KeysRefused: the file has keys that change what is made, and that processors do not have.
+            RefusedKeysError: the file has keys that change what is made, and that processors do not have.
         """
         chosen, data = spec.data.processor, data_context(spec)
         if chosen is None or not isinstance(chosen.config, PreprocessorFile):

@@ -72,7 +72,7 @@ def _pooling(how: Pooling, width: int) -> dict[str, Any]:
 
 def _projection(spec: Spec, plan: VectorPlan) -> str | None:
     """The name of the weights that project a stream's vectors; None where it is no matrix alone."""
-    target = next(each for each in spec.model.targets if each.called == plan.target)
+    target = next(each for each in spec.model.targets if each.instance_name == plan.target)
     if not isinstance(target.config, ContrastiveConfig):
         return None
     number = list(spec.model.streams).index(plan.stream)

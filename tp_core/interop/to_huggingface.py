@@ -117,7 +117,7 @@ def _origin(file: Path) -> dict[str, Any]:
 
 def _check_ours(tensors: Tensors, shapes: Mapping[str, tuple[int, ...]], file: Path) -> None:
     wrong = [f"'{name}' is missing" for name in shapes if name not in tensors.shapes]
-    wrong += [f"'{name}' is superfluous" for name in tensors.shapes if name not in shapes]
+    wrong += [f"'{name}' is unexpected" for name in tensors.shapes if name not in shapes]
     wrong += [
         f"'{name}' has shape {tensors.shapes[name]}; expected {shape}"
         for name, shape in shapes.items()

@@ -12,7 +12,7 @@ import importlib
 import inspect
 import itertools
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -150,6 +150,13 @@ class ModuleConfig(Choosing):
     def check(self, context: BuildContext) -> Iterator[Problem]:
         """Yield what pydantic cannot see: options that contradict each other or the model around them."""
         yield from ()
+
+    def published_facts(self) -> Iterable[Any]:
+        """Facts about the module that others may ask for by their type, at most one of each type.
+
+        Its options are such a fact, too: those of ``WordConfig`` are found by that class.
+        """
+        return ()
 
     def inner_context(self, option: str, context: BuildContext) -> BuildContext:
         """The facts of the model around them that modules which an option chooses may know.

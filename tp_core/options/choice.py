@@ -100,15 +100,15 @@ class Chosen(Generic[C]):
         return cls(kind, entry.name, path, config, entry.distribution, entry.version, written=written, place=place)
 
     @property
-    def called(self) -> str:
+    def instance_name(self) -> str:
         """The name that the model uses: a target's own, else the module's."""
         own: str | None = getattr(self.config, "name", None) if self.kind == "target" else None
         return own or self.name
 
     @property
-    def title(self) -> str:
+    def display_name(self) -> str:
         """The module's name, behind the target's own where it has one."""
-        return self.name if self.called == self.name else f"{self.called}: {self.name}"
+        return self.name if self.instance_name == self.name else f"{self.instance_name}: {self.name}"
 
     def dump(self) -> dict[str, Any]:
         """Canonical form, with every option; what a module passes on to others as it is stands there once."""

@@ -1,12 +1,14 @@
 """The surroundings in which a module is checked and built. Torch-free."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from tp_core.options.facts import GridFacts, HeadFacts, Pooling, StreamFacts
+from tp_core.options.facts import Facts, Pooling, StreamFacts, fact_in
 
 if TYPE_CHECKING:
     from tp_core.interfaces.tokenizer import Tokenizer
+
+T = TypeVar("T")
 
 
 class BuildContext(NamedTuple):
@@ -20,9 +22,8 @@ class BuildContext(NamedTuple):
         pooling: how a sequence becomes one vector where the module does not say.
         memory_size: width of the encoder's states that a decoder attends to.
         streams: the named streams, in order; empty without.
-        grid: the grid of patches that the embedding component makes of pictures, or None.
         labels: target → the column of its labels, for targets that have one of their own (``data.labels``).
-        heads: those of the attention that a module belongs to, or None.
+        facts: what the embedding modules of this side, and the module that this one belongs to, publish by type.
     """
 
     embedding_size: int = 768
@@ -32,9 +33,16 @@ class BuildContext(NamedTuple):
     pooling: Pooling = "first"
     memory_size: int = 768
     streams: Mapping[str, StreamFacts] = {}
-    grid: GridFacts | None = None
     labels: Mapping[str, str] = {}
-    heads: HeadFacts | None = None
+    facts: Facts = {}
+
+    def fact(self, kind: type[T]) -> T | None:
+        """The fact of a type, such as :class:`tp_core.HeadFacts`; None if no module publishes one."""
+        return fact_in(self.facts, kind)
+
+    def with_facts(self, *facts: Any) -> "BuildContext":
+        """The same context with further facts; they replace those of the same types."""
+        return self._replace(facts={**self.facts, **{type(fact): fact for fact in facts}})
 
 
 class TargetFacts(NamedTuple):
@@ -42,13 +50,17 @@ class TargetFacts(NamedTuple):
 
     Attributes:
         module: the name of its module.
-        options: its options.
+        facts: what it publishes by type: its options among them.
         labels: the kinds of labels that it asks for.
     """
 
     module: str
-    options: Mapping[str, Any] = {}
+    facts: Facts = {}
     labels: tuple[str, ...] = ()
+
+    def fact(self, kind: type[T]) -> T | None:
+        """The fact of a type; None if the target publishes none."""
+        return fact_in(self.facts, kind)
 
 
 class DataContext(NamedTuple):
@@ -62,8 +74,7 @@ class DataContext(NamedTuple):
         target_length_limit: longest sequence of the decoder's side, or None.
         target_tokenizer: the tokenizer of the decoder's side, where it has one of its own (``data.target_tokenizer``).
         streams: names of the model's streams, in order; empty without.
-        grid: the grid of patches that the model makes of pictures, or None.
-        embedding_options: options of the source side's embedding modules, by name; of the first stream that has one.
+        facts: what the source side's embedding modules publish by type; the first stream that has one counts.
         labels: target → the column of its labels, for targets that have one of their own (``data.labels``).
     """
 
@@ -74,13 +85,13 @@ class DataContext(NamedTuple):
     target_length_limit: int | None = None
     target_tokenizer: "Tokenizer | None" = None
     streams: tuple[str, ...] = ()
-    grid: GridFacts | None = None
-    embedding_options: Mapping[str, Mapping[str, Any]] = {}
+    facts: Facts = {}
     labels: Mapping[str, str] = {}
 
-    def options_of(self, module: str) -> Mapping[str, Any]:
-        """The options of the first target of a module; empty without one."""
-        return next((target.options for target in self.targets.values() if target.module == module), {})
+    def fact(self, kind: type[T]) -> T | None:
+        """The fact of a type that an embedding publishes, or else the first target that does; None without one."""
+        places = (self.facts, *(target.facts for target in self.targets.values()))
+        return next((fact for facts in places if (fact := fact_in(facts, kind)) is not None), None)
 
     def asked(self, labels: str) -> bool:
         """True if a target asks for labels of a kind."""

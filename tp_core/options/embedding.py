@@ -6,7 +6,6 @@ from pydantic import Field
 
 from tp_core.options.base import ModuleConfig
 from tp_core.options.context import BuildContext
-from tp_core.options.facts import GridFacts
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Embedding
@@ -26,18 +25,13 @@ class EmbeddingConfig(ModuleConfig):
         """The longest sequence that this embedding can represent; None if there is no limit."""
         return None
 
-    def grid(self) -> GridFacts | None:
-        """The grid of patches that this embedding makes of pictures; None for one that does not cut pictures."""
-        return None
-
     def positions(self, inputs: int) -> int:
         """The positions that it makes of an input of some length: as many, unless it makes sequences shorter."""
         return inputs
 
     def places(self) -> int | None:
         """The most positions of the embedding's sequences, where its options say; None where inputs decide."""
-        grid = self.grid()
-        return None if grid is None else grid.before + grid.patches
+        return None
 
     def build(self, context: BuildContext) -> "Embedding":
         """The embedding: its implementation with these options."""

@@ -1,9 +1,28 @@
-"""Values that describe tensors, streams and pictures to checks, pricing and builders. Torch-free."""
+"""Values that describe tensors, streams and heads to checks, pricing and builders. Torch-free."""
 
-from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, NamedTuple, TypeVar
+
+T = TypeVar("T")
 
 Pooling = Literal["first", "last", "mean", "max"]
+
+#: What modules publish about themselves, by type: their options, and the values of ``ModuleConfig.published_facts``.
+Facts = Mapping[type[Any], Any]
+
+
+def published_by(configs: Iterable[Any]) -> Facts:
+    """The facts that modules publish, by type. Where several publish one type, the first of them counts."""
+    found: dict[type[Any], Any] = {}
+    for config in configs:
+        for fact in (config, *config.published_facts()):
+            found.setdefault(type(fact), fact)
+    return found
+
+
+def fact_in(facts: Facts, kind: type[T]) -> T | None:
+    """The fact of a type, or of a type derived from it; None if there is none."""
+    return facts[kind] if kind in facts else next((each for each in facts.values() if isinstance(each, kind)), None)
 
 
 class Usual(int):
@@ -60,6 +79,16 @@ class StreamFacts(NamedTuple):
     pooling: Pooling = "first"
 
 
+class ClassFacts(NamedTuple):
+    """The classes that a target tells apart.
+
+    Attributes:
+        number: of classes.
+    """
+
+    number: int
+
+
 class VectorFacts(NamedTuple):
     """The way in which a target makes one vector of each sample of a stream.
 
@@ -74,36 +103,6 @@ class VectorFacts(NamedTuple):
     projection_size: int | None = None
     normalize: bool = False
     compared: bool = False
-
-
-class GridFacts(NamedTuple):
-    """The grid of patches into which an embedding divides pictures of its configured size.
-
-    Attributes:
-        height: rows of patches.
-        width: columns of patches.
-        patch_size: height and width of a patch, in pixels.
-        channels: colours of a pixel.
-        leading: tokens before the patches that have positions of their own: the class token, a distillation token.
-        registers: tokens between those and the patches; they have no position.
-    """
-
-    height: int
-    width: int
-    patch_size: tuple[int, int]
-    channels: int
-    leading: int = 0
-    registers: int = 0
-
-    @property
-    def patches(self) -> int:
-        """Number of patches of a picture."""
-        return self.height * self.width
-
-    @property
-    def before(self) -> int:
-        """Number of places of the sequence before the first patch."""
-        return self.leading + self.registers
 
 
 class HeadFacts(NamedTuple):
@@ -122,17 +121,3 @@ class HeadFacts(NamedTuple):
     size: int
     two_way: bool = True
     scale: float | None = None
-
-
-class PictureFacts(NamedTuple):
-    """The pictures that a trained visual tokenizer knows.
-
-    Attributes:
-        grid: how it divides them into patches, one token for each.
-        mean: subtracted from their pixels, which are from 0 to 1; of all channels, or one of each.
-        std: what divides them then.
-    """
-
-    grid: GridFacts
-    mean: tuple[float, ...] = (0.5,)
-    std: tuple[float, ...] = (0.5,)

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 class PositionsConfig(ModuleConfig):
     """Base of configs of positions of attention: they rotate queries and keys, or add a bias to the scores.
 
-    ``context.heads`` are the heads of the attention that they belong to. Layers with equal options and equal heads
-    have one :attr:`table` in common, which is computed once in a forward pass.
+    ``context.fact(HeadFacts)`` are the heads of the attention that they belong to. Layers with equal options and equal
+    heads share one :attr:`table`, which is computed once in a forward pass.
     """
 
     kind: ClassVar[str] = "positions"

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch.distributed as dist
 
-from tp_core.errors import EndedElsewhere, TPError
+from tp_core.errors import PeerFailedError, TPError
 from tp_core.processes.launch import VARIABLES, Launch, keeps_store, unreachable
 from tp_core.processes.waits import heard
 
@@ -55,7 +55,7 @@ def _left_waiting(here: Launch, limit: str, store: Any, places: list[str]) -> TP
     except RuntimeError:
         return _alone(here, limit, "the one that keeps the list of them is gone")
     error = _alone(here, limit, f"number {' and '.join(absent)} did not come")
-    return error if first else EndedElsewhere(str(error))
+    return error if first else PeerFailedError(str(error))
 
 
 def _alone(here: Launch, limit: str, found: str) -> TPError:

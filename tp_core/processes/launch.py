@@ -9,7 +9,7 @@ import time
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from tp_core.errors import EndedElsewhere, TPError
+from tp_core.errors import PeerFailedError, TPError
 
 #: Variables that say that a process is one of several.
 VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -112,7 +112,7 @@ def as_told(error: TPError) -> TPError:
 
     Where no other process answers, this one speaks: variables may be left over.
     """
-    return error if _first_to_fail() else EndedElsewhere(str(error))
+    return error if _first_to_fail() else PeerFailedError(str(error))
 
 
 def _first_to_fail() -> bool:

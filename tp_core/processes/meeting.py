@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import ParamSpec, TypeVar
 
-from tp_core.errors import EndedElsewhere
+from tp_core.errors import PeerFailedError
 from tp_core.packages.plugin_errors import plugin_error
 from tp_core.training.strategies.base import Strategy
 
@@ -51,7 +51,7 @@ class Meeting:
 
     def error(self) -> Exception:
         """The error that this process raises when all have agreed on FAIL."""
-        return self.failure or EndedElsewhere("another process of the run could not go on")
+        return self.failure or PeerFailedError("another process of the run could not go on")
 
 
 def in_turn(strategy: Strategy, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:

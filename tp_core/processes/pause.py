@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
-from tp_core.processes.signals import Interrupted
+from tp_core.processes.signals import InterruptedWaitError
 from tp_core.training.strategies.base import Strategy
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ class Pause:
 
     Args:
         heard: whether this process has.
-        waits: context of waiting for an item; raises :class:`Interrupted` on a signal that asks to stop.
+        waits: context of waiting for an item; raises :class:`InterruptedWaitError` on a signal that asks to stop.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Pause:
         """The items.
 
         Raises:
-            Interrupted: this process or another has heard a signal.
+            InterruptedWaitError: this process or another has heard a signal.
         """
         source = iter(items)
         while True:
@@ -47,14 +47,14 @@ class Pause:
                     item = next(source)
             except StopIteration:
                 return
-            except Interrupted:
+            except InterruptedWaitError:
                 self._tell()
                 raise
             if self._heard():
                 self._tell()
-                raise Interrupted
+                raise InterruptedWaitError
             if self._called():
-                raise Interrupted
+                raise InterruptedWaitError
             yield item
 
     def _tell(self) -> None:

@@ -21,7 +21,7 @@ _ECHO = 1.0
 _STOP = ("SIGTERM", "SIGINT", "SIGHUP")
 
 
-class Interrupted(KeyboardInterrupt):
+class InterruptedWaitError(KeyboardInterrupt):
     """A wait has ended because of a signal, which :class:`StopRequest` has noted. No code of others is to catch it."""
 
 
@@ -73,12 +73,12 @@ class StopRequest:
         """A context for what waits and may be left at any point: a signal that asks to stop ends it.
 
         Raises:
-            Interrupted: there is such a signal.
+            InterruptedWaitError: there is such a signal.
         """
         self._waits = True
         try:
             if self.name is not None:
-                raise Interrupted
+                raise InterruptedWaitError
             yield
         finally:
             self._waits = False
@@ -97,7 +97,7 @@ class StopRequest:
         self.name = self.name or name
         if self._waits:
             self._waits = False  # once: what is cleaned up behind the wait is not disturbed
-            raise Interrupted
+            raise InterruptedWaitError
 
     def _is_echo(self) -> bool:
         # The terminal sends Ctrl-C to every process, and torchrun passes it on to its own once more.

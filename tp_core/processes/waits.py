@@ -17,7 +17,7 @@ _SLICE = timedelta(seconds=1)
 _PATIENCE = 5.0
 
 
-class Late(RuntimeError):
+class LateError(RuntimeError):
     """Other processes did not come within the limit."""
 
 
@@ -42,7 +42,7 @@ class Waits:
         """Wait for work of torch.distributed, and let Python handle signals meanwhile.
 
         Raises:
-            Late: it took longer than the limit.
+            LateError: it took longer than the limit.
         """
         begin, before, self.left = time.monotonic(), self.left, True
         while True:
@@ -54,11 +54,13 @@ class Waits:
                 if "Operation timed out" not in str(error):
                     raise
             if self.limit is not None and time.monotonic() - begin >= self.limit:
-                raise Late
+                raise LateError
 
     def told(self, error: BaseException) -> str:
         """The message for an error that says that a process was waited for in vain; else empty."""
-        if not isinstance(error, Late) and not (isinstance(error, RuntimeError) and "Timed out waiting" in str(error)):
+        if not isinstance(error, LateError) and not (
+            isinstance(error, RuntimeError) and "Timed out waiting" in str(error)
+        ):
             return ""
         option = f" ({self._option})" if self._option else ""
         limit = "" if self.limit is None else f" within {self.limit:g} s{option}"

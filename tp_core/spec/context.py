@@ -5,11 +5,10 @@ from __future__ import annotations
 from tp_core.interfaces.tokenizer import Tokenizer
 from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext, DataContext, TargetFacts
-from tp_core.options.facts import StreamFacts
+from tp_core.options.facts import StreamFacts, published_by
 from tp_core.options.target import TargetConfig
 from tp_core.spec.choices.module_ports import fields
 from tp_core.spec.schema import Spec
-from tp_core.spec.sections.common import options_of
 
 
 def context_of(spec: Spec, stream: str = "", side: str = "source") -> BuildContext:
@@ -29,7 +28,6 @@ def context_of(spec: Spec, stream: str = "", side: str = "source") -> BuildConte
     own = [m.config.embedding_size for m in component.modules if m.config.embedding_size is not None]
     size = own[0] if own else model.options.embedding_size or hidden
     limits = [limit for m in component.modules if (limit := m.config.length_limit()) is not None]
-    grids = [grid for m in component.modules if (grid := m.config.grid()) is not None]
     return BuildContext(
         embedding_size=size,
         hidden_size=hidden,
@@ -38,8 +36,8 @@ def context_of(spec: Spec, stream: str = "", side: str = "source") -> BuildConte
         pooling=first.pooling if stream else model.options.pooling,
         memory_size=encoder.hidden_size,
         streams={n: StreamFacts(s.encoder.config.hidden_size, s.pooling) for n, s in model.streams.items() if n},
-        grid=grids[0] if grids else None,
         labels=spec.data.options.labels,
+        facts=published_by(m.config for m in component.modules),
     )
 
 
@@ -47,18 +45,16 @@ def data_context(spec: Spec, target_tokenizer: Tokenizer | None = None) -> DataC
     """The facts that tokenizers and processors may know of the model they feed."""
     limits = [limit for name in spec.model.streams if (limit := context_of(spec, name).length_limit) is not None]
     behind = context_of(spec, side="target").length_limit if spec.model.target_embedding is not None else None
-    grids = [grid for name in spec.model.streams if (grid := context_of(spec, name).grid) is not None]
     modules = [module for stream in spec.model.streams.values() for module in stream.embedding.modules]
     return DataContext(
         base=str(spec.base),
         length_limit=min(limits) if limits else None,
-        targets={target.called: _facts(spec, target) for target in spec.model.targets},
+        targets={target.instance_name: _facts(spec, target) for target in spec.model.targets},
         seed=spec.train.options.seed,
         target_length_limit=behind,
         target_tokenizer=target_tokenizer,
         streams=tuple(name for name in spec.model.streams if name),
-        grid=grids[0] if grids else None,
-        embedding_options={m.name: options_of(m.config) for m in reversed(modules)},
+        facts=published_by(module.config for module in modules),
         labels=spec.data.options.labels,
     )
 
@@ -66,4 +62,4 @@ def data_context(spec: Spec, target_tokenizer: Tokenizer | None = None) -> DataC
 def _facts(spec: Spec, target: Chosen[TargetConfig]) -> TargetFacts:
     required = fields(target.config, "requires", context_of(spec, target.config.stream or "", side="target"))
     labels = tuple(port.name for port in required if port.kind == "labels")
-    return TargetFacts(target.name, options_of(target.config), labels)
+    return TargetFacts(target.name, published_by([target.config]), labels)

@@ -22,6 +22,6 @@ def labels_for(spec: Spec, target: Chosen[Any], provided: Iterable[Port]) -> lis
     """The provided labels of each kind that a target asks for; empty where one is not there."""
     provided = list(provided)
     required = fields(target.config, "requires", context_of(spec, target.config.stream or "", side="target"))
-    found = [label_of(port, target.called, provided) for port in required if port.kind == "labels"]
+    found = [label_of(port, target.instance_name, provided) for port in required if port.kind == "labels"]
     there = [port for port in found if port is not None]
     return there if len(there) == len(found) else []

@@ -252,7 +252,7 @@ class _Resolver(DataResolver):
     def check_names(self, node: Node, targets: list[Chosen[Any] | None]) -> None:
         """Add names of their own that targets cannot have."""
         for target, item in zip(targets, node.items):
-            if target is not None and target.called != target.name and (fault := fault_of(target.called)):
+            if target is not None and target.instance_name != target.name and (fault := fault_of(target.instance_name)):
                 self.problems.add(f"model.target.{target.name}.name", fault, item.find((target.written, "name")))
 
     @staticmethod

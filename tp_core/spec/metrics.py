@@ -24,7 +24,7 @@ _MODES: Mapping[str, Literal["min", "max"]] = {"low": "min", "high": "max"}
 def target_metrics(spec: Spec) -> dict[str, MetricFacts]:
     """The metrics of the model's targets, as ``target/metric``."""
     return {
-        f"{target.called}/{name}": facts
+        f"{target.instance_name}/{name}": facts
         for target in spec.model.targets
         for name, facts in target.config.measures(context_of(spec, target.config.stream or "", side="target")).items()
     }
@@ -47,7 +47,7 @@ def set_metrics(spec: Spec, own: Spec) -> dict[str, MetricFacts]:
         own: the same, as the data set sees it (:meth:`tp_core.spec.schema.Spec.of_set`).
     """
     fed = own.model.targets
-    losses = {"loss": LOSS, **{f"loss/{target.called}": LOSS for target in fed}}
+    losses = {"loss": LOSS, **{f"loss/{target.instance_name}": LOSS for target in fed}}
     targets = target_metrics(replace(spec, model=spec.model._replace(targets=fed)))
     processor = own.data.processor
     return {**losses, **targets, **({} if processor is None else processor.config.measures(context_of(own)))}

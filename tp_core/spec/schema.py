@@ -191,7 +191,7 @@ class Spec:
         streams, targets = data.mixing.streams, data.mixing.targets
         model = self.model._replace(
             streams={n: s for n, s in self.model.streams.items() if streams is None or n in streams},
-            targets=tuple(t for t in self.model.targets if targets is None or t.called in targets),
+            targets=tuple(t for t in self.model.targets if targets is None or t.instance_name in targets),
         )
         return replace(self, model=model, data=data)
 

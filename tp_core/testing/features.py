@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from tp_core.interfaces import Batch, Cache, Features, Inputs, Sequence, Target
+from tp_core.interfaces import Batch, Features, Inputs, KVCache, Sequence, Target
 from tp_core.metrics.facts import MetricFacts
 from tp_core.model import Model
 from tp_core.modules.embeddings.component import EmbeddingComponent
@@ -164,7 +164,7 @@ def check_pieces(model: Model, length: int, tolerance: float) -> None:
     whole = run(model, batch).sequence.states
     if whole.shape[1] != length:
         return
-    cache, found = Cache(), []
+    kv_cache, found = KVCache(), []
     model.eval()
     for start, end in ((0, length // 2), (length // 2, length // 2 + 1), (length // 2 + 1, length)):
         side = batch.inputs if batch.target is None else batch.target
@@ -175,7 +175,7 @@ def check_pieces(model: Model, length: int, tolerance: float) -> None:
         part = Batch.of(piece, 1) if batch.target is None else Batch(batch.source, 1, piece)
         try:
             with torch.no_grad():
-                found.append(model.encode(part, cache).sequence.states)
+                found.append(model.encode(part, kv_cache).sequence.states)
         except NotImplementedError:
             return  # a module may say that it cannot
     worst = _difference(torch.cat(found, dim=1), whole)
@@ -224,7 +224,7 @@ def check_losses(model: Model, lengths: list[int], independent: bool, tolerance:
 def _measures(model: Model) -> dict[str, Mapping[str, MetricFacts]]:
     """The metrics that the config of each target declares."""
     return {
-        chosen.called: chosen.config.measures(context_of(model.spec, chosen.config.stream or "", side="target"))
+        chosen.instance_name: chosen.config.measures(context_of(model.spec, chosen.config.stream or "", side="target"))
         for chosen in model.spec.model.targets
     }
 
@@ -234,7 +234,7 @@ def check_vectors(model: Model, lengths: list[int]) -> None:
     batch = random_batch(model, lengths)
     features = run(model, batch)
     for chosen in model.spec.model.targets:
-        target = model.named_targets()[chosen.called]
+        target = model.named_targets()[chosen.instance_name]
         context = context_of(model.spec, chosen.config.stream or "", side="target")
         for stream, facts in chosen.config.embeds(context).items():
             known = list(model.spec.model.streams)

@@ -63,7 +63,7 @@ def _masks(subject: Subject) -> Iterator[str]:
         return
     size = SIZES["hidden_size"]
     heads = HeadFacts(_HEADS, _HEADS, size // _HEADS, two_way=False)
-    if not list(causal.check(BuildContext(hidden_size=size, heads=heads))):
+    if not list(causal.check(BuildContext(hidden_size=size).with_facts(heads))):
         yield "causal"
 
 

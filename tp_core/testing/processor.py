@@ -190,7 +190,7 @@ def _check_scores(
     processor: Processor, rows: Rows, config: ProcessorConfig, prediction: Mapping[str, Any] | None
 ) -> None:
     facts = config.measures(BuildContext())
-    if not processor.scores:
+    if not processor.has_metrics:
         metrics.check_declared([], facts, "score()")
         return
     assert prediction is not None, (

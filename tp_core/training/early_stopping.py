@@ -10,7 +10,7 @@ from tp_core.suggest import did_you_mean
 from tp_core.training.config import EarlyStopping
 
 
-class Best:
+class EarlyStopper:
     """Watches one evaluation metric. A value that is not finite is never the best, and no improvement.
 
     Args:

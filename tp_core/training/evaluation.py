@@ -16,7 +16,7 @@ from tp_core.metrics.facts import MetricFacts
 from tp_core.model import Model
 from tp_core.processes.meeting import Meeting, Wish, together
 from tp_core.processes.pause import NO_PAUSE, Pause
-from tp_core.processes.signals import Interrupted
+from tp_core.processes.signals import InterruptedWaitError
 from tp_core.random_state import random_state_kept
 from tp_core.spec.metrics import in_set, set_metrics
 from tp_core.training.strategies.base import Strategy
@@ -41,7 +41,7 @@ def evaluate_batches(
 
     Raises:
         TPError: a metric is no (sum, count), and is not declared.
-        Interrupted: there was a pause, or a signal while a batch was waited for.
+        InterruptedWaitError: there was a pause, or a signal while a batch was waited for.
     """
     totals, rows = Totals(strategy.device), JoinedRows()
 
@@ -50,9 +50,9 @@ def evaluate_batches(
             batch = batch.to(strategy.device)
             with autocast():
                 output = model(batch)
-                predictions = model.predict(batch) if processor is not None and processor.scores else []
+                predictions = model.predict(batch) if processor is not None and processor.has_metrics else []
             states = states_of(output)
-            if processor is not None and processor.scores:
+            if processor is not None and processor.has_metrics:
                 states.update(processor.score(predictions, batch))
             adding, joined = divided(states)
             losses = {f"loss/{name}": (own.loss_sum, own.denominator) for name, own in output.outputs.items()}
@@ -75,13 +75,13 @@ def _until_pause(strategy: Strategy, work: Callable[[], None]) -> None:
     meeting, wish = Meeting(strategy), Wish.GO_ON
     try:
         meeting.attempt(work)
-    except Interrupted:
+    except InterruptedWaitError:
         wish = Wish.STOP
     agreed = meeting.agreed(wish)
     if agreed == Wish.FAIL:
         raise meeting.error()
     if agreed == Wish.STOP:
-        raise Interrupted
+        raise InterruptedWaitError
 
 
 class Evaluator:
@@ -113,7 +113,7 @@ class Evaluator:
         """The figures of all sets.
 
         Raises:
-            Interrupted: there was a pause (:func:`evaluate_batches`), on whichever process.
+            InterruptedWaitError: there was a pause (:func:`evaluate_batches`), on whichever process.
         """
         if len(self.sets) == 1 and not self.sets[0].name:
             return self._one(self.sets[0], model, strategy, autocast, pause)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tp_core.data.sampling.loader import is_lost_worker, lost_worker
-from tp_core.errors import EndedElsewhere, TPError, out_of_memory, system_error
+from tp_core.errors import PeerFailedError, TPError, out_of_memory, system_error
 from tp_core.packages.plugin_errors import PluginError, plugin_error
 from tp_core.training.strategies.base import Strategy
 
@@ -39,8 +39,8 @@ def as_told(error: BaseException, folder: Path, strategy: Strategy) -> BaseExcep
         error = TPError("the connection to another process of the run was lost")
     # To a caller from Python, a plugin's exception stays what it is; the command makes a message of it.
     told = isinstance(error, TPError) or plugin_error(error) is not None
-    if told and not isinstance(error, EndedElsewhere) and not strategy.first_to_fail():
-        return EndedElsewhere(str(error))
+    if told and not isinstance(error, PeerFailedError) and not strategy.first_to_fail():
+        return PeerFailedError(str(error))
     return error
 
 

@@ -28,7 +28,7 @@ def finish(trainer: Trainer, tokenizers: Mapping[str, Tokenizer], say: Say) -> s
         CheckpointError: the model could not be written; its checkpoint is there.
     """
     need_same_weights(trainer.strategy, trainer.model, trainer.step)
-    early = f"early: {trainer.best.describe()}" if trainer.best.exhausted() else None
+    early = f"early: {trainer.early_stopper.describe()}" if trainer.early_stopper.exhausted() else None
     if early is not None:
         say(f"stopped {early}")
     _restore_best(trainer, say)
@@ -56,12 +56,16 @@ def finish(trainer: Trainer, tokenizers: Mapping[str, Tokenizer], say: Say) -> s
 
 def _restore_best(trainer: Trainer, say: Say) -> None:
     """Take the weights of the best evaluation, where the spec wants them."""
-    if trainer.best.step is None or trainer.best.options is None or not trainer.best.options.restore_best:
+    if (
+        trainer.early_stopper.step is None
+        or trainer.early_stopper.options is None
+        or not trainer.early_stopper.options.restore_best
+    ):
         return
-    best = trainer.store.path(trainer.best.step)
+    best = trainer.store.path(trainer.early_stopper.step)
     problem = damage(best)
     if problem:
         say(f"the best checkpoint, {best.name}, cannot be used ({problem}); exporting the last weights instead")
-    elif trainer.best.step != trainer.step:
+    elif trainer.early_stopper.step != trainer.step:
         trainer.model.load_weights(read_weights(best / WEIGHTS))
-        say(f"exporting the weights of step {trainer.best.step}, the best evaluation")
+        say(f"exporting the weights of step {trainer.early_stopper.step}, the best evaluation")

@@ -77,7 +77,7 @@ def _write(spec: Spec, folder: RunFolder, start: Start, trainer: Trainer, resume
         return
     folder.take(resume)
     clear(folder.path, owned=True)
-    trainer.store.clean(protect=trainer.best.step)
+    trainer.store.clean(protect=trainer.early_stopper.step)
     for note in other_versions(folder.path):
         say(note)
     folder.write_spec(spec)

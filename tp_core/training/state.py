@@ -12,7 +12,7 @@ from tp_core.artifacts.contents import keep_contents
 from tp_core.artifacts.export import save_weights
 from tp_core.artifacts.layout import WEIGHTS
 from tp_core.data.sampling.batch_sizes import BatchSizes
-from tp_core.errors import CheckpointError, EndedElsewhere, TPError
+from tp_core.errors import CheckpointError, PeerFailedError, TPError
 from tp_core.inference.load import read_weights
 from tp_core.processes.meeting import together
 from tp_core.random_state import load_random_state, random_state, seed_all
@@ -41,7 +41,7 @@ def write_checkpoint(trainer: Trainer) -> None:
             "device": strategy.device.type,
             "instances": trainer.instances,
             "update": trainer.update.state(),
-            "best": trainer.best.state(),
+            "best": trainer.early_stopper.state(),
             "measure": measure_of(trainer),
             "owes_evaluation": trainer.owes_evaluation,
             "unwritten": trainer.metrics.unwritten,
@@ -56,11 +56,11 @@ def write_checkpoint(trainer: Trainer) -> None:
     failure: CheckpointError | None = None
     if strategy.rank == 0:
         try:
-            trainer.store.save(trainer.step, write, protect=trainer.best.step)
+            trainer.store.save(trainer.step, write, protect=trainer.early_stopper.step)
         except CheckpointError as error:
             failure = error
     if strategy.agree(failure is not None):
-        raise failure or EndedElsewhere("the first process could not write the checkpoint")
+        raise failure or PeerFailedError("the first process could not write the checkpoint")
 
 
 def _hook_states(trainer: Trainer) -> str:
@@ -81,7 +81,7 @@ def measure_of(trainer: Trainer) -> str:
         return ""
     data = {place: files for place, files in trainer.contents.items() if place.endswith(".eval")}
     sets = {place: [each.digest for each in files] for place, files in data.items()}
-    judged = [stopping.metric, trainer.best.mode]
+    judged = [stopping.metric, trainer.early_stopper.mode]
     return json.dumps([*judged, evaluator.batch_size, evaluator.limit, sets])
 
 
@@ -89,10 +89,10 @@ def _load_best(trainer: Trainer, state: dict[str, Any]) -> None:
     """Take over the best evaluation; one that does not compare with those to come is none, and a line says so."""
     now, before = measure_of(trainer), state["measure"]
     if now == before:
-        trainer.best.load(state["best"])
+        trainer.early_stopper.load(state["best"])
     elif now and before and state["best"]["step"] is not None:
         metric, mode = json.loads(before)[:2]
-        judged = f"evaluations are judged by {trainer.best.options.metric} ({trainer.best.mode})"  # type: ignore[union-attr]
+        judged = f"evaluations are judged by {trainer.early_stopper.options.metric} ({trainer.early_stopper.mode})"  # type: ignore[union-attr]
         why = judged if [metric, mode] != json.loads(now)[:2] else "evaluations are made otherwise"
         step = state["best"]["step"]
         trainer.progress.say(f"the best {metric} ({mode}) so far, of step {step}, does not count: {why} from here on")

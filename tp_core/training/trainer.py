@@ -22,11 +22,11 @@ from tp_core.interfaces import Batch
 from tp_core.model import Model
 from tp_core.processes.meeting import Meeting, Wish
 from tp_core.processes.pause import Pause
-from tp_core.processes.signals import Children, Interrupted, StopRequest
+from tp_core.processes.signals import Children, InterruptedWaitError, StopRequest
 from tp_core.spec.metrics import early_stopping_mode, shown_metrics, target_metrics
 from tp_core.spec.schema import Spec
 from tp_core.training.course import Course
-from tp_core.training.early_stopping import Best
+from tp_core.training.early_stopping import EarlyStopper
 from tp_core.training.evaluation import Evaluator
 from tp_core.training.loggers.base import LoggedRun
 from tp_core.training.loggers.several import Loggers
@@ -88,7 +88,9 @@ class Trainer:
         self.trouble = torch.zeros(2, device=strategy.device)  # first bad step, and which target: 0 is none
         self.speed = Speed(spec, strategy.device, strategy.world_size)
         self.facts = target_metrics(spec)
-        self.best = Best(options.early_stopping, early_stopping_mode(spec) if options.early_stopping else "min")
+        self.early_stopper = EarlyStopper(
+            options.early_stopping, early_stopping_mode(spec) if options.early_stopping else "min"
+        )
         self.store = CheckpointStore(run / "checkpoints", options.keep_checkpoints)
         self.metrics = MetricsFile(run / "metrics.jsonl")
         self.progress = Progress(self.total_steps, shown_metrics(spec), enabled=strategy.rank == 0)
@@ -134,7 +136,7 @@ class Trainer:
             need_same_weights(self.strategy, self.model, self.step)
             self.strategy.limit_waits(self.options.timeout_seconds())
             # Closed whatever happens: the processes that prepare batches end with it.
-            with self._request, contextlib.closing(self._batches()) as steps, contextlib.suppress(Interrupted):
+            with self._request, contextlib.closing(self._batches()) as steps, contextlib.suppress(InterruptedWaitError):
                 self.speed.start()
                 self._saved_at = time.monotonic()
                 self._complete_step()
@@ -161,7 +163,7 @@ class Trainer:
 
     def _next(self, steps: Generator[list[Batch], None, None]) -> list[Batch] | None:
         """The batches of the next step; None if there are none, which :meth:`_hear` knows the reason of."""
-        with contextlib.suppress(Interrupted), self._request.ends_waits():
+        with contextlib.suppress(InterruptedWaitError), self._request.ends_waits():
             return self._meeting.attempt(next, steps)
         return None
 
@@ -169,13 +171,13 @@ class Trainer:
         """Do what the processes wish, where the state is whole.
 
         Raises:
-            Interrupted: the run is saved and stops.
+            InterruptedWaitError: the run is saved and stops.
         """
         wish = self._meet(self._wish())
         if wish == Wish.STOP:
             self.stopped = f"on {self._request.name or 'a signal to another process'}"
             self.save()
-            raise Interrupted
+            raise InterruptedWaitError
         if wish == Wish.SAVE:
             self._request.save = False
             self.save()
@@ -207,7 +209,7 @@ class Trainer:
     @property
     def complete(self) -> bool:
         """True if the last step is done, or if early stopping has ended the run."""
-        return self.step >= self.total_steps or self.best.exhausted()
+        return self.step >= self.total_steps or self.early_stopper.exhausted()
 
     def _batches(self) -> Generator[list[Batch], None, None]:
         return training_batches(
@@ -356,7 +358,7 @@ class Trainer:
         """Evaluate the model; if a signal comes in between, the run is saved, and what was done of it is done again.
 
         Raises:
-            Interrupted: the run is saved and stops.
+            InterruptedWaitError: the run is saved and stops.
         """
         assert self.evaluator is not None
         self._meet()
@@ -367,7 +369,7 @@ class Trainer:
             try:
                 with self.speed.paused(), self._children.unheard():
                     found = self._meeting.attempt(self.evaluator, self.model, self.strategy, self.autocast, pause)
-            except Interrupted:
+            except InterruptedWaitError:
                 self._hear()
             else:
                 self._meet()
@@ -380,12 +382,12 @@ class Trainer:
         """Write an evaluation down; whether it is the best one yet."""
         if self.strategy.rank == 0:  # first: what cannot be written is made again on resume
             self._write({f"eval/{name}": value for name, value in found.items()})
-        improved = self.best.improved(found, self.step)
+        improved = self.early_stopper.improved(found, self.step)
         self.owes_evaluation = False
         if self.strategy.rank == 0:
             shown = "  ".join(f"{name} {value:.4f}" for name, value in found.items())
             self.progress.say(f"step {self.step}  evaluation  {shown}")
-            if note := self.best.note(found):
+            if note := self.early_stopper.note(found):
                 self.progress.say(f"step {self.step}  {note}")
         self.hooks.hook.tp_evaluation_end(trainer=self, step=self.step, metrics=found)
         return improved

@@ -82,7 +82,7 @@ class ElectraConverterConfig(ConverterConfig):
         positions = parts.embedding(spec, LearnedPositionConfig)
         segments: list[Any] = [each.config for each in parts.component(spec).modules if each.name == "seg"]
         if not segments:
-            raise parts.Unfit(["model.embedding has no seg; ELECTRA has segments"])
+            raise parts.MisfitError(["model.embedding has no seg; ELECTRA has segments"])
         return {
             "vocab_size": spec.model.vocab_size,
             "embedding_size": spec.model.options.embedding_size or encoder.hidden_size,

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tp_acme.gates_options import GatesConfig
-from tp_core import BuildContext, Cache, Encoder, Sequence
+from tp_core import BuildContext, Encoder, KVCache, Sequence
 
 
 class Layer(nn.Module):
@@ -64,13 +64,13 @@ class Gates(Encoder):
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))
         self.norm = nn.LayerNorm(config.hidden_size)
 
-    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+    def forward(self, sequence: Sequence, kv_cache: KVCache | None = None) -> Sequence:
         """States (batch, length, embedding_size) → (batch, length, hidden_size).
 
         Raises:
             NotImplementedError: asked to decode step by step.
         """
-        if cache is not None:
+        if kv_cache is not None:
             raise NotImplementedError("acme.gates keeps no cache for incremental decoding")
         states = self.widen(sequence.states)
         for layer in self.layers:

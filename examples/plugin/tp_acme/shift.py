@@ -25,7 +25,7 @@ class Shift(Mixer):
     def prepare(self, run: StackPass) -> Tensor | None:
         """True (batch, length, 1) where the place before is of the same text; None where all are."""
         sequence, ids = run.sequence, run.sequence.document_ids
-        if run.cache is not None or (sequence.mask is None and ids is None):
+        if run.kv_cache is not None or (sequence.mask is None and ids is None):
             return None
         real = sequence.real()
         same = real[:, 1:] & real[:, :-1]

@@ -70,7 +70,7 @@ def _searched(
         with evaluating(model.model):
             sequence = model.model.view(model.model.encode(batch), name).sequence
             lengths = sequence.real().sum(dim=1)
-            texts = search(target.logits(sequence), lengths, beams, target.blank)
+            texts = search(target.frame_logits(sequence), lengths, beams, target.blank)
         return processor.describe([{"tokens": ids} for ids in texts])
 
     skip = skips(model)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tp_core.data.cache.cells import KEPT, Cells, Kind, NotKept, Numbers
+from tp_core.data.cache.cells import KEPT, Cells, Kind, Numbers, UnusableCellError
 
 _NUMBERS = "expected a number, bytes, or a list or an array of numbers"
 _TYPES = "expected bool, integers, or floats of 16, 32 or 64 bits; convert it, as with astype()"
@@ -29,7 +29,7 @@ def cells_of(values: Sequence[Any]) -> Cells:
     Of what is usual, no Python code runs for each number: bytes, arrays of one type, lists of integers or floats.
 
     Raises:
-        NotKept: a value is more than numbers of one shape, or one type cannot hold all numbers.
+        UnusableCellError: a value is more than numbers of one shape, or one type cannot hold all numbers.
     """
     types = set(map(type, values))
     found: Cells | None = None
@@ -129,7 +129,7 @@ def _row(number: int) -> Iterator[None]:
     """Tells an error from inside the row that it is in."""
     try:
         yield
-    except NotKept as error:
+    except UnusableCellError as error:
         error.row = number
         raise
 
@@ -138,7 +138,7 @@ def _cell(value: Any) -> Cells:
     """One value.
 
     Raises:
-        NotKept: it is more than numbers of one type and shape.
+        UnusableCellError: it is more than numbers of one type and shape.
     """
     if isinstance(value, (bytes, bytearray)):
         return _lists(np.frombuffer(value, np.uint8), [value], "bytes")
@@ -159,24 +159,28 @@ def _checked(numbers: Numbers, value: Any) -> Numbers:
     if native.dtype in KEPT:
         return native
     if isinstance(value, int):
-        raise NotKept(f"is {value}", _INTEGERS)
+        raise UnusableCellError(f"is {value}", _INTEGERS)
     if isinstance(value, (np.ndarray, np.generic)):
-        raise NotKept(f"is of {numbers.dtype}", _TYPES)
-    raise NotKept(f"is {_named(value)}", _NUMBERS + _hint(value))
+        raise UnusableCellError(f"is of {numbers.dtype}", _TYPES)
+    raise UnusableCellError(f"is {_named(value)}", _NUMBERS + _hint(value))
 
 
 def _array(value: Any) -> Numbers:
     """The numbers of an array, a tensor, or what else makes an array of itself."""
     if isinstance(value, torch.Tensor):
         if value.dtype == torch.bfloat16:
-            raise NotKept("is of bfloat16, which NumPy does not have", "write its float(), which has the same values")
+            raise UnusableCellError(
+                "is of bfloat16, which NumPy does not have", "write its float(), which has the same values"
+            )
         value = value.detach().cpu()
     if np.ma.is_masked(value):
-        raise NotKept("is an array with masked values", "expected numbers; filled() writes one in their place")
+        raise UnusableCellError(
+            "is an array with masked values", "expected numbers; filled() writes one in their place"
+        )
     try:
         return _checked(np.asarray(value), value)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise NotKept(f"is {_named(value)}, and no array: {error}", _NUMBERS) from None
+        raise UnusableCellError(f"is {_named(value)}, and no array: {error}", _NUMBERS) from None
 
 
 def _listed(value: Sequence[Any]) -> Numbers:
@@ -188,8 +192,8 @@ def _listed(value: Sequence[Any]) -> Numbers:
         numbers = np.asarray(value)
     except (ValueError, TypeError, OverflowError, RuntimeError) as error:
         if "inhomogeneous" in str(error):
-            raise NotKept("is a list of lists of different lengths", _SHAPE) from None
-        raise NotKept(f"is a list, and no array: {error}", _NUMBERS) from None
+            raise UnusableCellError("is a list of lists of different lengths", _SHAPE) from None
+        raise UnusableCellError(f"is a list, and no array: {error}", _NUMBERS) from None
     numbers = numbers.astype(numbers.dtype.newbyteorder("="), copy=False)
     if numbers.dtype not in KEPT or numbers.dtype == np.float64:
         numbers = _exactly(value, numbers)
@@ -218,7 +222,7 @@ def _exactly(value: Sequence[Any], numbers: Numbers) -> Numbers:
     """The numbers of a list that NumPy has made into ``numbers``, which it may have rounded for that.
 
     Raises:
-        NotKept: the list holds more than numbers, or no type holds them all.
+        UnusableCellError: the list holds more than numbers, or no type holds them all.
     """
     items = np.array(value, dtype=object).reshape(-1)
     types = set(map(type, items))
@@ -226,19 +230,23 @@ def _exactly(value: Sequence[Any], numbers: Numbers) -> Numbers:
         return numbers
     for item in items:
         if isinstance(item, int) and not -(2**63) <= item < 2**64:
-            raise NotKept(f"holds {item}", _INTEGERS)
+            raise UnusableCellError(f"holds {item}", _INTEGERS)
         if not isinstance(item, (int, float, np.generic)):
-            raise NotKept(f"holds {_named(item)}", _NUMBERS + _hint(item))
+            raise UnusableCellError(f"holds {_named(item)}", _NUMBERS + _hint(item))
     if numbers.dtype not in KEPT:
-        raise NotKept(f"is a list of {numbers.dtype}", _TYPES)
+        raise UnusableCellError(f"is a list of {numbers.dtype}", _TYPES)
     if all(issubclass(each, (int, np.integer)) for each in types):
         if min(items) < 0:
-            raise NotKept(f"holds {min(items)} and {max(items)}, which no type of integers holds both", _INTEGERS)
+            raise UnusableCellError(
+                f"holds {min(items)} and {max(items)}, which no type of integers holds both", _INTEGERS
+            )
         return np.array([int(item) for item in items], np.uint64).reshape(numbers.shape)
     for item, kept in zip(items, numbers.reshape(-1).tolist()):
         if item != kept and item == item:
             found = f"holds {item}, which {numbers.dtype}, the type for the list, cannot hold"
-            raise NotKept(found, "expected a list of numbers that one type can hold; give them in such a type")
+            raise UnusableCellError(
+                found, "expected a list of numbers that one type can hold; give them in such a type"
+            )
     return numbers
 
 

@@ -18,7 +18,7 @@ Type = np.dtype[Any]
 KEPT = frozenset(map(np.dtype, ("?", "b", "B", "h", "H", "i", "I", "q", "Q", "e", "f", "d")))
 
 
-class NotKept(Exception):
+class UnusableCellError(Exception):
     """A cell that cannot be kept.
 
     Args:
@@ -53,13 +53,13 @@ class Kind:
         """The kind for cells of this one and of another that comes behind.
 
         Raises:
-            NotKept: one column cannot hold both.
+            UnusableCellError: one column cannot hold both.
         """
         if (self.form, self.axes) != (other.form, other.axes):
             advice = "expected cells of one kind in a column, arrays of one number of dimensions"
             if not self.weight or not other.weight:
                 advice += "; an empty list has one dimension, and np.zeros((0, 4)) has two"
-            raise NotKept(f"is {other}, and what stands before it in the column is {self}", advice)
+            raise UnusableCellError(f"is {other}, and what stands before it in the column is {self}", advice)
         if self.weight != other.weight:
             return self if self.weight > other.weight else other
         dtype = np.promote_types(self.dtype, other.dtype)
@@ -99,7 +99,7 @@ class Cells:
         """The same numbers as cells of a kind that theirs was joined to.
 
         Raises:
-            NotKept: its type cannot hold one of them.
+            UnusableCellError: its type cannot hold one of them.
         """
         if kind.dtype == self.flat.dtype:
             return replace(self, kind=kind)
@@ -107,7 +107,9 @@ class Cells:
         if wrong is not None:
             row = int(np.searchsorted(self.offsets, wrong, side="right")) - 1
             found = f"holds {self.flat[wrong].item()}, which {kind.dtype}, the type for its column, cannot hold"
-            raise NotKept(found, "expected a column of numbers that one type can hold; give them in such a type", row)
+            raise UnusableCellError(
+                found, "expected a column of numbers that one type can hold; give them in such a type", row
+            )
         return Cells(kind, numbers, self.shapes)
 
 

@@ -12,7 +12,7 @@ from tp_core.data.sources.find import paths_of
 from tp_core.data.sources.fingerprint import fingerprint, source_digests
 from tp_core.data.sources.folder_rules import ANY_FORM, FolderRules, folder_rules
 from tp_core.data.sources.named import named_files
-from tp_core.data.sources.names import called
+from tp_core.data.sources.names import display_name
 from tp_core.errors import DataError
 from tp_core.spec.schema import Spec
 from tp_core.spec.sections.data import Given
@@ -97,4 +97,4 @@ def source_contents(
     found = [Content(source.path, "", digest.hex()) for source, digest in source_digests(given, digest_cache, rules)]
     if len(found) <= _MANY:
         return found
-    return [Content(called(each), "", fingerprint([each], digest_cache, rules)) for each in given]
+    return [Content(display_name(each), "", fingerprint([each], digest_cache, rules)) for each in given]

@@ -89,7 +89,7 @@ def kept(folder: Path) -> list[Kept]:
     return sorted(found, key=lambda each: each.used)
 
 
-def superfluous(found: Iterable[Kept], age: float | None, size: int | None) -> list[Kept]:
+def unexpected(found: Iterable[Kept], age: float | None, size: int | None) -> list[Kept]:
     """The prepared data to remove, the least recently used first; none that a process may be writing.
 
     Args:

@@ -92,7 +92,7 @@ def code_identity(classes: Iterable[type], digest_cache: DigestCache | None = No
     names = {base.__module__.partition(".")[0] for each in every for base in each.__mro__}
     # Of others, the version is enough (ModuleConfig.libraries); local files are known by their own content.
     ours = _with_required({name for name in names if name in discovery.packages()})
-    parts = _READING
+    parts: tuple[str, ...] = _READING
     if any(base.__module__ == "tp_core.model" for base in every):
         parts += ("modules",)
     return {name: _package_digest(name, digest_cache, parts) for name in sorted(ours | (names & {"tp_core"}))}

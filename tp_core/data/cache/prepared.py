@@ -16,7 +16,7 @@ from tp_core.data.cache.identity import code_identity, module_classes, module_fa
 from tp_core.data.cache.place import user_cache
 from tp_core.data.cache.rows import ArrowRows, write_rows
 from tp_core.data.sources.folder_rules import folder_rules
-from tp_core.data.sources.names import called, expanded
+from tp_core.data.sources.names import display_name, expanded
 from tp_core.data.sources.records import BadRecords, read_records
 from tp_core.errors import DataError
 from tp_core.files.bounded_reads import read_json
@@ -55,7 +55,7 @@ def _key(
         "columns": data.options.columns,
         "labels": data.options.labels,
         "on_bad_record": data.options.on_bad_record,
-        "targets": {t.called: getattr(t.config, "num_labels", None) for t in spec.model.targets},
+        "targets": {t.instance_name: getattr(t.config, "num_labels", None) for t in spec.model.targets},
         "modules": {name: module_identity(chosen, digest_cache) for name, chosen in used.items()},
         "code": code_identity([type(processor), *module_classes([*used.values(), *sources])], digest_cache),
     }
@@ -125,7 +125,7 @@ def _facts_file(target: Path) -> Path:
 def _named(given: Sequence[Given]) -> str:
     """The data in words, for messages: a pattern stands for a million files."""
     more = len(given) - _TOLD
-    return ", ".join([*map(called, given[:_TOLD]), f"{more:,} more"] if more > 0 else map(called, given))
+    return ", ".join([*map(display_name, given[:_TOLD]), f"{more:,} more"] if more > 0 else map(display_name, given))
 
 
 def _cached(target: Path, files: str, digest_cache: DigestCache, say: Callable[[str], None]) -> ArrowRows | None:

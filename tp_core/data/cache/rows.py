@@ -19,7 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tp_core.data.cache.cell_values import cells_of
-from tp_core.data.cache.cells import Cells, Kind, NotKept, Numbers
+from tp_core.data.cache.cells import Cells, Kind, Numbers, UnusableCellError
 from tp_core.errors import DataError
 from tp_core.files.whole_files import draft, sync
 from tp_core.interfaces import Rows
@@ -188,7 +188,7 @@ class _Writer:
                 kinds[name] = cells[name].kind
                 if name in self._kinds:
                     kinds[name] = self._kinds[name].joined(kinds[name])
-            except NotKept as error:
+            except UnusableCellError as error:
                 raise _refused(name, number, error) from None
         if self._writer is None:
             self._open(self.path, kinds)
@@ -241,7 +241,7 @@ class _Writer:
         for (name, kind), field in zip(kinds.items(), fields):
             try:
                 arrays.append(_stored(cells[name].of_kind(kind), field))
-            except NotKept as error:
+            except UnusableCellError as error:
                 raise _refused(name, number, error) from None
         self._writer.write_batch(pa.record_batch(arrays, schema=pa.schema(fields)))
 
@@ -255,7 +255,7 @@ class _Writer:
         os.replace(self.wider, self.path)
 
 
-def _refused(name: str, chunk: int, error: NotKept) -> DataError:
+def _refused(name: str, chunk: int, error: UnusableCellError) -> DataError:
     place = f"column '{name}', row {error.row} of chunk {chunk} (from 0)"
     return DataError(f"prepared rows: {place} {error.found}; {error.advice}")
 

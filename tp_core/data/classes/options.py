@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 from tp_core.data.classes.names import as_compared
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext, DataContext
-from tp_core.options.facts import FieldSpec
+from tp_core.options.facts import ClassFacts, FieldSpec
 from tp_core.options.ports import Port
 from tp_core.options.processor import ProcessorConfig
 
@@ -90,15 +90,16 @@ class ClassLabelOptions(ProcessorConfig):
     def classes(self, data: DataContext, target: str = "") -> int | None:
         """Number of classes: the names', else that of the target, or the first that has one; None if nothing says."""
         asked = [data.targets[target]] if target in data.targets else data.targets.values()
-        counts = (each.options.get("num_labels") for each in asked)
-        return _count(self.names(target)) or next((count for count in counts if count), None)
+        found = (known.number for each in asked if (known := each.fact(ClassFacts)) is not None)
+        return _count(self.names(target)) or next(found, None)
 
     def check_targets(self, data: DataContext) -> Iterator[Problem]:
         first: tuple[str, int] | None = None
         for name, target in data.targets.items():
-            count = target.options.get("num_labels")
-            if "cls" not in target.labels or count is None:
+            known = target.fact(ClassFacts)
+            if "cls" not in target.labels or known is None:
                 continue
+            count = known.number
             named = _count(self.names(name if name in data.labels else ""))
             if named is not None and named != count:
                 yield Problem("labels", f"names {named} classes, but model.target.{name}.num_labels is {count}")

@@ -17,9 +17,9 @@ from tp_core.data.sampling.batch_sizes import BatchSizes
 from tp_core.data.sampling.mixture import DataSet, Turns
 from tp_core.data.sampling.order import EVALUATION, TRAIN, Order, generator
 from tp_core.data.sampling.waiting import (
+    BatchTimeoutError,
     Parcel,
     Patience,
-    TimeIsUp,
     end_workers,
     has_alarm,
     ignore_lost_receiver,
@@ -185,7 +185,7 @@ def _batches(
                 with time_limit(patience.seconds):
                     batch = next(iterator)
                     batch = _unpacked(batch)
-            except (TimeIsUp, RuntimeError) as error:
+            except (BatchTimeoutError, RuntimeError) as error:
                 if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader timed out"):
                     raise
                 # Torch deals batches out to the workers in turn.

@@ -28,7 +28,7 @@ class _Expired(KeyboardInterrupt):
     """The alarm of :func:`time_limit`. No code of others is to catch it, or to be blamed for it."""
 
 
-class TimeIsUp(Exception):
+class BatchTimeoutError(Exception):
     """The limit of :func:`time_limit` has passed."""
 
 
@@ -87,7 +87,7 @@ def _expire(number: int, frame: object) -> None:
 
 @contextlib.contextmanager
 def time_limit(seconds: float | None) -> Iterator[None]:
-    """A context that ends with :class:`TimeIsUp` after ``seconds``, whatever waits in it, where :func:`has_alarm`."""
+    """A context that ends with :class:`BatchTimeoutError` after ``seconds``, if :func:`has_alarm`."""
     if seconds is None or not has_alarm():
         yield
         return
@@ -99,7 +99,7 @@ def time_limit(seconds: float | None) -> Iterator[None]:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
     except _Expired:
-        raise TimeIsUp from None
+        raise BatchTimeoutError from None
     finally:
         signal.signal(signal.SIGALRM, before)
 

@@ -15,7 +15,7 @@ def expanded(given: Given | Sequence[Given]) -> list[Given]:
     return [path for each in several for path in (expand(each) if isinstance(each, str) else [each])]
 
 
-def called(given: Given) -> str:
+def display_name(given: Given) -> str:
     """The name of data in messages."""
     if isinstance(given, str):
         return given

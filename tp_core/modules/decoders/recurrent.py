@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tp_core.interfaces import Cache, Decoder, Sequence
+from tp_core.interfaces import Decoder, KVCache, Sequence
 from tp_core.modules.decoders.recurrent_options import RecurrentDecoderConfig
 from tp_core.modules.layers.dropout import dropout
 from tp_core.modules.layers.linear import Linear
@@ -33,10 +33,10 @@ class RecurrentDecoder(Decoder):
         self.query = Linear(hidden, memory, bias=False, std=std)
         self.output = Linear(memory + hidden, hidden, std=std)
 
-    def forward(self, sequence: Sequence | None, memory: Sequence, cache: Cache | None = None) -> Sequence:
+    def forward(self, sequence: Sequence | None, memory: Sequence, kv_cache: KVCache | None = None) -> Sequence:
         """States (batch, length, embedding_size), memory (batch, source length, memory_size) → hidden_size wide."""
         assert sequence is not None  # the config says that it needs a target embedding
-        states = self.stack(sequence.states, sequence.mask, cache, self.checkpoint_activations, self._start(memory))
+        states = self.stack(sequence.states, sequence.mask, kv_cache, self.checkpoint_activations, self._start(memory))
         mask = visible_memory(memory)
         attended = F.scaled_dot_product_attention(
             self.query(states), memory.states, memory.states, None if mask is None else mask.squeeze(1), scale=1.0

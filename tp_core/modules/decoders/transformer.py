@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tp_core.interfaces import Decoder, Sequence
-from tp_core.interfaces.kv_cache import Cache
+from tp_core.interfaces.kv_cache import KVCache
 from tp_core.modules.decoders.transformer_options import TransformerDecoderConfig
 from tp_core.modules.layers.transformer_options import cross_attention
 from tp_core.modules.layers.transformer_stack import TransformerStack
@@ -17,7 +17,7 @@ class TransformerDecoder(TransformerStack, Decoder):
         memory = cross_attention(config, config.cross_attention)
         super().__init__(config, context, context.embedding_size, memory)
 
-    def forward(self, sequence: Sequence | None, memory: Sequence, cache: Cache | None = None) -> Sequence:
+    def forward(self, sequence: Sequence | None, memory: Sequence, kv_cache: KVCache | None = None) -> Sequence:
         """States (batch, length, embedding_size), memory (batch, source length, memory_size) → hidden_size wide."""
         assert sequence is not None  # the config says that it needs a target embedding
-        return self.run(sequence, memory, cache)
+        return self.run(sequence, memory, kv_cache)

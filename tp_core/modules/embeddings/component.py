@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from tp_core.interfaces import Cache, Inputs, Sequence
+from tp_core.interfaces import Inputs, KVCache, Sequence
 from tp_core.modules.build import built
 from tp_core.modules.layers.dropout import Dropout
 from tp_core.options.context import BuildContext
@@ -26,13 +26,13 @@ class EmbeddingComponent(nn.Module):
         self.norm = options.norm.config.build(context.embedding_size)
         self.dropout = Dropout(options.dropout)
 
-    def forward(self, inputs: Inputs, cache: Cache | None = None) -> Sequence:
+    def forward(self, inputs: Inputs, kv_cache: KVCache | None = None) -> Sequence:
         """Named tensors → a sequence of (batch, length, embedding_size), which goes on where the cache stands."""
         sequence: Sequence | None = None
         for part in self.parts.values():
             first = sequence is None
             sequence = part(inputs, sequence)
-            if first and cache is not None:
-                sequence = cache.extend(sequence)
+            if first and kv_cache is not None:
+                sequence = kv_cache.extend(sequence)
         assert sequence is not None
         return sequence.with_states(self.dropout(self.norm(sequence.states)))

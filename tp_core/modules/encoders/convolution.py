@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from tp_core.interfaces import Cache, Encoder, Sequence
+from tp_core.interfaces import Encoder, KVCache, Sequence
 from tp_core.modules.encoders.convolution_options import CNNConfig, GatedCNNConfig
 from tp_core.modules.layers.activation import ACTIVATIONS
 from tp_core.modules.layers.compaction import Compaction
@@ -32,13 +32,13 @@ class CNNEncoder(Encoder):
         )
         self.activation, self.dropout = ACTIVATIONS[config.activation], config.dropout
 
-    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+    def forward(self, sequence: Sequence, kv_cache: KVCache | None = None) -> Sequence:
         """States (batch, length, embedding_size) → (batch, length, hidden_size), zeros at padding.
 
         Raises:
-            ValueError: a cache, since states depend on later positions.
+            ValueError: a kv_cache, since states depend on later positions.
         """
-        if cache is not None:
+        if kv_cache is not None:
             raise ValueError("filters that see later positions cannot read a text piece by piece")
         if sequence.document_ids is not None:
             return by_document(self.forward, sequence)
@@ -71,22 +71,22 @@ class GatedCNNEncoder(Encoder):
             for number in range(config.num_layers)
         )
 
-    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+    def forward(self, sequence: Sequence, kv_cache: KVCache | None = None) -> Sequence:
         """States (batch, length, embedding_size) → (batch, length, hidden_size), zeros at padding."""
-        if sequence.document_ids is not None and cache is None:
+        if sequence.document_ids is not None and kv_cache is None:
             return by_document(self.forward, sequence)
         states, compaction = sequence.states, None
         if sequence.mask is not None:
             # Behind the real positions, padding is where no filter of theirs sees it.
             compaction = Compaction(sequence.mask)
             states = compaction.front(states)
-        states = self._layers(states.transpose(1, 2), compaction, cache).transpose(1, 2)
+        states = self._layers(states.transpose(1, 2), compaction, kv_cache).transpose(1, 2)
         return sequence.with_states(states if compaction is None else compaction.back(states))
 
-    def _layers(self, states: Tensor, compaction: Compaction | None, cache: Cache | None) -> Tensor:
+    def _layers(self, states: Tensor, compaction: Compaction | None, kv_cache: KVCache | None) -> Tensor:
         block = states  # what the present block began with
         for number, layer in enumerate(self.layers):
-            seen = self._with_earlier(states, f"layer{number}", compaction, cache)
+            seen = self._with_earlier(states, f"layer{number}", compaction, kv_cache)
             if self.checkpoint_activations and self.training:
                 states = checkpoint(layer, seen, use_reentrant=False)
             else:
@@ -98,15 +98,17 @@ class GatedCNNEncoder(Encoder):
                 states = block = states + block
         return states
 
-    def _with_earlier(self, states: Tensor, name: str, compaction: Compaction | None, cache: Cache | None) -> Tensor:
+    def _with_earlier(
+        self, states: Tensor, name: str, compaction: Compaction | None, kv_cache: KVCache | None
+    ) -> Tensor:
         """The states (batch, size, length) behind those before them: the cache's, or zeros where a text begins."""
-        earlier = None if cache is None else cache.get(name)
+        earlier = None if kv_cache is None else kv_cache.get(name)
         seen = F.pad(states, (self.before, 0)) if earlier is None else torch.cat([earlier[0], states], dim=2)
-        if cache is not None:
+        if kv_cache is not None:
             index = torch.arange(self.before, device=states.device)
             if compaction is None:
                 last = (index + states.shape[2]).expand(len(states), -1)
             else:
                 last = index + compaction.lengths.unsqueeze(1)
-            cache.put(name, seen.gather(2, last.unsqueeze(1).expand(-1, states.shape[1], -1)))
+            kv_cache.put(name, seen.gather(2, last.unsqueeze(1).expand(-1, states.shape[1], -1)))
         return seen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tp_core.interfaces import Cache, Encoder, Sequence
+from tp_core.interfaces import Encoder, KVCache, Sequence
 from tp_core.modules.encoders.identity_options import IdentityConfig
 from tp_core.options.context import BuildContext
 
@@ -13,6 +13,6 @@ class IdentityEncoder(Encoder):
     def __init__(self, config: IdentityConfig, context: BuildContext) -> None:
         super().__init__()
 
-    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+    def forward(self, sequence: Sequence, kv_cache: KVCache | None = None) -> Sequence:
         """The sequence as it is."""
         return sequence

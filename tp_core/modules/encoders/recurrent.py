@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from tp_core.interfaces import Cache, Encoder, Sequence
+from tp_core.interfaces import Encoder, KVCache, Sequence
 from tp_core.modules.encoders.recurrent_options import OneStackConfig, TwoStacksConfig
 from tp_core.modules.layers.documents import by_document
 from tp_core.modules.layers.recurrent import RecurrentStack
@@ -18,17 +18,17 @@ class RecurrentEncoder(Encoder):
         super().__init__()
         self.stack = RecurrentStack(config, context.embedding_size, config.bidirectional)
 
-    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+    def forward(self, sequence: Sequence, kv_cache: KVCache | None = None) -> Sequence:
         """States (batch, length, embedding_size) → (batch, length, hidden_size), zeros at padding.
 
         Raises:
-            ValueError: a cache, where the states depend on later positions.
+            ValueError: a kv_cache, where the states depend on later positions.
         """
-        if cache is not None and self.stack.bidirectional:
+        if kv_cache is not None and self.stack.bidirectional:
             raise ValueError("a bidirectional network cannot read a text piece by piece")
-        if sequence.document_ids is not None and cache is None:
+        if sequence.document_ids is not None and kv_cache is None:
             return by_document(self.forward, sequence)
-        states = self.stack(sequence.states, sequence.mask, cache, self.checkpoint_activations)
+        states = self.stack(sequence.states, sequence.mask, kv_cache, self.checkpoint_activations)
         return sequence.with_states(states)
 
 
@@ -43,13 +43,13 @@ class TwoDirectionsEncoder(Encoder):
         self.ahead = RecurrentStack(config, context.embedding_size)
         self.back = RecurrentStack(config, context.embedding_size)
 
-    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+    def forward(self, sequence: Sequence, kv_cache: KVCache | None = None) -> Sequence:
         """States (batch, length, embedding_size) → (batch, length, hidden_size), zeros at padding.
 
         Raises:
-            ValueError: a cache, since half of a state depends on later positions.
+            ValueError: a kv_cache, since half of a state depends on later positions.
         """
-        if cache is not None:
+        if kv_cache is not None:
             raise ValueError("a bidirectional network cannot read a text piece by piece")
         if sequence.document_ids is not None:
             return by_document(self.forward, sequence)

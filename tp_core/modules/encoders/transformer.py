@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tp_core.interfaces import Encoder, Sequence
-from tp_core.interfaces.kv_cache import Cache
+from tp_core.interfaces.kv_cache import KVCache
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.layers.transformer_stack import TransformerStack
@@ -18,6 +18,6 @@ class TransformerEncoder(TransformerStack, Encoder):
         if config.embedding_projection and self.projection is None:
             self.projection = Linear(context.embedding_size, config.hidden_size, std=config.init_std)
 
-    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+    def forward(self, sequence: Sequence, kv_cache: KVCache | None = None) -> Sequence:
         """States (batch, length, embedding_size) → (batch, length, hidden_size)."""
-        return self.run(sequence, cache=cache)
+        return self.run(sequence, kv_cache=kv_cache)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tp_core.interfaces import Cache, Sequence
+from tp_core.interfaces import KVCache, Sequence
 
 
 def visible_memory(memory: Sequence) -> Tensor | None:
@@ -19,7 +19,7 @@ def visible_memory(memory: Sequence) -> Tensor | None:
     return allowed | ~allowed.any(dim=-1, keepdim=True)
 
 
-def visible(sequence: Sequence, kind: str, cache: Cache | None, window: int | None = None) -> Tensor | None:
+def visible(sequence: Sequence, kind: str, kv_cache: KVCache | None, window: int | None = None) -> Tensor | None:
     """Bool (batch or 1, 1, queries, keys), True where a query sees a key; None when everything is seen.
 
     Every query sees itself, padding included, so that no row of the softmax is empty.
@@ -28,16 +28,16 @@ def visible(sequence: Sequence, kind: str, cache: Cache | None, window: int | No
         window: a query sees keys whose positions are less than so many away, on either side that it sees. Positions
             count, and not places: of words and a picture, padding may stand between the two.
     """
-    mask, start = (sequence.mask, 0) if cache is None else (cache.mask, cache.start)
+    mask, start = (sequence.mask, 0) if kv_cache is None else (kv_cache.mask, kv_cache.start)
     new = sequence.states.shape[1]
     device = sequence.states.device
-    narrow = window is not None and (start + new > window or (cache is None and sequence.positions is not None))
+    narrow = window is not None and (start + new > window or (kv_cache is None and sequence.positions is not None))
     if new == 1 and mask is None and sequence.document_ids is None and not narrow:
         return None  # the newest position sees all that came before
     allowed = None if mask is None else mask[:, None, None, :]
     if window is not None and narrow:
         positions = sequence.places()
-        keys = positions if cache is None or cache.positions is None else cache.positions
+        keys = positions if kv_cache is None or kv_cache.positions is None else kv_cache.positions
         near = ((positions.unsqueeze(-1) - keys.unsqueeze(-2)).abs() < window).unsqueeze(1)
         allowed = near if allowed is None else allowed & near
     if kind != "fully_visible":

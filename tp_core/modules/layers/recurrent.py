@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 from torch.utils.checkpoint import checkpoint
 
-from tp_core.interfaces import Cache
+from tp_core.interfaces import KVCache
 from tp_core.modules.layers.compaction import Compaction
 from tp_core.modules.layers.dropout import dropout
 from tp_core.modules.layers.recurrent_options import RecurrentOptions
@@ -51,7 +51,7 @@ class RecurrentStack(nn.Module):
         self,
         states: Tensor,
         mask: Tensor | None = None,
-        cache: Cache | None = None,
+        kv_cache: KVCache | None = None,
         recompute: bool = False,
         start: list[State] | None = None,
     ) -> Tensor:
@@ -59,21 +59,21 @@ class RecurrentStack(nn.Module):
 
         Args:
             mask: (batch, length), True where real; padding may stand anywhere.
-            cache: keeps the state behind the last real position of each sample.
+            kv_cache: keeps the state behind the last real position of each sample.
             recompute: activations in the backward pass, layer by layer, instead of remembering them.
             start: the state of each layer before the first position; zeros if None.
         """
         if mask is None:
-            return self._run(states, None, None, cache, recompute, start)
+            return self._run(states, None, None, kv_cache, recompute, start)
         compaction = Compaction(mask)
         states = compaction.front(states)
-        if (not self.bidirectional and cache is None) or states.is_meta:
+        if (not self.bidirectional and kv_cache is None) or states.is_meta:
             # What stands behind the real positions does not reach them, and nobody asks for the last state.
             return compaction.back(self._run(states, None, None, None, recompute, start))
         # Packing needs the lengths on the host, and one position at least.
         lengths = compaction.lengths.clamp(min=1).cpu()
         packed = pack_padded_sequence(states, lengths, batch_first=True, enforce_sorted=False)
-        data = self._run(packed.data, packed, compaction.lengths > 0, cache, recompute, start)
+        data = self._run(packed.data, packed, compaction.lengths > 0, kv_cache, recompute, start)
         padded, _ = pad_packed_sequence(packed._replace(data=data), batch_first=True, total_length=states.shape[1])
         return compaction.back(padded)
 
@@ -82,7 +82,7 @@ class RecurrentStack(nn.Module):
         states: Tensor,
         packed: PackedSequence | None,
         moved: Tensor | None,
-        cache: Cache | None,
+        kv_cache: KVCache | None,
         recompute: bool,
         start: list[State] | None,
     ) -> Tensor:
@@ -92,15 +92,15 @@ class RecurrentStack(nn.Module):
             moved: (batch,) whether a sample has a real position, so that its state moves on; None if all have.
         """
         for number, layer in enumerate(self.layers):
-            before = None if cache is None else cache.get(f"layer{number}")
+            before = None if kv_cache is None else kv_cache.get(f"layer{number}")
             if before is None and start is not None:
                 before = start[number]
             if recompute and self.training:
                 outputs, _ = checkpoint(_call, layer, states, packed, before, use_reentrant=False)
             else:
                 outputs, after = _call(layer, states, packed, before)
-                if cache is not None:
-                    cache.put(f"layer{number}", *_kept(before, after, moved))
+                if kv_cache is not None:
+                    kv_cache.put(f"layer{number}", *_kept(before, after, moved))
             if self.residual and number:
                 outputs = outputs + states
             states = dropout(outputs, self.dropout, self.training)

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from tp_core.interfaces import Sequence
-from tp_core.interfaces.kv_cache import Cache
+from tp_core.interfaces.kv_cache import KVCache
 from tp_core.interfaces.layer_parts import Mixer, StackPass
 
 
@@ -24,6 +24,6 @@ class SharedParts(nn.ModuleList):
                     self.keys.append(key)
                     self.append(make())
 
-    def begin(self, sequence: Sequence, cache: Cache | None = None) -> StackPass:
+    def begin(self, sequence: Sequence, kv_cache: KVCache | None = None) -> StackPass:
         """A forward pass of layers with these parts; states are those that enter the first layer."""
-        return StackPass(sequence, cache, zip(self.keys, self))
+        return StackPass(sequence, kv_cache, zip(self.keys, self))

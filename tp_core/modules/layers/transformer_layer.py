@@ -7,7 +7,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from tp_core.interfaces.kv_cache import Cache
+from tp_core.interfaces.kv_cache import KVCache
 from tp_core.interfaces.layer_parts import FeedForward, Mixer
 from tp_core.modules.build import built
 from tp_core.modules.layers.dropout import dropout
@@ -19,7 +19,7 @@ from tp_core.options.context import BuildContext
 from tp_core.packages.plugin_errors import PluginError, wrong_value
 
 #: A cache and the number of a layer.
-LayerCache = tuple[Cache, int] | None
+LayerCache = tuple[KVCache, int] | None
 
 #: The entries of a layer's self-attention, or other mixer, and of its attention to a memory.
 _ENTRIES = ("layer", "memory")
@@ -35,15 +35,15 @@ class Residual(nn.Module):
         self.update = norm.build(size) if where == "both" else nn.Identity()
         self.after = norm.build(size) if where == "post" else nn.Identity()
         self.scale = nn.Identity() if options.layer_scale is None else LayerScale(size, options.layer_scale)
-        self.dropout, self.layer_drop = options.dropout if drops else 0.0, options.layer_drop
+        self.dropout, self.drop_path = options.dropout if drops else 0.0, options.drop_path
 
     def add(self, states: Tensor, update: Tensor) -> Tensor:
         """The states with what the sub-layer gives, both (batch, length, hidden)."""
         update = self.scale(self.update(update))
         if self.training:
             update = dropout(update, self.dropout) if self.dropout else update
-            if self.layer_drop:
-                keep = 1 - self.layer_drop
+            if self.drop_path:
+                keep = 1 - self.drop_path
                 kept = torch.empty((update.shape[0], 1, 1), device=update.device).bernoulli_(keep)
                 update = update * (kept / keep).to(update.dtype)
         found: Tensor = self.after(states + update)
@@ -111,7 +111,12 @@ class TransformerLayer(nn.Module):
             self.feed_forward_residual.before = nn.Identity()  # it reads what the mixer reads
 
     def forward(
-        self, states: Tensor, prepared: Any, carried: Tensor | None = None, memory: Any = None, cache: LayerCache = None
+        self,
+        states: Tensor,
+        prepared: Any,
+        carried: Tensor | None = None,
+        memory: Any = None,
+        kv_cache: LayerCache = None,
     ) -> tuple[Tensor, Tensor | None]:
         """States (batch, length, hidden) → the same shape, and what the next layer's mixer gets.
 
@@ -119,9 +124,11 @@ class TransformerLayer(nn.Module):
             prepared: what the mixer of equal options has prepared.
             carried: of the mixer of the layer before.
             memory: states to attend to, and their mask (:class:`CrossAttention`).
-            cache: with the number of the layer, for its entries.
+            kv_cache: with the number of the layer, for its entries.
         """
-        own, beside = (None, None) if cache is None else (cache[0].entry(f"{each}{cache[1]}") for each in _ENTRIES)
+        own = beside = None
+        if kv_cache is not None:
+            own, beside = (kv_cache[0].entry(f"{each}{kv_cache[1]}") for each in _ENTRIES)
         normal = self.mixer_residual.before(states)
         mixed, carried = mixed_states(states, self.mixer, self.mixer(normal, prepared, carried, own))
         if self.parallel:

@@ -46,7 +46,7 @@ class LayerOptions(ModuleConfig):
     layer_scale: float | None = Field(
         None, gt=0, description="initial value of a learned factor per channel of each sub-layer's output (CaiT)"
     )
-    layer_drop: float = Field(0.0, ge=0, lt=1, description="stochastic depth: chance to skip a sub-layer, per sample")
+    drop_path: float = Field(0.0, ge=0, lt=1, description="stochastic depth: chance to skip a sub-layer, per sample")
     init_std: float = Field(0.02, gt=0, description="standard deviation of the initial weights")
 
     def check_layer(self) -> Iterator[Problem]:
@@ -69,7 +69,7 @@ class TransformerOptions(LayerOptions):
         None, description="a norm after the last layer; unset: where norm_position is not post"
     )
     share_layers: bool = Field(False, description="one set of weights for all layers (ALBERT)")
-    layer_drop_growing: bool = Field(False, description="from 0 in the first layer to layer_drop in the last")
+    drop_path_growing: bool = Field(False, description="from 0 in the first layer to drop_path in the last")
     scale_residual_init: bool = Field(
         False, description="divide the initial output weights by sqrt(2 × layers) (GPT-2)"
     )
@@ -80,9 +80,9 @@ class TransformerOptions(LayerOptions):
     def layer(self, number: int) -> LayerOptions:
         """The options of a layer, from 0."""
         found = self._own(number)
-        if not self.layer_drop_growing:
+        if not self.drop_path_growing:
             return found
-        return found.model_copy(update={"layer_drop": found.layer_drop * number / max(1, self.num_layers - 1)})
+        return found.model_copy(update={"drop_path": found.drop_path * number / max(1, self.num_layers - 1)})
 
     def distinct_layers(self) -> Iterator[tuple[str, LayerOptions]]:
         """The options of layers that differ from those of the stack, each once, with a slice that sets some of them."""
@@ -118,11 +118,11 @@ class TransformerOptions(LayerOptions):
         yield from self._check_residual()
         if self.share_layers and self.layers is not None:
             yield Problem("layers", "makes layers differ, and share_layers makes one of them all")
-        if self.share_layers and self.layer_drop_growing:
-            yield Problem("layer_drop_growing", "is for layers that differ, and share_layers makes one of them all")
+        if self.share_layers and self.drop_path_growing:
+            yield Problem("drop_path_growing", "is for layers that differ, and share_layers makes one of them all")
         layers = [self.layer(number) for number in range(self.num_layers)]
-        if self.layer_drop_growing and any(self._own(n).layer_drop != self.layer_drop for n in range(self.num_layers)):
-            yield Problem("layer_drop_growing", "is for one layer_drop, and layers have their own")
+        if self.drop_path_growing and any(self._own(n).drop_path != self.drop_path for n in range(self.num_layers)):
+            yield Problem("drop_path_growing", "is for one drop_path, and layers have their own")
         if not self.first_norm and layers[0].norm_position == "post":
             yield Problem("first_norm", "is about a norm before the first layer, and norm_position: post has none")
         if not self.first_norm and self.share_layers:

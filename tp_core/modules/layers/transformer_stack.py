@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from tp_core.interfaces import Module, Sequence
-from tp_core.interfaces.kv_cache import Cache
+from tp_core.interfaces.kv_cache import KVCache
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.layers.mask import visible_memory
 from tp_core.modules.layers.shared_parts import SharedParts
@@ -56,10 +56,10 @@ class TransformerStack(Module):
         self.alike = [mixers.index(mixer) for mixer in mixers]
         self.shared = SharedParts(cast(TransformerLayer, self.layers[n]).mixer for n in sorted(set(self.alike)))
 
-    def run(self, sequence: Sequence, memory: Sequence | None = None, cache: Cache | None = None) -> Sequence:
+    def run(self, sequence: Sequence, memory: Sequence | None = None, kv_cache: KVCache | None = None) -> Sequence:
         """States (batch, length, input_size) → (batch, length, hidden_size)."""
         states = sequence.states if self.projection is None else self.projection(sequence.states)
-        run = self.shared.begin(sequence.with_states(states), cache)
+        run = self.shared.begin(sequence.with_states(states), kv_cache)
         layers = [cast(TransformerLayer, layer) for layer in self.layers]
         prepared = {number: layers[number].mixer.prepare(run) for number in sorted(set(self.alike))}
         beside = None if memory is None else (memory.states, visible_memory(memory))
@@ -70,7 +70,7 @@ class TransformerStack(Module):
             if self.checkpoint_activations and self.training:
                 states, carried = checkpoint(layers[own], *given, use_reentrant=False)
             else:
-                states, carried = layers[own](*given, None if cache is None else (cache, number))
+                states, carried = layers[own](*given, None if kv_cache is None else (kv_cache, number))
         return sequence.with_states(self.norm(states))
 
     def residual_scales(self) -> Iterator[tuple[nn.Parameter, float]]:

@@ -20,6 +20,7 @@ from tp_core.modules.layers.linear import KeylessBias, Linear
 from tp_core.modules.layers.mask import combine, visible
 from tp_core.modules.mixers.attention_options import AttentionConfig
 from tp_core.options.context import BuildContext
+from tp_core.options.facts import HeadFacts
 
 
 class Prepared(NamedTuple):
@@ -118,7 +119,7 @@ class SelfAttention(Attention):
             self.qkv = Linear(context.hidden_size, rows, bias=config.bias, std=config.init_std)
         inner = config.inner_context("positions", context)
         self.positions: Positions = built(config.positions.config, inner, Positions)
-        self._key = (config.positions.config, inner.heads)
+        self._key = (config.positions.config, inner.fact(HeadFacts))
         table: Callable[[], Any] = partial(config.positions.config.build_table, inner)
         self._table = table if config.positions.config.table else None
 
@@ -137,15 +138,15 @@ class SelfAttention(Attention):
     def _visible(self, run: StackPass, explicit: bool) -> tuple[Tensor | None, bool]:
         """The visible keys as a mask, or None with True where the attention kernel needs none to be causal."""
         sequence, kind, window = run.sequence, self.config.mask, self.config.window
-        if kind == "causal" and sequence.padded_behind and run.cache is None:
+        if kind == "causal" and sequence.padded_behind and run.kv_cache is None:
             sequence = replace(sequence, mask=None)  # no real position sees what stands behind it
-        plain = sequence.mask is None and sequence.document_ids is None and run.cache is None and not explicit
+        plain = sequence.mask is None and sequence.document_ids is None and run.kv_cache is None and not explicit
         if kind == "causal" and plain and (window is None or sequence.states.shape[1] <= window):
             return None, True
-        return visible(sequence, kind, run.cache, window), False
+        return visible(sequence, kind, run.kv_cache, window), False
 
     def forward(
-        self, states: Tensor, prepared: Prepared, carried: Tensor | None = None, cache: CacheEntry | None = None
+        self, states: Tensor, prepared: Prepared, carried: Tensor | None = None, kv_cache: CacheEntry | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """States (batch, length, hidden) → the same shape, and with ``residual`` the scores."""
         rows = self.qkv(states).unflatten(-1, (self.groups, -1, self.size)).permute(0, 2, 3, 1, 4)
@@ -155,8 +156,8 @@ class SelfAttention(Attention):
         queries, keys = self.query_norm(queries), self.key_norm(keys)
         own = self.positions.bias(states, queries, prepared.values)
         queries, keys = self.positions.rotate(queries, keys, prepared.values)
-        if cache is not None:
-            keys, values = cache.append(keys, values)
+        if kv_cache is not None:
+            keys, values = kv_cache.append(keys, values)
         mask = prepared.mask if own is None else combine(prepared.mask, own, states.dtype)
         if not self.config.residual:
             return self.merge(self.mix(queries, keys, values, mask, prepared.causal)), None
@@ -165,7 +166,7 @@ class SelfAttention(Attention):
 
 
 class CrossAttention(Attention):
-    """Attention to an encoder's states. With a cache, their keys and values are made at the first call only.
+    """Attention to an encoder's states. With a kv_cache, their keys and values are made at the first call only.
 
     The rows of ``key_value.weight`` stand by key-value head: its key, then its value.
     """
@@ -177,7 +178,7 @@ class CrossAttention(Attention):
         self.key_value = Linear(context.memory_size, 2 * self.groups * self.size, bias=bias, std=std)
 
     def forward(
-        self, states: Tensor, prepared: Any, carried: Tensor | None = None, cache: CacheEntry | None = None
+        self, states: Tensor, prepared: Any, carried: Tensor | None = None, kv_cache: CacheEntry | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """States (batch, length, hidden) → the same shape.
 
@@ -186,12 +187,12 @@ class CrossAttention(Attention):
                 broadcastable to (batch, heads, queries, memory length), or None when all are real.
         """
         memory, mask = prepared
-        kept = None if cache is None else cache.get()
+        kept = None if kv_cache is None else kv_cache.get()
         if kept is None:
             rows = self.key_value(memory).unflatten(-1, (self.groups, 2, self.size)).permute(0, 2, 3, 1, 4)
             keys, values = rows.unbind(2)
             kept = (self.key_norm(keys), values)
-            if cache is not None:
-                cache.put(*kept)
+            if kv_cache is not None:
+                kv_cache.put(*kept)
         queries = self.query_norm(self.query(states).unflatten(-1, (self.heads, self.size)).transpose(1, 2))
         return self.merge(self.mix(queries, kept[0], kept[1], mask)), None

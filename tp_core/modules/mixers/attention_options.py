@@ -61,7 +61,7 @@ class AttentionConfig(MixerConfig):
         return HeadFacts(self.num_heads, groups, self.width(hidden_size), not self.causal(), self.scale)
 
     def inner_context(self, option: str, context: BuildContext) -> BuildContext:
-        return context._replace(heads=self.heads(context.hidden_size))
+        return context.with_facts(self.heads(context.hidden_size))
 
     def effective(self, context: BuildContext) -> dict[str, Any]:
         width = self.width(context.hidden_size)

@@ -54,9 +54,9 @@ class FourierMixing(Mixer):
         """The transforms over positions, (batch, length, 2 × length); None where every row is one text.
 
         Raises:
-            ValueError: there is a cache, and every state depends on all positions.
+            ValueError: there is a kv_cache, and every state depends on all positions.
         """
-        if run.cache is not None:
+        if run.kv_cache is not None:
             raise ValueError("Fourier mixing cannot read a text piece by piece")
         matrices: Tensor | None = run.once(
             ("fourier", self.padding), lambda: fourier_matrices(run.sequence, self.padding)
@@ -64,7 +64,7 @@ class FourierMixing(Mixer):
         return matrices
 
     def forward(
-        self, states: Tensor, prepared: Tensor | None, carried: Tensor | None = None, cache: CacheEntry | None = None
+        self, states: Tensor, prepared: Tensor | None, carried: Tensor | None = None, kv_cache: CacheEntry | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """States (batch, length, hidden) → the same shape, zeros at padding that takes no part."""
         # Sums over all positions and units, which half precision is too coarse for (and no transform exists in it).

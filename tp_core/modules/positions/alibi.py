@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from tp_core.interfaces.layer_parts import PositionTable, PositionValues, StackPass
 from tp_core.modules.positions.options import AlibiConfig
 from tp_core.options.context import BuildContext
+from tp_core.options.facts import HeadFacts
 
 
 def alibi_slopes(heads: int) -> Tensor:
@@ -33,8 +34,9 @@ class AlibiBias(PositionTable):
 
     def __init__(self, config: AlibiConfig, context: BuildContext) -> None:
         super().__init__()
-        assert context.heads is not None
-        self.heads = context.heads.number
+        heads = context.fact(HeadFacts)
+        assert heads is not None
+        self.heads = heads.number
         self.register_buffer("slopes", torch.empty(self.heads), persistent=False)
 
     def reset_parameters(self) -> None:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
+from tp_core.options.facts import HeadFacts
 from tp_core.options.positions import PositionsConfig
 
 
@@ -25,7 +26,8 @@ class RelativeConfig(PositionsConfig):
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         # Half of the buckets (of each direction, where there are two) hold one distance each.
-        single = self.buckets // (4 if context.heads is None or context.heads.two_way else 2)
+        heads = context.fact(HeadFacts)
+        single = self.buckets // (4 if heads is None or heads.two_way else 2)
         if single < 1:
             yield Problem("buckets", f"must be at least 4 where both directions are seen, got {self.buckets}")
         elif self.max_distance <= single:

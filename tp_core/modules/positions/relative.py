@@ -11,6 +11,7 @@ from tp_core.interfaces.layer_parts import PositionTable, PositionValues, StackP
 from tp_core.modules.layers.linear import Embedding
 from tp_core.modules.positions.options import RelativeConfig
 from tp_core.options.context import BuildContext
+from tp_core.options.facts import HeadFacts
 
 
 class RelativeBias(PositionTable):
@@ -18,10 +19,11 @@ class RelativeBias(PositionTable):
 
     def __init__(self, config: RelativeConfig, context: BuildContext) -> None:
         super().__init__()
-        assert context.heads is not None
+        heads = context.fact(HeadFacts)
+        assert heads is not None
         self.buckets, self.max_distance = config.buckets, config.max_distance
-        self.bidirectional = context.heads.two_way
-        self.bias = Embedding(config.buckets, context.heads.number, std=config.init_std)
+        self.bidirectional = heads.two_way
+        self.bias = Embedding(config.buckets, heads.number, std=config.init_std)
 
     def bucket(self, distance: Tensor) -> Tensor:
         """Bucket of each signed distance (key position minus query position)."""

@@ -8,6 +8,7 @@ from torch import Tensor
 from tp_core.interfaces.layer_parts import Positions, PositionTable, PositionValues, StackPass
 from tp_core.modules.positions.rotary_options import RotaryConfig
 from tp_core.options.context import BuildContext
+from tp_core.options.facts import HeadFacts
 
 #: Cosines and sines, (batch or 1, 1, length, rotated channels) each.
 Rotation = tuple[Tensor, Tensor]
@@ -20,8 +21,9 @@ class RotaryAngles(PositionTable):
 
     def __init__(self, config: RotaryConfig, context: BuildContext) -> None:
         super().__init__()
-        assert context.heads is not None
-        self.interleaved, self.values = config.interleaved, config.frequencies(context.heads.size)
+        heads = context.fact(HeadFacts)
+        assert heads is not None
+        self.interleaved, self.values = config.interleaved, config.frequencies(heads.size)
         self.register_buffer("frequencies", torch.empty(len(self.values), dtype=torch.float32), persistent=False)
 
     def reset_parameters(self) -> None:

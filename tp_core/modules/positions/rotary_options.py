@@ -8,6 +8,7 @@ from pydantic import Field
 
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
+from tp_core.options.facts import HeadFacts
 from tp_core.options.positions import PositionsConfig
 
 
@@ -32,11 +33,12 @@ class RotaryConfig(PositionsConfig):
         return [self.theta ** (-step / size) / self.factor for step in range(0, size, 2)]
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
-        if context.heads is not None and self.rotated(context.heads.size) % 2:
-            message = f"rotary positions need an even head width, got {self.rotated(context.heads.size)}"
+        heads = context.fact(HeadFacts)
+        if heads is not None and self.rotated(heads.size) % 2:
+            message = f"rotary positions need an even head width, got {self.rotated(heads.size)}"
             yield Problem("", message)
-        elif context.heads is not None and not self.rotated(context.heads.size):
-            yield Problem("fraction", f"rotates none of the {context.heads.size} channels of a head")
+        elif heads is not None and not self.rotated(heads.size):
+            yield Problem("fraction", f"rotates none of the {heads.size} channels of a head")
 
 
 class Llama3RotaryConfig(RotaryConfig):

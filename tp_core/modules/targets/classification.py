@@ -73,7 +73,7 @@ class Classification(Target):
         made = {"u": lambda: u, "v": lambda: v, "abs_difference": lambda: (u - v).abs(), "product": lambda: u * v}
         return torch.cat([made[part]() for part in self.config.combined()], dim=-1)
 
-    def logits(self, features: Features) -> Tensor:
+    def class_logits(self, features: Features) -> Tensor:
         """(batch, num_labels)."""
         pooled = self.pooled(features)
         if self.dense is not None:
@@ -81,18 +81,18 @@ class Classification(Target):
         scores: Tensor = self.classifier(self.dropout(pooled))
         return scores
 
-    def scores(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
-        return self.logits(features), labelled(self.labels_of(batch)["labels"])
+    def logits(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
+        return self.class_logits(features), labelled(self.labels_of(batch)["labels"])
 
     def denominator(self, batch: Batch) -> Tensor:
         return labelled(self.labels_of(batch)["labels"]).sum().float()
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
-        logits, labels = self.logits(features), self.labels_of(batch)["labels"]
+        logits, labels = self.class_logits(features), self.labels_of(batch)["labels"]
         loss = class_loss(logits, labels, self.config.label_smoothing)
         metrics = class_metrics(self.config.metrics, logits, labels, labelled(labels))
         return TargetOutput(loss, self.denominator(batch), metrics)
 
     @torch.no_grad()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
-        return class_predictions(self.logits(features))
+        return class_predictions(self.class_logits(features))

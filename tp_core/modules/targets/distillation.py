@@ -48,7 +48,7 @@ class Distillation(Target):
         if wanted is not None and wanted not in others:
             raise TPError(f"distill: the model has no other target '{self.config.of}'; the others are: {shown}")
         self._of = wanted or next(iter(others))
-        if type(others[self._of]).scores is Target.scores:
+        if type(others[self._of]).logits is Target.logits:
             raise TPError(f"distill: the target '{self._of}' gives no scores that could be distilled")
         self._learner = (others[self._of],)
 
@@ -56,7 +56,7 @@ class Distillation(Target):
         return self._learner[0].denominator(batch)
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
-        student, labelled = self._learner[0].scores(features, batch)
+        student, labelled = self._learner[0].logits(features, batch)
         teacher, states = self._taught(student, features, batch)
         count = self.denominator(batch)
         kl = self._divergence(student, teacher, labelled)
@@ -103,7 +103,7 @@ class Distillation(Target):
         found = model.encode(batch)
         # The labels are those of the student's target, which may have another name.
         asked = replace(batch, labels={self._name_in(): self._learner[0].labels_of(batch)})
-        scores, _ = model.named_targets()[self._name_in()].scores(found, asked)
+        scores, _ = model.named_targets()[self._name_in()].logits(found, asked)
         if scores.shape != student.shape:
             message = f"{scores.shape[-1]} classes for {scores.shape[0]} rows, the student {student.shape[-1]}"
             raise TPError(f"distill: the teacher {self.config.teacher} scores {message} for {student.shape[0]}")

@@ -61,7 +61,7 @@ class DistillationConfig(TargetConfig):
             sides, images = ("tokenizer", "target_tokenizer"), (spec.data.extra_ids(), teacher.data.extra_ids())
             other = unlike_vocabularies(tokenizers_of(spec), tokenizers_of(teacher), sides, images)
             other = other or unlike_images(spec, teacher, kept_contents(weights.parent))
-            others = [each.called for each in spec.model.targets if each.config is not self]
+            others = [each.instance_name for each in spec.model.targets if each.config is not self]
             learner = self.of or next(iter(others), "")
             classes = unlike_classes(spec, teacher, {learner: self.teacher_target or learner})
         except TPError as error:

@@ -1,6 +1,6 @@
 """Options that targets with classes share. Torch-free."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from pydantic import Field
@@ -9,6 +9,7 @@ from tp_core.metrics.classes import BINARY, CLASS_METRICS
 from tp_core.metrics.facts import MetricFacts
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
+from tp_core.options.facts import ClassFacts
 from tp_core.options.target import TargetConfig
 
 ClassMetric = Literal["accuracy", "f1", "f1_macro", "f1_micro", "matthews", "auc"]
@@ -18,6 +19,7 @@ class ClassTargetConfig(TargetConfig):
     """Base of classifiers of whole samples."""
 
     num_labels: int = Field(2, gt=1, description="number of classes")
+
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     metrics: list[ClassMetric] = Field(
         ["accuracy"],
@@ -25,6 +27,9 @@ class ClassTargetConfig(TargetConfig):
         description="what is measured: accuracy; f1, of class 1 of two; f1_macro; f1_micro; matthews, the correlation; "
         "auc, under the ROC curve of two classes, in evaluations only",
     )
+
+    def published_facts(self) -> Iterable[ClassFacts]:
+        yield ClassFacts(self.num_labels)
 
     def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
         return {name: CLASS_METRICS[name] for name in self.metrics}

@@ -53,7 +53,7 @@ def _check_labels(spec: Spec, ports: AvailablePorts, root: Node, problems: Probl
     path = "data.labels"
     if spec.data.name and "labels" in root.find(("data", "sets", spec.data.name)).mapping:
         path = f"data.sets.{spec.data.name}.labels"
-    names, processor = [target.called for target in spec.model.targets], spec.data.processor
+    names, processor = [target.instance_name for target in spec.model.targets], spec.data.processor
     made = [port for port in ports.batch if port.kind == "labels"]
     for name in spec.data.options.labels:
         node = root.find((*path.split("."), name))
@@ -86,7 +86,7 @@ def _missing(spec: Spec, ports: AvailablePorts, place: Place, port: Port) -> str
     only = f"{', '.join(names)} only" if names else "none"
     message = f"needs {wanted}; {spec.data.processor.path} provides {only}"
     if any(each.name == port.name for each in there):  # for other targets
-        return f"{message}; name its column: data.labels.{place.owner.called}"
+        return f"{message}; name its column: data.labels.{place.owner.instance_name}"
     near = did_you_mean(port.name, [each.name for each in there])
     return message + (f"; {near}" if near else "") + _providers(wanted, place.context)
 

@@ -75,7 +75,7 @@ def _check_set(spec: Spec, root: Node, problems: Problems) -> None:
 
 def _check_sets(spec: Spec, root: Node, problems: Problems) -> bool:
     """True if the targets and streams that the data sets name are the model's; else problems are added."""
-    known = {"targets": [t.called for t in spec.model.targets], "streams": [n for n in spec.model.streams if n]}
+    known = {"targets": [t.instance_name for t in spec.model.targets], "streams": [n for n in spec.model.streams if n]}
     right = True
     for name, part in spec.data.sets.items():
         for key, names in known.items():

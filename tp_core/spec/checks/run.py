@@ -155,7 +155,7 @@ def _check_batch(spec: Spec, problems: Problems) -> None:
         if samples < target.config.least_samples:
             message = (
                 f"is {options.batch_size}, in {options.accumulate} × {samples}; "
-                f"the target '{target.called}' learns from {target.config.least_samples} or more at a time"
+                f"the target '{target.instance_name}' learns from {target.config.least_samples} or more at a time"
             )
             problems.add("train.batch_size", message, spec.tree.find(("train", "batch_size")))
 

@@ -17,8 +17,10 @@ def check_training(spec: Spec, problems: Problems) -> None:
     sets = spec.sets()
     for chosen in spec.model.targets:
         if not any(chosen in part.model.targets for part in sets.values()):
-            fed = _fed(spec, "targets", [target.called for target in spec.model.targets])
-            message = f"no data set feeds the target '{chosen.called}' ({fed}): add it to one of them, or remove it"
+            fed = _fed(spec, "targets", [target.instance_name for target in spec.model.targets])
+            message = (
+                f"no data set feeds the target '{chosen.instance_name}' ({fed}): add it to one of them, or remove it"
+            )
             problems.add(chosen.path, message, node_of(spec.tree, chosen), key=True)
         for problem in chosen.config.check_training(spec):
             path = f"{chosen.path}.{problem.option}".removesuffix(".")
@@ -38,7 +40,9 @@ def check_training(spec: Spec, problems: Problems) -> None:
         if part.model.targets and not any(target.config.weight for target in part.model.targets):
             where: tuple[str, ...] = ("data", "sets", name) if name else ("model", "target")
             whose = f"of the data set '{name}'" if name else "of the model"
-            message = f"the targets {whose} have weight 0: {', '.join(t.called for t in part.model.targets)}; nothing "
+            message = (
+                f"the targets {whose} have weight 0: {', '.join(t.instance_name for t in part.model.targets)}; nothing "
+            )
             problems.add(".".join(where), message + "would be trained", spec.tree.find(where), key=True)
     strategy = spec.train.strategy
     for problem in strategy.config.check_training(spec):
@@ -63,7 +67,7 @@ def training_notes(spec: Spec) -> list[SpecProblem]:
                 notes.add(f"{chosen.path}.{option}", note, node_of(spec.tree, chosen, option))
     for chosen in spec.model.targets:
         if not chosen.config.weight:
-            message = f"is 0: the loss of '{chosen.called}' is measured, and trains nothing"
+            message = f"is 0: the loss of '{chosen.instance_name}' is measured, and trains nothing"
             notes.add(f"{chosen.path}.weight", message, node_of(spec.tree, chosen, "weight"))
     read, decoder_read = _read(spec)
     if not read and not decoder_read:
@@ -110,11 +114,11 @@ def _read(spec: Spec) -> tuple[set[str], bool]:
 
 def _trained(spec: Spec) -> Iterator[Chosen[Any]]:
     """The targets whose weights change: by their own loss, or by that of one which learns through them."""
-    names = [chosen.called for chosen in spec.model.targets]
+    names = [chosen.instance_name for chosen in spec.model.targets]
     through: set[str] = set()
     for chosen in spec.model.targets:
         if chosen.config.weight:
-            through.update(chosen.config.learns_through([name for name in names if name != chosen.called]))
+            through.update(chosen.config.learns_through([name for name in names if name != chosen.instance_name]))
     for chosen in spec.model.targets:
-        if chosen.config.weight or chosen.called in through:
+        if chosen.config.weight or chosen.instance_name in through:
             yield chosen

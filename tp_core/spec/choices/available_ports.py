@@ -101,7 +101,7 @@ class AvailablePorts:
         if port.kind == "input":
             return self.batch.get(Port.input(port.name, place.stream), self.batch.get(Port.input(port.name)))
         if port.kind == "labels":
-            found = label_of(port, place.owner.called, self.batch)
+            found = label_of(port, place.owner.instance_name, self.batch)
             return None if found is None else self.batch[found]
         if port.kind == "weight":
             return self.weights.get(port)

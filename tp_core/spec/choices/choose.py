@@ -18,7 +18,7 @@ from tp_core.spec.choices.validate import Default, validate
 from tp_core.spec.errors import Problems, SpecError
 from tp_core.spec.hints.key_hints import hint
 from tp_core.spec.trained.use import in_use
-from tp_core.spec.tree.canonical import called, shelf, slot
+from tp_core.spec.tree.canonical import instance_name, shelf, slot
 from tp_core.spec.tree.nodes import Node, as_node
 
 
@@ -48,7 +48,7 @@ def choose(
         return None
     inherited = {key: value for key, value in defaults.items() if key in cls.model_fields and key != "name"}
     used.update(inherited)
-    own = called(node, kind)
+    own = instance_name(node, kind)
     where = f"{path}.{own}"
     by_name = f"{place or path}.{own if entry is None or own != name else entry.name}"
     before = len(problems)
@@ -155,7 +155,7 @@ def _unknown(kind: str, path: str) -> Chosen[Any]:
 
 def _not_found(error: TPError, kind: str, name: str, folder: str) -> str:
     """The message for a module that cannot be had; a trained model's folder says which package it came from."""
-    if isinstance(error, discovery.NotFound):
+    if isinstance(error, discovery.UnknownModuleError):
         from tp_core.spec.trained.provenance import package_of
 
         if package := package_of(folder, kind, name):

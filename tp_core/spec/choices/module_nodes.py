@@ -10,7 +10,7 @@ from tp_core.options.context import BuildContext
 from tp_core.spec.context import context_of, data_context
 from tp_core.spec.schema import Spec
 from tp_core.spec.trained.use import in_use
-from tp_core.spec.tree.canonical import called
+from tp_core.spec.tree.canonical import instance_name
 from tp_core.spec.tree.nodes import Node
 
 
@@ -61,7 +61,7 @@ def _below(node: Node, key: str) -> Iterator[tuple[str, Node]]:
         if isinstance(item.value, str):
             yield item.value, item
         elif len(item.mapping) == 1:
-            yield called(item, key), next(iter(item.mapping.values()))
+            yield instance_name(item, key), next(iter(item.mapping.values()))
 
 
 class Place(NamedTuple):
@@ -112,7 +112,7 @@ def _own_places(spec: Spec, shared: bool) -> Iterator[Place]:
     for target in spec.model.targets:
         own = target.config.stream
         yield Place(target, target, context_of(spec, own or "", side="target"), "target", own or first)
-    of_data = behind._replace(grid=data_context(spec).grid)  # of whichever stream reads pictures
+    of_data = behind.with_facts(*data_context(spec).facts.values())  # of whichever stream reads what data bring
     for each in (*spec.data.chosen(), *spec.data.sources()):
         yield Place(each, each, of_data, "data", first)
     for each in spec.train.chosen():

@@ -174,7 +174,7 @@ WORDS: dict[str, dict[str, str]] = {
         ),
         "share_layers": "parameter_sharing tie_layers",
         "init_std": "initializer_range init_range initializer_std init_method_std",
-        "layer_drop": "layerdrop drop_path drop_path_rate stochastic_depth encoder_layerdrop",
+        "drop_path": "layer_drop layerdrop drop_path_rate stochastic_depth encoder_layerdrop",
         "layer_scale": "layer_scale_init_value init_values",
         "scale_residual_init": "deep_init",
         "feed_forward": "gated_mlp glu ffn_type mlp_type",

@@ -82,7 +82,7 @@ def replaced(spec: Spec, change: Change, labels: bool = True) -> Spec:
         return done[id(chosen)]
 
     def data_of(data: DataSpec) -> DataSpec:
-        kept = {target.called for target in spec.model.targets if changed(target) is not None}
+        kept = {target.instance_name for target in spec.model.targets if changed(target) is not None}
         fed = data.mixing.targets  # a set that is left without any stays, as the sets are numbered
         mixing = data.mixing.model_copy(update={"targets": None if fed is None else [n for n in fed if n in kept]})
         modules = {name: changed(getattr(data, name)) for name in ("tokenizer", "target_tokenizer", "processor")}

@@ -90,7 +90,7 @@ def _trained(spec: Spec, stream: str) -> tuple[VectorFacts, str, str]:
     for chosen in spec.model.targets:
         made = chosen.config.embeds(context_of(spec, chosen.config.stream or "", side="target"))
         if stream in made:
-            found[chosen.called] = made[stream]
+            found[chosen.instance_name] = made[stream]
     best = max(found, key=lambda name: (found[name].projection_size is not None, found[name].compared), default="")
     if not best:
         return mean, "", "no target reads one vector of a record"

@@ -93,7 +93,7 @@ def _not_one(node: Node) -> str:
     return f"{message}, got {first}, {names}"
 
 
-def called(choice: Node, kind: str) -> str:
+def instance_name(choice: Node, kind: str) -> str:
     """The name by which a shelf knows one of its modules: the module's name, or a target's own."""
     ((module, options),) = choice.mapping.items()
     own = options.mapping.get("name") if kind == "target" else None
@@ -121,7 +121,7 @@ def shelf(node: Node, path: str) -> Node:
         choice = _attempt(slot, item, path, problems)
         if choice.value is None:
             continue
-        name = called(choice, path.removeprefix("model."))
+        name = instance_name(choice, path.removeprefix("model."))
         if name in chosen:
             hint = f"; give one a name of its own: {name}: {{name: ...}}" if path == "model.target" else ""
             problems.append(SpecProblem(path, f"'{name}' is listed twice{hint}", item.origin))

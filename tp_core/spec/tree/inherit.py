@@ -72,5 +72,5 @@ def _preset(name: str, origin: Origin) -> Node:
         raise SpecError([SpecProblem("extends" if origin.line else "", message, origin)]) from None
     try:
         return parse_file(discovery.preset_file(entry), f"preset {entry.name}")
-    except discovery.Broken as error:
+    except discovery.BrokenModuleError as error:
         raise SpecError([SpecProblem("extends" if origin.line else "", str(error), origin)]) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tp_core.spec.choices.places import Place, canonical_choice, place_at
-from tp_core.spec.tree.canonical import called, same_module
+from tp_core.spec.tree.canonical import instance_name, same_module
 from tp_core.spec.tree.nodes import Node
 
 
@@ -19,8 +19,8 @@ def _merge_choice(base: Node | None, over: Node, path: tuple[str, ...], trees: S
 
 def _before(item: Node, base: Sequence[Node], kind: str) -> Node | None:
     """The module of a shelf that one which is put over it stands for, if there is one."""
-    name = called(item, kind)
-    alike = {called(each, kind): each for each in base if same_module(called(each, kind), name)}
+    name = instance_name(item, kind)
+    alike = {instance_name(each, kind): each for each in base if same_module(instance_name(each, kind), name)}
     return alike.get(name) or (next(iter(alike.values())) if len(alike) == 1 else None)
 
 

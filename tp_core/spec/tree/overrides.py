@@ -11,8 +11,8 @@ from tp_core.spec.tree.canonical import (
     ALIASES,
     EMBEDDING_OPTIONS,
     MODEL_EMBEDDINGS,
-    called,
     canonical,
+    instance_name,
     same_module,
     slot,
 )
@@ -118,7 +118,7 @@ def _in_shelf(node: Node, path: tuple[str, ...], rest: list[str], value: Node, o
 
     Paths, beside sources, stay as they are.
     """
-    names = [called(item, path[-1]) if len(item.mapping) == 1 else "" for item in node.items]
+    names = [instance_name(item, path[-1]) if len(item.mapping) == 1 else "" for item in node.items]
     key, inside = _first(rest, {spelling for name in names for spelling in (name, name.partition("@")[0])})
     alike = [name for name in names if same_module(name, key)]
     shown_path = [part for part in path if part not in ("modules", "*")]

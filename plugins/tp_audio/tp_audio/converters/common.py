@@ -43,6 +43,6 @@ def layer_parts(options: ModuleConfig) -> tuple[AttentionConfig, DenseConfig]:
     """The options of the attention and of the feed-forward layers of an encoder or decoder.
 
     Raises:
-        Unfit: they are others.
+        MisfitError: they are others.
     """
     return parts.part(options, "mixer", AttentionConfig), parts.part(options, "feed_forward", DenseConfig)

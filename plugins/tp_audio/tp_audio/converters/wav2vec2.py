@@ -88,7 +88,7 @@ class SpeechFamilyConfig(ConverterConfig):
     notes: ClassVar[tuple[str, ...]] = (
         "as in transformers, padding takes part in the first layer's group norm of base models: in a padded batch, a "
         "recording's states depend on how much of it there is (mask_padding: false)",
-        "layerdrop is layer_drop: in training, sub-layers are skipped by sample, and not layers by batch",
+        "layerdrop is drop_path: in training, sub-layers are skipped by sample, and not layers by batch",
     )
 
     # -- config.json → spec --------------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ class SpeechFamilyConfig(ConverterConfig):
             "feed_forward_size": config["intermediate_size"],
             "norm_position": "pre" if config["do_stable_layer_norm"] else "post",
             "dropout": config["hidden_dropout"],
-            "layer_drop": config["layerdrop"],
+            "drop_path": config["layerdrop"],
         }
 
     def attention(self, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -203,7 +203,7 @@ class SpeechFamilyConfig(ConverterConfig):
             "hidden_dropout": encoder.dropout,
             "attention_dropout": attention.dropout,
             "activation_dropout": dense.activation_dropout,
-            "layerdrop": encoder.layer_drop,
+            "layerdrop": encoder.drop_path,
             "initializer_range": encoder.init_std,
         }
 

@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from tp_audio.encoders.batch_norm import MaskedBatchNorm, frozen_statistics
 from tp_audio.encoders.conformer_options import ConformerConfig
 from tp_core.interfaces import Encoder, Sequence
-from tp_core.interfaces.kv_cache import Cache
+from tp_core.interfaces.kv_cache import KVCache
 from tp_core.interfaces.layer_parts import Mixer
 from tp_core.modules.build import built
 from tp_core.modules.layers.activation import ACTIVATIONS
@@ -102,13 +102,13 @@ class ConformerEncoder(Encoder):
         self.norm = config.norm.config.build(hidden) if config.final_norm else nn.Identity()
         self.shared = SharedParts([cast(ConformerLayer, self.layers[0]).mixer])
 
-    def forward(self, sequence: Sequence, cache: Cache | None = None) -> Sequence:
+    def forward(self, sequence: Sequence, kv_cache: KVCache | None = None) -> Sequence:
         """States (batch, length, embedding_size) → (batch, length, hidden_size).
 
         Raises:
-            NotImplementedError: a cache, since states depend on later positions.
+            NotImplementedError: a kv_cache, since states depend on later positions.
         """
-        if cache is not None:
+        if kv_cache is not None:
             raise NotImplementedError("the conformer's convolutions see later positions")
         if sequence.document_ids is not None:
             return by_document(self.forward, sequence)

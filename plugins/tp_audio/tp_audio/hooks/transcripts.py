@@ -100,7 +100,7 @@ class Transcripts:
                 assert ctc is not None
                 found = ctc.predict(model.view(model.encode(batch), name), batch)
                 return [each["text"] for each in processor.describe(found)]
-            able = [t for t in active.values() if type(t).next_scores is not Target.next_scores]
+            able = [t for t in active.values() if type(t).next_logits is not Target.next_logits]
             tokens, vocabulary = processor.generation(), trainer.spec.data.target_vocabulary
             vocabulary = vocabulary or trainer.spec.data.vocabulary
             known = None if vocabulary is None else vocabulary.vocab_size

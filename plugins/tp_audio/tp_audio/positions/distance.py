@@ -14,6 +14,7 @@ from tp_core.modules.embeddings.sinusoidal import SinusoidalPosition
 from tp_core.modules.embeddings.sinusoidal_options import SinusoidalPositionConfig
 from tp_core.modules.layers.linear import Linear, draw
 from tp_core.options.context import BuildContext
+from tp_core.options.facts import HeadFacts
 
 
 class Sinusoids(PositionTable):
@@ -31,7 +32,7 @@ class Sinusoids(PositionTable):
         Raises:
             NotImplementedError: there is a cache.
         """
-        if run.cache is not None:
+        if run.kv_cache is not None:
             raise NotImplementedError("sinusoids of distances need the whole sequence")
         states = run.sequence.states
         length = states.shape[1]
@@ -44,10 +45,11 @@ class DistanceScores(Positions):
 
     def __init__(self, config: DistanceConfig, context: BuildContext) -> None:
         super().__init__(config, context)
-        assert context.heads is not None
-        heads, size = context.heads.number, context.heads.size
+        facts = context.fact(HeadFacts)
+        assert facts is not None
+        heads, size = facts.number, facts.size
         self.std, self.shape = config.init_std, (heads, size)
-        self.scale = context.heads.scale or 1 / math.sqrt(size)
+        self.scale = facts.scale or 1 / math.sqrt(size)
         self.distance = Linear(context.hidden_size, heads * size, bias=False, std=config.init_std)
         self.content_bias = nn.Parameter(torch.empty(heads, size))
         self.distance_bias = nn.Parameter(torch.empty(heads, size))

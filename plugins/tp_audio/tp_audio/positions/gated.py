@@ -12,6 +12,7 @@ from tp_core.interfaces.layer_parts import Positions, PositionValues, StackPass
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.positions.relative import RelativeBias
 from tp_core.options.context import BuildContext
+from tp_core.options.facts import HeadFacts
 
 
 class Distances(RelativeBias):
@@ -26,8 +27,9 @@ class GatedBias(Positions):
 
     def __init__(self, config: GatedRelativeConfig, context: BuildContext) -> None:
         super().__init__(config, context)
-        assert context.heads is not None
-        self.heads = context.heads.number
+        heads = context.fact(HeadFacts)
+        assert heads is not None
+        self.heads = heads.number
         self.projection = Linear(context.hidden_size // self.heads, 8, std=config.init_std)
         self.scale = nn.Parameter(torch.empty(1, self.heads, 1, 1))
 

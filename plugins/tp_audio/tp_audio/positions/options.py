@@ -8,6 +8,7 @@ from pydantic import Field
 from tp_core.modules.positions.options import RelativeConfig
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
+from tp_core.options.facts import HeadFacts
 from tp_core.options.positions import PositionsConfig
 
 
@@ -25,8 +26,9 @@ class GatedRelativeConfig(RelativeConfig):
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from super().check(context)
-        if context.heads is not None and context.hidden_size % context.heads.number:
-            message = f"gates need heads that divide hidden_size {context.hidden_size}, got {context.heads.number}"
+        heads = context.fact(HeadFacts)
+        if heads is not None and context.hidden_size % heads.number:
+            message = f"gates need heads that divide hidden_size {context.hidden_size}, got {heads.number}"
             yield Problem("", message)
 
 

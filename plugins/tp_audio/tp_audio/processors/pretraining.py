@@ -19,6 +19,7 @@ from tp_audio.processors.pretraining_options import (
 )
 from tp_audio.processors.recorded import RecordedRows
 from tp_audio.processors.waveform import WaveformProcessor
+from tp_audio.targets.units_options import UnitsConfig
 from tp_core.data.sources.columns import fields_of
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Batch, Inputs, Record, Report, Rows, Sample
@@ -94,7 +95,8 @@ class UnitsProcessor(PretrainingProcessor):
 
     def __init__(self, config: UnitsProcessorConfig, data: DataContext) -> None:
         super().__init__(config, data)
-        self.num_units = data.options_of("units").get("num_units")
+        target = data.fact(UnitsConfig)
+        self.num_units = None if target is None else target.num_units
         #: Units of one frame of the model.
         self.step = config.unit_rate * self.stride / config.sampling_rate
 

@@ -10,6 +10,7 @@ import torch
 from tp_audio.error_rate import character_errors, word_errors
 from tp_audio.processors.speech import TranscribedSpeechProcessor, padded_ids, spelled
 from tp_audio.processors.speech_ctc_options import SpeechCtcProcessorConfig
+from tp_audio.targets.ctc_options import CTCConfig
 from tp_core.errors import TPError
 from tp_core.interfaces import IGNORE, Batch, Rows, Sample, Tokenizer
 from tp_core.options.context import DataContext
@@ -20,7 +21,8 @@ class CtcTexts:
 
     def __init__(self, data: DataContext, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
-        self.blank = int(data.options_of("ctc").get("blank", 0))
+        target = data.fact(CTCConfig)
+        self.blank = 0 if target is None else target.blank
 
     def check(self, ids: list[int]) -> None:
         """Raises ValueError for a text that holds the blank."""

@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from tp_audio.embeddings.speech_options import SpeechConfig
 from tp_audio.processors.options import PADDING_KEYS, AudioProcessorConfig, Normalization
 from tp_core.options.base import Preprocessing, Problem
 from tp_core.options.context import BuildContext, DataContext
@@ -74,9 +75,10 @@ class SpeechProcessorConfig(PreprocessorFile, AudioProcessorConfig):
         return read_filter_banks(self, content)
 
     def check_targets(self, data: DataContext) -> Iterator[Problem]:
-        bins = data.embedding_options.get("speech", {}).get("num_mel_bins", self.num_mel_bins)
-        if bins != self.num_mel_bins:
-            yield Problem("num_mel_bins", f"is {self.num_mel_bins}, but that of the embedding 'speech' is {bins}")
+        embedding = data.fact(SpeechConfig)
+        if embedding is not None and embedding.num_mel_bins != self.num_mel_bins:
+            bins = f"is {self.num_mel_bins}, but that of the embedding 'speech' is {embedding.num_mel_bins}"
+            yield Problem("num_mel_bins", bins)
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         half = self.sampling_rate / 2

@@ -45,8 +45,8 @@ class WaveformProcessor(Processor):
 
     def __init__(self, config: WaveformProcessorConfig, data: DataContext) -> None:
         self.config = config
-        known = data.embedding_options.get("waveform") or WaveformConfig().model_dump()
-        self.kernels, self.strides = list(known["kernels"]), list(known["strides"])
+        known = data.fact(WaveformConfig) or WaveformConfig()
+        self.kernels, self.strides = list(known.kernels), list(known.strides)
         self.least = shortest(self.kernels, self.strides)
 
     def frames(self, samples: int) -> int:

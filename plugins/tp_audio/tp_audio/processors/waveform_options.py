@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from tp_audio.embeddings.waveform_options import WaveformConfig
 from tp_audio.processors.options import ERROR_RATES, PADDING_KEYS, AudioProcessorConfig
 from tp_core.metrics.facts import MetricFacts
 from tp_core.options.base import Preprocessing, Problem
@@ -51,8 +52,8 @@ class WaveformProcessorConfig(PreprocessorFile, AudioProcessorConfig):
         return read_waveforms(self, content)
 
     def check_targets(self, data: DataContext) -> Iterator[Problem]:
-        embedding = data.embedding_options.get("waveform", {})
-        if self.mask_time_prob and embedding.get("mask_vector") is False:
+        embedding = data.fact(WaveformConfig)
+        if self.mask_time_prob and embedding is not None and not embedding.mask_vector:
             message = "masks frames, and the waveform embedding has mask_vector: false; set one of them otherwise"
             yield Problem("mask_time_prob", message)
 

@@ -29,7 +29,7 @@ class CTC(Target):
         self.blank, self.dropout, self.average = config.blank, config.dropout, config.average
         self.output = Linear(context.hidden_size, context.vocab_size, std=config.init_std)
 
-    def logits(self, sequence: Sequence) -> Tensor:
+    def frame_logits(self, sequence: Sequence) -> Tensor:
         """(batch, length, hidden) → (batch, length, vocabulary)."""
         logits: Tensor = self.output(dropout(sequence.states, self.dropout, self.training))
         return logits
@@ -41,7 +41,7 @@ class CTC(Target):
         return torch.full((), float(len(labels)), device=labels.device)
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
-        labels, logits = self.labels_of(batch)["labels"], self.logits(features.sequence)
+        labels, logits = self.labels_of(batch)["labels"], self.frame_logits(features.sequence)
         lengths, sizes = features.sequence.real().sum(dim=1), (labels != IGNORE).sum(dim=1)
         losses = self._losses(logits.float().log_softmax(dim=-1), labels, lengths, sizes)
         if self.average == "mean":
@@ -75,4 +75,4 @@ class CTC(Target):
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
         """The tokens of each sample."""
         lengths = features.sequence.real().sum(dim=1)
-        return [{"tokens": ids} for ids in self.decode(self.logits(features.sequence), lengths)]
+        return [{"tokens": ids} for ids in self.decode(self.frame_logits(features.sequence), lengths)]

@@ -33,7 +33,7 @@ class Units(Target):
         if not self.vectors.is_meta:
             nn.init.uniform_(self.vectors)
 
-    def logits(self, states: Tensor) -> Tensor:
+    def frame_logits(self, states: Tensor) -> Tensor:
         """States (..., hidden) → (..., units)."""
         projected = self.projection(states)
         with full_precision(projected):
@@ -53,7 +53,7 @@ class Units(Target):
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
         labels = self.labels_of(batch)["labels"]
         frames = min(features.sequence.states.shape[1], labels.shape[1])
-        logits = self.logits(features.sequence.states[:, :frames])
+        logits = self.frame_logits(features.sequence.states[:, :frames])
         labels = labels[:, :frames]
         losses = F.cross_entropy(logits.transpose(1, 2), labels, ignore_index=IGNORE, reduction="none")
         right = logits.argmax(dim=-1) == labels
@@ -69,5 +69,5 @@ class Units(Target):
     @torch.no_grad()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
         """The most probable unit of each real frame."""
-        units = self.logits(features.sequence.states).argmax(dim=-1)
+        units = self.frame_logits(features.sequence.states).argmax(dim=-1)
         return [{"units": row[real].tolist()} for row, real in zip(units, features.sequence.real())]

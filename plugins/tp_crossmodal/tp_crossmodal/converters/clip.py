@@ -144,12 +144,12 @@ class ClipConverterConfig(ConverterConfig):
         clr = parts.target(spec, ContrastiveConfig)
         assert clr is not None  # the architecture's target
         if clr.projection_size is None:
-            raise parts.Unfit(["model.target.clr.projection_size is unset; CLIP projects both streams"])
+            raise parts.MisfitError(["model.target.clr.projection_size is unset; CLIP projects both streams"])
         patch = parts.embedding(spec, PatchConfig, stream="image")
         grid = patch.grid()
         sizes = [grid.height * grid.patch_size[0], grid.width * grid.patch_size[1]]
         if sizes[0] != sizes[1] or grid.patch_size[0] != grid.patch_size[1]:
-            raise parts.Unfit(["model.streams.image.embedding.patch: CLIP has square pictures and patches"])
+            raise parts.MisfitError(["model.streams.image.embedding.patch: CLIP has square pictures and patches"])
         text, vision = (_layers_config(parts.encoder(spec, TransformerConfig, name)) for name in ("text", "image"))
         positions = parts.embedding(spec, LearnedPositionConfig, stream="text")
         special = {} if spec.data.vocabulary is None else spec.data.vocabulary.special

@@ -92,7 +92,7 @@ class ImageTextLmProcessor(TextProcessor):
             if chosen is None:
                 raise TPError("data.processor.image_text_lm.image_tokenizer is not set: pictures have no tokens")
             with trusting(self._trust_code):
-                built = chosen.config.build(BuildContext(grid=self.grid))
+                built = chosen.config.build(BuildContext().with_facts(self.grid))
             self._image_tokenizer = built.requires_grad_(False).eval()
         return self._image_tokenizer
 

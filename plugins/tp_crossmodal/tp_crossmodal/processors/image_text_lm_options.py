@@ -11,10 +11,11 @@ from tp_core.errors import TPError
 from tp_core.options.base import Problem
 from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext
-from tp_core.options.facts import FieldSpec, GridFacts, PictureFacts
+from tp_core.options.facts import FieldSpec
 from tp_core.options.ports import Port
 from tp_text.processors.text_options import TextProcessorConfig
 from tp_vision.embeddings.options import GridOptions, Size, pair
+from tp_vision.facts import GridFacts, PictureFacts
 from tp_vision.processors.options import MAX_PIXELS, PictureProcessorConfig
 from tp_vision.visual_tokenizers.options import VisualTokenizerConfig
 
@@ -101,7 +102,7 @@ class ImageTextLmConfig(TextProcessorConfig):
         return GridFacts(height // rows, width // columns, (rows, columns), channels)
 
     def inner_context(self, option: str, context: BuildContext) -> BuildContext:
-        return context._replace(grid=self.grid)
+        return context if self.grid is None else context.with_facts(self.grid)
 
     def pictures(self) -> PictureProcessorConfig:
         """The options by which pictures are read."""
@@ -153,7 +154,7 @@ class ImageTextLmConfig(TextProcessorConfig):
             return
         sizes = {name: self.settled[name] for name in ("image_size", "patch_size", "channels")}
         yield from GridOptions(**sizes).check_grid()
-        yield from self.pictures().check(context._replace(grid=None))
+        yield from self.pictures().check(context._replace(facts={}))
 
     def _check_tokenizer(self, tokenizer: VisualTokenizerConfig | None) -> Iterator[Problem]:
         """The options that do not agree with the tokenizer of pictures.

@@ -61,7 +61,7 @@ def attention(options: LayerOptions) -> AttentionConfig:
     """The options of the self-attention of layers.
 
     Raises:
-        Unfit: their mixer is another.
+        MisfitError: their mixer is another.
     """
     return parts.part(options, "mixer", AttentionConfig)
 
@@ -70,7 +70,7 @@ def feed_forward(options: LayerOptions) -> DenseConfig:
     """The options of the feed-forward part of layers, with or without a gate.
 
     Raises:
-        Unfit: it is another.
+        MisfitError: it is another.
     """
     return parts.part(options, "feed_forward", DenseConfig)
 
@@ -79,7 +79,7 @@ def norm_eps(options: LayerOptions) -> float:
     """The number that layer normalisation adds to the variance.
 
     Raises:
-        Unfit: the norm is another.
+        MisfitError: the norm is another.
     """
     return parts.part(options, "norm", LayerNormConfig).eps
 

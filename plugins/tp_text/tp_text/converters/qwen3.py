@@ -64,7 +64,9 @@ class Qwen3ConverterConfig(LlamaConverterConfig):
         windows = [common.attention(encoder.layer(number)).window for number in range(encoder.num_layers)]
         widths = {window for window in windows if window is not None}
         if len(widths) > 1:
-            raise parts.Unfit([f"layers have windows of {', '.join(map(str, sorted(widths)))}; qwen3 has one"], True)
+            raise parts.MisfitError(
+                [f"layers have windows of {', '.join(map(str, sorted(widths)))}; qwen3 has one"], True
+            )
         kinds = [FULL if window is None else SLIDING for window in windows]
         return {
             **{key: value for key, value in config.items() if key != "mlp_bias"},

@@ -41,7 +41,7 @@ class RobertaConverterConfig(BertFamilyConfig):
         padding = facts.special.get("pad", offset - 1) if facts is not None else offset - 1
         if offset < 1 or padding != offset - 1:
             asked = f"model.embedding.pos.offset is {offset}; positions begin behind the padding's id"
-            raise parts.Unfit([f"{asked}, {padding} here, so that it must be {padding + 1}"])
+            raise parts.MisfitError([f"{asked}, {padding} here, so that it must be {padding + 1}"])
         return {**super().to_config(spec, architecture), "pad_token_id": padding}
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:

@@ -10,6 +10,7 @@ from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.ports import ATTENTION_MASK, INPUT_IDS, Port
 from tp_text.processors.text_options import TextProcessorConfig
+from tp_text.targets.sgns_options import SkipGramConfig
 
 
 class SkipGramProcessorConfig(TextProcessorConfig):
@@ -34,6 +35,7 @@ class SkipGramProcessorConfig(TextProcessorConfig):
         return {name: FieldSpec() for name in (INPUT_IDS, ATTENTION_MASK, Port.labels("sgns"))}
 
     def check_targets(self, data: DataContext) -> Iterator[Problem]:
-        rows = data.options_of("sgns").get("ngram_buckets")
-        if self.ngrams > 1 and rows is not None and rows < self.ngram_buckets:
-            yield Problem("ngram_buckets", f"is {self.ngram_buckets}, but model.target.sgns.ngram_buckets is {rows}")
+        target = data.fact(SkipGramConfig)
+        if self.ngrams > 1 and target is not None and target.ngram_buckets < self.ngram_buckets:
+            rows = f"is {self.ngram_buckets}, but model.target.sgns.ngram_buckets is {target.ngram_buckets}"
+            yield Problem("ngram_buckets", rows)

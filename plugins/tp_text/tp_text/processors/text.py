@@ -14,6 +14,7 @@ from tp_core.errors import TPError
 from tp_core.interfaces import IGNORE, Batch, Inputs, Processor, Record, Report, Sample, Tokenizer
 from tp_core.interfaces.framing import BARE, Frame, role_frame
 from tp_core.options.context import DataContext
+from tp_text.embeddings.segment_options import SegmentConfig
 from tp_text.processors.padding import lengths_of, width_of
 from tp_text.processors.reading import TokenizedTexts, text_of, tokenized
 from tp_text.processors.text_options import TextProcessorConfig
@@ -32,8 +33,8 @@ class TextProcessor(Processor):
         self.pad = tokenizer.special.get("pad", 0)
         self._frames = self.frames_of(tokenizer)
         # Segments that the model has vectors for; None where it tells none apart.
-        segments = data.embedding_options.get("seg", {}).get("num_segments")
-        self._unfit = [segments is not None and frame.segment_count > segments for frame in self._frames]
+        embedding = data.fact(SegmentConfig)
+        self._unfit = [embedding is not None and f.segment_count > embedding.num_segments for f in self._frames]
 
     @staticmethod
     def frames_of(tokenizer: Tokenizer) -> tuple[Frame, Frame]:

@@ -29,7 +29,7 @@ class LanguageModel(VocabularyTarget):
         """States as the output matrix wants them."""
         return states if self.factor is None else states * self.factor
 
-    def logits(self, states: Tensor) -> Tensor:
+    def token_logits(self, states: Tensor) -> Tensor:
         """(..., hidden) → (..., vocabulary)."""
         logits: Tensor = self.output(self.scaled(states))
         return logits if self.soft_cap is None else self.soft_cap * torch.tanh(logits / self.soft_cap)
@@ -51,13 +51,15 @@ class LanguageModel(VocabularyTarget):
         count = self.denominator(batch)
         return TargetOutput(loss, count, {"accuracy": (correct, count)})
 
-    def scores(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
-        return self.logits(features.sequence.states).flatten(0, 1), self.labels_of(batch)["labels"].flatten() != IGNORE
+    def logits(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
+        return self.token_logits(features.sequence.states).flatten(0, 1), self.labels_of(batch)[
+            "labels"
+        ].flatten() != IGNORE
 
-    def next_scores(self, features: Features) -> Tensor:
-        return self.logits(features.sequence.pooled("last"))
+    def next_logits(self, features: Features) -> Tensor:
+        return self.token_logits(features.sequence.pooled("last"))
 
     @torch.no_grad()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
         """The most probable tokens after the last real position."""
-        return [{"next": tokens} for tokens in top_tokens(self.next_scores(features))]
+        return [{"next": tokens} for tokens in top_tokens(self.next_logits(features))]

@@ -48,7 +48,7 @@ class MaskedLanguageModel(VocabularyTarget):
             states = states.flatten(0, 1)[(rows + positions).flatten()]
         return self.transform(states.reshape(-1, states.shape[-1]))
 
-    def scores(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
+    def logits(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
         return self.output(self.labelled(features, batch)), self.labels_of(batch)["labels"].flatten() != IGNORE
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:

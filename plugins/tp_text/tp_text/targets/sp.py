@@ -25,20 +25,20 @@ class SentencePrediction(Target):
         self.dropout = Dropout(config.dropout)
         self.classifier = Linear(context.hidden_size, 2, std=config.init_std)
 
-    def logits(self, features: Features) -> Tensor:
+    def class_logits(self, features: Features) -> Tensor:
         """(batch, 2)."""
         pooled = torch.tanh(self.dense(features.sequence.pooled("first")))
         scores: Tensor = self.classifier(self.dropout(pooled))
         return scores
 
-    def scores(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
-        return self.logits(features), self.labels_of(batch)["labels"] != IGNORE
+    def logits(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
+        return self.class_logits(features), self.labels_of(batch)["labels"] != IGNORE
 
     def denominator(self, batch: Batch) -> Tensor:
         return (self.labels_of(batch)["labels"] != IGNORE).sum().float()
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
-        logits, labels = self.logits(features).float(), self.labels_of(batch)["labels"]
+        logits, labels = self.class_logits(features).float(), self.labels_of(batch)["labels"]
         loss = F.cross_entropy(logits, labels, ignore_index=IGNORE, reduction="sum")
         count = self.denominator(batch)
         correct = (logits.argmax(dim=-1) == labels).sum().float()
@@ -46,4 +46,4 @@ class SentencePrediction(Target):
 
     @torch.no_grad()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
-        return class_predictions(self.logits(features))
+        return class_predictions(self.class_logits(features))

@@ -70,8 +70,8 @@ class BeitConverterConfig(common.VisionConverterConfig):
             **layers,
             "mixer": {"attention": {**layers["mixer"]["attention"], "key_bias": False, **positions}},
             "layer_scale": float(initial) if initial > 0 else None,
-            "layer_drop": float(config["drop_path_rate"]),
-            "layer_drop_growing": True,
+            "drop_path": float(config["drop_path_rate"]),
+            "drop_path_growing": True,
             "final_norm": not config["use_mean_pooling"],
         }
 
@@ -106,7 +106,7 @@ class BeitConverterConfig(common.VisionConverterConfig):
             "use_relative_position_bias": grid is not None and grid.per_layer,
             "use_shared_relative_position_bias": grid is not None and not grid.per_layer,
             "layer_scale_init_value": encoder.layer_scale or 0.0,
-            "drop_path_rate": encoder.layer_drop,
+            "drop_path_rate": encoder.drop_path,
             "use_mean_pooling": encoder.final_norm is False,
             **({} if cls is None else common.label_names(spec, cls.num_labels)),
         }

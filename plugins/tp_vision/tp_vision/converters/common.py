@@ -157,7 +157,7 @@ def activation_name(ours: str) -> str:
     """The name of one of our activations in a config.json."""
     known = next((theirs for theirs, name in ACTIVATIONS.items() if name == ours), None)
     if known is None:
-        raise parts.Unfit([f"the activation is {ours}; expected one of {', '.join(dict.fromkeys(ACTIVATIONS))}"])
+        raise parts.MisfitError([f"the activation is {ours}; expected one of {', '.join(dict.fromkeys(ACTIVATIONS))}"])
     return known
 
 

@@ -125,7 +125,7 @@ class DeitConverterConfig(VitConverterConfig):
 
     def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         if not parts.embedding(spec, PatchConfig).distillation_token:
-            raise parts.Unfit(["the patches have no distillation token"])
+            raise parts.MisfitError(["the patches have no distillation token"])
         return super().to_config(spec, architecture)
 
     def weights(self, config: "Keys") -> Sequence[Entry]:

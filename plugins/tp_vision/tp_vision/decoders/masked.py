@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from tp_core.interfaces import Cache, Decoder, Sequence
+from tp_core.interfaces import Decoder, KVCache, Sequence
 from tp_core.modules.layers.linear import Linear, draw
 from tp_core.modules.layers.transformer_stack import TransformerStack
 from tp_core.options.context import BuildContext
@@ -24,9 +24,9 @@ class MaskedDecoder(TransformerStack, Decoder):
     def reset_parameters(self) -> None:
         draw(self.mask_token, self.options.init_std)
 
-    def forward(self, sequence: Sequence | None, memory: Sequence, cache: Cache | None = None) -> Sequence:
+    def forward(self, sequence: Sequence | None, memory: Sequence, kv_cache: KVCache | None = None) -> Sequence:
         """Memory (batch, before + visible, memory_size) → (batch, before + patches, hidden_size)."""
-        if cache is not None:
+        if kv_cache is not None:
             raise NotImplementedError("the decoder reads whole pictures")
         ids, places = memory.published["visible_ids"], memory.published["all_patches"]
         states = self.entry(memory.states)

@@ -8,7 +8,7 @@ from pydantic import Field
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
-from tp_core.options.facts import FieldSpec, GridFacts
+from tp_core.options.facts import FieldSpec
 from tp_core.options.ports import PATCHES, PIXEL_VALUES, Port
 from tp_vision.embeddings.options import GridOptions, pair
 
@@ -19,17 +19,13 @@ def halvings(patch: tuple[int, int]) -> int | None:
     return steps if patch == (2**steps, 2**steps) else None
 
 
-class ConvolutionalPatchConfig(EmbeddingConfig, GridOptions):
+class ConvolutionalPatchConfig(GridOptions, EmbeddingConfig):
     """Patches of a picture through convolutions that halve it, with residual blocks (VQ-VAE)."""
 
     implementation: ClassVar[str] = "tp_vision.embeddings.convolutional:ConvolutionalPatch"
 
     width: int = Field(128, gt=0, description="channels of the convolutions")
     blocks: int = Field(2, ge=0, description="residual blocks behind them")
-
-    def grid(self) -> GridFacts:
-        (height, width), (rows, columns) = pair(self.image_size), pair(self.patch_size)
-        return GridFacts(height // rows, width // columns, (rows, columns), self.channels)
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return {PIXEL_VALUES: FieldSpec(("batch", self.channels, *pair(self.image_size)), "float32")}

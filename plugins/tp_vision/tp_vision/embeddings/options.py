@@ -1,13 +1,14 @@
 """Options that embeddings of patches share. Torch-free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 from pydantic import Field
 
 from tp_core.options.base import ModuleConfig, Problem
 from tp_core.options.context import BuildContext
-from tp_core.options.facts import FieldSpec, GridFacts
+from tp_core.options.facts import FieldSpec
+from tp_vision.facts import GridFacts
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -26,7 +27,19 @@ class GridOptions(ModuleConfig):
 
     image_size: Size = Field(224, description="height and width of pictures in pixels; or [height, width]")
     patch_size: Size = Field(16, description="height and width of a patch in pixels; or [height, width]")
-    channels: int = Field(3, gt=0, description="colours of a pixel: 3 for RGB, 1 for greyscale")
+    channels: int = Field(3, gt=0, description="numbers of a pixel: 3 for RGB, 1 for greyscale")
+
+    def grid(self) -> GridFacts:
+        """The grid of patches into which pictures of these sizes are divided."""
+        (height, width), (rows, columns) = pair(self.image_size), pair(self.patch_size)
+        return GridFacts(height // rows, width // columns, (rows, columns), self.channels)
+
+    def published_facts(self) -> Iterable[GridFacts]:
+        yield self.grid()
+
+    def places(self) -> int | None:
+        grid = self.grid()
+        return grid.before + grid.patches
 
     def check_grid(self) -> Iterator[Problem]:
         """Yield a problem where the patches do not fill the picture."""
@@ -44,7 +57,7 @@ _SOME = GridFacts(14, 14, (16, 16), 3)
 
 def grid_of(context: BuildContext) -> GridFacts:
     """The grid of the model's patches."""
-    return context.grid or _SOME
+    return context.fact(GridFacts) or _SOME
 
 
 def pixels_of(context: BuildContext) -> FieldSpec:

@@ -11,8 +11,8 @@ from tp_core.errors import TPError
 from tp_core.interfaces import Embedding, Inputs, Sequence
 from tp_core.modules.layers.linear import draw
 from tp_core.options.context import BuildContext
-from tp_core.options.facts import GridFacts
 from tp_vision.embeddings.patch_options import PatchConfig
+from tp_vision.facts import GridFacts
 
 
 class Projection(nn.Conv2d):

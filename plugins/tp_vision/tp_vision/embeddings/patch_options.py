@@ -8,12 +8,13 @@ from pydantic import Field
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
-from tp_core.options.facts import FieldSpec, GridFacts
+from tp_core.options.facts import FieldSpec
 from tp_core.options.ports import PATCHES, PIXEL_VALUES, Port
 from tp_vision.embeddings.options import GridOptions, pair
+from tp_vision.facts import GridFacts
 
 
-class PatchConfig(EmbeddingConfig, GridOptions):
+class PatchConfig(GridOptions, EmbeddingConfig):
     """Patches of a picture, one vector each, behind a class token (ViT; Dosovitskiy et al., 2021)."""
 
     implementation: ClassVar[str] = "tp_vision.embeddings.patch:Patch"
@@ -28,9 +29,8 @@ class PatchConfig(EmbeddingConfig, GridOptions):
     )
 
     def grid(self) -> GridFacts:
-        (height, width), (rows, columns) = pair(self.image_size), pair(self.patch_size)
         leading = int(self.class_token) + int(self.distillation_token)
-        return GridFacts(height // rows, width // columns, (rows, columns), self.channels, leading, self.registers)
+        return super().grid()._replace(leading=leading, registers=self.registers)
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return {PIXEL_VALUES: FieldSpec(("batch", self.channels, *pair(self.image_size)), "float32")}

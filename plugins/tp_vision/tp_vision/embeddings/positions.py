@@ -10,6 +10,7 @@ from tp_core.interfaces import Embedding, Inputs, Sequence
 from tp_core.modules.layers.linear import draw
 from tp_core.options.context import BuildContext
 from tp_vision.embeddings.positions_options import PatchPositionConfig, PatchSinusoidalConfig
+from tp_vision.facts import GridFacts
 
 
 def added(sequence: Sequence, leading: Tensor | None, patches: Tensor) -> Sequence:
@@ -50,9 +51,14 @@ class PatchPosition(Embedding):
 
     def __init__(self, config: PatchPositionConfig, context: BuildContext) -> None:
         super().__init__()
-        assert context.grid is not None  # the spec's checks let no positions stand without patches
+        grid = context.fact(GridFacts)
+        assert grid is not None  # the spec's checks let no positions stand without patches
         size = config.embedding_size or context.embedding_size
-        self.config, self.leading, self.learned = config, context.grid.leading, config.table(context.grid)
+        self.config, self.leading, self.learned = (
+            config,
+            grid.leading,
+            config.table(grid),
+        )
         #: (leading tokens + rows × columns, size), row by row.
         self.table = nn.Parameter(torch.empty(self.leading + self.learned[0] * self.learned[1], size))
 

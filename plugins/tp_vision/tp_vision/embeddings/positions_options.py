@@ -8,8 +8,8 @@ from pydantic import Field
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
-from tp_core.options.facts import GridFacts
 from tp_vision.embeddings.options import Size, pair
+from tp_vision.facts import GridFacts
 
 
 class GridPositionConfig(EmbeddingConfig):
@@ -18,7 +18,7 @@ class GridPositionConfig(EmbeddingConfig):
     makes_sequence: ClassVar[bool] = False
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
-        if context.grid is None:
+        if context.fact(GridFacts) is None:
             yield Problem("", "adds to patches, and this embedding makes none; list patch before it")
 
 
@@ -43,17 +43,18 @@ class PatchPositionConfig(GridPositionConfig):
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from super().check(context)
-        if self.position_image_size is None or context.grid is None:
+        grid = context.fact(GridFacts)
+        if self.position_image_size is None or grid is None:
             return
-        for whole, part in zip(pair(self.position_image_size), context.grid.patch_size):
+        for whole, part in zip(pair(self.position_image_size), grid.patch_size):
             if whole % part:
                 yield Problem("position_image_size", f"is no multiple of patch_size, {part}")
                 break
 
     def effective(self, context: BuildContext) -> dict[str, Any]:
         found = super().effective(context)
-        if context.grid is not None:
-            found["position_image_size"] = list(self.table(context.grid))
+        if (grid := context.fact(GridFacts)) is not None:
+            found["position_image_size"] = list(self.table(grid))
         return found
 
 

@@ -11,6 +11,7 @@ from tp_core.interfaces import Module
 from tp_core.interfaces.layer_parts import Positions, PositionTable, PositionValues, StackPass
 from tp_core.modules.layers.linear import Embedding
 from tp_core.options.context import BuildContext
+from tp_core.options.facts import HeadFacts
 from tp_vision.positions.grid_options import GridPositionsConfig
 
 
@@ -61,8 +62,9 @@ class GridBias(Module):
 def _bias(config: GridPositionsConfig, context: BuildContext) -> GridBias:
     grid = config.grid(context)
     assert grid is not None
-    assert context.heads is not None
-    return GridBias(context.heads.number, grid)
+    heads = context.fact(HeadFacts)
+    assert heads is not None
+    return GridBias(heads.number, grid)
 
 
 class GridTable(PositionTable):
@@ -79,7 +81,7 @@ class GridTable(PositionTable):
         Raises:
             NotImplementedError: there is a cache, and a picture is whole.
         """
-        if run.cache is not None:
+        if run.kv_cache is not None:
             raise NotImplementedError("positions in a grid need the whole picture")
         patches, grid = run.sequence.published.get("patches"), self.grid
         if patches is not None:

@@ -8,6 +8,7 @@ from pydantic import Field
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.positions import PositionsConfig
+from tp_vision.facts import GridFacts
 
 
 class GridPositionsConfig(PositionsConfig):
@@ -25,7 +26,8 @@ class GridPositionsConfig(PositionsConfig):
         """Rows and columns of the biases; None where nothing says them."""
         if self.size is not None:
             return self.size[0], self.size[1]
-        return None if context.grid is None else (context.grid.height, context.grid.width)
+        grid = context.fact(GridFacts)
+        return None if grid is None else (grid.height, grid.width)
 
     def of_layer(self) -> bool:
         return self.per_layer

@@ -15,7 +15,7 @@ from torch import Tensor
 from tp_core.data.sources.turns import Turns
 from tp_vision.processors.jpeg import is_cut
 from tp_vision.processors.options import MAX_PIXELS
-from tp_vision.processors.picture_files import Damaged, Opened, opened
+from tp_vision.processors.picture_files import DamagedPictureError, Opened, opened
 from tp_vision.processors.tiff import EXPECTED
 
 #: The EXIF tag that says how a picture is turned, and what undoes each of its values.
@@ -71,9 +71,9 @@ def _pixels(file: Opened, channels: int) -> NDArray[np.uint8]:
     except MemoryError:
         raise
     except Exception as error:
-        raise Damaged(str(error) or type(error).__name__) from None
+        raise DamagedPictureError(str(error) or type(error).__name__) from None
     if cut:
-        raise Damaged("some of its coded data are missing")
+        raise DamagedPictureError("some of its coded data are missing")
     turned = _turned(picture)
     if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format in ("PNG", "PPM")):
         table = _shades(65535, False) if tiff is None else _shades(tiff.whitest, tiff.inverted)

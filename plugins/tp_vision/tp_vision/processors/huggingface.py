@@ -15,6 +15,7 @@ from tp_core.errors import TPError
 from tp_core.interop.keys import Keys
 from tp_core.options.base import Preprocessing
 from tp_core.options.context import DataContext
+from tp_vision.facts import GridFacts
 
 if TYPE_CHECKING:
     from tp_vision.processors.options import PictureProcessorConfig
@@ -60,8 +61,8 @@ _BY_SHORTER_SIDE = frozenset({"CLIPImageProcessor", "BitImageProcessor", "ViltIm
 
 def written(config: PictureProcessorConfig, data: DataContext) -> Preprocessing:
     """A preprocessor_config.json: of the class whose pipeline is that of ``resize``."""
-    height, width = config.size(data.grid)
-    colours = config.colours(data.grid)
+    height, width = config.size(data.fact(GridFacts))
+    channels = config.channel_count(data.fact(GridFacts))
     if config.resize == "crop" and height != width:
         message = (
             f"it has no way to scale pictures until they cover {height} x {width} pixels and to cut their middle out "
@@ -75,12 +76,12 @@ def written(config: PictureProcessorConfig, data: DataContext) -> Preprocessing:
         "do_rescale": True,
         "rescale_factor": 1 / 255,
         "do_normalize": True,
-        "image_mean": _of_each(config.mean, colours),
-        "image_std": _of_each(config.std, colours),
-        "do_convert_rgb": colours == 3,
+        "image_mean": _of_each(config.mean, channels),
+        "image_std": _of_each(config.std, channels),
+        "do_convert_rgb": channels == 3,
     }
     grey = "transformers does not turn colours to grey: give it pictures of one channel"
-    return Preprocessing(content, () if colours == 3 else (grey,))
+    return Preprocessing(content, () if channels == 3 else (grey,))
 
 
 def _pipeline(config: PictureProcessorConfig, size: tuple[int, int], whole: tuple[int, int]) -> dict[str, Any]:
@@ -133,7 +134,7 @@ def read(config: PictureProcessorConfig, content: Mapping[str, Any], data: DataC
     options = {
         **_scaling(config, found, name, data, notes),
         **_interpolation(found, notes),
-        **_statistics(found, config.colours(data.grid)),
+        **_statistics(found, config.channel_count(data.fact(GridFacts))),
     }
     return Preprocessing(options, tuple(notes))
 
@@ -171,7 +172,7 @@ def _scaling(
     shorter = not _flag(found, "default_to_square", name not in _BY_SHORTER_SIDE)
     size = _size("size", found.plain("size"), shorter) if resize else _Size()
     crop = _size("crop_size", found.plain("crop_size"), False).exact if cut else None
-    expected = config.size(data.grid)
+    expected = config.size(data.fact(GridFacts))
     target = crop or (size.exact if resize else expected)
     if target is not None and target != expected:
         made, ours = (" x ".join(map(str, each)) for each in (target, expected))
@@ -243,7 +244,7 @@ def _interpolation(found: Keys, notes: list[str]) -> dict[str, Any]:
     return {"interpolation": near}
 
 
-def _statistics(found: Keys, colours: int) -> dict[str, Any]:
+def _statistics(found: Keys, channels: int) -> dict[str, Any]:
     """``mean`` and ``std`` of pixels from 0 to 1, whatever pixels theirs are of."""
     scale = 1.0
     if found.get("do_rescale") is not None or found.get("rescale_factor") is not None:
@@ -258,15 +259,15 @@ def _statistics(found: Keys, colours: int) -> dict[str, Any]:
         return {"mean": [0.0], "std": [1 / scale]}
     keys = {"mean": "image_mean", "std": "image_std"}
     return {
-        ours: [each / scale for each in _numbers(key, found[key], colours)]
+        ours: [each / scale for each in _numbers(key, found[key], channels)]
         for ours, key in keys.items()
         if found.get(key)
     }
 
 
-def _numbers(key: str, value: Any, colours: int) -> list[float]:
+def _numbers(key: str, value: Any, channels: int) -> list[float]:
     values = value if isinstance(value, list) else [value]
     if not values or not all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in values):
         raise TPError(f"'{key}' is {json.dumps(value)}; expected numbers")
     found = [float(each) for each in values]
-    return found[:1] if len(set(found)) == 1 and len(found) == colours else found
+    return found[:1] if len(set(found)) == 1 and len(found) == channels else found

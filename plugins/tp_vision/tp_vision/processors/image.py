@@ -16,6 +16,7 @@ from tp_core.data.sources.read_in_order import read_in_order
 from tp_core.errors import DataError
 from tp_core.interfaces import Batch, Inputs, Processor, Record, Report, Rows, Sample
 from tp_core.options.context import DataContext
+from tp_vision.facts import GridFacts
 from tp_vision.processors.decoding import decode
 from tp_vision.processors.image_options import ImageProcessorConfig
 from tp_vision.processors.options import PictureProcessorConfig
@@ -48,7 +49,7 @@ class PictureProcessor(Processor):
 
     def __init__(self, config: PictureProcessorConfig, data: DataContext) -> None:
         self.config, self.data = config, data
-        self.size, self.channels = config.size(data.grid), config.colours(data.grid)
+        self.size, self.channels = config.size(data.fact(GridFacts)), config.channel_count(data.fact(GridFacts))
         self.pictures = Pictures(config, self.size, self.channels)
 
     # -- preparing -----------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import torch
 
 from tp_core.interfaces import Batch, Inputs, Rows, Sample
 from tp_core.options.context import DataContext
+from tp_vision.facts import GridFacts
 from tp_vision.processors.image import PictureProcessor
 from tp_vision.processors.masked_image_options import MaskedImageConfig
 from tp_vision.processors.masks import blockwise_mask, random_mask
@@ -22,7 +23,7 @@ class MaskedImageProcessor(PictureProcessor):
 
     def __init__(self, config: MaskedImageConfig, data: DataContext) -> None:
         super().__init__(config, data)
-        self.grid, self.count = config.grid(data.grid), config.count(data.grid)
+        self.grid, self.count = config.grid(data.fact(GridFacts)), config.count(data.fact(GridFacts))
 
     def _masked(self, sample: Sample, generator: np.random.Generator) -> Sample:
         config = self.config

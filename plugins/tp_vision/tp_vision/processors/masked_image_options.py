@@ -7,8 +7,9 @@ from pydantic import Field
 
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
-from tp_core.options.facts import FieldSpec, GridFacts
+from tp_core.options.facts import FieldSpec
 from tp_core.options.ports import Port
+from tp_vision.facts import GridFacts
 from tp_vision.processors.options import PictureProcessorConfig
 
 _OWN = frozenset({"masking", "mask_ratio", "mask_unit", "min_block", "aspect"})
@@ -45,8 +46,8 @@ class MaskedImageConfig(PictureProcessorConfig):
         return max(1, min(rows * columns - left, rows * columns - 1))
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
-        rows, columns = self.grid(context.grid)
-        patches, masked = rows * columns, self.count(context.grid)
+        rows, columns = self.grid(context.fact(GridFacts))
+        patches, masked = rows * columns, self.count(context.fact(GridFacts))
         return super().provides(context) | {
             Port.input("bool_masked_pos"): FieldSpec(("batch", patches), "bool"),
             Port.input("visible_ids"): FieldSpec(("batch", patches - masked), "int64", patches),
@@ -55,7 +56,7 @@ class MaskedImageConfig(PictureProcessorConfig):
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from super().check(context)
-        rows, columns = self.grid(context.grid)
+        rows, columns = self.grid(context.fact(GridFacts))
         if self.masking == "random" and (rows % self.mask_unit or columns % self.mask_unit):
             message = f"squares of {self.mask_unit} patches do not fill a grid of {rows} x {columns}"
             yield Problem("mask_unit", message)

@@ -7,15 +7,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tp_core.errors import TPError
 from tp_core.options.base import Preprocessing, Problem
-from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext, DataContext
-from tp_core.options.facts import FieldSpec, GridFacts, PictureFacts
+from tp_core.options.facts import FieldSpec
 from tp_core.options.huggingface import PreprocessorFile
 from tp_core.options.ports import PIXEL_VALUES, Port
 from tp_core.options.processor import ProcessorConfig
 from tp_core.spec.trained.use import in_use
 from tp_vision.embeddings.options import Size, pair
-from tp_vision.visual_tokenizers.options import VisualTokenizerConfig
+from tp_vision.facts import GridFacts, PictureFacts, TokenFacts
 
 #: Most pixels of a picture, those of Pillow: more is what it warns of, and twice as many what it refuses.
 MAX_PIXELS = 89_478_485
@@ -109,42 +108,42 @@ class PictureProcessorConfig(PreprocessorFile, ProcessorConfig):
         """Height and width that pictures are scaled to, or to cover, before their middle of ``size`` is cut out."""
         return round(size[0] / self.crop_fraction), round(size[1] / self.crop_fraction)
 
-    def colours(self, grid: GridFacts | None) -> int:
+    def channel_count(self, grid: GridFacts | None) -> int:
         """Channels of the tensors."""
         return self.channels or (3 if grid is None else grid.channels)
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
-        shape = ("batch", self.colours(context.grid), *self.size(context.grid))
+        shape = ("batch", self.channel_count(context.fact(GridFacts)), *self.size(context.fact(GridFacts)))
         return {PIXEL_VALUES: FieldSpec(shape, "float32")}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
-        grid = context.grid
+        grid = context.fact(GridFacts)
         if grid is not None:
             expected = grid.height * grid.patch_size[0], grid.width * grid.patch_size[1]
             if self.size(grid) != expected:
                 size = " x ".join(map(str, expected))
                 yield Problem("image_size", f"the model's pictures are of {size} pixels; leave it out, or set that")
-            if self.colours(grid) not in (1, 3):
+            if self.channel_count(grid) not in (1, 3):
                 yield Problem("", f"makes 1 or 3 channels, and the model's patches have {grid.channels}")
-            elif self.colours(grid) != grid.channels:
+            elif self.channel_count(grid) != grid.channels:
                 yield Problem("channels", f"the model's patches have {grid.channels}; leave it out, or set that")
         for name in ("mean", "std"):
-            count, colours = len(getattr(self, name)), self.colours(grid)
-            if count not in (1, colours):
-                yield Problem(name, f"has {count} numbers for {colours} channels")
+            count, channels = len(getattr(self, name)), self.channel_count(grid)
+            if count not in (1, channels):
+                yield Problem(name, f"has {count} numbers for {channels} channels")
         if min(self.std) <= 0:
             yield Problem("std", f"must be greater than 0, got {min(self.std):g}")
         yield from self.augment.check()
 
     def check_targets(self, data: DataContext) -> Iterator[Problem]:
         for name, target in data.targets.items():
-            known = _pictures_of(target.options.get("tokenizer"))
+            known = _pictures_of(target.fact(TokenFacts))
             if known is None:
                 continue
-            colours = self.colours(data.grid)
+            channels = self.channel_count(data.fact(GridFacts))
             for option, expected in (("mean", known.mean), ("std", known.std)):
                 own = getattr(self, option)
-                if _of_each(own, colours) != _of_each(expected, colours):
+                if _of_each(own, channels) != _of_each(expected, channels):
                     message = f"is {own}, and the tokenizer of model.target.{name} expects {[*expected]}"
                     yield Problem(option, f"{message}; both must see the same pixels")
 
@@ -159,12 +158,13 @@ class PictureProcessorConfig(PreprocessorFile, ProcessorConfig):
         return read(self, content, data)
 
 
-def _pictures_of(choice: Any) -> PictureFacts | None:
-    """The facts that a visual tokenizer, chosen by an option of a target, gives of its pictures."""
-    if not isinstance(choice, Chosen) or not isinstance(choice.config, VisualTokenizerConfig) or in_use():
+def _pictures_of(predicted: TokenFacts | None) -> PictureFacts | None:
+    """The facts that the visual tokenizer of a target gives of its pictures."""
+    if predicted is None or in_use():
         return None  # a trained model is used without what made its labels
     try:
-        return choice.config.pictures()
+        pictures: PictureFacts | None = predicted.tokenizer.config.pictures()
+        return pictures
     except TPError:
         return None  # the target says what is wrong
 

@@ -55,7 +55,7 @@ _NETPBM_HEADER = 1 << 16
 _AVIF = (b"avif", b"avis", b"mif1", b"msf1")
 
 
-class Damaged(ValueError):
+class DamagedPictureError(ValueError):
     """A file that is not whole, or none that its kind allows."""
 
     def __init__(self, detail: str, unread: bool = False) -> None:
@@ -85,7 +85,7 @@ def opened(data: bytes, max_pixels: int) -> Opened:
     if reader is PngImageFile:
         _check_png(data)
     if reader is PpmImageFile and len(data) > _NETPBM_HEADER and not _NETPBM.match(data, 0, _NETPBM_HEADER):
-        raise Damaged("its header does not end")
+        raise DamagedPictureError("its header does not end")
     if reader is WebPImageFile:  # whose reader asks for memory when it opens a file
         _check_size(_webp_size(data), max_pixels)
     tiff = _tiff(data) if reader is TiffImageFile else None
@@ -96,7 +96,9 @@ def opened(data: bytes, max_pixels: int) -> Opened:
         raise ValueError(f"it has too many pixels ({error})") from None
     except Exception as error:
         ends = isinstance(error.__cause__, (IndexError, EOFError, struct.error))
-        raise Damaged(str(error) or type(error).__name__, isinstance(error, SyntaxError) and not ends) from None
+        raise DamagedPictureError(
+            str(error) or type(error).__name__, isinstance(error, SyntaxError) and not ends
+        ) from None
     _check_size(picture.size, max_pixels)
     if not isinstance(picture.info.get("xmp", b""), (bytes, str)):
         del picture.info["xmp"]  # a tag of TIFF of another type, at which Pillow fails when it decodes
@@ -131,16 +133,16 @@ def _tiff(data: bytes) -> Tiff:
     try:
         return read_tiff(data)
     except (struct.error, OverflowError):
-        raise Damaged("the end of the file is missing") from None
+        raise DamagedPictureError("the end of the file is missing") from None
 
 
 def _scans(data: bytes) -> Scans | None:
     try:
         scans = read_scans(data)
     except EOFError:
-        raise Damaged("the end of the file is missing") from None
+        raise DamagedPictureError("the end of the file is missing") from None
     if scans is not None and scans.lacking:
-        raise Damaged("some of its scans are missing")
+        raise DamagedPictureError("some of its scans are missing")
     return scans
 
 
@@ -168,14 +170,14 @@ def _check_png(data: bytes) -> None:
     """Verify the checksums of a PNG; Pillow passes over those of pixels.
 
     Raises:
-        Damaged: one is wrong, or the end of the file is missing.
+        DamagedPictureError: one is wrong, or the end of the file is missing.
     """
     view, place, name = memoryview(data), 8, b""
     while name != b"IEND":
         length, name = int.from_bytes(view[place : place + 4], "big"), bytes(view[place + 4 : place + 8])
         end = place + 8 + length
         if end + 4 > len(view):
-            raise Damaged("the end of the file is missing")
+            raise DamagedPictureError("the end of the file is missing")
         if zlib.crc32(view[place + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
-            raise Damaged(f"wrong checksum of the part {name.decode('ascii', 'backslashreplace')}")
+            raise DamagedPictureError(f"wrong checksum of the part {name.decode('ascii', 'backslashreplace')}")
         place = end + 4

@@ -36,12 +36,12 @@ class DistilledClassification(Target):
         """The mean of the two tokens."""
         return (sequence.states[:, 0] + sequence.states[:, 1]) / 2
 
-    def logits(self, features: Features) -> Tensor:
+    def class_logits(self, features: Features) -> Tensor:
         """Their mean, (batch, num_labels)."""
         own, distilled = self.heads(features)
         return (own + distilled) / 2
 
-    def scores(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
+    def logits(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
         return self.heads(features)[1], labelled(self.labels_of(batch)["labels"])
 
     def denominator(self, batch: Batch) -> Tensor:
@@ -57,4 +57,4 @@ class DistilledClassification(Target):
 
     @torch.no_grad()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
-        return class_predictions(self.logits(features))
+        return class_predictions(self.class_logits(features))

@@ -10,6 +10,7 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, VectorFacts
 from tp_core.options.ports import Port
+from tp_vision.facts import GridFacts
 
 
 class DistilledClassificationConfig(ClassTargetConfig):
@@ -34,6 +35,7 @@ class DistilledClassificationConfig(ClassTargetConfig):
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from self.check_metrics()
-        if context.grid is None or context.grid.leading < 2:
+        grid = context.fact(GridFacts)
+        if grid is None or grid.leading < 2:
             message = "reads the class token and the distillation token; set model.distillation_token: true"
             yield Problem("", message)

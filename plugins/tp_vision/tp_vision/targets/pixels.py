@@ -40,7 +40,7 @@ class Pixels(MaskedTarget):
         inner = self.patch[0] * self.patch[1] * grid_of(context).channels
         self.output = Linear(context.hidden_size, inner, std=config.init_std)
 
-    def logits(self, features: Features) -> Tensor:
+    def predicted(self, features: Features) -> Tensor:
         """Predicted pixels of all patches, (batch, patches, rows × columns × channels of a patch)."""
         predicted: Tensor = self.output(patch_states(features))
         return predicted
@@ -63,7 +63,7 @@ class Pixels(MaskedTarget):
         Normalised patches get the mean and deviation that they really have back.
         """
         pixels, places = self.pixels(batch), features.sequence.published["patches"]
-        predicted = self.logits(features).float()
+        predicted = self.predicted(features).float()
         if self.config.normalize:
             real = patchify(pixels, self.patch).float()
             predicted = predicted * (real.var(dim=-1, keepdim=True) + _EPS).sqrt() + real.mean(dim=-1, keepdim=True)

@@ -11,6 +11,7 @@ from tp_core.local.trust import trusted, trusting
 from tp_core.modules.layers.cross_entropy import linear_cross_entropy
 from tp_core.modules.layers.linear import Linear
 from tp_core.options.context import BuildContext
+from tp_vision.embeddings.options import grid_of
 from tp_vision.targets.masked import MaskedTarget, patch_states, rows_at
 from tp_vision.targets.visual_tokens_options import VisualTokensConfig
 from tp_vision.visual_tokenizers.base import VisualTokenizer
@@ -30,7 +31,7 @@ class VisualTokens(MaskedTarget):
         self._trust_code = trusted()  # as it is when the model is built
         self._tokenizer: tuple[VisualTokenizer, ...] = ()  # a tuple, so that it is none of this module's own
 
-    def logits(self, features: Features) -> Tensor:
+    def patch_logits(self, features: Features) -> Tensor:
         """Scores of all tokens for all patches, (batch, patches, tokens)."""
         scores: Tensor = self.output(self.norm(patch_states(features)))
         return scores
@@ -56,7 +57,7 @@ class VisualTokens(MaskedTarget):
             return self.labels_of(batch)["labels"]
         pixels = self.pixels(batch)
         if pixels.is_meta:
-            (rows, columns), (height, width) = self.context.grid.patch_size, pixels.shape[2:]  # type: ignore[union-attr]
+            (rows, columns), (height, width) = grid_of(self.context).patch_size, pixels.shape[2:]
             return torch.zeros(len(pixels), (height // rows) * (width // columns), dtype=torch.long, device="meta")
         first = not self._tokenizer
         if first:

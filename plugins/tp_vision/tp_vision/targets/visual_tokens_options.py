@@ -1,6 +1,6 @@
 """Options of the target that predicts visual tokens. Torch-free."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -14,6 +14,7 @@ from tp_core.options.facts import FieldSpec
 from tp_core.options.norm import NormConfig
 from tp_core.options.ports import PIXEL_VALUES, Port
 from tp_vision.embeddings.options import grid_of, pixels_of
+from tp_vision.facts import TokenFacts
 from tp_vision.targets.masked_options import MaskedTargetConfig
 from tp_vision.visual_tokenizers.options import VisualTokenizerConfig
 
@@ -31,6 +32,10 @@ class VisualTokensConfig(MaskedTargetConfig):
     num_tokens: int | None = Field(None, gt=1, description="number of different tokens; the tokenizer's if unset")
     norm: Chosen[NormConfig] = Chosen.by_default("layernorm", description="before the output matrix; or none")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
+
+    def published_facts(self) -> Iterable[TokenFacts]:
+        if self.tokenizer is not None:
+            yield TokenFacts(self.tokenizer)
 
     def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
         return {"accuracy": MetricFacts("high")}

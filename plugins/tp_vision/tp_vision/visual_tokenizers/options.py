@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tp_core.options.base import ModuleConfig
 from tp_core.options.context import BuildContext
-from tp_core.options.facts import PictureFacts
+from tp_vision.facts import PictureFacts
 
 if TYPE_CHECKING:
     from tp_vision.visual_tokenizers.base import VisualTokenizer

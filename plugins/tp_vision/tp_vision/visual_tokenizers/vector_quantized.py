@@ -11,6 +11,7 @@ from tp_core.interfaces import Batch
 from tp_core.options.context import BuildContext
 from tp_core.spec.context import context_of
 from tp_vision.embeddings.options import grid_of
+from tp_vision.facts import GridFacts
 from tp_vision.targets.vq import VectorQuantization
 from tp_vision.visual_tokenizers.base import VisualTokenizer
 from tp_vision.visual_tokenizers.vector_quantized_options import VectorQuantizedConfig
@@ -33,17 +34,18 @@ class VectorQuantized(VisualTokenizer):
         if not found:
             names = ", ".join(self.model.named_targets()) or "none"
             raise TPError(f"the visual tokenizer {config.model} has no target vq; its targets are {names}")
-        (self.name, self.target), grid = found[0], context_of(self.model.spec).grid
+        (self.name, self.target), grid = found[0], context_of(self.model.spec).fact(GridFacts)
         if self.target.config.num_tokens != config.num_tokens:
             counts = f"{self.target.config.num_tokens} codes, and num_tokens is {config.num_tokens}"
             raise TPError(f"the visual tokenizer {config.model} has {counts}")
-        if grid is not None and context.grid is not None:
-            own, other = ((g.patch_size, g.channels) for g in (grid, context.grid))
+        ours = context.fact(GridFacts)
+        if grid is not None and ours is not None:
+            own, other = ((g.patch_size, g.channels) for g in (grid, ours))
             if own != other:
                 message = f"patches of {own[0]} pixels in {own[1]} channels, the model {other[0]} in {other[1]}"
                 raise TPError(f"the visual tokenizer {config.model} has {message}")
 
-        own_grid = context.grid or grid_of(context_of(self.model.spec))
+        own_grid = ours or grid_of(context_of(self.model.spec))
         self.places = (own_grid.height, own_grid.width)
 
     def forward(self, pixels: Tensor) -> Tensor:

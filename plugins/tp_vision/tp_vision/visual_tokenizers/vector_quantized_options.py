@@ -10,8 +10,8 @@ from pydantic import Field
 from tp_core.errors import TPError
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
-from tp_core.options.facts import PictureFacts
 from tp_core.options.marks import PathStr
+from tp_vision.facts import GridFacts, PictureFacts
 from tp_vision.visual_tokenizers.options import VisualTokenizerConfig
 
 if TYPE_CHECKING:
@@ -62,15 +62,16 @@ class VectorQuantizedConfig(VisualTokenizerConfig):
         except TPError as error:
             yield Problem("model", str(error))
             return
-        targets, own = [target.config for target in spec.model.targets], context_of(spec).grid
+        targets, own = [target.config for target in spec.model.targets], context_of(spec).fact(GridFacts)
         found = next((each for each in targets if isinstance(each, VectorQuantizationConfig)), None)
         if found is None:
             names = ", ".join(target.name for target in spec.model.targets) or "none"
             yield Problem("model", f"{self.model} has no target vq; its targets are {names}")
         elif found.num_tokens != self.num_tokens:
             yield Problem("num_tokens", f"is {self.num_tokens}, and {self.model} has {found.num_tokens} codes")
-        if own is not None and context.grid is not None:
-            theirs, ours = (f"{_by(grid.patch_size)} pixels in {grid.channels}" for grid in (own, context.grid))
+        grid = context.fact(GridFacts)
+        if own is not None and grid is not None:
+            theirs, ours = (f"{_by(each.patch_size)} pixels in {each.channels}" for each in (own, grid))
             if theirs != ours:
                 yield Problem("model", f"{self.model} has patches of {theirs} channels, the model of {ours}")
 
@@ -80,7 +81,7 @@ class VectorQuantizedConfig(VisualTokenizerConfig):
         from tp_vision.processors.options import PictureProcessorConfig
 
         spec = self.spec()
-        grid, processor = context_of(spec).grid, spec.data.processor
+        grid, processor = context_of(spec).fact(GridFacts), spec.data.processor
         if grid is None or processor is None or not isinstance(processor.config, PictureProcessorConfig):
             return None
         return PictureFacts(grid, tuple(processor.config.mean), tuple(processor.config.std))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tp_core.errors import TPError
 from tp_core.options.context import BuildContext
+from tp_vision.facts import GridFacts
 from tp_vision.visual_tokenizers.architecture import read_architecture
 from tp_vision.visual_tokenizers.base import VisualTokenizer
 from tp_vision.visual_tokenizers.convolutions import Network
@@ -44,7 +45,7 @@ class VQGAN(VisualTokenizer):
         except TPError as error:
             raise TPError(f"the visual tokenizer cannot be loaded: {error}") from error
         self.requires_grad_(False).eval()
-        self.grid, self.patch = context.grid, sizes.patch_size
+        self.grid, self.patch = context.fact(GridFacts), sizes.patch_size
         # (pixel * std + mean) is of 0 to 1, and the network's pixels are of -1 to 1.
         mean, std = (torch.tensor(values, dtype=torch.float64).view(-1, 1, 1) for values in (config.mean, config.std))
         self.register_buffer("scale", (2 * std).float(), persistent=False)

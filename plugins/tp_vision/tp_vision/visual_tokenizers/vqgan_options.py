@@ -9,8 +9,8 @@ from pydantic import Field
 from tp_core.errors import TPError
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
-from tp_core.options.facts import GridFacts, PictureFacts
 from tp_core.options.marks import PathStr
+from tp_vision.facts import GridFacts, PictureFacts
 from tp_vision.visual_tokenizers.options import VisualTokenizerConfig
 
 if TYPE_CHECKING:
@@ -45,10 +45,11 @@ class VQGANConfig(VisualTokenizerConfig):
         if sizes.n_embed != self.num_tokens:
             yield Problem("num_tokens", f"has {sizes.n_embed} codes, and num_tokens is {self.num_tokens}")
         channels, patch = sizes.convolutions.in_channels, (sizes.patch_size, sizes.patch_size)
-        if context.grid is not None and (context.grid.patch_size, context.grid.channels) != (patch, channels):
-            rows, columns = context.grid.patch_size
+        grid = context.fact(GridFacts)
+        if grid is not None and (grid.patch_size, grid.channels) != (patch, channels):
+            rows, columns = grid.patch_size
             own = f"patches of {patch[0]} x {patch[1]} pixels in {channels} channels"
-            yield Problem("", f"has {own}, the model {rows} x {columns} in {context.grid.channels}")
+            yield Problem("", f"has {own}, the model {rows} x {columns} in {grid.channels}")
         for name in ("mean", "std"):
             if len(getattr(self, name)) not in (1, channels):
                 yield Problem(name, f"has {channels} channels, and {name} has {len(getattr(self, name))} numbers")
