@@ -162,11 +162,11 @@ def measure(folder: Path, name: str, blocks: int, steps: int) -> None:
     for precision in ("bf16", "fp32"):
         spec = load_spec(write_spec(folder, name, parts, precision))
         trainer = tp_trainer(spec, folder)
-        batches = trainer._batches()
+        batches = trainer.batches()
 
         def run(trainer: Any = trainer, batches: Any = batches) -> None:
             for _ in range(steps):
-                trainer._train_step(next(batches))
+                trainer.train_step(next(batches))
 
         sides[f"tp {precision}"] = run
     export_model(spec, dict(trainer.model.weights()), {}, folder / f"{name}_tp")

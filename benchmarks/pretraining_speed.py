@@ -22,7 +22,7 @@ from tp_core import load_spec
 from tp_core.data.build import build_tokenizer
 from tp_core.hookspecs import hook_manager
 from tp_core.interfaces import IGNORE, Batch
-from tp_core.model import build_model
+from tp_core.model import meta_model
 from tp_core.spec.schema import Spec
 from tp_core.training.contents import run_contents
 from tp_core.training.data import data_sets
@@ -33,10 +33,12 @@ from tp_core.training.trainer import Trainer
 
 def tp_trainer(spec: Spec, folder: Path) -> Trainer:
     strategy = SingleStrategy(SingleConfig())
-    strategy.setup("cpu")
+    strategy.setup(spec.train.options.model_copy(update={"device": "cpu"}))
     contents = run_contents(spec, lambda _: None)
-    sets, evaluator = data_sets(spec, build_tokenizer(spec), contents, strategy, lambda _: None)
-    return Trainer(spec, folder, build_model(spec), strategy, sets, evaluator, hook_manager(), contents)
+    sets, evaluator = data_sets(spec, build_tokenizer(spec), contents, strategy.processes, lambda _: None)
+    model = meta_model(spec)
+    strategy.place(model, spec.train.options.seed)
+    return Trainer(spec, folder, model, strategy, sets, evaluator, hook_manager(), contents)
 
 
 def transformers_step(spec: Spec) -> Callable[[Batch], None]:
@@ -79,14 +81,14 @@ def measure(model: str, blocks: int, steps: int) -> None:
     for precision in ("fp32", "bf16"):
         spec = load_spec(write_spec(folder, model, precision))
         trainer = tp_trainer(spec, folder)
-        batches = trainer._batches()
+        batches = trainer.batches()
 
         def run(trainer: Trainer = trainer, batches=batches) -> None:  # type: ignore[no-untyped-def]
             for _ in range(steps):
-                trainer._train_step(next(batches))
+                trainer.train_step(next(batches))
 
         sides[f"tp {precision}"] = run
-    source = trainer._batches()
+    source = trainer.batches()
     ready = [next(source)[0] for _ in range(steps)]
     step = transformers_step(spec)
 

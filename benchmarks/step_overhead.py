@@ -1,61 +1,54 @@
-"""The part of a training step that is neither model nor optimizer: loading, masking, collating, metrics, logging.
+"""The part of a training step that is neither model nor optimizer: loading, masking, collating, counting, logging.
 
-Both figures come from the same steps of one trainer: the whole step by the clock, and within it the time spent in
-forward, backward and the update.
+Two sides take turns: the steps of a trainer, with all that is around them, and the public ``training_step`` alone on
+batches that are ready.
 
-    python benchmarks/step_overhead.py [--model mini] [--steps 40]
+    python benchmarks/step_overhead.py [--model mini] [--steps 10] [--blocks 5]
 """
 
 from __future__ import annotations
 
 import argparse
-import time
-from typing import Any
+from collections.abc import Callable
 
-from common import scratch, write_spec
+from common import alternating, scratch, write_spec
 from pretraining_speed import tp_trainer
 from tp_core import load_spec
+from tp_core.training.step import training_step
 
 
-def main(model: str, steps: int, warmup: int = 5) -> None:
+def main(model: str, steps: int, blocks: int) -> None:
     folder = scratch()
     spec = load_spec(
         write_spec(folder, model),
-        ["train.log_every=10", "train.checkpoint_every=null", f"train.steps={steps + warmup}"],
+        ["train.log_every=10", "train.checkpoint_every=null", f"train.steps={4 * steps * (blocks + 2)}"],
     )
     trainer = tp_trainer(spec, folder)
-    inside = 0.0
-
-    def timed(function: Any) -> Any:
-        def call(*arguments: Any, **keywords: Any) -> Any:
-            nonlocal inside
-            start = time.perf_counter()
-            result = function(*arguments, **keywords)
-            inside += time.perf_counter() - start
-            return result
-
-        return call
-
-    trainer.strategy.forward_backward = timed(trainer.strategy.forward_backward)  # type: ignore[method-assign]
-    update = trainer.update
-    trainer.update = timed(update)  # type: ignore[assignment]
-    trainer.update.scale = update.scale  # type: ignore[attr-defined]
     trainer.speed.start()
-    start = 0.0
-    for number, batches in enumerate(trainer._batches()):
-        if number == warmup:
-            inside, start = 0.0, time.perf_counter()
-        trainer._train_step(batches)
-        if trainer.step < trainer.total_steps:  # the last step would save a checkpoint
-            trainer._after_step()
-    whole = time.perf_counter() - start
-    print(f"BERT-{model}, {steps} steps: {whole / steps * 1000:.1f} ms a step, {inside / steps * 1000:.1f} ms of it")
-    print(f"in model and optimizer; outside: {(whole - inside) / whole:.2%}")
+    source = trainer.batches()
+    ready = [next(source) for _ in range(steps)]
+
+    def whole() -> None:
+        for _ in range(steps):
+            trainer.train_step(next(source))
+            trainer.after_step()
+
+    def alone() -> None:
+        for batches in ready:
+            training_step(trainer.model, trainer.module, trainer.strategy, batches, trainer.lr)
+
+    sides: dict[str, Callable[[], None]] = {"trainer": whole, "training_step": alone}
+    times = alternating(sides, blocks)
+    print(f"BERT-{model}, medians of {blocks} blocks of {steps} steps")
+    for name, seconds in times.items():
+        print(f"  {name:<20} {seconds / steps * 1000:7.2f} ms a step")
+    print(f"  outside of training_step: {1 - times['training_step'] / times['trainer']:.2%}")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", default="mini")
-    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--blocks", type=int, default=5)
     options = parser.parse_args()
-    main(options.model, options.steps)
+    main(options.model, options.steps, options.blocks)

@@ -6,7 +6,7 @@ Hooks act only in runs whose spec lists them under ``train.hooks``. Mark methods
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -15,9 +15,12 @@ from tp_core.errors import TPError
 from tp_core.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from torch import nn
+    from contextlib import AbstractContextManager
 
-    from tp_core.model import Model
+    from torch import Tensor, nn
+
+    from tp_core.interfaces import Batch
+    from tp_core.model import Model, ModelOutput
     from tp_core.spec.schema import Spec
     from tp_core.training.trainer import Trainer
 
@@ -50,6 +53,26 @@ class Hooks:
     def tp_train_start(self, trainer: Trainer) -> None:
         """Everything is ready, the first (or resumed) step is next."""
 
+    @hookspec(firstresult=True)
+    def tp_forward(self, model: Model, batch: Batch, denominators: Mapping[str, Tensor]) -> ModelOutput | None:
+        """Compute the loss of a micro-batch in another way than ``model(batch, denominators)``, or add to it.
+
+        The gradients are those of the ``loss`` of what is given back. A hook that adds to the loss is a wrapper
+        (``@hookimpl(wrapper=True)``): ``output = yield`` is what it would be without the hook. Further passes over the
+        batch are possible: ``model.encode``, then ``model.losses_of`` (R-Drop, for example). Divide sums by the
+        denominators, which count the elements of the whole step.
+        """
+        raise NotImplementedError
+
+    @hookspec
+    def tp_further_passes(self, trainer: Trainer, batch: Batch) -> Iterable[AbstractContextManager[Any]] | None:
+        """Give contexts in which the forward and backward passes of a micro-batch are repeated, once in each.
+
+        Their gradients are added to those of the first pass; their losses and metrics are not logged. A context may
+        change weights while it lasts, as adversarial training does (FGM), and finds the gradient so far with
+        ``trainer.strategy.gradient(parameter)``. Every process gives as many contexts.
+        """
+
     @hookspec
     def tp_step_end(self, trainer: Trainer, step: int) -> None:
         """An optimizer step is done. Reading a tensor's value here makes the device wait."""
@@ -60,7 +83,7 @@ class Hooks:
 
     @hookspec
     def tp_checkpoint_save(self, trainer: Trainer, state: dict[str, Any]) -> None:
-        """Add what the hook must remember to ``state`` (JSON values only)."""
+        """Add what the hook must remember to ``state``: JSON values and tensors; a checkpoint has them on the CPU."""
 
     @hookspec
     def tp_checkpoint_load(self, trainer: Trainer, state: dict[str, Any]) -> None:
@@ -75,6 +98,19 @@ class Hooks:
         """The run is ending with an error."""
 
 
+class _Default:
+    """The training without hooks."""
+
+    @hookimpl
+    def tp_forward(self, model: Model, batch: Batch, denominators: Mapping[str, Tensor]) -> ModelOutput:
+        output: ModelOutput = model(batch, denominators)
+        return output
+
+
+#: Name of the plugin that does what is done without hooks.
+_DEFAULT = "tp"
+
+
 def hook_manager(plugins: Iterable[tuple[str, object]] = ()) -> pluggy.PluginManager:
     """A plugin manager with our specifications and the given (name, plugin) pairs registered.
 
@@ -83,6 +119,7 @@ def hook_manager(plugins: Iterable[tuple[str, object]] = ()) -> pluggy.PluginMan
     """
     manager = pluggy.PluginManager("tp")
     manager.add_hookspecs(Hooks)
+    manager.register(_Default(), name=_DEFAULT)
     for name, plugin in plugins:
         try:
             manager.register(plugin, name=name)
@@ -107,6 +144,11 @@ def _misfit(manager: pluggy.PluginManager, plugin: object) -> str:
         if not taken <= set(given):
             return f"{name} takes {', '.join(sorted(taken - set(given)))}, and is given {', '.join(given)}"
     return ""
+
+
+def has_hook(manager: pluggy.PluginManager, name: str) -> bool:
+    """True if a plugin implements the hook of this name."""
+    return any(each.plugin_name != _DEFAULT for each in getattr(manager.hook, name).get_hookimpls())
 
 
 def run_checks(manager: pluggy.PluginManager, spec: Spec) -> None:

@@ -34,11 +34,14 @@ from tp_core.options.choice import within
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import BatchFields, FieldSpec
 from tp_core.options.target import TargetConfig
+from tp_core.spec.choices.part_names import key_of
 from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec, need_spec
-from tp_core.spec.sections.common import key_of
 from tp_core.spec.sections.embedding import EmbeddingSpec
 from tp_core.suggest import did_you_mean
+
+#: Gives this process's part of whole values, in the layout of another tensor.
+Part = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass
@@ -186,6 +189,16 @@ class Model(nn.Module):
                 batch's own count if None.
         """
         outputs = self._outputs(batch) if self._compiled is None else _together(*self._compiled(batch))
+        return self._result(outputs, denominators)
+
+    def losses_of(
+        self, features: Features, batch: Batch, denominators: Mapping[str, Tensor] | None = None
+    ) -> ModelOutput:
+        """As :meth:`forward`, of features that :meth:`encode` has made of the batch."""
+        outputs = {name: target(self.view(features, name), batch) for name, target in self.active(batch).items()}
+        return self._result(outputs, denominators)
+
+    def _result(self, outputs: dict[str, TargetOutput], denominators: Mapping[str, Tensor] | None) -> ModelOutput:
         loss: Tensor | None = None
         result = ModelOutput(torch.zeros((), device=next(self.parameters()).device), outputs=outputs)
         for name, output in outputs.items():
@@ -285,23 +298,27 @@ class Model(nn.Module):
 
     def materialise(self, device: torch.device | str = "cpu") -> Model:
         """Give a model built on the meta device memory, with values undefined."""
-        # Not to_empty(): off the meta device, its empty_like() makes torch import its compiler's front end.
-        self._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device=device))  # type: ignore[no-untyped-call]
+        self._apply(lambda tensor: _empty(tensor, device))  # type: ignore[no-untyped-call]
         self._tie()  # moving off the meta device makes new parameters
         return self
 
-    def initialise(self, seed: int) -> Model:
-        """Draw all weights, as a function of the seed alone; the caller's random state is left as it was."""
+    def initialise(self, seed: int, part: Part | None = None) -> Model:
+        """Draw all weights, as a function of the seed alone; the caller's random state is left as it was.
+
+        Args:
+            part: gives this process's part of whole values (:meth:`tp_core.Strategy.part`), where weights are cut. The
+                values of each module are drawn as a whole first, so that they are the same however they are cut.
+        """
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(seed)
-            self._reset()
+            self._reset(part)
             for module in self.modules():
                 if isinstance(module, Module):
                     for weight, factor in module.residual_scales():
                         weight.mul_(factor)
         return self
 
-    def _reset(self) -> None:
+    def _reset(self, part: Part | None) -> None:
         # A tied weight is drawn by its owner, the first module that holds it, and by no other.
         drawn: set[int] = set()
         for name, module in self.named_modules():
@@ -311,10 +328,13 @@ class Model(nn.Module):
                 if own:
                     raise TypeError(f"{name} ({type(module).__name__}) has weights and no reset_parameters()")
                 continue
-            kept = [(p, p.detach().clone()) for p in own if id(p) in drawn]
-            reset()
-            for parameter, values in kept:
-                parameter.copy_(values)
+            if part is not None:
+                _reset_parts(module, part, drawn)
+            else:
+                kept = [(p, p.detach().clone()) for p in own if id(p) in drawn]
+                reset()
+                for parameter, values in kept:
+                    parameter.copy_(values)
             drawn.update(id(p) for p in own)
 
     def weights(self) -> dict[str, Tensor]:
@@ -324,12 +344,15 @@ class Model(nn.Module):
         found.update({name: b for name, b in self.named_buffers() if name in persistent})
         return found
 
-    def load_weights(self, tensors: Mapping[str, Tensor], optional: Iterable[str] = ()) -> tuple[list[str], list[str]]:
+    def load_weights(
+        self, tensors: Mapping[str, Tensor], optional: Iterable[str] = (), part: Part | None = None
+    ) -> tuple[list[str], list[str]]:
         """Copy values in, by name.
 
         Args:
-            tensors: name → values.
+            tensors: name → whole values.
             optional: prefixes of names that may be missing; these keep their values.
+            part: as of :meth:`initialise`.
 
         Returns:
             The names that were missing, and the names in ``tensors`` that the model does not have.
@@ -342,7 +365,7 @@ class Model(nn.Module):
         with torch.no_grad():
             for name, value in own.items():
                 if name not in new:
-                    value.copy_(tensors[name])
+                    value.copy_(tensors[name] if part is None else part(tensors[name], value))
         self._reset_buffers()
         return missing, [name for name in tensors if name not in own]
 
@@ -397,6 +420,37 @@ class Model(nn.Module):
                 for each in model.targets
             },
         )
+
+
+def _empty(tensor: Tensor, device: torch.device | str) -> Tensor:
+    """Memory for a tensor on the meta device, or for this process's part of it."""
+    if hasattr(tensor, "to_local"):  # a DTensor; importing it costs more than a second
+        return torch.empty_like(tensor, device=device)
+    # Not empty_like() of a plain one: off the meta device, it makes torch import its compiler's front end.
+    return torch.empty(tensor.shape, dtype=tensor.dtype, device=device)
+
+
+def _reset_parts(module: nn.Module, part: Part, drawn: set[int]) -> None:
+    """Draw the values of a module as a whole, and keep this process's part of them.
+
+    Args:
+        drawn: ids of tensors that another module has drawn; they keep their values.
+    """
+    tensors: list[tuple[dict[str, Any], str, Tensor]] = []
+    for values in (module._parameters, module._buffers):
+        held: dict[str, Any] = values
+        tensors += [(held, name, tensor) for name, tensor in held.items() if tensor is not None]
+    for held, name, tensor in tensors:
+        whole = torch.empty(tensor.shape, dtype=tensor.dtype, device=tensor.device)
+        held[name] = nn.Parameter(whole, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else whole
+    try:
+        module.reset_parameters()  # type: ignore[operator]
+        for held, name, tensor in tensors:
+            if id(tensor) not in drawn:
+                tensor.copy_(part(held[name].detach(), tensor))
+    finally:
+        for held, name, tensor in tensors:
+            held[name] = tensor
 
 
 def _inputs(component: EmbeddingSpec, context: BuildContext) -> dict[str, FieldSpec]:

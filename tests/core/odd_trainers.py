@@ -197,8 +197,19 @@ class Created(Lines):
 
 
 class HalfGradients(SingleStrategy):
-    def forward_backward(self, module: Any, batch: Any, denominators: Any, last: bool, scale: Tensor | None) -> Any:
-        return super().forward_backward(module, batch, denominators, last, torch.tensor(0.5))
+    def backward(self, loss: Tensor) -> None:
+        super().backward(loss * 0.5)
+
+
+class OtherStart(SingleStrategy):
+    def place(self, model: Any, seed: int) -> None:
+        super().place(model, seed + 1)
+
+
+class LosesState(SingleStrategy):
+    def load_optimizer_state(self, state: dict[str, Any]) -> None:
+        for own in self.optimizer.state.values():
+            own["exp_avg"].zero_()
 
 
 class Deaf:

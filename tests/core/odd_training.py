@@ -150,6 +150,18 @@ class HalfGradientsConfig(SingleConfig):
     implementation: ClassVar[str] = HOME + "HalfGradients"
 
 
+class OtherStartConfig(SingleConfig):
+    """Draws other initial values."""
+
+    implementation: ClassVar[str] = HOME + "OtherStart"
+
+
+class LosesStateConfig(SingleConfig):
+    """Forgets the optimizer's means."""
+
+    implementation: ClassVar[str] = HOME + "LosesState"
+
+
 class DeafConfig(HooksConfig):
     """Has no hook."""
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from tests.building import CONTENT, READOUT
 from tests.core import runs
 from tp_core import Model, discovery, evaluate, load_model, load_spec, predict, train
-from tp_core.artifacts.export import save_weights
+from tp_core.artifacts.weights import save_weights
 from tp_core.interfaces import Batch, Features, Target, TargetOutput
 from tp_core.model import ModelOutput, build_model
 from tp_core.testing import random_batch

@@ -13,7 +13,7 @@ from tp_core.options.optimizer import OptimizerConfig
 from tp_core.training.optimizers.build import build_optimizer
 from tp_core.training.strategies.options import SingleConfig
 from tp_core.training.strategies.single import SingleStrategy
-from tp_core.training.update import Update
+from tp_core.training.strategies.update import Update
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from torch import Tensor
 from tests.building import CONTENT, batch_of, build, mask_of, randomised, tokens, worst
 from tests.core import runs
 from tp_core import Model, TPError, load_model, load_spec
-from tp_core.artifacts.export import save_weights
+from tp_core.artifacts.weights import save_weights
 from tp_core.cost.pricing import price
 from tp_core.interfaces import IGNORE, Batch
 from tp_core.testing import check_module

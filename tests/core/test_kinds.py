@@ -17,6 +17,7 @@ from tp_core import SpecError, discovery, load_spec
 from tp_core.cli.main import cli
 from tp_core.options.base import ModuleConfig, imported
 from tp_core.packages.defects import defects
+from tp_core.training.config import TrainOptions
 
 CODEC = """\
 from typing import ClassVar
@@ -147,12 +148,12 @@ def test_an_optimizer_and_a_schedule_of_a_file_beside_the_spec_train_and_resume_
 
 def test_an_optimizer_of_torch_leaves_out_a_step_that_is_not_finite() -> None:
     from tp_core.training.strategies.options import SingleConfig
-    from tp_core.training.update import Update
+    from tp_core.training.strategies.update import Update
 
     weight = nn.Parameter(torch.ones(3))
     optimizer = torch.optim.SGD([{"params": [weight], "lr": 0.1, "lr_factor": 1.0}], lr=0.1)
     strategy = SingleConfig().build()
-    strategy.setup("cpu")
+    strategy.setup(TrainOptions(device="cpu"))
     update = Update(optimizer, strategy, clip_norm=1.0, half=False)
     weight.grad = torch.full((3,), float("nan"))
     assert update(0.1)[1].item() == 1

@@ -26,8 +26,7 @@ from tp_core.metrics.classes import CLASS_METRICS, auc, f1, f1_macro, f1_micro, 
 from tp_core.metrics.correlation import pearson, spearman
 from tp_core.metrics.counts import class_counts
 from tp_core.modules.targets.class_metrics import class_metrics
-from tp_core.training.strategies.options import SingleConfig
-from tp_core.training.strategies.single import SingleStrategy
+from tp_core.processes.group import ProcessGroup
 
 EXACT = 1e-12
 
@@ -165,13 +164,12 @@ def test_correlation_with_a_constant_or_with_what_is_not_finite_is_undefined() -
 
 
 def numbers(batches: list[Any], facts: dict[str, MetricFacts]) -> dict[str, float]:
-    strategy = SingleStrategy(SingleConfig())
-    strategy.setup("cpu")
-    totals, rows = Totals(strategy.device), JoinedRows()
+    alone = ProcessGroup()
+    totals, rows = Totals(torch.device("cpu")), JoinedRows()
     for number, states in enumerate(batches):
         totals.add({name: state for name, state in states.items() if not isinstance(state, Joined)})
         rows.add(number, {name: state for name, state in states.items() if isinstance(state, Joined)})
-    return computed({**totals.read(strategy), **rows.read(strategy)}, facts)
+    return computed({**totals.read(alone), **rows.read(alone)}, facts)
 
 
 def test_whole_numbers_and_sums_stay_exact_beyond_what_float32_can_count() -> None:
@@ -181,42 +179,38 @@ def test_whole_numbers_and_sums_stay_exact_beyond_what_float32_can_count() -> No
 
 
 def test_a_window_goes_on_where_its_state_was_taken_and_adds_up_with_others() -> None:
-    strategy = SingleStrategy(SingleConfig())
-    strategy.setup("cpu")
+    alone = ProcessGroup()
     states: list[Any] = [
         {"a/x": (torch.rand(()), torch.rand(())), "a/y": (torch.rand(3, 2),)},
         {"b/z": (torch.rand(()), 2)},
         {"a/x": (torch.rand(()), torch.rand(())), "a/y": (torch.rand(3, 2),)},
     ]
-    whole, first, second = (Totals(strategy.device) for _ in range(3))
+    whole, first, second = (Totals(torch.device("cpu")) for _ in range(3))
     for state in states:
         whole.add(state)
     first.add(states[0])
     second.load(first.state())
     for state in states[1:]:
         second.add(state)
-    expected, found = whole.read(strategy), second.read(strategy)
+    expected, found = whole.read(alone), second.read(alone)
     assert [*found] == [*expected] == ["a/x", "a/y", "b/z"]
     assert all(np.array_equal(a, b) for name in found for a, b in zip(found[name], expected[name]))
-    summed = Totals(strategy.device)
+    summed = Totals(torch.device("cpu"))
     for each in (first, second):
         summed.load(each.state())
-    assert summed.read(strategy)["a/y"][0] == pytest.approx(
-        states[0]["a/y"][0].numpy() * 2 + states[2]["a/y"][0].numpy()
-    )
+    assert summed.read(alone)["a/y"][0] == pytest.approx(states[0]["a/y"][0].numpy() * 2 + states[2]["a/y"][0].numpy())
 
 
 def test_a_bad_step_adds_nothing_but_its_names() -> None:
-    strategy = SingleStrategy(SingleConfig())
-    strategy.setup("cpu")
-    step, window = Totals(strategy.device), Totals(strategy.device)
+    alone = ProcessGroup()
+    step, window = Totals(torch.device("cpu")), Totals(torch.device("cpu"))
     step.add({"m": (torch.tensor(math.nan), torch.tensor(1.0))})
     window.merge(step, skip=torch.tensor(True))
-    assert computed(window.read(strategy), {}) == {"m": pytest.approx(math.nan, nan_ok=True)}
-    step = Totals(strategy.device)
+    assert computed(window.read(alone), {}) == {"m": pytest.approx(math.nan, nan_ok=True)}
+    step = Totals(torch.device("cpu"))
     step.add({"m": (torch.tensor(3.0), torch.tensor(2.0))})
     window.merge(step, skip=torch.tensor(False))
-    assert computed(window.read(strategy), {}) == {"m": 1.5}
+    assert computed(window.read(alone), {}) == {"m": 1.5}
 
 
 def test_tensors_that_do_not_add_up_are_a_message() -> None:

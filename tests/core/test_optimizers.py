@@ -14,12 +14,13 @@ from torch import nn
 from tests.core.installed import names, option_class
 from tests.core.optimizer_papers import PAPERS, Array, Paper
 from tp_core.options.optimizer import OptimizerConfig
+from tp_core.training.config import TrainOptions
 from tp_core.training.optimizers import base
 from tp_core.training.optimizers.build import build_optimizer
 from tp_core.training.optimizers.options import AdafactorConfig
 from tp_core.training.strategies.options import SingleConfig
 from tp_core.training.strategies.single import SingleStrategy
-from tp_core.training.update import Update
+from tp_core.training.strategies.update import Update
 
 STEPS = 120
 LR = 0.02
@@ -94,7 +95,7 @@ def pair_of(name: str, options: dict[str, Any], clip: float | None, half: bool) 
     config, other = config_of(name, **options), {"lr": LR / 3, "weight_decay": 0.2, **OTHERS[name]}
     groups = [{"params": parameters[::2]}, {"params": parameters[1::2], **other}]
     strategy = SingleStrategy(SingleConfig())
-    strategy.setup("cpu")
+    strategy.setup(TrainOptions(device="cpu"))
     own = config.model_dump(exclude={"lr", "decay_all"})
     papers = [
         PAPERS[name](start, **(own | {k: v for k, v in other.items() if k != "lr"} if number % 2 else own))
@@ -257,7 +258,7 @@ def test_parameters_without_fused_kernels_are_updated_as_well(name: str, bad: bo
     """Complex numbers, of which an update without momentum's second moments is that of their parts."""
     parameter = nn.Parameter(torch.tensor([1 + 2j, 3 - 1j]))
     strategy = SingleStrategy(SingleConfig())
-    strategy.setup("cpu")
+    strategy.setup(TrainOptions(device="cpu"))
     update = Update(build_optimizer(config_of(name), [{"params": [parameter]}]), strategy, 1.0, False)
     paper = PAPERS[name](np.array([1.0, 2.0, 3.0, -1.0]), weight_decay=0.1)
     gradient = np.array([3.0, 0.0, 0.0, 4.0])

@@ -17,12 +17,13 @@ from tests.core import runs
 from tests.core.installed import option_class
 from tp_core.errors import TPError
 from tp_core.options.optimizer import OptimizerConfig
+from tp_core.training.config import TrainOptions
 from tp_core.training.optimizers.build import build_optimizer
 from tp_core.training.optimizers.groups import checked_groups, parameter_groups
 from tp_core.training.optimizers.options import AdamWConfig
 from tp_core.training.strategies.options import SingleConfig
 from tp_core.training.strategies.single import SingleStrategy
-from tp_core.training.update import Update
+from tp_core.training.strategies.update import Update
 
 
 def config_of(name: str, **options: Any) -> OptimizerConfig:
@@ -116,7 +117,7 @@ def test_a_group_keeps_its_part_of_a_learning_rate_that_changes() -> None:
     model, config = Network(), config_of("adamw")
     optimizer = build_optimizer(config, checked_groups(model, groups_of(model, lr=0.005)))
     strategy = SingleStrategy(SingleConfig())
-    strategy.setup("cpu")
+    strategy.setup(TrainOptions(device="cpu"))
     update = Update(optimizer, strategy, None, half=False)
     for lr in (0.0, 0.02, 0.013, 1e-5):
         update(lr)

@@ -19,10 +19,11 @@ from tp_core.inference.evaluate import evaluate
 from tp_core.model import build_model
 from tp_core.options.optimizer import OptimizerConfig
 from tp_core.spec.load import load_spec
+from tp_core.training.config import TrainOptions
 from tp_core.training.optimizers.build import build_optimizer
 from tp_core.training.strategies.options import SingleConfig
 from tp_core.training.strategies.single import SingleStrategy
-from tp_core.training.update import Update
+from tp_core.training.strategies.update import Update
 
 HELPERS = ("nan_target.py", "recorder.py", "sudden_death.py")
 DEATH = "train.hooks=[sudden_death:Config]"
@@ -69,7 +70,7 @@ def test_half_precision_learns_like_full_and_resumes_exactly(home: Path, precisi
 
 
 def scale_at(run: Path, step: int) -> tuple[float, int]:
-    state = torch.load(run / "checkpoints" / f"step_{step:06d}" / "trainer.pt", weights_only=True)["update"]
+    state = torch.load(run / "checkpoints" / f"step_{step:06d}" / "trainer.pt", weights_only=True)["scale"]
     return state["scale"].item(), state["streak"].item()
 
 
@@ -96,7 +97,7 @@ def parameter_and_update(name: str, clip: float | None, half: bool = False, **op
     assert isinstance(config, OptimizerConfig)
     parameters = [nn.Parameter(torch.linspace(-1, 1, 12).reshape(3, 4)), nn.Parameter(torch.ones(5))]
     strategy = SingleStrategy(SingleConfig())
-    strategy.setup("cpu")
+    strategy.setup(TrainOptions(device="cpu"))
     optimizer = build_optimizer(config, [{"params": parameters}])
     return parameters, Update(optimizer, strategy, clip, half)
 
@@ -110,7 +111,7 @@ def some_gradients(count: int) -> Iterator[list[torch.Tensor]]:
 
 
 def test_the_loss_scale_doubles_after_a_run_of_good_updates(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tp_core.training.update._GROWTH_INTERVAL", 3)
+    monkeypatch.setattr("tp_core.training.strategies.update._GROWTH_INTERVAL", 3)
     parameters, update = parameter_and_update("adamw", 1.0, half=True)
     scales = []
     for step, gradients in enumerate(some_gradients(9)):

@@ -23,10 +23,10 @@ from tests.core.shelf import Shelf
 from tests.core.shelf import shelf as shelf
 from tests.crossmodal.pictures import VOCABULARY, captioned
 from tp_core import TPError, discovery, load_model, load_spec, train
+from tp_core.artifacts.weights import read_weights
 from tp_core.data.build import build_processor, build_tokenizer
 from tp_core.data.cache.identity import code_identity, module_classes, module_identity
 from tp_core.data.cache.prepared import prepared_rows
-from tp_core.inference.load import read_weights
 from tp_core.spec.checks.training import training_notes
 from tp_core.spec.sections.common import key_of
 

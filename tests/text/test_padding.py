@@ -11,7 +11,7 @@ from tests.building import build, randomised
 from tests.padding import assert_padding_is_free, outputs
 from tests.text.corpora import CORPUS, LINES, SIZE, draw, processor, records, rows_of, running_text
 from tp_core import Model
-from tp_core.artifacts.export import save_weights
+from tp_core.artifacts.weights import save_weights
 from tp_core.interfaces import Record
 from tp_core.options.context import DataContext
 

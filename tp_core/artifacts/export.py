@@ -11,12 +11,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from safetensors.torch import save_file
 from torch import Tensor
 
 from tp_core.artifacts.contents import Contents, keep_contents
 from tp_core.artifacts.layout import TRAINING, WEIGHTS
 from tp_core.artifacts.manifest import write_manifest
+from tp_core.artifacts.weights import save_weights
 from tp_core.data.cache.nested_models import nested_model
 from tp_core.files.whole_files import draft, replace_folder
 from tp_core.interfaces import Tokenizer
@@ -26,14 +26,6 @@ from tp_core.spec.schema import Spec
 from tp_core.spec.trained.local_files import local_files
 from tp_core.spec.trained.portable import dump_for_use, for_use, replaced
 from tp_core.spec.trained.provenance import write_provenance
-
-
-def save_weights(tensors: dict[str, Tensor], path: Path) -> None:
-    """Write weights as safetensors, with the mode that the umask gives to new files."""
-    path.touch()
-    mode = path.stat().st_mode
-    save_file({n: t.detach().cpu().contiguous() for n, t in tensors.items()}, str(path), metadata={"format": "pt"})
-    path.chmod(mode & 0o777)  # safetensors gives it to the owner alone
 
 
 def portable_spec(spec: Spec, tokenizers: Mapping[str, Tokenizer], folder: Path) -> Spec:

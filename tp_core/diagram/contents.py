@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from tp_core.diagram.options import spoken
 from tp_core.diagram.text import short
 from tp_core.options.ports import WORD
+from tp_core.spec.choices.part_names import key_of
 from tp_core.spec.context import context_of
-from tp_core.spec.sections.common import key_of
 
 if TYPE_CHECKING:
     from tp_core.cost.model_tree import Branch

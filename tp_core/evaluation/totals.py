@@ -15,7 +15,7 @@ from tp_core.errors import TPError
 from tp_core.interfaces import Joined, MetricState
 from tp_core.metrics.facts import MetricFacts, no_mean, ratio
 from tp_core.model import ModelOutput
-from tp_core.training.strategies.base import Strategy
+from tp_core.processes.group import ProcessGroup
 
 #: The shapes of a metric's tensors.
 Shapes = tuple[tuple[int, ...], ...]
@@ -52,17 +52,17 @@ class Totals:
         values = other._values if skip is None else torch.where(skip, torch.zeros_like(other._values), other._values)
         self._add(other._shapes, values)
 
-    def read(self, strategy: Strategy) -> dict[str, Arrays]:
+    def read(self, processes: ProcessGroup) -> dict[str, Arrays]:
         """The totals over all processes, by name in order; this waits for the device, once.
 
         Raises:
             TPError: the tensors of a metric do not have the same shapes everywhere.
         """
         together: dict[str, Shapes] = {}
-        for shapes in strategy.gather(self._shapes):
+        for shapes in processes.gather(self._shapes):
             together = _union(together, shapes)
         together = dict(sorted(together.items()))
-        values = strategy.all_reduce(self._aligned(together).clone()).cpu().numpy()
+        values = processes.all_reduce(self._aligned(together).clone()).cpu().numpy()
         found, place = {}, 0
         for name, shapes in together.items():
             arrays = []
@@ -138,14 +138,14 @@ class JoinedRows:
         for name, state in states.items():
             self._parts.setdefault(name, []).append((number, tuple(map(_column, state.columns))))
 
-    def read(self, strategy: Strategy) -> dict[str, Arrays]:
+    def read(self, processes: ProcessGroup) -> dict[str, Arrays]:
         """All processes' rows, by name, on the first process; nothing on the others."""
         own = {
             name: [(number, tuple(column.cpu() for column in columns)) for number, columns in parts]
             for name, parts in self._parts.items()
         }
         parts: dict[str, list[tuple[int, tuple[Tensor, ...]]]] = {}
-        for each in strategy.collect(own):
+        for each in processes.collect(own):
             for name, found in each.items():
                 parts.setdefault(name, []).extend(found)
         ordered = {name: [rows for _, rows in sorted(found, key=_number)] for name, found in sorted(parts.items())}

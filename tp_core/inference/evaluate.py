@@ -17,6 +17,7 @@ from tp_core.data.cache.rows import ArrowRows, write_rows
 from tp_core.data.sampling.loader import evaluation_batches
 from tp_core.data.sources.records import BadRecords
 from tp_core.errors import DataError, TPError, warn
+from tp_core.evaluation.batches import evaluate_batches
 from tp_core.inference.batches import digest, need_batch_size
 from tp_core.inference.load import LoadedModel, loaded_model
 from tp_core.inference.predict import as_records
@@ -25,11 +26,9 @@ from tp_core.interfaces import Batch, Processor, Record
 from tp_core.local.trust import trusting
 from tp_core.options.choice import Chosen, chosen_of
 from tp_core.options.source import SourceConfig
+from tp_core.processes.group import ProcessGroup
 from tp_core.spec.metrics import set_metrics
 from tp_core.spec.schema import Spec
-from tp_core.training.evaluation import evaluate_batches
-from tp_core.training.strategies.options import SingleConfig
-from tp_core.training.strategies.single import SingleStrategy
 
 
 def evaluate(
@@ -79,13 +78,19 @@ def evaluate(
         if changed:
             (say or warn)(f"since the model was trained, files that make its labels have changed: {changed}")
     with _rows(spec, processor, data, say or (lambda _: None), processes) as rows:
-        strategy = processes.strategy or SingleStrategy(SingleConfig())
-        strategy.device = loaded.device
         seed = spec.train.options.seed
         batches = evaluation_batches(rows, loaded.feed, batch_size, seed, processes.rank, processes.count)
         facts = set_metrics(loaded.model.spec, spec)
         counted = _told(batches, done)
-        return evaluate_batches(loaded.model, counted, strategy, contextlib.nullcontext, facts, processor)
+        return evaluate_batches(
+            loaded.model,
+            counted,
+            processes.group or ProcessGroup(),
+            loaded.device,
+            contextlib.nullcontext,
+            facts,
+            processor,
+        )
 
 
 def _is_text(value: object) -> bool:

@@ -8,69 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
 
 from tp_core.artifacts.checksum import checksum
-from tp_core.artifacts.contents import changed_since
-from tp_core.artifacts.find import find_model
+from tp_core.artifacts.specs import find_spec
+from tp_core.artifacts.weights import read_weights
 from tp_core.data.build import build_processor, build_tokenizer
 from tp_core.data.routing import Feed, route_of
-from tp_core.errors import CheckpointError, TPError, warn
-from tp_core.files.bounded_reads import need_readable
+from tp_core.errors import TPError, warn
 from tp_core.inference.processes import ALONE, Processes
 from tp_core.interfaces import Processor, Tokenizer
 from tp_core.local.trust import trusting
 from tp_core.model import Model, meta_model
 from tp_core.spec.schema import Spec
-from tp_core.spec.trained.load_for_use import load_for_use
-from tp_core.spec.trained.provenance import other_versions
 from tp_core.suggest import did_you_mean
-
-
-def find_spec(path: str | os.PathLike[str], say: Callable[[str], None] = lambda _: None) -> tuple[Spec, str, Path]:
-    """The spec and the weights file that a path stands for, and which of its files are not those of the training.
-
-    Packages of another major version than the model was made with are told, and so are such files.
-
-    Returns:
-        The spec, a difference in words, and the weights file. A run and its checkpoints name files that lie elsewhere,
-        which may differ; the text is empty where none does.
-
-    Raises:
-        TPError: there is no model, or its spec cannot be loaded.
-    """
-    spec_file, weights = find_model(path, say)
-    return *read_spec(spec_file, weights, say), weights
-
-
-def read_spec(spec_file: Path, weights: Path, say: Callable[[str], None]) -> tuple[Spec, str]:
-    """The spec and the difference of :func:`find_spec`, of files that :func:`find_model` has found."""
-    spec = load_for_use(spec_file)
-    for note in other_versions(spec_file.parent):
-        say(note)
-    other = changed_since(spec, weights.parent)
-    if other:
-        say(f"{weights.parent}: since the model was trained, files that it reads have changed: {other}")
-    return spec, other
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Tensors of a safetensors file.
-
-    Raises:
-        CheckpointError: the file is missing, truncated or no safetensors file, or cannot be read.
-    """
-    try:
-        need_readable(path)
-        return load_file(str(path))
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: there is no such file") from None
-    except (SafetensorError, ValueError) as error:
-        raise CheckpointError(f"{path}: this is no whole safetensors file: {error}") from None
-    except (OSError, RuntimeError) as error:  # the latter is torch's, which maps the file
-        raise CheckpointError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 @dataclass

@@ -13,7 +13,10 @@ from tp_core.processes.launch import launch
 if TYPE_CHECKING:
     import torch
 
-    from tp_core.training.strategies.base import Strategy
+    from tp_core.processes.group import ProcessGroup
+
+#: Seconds within which all processes must be there at the start.
+_START = 300.0
 
 #: Seconds that a process waits for others that compute their share.
 _LIMIT = 3600.0
@@ -28,18 +31,18 @@ def world_size() -> int:
 
 
 class Processes:
-    """The processes that share the work of a call; without a strategy one, which does it all.
+    """The processes that share the work of a call; without a group one, which does it all.
 
     Every process makes the same calls in the same order, as each waits for the others.
 
     Args:
-        strategy: has joined the processes.
+        group: of the processes, which have joined it.
     """
 
-    def __init__(self, strategy: Strategy | None = None) -> None:
-        self.strategy = strategy
-        self.rank = 0 if strategy is None else strategy.rank
-        self.count = 1 if strategy is None else strategy.world_size
+    def __init__(self, group: ProcessGroup | None = None) -> None:
+        self.group = group
+        self.rank = 0 if group is None else group.rank
+        self.count = 1 if group is None else group.world_size
 
     @property
     def first(self) -> bool:
@@ -54,43 +57,43 @@ class Processes:
         """
         import torch
 
-        from tp_core.training.strategies.base import pick_device
+        from tp_core.processes.devices import pick_device
 
         found = pick_device(wanted, launch().local_rank % max(1, torch.cuda.device_count()))
-        if found.type == "cuda" and self.strategy is not None:
+        if found.type == "cuda" and self.group is not None:
             torch.cuda.set_device(found)  # for kernels that do not look where their tensors are
         return found
 
     def collect(self, value: Value) -> list[Value]:
         """The values of all processes, in their order, on the first; nothing on the others."""
-        return [value] if self.strategy is None else self.strategy.collect(value)
+        return [value] if self.group is None else self.group.collect(value)
 
     def from_first(self, value: Value) -> Value:
         """The first process's value, on every process, however long it takes."""
-        if self.strategy is None:
+        if self.group is None:
             return value
         with self._patient():
-            found: Value = self.strategy.from_first(value)
+            found: Value = self.group.from_first(value)
         return found
 
     def first_then_others(self, work: Callable[[], Value]) -> Value:
         """The result of work that leaves a file behind, which the other processes then find, on the same disk."""
-        if self.strategy is None:
+        if self.group is None:
             return work()
         found = [work()] if self.first else []
         with self._patient():
-            self.strategy.barrier()
+            self.group.barrier()
         return found[0] if found else work()
 
     @contextlib.contextmanager
     def _patient(self) -> Iterator[None]:
         """A context of waiting for what one process does alone, such as preparing data."""
-        assert self.strategy is not None
-        self.strategy.limit_waits(None)
+        assert self.group is not None
+        self.group.limit_waits(None)
         try:
             yield
         finally:
-            self.strategy.limit_waits(_LIMIT)
+            self.group.limit_waits(_LIMIT)
 
     def need_same(self, value: str, what: str) -> None:
         """Raise a :class:`TPError` where processes have different values: their results would not belong together.
@@ -98,9 +101,9 @@ class Processes:
         Args:
             what: differs, in the plural: ``the weights of the model``.
         """
-        if self.strategy is None:
+        if self.group is None:
             return
-        values = self.strategy.gather(value)
+        values = self.group.gather(value)
         other = next((rank for rank, each in enumerate(values) if each != values[0]), 0)
         if other:
             raise TPError(f"{what} differ between process 0 and process {other}; all processes need the same files")
@@ -142,8 +145,7 @@ def shared() -> Iterator[Processes]:
     import torch.distributed as dist
     from torch import cuda
 
-    from tp_core.training.strategies.ddp import DdpStrategy
-    from tp_core.training.strategies.options import DdpConfig
+    from tp_core.processes.torch_group import TorchGroup
 
     if dist.is_initialized():
         raise TPError(
@@ -151,30 +153,30 @@ def shared() -> Iterator[Processes]:
             "it first (torch.distributed.destroy_process_group)"
         )
     device_before = cuda.current_device() if cuda.is_initialized() else None  # type: ignore[no-untyped-call]
-    strategy = DdpStrategy(DdpConfig(), limit="")
+    group = TorchGroup(_START)
     try:
-        strategy.setup("cpu")  # results are exchanged on the CPU, wherever they are computed
-        strategy.limit_waits(_LIMIT)
-        yield Processes(strategy)
-        strategy.barrier()
+        group.join("cpu")  # results are exchanged on the CPU, wherever they are computed
+        group.limit_waits(_LIMIT)
+        yield Processes(group)
+        group.barrier()
     except (KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:
-        told = _told(error, strategy)
+        told = _told(error, group)
         if told is error:
             raise
         raise told from error
     finally:
-        strategy.teardown()
+        group.leave()
         if device_before is not None:
             cuda.set_device(device_before)
 
 
-def _told(error: BaseException, strategy: Strategy) -> BaseException:
+def _told(error: BaseException, group: ProcessGroup) -> BaseException:
     """The error as it is to be raised here: of several processes one speaks."""
-    if late := strategy.stalled(error):
+    if late := group.timeout_message(error):
         error = TPError(late)
-    elif strategy.lost(error):
+    elif group.is_peer_loss(error):
         error = TPError("the connection to another process was lost")
-    first = isinstance(error, PeerFailedError) or strategy.first_to_fail()
+    first = isinstance(error, PeerFailedError) or group.first_to_fail()
     return error if first or not isinstance(error, TPError) else PeerFailedError(str(error))

@@ -14,8 +14,8 @@ from tp_core.interop.tensors import Tensors
 from tp_core.interop.tokenizer_files import has_tokenizer
 from tp_core.modules.targets.contrastive_options import ContrastiveConfig
 from tp_core.options.facts import Pooling
+from tp_core.spec.choices.part_names import key_of
 from tp_core.spec.schema import Spec
-from tp_core.spec.sections.common import key_of
 from tp_core.spec.trained.vectors import VectorPlan, vector_plan
 
 #: Where releases before 6, too, look for their modules.

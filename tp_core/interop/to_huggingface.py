@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from tp_core.artifacts.layout import ORIGIN
+from tp_core.artifacts.specs import find_spec
 from tp_core.data.build import build_processor, build_target_tokenizer, build_tokenizer
 from tp_core.errors import CheckpointError
 from tp_core.files.bounded_reads import read_json
-from tp_core.inference.load import find_spec
 from tp_core.interfaces.tokenizer import Tokenizer, TransformersUse
 from tp_core.interop.config_json import CONFIG, completed
 from tp_core.interop.description import Description, describe, without
@@ -26,9 +26,9 @@ from tp_core.interop.rules import Part
 from tp_core.interop.sentence_transformers_written import write_sentence_transformer
 from tp_core.interop.shards import Planned, write_shards
 from tp_core.interop.tensors import Tensors, open_files
+from tp_core.spec.choices.part_names import key_of
 from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec
-from tp_core.spec.sections.common import key_of
 
 
 def to_huggingface(

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema
 
 from tp_core.options.choice import completed
@@ -24,6 +24,7 @@ from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.marks import paths_in
 from tp_core.options.ports import Port
+from tp_core.options.section import Section
 
 
 def imported(value: str) -> Any:
@@ -72,10 +73,8 @@ class Preprocessing(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-class Choosing(BaseModel):
+class Choosing(Section):
     """Options, some of which may choose modules (:class:`tp_core.Chosen`)."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True, allow_inf_nan=False)
 
     #: Options whose values are defaults of the modules that other options choose.
     passed_on: ClassVar[frozenset[str]] = frozenset()

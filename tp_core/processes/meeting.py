@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 
 from tp_core.errors import PeerFailedError
 from tp_core.packages.plugin_errors import plugin_error
-from tp_core.training.strategies.base import Strategy
+from tp_core.processes.group import ProcessGroup
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,8 +30,8 @@ class Meeting:
         failure: the first error since the start, or None.
     """
 
-    def __init__(self, strategy: Strategy) -> None:
-        self.strategy = strategy
+    def __init__(self, processes: ProcessGroup) -> None:
+        self.processes = processes
         self.failure: Exception | None = None
 
     def attempt(self, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T | None:
@@ -47,27 +47,27 @@ class Meeting:
 
     def agreed(self, wish: Wish = Wish.GO_ON) -> Wish:
         """The largest wish of all processes, the same on each; FAIL where one has met an error."""
-        return Wish(self.strategy.most(Wish.FAIL if self.failure is not None else wish))
+        return Wish(self.processes.maximum(Wish.FAIL if self.failure is not None else wish))
 
     def error(self) -> Exception:
         """The error that this process raises when all have agreed on FAIL."""
         return self.failure or PeerFailedError("another process of the run could not go on")
 
 
-def in_turn(strategy: Strategy, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
+def in_turn(processes: ProcessGroup, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
     """Do on the first process, then on the others, what leaves something on a disk that they may share."""
-    meeting, result = Meeting(strategy), None
-    for turn in (0, 1) if strategy.world_size > 1 else (0,):
-        if (strategy.rank == 0) == (turn == 0):
+    meeting, result = Meeting(processes), None
+    for turn in (0, 1) if processes.world_size > 1 else (0,):
+        if (processes.rank == 0) == (turn == 0):
             result = meeting.attempt(work, *arguments, **keywords)
         if meeting.agreed() == Wish.FAIL:
             raise meeting.error()
     return result  # type: ignore[return-value]
 
 
-def together(strategy: Strategy, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
+def together(processes: ProcessGroup, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
     """Do on every process what needs no other one; where one fails, all raise, so that none waits for it."""
-    meeting = Meeting(strategy)
+    meeting = Meeting(processes)
     result = meeting.attempt(work, *arguments, **keywords)
     if meeting.agreed() == Wish.FAIL:
         raise meeting.error()

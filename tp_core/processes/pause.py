@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
+from tp_core.processes.group import ProcessGroup
 from tp_core.processes.signals import InterruptedWaitError
-from tp_core.training.strategies.base import Strategy
 
 T = TypeVar("T")
 
@@ -26,12 +26,12 @@ class Pause:
 
     def __init__(
         self,
-        strategy: Strategy | None = None,
+        processes: ProcessGroup | None = None,
         heard: Callable[[], bool] = lambda: False,
         waits: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        self._strategy, self._heard, self._waits = strategy, heard, waits
-        self._calls = 0 if strategy is None else strategy.calls()
+        self._processes, self._heard, self._waits = processes, heard, waits
+        self._calls = 0 if processes is None else processes.notifications()
         self._looked = time.monotonic()
 
     def before_each(self, items: Iterable[T]) -> Iterator[T]:
@@ -58,15 +58,15 @@ class Pause:
             yield item
 
     def _tell(self) -> None:
-        if self._strategy is not None:
-            self._strategy.call()
+        if self._processes is not None:
+            self._processes.notify()
 
     def _called(self) -> bool:
         now = time.monotonic()
-        if self._strategy is None or now - self._looked < _OFTEN:
+        if self._processes is None or now - self._looked < _OFTEN:
             return False
         self._looked = now
-        return self._strategy.calls() > self._calls
+        return self._processes.notifications() > self._calls
 
 
 #: For evaluations that are no part of a run.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from tp_core.errors import TPError
 from tp_core.options.choice import Chosen
@@ -16,9 +16,9 @@ from tp_core.options.hooks import HooksConfig
 from tp_core.options.logger import LoggerConfig
 from tp_core.options.optimizer import OptimizerConfig
 from tp_core.options.schedule import ScheduleConfig
+from tp_core.options.section import Section
 from tp_core.options.strategy import StrategyConfig
 from tp_core.options.target import TargetConfig
-from tp_core.spec.sections.common import SECTION
 from tp_core.spec.sections.data import DataSpec
 from tp_core.spec.sections.embedding import EmbeddingSpec
 from tp_core.spec.sections.inference import InferenceSpec
@@ -33,10 +33,8 @@ DEFAULT_VOCAB_SIZE = 30522
 REQUIRED_OF_INIT = ("vocabulary", "weights")
 
 
-class ModelOptions(BaseModel):
+class ModelOptions(Section):
     """Keys of ``model:`` that belong to the composition itself."""
-
-    model_config = SECTION
 
     vocab_size: int | None = Field(
         None, gt=0, description="rows of the word embedding; the ids of the tokenizer and of the processor if unset"

@@ -12,8 +12,7 @@ from tp_core.errors import TPError
 from tp_core.evaluation.totals import JoinedRows, Totals, computed, divided
 from tp_core.interfaces import Joined, MetricState
 from tp_core.metrics.facts import MetricFacts
-from tp_core.training.strategies.options import SingleConfig
-from tp_core.training.strategies.single import SingleStrategy
+from tp_core.processes.group import ProcessGroup
 
 
 def check_declared(given: Iterable[str], declared: Iterable[str], method: str, complete: bool = True) -> None:
@@ -82,14 +81,13 @@ def _numbers(
     batches: Sequence[Mapping[str, MetricState]], facts: Mapping[str, MetricFacts], names: Sequence[str] | None = None
 ) -> dict[str, float]:
     """The numbers that the metrics of several batches come to."""
-    strategy = SingleStrategy(SingleConfig())
-    strategy.setup("cpu")
-    totals, rows = Totals(strategy.device), JoinedRows()
+    alone = ProcessGroup()
+    totals, rows = Totals(torch.device("cpu")), JoinedRows()
     for number, states in enumerate(batches):
         adding, joined = divided({name: states[name] for name in (states if names is None else names)})
         totals.add(adding)
         rows.add(number, joined)
-    return computed({**totals.read(strategy), **rows.read(strategy)}, facts)
+    return computed({**totals.read(alone), **rows.read(alone)}, facts)
 
 
 def _shown(value: Tensor) -> str:

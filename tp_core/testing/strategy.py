@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -10,6 +13,8 @@ from tp_core.options.strategy import StrategyConfig
 from tp_core.testing.batches import random_batch
 from tp_core.testing.specs import CONTENT, READOUT, minimal_spec
 from tp_core.testing.subject import Subject
+from tp_core.training.config import TrainOptions
+from tp_core.training.optimizers.groups import checked_groups, parameter_groups
 from tp_core.training.strategies.base import Strategy
 
 _MODEL = {
@@ -23,7 +28,7 @@ _MODEL = {
 
 
 def check(subject: Subject) -> None:
-    """Check that a strategy makes the gradients of the model as it is.
+    """Check that a strategy trains the model as it is.
 
     One that is for several processes says so with a ``TPError``, and no more is checked here.
     """
@@ -32,36 +37,66 @@ def check(subject: Subject) -> None:
     try:
         strategy = config.build()
         assert isinstance(strategy, Strategy), f"build() gives a {type(strategy).__name__}, which is no Strategy"
-        strategy.setup("cpu")
+        strategy.setup(TrainOptions(device="cpu"))
     except TPError:
         return
     try:
         if strategy.world_size == 1:
-            _check_gradients(strategy)
+            _check_training(strategy)
     finally:
         strategy.teardown()
 
 
-def _check_gradients(strategy: Strategy) -> None:
-    from tp_core.model import build_model
+def _check_training(strategy: Strategy) -> None:
+    """Check the initial values, the gradients, an update, and the state that checkpoints keep."""
+    from tp_core.model import build_model, meta_model
 
+    spec = minimal_spec(_MODEL)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = build_model(minimal_spec(_MODEL))
-        batch = random_batch(model, [5, 3])
-    parameters = [each for each in model.parameters() if each.requires_grad]
-    loss = model(batch).loss
-    wanted = torch.autograd.grad(loss, parameters)
+        plain = build_model(spec, seed=1)
+        batch = random_batch(plain, [5, 3])
+    model = meta_model(spec)
+    strategy.place(model, 1)
+    _same(strategy.model_state(model), plain.weights(), "place() gives other initial values than the strategy single")
+    strategy.load_weights(model, {name: value * 2 for name, value in plain.weights().items()})
+    doubled = {name: value * 2 for name, value in plain.weights().items()}
+    _same(strategy.model_state(model), doubled, "model_state() has other weights than load_weights() was given")
+    strategy.load_weights(model, plain.weights())
+    parameters = [each for each in plain.parameters() if each.requires_grad]
+    plain(batch).loss.backward()
     module = strategy.wrap(model)
     assert isinstance(module, nn.Module), f"wrap() gives a {type(module).__name__}; expected a module"
-    strategy.forward_backward(module, batch, None, True, None)
-    for parameter, gradient in zip(parameters, wanted):
-        found = torch.zeros_like(gradient) if parameter.grad is None else parameter.grad
-        torch.testing.assert_close(found, gradient, msg="forward_backward() makes other gradients than the model's")
-    norm = torch.nn.utils.get_total_norm(wanted)
-    torch.testing.assert_close(
-        strategy.gradient_norm(parameters), norm, msg="gradient_norm() is not the norm of all gradients"
+    config = minimal_spec(_MODEL).train.optimizer.config
+    strategy.make_optimizer(config, checked_groups(model, parameter_groups(model, config)))
+    strategy.forward_backward(module, batch, None, True)
+    for (name, own), expected in zip(model.named_parameters(), parameters):
+        found = strategy.gradient(own)
+        gradient = torch.zeros_like(expected) if found is None else strategy.whole(found)
+        wanted = torch.zeros_like(expected) if expected.grad is None else expected.grad
+        message = f"forward_backward() makes another gradient of '{name}' than the model's"
+        torch.testing.assert_close(gradient, wanted, msg=message)
+    norm = torch.nn.utils.get_total_norm([each.grad for each in parameters if each.grad is not None])
+    applied = strategy.apply(0.1)
+    torch.testing.assert_close(applied.norm, norm, msg="apply() gives another norm than that of all gradients")
+    assert not applied.skipped, "apply() leaves out a step whose gradients are finite"
+    assert all(strategy.gradient(own) is None for own in model.parameters()), "apply() does not clear the gradients"
+    before, state = strategy.model_state(model), copy.deepcopy(strategy.optimizer_state())
+    assert any(not torch.equal(before[name], value) for name, value in plain.weights().items()), (
+        "apply() trains nothing"
     )
-    assert set(strategy.model_state(model)) == set(model.weights()), "model_state() has not all weights of the model"
-    assert strategy.agree(True), "agree(True) is False"
-    assert not strategy.agree(False), "agree(False) is True"
+    strategy.load_optimizer_state(state)
+    _same_state(strategy.optimizer_state(), state)
+
+
+def _same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], message: str) -> None:
+    assert set(found) == set(expected), "model_state() has not all weights of the model"
+    assert all(torch.equal(found[name], value) for name, value in expected.items()), message
+
+
+def _same_state(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    message = "optimizer_state() differs from what load_optimizer_state() was given"
+    for number, own in expected["state"].items():
+        for name, value in own.items():
+            other = found["state"].get(number, {}).get(name)
+            assert torch.equal(torch.as_tensor(other), torch.as_tensor(value)), message

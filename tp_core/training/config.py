@@ -4,15 +4,13 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
-_SECTION = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True, allow_inf_nan=False)
+from tp_core.options.section import Section
 
 
-class EarlyStopping(BaseModel):
+class EarlyStopping(Section):
     """Stop when an evaluation metric has not improved for ``patience`` evaluations."""
-
-    model_config = _SECTION
 
     metric: str = Field(
         "loss", description="a metric of the evaluation: loss, loss/mlm, cls/accuracy, loss/<set>/mlm, ..."
@@ -62,10 +60,8 @@ Interval = Annotated[
 ]
 
 
-class TrainOptions(BaseModel):
+class TrainOptions(Section):
     """The plain keys of ``train:``; optimizer, schedule, strategy and hooks are module choices beside them."""
-
-    model_config = _SECTION
 
     steps: int | None = Field(None, gt=0, description="optimizer steps; or give epochs")
     epochs: float | None = Field(None, gt=0, description="passes over the training data; or give steps")

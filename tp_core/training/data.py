@@ -10,15 +10,15 @@ from tp_core.data.cache.prepared import prepared_rows
 from tp_core.data.routing import Feed, route_of
 from tp_core.data.sampling.mixture import DataSet
 from tp_core.interfaces import Tokenizer
+from tp_core.processes.group import ProcessGroup
 from tp_core.processes.meeting import in_turn
 from tp_core.spec.schema import Spec
 from tp_core.training.contents import data_place
 from tp_core.training.evaluation import Evaluator
-from tp_core.training.strategies.base import Strategy
 
 
 def data_sets(
-    spec: Spec, tokenizer: Tokenizer | None, contents: Contents, strategy: Strategy, say: Callable[[str], None]
+    spec: Spec, tokenizer: Tokenizer | None, contents: Contents, processes: ProcessGroup, say: Callable[[str], None]
 ) -> tuple[list[DataSet], Evaluator | None]:
     """Training sets and evaluator; the first process prepares, the others then find the cache.
 
@@ -48,7 +48,7 @@ def data_sets(
                 )
                 held_out.append(DataSet(name, rows, feed, share))
 
-    in_turn(strategy, prepare)
+    in_turn(processes, prepare)
     if not held_out:
         return training, None
     size = options.eval_batch_size or options.batch_size

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tp_core.data.sampling.loader import is_lost_worker, lost_worker
 from tp_core.errors import PeerFailedError, TPError, out_of_memory, system_error
 from tp_core.packages.plugin_errors import PluginError, plugin_error
-from tp_core.training.strategies.base import Strategy
+from tp_core.processes.group import ProcessGroup
 
 if TYPE_CHECKING:
     from tp_core.training.trainer import Trainer
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
-def as_told(error: BaseException, folder: Path, strategy: Strategy) -> BaseException:
+def as_told(error: BaseException, folder: Path, processes: ProcessGroup) -> BaseException:
     """The error as the user is to see it: of several processes one speaks, and a full disk is no bug of ours."""
     lost = next((each for each in (error, error.__cause__) if each is not None and is_lost_worker(each)), None)
     plugins = isinstance(error, OSError) and plugin_error(error) is not None
@@ -33,13 +33,13 @@ def as_told(error: BaseException, folder: Path, strategy: Strategy) -> BaseExcep
             f"the memory is full ({str(error).partition(chr(10))[0] or type(error).__name__}); a larger "
             "train.accumulate, train.activation_checkpointing or train.precision: bf16 may help"
         )
-    elif late := strategy.stalled(error):
+    elif late := processes.timeout_message(error):
         error = TPError(late)
-    elif strategy.lost(error):
+    elif processes.is_peer_loss(error):
         error = TPError("the connection to another process of the run was lost")
     # To a caller from Python, a plugin's exception stays what it is; the command makes a message of it.
     told = isinstance(error, TPError) or plugin_error(error) is not None
-    if told and not isinstance(error, PeerFailedError) and not strategy.first_to_fail():
+    if told and not isinstance(error, PeerFailedError) and not processes.first_to_fail():
         return PeerFailedError(str(error))
     return error
 

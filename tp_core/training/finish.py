@@ -11,8 +11,8 @@ from tp_core.artifacts.export import copy_local_modules, export_model
 from tp_core.artifacts.layout import WEIGHTS
 from tp_core.artifacts.manifest import damage
 from tp_core.artifacts.origin import copy_origin
+from tp_core.artifacts.weights import read_weights
 from tp_core.errors import CheckpointError
-from tp_core.inference.load import read_weights
 from tp_core.interfaces import Tokenizer
 from tp_core.processes.meeting import together
 from tp_core.training.same_weights import need_same_weights
@@ -49,7 +49,7 @@ def finish(trainer: Trainer, tokenizers: Mapping[str, Tokenizer], say: Say) -> s
             copy_local_modules(trainer.spec, trainer.run)  # a package that is called model gave way to the export
             say(f"exported {trainer.run / 'model'}")
 
-    together(trainer.strategy, export)
+    together(trainer.strategy.processes, export)
     trainer.hooks.hook.tp_train_end(trainer=trainer)
     return early
 
@@ -67,5 +67,5 @@ def _restore_best(trainer: Trainer, say: Say) -> None:
     if problem:
         say(f"the best checkpoint, {best.name}, cannot be used ({problem}); exporting the last weights instead")
     elif trainer.early_stopper.step != trainer.step:
-        trainer.model.load_weights(read_weights(best / WEIGHTS))
+        trainer.strategy.load_weights(trainer.model, read_weights(best / WEIGHTS))
         say(f"exporting the weights of step {trainer.early_stopper.step}, the best evaluation")

@@ -12,14 +12,18 @@ from torch import Tensor
 
 from tp_core.artifacts.contents import kept_contents
 from tp_core.artifacts.find import find_model
+from tp_core.artifacts.specs import read_spec
 from tp_core.artifacts.visual_tokens import unlike_images, unlike_labels
 from tp_core.artifacts.vocabularies import unlike_classes, unlike_sets, unlike_vocabularies
+from tp_core.artifacts.weights import read_weights
 from tp_core.data.build import tokenizers_of
 from tp_core.errors import CheckpointError, TPError
-from tp_core.inference.load import read_spec, read_weights
 from tp_core.interfaces import Tokenizer
 from tp_core.model import Model, meta_model
-from tp_core.spec.sections.common import key_of
+from tp_core.spec.choices.part_names import key_of
+
+#: Copies whole values into a model; the names of weights that begin with one of the prefixes may be missing.
+Load = Callable[[Model, Mapping[str, Tensor], Iterable[str]], tuple[list[str], list[str]]]
 
 #: What a model without streams of that name gives for a stream.
 _BODY = ("embedding.", "encoder.")
@@ -31,6 +35,7 @@ def initialise_from(
     say: Callable[[str], None],
     tokenizers: Mapping[str, Tokenizer] = MappingProxyType({}),
     require: Collection[str] = (),
+    load: Load = Model.load_weights,
 ) -> None:
     """Start from other models' weights.
 
@@ -39,6 +44,7 @@ def initialise_from(
             body and those of the targets that have the same names.
         tokenizers: the model's own, by their key of ``data``.
         require: as :attr:`tp_core.spec.schema.Spec.require_init` says.
+        load: copies whole values into the model: :meth:`tp_core.Strategy.load_weights`, or the model's own.
 
     Raises:
         CheckpointError: a weight of the body, or of a named part, is missing or has another shape; or what is required
@@ -52,9 +58,12 @@ def initialise_from(
         tensors = read_weights(file)
         try:
             if part:
-                missing, unused = _load_part(model, part, tensors), list[str]()  # what was not asked for is not unused
+                missing, unused = (
+                    _load_part(model, part, tensors, load),
+                    list[str](),
+                )  # what was not asked for is not unused
             else:
-                missing, unused = model.load_weights(tensors, optional=("targets.",))
+                missing, unused = load(model, tensors, ("targets.",))
         except CheckpointError as error:
             raise CheckpointError(f"init_from {path}: {error}") from None
         lacking = frozenset(missing)
@@ -139,7 +148,7 @@ def _own(model: Model, part: str) -> str:
     return "" if not part else "targets." if part == "target" else f"{part}."
 
 
-def _load_part(model: Model, part: str, tensors: Mapping[str, Tensor]) -> list[str]:
+def _load_part(model: Model, part: str, tensors: Mapping[str, Tensor], load: Load) -> list[str]:
     """Load one part; gives back the names of its weights that are new."""
     own, weights = _own(model, part), model.weights()
     theirs = own
@@ -164,7 +173,7 @@ def _load_part(model: Model, part: str, tensors: Mapping[str, Tensor]) -> list[s
         raise CheckpointError(f"it has no {', '.join(lacking[:4])}{more}, which {part} needs")
     if not found:
         raise CheckpointError(f"it has no weight that {part} could take")
-    model.load_weights({**weights, **found})
+    load(model, found, [name for name in weights if name not in found])
     return new
 
 

@@ -10,7 +10,7 @@ from tp_core.artifacts.origin import keep_origin
 from tp_core.data.build import tokenizers_of
 from tp_core.files.whole_files import clear
 from tp_core.interfaces import Tokenizer
-from tp_core.model import Model, build_model
+from tp_core.model import Model, meta_model
 from tp_core.processes.meeting import in_turn, together
 from tp_core.random_state import seed_all
 from tp_core.spec.schema import Spec
@@ -32,28 +32,29 @@ def prepare(
     spec: Spec, folder: RunFolder, start: Start, strategy: Strategy, hooks: Any, resume: bool, say: Say
 ) -> tuple[Trainer, Mapping[str, Tokenizer]]:
     """The trainer, at the step where it begins, and the tokenizers."""
-    options = spec.train.options
+    options, processes = spec.train.options, strategy.processes
     tokenizers = tokenizers_of(spec)  # now, as the files may be others when the training is done
-    contents = in_turn(strategy, run_contents, spec, say)
-    begin = {} if start.checkpoint else together(strategy, start_contents, spec)
-    compare_between(strategy.gather, spec, contents | begin)
+    contents = in_turn(processes, run_contents, spec, say)
+    begin = {} if start.checkpoint else together(processes, start_contents, spec)
+    compare_between(processes.gather, spec, contents | begin)
     if start.checkpoint is not None:
         compare_with_checkpoint(contents, start.checkpoint, say)
-    sets, evaluator = data_sets(spec, tokenizers.get("tokenizer"), contents, strategy, say)
+    sets, evaluator = data_sets(spec, tokenizers.get("tokenizer"), contents, processes, say)
     seed_all(options.seed, strategy.rank)
 
     def built() -> Model:
-        model = build_model(spec, strategy.device)
+        model = meta_model(spec)
+        strategy.place(model, options.seed)
         if start.checkpoint is None and spec.init_from:
-            initialise_from(model, spec.init_from, say, tokenizers, spec.require_init)
+            initialise_from(model, spec.init_from, say, tokenizers, spec.require_init, strategy.load_weights)
         hooks.hook.tp_model_built(model=model, spec=spec)
         return model
 
-    model = together(strategy, built)
+    model = together(processes, built)
     trainer = Trainer(spec, folder.path, model, strategy, sets, evaluator, hooks, contents)
     if start.checkpoint is not None:
         trainer.resume(start.checkpoint, start.state)
-    together(strategy, _write, spec, folder, start, trainer, resume, say)
+    together(processes, _write, spec, folder, start, trainer, resume, say)
     if start.checkpoint is None:
         if resume:
             say(f"{folder.path} has no checkpoint yet; starting from the beginning")

@@ -112,7 +112,7 @@ def _train(spec: Spec, path: Path, resume: bool, allowed: list[str]) -> TrainRes
     say = _speaker(strategy.rank == 0)
     folder, trainer = RunFolder(path), None
     try:
-        strategy.setup(spec.train.options.device)
+        strategy.setup(spec.train.options)
         folder.check(resume)
         if strategy.rank == 0:
             folder.try_out()
@@ -133,7 +133,7 @@ def _train(spec: Spec, path: Path, resume: bool, allowed: list[str]) -> TrainRes
     except BaseException as error:
         if trainer is not None:
             _tell_hooks(trainer, error, say)
-        told = as_told(error, path, strategy)
+        told = as_told(error, path, strategy.processes)
         if trainer is None or not trainer.step:
             folder.give_up()
         else:

@@ -22,13 +22,13 @@ def need_same_weights(strategy: Strategy, model: Model, step: int) -> None:
     Raises:
         TPError: they differ; every process raises it.
     """
-    if strategy.world_size == 1:
+    if strategy.world_size == 1 or not strategy.replicated:
         return
     strategy.sync_buffers(model)
     weights = model.weights()
     # One copy from the device for all of them.
     own = torch.stack([tensor_digest(value) for value in weights.values()]).cpu()
-    gathered: list[tuple[int, Tensor]] = strategy.gather((step, own))
+    gathered: list[tuple[int, Tensor]] = strategy.processes.gather((step, own))
     steps = [each for each, _ in gathered]
     if len({*steps}) > 1:
         raise TPError(f"the processes are at different steps: {', '.join(map(str, steps))} (by rank)")

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tp_core.artifacts.contents import keep_contents
-from tp_core.artifacts.export import save_weights
 from tp_core.artifacts.layout import WEIGHTS
+from tp_core.artifacts.weights import read_weights, save_weights
 from tp_core.data.sampling.batch_sizes import BatchSizes
-from tp_core.errors import CheckpointError, PeerFailedError, TPError
-from tp_core.inference.load import read_weights
+from tp_core.errors import CheckpointError, PeerFailedError
 from tp_core.processes.meeting import together
 from tp_core.random_state import load_random_state, random_state, seed_all
+from tp_core.training.hook_state import kept
 from tp_core.training.resuming.changes import compared
 from tp_core.training.same_weights import need_same_weights
 
@@ -25,14 +25,15 @@ if TYPE_CHECKING:
 
 def write_checkpoint(trainer: Trainer) -> None:
     """Save the trainer's whole state; every process calls this, the first one writes."""
-    strategy = trainer.strategy
-    hooks = together(strategy, _hook_states, trainer)
+    strategy, processes = trainer.strategy, trainer.strategy.processes
+    hooks = together(processes, _hook_states, trainer)
     need_same_weights(strategy, trainer.model, trainer.step)
-    processes = strategy.gather(_own_state(trainer))
+    own_states = processes.gather(_own_state(trainer))
+    weights, optimizer = strategy.model_state(trainer.model), strategy.optimizer_state()
 
     def write(folder: Path) -> None:
-        save_weights(strategy.model_state(trainer.model), folder / WEIGHTS)
-        _write(strategy.optimizer_state(trainer.optimizer), folder / "optimizer.pt")
+        save_weights(weights, folder / WEIGHTS)
+        _write(optimizer, folder / "optimizer.pt")
         state = {
             "step": trainer.step,
             "batch_sizes": [list(change) for change in trainer.course.sizes.changes],
@@ -40,7 +41,7 @@ def write_checkpoint(trainer: Trainer) -> None:
             "processes": strategy.world_size,
             "device": strategy.device.type,
             "instances": trainer.instances,
-            "update": trainer.update.state(),
+            "scale": strategy.scale_state(),
             "best": trainer.early_stopper.state(),
             "measure": measure_of(trainer),
             "owes_evaluation": trainer.owes_evaluation,
@@ -50,7 +51,7 @@ def write_checkpoint(trainer: Trainer) -> None:
         }
         _write(state, folder / "trainer.pt")
         keep_contents(trainer.contents, folder)
-        for rank, own in enumerate(processes):
+        for rank, own in enumerate(own_states):
             _write(own, folder / f"rank-{rank}.pt")
 
     failure: CheckpointError | None = None
@@ -59,18 +60,15 @@ def write_checkpoint(trainer: Trainer) -> None:
             trainer.store.save(trainer.step, write, protect=trainer.early_stopper.step)
         except CheckpointError as error:
             failure = error
-    if strategy.agree(failure is not None):
+    if processes.agree(failure is not None):
         raise failure or PeerFailedError("the first process could not write the checkpoint")
 
 
-def _hook_states(trainer: Trainer) -> str:
-    """The state that hooks want to remember, as JSON."""
+def _hook_states(trainer: Trainer) -> dict[str, Any]:
+    """The state that hooks want to remember; tensors on the CPU."""
     hooks: dict[str, Any] = {}
     trainer.hooks.hook.tp_checkpoint_save(trainer=trainer, state=hooks)
-    try:
-        return json.dumps(hooks)
-    except (TypeError, ValueError) as error:
-        raise TPError(f"train.hooks: the state that hooks save takes JSON values only: {error}") from error
+    return {key: kept(value, key) for key, value in hooks.items()}
 
 
 def measure_of(trainer: Trainer) -> str:
@@ -101,7 +99,11 @@ def _load_best(trainer: Trainer, state: dict[str, Any]) -> None:
 def _own_state(trainer: Trainer) -> dict[str, Any]:
     """The state that differs between processes: random states and the metrics since the last log line."""
     norm = None if trainer.norm is None else trainer.norm.cpu()
-    since_line = {"window": trainer.window.state(), "speed": trainer.speed.state(), "trouble": trainer.trouble.cpu()}
+    since_line = {
+        "window": trainer.window.state(),
+        "speed": trainer.speed.state(),
+        "nonfinite": trainer.nonfinite.first.cpu(),
+    }
     return {"random": random_state(), "norm": norm, **since_line}
 
 
@@ -127,12 +129,12 @@ def load_checkpoint(trainer: Trainer, folder: Path, state: dict[str, Any]) -> No
             f"{folder}: the run trained on {state['instances']:,} instances, and data.train now gives "
             f"{trainer.instances:,}; give it the same data, or start another run with init_from"
         )
-    trainer.model.load_weights(read_weights(folder / WEIGHTS))
+    strategy.load_weights(trainer.model, read_weights(folder / WEIGHTS))
     try:  # its options are those of the spec
-        strategy.load_optimizer_state(trainer.optimizer, _read(folder / "optimizer.pt"))
+        strategy.load_optimizer_state(_read(folder / "optimizer.pt"))
     except (ValueError, KeyError) as error:
         raise CheckpointError(f"{folder}: the optimizer's state does not fit this run: {error}") from None
-    trainer.update.load(state["update"])
+    strategy.load_scale_state(state["scale"])
     _load_best(trainer, state)
     trainer.step = state["step"]
     sizes = BatchSizes((step, size) for step, size in state["batch_sizes"])
@@ -141,7 +143,7 @@ def load_checkpoint(trainer: Trainer, folder: Path, state: dict[str, Any]) -> No
     trainer.lay_out(sizes.changed(trainer.step, trainer.options.batch_size), warmup)
     trainer.owes_evaluation = state["owes_evaluation"] and trainer.evaluator is not None
     trainer.metrics.unwritten = list(state.get("unwritten", []))
-    trainer.hooks.hook.tp_checkpoint_load(trainer=trainer, state=json.loads(state["hooks"]))
+    trainer.hooks.hook.tp_checkpoint_load(trainer=trainer, state=state["hooks"])
     if state["processes"] == strategy.world_size:
         mine = _read(folder / f"rank-{strategy.rank}.pt")
         load_random_state(mine["random"])
@@ -165,9 +167,9 @@ def _load_since_line(trainer: Trainer, parts: list[dict[str, Any]], same: bool) 
         return
     for part in parts:
         trainer.window.load(part["window"])
-    troubles = [part["trouble"] for part in parts if part["trouble"][0] > 0]
-    if troubles:  # the first step that was bad
-        trainer.trouble = min(troubles, key=lambda trouble: trouble.tolist()).to(trainer.strategy.device)
+    found = [part["nonfinite"] for part in parts if part["nonfinite"][0] > 0]
+    if found:  # the first such step of any process
+        trainer.nonfinite.first = min(found, key=lambda first: first.tolist()).to(trainer.strategy.device)
 
 
 def _write(value: Any, path: Path) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from tp_core.artifacts.checkpoint import CheckpointStore
@@ -17,7 +17,8 @@ from tp_core.data.sampling.batch_sizes import BatchSizes
 from tp_core.data.sampling.loader import BatchPlan, training_batches
 from tp_core.data.sampling.mixture import DataSet, Turns
 from tp_core.errors import TPError
-from tp_core.evaluation.totals import Totals, computed, divided, states_of
+from tp_core.evaluation.totals import Totals, computed
+from tp_core.hookspecs import has_hook
 from tp_core.interfaces import Batch
 from tp_core.model import Model
 from tp_core.processes.meeting import Meeting, Wish
@@ -28,17 +29,18 @@ from tp_core.spec.schema import Spec
 from tp_core.training.course import Course
 from tp_core.training.early_stopping import EarlyStopper
 from tp_core.training.evaluation import Evaluator
+from tp_core.training.hooked_forward import HookedForward
 from tp_core.training.loggers.base import LoggedRun
 from tp_core.training.loggers.several import Loggers
 from tp_core.training.metrics import MetricsFile
-from tp_core.training.optimizers.build import build_optimizer
+from tp_core.training.nonfinite import NonfiniteWatch
 from tp_core.training.optimizers.groups import checked_groups, parameter_groups
 from tp_core.training.progress import Progress
 from tp_core.training.same_weights import need_same_weights
 from tp_core.training.speed import Speed
 from tp_core.training.state import load_checkpoint, write_checkpoint
+from tp_core.training.step import training_step
 from tp_core.training.strategies.base import Strategy
-from tp_core.training.update import Update
 
 
 class Trainer:
@@ -75,17 +77,16 @@ class Trainer:
             )
         self.lay_out(BatchSizes.constant(options.batch_size))
         model.checkpoint_activations(options.activation_checkpointing)
-        groups = parameter_groups(model, spec.train.optimizer.config)
-        hooks.hook.tp_parameter_groups(model=model, groups=groups)
-        groups = checked_groups(model, groups)
-        self.optimizer = build_optimizer(spec.train.optimizer.config, groups)
-        self.update = Update(self.optimizer, strategy, options.clip_norm, options.precision == "fp16")
         if options.compile:
             model.compile()
-        self.module = strategy.wrap(model)
+        self._hooked, self._repeats = has_hook(hooks, "tp_forward"), has_hook(hooks, "tp_further_passes")
+        self.module = strategy.wrap(HookedForward(model, hooks) if self._hooked else model)
+        groups = parameter_groups(model, spec.train.optimizer.config)
+        hooks.hook.tp_parameter_groups(model=model, groups=groups)
+        self.optimizer = strategy.make_optimizer(spec.train.optimizer.config, checked_groups(model, groups))
         self.window = Totals(strategy.device)
         self.norm: Tensor | None = None
-        self.trouble = torch.zeros(2, device=strategy.device)  # first bad step, and which target: 0 is none
+        self.nonfinite = NonfiniteWatch(strategy, list(model.named_targets()))
         self.speed = Speed(spec, strategy.device, strategy.world_size)
         self.facts = target_metrics(spec)
         self.early_stopper = EarlyStopper(
@@ -103,7 +104,7 @@ class Trainer:
         self._saved = -1
         self._saved_at = time.monotonic()
         self._every = options.checkpoint_interval()
-        self._meeting, self._children = Meeting(strategy), Children()
+        self._meeting, self._children = Meeting(strategy.processes), Children()
         self._request = StopRequest(last_resort=strategy.world_size > 1)
         self._not_finite = ""
 
@@ -134,9 +135,9 @@ class Trainer:
             self._meeting.attempt(self._begin)
             self._meet()
             need_same_weights(self.strategy, self.model, self.step)
-            self.strategy.limit_waits(self.options.timeout_seconds())
+            self.strategy.processes.limit_waits(self.options.timeout_seconds())
             # Closed whatever happens: the processes that prepare batches end with it.
-            with self._request, contextlib.closing(self._batches()) as steps, contextlib.suppress(InterruptedWaitError):
+            with self._request, contextlib.closing(self.batches()) as steps, contextlib.suppress(InterruptedWaitError):
                 self.speed.start()
                 self._saved_at = time.monotonic()
                 self._complete_step()
@@ -145,9 +146,9 @@ class Trainer:
                     self._hear()
                     assert batches is not None
                     with self._children.unheard():
-                        self._train_step(batches)
-                    self._after_step()
-            self.strategy.limit_waits(None)
+                        self.train_step(batches)
+                    self.after_step()
+            self.strategy.processes.limit_waits(None)
         finally:
             self.progress.stop()
             self.loggers.close()
@@ -211,7 +212,8 @@ class Trainer:
         """True if the last step is done, or if early stopping has ended the run."""
         return self.step >= self.total_steps or self.early_stopper.exhausted()
 
-    def _batches(self) -> Generator[list[Batch], None, None]:
+    def batches(self) -> Generator[list[Batch], None, None]:
+        """This process's micro-batches of each step, from the current one to the last."""
         return training_batches(
             self.sets,
             self.plan,
@@ -223,73 +225,26 @@ class Trainer:
             timeout=self.options.timeout_seconds(),
         )
 
-    def _train_step(self, batches: list[Batch]) -> None:
-        self.module.train()
+    def train_step(self, batches: list[Batch]) -> None:
+        """Train on the batches of the next step (:func:`tp_core.training.step.training_step`), and count it."""
         self.speed.count(batches)
-        batches = [batch.to(self.strategy.device) for batch in batches]
-        denominators = self._denominators(batches)
-        totals, states, losses = Totals(self.strategy.device), dict[str, Any](), dict[str, Tensor]()
-        total: Tensor | None = None
-        for number, batch in enumerate(batches):
-            with self.autocast():
-                output = self.strategy.forward_backward(
-                    self.module, batch, denominators, number == len(batches) - 1, self.update.scale
-                )
-            totals.add(states)
-            states, _ = divided(states_of(output))  # no rows are kept from step to step
-            total = output.loss.detach() if total is None else total + output.loss.detach()
-            for name, loss in output.losses.items():
-                losses[name] = loss if name not in losses else losses[name] + loss
-        assert total is not None
         self.lr = self.spec.train.optimizer.config.lr * self.course.lr_factor(self.step)
-        self.norm, bad = self.update(self.lr)
+        passes = self._further_passes if self._repeats else None
+        result = training_step(self.model, self.module, self.strategy, batches, self.lr, passes, self._hooked)
+        self.norm = result.norm
         self.step += 1
-        # Each process holds its part of the loss, and the parts add up; the step is counted on one process only.
-        steps = torch.full((), 1.0 if self.strategy.rank == 0 else 0.0, device=self.strategy.device)
-        own = {"loss": (total, steps), **{f"loss/{name}": (loss, steps) for name, loss in losses.items()}}
-        totals.add({**own, **states})
-        self.window.merge(totals, skip=bad > 0)
-        self._watch(losses, total, bad)
-
-    def _denominators(self, batches: list[Batch]) -> dict[str, Tensor] | None:
-        """Each target's count over all micro-batches and processes; None when this batch is all there is."""
-        if len(batches) == 1 and self.strategy.world_size == 1:
-            return None
-        counts = self.model.denominators(batches[0])
-        for batch in batches[1:]:
-            counts = counts + self.model.denominators(batch)
-        return dict(zip(self.model.active(batches[0]), self.strategy.all_reduce(counts)))
-
-    def autocast(self) -> torch.autocast:
-        """Mixed precision as the spec says."""
-        dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.options.precision)
-        return torch.autocast(self.strategy.device.type, dtype=dtype, enabled=dtype is not None)
-
-    # -- what is not finite ------------------------------------------------------------------------------------
-
-    def _watch(self, losses: dict[str, Tensor], total: Tensor, bad: Tensor) -> None:
-        """Remember the first step whose update was not applied, and the target to blame, without waiting."""
-        targets = list(self.model.named_targets())
-        finite = torch.stack([torch.isfinite(loss) for loss in losses.values()])
-        numbers = torch.tensor([targets.index(name) + 1 for name in losses]).to(finite.device, non_blocking=True)
-        blame = torch.where(finite, len(targets) + 1, numbers).amin().float()
-        if self.update.scale is not None:
-            bad = bad * (~torch.isfinite(total)).float()  # half-precision gradients may overflow; the scale adapts
-        seen = self.trouble[0] > 0
-        now = torch.stack([torch.full_like(blame, self.step), blame]) * bad
-        self.trouble = torch.where(seen, self.trouble, now)
+        self.window.merge(result.totals, skip=result.skipped > 0)
+        self.nonfinite.record(self.step, result)
         if self.strategy.device.type == "cpu":  # reading costs nothing here
-            self._report_trouble()
+            self._report_nonfinite()
 
-    def _report_trouble(self) -> None:
-        step, blame = self.trouble.tolist()
-        if not self.strategy.agree(step > 0):
+    def _further_passes(self, batch: Batch) -> Iterator[AbstractContextManager[Any]]:
+        for contexts in self.hooks.hook.tp_further_passes(trainer=self, batch=batch):
+            yield from contexts
+
+    def _report_nonfinite(self) -> None:
+        if not (message := self.nonfinite.report()):
             return
-        # Any of the processes may hold the target to blame; a gradient comes after all targets.
-        step, blame = min(found for found in self.strategy.gather((step, blame)) if found[0] > 0)
-        names = [*(f"the loss of target '{name}'" for name in self.model.named_targets()), "a gradient"]
-        message = f"step {int(step)}: {names[int(blame) - 1]} is not finite; the update was not applied"
-        self.trouble.zero_()
         if self.options.on_nan == "stop":
             self._not_finite = message
         else:
@@ -297,7 +252,7 @@ class Trainer:
 
     # -- between steps -----------------------------------------------------------------------------------------
 
-    def _after_step(self) -> None:
+    def after_step(self) -> None:
         self.progress.step(self.step)
         options, last = self.options, self.step == self.total_steps
         due = last or (options.eval_every and self.step % options.eval_every == 0)
@@ -332,8 +287,8 @@ class Trainer:
         )
 
     def _log(self) -> None:
-        self._report_trouble()
-        means = computed(self.window.read(self.strategy), self.facts)
+        self._report_nonfinite()
+        means = computed(self.window.read(self.strategy.processes), self.facts)
         self.window.reset()
         rates = self.speed.read()
         assert self.norm is not None
@@ -365,10 +320,10 @@ class Trainer:
         self.strategy.sync_buffers(self.model)
         found: dict[str, float] | None = None
         while found is None:
-            pause = Pause(self.strategy, self._heard, self._request.ends_waits)
+            pause = Pause(self.strategy.processes, self._heard, self._request.ends_waits)
             try:
                 with self.speed.paused(), self._children.unheard():
-                    found = self._meeting.attempt(self.evaluator, self.model, self.strategy, self.autocast, pause)
+                    found = self._meeting.attempt(self.evaluator, self.model, self.strategy, pause)
             except InterruptedWaitError:
                 self._hear()
             else:

@@ -11,7 +11,7 @@ from tp_core.modules.build import built
 from tp_core.modules.layers.dropout import Dropout
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
-from tp_core.spec.sections.common import key_of
+from tp_core.spec.choices.part_names import key_of
 from tp_core.spec.sections.embedding import EmbeddingOptions
 
 

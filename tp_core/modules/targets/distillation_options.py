@@ -51,10 +51,10 @@ class DistillationConfig(TargetConfig):
         if not os.path.exists(self.teacher):
             return  # which is said of files
         from tp_core.artifacts.contents import kept_contents
+        from tp_core.artifacts.specs import find_spec
         from tp_core.artifacts.visual_tokens import unlike_images
         from tp_core.artifacts.vocabularies import unlike_classes, unlike_vocabularies
         from tp_core.data.build import tokenizers_of
-        from tp_core.inference.load import find_spec
 
         try:
             teacher, changed, weights = find_spec(self.teacher)

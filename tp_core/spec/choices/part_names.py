@@ -76,3 +76,12 @@ def fault_of(name: str) -> str | None:
     if not _FORM.fullmatch(name):
         return f"the name '{name}' is not one of letters, digits, '_' and '-', that begins with a letter"
     return f"the name '{name}' is one that PyTorch keeps for itself; choose another" if name in TAKEN else None
+
+
+def key_of(name: str) -> str:
+    """A part's name as it stands in the names of its weights, where dots separate parts: another for each name.
+
+    A dot becomes a colon, and a colon two: ``acme.gates`` and ``acme_mixer`` have weights of their own.
+    """
+    key = name.replace(":", "::").replace(".", ":")
+    return f"{key}:" if key in TAKEN else key

@@ -3,16 +3,16 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, GetCoreSchemaHandler
+from pydantic import Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from tp_core.interfaces.tokenizer import TokenizerFacts
 from tp_core.options.choice import Chosen
 from tp_core.options.marks import PathStr
 from tp_core.options.processor import ProcessorConfig
+from tp_core.options.section import Section
 from tp_core.options.source import SourceConfig
 from tp_core.options.tokenizer import TokenizerConfig
-from tp_core.spec.sections.common import SECTION
 
 
 class _ChosenByLoader:
@@ -35,10 +35,8 @@ class _ChosenByLoader:
 Given = PathStr | Annotated[Chosen[SourceConfig], _ChosenByLoader()]
 
 
-class DataOptions(BaseModel):
+class DataOptions(Section):
     """The plain keys of ``data:``; tokenizer and processor are module choices beside them."""
-
-    model_config = SECTION
 
     train: Given | list[Given] | None = Field(
         None,
@@ -75,10 +73,8 @@ class DataOptions(BaseModel):
 SOURCES: tuple[Literal["train"], Literal["eval"]] = ("train", "eval")
 
 
-class SetOptions(BaseModel):
+class SetOptions(Section):
     """Keys of one of several data sets that are beside those of ``data:`` itself."""
-
-    model_config = SECTION
 
     share: float = Field(1.0, gt=0, description="how often a batch comes from this set, relative to the others")
     targets: list[str] | None = Field(None, description="targets that the set feeds; all if unset")

@@ -3,18 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from tp_core.errors import TPError
 from tp_core.options.facts import Pooling
-from tp_core.spec.sections.common import SECTION
+from tp_core.options.section import Section
 from tp_core.suggest import did_you_mean
 
 
-class EmbedOptions(BaseModel):
+class EmbedOptions(Section):
     """Keys of ``inference.embed``: the defaults of ``tp embed``."""
-
-    model_config = SECTION
 
     pooling: Pooling | None = Field(
         None, description="how a sequence becomes one vector; unset: as the model's targets were trained"

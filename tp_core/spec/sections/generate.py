@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
-from tp_core.spec.sections.common import SECTION
+from tp_core.options.section import Section
 
 TokenId = Annotated[int, Field(ge=0)]
 
@@ -31,13 +31,11 @@ OF_SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "seed")
 EITHER = (("max_new_tokens", "max_length"), ("min_new_tokens", "min_length"))
 
 
-class GenerateOptions(BaseModel):
+class GenerateOptions(Section):
     """Keys of ``inference.generate``: the defaults of ``tp generate``.
 
     Options that transformers has too have its meaning; token ids are those of the vocabulary that texts are written in.
     """
-
-    model_config = SECTION
 
     max_new_tokens: int | None = Field(
         None,

@@ -65,7 +65,7 @@ def find_start(folder: RunFolder, strategy: Strategy, resume: bool, say: Callabl
         return Start()
     store = CheckpointStore(folder.path / "checkpoints")
     newest = store.newest(say) if strategy.rank == 0 else None
-    name = strategy.from_first(None if newest is None else newest.name)
+    name = strategy.processes.from_first(None if newest is None else newest.name)
     if name is not None:
         checkpoint = store.folder / name
         if not checkpoint.is_dir():

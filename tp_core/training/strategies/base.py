@@ -1,153 +1,250 @@
-"""The interface of strategies, by which the trainer spreads a model over processes and devices."""
+"""The interface of strategies: how a model is spread over processes and devices, and how it is updated."""
 
 from __future__ import annotations
 
 import contextlib
-from abc import ABC, abstractmethod
+from abc import ABC
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from tp_core.errors import TPError
 from tp_core.model import Model, ModelOutput
+from tp_core.options.optimizer import OptimizerConfig
+from tp_core.processes.group import ProcessGroup
+from tp_core.training.config import TrainOptions
+from tp_core.training.optimizers.build import build_optimizer
+from tp_core.training.strategies.update import Update
+
+if TYPE_CHECKING:
+    from tp_core.interfaces import Batch
+
+
+class Applied(NamedTuple):
+    """The result of an update, on the device.
+
+    Attributes:
+        norm: of the gradients before clipping, a scalar.
+        skipped: 1 where something was not finite and nothing was applied, else 0; a scalar.
+    """
+
+    norm: Tensor
+    skipped: Tensor
 
 
 class Strategy(ABC):
-    """One per run. The trainer calls ``setup`` first and ``teardown`` last.
+    """One per run. What is implemented here is a model that every process holds as a whole.
+
+    The trainer calls, in this order: :meth:`setup`; :meth:`place`, which gives memory and values to a model on the meta
+    device; :meth:`load_weights`, if the run does not begin with new weights; :meth:`wrap`; :meth:`make_optimizer`. In
+    each step it calls :meth:`forward_backward` for every micro-batch, then :meth:`apply`. It ends with
+    :meth:`teardown`.
+
+    A strategy that cuts weights implements :meth:`shard`, :meth:`part` and :meth:`whole`; placing, loading and saving
+    then work for its parts.
 
     Attributes:
-        rank: number of this process; rank 0 writes.
-        world_size: number of processes.
+        processes: that train together; with the ``rank`` of this one.
         device: where this process computes.
+        options: the plain keys of ``train:``.
+        optimizer: as :meth:`make_optimizer` has made it.
     """
 
-    rank: int = 0
-    world_size: int = 1
+    #: False: the weights of a process are parts of the model's.
+    replicated: ClassVar[bool] = True
+
+    processes: ProcessGroup
     device: torch.device
+    options: TrainOptions
+    optimizer: torch.optim.Optimizer
+    _update: Update
 
-    @abstractmethod
-    def setup(self, device: str) -> None:
-        """Join the other processes. ``device`` is ``auto``, ``cpu`` or ``cuda``."""
+    def __init__(self) -> None:
+        self.processes = ProcessGroup()
 
-    @abstractmethod
-    def wrap(self, model: Model) -> nn.Module:
-        """The module whose call trains ``model``."""
+    @property
+    def rank(self) -> int:
+        """Number of this process; rank 0 writes."""
+        return self.processes.rank
 
-    def forward(self, module: nn.Module, batch: Any, denominators: dict[str, Tensor] | None) -> ModelOutput:
+    @property
+    def world_size(self) -> int:
+        """Number of processes."""
+        return self.processes.world_size
+
+    def setup(self, options: TrainOptions) -> None:
+        """Join the other processes, as the options of ``train:`` say.
+
+        Raises:
+            TPError: the device is not there, or the other processes did not come.
+        """
+        self.options = options
+        self.device = self.processes.join(options.device)
+
+    def teardown(self) -> None:
+        """Leave the other processes."""
+        self.processes.leave()
+
+    # -- the model ---------------------------------------------------------------------------------------------
+
+    def place(self, model: Model, seed: int) -> None:
+        """Give memory and initial values to a model on the meta device.
+
+        The values are those that ``single`` draws with the same seed: each module's are drawn as a whole, then cut.
+        """
+        self.shard(model)
+        model.materialise(self.device).initialise(seed, self._cut())
+
+    def shard(self, model: Model) -> None:
+        """Cut the weights of a model on the meta device: replace parameters by those of which a process has a part."""
+
+    def part(self, values: Tensor, like: Tensor) -> Tensor:
+        """This process's part of whole values, in the layout of ``like``, a tensor of the model or of the optimizer."""
+        return values
+
+    def whole(self, tensor: Tensor) -> Tensor:
+        """The values of all processes' parts, joined. Every process calls this; only the first needs the result."""
+        return tensor
+
+    def load_weights(
+        self, model: Model, tensors: Mapping[str, Tensor], optional: Iterable[str] = ()
+    ) -> tuple[list[str], list[str]]:
+        """Copy whole values into the model, as :meth:`tp_core.Model.load_weights` does."""
+        return model.load_weights(tensors, optional, self._cut())
+
+    def _cut(self) -> Any:
+        return None if self.replicated else self.part
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """The module whose call trains a model.
+
+        Args:
+            module: (batch, denominators) → :class:`tp_core.ModelOutput`: the model, or what hooks make of its forward.
+        """
+        return module
+
+    def sync_buffers(self, model: Model) -> None:
+        """Give all processes the buffers of the first one, such as statistics that each takes of its own share."""
+        if self.world_size > 1:
+            for buffer in model.buffers():
+                self.processes.broadcast(buffer)
+
+    # -- one step ----------------------------------------------------------------------------------------------
+
+    def make_optimizer(self, config: OptimizerConfig, groups: Iterable[dict[str, Any]]) -> torch.optim.Optimizer:
+        """The optimizer of the wrapped model's parameters.
+
+        Args:
+            groups: as :func:`tp_core.training.optimizers.groups.checked_groups` gives them.
+        """
+        self.optimizer = build_optimizer(config, groups)
+        self._update = Update(self.optimizer, self, self.options.clip_norm, self.options.precision == "fp16")
+        return self.optimizer
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The context of a forward pass in the precision of the options."""
+        dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.options.precision)
+        return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
+
+    def forward(self, module: nn.Module, batch: Batch, denominators: Mapping[str, Tensor] | None) -> ModelOutput:
         """The output of what :meth:`wrap` gave; its loss is the one to call ``backward`` on."""
         output: ModelOutput = module(batch, denominators)
         return output
 
     def forward_backward(
-        self, module: nn.Module, batch: Any, denominators: dict[str, Tensor] | None, last: bool, scale: Tensor | None
+        self, module: nn.Module, batch: Batch, denominators: Mapping[str, Tensor] | None, last: bool
     ) -> ModelOutput:
-        """One micro-batch: forward and backward; gradients add up, over processes once ``last`` is true.
+        """One pass forward and backward. Gradients add up, over processes in the step's last pass.
 
         Args:
-            scale: factor of the loss for half-precision gradients, or None.
+            module: as :meth:`wrap` gave it.
+            denominators: per target, the number of elements in the whole step; None for those of the batch.
+            last: True for the last pass of the step.
         """
-        with contextlib.nullcontext() if last else self.no_sync(module):
+        with contextlib.nullcontext() if last else self.no_sync(module), self.autocast():
             output = self.forward(module, batch, denominators)
-            loss = output.loss * self.world_size if self.world_size > 1 else output.loss
-            scaled = loss if scale is None else loss * scale
-            scaled.backward()  # type: ignore[no-untyped-call]
+            self.backward(output.loss)
         return output
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of a loss, which is this process's part of the step's."""
+        # What several processes have is averaged, and their parts of the loss add up.
+        loss = loss * self.world_size if self.world_size > 1 else loss
+        scaled = loss if self._update.scale is None else loss * self._update.scale
+        scaled.backward()  # type: ignore[no-untyped-call]
 
     def no_sync(self, module: nn.Module) -> AbstractContextManager[Any]:
         """A context in which gradients stay on their process."""
         return contextlib.nullcontext()
 
+    def gradient(self, parameter: nn.Parameter) -> Tensor | None:
+        """The gradient so far in this step, of all processes and without the loss's scale; a copy, or None.
+
+        Every process calls this, for passes that depend on a gradient (``tp_further_passes``).
+        """
+        if parameter.grad is None:
+            return None
+        found = parameter.grad.detach().clone()
+        if self.world_size > 1:
+            found = self.processes.all_reduce(found) / self.world_size
+        return found if self._update.scale is None else found / self._update.scale
+
     def gradient_norm(self, parameters: list[nn.Parameter]) -> Tensor:
-        """Norm of all gradients, a scalar on the device."""
+        """Norm of all gradients, over all processes' parts; a scalar on the device."""
         gradients = [p.grad for p in parameters if p.grad is not None]
         return torch.nn.utils.get_total_norm(gradients)
 
-    def all_reduce(self, values: Tensor) -> Tensor:
-        """Sum over processes, in place."""
-        return values
+    def apply(self, lr: float) -> Applied:
+        """Update the weights: divide the gradients by the scale, clip their norm, step, and clear them.
 
-    def most(self, number: int) -> int:
-        """The largest of all processes' numbers, on every process; the device does not wait for it."""
-        return number
+        Nothing is applied where something is not finite; the scale adapts.
 
-    def sync_buffers(self, model: Model) -> None:
-        """Give all processes the buffers of the first one, such as statistics that each takes of its own share."""
+        Args:
+            lr: scheduled learning rate, of which each parameter group has the part ``lr_factor``.
+        """
+        return Applied(*self._update(lr))
 
-    def agree(self, flag: bool) -> bool:
-        """True if any process raised the flag; every process gets the same answer."""
-        return bool(self.most(int(flag)))
+    @property
+    def adapts_scale(self) -> bool:
+        """True if half-precision gradients may overflow, after which the loss's scale adapts."""
+        return self._update.scale is not None
 
-    def gather(self, value: Any) -> list[Any]:
-        """The values of all processes, in their order; plain Python values and tensors on the CPU."""
-        return [value]
-
-    def collect(self, value: Any) -> list[Any]:
-        """The values of all processes, in their order, on the first process; nothing on the others."""
-        return [value]
-
-    def from_first(self, value: Any) -> Any:
-        """The value of the first process, on every process."""
-        return value
-
-    def first_to_fail(self) -> bool:
-        """True if no other process has failed before; the first one to fail reports the error."""
-        return True
-
-    def lost(self, error: BaseException) -> bool:
-        """True for an error that only says that another process is gone."""
-        return False
-
-    def stalled(self, error: BaseException) -> str:
-        """The message for an error that says that other processes did not come in time; else empty."""
-        return ""
-
-    def call(self) -> None:
-        """Let the other processes know that this one has something to agree on; they look with :meth:`calls`."""
-
-    def calls(self) -> int:
-        """The number of calls from all processes since :meth:`setup`."""
-        return 0
-
-    def limit_waits(self, seconds: float | None) -> None:
-        """From here on, wait for other processes no longer than this; None for as long as it takes."""
-
-    def barrier(self) -> None:
-        """Wait for all processes."""
-
-    def teardown(self) -> None:
-        """Leave the other processes."""
-
-    # -- checkpoint protocol: full state on rank 0 is enough while every process holds all of it ----------------
+    # -- state: every process calls these, and the first one writes what they give ------------------------------------
 
     def model_state(self, model: Model) -> dict[str, Tensor]:
-        """Weights by name, for rank 0 to write."""
-        return model.weights()
+        """The weights as a whole, by name; those of the first process are written."""
+        return {name: self.whole(value) for name, value in model.weights().items()}
 
-    def optimizer_state(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-        return optimizer.state_dict()
+    def optimizer_state(self) -> dict[str, Any]:
+        """The optimizer's state as a whole; that of the first process is written."""
+        state = self.optimizer.state_dict()
+        if self.replicated:
+            return state
+        kept = {key: {n: self._joined(v) for n, v in own.items()} for key, own in state["state"].items()}
+        return {**state, "state": kept}
 
-    def load_optimizer_state(self, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-        optimizer.load_state_dict(state)
+    def load_optimizer_state(self, state: dict[str, Any]) -> None:
+        """Take over the optimizer's whole state.
 
+        Raises:
+            ValueError: the parameters are not the same.
+        """
+        self.optimizer.load_state_dict(state)
+        if not self.replicated:
+            for parameter, own in self.optimizer.state.items():
+                for name, value in own.items():
+                    if isinstance(value, Tensor) and value.shape == parameter.shape:
+                        own[name] = self.part(value, parameter)
 
-def pick_device(wanted: str, local_rank: int = 0) -> torch.device:
-    """The device a spec asks for.
+    def scale_state(self) -> dict[str, Any]:
+        """The loss's scale; empty where there is none."""
+        return self._update.state()
 
-    Raises:
-        TPError: there is no such kind of device; or CUDA is asked for and is not there, or has no device for this
-            process.
-    """
-    wanted = str(wanted)  # also torch's own name of it
-    if wanted not in ("auto", "cpu", "cuda"):
-        raise TPError(f"device: expected auto, cpu or cuda, got '{wanted}'")
-    available = torch.cuda.is_available()
-    if wanted == "cuda" and not available:
-        raise TPError("device: cuda is asked for, and torch finds no CUDA device")
-    if wanted == "cpu" or not available:
-        return torch.device("cpu")
-    if local_rank >= torch.cuda.device_count():
-        count = torch.cuda.device_count()
-        raise TPError(f"LOCAL_RANK is {local_rank}, and this machine has {count} CUDA device{'s' if count > 1 else ''}")
-    return torch.device("cuda", local_rank)
+    def load_scale_state(self, state: dict[str, Any]) -> None:
+        """Take over what :meth:`scale_state` gave."""
+        self._update.load(state)
+
+    def _joined(self, value: Any) -> Any:
+        return self.whole(value) if isinstance(value, Tensor) else value

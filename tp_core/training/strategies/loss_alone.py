@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from tp_core.model import Model, ModelOutput
+from tp_core.model import ModelOutput
 
 
 class LossAlone(nn.Module):
@@ -19,14 +20,15 @@ class LossAlone(nn.Module):
     does not look for tensors inside other objects.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, module: nn.Module) -> None:
         super().__init__()
-        self.model = model
+        self.module = module
         self._output: ModelOutput | None = None
 
-    def forward(self, batch: Any, denominators: dict[str, Tensor] | None) -> Tensor:
-        self._output = self.model(batch, denominators)
-        return self._output.loss
+    def forward(self, batch: Any, denominators: Mapping[str, Tensor] | None) -> Tensor:
+        output: ModelOutput = self.module(batch, denominators)
+        self._output = output
+        return output.loss
 
     def take(self) -> ModelOutput:
         """The output that the last loss belongs to, once."""

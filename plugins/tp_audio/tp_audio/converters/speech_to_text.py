@@ -7,6 +7,7 @@ from tp_audio.converters import common
 from tp_audio.embeddings.speech_options import SpeechConfig
 from tp_core.errors import TPError
 from tp_core.interop import parts
+from tp_core.interop.activations import activation, activation_name
 from tp_core.interop.rules import Copy, Entry, Ignored, Same, Stacked, below
 from tp_core.modules.decoders.transformer_options import TransformerDecoderConfig
 from tp_core.modules.embeddings.sinusoidal_options import SinusoidalPositionConfig
@@ -107,7 +108,7 @@ class SpeechToTextConverterConfig(ConverterConfig):
         attention, dense = common.layer_parts(encoder)
         config: dict[str, Any] = {
             "vocab_size": spec.model.target_vocab_size,
-            "activation_function": common.activation_name(dense.activation),
+            "activation_function": activation_name(dense.activation),
             "d_model": encoder.hidden_size,
             "dropout": encoder.dropout,
             "attention_dropout": attention.dropout,
@@ -150,10 +151,10 @@ class SpeechToTextConverterConfig(ConverterConfig):
 
 
 def _layers(config: Mapping[str, Any], side: str) -> dict[str, Any]:
-    activation, rate = common.activation(config, "activation_function"), config["activation_dropout"]
+    name, rate = activation(config, "activation_function"), config["activation_dropout"]
     return {
         "mixer": {"attention": {"dropout": config["attention_dropout"]}},
-        "feed_forward": {"dense": {"activation": activation, "activation_dropout": rate}},
+        "feed_forward": {"dense": {"activation": name, "activation_dropout": rate}},
         "num_layers": config[f"{side}_layers"],
         "num_heads": config[f"{side}_attention_heads"],
         "feed_forward_size": config[f"{side}_ffn_dim"],

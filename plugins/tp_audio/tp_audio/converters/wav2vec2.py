@@ -12,6 +12,7 @@ from tp_audio.targets.ctc_options import CTCConfig
 from tp_audio.targets.wav2vec2_options import Wav2Vec2TargetConfig
 from tp_core.errors import TPError
 from tp_core.interop import parts
+from tp_core.interop.activations import activation, activation_name
 from tp_core.interop.keys import mark
 from tp_core.interop.rules import Copy, Entry, Same, Stacked, below
 from tp_core.modules.encoders.transformer_options import TransformerConfig
@@ -120,7 +121,7 @@ class SpeechFamilyConfig(ConverterConfig):
             "conv_bias": config["conv_bias"],
             "conv_norm": parts.needs(config, "feat_extract_norm", {"group": "group", "layer": "layer"}),
             "mask_padding": False,
-            "activation": common.activation(config, "feat_extract_activation"),
+            "activation": activation(config, "feat_extract_activation"),
             "projection_norm": config.get("feat_proj_layer_norm", True),
             "norm_eps": config["layer_norm_eps"],
             "dropout": config["feat_proj_dropout"],
@@ -135,16 +136,16 @@ class SpeechFamilyConfig(ConverterConfig):
         options = {
             "kernel_size": config["num_conv_pos_embeddings"],
             "groups": config["num_conv_pos_embedding_groups"],
-            "activation": common.activation(config, "feat_extract_activation"),
+            "activation": activation(config, "feat_extract_activation"),
         }
         return [{"conv_pos": options}]
 
     def layers(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The options of the encoder's layers."""
-        activation, rate = common.activation(config, "hidden_act"), config["activation_dropout"]
+        name, rate = activation(config, "hidden_act"), config["activation_dropout"]
         return {
             "mixer": {"attention": self.attention(config)},
-            "feed_forward": {"dense": {"activation": activation, "activation_dropout": rate}},
+            "feed_forward": {"dense": {"activation": name, "activation_dropout": rate}},
             "num_layers": config["num_hidden_layers"],
             "num_heads": config["num_attention_heads"],
             "feed_forward_size": config["intermediate_size"],
@@ -174,7 +175,7 @@ class SpeechFamilyConfig(ConverterConfig):
             "vocab_size": spec.model.vocab_size,
             "layer_norm_eps": waveform.norm_eps,
             "feat_extract_norm": waveform.conv_norm,
-            "feat_extract_activation": common.activation_name(waveform.activation),
+            "feat_extract_activation": activation_name(waveform.activation),
             "conv_dim": waveform.channels,
             "conv_kernel": waveform.kernels,
             "conv_stride": waveform.strides,
@@ -198,7 +199,7 @@ class SpeechFamilyConfig(ConverterConfig):
             "num_hidden_layers": encoder.num_layers,
             "num_attention_heads": attention.num_heads,
             "intermediate_size": dense.inner_size(size),
-            "hidden_act": common.activation_name(dense.activation),
+            "hidden_act": activation_name(dense.activation),
             "do_stable_layer_norm": encoder.norm_position == "pre",
             "hidden_dropout": encoder.dropout,
             "attention_dropout": attention.dropout,

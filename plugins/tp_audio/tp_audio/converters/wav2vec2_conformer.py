@@ -7,6 +7,7 @@ from tp_audio.converters import common
 from tp_audio.converters.wav2vec2 import Wav2Vec2FamilyConfig
 from tp_audio.encoders.conformer_options import ConformerConfig
 from tp_core.interop import parts
+from tp_core.interop.activations import activation, activation_name
 from tp_core.interop.rules import Computed, Entry, Rule, Same, Shape, Stacked, below
 from tp_core.modules.positions.options import NoPositionsConfig
 
@@ -83,7 +84,7 @@ class Wav2Vec2ConformerConverterConfig(Wav2Vec2FamilyConfig):
             "num_layers": config["num_hidden_layers"],
             "num_heads": config["num_attention_heads"],
             "feed_forward_size": config["intermediate_size"],
-            "activation": common.activation(config, "hidden_act"),
+            "activation": activation(config, "hidden_act"),
             "kernel_size": config["conv_depthwise_kernel_size"],
             "convolution_bias": False,
             "final_norm": True,
@@ -105,7 +106,7 @@ class Wav2Vec2ConformerConverterConfig(Wav2Vec2FamilyConfig):
             "num_hidden_layers": encoder.num_layers,
             "num_attention_heads": attention.num_heads,
             "intermediate_size": dense.inner_size(size),
-            "hidden_act": common.activation_name(encoder.activation),
+            "hidden_act": activation_name(encoder.activation),
             "conv_depthwise_kernel_size": encoder.kernel_size,
             "position_embeddings_type": None if none else "relative",
             "hidden_dropout": encoder.dropout,

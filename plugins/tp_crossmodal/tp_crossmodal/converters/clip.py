@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
+from tp_core.interop.activations import activation, activation_name
 from tp_core.interop.rules import Entry, Ignored, Rule, Same, Shape, Stacked, below
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.encoders.transformer_options import TransformerConfig
@@ -217,7 +218,7 @@ class ClipConverterConfig(ConverterConfig):
 def _layers(config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "mixer": {"attention": {"dropout": config["attention_dropout"]}},
-        "feed_forward": {"dense": {"activation": common.activation(config, "hidden_act")}},
+        "feed_forward": {"dense": {"activation": activation(config, "hidden_act")}},
         "norm": {"layernorm": {"eps": config["layer_norm_eps"]}},
         "num_layers": config["num_hidden_layers"],
         "num_heads": config["num_attention_heads"],
@@ -235,7 +236,7 @@ def _layers_config(encoder: TransformerConfig) -> dict[str, Any]:
         "num_hidden_layers": encoder.num_layers,
         "num_attention_heads": attention.num_heads,
         "intermediate_size": dense.inner_size(encoder.hidden_size),
-        "hidden_act": common.activation_name(dense.activation),
+        "hidden_act": activation_name(dense.activation),
         "layer_norm_eps": parts.part(encoder, "norm", LayerNormConfig).eps,
         "attention_dropout": attention.dropout,
         "initializer_range": encoder.init_std,

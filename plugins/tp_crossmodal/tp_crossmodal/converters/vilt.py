@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
+from tp_core.interop.activations import activation, activation_name
 from tp_core.interop.rules import AsRow, Computed, Copy, Entry, Ignored, Same, Shape, Stacked, below
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.feed_forwards.options import DenseConfig
@@ -11,7 +12,6 @@ from tp_core.modules.mixers.attention_options import AttentionConfig
 from tp_core.modules.norms.options import LayerNormConfig
 from tp_core.options.converter import ConverterConfig
 from tp_crossmodal.embeddings.word_patch_options import WordPatchConfig
-from tp_text.converters import common
 from tp_text.targets.mlm_options import MaskedLanguageModelConfig
 from tp_vision.converters import common as pictures
 
@@ -72,7 +72,7 @@ class ViltConverterConfig(ConverterConfig):
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
         pictures.need_squares(config, "transformers' ViLT has square pictures and patches", "image_size", "patch_size")
         target = {
-            "activation": common.activation(config, "hidden_act"),
+            "activation": activation(config, "hidden_act"),
             "tie": config["tie_word_embeddings"],
         }
         norm = {"layernorm": {"eps": config["layer_norm_eps"]}}
@@ -102,7 +102,7 @@ class ViltConverterConfig(ConverterConfig):
             "encoder": {
                 "transformer": {
                     "mixer": {"attention": {"dropout": config["attention_probs_dropout_prob"]}},
-                    "feed_forward": {"dense": {"activation": common.activation(config, "hidden_act")}},
+                    "feed_forward": {"dense": {"activation": activation(config, "hidden_act")}},
                     "num_layers": config["num_hidden_layers"],
                     "num_heads": config["num_attention_heads"],
                     "feed_forward_size": config["intermediate_size"],
@@ -128,7 +128,7 @@ class ViltConverterConfig(ConverterConfig):
             "num_hidden_layers": encoder.num_layers,
             "num_attention_heads": attention.num_heads,
             "intermediate_size": dense.inner_size(encoder.hidden_size),
-            "hidden_act": common.activation_name(dense.activation),
+            "hidden_act": activation_name(dense.activation),
             "hidden_dropout_prob": encoder.dropout,
             "attention_probs_dropout_prob": attention.dropout,
             "initializer_range": encoder.init_std,

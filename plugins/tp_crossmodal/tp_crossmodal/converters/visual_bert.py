@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
+from tp_core.interop.activations import activation
 from tp_core.interop.rules import Entry, Rule, Same, Shape
 from tp_crossmodal.embeddings.region_options import RegionConfig
-from tp_text.converters import common
 from tp_text.converters.bert import BertFamilyConfig, output_matrix
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class VisualBertConverterConfig(BertFamilyConfig):
 
     def targets(self, config: Mapping[str, Any], architecture: str) -> list[Any]:
         mlm = {
-            "activation": common.activation(config, "hidden_act"),
+            "activation": activation(config, "hidden_act"),
             "norm": {"layernorm": {"eps": config["layer_norm_eps"]}},
             "tie": config["tie_word_embeddings"],
         }

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
+from tp_core.interop.activations import activation, activation_name
 from tp_core.interop.rules import AsRow, Computed, Copy, Entry, Ignored, Same, Stacked, below
 from tp_core.modules.decoders.transformer_options import TransformerDecoderConfig
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
@@ -106,7 +107,7 @@ class BartFamilyConfig(ConverterConfig):
             "mixer": {"attention": {"dropout": config["attention_dropout"]}},
             "feed_forward": {
                 "dense": {
-                    "activation": common.activation(config, "activation_function"),
+                    "activation": activation(config, "activation_function"),
                     "activation_dropout": config["activation_dropout"],
                 }
             },
@@ -120,7 +121,7 @@ class BartFamilyConfig(ConverterConfig):
         sides: dict[str, TransformerOptions] = {"encoder": encoder, "decoder": decoder}
         config: dict[str, Any] = {
             "vocab_size": spec.model.vocab_size,
-            "activation_function": common.activation_name(feed_forward.activation),
+            "activation_function": activation_name(feed_forward.activation),
             "d_model": encoder.hidden_size,
             "dropout": encoder.dropout,
             "attention_dropout": common.attention(encoder).dropout,

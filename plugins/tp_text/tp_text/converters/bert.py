@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
+from tp_core.interop.activations import activation, activation_name
 from tp_core.interop.rules import Copy, Entry, Ignored, Same, WithConstant, below
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.encoders.transformer_options import TransformerConfig
@@ -47,7 +48,7 @@ class BertFamilyConfig(ConverterConfig):
 
     def targets(self, config: Mapping[str, Any], architecture: str) -> list[Any]:
         """The targets that stand for the architecture's heads."""
-        inner = common.activation(config, "hidden_act")
+        inner = activation(config, "hidden_act")
         options: dict[str, dict[str, Any]] = {
             "mlm": {"activation": inner, "tie": config["tie_word_embeddings"]},
             "sp": {},
@@ -64,7 +65,7 @@ class BertFamilyConfig(ConverterConfig):
         return {
             "num_layers": config["num_hidden_layers"],
             "feed_forward_size": config["intermediate_size"],
-            "feed_forward": {"dense": {"activation": common.activation(config, "hidden_act")}},
+            "feed_forward": {"dense": {"activation": activation(config, "hidden_act")}},
             "dropout": config["hidden_dropout_prob"],
         }
 
@@ -110,7 +111,7 @@ class BertFamilyConfig(ConverterConfig):
             "num_hidden_layers": encoder.num_layers,
             **self.mixing_keys(encoder),
             "intermediate_size": feed_forward.inner_size(encoder.hidden_size),
-            "hidden_act": common.activation_name(feed_forward.activation),
+            "hidden_act": activation_name(feed_forward.activation),
             "hidden_dropout_prob": encoder.dropout,
             "max_position_embeddings": common.table_rows(positions),
             "type_vocab_size": segments.num_segments if segments is not None else 1,

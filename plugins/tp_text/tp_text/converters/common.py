@@ -17,23 +17,6 @@ from tp_core.modules.norms.options import LayerNormConfig
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
 
-#: Names of activations in config.json → ours. The first of those that mean the same is written.
-ACTIVATIONS = {
-    "gelu": "gelu",
-    "gelu_new": "gelu_tanh",
-    "gelu_pytorch_tanh": "gelu_tanh",
-    "gelu_fast": "gelu_tanh",
-    "gelu_python": "gelu",
-    "quick_gelu": "quick_gelu",
-    "relu": "relu",
-    "relu2": "relu_squared",
-    "silu": "silu",
-    "swish": "silu",
-    "tanh": "tanh",
-    "linear": "linear",
-}
-
-
 #: Keys that never change what a causal model computes.
 CAUSAL_IRRELEVANT = frozenset(
     {
@@ -41,20 +24,6 @@ CAUSAL_IRRELEVANT = frozenset(
         "pretraining_tp",  # the same products, cut in pieces
     }
 )
-
-
-def activation(config: Mapping[str, Any], key: str) -> str:
-    """Our name of an activation in a config.json.
-
-    Raises:
-        TPError: we have no such activation.
-    """
-    return str(parts.needs(config, key, ACTIVATIONS))
-
-
-def activation_name(ours: str) -> str:
-    """The name of one of our activations in a config.json."""
-    return next(theirs for theirs, known in ACTIVATIONS.items() if known == ours)
 
 
 def attention(options: LayerOptions) -> AttentionConfig:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
+from tp_core.interop.activations import activation, activation_name
 from tp_core.interop.rules import Copy, Entry, Ignored, Same, below
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.encoders.transformer_options import TransformerConfig
@@ -56,9 +57,9 @@ class DistilBertConverterConfig(ConverterConfig):
     head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"cls": ("seq_classif_dropout",)}
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
-        activation = common.activation(config, "activation")
+        name = activation(config, "activation")
         options: dict[str, dict[str, Any]] = {
-            "mlm": {"activation": activation, "tie": config["tie_word_embeddings"]},
+            "mlm": {"activation": name, "tie": config["tie_word_embeddings"]},
         }
         heads = self.architectures[architecture]
         if "cls" in heads:
@@ -83,7 +84,7 @@ class DistilBertConverterConfig(ConverterConfig):
                     "num_heads": config["n_heads"],
                     "feed_forward_size": config["hidden_dim"],
                     "mixer": {"attention": {"dropout": config["attention_dropout"]}},
-                    "feed_forward": {"dense": {"activation": activation}},
+                    "feed_forward": {"dense": {"activation": name}},
                     "dropout": config["dropout"],
                 }
             },
@@ -103,7 +104,7 @@ class DistilBertConverterConfig(ConverterConfig):
             "hidden_dim": feed_forward.inner_size(encoder.hidden_size),
             "dropout": encoder.dropout,
             "attention_dropout": attention.dropout,
-            "activation": common.activation_name(feed_forward.activation),
+            "activation": activation_name(feed_forward.activation),
             "initializer_range": encoder.init_std,
             "tie_word_embeddings": mlm is None or mlm.tie,
             **({} if cls is None else {"seq_classif_dropout": cls.dropout, **common.label_names(spec, cls.num_labels)}),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.errors import TPError
 from tp_core.interop import parts
+from tp_core.interop.activations import activation, activation_name
 from tp_core.interop.rules import Entry, Same
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.feed_forwards.options import GatedConfig
@@ -112,9 +113,7 @@ class Gemma2ConverterConfig(ConverterConfig):
                             **mixers[usual],
                         }
                     },
-                    "feed_forward": {
-                        "gated": {"activation": common.activation(config, "hidden_activation"), "bias": False}
-                    },
+                    "feed_forward": {"gated": {"activation": activation(config, "hidden_activation"), "bias": False}},
                     **({"layers": differing} if differing else {}),
                 }
             },
@@ -145,9 +144,7 @@ class Gemma2ConverterConfig(ConverterConfig):
             "num_key_value_heads": first.num_key_value_heads or first.num_heads,
             "head_dim": first.width(size),
             # Of several names of one function, the one that Gemma's files have.
-            "hidden_activation": "gelu_pytorch_tanh"
-            if activation == "gelu_tanh"
-            else common.activation_name(activation),
+            "hidden_activation": "gelu_pytorch_tanh" if activation == "gelu_tanh" else activation_name(activation),
             "initializer_range": encoder.init_std,
             "rms_norm_eps": parts.part(encoder, "norm", RMSNormConfig).eps,
             "tie_word_embeddings": target is None or target.tie,

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
+from tp_core.interop.activations import activation, activation_name
 from tp_core.interop.rules import Entry, Fused, Ignored, Same, Transposed
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.encoders.transformer_options import TransformerConfig
@@ -74,7 +75,7 @@ class GPT2ConverterConfig(ConverterConfig):
                     "mask": "causal",
                     "norm_position": "pre",
                     "mixer": {"attention": {"dropout": config["attn_pdrop"]}},
-                    "feed_forward": {"dense": {"activation": common.activation(config, "activation_function")}},
+                    "feed_forward": {"dense": {"activation": activation(config, "activation_function")}},
                     "dropout": config["resid_pdrop"],
                     "scale_residual_init": True,
                 }
@@ -92,7 +93,7 @@ class GPT2ConverterConfig(ConverterConfig):
             "n_layer": encoder.num_layers,
             "n_head": attention.num_heads,
             "n_inner": feed_forward.inner_size(encoder.hidden_size),
-            "activation_function": common.activation_name(feed_forward.activation),
+            "activation_function": activation_name(feed_forward.activation),
             "resid_pdrop": encoder.dropout,
             "embd_pdrop": parts.component(spec).options.dropout,
             "attn_pdrop": attention.dropout,

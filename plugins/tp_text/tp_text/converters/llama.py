@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
+from tp_core.interop.activations import activation, activation_name
 from tp_core.interop.rules import Entry, Ignored
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.feed_forwards.options import GatedConfig
@@ -68,7 +69,7 @@ class LlamaConverterConfig(ConverterConfig):
                     "mask": "causal",
                     "mixer": {"attention": attention},
                     "feed_forward": {
-                        "gated": {"activation": common.activation(config, "hidden_act"), "bias": config["mlp_bias"]}
+                        "gated": {"activation": activation(config, "hidden_act"), "bias": config["mlp_bias"]}
                     },
                     "norm_position": "pre",
                 }
@@ -87,7 +88,7 @@ class LlamaConverterConfig(ConverterConfig):
             "num_attention_heads": attention.num_heads,
             "num_key_value_heads": attention.num_key_value_heads or attention.num_heads,
             "head_dim": attention.width(encoder.hidden_size),
-            "hidden_act": common.activation_name(feed_forward.activation),
+            "hidden_act": activation_name(feed_forward.activation),
             "initializer_range": encoder.init_std,
             "rms_norm_eps": parts.part(encoder, "norm", RMSNormConfig).eps,
             **parts.rotary_keys(parts.part(attention, "positions", RotaryConfig)),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.errors import TPError
 from tp_core.interop import parts
+from tp_core.interop.activations import activation, activation_name
 from tp_core.interop.keys import mark
 from tp_core.interop.rules import Copy, Entry, Fused, Same, parted
 from tp_core.modules.encoders.transformer_options import TransformerConfig
@@ -13,7 +14,6 @@ from tp_core.modules.mixers.attention_options import AttentionConfig
 from tp_core.modules.norms.options import LayerNormConfig
 from tp_core.modules.positions.rotary_options import RotaryConfig
 from tp_core.options.converter import ConverterConfig
-from tp_text.converters import common
 from tp_text.converters.layer_types import FULL, SLIDING, layer_types, slices
 from tp_text.targets.mlm_options import MaskedLanguageModelConfig
 
@@ -120,7 +120,7 @@ class ModernBertConverterConfig(ConverterConfig):
             "scale_residual_init": True,
             "feed_forward": {
                 "gated": {
-                    "activation": common.activation(config, "hidden_activation"),
+                    "activation": activation(config, "hidden_activation"),
                     "bias": config["mlp_bias"],
                     "activation_dropout": config["mlp_dropout"],
                 }
@@ -141,7 +141,7 @@ class ModernBertConverterConfig(ConverterConfig):
         }
         if self.architectures[architecture]:
             mlm = {
-                "activation": common.activation(config, "classifier_activation"),
+                "activation": activation(config, "classifier_activation"),
                 "dense_bias": config["classifier_bias"],
                 "bias": config["decoder_bias"],
                 "tie": config["tie_word_embeddings"],
@@ -168,7 +168,7 @@ class ModernBertConverterConfig(ConverterConfig):
             "intermediate_size": inner.inner_size(encoder.hidden_size),
             "num_hidden_layers": encoder.num_layers,
             "num_attention_heads": layers[0].num_heads,
-            "hidden_activation": common.activation_name(inner.activation),
+            "hidden_activation": activation_name(inner.activation),
             "initializer_range": encoder.init_std,
             "norm_eps": norm.eps,
             "norm_bias": norm.bias,
@@ -185,7 +185,7 @@ class ModernBertConverterConfig(ConverterConfig):
             "mlp_dropout": inner.activation_dropout,
             "decoder_bias": mlm is None or mlm.bias,
             "classifier_bias": mlm is not None and mlm.dense_bias,
-            "classifier_activation": common.activation_name("gelu" if mlm is None else mlm.activation),
+            "classifier_activation": activation_name("gelu" if mlm is None else mlm.activation),
             "tie_word_embeddings": mlm is None or mlm.tie,
         }
 

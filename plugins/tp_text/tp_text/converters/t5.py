@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.errors import TPError
 from tp_core.interop import parts
+from tp_core.interop.activations import activation, activation_name
 from tp_core.interop.keys import mark
 from tp_core.interop.rules import Copy, Entry, Ignored, Same, Stacked, below
 from tp_core.modules.decoders.transformer_options import TransformerDecoderConfig
@@ -113,7 +114,7 @@ class T5ConverterConfig(ConverterConfig):
         decoder = parts.decoder(spec, TransformerDecoderConfig)
         attention, feed_forward = common.attention(encoder), common.feed_forward(encoder)
         relative = parts.part(attention, "positions", RelativeConfig)
-        gated, activation = isinstance(feed_forward, GatedConfig), common.activation_name(feed_forward.activation)
+        gated, activation = isinstance(feed_forward, GatedConfig), activation_name(feed_forward.activation)
         lm = parts.target(spec, LanguageModelConfig)
         return {
             "vocab_size": spec.model.vocab_size,
@@ -167,7 +168,7 @@ def _feed_forward_of(config: Mapping[str, Any]) -> tuple[bool, str]:
     stored = {key: value if config.get(key) is None else config[key] for key, value in derived.items()}
     if all(config.get(key) is not None for key in derived):
         mark(config, "feed_forward_proj")
-    return bool(stored["is_gated_act"]), common.activation(stored, "dense_act_fn")
+    return bool(stored["is_gated_act"]), activation(stored, "dense_act_fn")
 
 
 def _side(side: str, feed_forward: int, gated: bool, heads: int) -> list[Entry]:

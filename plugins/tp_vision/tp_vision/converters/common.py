@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.errors import TPError
 from tp_core.interop import parts
+from tp_core.interop.activations import activation, activation_name
 from tp_core.interop.class_names import class_names as class_names
 from tp_core.interop.class_names import label_names as label_names
 from tp_core.interop.rules import AsRow, Entry, Rule, Same, Shape, Stacked, below
@@ -27,20 +28,6 @@ if TYPE_CHECKING:
 
 #: A key that transformers does not have: the size of the pictures that the positions were learned for.
 POSITIONS = "position_image_size"
-
-#: Names of activations in config.json → ours. The first of those that mean the same is written.
-ACTIVATIONS = {
-    "gelu": "gelu",
-    "gelu_new": "gelu_tanh",
-    "gelu_pytorch_tanh": "gelu_tanh",
-    "gelu_fast": "gelu_tanh",
-    "gelu_python": "gelu",
-    "quick_gelu": "quick_gelu",
-    "relu": "relu",
-    "silu": "silu",
-    "swish": "silu",
-    "tanh": "tanh",
-}
 
 
 class TokenAsImage(Rule):
@@ -142,23 +129,6 @@ def need_squares(config: Mapping[str, Any], why: str, *sizes: str) -> None:
         height, width = pair(size_option(config[key]))
         if height != width:
             raise TPError(f"config.json: '{key}' is [{height}, {width}]; {why}")
-
-
-def activation(config: Mapping[str, Any]) -> str:
-    """Our name of the activation.
-
-    Raises:
-        TPError: we have no such activation.
-    """
-    return str(parts.needs(config, "hidden_act", ACTIVATIONS))
-
-
-def activation_name(ours: str) -> str:
-    """The name of one of our activations in a config.json."""
-    known = next((theirs for theirs, name in ACTIVATIONS.items() if name == ours), None)
-    if known is None:
-        raise parts.MisfitError([f"the activation is {ours}; expected one of {', '.join(dict.fromkeys(ACTIVATIONS))}"])
-    return known
 
 
 def size_option(size: Any) -> Any:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tp_core.errors import TPError
 from tp_core.options.base import Preprocessing, Problem
@@ -12,6 +12,7 @@ from tp_core.options.facts import FieldSpec
 from tp_core.options.huggingface import PreprocessorFile
 from tp_core.options.ports import PIXEL_VALUES, Port
 from tp_core.options.processor import ProcessorConfig
+from tp_core.options.section import Section
 from tp_core.spec.trained.use import in_use
 from tp_vision.embeddings.options import Size, pair
 from tp_vision.facts import GridFacts, PictureFacts, TokenFacts
@@ -20,13 +21,8 @@ from tp_vision.facts import GridFacts, PictureFacts, TokenFacts
 MAX_PIXELS = 89_478_485
 
 
-_SECTION = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True, allow_inf_nan=False)
-
-
-class Augmentation(BaseModel):
+class Augmentation(Section):
     """Random changes of pictures in training. By default, nothing is changed."""
-
-    model_config = _SECTION
 
     crop: Literal["none", "padded", "resized"] = Field(
         "none", description="padded: a random part of the picture with a margin around it; resized: of any size"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from tp_core.training.optimizers.base import Optimizer
-from tp_core.training.strategies.base import Strategy
+
+if TYPE_CHECKING:
+    from tp_core.training.strategies.base import Strategy
 
 _GROWTH_INTERVAL = 2000
 
@@ -21,7 +23,8 @@ class Update:
     of that kind for the parameters, and for optimizers that are none of :class:`Optimizer`.
 
     Args:
-        half: whether gradients are in half precision, and the loss is scaled to keep them in range.
+        strategy: gives the gradients' norm and the device.
+        half: True if gradients are in half precision, and the loss is scaled to keep them in range.
     """
 
     def __init__(

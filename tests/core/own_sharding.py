@@ -1,0 +1,63 @@
+"""A strategy as a plugin would write it: FSDP2's fully_shard cuts the weights, two processes or more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from tp_core import Batch, Model, ModelOutput, Strategy, StrategyConfig
+from tp_core.processes.torch_group import TorchGroup
+
+
+class ShardingConfig(StrategyConfig):
+    """Weights, gradients and the optimizer's state in parts, one for each process."""
+
+    implementation: ClassVar[str] = "own_sharding:ShardingStrategy"
+
+    def build(self) -> Strategy:
+        return ShardingStrategy(self)
+
+
+class ShardingStrategy(Strategy):
+    replicated: ClassVar[bool] = False
+
+    def __init__(self, config: ShardingConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.processes = TorchGroup(60, "start_timeout", "sharding")
+        self.model: Any = None
+
+    def shard(self, model: Model) -> None:
+        mesh = init_device_mesh(self.device.type, (self.world_size,))
+        self.model = fully_shard(model, mesh=mesh)
+        for method in ("encode", "predict"):
+            register_fsdp_forward_method(self.model, method)
+
+    def part(self, values: Tensor, like: Tensor) -> Tensor:
+        if not isinstance(like, DTensor):
+            return values
+        return distribute_tensor(values.to(like.dtype), like.device_mesh, like.placements, src_data_rank=None)
+
+    def whole(self, tensor: Tensor) -> Tensor:
+        return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+    def forward_backward(
+        self, module: nn.Module, batch: Batch, denominators: Mapping[str, Tensor] | None, last: bool
+    ) -> ModelOutput:
+        self.model.set_requires_gradient_sync(last)
+        return super().forward_backward(module, batch, denominators, last)
+
+    def gradient(self, parameter: nn.Parameter) -> Tensor | None:
+        return None if parameter.grad is None else parameter.grad.clone()
+
+    def gradient_norm(self, parameters: list[nn.Parameter]) -> Tensor:
+        return self.whole(super().gradient_norm(parameters))
+
+    def sync_buffers(self, model: Model) -> None:
+        for buffer in model.buffers():
+            self.processes.broadcast(buffer)

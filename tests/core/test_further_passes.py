@@ -1,0 +1,172 @@
+"""Tests of hooks that change what a micro-batch is trained on: R-Drop, adversarial training, state with tensors."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.core import own_passes, runs
+from tp_core import TPError, load_spec
+from tp_core.hookspecs import hook_manager
+from tp_core.model import Model, meta_model
+from tp_core.testing.batches import random_batch
+from tp_core.training.hook_state import kept
+from tp_core.training.hooked_forward import HookedForward
+from tp_core.training.optimizers.groups import checked_groups, parameter_groups
+from tp_core.training.step import training_step
+from tp_core.training.strategies.base import Strategy
+
+WORDS = "embedding.parts.word.table.weight"
+
+
+def prepared(tmp_path: Path, dropout: float) -> tuple[Model, Strategy, Any]:
+    """A small BERT on its strategy, whose optimizer is plain SGD: an update is the gradient."""
+    plain = {"sgd": {"lr": 1.0, "momentum": 0.0, "weight_decay": 0.0}}
+    runs.write_project(tmp_path, optimizer=plain, clip_norm=None, device="cpu")
+    own = runs.read_spec(tmp_path)
+    own["model"]["dropout"] = dropout
+    runs.write_spec(tmp_path, own)
+    spec = load_spec(tmp_path / "spec.yaml")
+    strategy: Strategy = spec.train.strategy.config.build()
+    strategy.setup(spec.train.options)
+    model = meta_model(spec)
+    strategy.place(model, 3)
+    return model, strategy, spec.train.optimizer.config
+
+
+def step(model: Model, strategy: Strategy, config: Any, hook: object, batches: list[Any]) -> dict[str, Tensor]:
+    """The gradients of a step with a hook."""
+    hooks = hook_manager([("own", hook)])
+    hooked = hasattr(hook, "tp_forward")
+    module = strategy.wrap(HookedForward(model, hooks) if hooked else model)
+    strategy.make_optimizer(config, checked_groups(model, parameter_groups(model, config)))
+    before = {name: value.clone() for name, value in model.weights().items()}
+
+    class Trainer:
+        pass
+
+    trainer: Any = Trainer()
+    trainer.model, trainer.strategy = model, strategy
+
+    def passes(batch: Any) -> list[Any]:
+        return [each for found in hooks.hook.tp_further_passes(trainer=trainer, batch=batch) for each in found]
+
+    result = training_step(model, module, strategy, batches, 1.0, passes, count_always=hooked)
+    assert not result.skipped
+    return {name: before[name] - value for name, value in model.weights().items()}
+
+
+def assert_gradients(found: dict[str, Tensor], model: Model, loss: Tensor) -> None:
+    expected = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
+    for (name, parameter), gradient in zip(model.named_parameters(), expected):
+        wanted = torch.zeros_like(parameter) if gradient is None else gradient
+        torch.testing.assert_close(found[name], wanted, rtol=1e-4, atol=2e-6)
+
+
+def test_r_drop_has_the_gradients_of_its_formula(tmp_path: Path) -> None:
+    model, strategy, config = prepared(tmp_path, dropout=0.3)
+    weights = {name: value.clone() for name, value in model.weights().items()}
+    batch = random_batch(model, [7, 5, 6])
+    torch.manual_seed(11)
+    found = step(model, strategy, config, own_passes.RDrop("sp", 0.7), [batch])
+    model.load_weights(weights)
+    torch.manual_seed(11)
+    losses, logits = [], []
+    for _ in range(2):
+        features = model.encode(batch)
+        outputs = {name: target(features, batch) for name, target in model.named_targets().items()}
+        losses.append(sum(each.loss_sum / each.denominator for each in outputs.values()))
+        logits.append(model.named_targets()["sp"].logits(features, batch)[0].softmax(dim=-1))
+    p, q = logits
+    apart = (p * (p / q).log()).sum() + (q * (q / p).log()).sum()
+    assert apart > 1e-4  # dropout is another in the second pass
+    assert_gradients(found, model, (losses[0] + losses[1]) / 2 + 0.7 * apart / 2 / len(p))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_adversarial_training_adds_the_gradients_at_the_moved_weights(tmp_path: Path, count: int) -> None:
+    model, strategy, config = prepared(tmp_path, dropout=0.0)
+    weights = {name: value.clone() for name, value in model.weights().items()}
+    batches = [random_batch(model, [7, 5, 6]), random_batch(model, [4, 8, 3])][:count]
+    found = step(model, strategy, config, own_passes.Adversarial(0.5), batches)
+    model.load_weights(weights)
+    counts = sum(model.denominators(batch) for batch in batches)
+    denominators = dict(zip(model.named_targets(), counts))
+    parameters = [each for _, each in model.named_parameters()]
+    words = dict(model.named_parameters())[WORDS]
+    total = [torch.zeros_like(each) for each in parameters]
+    for batch in batches:
+        for further in (False, True):
+            before = words.detach().clone()
+            if further:  # along the gradient so far, of this micro-batch and those before it
+                gradient = next(each for each, own in zip(total, parameters) if own is words)
+                words.data += 0.5 * gradient / gradient.norm()
+            own = torch.autograd.grad(model(batch, denominators).loss, parameters, allow_unused=True)
+            total = [each if new is None else each + new for each, new in zip(total, own)]
+            words.data.copy_(before)
+    for (name, _), expected in zip(model.named_parameters(), total):
+        torch.testing.assert_close(found[name], expected, rtol=1e-4, atol=2e-6)
+
+
+def test_a_wrapper_adds_to_what_the_model_gives(tmp_path: Path) -> None:
+    model, strategy, config = prepared(tmp_path, dropout=0.0)
+    weights = {name: value.clone() for name, value in model.weights().items()}
+    batch = random_batch(model, [7, 5])
+    found = step(model, strategy, config, own_passes.Louder(), [batch])
+    model.load_weights(weights)
+    assert_gradients(found, model, model(batch).loss * 2)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("passes")
+    runs.write_project(folder, steps=6, checkpoint_every=3, log_every=1)
+    spec = runs.read_spec(folder)
+    spec["model"]["dropout"] = 0.0
+    runs.write_spec(folder, spec)
+    shutil.copy(Path(__file__).with_name("own_passes.py"), folder)
+    return folder
+
+
+@pytest.mark.parametrize("hook", ["own_passes:AdversarialConfig", "own_passes:RDropConfig"])
+def test_two_processes_train_as_one_does_with_further_passes(home: Path, hook: str) -> None:
+    name = hook.partition(":")[2]
+    runs.train(home, "--run", f"{name}-one", f"train.hooks=[{hook}]")
+    runs.train_pair(home, "--run", f"{name}-two", f"train.hooks=[{hook}]")
+    runs.train(home, "--run", f"{name}-none")
+    one, two, none = (runs.metrics(home / f"{name}-{which}") for which in ("one", "two", "none"))
+    for ours, theirs in zip(two, one, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4)
+    norms = [[line["grad_norm"] for line in lines] for lines in (one, none)]
+    assert (norms[0] != pytest.approx(norms[1], rel=0.01)) == ("Adversarial" in hook)  # without dropout, R-Drop adds 0
+
+
+def test_the_state_of_hooks_holds_tensors_and_goes_on_bit_for_bit(home: Path) -> None:
+    hooks = "train.hooks=[own_passes:AverageConfig]"
+    runs.train(home, "--run", "averaged", hooks)
+    run = home / "averaged-again"
+    shutil.copytree(home / "averaged", run)
+    for gone in ("checkpoints/step_000006", "model"):
+        shutil.rmtree(run / gone)
+    (run / "average.pt").unlink()
+    runs.train(home, "--run", run.name, "--resume", hooks)
+    runs.assert_same_run(run, home / "averaged")
+    found, expected = (torch.load(each / "average.pt", weights_only=True) for each in (run, home / "averaged"))
+    runs.assert_same_weights(found, expected)
+    last = runs.weights(home / "averaged")
+    assert any(not torch.equal(value.float(), last[name]) for name, value in found.items())
+
+
+def test_what_a_checkpoint_cannot_hold_is_named_with_its_place() -> None:
+    held = kept({"a": [1, (2.5, None)], "t": torch.ones(2)}, "own")
+    assert held["a"] == [1, [2.5, None]]
+    assert torch.equal(held["t"], torch.ones(2))
+    with pytest.raises(TPError, match=r"hooks save: own\.a\[1\]: expected a tensor or a JSON value, got \{2\}"):
+        kept({"a": [1, {2}]}, "own")
+    with pytest.raises(TPError, match="expected a tensor or a JSON value, got nan"):
+        kept(float("nan"), "own")

@@ -1,0 +1,40 @@
+"""The spec of a trained model, from its folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from tp_core.artifacts.contents import changed_since
+from tp_core.artifacts.find import find_model
+from tp_core.spec.schema import Spec
+from tp_core.spec.trained.load_for_use import load_for_use
+from tp_core.spec.trained.provenance import other_versions
+
+
+def find_spec(path: str | os.PathLike[str], say: Callable[[str], None] = lambda _: None) -> tuple[Spec, str, Path]:
+    """The spec and the weights file that a path stands for, and which of its files are not those of the training.
+
+    Packages of another major version than the model was made with are told, and so are such files.
+
+    Returns:
+        The spec, a difference in words, and the weights file. A run and its checkpoints name files that lie elsewhere,
+        which may differ; the text is empty where none does.
+
+    Raises:
+        TPError: there is no model, or its spec cannot be loaded.
+    """
+    spec_file, weights = find_model(path, say)
+    return *read_spec(spec_file, weights, say), weights
+
+
+def read_spec(spec_file: Path, weights: Path, say: Callable[[str], None]) -> tuple[Spec, str]:
+    """The spec and the difference of :func:`find_spec`, of files that :func:`find_model` has found."""
+    spec = load_for_use(spec_file)
+    for note in other_versions(spec_file.parent):
+        say(note)
+    other = changed_since(spec, weights.parent)
+    if other:
+        say(f"{weights.parent}: since the model was trained, files that it reads have changed: {other}")
+    return spec, other

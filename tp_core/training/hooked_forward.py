@@ -1,0 +1,36 @@
+"""The forward pass of a model as hooks change it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from tp_core.errors import TPError
+from tp_core.interfaces import Batch
+from tp_core.model import Model, ModelOutput
+
+
+class HookedForward(nn.Module):
+    """A model whose forward pass is that of the hook ``tp_forward``.
+
+    Args:
+        hooks: the run's plugin manager.
+    """
+
+    def __init__(self, model: Model, hooks: Any) -> None:
+        super().__init__()
+        self.model = model
+        self._forward = hooks.hook.tp_forward
+
+    def forward(self, batch: Batch, denominators: Mapping[str, Tensor]) -> ModelOutput:
+        """As :meth:`tp_core.Model.forward`.
+
+        Raises:
+            TPError: a hook gives back something else.
+        """
+        output = self._forward(model=self.model, batch=batch, denominators=denominators)
+        if not isinstance(output, ModelOutput):
+            raise TPError(f"a hook's tp_forward gave back {output!r:.80}; expected the ModelOutput of the batch")
+        return output

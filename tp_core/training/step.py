@@ -1,0 +1,98 @@
+"""One training step: the micro-batches' passes and the update. Nothing here waits for the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tp_core.evaluation.totals import Totals, divided, states_of
+from tp_core.interfaces import Batch
+from tp_core.model import Model
+from tp_core.training.strategies.base import Strategy
+
+#: Gives the contexts of further passes over a micro-batch, one for each pass.
+FurtherPasses = Callable[[Batch], Iterable[AbstractContextManager[Any]]]
+
+
+@dataclass
+class StepResult:
+    """The figures of one training step, on the device.
+
+    Attributes:
+        loss: this process's part of the loss; the parts of all processes add up.
+        losses: its parts by target.
+        totals: the losses and metrics, as they are added up until the next log line.
+        norm: of the gradients before clipping.
+        skipped: 1 where something was not finite and the update was not applied, else 0.
+    """
+
+    loss: Tensor
+    losses: dict[str, Tensor]
+    totals: Totals
+    norm: Tensor
+    skipped: Tensor
+
+
+def training_step(
+    model: Model,
+    module: nn.Module,
+    strategy: Strategy,
+    batches: Sequence[Batch],
+    lr: float,
+    further_passes: FurtherPasses | None = None,
+    count_always: bool = False,
+) -> StepResult:
+    """Train on the micro-batches of one step, and update the weights.
+
+    Args:
+        model: on the strategy's device.
+        module: as ``strategy.wrap`` has made it; the strategy has an optimizer.
+        batches: this process's share.
+        lr: scheduled learning rate.
+        further_passes: contexts in which the passes of a micro-batch are repeated; their gradients are added, and their
+            losses and metrics are not counted (hook ``tp_further_passes``).
+        count_always: give the module denominators also where the batch is the whole step.
+    """
+    module.train()
+    batches = [batch.to(strategy.device) for batch in batches]
+    denominators = _denominators(model, strategy, batches, count_always)
+    totals, states, losses = Totals(strategy.device), dict[str, Any](), dict[str, Tensor]()
+    total: Tensor | None = None
+    for number, batch in enumerate(batches):
+        contexts: list[AbstractContextManager[Any]] = [nullcontext()]
+        if further_passes is not None:
+            contexts += further_passes(batch)
+        for place, context in enumerate(contexts):
+            last = number == len(batches) - 1 and place == len(contexts) - 1
+            with context:
+                output = strategy.forward_backward(module, batch, denominators, last)
+            if place == 0:
+                totals.add(states)
+                states, _ = divided(states_of(output))  # no rows are kept from step to step
+                total = output.loss.detach() if total is None else total + output.loss.detach()
+                for name, loss in output.losses.items():
+                    losses[name] = loss if name not in losses else losses[name] + loss
+    assert total is not None
+    norm, skipped = strategy.apply(lr)
+    # Each process holds its part of the loss, and the parts add up; the step is counted on one process only.
+    steps = torch.full((), 1.0 if strategy.rank == 0 else 0.0, device=strategy.device)
+    own = {"loss": (total, steps), **{f"loss/{name}": (loss, steps) for name, loss in losses.items()}}
+    totals.add({**own, **states})
+    return StepResult(total, losses, totals, norm, skipped)
+
+
+def _denominators(
+    model: Model, strategy: Strategy, batches: Sequence[Batch], always: bool
+) -> Mapping[str, Tensor] | None:
+    """Each target's count over all micro-batches and processes; None when this batch is all there is."""
+    if len(batches) == 1 and strategy.world_size == 1 and not always:
+        return None
+    counts = model.denominators(batches[0])
+    for batch in batches[1:]:
+        counts = counts + model.denominators(batch)
+    return dict(zip(model.active(batches[0]), strategy.processes.all_reduce(counts)))
