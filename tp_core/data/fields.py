@@ -56,11 +56,19 @@ def is_blank(record: Record) -> bool:
     return set(record.value) == {"text"} and not str(record.value.get("text", "")).strip()
 
 
-def missing_field(record: Record, expected: str) -> DataError:
-    """The error for a record that lacks fields; ``expected`` says which, in words."""
-    fields = fields_of(record.value)
-    message = f"no field {expected}; the fields are {fields} (data.columns renames them)"
-    return DataError(message + _other_separator(record), file=record.file, line=record.line)
+def missing_field(
+    record: Record, expected: str, hint: str = "", place: tuple[str, int | None] | None = None
+) -> DataError:
+    """The error for a record that lacks fields.
+
+    Args:
+        expected: the fields in words, such as ``'text_a' or 'text'`` with their quotes.
+        hint: where the field may come from.
+        place: file and line that the message names; those of the record if None.
+    """
+    message = f"no field {expected}; the fields are {fields_of(record.value)} (data.columns renames them){hint}"
+    file, line = (record.file, record.line) if place is None else place
+    return DataError(message + _other_separator(record), file=file, line=line)
 
 
 def _other_separator(record: Record) -> str:

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tp_core.data.fields import text_field
-from tp_core.data.sources.columns import fields_of
+from tp_core.data.fields import missing_field, text_field
 from tp_core.data.sources.unreadable import Unreadable
 from tp_core.errors import DataError, TPError
 from tp_core.evaluation.mode import evaluating
@@ -145,9 +144,7 @@ class Searcher:
         field = self.processor.visual.field
         for record in records:
             if record.value.get(field) in (None, ""):
-                fields = fields_of(record.value)
-                message = f"no field '{field}'; the fields are {fields} (data.columns renames them)"
-                raise DataError(message, file=record.file, line=record.line)
+                raise missing_field(record, f"'{field}'")
         alone = [{name: value for name, value in each.value.items() if name != "text"} for each in records]
         return self.processor.encode([Record(v, each.file, each.line) for v, each in zip(alone, records)])
 

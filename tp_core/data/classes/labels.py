@@ -12,7 +12,8 @@ import torch
 
 from tp_core.data.classes.names import NamedClass, as_compared
 from tp_core.data.classes.options import ClassLabelOptions
-from tp_core.data.sources.columns import fields_of, listed
+from tp_core.data.fields import missing_field
+from tp_core.data.sources.columns import listed
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Inputs, Record, Rows, Sample
 from tp_core.options.context import DataContext
@@ -123,9 +124,7 @@ class ClassLabels:
         file, line = (record.file, record.line) if place is None else place
         value = record.value.get(self.field)
         if value is None:
-            raise DataError(
-                f"no field '{self.field}'; the fields are {fields_of(record.value)}{hint}", file=file, line=line
-            )
+            raise missing_field(record, f"'{self.field}'", hint, place)
         try:
             return self._plain(value) if self.names is None else self._named(value, self.names)
         except ValueError as error:

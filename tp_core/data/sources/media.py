@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
+from tp_core.data.fields import missing_field
 from tp_core.data.sources.base import Reading
-from tp_core.data.sources.columns import NewColumns, fields_of
+from tp_core.data.sources.columns import NewColumns
 from tp_core.data.sources.file import RowFile, Rows, renamed
 from tp_core.errors import DataError
 from tp_core.files.bounded_reads import read_bounded
@@ -56,9 +57,7 @@ def media_bytes(record: Record, field: str) -> bytes:
     if isinstance(value, str) and os.path.abspath(value) == os.path.abspath(record.file):
         return _own_bytes(record.file, field)
     if value is None:
-        fields = fields_of(record.value)
-        message = f"no field '{field}'; the fields are {fields} (data.columns renames them)"
-        raise DataError(message, file=record.file, line=record.line)
+        raise missing_field(record, f"'{field}'")
     if isinstance(value, dict):
         value = value.get("path") if value.get("bytes") is None else value["bytes"]
         if value is None:

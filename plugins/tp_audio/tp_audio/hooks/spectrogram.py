@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from tp_audio.audio.features import Frames
+from tp_core.diagram.fonts import load_font
 
 Font = Any
 Colour = tuple[int, int, int]
@@ -24,8 +25,6 @@ _COLOURS = np.array([(8, 7, 30), (69, 20, 107), (158, 42, 99), (229, 92, 48), (2
 #: Quieter than the loudest by more than this, in natural logarithms of power, is as good as silence.
 _RANGE = 12.0
 _WIDEST, _NARROWEST, _HEIGHT, _MARGIN, _LINE, _LABEL = 1100, 520, 160, 16, 22, 64
-#: Fonts that many systems have; Pillow's own has letters of English only.
-_FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf", "Arial.ttf")
 
 
 class Heard(NamedTuple):
@@ -90,25 +89,6 @@ def shaded(frames: Frames) -> Image.Image:
     places = np.linspace(0, 1, len(_COLOURS))
     colours = np.stack([np.interp(values, places, _COLOURS[:, channel]) for channel in range(3)], axis=-1)
     return Image.fromarray(colours.round().astype(np.uint8).transpose(1, 0, 2)[::-1].copy())
-
-
-def load_font(file: str | None, size: int) -> Font:
-    """A font file, else one of the system, else Pillow's own."""
-    for name in [file] if file is not None else _FONTS:
-        try:
-            return ImageFont.truetype(name, size)
-        except OSError:
-            continue
-    return ImageFont.load_default(size)
-
-
-def readable(file: str) -> bool:
-    """True if the file is a font."""
-    try:
-        ImageFont.truetype(file, 12)
-    except OSError:
-        return False
-    return True
 
 
 def _coloured(wanted: list[str], found: list[str]) -> tuple[list[tuple[str, Colour]], list[tuple[str, Colour]]]:

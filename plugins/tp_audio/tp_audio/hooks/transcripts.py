@@ -10,7 +10,7 @@ import torch
 
 from tp_audio.audio.decoding import Samples
 from tp_audio.audio.features import Frames, filter_banks
-from tp_audio.hooks.spectrogram import Heard, readable, spectrograms
+from tp_audio.hooks.spectrogram import Heard, spectrograms
 from tp_audio.hooks.transcripts_options import TranscriptsConfig
 from tp_audio.processors.options import AudioProcessorConfig
 from tp_audio.processors.speech import TranscribedSpeechProcessor
@@ -22,6 +22,7 @@ from tp_audio.targets.ctc_options import CTCConfig
 from tp_core import hookimpl
 from tp_core.data.sampling.mixture import DataSet
 from tp_core.data.sampling.order import EVALUATION, generator
+from tp_core.diagram.fonts import is_font
 from tp_core.evaluation.mode import evaluating
 from tp_core.inference.search import most_probable, write
 from tp_core.inference.stepper import ModelStepper
@@ -56,7 +57,7 @@ class Transcripts:
             )
         elif all(part.data.options.eval is None for part in sets):
             yield "train.hooks.transcripts: needs data.eval"
-        if self.config.font is not None and not readable(self.config.font):
+        if self.config.font is not None and not is_font(self.config.font):
             yield f"train.hooks.transcripts.font: {self.config.font} is no font file"
 
     @hookimpl

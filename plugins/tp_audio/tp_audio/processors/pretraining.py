@@ -20,7 +20,7 @@ from tp_audio.processors.pretraining_options import (
 from tp_audio.processors.recorded import RecordedRows
 from tp_audio.processors.waveform import WaveformProcessor
 from tp_audio.targets.units_options import UnitsConfig
-from tp_core.data.sources.columns import fields_of
+from tp_core.data.fields import missing_field
 from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Batch, Inputs, Record, Report, Rows, Sample
 from tp_core.options.context import DataContext
@@ -123,9 +123,9 @@ class UnitsProcessor(PretrainingProcessor):
             DataError: there are none, or not of the model's.
         """
         value = record.value.get("units")
+        if value is None:
+            raise missing_field(record, "'units'", "; tp units makes them")
         try:
-            if value is None:
-                raise ValueError(f"no field 'units'; the fields are {fields_of(record.value)}; see tp units")
             given = value.split() if isinstance(value, str) else list(value)
             units = [int(each) for each in given]
             if any(not isinstance(each, str) and each != unit for each, unit in zip(given, units)):

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from tp_audio.audio.augment import Masks, at_speed
 from tp_audio.audio.decoding import Samples
@@ -15,7 +14,7 @@ from tp_audio.audio.features import Frames, filter_banks, normalised
 from tp_audio.processors.recorded import RecordedRows
 from tp_audio.processors.speech_options import SpeechProcessorConfig
 from tp_audio.processors.transcribed import TranscribedRows
-from tp_core.interfaces import IGNORE, Inputs, Processor, Record, Report, Rows, Sample, Tokenizer
+from tp_core.interfaces import Inputs, Processor, Record, Report, Rows, Sample, Tokenizer
 
 
 class SpeechProcessor(Processor):
@@ -107,25 +106,3 @@ class TranscribedSpeechProcessor(SpeechProcessor):
 
     def remarks(self) -> list[str]:
         return self.rows.remarks()
-
-
-def padded_ids(rows: list[NDArray[np.int32]], fill: int = IGNORE) -> torch.Tensor:
-    """Ids of several lengths, filled up on the right: (rows, longest), int64."""
-    values = np.full((len(rows), max(1, *(len(row) for row in rows))), fill, dtype=np.int64)
-    for line, row in zip(values, rows):
-        line[: len(row)] = row
-    return torch.from_numpy(values)
-
-
-def spelled(value: Any, tokenizer: Tokenizer) -> Any:
-    """A prediction in the user's terms: lists of ``tokens`` as a text, ids as the tokens they stand for."""
-    if isinstance(value, list):
-        return [spelled(inner, tokenizer) for inner in value]
-    if not isinstance(value, dict):
-        return value
-    if set(value) == {"tokens"}:
-        return {"text": tokenizer.decode([i for i in value["tokens"] if i < tokenizer.vocab_size])}
-    if set(value) == {"id", "probability"}:
-        token = tokenizer.token(value["id"]) if value["id"] < tokenizer.vocab_size else None
-        return {"token": token, "probability": value["probability"]}
-    return {key: spelled(inner, tokenizer) for key, inner in value.items()}

@@ -8,9 +8,11 @@ import numpy as np
 import torch
 
 from tp_audio.error_rate import character_errors, word_errors
-from tp_audio.processors.speech import TranscribedSpeechProcessor, padded_ids, spelled
+from tp_audio.processors.speech import TranscribedSpeechProcessor
 from tp_audio.processors.speech_ctc_options import SpeechCtcProcessorConfig
 from tp_audio.targets.ctc_options import CTCConfig
+from tp_core.data.padding import padded
+from tp_core.data.spelling import spelled
 from tp_core.errors import TPError
 from tp_core.interfaces import IGNORE, Batch, Rows, Sample, Tokenizer
 from tp_core.options.context import DataContext
@@ -39,9 +41,9 @@ class CtcTexts:
         """
         if "text" not in samples[0]:
             return {"labels": torch.full((len(samples), 1), IGNORE)}
-        labels = {"labels": padded_ids([sample["text"] for sample in samples])}
+        labels = {"labels": padded([sample["text"] for sample in samples], None, IGNORE)}
         if "written" in samples[0]:
-            labels["written"] = padded_ids([sample["written"] for sample in samples])
+            labels["written"] = padded([sample["written"] for sample in samples], None, IGNORE)
         return labels
 
     def score(self, predictions: list[dict[str, Any]], batch: Batch) -> dict[str, tuple[float, float]]:

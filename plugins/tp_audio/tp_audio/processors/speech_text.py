@@ -7,8 +7,10 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from tp_audio.processors.speech import TranscribedSpeechProcessor, padded_ids, spelled
+from tp_audio.processors.speech import TranscribedSpeechProcessor
 from tp_audio.processors.speech_text_options import SpeechTextProcessorConfig
+from tp_core.data.padding import padded
+from tp_core.data.spelling import spelled
 from tp_core.errors import TPError
 from tp_core.interfaces import IGNORE, Batch, GenerationTokens, Sample, Tokenizer
 from tp_core.options.context import DataContext
@@ -41,8 +43,8 @@ class SpeechTextProcessor(TranscribedSpeechProcessor):
             alone = torch.full((size, 1), self.start)
             return Batch.of(source, size, {"input_ids": alone}, {"lm": {"labels": torch.full_like(alone, IGNORE)}})
         texts = [np.asarray(sample["text"], dtype=np.int32) for sample in samples]
-        read = padded_ids([np.append(np.int32(self.start), text) for text in texts], self.pad)
-        labels = padded_ids([np.append(text, np.int32(self.end)) for text in texts])
+        read = padded([np.append(np.int32(self.start), text) for text in texts], None, self.pad)
+        labels = padded([np.append(text, np.int32(self.end)) for text in texts], None, IGNORE)
         target = {"input_ids": read}
         if bool((labels == IGNORE).any()):
             target["attention_mask"] = (labels != IGNORE).long()

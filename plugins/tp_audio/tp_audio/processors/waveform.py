@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from tp_audio.audio.decoding import Samples
 from tp_audio.embeddings.waveform_options import WaveformConfig, frames_of, shortest
 from tp_audio.processors.recorded import RecordedRows
-from tp_audio.processors.speech import spelled
 from tp_audio.processors.speech_ctc import CtcTexts
 from tp_audio.processors.transcribed import TranscribedRows
 from tp_audio.processors.waveform_options import WaveformCtcProcessorConfig, WaveformProcessorConfig
+from tp_core.data.spelling import spelled
 from tp_core.interfaces import Batch, Inputs, Processor, Record, Report, Rows, Sample, Tokenizer
 from tp_core.options.context import DataContext
 

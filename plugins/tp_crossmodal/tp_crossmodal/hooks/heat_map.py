@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from tp_core.diagram.fonts import load_font
 
 #: What stands beside a row or above a column: a text, or a picture.
 Label = str | Image.Image
@@ -17,8 +19,6 @@ _INK, _GREY, _OWN, _WRONG = (31, 41, 55), (107, 114, 128), (245, 158, 11), (208,
 _COLOURS = np.array([(247, 250, 253), (198, 219, 239), (107, 174, 214), (33, 113, 181), (8, 48, 107)], dtype=np.float64)
 _LARGEST_CELL, _SMALLEST_CELL, _SIDE = 48, 14, 720
 _MARGIN, _GAP, _LONGEST = 16, 8, 260
-#: Fonts that many systems have; Pillow's own has letters of English only.
-_FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf", "Arial.ttf")
 
 
 def heat_map(
@@ -81,25 +81,6 @@ def heat_map(
     start = min(x, across - _MARGIN - int(small.getlength(foot)))
     draw.text((start, y + count * cell + 42), foot, fill=_GREY, font=small)
     return whole
-
-
-def readable(file: str) -> bool:
-    """True if the file is a font."""
-    try:
-        ImageFont.truetype(file, 12)
-    except OSError:
-        return False
-    return True
-
-
-def load_font(file: str | None, size: int) -> Font:
-    """A font file, else one of the system, else Pillow's own."""
-    for name in [file] if file is not None else _FONTS:
-        try:
-            return ImageFont.truetype(name, size)
-        except OSError:
-            continue
-    return ImageFont.load_default(size)
 
 
 def _number(value: float) -> str:

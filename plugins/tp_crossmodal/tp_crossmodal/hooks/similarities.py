@@ -12,11 +12,12 @@ from PIL import Image
 from tp_core import hookimpl
 from tp_core.data.sampling.mixture import DataSet
 from tp_core.data.sampling.order import EVALUATION, generator
+from tp_core.diagram.fonts import is_font
 from tp_core.evaluation.mode import evaluating
 from tp_core.interfaces import IGNORE, Batch, Inputs, Processor, Sample
 from tp_core.modules.targets.contrastive import Contrastive
 from tp_core.modules.targets.contrastive_options import ContrastiveConfig
-from tp_crossmodal.hooks.heat_map import Label, heat_map, readable
+from tp_crossmodal.hooks.heat_map import Label, heat_map
 from tp_crossmodal.hooks.similarities_options import SimilaritiesConfig
 from tp_crossmodal.processors.visual import Pixels
 
@@ -44,7 +45,7 @@ class Similarities:
             yield "train.hooks.similarities: shows what the target clr compares, and the model has no such target"
         elif all(part.data.options.eval is None for part in spec.sets().values() if _compares(part)):
             yield "train.hooks.similarities: needs data.eval"
-        if self.config.font is not None and not readable(self.config.font):
+        if self.config.font is not None and not is_font(self.config.font):
             yield f"train.hooks.similarities.font: {self.config.font} is no font file"
 
     @hookimpl

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from tp_core.data.fields import text_field
+from tp_core.data.fields import missing_field, text_field
+from tp_core.data.padding import Ids
 from tp_core.data.sampling.items import item_id
-from tp_core.data.sources.columns import fields_of
 from tp_core.data.sources.read_in_order import read_in_order
 from tp_core.errors import DataError, TPError
 from tp_core.interfaces import IGNORE, Batch, Inputs, Record, Report, Rows, Sample, Tokenizer
@@ -22,7 +22,6 @@ from tp_crossmodal.processors.options import CaptionOptions
 from tp_crossmodal.processors.visual import Visual
 from tp_text.processors.classification import ClassificationProcessor
 from tp_text.processors.masking import Masking
-from tp_text.processors.padding import Ids
 
 #: Rows that are written together, at most; their pictures are in memory.
 _CHUNK = 256
@@ -118,9 +117,7 @@ class ImageTextProcessor(ClassificationProcessor):
 
     def _visual_columns(self, record: Record) -> dict[str, Any]:
         if record.value.get(self.visual.field) in (None, ""):
-            fields = fields_of(record.value)
-            message = f"the text '{shortened(record)}' has no {self.visual.field}: the fields are {fields}"
-            raise DataError(f"{message} (data.columns renames them)", file=record.file, line=record.line)
+            raise missing_field(record, f"'{self.visual.field}' for the text '{shortened(record)}'")
         return self.visual.columns(record)
 
     # -- samples -----------------------------------------------------------------------------------------------
@@ -213,8 +210,5 @@ def caption(record: Record, field: str) -> str:
     named = record.value.get(field)
     what = f"the {field} '{named}'" if isinstance(named, str) else f"the {field}"
     if text is None:
-        fields = fields_of(record.value)
-        message = f"{what} has no text: no field 'text'; the fields are {fields} (data.columns renames them)"
-    else:
-        message = f"{what} has no text: the field 'text' is empty"
-    raise DataError(message, file=record.file, line=record.line)
+        raise missing_field(record, f"'text' for {what}")
+    raise DataError(f"{what} has no text: the field 'text' is empty", file=record.file, line=record.line)

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tp_core.data.fields import text_field
-from tp_core.data.sources.columns import fields_of
+from tp_core.data.fields import missing_field, text_field
+from tp_core.data.padding import joined, padded
 from tp_core.data.sources.read_in_order import read_in_order
 from tp_core.errors import DataError, TPError
 from tp_core.interfaces import (
@@ -30,7 +30,6 @@ from tp_core.local.trust import trusted, trusting
 from tp_core.options.context import BuildContext, DataContext
 from tp_crossmodal.processors.image_text import caption
 from tp_crossmodal.processors.image_text_lm_options import ImageTextLmConfig
-from tp_text.processors.padding import joined, padded
 from tp_text.processors.seq2seq import end_of
 from tp_text.processors.text import TextProcessor
 from tp_vision import VisualTokenizer
@@ -112,10 +111,7 @@ class ImageTextLmProcessor(TextProcessor):
 
     def _picture(self, record: Record) -> Tensor:
         if not _has(record, "image"):
-            what = "no image" if _has(record, "text") else "neither an image nor a text"
-            fields = fields_of(record.value)
-            message = f"the record has {what}: the fields are {fields} (data.columns renames them)"
-            raise DataError(message, file=record.file, line=record.line)
+            raise missing_field(record, "'image'" if _has(record, "text") else "'image' or 'text'")
         return self.inner.read(record)[1]
 
     # -- rows --------------------------------------------------------------------------------------------------

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tp_core.data.padding import Ids
 from tp_core.interfaces import Record, Report, Rows, Sample, Tokenizer
 from tp_core.options.context import DataContext
 from tp_text.processors.bart_options import BartProcessorConfig
 from tp_text.processors.filling import SentenceRows
-from tp_text.processors.padding import Ids
 from tp_text.processors.records import WRITE
 from tp_text.processors.seq2seq import EncoderDecoderProcessor, edges
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from tp_core.data.padding import Ids, joined, padded, token_inputs
 from tp_core.interfaces import IGNORE, Batch, Record, Report, Rows, Sample, Tokenizer
 from tp_core.options.context import DataContext
 from tp_text.processors.bilm_options import BidirectionalLmProcessorConfig
 from tp_text.processors.packing import packed_rows
-from tp_text.processors.padding import Ids, joined, padded, token_inputs
 from tp_text.processors.reading import text_of
 from tp_text.processors.seq2seq import end_of
 from tp_text.processors.text import TextProcessor

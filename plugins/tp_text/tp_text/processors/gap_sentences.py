@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tp_core.data.padding import Ids
 from tp_core.errors import DataError, TPError
 from tp_core.interfaces import Record, Report, Rows, Sample, Tokenizer
 from tp_core.options.context import DataContext
 from tp_text.processors.gap_sentences_options import GapSentencesProcessorConfig
-from tp_text.processors.padding import Ids
 from tp_text.processors.reading import TokenizedTexts
 from tp_text.processors.records import in_columns
 from tp_text.processors.seq2seq import EncoderDecoderProcessor, end_of

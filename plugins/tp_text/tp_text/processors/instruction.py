@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from tp_core.data.fields import is_blank
+from tp_core.data.padding import padded, token_inputs
 from tp_core.errors import DataError
 from tp_core.interfaces import (
     IGNORE,
@@ -27,7 +28,6 @@ from tp_core.interfaces.framing import Frame
 from tp_core.options.context import DataContext
 from tp_text.processors.chat import ROLES, Role, Template, Turn, questions_of, turns_of
 from tp_text.processors.instruction_options import InstructionProcessorConfig
-from tp_text.processors.padding import padded, token_inputs
 from tp_text.processors.prompts import prompt
 from tp_text.processors.reading import CHUNK
 from tp_text.processors.records import in_columns

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tp_core.data.padding import lengths_of, padded, real_places
 from tp_core.interfaces import (
     IGNORE,
     Batch,
@@ -25,7 +26,6 @@ from tp_core.interfaces.framing import BARE, Frame
 from tp_core.options.context import DataContext
 from tp_text.processors.lm_options import LmProcessorConfig
 from tp_text.processors.packing import packed_rows
-from tp_text.processors.padding import lengths_of, padded, real_places
 from tp_text.processors.prompts import prompt
 from tp_text.processors.reading import TokenizedTexts, text_of
 from tp_text.processors.text import TextProcessor

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from tp_core.data.fields import is_blank, missing_field, text_field
+from tp_core.data.padding import Ids, token_inputs
 from tp_core.data.sampling.items import item_id
 from tp_core.errors import DataError, TPError
 from tp_core.interfaces import Batch, Inputs, Record, Report, Rows, Sample, Tokenizer
 from tp_core.options.context import DataContext
 from tp_text.processors.classification import ClassificationProcessor
-from tp_text.processors.padding import Ids, token_inputs
 from tp_text.processors.pair_options import PairProcessorConfig
 from tp_text.processors.reading import CHUNK, text_of
 from tp_text.processors.records import in_columns

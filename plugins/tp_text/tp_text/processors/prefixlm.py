@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from tp_core.data.fields import text_field
+from tp_core.data.padding import joined, padded
 from tp_core.errors import DataError
 from tp_core.interfaces import (
     IGNORE,
@@ -24,7 +25,6 @@ from tp_core.interfaces import (
     Tokenizer,
 )
 from tp_core.options.context import DataContext
-from tp_text.processors.padding import joined, padded
 from tp_text.processors.prefixlm_options import PrefixLmProcessorConfig
 from tp_text.processors.prompts import prompt
 from tp_text.processors.reading import CHUNK, text_of

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from tp_core.data.padding import joined
 from tp_core.errors import DataError
 from tp_core.interfaces import PromptRoom, Record, Sample
-from tp_text.processors.padding import joined
 
 
 def prompt(

@@ -7,14 +7,15 @@ from typing import Any, Literal
 import torch
 
 from tp_core.data.fields import missing_field, text_field
+from tp_core.data.padding import Ids, joined, padded, token_inputs
+from tp_core.data.spelling import spelled
 from tp_core.errors import TPError
 from tp_core.interfaces import IGNORE, Batch, GenerationTokens, PromptRoom, Record, Sample, Tokenizer
 from tp_core.interfaces.framing import Frame
 from tp_core.options.context import DataContext
-from tp_text.processors.padding import Ids, joined, padded, token_inputs
 from tp_text.processors.prompts import prompt
 from tp_text.processors.seq2seq_options import EncoderDecoderConfig
-from tp_text.processors.text import TextProcessor, spelled
+from tp_text.processors.text import TextProcessor
 
 
 class EncoderDecoderProcessor(TextProcessor):

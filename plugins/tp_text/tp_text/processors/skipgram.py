@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tp_core.data.padding import Ids, token_inputs
 from tp_core.interfaces import IGNORE, Batch, Inputs, Record, Report, Rows, Sample, Tokenizer
 from tp_core.options.context import DataContext
-from tp_text.processors.padding import Ids, token_inputs
 from tp_text.processors.reading import text_of
 from tp_text.processors.records import in_columns
 from tp_text.processors.skipgram_options import SkipGramProcessorConfig

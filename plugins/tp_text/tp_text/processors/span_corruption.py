@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tp_core.data.padding import Ids
 from tp_core.errors import TPError
 from tp_core.interfaces import Record, Report, Rows, Sample, Tokenizer
 from tp_core.options.context import DataContext
 from tp_text.processors.packing import packed_rows
-from tp_text.processors.padding import Ids
 from tp_text.processors.sentinels import find_sentinels
 from tp_text.processors.seq2seq import EncoderDecoderProcessor, end_of
 from tp_text.processors.span_corruption_options import SpanCorruptionProcessorConfig

@@ -10,12 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from tp_core.data.fields import text_field
+from tp_core.data.padding import lengths_of, width_of
+from tp_core.data.spelling import spelled
 from tp_core.errors import TPError
 from tp_core.interfaces import IGNORE, Batch, Inputs, Processor, Record, Report, Sample, Tokenizer
 from tp_core.interfaces.framing import BARE, Frame, role_frame
 from tp_core.options.context import DataContext
 from tp_text.embeddings.segment_options import SegmentConfig
-from tp_text.processors.padding import lengths_of, width_of
 from tp_text.processors.reading import TokenizedTexts, text_of, tokenized
 from tp_text.processors.text_options import TextProcessorConfig
 
@@ -120,17 +121,6 @@ class TextProcessor(Processor):
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Token ids as tokens."""
         return [spelled(p, self.tokenizer) for p in predictions]
-
-
-def spelled(value: Any, tokenizer: Tokenizer) -> Any:
-    """A prediction with tokens in place of their ids."""
-    if isinstance(value, dict):
-        if set(value) == {"id", "probability"}:
-            # A model's vocabulary may be larger than the tokenizer's; the ids beyond stand for nothing.
-            token = tokenizer.token(value["id"]) if value["id"] < tokenizer.vocab_size else None
-            return {"token": token, "probability": value["probability"]}
-        return {key: spelled(inner, tokenizer) for key, inner in value.items()}
-    return [spelled(inner, tokenizer) for inner in value] if isinstance(value, list) else value
 
 
 def _padded(samples: list[Sample], name: str, real: NDArray[np.bool_], fill: int) -> torch.Tensor:

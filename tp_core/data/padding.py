@@ -39,8 +39,14 @@ def width_of(lengths: NDArray[np.int64], limit: int, whole: bool) -> int:
     return longest if int(lengths.min()) == longest else max(longest, min(-(-longest // 8) * 8, limit))
 
 
-def padded(rows: Sequence[Ids], width: int, fill: int) -> torch.Tensor:
-    """Rows, filled up on the right: (rows, width), int64."""
+def padded(rows: Sequence[Ids], width: int | None, fill: int) -> torch.Tensor:
+    """Rows with padding on the right: (rows, width), int64.
+
+    Args:
+        width: of the result; None for the longest row's length, or 1 if all are empty.
+    """
+    if width is None:
+        width = max(1, *map(len, rows))
     values = np.full((len(rows), width), fill, dtype=np.int64)
     for line, row in zip(values, rows):
         line[: len(row)] = row
