@@ -106,7 +106,7 @@ def test_the_token_error_rate_is_measured_in_evaluation_only(tmp_path: Path) -> 
     assert "token_error_rate" not in made.train()(batch).outputs["ctc"].metrics
     output = made.eval()(batch).outputs["ctc"]
     errors, count = output.metrics["token_error_rate"]
-    predicted = [each["tokens"] for each in made.predict(batch)]
+    predicted = [each["token_ids"] for each in made.predict(batch)]
     assert (errors.item(), count.item()) == token_errors([[1, 2, 2, 4], [3]], predicted)
 
 
@@ -124,4 +124,4 @@ def test_error_rates_add_up_and_know_empty_texts() -> None:
 def test_a_sample_without_labels_is_predicted(tmp_path: Path) -> None:
     found = model(tmp_path).predict(batch_of(input_features=torch.zeros(2, 9, 6)))
     assert len(found) == 2
-    assert all(0 <= token < VOCABULARY and token for each in found for token in each["tokens"])
+    assert all(0 <= token < VOCABULARY and token for each in found for token in each["token_ids"])

@@ -54,7 +54,7 @@ def test_words_and_characters_are_counted_against_the_text_itself(tmp_path: Path
     # What the vocabulary has of the texts, written without a mistake.
     heard = [tokenizer.decode(rows.get("text", index).tolist()) for index in range(4)]
     assert heard != TEXTS
-    predictions = [{"tokens": rows.get("text", index).tolist()} for index in range(4)]
+    predictions = [{"token_ids": rows.get("text", index).tolist()} for index in range(4)]
     wanted = [" ".join(text.split()) for text in TEXTS]
     for size in (4, 1):  # padded and alone
         totals: dict[str, list[float]] = {}

@@ -52,5 +52,5 @@ def test_the_processors_conform(tmp_path: Path, name: str, options: dict[str, An
         {"sampling_rate": RATE, "num_mel_bins": 20, **options},
         records=records,
         tokenizer=tokenizer(tmp_path),
-        prediction={"tokens": [1, 2]},
+        prediction={"token_ids": [1, 2]},
     )

@@ -33,7 +33,7 @@ def records() -> list[dict[str, Any]]:
 
 
 def test_the_processor_keeps_its_contracts(tokenizer: Tokenizer) -> None:
-    prediction = {"tokens": [5, 6]}
+    prediction = {"token_ids": [5, 6]}
     options = {"mask_time_length": 3}
     check_module("waveform_ctc", "processor", options, records=records(), tokenizer=tokenizer, prediction=prediction)
 

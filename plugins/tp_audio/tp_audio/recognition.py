@@ -71,7 +71,7 @@ def _searched(
             sequence = model.model.view(model.model.encode(batch), name).sequence
             lengths = sequence.real().sum(dim=1)
             texts = search(target.frame_logits(sequence), lengths, beams, target.blank)
-        return processor.describe([{"tokens": ids} for ids in texts])
+        return processor.describe([{"token_ids": ids} for ids in texts])
 
     skip = skips(model)
     for _, found in answers(records, model.feed, batch_size, model.device, compute, skip=skip, processes=processes):

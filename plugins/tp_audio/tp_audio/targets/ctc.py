@@ -75,4 +75,4 @@ class CTC(Target):
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
         """The tokens of each sample."""
         lengths = features.sequence.real().sum(dim=1)
-        return [{"tokens": ids} for ids in self.decode(self.frame_logits(features.sequence), lengths)]
+        return [{"token_ids": ids} for ids in self.decode(self.frame_logits(features.sequence), lengths)]
