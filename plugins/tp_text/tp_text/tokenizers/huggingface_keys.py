@@ -48,7 +48,7 @@ def remarks(config: Mapping[str, Any]) -> Iterator[str]:
     if config.get("truncation_side", "right") != "right":
         yield f"{name}: 'truncation_side' is ignored; each processor of tp has its own rule for cutting long texts"
     if config.get("auto_map"):
-        yield f"{name}: 'auto_map' names code in the folder, which is not run; the tokenizer is built from its files only"
+        yield f"{name}: 'auto_map' names code in the folder, which is not run; only its files are read"
     if config.get("chat_template"):
         yield f"{name}: 'chat_template' is only kept for export; the options of the processor sft set its template"
     known = _MADE | _IRRELEVANT | {"truncation_side", "auto_map"}
