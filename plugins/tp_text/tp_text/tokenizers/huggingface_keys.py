@@ -50,8 +50,8 @@ def remarks(config: Mapping[str, Any]) -> Iterator[str]:
     if config.get("auto_map"):
         yield f"{name}: 'auto_map' names code in the folder, which is not run; only its files are read"
     if config.get("chat_template"):
-        yield f"{name}: 'chat_template' is only kept for export; the options of the processor sft set its template"
+        yield f"{name}: 'chat_template' is kept for export only; the options of the processor sft set its template"
     known = _MADE | _IRRELEVANT | {"truncation_side", "auto_map"}
     others = sorted(key for key in config if key not in known)
     if others:
-        yield f"{name}: unknown keys, only kept for export: {', '.join(others)}"
+        yield f"{name}: unknown keys, kept for export only: {', '.join(others)}"
