@@ -14,7 +14,7 @@ _LAYER = "albert.encoder.albert_layer_groups.0.albert_layers.0"
 
 
 class AlbertConverterConfig(BertFamilyConfig):
-    """ALBERT (Lan et al., 2020): one layer shared at all depths, factorised embeddings, sentence order."""
+    """ALBERT (Lan et al., 2020): all layers share their weights, factorised embeddings, sentence order."""
 
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "AlbertForPreTraining": ("mlm", "sp"),

@@ -56,7 +56,7 @@ class FNetConverterConfig(BertFamilyConfig):
         return {}
 
     @staticmethod
-    def _unread(size: int) -> list[Entry]:
+    def _unused_pooler(size: int) -> list[Entry]:
         """Conversion rules of the pooler, which transformers' masked language model has but does not use."""
 
         def zeros(*shape: int) -> "Tensor":
@@ -87,7 +87,7 @@ class FNetConverterConfig(BertFamilyConfig):
             Same("cls.seq_relationship", "targets.sp.classifier"),
             Same("cls.predictions.transform.dense", "targets.mlm.dense"),
             Same("cls.predictions.transform.LayerNorm", "targets.mlm.norm"),
-            *(self._unread(config["hidden_size"]) if config.get("architectures") == ["FNetForMaskedLM"] else ()),
+            *(self._unused_pooler(config["hidden_size"]) if config.get("architectures") == ["FNetForMaskedLM"] else ()),
             *output_matrix(
                 "cls.predictions.decoder",
                 "cls.predictions.bias",

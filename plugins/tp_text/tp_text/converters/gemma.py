@@ -243,10 +243,8 @@ def _rotary(key: str, config: Mapping[str, Any], objects: Mapping[str, Any], the
         if values.get("rope_type") not in (None, "default", "linear"):
             raise TPError(f"config.json: '{name}.rope_type' is {values['rope_type']!r}; specs know 'default', 'linear'")
     kind = _agreed("rope_type", objects) or "default"
-    for (
-        name,
-        values,
-    ) in objects.items():  # `type` must equal rope_type, because versions of transformers treat it differently
+    # `type` must equal rope_type, because versions of transformers treat it differently.
+    for name, values in objects.items():
         if values.get("type") not in (None, kind):
             raise TPError(f"config.json: '{name}.type' is {values['type']!r}, but 'rope_type' is {kind!r}")
         part = values.get("partial_rotary_factor")

@@ -155,9 +155,8 @@ class ModernBertConverterConfig(ConverterConfig):
         layers = [parts.part(encoder.layer(n), "mixer", AttentionConfig) for n in range(encoder.num_layers)]
         thetas = {kind: default for kind, (_, default) in THETAS.items()}
         types, windows = [FULL if each.window is None else SLIDING for each in layers], [65]
-        for kind, each in zip(
-            types[::-1], layers[::-1]
-        ):  # keeps the first layer of each type; a later check finds differing ones
+        # The reverse order keeps the first layer of each type; a later check finds differing ones.
+        for kind, each in zip(types[::-1], layers[::-1]):
             thetas[kind] = parts.part(each, "positions", RotaryConfig).theta
             windows += [] if each.window is None else [each.window]
         special = {} if spec.data.vocabulary is None else spec.data.vocabulary.special

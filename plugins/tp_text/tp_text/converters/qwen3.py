@@ -55,9 +55,8 @@ class Qwen3ConverterConfig(LlamaConverterConfig):
             kinds = layer_types(given, count)
         if narrow and SLIDING in kinds:
             return kinds
-        mark(
-            config, "use_sliding_window", "sliding_window", "max_window_layers"
-        )  # in transformers, they have no effect here
+        # In transformers, these keys have no effect here.
+        mark(config, "use_sliding_window", "sliding_window", "max_window_layers")
         return [FULL] * count
 
     def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:

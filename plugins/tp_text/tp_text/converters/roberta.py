@@ -40,8 +40,9 @@ class RobertaConverterConfig(BertFamilyConfig):
         offset, facts = parts.embedding(spec, LearnedPositionConfig).offset, spec.data.vocabulary
         padding = facts.special.get("pad", offset - 1) if facts is not None else offset - 1
         if offset < 1 or padding != offset - 1:
-            asked = f"model.embedding.pos.offset is {offset}; it must be {padding + 1}"
-            raise parts.MisfitError([f"{asked}, the padding id plus one"])
+            number = f", {padding + 1}" if padding >= 0 else ""
+            message = f"model.embedding.pos.offset is {offset}; expected the padding id plus one{number}"
+            raise parts.MisfitError([message])
         return {**super().to_config(spec, architecture), "pad_token_id": padding}
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:

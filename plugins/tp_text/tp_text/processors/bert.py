@@ -93,7 +93,7 @@ class BertProcessor(TextProcessor):
             return tokens[:cut], tokens[cut:], 0
         first, text = (tokens, _with_next_row(rows, index)) if single else (tokens[:cut], tokens)
         for _ in range(_TRIES):
-            second = self._elsewhere(rows, index, generator)
+            second = self._from_other_document(rows, index, generator)
             own, others = self._kept(len(first), len(second), generator)
             if not _begin_alike(second[others], text[own.stop :]):
                 break
@@ -102,7 +102,7 @@ class BertProcessor(TextProcessor):
         return first[own], second[others], 1
 
     @staticmethod
-    def _elsewhere(rows: Rows, index: int, generator: np.random.Generator) -> Any:
+    def _from_other_document(rows: Rows, index: int, generator: np.random.Generator) -> Any:
         """Text of another document, beginning at a random sentence."""
         own = rows.get("document", index)
         for _ in range(_TRIES):

@@ -140,7 +140,7 @@ class InstructionProcessor(TextProcessor):
 
     def _questions(self, records: list[Record]) -> Iterator[list[int]]:
         """The ids of each conversation, up to the start of the requested answer."""
-        each = [self.template.complete(_asked(questions_of(record))) for record in records]
+        each = [self.template.complete(_without_last_answer(questions_of(record))) for record in records]
         contents = iter(self.tokenizer.encode_batch([turn.content for turns in each for turn in turns]))
         for turns in each:
             yield self._joined(turns, [next(contents) for _ in turns])[0]
@@ -160,7 +160,7 @@ class InstructionProcessor(TextProcessor):
         return self.tokenizer.decode(ids).removesuffix(self.template.suffix["assistant"])
 
 
-def _asked(turns: list[Turn]) -> list[Turn]:
+def _without_last_answer(turns: list[Turn]) -> list[Turn]:
     """The conversation without its last answer."""
     return turns[:-1] if len(turns) > 1 and turns[-1].role == "assistant" else turns
 

@@ -91,12 +91,12 @@ class PairProcessor(ClassificationProcessor):
 
     def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
         first = rows.get("first", index)
-        sample = self._both(first, first if self.pairing == "same" else rows.get("second", index))
+        sample = self._pair_sample(first, first if self.pairing == "same" else rows.get("second", index))
         if self.labelled:
             sample |= self.classes.of_row(rows, index)
         return sample
 
-    def _both(self, first: Any, second: Any) -> Sample:
+    def _pair_sample(self, first: Any, second: Any) -> Sample:
         return {"first": self.assemble(first)["input_ids"], "second": self.assemble(second)["input_ids"]}
 
     # -- batches -----------------------------------------------------------------------------------------------

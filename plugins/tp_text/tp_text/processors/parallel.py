@@ -92,7 +92,7 @@ class _Partner:
         while self._next is not None and self._next[0] < number:
             self._next = next(self._lines, None)
         if self._next is None and number > (count := _count(self.path)):
-            raise _alone(self.file, count, self.path)
+            raise _unpaired_line(self.file, count, self.path)
         return self._next[1] if self._next is not None and self._next[0] == number else None
 
     def finish(self) -> None:
@@ -104,11 +104,11 @@ class _Partner:
         # line() is not called for unreadable source lines, but they count.
         while self._next is not None:
             if self._next[0] > self._asked and self._next[0] > (count := _count(self.file)):
-                raise _alone(self.path, count, self.file)
+                raise _unpaired_line(self.path, count, self.file)
             self._next = next(self._lines, None)
 
 
-def _alone(longer: str, count: int, shorter: str) -> DataError:
+def _unpaired_line(longer: str, count: int, shorter: str) -> DataError:
     message = f"this line has no counterpart: {shorter} has {count or 'no'} line{'s' * (count != 1)}"
     return DataError(message, file=longer, line=count + 1)
 

@@ -34,7 +34,7 @@ class SkipGramProcessorConfig(TextProcessorConfig):
     )
     ngrams: int = Field(1, ge=1, le=2, description="2: bigrams in a window are also contexts")
     ngram_buckets: int = Field(
-        100_000, gt=0, description="number of hashed bigram ids; must equal model.target.sgns.ngram_buckets"
+        100_000, gt=0, description="number of hashed bigram ids; at most model.target.sgns.ngram_buckets"
     )
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:

@@ -86,6 +86,6 @@ def sentencepiece_processor(path: Path) -> Any:
         # The constructor is not used: for empty data, it returns an unusable processor without an error.
         processor.LoadFromSerializedProto(data)
     except RuntimeError as error:
-        what = "is empty" if not data else f"is no sentencepiece model, or a damaged one ({len(data)} bytes)"
-        raise TPError(f"{path} {what}; expected a .model file as sentencepiece trains it") from error
+        what = "is empty" if not data else f"is not a sentencepiece model, or is damaged ({len(data)} bytes)"
+        raise TPError(f"{path} {what}; expected a .model file trained by sentencepiece") from error
     return processor
