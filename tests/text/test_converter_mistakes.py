@@ -372,7 +372,7 @@ def test_an_unknown_architecture_on_the_way_back_is_answered_with_the_nearest(tm
 def test_positions_that_do_not_begin_behind_the_padding(tmp_path: Path) -> None:
     model = bert(embedding=["word", {"pos": {"max_length": 32}}], target=["mlm"])
     message = refused(exported(tmp_path, model), "--model-type", "roberta", direction=BACK)
-    assert "positions begin behind the padding's id" in message
+    assert "model.embedding.pos.offset is 0; expected the padding id plus one" in message
 
 
 def test_weights_that_do_not_fit_the_spec(tmp_path: Path) -> None:

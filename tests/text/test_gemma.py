@@ -372,12 +372,12 @@ REFUSED: list[tuple[str, Config, str]] = [
     (
         "gemma3_text",
         {"rope_theta": 5.0, "rope_parameters": {"full_attention": {"rope_theta": 6.0}}},
-        "'rope_theta' is 5.0 and 'rope_parameters.full_attention.rope_theta' is 6.0, which are to be the same",
+        "'rope_theta' is 5.0 and 'rope_parameters.full_attention.rope_theta' is 6.0, but they must be equal",
     ),
     ("gemma2", {"rope_scaling": {"rope_type": "default", "factor": 2.0}}, "'rope_scaling.factor' is 2.0"),
     ("gemma2", {"rope_parameters": {"partial_rotary_factor": 0.5}}, "'rope_parameters.partial_rotary_factor' is 0.5"),
     ("gemma2", {"sliding_window": None}, "'sliding_window' is null, and 'layer_types' has layers of sliding_attention"),
-    ("gemma2", {"layer_types": ["full_attention"]}, "'layer_types' has 1 layers, and 'num_hidden_layers' is 26"),
+    ("gemma2", {"layer_types": ["full_attention"]}, "'layer_types' has 1 layers, but 'num_hidden_layers' is 26"),
     (
         "gemma3_text",
         {"num_hidden_layers": 1, "layer_types": ["chunked_attention"]},

@@ -192,7 +192,7 @@ def test_a_record_of_which_nothing_can_be_kept_is_a_bad_record(tmp_path: Path) -
     template = {"user_prefix": "", "user_suffix": "", "assistant_prefix": text(20)}
     tree = causal({"sft": {"max_length": 23, **template}})
     made = loaded(tmp_path, tree)
-    message = "input:1: the prompt has 24 tokens, 21 of which must stay, and room for 21"
+    message = "input:1: the prompt has 24 tokens, but there is room for 21; 21 of them cannot be cut"
     with pytest.raises(DataError, match=message):
         list(generate(made, [text(3)], max_new_tokens=3))
     made = loaded(tmp_path, {**tree, "data": {**tree["data"], "on_bad_record": "skip"}})

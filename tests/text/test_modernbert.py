@@ -206,7 +206,7 @@ def test_layers_of_one_type_are_named_by_few_slices(types: str, keys: list[str])
         ({"rope_scaling": {"rope_type": "linear", "factor": 2.0}}, "'rope_scaling' is"),
         ({"rope_parameters": {"rope_type": "default", "rope_theta": 5.0}}, "'rope_parameters.rope_theta' is 5.0"),
         ({"rope_parameters": {FULL: {"rope_theta": 5.0}}, "global_rope_theta": 6.0}, "differ: 5 and 6"),
-        ({"layer_types": [FULL, SLIDING]}, "'layer_types' has 2 layers, and 'num_hidden_layers' is 22"),
+        ({"layer_types": [FULL, SLIDING]}, "'layer_types' has 2 layers, but 'num_hidden_layers' is 22"),
         ({"layer_types": ["chunked_attention"] * 22}, "'layer_types' has 'chunked_attention'; specs know full_"),
         ({"global_attn_every_n_layers": 0}, "'global_attn_every_n_layers' is 0"),
         ({"hidden_activation": "mish"}, "'hidden_activation' is 'mish'"),

@@ -168,7 +168,7 @@ def test_a_partner_file_that_is_missing_or_too_short_stops_before_the_run_begins
         (DECODING, "t5", {"noise_density": 0.9, "target_max_length": 2}, "is too short for one hidden span"),
         (DECODING, "mt", {"source_extension": "en"}, "source_extension and target_extension are given together"),
         (streams("clr"), "pair", {"labels": ["a", "b"]}, "set labelled: true"),
-        (streams("clr"), "pair", {"labelled": True, "pairing": "next"}, "they need pairing: fields"),
+        (streams("clr"), "pair", {"labelled": True, "pairing": "next"}, "they require pairing: fields"),
         (
             {**NARROW, "embedding": ["word"], "encoder": "identity", "target": {"sgns": {"ngram_buckets": 9}}},
             "skipgram",

@@ -188,7 +188,7 @@ def test_a_missing_side_and_another_extension_are_named(tmp_path: Path) -> None:
     path = write(tmp_path, "a.en", ["w1"])
     write(tmp_path, "aa.de", ["w1"])
     with pytest.raises(
-        DataError, match=r"a\.de: there is no such file, .* other side of .*a\.en; did you mean 'aa\.de'"
+        DataError, match=r"a\.de: there is no such file; expected the other side of .*a\.en; did you mean 'aa\.de'"
     ):
         sides(tmp_path, path)
     with pytest.raises(DataError, match=r"a\.fr: expected a name that ends in \.en, as source_extension says"):

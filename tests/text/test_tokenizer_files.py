@@ -22,8 +22,8 @@ BROKEN_VOCABULARIES = [
     (b"[UNK]\na\n\xff\xfe\n", "v.txt:3: this line is not UTF-8"),
     (b"", "v.txt: the vocabulary is empty"),
     (b"\n\n", "v.txt: the vocabulary is empty"),
-    (b"[UNK]\na\nb\na\n", "v.txt:4: token 'a' stands on line 2 already"),
-    (b"[UNK]\n\n\nb\n", "v.txt:3: an empty line stands on line 2 already"),
+    (b"[UNK]\na\nb\na\n", "v.txt:4: token 'a' is already on line 2"),
+    (b"[UNK]\n\n\nb\n", "v.txt:3: an empty line is already on line 2"),
     (b"a\nb\n", "v.txt has no '[UNK]', which wordpiece needs for words it does not know"),
     (b"<unk>\nb\n", "it has '<unk>': set unk_token to that"),
 ]
@@ -52,7 +52,7 @@ BROKEN_BYTE_PAIRS = [
     ("vocab", '["a"]', "expected a JSON object that maps tokens to ids"),
     ("vocab", "{}", "the vocabulary is empty"),
     ("vocab", '{"a": 0, "b": 0}', "'a' and 'b' both have id 0"),
-    ("vocab", '{"a": 0, "a": 1}', "token 'a' stands there twice"),
+    ("vocab", '{"a": 0, "a": 1}', "token 'a' occurs twice"),
     ("vocab", '{"a": 0}', "has no '<|endoftext|>', which bpe needs for bytes it does not know"),
     (
         "merges",
@@ -80,8 +80,8 @@ def test_damaged_byte_pair_files_are_one_message(tmp_path: Path, option: str, co
     [
         ("{", "tokenizer.json:1: is no valid JSON"),
         pytest.param("[" * 10**5 + "]" * 10**5, "tokenizer.json: is nested too deep", id="deep"),
-        ("{}", "is no tokenizer.json: it has no 'model'"),
-        ('{"model": {"vocab": {"a": 0}}}', "is no tokenizer.json that tokenizers can read"),
+        ("{}", "is not a tokenizer.json: it has no 'model'"),
+        ('{"model": {"vocab": {"a": 0}}}', "is not a tokenizer.json that the tokenizers library can read"),
     ],
 )
 def test_a_tokenizer_json_that_does_not_parse_is_one_message(tmp_path: Path, content: str, message: str) -> None:
@@ -101,7 +101,7 @@ def test_a_damaged_sentencepiece_model_is_one_message(tmp_path: Path, keep: int)
     path = Path(sentencepiece_model(tmp_path / "m.model"))
     path.write_bytes(path.read_bytes()[:keep])
     for use in (SentencePieceConfig.build, SentencePieceConfig.facts):
-        with pytest.raises(TPError, match=r"m.model is (empty|no sentencepiece model)"):
+        with pytest.raises(TPError, match=r"m.model is (empty|not a sentencepiece model)"):
             use(SentencePieceConfig(model=str(path)), DATA)
 
 

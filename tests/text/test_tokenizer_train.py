@@ -172,7 +172,7 @@ def test_bpe_names_the_special_tokens_it_was_given(corpus: Path, tmp_path: Path)
 def test_a_text_that_gives_fewer_tokens_than_asked_for_says_so(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("abc abc\n" * 10)
     result = run(tmp_path / "t.txt", "--kind", "wordpiece", "--vocab-size", 1000, "--output", tmp_path / "v.txt")
-    assert "the text gives no more, 1000 were asked for" in result.output
+    assert "the text gives no more, although 1000 were requested" in result.output
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -228,7 +228,7 @@ def test_a_pipe_is_refused_as_a_second_reading_would_find_nothing(tmp_path: Path
     ("arguments", "message"),
     [
         (("bpe", 200), "vocab_size is 200, but bpe needs at least 257: 256 bytes and 1 special tokens"),
-        (("char", 5), "vocab_size is 5, no more than the 5 special tokens"),
+        (("char", 5), "vocab_size is 5, but must be larger than the number of special tokens, 5"),
         (("bpe", 300, "--lowercase"), "lowercase is no option of bpe"),
         (("sentencepiece", 300, "--min-frequency", 3), "min_frequency is no option of sentencepiece"),
         (("char", 300, "--character-coverage", 0.5), "character_coverage is no option of char"),

@@ -1,4 +1,4 @@
-"""Rows of ids of several lengths as tensors."""
+"""Conversion of rows of ids with different lengths into tensors."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ Ids = NDArray[np.int32]
 
 
 def joined(*parts: Any) -> Ids:
-    """Ids of several parts, lists or arrays, one after another."""
-    return np.concatenate(parts, dtype=np.int32, casting="unsafe")  # an empty list counts as floats
+    """Concatenate ids given as lists or arrays."""
+    return np.concatenate(parts, dtype=np.int32, casting="unsafe")  # NumPy makes an empty list a float array
 
 
 def lengths_of(rows: Sequence[Ids]) -> NDArray[np.int64]:
-    """Lengths of rows, (rows,)."""
+    """Lengths of the rows: (rows,)."""
     return np.fromiter(map(len, rows), np.int64, len(rows))
 
 
 def width_of(lengths: NDArray[np.int64], limit: int, whole: bool) -> int:
-    """Width of a batch: the longest row, rounded up to a multiple of 8 up to ``limit``; or always ``limit``.
+    """Width of a batch: the length of the longest row, rounded up to a multiple of 8 but not above ``limit``.
 
-    Multiples of 8 suit vector units and keep the number of different shapes small. Rows of one length are not padded:
-    attention without a mask is faster, and what a model makes of one text does not depend on its padding.
+    Multiples of 8 suit vector units and keep the number of different shapes small. Rows of equal length are not padded:
+    attention without a mask is faster, and the output for a single text does not depend on padding.
 
     Args:
-        lengths: of the rows, (rows,).
+        lengths: lengths of the rows, (rows,).
+        whole: pad to ``limit`` even if all rows are shorter.
     """
     longest = int(lengths.max())
     if whole:
@@ -54,17 +55,17 @@ def padded(rows: Sequence[Ids], width: int | None, fill: int) -> torch.Tensor:
 
 
 def token_inputs(rows: Sequence[Ids], limit: int, pad: int, whole: bool = False, causal: bool = False) -> Inputs:
-    """``input_ids`` (rows, width) and, where anything is padded, what :func:`real_places` gives."""
+    """``input_ids`` (rows, width) and, if any row is padded, the result of :func:`real_places`."""
     lengths = lengths_of(rows)
     width = width_of(lengths, limit, whole)
     return {"input_ids": padded(rows, width, pad), **real_places(lengths, width, causal)}
 
 
 def real_places(lengths: NDArray[np.int64], width: int, causal: bool = False) -> Inputs:
-    """``attention_mask`` (rows, width) of rows that are padded on the right; nothing where none is.
+    """``attention_mask`` (rows, width) of rows padded on the right; empty if no row is padded.
 
     Args:
-        causal: the model is causal: ``lengths`` (rows,) in place of the mask, which its attention does without.
+        causal: True for a causal model. It gets ``lengths`` (rows,) instead, because causal attention needs no mask.
     """
     if int(lengths.min()) == width:
         return {}

@@ -16,25 +16,30 @@ def tokenizer() -> None:
 
 @tokenizer.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILES...")
-@click.option("--kind", type=click.Choice(_KINDS), required=True, help="What to train.")
-@click.option("--vocab-size", type=click.IntRange(min=1), required=True, help="The most tokens, special ones included.")
-@click.option("--output", required=True, help="File to write; for bpe the folder of vocab.json and merges.txt.")
+@click.option("--kind", type=click.Choice(_KINDS), required=True, help="Kind of tokenizer to train.")
+@click.option(
+    "--vocab-size",
+    type=click.IntRange(min=1),
+    required=True,
+    help="Maximum number of tokens, including special tokens.",
+)
+@click.option("--output", required=True, help="File to write; for bpe, the folder for vocab.json and merges.txt.")
 @click.option(
     "--min-frequency",
     type=click.IntRange(min=1),
-    help="Leave out what is seen fewer times (default: 2; not for sentencepiece).",
+    help="Leave out tokens and merges with a lower frequency (default: 2; not for sentencepiece).",
 )
 @click.option(
     "--lowercase/--no-lowercase",
     default=None,
-    help="Lower-case the text (default: for wordpiece only; not for bpe).",
+    help="Lower-case the text (default: only for wordpiece; not available for bpe).",
 )
-@click.option("--special", multiple=True, metavar="TOKEN", help="A special token besides the usual ones; repeatable.")
+@click.option("--special", multiple=True, metavar="TOKEN", help="Additional special token; repeatable.")
 @click.option(
     "--character-coverage",
     type=click.FloatRange(0, 1, min_open=True),
-    help="Fraction of the text's characters that wordpiece and sentencepiece must be able to write (default: 0.9995; "
-    "not for the others).",
+    help="Share of the text's characters that the vocabulary must cover (default: 0.9995; only for wordpiece and "
+    "sentencepiece).",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
 def train(
@@ -75,7 +80,7 @@ def train(
         overwrite=overwrite,
         progress=sys.stderr.isatty(),
     )
-    few = "" if trained.vocab_size >= vocab_size else f"; the text gives no more, {vocab_size} were asked for"
+    few = "" if trained.vocab_size >= vocab_size else f"; the text gives no more, although {vocab_size} were requested"
     tell(f"wrote {' and '.join(map(str, trained.files))} ({trained.vocab_size} tokens{few})")
     tell("\nTo use it, put this into a spec (paths are relative to the spec's folder):\n")
     lines = {"data": {"tokenizer": {trained.kind: trained.options}}}

@@ -1,1 +1,1 @@
-"""Converters between Hugging Face's architectures of text models and specs: a file each. Torch-free."""
+"""Converters between Hugging Face's text architectures and specs, one file per architecture. Torch-free."""

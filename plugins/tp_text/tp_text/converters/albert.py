@@ -14,7 +14,7 @@ _LAYER = "albert.encoder.albert_layer_groups.0.albert_layers.0"
 
 
 class AlbertConverterConfig(BertFamilyConfig):
-    """ALBERT (Lan et al., 2020): one layer for all, factorised embeddings, sentence order."""
+    """ALBERT (Lan et al., 2020): all layers share their weights, factorised embeddings, sentence order."""
 
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "AlbertForPreTraining": ("mlm", "sp"),
@@ -41,7 +41,7 @@ class AlbertConverterConfig(BertFamilyConfig):
         "inner_group_num": (1,),
     }
     irrelevant: ClassVar[frozenset[str]] = frozenset(
-        # Of ALBERT's first code; transformers has never read them.
+        # Keys of ALBERT's original code; transformers does not read them.
         ("down_scale_factor", "gap_size", "net_structure_type", "num_memory_blocks", "layers_to_keep")
     )
     head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"cls": ("classifier_dropout_prob",)}

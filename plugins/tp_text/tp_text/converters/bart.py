@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from tp_core.interop.tensors import Tensors
     from tp_core.spec.schema import Spec
 
-_EPS = 1e-5  # no key of the config
+_EPS = 1e-5  # the config has no key for it
 _SIDES = {"encoder": "embedding", "decoder": "target_embedding"}
 
 
 class BartFamilyConfig(ConverterConfig):
-    """The parts that BART and PEGASUS share: an encoder and a decoder with one vocabulary."""
+    """Shared parts of BART and PEGASUS: an encoder and a decoder with one vocabulary."""
 
     prefix: ClassVar[str] = "model."
     aliases: ClassVar[Mapping[str, str]] = {
@@ -57,26 +57,26 @@ class BartFamilyConfig(ConverterConfig):
     }
     irrelevant: ClassVar[frozenset[str]] = frozenset(
         {
-            # Of a head that has no converter.
+            # Keys of a head without a converter.
             *("classifier_dropout", "classif_dropout"),
-            # Of transformers before version 4, which has not read them since.
+            # Keys of transformers before version 4; newer versions do not read them.
             *("add_bias_logits", "extra_pos_embeddings", "save_step"),
         }
     )
     training_only: ClassVar[Mapping[str, Any]] = {"encoder_layerdrop": 0.0, "decoder_layerdrop": 0.0}
     unwritten: ClassVar[frozenset[str]] = frozenset({"final_logits_bias"})
 
-    #: The special token that the decoder's input begins with.
+    #: Role of the first token of the decoder input.
     start: ClassVar[str] = "eos"
-    #: ``pre`` or ``post``, as the transformer's option.
+    #: Value of the transformer's option: ``pre`` or ``post``.
     norm_position: ClassVar[str] = "post"
 
     def positions(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """The module of positions."""
+        """The position embedding, as in a spec."""
         raise TypeError(f"{type(self).__name__} does not implement positions()")
 
     def as_stored(self, config: "Keys", tensors: "Tensors") -> "Keys":
-        # The bias is there in every checkpoint, and zero in almost all.
+        # Every checkpoint has this bias, but in almost all it is zero.
         name = "final_logits_bias"
         return config | {name: name in tensors.shapes and bool(tensors.read(name).any())}
 
@@ -154,7 +154,7 @@ class BartFamilyConfig(ConverterConfig):
         ]
 
     def side(self, config: Mapping[str, Any], side: str) -> list[Entry]:
-        """The rules of the encoder or the decoder."""
+        """Conversion rules of the encoder or the decoder."""
         layer, ours, norm = f"model.{side}.layers.{{layer}}", f"{side}.layers.{{layer}}", self._norm()
         projections = below(f"{layer}.self_attn", "q_proj", "k_proj", "v_proj")
         return [
@@ -167,7 +167,7 @@ class BartFamilyConfig(ConverterConfig):
         ]
 
     def cross_attention(self, config: Mapping[str, Any]) -> list[Entry]:
-        """The rules of the decoder's attention to the encoder."""
+        """Conversion rules of the decoder's cross-attention."""
         layer, ours = "model.decoder.layers.{layer}", "decoder.layers.{layer}"
         attention, heads = f"{layer}.encoder_attn", config["decoder_attention_heads"]
         return [
@@ -178,12 +178,12 @@ class BartFamilyConfig(ConverterConfig):
         ]
 
     def _norm(self) -> str:
-        """The name of the norms of sub-layers."""
+        """Name of the norms of sub-layers."""
         return "before" if self.norm_position == "pre" else "after"
 
 
 class BartConverterConfig(BartFamilyConfig):
-    """BART (Lewis et al., 2020): learned positions, norms after the embeddings and the sub-layers."""
+    """BART (Lewis et al., 2020): learned positions, norms after the embeddings and after the sub-layers."""
 
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {"BartForConditionalGeneration": ("lm",), "BartModel": ()}
     required: ClassVar[Mapping[str, tuple[Any, ...]]] = {
@@ -212,7 +212,7 @@ class BartConverterConfig(BartFamilyConfig):
 
 
 class PegasusConverterConfig(BartFamilyConfig):
-    """PEGASUS (Zhang et al., 2020): fixed positions, norms before the sub-layers and at the end."""
+    """PEGASUS (Zhang et al., 2020): sinusoidal positions, norms before the sub-layers and after the last layer."""
 
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "PegasusForConditionalGeneration": ("lm",),

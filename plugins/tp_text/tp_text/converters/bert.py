@@ -1,4 +1,4 @@
-"""BERT, and what its descendants share with it."""
+"""BERT, and the parts that it shares with its descendants."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class BertFamilyConfig(ConverterConfig):
-    """The parts that BERT and RoBERTa share: the layers, the embeddings and their options."""
+    """Shared parts of BERT, RoBERTa and their descendants: layers, embeddings and their options."""
 
     defaults: ClassVar[Mapping[str, Any]] = {
         "vocab_size": 30522,
@@ -39,11 +39,11 @@ class BertFamilyConfig(ConverterConfig):
     }
     required: ClassVar[Mapping[str, tuple[Any, ...]]] = {"position_embedding_type": ("absolute",)}
 
-    #: The key of the dropout before the classifier; unset, or where it is null: that of the layers.
+    #: Key of the dropout before the classifier. If this is None, or the key is null, the layers' dropout is used.
     classifier_dropout: ClassVar[str | None] = "classifier_dropout"
 
     def offset(self, config: Mapping[str, Any]) -> int:
-        """The row of the first position."""
+        """Row of the first position in the position table."""
         return 0
 
     def targets(self, config: Mapping[str, Any], architecture: str) -> list[Any]:
@@ -61,7 +61,7 @@ class BertFamilyConfig(ConverterConfig):
         return [{head: options[head]} for head in heads]
 
     def layers(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """The encoder's options."""
+        """Options of the encoder."""
         return {
             "num_layers": config["num_hidden_layers"],
             "feed_forward_size": config["intermediate_size"],
@@ -70,14 +70,14 @@ class BertFamilyConfig(ConverterConfig):
         }
 
     def mixing(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of its options that are about attention."""
+        """Options of the encoder that concern attention."""
         return {
             "num_heads": config["num_attention_heads"],
             "mixer": {"attention": {"dropout": config["attention_probs_dropout_prob"]}},
         }
 
     def mixing_keys(self, encoder: TransformerConfig) -> dict[str, Any]:
-        """The keys about attention."""
+        """Keys of the config that concern attention."""
         attention = common.attention(encoder)
         return {"num_attention_heads": attention.num_heads, "attention_probs_dropout_prob": attention.dropout}
 
@@ -87,7 +87,7 @@ class BertFamilyConfig(ConverterConfig):
             "word",
             {"pos": {"max_length": config["max_position_embeddings"] - offset, "offset": offset}},
         ]
-        if segments > 1:  # of one segment, its vector is a part of every position's
+        if segments > 1:  # a single segment vector is added to the position vectors instead
             modules.append({"seg": {"num_segments": segments}})
         return {
             "hidden_size": config["hidden_size"],
@@ -122,7 +122,7 @@ class BertFamilyConfig(ConverterConfig):
         }
 
     def classifier(self, spec: "Spec", cls: ClassificationConfig) -> dict[str, Any]:
-        """The keys of a classifier."""
+        """Keys of the config that concern a classifier."""
         dropout = {self.classifier_dropout: cls.dropout} if self.classifier_dropout else {}
         return {**dropout, **common.label_names(spec, cls.num_labels)}
 
@@ -135,7 +135,7 @@ class BertFamilyConfig(ConverterConfig):
         return {"bert" if "sp" in heads else "mlm": length}
 
     def embeddings(self, config: Mapping[str, Any]) -> list[Entry]:
-        """The rules of the embeddings."""
+        """Conversion rules of the embeddings."""
         theirs, ours = f"{self.prefix}embeddings", "embedding.parts"
         tables = (f"{theirs}.position_embeddings.weight", f"{theirs}.token_type_embeddings.weight")
         rules: list[Entry] = [
@@ -149,7 +149,7 @@ class BertFamilyConfig(ConverterConfig):
         return [*rules, Same(tables[0], f"{ours}.pos.table.weight"), Same(tables[1], f"{ours}.seg.table.weight")]
 
     def body(self, config: Mapping[str, Any]) -> list[Entry]:
-        """The rules of everything but the heads."""
+        """Conversion rules of everything except the heads."""
         layer, ours = f"{self.prefix}encoder.layer.{{layer}}", "encoder.layers.{layer}"
         projections = below(f"{layer}.attention.self", "query", "key", "value")
         return [
@@ -164,12 +164,12 @@ class BertFamilyConfig(ConverterConfig):
 
 
 def output_matrix(decoder: str, bias: str, word: str, tied: bool) -> list[Entry]:
-    """The rules of an output matrix, whose bias stands both in it and beside it.
+    """Conversion rules of an output matrix whose bias is stored twice: in the matrix and as a separate tensor.
 
     Args:
         decoder: name of the matrix in the checkpoint.
-        bias: name of the bias beside it.
-        word: name of the word embedding that it may be tied to.
+        bias: name of the separate bias.
+        word: name of the word embedding, which may be tied to the matrix.
     """
     ours = "targets.mlm.output"
     if tied:
@@ -178,7 +178,7 @@ def output_matrix(decoder: str, bias: str, word: str, tied: bool) -> list[Entry]
             Copy(f"{decoder}.bias", of=bias),
             Copy(f"{decoder}.weight", of=word, output=True),
         ]
-    # Untied, transformers adds the matrix's own bias, and keeps the other one without using it.
+    # If untied, transformers adds the matrix's own bias and ignores the separate one.
     return [
         Same(decoder, ours, vocabulary=True),
         Copy(bias, of=f"{decoder}.bias", written=True, checked=False),
@@ -198,7 +198,7 @@ class BertConverterConfig(BertFamilyConfig):
     prefix: ClassVar[str] = "bert."
     irrelevant: ClassVar[frozenset[str]] = frozenset(
         {
-            # Of BERT's first code; transformers has never read them.
+            # Keys of BERT's original code; transformers does not read them.
             *("directionality", "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers"),
             *("pooler_size_per_head", "pooler_type"),
         }

@@ -37,11 +37,11 @@ class BloomConverterConfig(ConverterConfig):
     }
     required: ClassVar[Mapping[str, tuple[Any, ...]]] = {"apply_residual_connection_post_layernorm": (False,)}
     irrelevant: ClassVar[frozenset[str]] = common.CAUSAL_IRRELEVANT | {
-        "slow_but_exact",  # the same products in the order of the training
-        # Of the program that trained BLOOM; transformers has never read them.
+        "slow_but_exact",  # same result; only the order of operations differs
+        # Keys of BLOOM's training code; transformers does not read them.
         *("attention_softmax_in_fp32", "bias_dropout_fusion", "masked_softmax_fusion", "offset_alibi"),
         *("skip_bias_add", "skip_bias_add_qkv", "n_inner"),
-        # Of a head that has no converter.
+        # Keys of a head without a converter.
         "classifier_dropout",
     }
 
@@ -82,7 +82,7 @@ class BloomConverterConfig(ConverterConfig):
         }
 
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
-        length = config.get("seq_length") or 2048  # ALiBi has no limit; the training had this
+        length = config.get("seq_length") or 2048  # ALiBi has no maximum length; this is the training length
         return common.causal_processor(length, self.architectures[architecture])
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:

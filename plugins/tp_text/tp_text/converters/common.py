@@ -1,4 +1,4 @@
-"""The parts that the converters of text models share."""
+"""Shared parts of the converters of text models."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,53 +20,53 @@ if TYPE_CHECKING:
 #: Keys that never change what a causal model computes.
 CAUSAL_IRRELEVANT = frozenset(
     {
-        "is_decoder",  # they are decoders whatever it says
-        "pretraining_tp",  # the same products, cut in pieces
+        "is_decoder",  # these models are always decoders
+        "pretraining_tp",  # same result, computed in slices
     }
 )
 
 
 def attention(options: LayerOptions) -> AttentionConfig:
-    """The options of the self-attention of layers.
+    """Options of the layers' self-attention.
 
     Raises:
-        MisfitError: their mixer is another.
+        MisfitError: the mixer is not attention.
     """
     return parts.part(options, "mixer", AttentionConfig)
 
 
 def feed_forward(options: LayerOptions) -> DenseConfig:
-    """The options of the feed-forward part of layers, with or without a gate.
+    """Options of the layers' feed-forward part, with or without a gate.
 
     Raises:
-        MisfitError: it is another.
+        MisfitError: the feed-forward part has another kind.
     """
     return parts.part(options, "feed_forward", DenseConfig)
 
 
 def norm_eps(options: LayerOptions) -> float:
-    """The number that layer normalisation adds to the variance.
+    """The epsilon that layer normalisation adds to the variance.
 
     Raises:
-        MisfitError: the norm is another.
+        MisfitError: the norm is not layer normalisation.
     """
     return parts.part(options, "norm", LayerNormConfig).eps
 
 
 def projections(theirs: tuple[str, ...], ours: str, heads: int, groups: int | None = None) -> Entry:
-    """The rule of the query, key and value projections of a mixer.
+    """Conversion rule of the query, key and value projections of a mixer.
 
     Args:
-        theirs: the three names.
-        ours: name of the layer.
-        groups: number of key-value heads; heads if unset.
+        theirs: names of the three projections in the checkpoint.
+        ours: name of the layer in the model.
+        groups: number of key-value heads; default: ``heads``.
     """
     groups = groups or heads
     return Stacked(theirs, f"{ours}.mixer.qkv", shares=(heads, groups, groups), groups=groups)
 
 
 def table_rows(positions: LearnedPositionConfig) -> int:
-    """Rows of a table of positions."""
+    """Number of rows of a position table."""
     return positions.max_length + positions.offset
 
 
@@ -75,10 +75,10 @@ def embedding_size(spec: "Spec", hidden_size: int) -> int:
 
 
 def labels(config: Mapping[str, Any]) -> int:
-    """The number of classes of a model that classifies sequences.
+    """Number of classes of a sequence classification model.
 
     Raises:
-        TPError: it is a regression.
+        TPError: the model is a regression model.
     """
     names = config.get("id2label")
     count = len(names) if isinstance(names, dict) else int(config.get("num_labels") or 2)
@@ -88,17 +88,17 @@ def labels(config: Mapping[str, Any]) -> int:
 
 
 def language_model(word: str, tied: bool) -> list[Entry]:
-    """The rules of a language model's output matrix, which may be tied to the word embedding."""
+    """Conversion rules of a language model's output matrix, which may be tied to the word embedding."""
     if tied:
         return [Copy("lm_head.weight", of=word, output=True)]
     return [Same("lm_head.weight", "targets.lm.output.weight", vocabulary=True)]
 
 
 def gated_decoder(config: Mapping[str, Any], norms: Mapping[str, str]) -> list[Entry]:
-    """The rules of LLaMA and the models after it: words, attention, a gated feed-forward layer, the output matrix.
+    """Conversion rules of LLaMA and its descendants: word embedding, attention, gated feed-forward, output matrix.
 
     Args:
-        norms: name of a layer's norm in the checkpoint → in the model.
+        norms: name of a layer's norm in the checkpoint → name in the model.
     """
     heads, groups = config["num_attention_heads"], config["num_key_value_heads"]
     layer, ours, word = "model.layers.{layer}", "encoder.layers.{layer}", "model.embed_tokens.weight"
@@ -116,8 +116,8 @@ def gated_decoder(config: Mapping[str, Any], norms: Mapping[str, str]) -> list[E
 
 
 def causal_processor(length: int, heads: Sequence[str]) -> dict[str, Any]:
-    """The processor of a causal model, as a spec writes it.
+    """The processor of a causal model, as in a spec.
 
-    A model without a head is there for vectors; its texts are cut where transformers cuts them.
+    A model without a head makes text vectors, so long texts are cut on the right, as in transformers.
     """
     return {"lm": {"max_length": length, **({} if heads else {"truncation_side": "right"})}}

@@ -16,7 +16,7 @@ from tp_text.targets.mlm_options import MaskedLanguageModelConfig
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
 
-_EPS = 1e-12  # no key of the config
+_EPS = 1e-12  # the config has no key for it
 
 
 class DistilBertConverterConfig(ConverterConfig):
@@ -49,9 +49,9 @@ class DistilBertConverterConfig(ConverterConfig):
     }
     irrelevant: ClassVar[frozenset[str]] = frozenset(
         {
-            "sinusoidal_pos_embds",  # the table's initial values; checkpoints hold the table
-            "qa_dropout",  # of a head that has no converter
-            "tie_weights_",  # of DistilBERT's first code; transformers has never read it
+            "sinusoidal_pos_embds",  # only affects initial values; checkpoints have the table
+            "qa_dropout",  # key of a head without a converter
+            "tie_weights_",  # key of DistilBERT's original code; transformers does not read it
         }
     )
     head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"cls": ("seq_classif_dropout",)}

@@ -34,18 +34,18 @@ class FNetConverterConfig(BertFamilyConfig):
     required: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
     irrelevant: ClassVar[frozenset[str]] = frozenset(
         {
-            *("use_tpu_fourier_optimizations", "tpu_short_seq_length"),  # the same transforms, as products of matrices
+            *("use_tpu_fourier_optimizations", "tpu_short_seq_length"),  # same result, computed with matrix products
             *(
                 "actual_seq_length",
                 "use_fft",
                 "use_latest",
-            ),  # of the published models; transformers has never read them
+            ),  # in configs of published models; transformers does not read them
         }
     )
     classifier_dropout: ClassVar[str | None] = None
     notes: ClassVar[tuple[str, ...]] = (
-        "as in transformers, padding takes part in the Fourier transforms: a text's states depend on how much of it "
-        "there is (padding: true, of the mixer)",
+        "as in transformers, the Fourier transforms include padding, so the states of a text depend on the amount of "
+        "padding (padding: true, of the mixer)",
     )
 
     def mixing(self, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,8 +56,8 @@ class FNetConverterConfig(BertFamilyConfig):
         return {}
 
     @staticmethod
-    def _unread(size: int) -> list[Entry]:
-        """The pooler, which transformers' masked language model holds and never reads."""
+    def _unused_pooler(size: int) -> list[Entry]:
+        """Conversion rules of the pooler, which transformers' masked language model has but does not use."""
 
         def zeros(*shape: int) -> "Tensor":
             import torch
@@ -87,7 +87,7 @@ class FNetConverterConfig(BertFamilyConfig):
             Same("cls.seq_relationship", "targets.sp.classifier"),
             Same("cls.predictions.transform.dense", "targets.mlm.dense"),
             Same("cls.predictions.transform.LayerNorm", "targets.mlm.norm"),
-            *(self._unread(config["hidden_size"]) if config.get("architectures") == ["FNetForMaskedLM"] else ()),
+            *(self._unused_pooler(config["hidden_size"]) if config.get("architectures") == ["FNetForMaskedLM"] else ()),
             *output_matrix(
                 "cls.predictions.decoder",
                 "cls.predictions.bias",

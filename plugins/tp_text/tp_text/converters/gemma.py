@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Gemma2ConverterConfig(ConverterConfig):
-    """Gemma 2: norms on both sides, soft caps, and a window in every other layer (Gemma Team, 2024)."""
+    """Gemma 2: norms before and after sub-layers, soft caps, a window in every other layer (Gemma Team, 2024)."""
 
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {"Gemma2ForCausalLM": ("lm",), "Gemma2Model": ()}
     prefix: ClassVar[str] = "model."
@@ -50,8 +50,8 @@ class Gemma2ConverterConfig(ConverterConfig):
     }
     required: ClassVar[Mapping[str, tuple[Any, ...]]] = {"use_bidirectional_attention": (None, False)}
     irrelevant: ClassVar[frozenset[str]] = common.CAUSAL_IRRELEVANT | {
-        "cache_implementation",  # another way to the same numbers
-        # of published models; transformers has never read them
+        "cache_implementation",  # same result; only the cache differs
+        # in configs of published models; transformers does not read them
         *("hidden_act", "sliding_window_size", "_sliding_window_pattern"),
     }
     head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"lm": ("final_logit_softcapping",)}
@@ -64,15 +64,15 @@ class Gemma2ConverterConfig(ConverterConfig):
         return config | {"layer_types": [SLIDING if (number + 1) % period else FULL for number in range(count)]}
 
     def period(self, config: "Keys") -> int:
-        """The number of layers from a global one to the next."""
+        """Distance, in layers, between one layer with global attention and the next."""
         return 2
 
     def rotary(self, config: Mapping[str, Any], kind: str) -> dict[str, Any]:
-        """The rotary positions of layers of a kind, as a spec writes them."""
+        """Rotary positions of one kind of layers, as in a spec."""
         return parts.rotary(config)
 
     def attention(self, config: Mapping[str, Any], norm: Mapping[str, Any]) -> dict[str, Any]:
-        """Options of attention beside those that both versions have."""
+        """Options of attention that only one of the versions has."""
         return {"soft_cap": config["attn_logit_softcapping"]}
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
@@ -130,7 +130,7 @@ class Gemma2ConverterConfig(ConverterConfig):
         first, feed_forward = mixers[0], parts.part(encoder, "feed_forward", GatedConfig)
         size, activation = encoder.hidden_size, feed_forward.activation
         windows = [mixer.window for mixer in mixers if mixer.window is not None]
-        # Others than these are told apart by what to_spec() makes of them.
+        # Layers with other options are detected later: to_spec() of this config would give another spec.
         positions = {
             FULL if mixer.window is None else SLIDING: parts.part(mixer, "positions", RotaryConfig)
             for mixer in reversed(mixers)
@@ -159,10 +159,10 @@ class Gemma2ConverterConfig(ConverterConfig):
         }
 
     def rope(self, positions: Mapping[str, RotaryConfig]) -> dict[str, Any]:
-        """The keys about rotary positions.
+        """Keys of the config that concern rotary positions.
 
         Args:
-            positions: kind of layers → their options.
+            positions: kind of layers → options of their positions.
         """
         return parts.rotary_keys(next(iter(positions.values())))
 
@@ -180,7 +180,7 @@ class Gemma2ConverterConfig(ConverterConfig):
 
 
 class Gemma3TextConverterConfig(Gemma2ConverterConfig):
-    """The text model of Gemma 3: norms of queries and keys, five layers in six with a window (Gemma Team, 2025)."""
+    """The text model of Gemma 3: norms of queries and keys, windows in five of six layers (Gemma Team, 2025)."""
 
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {"Gemma3ForCausalLM": ("lm",), "Gemma3TextModel": ()}
     defaults: ClassVar[Mapping[str, Any]] = {
@@ -212,7 +212,7 @@ class Gemma3TextConverterConfig(Gemma2ConverterConfig):
 
     def rope(self, positions: Mapping[str, RotaryConfig]) -> dict[str, Any]:
         found = {SLIDING: RotaryConfig(), FULL: RotaryConfig(theta=1e6), **positions}
-        # Others, such as rotary_llama3, are told apart by what to_spec() makes of these.
+        # Other positions, such as rotary_llama3, are detected later: to_spec() of this config would give another spec.
         local, whole = (RotaryConfig(theta=found[k].theta, factor=found[k].factor) for k in (SLIDING, FULL))
         keys = super().rope({FULL: whole})
         inside = {SLIDING: super().rope({SLIDING: local})["rope_parameters"], FULL: keys["rope_parameters"]}
@@ -225,45 +225,48 @@ class Gemma3TextConverterConfig(Gemma2ConverterConfig):
 
 
 def _rotary(key: str, config: Mapping[str, Any], objects: Mapping[str, Any], theta: float) -> dict[str, Any]:
-    """The rotary positions of one kind of layers of Gemma 3, as a spec writes them.
+    """Rotary positions of one kind of layers of Gemma 3, as in a spec.
 
     Args:
-        key: of the config, may give the base of the frequencies.
-        objects: objects of the config that describe the positions, by name; or None.
-        theta: the base where nothing gives it.
+        key: key of the config that may give the base of the frequencies.
+        objects: name → object of the config that describes the positions; an object may be None.
+        theta: default base.
 
     Raises:
-        TPError: they are of a type that specs do not have, or two values contradict each other.
+        TPError: specs do not have this type of positions, or two values contradict each other.
     """
     objects = {name: values for name, values in objects.items() if values}
     for name, values in objects.items():
         if values.get("rope_type") not in (None, "default", "linear"):
             raise TPError(f"config.json: '{name}.rope_type' is {values['rope_type']!r}; specs know 'default', 'linear'")
     kind = _agreed("rope_type", objects) or "default"
-    for name, values in objects.items():  # versions of transformers read `type` in different ways
+    # `type` must equal rope_type, because versions of transformers treat it differently.
+    for name, values in objects.items():
         if values.get("type") not in (None, kind):
-            raise TPError(f"config.json: '{name}.type' is {values['type']!r}, and 'rope_type' is {kind!r}")
+            raise TPError(f"config.json: '{name}.type' is {values['type']!r}, but 'rope_type' is {kind!r}")
         part = values.get("partial_rotary_factor")
         if part not in (None, 1.0):
-            raise TPError(f"config.json: '{name}.partial_rotary_factor' is {part}; Gemma turns the whole of each head")
+            raise TPError(
+                f"config.json: '{name}.partial_rotary_factor' is {part}; expected 1: Gemma rotates all dimensions"
+            )
     base = _agreed("rope_theta", objects, {key: config.get(key)})
     factor = {"factor": float(_agreed("factor", objects))} if kind == "linear" else {}
     return {"rotary": {"theta": theta if base is None else float(base), **factor}}
 
 
 def _agreed(key: str, objects: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> Any:
-    """The value of a key of several objects; None where none has it.
+    """The common value of a key in several objects; None if no object has it.
 
     Args:
-        more: other places of a value, by name.
+        more: further values that must agree, by name.
 
     Raises:
-        TPError: they have different values.
+        TPError: the values differ.
     """
     places = {**(more or {}), **{f"{name}.{key}": values.get(key) for name, values in objects.items()}}
     given = {place: value for place, value in places.items() if value is not None}
     found = next(iter(given.values()), None)
     if any(value != found for value in given.values()):
         each = " and ".join(f"'{place}' is {value}" for place, value in given.items())
-        raise TPError(f"config.json: {each}, which are to be the same")
+        raise TPError(f"config.json: {each}, but they must be equal")
     return found

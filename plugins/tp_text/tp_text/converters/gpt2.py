@@ -47,12 +47,12 @@ class GPT2ConverterConfig(ConverterConfig):
         "scale_attn_by_inverse_layer_idx": (False,),
     }
     irrelevant: ClassVar[frozenset[str]] = common.CAUSAL_IRRELEVANT | {
-        # The same attention, computed in float32 whatever the weights' type.
+        # Same attention, but always computed in float32.
         "reorder_and_upcast_attn",
-        # Of heads that have no converter.
+        # Keys of heads without a converter.
         *("summary_type", "summary_use_proj", "summary_activation", "summary_proj_to_labels"),
         *("summary_first_dropout", "summary_last_dropout", "hidden_dropout", "classifier_dropout"),
-        # Of GPT-2's first code: the size of a stored mask, and what its tokenizer did.
+        # Keys of GPT-2's original code: the size of a stored mask, and options of its tokenizer.
         *("n_ctx", "predict_special_tokens"),
     }
 
@@ -116,7 +116,7 @@ class GPT2ConverterConfig(ConverterConfig):
             Transposed(f"{layer}.attn.c_proj", f"{ours}.mixer.output"),
             Transposed(f"{layer}.mlp.c_fc", f"{ours}.feed_forward.input"),
             Transposed(f"{layer}.mlp.c_proj", f"{ours}.feed_forward.output"),
-            Ignored(f"{layer}.attn.bias"),  # the causal mask, which old checkpoints hold
+            Ignored(f"{layer}.attn.bias"),  # the causal mask, stored in old checkpoints
             Ignored(f"{layer}.attn.masked_bias"),
             Same("transformer.ln_f", "encoder.norm"),
             *common.language_model("transformer.wte.weight", config["tie_word_embeddings"]),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class LlamaConverterConfig(ConverterConfig):
-    """LLaMA, Llama 2 and Llama 3, with grouped heads and scaled rotary positions (Touvron et al., 2023)."""
+    """LLaMA, Llama 2 and Llama 3, with grouped-query attention and scaled rotary positions (Touvron et al., 2023)."""
 
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {"LlamaForCausalLM": ("lm",), "LlamaModel": ()}
     prefix: ClassVar[str] = "model."
@@ -41,7 +41,7 @@ class LlamaConverterConfig(ConverterConfig):
         "head_dim": None,
     }
     irrelevant: ClassVar[frozenset[str]] = common.CAUSAL_IRRELEVANT | {
-        # of published models; transformers has never read them
+        # in configs of published models; transformers does not read them
         *("max_sequence_length", "is_llama_config", "rope_interleaved"),
     }
 
@@ -110,7 +110,7 @@ class LlamaConverterConfig(ConverterConfig):
 
 
 class MistralConverterConfig(LlamaConverterConfig):
-    """Mistral (Jiang et al., 2023): LLaMA with grouped heads and, in its first version, a window."""
+    """Mistral (Jiang et al., 2023): LLaMA with grouped-query attention and, in its first version, a window."""
 
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {"MistralForCausalLM": ("lm",), "MistralModel": ()}
     defaults: ClassVar[Mapping[str, Any]] = {

@@ -20,12 +20,12 @@ from tp_text.targets.mlm_options import MaskedLanguageModelConfig
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
 
-#: Type of layers → the key of its rotary base before transformers 5, and the base where there is none.
+#: Type of layers → key of its rotary base before transformers 5, and default base.
 THETAS = {FULL: ("global_rope_theta", 160000.0), SLIDING: ("local_rope_theta", 10000.0)}
 
 
 def every(number: int, count: int) -> list[str]:
-    """The types of layers of which each ``number``-th sees the whole text, the first one included."""
+    """Types of ``count`` layers: every ``number``-th layer, beginning with the first, attends to the whole text."""
     return [SLIDING if layer % number else FULL for layer in range(count)]
 
 
@@ -33,7 +33,7 @@ def types_of(config: Mapping[str, Any]) -> list[str]:
     """The kind of each layer.
 
     Raises:
-        TPError: they are others than a spec can say, or too few or too many.
+        TPError: a kind is unknown, or the number of kinds differs from the number of layers.
     """
     types, count, number = (config[key] for key in ("layer_types", "num_hidden_layers", "global_attn_every_n_layers"))
     if types is not None:
@@ -45,7 +45,7 @@ def types_of(config: Mapping[str, Any]) -> list[str]:
 
 
 def theta(config: Mapping[str, Any], kind: str) -> float:
-    """The base of the rotary frequencies of one type of layers."""
+    """Base of the rotary frequencies of one type of layers."""
     key, default = THETAS[kind]
     old, inside = config[key], (config["rope_parameters"] or {}).get(kind) or {}
     if old is None and inside.get("rope_theta") is None:
@@ -56,7 +56,7 @@ def theta(config: Mapping[str, Any], kind: str) -> float:
 class ModernBertConverterConfig(ConverterConfig):
     """ModernBERT (Warner et al., 2024).
 
-    The dropout of what attention gives, which has the rate of its weights' dropout there, is not kept.
+    transformers also applies the attention dropout to the output of attention. This second dropout is not converted.
     """
 
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {"ModernBertForMaskedLM": ("mlm",), "ModernBertModel": ()}
@@ -90,11 +90,11 @@ class ModernBertConverterConfig(ConverterConfig):
     }
     irrelevant: ClassVar[frozenset[str]] = frozenset(
         {
-            "initializer_cutoff_factor",  # initial values
-            *("classifier_pooling", "classifier_dropout"),  # of heads that are not converted
-            *("deterministic_flash_attn", "reference_compile", "repad_logits_with_grad"),  # the same numbers
-            *("sparse_prediction", "sparse_pred_ignore_index"),  # the same loss, of fewer logits
-            # of published models; transformers has never read them
+            "initializer_cutoff_factor",  # only affects initial values
+            *("classifier_pooling", "classifier_dropout"),  # keys of heads without a converter
+            *("deterministic_flash_attn", "reference_compile", "repad_logits_with_grad"),  # same result
+            *("sparse_prediction", "sparse_pred_ignore_index"),  # same loss, computed from fewer logits
+            # in configs of published models; transformers does not read them
             *("layer_norm_eps", "position_embedding_type"),
         }
     )
@@ -105,7 +105,7 @@ class ModernBertConverterConfig(ConverterConfig):
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
         types, window = types_of(config), config["local_attention"] // 2 + 1
         if config["local_attention"] % 2:
-            mark(config, "local_attention")  # an odd number has no other effect than the even one below
+            mark(config, "local_attention")  # an odd number has the same effect as the even number below it
         own = {
             FULL: {"window": None, "positions": {"rotary": {"theta": theta(config, FULL)}}},
             SLIDING: {"window": window, "positions": {"rotary": {"theta": theta(config, SLIDING)}}},
@@ -155,14 +155,15 @@ class ModernBertConverterConfig(ConverterConfig):
         layers = [parts.part(encoder.layer(n), "mixer", AttentionConfig) for n in range(encoder.num_layers)]
         thetas = {kind: default for kind, (_, default) in THETAS.items()}
         types, windows = [FULL if each.window is None else SLIDING for each in layers], [65]
-        for kind, each in zip(types[::-1], layers[::-1]):  # of each type the first; that others are equal is checked
+        # The reverse order keeps the first layer of each type; a later check finds differing ones.
+        for kind, each in zip(types[::-1], layers[::-1]):
             thetas[kind] = parts.part(each, "positions", RotaryConfig).theta
             windows += [] if each.window is None else [each.window]
         special = {} if spec.data.vocabulary is None else spec.data.vocabulary.special
         numbers = [n for n in range(1, len(types) + 1) if types == every(n, len(types))]
         return {
             "vocab_size": spec.model.vocab_size,
-            # Left out, it is 50283, which transformers refuses beyond the vocabulary.
+            # The default is 50283. transformers rejects a padding id outside the vocabulary.
             **({} if "pad" in special or spec.model.vocab_size > 50283 else {"pad_token_id": None}),
             "hidden_size": encoder.hidden_size,
             "intermediate_size": inner.inner_size(encoder.hidden_size),
@@ -176,7 +177,7 @@ class ModernBertConverterConfig(ConverterConfig):
             "attention_dropout": layers[0].dropout,
             "layer_types": types,
             "rope_parameters": {k: {"rope_type": "default", "rope_theta": each} for k, each in thetas.items()},
-            # before transformers 5
+            # Keys of transformers before version 5.
             **({"global_attn_every_n_layers": numbers[0]} if numbers else {}),
             **{key: thetas[kind] for kind, (key, _) in THETAS.items()},
             "local_attention": 2 * (windows[-1] - 1),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Qwen3ConverterConfig(LlamaConverterConfig):
-    """Qwen3 (Yang et al., 2025): LLaMA with norms of queries and keys, and a window in its last layers if any."""
+    """Qwen3 (Yang et al., 2025): LLaMA with norms of queries and keys, optionally with a window in its last layers."""
 
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {"Qwen3ForCausalLM": ("lm",), "Qwen3Model": ()}
     defaults: ClassVar[Mapping[str, Any]] = {
@@ -45,7 +45,7 @@ class Qwen3ConverterConfig(LlamaConverterConfig):
 
     @staticmethod
     def _kinds(config: Mapping[str, Any]) -> list[str]:
-        """The kind of each layer, as ``layer_types`` has them."""
+        """The kind of each layer, as in ``layer_types``."""
         given, count = config["layer_types"], config["num_hidden_layers"]
         narrow = config["use_sliding_window"] and config["sliding_window"] is not None
         if given is None:
@@ -55,7 +55,8 @@ class Qwen3ConverterConfig(LlamaConverterConfig):
             kinds = layer_types(given, count)
         if narrow and SLIDING in kinds:
             return kinds
-        mark(config, "use_sliding_window", "sliding_window", "max_window_layers")  # as transformers reads them
+        # In transformers, these keys have no effect here.
+        mark(config, "use_sliding_window", "sliding_window", "max_window_layers")
         return [FULL] * count
 
     def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
@@ -65,7 +66,7 @@ class Qwen3ConverterConfig(LlamaConverterConfig):
         widths = {window for window in windows if window is not None}
         if len(widths) > 1:
             raise parts.MisfitError(
-                [f"layers have windows of {', '.join(map(str, sorted(widths)))}; qwen3 has one"], True
+                [f"layers have windows of {', '.join(map(str, sorted(widths)))}; qwen3 allows one window size"], True
             )
         kinds = [FULL if window is None else SLIDING for window in windows]
         return {

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class RobertaConverterConfig(BertFamilyConfig):
-    """RoBERTa (Liu et al., 2019): BERT without segments, whose positions begin behind the padding's id."""
+    """RoBERTa (Liu et al., 2019): BERT without segments; the first position is the padding id plus one."""
 
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "RobertaForMaskedLM": ("mlm",),
@@ -24,8 +24,8 @@ class RobertaConverterConfig(BertFamilyConfig):
     defaults: ClassVar[Mapping[str, Any]] = {**BertFamilyConfig.defaults, "vocab_size": 50265, "pad_token_id": 1}
     head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"cls": ("classifier_dropout",)}
     notes: ClassVar[tuple[str, ...]] = (
-        "positions are counted from the first token, so that padding must stand on the right, where tp's processors "
-        "put it; transformers counts the tokens that are no padding",
+        "positions are counted from the first token, so padding must be on the right, as tp's processors do it; "
+        "transformers counts only tokens that are not padding",
     )
 
     def offset(self, config: Mapping[str, Any]) -> int:
@@ -33,15 +33,16 @@ class RobertaConverterConfig(BertFamilyConfig):
 
     def targets(self, config: Mapping[str, Any], architecture: str) -> list[Any]:
         found = super().targets(config, architecture)
-        # The head's activation is GELU whatever hidden_act is.
+        # The head's activation is always GELU, independent of hidden_act.
         return [{"mlm": {**target["mlm"], "activation": "gelu"}} if "mlm" in target else target for target in found]
 
     def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         offset, facts = parts.embedding(spec, LearnedPositionConfig).offset, spec.data.vocabulary
         padding = facts.special.get("pad", offset - 1) if facts is not None else offset - 1
         if offset < 1 or padding != offset - 1:
-            asked = f"model.embedding.pos.offset is {offset}; positions begin behind the padding's id"
-            raise parts.MisfitError([f"{asked}, {padding} here, so that it must be {padding + 1}"])
+            number = f", {padding + 1}" if padding >= 0 else ""
+            message = f"model.embedding.pos.offset is {offset}; expected the padding id plus one{number}"
+            raise parts.MisfitError([message])
         return {**super().to_config(spec, architecture), "pad_token_id": padding}
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
@@ -49,7 +50,7 @@ class RobertaConverterConfig(BertFamilyConfig):
             *self.body(config),
             Same("classifier.dense", "targets.cls.dense"),
             Same("classifier.out_proj", "targets.cls.classifier"),
-            Same("roberta.pooler.dense", "targets.sp.dense"),  # of the bare model only, and of no use there
+            Same("roberta.pooler.dense", "targets.sp.dense"),  # only in the bare model, where it is not used
             Same("lm_head.dense", "targets.mlm.dense"),
             Same("lm_head.layer_norm", "targets.mlm.norm"),
             *output_matrix(
@@ -62,7 +63,7 @@ class RobertaConverterConfig(BertFamilyConfig):
 
 
 class XLMRobertaConverterConfig(RobertaConverterConfig):
-    """XLM-RoBERTa (Conneau et al., 2020): RoBERTa in a hundred languages."""
+    """XLM-RoBERTa (Conneau et al., 2020): RoBERTa for a hundred languages."""
 
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {
         f"XLM{name}": targets for name, targets in RobertaConverterConfig.architectures.items()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
 
 
-#: Tokens of a source in the published models' training; their positions have no limit.
+#: Source length used to train the published models. Their relative positions have no maximum.
 _LENGTH = 512
 
 
@@ -31,7 +31,7 @@ class T5ConverterConfig(ConverterConfig):
 
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "T5ForConditionalGeneration": ("lm",),
-        "T5WithLMHeadModel": ("lm",),  # its name in early checkpoints
+        "T5WithLMHeadModel": ("lm",),  # name in early checkpoints
         "T5Model": (),
     }
     aliases: ClassVar[Mapping[str, str]] = {
@@ -59,9 +59,9 @@ class T5ConverterConfig(ConverterConfig):
     required: ClassVar[Mapping[str, tuple[Any, ...]]] = {"is_encoder_decoder": (True,)}
     irrelevant: ClassVar[frozenset[str]] = frozenset(
         {
-            "initializer_factor",  # of initial values
-            "n_positions",  # what it was trained with; its relative positions have no limit
-            "classifier_dropout",  # of a head that has no converter
+            "initializer_factor",  # only affects initial values
+            "n_positions",  # training length; relative positions have no maximum
+            "classifier_dropout",  # key of a head without a converter
         }
     )
 
@@ -69,7 +69,8 @@ class T5ConverterConfig(ConverterConfig):
 
     def complete(self, config: "Keys") -> "Keys":
         found = config | {"num_decoder_layers": config["num_decoder_layers"] or config["num_layers"]}
-        # Until transformers 5, scaled and tied were one; since then, a config says that it is tied whatever it is.
+        # Before transformers 5, tied weights implied scaled outputs. Newer configs always say that weights are tied,
+        # and have scale_decoder_outputs.
         scaled = {} if "scale_decoder_outputs" in config else {"scale_decoder_outputs": config["tie_word_embeddings"]}
         return found | scaled
 
@@ -148,22 +149,24 @@ class T5ConverterConfig(ConverterConfig):
             *_side("encoder", 1, gated, heads),
             *_side("decoder", 2, gated, heads),
             *_cross_attention(heads),
-            # Old checkpoints hold a table that nothing reads.
+            # Old checkpoints have this table, but it is not used.
             Ignored("decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"),
             *common.language_model("shared.weight", config["tie_word_embeddings"]),
         ]
 
 
 def _feed_forward_of(config: Mapping[str, Any]) -> tuple[bool, str]:
-    """Tell if the feed-forward layers are gated, and our name of their activation.
+    """True if the feed-forward layers are gated, and the name in tp of their activation.
 
     Raises:
-        TPError: there is no such activation.
+        TPError: the activation is unknown.
     """
     kind, _, name = config["feed_forward_proj"].rpartition("-")
     if kind not in ("", "gated"):
-        raise TPError(f"config.json: 'feed_forward_proj' is '{config['feed_forward_proj']}', which has no meaning")
-    # Transformers takes gated-gelu for the approximation. What it has derived so far wins where it is stored.
+        raise TPError(
+            f"config.json: 'feed_forward_proj' is '{config['feed_forward_proj']}'; expected NAME or gated-NAME"
+        )
+    # In transformers, gated-gelu means the tanh approximation. Derived keys that the config stores take precedence.
     derived = {"dense_act_fn": "gelu_new" if kind and name == "gelu" else name, "is_gated_act": bool(kind)}
     stored = {key: value if config.get(key) is None else config[key] for key, value in derived.items()}
     if all(config.get(key) is not None for key in derived):
@@ -172,7 +175,7 @@ def _feed_forward_of(config: Mapping[str, Any]) -> tuple[bool, str]:
 
 
 def _side(side: str, feed_forward: int, gated: bool, heads: int) -> list[Entry]:
-    """The rules of the encoder or decoder; ``feed_forward`` is the number of that sub-layer."""
+    """Conversion rules of the encoder or decoder; ``feed_forward`` is the index of the feed-forward sub-layer."""
     layer, ours = f"{side}.block.{{layer}}.layer", f"{side}.layers.{{layer}}"
     attention, dense = f"{layer}.0.SelfAttention", f"{layer}.{feed_forward}.DenseReluDense"
     first = f"{side}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"

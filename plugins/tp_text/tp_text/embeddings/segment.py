@@ -9,7 +9,7 @@ from tp_text.embeddings.segment_options import SegmentConfig
 
 
 class Segment(Embedding):
-    """Adds a vector for the segment of each token."""
+    """Adds the learned vector of each token's segment."""
 
     def __init__(self, config: SegmentConfig, context: BuildContext) -> None:
         super().__init__()
@@ -17,11 +17,11 @@ class Segment(Embedding):
         self.table = linear.Embedding(config.num_segments, size, std=config.init_std)
 
     def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
-        """``token_type_ids`` (batch, length), values in [0, num_segments).
+        """Add the vectors of ``token_type_ids`` (batch, length), values in [0, num_segments).
 
-        An embedding before this one may publish others by the same name: where the words are a part of the sequence
-        only, they tell its parts apart.
+        A previous embedding may publish its own ``token_type_ids``, which then replace those of the inputs. It does so
+        if the sequence holds more than the words, for example words and image patches.
         """
-        assert sequence is not None  # the spec's checks let no segment stand first
+        assert sequence is not None  # the spec's checks reject a segment embedding in first place
         ids = sequence.published.get("token_type_ids")
         return sequence.with_states(sequence.states + self.table(inputs["token_type_ids"] if ids is None else ids))

@@ -11,7 +11,7 @@ from tp_core.options.ports import TOKEN_TYPE_IDS, Port
 
 
 class SegmentConfig(EmbeddingConfig):
-    """Segment embedding: which part of a pair a token belongs to (Devlin et al., 2019)."""
+    """Segment embedding: one learned vector per segment, such as each text of a pair (Devlin et al., 2019)."""
 
     implementation: ClassVar[str] = "tp_text.embeddings.segment:Segment"
     makes_sequence: ClassVar[bool] = False

@@ -14,7 +14,7 @@ from tp_text.embeddings.word_options import WordConfig
 
 
 class Word(Embedding):
-    """Looks up one vector per token id; takes the mask, positions and packing along from the inputs."""
+    """Looks up one vector per token id and copies mask, positions and packing from the inputs to the sequence."""
 
     def __init__(self, config: WordConfig, context: BuildContext) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""BART's instances: text with infilled spans and sentences in another order."""
+"""BART's training samples: text with infilled spans and permuted sentences."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tp_text.processors.seq2seq import EncoderDecoderProcessor, edges
 
 
 class BartProcessor(EncoderDecoderProcessor):
-    """Rows of whole sentences of one document; the target is the row as it was (Lewis et al., 2020).
+    """Adds noise to rows of whole sentences of one document; the target is the original row (Lewis et al., 2020).
 
-    The noise is drawn at each visit: sentences change places, the text is rotated, spans become one mask each,
-    tokens are left out or masked.
+    The noise is drawn anew each time a row is read: sentences are permuted, the text is rotated, each chosen span is
+    replaced by one mask token, and other tokens are deleted or masked.
     """
 
     def __init__(self, config: BartProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
@@ -60,7 +60,7 @@ class BartProcessor(EncoderDecoderProcessor):
 
 
 def permuted(tokens: Ids, lengths: NDArray[Any], rate: float, generator: np.random.Generator) -> Ids:
-    """The sentences, of which the part ``rate`` are exchanged among each other."""
+    """Permute a share ``rate`` of the sentences; the others stay in place."""
     count = round(rate * len(lengths))
     if count < 2:
         return tokens
@@ -72,11 +72,13 @@ def permuted(tokens: Ids, lengths: NDArray[Any], rate: float, generator: np.rand
 
 
 def infilled(tokens: Ids, rate: float, mean: float, mask: int, room: int, generator: np.random.Generator) -> Ids:
-    """The tokens with spans of Poisson distributed lengths replaced by one mask each; one of length 0 inserts a mask.
+    """Replace each of several spans by one mask; the span lengths are Poisson distributed.
+
+    A span of length 0 inserts a mask.
 
     Args:
-        rate: part of the tokens that is in spans.
-        room: the result is cut to no more than this by leaving spans of length 0 out.
+        rate: share of the tokens that lie in spans.
+        room: maximum length of the result. Spans of length 0 are dropped to reach it.
     """
     wanted = round(rate * len(tokens))
     lengths = _span_lengths(wanted, mean, generator)
@@ -84,7 +86,7 @@ def infilled(tokens: Ids, rate: float, mean: float, mask: int, room: int, genera
     over = len(tokens) - wanted + len(lengths) - room
     if over > 0:
         lengths = np.delete(lengths, empty[: min(over, len(empty))])
-    # A sequence of single tokens and spans, in which all places of the spans are alike.
+    # The row is a sequence of single tokens and spans; every arrangement of the spans is equally likely.
     size = len(tokens) - wanted + len(lengths)
     spans = np.zeros(size, dtype=np.bool_)
     spans[generator.choice(size, len(lengths), replace=False)] = True
@@ -96,7 +98,7 @@ def infilled(tokens: Ids, rate: float, mean: float, mask: int, room: int, genera
 
 
 def _span_lengths(wanted: int, mean: float, generator: np.random.Generator) -> NDArray[np.int64]:
-    """Poisson distributed lengths that add up to ``wanted``, the last cut to that."""
+    """Poisson distributed lengths that add up to ``wanted``; the last one is shortened to match the sum."""
     drawn = np.empty(0, dtype=np.int64)
     while wanted and drawn.sum() < wanted:
         drawn = np.concatenate([drawn, generator.poisson(mean, size=8 + int(2 * wanted / mean))])
@@ -109,7 +111,7 @@ def _span_lengths(wanted: int, mean: float, generator: np.random.Generator) -> N
 
 
 def thinned(tokens: Ids, masked: float, deleted: float, mask: int, generator: np.random.Generator) -> Ids:
-    """The tokens, of which the part ``masked`` becomes the mask token and the part ``deleted`` is left out."""
+    """Replace a share ``masked`` of the tokens by the mask token and delete a share ``deleted``."""
     draw = generator.random(len(tokens))
     draw[tokens == mask] = 1
     result = np.where(draw < masked, np.int32(mask), tokens)

@@ -24,13 +24,13 @@ class BartProcessorConfig(DenoisingConfig):
         {"pad", "start", "end", "infill_rate", "span_lambda", "permute_rate", "mask_rate", "delete_rate", "rotate_rate"}
     )
 
-    start: Role | None = Field(None, description="token that the decoder's input begins with; unset: eos, else sep")
-    infill_rate: float = Field(0.3, ge=0, lt=1, description="part of the tokens in spans that become one mask each")
-    span_lambda: float = Field(3.0, gt=0, description="mean of the spans' Poisson distributed lengths")
-    permute_rate: float = Field(1.0, ge=0, le=1, description="part of a row's sentences that change places")
-    mask_rate: float = Field(0.0, ge=0, lt=1, description="part of the other tokens that becomes the mask token")
-    delete_rate: float = Field(0.0, ge=0, lt=1, description="part of the other tokens that is left out")
-    rotate_rate: float = Field(0.0, ge=0, le=1, description="part of the rows that begin at a random token")
+    start: Role | None = Field(None, description="first token of the decoder input; default: eos, else sep")
+    infill_rate: float = Field(0.3, ge=0, lt=1, description="share of tokens in spans; each span becomes one mask")
+    span_lambda: float = Field(3.0, gt=0, description="mean of the Poisson distribution of span lengths")
+    permute_rate: float = Field(1.0, ge=0, le=1, description="share of a row's sentences that are permuted")
+    mask_rate: float = Field(0.0, ge=0, lt=1, description="share of the other tokens replaced by the mask token")
+    delete_rate: float = Field(0.0, ge=0, lt=1, description="share of the other tokens that are deleted")
+    rotate_rate: float = Field(0.0, ge=0, le=1, description="share of rows that are rotated to begin at a random token")
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from super().check(context)

@@ -1,4 +1,4 @@
-"""BERT's and ALBERT's instances: pairs of segments of running text."""
+"""BERT's and ALBERT's training samples: pairs of segments of running text."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ from tp_text.processors.masking import Masking
 from tp_text.processors.text import TextProcessor
 
 _WRITE = 1000
-#: How often text of another document is drawn anew, until it is of another one and no copy of what really follows.
+#: Maximum number of draws of a random segment. A draw is repeated if the segment is from the same document, or if it
+#: equals the text that really follows.
 _TRIES = 16
 
 
 class BertProcessor(TextProcessor):
-    """One sentence per line, a blank line between documents.
+    """Makes pairs of segments from text with one sentence per line and a blank line between documents.
 
-    A row is a run of sentences of one document. Where it is cut into two segments, and whether the second is replaced
-    by text of another document, is drawn anew at each visit.
+    A row holds consecutive sentences of one document. Two things are drawn anew each time a row is read: the place
+    where it is cut into two segments, and the choice to replace the second segment by text of another document.
     """
 
     def __init__(self, config: BertProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
@@ -57,7 +58,7 @@ class BertProcessor(TextProcessor):
         yield filling.take()
 
     def _target(self, number: int) -> int:
-        """Length to fill a row to: mostly all there is, sometimes less, as downstream texts are shorter too."""
+        """Length to fill a row to: usually the maximum, sometimes less, because downstream texts may be short."""
         draw = self._draws(0, number)
         return int(draw.integers(min(2, self.room), self.room + 1)) if draw.random() < self.short_rate else self.room
 
@@ -78,37 +79,37 @@ class BertProcessor(TextProcessor):
     def _pair(
         self, rows: Rows, index: int, tokens: Any, lengths: Any, generator: np.random.Generator
     ) -> tuple[Any, Any, int | None]:
-        """Two segments and their label: 0 when the second follows the first, 1 when it does not, else None."""
+        """Two segments and their label: 0 if the second follows the first, 1 if it does not, None if undecidable."""
         ends = np.cumsum(lengths)
         single = len(lengths) < 2
         cut = int(ends[generator.integers(len(ends) - 1)]) if not single else len(tokens) // 2
         swap = generator.random() < 0.5
         if self.task == "order":
             first, second = tokens[:cut], tokens[cut:]
-            if len(tokens) < 2 or np.array_equal(first, second):  # one token has no order, nor have two equal segments
+            if len(tokens) < 2 or np.array_equal(first, second):  # one token, or two equal segments, have no order
                 return first, second, None
             return (second, first, 1) if swap else (first, second, 0)
         if not (swap or single):
             return tokens[:cut], tokens[cut:], 0
         first, text = (tokens, _with_next_row(rows, index)) if single else (tokens[:cut], tokens)
         for _ in range(_TRIES):
-            second = self._elsewhere(rows, index, generator)
+            second = self._from_other_document(rows, index, generator)
             own, others = self._kept(len(first), len(second), generator)
             if not _begin_alike(second[others], text[own.stop :]):
                 break
-        else:  # copies of the document are all there is
+        else:  # all other documents are copies of this one
             return first[own], second[others], 0
         return first[own], second[others], 1
 
     @staticmethod
-    def _elsewhere(rows: Rows, index: int, generator: np.random.Generator) -> Any:
-        """Text of another document, from the start of a random sentence on."""
+    def _from_other_document(rows: Rows, index: int, generator: np.random.Generator) -> Any:
+        """Text of another document, beginning at a random sentence."""
         own = rows.get("document", index)
         for _ in range(_TRIES):
             other = int(generator.integers(len(rows)))
             if rows.get("document", other) != own:
                 break
-        else:  # one document holds nearly all rows; they stand in the order of the documents
+        else:  # one document holds nearly all rows; rows are sorted by document, so bisection finds its range
             documents = range(len(rows))
             begin = bisect.bisect_left(documents, own, key=lambda row: rows.get("document", row))
             end = bisect.bisect_right(documents, own, key=lambda row: rows.get("document", row))
@@ -119,9 +120,9 @@ class BertProcessor(TextProcessor):
         return tokens[int(begins[generator.integers(len(begins))]) :]
 
     def _kept(self, first: int, second: int, generator: np.random.Generator) -> tuple[slice, slice]:
-        """The slices of two segments of these lengths that fit together.
+        """Slices that shorten two segments of these lengths until both fit into one row.
 
-        The longer segment loses tokens at its front or back, one by one, until both fit (Devlin et al., 2019).
+        Tokens are removed from the longer segment, one by one, at a random end (Devlin et al., 2019).
         """
         over = max(0, first + second - self.room)
         longer = min(over, abs(first - second))
@@ -142,7 +143,7 @@ class BertProcessor(TextProcessor):
 
 
 def _with_next_row(rows: Rows, index: int) -> Any:
-    """The tokens of a row and those that follow them in its document."""
+    """The tokens of a row, followed by the tokens of the next row if that belongs to the same document."""
     tokens = rows.get("tokens", index)
     if index + 1 < len(rows) and rows.get("document", index + 1) == rows.get("document", index):
         return np.concatenate([tokens, rows.get("tokens", index + 1)])
@@ -150,6 +151,6 @@ def _with_next_row(rows: Rows, index: int) -> Any:
 
 
 def _begin_alike(one: Any, other: Any) -> bool:
-    """True if two texts are equal as far as the shorter goes."""
+    """True if the shorter text is a prefix of the other."""
     length = min(len(one), len(other))
     return length > 0 and np.array_equal(one[:length], other[:length])

@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 
 
 class BertProcessorConfig(TextProcessorConfig, MaskingOptions):
-    """Documents as pairs of segments with masked tokens: BERT's next sentence, or ALBERT's sentence order."""
+    """Pairs of document segments with masked tokens, for next-sentence (BERT) or sentence-order prediction (ALBERT)."""
 
     implementation: ClassVar[str] = "tp_text.processors.bert:BertProcessor"
     needs_special: ClassVar[tuple[str, ...]] = ("cls", "sep", "pad", "mask")
     sampling_options: ClassVar[frozenset[str]] = frozenset({"pad"}) | MASKING_OPTIONS
 
     sentence_task: Literal["next", "order", "none"] = Field(
-        "next", description="next: does the second segment follow; order: are the two swapped; none: one segment"
+        "next",
+        description="next: does the second segment follow the first; order: are the two swapped; none: one segment",
     )
-    short_rate: float = Field(0.1, ge=0, le=1, description="part of the rows that is shorter on purpose")
+    short_rate: float = Field(0.1, ge=0, le=1, description="share of rows that are filled to a random shorter length")
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         labels = {Port.labels("mlm"): FieldSpec()}

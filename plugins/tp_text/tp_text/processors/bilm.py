@@ -1,4 +1,4 @@
-"""ELMo's instances: packed rows, each position predicting the next token and the one before."""
+"""ELMo's training samples: packed rows whose positions predict the next and the previous token."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tp_text.processors.text import TextProcessor
 
 
 class BidirectionalLmProcessor(TextProcessor):
-    """One document per line; rows are filled across documents, with the end token between them.
+    """Packs documents, one per line, into rows, with the end token between documents.
 
-    A row begins with ``cls`` or ``bos`` and ends with ``eos`` or ``sep``, where the vocabulary has them, so that the
+    If the vocabulary has these tokens, a row begins with ``cls`` or ``bos`` and ends with ``eos`` or ``sep``. So the
     first and the last word are predicted, too (Peters et al., 2018).
     """
 
@@ -57,6 +57,6 @@ class BidirectionalLmProcessor(TextProcessor):
 
     def encode(self, records: list[Record]) -> list[Sample]:
         texts = self.tokenizer.encode_batch([text_of(r) for r in records])
-        # The model needs something to read, even of an empty text.
+        # The model needs at least one token, even if the text is empty.
         empty = [] if self.head or self.tail else [self.pad]
         return [{"input_ids": self.framed(ids[: self.room] or empty)} for ids in texts]

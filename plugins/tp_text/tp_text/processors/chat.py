@@ -1,4 +1,4 @@
-"""Conversations: how records hold them, and the texts that stand around their turns."""
+"""Conversations: reading them from records, and the texts before and after each turn."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Template:
         return cls(prefix, suffix, config.system)
 
     def complete(self, turns: list[Turn]) -> list[Turn]:
-        """The conversation with the template's system message, if it has none of its own."""
+        """Prepend the template's system message if the conversation has no system message."""
         if self.system is None or turns[0].role == "system":
             return turns
         return [Turn("system", self.system), *turns]
@@ -48,7 +48,7 @@ def turns_of(record: Record) -> list[Turn]:
     """The conversation of a record: ``messages``, or ``instruction`` (and ``input``) and ``output``.
 
     Raises:
-        DataError: a record that holds none, or one without an answer.
+        DataError: the record has no conversation, or the conversation has no answer.
     """
     turns = questions_of(record)
     if record.value.get("messages") is None:
@@ -62,10 +62,10 @@ def turns_of(record: Record) -> list[Turn]:
 
 
 def questions_of(record: Record) -> list[Turn]:
-    """A record's messages, or its instruction, without the ``output``; a plain ``text`` is a user's message.
+    """The messages of a record, or its instruction without the ``output``; a plain ``text`` is a user message.
 
     Raises:
-        DataError: a record that holds none, or messages that are none.
+        DataError: the record has none of these fields, or its messages are malformed.
     """
     messages = record.value.get("messages")
     if messages is not None:

@@ -18,17 +18,17 @@ from tp_text.processors.text import TextProcessor, fit
 
 
 class ClassificationProcessor(TextProcessor):
-    """Reads ``text_a`` (or ``text``), optionally ``text_b``, and ``label``."""
+    """Reads the fields ``text_a`` (or ``text``), ``label`` and, optionally, ``text_b``."""
 
     def __init__(self, config: ClassificationProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
         super().__init__(config, data, tokenizer)
         self.classes = RecordClasses(config, data, "data.processor.cls.labels")
 
     def read_labels(self, record: Record) -> dict[str, int]:
-        """The numbers of a record's classes, by column.
+        """Class number of each label column of a record.
 
         Raises:
-            DataError: it lacks one.
+            DataError: the record lacks a label.
         """
         return self.classes.read(record, hint=" (data.columns renames them)")
 
@@ -71,5 +71,5 @@ class ClassificationProcessor(TextProcessor):
         return self.classes.labels(samples)
 
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Names of classes, and tokens where a target predicts some."""
+        """Replace class numbers by class names, and token ids by tokens."""
         return self.classes.named(super().describe(predictions))

@@ -1,4 +1,4 @@
-"""Options of texts with classes. Torch-free."""
+"""Options of text classification. Torch-free."""
 
 from typing import ClassVar
 

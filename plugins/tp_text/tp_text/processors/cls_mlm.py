@@ -1,4 +1,4 @@
-"""Classification and a masked language model at once."""
+"""Classification combined with masked language modelling."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tp_text.processors.masking import Masking
 
 
 class ClassificationMlmProcessor(ClassificationProcessor):
-    """Reads what ``cls`` reads; which tokens are masked is drawn at each visit."""
+    """Reads the same fields as ``cls`` and masks tokens; the choice is drawn anew each time a row is read."""
 
     def __init__(self, config: ClassificationMlmProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
         super().__init__(config, data, tokenizer)

@@ -1,4 +1,4 @@
-"""Options of masked texts with classes. Torch-free."""
+"""Options of classification combined with masked language modelling. Torch-free."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -12,7 +12,7 @@ from tp_text.processors.masking_options import MASKING_OPTIONS, MaskingOptions
 
 
 class ClassificationMlmProcessorConfig(ClassificationProcessorConfig, MaskingOptions):
-    """A text, or a pair of texts, with a class label, and masked tokens."""
+    """A text, or a pair of texts, with a class label and masked tokens."""
 
     implementation: ClassVar[str] = "tp_text.processors.cls_mlm:ClassificationMlmProcessor"
     needs_special: ClassVar[tuple[str, ...]] = ("cls", "sep", "pad", "mask")

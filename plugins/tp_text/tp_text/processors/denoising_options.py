@@ -1,4 +1,4 @@
-"""Options that denoising processors share. Torch-free."""
+"""Shared options of denoising processors. Torch-free."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from tp_text.processors.seq2seq_options import EncoderDecoderConfig
 
 
 class DenoisingConfig(EncoderDecoderConfig):
-    """Options that the denoising processors share: both sides are made of one text, so they have one vocabulary."""
+    """Shared options of the denoising processors. Both sides come from one text, so they use one vocabulary."""
 
     def check_separate_tokenizers(self) -> Iterator[Problem]:
         yield Problem("", "source and target are made of one text and share data.tokenizer; remove this one")

@@ -12,16 +12,18 @@ from tp_text.processors.reading import TokenizedTexts
 
 
 class SentenceRows:
-    """Fills each row with sentences of one document while they fit. A text is a sentence, a blank one ends a document.
+    """Fills each row with consecutive sentences of one document, as long as they fit.
+
+    Each text is one sentence. A blank text ends a document.
 
     Args:
-        longest: what longer sentences are cut to, so that nothing of them is lost.
-        target: number of a row → the length to fill it to; a longer sentence has a row of its own.
+        longest: maximum length of a sentence. A longer one is split into pieces of this length; no token is lost.
+        target: function from the row number to the length to fill the row to. A longer sentence gets its own row.
 
     Attributes:
-        rows: the rows that are done: ``tokens``, the ``lengths`` of the sentences in them, and the ``document``.
-        documents: number of documents that have ended.
-        place: file and line of the last text of the last of them.
+        rows: finished rows: ``tokens``, the ``lengths`` of their sentences, and the number of their ``document``.
+        documents: number of finished documents.
+        place: file and line of the last text of the last finished document.
     """
 
     def __init__(self, longest: int, target: Callable[[int], int]) -> None:
@@ -29,15 +31,15 @@ class SentenceRows:
         self.documents = 0
         self.place = ("", 0)
         self._longest, self._target = longest, target
-        self._seen = self.place  # of the last text
+        self._seen = self.place  # place of the last text
         self._number = 0
-        # The row in the making: its length, those of its sentences, and its tokens from texts given earlier.
+        # State of the unfinished row: target length, current length, sentence lengths, tokens from earlier calls.
         self._room, self._size = target(0), 0
         self._lengths: list[int] = []
         self._earlier: list[NDArray[np.int32]] = []
 
     def add(self, texts: TokenizedTexts) -> None:
-        """Go on with these texts; another file is another document."""
+        """Add texts to the current document; a new file begins a new document."""
         if texts.file != self._seen[0]:
             self.end_document()
         ids = texts.ids
@@ -68,7 +70,7 @@ class SentenceRows:
             self.place = self._seen
 
     def take(self) -> dict[str, list[Any]]:
-        """The rows that are done, once."""
+        """Return the finished rows and forget them."""
         rows, self.rows = self.rows, _no_rows()
         return rows
 

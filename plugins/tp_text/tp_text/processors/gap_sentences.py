@@ -1,4 +1,4 @@
-"""PEGASUS's instances: documents without their principal sentences."""
+"""PEGASUS's training samples: documents with their principal sentences removed."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from tp_text.processors.reading import TokenizedTexts
 from tp_text.processors.records import in_columns
 from tp_text.processors.seq2seq import EncoderDecoderProcessor, end_of
 
-#: How PEGASUS spells the mask of a sentence.
+#: PEGASUS's sentence mask token.
 _SENTENCE_MASK = "<mask_1>"
 
 
 class GapSentencesProcessor(EncoderDecoderProcessor):
-    """One sentence per line, a blank line between documents (Zhang et al., 2020).
+    """Gap-sentence generation from text with one sentence per line, a blank line between documents.
 
-    The sentences that are most like the rest of their document are its gap sentences: a mask stands for each of them
-    in the source, and they are the target, in their order. A document that is longer than ``max_length`` is several.
+    The gap sentences are those most similar to the rest of their document. In the source, each is replaced by a mask
+    token. The target is the gap sentences in their original order. A document longer than ``max_length`` is split
+    (Zhang et al., 2020).
     """
 
     def __init__(self, config: GapSentencesProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
@@ -77,7 +78,7 @@ def _mask_of(tokenizer: Tokenizer, spelling: str | None) -> int:
 
 @dataclass
 class Run:
-    """Sentences of one document in a row, and the place of the last."""
+    """Consecutive sentences of one document, with file and line of the last sentence."""
 
     sentences: list[Ids]
     file: str = ""
@@ -85,10 +86,10 @@ class Run:
 
 
 def runs(batches: Iterable[TokenizedTexts], room: int) -> Iterator[Run]:
-    """Documents, and longer ones in pieces that fit; a text is a sentence, a blank one ends a document.
+    """Group sentences into documents; documents longer than ``room`` tokens are split into several runs.
 
-    The last piece of a document has two sentences at least if the document has: where one would be left over, the one
-    before it is given again. Sentences longer than half of the room are cut.
+    Each text is one sentence. A blank text ends a document. If the last run of a split document would have only one
+    sentence, the previous sentence is repeated in it. Sentences longer than ``room // 2`` are split.
     """
     half = max(1, room // 2)
     run, before, size = Run([]), None, 0
@@ -118,12 +119,13 @@ def _ending(run: Run, before: Ids | None) -> Run:
 
 
 def principal(sentences: list[Ids], ratio: float) -> NDArray[np.int32]:
-    """Numbers of the sentences with the highest ROUGE-1 F1 against the rest of the document, in order.
+    """Indices of the sentences with the highest ROUGE-1 F1 against the rest of the document, in ascending order.
 
-    Each is judged on its own, with repeated words counted (Ind-Orig in the paper). Among equals the first is taken.
+    Each sentence is scored independently, and repeated words count (Ind-Orig in the paper). On equal scores, the
+    earlier sentence is selected.
 
     Args:
-        ratio: part of the sentences that is taken: one at least, and not all.
+        ratio: share of sentences to select. At least one is selected, and at least one is left.
     """
     count = min(max(1, round(ratio * len(sentences))), len(sentences) - 1)
     scores = rouge_against_rest(sentences)
@@ -131,7 +133,7 @@ def principal(sentences: list[Ids], ratio: float) -> NDArray[np.int32]:
 
 
 def rouge_against_rest(sentences: list[Ids]) -> NDArray[np.float64]:
-    """ROUGE-1 F1 of each sentence's tokens against those of all the others: (sentences,)."""
+    """ROUGE-1 F1 of each sentence's tokens against the tokens of all other sentences: (sentences,)."""
     lengths = np.array([len(s) for s in sentences])
     _, words = np.unique(np.concatenate(sentences), return_inverse=True)
     owner = np.repeat(np.arange(len(sentences)), lengths)

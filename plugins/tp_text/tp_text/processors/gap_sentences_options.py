@@ -9,7 +9,7 @@ from tp_text.processors.seq2seq_options import Role
 
 
 class GapSentencesProcessorConfig(DenoisingConfig):
-    """Gap sentences: a document's principal sentences are masked, and are the target (PEGASUS).
+    """Gap sentences: a document's principal sentences are masked in the source and form the target (PEGASUS).
 
     One sentence per line, a blank line between documents.
     """
@@ -17,9 +17,9 @@ class GapSentencesProcessorConfig(DenoisingConfig):
     implementation: ClassVar[str] = "tp_text.processors.gap_sentences:GapSentencesProcessor"
     sampling_options: ClassVar[frozenset[str]] = frozenset({"pad", "start", "end", "mask_token"})
 
-    start: Role | None = Field("pad", description="token that the decoder's input begins with; unset: bos, else cls")
-    gap_ratio: float = Field(0.3, gt=0, lt=1, description="part of the sentences to mask, one at least")
+    start: Role | None = Field("pad", description="first token of the decoder input; if null: bos, else cls")
+    gap_ratio: float = Field(0.3, gt=0, lt=1, description="share of sentences to mask, at least one")
     mask_token: str | None = Field(
         None,
-        description="the token that stands for a sentence; unset: ``<mask_1>`` if there is one, else the mask token",
+        description="token that replaces a sentence; default: ``<mask_1>`` if it exists, else the mask token",
     )

@@ -1,4 +1,4 @@
-"""Instances of instruction tuning: conversations whose answers are predicted."""
+"""Training samples for instruction tuning: conversations whose answers are predicted."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ from tp_text.processors.text import TextProcessor
 
 
 class InstructionProcessor(TextProcessor):
-    """``[BOS]`` and the turns, each between the texts of its role; an answer ends with ``[EOS]``.
+    """Joins the turns of a conversation after ``[BOS]``; each turn has the prefix and suffix of its role.
 
-    Predicted are the answers, with what follows them up to ``[EOS]``, and nothing else. A conversation that is too
-    long loses its end; one that loses all of its answers is reported.
+    An answer ends with ``[EOS]``. Only the answers, their suffix and ``[EOS]`` are predicted. A conversation that is
+    too long is cut at its end. One whose answers are all cut off is reported as an error.
     """
 
     def __init__(self, config: InstructionProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
         super().__init__(config, data, tokenizer)
         self.eos = tokenizer.special["eos"]
-        # Where one token begins and ends texts, a text begins with its own first word.
+        # If bos and eos are the same token, a text does not begin with it.
         self.head = [token for token in edges(tokenizer, ("bos",), ())[0] if token != self.eos]
         self.pack = config.pack
         self.template = Template.of(config)
@@ -56,7 +56,7 @@ class InstructionProcessor(TextProcessor):
         self.suffix["assistant"] = [*self.suffix["assistant"], self.eos]
 
     def frame(self, pair: bool = False) -> Frame:
-        """The beginning of a conversation; what stands around its turns is text."""
+        """The special tokens at the start of a conversation; the prefixes and suffixes of turns are plain text."""
         return super().frame(pair) if pair else Frame((tuple(self.head), ()), ((0,) * len(self.head), ()))
 
     # -- rows --------------------------------------------------------------------------------------------------
@@ -88,17 +88,17 @@ class InstructionProcessor(TextProcessor):
                 report(error)
 
     def _joined(self, turns: list[Turn], contents: list[list[int]]) -> tuple[list[int], list[int]]:
-        """The ids of a conversation, and for each whether it is part of an answer (1 or 0)."""
+        """The ids of a conversation, and a flag for each id: 1 if it is part of an answer, else 0."""
         tokens, answer = list(self.head), [0] * len(self.head)
         for turn, content in zip(turns, contents):
             prefix, rest = self.prefix[turn.role], [*content, *self.suffix[turn.role]]
             tokens += [*prefix, *rest]
             answer += [0] * len(prefix) + [int(turn.role == "assistant")] * len(rest)
-        answer[:1] = [0]  # nothing comes before the first token that could predict it
+        answer[:1] = [0]  # the first token has no position before it, so it cannot be predicted
         return tokens, answer
 
     def _packed(self, conversations: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Conversations in a row while they fit."""
+        """Pack consecutive conversations into one row as long as they fit."""
         row: dict[str, Any] | None = None
         for each in conversations:
             if row is not None and len(row["tokens"]) + len(each["tokens"]) <= self.max_length + 1:
@@ -118,7 +118,7 @@ class InstructionProcessor(TextProcessor):
     # -- batches -----------------------------------------------------------------------------------------------
 
     def collate(self, samples: list[Sample]) -> Batch:
-        """Padded on the right, where causal attention never looks: it needs no mask."""
+        """Pad on the right, where causal attention needs no mask."""
         rows, whole = [s["input_ids"] for s in samples], self.pad_to == "max_length"
         source = token_inputs(rows, self.max_length, self.pad, whole, causal="labels" in samples[0])
         width = source["input_ids"].shape[1]
@@ -131,7 +131,7 @@ class InstructionProcessor(TextProcessor):
     # -- inference ---------------------------------------------------------------------------------------------
 
     def encode(self, records: list[Record]) -> list[Sample]:
-        """Conversations up to the answer that is asked for; of long ones the end."""
+        """Conversations up to the requested answer; long ones are cut on the left."""
         samples = []
         for tokens in self._questions(records):
             tokens += self.prefix["assistant"]
@@ -139,14 +139,14 @@ class InstructionProcessor(TextProcessor):
         return samples
 
     def _questions(self, records: list[Record]) -> Iterator[list[int]]:
-        """The ids of each conversation, up to the beginning of the answer that is asked for."""
-        each = [self.template.complete(_asked(questions_of(record))) for record in records]
+        """The ids of each conversation, up to the start of the requested answer."""
+        each = [self.template.complete(_without_last_answer(questions_of(record))) for record in records]
         contents = iter(self.tokenizer.encode_batch([turn.content for turns in each for turn in turns]))
         for turns in each:
             yield self._joined(turns, [next(contents) for _ in turns])[0]
 
     def prompts(self, records: list[Record], room: PromptRoom) -> list[Sample]:
-        """Conversations up to the answer that is asked for, as far as there is room; the text before it stays."""
+        """Conversations up to the requested answer, cut to ``room``; the answer's prefix is always kept."""
         samples, tail = [], self.prefix["assistant"]
         for record, tokens in zip(records, self._questions(records)):
             ids = tokens[len(self.head) :]
@@ -160,17 +160,17 @@ class InstructionProcessor(TextProcessor):
         return self.tokenizer.decode(ids).removesuffix(self.template.suffix["assistant"])
 
 
-def _asked(turns: list[Turn]) -> list[Turn]:
-    """A conversation without its last answer."""
+def _without_last_answer(turns: list[Turn]) -> list[Turn]:
+    """The conversation without its last answer."""
     return turns[:-1] if len(turns) > 1 and turns[-1].role == "assistant" else turns
 
 
 def _documents(lengths: list[Any], width: int) -> Inputs:
-    """The number of each token's conversation, and the token's position in it; both (batch, width)."""
+    """For each token, the number of its conversation and its position there; both (batch, width)."""
     numbers, positions = np.zeros((2, len(lengths), width), dtype=np.int64)
     for row, each in enumerate(lengths):
         ends = np.cumsum(each)
-        # What comes after the last conversation, padding, counts as one of its own.
+        # Padding after the last conversation gets its own number.
         numbers[row] = np.searchsorted(ends, np.arange(width), side="right")
         starts = np.concatenate([[0], ends])
         positions[row] = np.arange(width) - starts[numbers[row]]

@@ -11,24 +11,26 @@ from tp_text.processors.text_options import TextProcessorConfig
 
 
 class InstructionProcessorConfig(TextProcessorConfig):
-    """Instruction tuning: conversations, of which a causal language model learns the answers.
+    """Instruction tuning: a causal language model learns the answers of conversations.
 
-    What stands around each turn are the texts of the options; each answer ends with the end-of-text token.
+    The options give the texts before and after each turn. Each answer ends with the end-of-text token.
     """
 
     implementation: ClassVar[str] = "tp_text.processors.instruction:InstructionProcessor"
     needs_special: ClassVar[tuple[str, ...]] = ("eos",)
     optional_fields: ClassVar[frozenset[str]] = frozenset({"output"})
 
-    max_length: int = Field(512, gt=3, description="longest sequence, special tokens included")
-    pack: bool = Field(False, description="several conversations in a row, which do not see each other")
+    max_length: int = Field(512, gt=3, description="maximum sequence length, including special tokens")
+    pack: bool = Field(
+        False, description="pack several conversations into a row; attention does not cross between them"
+    )
     system_prefix: str = Field("<|system|>\n", description="text before a system message")
     system_suffix: str = Field("\n", description="text after a system message")
     user_prefix: str = Field("<|user|>\n", description="text before a user's message")
     user_suffix: str = Field("\n", description="text after a user's message")
     assistant_prefix: str = Field("<|assistant|>\n", description="text before an answer")
     assistant_suffix: str = Field("", description="text after an answer, before the end-of-text token")
-    system: str | None = Field(None, description="system message of conversations that have none")
+    system: str | None = Field(None, description="system message for conversations without one")
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         names = [INPUT_IDS, *([Port.input("document_ids"), Port.input("position_ids")] if self.pack else [])]

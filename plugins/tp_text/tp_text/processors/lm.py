@@ -1,4 +1,4 @@
-"""GPT's instances: packed rows, each position predicting the next token."""
+"""GPT's training samples: packed rows whose positions predict the next token."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from tp_text.processors.text import TextProcessor
 
 
 class LmProcessor(TextProcessor):
-    """One document per line, cut into rows of ``max_length`` + 1 tokens across documents.
+    """Packs documents, one per line, into rows of ``max_length`` + 1 tokens; a row may span several documents.
 
-    A document begins with what the tokenizer begins a text with (LLaMA's ``<s>``) and ends with the end-of-text token.
+    A document begins with the tokenizer's initial special tokens (LLaMA's ``<s>``) and ends with the end-of-text token.
 
-    The first ``max_length`` of a row are the input, the last ``max_length`` the labels; neighbouring rows share no
-    token.
+    The first ``max_length`` tokens of a row are the input, and the last ``max_length`` tokens are the labels.
+    Neighbouring rows share no token.
     """
 
     def __init__(self, config: LmProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
@@ -48,17 +48,17 @@ class LmProcessor(TextProcessor):
 
     @staticmethod
     def frames_of(tokenizer: Tokenizer) -> tuple[Frame, Frame]:
-        """The tokenizer's, or none: a document needs no more than its end."""
+        """The tokenizer's frames; empty ones if it has none, because a document only needs its end token."""
         return tokenizer.frame() or BARE[0], tokenizer.frame(pair=True) or BARE[1]
 
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
         documents = (ids for texts in self.tokenized(records, report) for ids in self._ended(texts))
         for rows in packed_rows(documents, self.max_length + 1, separator=None):
-            # A row of one token has nothing to predict.
+            # A row of one token has no next token to predict.
             yield {"tokens": [row for row in rows if len(row) > 1]}
 
     def _ended(self, texts: TokenizedTexts) -> Iterator[NDArray[np.int32]]:
-        """The documents, each with what the tokenizer begins a text with, and the end-of-text token."""
+        """The documents, each between the tokenizer's initial special tokens and the end-of-text token."""
         begin, end = np.array(self.head, dtype=np.int32), np.array([self.eos], dtype=np.int32)
         for ids in texts.documents():
             if self.head:
@@ -71,10 +71,10 @@ class LmProcessor(TextProcessor):
         return {"input_ids": tokens[:-1], "labels": tokens[1:]}
 
     def collate(self, samples: list[Sample]) -> Batch:
-        """A row that is shorter is padded on the right, where causal attention never looks: it needs no mask."""
+        """Pad short rows on the right, where causal attention needs no mask."""
         rows = [sample["input_ids"] for sample in samples]
         lengths = lengths_of(rows)
-        longest = int(lengths.max())  # a prompt may be longer than the rows of the training
+        longest = int(lengths.max())  # a prompt may be longer than a training row
         width = longest if self.pad_to == "longest" else max(longest, self.max_length)
         nothing = np.empty(0, dtype=np.int32)
         labels = padded([sample.get("labels", nothing) for sample in samples], width, IGNORE)
@@ -85,7 +85,7 @@ class LmProcessor(TextProcessor):
         return Batch.of(source, len(samples), labels={"lm": {"labels": labels}})
 
     def _documents(self, ids: NDArray[np.int64]) -> Inputs:
-        """The number of each token's document, and the token's position in it."""
+        """For each token, the number of its document and its position there."""
         ends = np.zeros_like(ids)
         ends[:, 1:] = ids[:, :-1] == self.eos
         numbers = np.cumsum(ends, axis=1)
@@ -94,17 +94,17 @@ class LmProcessor(TextProcessor):
         return {"document_ids": torch.from_numpy(numbers), "position_ids": torch.from_numpy(index - starts)}
 
     def encode(self, records: list[Record]) -> list[Sample]:
-        """Texts with the tokenizer's special tokens, of long ones the end, or the beginning."""
+        """Texts with the tokenizer's special tokens; long texts are cut on the configured side."""
         frame, samples = self.frame(), []
         for ids in self._inference_ids([text_of(r) for r in records]):
             room = max(self.max_length - frame.special_count, 0)
             whole = frame.join(ids[max(len(ids) - room, 0) :] if self.from_left else ids[:room])
-            # The model needs something to read; an empty text is the start of a new document.
+            # The model needs at least one token; an empty text becomes the end token, which precedes a new document.
             samples.append({"input_ids": whole if len(whole) else np.array([self.eos], np.int32)})
         return samples
 
     def prompts(self, records: list[Record], room: PromptRoom) -> list[Sample]:
-        """Texts with what the tokenizer begins one with, as far as there is room; an empty one begins a document."""
+        """Texts after the tokenizer's initial special tokens, cut to ``room``; an empty text begins a document."""
         rows = self._inference_ids([text_of(r) for r in records])
         empty = [] if self.head else [self.eos]
         return [prompt(record, ids or empty, room, self.head) for record, ids in zip(records, rows)]

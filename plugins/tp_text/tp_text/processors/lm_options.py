@@ -17,9 +17,11 @@ class LmProcessorConfig(TextProcessorConfig):
     needs_special: ClassVar[tuple[str, ...]] = ("eos",)
     sampling_options: ClassVar[frozenset[str]] = frozenset({"pad", "truncation_side"})
 
-    isolate_documents: bool = Field(False, description="attention and positions start anew at each document of a row")
+    isolate_documents: bool = Field(
+        False, description="restart positions at each document; attention stays within a document"
+    )
     truncation_side: Literal["left", "right"] = Field(
-        "left", description="the side that a text too long loses for predictions and vectors"
+        "left", description="side on which long texts are cut for predictions and vectors"
     )
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:

@@ -1,4 +1,4 @@
-"""Choosing and hiding tokens for a masked language model."""
+"""Selection and masking of tokens for a masked language model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tp_text.processors.masking_options import MaskingOptions
 
 
 class Masking:
-    """Dynamic masking: fresh choices at every visit of a sample, from that visit's own generator."""
+    """Dynamic masking: the tokens are chosen anew each time a sample is read, with the generator of that read."""
 
     def __init__(self, options: MaskingOptions, tokenizer: Tokenizer, max_length: int) -> None:
         self.options = options
@@ -20,7 +20,7 @@ class Masking:
         self.budget = max(1, round(options.mask_rate * max_length))
         self.special = np.zeros(tokenizer.vocab_size, dtype=bool)
         self.special[list(tokenizer.special.values())] = True
-        # The unknown token carries no word, but predicting it is as good as predicting any other.
+        # The unknown token may be masked and predicted like an ordinary token.
         if "unk" in tokenizer.special:
             self.special[tokenizer.special["unk"]] = False
         self.ordinary = np.flatnonzero(~self.special)
@@ -31,7 +31,7 @@ class Masking:
                 raise TPError("whole_word: this tokenizer's vocabulary does not say where words begin")
 
     def __call__(self, sample: Sample, generator: np.random.Generator) -> None:
-        """Hide tokens of ``input_ids``, in place; adds ``mlm_positions`` and ``mlm_labels``."""
+        """Mask tokens of ``input_ids`` and add ``mlm_positions`` and ``mlm_labels``; changes the sample in place."""
         ids = sample["input_ids"]
         candidates = np.flatnonzero(~self.special[ids])
         wanted = min(self.budget, max(1, round(self.options.mask_rate * len(candidates))))
@@ -54,10 +54,10 @@ class Masking:
     def _words(
         self, ids: NDArray[np.int32], candidates: NDArray[np.int64], wanted: int, generator: np.random.Generator
     ) -> NDArray[np.int64]:
-        """Whole words in random order, as they fit. Where none fits, one that is longer, cut at the budget."""
+        """Choose whole words in random order as long as they fit; if none fits, cut one word to the budget."""
         assert self.starts is not None
         begins = self.starts[ids[candidates]]
-        # A word ends where the next begins, and also where a special token stands between two pieces.
+        # A word ends where the next one begins. A special token between two pieces also ends a word.
         begins[1:] |= np.diff(candidates) > 1
         begins[:1] = True
         words = np.split(candidates, np.flatnonzero(begins)[1:])
@@ -76,7 +76,10 @@ class Masking:
         return np.concatenate(chosen)
 
     def _spans(self, candidates: NDArray[np.int64], wanted: int, generator: np.random.Generator) -> NDArray[np.int64]:
-        """Spans of geometric lengths at random places, until enough tokens are chosen (Joshi et al., 2020)."""
+        """Choose spans at random places until enough tokens are chosen.
+
+        The span lengths are geometrically distributed (Joshi et al., 2020).
+        """
         taken = np.zeros(len(candidates), dtype=bool)
         if not len(candidates):
             return candidates
@@ -92,7 +95,7 @@ class Masking:
         return candidates[taken]
 
     def labels(self, samples: list[Sample]) -> Inputs:
-        """``positions`` and ``labels``, both (batch, budget): static shapes, whatever was chosen."""
+        """``positions`` and ``labels``, both (batch, budget); the shape does not depend on the choice."""
         positions = np.zeros((len(samples), self.budget), dtype=np.int64)
         labels = np.full((len(samples), self.budget), IGNORE, dtype=np.int64)
         for row, sample in enumerate(samples):

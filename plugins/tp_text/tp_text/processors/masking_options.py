@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class MaskingOptions(ProcessorConfig):
-    """Options of choosing and hiding tokens for a masked language model."""
+    """Options for selecting and masking tokens for a masked language model."""
 
-    mask_rate: float = Field(0.15, gt=0, lt=1, description="part of the tokens to predict")
-    mask_replace: float = Field(0.8, ge=0, le=1, description="part of these that becomes the mask token")
-    random_replace: float = Field(0.1, ge=0, le=1, description="part of these that becomes a random token")
-    whole_word: bool = Field(False, description="hide all pieces of a word together")
-    span: bool = Field(False, description="hide spans of geometric length (SpanBERT)")
+    mask_rate: float = Field(0.15, gt=0, lt=1, description="share of tokens to predict")
+    mask_replace: float = Field(0.8, ge=0, le=1, description="share of predicted tokens replaced by the mask token")
+    random_replace: float = Field(0.1, ge=0, le=1, description="share of predicted tokens replaced by a random token")
+    whole_word: bool = Field(False, description="mask all pieces of a word together")
+    span: bool = Field(False, description="mask spans with geometrically distributed lengths (SpanBERT)")
     span_p: float = Field(0.2, gt=0, le=1, description="parameter of the spans' geometric distribution")
     span_max_length: int = Field(10, gt=0)
 

@@ -1,4 +1,4 @@
-"""RoBERTa's instances: rows of running text with masked tokens."""
+"""RoBERTa's training samples: rows of running text with masked tokens."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tp_text.processors.text import TextProcessor
 
 
 class MlmProcessor(TextProcessor):
-    """One document per line; rows are filled across documents unless ``pack`` is false."""
+    """Makes rows from text with one document per line; a row may span several documents unless ``pack`` is false."""
 
     def __init__(self, config: MlmProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
         super().__init__(config, data, tokenizer)

@@ -23,7 +23,7 @@ class MlmProcessorConfig(TextProcessorConfig, MaskingOptions):
     needs_special: ClassVar[tuple[str, ...]] = ("cls", "sep", "pad", "mask")
     sampling_options: ClassVar[frozenset[str]] = frozenset({"pad"}) | MASKING_OPTIONS
 
-    pack: bool = Field(True, description="fill rows across documents; else a row never spans two")
+    pack: bool = Field(True, description="fill rows across documents; if false, a row holds text of one document only")
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return super().provides(context) | {Port.labels("mlm"): FieldSpec()}

@@ -1,4 +1,4 @@
-"""Documents cut into rows of one length."""
+"""Packing of documents into rows of equal length."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ _WRITE = 1000
 def packed_rows(
     documents: Iterable[NDArray[np.int32]], length: int, separator: int | None, across: bool = True
 ) -> Iterator[list[NDArray[np.int32]]]:
-    """Cut documents into rows of ``length``, in chunks of rows.
+    """Cut documents into rows of ``length`` tokens; yields chunks of rows.
 
     Args:
         separator: id that is put between documents, or None.
-        across: whether a row may hold the end of one document and the start of the next. The last row is shorter.
+        across: True if a row may span several documents; then only the last row may be shorter. If False, the last row
+            of each document may be shorter.
     """
     between = np.array([] if separator is None else [separator], dtype=np.int32)
     rows: list[NDArray[np.int32]] = []

@@ -22,14 +22,14 @@ from tp_text.processors.records import in_columns
 
 
 class PairProcessor(ClassificationProcessor):
-    """Each stream reads one text of a pair, ``[CLS] text [SEP]`` with the special tokens that the vocabulary has.
+    """Feeds one text of a pair to each stream, as ``[CLS] text [SEP]``.
 
-    ``fields``: ``text_a`` and ``text_b`` of a record. ``next``: a line and the one after it in its document
-    (Quick-Thoughts; Logeswaran & Lee, 2018). ``same``: a line and itself, told apart by dropout (SimCSE; Gao et al.,
-    2021).
+    Special tokens that the vocabulary lacks are left out. Values of ``pairing``: ``fields``: ``text_a`` and ``text_b``
+    of a record. ``next``: a line and the next line of its document (Quick-Thoughts; Logeswaran & Lee, 2018).
+    ``same``: the same line twice, which dropout makes different (SimCSE; Gao et al., 2021).
 
-    Labels ``clr``: ``labels`` (batch,), 1 for each pair; ``items`` (batch, 2), the identities of the two texts as the
-    streams read them. Labels ``cls`` as of the processor ``cls``, if labelled.
+    Labels ``clr``: ``labels`` (batch,), 1 for each pair; ``items`` (batch, 2), identities of the two texts after
+    tokenization and cutting. Labels ``cls``, if labelled: the same as those of the processor ``cls``.
     """
 
     def __init__(self, config: PairProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
@@ -91,18 +91,18 @@ class PairProcessor(ClassificationProcessor):
 
     def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
         first = rows.get("first", index)
-        sample = self._both(first, first if self.pairing == "same" else rows.get("second", index))
+        sample = self._pair_sample(first, first if self.pairing == "same" else rows.get("second", index))
         if self.labelled:
             sample |= self.classes.of_row(rows, index)
         return sample
 
-    def _both(self, first: Any, second: Any) -> Sample:
+    def _pair_sample(self, first: Any, second: Any) -> Sample:
         return {"first": self.assemble(first)["input_ids"], "second": self.assemble(second)["input_ids"]}
 
     # -- batches -----------------------------------------------------------------------------------------------
 
     def collate(self, samples: list[Sample]) -> Batch:
-        """One :data:`Inputs` per stream; of samples without a second text, the first stream's alone."""
+        """One :data:`Inputs` per stream; only the streams for which the samples have a text."""
         source: dict[str, Any] = {}
         for stream, side in zip(self.streams, ("first", "second")):
             if side in samples[0]:
@@ -121,10 +121,10 @@ class PairProcessor(ClassificationProcessor):
     # -- inference ---------------------------------------------------------------------------------------------
 
     def encode(self, records: list[Record]) -> list[Sample]:
-        """Pairs of ``text_a`` and ``text_b``, or single texts, which the stream of their side embeds.
+        """Pairs of ``text_a`` and ``text_b``; a single text is embedded by the stream of its side.
 
         Raises:
-            DataError: some of the records have a text of one side and others have not, or a record has neither.
+            DataError: only some of the records have the text of a side, or a record has no text.
         """
         found: dict[str, list[list[int]]] = {}
         for side, names in (("first", ("text_a", "text")), ("second", ("text_b",))):
@@ -146,7 +146,7 @@ class PairProcessor(ClassificationProcessor):
 
 
 def _fields_of(record: Record) -> tuple[str, str] | None:
-    """A record's two texts; None for a blank line of a plain text.
+    """The two texts of a record; None for a blank line of plain text.
 
     Raises:
         DataError: a text is missing or empty.

@@ -21,9 +21,9 @@ class PairProcessorConfig(ClassificationProcessorConfig):
     optional_fields: ClassVar[frozenset[str]] = frozenset({"label", "text_a", "text_b"})
 
     pairing: Literal["fields", "next", "same"] = Field(
-        "fields", description="fields: text_a and text_b; next: a line and the line after it; same: each line twice"
+        "fields", description="fields: text_a and text_b; next: a line and the next line; same: each line twice"
     )
-    labelled: bool = Field(False, description="pairs have a class label (the field label), for the target cls")
+    labelled: bool = Field(False, description="each pair has a class label (field label) for the target cls")
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         fields = super().provides(context)
@@ -34,7 +34,7 @@ class PairProcessorConfig(ClassificationProcessorConfig):
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from super().check(context)
         if self.labelled and self.pairing != "fields":
-            yield Problem("labelled", "labels are a field of records; they need pairing: fields")
+            yield Problem("labelled", "labels are a field of records, so they require pairing: fields")
         if self.labels is not None and not self.labelled:
             yield Problem("labels", "names the classes of labelled pairs; set labelled: true")
 
@@ -42,4 +42,4 @@ class PairProcessorConfig(ClassificationProcessorConfig):
         yield from super().check_targets(data)
         if len(data.streams) != 2:
             have = ", ".join(data.streams) or "none"
-            yield Problem("", f"makes two texts for exactly two streams (model.streams); the model has {have}")
+            yield Problem("", f"feeds exactly two streams (model.streams); the model has {have}")

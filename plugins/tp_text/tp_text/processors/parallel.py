@@ -17,24 +17,24 @@ from tp_text.processors.parallel_files import has_extension, partner_of
 
 
 class ParallelLines:
-    """Gives records of plain text the line of the same number in the partner of their file.
+    """Pairs each line of a plain text file with the line of the same number in its partner file.
 
-    Two files of unequal length are refused whatever is done with bad records: where a line is missing, all lines
-    after it are paired wrongly.
+    Two files of different length always raise an error, even if bad records are skipped: after a missing line, all
+    lines would be paired wrongly.
 
     Args:
-        extension: of the files that are read as records; those with the other one are passed over.
-        other: of their partners.
+        extension: extension of the source files. Records of files with the other extension are ignored.
+        other: extension of the partner files.
     """
 
     def __init__(self, extension: str, other: str, report: Report) -> None:
         self.extension, self.other, self.report = extension, other, report
 
     def paired(self, records: Iterable[Record]) -> Iterator[Record]:
-        """Records with ``source`` and ``target``; records of other forms as they are.
+        """Records with ``source`` and ``target``; records that are not plain text are passed on unchanged.
 
         Raises:
-            DataError: a partner that is missing, or has more or fewer lines.
+            DataError: a partner file is missing, or has a different number of lines.
         """
         partner: _Partner | None = None
         file = ""
@@ -73,39 +73,42 @@ class _Partner:
         if not os.path.isfile(path):
             near = near_file(Path(path))
             hint = f"; did you mean '{near}'?" if near and near != os.path.basename(file) else ""
-            raise DataError(f"there is no such file, and it should hold the other side of {file}{hint}", file=path)
+            raise DataError(f"there is no such file; expected the other side of {file}{hint}", file=path)
         self.file, self.path = file, path
         self._lines = _numbered(path, report)
         self._next = next(self._lines, None)
         self._asked = 0
 
     def line(self, number: int) -> str | None:
-        """The line of a number, asked for in order; None if it cannot be read, which has been reported.
+        """Line with a given number; numbers must increase from call to call.
+
+        Returns:
+            The line, or None if it cannot be read. That error has been reported already.
 
         Raises:
-            DataError: the file has ended before.
+            DataError: the file has fewer lines.
         """
         self._asked = number
         while self._next is not None and self._next[0] < number:
             self._next = next(self._lines, None)
         if self._next is None and number > (count := _count(self.path)):
-            raise _alone(self.file, count, self.path)
+            raise _unpaired_line(self.file, count, self.path)
         return self._next[1] if self._next is not None and self._next[0] == number else None
 
     def finish(self) -> None:
-        """Say that the other side has ended.
+        """Check, after the last line of the source file, that the partner has no further lines.
 
         Raises:
-            DataError: this side goes on.
+            DataError: the partner has more lines.
         """
-        # Lines of the other side that could not be read were not asked for; they count nevertheless.
+        # line() is not called for unreadable source lines, but they count.
         while self._next is not None:
             if self._next[0] > self._asked and self._next[0] > (count := _count(self.file)):
-                raise _alone(self.path, count, self.file)
+                raise _unpaired_line(self.path, count, self.file)
             self._next = next(self._lines, None)
 
 
-def _alone(longer: str, count: int, shorter: str) -> DataError:
+def _unpaired_line(longer: str, count: int, shorter: str) -> DataError:
     message = f"this line has no counterpart: {shorter} has {count or 'no'} line{'s' * (count != 1)}"
     return DataError(message, file=longer, line=count + 1)
 
@@ -116,7 +119,7 @@ def _numbered(path: str, report: Report) -> Iterator[tuple[int, str]]:
 
 
 def _count(path: str) -> int:
-    """Number of a file's lines, readable or not."""
+    """Number of lines in a file, including unreadable ones."""
     count, last = 0, b"\n"
     with open_binary(TextConfig.file(path)) as file:
         while block := file.read(BLOCK):

@@ -1,4 +1,4 @@
-"""Names of the files of a parallel corpus. Torch-free."""
+"""File names of a parallel corpus. Torch-free."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 
 
 def has_extension(path: str, extension: str) -> bool:
-    """True if a file's name ends with ``.extension`` or ``.extension.gz``."""
+    """True if the path ends with ``.extension`` or ``.extension.gz``."""
     return path.removesuffix(".gz").endswith(f".{extension.removeprefix('.')}")
 
 
 def partner_of(path: str, extension: str, other: str) -> str | None:
-    """The file of the same name with the other extension, or None for a path that does not have the first.
+    """Path with ``extension`` replaced by ``other``; None if the path does not have ``extension``.
 
-    Either may be compressed (``.gz``). The file need not exist.
+    Either file may be compressed (``.gz``). The returned path need not exist.
     """
     if not has_extension(path, extension):
         return None

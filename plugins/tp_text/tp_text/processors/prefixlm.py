@@ -1,4 +1,4 @@
-"""UniLM's sequence-to-sequence instances in one sequence: a prefix and its continuation."""
+"""UniLM's sequence-to-sequence samples: a prefix and its continuation in one sequence."""
 
 from __future__ import annotations
 
@@ -33,17 +33,18 @@ from tp_text.processors.text import TextProcessor, fit
 
 
 class PrefixLmProcessor(TextProcessor):
-    """``[CLS] prefix [SEP] continuation [EOS]``, with the special tokens that the vocabulary has.
+    """Makes sequences ``[CLS] prefix [SEP] continuation [EOS]``.
 
-    Pairs are the fields ``source`` and ``target`` (or ``text_a`` and ``text_b``). A record with one text is cut into
-    rows, and each row in two at a place that is drawn at each visit.
+    Special tokens that the vocabulary lacks are left out. Pairs come from the fields ``source`` and ``target`` (or
+    ``text_a`` and ``text_b``). A record with a single text is cut into rows. Each row is split in two at a place that
+    is drawn anew each time it is read.
     """
 
     def __init__(self, config: PrefixLmProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
         super().__init__(config, data, tokenizer)
         begin = self.cls if self.cls is not None else tokenizer.special.get("bos")
         end = end_of(tokenizer)
-        assert end is not None  # the config has checked
+        assert end is not None  # checked by the config
         self.head = () if begin is None else (begin,)
         self.between = () if self.sep is None else (self.sep,)
         self.end = end
@@ -60,7 +61,7 @@ class PrefixLmProcessor(TextProcessor):
             columns: dict[str, list[Any]] = {"prefix": [], "continuation": []}
             for ids, rest, (record, _, other) in zip(prefixes, others, chunk):
                 if other is not None and not rest:
-                    # Without a continuation, a row would be cut in two as running text is.
+                    # An empty continuation marks running text, and sample() would split the prefix.
                     report(DataError("the target has no tokens", file=record.file, line=record.line))
                     continue
                 for first, second in self._rows(ids) if other is None else [fit(ids, rest, self.room)]:
@@ -79,7 +80,7 @@ class PrefixLmProcessor(TextProcessor):
                 yield record, *pair
 
     def _rows(self, ids: list[int]) -> Iterator[tuple[list[int], list[int] | None]]:
-        # One token alone cannot be cut in two.
+        # A single token cannot be split in two.
         for start in range(0, len(ids) - 1, self.room):
             yield ids[start : start + self.room], None
 
@@ -107,7 +108,7 @@ class PrefixLmProcessor(TextProcessor):
     def collate(self, samples: list[Sample]) -> Batch:
         batch = super().collate(samples)
         source = dict(batch.inputs)
-        if not self.prefix_loss:  # what is to be predicted may not be seen by what comes before it
+        if not self.prefix_loss:  # with prefix_loss, prefix tokens are predicted, so they need causal attention
             source["prefix_lengths"] = torch.tensor([s["prefix_length"] for s in samples])
         return Batch.of(source, batch.size, labels=self._labels(samples, batch.inputs["input_ids"]))
 
@@ -120,13 +121,13 @@ class PrefixLmProcessor(TextProcessor):
     # -- inference ---------------------------------------------------------------------------------------------
 
     def encode(self, records: list[Record]) -> list[Sample]:
-        """Prefixes alone, of ``source``, ``text_a`` or ``text``."""
+        """Prefixes only, from ``source``, ``text_a`` or ``text``."""
         texts = self._inference_ids([source_text(r) for r in records])
         empty = [] if self.head or self.between else [self.end]
         return [self._framed(ids[: self.room] or empty) for ids in texts]
 
     def prompts(self, records: list[Record], room: PromptRoom) -> list[Sample]:
-        """Prefixes, as far as there is room."""
+        """Prefixes, cut to ``room``."""
         texts = self._inference_ids([source_text(r) for r in records])
         empty = [] if self.head or self.between else [self.end]
         samples = []
@@ -144,10 +145,10 @@ class PrefixLmProcessor(TextProcessor):
 
 
 def texts_of(record: Record) -> tuple[str, str | None] | None:
-    """A record's prefix and continuation, or its only text and None; None for a blank line.
+    """Prefix and continuation of a record, or its only text and None; None for a blank line.
 
     Raises:
-        DataError: a record without a text, or a pair with an empty side.
+        DataError: the record has no text, or one side of the pair is empty.
     """
     source, target = text_field(record, "source", "text_a"), text_field(record, "target", "text_b")
     if source is None or target is None:

@@ -1,4 +1,4 @@
-"""Options of text with a prefix. Torch-free."""
+"""Options of prefix language modelling. Torch-free."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class PrefixLmProcessorConfig(TextProcessorConfig):
-    """A prefix that is read as a whole and its continuation, token by token: pairs, or text cut at random (UniLM)."""
+    """A prefix with bidirectional attention and a causal continuation: pairs, or text split at random (UniLM)."""
 
     implementation: ClassVar[str] = "tp_text.processors.prefixlm:PrefixLmProcessor"
     needs_special: ClassVar[tuple[str, ...]] = ("pad",)
@@ -24,7 +24,7 @@ class PrefixLmProcessorConfig(TextProcessorConfig):
     optional_fields: ClassVar[frozenset[str]] = frozenset({"target", "text_b"})
 
     prefix_loss: bool = Field(
-        False, description="predict the tokens of the prefix, too, which is then read token by token"
+        False, description="also predict the tokens of the prefix, whose attention is then causal"
     )
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:

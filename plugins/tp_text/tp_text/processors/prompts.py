@@ -1,4 +1,4 @@
-"""Prompts of generated texts, cut to the room that there is."""
+"""Prompts for generation, cut to the available room."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tp_core.interfaces import PromptRoom, Record, Sample
 def prompt(
     record: Record, ids: Sequence[int], room: PromptRoom, head: Sequence[int] = (), tail: Sequence[int] = ()
 ) -> Sample:
-    """``input_ids`` of a prompt; where it was cut, also ``truncated``, how many tokens it lost.
+    """``input_ids`` of a prompt; if it was cut, also ``truncated``, the number of removed tokens.
 
     Args:
-        ids: what may be cut.
-        head: what stands before it and stays.
-        tail: what stands behind it and stays.
+        ids: tokens that may be cut.
+        head: tokens before ``ids``; never cut.
+        tail: tokens after ``ids``; never cut.
 
     Raises:
-        DataError: what stays leaves no room for a token of the prompt.
+        DataError: ``head`` and ``tail`` leave no room for a token of ``ids``.
     """
     kept = ids
     if room.length is not None:
@@ -29,7 +29,8 @@ def prompt(
         if left < min(1, len(ids)):
             special = len(head) + len(tail)
             message = (
-                f"the prompt has {special + len(ids)} tokens, {special} of which must stay, and room for {room.length}"
+                f"the prompt has {special + len(ids)} tokens, but there is room for {room.length}; {special} of them "
+                "cannot be cut"
             )
             raise DataError(message, file=record.file, line=record.line)
         kept = cut(ids, left, room.side)
@@ -40,7 +41,7 @@ def prompt(
 
 
 def cut(ids: Sequence[int], most: int, side: Literal["left", "right"]) -> Sequence[int]:
-    """At most so many of some ids, without those at one side."""
+    """Cut ``ids`` to at most ``most`` by removing ids on ``side``."""
     if len(ids) <= most:
         return ids
     return ids[len(ids) - most :] if side == "left" else ids[:most]

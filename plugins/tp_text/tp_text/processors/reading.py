@@ -1,4 +1,4 @@
-"""Records as tokenized texts, in batches that keep a tokenizer busy."""
+"""Tokenization of records in batches that are large enough for a tokenizer's threads."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from tp_core.data.sources.text import TextRun
 from tp_core.errors import DataError
 from tp_core.interfaces import Record, Report, Tokenizer
 
-#: Texts that are tokenized in one call: enough for the tokenizer's threads, little to hold in memory.
+#: Number of texts per tokenizer call: enough to keep its threads busy, few enough to keep in memory.
 CHUNK = 4096
 
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts of one file, one after another.
+    """Consecutive texts of one file.
 
     Attributes:
-        lines: the number of each text's line.
+        lines: line number of each text.
     """
 
     file: str
@@ -33,18 +33,18 @@ class Texts:
 
 @dataclass(frozen=True)
 class TokenizedTexts(Texts):
-    """Texts with their ids.
+    """Consecutive texts of one file with their ids.
 
     Attributes:
-        ids: of all texts, one text after another.
-        ends: where each text ends in ``ids``.
+        ids: concatenated ids of all texts.
+        ends: end of each text in ``ids``.
     """
 
     ids: NDArray[np.int32]
     ends: list[int]
 
     def documents(self) -> Iterator[NDArray[np.int32]]:
-        """The ids of each text that has any."""
+        """The ids of each text; texts without ids are skipped."""
         start = 0
         for end in self.ends:
             if end > start:
@@ -53,7 +53,7 @@ class TokenizedTexts(Texts):
 
 
 def tokenized(tokenizer: Tokenizer, records: Iterable[Record], report: Report) -> Iterator[TokenizedTexts]:
-    """The records' texts and ids; a record without a text is given to ``report``."""
+    """The texts of the records with their ids; a record without a text is reported."""
     for batch in _batches(_runs(records, report)):
         ids, ends = tokenizer.encode_flat([text for run in batch for text in run.texts])
         first = start = 0
@@ -65,7 +65,7 @@ def tokenized(tokenizer: Tokenizer, records: Iterable[Record], report: Report) -
 
 
 def _batches(runs: Iterable[Texts]) -> Iterator[list[Texts]]:
-    """Runs in a row, with at least ``CHUNK`` texts but for the last."""
+    """Group consecutive runs into batches of at least ``CHUNK`` texts; the last batch may be smaller."""
     batch: list[Texts] = []
     count = 0
     for run in runs:
@@ -79,7 +79,7 @@ def _batches(runs: Iterable[Texts]) -> Iterator[list[Texts]]:
 
 
 def _runs(records: Iterable[Record], report: Report) -> Iterator[Texts]:
-    """Runs of one to ``CHUNK`` texts of one file."""
+    """Group the records' texts into runs of 1 to ``CHUNK`` texts of one file."""
     for part in records.parts if isinstance(records, Records) else [records]:
         if isinstance(part, TextRun) and not {"text", "text_a"}.isdisjoint(part.fields):
             for i in range(0, len(part.lines), CHUNK):
@@ -113,6 +113,6 @@ def text_of(record: Record) -> str:
     """A record's first text: ``text_a``, else ``text``.
 
     Raises:
-        DataError: when it has neither, or what it has is no text.
+        DataError: the record has neither field, or the value is not a string.
     """
     return required_text(record, "text_a", "text")

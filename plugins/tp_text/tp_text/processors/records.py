@@ -1,16 +1,16 @@
-"""Rows in chunks."""
+"""Grouping of rows into chunks of columns."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-#: Rows that are written at a time.
+#: Number of rows per chunk.
 WRITE = 1000
 
 
 def in_columns(rows: Iterable[dict[str, Any]], size: int = WRITE) -> Iterator[dict[str, list[Any]]]:
-    """Rows as chunks of columns."""
+    """Group rows into chunks of ``size`` rows; each chunk maps column names to values."""
     columns: dict[str, list[Any]] = {}
     count = 0
     for row in rows:

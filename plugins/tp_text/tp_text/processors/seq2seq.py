@@ -1,4 +1,4 @@
-"""The parts that the processors for an encoder with a decoder share."""
+"""Shared parts of the processors for encoder-decoder models."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from tp_text.processors.text import TextProcessor
 
 
 class EncoderDecoderProcessor(TextProcessor):
-    """Samples are ``input_ids``, the source as the encoder reads it, and ``target_ids``, the target with its end.
+    """Base of the processors for encoder-decoder models.
 
-    The decoder's input is the start token and the target without its last token, so that each position is labelled
-    with the token after it. Samples for inference have no ``target_ids``; their decoder input is the start alone.
+    A sample has ``input_ids``, the encoder input, and ``target_ids``, the target with its end token. The decoder input
+    is the start token followed by the target without its last token, so the label of each position is the next token.
+    Samples for inference have no ``target_ids``; their decoder input is only the start token.
     """
 
     def __init__(self, config: EncoderDecoderConfig, data: DataContext, tokenizer: Tokenizer) -> None:
@@ -33,8 +34,8 @@ class EncoderDecoderProcessor(TextProcessor):
         self.end = self._edge(config, "end")
         self.target_pad = self.target_tokenizer.special.get("pad", 0)
         self.head, self.tail = edges(tokenizer, ("cls",), ("sep", "eos"))
-        #: Tokens of the target before its text. Where the decoder's input begins with a token that ends texts, or with
-        #: padding, a target begins as any text does: BART's with ``<s>``.
+        #: Special tokens of the target before its text. If the start token is bos or cls, there are none. Otherwise
+        #: (eos or padding), the target begins with the tokenizer's initial special tokens: BART's with ``<s>``.
         begins = self.start in (self.target_tokenizer.special.get(role) for role in ("bos", "cls"))
         self.target_head = () if begins else edges(self.target_tokenizer, (), ())[0]
 
@@ -53,27 +54,27 @@ class EncoderDecoderProcessor(TextProcessor):
 
     @property
     def source_room(self) -> int:
-        """Tokens of text that fit into a source."""
+        """Maximum number of text tokens in a source."""
         return self.max_length - len(self.head) - len(self.tail)
 
     @property
     def target_room(self) -> int:
-        """Tokens of text that fit into a target."""
+        """Maximum number of text tokens in a target."""
         return self.target_max_length - len(self.target_head) - 1
 
     def frame(self, pair: bool = False) -> Frame:
-        """The special tokens around a source; a pair is none."""
+        """The special tokens around a source; for a pair, those of the base class."""
         if pair:
             return super().frame(pair)
         segments = ((0,) * len(self.head), (0,) * len(self.tail))
         return Frame((tuple(self.head), tuple(self.tail)), segments)
 
     def framed(self, ids: Any) -> Ids:
-        """A source with its special tokens, cut to the longest length."""
+        """A source with its special tokens, cut to the maximum length."""
         return joined(self.head, ids[: self.source_room], self.tail)
 
     def ended(self, ids: Any) -> Ids:
-        """A target with its special tokens, cut to the longest length."""
+        """A target with its special tokens, cut to the maximum length."""
         return joined(self.target_head, ids[: self.target_room], [self.end])
 
     # -- batches -----------------------------------------------------------------------------------------------
@@ -94,17 +95,17 @@ class EncoderDecoderProcessor(TextProcessor):
     # -- inference ---------------------------------------------------------------------------------------------
 
     def encode(self, records: list[Record]) -> list[Sample]:
-        """Sources alone, of ``source``, ``text_a`` or ``text``."""
+        """Sources only, from ``source``, ``text_a`` or ``text``."""
         return [{"input_ids": self.framed(ids)} for ids in self._inference_ids([source_text(r) for r in records])]
 
     def prompts(self, records: list[Record], room: PromptRoom) -> list[Sample]:
-        """Sources, cut to ``max_length`` where the room does not say otherwise."""
+        """Sources, cut to ``room``, or to ``max_length`` if the room is unlimited."""
         room = PromptRoom(self.max_length if room.length is None else room.length, room.side)
         rows = self._inference_ids([source_text(r) for r in records])
         return [prompt(record, ids, room, self.head, self.tail) for record, ids in zip(records, rows)]
 
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Ids of the decoder's side as tokens."""
+        """Replace ids of the decoder side by tokens."""
         return [spelled(p, self.target_tokenizer) for p in predictions]
 
     def generation(self) -> GenerationTokens:
@@ -115,10 +116,10 @@ class EncoderDecoderProcessor(TextProcessor):
 
 
 def source_text(record: Record) -> str:
-    """The text that an encoder reads at inference.
+    """The source text of a record at inference.
 
     Raises:
-        DataError: a record without any of the fields.
+        DataError: the record has none of the fields.
     """
     text = text_field(record, "source", "text_a", "text")
     if text is None:
@@ -129,7 +130,10 @@ def source_text(record: Record) -> str:
 def edges(
     tokenizer: Tokenizer, begin: tuple[str, ...], end: tuple[str, ...]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The ids before and after a text: as the tokenizer says, else the first of each side's roles that it has."""
+    """The special ids before and after a text.
+
+    They come from the tokenizer's frame. Without a frame, each side gets its first role that the vocabulary has.
+    """
     frame = tokenizer.frame()
     if frame is not None:
         return frame.head, frame.tail
@@ -140,5 +144,5 @@ def edges(
 
 
 def end_of(tokenizer: Tokenizer) -> int | None:
-    """The token that a text ends with: ``eos``, else ``sep``."""
+    """The end token of a text: ``eos``, else ``sep``."""
     return tokenizer.special.get("eos", tokenizer.special.get("sep"))

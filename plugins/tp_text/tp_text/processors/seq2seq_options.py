@@ -1,4 +1,4 @@
-"""Options that processors for encoders with decoders share. Torch-free."""
+"""Shared options of the processors for encoder-decoder models. Torch-free."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
@@ -19,21 +19,23 @@ Role = Literal["bos", "eos", "cls", "sep", "pad"]
 
 
 class EncoderDecoderConfig(TextProcessorConfig):
-    """Options of the processors that make a source, which the encoder reads, and a target, which the decoder writes.
+    """Shared options of processors that make a source for the encoder and a target for the decoder.
 
-    The decoder's input is the start token and the target; its labels are the target and the end token.
+    The decoder input is the start token and the target. The labels are the target and the end token.
     """
 
     needs_special: ClassVar[tuple[str, ...]] = ("pad",)
     sampling_options: ClassVar[frozenset[str]] = frozenset({"pad", "start", "end"})
     optional_fields: ClassVar[frozenset[str]] = frozenset({"target", "text_b"})
-    #: Roles that the tokens at the target's edges are looked for in, where the options leave it to the vocabulary.
+    #: Roles to try for the target's start and end tokens if the options do not name a role.
     usual_starts: ClassVar[tuple[str, ...]] = ("bos", "cls")
     usual_ends: ClassVar[tuple[str, ...]] = ("eos", "sep")
 
-    target_max_length: int | None = Field(None, gt=1, description="longest decoder input; max_length if unset")
-    start: Role | None = Field(None, description="token that the decoder's input begins with; unset: bos, else cls")
-    end: Role | None = Field(None, description="token that a target ends with; unset: eos, else sep")
+    target_max_length: int | None = Field(
+        None, gt=1, description="maximum length of the decoder input; default: max_length"
+    )
+    start: Role | None = Field(None, description="first token of the decoder input; default: bos, else cls")
+    end: Role | None = Field(None, description="last token of the target; default: eos, else sep")
 
     def target_sequence_length(self) -> int | None:
         return self.target_max_length or self.max_length
@@ -47,7 +49,7 @@ class EncoderDecoderConfig(TextProcessorConfig):
         return next((special[role] for role in self.roles(option) if role in special), None)
 
     def roles(self, option: Literal["start", "end"]) -> tuple[str, ...]:
-        """The roles that the start or end token may have, the first that the vocabulary has is taken."""
+        """Possible roles of the start or end token; the first one in the vocabulary is used."""
         usual = self.usual_starts if option == "start" else self.usual_ends
         chosen = self.start if option == "start" else self.end
         return usual if chosen is None else (chosen,)

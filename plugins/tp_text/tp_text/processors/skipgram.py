@@ -1,4 +1,4 @@
-"""word2vec's instances: words with their windows, and random words."""
+"""word2vec's training samples: words with the words in their windows, and random words."""
 
 from __future__ import annotations
 
@@ -18,18 +18,17 @@ from tp_text.processors.records import in_columns
 from tp_text.processors.skipgram_options import SkipGramProcessorConfig
 from tp_text.processors.text import TextProcessor
 
-#: Rows that are counted at a time.
+#: Number of rows that are counted at a time.
 _COUNT = 1024
 
 
 @dataclass(frozen=True)
 class _Counts:
-    """Probabilities that follow from the frequencies of words.
+    """Probabilities computed from word frequencies.
 
     Attributes:
-        keep: for each id, the probability that one of its places is kept.
-        cumulative: for each id, and behind these for each bucket of bigrams, the sum of count^0.75 up to and including
-            it, divided by the sum over all.
+        keep: for each id, the probability that an occurrence is kept.
+        cumulative: cumulative distribution of count^0.75 over all ids, followed by all bigram buckets.
     """
 
     keep: NDArray[np.float64]
@@ -37,13 +36,14 @@ class _Counts:
 
 
 class SkipGramProcessor(TextProcessor):
-    """Rows of running text, filled across lines; windows do not reach beyond a line (Mikolov et al., 2013).
+    """Packs lines of running text into rows; windows do not cross line ends (Mikolov et al., 2013).
 
-    Words that the vocabulary lacks are left out. Drawn at each visit: which of the frequent words are dropped, before
-    windows are made; how far each word's window reaches, from 1 to ``window``; the random words.
+    Unknown words are left out. Three things are drawn anew each time a row is read: the frequent words that are dropped
+    before windows are formed, the size of each word's window, from 1 to ``window``, and the random words.
 
-    Labels ``sgns``: ``context`` (batch, length, 2 × window), ids, ``IGNORE`` where there is none; with bigrams 2 ×
-    (window - 1) more, the ids of their buckets (Zhao et al., 2017). ``negatives`` (batch, length, negatives).
+    Labels ``sgns``: ``context`` (batch, length, 2 × window) holds ids, and ``IGNORE`` where there is no context. With
+    bigrams, it has 2 × (window - 1) more columns, the ids of their buckets (Zhao et al., 2017). ``negatives`` (batch,
+    length, negatives) holds ids of random words.
     """
 
     def __init__(self, config: SkipGramProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
@@ -88,7 +88,7 @@ class SkipGramProcessor(TextProcessor):
         return {"input_ids": tokens, "context": context, "negatives": negatives}
 
     def _contexts(self, tokens: Ids, lines: NDArray[Any], generator: np.random.Generator) -> Ids:
-        """Ids around each token, (length, contexts); ``IGNORE`` beyond its window, its line and the row."""
+        """Ids around each token, (length, contexts); ``IGNORE`` outside its window, its line or the row."""
         window = self.options.window
         reach = generator.integers(1, window + 1, size=len(tokens))[:, None]
         steps = np.concatenate([np.arange(-window, 0), np.arange(1, window + 1)])
@@ -97,7 +97,7 @@ class SkipGramProcessor(TextProcessor):
         words = np.where(inside, np.take(tokens, places, mode="clip") if len(tokens) else 0, IGNORE)
         if self.options.ngrams == 1:
             return words
-        # A bigram is a context when both of its words are; so it lies on one side of the word itself.
+        # A bigram is a context if both of its words are. So both lie on the same side of the word.
         first = np.flatnonzero(np.diff(steps) == 1)
         pairs = inside[:, first] & inside[:, first + 1]
         left = np.where(pairs, words[:, first], 0)
@@ -113,7 +113,7 @@ class SkipGramProcessor(TextProcessor):
         return inside
 
     def _bucket(self, first: NDArray[Any], second: NDArray[Any]) -> Ids:
-        """Ids of bigrams, after the vocabulary: a hash that is the same in every process."""
+        """Ids of bigrams, numbered after the vocabulary. The hash is the same in every process."""
         mixed = first.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) ^ second.astype(np.uint64)
         mixed = (mixed ^ (mixed >> np.uint64(31))) * np.uint64(0xBF58476D1CE4E5B9)
         mixed ^= mixed >> np.uint64(29)
@@ -121,7 +121,7 @@ class SkipGramProcessor(TextProcessor):
         return ids
 
     def _counts(self, rows: Rows) -> _Counts:
-        """The frequencies in these rows, counted at the first sample of each process."""
+        """The word frequencies in these rows; each process counts them at its first sample."""
         if id(rows) not in self._counted:
             self._counted[id(rows)] = rows, self._count(rows)
         return self._counted[id(rows)][1]
@@ -145,7 +145,7 @@ class SkipGramProcessor(TextProcessor):
         return _Counts(keep, powered / powered[-1])
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_counted": {}}  # another process has rows of its own
+        return self.__dict__ | {"_counted": {}}  # keys are object ids, which are valid in one process only
 
     # -- batches -----------------------------------------------------------------------------------------------
 
@@ -163,7 +163,7 @@ class SkipGramProcessor(TextProcessor):
 
     def encode(self, records: list[Record]) -> list[Sample]:
         texts = self.tokenizer.encode_batch([text_of(r) for r in records])
-        # The model needs something to read, even of an empty text.
+        # The model needs at least one token, even if the text is empty.
         empty = [self.pad if self.unknown is None else self.unknown]
         return [{"input_ids": np.array(ids[: self.max_length] or empty, dtype=np.int32)} for ids in texts]
 

@@ -1,4 +1,4 @@
-"""Options of words with their neighbours. Torch-free."""
+"""Options of skip-gram samples. Torch-free."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -14,7 +14,7 @@ from tp_text.targets.sgns_options import SkipGramConfig
 
 
 class SkipGramProcessorConfig(TextProcessorConfig):
-    """Windows of words around words, and random words (word2vec); also hashed bigrams in the windows (Ngram2vec)."""
+    """Words with the words in their windows and random words (word2vec), optionally hashed bigrams (Ngram2vec)."""
 
     implementation: ClassVar[str] = "tp_text.processors.skipgram:SkipGramProcessor"
     needs_special: ClassVar[tuple[str, ...]] = ("pad",)
@@ -23,12 +23,18 @@ class SkipGramProcessorConfig(TextProcessorConfig):
     )
 
     max_length: int = Field(512, gt=3, description="words per row")
-    window: int = Field(5, gt=0, description="longest distance of a context; each word draws its own, from 1")
-    negatives: int = Field(5, gt=0, description="random words per position, drawn by count^0.75")
-    subsample: float = Field(1e-3, ge=0, description="words more frequent than this are dropped at random; 0: none")
-    ngrams: int = Field(1, ge=1, le=2, description="2: the bigrams of a window are contexts, too")
+    window: int = Field(
+        5, gt=0, description="maximum distance of a context; each word draws a distance between 1 and this"
+    )
+    negatives: int = Field(
+        5, gt=0, description="number of random words per position, drawn in proportion to count^0.75"
+    )
+    subsample: float = Field(
+        1e-3, ge=0, description="words with a higher relative frequency are dropped at random; 0: drop none"
+    )
+    ngrams: int = Field(1, ge=1, le=2, description="2: bigrams in a window are also contexts")
     ngram_buckets: int = Field(
-        100_000, gt=0, description="ids of hashed bigrams, after the vocabulary; model.target.sgns needs as many"
+        100_000, gt=0, description="number of hashed bigram ids; at most model.target.sgns.ngram_buckets"
     )
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:

@@ -1,4 +1,4 @@
-"""T5's instances: running text with hidden spans."""
+"""T5's training samples: running text with hidden spans."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from tp_text.processors.span_lengths import SpanLengths
 
 
 class SpanCorruptionProcessor(EncoderDecoderProcessor):
-    """One document per line, cut into rows across documents, as T5 does (Raffel et al., 2020).
+    """Packs documents, one per line, into rows across documents and hides spans (Raffel et al., 2020).
 
-    Rows are as long as their source is once the spans are hidden. Which spans are hidden is drawn at each visit.
+    The row length is chosen so that the source fits into ``max_length`` after the spans are hidden. The hidden spans
+    are drawn anew each time a row is read.
     """
 
     def __init__(self, config: SpanCorruptionProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
@@ -39,7 +40,7 @@ class SpanCorruptionProcessor(EncoderDecoderProcessor):
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
         documents = (ids for texts in self.tokenized(records, report) for ids in texts.documents())
         for rows in packed_rows(documents, self.row_length, separator=None):
-            # One token alone cannot be hidden and leave something to read.
+            # A row needs at least two tokens: one hidden and one visible.
             yield {"tokens": [row for row in rows if len(row) > 1]}
 
     def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
@@ -49,9 +50,9 @@ class SpanCorruptionProcessor(EncoderDecoderProcessor):
 
 
 def span_mask(length: int, spans: SpanLengths, generator: np.random.Generator) -> NDArray[np.bool_]:
-    """A mask (length,), True at the hidden tokens of a row.
+    """Boolean mask (length,), True at the hidden tokens of a row.
 
-    The hidden spans are at random places, apart from each other; the last is at the row's end.
+    The hidden spans are at random places and never adjacent. The last one is at the end of the row.
     """
     tokens, count = spans.hidden(length)
     lengths = np.empty(2 * count, dtype=np.int64)
@@ -61,7 +62,7 @@ def span_mask(length: int, spans: SpanLengths, generator: np.random.Generator) -
 
 
 def _segments(total: int, count: int, generator: np.random.Generator) -> NDArray[np.int64]:
-    """``count`` positive lengths that add up to ``total``, all such partitions alike."""
+    """``count`` positive lengths that add up to ``total``; all such partitions are equally likely."""
     cuts = 1 + np.sort(generator.choice(total - 1, count - 1, replace=False)) if count > 1 else np.empty(0, np.int64)
     return np.diff(np.concatenate([[0], cuts, [total]]))
 
@@ -72,11 +73,11 @@ def corrupt(tokens: Ids, mask: NDArray[np.bool_], sentinels: Ids) -> tuple[Ids, 
     Args:
         tokens: (length,).
         mask: (length,), True where hidden.
-        sentinels: one per hidden span, and one more if the row goes on after the last.
+        sentinels: one id per hidden span, and one more if the row does not end with a hidden span.
 
     Returns:
-        The row with a sentinel in place of each span; each sentinel with the tokens it stands for, and a last one if
-        the row goes on.
+        The source: the row with each span replaced by a sentinel. The target: each sentinel followed by the tokens of
+        its span, and a final sentinel if the row does not end with a hidden span.
     """
     first = mask & ~np.concatenate([[False], mask[:-1]])
     starts = np.flatnonzero(first)

@@ -17,36 +17,36 @@ if TYPE_CHECKING:
 
 
 class SpanCorruptionProcessorConfig(DenoisingConfig):
-    """Span corruption: spans of running text become sentinels, and the target says what they were (T5)."""
+    """Span corruption: sentinels replace spans of running text, and the target holds the spans (T5)."""
 
     implementation: ClassVar[str] = "tp_text.processors.span_corruption:SpanCorruptionProcessor"
     sampling_options: ClassVar[frozenset[str]] = frozenset({"pad", "start", "end", "sentinel_pattern"})
 
-    start: Role | None = Field("pad", description="token that the decoder's input begins with; unset: bos, else cls")
+    start: Role | None = Field("pad", description="first token of the decoder input; if null: bos, else cls")
     target_max_length: int | None = Field(
-        None, gt=1, description="longest decoder input; as long as the spans of a full row need if unset"
+        None, gt=1, description="maximum length of the decoder input; default: the length needed for a full row"
     )
-    noise_density: float = Field(0.15, gt=0, lt=1, description="part of the tokens to hide")
-    mean_span_length: float = Field(3.0, ge=1, description="tokens per hidden span, on average")
+    noise_density: float = Field(0.15, gt=0, lt=1, description="share of tokens to hide")
+    mean_span_length: float = Field(3.0, ge=1, description="mean number of tokens per hidden span")
     sentinel_pattern: str | None = Field(
-        None, description="spelling of the sentinels, {} for 0, 1, ...; unset: ``<extra_id_{}>``, else ``[unused{}]``"
+        None, description="spelling of the sentinels, {} for 0, 1, ...; default: ``<extra_id_{}>``, else ``[unused{}]``"
     )
 
     def spans(self) -> SpanLengths:
         return SpanLengths(self.noise_density, self.mean_span_length)
 
     def row_length(self) -> int:
-        """Tokens of text in a full row: as many as fit once their spans are hidden."""
+        """Maximum number of text tokens in a row whose source and target fit after the spans are hidden."""
         return self.spans().longest_row(self.max_length, self.target_max_length)
 
     def target_sequence_length(self) -> int:
         return self.spans().target_length(self.row_length())
 
     def missing_sentinels(self, tokens: Mapping[str, int]) -> str:
-        """A message where a vocabulary has too few sentinels for a full row; empty where it has enough.
+        """Error message if the vocabulary has too few sentinels for a full row; empty if it has enough.
 
         Args:
-            tokens: of the vocabulary, with their ids.
+            tokens: token → id.
         """
         there = len(find_sentinels(tokens, self.sentinel_pattern))
         needed = self.spans().hidden(self.row_length())[1] + 1
@@ -70,4 +70,4 @@ class SpanCorruptionProcessorConfig(DenoisingConfig):
             option = "max_length" if self.target_max_length is None else "target_max_length"
             yield Problem(option, "is too short for one hidden span")
         if self.sentinel_pattern is not None and self.sentinel_pattern.count("{}") != 1:
-            yield Problem("sentinel_pattern", "holds {} once, in place of the sentinel's number")
+            yield Problem("sentinel_pattern", "must contain {} once, in place of the sentinel's number")

@@ -1,4 +1,4 @@
-"""The parts that all text processors share: special tokens, padding, records for inference."""
+"""Shared parts of all text processors: special tokens, padding, samples for inference."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class TextProcessor(Processor):
         self.mask = tokenizer.special.get("mask")
         self.pad = tokenizer.special.get("pad", 0)
         self._frames = self.frames_of(tokenizer)
-        # Segments that the model has vectors for; None where it tells none apart.
+        # Number of segments of the segment embedding; None if the model has no such embedding.
         embedding = data.fact(SegmentConfig)
         self._unfit = [embedding is not None and f.segment_count > embedding.num_segments for f in self._frames]
 
     @staticmethod
     def frames_of(tokenizer: Tokenizer) -> tuple[Frame, Frame]:
-        """The special tokens around a text and a pair: the tokenizer's, else ``[CLS]`` and ``[SEP]`` as in BERT."""
+        """The tokenizer's special tokens around a text and a pair; by default ``[CLS]`` and ``[SEP]`` as in BERT."""
         special, separators = tokenizer.special, tokenizer.pair_separators
         own = (tokenizer.frame(pair) or role_frame(special, pair, separators) for pair in (False, True))
         single, pair = (frame or bare for frame, bare in zip(own, BARE, strict=True))
@@ -48,7 +48,7 @@ class TextProcessor(Processor):
     # -- building rows -----------------------------------------------------------------------------------------
 
     def tokenized(self, records: Iterable[Record], report: Report) -> Iterator[TokenizedTexts]:
-        """The records' texts and ids; records without a text are given to ``report``."""
+        """The texts of the records with their ids; a record without a text is reported."""
         return tokenized(self.tokenizer, records, report)
 
     def frame(self, pair: bool = False) -> Frame:
@@ -86,7 +86,7 @@ class TextProcessor(Processor):
     # -- inference ---------------------------------------------------------------------------------------------
 
     def encode(self, records: list[Record]) -> list[Sample]:
-        """Samples of the records' ``text_a`` (or ``text``) and ``text_b``, cut to the longest length."""
+        """Samples from ``text_a`` (or ``text``) and ``text_b`` of the records, cut to the maximum length."""
         first = self._inference_ids([text_of(r) for r in records])
         second = self._inference_ids([text_field(r, "text_b") or "" for r in records])
         samples = []
@@ -102,15 +102,15 @@ class TextProcessor(Processor):
                 sample["mask_positions"] = places
 
     def special_count(self, pair: bool) -> int:
-        """The number of special tokens of a row."""
+        """Number of special tokens around a text or a pair."""
         return self.frame(pair).special_count
 
     def _inference_ids(self, texts: list[str]) -> list[list[int]]:
-        """Ids of texts in which the mask token may be written out."""
+        """Ids of texts that may contain the mask token as text."""
         return self.tokenizer.encode_masked(texts)
 
     def mask_labels(self, samples: list[Sample]) -> dict[str, Inputs]:
-        """Positions that predictions are wanted for: those of mask tokens in the text (-1: none)."""
+        """Positions to predict: those of the mask tokens in the text (-1: none)."""
         found = [s.get("mask_positions", ()) for s in samples]
         width = max(1, *(len(f) for f in found)) if found else 1
         places = np.full((len(samples), width), -1, dtype=np.int64)
@@ -119,7 +119,7 @@ class TextProcessor(Processor):
         return {"mlm": {"positions": torch.from_numpy(places), "labels": torch.full(places.shape, IGNORE)}}
 
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Token ids as tokens."""
+        """Replace token ids by tokens."""
         return [spelled(p, self.tokenizer) for p in predictions]
 
 
@@ -132,7 +132,7 @@ def _padded(samples: list[Sample], name: str, real: NDArray[np.bool_], fill: int
 def fit(first: list[int], second: list[int], room: int) -> tuple[list[int], list[int] | None]:
     """Cut a text, or a pair from its longer side, to ``room`` tokens.
 
-    Where both are cut, the one that was longer keeps one more, as in the library of Hugging Face's tokenizers.
+    If both are cut, the text that was longer keeps one more token, as in Hugging Face's tokenizers library.
     """
     if not second:
         return first[:room], None

@@ -1,4 +1,4 @@
-"""Options that processors of text share. Torch-free."""
+"""Shared options of all text processors. Torch-free."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 
 
 class TextProcessorConfig(ProcessorConfig):
-    """Options that all text processors share."""
+    """Shared options of all text processors."""
 
-    #: Roles of special tokens without which the processor cannot work.
+    #: Roles of the special tokens that the processor requires.
     needs_special: ClassVar[tuple[str, ...]] = ("cls", "sep", "pad")
 
-    max_length: int = Field(128, gt=3, description="longest sequence, special tokens included")
-    pad: Literal["longest", "max_length"] = Field("longest", description="pad to the longest of the batch, or always")
+    max_length: int = Field(128, gt=3, description="maximum sequence length, including special tokens")
+    pad: Literal["longest", "max_length"] = Field(
+        "longest", description="pad to the longest row of the batch, or to max_length"
+    )
 
     sampling_options: ClassVar[frozenset[str]] = frozenset({"pad"})
 
@@ -37,5 +39,5 @@ class TextProcessorConfig(ProcessorConfig):
         if missing:
             lacks = f"the vocabulary lacks special tokens that the processor needs: {', '.join(missing)}"
             options = " and ".join(f"{role}_token" for role in missing)
-            yield Problem("", f"{lacks}; if others serve for them, the tokenizer has to say which: {options}")
+            yield Problem("", f"{lacks}; if it spells them differently, set {options} of the tokenizer")
         yield from super().check_tokenizer(tokenizer)

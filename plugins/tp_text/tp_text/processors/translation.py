@@ -1,4 +1,4 @@
-"""Translations: a source text, a target text."""
+"""Translation samples: a source text and a target text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tp_text.processors.translation_options import TranslationProcessorConfig
 
 
 class TranslationProcessor(EncoderDecoderProcessor):
-    """Reads ``source`` and ``target`` (or ``text_a`` and ``text_b``), or plain text with a file of its translations."""
+    """Reads ``source`` and ``target`` (or ``text_a`` and ``text_b``), or two parallel plain text files."""
 
     def __init__(self, config: TranslationProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
         super().__init__(config, data, tokenizer)
@@ -54,10 +54,10 @@ class TranslationProcessor(EncoderDecoderProcessor):
 
 
 def pair_of(record: Record) -> tuple[str, str] | None:
-    """A record's source and target; None if both are blank.
+    """Source and target of a record; None if both are blank.
 
     Raises:
-        DataError: a record that lacks a side, or has a blank one.
+        DataError: a side is missing or blank.
     """
     source, target = text_field(record, "source", "text_a"), text_field(record, "target", "text_b")
     if source is None:

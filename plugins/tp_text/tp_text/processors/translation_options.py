@@ -17,10 +17,10 @@ class TranslationProcessorConfig(EncoderDecoderConfig):
     implementation: ClassVar[str] = "tp_text.processors.translation:TranslationProcessor"
 
     source_extension: str | None = Field(
-        None, min_length=1, description="plain text: files with this extension (en) are the source side"
+        None, min_length=1, description="plain text: extension (en) of the source files"
     )
     target_extension: str | None = Field(
-        None, min_length=1, description="and those of the same name with this one (de) their lines' translations"
+        None, min_length=1, description="plain text: extension (de) of the files with the translations, one per line"
     )
 
     def check(self, context: BuildContext) -> Iterator[Problem]:

@@ -18,10 +18,10 @@ _DIRECTIONS = ("forward", "backward")
 
 
 class BidirectionalLanguageModel(VocabularyTarget):
-    """One output matrix over the two directions, which are the two halves of each state.
+    """Predicts the next token from one half of each state and the previous token from the other half.
 
-    Labels ``bilm``: ``forward`` and ``backward`` (batch, length), the token after and the token before each position.
-    The loss is the sum over both, divided by the number of labels of both.
+    Both directions share one output matrix. Labels ``bilm``: ``forward`` (batch, length), the token after each
+    position, and ``backward`` (batch, length), the token before it. The loss is the mean over all labels of both.
     """
 
     def __init__(self, config: BidirectionalLanguageModelConfig, context: BuildContext) -> None:
@@ -47,7 +47,7 @@ class BidirectionalLanguageModel(VocabularyTarget):
 
     @torch.no_grad()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
-        """The most probable tokens after the last real position and before the first."""
+        """The most probable tokens after the last and before the first position that is not padding."""
         after = features.sequence.pooled("last").chunk(2, dim=-1)[0]
         before = features.sequence.pooled("first").chunk(2, dim=-1)[1]
         found = zip(top_tokens(self.output(after)), top_tokens(self.output(before)))

@@ -1,4 +1,4 @@
-"""Options of language modelling in both directions. Torch-free."""
+"""Options of bidirectional language modelling. Torch-free."""
 
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
@@ -19,7 +19,9 @@ class BidirectionalLanguageModelConfig(VocabularyTargetConfig):
     implementation: ClassVar[str] = "tp_text.targets.bilm:BidirectionalLanguageModel"
     read_states: ClassVar[str] = "one direction's"
 
-    tie: bool = Field(False, description="use the word embedding, as wide as one direction, as the output matrix")
+    tie: bool = Field(
+        False, description="use the word embedding as the output matrix; its width must be that of one direction"
+    )
     bias: bool = Field(True, description="bias of the output matrix")
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
@@ -34,7 +36,7 @@ class BidirectionalLanguageModelConfig(VocabularyTargetConfig):
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         if context.hidden_size % 2:
-            yield Problem("", f"the states hold two directions of one width, and hidden_size is {context.hidden_size}")
+            yield Problem("", f"hidden_size is {context.hidden_size}, but must be even: the states hold two directions")
         else:
             yield from super().check(context)
 

@@ -16,7 +16,7 @@ from tp_text.targets.vocabulary import VocabularyTarget, top_tokens
 
 
 class LanguageModel(VocabularyTarget):
-    """States → vocabulary. Labels ``lm``: ``labels`` (batch, length), the token after each position."""
+    """Predicts the next token. Labels ``lm``: ``labels`` (batch, length), the token after each position."""
 
     def __init__(self, config: LanguageModelConfig, context: BuildContext) -> None:
         super().__init__(config)
@@ -26,7 +26,7 @@ class LanguageModel(VocabularyTarget):
         self.output = Linear(context.hidden_size, context.vocab_size, bias=config.bias, std=config.init_std)
 
     def scaled(self, states: Tensor) -> Tensor:
-        """States as the output matrix wants them."""
+        """States multiplied by the factor of ``tied_scale``, if set."""
         return states if self.factor is None else states * self.factor
 
     def token_logits(self, states: Tensor) -> Tensor:
@@ -61,5 +61,5 @@ class LanguageModel(VocabularyTarget):
 
     @torch.no_grad()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
-        """The most probable tokens after the last real position."""
+        """The most probable tokens after the last position that is not padding."""
         return [{"next": tokens} for tokens in top_tokens(self.next_logits(features))]

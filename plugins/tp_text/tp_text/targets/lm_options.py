@@ -19,13 +19,13 @@ class LanguageModelConfig(VocabularyTargetConfig):
 
     bias: bool = Field(False, description="bias of the output matrix")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    z_loss: float = Field(0.0, ge=0, description="factor of the squared log normaliser (PaLM)")
+    z_loss: float = Field(
+        0.0, ge=0, description="factor of the z-loss, the squared log of the softmax normaliser (PaLM)"
+    )
     tied_scale: bool = Field(
         False, description="multiply the states by hidden_size**-0.5 before a tied output matrix (T5)"
     )
-    soft_cap: float | None = Field(
-        None, gt=0, description="logits are cap · tanh(logits / cap), so that none is beyond the cap (Gemma 2)"
-    )
+    soft_cap: float | None = Field(None, gt=0, description="soft cap: logits become cap · tanh(logits / cap) (Gemma 2)")
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return super().requires(context) | {
@@ -36,4 +36,4 @@ class LanguageModelConfig(VocabularyTargetConfig):
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from super().check(context)
         if self.tied_scale and not self.tie:
-            yield Problem("tied_scale", "belongs to a tied output matrix, and tie is false")
+            yield Problem("tied_scale", "applies only to a tied output matrix, but tie is false")

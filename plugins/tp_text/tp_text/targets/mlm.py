@@ -17,10 +17,10 @@ from tp_text.targets.vocabulary import VocabularyTarget, top_tokens
 
 
 class MaskedLanguageModel(VocabularyTarget):
-    """Dense layer → activation → norm → vocabulary, at the labelled positions only.
+    """Predicts masked tokens: dense layer → activation → norm → vocabulary, at the labelled positions only.
 
-    Labels ``mlm``: either ``labels`` (batch, length), or ``labels`` (batch, budget) with ``positions``
-    (batch, budget), which keeps shapes static and computes logits nowhere else. Unused places hold ``IGNORE``.
+    Labels ``mlm``: either ``labels`` (batch, length), or ``labels`` and ``positions``, both (batch, budget). The second
+    form keeps shapes static and computes logits at these positions only. Unused places hold ``IGNORE``.
     """
 
     def __init__(self, config: MaskedLanguageModelConfig, context: BuildContext) -> None:
@@ -32,7 +32,7 @@ class MaskedLanguageModel(VocabularyTarget):
         self.output = Linear(inner, context.vocab_size, bias=config.bias, std=config.init_std)
 
     def transform(self, states: Tensor) -> Tensor:
-        """(..., hidden) → (..., embedding_size), ready for the output matrix."""
+        """Apply the dense layer, activation and norm: (..., hidden) → (..., embedding_size)."""
         transformed: Tensor = self.norm(self.activation(self.dense(states)))
         return transformed
 
@@ -40,7 +40,7 @@ class MaskedLanguageModel(VocabularyTarget):
         return (self.labels_of(batch)["labels"] != IGNORE).sum().float()
 
     def labelled(self, features: Features, batch: Batch) -> Tensor:
-        """The transformed states that labels stand for, (rows, embedding_size)."""
+        """Transformed states at the labelled positions, (rows, embedding_size)."""
         states = features.sequence.states
         positions = self.labels_of(batch).get("positions")
         if positions is not None:
@@ -59,7 +59,7 @@ class MaskedLanguageModel(VocabularyTarget):
 
     @torch.no_grad()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
-        """The most probable tokens at the positions that ``labels['mlm']['positions']`` names (-1: none)."""
+        """The most probable tokens at the positions in ``labels['mlm']['positions']`` (-1: none)."""
         places = self.labels_of(batch)["positions"]
         states = features.sequence.states
         results = []

@@ -19,12 +19,12 @@ class MaskedLanguageModelConfig(VocabularyTargetConfig):
     implementation: ClassVar[str] = "tp_text.targets.mlm:MaskedLanguageModel"
 
     activation: Activation = "gelu"
-    norm: Chosen[NormConfig] = Chosen.by_default("layernorm", description="behind the dense layer")
+    norm: Chosen[NormConfig] = Chosen.by_default("layernorm", description="norm after the dense layer")
     dense_bias: bool = Field(True, description="bias of the dense layer")
     bias: bool = Field(True, description="bias of the output matrix")
 
     def tied_width(self, context: BuildContext) -> int:
-        """The states are brought to the embedding's width first."""
+        """Width of the embedding; the dense layer projects the states to it."""
         return context.embedding_size
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:

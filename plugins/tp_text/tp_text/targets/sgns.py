@@ -13,14 +13,14 @@ from tp_text.targets.sgns_options import SkipGramConfig
 
 
 class SkipGram(Target):
-    """Each state v is scored against an output vector u of each token around it, and against those of random tokens.
+    """Scores each state v against output vectors u of the tokens around it and n of random tokens.
 
     Labels ``sgns``: ``context`` (batch, length, 2 × window), the tokens around each position, and ``negatives``
-    (batch, length, k), random tokens; ``IGNORE`` in either stands for none. The loss of a counted pair of a position
-    and a context is ``-log σ(u·v) - Σ log σ(-n·v)``; the negatives n of a position are shared by its contexts, except
-    that none is the context itself, as in word2vec. The output table starts at zero, as word2vec's does. The vectors
-    that one wants are those of the word embedding. A pair is right (``accuracy``) whose score is higher than those of
-    its negatives; as high is not.
+    (batch, length, k), random tokens; ``IGNORE`` marks empty places. The loss of a pair of a position and a context is
+    ``-log σ(u·v) - Σ log σ(-n·v)``. All contexts of a position share its negatives, but a negative equal to the context
+    is skipped, as in word2vec. The output table is initialised with zeros, as in word2vec. The word vectors to use
+    after training are in the word embedding. ``accuracy`` is the share of pairs whose score is strictly higher than the
+    scores of all their negatives.
     """
 
     def __init__(self, config: SkipGramConfig, context: BuildContext) -> None:

@@ -13,17 +13,17 @@ from tp_core.options.target import TargetConfig
 
 
 class SkipGramConfig(TargetConfig):
-    """Skip-gram with negative sampling: tell the words around a word from random ones (Mikolov et al., 2013)."""
+    """Skip-gram with negative sampling: separate context words from random words (Mikolov et al., 2013)."""
 
     implementation: ClassVar[str] = "tp_text.targets.sgns:SkipGram"
 
-    ngram_buckets: int = Field(0, ge=0, description="rows of the output table after the vocabulary, for hashed n-grams")
+    ngram_buckets: int = Field(0, ge=0, description="number of additional rows of the output table, for hashed n-grams")
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return {Port.labels("sgns"): FieldSpec(high=context.vocab_size + self.ngram_buckets)}
 
     def label_fields(self, context: BuildContext) -> dict[str, FieldSpec]:
-        # The processor decides how many; these are word2vec's own numbers: a window of 5, 5 negatives.
+        # The processor sets the real numbers. These are word2vec's defaults: a window of 5, 5 negatives.
         rows = context.vocab_size + self.ngram_buckets
         sizes = {"context": 10, "negatives": 5}
         return {name: FieldSpec(("batch", "length", size), high=rows) for name, size in sizes.items()}

@@ -1,4 +1,4 @@
-"""Sentence prediction."""
+"""Next-sentence and sentence-order prediction."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from tp_text.targets.sp_options import SentencePredictionConfig
 
 
 class SentencePrediction(Target):
-    """First token → dense layer with tanh → two classes. Class 0: the second sentence follows (in order)."""
+    """Classifies pairs: first token → dense layer with tanh → two classes.
+
+    Class 0: the second sentence follows the first (BERT), or the two are in order (ALBERT).
+    """
 
     def __init__(self, config: SentencePredictionConfig, context: BuildContext) -> None:
         super().__init__()
@@ -26,7 +29,7 @@ class SentencePrediction(Target):
         self.classifier = Linear(context.hidden_size, 2, std=config.init_std)
 
     def class_logits(self, features: Features) -> Tensor:
-        """(batch, 2)."""
+        """Logits of the two classes: (batch, 2)."""
         pooled = torch.tanh(self.dense(features.sequence.pooled("first")))
         scores: Tensor = self.classifier(self.dropout(pooled))
         return scores

@@ -1,4 +1,4 @@
-"""The parts that targets of tokens share: the output matrix and the most probable tokens."""
+"""Shared parts of targets that predict tokens: the output matrix and the most probable tokens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tp_text.targets.vocabulary_options import VocabularyTargetConfig
 
 
 class VocabularyTarget(Target):
-    """A target whose last layer gives one score per token of the vocabulary."""
+    """A target whose last layer computes one logit per token of the vocabulary."""
 
     output: Linear
 
@@ -27,7 +27,7 @@ class VocabularyTarget(Target):
 
 
 def top_tokens(logits: Tensor, count: int = 5) -> list[list[dict[str, Any]]]:
-    """For each row of logits (rows, vocabulary), the most probable ids with their probabilities."""
+    """The most probable ids and their probabilities, for each row of logits (rows, vocabulary)."""
     probabilities, ids = logits.float().softmax(dim=-1).topk(min(count, logits.shape[-1]))
     return [
         [{"id": i, "probability": p} for i, p in zip(id_row, p_row)]

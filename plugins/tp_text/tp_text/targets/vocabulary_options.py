@@ -1,4 +1,4 @@
-"""Options that targets over a vocabulary share. Torch-free."""
+"""Shared options of targets that predict tokens. Torch-free."""
 
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
@@ -14,9 +14,9 @@ from tp_core.options.target import TargetConfig
 
 
 class VocabularyTargetConfig(TargetConfig):
-    """Options that targets share which predict tokens."""
+    """Shared options of targets that predict tokens."""
 
-    #: How messages call the states that the output matrix reads.
+    #: Name, in messages, of the states that the output matrix reads.
     read_states: ClassVar[str] = "the hidden states"
 
     tie: bool = Field(True, description="use the word embedding as the output matrix")

@@ -1,1 +1,1 @@
-"""Tokenizers: text to ids and back, in Rust or C++. Their options stand beside them, in ``*_options.py``."""
+"""Tokenizers, implemented in Rust or C++ libraries. Their options are in ``*_options.py``."""

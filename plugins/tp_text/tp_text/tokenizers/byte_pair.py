@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 
 
 class BytePairTokenizer(DocumentEnds, RustTokenizer):
-    """GPT-2's tokenizer, from a vocabulary and the merges that belong to it.
+    """GPT-2's tokenizer, built from a vocabulary and its merges.
 
     Raises:
-        TPError: files that cannot be read or do not fit together, or a vocabulary that lacks bytes and has no
-            unknown token to stand for them.
+        TPError: the files cannot be read or do not match, or the vocabulary lacks some bytes and has no unknown token.
     """
 
     def __init__(self, config: BytePairConfig, data: DataContext) -> None:
@@ -33,13 +32,13 @@ class BytePairTokenizer(DocumentEnds, RustTokenizer):
         vocabulary = read_token_ids(vocab)
         self._merges = read_merges(merges, vocabulary)
         complete = all(byte in vocabulary for byte in pre_tokenizers.ByteLevel.alphabet())
-        # Without an unknown token the library would drop bytes that it does not know without a word.
+        # Without an unknown token, the library would silently drop unknown bytes.
         unknown = None if complete else config.unk_token
         if not complete and unknown not in vocabulary:
             raise roles.missing_unknown("bpe", vocab, unknown, vocabulary)
         backend = byte_pair_pipeline(config, vocabulary, self._merges, unknown)
         spelled = roles.spellings(config)
-        # As in RoBERTa, the mask stands for a word with the space before it.
+        # As in RoBERTa, the mask replaces a word together with the space before it.
         add_special_tokens(backend, spelled, vocabulary, lstrip=True)
         super().__init__(backend, spelled, roles.BYTE_LEVEL, config.special_in_text)
         self._options = config.model_dump(mode="json")
@@ -51,7 +50,7 @@ class BytePairTokenizer(DocumentEnds, RustTokenizer):
             self.huggingface_class = {"gpt2": "GPT2Tokenizer", **(roberta if whole else {})}
 
     def huggingface_options(self) -> dict[str, Any]:
-        """Options of GPT-2's and RoBERTa's classes."""
+        """Options of transformers' tokenizer classes for GPT-2 and RoBERTa."""
         return {"add_prefix_space": self._options["add_prefix_space"]}
 
     def save(self, folder: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Options of byte pair encoding. Torch-free."""
+"""Options of byte-pair encoding. Torch-free."""
 
 from collections.abc import Collection
 from typing import ClassVar
@@ -20,8 +20,8 @@ class BytePairConfig(TokenizerConfig):
     implementation: ClassVar[str] = "tp_text.tokenizers.byte_pair:BytePairTokenizer"
 
     vocab: PathStr = Field(description="vocab.json (token to id), or a text file with one token per line")
-    merges: PathStr = Field(description="merges.txt: two parts per line, the earliest merge first")
-    add_prefix_space: bool = Field(False, description="treat a text as if it began with a space")
+    merges: PathStr = Field(description="merges.txt: one merge (two parts) per line, in order of priority")
+    add_prefix_space: bool = Field(False, description="treat each text as if it began with a space")
     pad_token: str | None = "<|endoftext|>"
     unk_token: str | None = "<|endoftext|>"
     cls_token: str | None = None

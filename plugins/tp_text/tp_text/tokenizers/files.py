@@ -1,4 +1,4 @@
-"""Reading the files of tokenizers, with errors that name file and line. Needs no tokenizer library."""
+"""Readers of tokenizer files, with errors that name file and line. Needs no tokenizer library."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from typing import Any
 from tp_core.errors import DataError
 from tp_core.files.bounded_reads import MOST_JSON, read_bounded
 
-#: Ids end before this: about ten times those of the largest vocabularies. A model has a row for each, used or not.
+#: Upper limit of ids, about ten times the size of the largest vocabularies. It protects against huge embedding tables:
+#: a model has a row for each id, used or not.
 MOST_IDS = 2**24
 
 
 def size_of(ids: Iterable[int]) -> int:
-    """The largest id plus one: the size of a vocabulary.
+    """Size of a vocabulary: the largest id plus one.
 
     Raises:
-        DataError: an id is beyond all vocabularies, so that no table could be made.
+        DataError: an id is not below :data:`MOST_IDS`.
     """
     size = max(ids) + 1
     if size > MOST_IDS:
-        raise DataError(f"the vocabulary has the id {size - 1}; ids end before {MOST_IDS}")
+        raise DataError(f"the vocabulary has the id {size - 1}; ids must be below {MOST_IDS}")
     return size
 
 
@@ -29,7 +30,7 @@ def read_text(path: Path) -> str:
     """The text of a UTF-8 file, without a byte order mark.
 
     Raises:
-        DataError: there is no such file, it cannot be read, or a line is not UTF-8.
+        DataError: the file does not exist or cannot be read, or a line is not UTF-8.
     """
     data = read_bytes(path)
     try:
@@ -42,7 +43,7 @@ def read_bytes(path: Path) -> bytes:
     """The bytes of a file.
 
     Raises:
-        DataError: there is no such file, it cannot be read, or it is a device or larger than any tokenizer's.
+        DataError: the file does not exist or cannot be read, is a device, or is larger than any tokenizer file.
     """
     try:
         return read_bounded(path, MOST_JSON)
@@ -58,7 +59,7 @@ def not_utf8(path: Path, line: int) -> DataError:
 
 
 def _lines(text: str) -> list[str]:
-    # Only a line feed ends a line: tokens may hold characters that str.splitlines() takes for line ends.
+    # Only a line feed ends a line: tokens may contain characters that str.splitlines() treats as line ends.
     lines = text.split("\n")
     if lines[0].endswith("\r"):
         lines = [line.removesuffix("\r") for line in lines]
@@ -71,7 +72,7 @@ def read_vocabulary(path: Path) -> dict[str, int]:
     """Token → id, in the order of the ids, from a file with one token per line.
 
     Raises:
-        DataError: the file cannot be read, is not UTF-8 or empty, or a token stands there twice.
+        DataError: the file cannot be read, is not UTF-8 or is empty, or a token occurs twice.
     """
     return _vocabulary(path, _lines(read_text(path)))
 
@@ -85,7 +86,7 @@ def _vocabulary(path: Path, tokens: list[str]) -> dict[str, int]:
         for line, token in enumerate(tokens, 1):
             if token in first:
                 shown = f"token '{token}'" if token else "an empty line"
-                raise DataError(f"{shown} stands on line {first[token]} already", file=str(path), line=line)
+                raise DataError(f"{shown} is already on line {first[token]}", file=str(path), line=line)
             first[token] = line
     return ids
 
@@ -94,8 +95,8 @@ def read_token_ids(path: Path) -> dict[str, int]:
     """Token → id, from a JSON object (``vocab.json``) or from a file with one token per line.
 
     Raises:
-        DataError: the file cannot be read or is not UTF-8, JSON that is no map of tokens to ids, an empty
-            vocabulary, a token or an id that stands there twice.
+        DataError: the file cannot be read or is not UTF-8, the JSON is not a map of tokens to ids, the vocabulary is
+            empty, or a token or an id occurs twice.
     """
     text = read_text(path)
     if path.suffix != ".json" and not text.lstrip().startswith('{"'):
@@ -111,9 +112,9 @@ def read_token_ids(path: Path) -> dict[str, int]:
     for token, index in pairs:
         if index >= MOST_IDS:
             shown = index if index < 2**64 else f"a number of {index.bit_length()} bits"
-            raise DataError(f"'{token}' has the id {shown}; ids end before {MOST_IDS}", file=str(path))
+            raise DataError(f"'{token}' has the id {shown}; ids must be below {MOST_IDS}", file=str(path))
         if token in ids:
-            raise DataError(f"token '{token}' stands there twice", file=str(path))
+            raise DataError(f"token '{token}' occurs twice", file=str(path))
         if index in token_of:
             raise DataError(f"'{token_of[index]}' and '{token}' both have id {index}", file=str(path))
         ids[token], token_of[index] = index, token
@@ -128,12 +129,12 @@ def _is_pair(pair: Any) -> bool:
 
 
 def parse_json(path: Path, text: str, **options: Any) -> Any:
-    """The value of a JSON text.
+    """Parse a JSON text.
 
     Raises:
-        DataError: the text is no JSON, with the line.
+        DataError: the text is not valid JSON; the error names the line.
     """
-    import json  # most vocabularies need none, and ``tp check`` reads them
+    import json  # imported late, because most vocabularies that ``tp check`` reads are not JSON
 
     try:
         return json.loads(text, **options)
@@ -146,10 +147,10 @@ def parse_json(path: Path, text: str, **options: Any) -> Any:
 
 
 def read_merges(path: Path, vocabulary: dict[str, int]) -> list[tuple[str, str]]:
-    """Merges, the earliest first; a first line ``#version: ...`` is no merge.
+    """Merges in order of priority; a first line ``#version: ...`` is skipped.
 
     Raises:
-        DataError: the file cannot be read or is not UTF-8, a line is not two parts, or a part or the merged
+        DataError: the file cannot be read or is not UTF-8, a line does not have two parts, or a part or the merged
             token is not in the vocabulary.
     """
     merges: list[tuple[str, str]] = []
@@ -162,12 +163,12 @@ def read_merges(path: Path, vocabulary: dict[str, int]) -> list[tuple[str, str]]
             raise DataError(message, file=str(path), line=number)
         for token in (*parts, "".join(parts)):
             if token not in vocabulary:
-                message = f"'{token}' is not in the vocabulary; do vocab and merges belong together?"
+                message = f"'{token}' is not in the vocabulary; do vocab and merges come from the same tokenizer?"
                 raise DataError(message, file=str(path), line=number)
         merges.append((parts[0], parts[1]))
     return merges
 
 
 def write_vocabulary(path: Path, tokens: Iterable[str]) -> None:
-    """The file that :func:`read_vocabulary` reads."""
+    """Write a file in the format of :func:`read_vocabulary`."""
     path.write_bytes("".join(f"{token}\n" for token in tokens).encode())

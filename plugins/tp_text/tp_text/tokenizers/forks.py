@@ -1,4 +1,4 @@
-"""Keep the Rust library quiet when a process that has used its threads forks."""
+"""Suppression of the Rust library's warning when a process that has used its threads forks."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _VARIABLE = "TOKENIZERS_PARALLELISM"
 
 @functools.cache
 def silence_fork_warning() -> None:
-    """Let forked children encode in one thread and without a warning, while this process keeps its threads.
+    """Let forked child processes encode in one thread and without a warning; this process keeps its threads.
 
-    The library's threads do not survive a fork, and it says so on standard error unless the variable is set.
-    So the variable is set for the child, around the fork only. A value that the user chose is left alone.
+    The library's threads do not survive a fork. It warns about that on standard error unless an environment variable is
+    set. So the variable is set during the fork, for the child only. A value that the user has set is not changed.
     """
     ours = False
 

@@ -1,4 +1,4 @@
-"""Special tokens around texts: read from a tokenizer of the Rust library, and written for transformers."""
+"""Special tokens around texts: read from and written to post-processors of the Rust library."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 
 class DocumentEnds(Tokenizer):
-    """Tokenizers with the options ``add_bos`` and ``add_eos``, which put each text between these two tokens."""
+    """Tokenizer with the options ``add_bos`` and ``add_eos``, which add these tokens before and after each text."""
 
     _add_bos = False
     _add_eos = False
 
     def add_ends(self, bos: bool, eos: bool, file: Path) -> None:
-        """Take the options, once the special tokens are known.
+        """Set the options; ``self.special`` must be set before.
 
         Raises:
-            TPError: the vocabulary lacks a token that is asked for.
+            TPError: the vocabulary lacks a requested token.
         """
         for asked, role in ((bos, "bos"), (eos, "eos")):
             if asked and role not in self.special:
-                raise TPError(f"{file} has no {role} token, for which add_{role} asks; set {role}_token")
+                raise TPError(f"{file} has no {role} token, but add_{role} is true; set {role}_token")
         self._add_bos, self._add_eos = bos, eos
 
     def frame(self, pair: bool = False) -> Frame | None:
@@ -41,7 +41,7 @@ class DocumentEnds(Tokenizer):
 
 
 def backend_frame(backend: Any, pair: bool) -> Frame | None:
-    """The special tokens that a pipeline's post-processor adds; None for one that adds none.
+    """The special tokens that a pipeline's post-processor adds; None if it adds none.
 
     Args:
         backend: ``tokenizers.Tokenizer``.
@@ -52,7 +52,7 @@ def backend_frame(backend: Any, pair: bool) -> Frame | None:
     special: list[list[int]] = [[] for _ in range(count + 1)]
     segments: list[list[int]] = [[] for _ in range(count + 1)]
     own = [0] * count
-    done = 0  # texts that have begun
+    done = 0  # number of texts that have begun
     for index, segment, sequence in zip(encoding.ids, encoding.type_ids, encoding.sequence_ids, strict=True):
         if sequence is None:
             special[done].append(index)
@@ -65,7 +65,7 @@ def backend_frame(backend: Any, pair: bool) -> Frame | None:
 
 
 def _probe(backend: Any) -> str:
-    """A text of which the pipeline makes at least one id: without any, no sequence would be seen."""
+    """A text with at least one id; without ids, the encoding would not show where a text is."""
 
     def words() -> Iterator[str]:
         yield from ("a", "1", "。")
@@ -75,7 +75,7 @@ def _probe(backend: Any) -> str:
 
 
 def framing(tokenizer: Tokenizer, single: Frame, pair: Frame) -> Any:
-    """The post-processor of the Rust library that adds the special tokens of frames; None where there are none."""
+    """A post-processor of the Rust library that adds the special tokens of the frames; None if they have none."""
     from tokenizers.processors import TemplateProcessing
 
     ids = sorted({index for frame in (single, pair) for part in frame.special for index in part})
@@ -89,7 +89,7 @@ def framing(tokenizer: Tokenizer, single: Frame, pair: Frame) -> Any:
 
 
 def framing_of_nothing() -> Any:
-    """The post-processor that adds nothing."""
+    """A post-processor of the Rust library that adds no tokens."""
     from tokenizers.processors import TemplateProcessing
 
     return TemplateProcessing(single="$A:0", pair="$A:0 $B:1", special_tokens=[])

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def read_tokenizer(config: HuggingFaceConfig, data: DataContext) -> KeptFiles:
-    """The tokenizer of a file or folder of transformers.
+    """Read the tokenizer from a file or folder in transformers' format.
 
     Raises:
-        TPError: a file or folder that holds no tokenizer, or a tokenizer.json that does not parse.
+        TPError: the file or folder has no tokenizer, or its tokenizer.json cannot be parsed.
     """
     options, path = config.model_dump(mode="json"), Path(data.base, config.path)
     file = tokenizer_file(path)

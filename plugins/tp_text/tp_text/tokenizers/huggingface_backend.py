@@ -1,4 +1,4 @@
-"""A pipeline of Hugging Face's, as transformers uses it."""
+"""Tokenizer for Hugging Face pipelines that behaves as in transformers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tp_text.tokenizers.spacing import cleaned_up
 
 
 class BackendTokenizer(KeptFiles, DocumentEnds, RustTokenizer):
-    """The pipeline of a ``tokenizer.json``, whatever it is; nothing is padded or cut off.
+    """Any pipeline of a ``tokenizer.json``; its padding and truncation are switched off.
 
     Args:
-        path: where it was found, for messages.
+        path: path of the pipeline, for messages.
 
     Raises:
-        TPError: a pipeline that the library cannot read, or one without tokens.
+        TPError: the library cannot read the pipeline, or the vocabulary is empty.
     """
 
     def __init__(self, pipeline: Pipeline, path: Path, special_in_text: bool) -> None:
@@ -32,10 +32,10 @@ class BackendTokenizer(KeptFiles, DocumentEnds, RustTokenizer):
 
         try:
             backend: Any = Tokenizer.from_str(pipeline.content)
-        except BaseException as error:  # the library raises plain exceptions, and panics, which are none
+        except BaseException as error:  # the library raises plain exceptions; its panics derive from BaseException
             if interrupts(error):
                 raise
-            raise TPError(f"{path} is no tokenizer.json that tokenizers can read: {error}") from error
+            raise TPError(f"{path} is not a tokenizer.json that the tokenizers library can read: {error}") from error
         backend.no_padding()
         backend.no_truncation()
         if backend.get_vocab_size(with_added_tokens=True) == 0:
@@ -45,7 +45,7 @@ class BackendTokenizer(KeptFiles, DocumentEnds, RustTokenizer):
         found = {role: roles.find_usual(role, known) for role in roles.ROLES}
         found |= template_roles(content) | dict(pipeline.special)
         named = {role: token for role, token in found.items() if token is not None and token in known}
-        if not pipeline.complete:  # as transformers does with the special tokens that it knows of
+        if not pipeline.complete:  # transformers also adds the special tokens that it knows
             missing = {
                 role: token for role, token in named.items() if known[token] not in backend.get_added_tokens_decoder()
             }
@@ -56,7 +56,7 @@ class BackendTokenizer(KeptFiles, DocumentEnds, RustTokenizer):
             self.add_ends(bos and "bos" in self.special, eos and "eos" in self.special, path)
         else:
             self._frames = tuple(_frame(backend, pipeline, pair) for pair in (False, True))
-        # As transformers does: the cleaning was meant for WordPiece, and would change texts of BPE.
+        # As in transformers: the cleaning was meant for WordPiece and would change the text of BPE tokens.
         self._clean_up = pipeline.clean_up and content["model"].get("type") != "BPE"
 
     _frames: tuple[Frame | None, ...] = (None, None)

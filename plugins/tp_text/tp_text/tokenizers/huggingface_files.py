@@ -1,4 +1,4 @@
-"""Reading Hugging Face's tokenizer files, without a tokenizer library and without torch."""
+"""Readers and writers of Hugging Face's tokenizer files. Need neither a tokenizer library nor torch."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from tp_core.options.marks import NamedFile
 from tp_text.tokenizers import roles
 from tp_text.tokenizers.files import parse_json, read_text
 
-#: In a model folder of ours: the pipeline that transformers makes of the files beside it, where these say it otherwise
-#: or not at all, and what else it knows of the tokenizer.
+#: Additional files in tp's model folders. The first holds the pipeline that transformers builds from the other files;
+#: it is only written if these do not hold the same pipeline. The second holds further facts of the tokenizer.
 PIPELINE, _FACTS = "pipeline.json", "pipeline_facts.json"
 
 _CONFIG, _MAP = "tokenizer_config.json", "special_tokens_map.json"
 
 
 class Pipeline(NamedTuple):
-    """A tokenizer of the Rust library, and what transformers says besides.
+    """A tokenizer of the Rust library with additional settings of transformers.
 
     Attributes:
-        content: a ``tokenizer.json``.
+        content: content of a ``tokenizer.json``.
         special: role → token.
-        clean_up: whether decoded text is cleaned of spaces (``clean_up_tokenization_spaces``).
-        model_type: of the model that it was made for; empty where that is not known.
-        segments: whether its model gets the segments of a pair (``token_type_ids``).
-        complete: whether the special tokens that it puts around texts are all that belong there. A file that nobody
-            made for a model may leave them to whoever uses it.
-        ends: whether texts begin with the bos and end with the eos token, where a file beside it says so, which then
-            takes the place of the pipeline's own special tokens; else None.
+        clean_up: True if spaces before punctuation are removed from decoded text (``clean_up_tokenization_spaces``).
+        model_type: type of the model that the tokenizer was made for; empty if unknown.
+        segments: True if the model reads the segments of a pair (``token_type_ids``).
+        complete: True if the pipeline adds all special tokens that texts need. A file that was not made for a model may
+            leave that to the user.
+        ends: two flags, True if texts begin with the bos token and end with the eos token. They come from a
+            configuration file and replace the pipeline's own special tokens. None if no file has them.
     """
 
     content: str
@@ -45,17 +45,17 @@ class Pipeline(NamedTuple):
 
 
 def tokenizer_file(path: Path) -> Path | None:
-    """The file that holds the pipeline that ``path`` means; None for a folder without one."""
+    """Path of the pipeline file: ``path`` itself, or a file in the folder ``path``; None if the folder has none."""
     if not path.is_dir():
         return path
     return next((file for name in (PIPELINE, "tokenizer.json") if (file := path / name).is_file()), None)
 
 
 def read_pipeline(file: Path) -> Pipeline:
-    """A pipeline with what the files beside it say.
+    """Read a pipeline and the configuration files in its folder.
 
     Raises:
-        TPError: a file that cannot be read, or is of another form.
+        TPError: a file cannot be read, or has another format.
     """
     text = read_text(file)
     _checked(file, parse_json(file, text))
@@ -80,7 +80,7 @@ def read_pipeline(file: Path) -> Pipeline:
 
 
 def files_read(file: Path) -> list[NamedFile]:
-    """The files that decide what a pipeline does that a spec names by its file: this and those beside it."""
+    """The files that determine the ids of a tokenizer: its pipeline file and configuration files in the same folder."""
     own = file.name == PIPELINE
     files = {name: file.with_name(name) for name in ((_FACTS,) if own else (_FACTS, _CONFIG, _MAP))}
     found = {name: path for name, path in files.items() if path.is_file()}
@@ -101,28 +101,28 @@ def write_pipeline(folder: Path, pipeline: Pipeline) -> None:
 
 def _checked(file: Path, content: Any) -> dict[str, Any]:
     if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
-        raise TPError(f"{file} is no tokenizer.json: it has no 'model'")
+        raise TPError(f"{file} is not a tokenizer.json: it has no 'model'")
     return content
 
 
 def model_type_of(folder: Path) -> str:
-    """The type of the model that the tokenizer of a folder belongs to; empty where no file says so."""
+    """Type of the model that the tokenizer of a folder was made for; empty if no file names it."""
     content = _object(folder / _FACTS) or _object(folder / "config.json")
     return str(content.get("model_type") or "")
 
 
 def write_facts(folder: Path, model_type: str, complete: bool) -> None:
-    """Note which type of model the files of a folder were made for, when its own config does not lie beside them.
+    """Write the type of the model that a tokenizer was made for, for a folder without the model's config.json.
 
     Args:
-        complete: as of :class:`Pipeline`.
+        complete: as in :class:`Pipeline`.
     """
     content = {"model_type": model_type, "complete": complete}
     (folder / _FACTS).write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
 def copy_own(source: Path, folder: Path) -> bool:
-    """Copy what tp has written beside the files of a tokenizer; tells if there was anything."""
+    """Copy tp's additional files of a tokenizer; returns True if there were any."""
     own = [name for name in (PIPELINE, _FACTS) if (source / name).is_file()]
     for name in own:
         shutil.copyfile(source / name, folder / name)
@@ -130,12 +130,12 @@ def copy_own(source: Path, folder: Path) -> bool:
 
 
 def own_config(folder: Path) -> dict[str, Any]:
-    """The tokenizer_config.json of a folder; empty where there is none."""
+    """The tokenizer_config.json of a folder; empty if there is none."""
     return _object(folder / _CONFIG)
 
 
 def _object(file: Path) -> dict[str, Any]:
-    """The JSON object of a file; empty where there is no file."""
+    """The JSON object in a file; empty if the file does not exist."""
     if not file.is_file():
         return {}
     content = parse_json(file, read_text(file))
@@ -145,12 +145,12 @@ def _object(file: Path) -> dict[str, Any]:
 
 
 def named_roles(folder: Path) -> dict[str, str]:
-    """Role → token as the configuration files of a folder say."""
+    """Role → token, from the configuration files of a folder."""
     return _named(_object(folder / _MAP)) | _named(own_config(folder))
 
 
 def _named(content: Mapping[str, Any]) -> dict[str, str]:
-    """Role → token as a configuration file says."""
+    """Role → token, from the content of a configuration file."""
     found: dict[str, str] = {}
     for role in roles.ROLES:
         token = content.get(f"{role}_token")
@@ -162,7 +162,7 @@ def _named(content: Mapping[str, Any]) -> dict[str, str]:
 
 
 def template_roles(content: dict[str, Any]) -> dict[str, str]:
-    """``cls`` and ``sep`` of BERT's and RoBERTa's post-processors, ``unk`` of the model."""
+    """Role → token, from a tokenizer.json: ``cls`` and ``sep`` of BERT's and RoBERTa's post-processors, and ``unk``."""
     found: dict[str, str] = {}
     processor = content.get("post_processor") or {}
     if processor.get("type") in ("BertProcessing", "RobertaProcessing"):
@@ -172,7 +172,7 @@ def template_roles(content: dict[str, Any]) -> dict[str, str]:
 
 
 def boundary(content: dict[str, Any]) -> roles.WordBoundary | None:
-    """The way in which the pipeline marks words; None if it is none of the usual ones."""
+    """The marking of word starts in the pipeline's vocabulary; None if unknown."""
     model = content["model"]
     if model.get("type") == "WordPiece":
         return roles.WordBoundary(continuing=model.get("continuing_subword_prefix") or "##")

@@ -1,4 +1,4 @@
-"""The tokenizer of a Hugging Face model's folder, brought into a model's folder of ours."""
+"""Import of the tokenizer from a Hugging Face model folder into a tp model folder."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ from tp_text.tokenizers.huggingface_transformers import pipeline_of_transformers
 
 
 def import_tokenizer(source: Path, folder: Path) -> list[str]:
-    """Copy the files, and write down what transformers makes of them where they do not say it themselves.
+    """Copy the tokenizer files; if transformers builds another pipeline from them, write that pipeline, too.
 
     Args:
-        folder: it is made.
+        source: folder of a Hugging Face model.
+        folder: folder to write to; it is created.
 
     Returns:
         Notes for the user.
 
     Raises:
-        TPError: files that no installed package can read.
+        TPError: no installed package can read the files.
     """
     copy_files(source, folder)
     kind = model_type_of(source)
@@ -44,16 +45,16 @@ def import_tokenizer(source: Path, folder: Path) -> list[str]:
     except TPError as error:
         if file is None:
             raise
-        return [*notes, f"the tokenizer is read from {file.name} alone: {error}"]
+        return [*notes, f"the tokenizer is read from {file.name} only: {error}"]
     if file is None or not _same(read_pipeline(file), made):
         write_pipeline(folder, made)
     return notes
 
 
 def _same(own: Pipeline, made: Pipeline) -> bool:
-    """Tell if files say by themselves what transformers makes of them."""
+    """True if tp reads the same pipeline from the files as transformers builds from them."""
     if own.ends is not None:
-        return False  # transformers has put them into the pipeline
+        return False  # transformers includes these tokens in its pipeline
     left, right = json.loads(own.content), json.loads(made.content)
     for content in (left, right):
         for key in ("version", "padding", "truncation"):

@@ -1,4 +1,4 @@
-"""The files of a tokenizer of Hugging Face, which stay as they are on their way through tp."""
+"""Hugging Face tokenizers whose files are kept unchanged."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ from tp_text.tokenizers.huggingface_files import (
 )
 from tp_text.tokenizers.rust import use_keys, write_config
 
-#: Classes of transformers that are no model's own.
+#: Classes of transformers that do not belong to a certain model.
 _GENERAL = ("PreTrainedTokenizer", "TokenizersBackend")
 
 
 class KeptFiles(Tokenizer):
-    """Tokenizers that are saved, and written for transformers, as the files that they were read from."""
+    """Tokenizer that is saved and exported as copies of its original files."""
 
     _path = Path()
     _options: dict[str, Any]
     _made: Pipeline | None = None
 
     def keep(self, path: Path, options: dict[str, Any], made: Pipeline | None) -> None:
-        """Take the place of the files.
+        """Remember the original files.
 
         Args:
             path: a tokenizer.json, or a folder.
-            options: of the config.
-            made: the pipeline, where it is not in a file yet: transformers, which made it, need not be there later.
+            options: options of the config.
+            made: pipeline built by transformers, if no file holds it. It is saved, so that a saved tokenizer does not
+                need transformers.
         """
         self._path, self._options, self._made = path, options, made
 
@@ -62,12 +63,12 @@ class KeptFiles(Tokenizer):
                 shutil.copyfile(beside, folder / name)
 
     def to_huggingface(self, folder: Path, use: TransformersUse) -> bool:
-        """Write the files as they were found, where transformers makes the same of them for that model."""
+        """Copy the original files if transformers reads them in the same way for this type of model."""
         own = own_config(self._folder)
         name = str(own.get("tokenizer_class") or "").removesuffix("Fast")
         if not name and use.model_type != model_type_of(self._folder):
             return super().to_huggingface(folder, use)
         self._copy(folder)
-        if name in _GENERAL:  # they know nothing of the model's inputs
+        if name in _GENERAL:  # these classes have no default for the model's inputs
             write_config(folder, {**use_keys(use), **own})
         return True

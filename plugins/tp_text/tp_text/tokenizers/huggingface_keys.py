@@ -1,4 +1,4 @@
-"""The keys of a tokenizer_config.json, each accounted for."""
+"""Known keys of a tokenizer_config.json."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from tp_text.tokenizers import roles
 
-#: Keys that decide on ids or on decoded text: transformers, which makes the pipeline, reads them.
+#: Keys that affect ids or decoded text. transformers applies them when it builds the pipeline.
 _MADE = frozenset(
     {
         *(f"{role}_token" for role in roles.ROLES),
@@ -27,7 +27,7 @@ _MADE = frozenset(
     }
 )
 
-#: Keys that change no ids: names, classes, and what a call of transformers does where it is not asked otherwise.
+#: Keys that do not affect ids: names, classes, and defaults of calls in transformers.
 _IRRELEVANT = frozenset(
     {
         *("tokenizer_class", "name_or_path", "special_tokens_map_file", "tokenizer_file", "processor_class", "backend"),
@@ -35,23 +35,23 @@ _IRRELEVANT = frozenset(
         *("padding_side", "pad_token_type_id", "pad_to_multiple_of", "return_attention_mask", "padding", "truncation"),
         *("max_length", "stride", "truncation_strategy", "max_len", "do_normalize", "init_inputs", "_commit_hash"),
         *("spaces_between_special_tokens", "add_special_tokens", "use_default_system_prompt", "_from_auto"),
-        "model_max_length",  # the processor's max_length
-        # Templates of conversations are kept for the way back.
+        "model_max_length",  # replaced by the processor's max_length
+        # Chat templates are kept for the export to Hugging Face.
         *("chat_template", "response_schema"),
     }
 )
 
 
 def remarks(config: Mapping[str, Any]) -> Iterator[str]:
-    """Sentences for the user on keys of which tp makes nothing, or something else than transformers."""
+    """Notes for the user on keys that tp ignores or applies differently from transformers."""
     name = "tokenizer_config.json"
     if config.get("truncation_side", "right") != "right":
-        yield f"{name}: 'truncation_side' is left; tp's processors say themselves which end of a long text they cut off"
+        yield f"{name}: 'truncation_side' is ignored; each processor of tp has its own rule for cutting long texts"
     if config.get("auto_map"):
-        yield f"{name}: 'auto_map' names code of the folder, which is not run; the tokenizer is made of its files alone"
+        yield f"{name}: 'auto_map' names code in the folder, which is not run; only its files are read"
     if config.get("chat_template"):
-        yield f"{name}: 'chat_template' is kept for the way back; the processor sft has options for its template"
+        yield f"{name}: 'chat_template' is kept for export only; the options of the processor sft set its template"
     known = _MADE | _IRRELEVANT | {"truncation_side", "auto_map"}
     others = sorted(key for key in config if key not in known)
     if others:
-        yield f"{name}: unknown keys, kept for the way back: {', '.join(others)}"
+        yield f"{name}: unknown keys, kept for export only: {', '.join(others)}"

@@ -1,4 +1,4 @@
-"""Options of the tokenizer of a Hugging Face folder. Torch-free."""
+"""Options of Hugging Face tokenizers. Torch-free."""
 
 import os
 from collections.abc import Collection
@@ -13,14 +13,14 @@ from tp_core.options.marks import PathStr
 from tp_core.options.tokenizer import TokenizerConfig
 from tp_text.tokenizers.options import SPECIAL_IN_TEXT
 
-#: Endings of files with weights of models.
+#: File extensions of model weights.
 _WEIGHTS = frozenset((".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".ot"))
 
 
 class HuggingFaceConfig(TokenizerFiles, TokenizerConfig):
-    """Any Hugging Face tokenizer: a ``tokenizer.json``, or a folder that holds one.
+    """Any Hugging Face tokenizer: a ``tokenizer.json``, or a folder with one.
 
-    A folder with only the files of a slow tokenizer is read with transformers, if that is installed.
+    A folder that only has the files of a slow tokenizer is read with transformers, which must be installed.
     """
 
     implementation: ClassVar[str] = "tp_text.tokenizers.huggingface:read_tokenizer"

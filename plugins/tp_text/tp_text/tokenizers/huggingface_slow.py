@@ -1,4 +1,4 @@
-"""Tokenizers that transformers has in Python only: those of speech models."""
+"""Tokenizers of speech models, for which transformers has only slow (Python) classes."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from tp_text.tokenizers.rust import RustTokenizer
 from tp_text.tokenizers.sentence_piece import SentencePieceTokenizer
 from tp_text.tokenizers.sentence_piece_options import SentencePieceConfig
 
-#: The types of models whose tokenizers these are where no file names a class.
+#: Types of models that use these tokenizers, if no file names a tokenizer class.
 _CHARACTERS = ("wav2vec2", "wav2vec2-conformer", "wav2vec2-bert", "hubert", "wavlm", "unispeech", "data2vec-audio")
 _PIECES = ("speech_to_text",)
 
-#: Their special tokens where no file names others.
+#: Special tokens of these tokenizers, unless a file names others.
 _USUAL = {"bos": "<s>", "eos": "</s>", "unk": "<unk>", "pad": "<pad>"}
 
 
 def slow_tokenizer(folder: Path) -> KeptFiles | None:
-    """The tokenizer of a speech model's folder; None for a folder with files of another.
+    """The tokenizer of a speech model's folder; None if the folder has another kind of tokenizer.
 
     Raises:
-        TPError: files that cannot be read, or several languages in one vocabulary.
+        TPError: the files cannot be read, or the vocabulary has several languages.
     """
     name, kind = str(own_config(folder).get("tokenizer_class") or ""), model_type_of(folder)
     vocab, pieces = folder / "vocab.json", folder / "sentencepiece.bpe.model"
@@ -39,10 +39,10 @@ def slow_tokenizer(folder: Path) -> KeptFiles | None:
 
 
 class SpeechCharacters(KeptFiles, RustTokenizer):
-    """wav2vec 2.0's tokenizer: a token per character, one of which stands for a space.
+    """wav2vec 2.0's tokenizer: one token per character, with a delimiter token for the space.
 
     Raises:
-        TPError: a vocabulary that cannot be read, or one of several languages.
+        TPError: the vocabulary cannot be read, or has several languages.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -51,13 +51,13 @@ class SpeechCharacters(KeptFiles, RustTokenizer):
 
         options = own_config(folder)
         if options.get("target_lang") is not None:
-            raise TPError(f"{folder}: a vocabulary of several languages (target_lang) cannot be read")
+            raise TPError(f"{folder}: vocabularies with several languages (target_lang) are not supported")
         vocabulary = read_token_ids(folder / "vocab.json")
         special = _USUAL | named_roles(folder)
         self._delimiter = str(options.get("word_delimiter_token") or "|")
         self._space = str(options.get("replace_word_delimiter_char") or " ")
         self._capitals = bool(options.get("do_lower_case", False))
-        # Byte-pair encoding without merges looks every character up.
+        # Byte-pair encoding without merges makes every character a token.
         backend: Any = Backend(models.BPE(vocabulary, [], unk_token=special["unk"]))
         backend.normalizer = normalizers.Replace(" ", self._delimiter)
         longer = [token for token in vocabulary if len(token) > 1]
@@ -69,7 +69,10 @@ class SpeechCharacters(KeptFiles, RustTokenizer):
         return super().encode_batch([self._capitalised(text) for text in texts] if self._capitals else texts)
 
     def _capitalised(self, text: str) -> str:
-        """As "do_lower_case" wants it, for users who write small letters where the vocabulary has capitals."""
+        """Text in capitals, except multi-character tokens.
+
+        "do_lower_case" requires it: the vocabulary has capitals, but the user writes lower case.
+        """
         parts = self._longer.split(text) if self._longer.pattern else [text]
         return "".join(part if place % 2 else part.upper() for place, part in enumerate(parts))
 
@@ -80,16 +83,16 @@ class SpeechCharacters(KeptFiles, RustTokenizer):
 
 
 class SpeechPieces(KeptFiles, SentencePieceTokenizer):
-    """Speech2Text's tokenizer: a sentencepiece model whose pieces have the ids of a second file.
+    """Speech2Text's tokenizer: a sentencepiece model with the ids of a separate vocabulary file.
 
     Raises:
-        TPError: files that cannot be read, or a vocabulary of several languages.
+        TPError: the files cannot be read, or the vocabulary has several languages.
     """
 
     def __init__(self, folder: Path) -> None:
         own = own_config(folder)
         if own.get("lang_codes") is not None:
-            raise TPError(f"{folder}: a tokenizer of several languages (lang_codes) cannot be read")
+            raise TPError(f"{folder}: tokenizers with several languages (lang_codes) are not supported")
         special = {f"{role}_token": token for role, token in (_USUAL | named_roles(folder)).items()}
         model, vocab = folder / "sentencepiece.bpe.model", folder / "vocab.json"
         options = {"model": str(model), "vocab": str(vocab), "add_eos": True, **special}
@@ -97,7 +100,7 @@ class SpeechPieces(KeptFiles, SentencePieceTokenizer):
         self._lower, self._upper = bool(own.get("do_lower_case")), bool(own.get("do_upper_case"))
 
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
-        # As "do_lower_case" is documented; some versions of transformers leave the text as it is.
+        # This follows the documentation of "do_lower_case"; some versions of transformers ignore it.
         return super().encode_batch([text.lower() for text in texts] if self._lower else texts)
 
     def decode(self, ids: list[int]) -> str:

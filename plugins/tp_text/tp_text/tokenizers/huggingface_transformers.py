@@ -1,4 +1,4 @@
-"""The pipeline that transformers makes of a folder's files, where it is installed."""
+"""Pipelines that transformers builds from the files of a folder."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _ADVICE = "give a tokenizer.json, or use the tokenizer wordpiece, bpe or sentenc
 
 
 def pipeline_of_transformers(folder: Path) -> Pipeline:
-    """The pipeline of AutoTokenizer, which chooses its class by the model's type where no file names one.
+    """The pipeline of AutoTokenizer, which selects a class by the model type if no file names a tokenizer class.
 
     Raises:
-        TPError: transformers is not installed, finds no tokenizer, or has none in the Rust library's form.
+        TPError: transformers is not installed, finds no tokenizer, or has only a slow tokenizer.
     """
     try:
         from transformers import AutoTokenizer
@@ -27,7 +27,7 @@ def pipeline_of_transformers(folder: Path) -> Pipeline:
     try:
         with _quiet():
             tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # of many types, for all the ways in which files can be missing
+    except Exception as error:  # missing files raise errors of many types
         reason = str(error).strip().partition("\n")[0].rstrip(" :")
         raise TPError(f"{folder}: transformers finds no tokenizer there ({reason}); {_ADVICE}") from error
     backend = getattr(tokenizer, "backend_tokenizer", None)
@@ -47,7 +47,7 @@ def pipeline_of_transformers(folder: Path) -> Pipeline:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep transformers' remarks on files, which are not of the user's making, from the output."""
+    """Silence transformers' remarks on files that the user did not write."""
     from transformers.utils import logging as remarks
 
     logging: Any = remarks

@@ -1,4 +1,4 @@
-"""Learning vocabularies from text, one function per kind. The same text gives the same vocabulary, always."""
+"""Training of vocabularies from text, one function per kind. The same text always gives the same vocabulary."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from dataclasses import dataclass
 from tp_core.errors import TPError
 from tp_text.tokenizers.pipelines import bert_normalizer, lowercase_normalizer
 
-#: Lines are read by sentencepiece up to this length in bytes; it leaves out longer ones.
+#: Maximum line length, in bytes, of sentencepiece; it skips longer lines.
 _LONGEST_LINE = 1_000_000
-#: More lines than this are sampled by sentencepiece, which holds them all in memory.
+#: Maximum number of lines that sentencepiece holds in memory; if there are more, it takes a random sample.
 _MOST_LINES = 10_000_000
 
 
 @dataclass(frozen=True)
 class Learning:
-    """The options of learning that every kind of tokenizer is given.
+    """Training options of all kinds of tokenizers.
 
     Attributes:
-        vocab_size: the most tokens, special tokens included.
-        min_frequency: a token or merge that is seen fewer times is left out.
-        lowercase: whether the text is lower-cased.
-        special: special tokens, which get the first ids.
-        character_coverage: fraction of the text's characters that the vocabulary must be able to write.
-        progress: whether the library shows progress on standard error.
+        vocab_size: maximum number of tokens, including special tokens.
+        min_frequency: tokens and merges with a lower frequency are left out.
+        lowercase: True to lower-case the text.
+        special: special tokens; they get the first ids.
+        character_coverage: share of the text's characters that the vocabulary must cover.
+        progress: True to show progress on standard error.
     """
 
     vocab_size: int
@@ -45,18 +45,18 @@ def learn_characters(lines: Iterable[str], options: Learning) -> list[str]:
         counts.update(line)
     normalized: Counter[str] = Counter()
     for character, count in counts.items():
-        # The normaliser would strip white space that stands alone.
+        # The normaliser would strip a text that is only white space.
         text = character if character.isspace() else normalize(character)
         for each in text:
             normalized[each] += count
-    # A vocabulary file cannot hold line ends.
+    # The vocabulary file has one token per line, so it cannot contain line ends.
     for line_end in "\n\r":
         normalized.pop(line_end, None)
     return _most_frequent(normalized, options)
 
 
 def learn_words(lines: Iterable[str], options: Learning) -> list[str]:
-    """The most frequent words, as white space separates them."""
+    """The most frequent words, separated by white space."""
     normalize = _normalizer(options.lowercase)
     counts: Counter[str] = Counter()
     for line in lines:
@@ -81,11 +81,11 @@ def _most_frequent(counts: Counter[str], options: Learning) -> list[str]:
 
 
 def learn_wordpiece(lines: Iterable[str], options: Learning) -> list[str]:
-    """WordPiece by merging frequent pairs, with BERT's normalisation.
+    """Train WordPiece by merging frequent pairs, with BERT's normalisation.
 
-    Reads the text twice. The library numbers the continuing characters (``##a``) in the order of a hash
-    table, which differs from run to run and decides between equally frequent merges. So the characters are
-    counted here first, and given to the library in a fixed order.
+    The function reads the text twice. By itself, the library would number the continuing characters (``##a``) in the
+    order of a hash table. This order changes from run to run and decides between equally frequent merges. So the first
+    pass counts the characters, and the library gets them in a fixed order.
     """
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
@@ -122,10 +122,10 @@ def learn_wordpiece(lines: Iterable[str], options: Learning) -> list[str]:
 def _alphabet(
     counts: Counter[str], continuing: Callable[[str], bool], options: Learning
 ) -> tuple[list[str], list[str]]:
-    """The characters that the vocabulary can write, and those of them that can continue a word; both sorted.
+    """The covered characters, and those of them that can continue a word; both sorted.
 
-    The most frequent are taken until the text is covered or the vocabulary is full. Within a word a character
-    needs a second token.
+    The most frequent characters are taken until the text is covered or the vocabulary is full. A character that can
+    continue a word needs a second token (``##a``).
     """
     room = options.vocab_size - len(options.special)
     wanted = options.character_coverage * sum(counts.values())
@@ -145,7 +145,7 @@ def _alphabet(
 
 
 def learn_byte_pairs(lines: Iterable[str], options: Learning) -> tuple[dict[str, int], list[list[str]]]:
-    """Byte-level BPE as GPT-2's: token → id, and the merges, the earliest first."""
+    """Train byte-level BPE as in GPT-2; returns token → id, and the merges in order of priority."""
     import json
 
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
@@ -171,24 +171,24 @@ def learn_byte_pairs(lines: Iterable[str], options: Learning) -> tuple[dict[str,
 
 
 def learn_sentencepiece(lines: Iterable[str], options: Learning) -> bytes:
-    """A unigram model (Kudo, 2018), as a model file's content.
+    """Train a unigram model (Kudo, 2018); returns the content of the model file.
 
     Raises:
-        TPError: sentencepiece's own reason, a vocabulary too small for the characters for example.
+        TPError: sentencepiece cannot train, for example because the vocabulary is too small for the characters.
     """
     import sentencepiece
 
     failed: list[TPError] = []
 
     def guarded() -> Iterator[str]:
-        # The library would bury the message of a line that cannot be read in one of its own.
+        # The library would replace an error from reading the lines by its own; so it is kept here.
         try:
             yield from lines
         except TPError as error:
             failed.append(error)
             raise
 
-    sentencepiece.set_random_generator_seed(0)  # of the sample, where there are too many lines
+    sentencepiece.set_random_generator_seed(0)  # for the sample of lines, if there are too many
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(

@@ -1,4 +1,4 @@
-"""Tokenizers with a vocabulary of one token per line: WordPiece, characters, words."""
+"""Tokenizers whose vocabulary file has one token per line: WordPiece, characters, words."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tp_core.options.context import DataContext
     from tp_text.tokenizers.line_vocabulary_options import CharacterConfig, SpaceConfig
 
-# Characters have no mark that says where a word begins: that depends on what stands before them.
+# A character token does not show if it begins a word: that depends on the character before it.
 _BOUNDARIES = {"wordpiece": roles.WORDPIECE, "char": None, "space": roles.WORDS}
 
 _PIPELINES: dict[str, Callable[[Any, dict[str, int]], Any]] = {
@@ -31,22 +31,22 @@ _PIPELINES: dict[str, Callable[[Any, dict[str, int]], Any]] = {
 }
 
 
-#: The classes of transformers that are WordPiece with BERT's text normalisation, by the model's type.
+#: Model type → class of transformers that is WordPiece with BERT's text normalisation.
 _CLASSES = {
     "bert": "BertTokenizer",
     "distilbert": "DistilBertTokenizer",
     "vilt": "BertTokenizer",
     "visual_bert": "BertTokenizer",
 }
-#: Characters of the longest word that they do not make the unknown token; no option of theirs.
+#: Maximum number of characters in a word in these classes. They have no option for it.
 _LONGEST = 100
 
 
 class LineVocabularyTokenizer(RustTokenizer):
-    """WordPiece, characters or words, as its options say.
+    """Tokenizer into WordPiece tokens, characters or words, depending on its options.
 
     Raises:
-        TPError: a vocabulary that cannot be read or has no unknown token.
+        TPError: the vocabulary cannot be read or has no unknown token.
     """
 
     def __init__(
@@ -63,10 +63,10 @@ class LineVocabularyTokenizer(RustTokenizer):
         add_special_tokens(backend, spelled, vocabulary)
         super().__init__(backend, spelled, _BOUNDARIES[config.algorithm], config.special_in_text)
         self._options = config.model_dump(mode="json")
-        # transformers' class would give ids to special tokens that the vocabulary lacks.
+        # transformers' class would add special tokens that the vocabulary lacks, with new ids.
         if isinstance(config, WordPieceConfig) and {"cls", "sep", "pad", "mask", "unk"} <= self.special.keys():
             self.huggingface_class = {} if config.max_word_length != _LONGEST else _CLASSES
-        # To the character tokenizer white space is no separator but a token.
+        # In the character tokenizer, white space is a token and does not separate words.
         self._memo = None if config.algorithm == "char" else WordMemo(backend)
 
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
@@ -80,7 +80,7 @@ class LineVocabularyTokenizer(RustTokenizer):
         return super().encode_flat(texts) if self._memo is None else self._memo.encode(texts)
 
     def huggingface_options(self) -> dict[str, Any]:
-        """BertTokenizer's options."""
+        """Options of transformers' BertTokenizer."""
         options = self._options
         return {
             "do_lower_case": options["lowercase"],

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class LineVocabularyConfig(TokenizerConfig):
-    """Options that the tokenizers with a ``vocab.txt`` share: the file, and BERT's special tokens."""
+    """Shared options of tokenizers with a ``vocab.txt``: the file, and BERT's special tokens."""
 
     implementation: ClassVar[str] = "tp_text.tokenizers.line_vocabulary:LineVocabularyTokenizer"
     algorithm: ClassVar[str] = ""
 
-    vocab: PathStr = Field(description="vocabulary file: UTF-8, one token per line, the first line is id 0")
+    vocab: PathStr = Field(description="vocabulary file: UTF-8, one token per line; the first line has id 0")
     pad_token: str | None = "[PAD]"
     unk_token: str = "[UNK]"
     cls_token: str | None = "[CLS]"
@@ -35,7 +35,7 @@ class LineVocabularyConfig(TokenizerConfig):
         return ("tokenizers",)
 
     def facts(self, data: DataContext) -> "TokenizerFacts":
-        """Read from the file alone; the tokenizer library would take longer to load it than ``tp check`` has."""
+        """Facts read from the vocabulary file; loading the tokenizer library would be too slow for ``tp check``."""
         from tp_core.interfaces.tokenizer import TokenizerFacts
         from tp_text.tokenizers import roles
         from tp_text.tokenizers.files import read_vocabulary
@@ -54,13 +54,13 @@ class WordPieceConfig(LineVocabularyConfig):
     algorithm: ClassVar[str] = "wordpiece"
 
     lowercase: bool = Field(True, description="lower-case the text; false for cased vocabularies")
-    strip_accents: bool | None = Field(None, description="remove accents; unset: follows lowercase")
+    strip_accents: bool | None = Field(None, description="remove accents; default: same as lowercase")
     split_chinese: bool = Field(True, description="make every Chinese character a word")
-    max_word_length: int = Field(100, gt=0, description="words of more characters become the unknown token")
+    max_word_length: int = Field(100, gt=0, description="words with more characters become the unknown token")
 
 
 class CharacterConfig(LineVocabularyConfig):
-    """One token per character, spaces included; white space at the ends of a text is dropped."""
+    """One token per character, including spaces; white space at both ends of a text is removed."""
 
     algorithm: ClassVar[str] = "char"
 
@@ -68,7 +68,7 @@ class CharacterConfig(LineVocabularyConfig):
 
 
 class SpaceConfig(LineVocabularyConfig):
-    """One token per word, where words are separated by white space."""
+    """One token per word; white space separates words."""
 
     algorithm: ClassVar[str] = "space"
 

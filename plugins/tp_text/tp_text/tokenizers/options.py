@@ -1,9 +1,9 @@
-"""Descriptions of options that tokenizers share. Torch-free."""
+"""Descriptions of shared tokenizer options. Torch-free."""
 
-BOS = "every text begins with the bos token, as LLaMA's do"
-
-
-EOS = "every text ends with the eos token"
+BOS = "add the bos token before every text, as in LLaMA"
 
 
-SPECIAL_IN_TEXT = "a special token spelled out in a text is that token, as in Hugging Face; false: plain text"
+EOS = "add the eos token after every text"
+
+
+SPECIAL_IN_TEXT = "special tokens written in a text become special tokens, as in Hugging Face; false: plain text"

@@ -1,4 +1,4 @@
-"""The pipeline of each kind in its library: normaliser, pre-tokenizer, model and decoder. Torch-free."""
+"""Library pipelines of each kind of tokenizer: normaliser, pre-tokenizer, model and decoder. Torch-free."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def bert_normalizer(lowercase: bool, strip_accents: bool | None = None, split_chinese: bool = True) -> Any:
-    """BERT's text normalisation: control characters out, Chinese characters apart, accents and case."""
+    """BERT's text normalisation: remove control characters, separate Chinese characters, handle accents and case."""
     from tokenizers import normalizers
 
     return normalizers.BertNormalizer(
@@ -23,7 +23,7 @@ def bert_normalizer(lowercase: bool, strip_accents: bool | None = None, split_ch
 
 
 def lowercase_normalizer(lowercase: bool) -> Any:
-    """White space at the ends out, and case as asked."""
+    """Normaliser that strips white space at both ends and optionally lower-cases."""
     from tokenizers import normalizers
 
     steps = [normalizers.Strip()]
@@ -45,7 +45,7 @@ def wordpiece_pipeline(config: WordPieceConfig, vocabulary: dict[str, int]) -> A
 def character_pipeline(config: CharacterConfig, vocabulary: dict[str, int]) -> Any:
     from tokenizers import Tokenizer, decoders, models
 
-    # BPE without merges looks every character up, twice as fast as a split into one-character words.
+    # BPE without merges makes every character a token, twice as fast as a split into one-character words.
     backend = Tokenizer(models.BPE(vocabulary, [], unk_token=config.unk_token))
     backend.normalizer = lowercase_normalizer(config.lowercase)
     backend.decoder = decoders.Fuse()
@@ -73,19 +73,19 @@ def byte_pair_pipeline(
 
 
 def sentencepiece_processor(path: Path) -> Any:
-    """The library's object for a model file.
+    """Load a sentencepiece model file.
 
     Raises:
-        TPError: the file cannot be read, or is no sentencepiece model.
+        TPError: the file cannot be read, or is not a sentencepiece model.
     """
     import sentencepiece
 
     data = read_bytes(path)
     processor = sentencepiece.SentencePieceProcessor()
     try:
-        # Not the constructor: it takes empty data for no model, and makes a processor that cannot be used.
+        # The constructor is not used: for empty data, it returns an unusable processor without an error.
         processor.LoadFromSerializedProto(data)
     except RuntimeError as error:
-        what = "is empty" if not data else f"is no sentencepiece model, or a damaged one ({len(data)} bytes)"
-        raise TPError(f"{path} {what}; expected a .model file as sentencepiece trains it") from error
+        what = "is empty" if not data else f"is not a sentencepiece model, or is damaged ({len(data)} bytes)"
+        raise TPError(f"{path} {what}; expected a .model file trained by sentencepiece") from error
     return processor

@@ -1,4 +1,4 @@
-"""Special tokens by role, and where words begin. Needs no tokenizer library."""
+"""Special tokens by role, and marks of word starts. Needs no tokenizer library."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: The spellings that published vocabularies use, by role, the likeliest first.
+#: Role → spellings in published vocabularies, most common first.
 USUAL: dict[str, tuple[str, ...]] = {
     "cls": ("[CLS]", "<cls>"),
     "sep": ("[SEP]", "<sep>"),
@@ -28,18 +28,18 @@ ROLES = tuple(USUAL)
 
 
 def spellings(config: BaseModel) -> dict[str, str]:
-    """Role → special token, from the options ``cls_token``, ``sep_token``, ... that are set."""
+    """Role → special token, from the options ``cls_token``, ``sep_token``, ... that have a value."""
     found = {role: getattr(config, f"{role}_token") for role in ROLES}
     return {role: token for role, token in found.items() if token is not None}
 
 
 def find_usual(role: str, vocabulary: Mapping[str, int] | Sequence[str]) -> str | None:
-    """The usual spelling of a role that the vocabulary has."""
+    """The first usual spelling of a role's token that the vocabulary contains; None if there is none."""
     return next((token for token in USUAL[role] if token in vocabulary), None)
 
 
 def separators_between(spelled: Mapping[str, str]) -> int:
-    """Separators between the texts of a pair: 2 where texts begin and end as RoBERTa's do, else 1.
+    """Number of separators between the texts of a pair: 2 with RoBERTa's cls and sep tokens, else 1.
 
     Args:
         spelled: role → token.
@@ -48,7 +48,7 @@ def separators_between(spelled: Mapping[str, str]) -> int:
 
 
 def missing_unknown(kind: str, path: Path, token: str | None, vocabulary: Mapping[str, int]) -> TPError:
-    """The error for a vocabulary without the unknown token that its kind cannot do without."""
+    """The error for a vocabulary without the unknown token that its kind of tokenizer requires."""
     usual = find_usual("unk", vocabulary)
     needed = f"{path} has no '{token}'" if token is not None else "unk_token is not set"
     what = {"char": "characters", "bpe": "bytes"}.get(kind, "words")
@@ -57,7 +57,7 @@ def missing_unknown(kind: str, path: Path, token: str | None, vocabulary: Mappin
 
 
 class WordBoundary(NamedTuple):
-    """The way in which a vocabulary marks words: tokens that begin a word have a prefix, or those that continue one.
+    """Prefixes that mark word boundaries: either of tokens that start a word, or of tokens that continue one.
 
     Without either prefix, every token is a word.
     """
@@ -66,8 +66,8 @@ class WordBoundary(NamedTuple):
     continuing: str = ""
 
     def mark(self, tokens: Sequence[str], special: Iterable[int]) -> NDArray[np.bool_]:
-        """For each id, whether it begins a word; special tokens do."""
-        import numpy as np  # checking a spec reads vocabularies and marks no words
+        """Boolean array, True for each id that begins a word; special tokens count as words."""
+        import numpy as np  # imported late: checking a spec does not need it
 
         if self.starting:
             starts = np.array([token.startswith(self.starting) for token in tokens], dtype=np.bool_)
@@ -80,7 +80,7 @@ class WordBoundary(NamedTuple):
 
 
 WORDPIECE = WordBoundary(continuing="##")
-#: Space, line feed, tab and carriage return, as byte-level vocabularies write them.
+#: Space, line feed, tab and carriage return in byte-level vocabularies.
 BYTE_LEVEL = WordBoundary(starting=("Ġ", "Ċ", "ĉ", "č"))
 SENTENCEPIECE = WordBoundary(starting=("▁",))
 WORDS = WordBoundary()

@@ -1,4 +1,4 @@
-"""The parts that all tokenizers on the Rust library share."""
+"""Shared parts of all tokenizers that use the Rust library."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-#: Classes of transformers that put no special tokens around texts; the others put those of BERT or RoBERTa.
+#: Classes of transformers that add no special tokens to texts; the others add those of BERT or RoBERTa.
 _BARE = ("GPT2Tokenizer",)
 
 
@@ -29,13 +29,13 @@ class RustTokenizer(Tokenizer):
     """A pipeline of the ``tokenizers`` library with its special tokens.
 
     Args:
-        backend: ``tokenizers.Tokenizer``; all that it knows as special is left out of decoded text.
-        roles: role → special token; those that the vocabulary lacks are left out.
-        boundary: how the vocabulary marks words; None when it does not.
-        special_in_text: whether a special token that is spelled out in a text becomes that token.
+        backend: ``tokenizers.Tokenizer``. Its special tokens are removed from decoded text.
+        roles: role → special token. Tokens that the vocabulary lacks are ignored.
+        boundary: marks of word boundaries in the vocabulary; None if it has none.
+        special_in_text: True if the spelling of a special token in a text is encoded as that token.
 
     Attributes:
-        huggingface_class: the class in transformers that makes the same pipeline of a vocabulary, by ``model_type``.
+        huggingface_class: ``model_type`` → class of transformers that builds the same pipeline from a vocabulary.
     """
 
     huggingface_class: Mapping[str, str] = {}
@@ -55,7 +55,7 @@ class RustTokenizer(Tokenizer):
         self.special = {role: vocabulary[token] for role, token in roles.items() if token in vocabulary}
         added: dict[int, Any] = backend.get_added_tokens_decoder()
         self._special_ids = {*self.special.values(), *(i for i, token in added.items() if token.special)}
-        # An unknown word is shown as such in decoded text, unless its token has another meaning as well.
+        # The unknown token is shown in decoded text, unless it also has another role.
         others = {index for role, index in self.special.items() if role != "unk"}
         self._silent = {i for i in self._special_ids if i in others or i != self.special.get("unk")}
         self._special_in_text = special_in_text
@@ -63,10 +63,10 @@ class RustTokenizer(Tokenizer):
         self.pair_separators = separators_between(spelled)
 
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
-        """Ids without any added special tokens, one list per text; threads of the library share the work.
+        """Ids without added special tokens, one list per text; the library uses several threads.
 
         Raises:
-            DataError: a text that is not valid Unicode.
+            DataError: a text is not valid Unicode.
         """
         return library_ids(self._backend, texts)
 
@@ -78,18 +78,18 @@ class RustTokenizer(Tokenizer):
         return encode_around(self, texts, mask, strip_left=added is not None and added.lstrip)
 
     def decode(self, ids: list[int]) -> str:
-        """The text of ids, without special tokens; ids beyond the vocabulary stand for nothing."""
+        """The text of ids, without special tokens; ids outside the vocabulary are ignored."""
         kept = [index for index in ids if index not in self._silent]
         text = str(self._backend.decode(kept, skip_special_tokens=False))
-        # WordPiece makes every Chinese character a word, and its decoder puts a space between any two words.
+        # WordPiece makes every Chinese character a word, and its decoder puts spaces between words.
         spaced = self._boundary is not None and bool(self._boundary.continuing)
         return without_chinese_spaces(text) if spaced else text
 
     def token(self, index: int) -> str:
-        """The token of an id, as the vocabulary writes it; empty for an id that it skips.
+        """The token of an id in the vocabulary's spelling; empty for an unused id.
 
         Raises:
-            IndexError: an id that is not in [0, vocab_size).
+            IndexError: the id is not in [0, vocab_size).
         """
         if not 0 <= index < self.vocab_size:
             raise IndexError(f"id {index} is not in [0, {self.vocab_size})")
@@ -99,19 +99,20 @@ class RustTokenizer(Tokenizer):
         return None if self._boundary is None else self._boundary.mark(self._tokens, self._special_ids)
 
     def to_huggingface(self, folder: Path, use: TransformersUse) -> bool:
-        """Write tokenizer.json, which puts the model's special tokens around texts, and its config."""
+        """Write tokenizer.json, which adds the model's special tokens to texts, and tokenizer_config.json."""
         from tokenizers import Tokenizer as Backend
 
         backend = Backend.from_str(self._backend.to_str())
         single, pair = write_backend(self, backend, folder, use)
         roles = tuple(role_frame(self.special, pair, self.pair_separators) or BARE[pair] for pair in (False, True))
         name = self.huggingface_class.get(use.model_type)
-        # A class of its own makes its pipeline anew, from the vocabulary and its options.
+        # A model's own class ignores tokenizer.json's pipeline and builds one from the vocabulary and its options.
         if name is None or (single, pair) != (BARE if name in _BARE else roles):
             own: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast"}
         else:
             own = {"tokenizer_class": name, **self.huggingface_options()}
-        # transformers has no form in which the mask alone is found in texts; a model that fills masks needs that more.
+        # transformers cannot recognise only the mask in texts. A model that fills masks needs the mask, so there all
+        # special tokens are recognised.
         if not self._special_in_text and not use.masks:
             own["split_special_tokens"] = True
         write_config(folder, {**own, **config_of(self, use)})
@@ -123,7 +124,7 @@ class RustTokenizer(Tokenizer):
 
 
 def write_backend(tokenizer: Tokenizer, backend: Any, folder: Path, use: TransformersUse) -> tuple[Frame, Frame]:
-    """Write a tokenizer.json with the special tokens around texts; gives back those of a text and of a pair.
+    """Write a tokenizer.json that adds special tokens; returns the frames of a text and of a pair.
 
     Args:
         backend: ``tokenizers.Tokenizer``; its post-processor is replaced.
@@ -133,22 +134,22 @@ def write_backend(tokenizer: Tokenizer, backend: Any, folder: Path, use: Transfo
     frames = use.frames or tuple(said or role or bare for said, role, bare in zip(own, roles, BARE, strict=True))
     single, pair = frames
     around = framing(tokenizer, single, pair)
-    # Byte-level pipelines have a post-processor that adds nothing to the ids; they keep it where nothing is added.
+    # Byte-level pipelines have a post-processor that adds no ids. It is kept if there are no special tokens to add.
     if around is not None or tokenizer.frame() is not None:
         backend.post_processor = around or framing_of_nothing()
-    # As its save() does, which hides an error of the system in one of its own.
+    # Tokenizer.save() would write the same, but it hides operating system errors.
     (folder / "tokenizer.json").write_text(backend.to_str(pretty=True), encoding="utf-8", newline="\n")
     return single, pair
 
 
 def config_of(tokenizer: Tokenizer, use: TransformersUse) -> dict[str, Any]:
-    """The special tokens of a tokenizer_config.json, and what it says of the model."""
+    """The keys of a tokenizer_config.json for special tokens and model inputs."""
     special = {f"{role}_token": tokenizer.token(index) for role, index in tokenizer.special.items()}
     return {**special, **use_keys(use)}
 
 
 def use_keys(use: TransformersUse) -> dict[str, Any]:
-    """The keys of a tokenizer_config.json that say what the model reads, and how much of it."""
+    """The keys of a tokenizer_config.json for the model's inputs and maximum length."""
     length = {} if use.max_length is None else {"model_max_length": use.max_length}
     return {"model_input_names": list(use.input_names), **length}
 
@@ -160,7 +161,7 @@ def write_config(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def library_ids(backend: Any, texts: list[str]) -> list[list[int]]:
-    """The ids that the library makes of texts: see :meth:`RustTokenizer.encode_batch`."""
+    """Encode texts with the library: see :meth:`RustTokenizer.encode_batch`."""
     encode = getattr(backend, "encode_batch_fast", backend.encode_batch)
     try:
         return [encoding.ids for encoding in encode(texts, add_special_tokens=False)]
@@ -171,7 +172,7 @@ def library_ids(backend: Any, texts: list[str]) -> list[list[int]]:
 def add_special_tokens(
     backend: Any, roles: Mapping[str, str], vocabulary: Mapping[str, int], **mask_options: Any
 ) -> None:
-    """Make the library see the special tokens that the vocabulary has."""
+    """Register the special tokens that are in the vocabulary with the library."""
     from tokenizers import AddedToken
 
     found = {token: mask_options if role == "mask" else {} for role, token in roles.items() if token in vocabulary}
@@ -179,7 +180,7 @@ def add_special_tokens(
 
 
 def invalid_text(texts: list[str], error: TypeError) -> Exception:
-    """The error for a text that a library refused: a :class:`DataError` if the text is to blame."""
+    """The error for texts that a library refused: a :class:`DataError` if a text is not valid Unicode."""
     for text in texts:
         if not isinstance(text, str):
             break

@@ -1,4 +1,4 @@
-"""SentencePiece models, with their own library."""
+"""SentencePiece tokenizers, which use the sentencepiece library."""
 
 from __future__ import annotations
 
@@ -25,13 +25,11 @@ if TYPE_CHECKING:
 class SentencePieceTokenizer(DocumentEnds):
     """A sentencepiece model.
 
-    Control pieces (``[CLS]``, ``</s>``) that are spelled out in a text are those, unless ``special_in_text`` is false.
-
-    Args:
-        vocab: a JSON object of pieces and ids, which then take the place of the model's own ids.
+    The spelling of a control piece (``[CLS]``, ``</s>``) in a text is encoded as that piece, unless
+    ``special_in_text`` is false. If the option ``vocab`` is set, its ids replace the model's own ids.
 
     Raises:
-        TPError: a file that is no sentencepiece model, or options that ask for tokens that it lacks.
+        TPError: the file is not a sentencepiece model, or it lacks tokens that the options name.
     """
 
     def __init__(self, config: SentencePieceConfig, data: DataContext) -> None:
@@ -62,10 +60,10 @@ class SentencePieceTokenizer(DocumentEnds):
         self.add_ends(config.add_bos, config.add_eos, path)
 
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
-        """Ids without any special tokens, one list per text; threads of the library share the work.
+        """Ids without added special tokens, one list per text; the library uses several threads.
 
         Raises:
-            DataError: a text that is not valid Unicode.
+            DataError: a text is not valid Unicode.
         """
         try:
             whole = {n for n, text in enumerate(texts) if self._spelled is not None and self._spelled.search(text)}
@@ -77,7 +75,7 @@ class SentencePieceTokenizer(DocumentEnds):
         return found
 
     def _plain(self, texts: list[str]) -> list[list[int]]:
-        """Ids of texts in which no special token is looked for."""
+        """Ids of texts, without a search for special tokens."""
         if self._ids is None:
             encoded: list[list[int]] = self._processor.encode(texts, out_type=int)
             return encoded
@@ -85,9 +83,9 @@ class SentencePieceTokenizer(DocumentEnds):
         return [[self._ids.get(piece, self._unknown) for piece in row] for row in pieces]
 
     def _with_special(self, text: str) -> list[int]:
-        """Ids of a text that spells special tokens out."""
+        """Ids of a text that contains special tokens."""
         assert self._spelled is not None
-        parts = self._spelled.split(text)  # texts and, at odd places, special tokens
+        parts = self._spelled.split(text)  # texts at even indices, special tokens at odd ones
         rows = self._plain(parts[::2])
         ids = list(rows[0])
         for token, row in zip(parts[1::2], rows[1:], strict=True):
@@ -95,15 +93,15 @@ class SentencePieceTokenizer(DocumentEnds):
         return ids
 
     def decode(self, ids: list[int]) -> str:
-        """The text of ids, without special tokens; ids beyond the vocabulary stand for nothing."""
+        """The text of ids, without special tokens; ids outside the vocabulary are ignored."""
         kept = [self._piece_of[index] for index in ids if index in self._piece_of and index not in self._silent]
         return str(self._processor.decode(kept))
 
     def token(self, index: int) -> str:
-        """The piece of an id, as the model writes it.
+        """The piece of an id in the model's spelling.
 
         Raises:
-            IndexError: an id that is not in [0, vocab_size).
+            IndexError: the id is not in [0, vocab_size).
         """
         if not 0 <= index < self.vocab_size:
             raise IndexError(f"id {index} is not in [0, {self.vocab_size})")
@@ -113,11 +111,11 @@ class SentencePieceTokenizer(DocumentEnds):
         return roles.SENTENCEPIECE.mark(self._tokens, self._special_ids)
 
     def to_huggingface(self, folder: Path, use: TransformersUse) -> bool:
-        """Write tokenizer.json where the Rust library gives the same ids, which is tried on texts of all sorts."""
+        """Write tokenizer.json if the Rust library gives the same ids on a varied set of test texts."""
         from tp_text.tokenizers.sentence_piece_rust import rust_form
 
         model = self._processor.serialized_model_proto()
-        # The Rust library finds control pieces in texts, whether it is told to or not.
+        # The Rust library always recognises control pieces in texts.
         other = self._ids is not None or not self._options["special_in_text"]
         backend = None if other else rust_form(self, model, sorted(self._special_ids))
         if backend is None:
@@ -135,7 +133,7 @@ class SentencePieceTokenizer(DocumentEnds):
 
 
 def _roles(config: SentencePieceConfig, processor: Any, pieces: list[str], known: dict[str, int]) -> dict[str, int]:
-    """Role → id: as the options say, else the model's own, else the usual spelling that there is."""
+    """Role → id, from the options, else from the model, else from the usual spellings."""
     own = {
         "pad": processor.pad_id(),
         "unk": processor.unk_id(),

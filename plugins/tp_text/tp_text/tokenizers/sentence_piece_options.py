@@ -13,15 +13,16 @@ from tp_text.tokenizers.options import BOS, EOS, SPECIAL_IN_TEXT
 class SentencePieceConfig(TokenizerConfig):
     """A SentencePiece model (Kudo & Richardson, 2018).
 
-    Special tokens are found in the model: its own padding, unknown, beginning and end pieces, and the usual
-    spellings of the others. The options name them where a model spells them in another way.
+    Special tokens are found in the model: its padding, unknown, bos and eos pieces, and the usual spellings of the
+    others. Set the options if a model uses other spellings.
     """
 
     implementation: ClassVar[str] = "tp_text.tokenizers.sentence_piece:SentencePieceTokenizer"
 
-    model: PathStr = Field(description="model file as trained by sentencepiece")
+    model: PathStr = Field(description="model file (.model) trained by sentencepiece")
     vocab: PathStr | None = Field(
-        None, description="JSON object of pieces and ids, where the ids are not the model's own (fairseq, Speech2Text)"
+        None,
+        description="JSON file that maps pieces to ids, if they differ from the model's own ids (fairseq, Speech2Text)",
     )
     pad_token: str | None = None
     unk_token: str | None = None

@@ -1,4 +1,4 @@
-"""A sentencepiece model in the form of the Rust library, which transformers reads."""
+"""Conversion of a sentencepiece model to the format of the Rust library, which transformers reads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SPACE = "▁"
 _UNKNOWN, _CONTROL, _USER_DEFINED, _BYTE = 2, 3, 4, 6
 _UNIGRAM, _BPE = 1, 2
 
-#: Texts on which the two forms are compared, beside one of the model's own pieces.
+#: Texts on which both formats are compared, in addition to texts made of the model's own pieces.
 _PROBES = (
     "Hello, World! The unaffable cats aren't running.",
     "  two  spaces and\ttabs\nlines ",
@@ -28,16 +28,16 @@ _PROBES = (
 
 
 def rust_form(tokenizer: SentencePieceTokenizer, model: bytes, special: Sequence[int]) -> Any:
-    """The same tokenizer as a ``tokenizers.Tokenizer``; None where the library has none that gives the same ids.
+    """The same tokenizer as a ``tokenizers.Tokenizer``; None if the library cannot give the same ids.
 
     Args:
-        model: the model file.
-        special: ids of special tokens, which a text may spell out in transformers.
+        model: content of the model file.
+        special: ids of special tokens, which transformers recognises in texts.
     """
     from sentencepiece import sentencepiece_model_pb2
     from tokenizers import AddedToken
 
-    forms: Any = sentencepiece_model_pb2  # made at run time
+    forms: Any = sentencepiece_model_pb2  # its classes are created at run time
     proto = forms.ModelProto.FromString(model)
     if proto.trainer_spec.model_type not in (_UNIGRAM, _BPE) or proto.trainer_spec.treat_whitespace_as_suffix:
         return None
@@ -76,7 +76,7 @@ def _backend(proto: Any) -> Any:
             steps += [normalizers.Strip(), normalizers.Replace(Regex(" {2,}"), " ")]
         if steps:
             backend.normalizer = normalizers.Sequence(steps)
-    except Exception:  # the library raises plain exceptions, for charsmaps that it does not know for example
+    except Exception:  # the library raises plain exceptions, for example for an unknown charsmap
         return None
     scheme = "always" if proto.normalizer_spec.add_dummy_prefix else "never"
     unigram = proto.trainer_spec.model_type == _UNIGRAM
@@ -88,7 +88,7 @@ def _backend(proto: Any) -> Any:
 
 
 def _merges(proto: Any) -> list[tuple[str, str]]:
-    """The merges of a byte-pair model: each piece of its two best parts, in the order of the scores."""
+    """Merges of a byte-pair model, ordered by score; each piece is merged from its two best parts."""
     rank = {piece.piece: -piece.score for piece in proto.pieces if piece.type not in (_CONTROL, _UNKNOWN, _BYTE)}
     merges: list[tuple[float, float, float, str, str]] = []
     for piece, place in rank.items():

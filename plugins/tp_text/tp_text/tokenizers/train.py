@@ -1,4 +1,4 @@
-"""Train a tokenizer on text files and write its files."""
+"""Training of tokenizers on text files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tp_text.tokenizers.files import not_utf8
 from tp_text.tokenizers.roles import USUAL
 
 _BERT = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-#: Special tokens of each kind; sentencepiece has <pad>, <unk>, <s> and </s> as well.
+#: Kind → special tokens; sentencepiece also has <pad>, <unk>, <s> and </s>.
 SPECIAL: dict[str, tuple[str, ...]] = {
     "wordpiece": _BERT,
     "bpe": ("<|endoftext|>",),
@@ -27,7 +27,7 @@ SPECIAL: dict[str, tuple[str, ...]] = {
     "space": _BERT,
 }
 KINDS = tuple(SPECIAL)
-#: The largest number that the libraries take.
+#: The largest number that the libraries accept.
 _MOST = 2**31 - 1
 
 
@@ -37,9 +37,9 @@ class Trained:
 
     Attributes:
         kind: name of the tokenizer in a spec.
-        files: the files that were written.
-        options: the options that load it, those that differ from the defaults; paths as ``output`` was given.
-        vocab_size: number of its tokens; fewer than asked for when the text has no more.
+        files: the written files.
+        options: the options in a spec that load it, without defaults; paths are relative if ``output`` was.
+        vocab_size: number of tokens; it may be lower than requested if the text is small.
     """
 
     kind: str
@@ -66,20 +66,19 @@ def train_tokenizer(
     Args:
         files: UTF-8 text files, which may be gzipped (``.gz``).
         kind: ``wordpiece``, ``bpe``, ``sentencepiece`` (a unigram model), ``char`` or ``space``.
-        vocab_size: the most tokens, special tokens included.
+        vocab_size: maximum number of tokens, including special tokens.
         output: the vocabulary file (wordpiece, char, space), the model file (sentencepiece) or the folder of
             ``vocab.json`` and ``merges.txt`` (bpe).
-        min_frequency: tokens and merges seen fewer times are left out; 2 if None. Not for sentencepiece.
-        lowercase: whether to lower-case the text; None: for wordpiece only. Not for bpe.
+        min_frequency: tokens and merges with a lower frequency are left out; 2 if None. Not for sentencepiece.
+        lowercase: True to lower-case the text; None means True for wordpiece, else False. Not for bpe.
         special: special tokens besides the kind's own (:data:`SPECIAL`).
-        character_coverage: fraction of the text's characters that wordpiece and sentencepiece must be able to
-            write; the rarest beyond that become the unknown token. 0.9995 if None. Not for the other kinds.
-        overwrite: replace files that are there already.
-        progress: let the library show its progress on standard error.
+        character_coverage: share of the text's characters that the vocabulary must cover; other characters become the
+            unknown token. 0.9995 if None. Only for wordpiece and sentencepiece.
+        overwrite: True to replace existing files.
+        progress: True to show progress on standard error.
 
     Raises:
-        TPError: options that do not fit together; files that are missing, empty or not UTF-8; an output
-            that exists.
+        TPError: the options contradict each other; a file is missing, empty or not UTF-8; the output exists.
     """
     _check_options(kind, vocab_size, min_frequency, lowercase, character_coverage)
     written = _outputs(kind, Path(output), overwrite)
@@ -91,7 +90,9 @@ def train_tokenizer(
     if any(not token or token != token.strip() or "\n" in token for token in tokens):
         raise TPError("a special token must not be empty, begin or end with white space, or hold a line end")
     if len(tokens) >= vocab_size:
-        raise TPError(f"vocab_size is {vocab_size}, no more than the {len(tokens)} special tokens")
+        raise TPError(
+            f"vocab_size is {vocab_size}, but must be larger than the number of special tokens, {len(tokens)}"
+        )
     options = learn.Learning(
         vocab_size,
         2 if min_frequency is None else min_frequency,
@@ -167,7 +168,7 @@ def _outputs(kind: str, output: Path, overwrite: bool) -> list[Path]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write under another name first, so that there is never half a file."""
+    """Write to a temporary name first, so that an interrupted run never leaves a partial file."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content)
@@ -179,7 +180,7 @@ def _spec_options(kind: str, written: Sequence[Path], lowercase: bool, special: 
     if kind == "sentencepiece":
         return {"model": str(written[0])}
     if kind == "bpe":
-        # Name what the defaults of bpe do not: RoBERTa's special tokens, for example.
+        # bpe's default special tokens are GPT-2's; others, such as RoBERTa's, are named.
         roles = {role: next((token for token in usual if token in special), None) for role, usual in USUAL.items()}
         found = {f"{r}_token": t for r, t in roles.items() if t is not None and t != "<|endoftext|>"}
         return {"vocab": str(written[0]), "merges": str(written[1]), **found}
@@ -188,16 +189,16 @@ def _spec_options(kind: str, written: Sequence[Path], lowercase: bool, special: 
 
 
 class _Text:
-    """The lines of text files without white space at their ends, empty ones left out; can be read again."""
+    """The stripped, non-empty lines of text files; can be iterated several times."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         self.files = files
 
     def check(self) -> None:
-        """See that there is text.
+        """Check that there is text.
 
         Raises:
-            TPError: no files, files that are not there or can be read only once, or no text in any of them.
+            TPError: there are no files, a file is missing or can be read only once, or no file has text.
         """
         if not self.files:
             raise TPError("there are no files to train on")
@@ -227,5 +228,5 @@ class _Text:
                             raise not_utf8(file, number) from error
                         if text:
                             yield text
-            except (OSError, EOFError, zlib.error) as error:  # the last two of damaged .gz
+            except (OSError, EOFError, zlib.error) as error:  # the last two: a damaged .gz file
                 raise TPError(f"{file} cannot be read: {getattr(error, 'strerror', '') or error}") from error

@@ -1,4 +1,4 @@
-"""Tokenization that asks the library for each different word once."""
+"""Fast tokenization by caching the ids of words."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from numpy.typing import NDArray
 from tp_core.interfaces.tokenizer import flatten
 from tp_text.tokenizers.rust import library_ids
 
-#: Texts are taken together up to this many characters, which bounds the arrays made of them.
+#: Maximum number of characters that are processed together; it limits the size of the arrays.
 _TOGETHER = 1 << 18
-#: The memo starts anew when it holds this many words, or characters in them: less than 100 MB.
+#: Maximum number of cached words and of characters in them; above it, the cache is cleared. It stays below 100 MB.
 _WORDS, _CHARACTERS = 1 << 18, 1 << 22
 
-# What a character does between letters: not known yet; nothing, it is part of a word; it separates words and leaves
-# no token, like white space; it is a word of its own, like punctuation and Chinese characters.
+# Kinds of characters: not known yet; part of a word; separator without a token, like white space; word of its own,
+# like punctuation and Chinese characters.
 _UNKNOWN, _INSIDE, _BETWEEN, _ALONE = range(4)
 _CODES = 0x110000
 
 
 class WordMemo:
-    """The ids of texts, from the ids of the words that they consist of.
+    """Cache that composes the ids of texts from the ids of their words.
 
-    It gives what the library gives for the whole texts, for pipelines that normalise and divide a text character by
-    character and encode each word by itself: WordPiece with BERT's normalisation, and whole words. Texts are cut
-    only where the library itself was seen to cut; whatever stands between two cuts goes to the library as it is.
+    The result equals that of the library for pipelines that normalise and split a text character by character and
+    encode each word independently: WordPiece with BERT's normalisation, and whole words. Each character is tested once
+    with the library to find out if it separates words. The words between separators are encoded by the library.
 
     Args:
-        backend: a ``tokenizers.Tokenizer`` of that kind, to which a line feed separates words. Texts in which it
-            would find a special token go to it whole.
+        backend: a ``tokenizers.Tokenizer`` with such a pipeline, in which a line feed separates words. Texts that
+            contain a special token are encoded by the library as a whole.
     """
 
     def __init__(self, backend: Any) -> None:
@@ -59,20 +59,20 @@ class WordMemo:
         self._characters = 0
 
     def encode(self, texts: list[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """The ids of all texts, one after another, and where each text ends among them.
+        """The concatenated ids of all texts, and the end of each text in them.
 
         Raises:
-            DataError: a text that is not valid Unicode.
+            DataError: a text is not valid Unicode.
         """
-        # In another thread's way the library is asked at once; waiting could last for ever after a fork.
+        # If another thread holds the lock, the library is used directly. Waiting could deadlock after a fork.
         if not self._lock.acquire(blocking=False):
             return flatten(library_ids(self._backend, texts))
         try:
             parts = [self._encode(group) for group in _groups(texts)]
         except UnicodeEncodeError:
-            return flatten(library_ids(self._backend, texts))  # says which character is to blame
+            return flatten(library_ids(self._backend, texts))  # raises an error that names the character
         except BaseException:
-            self._forget()  # there may be words without ids
+            self._forget()  # the cache may have words without ids
             raise
         finally:
             self._lock.release()
@@ -100,7 +100,7 @@ class WordMemo:
         return np.concatenate(pieces), np.cumsum([len(piece) for piece in pieces])
 
     def _by_words(self, texts: list[str], joined: str) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """``joined`` is the texts with a line feed after each."""
+        """Ids and ends of texts without special tokens; ``joined`` is the texts, each followed by a line feed."""
         if len(self._units) > _WORDS or self._characters > _CHARACTERS:
             self._forget()
         codes = np.frombuffer(joined.encode("utf-32-le"), "<u4")
@@ -111,7 +111,7 @@ class WordMemo:
         now, before = inside[1:], inside[:-1]
         positions = np.flatnonzero((now & ~before) | (kinds == _ALONE))
         alone = kinds[positions] == _ALONE
-        # The words with one space after each; any of the characters between may stand there.
+        # Each word followed by one space: the first separator after a word is replaced by it, the others are dropped.
         packed = np.where(now, codes, np.uint32(ord(" ")))[now | before]
         words = packed.tobytes().decode("utf-32-le").split(" ")[:-1]
 
@@ -147,7 +147,7 @@ class WordMemo:
         return self._kinds[codes]
 
     def _learn(self, words: list[str]) -> None:
-        """Get the ids of the newest units."""
+        """Get the ids of new words from the library and add them to the cache."""
         if not words:
             return
         ids, ends = flatten(self._ids_of(words))
@@ -158,8 +158,8 @@ class WordMemo:
         self._characters += sum(map(len, words))
 
     def _ids_of(self, words: list[str]) -> list[list[int]]:
-        # ASCII letters and digits are never cut, so the model can be asked directly, four times as fast as by way
-        # of the whole pipeline.
+        # Words of ASCII letters and digits are never split before the model, so the model is called directly. This is
+        # four times as fast as the whole pipeline.
         plain = [word for word in words if word.isascii() and word.isalnum()]
         forms = self._backend.normalizer.normalize_str(" ".join(plain)).split(" ")
         model = self._backend.model
@@ -170,7 +170,7 @@ class WordMemo:
 
 
 def _groups(texts: list[str]) -> Iterator[list[str]]:
-    """Texts in a row, of which all but the last stay within the limit."""
+    """Split texts into groups of consecutive texts with about ``_TOGETHER`` characters each."""
     ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)) + 1)
     cuts = np.flatnonzero(np.diff(ends // _TOGETHER)) + 1
     bounds = [0, *cuts.tolist(), len(texts)]
