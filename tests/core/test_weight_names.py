@@ -13,8 +13,7 @@ import yaml
 from tests.core import runs
 from tp_core import Spec, build_model, load_model, load_spec
 from tp_core.spec.choices.module_nodes import node_of
-from tp_core.spec.choices.part_names import TAKEN
-from tp_core.spec.sections.common import key_of
+from tp_core.spec.choices.part_names import TAKEN, key_of
 
 NAMES = [
     "a.c",

@@ -405,9 +405,9 @@ def test_records_without_a_side_are_reported_with_their_place(tmp_path: Path) ->
     count, said = reported(made(tmp_path), records)
     assert (count, len(said)) == (1, 5)
     hint = "(data.columns renames them)"
-    assert said[0] == f"records.jsonl:2: the record has neither an image nor a text: the fields are title {hint}"
-    assert said[1] == f"records.jsonl:3: the record has no image: the fields are text {hint}"
-    assert said[2] == f"records.jsonl:4: the image has no text: no field 'text'; the fields are image {hint}"
+    assert said[0] == f"records.jsonl:2: no field 'image' or 'text'; the fields are title {hint}"
+    assert said[1] == f"records.jsonl:3: no field 'image'; the fields are text {hint}"
+    assert said[2] == f"records.jsonl:4: no field 'text' for the image; the fields are image {hint}"
     assert said[3] == "records.jsonl:5: the image has no text: the field 'text' is empty"
     assert said[4].startswith("records.jsonl:6: the image cannot be read: ")
 
@@ -422,10 +422,10 @@ def test_at_inference_one_side_is_enough_and_neither_is_an_error(tmp_path: Path)
         return processor.prompts(records, PromptRoom())
 
     for ask, value, message in (
-        (processor.encode, {"title": "x"}, "r:1: the record has neither an image nor a text: the fields are title"),
-        (prompts, {"title": "x"}, "r:1: the record has neither an image nor a text: the fields are title"),
+        (processor.encode, {"title": "x"}, "r:1: no field 'image' or 'text'; the fields are title"),
+        (prompts, {"title": "x"}, "r:1: no field 'image' or 'text'; the fields are title"),
         (prompts, {"text": "a"}, "r:1: no field 'image': texts are written of pictures; tp draw makes"),
-        (processor.drawing_prompts, {"image": png(0)}, "r:1: the record has no text: no field 'text'"),
+        (processor.drawing_prompts, {"image": png(0)}, "r:1: no field 'text' for the record"),
     ):
         with pytest.raises(DataError) as caught:
             ask([Record(value, "r", 1)])

@@ -28,7 +28,7 @@ from tp_core.data.build import build_processor, build_tokenizer
 from tp_core.data.cache.identity import code_identity, module_classes, module_identity
 from tp_core.data.cache.prepared import prepared_rows
 from tp_core.spec.checks.training import training_notes
-from tp_core.spec.sections.common import key_of
+from tp_core.spec.choices.part_names import key_of
 
 SIZES: dict[str, Any] = {"hidden_size": 8, "image_size": [8, 16], "patch_size": 4, "channels": 1}
 SHADE = "from tp_vision.embeddings.convolutional_options import ConvolutionalPatchConfig as BASE"

@@ -43,5 +43,5 @@ def test_threads_prepare_the_same_rows_and_say_the_same_of_bad_records(
         records.append(record)
     config: Any = config_class_of("processor", name)(**VISUAL[name])
     processor = config.build(DataContext(targets=targets(mlm={}, itm={}), facts={GridFacts: GRID}), tokenizer(tmp_path))
-    words = ["damaged or cut off", "has no text", "has no image"]
+    words = ["damaged or cut off", "no field 'text'", "no field 'image'"]
     assert_same(processor, table(tmp_path / "data.jsonl", records), monkeypatch, words)

@@ -191,15 +191,16 @@ def test_a_text_without_a_picture_and_a_picture_without_a_text_are_reported_with
     assert (count, len(said)) == (1, 8)
     fields = "(data.columns renames them)"
     assert said[0] == (
-        f"{file}:2: the text 'a two and three and four and five and...' has no image: the fields are text {fields}"
+        f"{file}:2: no field 'image' for the text 'a two and three and four and five and...'; the fields are text "
+        + fields
     )
-    assert said[1] == f"{file}:3: the image 'good.png' has no text: no field 'text'; the fields are image {fields}"
+    assert said[1] == f"{file}:3: no field 'text' for the image 'good.png'; the fields are image {fields}"
     assert said[2] == f"{file}:4: the image 'good.png' has no text: the field 'text' is empty"
     assert said[3].startswith(f"{file}:5: image 'lost.png' cannot be read: No such file or directory")
     assert said[4].startswith(f"{file}:6: the image 'cut.png' cannot be read: ")
     assert said[5] == f"{file}:7: expected a text in 'text', got a list"
-    assert said[6] == f"{file}:8: the text 'a one' has no image: the fields are image (empty), text {fields}"
-    assert said[7] == f"{file}:9: the image has no text: no field 'text'; the fields are image, caption {fields}"
+    assert said[6] == f"{file}:8: no field 'image' for the text 'a one'; the fields are image (empty), text {fields}"
+    assert said[7] == f"{file}:9: no field 'text' for the image; the fields are image, caption {fields}"
 
 
 def test_regions_that_cannot_be_used_are_reported_with_what_is_expected(tmp_path: Path) -> None:
@@ -223,7 +224,7 @@ def test_regions_that_cannot_be_used_are_reported_with_what_is_expected(tmp_path
     assert said[1] == "records.jsonl:2: 1 regions and 2 boxes; expected a box for each region"
     assert said[2] == "records.jsonl:3: 'regions' has values that are no finite numbers"
     assert said[3].startswith("records.jsonl:4: 'regions' cannot be read: ")
-    assert said[4].startswith("records.jsonl:5: the text 'a' has no regions: the fields are text, boxes")
+    assert said[4].startswith("records.jsonl:5: no field 'regions' for the text 'a'; the fields are text, boxes")
     assert said[5].startswith("records.jsonl:6: regions 'lost.npy' cannot be read: No such file")
     assert said[6].startswith("records.jsonl:7: 'regions' has the shape 0; expected regions x 4")
 

@@ -70,7 +70,7 @@ def test_a_field_that_is_there_and_holds_nothing_is_said_to_hold_nothing() -> No
     assert str(error.value) == f"data.jsonl:7: no field 'text'; {fields} (data.columns renames them)"
     with pytest.raises(DataError) as error:
         ClassLabels(["a"], None, "labels").read(record)
-    assert str(error.value) == f"data.jsonl:7: no field 'label'; {fields}"
+    assert str(error.value) == f"data.jsonl:7: no field 'label'; {fields} (data.columns renames them)"
     with pytest.raises(DataError, match=r"no field 'image'; the fields are image \(null\)"):
         media_bytes(Record({"image": None}, "data.jsonl", 7), "image")
 

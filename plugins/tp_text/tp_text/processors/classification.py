@@ -30,7 +30,7 @@ class ClassificationProcessor(TextProcessor):
         Raises:
             DataError: the record lacks a label.
         """
-        return self.classes.read(record, hint=" (data.columns renames them)")
+        return self.classes.read(record)
 
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
         chunk: list[tuple[Record, dict[str, int]]] = []

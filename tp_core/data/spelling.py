@@ -1,0 +1,25 @@
+"""Predictions of tokens in the user's terms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tp_core.interfaces import Tokenizer
+
+
+def spelled(value: Any, tokenizer: Tokenizer) -> Any:
+    """A prediction with texts and tokens in place of ids.
+
+    ``{"token_ids": ids}`` becomes ``{"text": ...}``, and ``{"id": ..., "probability": ...}`` has the token that the id
+    stands for. Ids beyond the tokenizer's, of a model whose vocabulary is larger, stand for nothing.
+    """
+    if isinstance(value, list):
+        return [spelled(inner, tokenizer) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"token_ids"}:
+        return {"text": tokenizer.decode([i for i in value["token_ids"] if i < tokenizer.vocab_size])}
+    if set(value) == {"id", "probability"}:
+        token = tokenizer.token(value["id"]) if value["id"] < tokenizer.vocab_size else None
+        return {"token": token, "probability": value["probability"]}
+    return {key: spelled(inner, tokenizer) for key, inner in value.items()}
