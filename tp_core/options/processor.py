@@ -33,6 +33,18 @@ class ProcessorConfig(ModuleConfig):
     #: The option that bounds the length of sequences.
     length_option: ClassVar[str] = "max_length"
 
+    def limits_of_model(self, data: DataContext) -> Mapping[str, int]:
+        """The options that bound lengths, with the limits of the model that they are where the spec gives none."""
+        return {}
+
+    def for_model(self, data: DataContext) -> "ProcessorConfig":
+        """The options as the model completes them: lengths that the spec does not give are the model's limits."""
+        limits = {option: limit for option, limit in self.limits_of_model(data).items() if self._is_default(option)}
+        return self.model_copy(update=limits) if limits else self
+
+    def _is_default(self, option: str) -> bool:
+        return option not in self.model_fields_set
+
     def sequence_length(self) -> int | None:
         """The longest sequence this processor makes; None if it has no such bound."""
         return None

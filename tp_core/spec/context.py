@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tp_core.interfaces.tokenizer import Tokenizer
 from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext, DataContext, TargetFacts
@@ -9,6 +11,7 @@ from tp_core.options.facts import StreamFacts, published_by
 from tp_core.options.target import TargetConfig
 from tp_core.spec.choices.module_ports import fields
 from tp_core.spec.schema import Spec
+from tp_core.spec.sections.data import DataSpec
 
 
 def context_of(spec: Spec, stream: str = "", side: str = "source") -> BuildContext:
@@ -57,6 +60,21 @@ def data_context(spec: Spec, target_tokenizer: Tokenizer | None = None) -> DataC
         facts=published_by(module.config for module in modules),
         labels=spec.data.options.labels,
     )
+
+
+def with_model_limits(spec: Spec) -> Spec:
+    """The spec with the model's limits in the processors' options of length that it does not give."""
+    sets = {name: _limited(spec, name) for name in spec.data.sets}
+    return replace(spec, data=replace(_limited(spec, ""), sets=sets))
+
+
+def _limited(spec: Spec, data_set: str) -> DataSpec:
+    own = spec.of_set(data_set) if data_set else spec
+    data = spec.data.sets[data_set] if data_set else spec.data
+    if data.processor is None:
+        return data
+    config = data.processor.config.for_model(data_context(own))
+    return replace(data, processor=replace(data.processor, config=config))
 
 
 def _facts(spec: Spec, target: Chosen[TargetConfig]) -> TargetFacts:

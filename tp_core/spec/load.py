@@ -68,8 +68,9 @@ def load_spec(
     if isinstance(settings, Mapping) or not all(isinstance(each, str) for each in settings):
         raise TPError(f"overrides: expected texts such as 'train.steps=100', got {overrides!r}")
     from tp_core.spec.checks.inference import check_inference
-    from tp_core.spec.checks.model import check_model
+    from tp_core.spec.checks.model import check_model, check_sets
     from tp_core.spec.checks.plugin_problems import plugin_errors_told
+    from tp_core.spec.context import with_model_limits
 
     discovery.refresh()
     problems = Problems()
@@ -83,7 +84,8 @@ def load_spec(
         root = apply(read(path if isinstance(path, Mapping) else str(path), problems), list(settings), problems)
         problems.unknown_modules, problems.tree = bool(problems), root
         spec = _Resolver(root, problems).spec(_name(path))
-        if spec is not None and not problems:
+        if spec is not None and not problems and check_sets(spec, problems):
+            spec = with_model_limits(spec)
             check_model(spec, problems)
             check_inference(spec, problems)
         if problems or spec is None:

@@ -42,8 +42,6 @@ def read_vocabulary(tokenizer: Chosen[Any], root: Node, problems: Problems) -> T
 def check_model(spec: Spec, problems: Problems) -> None:
     """Add what is wrong between modules: options, widths, what is required and what is provided."""
     root = spec.tree
-    if not _check_sets(spec, root, problems):
-        return
     before: set[tuple[str, str]] = set()
     for part in spec.sets().values():
         # What is wrong with the model itself is found once, not once for each of its data sets.
@@ -73,8 +71,9 @@ def _check_set(spec: Spec, root: Node, problems: Problems) -> None:
     _check_tokenizer(spec, root, problems)
 
 
-def _check_sets(spec: Spec, root: Node, problems: Problems) -> bool:
+def check_sets(spec: Spec, problems: Problems) -> bool:
     """True if the targets and streams that the data sets name are the model's; else problems are added."""
+    root = spec.tree
     known = {"targets": [t.instance_name for t in spec.model.targets], "streams": [n for n in spec.model.streams if n]}
     right = True
     for name, part in spec.data.sets.items():

@@ -8,7 +8,7 @@ from pydantic import Field
 from tp_audio.processors.options import Role
 from tp_audio.processors.speech_options import SpeechProcessorConfig
 from tp_core.options.base import Problem
-from tp_core.options.context import BuildContext
+from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.ports import TARGET_ATTENTION_MASK, TARGET_INPUT_IDS, Port
 
@@ -26,9 +26,17 @@ class SpeechTextProcessorConfig(SpeechProcessorConfig):
     sampling_options: ClassVar[frozenset[str]] = SpeechProcessorConfig.sampling_options | {"start", "end"}
     optional_fields: ClassVar[frozenset[str]] = frozenset({"text"})
 
-    target_max_length: int = Field(256, gt=1, description="longest decoder input; longer texts are bad records")
+    target_max_length: int = Field(
+        256,
+        gt=1,
+        description="maximum length of the decoder input; longer texts are bad records; default: the model's limit, if "
+        "it has one",
+    )
     start: Role | None = Field(None, description="token that the decoder's input begins with; unset: eos, else sep")
     end: Role | None = Field(None, description="token that a text ends with; unset: eos, else sep")
+
+    def limits_of_model(self, data: DataContext) -> dict[str, int]:
+        return {} if data.target_length_limit is None else {"target_max_length": data.target_length_limit}
 
     def target_sequence_length(self) -> int | None:
         return self.target_max_length

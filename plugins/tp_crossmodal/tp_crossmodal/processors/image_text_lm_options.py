@@ -10,7 +10,7 @@ from pydantic import Field
 from tp_core.errors import TPError
 from tp_core.options.base import Problem
 from tp_core.options.choice import Chosen
-from tp_core.options.context import BuildContext
+from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.ports import Port
 from tp_text.processors.text_options import TextProcessorConfig
@@ -40,7 +40,12 @@ class ImageTextLmConfig(TextProcessorConfig):
     media_fields: ClassVar[frozenset[str]] = frozenset({"image"})
     optional_fields: ClassVar[frozenset[str]] = frozenset({"text", "image"})
 
-    max_length: int = Field(64, gt=3, description="longest text, special tokens included; the picture comes on top")
+    max_length: int = Field(
+        64,
+        gt=3,
+        description="maximum length of a text, including special tokens; default: what the picture leaves of the "
+        "model's limit",
+    )
     image_tokenizer: Chosen[VisualTokenizerConfig] | None = Field(
         None, description="what turns pictures into tokens, such as vq; training and using a model need it"
     )
@@ -118,11 +123,17 @@ class ImageTextLmConfig(TextProcessorConfig):
         except TPError:  # which is said by check()
             return 0
 
+    def limits_of_model(self, data: DataContext) -> dict[str, int]:
+        if data.length_limit is None or self.grid is None:
+            return {}
+        return {"max_length": max(4, data.length_limit - self._of_picture(self.grid))}
+
     def sequence_length(self) -> int | None:
-        if self.grid is None:
-            return None
-        # A text behind a picture has an end token besides; a picture needs none.
-        return self.max_length + self.grid.patches + (self.direction != "text_to_image")
+        return None if self.grid is None else self.max_length + self._of_picture(self.grid)
+
+    def _of_picture(self, grid: GridFacts) -> int:
+        """Positions of a picture. A text after a picture has an end token as well; a picture needs none."""
+        return grid.patches + (self.direction != "text_to_image")
 
     def segments(self, tokenizer: "TokenizerFacts") -> int:
         return 2

@@ -13,7 +13,11 @@ class ImageTextPairProcessorConfig(StreamOptions, ImageTextProcessorConfig):
 
     implementation: ClassVar[str] = "tp_crossmodal.processors.image_text_pair:ImageTextPairProcessor"
 
-    max_length: int = Field(77, gt=3, description="longest text, special tokens included")
+    max_length: int = Field(
+        77,
+        gt=3,
+        description="maximum length of a text, including special tokens; default: the model's limit, if it has one",
+    )
 
 
 class RegionTextPairProcessorConfig(StreamOptions, RegionTextProcessorConfig):

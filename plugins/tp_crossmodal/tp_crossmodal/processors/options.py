@@ -28,7 +28,11 @@ class CaptionOptions(ClassificationProcessorConfig, MaskingOptions):
     needs_special: ClassVar[tuple[str, ...]] = ("pad",)
     sampling_options: ClassVar[frozenset[str]] = frozenset({"pad"}) | MASKING_OPTIONS | _TASKS
 
-    max_length: int = Field(40, gt=3, description="longest text, special tokens included")
+    max_length: int = Field(
+        40,
+        gt=3,
+        description="maximum length of a text, including special tokens; default: the model's limit, if it has one",
+    )
     mlm: bool | None = Field(None, description="hide tokens, to be predicted; unset: if the model has the target mlm")
     itm: bool | None = Field(
         None, description="give half of the texts another record's picture; unset: if the model has the target itm"

@@ -20,7 +20,11 @@ class InstructionProcessorConfig(TextProcessorConfig):
     needs_special: ClassVar[tuple[str, ...]] = ("eos",)
     optional_fields: ClassVar[frozenset[str]] = frozenset({"output"})
 
-    max_length: int = Field(512, gt=3, description="maximum sequence length, including special tokens")
+    max_length: int = Field(
+        512,
+        gt=3,
+        description="maximum sequence length, including special tokens; default: the model's limit, if it has one",
+    )
     pack: bool = Field(
         False, description="pack several conversations into a row; attention does not cross between them"
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 from pydantic import Field
 
 from tp_core.options.base import Problem
-from tp_core.options.context import BuildContext
+from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.ports import ATTENTION_MASK, INPUT_IDS, TARGET_ATTENTION_MASK, TARGET_INPUT_IDS, Port
 from tp_text.processors.text_options import TextProcessorConfig
@@ -32,10 +32,16 @@ class EncoderDecoderConfig(TextProcessorConfig):
     usual_ends: ClassVar[tuple[str, ...]] = ("eos", "sep")
 
     target_max_length: int | None = Field(
-        None, gt=1, description="maximum length of the decoder input; default: max_length"
+        None, gt=1, description="maximum length of the decoder input; default: max_length if it is given, else the model's limit"
     )
     start: Role | None = Field(None, description="first token of the decoder input; default: bos, else cls")
     end: Role | None = Field(None, description="last token of the target; default: eos, else sep")
+
+    def limits_of_model(self, data: DataContext) -> dict[str, int]:
+        found = super().limits_of_model(data)
+        if data.target_length_limit is not None and "max_length" not in self.model_fields_set:
+            found["target_max_length"] = data.target_length_limit
+        return found
 
     def target_sequence_length(self) -> int | None:
         return self.target_max_length or self.max_length

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from tp_core.options.base import Problem
-from tp_core.options.context import BuildContext
+from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.ports import ATTENTION_MASK, INPUT_IDS, TOKEN_TYPE_IDS, Port
 from tp_core.options.processor import ProcessorConfig
@@ -21,12 +21,19 @@ class TextProcessorConfig(ProcessorConfig):
     #: Roles of the special tokens that the processor requires.
     needs_special: ClassVar[tuple[str, ...]] = ("cls", "sep", "pad")
 
-    max_length: int = Field(128, gt=3, description="maximum sequence length, including special tokens")
+    max_length: int = Field(
+        128,
+        gt=3,
+        description="maximum sequence length, including special tokens; default: the model's limit, if it has one",
+    )
     pad: Literal["longest", "max_length"] = Field(
         "longest", description="pad to the longest row of the batch, or to max_length"
     )
 
     sampling_options: ClassVar[frozenset[str]] = frozenset({"pad"})
+
+    def limits_of_model(self, data: DataContext) -> dict[str, int]:
+        return {} if data.length_limit is None else {"max_length": data.length_limit}
 
     def sequence_length(self) -> int | None:
         return self.max_length
