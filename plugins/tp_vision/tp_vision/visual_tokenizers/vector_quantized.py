@@ -18,10 +18,10 @@ from tp_vision.visual_tokenizers.vector_quantized_options import VectorQuantized
 
 
 class VectorQuantized(VisualTokenizer):
-    """The tokens that the target ``vq`` of another model gives.
+    """Tokens from the target ``vq`` of another model.
 
     Raises:
-        TPError: there is no such model, it has no such target, or other patches or codes than expected.
+        TPError: the model does not exist, has no target ``vq``, or has other patches or codes than expected.
     """
 
     def __init__(self, config: VectorQuantizedConfig, context: BuildContext) -> None:
