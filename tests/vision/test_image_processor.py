@@ -269,7 +269,7 @@ def test_no_damage_ends_the_process(tmp_path: Path) -> None:
         (
             {"image": png(9, 8), "label": 0},
             {"resize": "none"},
-            "the image is of 9 x 8 pixels, and pictures of 8 x 8 are expected; resize: crop or stretch makes it fit",
+            "the image has 9 x 8 pixels; expected 8 x 8; set resize: crop or resize: stretch to scale it",
         ),
     ],
 )
@@ -329,8 +329,8 @@ def test_the_models_grid_says_size_and_channels_and_another_size_is_a_problem() 
     config = ImageProcessorConfig(image_size=8, channels=3, mean=[0.5, 0.5])
     found = [(problem.option, problem.message) for problem in config.check(BuildContext().with_facts(grid))]
     assert found == [
-        ("image_size", "the model's pictures are of 6 x 20 pixels; leave it out, or set that"),
-        ("channels", "the model's patches have 1; leave it out, or set that"),
+        ("image_size", "the model's pictures have 6 x 20 pixels; leave it out, or set the same"),
+        ("channels", "the model's patches have 1; leave it out, or set the same"),
         ("mean", "has 2 numbers for 3 channels"),
     ]
 
@@ -430,4 +430,4 @@ def test_augmentation_that_cannot_be_drawn_is_a_problem() -> None:
     (problem,) = bad.check(BuildContext())
     assert problem.message == "crop_scale: expected 0 < smallest <= largest <= 1, got [0.9, 0.1]"
     (problem,) = bad.check_targets(DataContext())
-    assert problem.message == "mixed labels need the number of classes, and no target has num_labels"
+    assert problem.message == "mixed labels need the number of classes, but no target has num_labels"

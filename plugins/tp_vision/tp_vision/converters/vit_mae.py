@@ -1,4 +1,4 @@
-"""Masked autoencoders."""
+"""Converter of masked autoencoders (ViTMAE)."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -43,14 +43,14 @@ class VitMaeConverterConfig(common.VisionConverterConfig):
     }
 
     def as_stored(self, config: "Keys", tensors: "Tensors") -> "Keys":
-        # transformers 5 writes another name for the decoder's layers than it has itself, and than 4 wrote.
+        # transformers 5 saves the decoder's layers under another name than in its model and in version 4.
         tensors.rename(lambda name: name.replace("decoder.decoder_encoder.layer.", _DECODER))
         return config
 
     def to_spec(self, config: "Keys", architecture: str) -> dict[str, Any]:
         heads = self.architectures[architecture]
         if heads:
-            why = "transformers' MAE draws pictures of square patches in a square grid"
+            why = "transformers' MAE reconstructs only square pictures from square patches"
             common.need_squares(config, why, "image_size", "patch_size")
         targets = [{"pixels": {"loss": "mse", "normalize": config["norm_pix_loss"]}}] if heads else []
         model = self.model(config, ["patch", "patch_sinusoidal", "visible"], targets)
@@ -83,7 +83,7 @@ class VitMaeConverterConfig(common.VisionConverterConfig):
 
     @staticmethod
     def _positions(name: str, config: Mapping[str, Any], size: int) -> Computed:
-        """The fixed positions, which stand in checkpoints with a row of zeros for the class token."""
+        """Rule for the fixed positions; checkpoints contain them after a row of zeros for the class token."""
         (height, width), (down, across) = pair(config["image_size"]), pair(config["patch_size"])
         rows, columns = height // down, width // across
 

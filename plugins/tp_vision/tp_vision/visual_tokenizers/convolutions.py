@@ -166,7 +166,7 @@ class Decoder(nn.Module):
 
 
 class NearestCodes(nn.Module):
-    """Codes of which the one nearest to a state is its token."""
+    """Codebook in which the token of a state is the nearest code."""
 
     def __init__(self, count: int, width: int) -> None:
         super().__init__()
@@ -185,7 +185,7 @@ class NearestCodes(nn.Module):
 
 
 class ScoredCodes(nn.Module):
-    """Codes of which the one with the largest score is the token; trained with Gumbel-softmax."""
+    """Codebook in which the token of a state has the largest score; trained with Gumbel-softmax."""
 
     def __init__(self, count: int, width: int) -> None:
         super().__init__()
