@@ -1,4 +1,4 @@
-"""Options of pictures, or their regions, with captions in two streams. Torch-free."""
+"""Options of the processors of captions with pictures or regions in two streams. Torch-free."""
 
 from typing import ClassVar
 
@@ -9,14 +9,14 @@ from tp_crossmodal.processors.options import StreamOptions
 
 
 class ImageTextPairProcessorConfig(StreamOptions, ImageTextProcessorConfig):
-    """Pictures with their captions, for two streams: CLIP."""
+    """Pictures with their captions for two streams (CLIP)."""
 
     implementation: ClassVar[str] = "tp_crossmodal.processors.image_text_pair:ImageTextPairProcessor"
 
-    max_length: int = Field(77, gt=3, description="longest text, special tokens included")
+    max_length: int = Field(77, gt=3, description="maximum length of a text, including special tokens")
 
 
 class RegionTextPairProcessorConfig(StreamOptions, RegionTextProcessorConfig):
-    """Given features of a picture's regions with its caption, for two streams: ViLBERT."""
+    """Features of regions with their captions for two streams (ViLBERT)."""
 
     implementation: ClassVar[str] = "tp_crossmodal.processors.image_text_pair:ImageTextPairProcessor"

@@ -119,7 +119,9 @@ def positions_notes(spec: "Spec", stream: str = "") -> tuple[str, ...]:
     if not positions_key(spec, stream):
         return ()
     size = " x ".join(map(str, pair(parts.embedding(spec, PatchConfig, stream=stream).image_size)))
-    return (f"the positions are written as they are interpolated for pictures of {size} pixels, not as they were learned",)
+    return (
+        f"the positions are written as they are interpolated for pictures of {size} pixels, not as they were learned",
+    )
 
 
 def positions_module(config: Mapping[str, Any]) -> Any:

@@ -99,7 +99,7 @@ class VitMaeConverterConfig(common.VisionConverterConfig):
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
         layer, ours = "vit.encoder.layer.{layer}", "encoder.layers.{layer}"
-        behind, decoder = f"{_DECODER}{{layer}}", "decoder.layers.{layer}"
+        theirs, decoder = f"{_DECODER}{{layer}}", "decoder.layers.{layer}"
         (architecture,) = config.get("architectures") or ["ViTMAEModel"]
         body: list[Entry] = [
             *self.embedding_rules(config, "patch"),
@@ -115,8 +115,8 @@ class VitMaeConverterConfig(common.VisionConverterConfig):
             self._positions("decoder.decoder_pos_embed", config, config["decoder_hidden_size"]),
             Same("decoder.decoder_embed", "decoder.entry"),
             common.TokenAsImage("decoder.mask_token", "decoder.mask_token"),
-            common.projections(behind, decoder, config["decoder_num_attention_heads"]),
-            *common.layer_rules(behind, decoder),
+            common.projections(theirs, decoder, config["decoder_num_attention_heads"]),
+            *common.layer_rules(theirs, decoder),
             Same("decoder.decoder_norm", "decoder.norm"),
             Same("decoder.decoder_pred", "targets.pixels.output"),
         ]

@@ -20,8 +20,12 @@ class PatchConfig(GridOptions, EmbeddingConfig):
     implementation: ClassVar[str] = "tp_vision.embeddings.patch:Patch"
 
     class_token: bool = Field(True, description="put a learned vector first")
-    distillation_token: bool = Field(False, description="put another learned vector after it (DeiT; Touvron et al., 2021)")
-    registers: int = Field(0, ge=0, description="number of additional learned vectors before the patches (Darcet et al., 2024)")
+    distillation_token: bool = Field(
+        False, description="put another learned vector after it (DeiT; Touvron et al., 2021)"
+    )
+    registers: int = Field(
+        0, ge=0, description="number of additional learned vectors before the patches (Darcet et al., 2024)"
+    )
     bias: bool = Field(True, description="add a bias to the projection of patches")
     init_std: float = Field(0.02, gt=0)
     projection_std: float | None = Field(

@@ -62,7 +62,9 @@ class Reconstructions:
         """Draw all rows into one picture, (3, height, width) uint8."""
         model, seed = trainer.model, trainer.spec.train.options.seed
         shown = min(self.count, len(data.rows))
-        spread = [number * len(data.rows) // shown for number in range(shown)]  # records of one class are next to each other
+        spread = [
+            number * len(data.rows) // shown for number in range(shown)
+        ]  # records of one class are next to each other
         samples = [processor.evaluation_sample(data.rows, i, generator(seed, EVALUATION, 0, i)) for i in spread]
         batch = data.feed.collate(samples).to(trainer.strategy.device)
         name, target = next((name, t) for name, t in model.named_targets().items() if isinstance(t, Pixels))

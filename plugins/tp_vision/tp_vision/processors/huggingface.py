@@ -176,7 +176,9 @@ def _scaling(
     target = crop or (size.exact if resize else expected)
     if target is not None and target != expected:
         made, ours = (" x ".join(map(str, each)) for each in (target, expected))
-        notes.append(f"makes pictures of {made} pixels, but the model's have {ours}; tp makes pictures of the model's size")
+        notes.append(
+            f"makes pictures of {made} pixels, but the model's have {ours}; tp makes pictures of the model's size"
+        )
     if not resize and crop is None:
         return {"resize": "none"}
     way = "crop" if size.exact is None else "stretch"
@@ -185,7 +187,9 @@ def _scaling(
         notes.append("cuts the middle out of pictures as they are; tp scales them first (resize: crop)")
         return usual
     if size.exact is None and size.shorter is None:
-        notes.append(f"has the size {json.dumps(found.plain('size'))}, which tp does not support; resize: crop is used instead")
+        notes.append(
+            f"has the size {json.dumps(found.plain('size'))}, which tp does not support; resize: crop is used instead"
+        )
         return usual
     if crop is None:
         if size.exact is None:
@@ -194,7 +198,9 @@ def _scaling(
         return usual
     whole = size.exact or (size.shorter or 0, size.shorter or 0)
     if size.exact is None and crop[0] != crop[1]:
-        notes.append("crops to a size that is not square; tp scales pictures until they just cover this size (resize: crop)")
+        notes.append(
+            "crops to a size that is not square; tp scales pictures until they just cover this size (resize: crop)"
+        )
         return usual
     fraction = crop[0] / whole[0]
     if fraction > 1 or any(round(part / fraction) != side for part, side in zip(crop, whole)):

@@ -65,7 +65,9 @@ class MaskedImageConfig(PictureProcessorConfig):
             message = f"squares of {self.mask_unit} patches do not fill a grid of {rows} x {columns}"
             yield Problem("mask_unit", message)
         if self.masking == "random" and self.mask_unit**2 >= rows * columns:
-            yield Problem("mask_unit", f"one square of {self.mask_unit} x {self.mask_unit} patches covers the whole picture")
+            yield Problem(
+                "mask_unit", f"one square of {self.mask_unit} x {self.mask_unit} patches covers the whole picture"
+            )
         if self.masking == "blockwise" and self.mask_unit != 1:
             yield Problem("mask_unit", "belongs to masking: random; blockwise has min_block")
         if rows * columns < 2:

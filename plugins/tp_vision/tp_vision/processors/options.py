@@ -35,14 +35,23 @@ class Augmentation(BaseModel):
     )
     crop_padding: int = Field(4, gt=0, description="width of the margin of crop: padded, in pixels")
     crop_scale: list[float] = Field(
-        [0.08, 1.0], min_length=2, max_length=2, description="minimum and maximum area of crop: resized, as share of the picture"
+        [0.08, 1.0],
+        min_length=2,
+        max_length=2,
+        description="minimum and maximum area of crop: resized, as share of the picture",
     )
     flip: float = Field(0.0, ge=0, le=1, description="probability of a horizontal flip")
     rand_augment: int = Field(0, ge=0, description="number of operations of RandAugment (Cubuk et al., 2020); 0: none")
     rand_magnitude: int = Field(9, ge=0, le=30, description="magnitude of these operations, from 0 to 30")
-    random_erasing: float = Field(0.0, ge=0, le=1, description="probability of erasing a rectangle (Zhong et al., 2020)")
+    random_erasing: float = Field(
+        0.0, ge=0, le=1, description="probability of erasing a rectangle (Zhong et al., 2020)"
+    )
     mixup: float = Field(0.0, ge=0, description="alpha of mixup (Zhang et al., 2018); 0: none")
-    cutmix: float = Field(0.0, ge=0, description="alpha of CutMix (Yun et al., 2019); 0: none; if mixup is set too, each is used half of the time")
+    cutmix: float = Field(
+        0.0,
+        ge=0,
+        description="alpha of CutMix (Yun et al., 2019); 0: none; if mixup is set too, each is used half of the time",
+    )
     mix_rate: float = Field(1.0, ge=0, le=1, description="share of samples that are mixed with another sample")
 
     def mixes(self) -> bool:
@@ -73,7 +82,9 @@ class PictureProcessorConfig(PreprocessorFile, ProcessorConfig):
             *("do_reduce_labels", "reduce_labels"),
         }
     )
-    required_keys: ClassVar[Mapping[str, tuple[Any, ...]]] = {"use_square_size": (False,)}  # written by older CLIP processors
+    required_keys: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "use_square_size": (False,)
+    }  # written by older CLIP processors
 
     image_size: Size | None = Field(
         None, description="height and width in pixels, or [height, width]; default: the model's"
@@ -85,7 +96,10 @@ class PictureProcessorConfig(PreprocessorFile, ProcessorConfig):
         "without keeping proportions; none: pictures of another size are bad records",
     )
     crop_fraction: float = Field(
-        1.0, gt=0, le=1, description="resize crop or stretch: share of the scaled height and width that the centre crop keeps"
+        1.0,
+        gt=0,
+        le=1,
+        description="resize crop or stretch: share of the scaled height and width that the centre crop keeps",
     )
     max_pixels: int = Field(
         MAX_PIXELS,
@@ -94,8 +108,16 @@ class PictureProcessorConfig(PreprocessorFile, ProcessorConfig):
         description="maximum of height times width; larger pictures are bad records and are not decoded",
     )
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
-    mean: list[float] = Field([0.5], min_length=1, description="subtracted from pixels in [0, 1]; one number for all channels, or one per channel")
-    std: list[float] = Field([0.5], min_length=1, description="divides the pixels after that; one number for all channels, or one per channel")
+    mean: list[float] = Field(
+        [0.5],
+        min_length=1,
+        description="subtracted from pixels in [0, 1]; one number for all channels, or one per channel",
+    )
+    std: list[float] = Field(
+        [0.5],
+        min_length=1,
+        description="divides the pixels after that; one number for all channels, or one per channel",
+    )
     augment: Augmentation = Field(default_factory=Augmentation, description="random changes during training")
 
     def size(self, grid: GridFacts | None) -> tuple[int, int]:

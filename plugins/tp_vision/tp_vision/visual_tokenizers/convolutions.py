@@ -176,7 +176,9 @@ class NearestCodes(nn.Module):
         """(batch, width, rows, columns) → (batch, rows, columns)."""
         codes, places = self.embedding.weight, states.permute(0, 2, 3, 1)
         lengths = codes.square().sum(dim=1)
-        parts = torch.split(places.flatten(0, 2), _CHUNK)  # the distances of all patches at once would need too much memory
+        parts = torch.split(
+            places.flatten(0, 2), _CHUNK
+        )  # the distances of all patches at once would need too much memory
         return torch.cat([(lengths - 2 * part @ codes.T).argmin(dim=1) for part in parts]).view(places.shape[:-1])
 
     def codes(self, tokens: Tensor) -> Tensor:
