@@ -90,7 +90,7 @@ def _need_free(folder: Path, overwrite: bool) -> None:
 
 @contextlib.contextmanager
 def _new_pictures(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder whose files replace the pictures in ``folder`` at the end; an error keeps the old ones."""
+    """Yield a temporary folder whose files replace the pictures in ``folder`` at the end, unless there is an error."""
     made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     new = folder / ".new"

@@ -87,8 +87,8 @@ class ClipConverterConfig(ConverterConfig):
     unwritten: ClassVar[frozenset[str]] = frozenset({f"vision_config.{pictures.POSITIONS}"})
     training_only: ClassVar[Mapping[str, Any]] = {"text_config.dropout": 0.0, "vision_config.dropout": 0.0}
     notes: ClassVar[tuple[str, ...]] = (
-        "tp takes the vector of a text from its last token, which is the end token; transformers takes it from the first "
-        "token with the id eos_token_id",
+        "tp takes the vector of a text from its last token, which is the end token; transformers takes it from the "
+        "first token with the id eos_token_id",
     )
 
     def complete(self, config: "Keys") -> "Keys":

@@ -13,8 +13,8 @@ from tp_core.interfaces import Sequence
 def picture_behind(text: Sequence, picture: Sequence, text_length: int) -> Sequence:
     """Join a text and a picture to one sequence, the text first.
 
-    The positions of the text are kept. The positions of the picture start at ``text_length``, so that they do not depend
-    on the length of the text. The published ``token_type_ids`` are 0 for the text and 1 for the picture. The published
+    The positions of the text are kept. The positions of the picture start at ``text_length``, so that they do not
+    depend on the length of the text. The published ``token_type_ids`` are 0 for the text and 1 for the picture. The published
     ``patches``, if the picture has them, are indices in the whole sequence.
 
     Args:

@@ -86,7 +86,7 @@ def _compares(spec: Spec) -> bool:
 
 
 def _pairs(data: DataSet, count: int, seed: int) -> Iterator[Sample]:
-    """Yield evaluation samples spread over the data. A sample that is not a true pair is replaced by the next one that is."""
+    """Yield evaluation samples spread over the data. The next true pair replaces a sample that is none."""
     rows, processor = data.rows, data.processor
     taken: set[int] = set()
     for number in range(min(count, len(rows))):

@@ -9,7 +9,7 @@ from tp_core.options.marks import PathStr
 
 
 class SimilaritiesConfig(HooksConfig):
-    """Heat maps of the similarities that the target ``clr`` computes for evaluation pairs, at each evaluation (CLIP)."""
+    """Heat maps of the similarities of evaluation pairs for the target ``clr``, at each evaluation (CLIP)."""
 
     implementation: ClassVar[str] = "tp_crossmodal.hooks.similarities:Similarities"
     observes: ClassVar[bool] = True

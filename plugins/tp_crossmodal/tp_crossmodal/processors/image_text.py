@@ -43,7 +43,7 @@ class ImageTextProcessor(ClassificationProcessor):
 
     All random choices depend only on the seed, the epoch and the sample.
 
-    Pictures are equal if their files or the features of their regions are equal. Texts are equal if their token ids are.
+    Pictures are equal if their files or the features of their regions are. Texts are equal if their token ids are.
     """
 
     #: Number of records that are encoded together at inference; their pictures are all in memory.
@@ -66,7 +66,7 @@ class ImageTextProcessor(ClassificationProcessor):
 
     @staticmethod
     def frames_of(tokenizer: Tokenizer) -> tuple[Frame, Frame]:
-        """Frames of the tokenizer; or else ``[CLS]`` and ``[SEP]``, with ``bos`` and ``eos`` in place of missing ones."""
+        """Frames of the tokenizer, or else ``[CLS]`` and ``[SEP]``, replaced by ``bos`` and ``eos`` if missing."""
         special = tokenizer.special
         if tokenizer.frame() is not None or "cls" in special or "sep" in special:
             return ClassificationProcessor.frames_of(tokenizer)
@@ -153,7 +153,7 @@ class ImageTextProcessor(ClassificationProcessor):
         return {**sample, **self.visual.sample(rows, picture, augment), "own": picture == index}
 
     def _other(self, rows: Rows, index: int, generator: np.random.Generator) -> int:
-        """Draw a record with a picture that does not belong to the text; the same record if all pictures belong to it."""
+        """Draw a record whose picture does not belong to the text; ``index`` itself if all pictures belong to it."""
         if id(rows) not in self._mismatches:  # at the first draw of each process
             made = Mismatches(rows.integers("text_item"), rows.integers("visual_item"))
             self._mismatches[id(rows)] = rows, made

@@ -91,7 +91,7 @@ class ImageTextLmProcessor(TextProcessor):
             chosen = self.config.image_tokenizer
             if chosen is None:
                 raise TPError(
-                    "data.processor.image_text_lm.image_tokenizer is not set; it is required to turn pictures into tokens"
+                    "data.processor.image_text_lm.image_tokenizer is not set; pictures cannot be turned into tokens"
                 )
             with trusting(self._trust_code):
                 built = chosen.config.build(BuildContext().with_facts(self.grid))
@@ -152,7 +152,7 @@ class ImageTextLmProcessor(TextProcessor):
         return self._whole(rows.get("text", index), rows.get("image", index), draws)
 
     def _whole(self, text: Any, image: Any, draws: bool) -> Sample:
-        """Build a sample with the picture after its text or the text after its picture, and the next tokens as labels."""
+        """Build a sample with the picture after its text, or the text after its picture; labels are the next tokens."""
         filled = 0
         if draws:
             prefix, rest = self._text_first(text), np.asarray(image, np.int32) + np.int32(self.first)

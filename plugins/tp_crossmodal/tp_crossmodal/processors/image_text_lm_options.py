@@ -66,8 +66,8 @@ class ImageTextLmConfig(TextProcessorConfig):
     )
     resize: Literal["crop", "stretch", "none"] = Field(
         "crop",
-        description="crop: scale until the picture covers image_size, then crop the centre; stretch: scale to image_size "
-        "without keeping proportions; none: pictures of another size are bad records",
+        description="crop: scale until the picture covers image_size, then crop the centre; stretch: scale to "
+        "image_size without keeping proportions; none: pictures of another size are bad records",
     )
     max_pixels: int = Field(
         MAX_PIXELS,
@@ -78,8 +78,8 @@ class ImageTextLmConfig(TextProcessorConfig):
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     direction: Literal["both", "text_to_image", "image_to_text"] = Field(
         "both",
-        description="text_to_image: pictures are generated from texts; image_to_text: texts are generated from pictures; "
-        "both: one of the two, drawn for each sample",
+        description="text_to_image: pictures are generated from texts; image_to_text: texts are generated from "
+        "pictures; both: one of the two, drawn for each sample",
     )
     prefix_loss: bool = Field(False, description="also predict the first part; its attention is then causal (DALL-E)")
     pad_text: bool = Field(
@@ -98,13 +98,13 @@ class ImageTextLmConfig(TextProcessorConfig):
 
     @cached_property
     def settled(self) -> dict[str, Any]:
-        """Options that a trained tokenizer also defines: the value set here, or else the tokenizer's, or else a default."""
+        """Options that a trained tokenizer also defines: the value set here, else the tokenizer's, else a default."""
         own = {name: value for name in _TRAINED if (value := getattr(self, name)) is not None}
         return _USUAL | (_options_of(self.trained_on) if self.trained_on else {}) | own
 
     @property
     def grid(self) -> GridFacts | None:
-        """The grid of patches that become tokens, row by row; None if neither the options nor the tokenizer define it."""
+        """The grid of patches that become tokens, row by row; None if options and tokenizer do not define it."""
         size, patch, channels = (self.settled[name] for name in ("image_size", "patch_size", "channels"))
         if size is None or patch is None:
             return None

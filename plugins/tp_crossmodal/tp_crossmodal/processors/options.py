@@ -78,8 +78,8 @@ class StreamOptions(CaptionOptions):
 
     text_stream: str | None = Field(
         None,
-        description="the stream that reads the text; default: the stream text, else the stream that is not called image, "
-        "else the first",
+        description="the stream that reads the text; default: the stream text, else the stream that is not called "
+        "image, else the first",
     )
 
     def sides(self, streams: Iterable[str]) -> tuple[str, str]:

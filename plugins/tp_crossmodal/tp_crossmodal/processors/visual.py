@@ -86,8 +86,8 @@ class Regions(Visual):
     """Features of regions from an object detector, in the field ``regions``.
 
     The field is a list of lists of numbers, or a ``.npy`` file (its path or its bytes), of shape (regions, size). The
-    field ``boxes`` has the same form. It contains left, top, right, bottom and area of each region, relative to the size
-    of the picture.
+    field ``boxes`` has the same form. It contains left, top, right, bottom and area of each region, relative to the
+    size of the picture.
     """
 
     field = "regions"

@@ -194,7 +194,7 @@ def image_processor(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class VisionConverterConfig(ConverterConfig):
-    """Base of the converters of vision transformers with patches, class token, learned positions and pre-norm layers."""
+    """Base of the converters of vision transformers with patches, class token, learned positions and pre-norm."""
 
     defaults: ClassVar[Mapping[str, Any]] = {
         "hidden_size": 768,

@@ -54,8 +54,8 @@ def check_pictures(pixels: Tensor, grid: GridFacts) -> None:
 class Patch(Embedding):
     """Pictures as sequences: class token, distillation token, registers, then the patches row by row.
 
-    Publishes ``patches``, (rows, columns) int64: the index of each patch in the sequence. Later modules take the size of
-    the grid from its shape.
+    Publishes ``patches``, (rows, columns) int64: the index of each patch in the sequence. Later modules take the size
+    of the grid from its shape.
     """
 
     def __init__(self, config: PatchConfig, context: BuildContext) -> None:

@@ -29,8 +29,8 @@ class PatchPositionConfig(GridPositionConfig):
 
     position_image_size: Size | None = Field(
         None,
-        description="size of the pictures that the positions are learned for; default: image_size of the patch embedding. "
-        "Positions for pictures of any other size are interpolated",
+        description="size of the pictures that the positions are learned for; default: image_size of the patch "
+        "embedding. Positions for pictures of any other size are interpolated",
     )
     init_std: float = Field(0.02, gt=0)
 

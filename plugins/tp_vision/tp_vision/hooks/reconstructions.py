@@ -40,7 +40,7 @@ class Reconstructions:
     @hookimpl
     def tp_check(self, spec: Spec) -> Iterable[str]:
         if not any(isinstance(target.config, PixelsConfig) for target in spec.model.targets):
-            yield "train.hooks.reconstructions: shows predictions of the target pixels, but the model has no such target"
+            yield "train.hooks.reconstructions: shows predictions of the target pixels, but the model does not have it"
         if all(part.data.options.eval is None for part in spec.sets().values()):
             yield "train.hooks.reconstructions: needs data.eval"
 

@@ -76,7 +76,7 @@ def read_scans(data: bytes) -> Scans | None:
             for at in range(1, 1 + 2 * count, 2):
                 if not bits & 15:
                     left.get(body[at], set()).difference_update(range(first, last + 1))
-            # Most files have one complete scan. Then only the end mark can follow, and it is faster to find than any marker.
+            # Most files have one complete scan. Then only the end mark can follow, which is faster to find.
             whole = not any(left.values())
             found = None if whole else _MARK.search(data, place)
             place = data.find(b"\xff\xd9", place) if whole else -1 if found is None else found.start()

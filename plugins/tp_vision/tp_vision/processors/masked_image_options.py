@@ -28,7 +28,7 @@ class MaskedImageConfig(PictureProcessorConfig):
     mask_unit: int = Field(
         1,
         gt=0,
-        description="random masking: height and width, in patches, of the squares that are masked as a whole (SimMIM: 2)",
+        description="random masking: height and width, in patches, of squares that are masked as a whole (SimMIM: 2)",
     )
     min_block: int = Field(16, gt=0, description="blockwise masking: number of patches in the smallest rectangle")
     aspect: float = Field(

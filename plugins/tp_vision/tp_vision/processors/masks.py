@@ -17,7 +17,7 @@ def random_mask(grid: tuple[int, int], count: int, unit: int, generator: np.rand
     Args:
         grid: rows and columns of patches, multiples of ``unit``.
         count: number of patches to mask.
-        unit: height and width, in patches, of squares that are masked as a whole; the last square may be masked in part.
+        unit: height and width, in patches, of squares that are masked as a whole; the last one may be masked in part.
     """
     rows, columns = grid[0] // unit, grid[1] // unit
     squares = generator.permutation(rows * columns)[: -(-count // unit**2)]

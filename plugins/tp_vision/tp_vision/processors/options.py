@@ -92,8 +92,8 @@ class PictureProcessorConfig(PreprocessorFile, ProcessorConfig):
     channels: Literal[1, 3] | None = Field(None, description="3 for RGB, 1 for greyscale; default: the model's")
     resize: Literal["crop", "stretch", "none"] = Field(
         "crop",
-        description="crop: scale until the picture covers image_size, then crop the centre; stretch: scale to image_size "
-        "without keeping proportions; none: pictures of another size are bad records",
+        description="crop: scale until the picture covers image_size, then crop the centre; stretch: scale to "
+        "image_size without keeping proportions; none: pictures of another size are bad records",
     )
     crop_fraction: float = Field(
         1.0,
@@ -129,7 +129,7 @@ class PictureProcessorConfig(PreprocessorFile, ProcessorConfig):
         return grid.height * grid.patch_size[0], grid.width * grid.patch_size[1]
 
     def whole(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Height and width that pictures are scaled to (or scaled to cover) before the centre of ``size`` is cropped."""
+        """Height and width that pictures are scaled to, or scaled to cover, before the centre of ``size`` is cropped."""
         return round(size[0] / self.crop_fraction), round(size[1] / self.crop_fraction)
 
     def channel_count(self, grid: GridFacts | None) -> int:

@@ -54,7 +54,7 @@ def _part(
     (top, bottom), (left, right) = box
 
     def resized(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        # Horizontally first, as torch does. In one call, Pillow chooses the cheaper order, which changes bicubic pixels.
+        # Horizontally first, as torch does. In one call, Pillow takes the cheaper order, which changes bicubic pixels.
         narrow = Image.fromarray(plane).resize((size[1], len(plane)), _WAYS[mode], (left, 0, right, len(plane)))
         return np.asarray(narrow.resize(size[::-1], _WAYS[mode], (0, top, size[1], bottom)))
 

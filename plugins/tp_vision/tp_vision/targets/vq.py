@@ -57,7 +57,7 @@ class VectorQuantization(MaskedTarget):
         return self.pixels(batch).new_full((), batch.size, dtype=torch.float32)
 
     def encoded(self, features: Features) -> Tensor:
-        """States projected to the space of the codes and normalised to length one, (batch, patches, code_size), float32."""
+        """States in the space of the codes, normalised to length one, (batch, patches, code_size), float32."""
         return F.normalize(self.entry(patch_states(features)).float(), dim=-1)
 
     def tokens(self, features: Features) -> Tensor:

@@ -76,7 +76,7 @@ class VectorQuantizedConfig(VisualTokenizerConfig):
                 yield Problem("model", f"{self.model} has patches of {theirs} channels, but the model has {ours}")
 
     def pictures(self) -> PictureFacts | None:
-        """Patches of the VQ-VAE and the normalisation of its processor; None if it has no patches or no image processor."""
+        """Patches and normalisation of the VQ-VAE; None if it has no patches or no image processor."""
         from tp_core.spec.context import context_of
         from tp_vision.processors.options import PictureProcessorConfig
 

@@ -82,7 +82,7 @@ class VQGAN(VisualTokenizer):
             return self.network.tokens(pixels.float() * self.scale + self.shift).flatten(1)
 
     def decode(self, tokens: Tensor) -> Tensor:
-        """Tokens (batch, patches) → pictures (batch, channels, height, width), normalised like the input of :meth:`forward`.
+        """Tokens (batch, patches) → pictures (batch, channels, height, width), normalised as for the model.
 
         Raises:
             TPError: the number of tokens does not fit the model's grid, or is not a square number if it has no grid.
