@@ -253,7 +253,7 @@ def test_labels_that_an_option_switches_off_are_missed_by_their_target(tmp_path:
 
 
 def test_processors_of_pairs_refuse_a_model_of_one_input(tmp_path: Path) -> None:
-    with pytest.raises(TPError, match="needs a model of two streams"):
+    with pytest.raises(TPError, match="needs a model with two streams"):
         ImageTextPairProcessorConfig().build(context(), tokenizer(tmp_path))
 
 

@@ -258,7 +258,11 @@ def test_no_damage_ends_the_process(tmp_path: Path) -> None:
         ({"image": "gone.png", "label": 0}, {}, "list.tsv:3: image 'gone.png' cannot be read: No such file"),
         ({"image": b"", "label": 0}, {}, "list.tsv:3: the image is empty"),
         ({"label": 0}, {}, "list.tsv:3: no field 'image'; the fields are label"),
-        ({"image": png()}, {}, "list.tsv:3: no field 'label'; the fields are image. A picture's label is a folder"),
+        (
+            {"image": png()},
+            {},
+            "list.tsv:3: no field 'label'; the fields are image. A picture's label is the name of a folder",
+        ),
         ({"image": png(), "label": 3}, {}, "the label 3 is out of range; expected an integer from 0 to 2"),
         (
             {"image": png(), "label": "cat"},

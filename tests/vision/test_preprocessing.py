@@ -354,7 +354,7 @@ DIFFERENT: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
     ),
     (
         {"image_processor_type": "ConvNextImageProcessor", "size": 12, "image_mean": [0.1] * 3, "image_std": [0.2] * 3},
-        "'ConvNextImageProcessor' is not known",
+        "'ConvNextImageProcessor' is unknown",
         {"mean": [0.1], "std": [0.2]},
     ),
     (

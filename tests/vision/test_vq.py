@@ -124,7 +124,7 @@ def test_the_codes_of_a_trained_vqvae_are_labels_for_beit(tmp_path: Path) -> Non
     tree = yaml.safe_load((tmp_path / "beit.yaml").read_text())
     tree["data"]["processor"] = {"masked_image": {"mean": [0.4]}}
     (tmp_path / "other.yaml").write_text(yaml.safe_dump(tree))
-    with pytest.raises(TPError, match=r"mean: is \[0\.4\], and the tokenizer of .* expects \[0\.5\]"):
+    with pytest.raises(TPError, match=r"mean: is \[0\.4\], but the tokenizer of .* expects \[0\.5\]"):
         load_spec(tmp_path / "other.yaml")
     # A trained model is used without its tokenizer.
     from tp_core import load_model

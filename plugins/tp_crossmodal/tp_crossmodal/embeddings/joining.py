@@ -14,8 +14,8 @@ def picture_behind(text: Sequence, picture: Sequence, text_length: int) -> Seque
     """Join a text and a picture to one sequence, the text first.
 
     The positions of the text are kept. The positions of the picture start at ``text_length``, so that they do not
-    depend on the length of the text. The published ``token_type_ids`` are 0 for the text and 1 for the picture. The published
-    ``patches``, if the picture has them, are indices in the whole sequence.
+    depend on the length of the text. The published ``token_type_ids`` are 0 for the text and 1 for the picture. The
+    published ``patches``, if the picture has them, are indices in the whole sequence.
 
     Args:
         text: states (batch, length, size).
@@ -27,7 +27,7 @@ def picture_behind(text: Sequence, picture: Sequence, text_length: int) -> Seque
     """
     length, places, device = text.states.shape[1], picture.states.shape[1], picture.states.device
     if length > text_length:
-        raise TPError(f"texts of {length} tokens are longer than text_length, {text_length}")
+        raise TPError(f"texts of {length} tokens are longer than the {text_length} positions of text_length")
     if text.document_ids is not None:
         raise TPError("a row of several packed documents cannot have a picture")
     whole = None

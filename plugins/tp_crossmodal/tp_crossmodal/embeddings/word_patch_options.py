@@ -29,7 +29,7 @@ class WordPatchConfig(PatchConfig):
     parts: Literal["bare", "complete"] = Field(
         "bare",
         description="bare: no positions or segments; later modules can add them to the whole sequence; complete: words "
-        "and patches have separate learned positions, words also have segments and a norm (ViLT, which adds seg after it)",
+        "and patches have separate learned positions, words also have segments and a norm (ViLT; list seg after it)",
     )
     text_length: int = Field(
         128,

@@ -129,7 +129,7 @@ class PictureProcessorConfig(PreprocessorFile, ProcessorConfig):
         return grid.height * grid.patch_size[0], grid.width * grid.patch_size[1]
 
     def whole(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Height and width that pictures are scaled to, or scaled to cover, before the centre of ``size`` is cropped."""
+        """Height and width that pictures are scaled to, or scaled to cover, before the centre ``size`` is cropped."""
         return round(size[0] / self.crop_fraction), round(size[1] / self.crop_fraction)
 
     def channel_count(self, grid: GridFacts | None) -> int:
