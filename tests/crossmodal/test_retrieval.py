@@ -257,7 +257,7 @@ def test_what_cannot_be_searched_is_said_in_one_line(folder: Path, tmp_path: Pat
     query = ["--query", folder / "photos" / "1.png"]
     status, said = tp("retrieve", folder / "run", "--data", folder / "photos", *query)
     assert status == 2
-    assert "a picture's texts are asked for, and the data has no texts (the field text)" in said
+    assert "the query is a picture, which needs texts to search in, but the data has no texts (the field text)" in said
     status, said = tp("retrieve", folder / "run", "--data", folder / "photos", "--query", "lost.png")
     assert status == 2
     assert "--query lost.png: there is no such file" in said
