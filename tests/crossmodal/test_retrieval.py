@@ -232,7 +232,7 @@ def test_pictures_that_cannot_be_used_are_named_and_left_out_where_the_spec_skip
     loaded = tp_core.load_model(folder / "run", "cpu")
     records = [Record(record, "pairs", n) for n, record in enumerate(captioned(4), 1)]
     records[1].value["image"] = b"no picture"
-    with pytest.raises(DataError, match=r"pairs:2: .* it is no picture"):
+    with pytest.raises(DataError, match=r"pairs:2: .* it is not a picture"):
         Searcher(loaded).collect(records)
     del records[2].value["image"]
     data = loaded.spec.data

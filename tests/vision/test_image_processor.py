@@ -169,7 +169,7 @@ def test_a_picture_is_turned_as_its_file_says(form: str) -> None:
 
 
 def test_a_recording_is_no_picture() -> None:
-    with pytest.raises(ValueError, match="it is no picture"):
+    with pytest.raises(ValueError, match="it is not a picture"):
         decode(b"RIFF\x24\x00\x00\x00WAVEfmt ", 3)
 
 
@@ -254,7 +254,11 @@ def test_no_damage_ends_the_process(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "options", "says"),
     [
-        ({"image": b"no picture", "label": 0}, {}, "list.tsv:3: the image cannot be read: it is no picture; JPEG, PNG"),
+        (
+            {"image": b"no picture", "label": 0},
+            {},
+            "list.tsv:3: the image cannot be read: it is not a picture; JPEG, PNG",
+        ),
         ({"image": "gone.png", "label": 0}, {}, "list.tsv:3: image 'gone.png' cannot be read: No such file"),
         ({"image": b"", "label": 0}, {}, "list.tsv:3: the image is empty"),
         ({"label": 0}, {}, "list.tsv:3: no field 'image'; the fields are label"),

@@ -138,8 +138,8 @@ def test_the_codes_of_a_trained_vqvae_are_labels_for_beit(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("count", "grid", "option", "message"),
     [
-        (7, GRID, "num_tokens", "has 6 codes, and num_tokens is 7"),
-        (6, GRID._replace(patch_size=(2, 2)), "model", r"of \(4, 4\) pixels in 1 channels, the model \(2, 2\)"),
+        (7, GRID, "num_tokens", "has 6 codes, but num_tokens is 7"),
+        (6, GRID._replace(patch_size=(2, 2)), "model", r"of \(4, 4\) pixels in 1 channels, but the model has \(2, 2\)"),
     ],
 )
 def test_a_tokenizer_that_does_not_fit_is_refused(

@@ -283,7 +283,7 @@ def test_files_that_are_no_checkpoint_are_refused(tmp_path: Path, spoil: Any, me
     ("change", "message"),
     [
         ({"encoder.mid.attn_1.q.bias": None}, r"it lacks encoder\.mid\.attn_1\.q\.bias"),
-        ({"encoder.down.0.attn.0.q.bias": (32,)}, r"it has, besides, encoder\.down\.0\.attn\.0\.q\.bias"),
+        ({"encoder.down.0.attn.0.q.bias": (32,)}, r"it also has encoder\.down\.0\.attn\.0\.q\.bias"),
         ({"quant_conv.bias": (7,)}, r"quant_conv\.bias has the shape \(7,\), expected \(5,\)"),
     ],
 )
@@ -379,7 +379,7 @@ def test_beit_learns_its_tokens_and_needs_no_files_of_it_afterwards(tmp_path: Pa
     [
         ({}, {"mean": [0.4, 0.5, 0.6]}, 2, r"mean: is \[0\.4, 0\.5, 0\.6\], but the tokenizer of .* expects \[0\.5\]"),
         ({"std": [0.25]}, {}, 2, r"std: is \[0\.5\], but the tokenizer of .* expects \[0\.25\]"),
-        ({"num_tokens": 12}, {}, 2, r"model\.yaml has 11 codes, and num_tokens is 12"),
+        ({"num_tokens": 12}, {}, 2, r"model\.yaml has 11 codes, but num_tokens is 12"),
         ({}, {}, 4, r"model\.yaml has patches of 2 x 2 pixels in 3 channels, but the model has 4 x 4 in 3"),
         ({"mean": [0.5, 0.5]}, {}, 2, "has 3 channels, but mean has 2 numbers"),
         ({"std": [0.0]}, {}, 2, r"tokenizer\.vqgan\.std: must be greater than 0, got 0"),

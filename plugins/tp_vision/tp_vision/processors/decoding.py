@@ -94,7 +94,7 @@ def _converted(picture: Image.Image, mode: str) -> Image.Image:
     try:
         return (picture if premultiplied is None else picture.convert(premultiplied)).convert(mode)
     except ValueError:
-        raise ValueError(f"its colours are {picture.mode}, which is not read") from None
+        raise ValueError(f"its colours are {picture.mode}, which is not supported") from None
 
 
 def _turned(picture: ImageFile) -> Image.Image:

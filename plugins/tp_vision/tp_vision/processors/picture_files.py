@@ -81,7 +81,7 @@ def opened(data: bytes, max_pixels: int) -> Opened:
     """
     reader = _reader(data)
     if reader is None:
-        raise ValueError(f"it is no picture; {KINDS} can be read")
+        raise ValueError(f"it is not a picture; {KINDS} can be read")
     if reader is PngImageFile:
         _check_png(data)
     if reader is PpmImageFile and len(data) > _NETPBM_HEADER and not _NETPBM.match(data, 0, _NETPBM_HEADER):
@@ -149,7 +149,7 @@ def _scans(data: bytes) -> Scans | None:
 def _check_size(size: tuple[int, int], max_pixels: int) -> None:
     width, height = size
     if width * height > max_pixels:
-        message = f"it is of {height} x {width} pixels, and at most {max_pixels:,} are decoded (the option max_pixels)"
+        message = f"it has {height} x {width} pixels; at most {max_pixels:,} are decoded (the option max_pixels)"
         raise ValueError(message)
 
 

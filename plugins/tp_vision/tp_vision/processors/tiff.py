@@ -51,7 +51,7 @@ def read_tiff(data: bytes) -> Tiff:
     if kind is not None or bits not in (1, 2, 4, 8, 12, 16):
         raise ValueError(f"its pixels are {kind or 'integers'} of {bits} bits; {EXPECTED}")
     if bits == 12 and order == ">":
-        raise ValueError("its pixels are integers of 12 bits in big-endian order, which is not read")
+        raise ValueError("its pixels are integers of 12 bits in big-endian order, which is not supported")
     inverted = bits > 8 and tags[_PHOTOMETRIC][0] == 0
     if inverted:  # Pillow supports this with one byte order only, and does not invert
         changed = bytearray(data)
@@ -66,7 +66,7 @@ def _tags(data: bytes) -> tuple[str, dict[int, tuple[int, ...]], dict[int, int]]
     order = "<" if data[:2] == b"II" else ">"
     big = data[2:4] in (b"+\0", b"\0+")
     if big and order == ">":
-        raise ValueError("it is a BigTIFF whose bytes are in big-endian order, which is not read")
+        raise ValueError("it is a BigTIFF whose bytes are in big-endian order, which is not supported")
     pointer, counter = ("Q", "Q") if big else ("L", "H")
     width = struct.calcsize(f"<{pointer}")
 
@@ -92,7 +92,7 @@ def _tags(data: bytes) -> tuple[str, dict[int, tuple[int, ...]], dict[int, int]]
 def with_planes(picture: TiffImageFile, order: str) -> None:
     """Make Pillow read uncompressed planes as 16 bits; by default it reads them as 8 bits."""
     if picture.mode == "CMYK":
-        raise ValueError("its colours are CMYK of 16 bits in planes, which is not read")
+        raise ValueError("its colours are CMYK of 16 bits in planes, which is not supported")
     ending = ";16L" if order == "<" else ";16B"
     for number, (codec, extents, place, arguments) in enumerate(picture.tile):
         assert isinstance(arguments, tuple)

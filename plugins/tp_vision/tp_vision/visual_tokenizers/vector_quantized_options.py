@@ -68,7 +68,7 @@ class VectorQuantizedConfig(VisualTokenizerConfig):
             names = ", ".join(target.name for target in spec.model.targets) or "none"
             yield Problem("model", f"{self.model} has no target vq; its targets are {names}")
         elif found.num_tokens != self.num_tokens:
-            yield Problem("num_tokens", f"is {self.num_tokens}, and {self.model} has {found.num_tokens} codes")
+            yield Problem("num_tokens", f"is {self.num_tokens}, but {self.model} has {found.num_tokens} codes")
         grid = context.fact(GridFacts)
         if own is not None and grid is not None:
             theirs, ours = (f"{_by(each.patch_size)} pixels in {each.channels}" for each in (own, grid))

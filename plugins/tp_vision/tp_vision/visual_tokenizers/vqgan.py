@@ -65,7 +65,7 @@ class VQGAN(VisualTokenizer):
         other = f"{file} does not hold the weights that the config describes"
         for message, names in (
             ("it lacks", [name for name in expected if name not in found]),
-            ("it has, besides,", [name for name in found if name not in expected]),
+            ("it also has", [name for name in found if name not in expected]),
         ):
             if names:
                 more = f" and {len(names) - 3} more" if len(names) > 3 else ""

@@ -43,7 +43,7 @@ class VQGANConfig(VisualTokenizerConfig):
     def misfits(self, sizes: "Architecture", context: BuildContext) -> Iterator[Problem]:
         """Yield a problem for each size that does not fit the options or the model."""
         if sizes.n_embed != self.num_tokens:
-            yield Problem("num_tokens", f"has {sizes.n_embed} codes, and num_tokens is {self.num_tokens}")
+            yield Problem("num_tokens", f"has {sizes.n_embed} codes, but num_tokens is {self.num_tokens}")
         channels, patch = sizes.convolutions.in_channels, (sizes.patch_size, sizes.patch_size)
         grid = context.fact(GridFacts)
         if grid is not None and (grid.patch_size, grid.channels) != (patch, channels):
