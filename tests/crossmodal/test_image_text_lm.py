@@ -385,12 +385,12 @@ def test_what_a_preset_leaves_open_is_said_before_training(tmp_path: Path) -> No
     file.write_text(
         "extends: dall-e-base\ndata: {tokenizer: {space: {vocab: vocab.txt}}, train: pairs.tsv}\ntrain: {steps: 1}\n"
     )
-    with pytest.raises(SpecError, match="image_tokenizer: is required: what turns pictures into tokens, such as"):
+    with pytest.raises(SpecError, match="image_tokenizer: is required to turn pictures into tokens, such as"):
         check_run(tp_core.load_spec(file))
     missing = {"processor": {"image_text_lm": {"max_length": 8}}}
     found = problems_of(tmp_path, {"model": {"embedding": ["word"], "encoder": "transformer"}, "data": missing})
     for option in ("num_image_tokens", "image_size", "patch_size"):
-        assert f"data.processor.image_text_lm.{option}: is required, as no image_tokenizer says it" in found
+        assert f"data.processor.image_text_lm.{option}: is required, because no image_tokenizer defines it" in found
 
 
 def test_records_without_a_side_are_reported_with_their_place(tmp_path: Path) -> None:
@@ -433,9 +433,9 @@ def test_at_inference_one_side_is_enough_and_neither_is_an_error(tmp_path: Path)
 
 
 def test_what_a_model_was_not_trained_for_is_said(home: Path, tmp_path: Path) -> None:
-    with pytest.raises(TPError, match=r"makes pictures of texts .*, which tp draw writes"):
+    with pytest.raises(TPError, match=r"makes pictures from texts .*; use tp draw"):
         made(tmp_path, direction="text_to_image").generation()
-    with pytest.raises(TPError, match=r"writes texts of pictures .*, which tp generate does"):
+    with pytest.raises(TPError, match=r"makes texts from pictures .*; use tp generate"):
         made(tmp_path, direction="image_to_text").drawing()
     loaded = tp_core.load_model(home / "run", "cpu")
     loaded.processor = made(tmp_path)

@@ -136,7 +136,7 @@ def test_a_text_that_belongs_to_every_picture_keeps_its_own(tmp_path: Path) -> N
 def test_data_without_any_mismatch_are_refused(
     tmp_path: Path, form: str, pairs: list[tuple[int, int]], same: str
 ) -> None:
-    message = f"^records: image-text matching gives texts other pictures, and all records have the same {same}$"
+    message = f"^records: image-text matching needs different texts and pictures, but all records have the same {same}$"
     with pytest.raises(DataError, match=message):
         rows_of(made(tmp_path, form, "itm"), captioned(pairs, form), tmp_path)
     assert len(rows_of(made(tmp_path, form), captioned(pairs, form), tmp_path)) == len(pairs)

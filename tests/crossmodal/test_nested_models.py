@@ -354,7 +354,7 @@ def test_a_model_is_used_without_what_makes_its_labels(tmp_path: Path) -> None:
     train(load_spec(beit(tmp_path)), tmp_path / "run")
     data = str(tmp_path / "pairs.tsv")
     for spoilt, message in (
-        (lambda: coder(tmp_path / "coder", codes=9), "has 9 codes|9 codes, and num_tokens is 6"),
+        (lambda: coder(tmp_path / "coder", codes=9), "has 9 codes|9 codes, but num_tokens is 6"),
         (lambda: changed(tmp_path / "coder" / "spec.yaml", "conv_patch", "acme.gone"), "acme.gone"),
         (lambda: shutil.rmtree(tmp_path / "coder"), "coder"),
     ):

@@ -222,7 +222,7 @@ def test_regions_that_cannot_be_used_are_reported_with_what_is_expected(tmp_path
     assert count == 0
     assert said[0] == "records.jsonl:1: 'regions' has the shape 1 x 3; expected regions x 4"
     assert said[1] == "records.jsonl:2: 1 regions and 2 boxes; expected a box for each region"
-    assert said[2] == "records.jsonl:3: 'regions' has values that are no finite numbers"
+    assert said[2] == "records.jsonl:3: 'regions' has values that are not finite numbers"
     assert said[3].startswith("records.jsonl:4: 'regions' cannot be read: ")
     assert said[4].startswith("records.jsonl:5: no field 'regions' for the text 'a'; the fields are text, boxes")
     assert said[5].startswith("records.jsonl:6: regions 'lost.npy' cannot be read: No such file")
@@ -254,7 +254,7 @@ def test_labels_that_an_option_switches_off_are_missed_by_their_target(tmp_path:
 
 
 def test_processors_of_pairs_refuse_a_model_of_one_input(tmp_path: Path) -> None:
-    with pytest.raises(TPError, match="needs a model of two streams"):
+    with pytest.raises(TPError, match="needs a model with two streams"):
         ImageTextPairProcessorConfig().build(context(), tokenizer(tmp_path))
 
 

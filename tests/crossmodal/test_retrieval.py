@@ -232,7 +232,7 @@ def test_pictures_that_cannot_be_used_are_named_and_left_out_where_the_spec_skip
     loaded = tp_core.load_model(folder / "run", "cpu")
     records = [Record(record, "pairs", n) for n, record in enumerate(captioned(4), 1)]
     records[1].value["image"] = b"no picture"
-    with pytest.raises(DataError, match=r"pairs:2: .* it is no picture"):
+    with pytest.raises(DataError, match=r"pairs:2: .* it is not a picture"):
         Searcher(loaded).collect(records)
     del records[2].value["image"]
     data = loaded.spec.data
@@ -257,7 +257,7 @@ def test_what_cannot_be_searched_is_said_in_one_line(folder: Path, tmp_path: Pat
     query = ["--query", folder / "photos" / "1.png"]
     status, said = tp("retrieve", folder / "run", "--data", folder / "photos", *query)
     assert status == 2
-    assert "a picture's texts are asked for, and the data has no texts (the field text)" in said
+    assert "the query is a picture, which needs texts to search in, but the data has no texts (the field text)" in said
     status, said = tp("retrieve", folder / "run", "--data", folder / "photos", "--query", "lost.png")
     assert status == 2
     assert "--query lost.png: there is no such file" in said

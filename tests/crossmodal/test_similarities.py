@@ -139,9 +139,9 @@ def test_training_is_the_same_with_and_without_pictures(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("hook", "changes", "message"),
     [
-        ({}, {"target": ["itm"]}, "shows what the target clr compares, and the model has no such target"),
+        ({}, {"target": ["itm"]}, "shows similarities of the target clr, but the model has no such target"),
         ({}, {"data": {"eval": None}}, "needs data.eval"),
-        ({"font": "vocab.txt"}, {}, "vocab.txt is no font file"),
+        ({"font": "vocab.txt"}, {}, "vocab.txt is not a font file"),
     ],
 )
 def test_a_spec_without_anything_to_show_is_refused(

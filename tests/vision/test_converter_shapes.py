@@ -122,14 +122,14 @@ def test_positions_of_the_pictures_own_size_are_written_as_they_are(tmp_path: Pa
 @pytest.mark.parametrize(
     ("cls", "more", "image", "patch", "why"),
     [
-        ("BeitModel", SHARED, [8, 12], 4, "rows and columns exchanged"),
-        ("BeitModel", PER_LAYER, [8, 12], 4, "rows and columns exchanged"),
-        ("BeitModel", PER_LAYER, 8, [2, 4], "rows and columns exchanged"),
+        ("BeitModel", SHARED, [8, 12], 4, "swaps rows and columns"),
+        ("BeitModel", PER_LAYER, [8, 12], 4, "swaps rows and columns"),
+        ("BeitModel", PER_LAYER, 8, [2, 4], "swaps rows and columns"),
         ("BeitModel", ABSOLUTE, [8, 12], 4, "absolute positions"),
-        ("ViTForMaskedImageModeling", {"encoder_stride": 4}, [8, 12], 4, "square grid"),
-        ("ViTForMaskedImageModeling", {"encoder_stride": 4}, 8, [4, 2], "square grid"),
-        ("DeiTForMaskedImageModeling", {"encoder_stride": 4}, [8, 12], 4, "square grid"),
-        ("ViTMAEForPreTraining", {}, [8, 12], 4, "square grid"),
+        ("ViTForMaskedImageModeling", {"encoder_stride": 4}, [8, 12], 4, "only square pictures"),
+        ("ViTForMaskedImageModeling", {"encoder_stride": 4}, 8, [4, 2], "only square pictures"),
+        ("DeiTForMaskedImageModeling", {"encoder_stride": 4}, [8, 12], 4, "only square pictures"),
+        ("ViTMAEForPreTraining", {}, [8, 12], 4, "only square pictures"),
     ],
 )
 def test_shapes_that_transformers_itself_cannot_compute_are_refused_with_the_reason(
@@ -148,5 +148,5 @@ def test_a_beit_of_wide_pictures_with_relative_positions_is_not_written(tmp_path
     layers = {"num_layers": 1, "num_heads": 2, "norm_position": "pre", "final_norm": True}
     relative = {**layers, "mixer": {"attention": {"positions": "grid", "key_bias": False}}}
     folder = exported(tmp_path, vit([8, 12], 4, ["masked_patch"], encoder={"transformer": relative}))
-    with pytest.raises(TPError, match="rows and columns exchanged"):
+    with pytest.raises(TPError, match="swaps rows and columns"):
         tp_core.convert("tp", folder, "huggingface", tmp_path / "there", architecture="BeitModel")

@@ -169,7 +169,7 @@ def test_a_picture_is_turned_as_its_file_says(form: str) -> None:
 
 
 def test_a_recording_is_no_picture() -> None:
-    with pytest.raises(ValueError, match="it is no picture"):
+    with pytest.raises(ValueError, match="it is not a picture"):
         decode(b"RIFF\x24\x00\x00\x00WAVEfmt ", 3)
 
 
@@ -254,11 +254,19 @@ def test_no_damage_ends_the_process(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "options", "says"),
     [
-        ({"image": b"no picture", "label": 0}, {}, "list.tsv:3: the image cannot be read: it is no picture; JPEG, PNG"),
+        (
+            {"image": b"no picture", "label": 0},
+            {},
+            "list.tsv:3: the image cannot be read: it is not a picture; JPEG, PNG",
+        ),
         ({"image": "gone.png", "label": 0}, {}, "list.tsv:3: image 'gone.png' cannot be read: No such file"),
         ({"image": b"", "label": 0}, {}, "list.tsv:3: the image is empty"),
         ({"label": 0}, {}, "list.tsv:3: no field 'image'; the fields are label"),
-        ({"image": png()}, {}, "list.tsv:3: no field 'label'; the fields are image. A picture's label is a folder"),
+        (
+            {"image": png()},
+            {},
+            "list.tsv:3: no field 'label'; the fields are image. A picture's label is the name of a folder",
+        ),
         ({"image": png(), "label": 3}, {}, "the label 3 is out of range; expected an integer from 0 to 2"),
         (
             {"image": png(), "label": "cat"},
@@ -269,7 +277,7 @@ def test_no_damage_ends_the_process(tmp_path: Path) -> None:
         (
             {"image": png(9, 8), "label": 0},
             {"resize": "none"},
-            "the image is of 9 x 8 pixels, and pictures of 8 x 8 are expected; resize: crop or stretch makes it fit",
+            "the image has 9 x 8 pixels; expected 8 x 8; set resize: crop or resize: stretch to scale it",
         ),
     ],
 )
@@ -329,8 +337,8 @@ def test_the_models_grid_says_size_and_channels_and_another_size_is_a_problem() 
     config = ImageProcessorConfig(image_size=8, channels=3, mean=[0.5, 0.5])
     found = [(problem.option, problem.message) for problem in config.check(BuildContext().with_facts(grid))]
     assert found == [
-        ("image_size", "the model's pictures are of 6 x 20 pixels; leave it out, or set that"),
-        ("channels", "the model's patches have 1; leave it out, or set that"),
+        ("image_size", "the model's pictures have 6 x 20 pixels; leave it out, or set the same"),
+        ("channels", "the model's patches have 1; leave it out, or set the same"),
         ("mean", "has 2 numbers for 3 channels"),
     ]
 
@@ -430,4 +438,4 @@ def test_augmentation_that_cannot_be_drawn_is_a_problem() -> None:
     (problem,) = bad.check(BuildContext())
     assert problem.message == "crop_scale: expected 0 < smallest <= largest <= 1, got [0.9, 0.1]"
     (problem,) = bad.check_targets(DataContext())
-    assert problem.message == "mixed labels need the number of classes, and no target has num_labels"
+    assert problem.message == "mixed labels need the number of classes, but no target has num_labels"

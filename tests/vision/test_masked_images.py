@@ -152,7 +152,7 @@ def test_evaluation_masks_but_changes_nothing_else() -> None:
     [
         ({"mask_unit": 4}, "squares of 4 patches do not fill a grid of 4 x 6"),
         ({"masking": "blockwise", "mask_unit": 2}, "belongs to masking: random"),
-        ({"augment": {"mixup": 0.2}}, "mixes pictures"),
+        ({"augment": {"mixup": 0.2}}, "mixup and cutmix are for classification"),
     ],
 )
 def test_options_that_cannot_work_are_explained(options: dict[str, Any], message: str) -> None:

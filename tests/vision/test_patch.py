@@ -155,8 +155,11 @@ def test_pictures_that_do_not_fit_the_patches_are_refused(tmp_path: Path, shape:
     ("modules", "message"),
     [
         ([{"patch": {"image_size": 30}}], "patches of 16 pixels do not fill a height of 30; did you mean 32?"),
-        ([{"patch": SMALL}, {"patch_pos": {"position_image_size": 9}}], "is no multiple of patch_size, 2"),
-        (["tp_core.testing.options:ContentConfig", "patch_pos"], "adds to patches, and this embedding makes none"),
+        ([{"patch": SMALL}, {"patch_pos": {"position_image_size": 9}}], "is not a multiple of patch_size, 2"),
+        (
+            ["tp_core.testing.options:ContentConfig", "patch_pos"],
+            "adds to patches, but no module before it makes patches",
+        ),
         (["patch_pos"], "cannot stand first"),
     ],
 )

@@ -86,7 +86,7 @@ def test_grey_of_the_netpbm_formats_is_scaled_by_its_own_white(whitest: int) -> 
     ],
 )
 def test_other_files_are_no_pictures(data: bytes) -> None:
-    says = "^it is no picture; JPEG, PNG, GIF, WebP, BMP, TIFF, PPM, PGM, PBM, AVIF and TGA can be read$"
+    says = "^it is not a picture; JPEG, PNG, GIF, WebP, BMP, TIFF, PPM, PGM, PBM, AVIF and TGA can be read$"
     with pytest.raises(ValueError, match=says):
         decode(data, 3)
 
@@ -313,7 +313,7 @@ FORMS = ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "TGA", "AVIF"]
 def test_in_every_format_a_size_beyond_the_limit_is_told_before_memory_is_asked_for(form: str) -> None:
     width, height = (16001, 16002) if form in ("WEBP", "AVIF") else (65500, 65501)
     before = memory()
-    with pytest.raises(ValueError, match=f"is of {height} x {width} pixels, and at most 89,478,485 are decoded"):
+    with pytest.raises(ValueError, match=f"has {height} x {width} pixels; at most 89,478,485 are decoded"):
         decode(with_size(form, width, height), 3)
     assert memory() - before < 100
 
@@ -321,7 +321,7 @@ def test_in_every_format_a_size_beyond_the_limit_is_told_before_memory_is_asked_
 @pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF"])
 def test_the_limit_is_an_option(form: str) -> None:
     assert decode(encoded(COLOURS, form), 3, max_pixels=480).shape == (3, 20, 24)
-    with pytest.raises(ValueError, match=r"it is of 20 x 24 pixels, and at most 479 are decoded"):
+    with pytest.raises(ValueError, match=r"it has 20 x 24 pixels; at most 479 are decoded"):
         decode(encoded(COLOURS, form), 3, max_pixels=479)
 
 
@@ -333,10 +333,10 @@ def test_a_picture_that_is_too_large_is_a_bad_record_and_the_others_are_prepared
     records = (Record({"image": value, "label": 0}, "list.tsv", n) for n, value in enumerate(values, 2))
     rows = [row for columns in made.prepare(records, lambda error: told.append(str(error))) for row in columns["image"]]
     assert rows == [values[0], values[3]]
-    limit = "and at most 500 are decoded (the option max_pixels)"
+    limit = "at most 500 are decoded (the option max_pixels)"
     assert told == [
-        f"list.tsv:3: the image cannot be read: it is of 20 x 26 pixels, {limit}",
-        f"list.tsv:4: the image cannot be read: it is of 65500 x 65500 pixels, {limit}",
+        f"list.tsv:3: the image cannot be read: it has 20 x 26 pixels; {limit}",
+        f"list.tsv:4: the image cannot be read: it has 65500 x 65500 pixels; {limit}",
     ]
 
 

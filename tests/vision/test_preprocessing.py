@@ -346,7 +346,7 @@ def test_squares_of_older_clip_processors_are_refused_and_their_absence_is_not(t
 
 DIFFERENT: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
     ({"image_processor_type": "ViltImageProcessor"}, "keeps the proportions", {"resize": "crop"}),
-    ({"image_processor_type": "ViTImageProcessor", "size": 24}, "24 x 24 pixels, and the model's are of 12 x 12", {}),
+    ({"image_processor_type": "ViTImageProcessor", "size": 24}, "24 x 24 pixels, but the model's have 12 x 12", {}),
     (
         {"image_processor_type": "ViTImageProcessor", "size": 12, "resample": 1},
         "interpolates by lanczos",
@@ -354,7 +354,7 @@ DIFFERENT: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
     ),
     (
         {"image_processor_type": "ConvNextImageProcessor", "size": 12, "image_mean": [0.1] * 3, "image_std": [0.2] * 3},
-        "'ConvNextImageProcessor' is not known",
+        "'ConvNextImageProcessor' is unknown",
         {"mean": [0.1], "std": [0.2]},
     ),
     (

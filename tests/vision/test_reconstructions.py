@@ -84,7 +84,7 @@ def test_several_data_sets_have_pictures_of_their_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "data", "message"),
     [
-        (["patch_cls"], {"eval": "scans"}, "the model has no such target"),
+        (["patch_cls"], {"eval": "scans"}, "the model does not have it"),
         (["pixels"], {}, "needs data.eval"),
     ],
 )

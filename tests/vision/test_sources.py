@@ -36,7 +36,7 @@ BAD = {
     "cut.jpg": (GOOD["colour.jpg"][:-100], "it is damaged or cut off"),
     "cut.png": (png(12, 12)[:-60], "it is damaged or cut off"),
     "damaged.png": (bytes(DAMAGED), "it is damaged or cut off"),
-    "page.png": (b"<html></html>", "it is no picture; JPEG, PNG"),
+    "page.png": (b"<html></html>", "it is not a picture; JPEG, PNG"),
     "empty.png": (b"", "is empty"),
 }
 EVERY = {**GOOD, **{name: data for name, (data, _) in BAD.items()}}

@@ -124,7 +124,7 @@ def test_the_codes_of_a_trained_vqvae_are_labels_for_beit(tmp_path: Path) -> Non
     tree = yaml.safe_load((tmp_path / "beit.yaml").read_text())
     tree["data"]["processor"] = {"masked_image": {"mean": [0.4]}}
     (tmp_path / "other.yaml").write_text(yaml.safe_dump(tree))
-    with pytest.raises(TPError, match=r"mean: is \[0\.4\], and the tokenizer of .* expects \[0\.5\]"):
+    with pytest.raises(TPError, match=r"mean: is \[0\.4\], but the tokenizer of .* expects \[0\.5\]"):
         load_spec(tmp_path / "other.yaml")
     # A trained model is used without its tokenizer.
     from tp_core import load_model
@@ -138,8 +138,8 @@ def test_the_codes_of_a_trained_vqvae_are_labels_for_beit(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("count", "grid", "option", "message"),
     [
-        (7, GRID, "num_tokens", "has 6 codes, and num_tokens is 7"),
-        (6, GRID._replace(patch_size=(2, 2)), "model", r"of \(4, 4\) pixels in 1 channels, the model \(2, 2\)"),
+        (7, GRID, "num_tokens", "has 6 codes, but num_tokens is 7"),
+        (6, GRID._replace(patch_size=(2, 2)), "model", r"of \(4, 4\) pixels in 1 channels, but the model has \(2, 2\)"),
     ],
 )
 def test_a_tokenizer_that_does_not_fit_is_refused(

@@ -267,7 +267,7 @@ def test_a_checkpoint_runs_nothing_and_imports_nothing(
     ("spoil", "message"),
     [
         (lambda file: file.unlink(), r"last\.ckpt: there is no such file"),
-        (lambda file: file.write_bytes(file.read_bytes()[:-3000]), "no whole checkpoint; it may be cut off"),
+        (lambda file: file.write_bytes(file.read_bytes()[:-3000]), "the checkpoint is incomplete"),
         (lambda file: file.write_text("<!DOCTYPE html>"), "neither a checkpoint of PyTorch 1.6 or later"),
         (lambda file: torch.save([1], file), "expected names and tensors"),
     ],
@@ -283,7 +283,7 @@ def test_files_that_are_no_checkpoint_are_refused(tmp_path: Path, spoil: Any, me
     ("change", "message"),
     [
         ({"encoder.mid.attn_1.q.bias": None}, r"it lacks encoder\.mid\.attn_1\.q\.bias"),
-        ({"encoder.down.0.attn.0.q.bias": (32,)}, r"it has, besides, encoder\.down\.0\.attn\.0\.q\.bias"),
+        ({"encoder.down.0.attn.0.q.bias": (32,)}, r"it also has encoder\.down\.0\.attn\.0\.q\.bias"),
         ({"quant_conv.bias": (7,)}, r"quant_conv\.bias has the shape \(7,\), expected \(5,\)"),
     ],
 )
@@ -377,11 +377,11 @@ def test_beit_learns_its_tokens_and_needs_no_files_of_it_afterwards(tmp_path: Pa
 @pytest.mark.parametrize(
     ("tokenizer", "processor", "patch", "message"),
     [
-        ({}, {"mean": [0.4, 0.5, 0.6]}, 2, r"mean: is \[0\.4, 0\.5, 0\.6\], and the tokenizer of .* expects \[0\.5\]"),
-        ({"std": [0.25]}, {}, 2, r"std: is \[0\.5\], and the tokenizer of .* expects \[0\.25\]"),
-        ({"num_tokens": 12}, {}, 2, r"model\.yaml has 11 codes, and num_tokens is 12"),
-        ({}, {}, 4, r"model\.yaml has patches of 2 x 2 pixels in 3 channels, the model 4 x 4 in 3"),
-        ({"mean": [0.5, 0.5]}, {}, 2, "has 3 channels, and mean has 2 numbers"),
+        ({}, {"mean": [0.4, 0.5, 0.6]}, 2, r"mean: is \[0\.4, 0\.5, 0\.6\], but the tokenizer of .* expects \[0\.5\]"),
+        ({"std": [0.25]}, {}, 2, r"std: is \[0\.5\], but the tokenizer of .* expects \[0\.25\]"),
+        ({"num_tokens": 12}, {}, 2, r"model\.yaml has 11 codes, but num_tokens is 12"),
+        ({}, {}, 4, r"model\.yaml has patches of 2 x 2 pixels in 3 channels, but the model has 4 x 4 in 3"),
+        ({"mean": [0.5, 0.5]}, {}, 2, "has 3 channels, but mean has 2 numbers"),
         ({"std": [0.0]}, {}, 2, r"tokenizer\.vqgan\.std: must be greater than 0, got 0"),
     ],
 )

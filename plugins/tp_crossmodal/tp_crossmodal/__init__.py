@@ -1,1 +1,1 @@
-"""Modules of several modalities at once, of the tp toolkit."""
+"""Modules of the tp toolkit for several modalities, such as texts and pictures."""

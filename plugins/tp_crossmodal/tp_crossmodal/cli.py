@@ -30,8 +30,8 @@ from tp_core.terminal import tell
     metavar="PATH",
     help="Pictures, texts, or both: folder, TSV, JSON lines, Parquet, tar. It may be given several times.",
 )
-@click.option("--query", help="A text, or the file of a picture; without it, recall@1/5/10 in both directions.")
-@click.option("--top", default=10, show_default=True, type=click.IntRange(1), help="Answers to a query.")
+@click.option("--query", help="A text, or the file of a picture. Without it, print recall@1/5/10 in both directions.")
+@click.option("--top", default=10, show_default=True, type=click.IntRange(1), help="Number of results of a query.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @model_options
 def retrieve(
@@ -45,7 +45,7 @@ def retrieve(
     columns: tuple[str, ...],
     data_set: str | None,
 ) -> None:
-    """Find pictures by text and texts by picture with MODEL, which was trained with the target clr."""
+    """Find pictures by text, or texts by picture, with MODEL, which was trained with the target clr."""
     with joined(model) as processes:
         from tp_core.data.sources.options import form_of
 

@@ -1,4 +1,4 @@
-"""``tp draw``: pictures of texts."""
+"""``tp draw``: pictures from texts."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ INDEX = "index.tsv"
 )
 @click.argument("model")
 @input_options
-@click.option("--output", required=True, help=f"Folder for 1.png, 2.png, ... and {INDEX}, which says their texts.")
-@click.option("--overwrite", is_flag=True, help="Replace the pictures of a folder that has some.")
+@click.option("--output", required=True, help=f"Folder for 1.png, 2.png, ... and {INDEX}, which lists their texts.")
+@click.option("--overwrite", is_flag=True, help="Replace the pictures in a folder that is not empty.")
 @model_options
 def draw(
     model: str,
@@ -51,9 +51,9 @@ def draw(
     data_set: str | None,
     **options: Any,
 ) -> None:
-    """Pictures that MODEL draws, one per text of the input and in its order.
+    """Draw a picture of each text of the input with MODEL.
 
-    MODEL was trained with the processor image_text_lm from texts to pictures.
+    MODEL was trained with the processor image_text_lm to make pictures from texts.
     """
     with joined(model) as processes:
         folder, say, inputs = Path(output), speaker(processes), Inputs(sources, texts, input_form, columns)
@@ -75,7 +75,7 @@ def draw(
             for count, picture in enumerate(pictures, 1):
                 write_png(picture, new / f"{count}.png")
             if not count:
-                raise TPError(f"{', '.join(sources)}: there is nothing to draw: no text")
+                raise TPError(f"{', '.join(sources)}: there is no text to draw")
             lines = ["image\ttext", *(f"{number}.png\t{text}" for number, text in enumerate(drawn, 1))]
             (new / INDEX).write_text("\n".join(lines) + "\n", encoding="utf-8")
         say(f"{count} pictures in {folder}")
@@ -90,7 +90,7 @@ def _need_free(folder: Path, overwrite: bool) -> None:
 
 @contextlib.contextmanager
 def _new_pictures(folder: Path) -> Iterator[Path]:
-    """A folder for files that replace pictures drawn before, once all are there; if the block fails, these stay."""
+    """Yield a temporary folder whose files replace the pictures in ``folder`` at the end, unless there is an error."""
     made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     new = folder / ".new"
@@ -109,9 +109,9 @@ def _new_pictures(folder: Path) -> Iterator[Path]:
 
 
 def _noted(records: Iterator[Record], texts: list[str]) -> Iterator[Record]:
-    """The records but for blank lines, of which there is no picture, while their texts are written down.
+    """Yield the records except blank lines, and append their texts to ``texts``.
 
-    The texts are without what a table's cell may not have.
+    White space in these texts is replaced by single spaces, so that each text fits into one cell of a table.
     """
     from tp_core.data.fields import is_blank
 

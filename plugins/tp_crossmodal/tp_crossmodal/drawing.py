@@ -1,4 +1,4 @@
-"""``draw``: pictures that a trained model makes of texts."""
+"""``draw``: pictures that a trained model makes from texts."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ def draw(
     processes: Processes = ALONE,
     **options: Any,
 ) -> Iterator[Tensor]:
-    """Draw a picture of each text: its image tokens are written one by one, and decoded.
+    """Draw a picture of each text: generate its image tokens one by one and decode them.
 
     Args:
         model: a loaded model with the processor ``image_text_lm``, or its folder.
         inputs: texts, dictionaries of fields, or records.
-        processes: share the inputs (:func:`tp_core.inference.processes.shared`); the first gets all pictures, the
-            others none.
-        options: those of :data:`~tp_core.spec.sections.generate.SEARCH`; the others are as the spec's
-            ``inference.generate`` says, of which nothing else counts: a picture has as many tokens as patches.
+        processes: the processes that share the inputs (:func:`tp_core.inference.processes.shared`); the first gets all
+            pictures, the others none.
+        options: options of :data:`~tp_core.spec.sections.generate.SEARCH`. Defaults are those of the spec's
+            ``inference.generate``. Its other options are ignored, because a picture has one token per patch.
 
     Yields:
         One picture per input, in order: (channels, height, width), uint8.
 
     Raises:
-        TPError: the model or its tokenizer of pictures cannot draw, or the options contradict each other.
+        TPError: the model or its image tokenizer cannot draw, or the options contradict each other.
         DataError: a record has no text.
     """
     loaded = loaded_model(model, device, processes)
@@ -53,13 +53,17 @@ def draw(
     if not isinstance(processor, ImageTextLmProcessor):
         chosen = loaded.spec.data.processor
         name = "none" if chosen is None else chosen.name
-        raise TPError(f"pictures are drawn by models with the processor image_text_lm; this one's is {name}")
+        raise TPError(
+            f"pictures are drawn by models with the processor image_text_lm; this model's processor is {name}"
+        )
     processor.drawing()
     tokenizer = type(processor.image_tokenizer())
     if tokenizer.decode is VisualTokenizer.decode:
         maker = processor.config.image_tokenizer
         name = "" if maker is None else maker.name
-        raise TPError(f"the image tokenizer {name} cannot turn tokens into pictures; train with one that can: vq")
+        raise TPError(
+            f"the image tokenizer {name} cannot turn tokens into pictures; train with one that can, such as vq"
+        )
     patches, longest = processor.grid.patches, context_of(loaded.spec, side="target").length_limit
     if longest is not None and longest < (processor.config.sequence_length() or 0):
         raise TPError(f"the model has {longest} positions, too few for a text and the {patches} tokens of a picture")
@@ -83,7 +87,7 @@ def _pictures(
 
     def compute(batch: Batch, numbers: list[int], records: list[Record]) -> Sequence[Tensor]:
         written = continuations(loaded, batch, tokens, options, numbers, records)
-        # A row of its own takes along no more than itself when it goes to another process.
+        # A clone is sent to another process without the rest of the batch.
         return [picture.clone() for picture in processor.drawn([each.ids for each in written])]
 
     made = answers(as_records(inputs), loaded.feed, batch_size, loaded.device, compute, encode, processes=processes)

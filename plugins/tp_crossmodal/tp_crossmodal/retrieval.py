@@ -1,4 +1,4 @@
-"""Search between pictures and texts with a model of two streams that were trained to agree (CLIP)."""
+"""Search between pictures and texts with a contrastive model of two streams (CLIP)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tp_core.spec.trained.vectors import vector_plan
 from tp_crossmodal.processors.image_text_pair import ImageTextPairProcessor
 
 Vectors = NDArray[np.float32]
-#: Similarities that are in memory at a time.
+#: Maximum number of similarities in memory.
 _BLOCK = 1 << 24
 RANKS = (1, 5, 10)
 _NONE: Vectors = np.empty((0, 0), dtype=np.float32)
@@ -37,15 +37,15 @@ _NONE: Vectors = np.empty((0, 0), dtype=np.float32)
 
 @dataclass(frozen=True)
 class Collection:
-    """Pictures and texts to search in. Each picture and each text is there once, however many records have it.
+    """Pictures and texts to search in. Each picture and each text occurs once, even if several records have it.
 
     Attributes:
-        images: name of each picture: its file, or the file and row that hold it.
+        images: name of each picture: its file, or the file and row that contain it.
         image_vectors: (images, size).
         texts: the different texts.
         text_vectors: (texts, size).
-        pairs: (pairs, 2), the numbers of a picture and of a text that belong together, each pair once. A picture may
-            have several texts, and a text several pictures.
+        pairs: (pairs, 2), the indices of a picture and a text that belong together; each pair occurs once. A picture
+            may have several texts, and a text several pictures.
     """
 
     images: list[str]
@@ -60,8 +60,8 @@ class Searcher:
 
     Args:
         model: a loaded model, or its folder.
-        processes: share the records (:func:`tp_core.inference.processes.shared`). The first gets all vectors, and the
-            others none.
+        processes: the processes that share the records (:func:`tp_core.inference.processes.shared`). The first gets
+            all vectors, the others get none.
 
     Raises:
         TPError: the model does not compare pictures with texts.
@@ -85,7 +85,7 @@ class Searcher:
         self.processor = processor
 
     def vectors(self, records: Iterable[Record]) -> Vectors:
-        """(records, size) of records that have a text only, or a picture only.
+        """Vectors (records, size) of records that have only a text or only a picture.
 
         Raises:
             DataError: a text or a picture cannot be used.
@@ -94,23 +94,23 @@ class Searcher:
         return np.stack(parts) if parts else _NONE
 
     def of_texts(self, texts: list[str]) -> Vectors:
-        """(texts, size)."""
+        """Vectors (texts, size) of texts."""
         return self.vectors(Record({"text": text}, "texts", number) for number, text in enumerate(texts, 1))
 
     def of_image(self, path: str | os.PathLike[str]) -> Vectors:
-        """(1, size) of a picture's file."""
+        """Vector (1, size) of a picture file."""
         file = os.path.abspath(path)
         return self.vectors([Record({"image": file}, file, 1)])
 
     def collect(self, records: Iterable[Record], skipped: list[str] | None = None) -> Collection:
-        """Embed the pictures of records, and their texts where they have some.
+        """Embed the pictures of records, and their texts if they have any.
 
         Args:
-            skipped: what is said of records that cannot be used is added to it, if the model's spec skips such records.
+            skipped: list to which errors of skipped records are added, if the model's spec skips bad records.
 
         Raises:
-            DataError: a record has no picture, or one that cannot be used, and the spec does not skip it; or there is
-                none.
+            DataError: a picture is missing or cannot be used, and the spec does not skip bad records; or there are no
+                records.
         """
         collection = self.pictures(records, skipped)
         texts = self.processes.from_first(collection.texts)
@@ -132,7 +132,7 @@ class Searcher:
             raise DataError(f"there is nothing to search in: no record{' that can be used' if seen else ''}")
         if not images:
             return Collection([], _NONE, [], _NONE, np.empty((0, 2), dtype=np.int64))
-        # All records have been read: a picture's later texts are there, too.
+        # All records have been read, so that all texts of each picture are known.
         texts: dict[str, int] = {}
         owned = enumerate(pictures.texts[number] for number in used)
         pairs = [(image, texts.setdefault(text, len(texts))) for image, own in owned for text in own]
@@ -140,7 +140,7 @@ class Searcher:
         return Collection(images, np.stack(parts), list(texts), empty, np.array(pairs, dtype=np.int64).reshape(-1, 2))
 
     def _visual_samples(self, records: list[Record]) -> list[Sample]:
-        """Samples of the pictures only."""
+        """Encode the pictures of records, without their texts."""
         field = self.processor.visual.field
         for record in records:
             if record.value.get(field) in (None, ""):
@@ -154,10 +154,10 @@ class Searcher:
         encode: Callable[[list[Record]], list[Sample]],
         skipped: list[str] | None = None,
     ) -> Iterator[tuple[int, Record, Vectors]]:
-        """Records in order, each with its number and its vector, (size,).
+        """Yield the number, the record and its vector (size,) for each record, in order.
 
         Args:
-            skipped: what is said of records that cannot be used, and are left out; None if they are an error.
+            skipped: list to which errors of skipped records are added; None if a bad record raises its error.
         """
         skip, device = skipped is not None, self.loaded.device
         made = answers(
@@ -179,14 +179,14 @@ class Searcher:
 
 
 class _Pictures(Iterable[Record]):
-    """The first record of each picture; the texts of all its records are collected while these are read.
+    """Yields the first record of each picture, and collects the texts of all records of each picture.
 
     Args:
-        content: the fields that a picture is known by.
-        skipped: what is said of records whose texts cannot be used, and are left out; None if they are an error.
+        content: the fields that identify a picture.
+        skipped: list to which errors of records with unusable texts are added; None if they raise their error.
 
     Attributes:
-        texts: of each picture, in order and each once.
+        texts: the different texts of each picture, in order.
     """
 
     def __init__(self, records: Iterable[Record], content: Sequence[str], skipped: list[str] | None) -> None:
@@ -214,7 +214,7 @@ class _Pictures(Iterable[Record]):
 
 
 def _identity(record: Record, content: Sequence[str]) -> bytes | None:
-    """The identity of a picture: the path of its file, or the content that the record holds; None without."""
+    """Hash that identifies a picture by the path of its file or by its content; None if the record has neither."""
     digest = hashlib.blake2b(digest_size=16)
     for field in content:
         value = record.value.get(field)
@@ -237,10 +237,10 @@ def _identity(record: Record, content: Sequence[str]) -> bytes | None:
 
 
 def _texts(record: Record) -> list[str]:
-    """The texts of a record: one, or a list of them; blank ones are none.
+    """Texts of a record, which are one text or a list of texts. Blank texts are left out.
 
     Raises:
-        DataError: something else.
+        DataError: the field contains something else.
     """
     value = record.value.get("text")
     many = value if isinstance(value, (list, tuple)) else [value]
@@ -254,11 +254,11 @@ def _name(record: Record) -> str:
 
 
 def nearest(query: Vectors, candidates: Vectors, names: list[str], top: int) -> list[dict[str, Any]]:
-    """The candidates that are most like a query, the best first.
+    """Return the candidates that are most similar to a query, the best first.
 
     Args:
         query: (1, size).
-        candidates: (candidates, size), of ``names``.
+        candidates: vectors of ``names``, (candidates, size).
     """
     similarity = candidates @ query[0]
     best = np.argsort(-similarity, kind="stable")[:top]
@@ -266,11 +266,11 @@ def nearest(query: Vectors, candidates: Vectors, names: list[str], top: int) -> 
 
 
 def recall(collection: Collection, ranks: Iterable[int] = RANKS) -> dict[str, float]:
-    """The share of queries with a right answer among the first k (Karpathy & Fei-Fei, 2015).
+    """Compute the share of queries with a correct answer among the first k (Karpathy & Fei-Fei, 2015).
 
-    ``image_to_text/recall@k``: any of a picture's own texts, among the different texts; the mean of the pictures.
-    ``text_to_image/recall@k``: any of a text's own pictures, among those that have texts; the mean of the texts. What
-    is exactly as like as the best right answer counts as before it.
+    ``image_to_text/recall@k`` is the share of pictures for which one of their own texts is among the first k of all
+    texts. ``text_to_image/recall@k`` is the share of texts for which one of their own pictures is among the first k of
+    all pictures with texts. A wrong answer that is exactly as similar as the best correct answer is ranked before it.
 
     Raises:
         DataError: no picture has a text.
@@ -279,7 +279,7 @@ def recall(collection: Collection, ranks: Iterable[int] = RANKS) -> dict[str, fl
         raise DataError("recall needs pictures with texts, and none of these has one")
     paired, own = np.unique(collection.pairs[:, 0], return_inverse=True)
     order = np.argsort(own, kind="stable")
-    # By picture, as the blocks are.
+    # Sorted by picture, like the blocks.
     own, truth = own.reshape(-1)[order], collection.pairs[order, 1]
     images, texts = collection.image_vectors[paired], collection.text_vectors
     own_text = np.full(len(images), -np.inf, dtype=np.float32)
@@ -294,7 +294,7 @@ def recall(collection: Collection, ranks: Iterable[int] = RANKS) -> dict[str, fl
     for rows, similarity in _blocks(images, texts):
         here = slice(*np.searchsorted(own, (rows.start, rows.start + len(similarity))))
         similarity[own[here] - rows.start, truth[here]] = -np.inf
-        # Not "as like or more": what is no number must not count as a right answer.
+        # "not less" instead of "greater or equal", so that NaN does not count as a correct answer.
         of_images[rows] = (~(similarity < own_text[rows, None])).sum(axis=1)
         of_texts += (~(similarity < own_image)).sum(axis=0)
     found: dict[str, float] = {}
@@ -304,7 +304,7 @@ def recall(collection: Collection, ranks: Iterable[int] = RANKS) -> dict[str, fl
 
 
 def _blocks(images: Vectors, texts: Vectors) -> Iterator[tuple[slice, Vectors]]:
-    """The similarities of some pictures (rows) and all texts at a time, with the pictures' places."""
+    """Yield blocks of similarities of some pictures (rows) and all texts, with the slice of the pictures."""
     rows = max(1, _BLOCK // max(1, len(texts)))
     for start in range(0, len(images), rows):
         yield slice(start, start + rows), images[start : start + rows] @ texts.T
@@ -323,11 +323,11 @@ def retrieve(
     """Search in pictures and texts, or measure how well the model finds their pairs.
 
     Args:
-        query: a text, to which pictures are found; or the file of a picture, to which texts are found. None for
+        query: a text, for which pictures are found, or the file of a picture, for which texts are found. None computes
             :func:`recall`.
-        top: how many answers to a query.
-        skipped: what is said of pictures that cannot be used is added to it, if the model's spec skips such records.
-        processes: share the records; the first gets the answer, the others an empty list.
+        top: number of results of a query.
+        skipped: list to which errors of skipped records are added, if the model's spec skips bad records.
+        processes: the processes that share the records; the first gets the answer, the others an empty list.
 
     Raises:
         TPError: the model does not compare pictures with texts, or the records cannot be used.
@@ -344,16 +344,18 @@ def retrieve(
     else:
         names = _all_texts(records, skipped if skips(searcher.loaded) else None)
         if not names:
-            raise DataError("a picture's texts are asked for, and the data has no texts (the field text)")
+            raise DataError(
+                "the query is a picture, which needs texts to search in, but the data has no texts (the field text)"
+            )
         vector, candidates = searcher.of_image(query), searcher.of_texts(names)
     return nearest(vector, candidates, names, top) if processes.first else []
 
 
 def _all_texts(records: Iterable[Record], skipped: list[str] | None) -> list[str]:
-    """The different texts of records, in order.
+    """Different texts of all records, in order.
 
     Args:
-        skipped: as of :class:`_Pictures`.
+        skipped: as in :class:`_Pictures`.
     """
     found: dict[str, None] = {}
     for record in records:
@@ -369,8 +371,8 @@ def _all_texts(records: Iterable[Record], skipped: list[str] | None) -> list[str
 
 
 def is_image(query: str) -> bool:
-    """True if a query is the path of a file, which is then read as a picture."""
+    """True if a query is the path of an existing file, which is then read as a picture."""
     try:
         return Path(query).is_file()
-    except OSError:  # longer than a name may be
+    except OSError:  # the query is too long for a file name
         return False

@@ -1,6 +1,6 @@
 """Vision modules of the tp toolkit, and the interface of visual tokenizers.
 
-A name is imported when it is first used, so that options need no torch.
+Names are imported at their first use, so that reading options does not import torch.
 """
 
 from __future__ import annotations

@@ -12,9 +12,9 @@ class GridFacts(NamedTuple):
         height: rows of patches.
         width: columns of patches.
         patch_size: height and width of a patch, in pixels.
-        channels: numbers of a pixel: 3 for RGB, 1 for greyscale.
-        leading: tokens before the patches that have positions of their own: the class token, a distillation token.
-        registers: tokens between those and the patches; they have no position.
+        channels: numbers per pixel: 3 for RGB, 1 for greyscale.
+        leading: number of tokens before the patches that have a position: class token and distillation token.
+        registers: number of tokens between the leading tokens and the patches; they have no position.
     """
 
     height: int
@@ -26,22 +26,22 @@ class GridFacts(NamedTuple):
 
     @property
     def patches(self) -> int:
-        """Number of patches of a picture."""
+        """Number of patches in a picture."""
         return self.height * self.width
 
     @property
     def before(self) -> int:
-        """Number of places of the sequence before the first patch."""
+        """Number of tokens before the first patch."""
         return self.leading + self.registers
 
 
 class PictureFacts(NamedTuple):
-    """The pictures that a trained visual tokenizer knows.
+    """The pictures that a visual tokenizer was trained with.
 
     Attributes:
-        grid: how it divides them into patches, one token for each.
-        mean: subtracted from their pixels, which are from 0 to 1; of all channels, or one of each.
-        std: what divides them then.
+        grid: the grid of patches; each patch becomes one token.
+        mean: subtracted from pixels in [0, 1]; one number for all channels, or one per channel.
+        std: divides the pixels after ``mean`` is subtracted.
     """
 
     grid: GridFacts
@@ -53,7 +53,7 @@ class TokenFacts(NamedTuple):
     """The visual tokens that a target predicts.
 
     Attributes:
-        tokenizer: what makes them of pictures.
+        tokenizer: the visual tokenizer that turns pictures into tokens.
     """
 
     tokenizer: Chosen[Any]

@@ -1,4 +1,4 @@
-"""CLIP."""
+"""Converter of CLIP."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -54,7 +54,7 @@ _VISION: Mapping[str, Any] = {
 
 
 class OneRow(Rule):
-    """A matrix of one row that is a vector in the checkpoint."""
+    """A matrix with one row, which is a vector in the checkpoint."""
 
     def shapes(self, ours: Shape) -> list[Shape]:
         return [ours[1:]]
@@ -67,7 +67,7 @@ class OneRow(Rule):
 
 
 class ClipConverterConfig(ConverterConfig):
-    """CLIP (Radford et al., 2021): a text and a picture, each in a stream of its own."""
+    """CLIP (Radford et al., 2021): a text and a picture in two streams."""
 
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {"CLIPModel": ("clr",)}
     defaults: ClassVar[Mapping[str, Any]] = {
@@ -78,22 +78,22 @@ class ClipConverterConfig(ConverterConfig):
     }
     irrelevant: ClassVar[frozenset[str]] = frozenset(
         {
-            "initializer_factor",  # of initial values
-            # The whole model's is read.
+            "initializer_factor",  # only for initial values
+            # The projection_dim of the whole model is used.
             *("text_config.projection_dim", "vision_config.projection_dim"),
-            # Nothing is tied to the word embedding.
+            # No weights are tied to the word embedding.
             "tie_word_embeddings",
         }
     )
     unwritten: ClassVar[frozenset[str]] = frozenset({f"vision_config.{pictures.POSITIONS}"})
     training_only: ClassVar[Mapping[str, Any]] = {"text_config.dropout": 0.0, "vision_config.dropout": 0.0}
     notes: ClassVar[tuple[str, ...]] = (
-        "a text's vector is that of its last token, which tp's processors make the end of the text; transformers looks "
-        "for the first token of the id eos_token_id",
+        "tp takes the vector of a text from its last token, which is the end token; transformers takes it from the "
+        "first token with the id eos_token_id",
     )
 
     def complete(self, config: "Keys") -> "Keys":
-        # Older files have these objects, and transformers takes all their values and defaults where they are there.
+        # Older files have these objects. If they exist, transformers uses all their values and defaults.
         older: dict[str, Any] = {}
         for name, usual in (("text_config", _TEXT), ("vision_config", _VISION)):
             if config.plain(f"{name}_dict") is not None:
@@ -143,9 +143,9 @@ class ClipConverterConfig(ConverterConfig):
 
     def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         clr = parts.target(spec, ContrastiveConfig)
-        assert clr is not None  # the architecture's target
+        assert clr is not None  # the architecture requires this target
         if clr.projection_size is None:
-            raise parts.MisfitError(["model.target.clr.projection_size is unset; CLIP projects both streams"])
+            raise parts.MisfitError(["model.target.clr.projection_size is not set; CLIP projects both streams"])
         patch = parts.embedding(spec, PatchConfig, stream="image")
         grid = patch.grid()
         sizes = [grid.height * grid.patch_size[0], grid.width * grid.patch_size[1]]

@@ -1,4 +1,4 @@
-"""ViLT."""
+"""Converter of ViLT."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def unused_pooler(name: str, size: int) -> list[Entry]:
-    """A dense layer that transformers keeps beside heads which do not read it. It is written as zeros."""
+    """Rules for a dense layer that transformers stores but no head uses. It is written as zeros."""
 
     def zeros(shape: Shape) -> Computed:
         def values() -> "Tensor":
@@ -63,10 +63,10 @@ class ViltConverterConfig(ConverterConfig):
         "max_image_length": (-1,),
         "qkv_bias": (True,),
     }
-    irrelevant: ClassVar[frozenset[str]] = frozenset({"num_images"})  # of a head that has no converter
+    irrelevant: ClassVar[frozenset[str]] = frozenset({"num_images"})  # only for a head that cannot be converted
     notes: ClassVar[tuple[str, ...]] = (
-        "pictures have the size that the positions were learned for, and their patches stand row by row; transformers "
-        "shuffles them, which changes no text's states",
+        "tp keeps patches in order and expects pictures of the size that the positions were learned for; transformers "
+        "shuffles patches, which does not change the states of texts",
     )
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
@@ -171,7 +171,7 @@ class ViltConverterConfig(ConverterConfig):
             Same("mlm_score.transform.LayerNorm", "targets.mlm.norm"),
             Same("mlm_score.decoder.bias", "targets.mlm.output.bias", vocabulary=True),
             Copy("mlm_score.bias", of="mlm_score.decoder.bias"),
-            # The published models are not tied; transformers says that all are, and believes the tensors.
+            # Published models are not tied, although their config says so; transformers then uses the stored tensors.
             output,
             *unused_pooler("vilt.pooler.dense", config["hidden_size"]),
             Ignored(f"{text}.position_ids"),

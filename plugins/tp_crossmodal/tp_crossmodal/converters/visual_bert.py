@@ -1,4 +1,4 @@
-"""VisualBERT."""
+"""Converter of VisualBERT."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 class FirstAndSecond(Rule):
     """A vector that is added to every region: row 0 of the pictures' positions plus row 1 of their segments.
 
-    The other rows are read only where the caller gives segments of his own. On the way back, the positions are zero,
-    and all segments are the vector.
+    Transformers reads the other rows only if the caller passes segments. When written, all positions are zero, and all
+    segments are the vector.
 
     Attributes:
-        rows: of the two tables.
+        rows: number of rows of the two tables.
     """
 
     rows: tuple[int, int] = (512, 2)
@@ -41,7 +41,7 @@ class FirstAndSecond(Rule):
 
 
 class OtherWayRound(Rule):
-    """A classifier's rows in reverse: their class 0, a text that describes the picture, is our class 1."""
+    """A classifier with swapped rows: class 0 of transformers, a text that describes the picture, is our class 1."""
 
     def shapes(self, ours: Shape) -> list[Shape]:
         return [ours]
@@ -54,7 +54,7 @@ class OtherWayRound(Rule):
 
 
 class VisualBertConverterConfig(BertFamilyConfig):
-    """VisualBERT (Li et al., 2019): BERT with features of regions behind the words."""
+    """VisualBERT (Li et al., 2019): BERT with features of regions after the words."""
 
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "VisualBertForPreTraining": ("mlm", "itm"),
@@ -70,10 +70,10 @@ class VisualBertConverterConfig(BertFamilyConfig):
         **BertFamilyConfig.required,
         "bypass_transformer": (False,),
     }
-    irrelevant: ClassVar[frozenset[str]] = frozenset({"special_visual_initialize"})  # of initial values
+    irrelevant: ClassVar[frozenset[str]] = frozenset({"special_visual_initialize"})  # only for initial values
     classifier_dropout: ClassVar[str | None] = None
     notes: ClassVar[tuple[str, ...]] = (
-        "the class of a text with its own picture is 1; in transformers, sentence_image_labels has 0 for it",
+        "the class of a text with its own picture is 1; in transformers, it is 0 (sentence_image_labels)",
     )
 
     def targets(self, config: Mapping[str, Any], architecture: str) -> list[Any]:
@@ -101,7 +101,9 @@ class VisualBertConverterConfig(BertFamilyConfig):
         return {**config, "visual_embedding_dim": region.size, "pad_token_id": special.get("pad", 0)}
 
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
-        length = min(config["max_position_embeddings"], 128)  # of texts, in the published models' training
+        length = min(
+            config["max_position_embeddings"], 128
+        )  # the maximum length of texts when the published models were trained
         return {"region_text": {"region_size": config["visual_embedding_dim"], "max_length": length}}
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:

@@ -1,4 +1,4 @@
-"""Putting a picture's states behind those of a text."""
+"""Concatenation of the states of a text and a picture."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from tp_core.interfaces import Sequence
 
 
 def picture_behind(text: Sequence, picture: Sequence, text_length: int) -> Sequence:
-    """A text and a picture as one sequence, the text first.
+    """Join a text and a picture to one sequence, the text first.
 
-    Its positions are the text's, then ``text_length`` and so on, so that a place of the picture has the same position
-    beside long and short texts. Its side value ``token_type_ids`` is 0 for the text and 1 for the picture; ``patches``,
-    where the picture has them, are places of the whole sequence.
+    The positions of the text are kept. The positions of the picture start at ``text_length``, so that they do not
+    depend on the length of the text. The published ``token_type_ids`` are 0 for the text and 1 for the picture. The
+    published ``patches``, if the picture has them, are indices in the whole sequence.
 
     Args:
         text: states (batch, length, size).
-        picture: states (batch, places, size); its positions do not matter.
-        text_length: positions that are kept for the text.
+        picture: states (batch, places, size); its positions are ignored.
+        text_length: number of positions that are reserved for the text.
 
     Raises:
-        TPError: the text is longer than ``text_length``, or its rows are packed.
+        TPError: the text is longer than ``text_length``, or its rows contain several packed documents.
     """
     length, places, device = text.states.shape[1], picture.states.shape[1], picture.states.device
     if length > text_length:
-        raise TPError(f"texts of {length} tokens are longer than the {text_length} positions that text_length keeps")
+        raise TPError(f"texts of {length} tokens are longer than the {text_length} positions of text_length")
     if text.document_ids is not None:
         raise TPError("a row of several packed documents cannot have a picture")
     whole = None

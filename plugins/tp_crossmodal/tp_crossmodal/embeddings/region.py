@@ -1,4 +1,4 @@
-"""Given features of regions as a part of a sequence."""
+"""Embedding of the features of regions."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tp_crossmodal.embeddings.region_options import RegionConfig
 
 
 class Region(Embedding):
-    """Projected ``visual_embeds``, behind the words of the sequence so far, or alone where there are none.
+    """Projects ``visual_embeds`` and puts them after the words of the sequence, if there are any.
 
-    Modules before it add to the words only, modules behind it to the whole sequence: see :func:`picture_behind`.
+    Modules before it add to the words only. Modules after it add to the whole sequence; see :func:`picture_behind`.
     """
 
     def __init__(self, config: RegionConfig, context: BuildContext) -> None:
@@ -31,10 +31,10 @@ class Region(Embedding):
             draw(self.segment, self.config.init_std)
 
     def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
-        """Regions of each picture → states (batch, words + regions, embedding_size); its segment is 1, also alone.
+        """Regions of each picture → states (batch, words + regions, embedding_size); the segment of regions is 1.
 
-        ``visual_embeds`` are (batch, regions, size), ``visual_attention_mask``, if there, (batch, regions), and
-        ``visual_boxes`` (batch, regions, 5): left, top, right, bottom and area, as parts of the picture's.
+        ``visual_embeds`` is (batch, regions, size). The optional ``visual_attention_mask`` is (batch, regions).
+        ``visual_boxes`` is (batch, regions, 5): left, top, right, bottom and area, relative to the size of the picture.
         """
         states = self.projection(inputs["visual_embeds"].to(self.projection.weight.dtype))
         if self.boxes is not None:

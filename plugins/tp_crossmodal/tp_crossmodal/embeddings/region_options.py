@@ -11,15 +11,17 @@ from tp_core.options.ports import Port
 
 
 class RegionConfig(EmbeddingConfig):
-    """Given features of regions of a picture, projected (VisualBERT, ViLBERT, ImageBERT); behind words if any."""
+    """Projected features of the regions of a picture (VisualBERT, ViLBERT, ImageBERT), after the words if any."""
 
     implementation: ClassVar[str] = "tp_crossmodal.embeddings.region:Region"
 
-    size: int = Field(2048, gt=0, description="width of the given features")
+    size: int = Field(2048, gt=0, description="width of the features of a region")
     boxes: bool = Field(False, description="add the projected boxes of the regions: left, top, right, bottom, area")
-    segment: bool = Field(False, description="add a learned vector that says that this is a picture (VisualBERT)")
+    segment: bool = Field(
+        False, description="add a learned vector to all regions, which marks them as a picture (VisualBERT)"
+    )
     text_length: int = Field(
-        128, gt=0, description="positions that are kept for words before; those of the regions begin behind them"
+        128, gt=0, description="number of positions that are reserved for words; positions of regions start after them"
     )
     init_std: float = Field(0.02, gt=0)
 
@@ -27,7 +29,7 @@ class RegionConfig(EmbeddingConfig):
         return {Port.published("token_type_ids"): FieldSpec(high=2)}
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
-        # The processor decides how many; 36 a picture are usual (Anderson et al., 2018).
+        # The processor decides the number of regions; 36 per picture are usual (Anderson et al., 2018).
         fields = {
             Port.input("visual_embeds"): FieldSpec(("batch", Usual(36), self.size), "float32"),
             Port.input("visual_attention_mask"): FieldSpec(("batch", Usual(36)), "bool"),

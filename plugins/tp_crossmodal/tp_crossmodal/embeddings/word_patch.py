@@ -1,4 +1,4 @@
-"""Words and patches in one sequence."""
+"""Embedding of words and patches in one sequence."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tp_crossmodal.embeddings.word_patch_options import WordPatchConfig
 class WordPatch(Embedding):
     """The words of ``input_ids``, then the class token and the patches of ``pixel_values`` (Kim et al., 2021).
 
-    Each part is an embedding component of its own. Padding of the text stays hidden, and every patch is real. Modules
-    behind add over the whole sequence: to them, positions are those of :func:`picture_behind`, and ``token_type_ids``
-    0 for words and 1 for the picture. Publishes ``patches``, the place of each patch of the grid.
+    Words and patches have separate embedding components. Padding of the text stays masked; patches have no padding.
+    Modules after it add to the whole sequence: they see the positions of :func:`picture_behind`, and ``token_type_ids``
+    of 0 for words and 1 for the picture. Publishes ``patches``, the index of each patch in the sequence.
     """
 
     def __init__(self, config: WordPatchConfig, context: BuildContext) -> None:

@@ -17,25 +17,29 @@ from tp_text.embeddings.word_options import WordConfig
 from tp_vision.embeddings.patch_options import PatchConfig
 from tp_vision.embeddings.positions_options import PatchPositionConfig
 
-#: No norm and no dropout of a part's own.
+#: Options of a part without norm and dropout.
 _BARE = {"norm": "none", "dropout": 0.0}
 
 
 class WordPatchConfig(PatchConfig):
-    """Words and patches of a picture, one behind the other (ViLT; Kim et al., 2021)."""
+    """Words, followed by the patches of a picture (ViLT; Kim et al., 2021)."""
 
     implementation: ClassVar[str] = "tp_crossmodal.embeddings.word_patch:WordPatch"
 
     parts: Literal["bare", "complete"] = Field(
         "bare",
-        description="bare: no positions or segments, which modules behind may add over the whole sequence; complete: "
-        "each part with learned positions of its own, words with segments and a norm (ViLT, which adds seg behind)",
+        description="bare: no positions or segments; later modules can add them to the whole sequence; complete: words "
+        "and patches have separate learned positions, words also have segments and a norm (ViLT; list seg after it)",
     )
     text_length: int = Field(
-        128, gt=0, description="positions that are kept for the text; those of the picture begin behind them"
+        128,
+        gt=0,
+        description="number of positions that are reserved for the text; positions of the picture start after them",
     )
-    text_segments: int = Field(2, gt=0, description="of complete parts: segments within the text (token_type_ids)")
-    text_norm: Chosen[NormConfig] = Chosen.by_default("layernorm", description="of complete parts: of the words")
+    text_segments: int = Field(
+        2, gt=0, description="parts complete: number of segments within the text (token_type_ids)"
+    )
+    text_norm: Chosen[NormConfig] = Chosen.by_default("layernorm", description="parts complete: norm of the words")
 
     def length_limit(self) -> int | None:
         return self.text_length
@@ -45,7 +49,7 @@ class WordPatchConfig(PatchConfig):
         return self.text_length + grid.before + grid.patches
 
     def text(self) -> tuple[dict[str, EmbeddingConfig], EmbeddingOptions]:
-        """The embedding component of the words."""
+        """Embedding component of the words."""
         word: dict[str, EmbeddingConfig] = {"word": WordConfig(init_std=self.init_std)}
         if self.parts == "bare":
             return word, EmbeddingOptions.model_validate(_BARE)
@@ -55,7 +59,7 @@ class WordPatchConfig(PatchConfig):
         return {**word, "pos": positions, "seg": segments}, options
 
     def picture(self) -> tuple[dict[str, EmbeddingConfig], EmbeddingOptions]:
-        """The embedding component of the patches."""
+        """Embedding component of the patches."""
         patch = PatchConfig(**self.model_dump(include=set(PatchConfig.model_fields)))
         positions = {"patch_pos": PatchPositionConfig(init_std=self.init_std)} if self.parts == "complete" else {}
         return {"patch": patch, **positions}, EmbeddingOptions.model_validate(_BARE)

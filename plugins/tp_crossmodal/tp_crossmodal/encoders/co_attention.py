@@ -1,4 +1,4 @@
-"""Co-attention of two streams."""
+"""Encoder with co-attention of two streams."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class CrossLayer(nn.Module):
         self.feed_forward_residual = Residual(layer, context.hidden_size)
 
     def forward(self, states: Tensor, other: Tensor, mask: Tensor | None) -> Tensor:
-        """(batch, length, size) and the other stream's (batch, other length, other size) → (batch, length, size)."""
+        """States (batch, length, size), and the other stream's (batch, other length, other size) → the first shape."""
         states = self.attention_residual.add(states, self.attention(states, (other, mask))[0])
         return self.feed_forward_residual.add(states, self.feed_forward(states))
 
 
 class CoLayer(nn.Module):
-    """One layer: both streams attend to each other, at once, and then each to itself."""
+    """One layer: both streams attend to each other in parallel, and then each attends to itself."""
 
     def __init__(self, config: CoAttentionConfig, context: BuildContext) -> None:
         super().__init__()
@@ -54,8 +54,8 @@ class CoLayer(nn.Module):
         """States of the two streams → the same shapes.
 
         Args:
-            masks: which states of each may be attended to from the other.
-            prepared: of each stream's own attention.
+            masks: for each stream, the states to which the other stream may attend.
+            prepared: for each stream, the prepared values of its self-attention.
         """
         one, other = self.across[0](one, other, masks[1]), self.across[1](other, one, masks[0])
         return self.within[0](one, prepared[0])[0], self.within[1](other, prepared[1])[0]

@@ -22,19 +22,21 @@ class CoAttentionConfig(FusionConfig):
 
     num_layers: int = Field(6, gt=0, description="number of layers")
     num_heads: int | dict[str, int] = Field(
-        12, description="heads of self-attention; or for each stream by name, {text: 12, image: 8}"
+        12, description="heads of self-attention: one number, or one per stream, such as {text: 12, image: 8}"
     )
     feed_forward_size: int | dict[str, int] | None = Field(
-        None, description="inner width, or for each stream by name; 4 x its width where unset"
+        None, description="inner width: one number, or one per stream; default: 4 x the width of the stream"
     )
-    co_heads: int = Field(8, gt=0, description="heads of the attention to the other stream")
+    co_heads: int = Field(8, gt=0, description="number of heads of the attention to the other stream")
     co_size: int | None = Field(
-        None, gt=0, description="width of the attention to the other stream; the widest stream's if unset"
+        None, gt=0, description="width of the attention to the other stream; default: the width of the widest stream"
     )
     activation: Activation = "gelu"
-    norm: Chosen[NormConfig] = Chosen.by_default("layernorm", description="after each sub-layer")
-    dropout: float = Field(0.1, ge=0, lt=1, description="on the output of each sub-layer")
-    attention_dropout: float | None = Field(None, ge=0, lt=1, description="on attention weights; dropout if unset")
+    norm: Chosen[NormConfig] = Chosen.by_default("layernorm", description="norm after each sub-layer")
+    dropout: float = Field(0.1, ge=0, lt=1, description="dropout on the output of each sub-layer")
+    attention_dropout: float | None = Field(
+        None, ge=0, lt=1, description="dropout on attention weights; default: the option dropout"
+    )
     init_std: float = Field(0.02, gt=0, description="standard deviation of the initial weights")
 
     def width(self, context: BuildContext) -> int:
@@ -42,7 +44,7 @@ class CoAttentionConfig(FusionConfig):
         return self.co_size or max(facts.hidden_size for facts in context.streams.values())
 
     def of_stream(self, name: str) -> LayerOptions:
-        """The options of a stream's own layers."""
+        """Options of the self-attention layers of a stream."""
         heads, inner, rate = self.num_heads, self.feed_forward_size, self.attention_dropout
         return LayerOptions(
             mixer={"attention": {} if rate is None else {"dropout": rate}},  # type: ignore[arg-type]
@@ -55,7 +57,7 @@ class CoAttentionConfig(FusionConfig):
         )
 
     def across(self, context: BuildContext) -> AttentionConfig:
-        """The options of the attention to the other stream."""
+        """Options of the attention to the other stream."""
         return AttentionConfig(
             num_heads=self.co_heads,
             head_size=self.width(context) // self.co_heads,

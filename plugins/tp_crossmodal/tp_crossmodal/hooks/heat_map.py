@@ -1,4 +1,4 @@
-"""A matrix of similarities as a picture."""
+"""Drawing of a matrix of similarities as a heat map."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from PIL import Image, ImageDraw
 
 from tp_core.diagram.fonts import load_font
 
-#: What stands beside a row or above a column: a text, or a picture.
+#: Label of a row or column: a text or a picture.
 Label = str | Image.Image
 Font = Any
 
 _INK, _GREY, _OWN, _WRONG = (31, 41, 55), (107, 114, 128), (245, 158, 11), (208, 24, 60)
-#: From the least similar to the most.
+#: Colours from the smallest to the largest similarity.
 _COLOURS = np.array([(247, 250, 253), (198, 219, 239), (107, 174, 214), (33, 113, 181), (8, 48, 107)], dtype=np.float64)
 _LARGEST_CELL, _SMALLEST_CELL, _SIDE = 48, 14, 720
 _MARGIN, _GAP, _LONGEST = 16, 8, 260
@@ -29,14 +29,15 @@ def heat_map(
     title: str,
     font: str | None = None,
 ) -> Image.Image:
-    """The matrix with its labels.
+    """Draw the matrix with its labels.
 
-    Cells of own pairs, on the diagonal, are framed orange; another cell that is the greatest of its row, red.
+    Cells of true pairs, on the diagonal, have an orange frame. If another cell is the largest of its row, that cell has
+    a red frame.
 
     Args:
         values: (n, n), rows by columns.
-        sides: what rows and columns are called.
-        font: a font file.
+        sides: names of rows and columns.
+        font: a font file; None searches the system for one.
     """
     count = len(values)
     cell = max(_SMALLEST_CELL, min(_LARGEST_CELL, _SIDE // count))
@@ -48,10 +49,10 @@ def heat_map(
     head = [
         (title, large, _INK),
         (f"rows: {one}; columns: {other}", small, _GREY),
-        (f"own partner found: {own[0]} of {count} by row, {own[1]} of {count} by column", small, _GREY),
+        (f"true partner is the best match: {own[0]} of {count} by row, {own[1]} of {count} by column", small, _GREY),
     ]
     x, y = _MARGIN + left + _GAP, _MARGIN + 72 + top + _GAP
-    foot = "orange: own pairs; red: what a row takes in their place"
+    foot = "orange: true pairs; red: wrong best match of a row"
     across = (
         max(x + count * cell, _MARGIN + max(int(f.getlength(text)) for text, f, _ in [*head, (foot, small, _GREY)]))
         + _MARGIN
@@ -73,7 +74,7 @@ def heat_map(
                 middle = corner[0] + cell / 2, corner[1] + cell / 2
                 ink = "white" if shades[row, column] > 0.6 else _INK
                 draw.text(middle, _number(values[row, column]), fill=ink, font=tiny, anchor="mm")
-    for row in range(count):  # above the cells, whose edges they cover
+    for row in range(count):  # drawn after all cells, because frames cover the edges of cells
         if taken[row] != row:
             _frame(draw, x + int(taken[row]) * cell, y + row * cell, cell, _WRONG)
         _frame(draw, x + row * cell, y + row * cell, cell, _OWN)
@@ -84,7 +85,7 @@ def heat_map(
 
 
 def _number(value: float) -> str:
-    """At most four signs: .93, -.12, 4.5, -31."""
+    """Format a number with at most four characters: .93, -.12, 4.5, -31."""
     digits = 2 if abs(value) < 0.995 else 1 if abs(value) < 9.95 else 0
     text = f"{value:.{digits}f}"
     return text.replace("0.", ".", 1) if digits == 2 else text
@@ -97,13 +98,13 @@ def _colour(shade: float) -> tuple[int, int, int]:
 
 
 def _room(labels: list[Label], font: Font, cell: int) -> int:
-    """The length of the longest label, in pixels, and one pixel more."""
+    """Length of the longest label in pixels, plus one pixel."""
     widths = [font.getlength(fitted(each, font)) if isinstance(each, str) else cell for each in labels]
     return int(max(widths)) + 1
 
 
 def fitted(text: str, font: Font, longest: float = _LONGEST) -> str:
-    """A text on one line, shortened where it is too long."""
+    """Put a text on one line, and shorten it if it is too long."""
     text = " ".join(text.split())
     if font.getlength(text) <= longest:
         return text
@@ -134,7 +135,7 @@ def _above(whole: Image.Image, label: Label, foot: tuple[int, int], cell: int, f
 
 
 def _thumbnail(picture: Image.Image, side: int) -> Image.Image:
-    """Within a square; pixels of small pictures stay sharp."""
+    """Scale a picture to fit into a square; enlarged pixels stay sharp."""
     scale = side / max(picture.size)
     size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
     return picture.resize(size, Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS)

@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
     from tp_core.training.trainer import Trainer
 
-#: How many records behind one that is no pair of its own are looked at in its place.
+#: Maximum number of consecutive records that are tried until one is a true pair.
 _TRIES = 16
 
 
 class Similarities:
-    """Writes ``similarities/step_N.png`` into the run's folder, and the same to TensorBoard.
+    """Writes ``similarities/step_N.png`` into the run's folder, and the same picture to TensorBoard.
 
-    A row is a sample of the first stream, a column one of the second: their cosine, or dot product, as the target
-    compares them. Own pairs are on the diagonal.
+    Rows are samples of the first stream, and columns are samples of the second stream. Cells show their cosine or dot
+    product, as the target ``clr`` computes it. True pairs are on the diagonal.
     """
 
     def __init__(self, config: SimilaritiesConfig) -> None:
@@ -42,7 +42,7 @@ class Similarities:
     @hookimpl
     def tp_check(self, spec: Spec) -> Iterable[str]:
         if not any(isinstance(target.config, ContrastiveConfig) for target in spec.model.targets):
-            yield "train.hooks.similarities: shows what the target clr compares, and the model has no such target"
+            yield "train.hooks.similarities: shows similarities of the target clr, but the model has no such target"
         elif all(part.data.options.eval is None for part in spec.sets().values() if _compares(part)):
             yield "train.hooks.similarities: needs data.eval"
         if self.config.font is not None and not is_font(self.config.font):
@@ -66,7 +66,7 @@ class Similarities:
             trainer.loggers.picture(step, name, torch.from_numpy(np.array(picture)).permute(2, 0, 1))
 
     def picture(self, trainer: Trainer, data: DataSet, step: int) -> Image.Image | None:
-        """The matrix with what is compared beside it; None without two pairs."""
+        """Draw the labelled matrix of a data set; None if it has fewer than two pairs."""
         samples = list(_pairs(data, self.config.count, trainer.spec.train.options.seed))
         if len(samples) < 2:
             return None
@@ -87,7 +87,7 @@ def _compares(spec: Spec) -> bool:
 
 
 def _pairs(data: DataSet, count: int, seed: int) -> Iterator[Sample]:
-    """Samples spread over the data, as evaluations make them; those that are no pairs give way to the next that is."""
+    """Yield evaluation samples spread over the data. The next true pair replaces a sample that is none."""
     rows, processor = data.rows, data.processor
     taken: set[int] = set()
     for number in range(min(count, len(rows))):
@@ -103,7 +103,7 @@ def _pairs(data: DataSet, count: int, seed: int) -> Iterator[Sample]:
 
 
 def _labels(inputs: Inputs, batch: Batch, processor: Processor) -> Iterator[Label]:
-    """The labels of the samples of a stream: for each its picture, its text, or else its number."""
+    """Labels of the samples of a stream: their pictures, their texts, or else their numbers."""
     tokenizer = getattr(processor, "tokenizer", None)
     if "pixel_values" in inputs:
         visual = getattr(processor, "visual", None)
@@ -117,7 +117,7 @@ def _labels(inputs: Inputs, batch: Batch, processor: Processor) -> Iterator[Labe
 
 
 def _colours(pixels: torch.Tensor, visual: object) -> torch.Tensor:
-    """(batch, channels, height, width) between 0 and 1."""
+    """Undo the normalisation of pixels: (batch, channels, height, width) between 0 and 1."""
     if isinstance(visual, Pixels):
         pictures = visual.inner.pictures
         return (pixels * pictures.std + pictures.mean).clamp(0, 1)

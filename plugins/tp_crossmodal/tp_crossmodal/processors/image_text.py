@@ -1,4 +1,4 @@
-"""Pictures and texts as one input."""
+"""Processor of pictures and texts as one input."""
 
 from __future__ import annotations
 
@@ -23,28 +23,29 @@ from tp_crossmodal.processors.visual import Visual
 from tp_text.processors.classification import ClassificationProcessor
 from tp_text.processors.masking import Masking
 
-#: Rows that are written together, at most; their pictures are in memory.
+#: Maximum number of rows that are written together; their pictures are in memory.
 _CHUNK = 256
 
 
 class ImageTextProcessor(ClassificationProcessor):
     """Reads a text (the field ``text``) and a picture, or its regions, of each record.
 
-    Which tasks samples are made for follows the model's targets:
+    The model's targets decide for which tasks samples are made:
 
-    - ``itm``: half of the texts get another picture, which no record joins with an equal text. Labels ``itm``:
-      ``labels`` (batch,), 1 where the two belong together, as a text and its own picture do that belongs to all.
-    - ``mlm``: tokens of the text are hidden. Labels ``mlm`` as of the text processors.
-    - With both, each sample is drawn for one of them: that a text is masked must not give away that its picture is its
-      own, nor can a text be matched whose telling words are hidden. Its label of the other task is ``IGNORE``.
-    - ``cls``: the records' classes (the field ``label``), of texts with their own pictures.
+    - ``itm``: half of the texts get another picture, which does not occur together with an equal text in any record.
+      Labels ``itm``: ``labels`` (batch,), 1 if text and picture belong together. A text that belongs to every picture
+      keeps its own picture.
+    - ``mlm``: tokens of the text are masked. Labels ``mlm`` are those of the text processors.
+    - With both, each sample is randomly assigned to one of them, because masked words would show that the picture is
+      the text's own, and would make matching harder. The label of the other task is ``IGNORE``.
+    - ``cls``: the records' classes (the field ``label``), for texts with their own pictures.
 
-    All draws are a function of (seed, epoch, sample).
+    All random choices depend only on the seed, the epoch and the sample.
 
-    Pictures are the same where their files are, or the features of their regions; texts where the model reads the same.
+    Pictures are equal if their files or the features of their regions are. Texts are equal if their token ids are.
     """
 
-    #: Records that are encoded ahead at inference: their pictures are all in memory.
+    #: Number of records that are encoded together at inference; their pictures are all in memory.
     read_ahead = 256
 
     def __init__(self, config: CaptionOptions, data: DataContext, tokenizer: Tokenizer) -> None:
@@ -60,11 +61,11 @@ class ImageTextProcessor(ClassificationProcessor):
         self._mismatches: dict[int, tuple[Rows, Mismatches]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_mismatches": {}}  # another process has rows of its own
+        return self.__dict__ | {"_mismatches": {}}  # another process has its own rows
 
     @staticmethod
     def frames_of(tokenizer: Tokenizer) -> tuple[Frame, Frame]:
-        """The tokenizer's; else ``[CLS]`` and ``[SEP]``, for which the tokens of a document's ends may stand."""
+        """Frames of the tokenizer, or else ``[CLS]`` and ``[SEP]``, replaced by ``bos`` and ``eos`` if missing."""
         special = tokenizer.special
         if tokenizer.frame() is not None or "cls" in special or "sep" in special:
             return ClassificationProcessor.frames_of(tokenizer)
@@ -83,11 +84,11 @@ class ImageTextProcessor(ClassificationProcessor):
             yield chunk
         if self.matching and first and same:
             what = " and the same ".join(same.values())
-            message = f"image-text matching gives texts other pictures, and all records have the same {what}"
+            message = f"image-text matching needs different texts and pictures, but all records have the same {what}"
             raise DataError(message, file=last)
 
     def _chunks(self, records: Iterable[Record], report: Report) -> Iterator[tuple[str, dict[str, list[Any]]]]:
-        """Columns of rows, and the file of the last of them."""
+        """Yield the file of the last record of each chunk, and the columns of the chunk."""
         file, texts, columns = "", list[str](), dict[str, list[Any]]()
         for file, text, row in read_in_order(self._read, records, report):
             texts.append(text)
@@ -100,7 +101,7 @@ class ImageTextProcessor(ClassificationProcessor):
             yield file, self._texts(texts) | columns
 
     def _texts(self, texts: list[str]) -> dict[str, list[Any]]:
-        """The columns of texts."""
+        """Columns of the texts."""
         rows: list[Ids] = [np.array(ids[: self.room], np.int32) for ids in self.tokenizer.encode_batch(texts)]
         return {"text": rows, "text_item": [item_id(ids) for ids in rows]}
 
@@ -149,7 +150,7 @@ class ImageTextProcessor(ClassificationProcessor):
         return {**sample, **self.visual.sample(rows, picture, augment), "own": picture == index}
 
     def _other(self, rows: Rows, index: int, generator: np.random.Generator) -> int:
-        """A record with a picture that the text does not belong to; the same one where it belongs to all."""
+        """Draw a record whose picture does not belong to the text; ``index`` itself if all pictures belong to it."""
         if id(rows) not in self._mismatches:  # at the first draw of each process
             made = Mismatches(rows.integers("text_item"), rows.integers("visual_item"))
             self._mismatches[id(rows)] = rows, made
@@ -184,25 +185,25 @@ class ImageTextProcessor(ClassificationProcessor):
         return found
 
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Tokens for ids, and names of classes; those of ``itm`` are 0 and 1 whatever the others are called."""
+        """Add tokens for ids and names for classes. Classes of ``itm`` stay 0 and 1."""
         own = [{"itm": each["itm"]} if "itm" in each else {} for each in predictions]
         return [{**told, **kept} for told, kept in zip(super().describe(predictions), own)]
 
 
 def shortened(record: Record, limit: int = 40) -> str:
-    """The beginning of a record's text, for messages."""
+    """Beginning of a record's text, for messages."""
     text = str(record.value.get("text", ""))
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
 def caption(record: Record, field: str) -> str:
-    """A record's text.
+    """Text of a record.
 
     Args:
-        field: the field that the text belongs to, for messages.
+        field: the field that the text describes, for messages.
 
     Raises:
-        DataError: there is none.
+        DataError: the record has no text.
     """
     text = text_field(record, "text")
     if text is not None and text.strip():

@@ -1,4 +1,4 @@
-"""Pictures and texts as one sequence of tokens, one part of which is written from the other."""
+"""Processor of pictures and texts as one sequence of tokens, in which one part is generated from the other."""
 
 from __future__ import annotations
 
@@ -37,26 +37,26 @@ from tp_vision.processors.image import PictureProcessor
 
 Ids = NDArray[np.int32]
 
-#: Pictures that are turned into tokens together, and rows that are written together.
+#: Number of pictures that are turned into tokens together, and of rows that are written together.
 _CHUNK = 64
 
 
 class ImageTextLmProcessor(TextProcessor):
-    """``[CLS] text [SEP] image`` or ``[CLS] image [SEP] text [EOS]``, with the special tokens that the vocabulary has.
+    """Makes ``[CLS] text [SEP] image`` or ``[CLS] image [SEP] text [EOS]``; missing special tokens are left out.
 
-    The id of image token k is the size of the text's vocabulary plus k. ``token_type_ids`` are 1 at image tokens and
-    0 elsewhere, whichever part comes first. Pictures become tokens when data are prepared; rows hold ``text``, ids
-    without special tokens, and ``image``, image tokens.
+    The id of image token k is the size of the text vocabulary plus k. ``token_type_ids`` are 1 at image tokens and 0
+    elsewhere, for both orders. Pictures become tokens when data are prepared. Rows hold ``text``, ids without special
+    tokens, and ``image``, image tokens.
     """
 
-    #: Records that are encoded ahead at inference: their pictures are all in memory.
+    #: Number of records that are encoded together at inference; their pictures are all in memory.
     read_ahead = 256
 
     def __init__(self, config: ImageTextLmConfig, data: DataContext, tokenizer: Tokenizer) -> None:
         super().__init__(config, data, tokenizer)
         begin = self.cls if self.cls is not None else tokenizer.special.get("bos")
         end, grid, longest = end_of(tokenizer), config.grid, config.sequence_length()
-        assert end is not None  # the config has checked, as it has the pictures' size
+        assert end is not None  # the config has checked this and the size of pictures
         assert grid is not None
         assert longest is not None
         self.head = () if begin is None else (begin,)
@@ -67,29 +67,31 @@ class ImageTextLmProcessor(TextProcessor):
         self.first = tokenizer.vocab_size
         self.inner = PictureProcessor(config.pictures(), data)
         self._image_tokenizer: VisualTokenizer | None = None
-        self._trust_code = trusted()  # as it is when the processor is built
+        self._trust_code = trusted()  # the image tokenizer is built later, but with the trust of the processor
 
     def __getstate__(self) -> dict[str, Any]:
-        """The state that other processes get: without the image tokenizer, as none of them makes image tokens."""
+        """State for other processes, without the image tokenizer, because they do not make image tokens."""
         return {**self.__dict__, "_image_tokenizer": None}
 
     # -- image tokens ------------------------------------------------------------------------------------------
 
     @property
     def image_ids(self) -> range:
-        """The ids of image tokens."""
+        """Ids of image tokens."""
         return range(self.first, self.first + self.config.extra_ids())
 
     def image_tokenizer(self) -> VisualTokenizer:
-        """The frozen tokenizer of pictures, on the CPU.
+        """Return the frozen image tokenizer, on the CPU.
 
         Raises:
-            TPError: the spec chooses none, or it cannot be loaded.
+            TPError: the spec sets no image tokenizer, or it cannot be loaded.
         """
         if self._image_tokenizer is None:
             chosen = self.config.image_tokenizer
             if chosen is None:
-                raise TPError("data.processor.image_text_lm.image_tokenizer is not set: pictures have no tokens")
+                raise TPError(
+                    "data.processor.image_text_lm.image_tokenizer is not set; pictures cannot be turned into tokens"
+                )
             with trusting(self._trust_code):
                 built = chosen.config.build(BuildContext().with_facts(self.grid))
             self._image_tokenizer = built.requires_grad_(False).eval()
@@ -97,16 +99,18 @@ class ImageTextLmProcessor(TextProcessor):
 
     @torch.no_grad()
     def _tokens(self, pictures: list[Tensor]) -> list[Ids]:
-        """The tokens of pictures of any size, (channels, height, width) uint8."""
+        """Turn pictures of any size, (channels, height, width) uint8, into tokens."""
         if not pictures:
             return []
         pixels = torch.stack([self.inner.pictures.plain(picture) for picture in pictures])
         tokens = self.image_tokenizer()(pixels)
         if tokens.shape != (len(pictures), self.grid.patches):
             made, expected = tuple(tokens.shape[1:]), self.grid.patches
-            raise TPError(f"the image tokenizer gives tokens of shape {made} for a picture; expected ({expected},)")
+            raise TPError(f"the image tokenizer gives tokens of shape {made} per picture; expected ({expected},)")
         if int(tokens.max()) >= len(self.image_ids):
-            raise TPError(f"the image tokenizer gives the token {int(tokens.max())} of {len(self.image_ids)}")
+            raise TPError(
+                f"the image tokenizer gives the token {int(tokens.max())}; expected 0 to {len(self.image_ids) - 1}"
+            )
         return list(tokens.numpy().astype(np.int32))
 
     def _picture(self, record: Record) -> Tensor:
@@ -144,7 +148,7 @@ class ImageTextLmProcessor(TextProcessor):
         return self._whole(rows.get("text", index), rows.get("image", index), draws)
 
     def _whole(self, text: Any, image: Any, draws: bool) -> Sample:
-        """A picture behind its text, or a text behind its picture, with labels of what comes next."""
+        """Build a sample with the picture after its text, or the text after its picture; labels are the next tokens."""
         filled = 0
         if draws:
             prefix, rest = self._text_first(text), np.asarray(image, np.int32) + np.int32(self.first)
@@ -153,7 +157,7 @@ class ImageTextLmProcessor(TextProcessor):
             prefix, rest = self._image_first(image), joined(text[: self.room], [self.end])
         sample = self._sample(prefix, rest)
         labels = np.append(sample["input_ids"][1:], np.int32(IGNORE))
-        last = len(prefix) - 1  # the place that predicts the first of what is written
+        last = len(prefix) - 1  # the position that predicts the first token of the second part
         labels[last - filled if self.config.prefix_loss else 0 : last] = IGNORE
         sample["labels"] = labels
         return sample
@@ -186,7 +190,7 @@ class ImageTextLmProcessor(TextProcessor):
     # -- inference ---------------------------------------------------------------------------------------------
 
     def encode(self, records: list[Record]) -> list[Sample]:
-        """Both parts of records that have both, the picture first if the model reads that; else the one they have."""
+        """Encode records with a text, a picture or both. With both, the text is first only for ``text_to_image``."""
         seen = [number for number, record in enumerate(records) if _has(record, "image") or not _has(record, "text")]
         images = dict(zip(seen, self._tokens([self._picture(records[number]) for number in seen])))
         texts = self._inference_ids([text_field(record, "text") or "" for record in records])
@@ -203,17 +207,17 @@ class ImageTextLmProcessor(TextProcessor):
         return found
 
     def prompts(self, records: list[Record], room: PromptRoom) -> list[Sample]:
-        """Pictures, whose texts are to be written; texts that records have are not read."""
+        """Encode pictures as prompts, from which texts are generated. Texts of the records are not read."""
         for record in records:
             if not _has(record, "image") and _has(record, "text"):
-                message = "no field 'image': texts are written of pictures; tp draw makes pictures of texts"
+                message = "no field 'image': texts are generated from pictures; use tp draw to make pictures from texts"
                 raise DataError(message, file=record.file, line=record.line)
         images = self._tokens([self._picture(record) for record in records])
         return [self._sample(self._image_first(image)) for image in images]
 
     def generation(self) -> GenerationTokens:
         if self.config.direction == "text_to_image":
-            raise TPError("the model makes pictures of texts (direction: text_to_image), which tp draw writes")
+            raise TPError("the model makes pictures from texts (direction: text_to_image); use tp draw")
         ids = range(self.first)
         return GenerationTokens(end=(self.end,), pad=self.pad, inputs={"token_type_ids": 0}, ids=ids)
 
@@ -223,26 +227,26 @@ class ImageTextLmProcessor(TextProcessor):
     # -- drawing -----------------------------------------------------------------------------------------------
 
     def drawing_prompts(self, records: list[Record]) -> list[Sample]:
-        """Texts, whose pictures are to be drawn; pictures that records have are not read."""
+        """Encode texts as prompts, from which pictures are generated. Pictures of the records are not read."""
         texts = self._inference_ids([caption(record, "record") for record in records])
         return [self._sample(self._text_first(text)) for text in texts]
 
     def drawing(self) -> GenerationTokens:
-        """The tokens of a written picture: image tokens alone, as many as a picture has patches.
+        """Tokens for the generation of a picture: only image tokens are allowed.
 
         Raises:
             TPError: the model was trained in the other direction only.
         """
         if self.config.direction == "image_to_text":
-            raise TPError("the model writes texts of pictures (direction: image_to_text), which tp generate does")
+            raise TPError("the model makes texts from pictures (direction: image_to_text); use tp generate")
         return GenerationTokens(pad=self.pad, inputs={"token_type_ids": 1}, ids=self.image_ids)
 
     @torch.no_grad()
     def drawn(self, ids: list[list[int]]) -> Tensor:
-        """Written ids as pictures, (pictures, channels, height, width), uint8.
+        """Decode generated ids to pictures, (pictures, channels, height, width), uint8.
 
         Raises:
-            TPError: the tokenizer has no way back.
+            TPError: the tokenizer cannot turn tokens into pictures.
         """
         pixels = self.image_tokenizer().decode(torch.tensor(ids) - self.first)
         restored = pixels.float() * self.inner.pictures.std + self.inner.pictures.mean

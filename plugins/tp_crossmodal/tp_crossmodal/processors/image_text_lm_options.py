@@ -1,4 +1,4 @@
-"""Options of pictures as tokens of a text. Torch-free."""
+"""Options of the processor of pictures and texts as one sequence of tokens. Torch-free."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from tp_core.interfaces.tokenizer import TokenizerFacts
 
 
-#: Options that a trained tokenizer of pictures says, too.
+#: Options that a trained image tokenizer also defines.
 _TRAINED = ("image_size", "patch_size", "channels", "mean", "std")
 
 
-#: What they are where nothing says it.
+#: Their defaults if neither the options nor the tokenizer define them.
 _USUAL = {"image_size": None, "patch_size": None, "channels": 3, "mean": [0.5], "std": [0.5]}
 
 
@@ -49,57 +49,68 @@ class ImageTextLmConfig(TextProcessorConfig):
     image_tokenizer: Chosen[VisualTokenizerConfig] | None = Field(
         None, description="what turns pictures into tokens, such as vq; training and using a model need it"
     )
-    num_image_tokens: int | None = Field(None, gt=1, description="number of different tokens; the tokenizer's if unset")
-    image_size: Size | None = Field(None, description="height and width in pixels, or both; the tokenizer's if unset")
-    patch_size: Size | None = Field(None, description="pixels of a token, alike; the tokenizer's if unset")
-    channels: Literal[1, 3] | None = Field(None, description="3 for RGB, 1 for greyscale; the tokenizer's if unset")
+    image_tokenizer: Chosen[VisualTokenizerConfig] | None = Field(
+        None, description="turns pictures into tokens, such as vq; required for training and for using a model"
+    )
+    num_image_tokens: int | None = Field(None, gt=1, description="number of different tokens; default: the tokenizer's")
+    image_size: Size | None = Field(
+        None, description="height and width in pixels, or [height, width]; default: the tokenizer's"
+    )
+    patch_size: Size | None = Field(
+        None, description="height and width of the patch of one token, in pixels, or both; default: the tokenizer's"
+    )
+    channels: Literal[1, 3] | None = Field(None, description="3 for RGB, 1 for greyscale; default: the tokenizer's")
     mean: list[float] | None = Field(
-        None, min_length=1, description="subtracted from pixels; of all channels, or one of each; the tokenizer's"
+        None,
+        min_length=1,
+        description="subtracted from pixels; one number for all channels, or one per channel; default: the tokenizer's",
     )
     std: list[float] | None = Field(
-        None, min_length=1, description="divides pixels; of all channels, or one of each; the tokenizer's if unset"
+        None,
+        min_length=1,
+        description="divides pixels; one number for all channels, or one per channel; default: the tokenizer's",
     )
     resize: Literal["crop", "stretch", "none"] = Field(
         "crop",
-        description="crop: scale until the picture covers image_size, and cut its middle out; stretch: change its "
-        "proportions; none: refuse pictures of another size",
+        description="crop: scale until the picture covers image_size, then crop the centre; stretch: scale to "
+        "image_size without keeping proportions; none: pictures of another size are bad records",
     )
     max_pixels: int = Field(
         MAX_PIXELS,
         gt=0,
         le=2 * MAX_PIXELS,
-        description="most pixels of a file, height times width; others are bad records, found before they are decoded",
+        description="maximum of height times width; larger pictures are bad records and are not decoded",
     )
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     direction: Literal["both", "text_to_image", "image_to_text"] = Field(
-        "both", description="which part comes first and is given, and which is written; both: drawn for each sample"
+        "both",
+        description="text_to_image: pictures are generated from texts; image_to_text: texts are generated from "
+        "pictures; both: one of the two, drawn for each sample",
     )
-    prefix_loss: bool = Field(
-        False, description="predict the first part, too, which is then read token by token (DALL-E)"
-    )
+    prefix_loss: bool = Field(False, description="also predict the first part; its attention is then causal (DALL-E)")
     pad_text: bool = Field(
-        True, description="fill a text before its picture up to max_length, so that each patch has one position"
+        True, description="pad a text before its picture to max_length, so that a patch always has the same position"
     )
 
     # -- pictures ----------------------------------------------------------------------------------------------
 
     @cached_property
     def trained_on(self) -> PictureFacts | None:
-        """The pictures that the tokenizer knows; None for one that takes any, or says nothing."""
+        """Facts about the pictures of the tokenizer's training; None if there are none."""
         try:
             return None if self.image_tokenizer is None else self.image_tokenizer.config.pictures()
-        except TPError:  # which is said by check()
+        except TPError:  # check() reports it
             return None
 
     @cached_property
     def settled(self) -> dict[str, Any]:
-        """The options that a trained tokenizer says, too: each the own one, else the tokenizer's, else the usual."""
+        """Options that a trained tokenizer also defines: the value set here, else the tokenizer's, else a default."""
         own = {name: value for name in _TRAINED if (value := getattr(self, name)) is not None}
         return _USUAL | (_options_of(self.trained_on) if self.trained_on else {}) | own
 
     @property
     def grid(self) -> GridFacts | None:
-        """The grid of patches that become tokens, row by row; None if neither options nor the tokenizer give it."""
+        """The grid of patches that become tokens, row by row; None if options and tokenizer do not define it."""
         size, patch, channels = (self.settled[name] for name in ("image_size", "patch_size", "channels"))
         if size is None or patch is None:
             return None
@@ -110,7 +121,7 @@ class ImageTextLmConfig(TextProcessorConfig):
         return context if self.grid is None else context.with_facts(self.grid)
 
     def pictures(self) -> PictureProcessorConfig:
-        """The options by which pictures are read."""
+        """Options for reading pictures."""
         known = {name: value for name, value in self.settled.items() if name != "patch_size"}
         known |= {"resize": self.resize, "interpolation": self.interpolation, "max_pixels": self.max_pixels}
         return PictureProcessorConfig(**known)
@@ -120,7 +131,7 @@ class ImageTextLmConfig(TextProcessorConfig):
     def extra_ids(self) -> int:
         try:
             return self.num_image_tokens or (self.image_tokenizer.config.token_count() if self.image_tokenizer else 0)
-        except TPError:  # which is said by check()
+        except TPError:  # check() reports it
             return 0
 
     def limits_of_model(self, data: DataContext) -> dict[str, int]:
@@ -148,7 +159,7 @@ class ImageTextLmConfig(TextProcessorConfig):
         yield from super().check(context)
         tokenizer = self.image_tokenizer.config if self.image_tokenizer else None
         if tokenizer is not None and any(not Path(file).exists() for file in tokenizer.files().values()):
-            return  # which is said of files
+            return  # the check of files reports it
         try:
             yield from self._check_tokenizer(tokenizer)
         except TPError as error:
@@ -157,7 +168,7 @@ class ImageTextLmConfig(TextProcessorConfig):
             return
         unknown = [name for name in ("image_size", "patch_size") if self.settled[name] is None]
         for name in unknown:
-            yield Problem(name, "is required, as no image_tokenizer says it")
+            yield Problem(name, "is required, because no image_tokenizer defines it")
         if unknown:
             return
         if self.settled["channels"] not in (1, 3):
@@ -168,14 +179,14 @@ class ImageTextLmConfig(TextProcessorConfig):
         yield from self.pictures().check(context._replace(facts={}))
 
     def _check_tokenizer(self, tokenizer: VisualTokenizerConfig | None) -> Iterator[Problem]:
-        """The options that do not agree with the tokenizer of pictures.
+        """Yield a problem for each option that contradicts the image tokenizer.
 
         Raises:
             TPError: the tokenizer's files cannot be read.
         """
         if tokenizer is None:
             if self.num_image_tokens is None:
-                yield Problem("num_image_tokens", "is required, as no image_tokenizer says it")
+                yield Problem("num_image_tokens", "is required, because no image_tokenizer defines it")
             return
         count, facts = tokenizer.token_count(), tokenizer.pictures()
         if self.num_image_tokens not in (None, count):
@@ -193,12 +204,12 @@ class ImageTextLmConfig(TextProcessorConfig):
 
     def check_data(self) -> Iterator[Problem]:
         if self.image_tokenizer is None:
-            message = "is required: what turns pictures into tokens, such as {vq: {model: runs/my_vqvae}}"
+            message = "is required to turn pictures into tokens, such as {vq: {model: runs/my_vqvae}}"
             yield Problem("image_tokenizer", message)
 
 
 def _options_of(facts: PictureFacts) -> dict[str, Any]:
-    """The facts that a tokenizer gives of its pictures, as options."""
+    """Convert facts about a tokenizer's pictures to options."""
     grid = facts.grid
     sizes = [grid.height * grid.patch_size[0], grid.width * grid.patch_size[1]]
     own = {"image_size": sizes, "patch_size": list(grid.patch_size), "channels": grid.channels}
@@ -206,7 +217,7 @@ def _options_of(facts: PictureFacts) -> dict[str, Any]:
 
 
 def _spread(name: str, value: Any, known: dict[str, Any]) -> Any:
-    """An option with what stands for several values written out."""
+    """Normalise the value of an option: one number that stands for several is repeated."""
     if name in ("image_size", "patch_size"):
         return tuple(pair(value))
     if name in ("mean", "std") and len(value) == 1:

@@ -1,4 +1,4 @@
-"""Options of pictures, or their regions, with captions. Torch-free."""
+"""Options of the processors of captions with pictures or regions as one input. Torch-free."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -14,7 +14,7 @@ from tp_vision.processors.options import PictureProcessorConfig
 
 
 class ImageTextProcessorConfig(CaptionOptions, PictureProcessorConfig):
-    """Pictures with their captions, as one input: ViLT."""
+    """Pictures with their captions as one input (ViLT)."""
 
     implementation: ClassVar[str] = "tp_crossmodal.processors.image_text:ImageTextProcessor"
     visual: ClassVar[str] = "tp_crossmodal.processors.visual:Pixels"
@@ -32,15 +32,15 @@ class ImageTextProcessorConfig(CaptionOptions, PictureProcessorConfig):
 
 
 class RegionTextProcessorConfig(CaptionOptions):
-    """Given features of a picture's regions with its caption, as one input: VisualBERT, ImageBERT."""
+    """Features of regions with their captions as one input (VisualBERT, ImageBERT)."""
 
     implementation: ClassVar[str] = "tp_crossmodal.processors.image_text:ImageTextProcessor"
     visual: ClassVar[str] = "tp_crossmodal.processors.visual:Regions"
     media_fields: ClassVar[frozenset[str]] = frozenset({"regions", "boxes"})
 
     region_size: int = Field(2048, gt=0, description="width of the features of a region")
-    max_regions: int = Field(36, gt=0, description="regions of a picture that are kept: the first ones")
-    boxes: bool = Field(False, description="records have the boxes of the regions (the field boxes)")
+    max_regions: int = Field(36, gt=0, description="maximum number of regions per picture; the first ones are kept")
+    boxes: bool = Field(False, description="read boxes of the regions from the field boxes")
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         fields = {

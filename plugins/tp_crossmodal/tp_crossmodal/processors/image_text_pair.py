@@ -1,4 +1,4 @@
-"""Pictures and texts, each for a stream of its own."""
+"""Processor of pictures and texts for two streams."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from tp_crossmodal.processors.options import StreamOptions
 
 
 class ImageTextPairProcessor(ImageTextProcessor):
-    """Reads what :class:`ImageTextProcessor` reads, and gives each of two streams its side.
+    """Reads the same records as :class:`ImageTextProcessor`, and feeds texts to one stream and pictures to the other.
 
     Labels ``clr``: ``labels`` (batch,), 1 for texts with their own picture, else ``IGNORE``; ``items`` (batch, 2), the
-    identities of each stream's side. At inference, records may have one of the two sides only, the same one in all: the
-    other stream is then left out.
+    identities of the text and the picture in the order of the streams. At inference, all records may have only a text,
+    or only a picture. Then the batch does not have the other stream.
     """
 
     def __init__(self, config: StreamOptions, data: DataContext, tokenizer: Tokenizer) -> None:
         super().__init__(config, data, tokenizer)
         if len(data.streams) != 2:
             have = ", ".join(data.streams) or "none"
-            raise TPError(f"data.processor: needs a model of two streams (model.streams), one of texts; it has {have}")
+            raise TPError(
+                f"data.processor: needs a model with two streams (model.streams), one of them for texts; it has {have}"
+            )
         self.text_stream, self.image_stream = config.sides(data.streams)
 
     def collate(self, samples: list[Sample]) -> Batch:
@@ -47,10 +49,10 @@ class ImageTextPairProcessor(ImageTextProcessor):
         return {**super().labels(samples), "clr": counted}
 
     def encode(self, records: list[Record]) -> list[Sample]:
-        """Samples of both sides, or of the one that the records have.
+        """Samples with a text and a picture, or with the one that the records have.
 
         Raises:
-            DataError: a record lacks a side that others have.
+            DataError: a record lacks a text or picture that other records have.
         """
         sides = {name: [r.value.get(name) not in (None, "") for r in records] for name in ("text", self.visual.field)}
         if all(sides["text"]) and all(sides[self.visual.field]):

@@ -1,4 +1,4 @@
-"""Options of pictures, or their regions, with captions in two streams. Torch-free."""
+"""Options of the processors of captions with pictures or regions in two streams. Torch-free."""
 
 from typing import ClassVar
 
@@ -9,7 +9,7 @@ from tp_crossmodal.processors.options import StreamOptions
 
 
 class ImageTextPairProcessorConfig(StreamOptions, ImageTextProcessorConfig):
-    """Pictures with their captions, for two streams: CLIP."""
+    """Pictures with their captions for two streams (CLIP)."""
 
     implementation: ClassVar[str] = "tp_crossmodal.processors.image_text_pair:ImageTextPairProcessor"
 
@@ -21,6 +21,6 @@ class ImageTextPairProcessorConfig(StreamOptions, ImageTextProcessorConfig):
 
 
 class RegionTextPairProcessorConfig(StreamOptions, RegionTextProcessorConfig):
-    """Given features of a picture's regions with its caption, for two streams: ViLBERT."""
+    """Features of regions with their captions for two streams (ViLBERT)."""
 
     implementation: ClassVar[str] = "tp_crossmodal.processors.image_text_pair:ImageTextPairProcessor"

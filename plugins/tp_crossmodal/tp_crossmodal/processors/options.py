@@ -1,4 +1,4 @@
-"""Options that processors of pictures with captions share. Torch-free."""
+"""Options that all processors of captions with pictures share. Torch-free."""
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, ClassVar
@@ -21,9 +21,9 @@ _TASKS = frozenset({"mlm", "itm"})
 
 
 class CaptionOptions(ClassificationProcessorConfig, MaskingOptions):
-    """Options that processors of texts with pictures share: the text, and the labels that the targets ask for."""
+    """Options of processors of captions with pictures: options of the text and of the labels for targets."""
 
-    #: The class that reads the pictures of records, or their regions; ``package.file:Class``.
+    #: The class that reads the pictures or regions of records, as ``package.file:Class``.
     visual: ClassVar[str] = ""
     needs_special: ClassVar[tuple[str, ...]] = ("pad",)
     sampling_options: ClassVar[frozenset[str]] = frozenset({"pad"}) | MASKING_OPTIONS | _TASKS
@@ -35,14 +35,15 @@ class CaptionOptions(ClassificationProcessorConfig, MaskingOptions):
     )
     mlm: bool | None = Field(None, description="hide tokens, to be predicted; unset: if the model has the target mlm")
     itm: bool | None = Field(
-        None, description="give half of the texts another record's picture; unset: if the model has the target itm"
+        None,
+        description="give half of the texts another record's picture; default: true if the model has the target itm",
     )
     labelled: bool | None = Field(
-        None, description="records have a class (the field label); unset: if the model has the target cls"
+        None, description="read a class from the field label; default: true if the model has the target cls"
     )
 
     def task(self, name: str, data: DataContext) -> bool:
-        """True if samples have labels of a kind: as the option says, else if a target asks for them."""
+        """True if samples have labels of a kind: by the option if it is set, or else if a target needs them."""
         option = self.labelled if name == "cls" else getattr(self, name)
         return data.asked(name) if option is None else bool(option)
 
@@ -59,30 +60,32 @@ class CaptionOptions(ClassificationProcessorConfig, MaskingOptions):
         yield from ClassificationProcessorConfig.check(self, context)
         yield from self.check_masking()
         if self.labels is not None and self.labelled is False:
-            yield Problem("labels", "names the classes of labelled records, and labelled is false")
+            yield Problem("labels", "names the classes of labelled records, but labelled is false")
 
     def check_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
         yield from super().check_tokenizer(tokenizer)
         for roles in (("cls", "bos"), ("sep", "eos")):
             if not any(role in tokenizer.special for role in roles):
-                message = f"the vocabulary has neither {roles[0]} nor {roles[1]}, one of which the processor needs"
+                message = f"the vocabulary has neither {roles[0]} nor {roles[1]}; the processor needs one of them"
                 yield Problem("", message)
         if self.mlm and "mask" not in tokenizer.special:
             yield Problem("mlm", "the vocabulary lacks the special token mask")
 
 
 class StreamOptions(CaptionOptions):
-    """A text for one stream, a picture for the other."""
+    """Options of processors that feed a text to one stream and a picture to the other."""
 
     feeds_streams: ClassVar[bool] = True
     optional_fields: ClassVar[frozenset[str]] = frozenset({"label", "text", "image", "regions", "boxes"})
 
     text_stream: str | None = Field(
-        None, description="the stream that reads the text; unset: the one called text, else the first"
+        None,
+        description="the stream that reads the text; default: the stream text, else the stream that is not called "
+        "image, else the first",
     )
 
     def sides(self, streams: Iterable[str]) -> tuple[str, str]:
-        """Names of the streams of the text and of the picture, of a model with two."""
+        """Names of the text stream and of the picture stream, in a model with two streams."""
         first, second = streams
         text = self.text_stream or (second if second == "text" or first == "image" else first)
         return (text, second if text == first else first)
@@ -100,6 +103,8 @@ class StreamOptions(CaptionOptions):
         yield from super().check_targets(data)
         if len(data.streams) != 2:
             have = ", ".join(data.streams) or "none"
-            yield Problem("", f"feeds exactly two streams (model.streams), a text and a picture; the model has {have}")
+            yield Problem(
+                "", f"feeds a text and a picture to exactly two streams (model.streams); the model has {have}"
+            )
         elif self.text_stream is not None and self.text_stream not in data.streams:
             yield Problem("text_stream", f"the streams are {' and '.join(data.streams)}")

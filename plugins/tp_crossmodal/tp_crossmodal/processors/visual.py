@@ -1,4 +1,4 @@
-"""The visual side of records: pictures, or given features of their regions."""
+"""Reading of the visual part of records: pictures, or features of their regions."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ Floats = NDArray[np.float32]
 
 
 class Visual(ABC):
-    """Reads the visual side of records and makes it a part of samples and batches."""
+    """Base of readers of the visual part of records, which becomes a part of samples and batches."""
 
-    #: The field of records that holds it.
+    #: The field of records with the visual part.
     field: str
-    #: The columns of rows that hold its content; others say where it came from.
+    #: The columns of rows with its content; other columns name its source.
     content: tuple[str, ...]
 
     def item(self, columns: dict[str, Any]) -> int:
-        """The identity of what a row keeps of a record: equal files, or equal features, have the same."""
+        """Identity of the visual part of a row; equal files or equal features have the same identity."""
         return item_id(*(columns[name] for name in self.content))
 
     @abstractmethod
     def columns(self, record: Record) -> dict[str, Any]:
-        """The columns of a row that this part makes of a record.
+        """Columns of a row, from the visual part of a record.
 
         Raises:
-            DataError: the record has no value for this part, or none that can be used.
+            DataError: the visual part is missing or cannot be used.
         """
 
     @abstractmethod
     def sample(self, rows: Rows, index: int, generator: np.random.Generator | None) -> Sample:
-        """A row's part of a sample, changed at random if there is a generator."""
+        """Visual part of a sample, with random changes if there is a generator."""
 
     @abstractmethod
     def encode(self, record: Record) -> Sample:
-        """A record's part of a sample, for inference."""
+        """Visual part of a sample for inference."""
 
     @abstractmethod
     def inputs(self, samples: list[Sample]) -> Inputs:
-        """The batch of samples' parts."""
+        """Collate the visual parts of samples."""
 
 
 class Pixels(Visual):
@@ -83,10 +83,11 @@ class Pixels(Visual):
 
 
 class Regions(Visual):
-    """Features of regions, which a detector of objects has made: the field ``regions``.
+    """Features of regions from an object detector, in the field ``regions``.
 
-    It is a list of lists of numbers, or a ``.npy`` file (its path, or its bytes) of shape (regions, size). The field
-    ``boxes``, likewise, has for each region left, top, right, bottom and the area, as parts of the picture's.
+    The field is a list of lists of numbers, or a ``.npy`` file (its path or its bytes), of shape (regions, size). The
+    field ``boxes`` has the same form. It contains left, top, right, bottom and area of each region, relative to the
+    size of the picture.
     """
 
     field = "regions"
@@ -120,7 +121,7 @@ class Regions(Visual):
             message = f"'{name}' has the shape {shape}; expected regions x {width}"
             raise DataError(message, file=record.file, line=record.line)
         if not np.isfinite(found).all():
-            raise DataError(f"'{name}' has values that are no finite numbers", file=record.file, line=record.line)
+            raise DataError(f"'{name}' has values that are not finite numbers", file=record.file, line=record.line)
         return np.ascontiguousarray(found)
 
     def sample(self, rows: Rows, index: int, generator: np.random.Generator | None) -> Sample:
@@ -130,7 +131,7 @@ class Regions(Visual):
         return self.columns(record)
 
     def inputs(self, samples: list[Sample]) -> Inputs:
-        """Padded to the most regions of the batch."""
+        """Collate regions, with padding to the largest number of regions in the batch."""
         counts = torch.tensor([len(sample["regions"]) for sample in samples])
         names = {"regions": "visual_embeds", "boxes": "visual_boxes"}
         found: Inputs = {"visual_attention_mask": torch.arange(int(counts.max())) < counts.unsqueeze(1)}

@@ -16,7 +16,7 @@ from tp_crossmodal.targets.itm_options import ImageTextMatchingConfig
 
 
 class StreamMatching(Classification):
-    """First state of each stream → dense layer with ReLU to one width, multiplied → two classes (ViLBERT)."""
+    """First state of each stream → dense layer with ReLU → product of both → two classes (ViLBERT)."""
 
     def __init__(self, config: ImageTextMatchingConfig, context: BuildContext) -> None:
         widths = {name: facts.hidden_size for name, facts in context.streams.items()}

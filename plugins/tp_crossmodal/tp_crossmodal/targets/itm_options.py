@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 
 class ImageTextMatchingConfig(TargetConfig):
-    """Image-text matching: does the text belong to the picture (class 1) or to another (ViLBERT; Lu et al., 2019).
+    """Image-text matching: class 1 if the text belongs to the picture, else class 0 (ViLBERT; Lu et al., 2019).
 
-    Of one sequence: first state → dense layer with tanh → two classes (ViLT, VisualBERT). Of two streams: the first
-    states, each → dense layer with ReLU to one width, multiplied → two classes (ViLBERT).
+    For one sequence: first state → dense layer with tanh → two classes (ViLT, VisualBERT). For two streams: first state
+    of each stream → dense layer with ReLU → product of both → two classes (ViLBERT).
     """
 
     implementation: ClassVar[str] = "tp_crossmodal.targets.itm:StreamMatching"
     reads_streams: ClassVar[bool] = True
 
     size: int | None = Field(
-        None, gt=0, description="of two streams: width that both are brought to; the widest stream's if unset"
+        None, gt=0, description="two streams: width of the dense layers; default: the width of the widest stream"
     )
-    dropout: float = Field(0.0, ge=0, lt=1, description="before the classifier")
+    dropout: float = Field(0.0, ge=0, lt=1, description="dropout before the classifier")
     init_std: float = Field(0.02, gt=0)
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
@@ -42,7 +42,7 @@ class ImageTextMatchingConfig(TargetConfig):
     def check(self, context: BuildContext) -> Iterator[Problem]:
         if context.streams and self.stream is None and len(context.streams) != 2:
             names = ", ".join(context.streams)
-            yield Problem("", f"compares two streams, and the model's are {names}; say which with stream")
+            yield Problem("", f"compares two streams, but the model has {names}; set stream to read one of them")
         if not self.compares(context) and self.size is not None:
             yield Problem("size", "is for two streams; one sequence keeps its width")
 
@@ -50,11 +50,11 @@ class ImageTextMatchingConfig(TargetConfig):
         return {"accuracy": MetricFacts("high")}
 
     def compares(self, context: BuildContext) -> bool:
-        """True if two streams are compared; else one sequence is read."""
+        """True if the target compares two streams; False if it reads one sequence."""
         return bool(context.streams) and self.stream is None
 
     def classification(self, hidden_layer: bool) -> ClassificationConfig:
-        """The options of the classifier within."""
+        """Options of the inner classifier."""
         return ClassificationConfig(
             num_labels=2,
             pooling="first",

@@ -1,4 +1,4 @@
-"""BEiT."""
+"""Converter of BEiT."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -43,25 +43,25 @@ class BeitConverterConfig(common.VisionConverterConfig):
         "use_mean_pooling": True,
     }
     irrelevant: ClassVar[frozenset[str]] = common.VisionConverterConfig.irrelevant | {
-        # Of the segmentation head and of backbones, which have no converter.
+        # Options of the segmentation head and of backbones, which are not converted.
         *("pool_scales", "use_auxiliary_head", "auxiliary_loss_weight", "auxiliary_channels", "auxiliary_num_convs"),
         *("auxiliary_concat_input", "semantic_loss_ignore_index", "add_fpn", "reshape_hidden_states"),
         *("out_features", "out_indices", "stage_names", "segmentation_indices"),
     }
     head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"visual_tokens": ("vocab_size",)}
     notes: ClassVar[tuple[str, ...]] = (
-        "the visual tokenizer is no part of the checkpoint: to train on, give the target visual_tokens one of yours",
+        "the checkpoint does not contain the visual tokenizer; to train on, set model.target.visual_tokens.tokenizer",
     )
 
     def layers(self, config: "Keys") -> dict[str, Any]:
         per_layer, shared = config["use_relative_position_bias"], config["use_shared_relative_position_bias"]
         if per_layer and shared:
             message = "'use_relative_position_bias' and 'use_shared_relative_position_bias' are both true"
-            raise TPError(f"config.json: {message}; specs have one of them")
+            raise TPError(f"config.json: {message}; a spec can have only one of them")
         if per_layer or shared:
             why = (
-                "transformers reads its table of relative positions with rows and columns exchanged, and interpolates "
-                "it, when the grid of patches is no square"
+                "transformers swaps rows and columns of its table of relative positions and interpolates it if the "
+                "grid of patches is not square; only square grids can be converted"
             )
             common.need_squares(config, why, "image_size", "patch_size")
         initial, layers = config["layer_scale_init_value"], super().layers(config | {"qkv_bias": True})
@@ -76,7 +76,7 @@ class BeitConverterConfig(common.VisionConverterConfig):
         }
 
     def targets(self, config: Mapping[str, Any], architecture: str) -> list[Any]:
-        """The targets that stand for the architecture's heads."""
+        """Targets that correspond to the heads of the architecture."""
         heads = self.architectures[architecture]
         if "patch_cls" in heads:
             if not config["use_mean_pooling"]:
@@ -87,7 +87,7 @@ class BeitConverterConfig(common.VisionConverterConfig):
     def to_spec(self, config: "Keys", architecture: str) -> dict[str, Any]:
         modules: list[Any] = [{"masked_patch": {"mask_token": config["use_mask_token"]}}]
         if config["use_absolute_position_embeddings"]:
-            why = "transformers reshapes its table of absolute positions to a square when pictures are none, and fails"
+            why = "transformers fails with absolute positions if pictures are not square"
             common.need_squares(config, why, "image_size")
             modules.append(common.positions_module(config))
         return self.model(config, modules, self.targets(config, architecture))
@@ -138,6 +138,6 @@ class BeitConverterConfig(common.VisionConverterConfig):
             Same("beit.pooler.layernorm", "targets.patch_cls.norm"),
             Same("classifier", "targets.patch_cls.classifier"),
             Same("lm_head", "targets.visual_tokens.output"),
-            # A model without head is saved without the beginning 'beit.', and its last norm is called the same.
+            # A model without a head is saved without the prefix 'beit.', and then its last norm has this name.
             *([head] if self.architectures[architecture] else []),
         ]

@@ -1,4 +1,4 @@
-"""The parts that the converters of vision transformers share."""
+"""Code that all converters of vision transformers share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tp_core.interop.keys import Keys
     from tp_core.spec.schema import Spec
 
-#: A key that transformers does not have: the size of the pictures that the positions were learned for.
+#: Key for the size of the pictures that the positions were learned for. Transformers does not have it.
 POSITIONS = "position_image_size"
 
 
@@ -45,14 +45,14 @@ class TokenAsImage(Rule):
 
 @dataclass(frozen=True)
 class Positions(Rule):
-    """Learned positions of patches, after those of the tokens before them.
+    """Learned positions of the leading tokens and of the patches.
 
-    Those that were learned for pictures of another size are written as the model interpolates them for its own.
+    Positions that were learned for pictures of another size are interpolated for the model's size before writing.
 
     Attributes:
-        learned: rows and columns that they were learned for.
-        grid: rows and columns of the model's pictures.
-        row: whether there is a dimension of size 1 before the others in the checkpoint.
+        learned: rows and columns of the grid that the positions were learned for.
+        grid: rows and columns of the grid of the model's pictures.
+        row: True if the tensor in the checkpoint has an additional first dimension of size 1.
     """
 
     learned: tuple[int, int] = (1, 1)
@@ -64,7 +64,7 @@ class Positions(Rule):
         return [(1, count, *ours[1:]) if self.row else (count, *ours[1:])]
 
     def join(self, theirs: "list[Tensor]") -> "Tensor":
-        assert self.learned == self.grid  # no checkpoint says that its positions are another size's
+        assert self.learned == self.grid  # checkpoints do not store another size for their positions
         return theirs[0][0] if self.row else theirs[0]
 
     def split(self, ours: "Tensor") -> "list[Tensor]":
@@ -78,19 +78,19 @@ class Positions(Rule):
 
 
 def grid_of(config: Mapping[str, Any], size: str = "image_size") -> tuple[int, int]:
-    """Rows and columns of patches of the pictures that a key of a config.json gives the size of."""
+    """Rows and columns of patches, for pictures whose size is in the key ``size`` of a config.json."""
     (height, width), (rows, columns) = (pair(size_option(config[key])) for key in (size, "patch_size"))
     return height // rows, width // columns
 
 
 def positions_rule(config: Mapping[str, Any], theirs: str, ours: str, row: bool = True) -> Positions:
-    """The rule of learned positions."""
+    """Rule for learned positions."""
     learned = grid_of(config, POSITIONS if config.get(POSITIONS) else "image_size")
     return Positions(theirs, ours, learned=learned, grid=grid_of(config), row=row)
 
 
 def positions_key(spec: "Spec", stream: str = "") -> dict[str, Any]:
-    """The key of positions that were learned for pictures of another size than the model's; nothing without such."""
+    """Key for positions that were learned for pictures of another size; empty if the size is the model's."""
     patches = parts.embedding(spec, PatchConfig, stream=stream)
     positions = parts.optional_embedding(spec, PatchPositionConfig, stream=stream)
     if positions is None or positions.position_image_size is None:
@@ -102,28 +102,30 @@ def positions_key(spec: "Spec", stream: str = "") -> dict[str, Any]:
 
 
 def positions_notes(spec: "Spec", stream: str = "") -> tuple[str, ...]:
-    """Say that positions learned for pictures of another size are interpolated."""
+    """Note that positions learned for pictures of another size are interpolated."""
     if not positions_key(spec, stream):
         return ()
     size = " x ".join(map(str, pair(parts.embedding(spec, PatchConfig, stream=stream).image_size)))
-    return (f"the positions are written as they are interpolated for pictures of {size} pixels, no longer as learned",)
+    return (
+        f"the positions are written as they are interpolated for pictures of {size} pixels, not as they were learned",
+    )
 
 
 def positions_module(config: Mapping[str, Any]) -> Any:
-    """The module of learned positions, as a spec writes it."""
+    """Module of learned positions, in the form of a spec."""
     size = config.get(POSITIONS)
     return {"patch_pos": {"position_image_size": size_option(size)}} if size else "patch_pos"
 
 
 def need_squares(config: Mapping[str, Any], why: str, *sizes: str) -> None:
-    """See that pictures, or their patches, are squares.
+    """Check that pictures or patches are square.
 
     Args:
-        why: what transformers does with others.
-        sizes: ``image_size``, ``patch_size`` or both.
+        why: reason, for the error message.
+        sizes: keys to check: ``image_size``, ``patch_size`` or both.
 
     Raises:
-        TPError: they are none.
+        TPError: a size is not square.
     """
     for key in sizes:
         height, width = pair(size_option(config[key]))
@@ -132,12 +134,12 @@ def need_squares(config: Mapping[str, Any], why: str, *sizes: str) -> None:
 
 
 def size_option(size: Any) -> Any:
-    """A size of a config.json, a number or two, as an option of a spec."""
+    """Convert a size in a config.json, one or two numbers, to an option of a spec."""
     return [int(each) for each in size] if isinstance(size, (list, tuple)) else int(size)
 
 
 def size_key(size: int | list[int]) -> Any:
-    """A size option as a config.json has it: one number for squares."""
+    """Convert a size option to the form of config.json: one number for squares."""
     height, width = pair(size)
     return height if height == width else [height, width]
 
@@ -146,23 +148,23 @@ def labels(config: Mapping[str, Any]) -> int:
     """The number of classes.
 
     Raises:
-        TPError: it is a regression.
+        TPError: the model is a regression.
     """
     names = config.get("id2label")
     count = len(names) if isinstance(names, dict) else int(config.get("num_labels") or 2)
     if count < 2:
-        raise TPError("config.json: a regression (one label) cannot be converted; classes are two or more")
+        raise TPError("config.json: a regression (one label) cannot be converted; expected two or more classes")
     return count
 
 
 def image_processor(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The processor of a classifier, with the names of its classes."""
+    """Processor of a classifier, with the names of its classes."""
     names = class_names(config)
     return {"image": {"labels": names} if names else {}}
 
 
 class VisionConverterConfig(ConverterConfig):
-    """The parts that all these converters share: patches, class token, learned positions and pre-norm layers."""
+    """Base of the converters of vision transformers with patches, class token, learned positions and pre-norm."""
 
     defaults: ClassVar[Mapping[str, Any]] = {
         "hidden_size": 768,
@@ -181,9 +183,9 @@ class VisionConverterConfig(ConverterConfig):
     }
     irrelevant: ClassVar[frozenset[str]] = frozenset(
         {
-            # Of a pooler that none of the heads reads.
+            # Options of a pooler that no head uses.
             *("pooler_output_size", "pooler_act"),
-            # There is no word embedding.
+            # There is no word embedding to tie.
             "tie_word_embeddings",
         }
     )
@@ -209,7 +211,7 @@ class VisionConverterConfig(ConverterConfig):
         }
 
     def model(self, config: "Keys", modules: list[Any], targets: list[Any]) -> dict[str, Any]:
-        """The ``model:`` part of a spec with these embeddings and targets."""
+        """Section ``model`` of a spec with these embeddings and targets."""
         return {
             "hidden_size": config["hidden_size"],
             "norm": {"layernorm": {"eps": config["layer_norm_eps"]}},
@@ -223,7 +225,7 @@ class VisionConverterConfig(ConverterConfig):
         }
 
     def described(self, spec: "Spec") -> dict[str, Any]:
-        """The keys of a config.json that :meth:`model` reads."""
+        """Keys of a config.json that :meth:`model` reads."""
         encoder, patches = parts.encoder(spec, TransformerConfig), parts.embedding(spec, PatchConfig)
         attention = parts.part(encoder, "mixer", AttentionConfig)
         return {
@@ -244,7 +246,7 @@ class VisionConverterConfig(ConverterConfig):
         return positions_notes(spec)
 
     def embedding_rules(self, config: Mapping[str, Any], patch: str) -> list[Entry]:
-        """The rules of the embeddings, with the name of the patch embedding in the model."""
+        """Rules for the embeddings; ``patch`` is the name of the patch embedding in the model."""
         theirs, ours = f"{self.prefix}embeddings", f"embedding.parts.{patch}"
         return [
             AsRow(f"{theirs}.cls_token", f"{ours}.class_token"),
@@ -256,7 +258,7 @@ class VisionConverterConfig(ConverterConfig):
 
 
 def layer_keys(options: TransformerOptions, hidden_size: int, prefix: str = "") -> dict[str, Any]:
-    """The keys of a config.json for the layers of an encoder, or with a prefix of a decoder."""
+    """Keys of a config.json for the layers of an encoder, or, with a prefix, of a decoder."""
     dense = parts.part(options, "feed_forward", DenseConfig)
     keys = {
         "num_hidden_layers": options.num_layers,
@@ -268,11 +270,11 @@ def layer_keys(options: TransformerOptions, hidden_size: int, prefix: str = "") 
 
 
 def layer_rules(layer: str, ours: str) -> list[Entry]:
-    """The rules of a transformer's layers, apart from the projections of queries, keys and values.
+    """Rules for the layers of a transformer, except the projections of queries, keys and values.
 
     Args:
-        layer: beginning of the names in the checkpoint, with ``{layer}``.
-        ours: the same in the model.
+        layer: prefix of the names in the checkpoint, with ``{layer}``.
+        ours: prefix of the names in the model, with ``{layer}``.
     """
     return [
         Same(f"{layer}.attention.output.dense", f"{ours}.mixer.output"),
@@ -284,5 +286,5 @@ def layer_rules(layer: str, ours: str) -> list[Entry]:
 
 
 def projections(layer: str, ours: str, heads: int) -> Entry:
-    """The rule of the projections of queries, keys and values."""
+    """Rule for the projections of queries, keys and values."""
     return Stacked(below(f"{layer}.attention.attention", "query", "key", "value"), f"{ours}.mixer.qkv", groups=heads)

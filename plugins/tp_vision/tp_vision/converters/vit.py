@@ -1,4 +1,4 @@
-"""ViT and DeiT."""
+"""Converters of ViT and DeiT."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ _LAYER, _OURS = "encoder.layer.{layer}", "encoder.layers.{layer}"
 
 @dataclass(frozen=True)
 class Shuffled(Rule):
-    """A convolution of width 1 before a pixel shuffle, whose outputs stand by channel, then row, then column.
+    """A 1 x 1 convolution before a pixel shuffle, whose outputs are ordered by channel, row and column.
 
-    In the model it is a matrix, and the outputs stand by row, column and channel.
+    In the model, it is a matrix whose outputs are ordered by row, column and channel.
     """
 
     channels: int = 3
@@ -56,18 +56,18 @@ class VitConverterConfig(common.VisionConverterConfig):
     head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"pixels": ("encoder_stride",)}
 
     def patch(self, architecture: str) -> str:
-        """The name of the patch embedding."""
+        """Name of the patch embedding."""
         return "masked_patch" if "pixels" in self.architectures[architecture] else "patch"
 
     def targets(self, config: Mapping[str, Any], architecture: str) -> list[Any]:
-        """The targets that stand for the architecture's heads."""
+        """Targets that correspond to the heads of the architecture."""
         heads = self.architectures[architecture]
         if "pixels" in heads:
-            why = "transformers' ViT and DeiT have the whole picture made of square patches in a square grid"
+            why = "transformers' ViT and DeiT reconstruct only square pictures from square patches"
             common.need_squares(config, why, "image_size", "patch_size")
             if config["encoder_stride"] != pair(common.size_option(config["patch_size"]))[0]:
                 stride, patch = config["encoder_stride"], config["patch_size"]
-                message = f"'encoder_stride' is {stride}; only that of the patches, {patch}, can be converted"
+                message = f"'encoder_stride' is {stride}; expected the patch_size, {patch}"
                 raise TPError(f"config.json: {message}")
             return [{"pixels": {"loss": "l1"}}]
         if not heads:
@@ -102,7 +102,7 @@ class VitConverterConfig(common.VisionConverterConfig):
             common.projections(layer, _OURS, config["num_attention_heads"]),
             *common.layer_rules(layer, _OURS),
             Same(f"{self.prefix}layernorm", "encoder.norm"),
-            # transformers' bare model has a pooler that none of its heads reads
+            # transformers' model without a head has a pooler; no head uses it
             Same(f"{self.prefix}pooler.dense", "targets.cls.dense"),
             Same("classifier", "targets.cls.classifier"),
             Shuffled("decoder.0", "targets.pixels.output", channels=config["num_channels"]),

@@ -1,4 +1,4 @@
-"""Masked autoencoders."""
+"""Converter of masked autoencoders (ViTMAE)."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -43,14 +43,14 @@ class VitMaeConverterConfig(common.VisionConverterConfig):
     }
 
     def as_stored(self, config: "Keys", tensors: "Tensors") -> "Keys":
-        # transformers 5 writes another name for the decoder's layers than it has itself, and than 4 wrote.
+        # transformers 5 saves the decoder's layers under another name than in its model and in version 4.
         tensors.rename(lambda name: name.replace("decoder.decoder_encoder.layer.", _DECODER))
         return config
 
     def to_spec(self, config: "Keys", architecture: str) -> dict[str, Any]:
         heads = self.architectures[architecture]
         if heads:
-            why = "transformers' MAE draws pictures of square patches in a square grid"
+            why = "transformers' MAE reconstructs only square pictures from square patches"
             common.need_squares(config, why, "image_size", "patch_size")
         targets = [{"pixels": {"loss": "mse", "normalize": config["norm_pix_loss"]}}] if heads else []
         model = self.model(config, ["patch", "patch_sinusoidal", "visible"], targets)
@@ -83,7 +83,7 @@ class VitMaeConverterConfig(common.VisionConverterConfig):
 
     @staticmethod
     def _positions(name: str, config: Mapping[str, Any], size: int) -> Computed:
-        """The fixed positions, which stand in checkpoints with a row of zeros for the class token."""
+        """Rule for the fixed positions; checkpoints contain them after a row of zeros for the class token."""
         (height, width), (down, across) = pair(config["image_size"]), pair(config["patch_size"])
         rows, columns = height // down, width // across
 
@@ -99,7 +99,7 @@ class VitMaeConverterConfig(common.VisionConverterConfig):
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
         layer, ours = "vit.encoder.layer.{layer}", "encoder.layers.{layer}"
-        behind, decoder = f"{_DECODER}{{layer}}", "decoder.layers.{layer}"
+        theirs, decoder = f"{_DECODER}{{layer}}", "decoder.layers.{layer}"
         (architecture,) = config.get("architectures") or ["ViTMAEModel"]
         body: list[Entry] = [
             *self.embedding_rules(config, "patch"),
@@ -115,8 +115,8 @@ class VitMaeConverterConfig(common.VisionConverterConfig):
             self._positions("decoder.decoder_pos_embed", config, config["decoder_hidden_size"]),
             Same("decoder.decoder_embed", "decoder.entry"),
             common.TokenAsImage("decoder.mask_token", "decoder.mask_token"),
-            common.projections(behind, decoder, config["decoder_num_attention_heads"]),
-            *common.layer_rules(behind, decoder),
+            common.projections(theirs, decoder, config["decoder_num_attention_heads"]),
+            *common.layer_rules(theirs, decoder),
             Same("decoder.decoder_norm", "decoder.norm"),
             Same("decoder.decoder_pred", "targets.pixels.output"),
         ]

@@ -14,7 +14,7 @@ from tp_vision.embeddings.positions import added, sinusoidal_grid
 
 
 class MaskedDecoder(TransformerStack, Decoder):
-    """States of visible patches → states of all patches: a learned vector stands where one is hidden."""
+    """States of visible patches → states of all patches; masked patches start from a learned vector."""
 
     def __init__(self, config: MaskedDecoderConfig, context: BuildContext) -> None:
         super().__init__(config, context, config.hidden_size)
@@ -27,7 +27,7 @@ class MaskedDecoder(TransformerStack, Decoder):
     def forward(self, sequence: Sequence | None, memory: Sequence, kv_cache: KVCache | None = None) -> Sequence:
         """Memory (batch, before + visible, memory_size) → (batch, before + patches, hidden_size)."""
         if kv_cache is not None:
-            raise NotImplementedError("the decoder reads whole pictures")
+            raise NotImplementedError("the decoder mae reads whole pictures and cannot use a KV cache")
         ids, places = memory.published["visible_ids"], memory.published["all_patches"]
         states = self.entry(memory.states)
         before = states.shape[1] - ids.shape[1]

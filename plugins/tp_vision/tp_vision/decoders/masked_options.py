@@ -14,7 +14,7 @@ from tp_core.options.ports import PATCHES, Port
 
 
 class MaskedDecoderConfig(DecoderConfig, TransformerOptions):
-    """MAE's decoder: mask tokens where patches are hidden, fixed positions, transformer (He et al., 2022)."""
+    """MAE's decoder: mask tokens for masked patches, fixed positions and a transformer (He et al., 2022)."""
 
     implementation: ClassVar[str] = "tp_vision.decoders.masked:MaskedDecoder"
     needs_target_embedding: ClassVar[bool] = False
@@ -38,4 +38,4 @@ class MaskedDecoderConfig(DecoderConfig, TransformerOptions):
         if self.mask != "fully_visible":
             yield Problem("mask", f"all patches see each other; expected fully_visible, got {self.mask}")
         elif one := next((each for each in mixers if each.config.causal()), None):
-            yield Problem("mixer", f"all patches see each other, and '{one.name}' of a layer is causal")
+            yield Problem("mixer", f"all patches see each other, but the mixer '{one.name}' of a layer is causal")

@@ -1,4 +1,4 @@
-"""Patches through a stack of convolutions."""
+"""Patch embedding by a stack of convolutions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tp_vision.embeddings.convolutional_options import ConvolutionalPatchConfig,
 
 
 class Convolution(nn.Conv2d):
-    """A convolution whose outputs have the variance of its inputs behind a ReLU (He et al., 2015)."""
+    """A convolution with He initialisation, which preserves the variance after a ReLU (He et al., 2015)."""
 
     def reset_parameters(self) -> None:
         draw(self.weight, math.sqrt(2 / (self.in_channels * self.kernel_size[0] * self.kernel_size[1])))
@@ -32,13 +32,13 @@ class ResidualBlock(nn.Module):
         self.inner, self.output = Convolution(width, width, 3, padding=1), Convolution(width, width, 1)
 
     def forward(self, states: Tensor) -> Tensor:
-        """(batch, width, height, width of the picture) → the same shape."""
+        """(batch, channels, height, width) → the same shape."""
         update: Tensor = self.output(F.relu(self.inner(F.relu(states))))
         return states + update
 
 
 class ConvolutionalPatch(Embedding):
-    """Convolutions of stride 2 until a patch is one place, residual blocks, and a last convolution of width 1."""
+    """Convolutions of stride 2 until a patch is one position, residual blocks, and a 1 x 1 convolution."""
 
     def __init__(self, config: ConvolutionalPatchConfig, context: BuildContext) -> None:
         super().__init__()

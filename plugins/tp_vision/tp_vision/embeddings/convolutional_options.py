@@ -14,18 +14,18 @@ from tp_vision.embeddings.options import GridOptions, pair
 
 
 def halvings(patch: tuple[int, int]) -> int | None:
-    """The number of times that a picture is halved until a patch is one pixel; None where it never is."""
+    """Number of times that a picture is halved until a patch is one pixel; None if this is impossible."""
     steps = patch[0].bit_length() - 1
     return steps if patch == (2**steps, 2**steps) else None
 
 
 class ConvolutionalPatchConfig(GridOptions, EmbeddingConfig):
-    """Patches of a picture through convolutions that halve it, with residual blocks (VQ-VAE)."""
+    """Patches of a picture, computed by convolutions of stride 2 and residual blocks (VQ-VAE)."""
 
     implementation: ClassVar[str] = "tp_vision.embeddings.convolutional:ConvolutionalPatch"
 
     width: int = Field(128, gt=0, description="channels of the convolutions")
-    blocks: int = Field(2, ge=0, description="residual blocks behind them")
+    blocks: int = Field(2, ge=0, description="number of residual blocks after the convolutions of stride 2")
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return {PIXEL_VALUES: FieldSpec(("batch", self.channels, *pair(self.image_size)), "float32")}

@@ -1,4 +1,4 @@
-"""Patches of which some are masked."""
+"""Patch embedding with masked patches."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tp_vision.embeddings.patch import Patch
 
 
 class MaskedPatch(Patch):
-    """Patches, with one learned vector in place of each that ``bool_masked_pos`` (batch, patches) masks.
+    """Patches, with a learned vector in place of those that ``bool_masked_pos`` (batch, patches) masks.
 
-    Batches without masks, as at inference, have all their patches.
+    Batches without masks, as at inference, keep all patches.
     """
 
     def __init__(self, config: MaskedPatchConfig, context: BuildContext) -> None:
@@ -29,7 +29,7 @@ class MaskedPatch(Patch):
             draw(self.mask_token, self.config.init_std)
 
     def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
-        """``pixel_values`` and ``bool_masked_pos`` → states (batch, places before + rows × columns, size)."""
+        """``pixel_values`` and ``bool_masked_pos`` → states (batch, tokens before + rows × columns, size)."""
         content = self.content(inputs["pixel_values"])
         masked = inputs.get("bool_masked_pos")
         if masked is not None and self.mask_token is not None:

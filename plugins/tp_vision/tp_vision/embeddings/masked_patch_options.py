@@ -1,4 +1,4 @@
-"""Options of patches with a mask token. Torch-free."""
+"""Options of the patch embedding with masked patches. Torch-free."""
 
 from typing import ClassVar
 
@@ -11,12 +11,12 @@ from tp_vision.embeddings.patch_options import PatchConfig
 
 
 class MaskedPatchConfig(PatchConfig):
-    """Patches of a picture, with a learned vector in place of those that are masked (BEiT, SimMIM)."""
+    """Patches of a picture, with a learned vector in place of masked patches (BEiT, SimMIM)."""
 
     implementation: ClassVar[str] = "tp_vision.embeddings.masked_patch:MaskedPatch"
 
     mask_token: bool = Field(
-        True, description="false: no such vector and no masks, to fine-tune a model that was trained with them"
+        True, description="false: no mask token and no masks, to fine-tune a model that was pre-trained with them"
     )
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:

@@ -1,4 +1,4 @@
-"""Options that embeddings of patches share. Torch-free."""
+"""Options that all patch embeddings share. Torch-free."""
 
 from collections.abc import Iterable, Iterator
 from typing import Annotated
@@ -23,11 +23,11 @@ def pair(size: int | list[int]) -> tuple[int, int]:
 
 
 class GridOptions(ModuleConfig):
-    """Options of all modules that cut pictures into patches."""
+    """Base of the options of modules that divide pictures into patches."""
 
-    image_size: Size = Field(224, description="height and width of pictures in pixels; or [height, width]")
-    patch_size: Size = Field(16, description="height and width of a patch in pixels; or [height, width]")
-    channels: int = Field(3, gt=0, description="numbers of a pixel: 3 for RGB, 1 for greyscale")
+    image_size: Size = Field(224, description="height and width of pictures in pixels, or [height, width]")
+    patch_size: Size = Field(16, description="height and width of a patch in pixels, or [height, width]")
+    channels: int = Field(3, gt=0, description="numbers per pixel: 3 for RGB, 1 for greyscale")
 
     def grid(self) -> GridFacts:
         """The grid of patches into which pictures of these sizes are divided."""
@@ -42,7 +42,7 @@ class GridOptions(ModuleConfig):
         return grid.before + grid.patches
 
     def check_grid(self) -> Iterator[Problem]:
-        """Yield a problem where the patches do not fill the picture."""
+        """Yield a problem if the patches do not fill the picture."""
         for name, whole, part in zip(("height", "width"), pair(self.image_size), pair(self.patch_size)):
             if whole % part:
                 near = max(1, round(whole / part)) * part
@@ -51,7 +51,7 @@ class GridOptions(ModuleConfig):
                 break
 
 
-#: A grid for the description of fields where there is none yet: that of ViT.
+#: The grid of ViT, which describes fields if the model has no grid yet.
 _SOME = GridFacts(14, 14, (16, 16), 3)
 
 
@@ -61,7 +61,7 @@ def grid_of(context: BuildContext) -> GridFacts:
 
 
 def pixels_of(context: BuildContext) -> FieldSpec:
-    """The pictures of the model's grid."""
+    """Shape and type of the model's pictures."""
     grid = grid_of(context)
     size = grid.height * grid.patch_size[0], grid.width * grid.patch_size[1]
     return FieldSpec(("batch", grid.channels, *size), "float32")

@@ -16,10 +16,10 @@ from tp_vision.facts import GridFacts
 
 
 class Projection(nn.Conv2d):
-    """A linear map of each patch: a convolution whose stride is its width, drawn from N(0, std).
+    """A linear map of each patch: a convolution whose stride is its kernel size, initialised from N(0, std²).
 
     Args:
-        std: 1 / sqrt(numbers of a patch) if None.
+        std: standard deviation of the initial weights; None: 1 / sqrt(channels × height × width of a patch).
     """
 
     def __init__(self, channels: int, size: int, patch: tuple[int, int], bias: bool, std: float | None) -> None:
@@ -33,7 +33,7 @@ class Projection(nn.Conv2d):
 
 
 def tokens(count: int, size: int) -> nn.Parameter | None:
-    """Learned vectors, (count, size), without values yet; None for none."""
+    """Uninitialised parameter for learned tokens, (count, size); None if ``count`` is 0."""
     return nn.Parameter(torch.empty(count, size)) if count else None
 
 
@@ -41,7 +41,7 @@ def check_pictures(pixels: Tensor, grid: GridFacts) -> None:
     """Check pictures, (batch, channels, height, width), against the model's patches.
 
     Raises:
-        TPError: the channels are not the model's, or patches do not fill the pictures.
+        TPError: the number of channels is not the model's, or patches do not fill the pictures.
     """
     _, channels, height, width = pixels.shape
     rows, columns = grid.patch_size
@@ -54,8 +54,8 @@ def check_pictures(pixels: Tensor, grid: GridFacts) -> None:
 class Patch(Embedding):
     """Pictures as sequences: class token, distillation token, registers, then the patches row by row.
 
-    Publishes ``patches``, (rows, columns) int64: the place in the sequence of each patch of the grid. Its shape tells
-    those behind how large the grid is.
+    Publishes ``patches``, (rows, columns) int64: the index of each patch in the sequence. Later modules take the size
+    of the grid from its shape.
     """
 
     def __init__(self, config: PatchConfig, context: BuildContext) -> None:
@@ -72,7 +72,7 @@ class Patch(Embedding):
             draw(each, self.config.init_std)
 
     def before(self) -> list[Tensor]:
-        """The tokens before the patches: one tensor (tokens, size) of each kind."""
+        """Tokens before the patches: one tensor (tokens, size) per kind of token."""
         return [each for each in (self.class_token, self.distillation_token, self.registers) if each is not None]
 
     def content(self, pixels: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ class Patch(Embedding):
         return found
 
     def arranged(self, content: Tensor) -> Sequence:
-        """(batch, size, rows, columns) → the sequence, with the tokens that stand before the patches."""
+        """(batch, size, rows, columns) → the sequence, with the tokens before the patches."""
         batch, _, rows, columns = content.shape
         states = content.flatten(2).transpose(1, 2)
         first = [each.to(states.dtype).expand(batch, -1, -1) for each in self.before()]
@@ -93,5 +93,5 @@ class Patch(Embedding):
         return Sequence(states, published={"patches": places})
 
     def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
-        """``pixel_values`` → states (batch, places before + rows × columns, size)."""
+        """``pixel_values`` → states (batch, tokens before + rows × columns, size)."""
         return self.arranged(self.content(inputs["pixel_values"]))

@@ -15,17 +15,24 @@ from tp_vision.facts import GridFacts
 
 
 class PatchConfig(GridOptions, EmbeddingConfig):
-    """Patches of a picture, one vector each, behind a class token (ViT; Dosovitskiy et al., 2021)."""
+    """Patches of a picture, one vector each, after a class token (ViT; Dosovitskiy et al., 2021)."""
 
     implementation: ClassVar[str] = "tp_vision.embeddings.patch:Patch"
 
-    class_token: bool = Field(True, description="a learned vector stands first")
-    distillation_token: bool = Field(False, description="another stands behind it (DeiT; Touvron et al., 2021)")
-    registers: int = Field(0, ge=0, description="further learned vectors before the patches (Darcet et al., 2024)")
-    bias: bool = Field(True, description="bias of the patches' projection")
+    class_token: bool = Field(True, description="put a learned vector first")
+    distillation_token: bool = Field(
+        False, description="put another learned vector after it (DeiT; Touvron et al., 2021)"
+    )
+    registers: int = Field(
+        0, ge=0, description="number of additional learned vectors before the patches (Darcet et al., 2024)"
+    )
+    bias: bool = Field(True, description="add a bias to the projection of patches")
     init_std: float = Field(0.02, gt=0)
     projection_std: float | None = Field(
-        None, gt=0, description="initial weights of the projection; unset: 1 / sqrt(numbers of a patch), as ViT's"
+        None,
+        gt=0,
+        description="standard deviation of the projection's initial weights; default, as in ViT: "
+        "1 / sqrt(channels x height x width of a patch)",
     )
 
     def grid(self) -> GridFacts:

@@ -1,4 +1,4 @@
-"""Positions in a grid of patches."""
+"""Position embeddings of a grid of patches."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tp_vision.facts import GridFacts
 
 
 def added(sequence: Sequence, leading: Tensor | None, patches: Tensor) -> Sequence:
-    """A sequence of pictures with positions added.
+    """Add positions to a sequence of patches. Registers have no positions.
 
     Args:
-        leading: (leading tokens, size) of the tokens that stand first, or None for nothing. Registers have none.
-        patches: (rows × columns, size).
+        leading: positions of the leading tokens, (leading tokens, size); None adds nothing to them.
+        patches: positions of the patches, (rows × columns, size).
     """
     states = sequence.states
     first = patches[:0] if leading is None else leading
@@ -27,13 +27,13 @@ def added(sequence: Sequence, leading: Tensor | None, patches: Tensor) -> Sequen
 
 
 def interpolated(table: Tensor, learned: tuple[int, int], grid: tuple[int, int]) -> Tensor:
-    """The vectors of a grid's places between those that were learned for the places of another (bicubic, as in ViT).
+    """Interpolate the positions of one grid to another grid (bicubic, as in ViT).
 
     Args:
-        table: (rows × columns of ``learned``, size).
+        table: positions of the grid ``learned``, (rows × columns, size).
 
     Returns:
-        (rows × columns of ``grid``, size).
+        Positions of the grid ``grid``, (rows × columns, size).
     """
     if grid == learned:
         return table
@@ -43,30 +43,30 @@ def interpolated(table: Tensor, learned: tuple[int, int], grid: tuple[int, int])
 
 
 class PatchPosition(Embedding):
-    """Adds a learned vector for each place of the grid and for each leading token.
+    """Adds a learned vector to each patch, by its position in the grid, and to each leading token.
 
-    Where the grid of a picture is not the learned one, the vectors of its places are interpolated between the learned
-    ones (bicubic, as in ViT); those of the leading tokens stay.
+    For a picture with another grid, the vectors of patches are interpolated (bicubic, as in ViT). Those of the leading
+    tokens are not changed.
     """
 
     def __init__(self, config: PatchPositionConfig, context: BuildContext) -> None:
         super().__init__()
         grid = context.fact(GridFacts)
-        assert grid is not None  # the spec's checks let no positions stand without patches
+        assert grid is not None  # the spec's checks refuse positions without patches
         size = config.embedding_size or context.embedding_size
         self.config, self.leading, self.learned = (
             config,
             grid.leading,
             config.table(grid),
         )
-        #: (leading tokens + rows × columns, size), row by row.
+        #: Positions of the leading tokens and of the grid row by row, (leading tokens + rows × columns, size).
         self.table = nn.Parameter(torch.empty(self.leading + self.learned[0] * self.learned[1], size))
 
     def reset_parameters(self) -> None:
         draw(self.table, self.config.init_std)
 
     def patches(self, rows: int, columns: int) -> Tensor:
-        """(rows × columns, size)."""
+        """Positions of a grid, (rows × columns, size)."""
         return interpolated(self.table[self.leading :], self.learned, (rows, columns))
 
     def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
@@ -78,10 +78,10 @@ class PatchPosition(Embedding):
 def sinusoidal_grid(rows: int, columns: int, size: int, device: torch.device) -> Tensor:
     """MAE's fixed positions, (rows × columns, size), float32.
 
-    The first half of a vector is of the column, the second of the row; of each, the first half are the sines of
-    ``position · 10000^(-4i/size)`` for i = 0, 1, ..., size / 4 - 1, the second the cosines.
+    The first half of a vector encodes the column, the second half encodes the row. Each half consists of the sines and
+    then the cosines of ``position · 10000^(-4i/size)`` for i = 0, 1, ..., size / 4 - 1.
     """
-    # In float64, as the original: of a large position, float32 angles are off by more than 1e-6.
+    # In float64, as in the original: for large positions, float32 angles have errors above 1e-6.
     frequencies = 10000.0 ** -(torch.arange(size // 4, dtype=torch.float64, device=device) / (size / 4))
 
     def encoded(count: int) -> Tensor:
@@ -94,7 +94,7 @@ def sinusoidal_grid(rows: int, columns: int, size: int, device: torch.device) ->
 
 
 class PatchSinusoidal(Embedding):
-    """Adds fixed sines and cosines of the column and row of each patch; tokens before the patches get nothing."""
+    """Adds fixed sines and cosines of column and row to each patch; tokens before the patches are not changed."""
 
     def __init__(self, config: PatchSinusoidalConfig, context: BuildContext) -> None:
         super().__init__()

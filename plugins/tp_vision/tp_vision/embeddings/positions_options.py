@@ -1,4 +1,4 @@
-"""Options of positions of patches. Torch-free."""
+"""Options of position embeddings of patches. Torch-free."""
 
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -13,13 +13,13 @@ from tp_vision.facts import GridFacts
 
 
 class GridPositionConfig(EmbeddingConfig):
-    """Base of positions in a grid of patches."""
+    """Base of the options of positions in a grid of patches."""
 
     makes_sequence: ClassVar[bool] = False
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         if context.fact(GridFacts) is None:
-            yield Problem("", "adds to patches, and this embedding makes none; list patch before it")
+            yield Problem("", "adds to patches, but no module before it makes patches; list patch before it")
 
 
 class PatchPositionConfig(GridPositionConfig):
@@ -29,8 +29,8 @@ class PatchPositionConfig(GridPositionConfig):
 
     position_image_size: Size | None = Field(
         None,
-        description="size of the pictures that the positions are learned for; unset: that of the patch embedding. "
-        "Positions for pictures of any other size are interpolated",
+        description="size of the pictures that the positions are learned for; default: image_size of the patch "
+        "embedding. Positions for pictures of any other size are interpolated",
     )
     init_std: float = Field(0.02, gt=0)
 
@@ -48,7 +48,7 @@ class PatchPositionConfig(GridPositionConfig):
             return
         for whole, part in zip(pair(self.position_image_size), grid.patch_size):
             if whole % part:
-                yield Problem("position_image_size", f"is no multiple of patch_size, {part}")
+                yield Problem("position_image_size", f"is not a multiple of patch_size, {part}")
                 break
 
     def effective(self, context: BuildContext) -> dict[str, Any]:

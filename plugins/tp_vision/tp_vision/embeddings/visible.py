@@ -1,4 +1,4 @@
-"""Only what is not masked."""
+"""Removal of masked patches."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tp_vision.embeddings.visible_options import VisibleConfig
 
 
 class Visible(Embedding):
-    """Leaves the patches of ``visible_ids`` (batch, visible), behind the tokens that stand before all patches.
+    """Keeps the patches ``visible_ids`` (batch, visible) and the tokens before the patches; removes other patches.
 
-    Publishes ``visible_ids`` and ``all_patches``, (rows, columns): the place that each patch would have. Batches
-    without ``visible_ids``, as at inference, keep all their patches.
+    Publishes ``visible_ids`` and ``all_patches``, (rows, columns): the index of each patch in the sequence before the
+    removal. Batches without ``visible_ids``, as at inference, keep all patches.
     """
 
     def __init__(self, config: VisibleConfig, context: BuildContext) -> None:

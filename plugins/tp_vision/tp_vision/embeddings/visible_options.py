@@ -1,4 +1,4 @@
-"""Options of the choice of visible patches. Torch-free."""
+"""Options of the removal of masked patches. Torch-free."""
 
 from typing import ClassVar
 
@@ -10,14 +10,14 @@ from tp_vision.embeddings.options import grid_of
 
 
 class VisibleConfig(EmbeddingConfig):
-    """Leaves only the patches that are not masked, behind all that is added to them (MAE; He et al., 2022)."""
+    """Removal of masked patches, after positions are added to all patches (MAE; He et al., 2022)."""
 
     implementation: ClassVar[str] = "tp_vision.embeddings.visible:Visible"
     makes_sequence: ClassVar[bool] = False
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         patches = grid_of(context).height * grid_of(context).width
-        # As many as of MAE; batches may have any number.
+        # A quarter, as in MAE; batches may have any number.
         visible = FieldSpec(("batch", Usual(max(1, patches // 4))), "int64", patches)
         return {PATCHES: FieldSpec(), Port.input("visible_ids"): visible}
 

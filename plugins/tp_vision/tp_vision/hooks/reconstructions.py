@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
     from tp_core.training.trainer import Trainer
 
-#: Small pictures are shown with larger pixels, so that their width is about this.
+#: Small pictures are enlarged to about this width, in pixels.
 _WIDTH = 96
 
 
 class Reconstructions:
-    """Writes ``reconstructions/step_N.png`` into the run's folder, and the same to TensorBoard.
+    """Writes ``reconstructions/step_N.png`` into the run's folder, and the same picture to TensorBoard.
 
-    A row is a picture, its visible patches, and these with what the model predicts of the others.
+    Each row shows the original picture, its visible patches, and the visible patches together with the predicted ones.
     """
 
     def __init__(self, config: ReconstructionsConfig) -> None:
@@ -40,7 +40,7 @@ class Reconstructions:
     @hookimpl
     def tp_check(self, spec: Spec) -> Iterable[str]:
         if not any(isinstance(target.config, PixelsConfig) for target in spec.model.targets):
-            yield "train.hooks.reconstructions: shows what the target pixels predicts, and the model has no such target"
+            yield "train.hooks.reconstructions: shows predictions of the target pixels, but the model does not have it"
         if all(part.data.options.eval is None for part in spec.sets().values()):
             yield "train.hooks.reconstructions: needs data.eval"
 
@@ -59,10 +59,12 @@ class Reconstructions:
                 trainer.loggers.picture(step, name, picture)
 
     def picture(self, trainer: Trainer, data: DataSet, processor: MaskedImageProcessor) -> Tensor:
-        """All rows as one picture, (3, height, width) uint8."""
+        """Draw all rows into one picture, (3, height, width) uint8."""
         model, seed = trainer.model, trainer.spec.train.options.seed
         shown = min(self.count, len(data.rows))
-        spread = [number * len(data.rows) // shown for number in range(shown)]  # folders stand class by class
+        spread = [
+            number * len(data.rows) // shown for number in range(shown)
+        ]  # records of one class are next to each other
         samples = [processor.evaluation_sample(data.rows, i, generator(seed, EVALUATION, 0, i)) for i in spread]
         batch = data.feed.collate(samples).to(trainer.strategy.device)
         name, target = next((name, t) for name, t in model.named_targets().items() if isinstance(t, Pixels))
@@ -75,7 +77,7 @@ def drawn(batch: Batch, predicted: Tensor, patch: tuple[int, int], processor: Ma
     """Original, visible and completed pictures side by side, (3, height, width) uint8.
 
     Args:
-        predicted: (batch, channels, height, width), as ``pixel_values``.
+        predicted: (batch, channels, height, width), normalised like ``pixel_values``.
     """
     mean, std = processor.pictures.mean, processor.pictures.std
     pixels = batch.inputs["pixel_values"]

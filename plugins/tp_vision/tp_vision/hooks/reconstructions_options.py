@@ -8,9 +8,9 @@ from tp_core.options.hooks import HooksConfig
 
 
 class ReconstructionsConfig(HooksConfig):
-    """Pictures of what the target ``pixels`` makes of masked patches, at each evaluation (MAE, SimMIM)."""
+    """Pictures with the masked patches as the target ``pixels`` predicts them, at each evaluation (MAE, SimMIM)."""
 
     implementation: ClassVar[str] = "tp_vision.hooks.reconstructions:Reconstructions"
     observes: ClassVar[bool] = True
 
-    count: int = Field(8, gt=0, description="held-out pictures to show, spread over the data")
+    count: int = Field(8, gt=0, description="number of evaluation pictures to show, spread over the data")

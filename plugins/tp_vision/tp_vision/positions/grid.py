@@ -1,4 +1,4 @@
-"""Learned biases of offsets in a grid of patches."""
+"""Learned attention biases by the offset of two patches in a grid."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from tp_vision.positions.grid_options import GridPositionsConfig
 
 
 def grid_offsets(rows: int, columns: int, length: int, device: torch.device) -> Tensor:
-    """Rows of a :class:`GridBias` table, (length, length) by query and key; the grid stands at the sequence's end.
+    """Indices of rows in the table of :class:`GridBias`, (length, length) by query and key.
 
-    All offsets of two patches come first; the last three rows are of a leading token and a patch, of a patch and a
-    leading token, and of two leading tokens.
+    The patches of the grid are at the end of the sequence, after the leading tokens. The first rows of the table belong
+    to the offsets of two patches. The last three rows belong to a leading token and a patch, a patch and a leading
+    token, and two leading tokens.
 
     Raises:
         TPError: the sequence is shorter than the grid.
@@ -38,9 +39,9 @@ def grid_offsets(rows: int, columns: int, length: int, device: torch.device) -> 
 
 
 class GridBias(Module):
-    """Learned bias per head and offset of two patches in a grid, zero at first.
+    """Learned bias per head and per offset of two patches in a grid; initialised with zeros.
 
-    A picture with another grid than ``grid``, (rows, columns), gets biases interpolated between the learned ones.
+    Biases are interpolated for a picture whose grid differs from ``grid``, (rows, columns).
     """
 
     def __init__(self, heads: int, grid: tuple[int, int]) -> None:
@@ -50,7 +51,7 @@ class GridBias(Module):
         self.bias = Embedding(self.offsets[0] * self.offsets[1] + 3, heads, std=0.0)
 
     def forward(self, grid: tuple[int, int], length: int) -> Tensor:
-        """Bias (1, heads, length, length) of a sequence that ends with the patches of ``grid``."""
+        """Compute the bias (1, heads, length, length) of a sequence that ends with the patches of ``grid``."""
         table = self.bias.weight
         if grid != self.grid:
             learned = table[:-3].view(*self.offsets, -1).permute(2, 0, 1).unsqueeze(0).float()
@@ -68,7 +69,7 @@ def _bias(config: GridPositionsConfig, context: BuildContext) -> GridBias:
 
 
 class GridTable(PositionTable):
-    """The grid of the pictures, and the bias that all layers have in common."""
+    """The grid of the pictures, and the bias that all layers share."""
 
     def __init__(self, config: GridPositionsConfig, context: BuildContext) -> None:
         super().__init__()
@@ -76,13 +77,13 @@ class GridTable(PositionTable):
         self.bias = None if config.per_layer else _bias(config, context)
 
     def forward(self, run: StackPass) -> PositionValues:
-        """The grid as (rows, columns).
+        """Return the grid as (rows, columns), and the shared bias.
 
         Raises:
-            NotImplementedError: there is a cache, and a picture is whole.
+            NotImplementedError: there is a KV cache; a picture is read as a whole.
         """
         if run.kv_cache is not None:
-            raise NotImplementedError("positions in a grid need the whole picture")
+            raise NotImplementedError("positions in a grid need the whole picture and cannot use a KV cache")
         patches, grid = run.sequence.published.get("patches"), self.grid
         if patches is not None:
             grid = patches.shape[0], patches.shape[1]
@@ -92,7 +93,7 @@ class GridTable(PositionTable):
 
 
 class GridPositions(Positions):
-    """The bias of one layer, where each has its own."""
+    """The bias of one layer, with ``per_layer``."""
 
     def __init__(self, config: GridPositionsConfig, context: BuildContext) -> None:
         super().__init__(config, context)

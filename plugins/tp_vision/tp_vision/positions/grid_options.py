@@ -12,18 +12,18 @@ from tp_vision.facts import GridFacts
 
 
 class GridPositionsConfig(PositionsConfig):
-    """Learned bias per head and offset of two patches in a grid (BEiT; Bao et al., 2022)."""
+    """Learned attention bias per head and per offset of two patches in a grid (BEiT; Bao et al., 2022)."""
 
     implementation: ClassVar[str] = "tp_vision.positions.grid:GridPositions"
     table: ClassVar[str] = "tp_vision.positions.grid:GridTable"
 
     size: list[int] | None = Field(
-        None, min_length=2, max_length=2, description="rows and columns of the biases; the embedding's if unset"
+        None, min_length=2, max_length=2, description="rows and columns of the grid; default: the embedding's"
     )
-    per_layer: bool = Field(False, description="a bias in each layer; else one for all layers")
+    per_layer: bool = Field(False, description="true: each layer has its own bias; false: all layers share one")
 
     def grid(self, context: BuildContext) -> tuple[int, int] | None:
-        """Rows and columns of the biases; None where nothing says them."""
+        """Rows and columns of the grid; None if they are unknown."""
         if self.size is not None:
             return self.size[0], self.size[1]
         grid = context.fact(GridFacts)
@@ -37,6 +37,6 @@ class GridPositionsConfig(PositionsConfig):
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         if self.grid(context) is None:
-            yield Problem("", "is for embeddings that make patches, such as patch; or give the size of the grid")
+            yield Problem("", "is for embeddings that make patches, such as patch; use one, or set size")
         elif self.size is not None and min(self.size) < 1:
             yield Problem("size", f"rows and columns are at least 1, got {self.size}")

@@ -18,7 +18,7 @@ from tp_vision.processors.options import MAX_PIXELS
 from tp_vision.processors.picture_files import DamagedPictureError, Opened, opened
 from tp_vision.processors.tiff import EXPECTED
 
-#: The EXIF tag that says how a picture is turned, and what undoes each of its values.
+#: The EXIF tag of the orientation, and the operation that undoes each of its values.
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -30,25 +30,25 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-#: Pictures of more pixels than this are decoded one at a time, so that threads do not add up what they need.
+#: Pictures with more pixels are decoded one at a time, to limit the memory that several threads use together.
 _LARGE = 1 << 24
 _turns = Turns()
 
 
 def decode(data: bytes | NDArray[np.uint8], channels: int, max_pixels: int = MAX_PIXELS) -> Tensor:
-    """A picture as (channels, height, width), uint8.
+    """Decode a picture to (channels, height, width), uint8.
 
-    Palettes are looked up, CMYK becomes RGB, greyscale is repeated for 3 channels and colours become luminance (ITU-R
-    BT.601) for 1, transparency is dropped, 9 to 16 bits are scaled to 8, and of an animation or of pages the first
-    picture is taken. Pictures are turned as their EXIF data, or else XMP, say.
+    Palettes and CMYK become RGB. For 3 channels, greyscale is repeated; for 1 channel, colours become luminance (ITU-R
+    BT.601). Transparency is dropped. 9 to 16 bits are scaled to 8. The first picture of an animation or of several
+    pages is taken. Pictures are rotated and flipped by the orientation in their EXIF data, or else in XMP.
 
     Args:
         data: the bytes of a JPEG, PNG, GIF, WebP, BMP, TIFF, PPM, PGM, PBM, AVIF or TGA file.
         channels: 3 for RGB, 1 for greyscale.
-        max_pixels: most pixels, height times width. Memory for them is asked for only then.
+        max_pixels: maximum of height times width; it is checked before memory is allocated.
 
     Raises:
-        ValueError: the bytes are no such picture, not all of it, or of too many pixels.
+        ValueError: the bytes are not a picture of these formats, are incomplete, or have too many pixels.
     """
     file = opened(data if isinstance(data, bytes) else data.tobytes(), max_pixels)
     width, height = file.picture.size
@@ -56,15 +56,15 @@ def decode(data: bytes | NDArray[np.uint8], channels: int, max_pixels: int = MAX
         with _turns.alone(width * height > _LARGE):
             values = _pixels(file, channels)
     except MemoryError:
-        raise ValueError(f"there is no memory for its {height} x {width} pixels") from None
+        raise ValueError(f"there is not enough memory for its {height} x {width} pixels") from None
     return torch.from_numpy(values).permute(2, 0, 1)
 
 
 def _pixels(file: Opened, channels: int) -> NDArray[np.uint8]:
-    """(height, width, channels): in this order, torch scales pictures fastest."""
+    """Pixels as (height, width, channels), the memory layout that torch resizes fastest."""
     picture, tiff = file.picture, file.tiff
     if channels == 1 and picture.format == "JPEG":
-        picture.draft("L", None)  # the luminance that the file holds
+        picture.draft("L", None)  # use the luminance that the file stores
     try:
         picture.load()
         cut = isinstance(picture, JpegImageFile) and file.scans is not None and is_cut(picture, file.data, file.scans)
@@ -89,18 +89,18 @@ def _pixels(file: Opened, channels: int) -> NDArray[np.uint8]:
 def _converted(picture: Image.Image, mode: str) -> Image.Image:
     if picture.mode == mode:
         return picture
-    picture.info.pop("transparency", None)  # which is dropped, and not put into colours
+    picture.info.pop("transparency", None)  # otherwise Pillow would blend it into the colours
     premultiplied = {"RGBa": "RGBA", "La": "LA"}.get(picture.mode)
     try:
         return (picture if premultiplied is None else picture.convert(premultiplied)).convert(mode)
     except ValueError:
-        raise ValueError(f"its colours are {picture.mode}, which is not read") from None
+        raise ValueError(f"its colours are {picture.mode}, which is not supported") from None
 
 
 def _turned(picture: ImageFile) -> Image.Image:
     try:
         orientation = picture.getexif().get(_ORIENTATION)
-    except Exception:  # metadata that cannot be read do not make the picture worse
+    except Exception:  # the pixels are usable without their metadata
         return picture
     turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
     return picture if turn is None else picture.transpose(turn)
@@ -108,7 +108,7 @@ def _turned(picture: ImageFile) -> Image.Image:
 
 @lru_cache
 def _shades(whitest: int, inverted: bool) -> NDArray[np.uint8]:
-    """For each value of 16 bits the nearest of 8."""
+    """Table of the nearest 8-bit value of each 16-bit value."""
     values = np.arange(65536).clip(0, whitest)
     shades: NDArray[np.uint8] = ((whitest - values if inverted else values) * 255 / whitest).round().astype(np.uint8)
     return shades

@@ -1,7 +1,7 @@
-"""The image processors' options and those of the image processors of transformers. Torch-free.
+"""Conversion between the options of our image processors and of those of transformers. Torch-free.
 
-All of theirs that are known here scale a picture, cut its middle out, and normalise it; they differ in their default
-values. Pictures are scaled by the same functions of torchvision, so that the pixels are the same.
+All supported image processors of transformers scale a picture, crop its centre and normalise it. They differ in their
+default values. Both sides scale with the same functions of torchvision, so that pixels are equal.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tp_vision.facts import GridFacts
 if TYPE_CHECKING:
     from tp_vision.processors.options import PictureProcessorConfig
 
-#: Pillow's numbers of ways to interpolate.
+#: Our names of interpolations → Pillow's numbers.
 _RESAMPLE = {"bilinear": 2, "bicubic": 3}
 _OTHERS = {0: "nearest", 1: "lanczos", 4: "box", 5: "hamming"}
 
@@ -43,7 +43,7 @@ _CLIP: dict[str, Any] = {
     "do_center_crop": True,
     "crop_size": 224,
 }
-#: What these classes take for keys that a file leaves out.
+#: Classes → their default values of keys that a file leaves out.
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "ViTImageProcessor": {**_USUAL, "resample": 2},
     "DeiTImageProcessor": {**_USUAL, "size": 256, "do_center_crop": True, "crop_size": 224},
@@ -52,7 +52,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "BitImageProcessor": _CLIP,
     "ViltImageProcessor": {**_USUAL, "size": {"shortest_edge": 384}},
 }
-#: Those for which a size of one number is that of the shorter side.
+#: Classes that read a size of one number as the length of the shorter side.
 _BY_SHORTER_SIDE = frozenset({"CLIPImageProcessor", "BitImageProcessor", "ViltImageProcessor"})
 
 
@@ -60,13 +60,13 @@ _BY_SHORTER_SIDE = frozenset({"CLIPImageProcessor", "BitImageProcessor", "ViltIm
 
 
 def written(config: PictureProcessorConfig, data: DataContext) -> Preprocessing:
-    """A preprocessor_config.json: of the class whose pipeline is that of ``resize``."""
+    """Content of a preprocessor_config.json, for the class that implements the option ``resize``."""
     height, width = config.size(data.fact(GridFacts))
     channels = config.channel_count(data.fact(GridFacts))
     if config.resize == "crop" and height != width:
         message = (
-            f"it has no way to scale pictures until they cover {height} x {width} pixels and to cut their middle out "
-            "(resize: crop); resize: stretch can be written"
+            f"it cannot scale pictures until they cover {height} x {width} pixels and then crop the centre "
+            "(resize: crop); only resize: stretch can be written"
         )
         return Preprocessing(None, (message,))
     whole = config.whole((height, width))
@@ -80,12 +80,12 @@ def written(config: PictureProcessorConfig, data: DataContext) -> Preprocessing:
         "image_std": _of_each(config.std, channels),
         "do_convert_rgb": channels == 3,
     }
-    grey = "transformers does not turn colours to grey: give it pictures of one channel"
+    grey = "transformers does not convert colours to greyscale: give it pictures of one channel"
     return Preprocessing(content, () if channels == 3 else (grey,))
 
 
 def _pipeline(config: PictureProcessorConfig, size: tuple[int, int], whole: tuple[int, int]) -> dict[str, Any]:
-    """Class and sizes. CLIP's class has always scaled by the shorter side and cropped, ViT's has not."""
+    """Class and sizes. All versions of CLIP's class scale by the shorter side and crop; ViT's do not."""
     exact, crop = _sides(size), {"do_center_crop": True, "crop_size": _sides(size)}
     if config.resize == "crop":
         scaled = {"do_resize": True, "size": {"shortest_edge": whole[0]}}
@@ -107,28 +107,28 @@ def _of_each(values: list[float], channels: int) -> list[float]:
 # -- theirs → ours -----------------------------------------------------------------------------------------------
 
 
-#: What a size may say.
+#: Keys that a size may have.
 _SIDES = {"height", "width", "shortest_edge", "longest_edge", "max_height", "max_width"}
 
 
 class _Size(NamedTuple):
-    """The size that a key asks for: height and width, or the shorter side; neither if it asks for another thing."""
+    """Size from a config: height and width, or the shorter side; both are None if it sets something else."""
 
     exact: tuple[int, int] | None = None
     shorter: int | None = None
 
 
 def read(config: PictureProcessorConfig, content: Mapping[str, Any], data: DataContext) -> Preprocessing:
-    """The options that a preprocessor_config.json stands for.
+    """Convert a preprocessor_config.json to options of the processor.
 
     Raises:
-        TPError: a value is none that transformers takes.
+        TPError: a value is not valid for transformers.
     """
     content = content if isinstance(content, Keys) else Keys(content)
     name = _class_of(content)
     notes: list[str] = []
     if name is not None and name not in _DEFAULTS:
-        notes.append(f"the class '{name}' is not known; what it does beside the usual keys is left out")
+        notes.append(f"the class '{name}' is unknown; only the usual keys are converted")
     usual = _DEFAULTS.get(name or "", {})
     found = content | {key: value for key, value in usual.items() if content.plain(key) is None}
     options = {
@@ -140,7 +140,7 @@ def read(config: PictureProcessorConfig, content: Mapping[str, Any], data: DataC
 
 
 def _class_of(content: Mapping[str, Any]) -> str | None:
-    """The class that a file names, without what older and other versions add to its name."""
+    """Name of the class in a file, without the suffixes of older and other versions."""
     name = content.get("image_processor_type") or content.get("feature_extractor_type")
     if name is None:
         return None
@@ -161,7 +161,7 @@ def _flag(found: Mapping[str, Any], key: str, default: bool) -> bool:
 def _scaling(
     config: PictureProcessorConfig, found: Keys, name: str | None, data: DataContext, notes: list[str]
 ) -> dict[str, Any]:
-    """``resize`` and ``crop_fraction``."""
+    """The options ``resize`` and ``crop_fraction``."""
     resize, cut = _flag(found, "do_resize", True), _flag(found, "do_center_crop", False)
     if not resize:
         found.mark("size", "default_to_square")
@@ -176,29 +176,35 @@ def _scaling(
     target = crop or (size.exact if resize else expected)
     if target is not None and target != expected:
         made, ours = (" x ".join(map(str, each)) for each in (target, expected))
-        notes.append(f"makes pictures of {made} pixels, and the model's are of {ours}, which tp makes")
+        notes.append(
+            f"makes pictures of {made} pixels, but the model's have {ours}; tp makes pictures of the model's size"
+        )
     if not resize and crop is None:
         return {"resize": "none"}
     way = "crop" if size.exact is None else "stretch"
     usual = {"resize": way, "crop_fraction": 1.0}
     if not resize:
-        notes.append("cuts the middle out of pictures as they are; tp scales them before (resize: crop)")
+        notes.append("cuts the middle out of pictures as they are; tp scales them first (resize: crop)")
         return usual
     if size.exact is None and size.shorter is None:
-        notes.append(f"has the size {json.dumps(found.plain('size'))}, which is none of tp's (resize: crop is taken)")
+        notes.append(
+            f"has the size {json.dumps(found.plain('size'))}, which tp does not support; resize: crop is used instead"
+        )
         return usual
     if crop is None:
         if size.exact is None:
-            keeps = "keeps the proportions of pictures, so that their sizes differ; tp's are of one size (resize: crop)"
+            keeps = "keeps the proportions of pictures, so that their sizes differ; tp makes one size (resize: crop)"
             notes.append(keeps)
         return usual
     whole = size.exact or (size.shorter or 0, size.shorter or 0)
     if size.exact is None and crop[0] != crop[1]:
-        notes.append("cuts out pictures that are no squares; tp scales them until they just cover that (resize: crop)")
+        notes.append(
+            "crops to a size that is not square; tp scales pictures until they just cover this size (resize: crop)"
+        )
         return usual
     fraction = crop[0] / whole[0]
     if fraction > 1 or any(round(part / fraction) != side for part, side in zip(crop, whole)):
-        notes.append("cuts out pictures of other proportions than those that it scales to; tp cuts nothing off")
+        notes.append("cuts out pictures of other proportions than those that it scales to; tp does not crop")
         return usual
     return {"resize": way, "crop_fraction": fraction}
 
@@ -213,7 +219,7 @@ def _size(key: str, value: Any, by_shorter_side: bool) -> _Size:
         if "shortest_edge" in value and len(sides) == 1 and not value.get("longest_edge"):
             return _Size(shorter=_side(key, sides[0], value))
         if len(sides) != 2 or value.get("shortest_edge") is not None:
-            return _Size()  # of the longer side, or of the number of pixels
+            return _Size()  # a size of the longer side, or a number of pixels
     if whole:
         return _Size(shorter=_side(key, value, value)) if by_shorter_side else _Size((_side(key, value, value),) * 2)
     if isinstance(sides, list) and len(sides) == 2:
@@ -240,12 +246,12 @@ def _interpolation(found: Keys, notes: list[str]) -> dict[str, Any]:
     if not isinstance(number, int) or number not in _OTHERS:
         raise TPError(f"'resample' is {json.dumps(number)}; expected a number from 0 to 5")
     near = "bicubic" if number == 1 else "bilinear"
-    notes.append(f"interpolates by {_OTHERS[number]}, which tp does not have; interpolation: {near} is taken")
+    notes.append(f"interpolates by {_OTHERS[number]}, which tp does not support; interpolation: {near} is used instead")
     return {"interpolation": near}
 
 
 def _statistics(found: Keys, channels: int) -> dict[str, Any]:
-    """``mean`` and ``std`` of pixels from 0 to 1, whatever pixels theirs are of."""
+    """The options ``mean`` and ``std`` for pixels from 0 to 1, converted from any ``rescale_factor``."""
     scale = 1.0
     if found.get("do_rescale") is not None or found.get("rescale_factor") is not None:
         given = found.get("rescale_factor")

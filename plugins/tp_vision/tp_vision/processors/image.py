@@ -1,4 +1,7 @@
-"""The image processors: encoded pictures are checked and kept, and decoded when a sample is read."""
+"""The image processors.
+
+Encoded pictures are checked and stored at preparation. They are decoded when a sample is read.
+"""
 
 from __future__ import annotations
 
@@ -22,29 +25,29 @@ from tp_vision.processors.image_options import ImageProcessorConfig
 from tp_vision.processors.options import PictureProcessorConfig
 from tp_vision.processors.transforms import Pictures, draw_mix, mixed
 
-#: Rows that are written together hold at most about this many bytes of pictures.
+#: Approximate maximum size, in bytes, of the pictures in a chunk of rows.
 _CHUNK = 32 << 20
 
 
 def place_of(record: Record) -> tuple[str, int | None]:
-    """The file and line to name in a message: a picture's own file has no lines."""
+    """File and line to name in a message; the line is None if the file is the picture itself."""
     value = record.value.get("image")
     whole = isinstance(value, str) and os.path.abspath(value) == os.path.abspath(record.file)
     return (record.file, None) if whole else (record.file, record.line)
 
 
 def refused(record: Record, message: str) -> DataError:
-    """The error for a record whose picture cannot be used; names the picture where the record does."""
+    """Build the error for a record whose picture cannot be used, with the picture's name if the record has one."""
     file, line = place_of(record)
     name = media_name(record, "image") if line is not None else None
     return DataError(f"the image {message}" if name is None else f"the image '{name}' {message}", file=file, line=line)
 
 
 class PictureProcessor(Processor):
-    """Base of the image processors: reads the field ``image`` of records.
+    """Base of the image processors; reads the field ``image`` of records.
 
-    Rows hold ``image``, the encoded bytes, and ``place``, where the picture came from. :meth:`extra` adds columns;
-    :meth:`complete` what samples have beside their pixels.
+    Rows hold ``image``, the encoded bytes, and ``place``, the file and line of the record. Subclasses add columns with
+    :meth:`extra`, and fields of samples with :meth:`complete`.
     """
 
     def __init__(self, config: PictureProcessorConfig, data: DataContext) -> None:
@@ -55,10 +58,10 @@ class PictureProcessor(Processor):
     # -- preparing -----------------------------------------------------------------------------------------------
 
     def read(self, record: Record) -> tuple[bytes, Tensor]:
-        """A record's encoded picture and the picture itself, (channels, height, width), uint8.
+        """Encoded and decoded picture of a record; the decoded one is (channels, height, width), uint8.
 
         Raises:
-            DataError: there is none, it cannot be decoded, or it has the wrong size.
+            DataError: the record has no picture, or the picture cannot be decoded or has the wrong size.
         """
         data = media_bytes(record, "image")
         try:
@@ -71,14 +74,13 @@ class PictureProcessor(Processor):
 
     def _wrong_size(self, picture: Tensor) -> str:
         found, expected = (" x ".join(map(str, size)) for size in (picture.shape[-2:], self.size))
-        hint = "resize: crop or stretch makes it fit"
-        return f"is of {found} pixels, and pictures of {expected} are expected; {hint}"
+        return f"has {found} pixels; expected {expected}; set resize: crop or resize: stretch to scale it"
 
     def extra(self, record: Record) -> dict[str, Any]:
-        """Further columns of a record's row; called in several threads.
+        """Additional columns of a record's row. Called in several threads.
 
         Raises:
-            DataError: the record lacks something.
+            DataError: the record lacks a required field.
         """
         return {}
 
@@ -110,7 +112,7 @@ class PictureProcessor(Processor):
         return picture
 
     def complete(self, sample: Sample, rows: Rows, index: int) -> Sample:
-        """A sample with what it has beside its pixels."""
+        """Add the fields other than the pixels to a sample."""
         return sample
 
     def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
@@ -123,7 +125,7 @@ class PictureProcessor(Processor):
 
     @property
     def read_ahead(self) -> int:
-        return 256  # all are of one length, and the pixels of each are in memory
+        return 256  # pictures have one size, so sorting by length is not needed; all pixels are held in memory
 
     def encode(self, records: list[Record]) -> list[Sample]:
         return [{"pixel_values": self.pictures.plain(self.read(record)[1]).numpy()} for record in records]
@@ -146,7 +148,7 @@ class ImageProcessor(PictureProcessor):
         self.classes = RecordClasses(config, data, "data.processor.image.labels")
 
     def extra(self, record: Record) -> dict[str, Any]:
-        hint = ". A picture's label is a folder that it is in, inside the one that is named"
+        hint = ". A picture's label is the name of a folder that holds it, inside the folder that is read"
         return self.classes.read(record, place_of(record), hint)
 
     def complete(self, sample: Sample, rows: Rows, index: int) -> Sample:

@@ -1,7 +1,7 @@
-"""Scans of a JPEG that are missing: libjpeg makes grey or coarse pixels of them, without a word, where an end mark is.
+"""Detection of JPEG files with missing scans.
 
-Pillow tells of a file that just ends, and not of one whose rest was cut off or overwritten and that has a mark for its
-end, as repaired downloads do.
+Pillow reports a file that ends early. It does not report a file with missing data and an end mark, such as a repaired
+download: libjpeg silently fills the missing scans with grey or coarse pixels.
 """
 
 from __future__ import annotations
@@ -12,27 +12,32 @@ from typing import NamedTuple
 
 from PIL.JpegImagePlugin import JpegImageFile
 
-#: A mark inside of coded data, where 0xFF00 is a value and 0xFFD0 to 0xFFD7 are resynchronisations.
+#: A marker within coded data; 0xFF00 is a value there, and 0xFFD0 to 0xFFD7 are restart markers.
 _MARK = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 
 _END, _SCAN = 0xD9, 0xDA
 
-#: Frames of coefficients: baseline, extended and progressive, by Huffman or arithmetic codes.
+#: Frame markers: baseline, extended and progressive, with Huffman or arithmetic coding.
 _FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
 _PROGRESSIVE = frozenset({0xC2, 0xCA})
 
-#: What a decoder skips behind coded data that are whole, and takes for more of them if they are not.
+#: Bytes that a decoder skips after complete coded data, and decodes as pixels if data are missing.
 _FILLER = b"\x5a\x33" * 128
 
-#: The value of channels of which nothing is there; of CMYK, it is turned round.
+#: Value of a channel without data; CMYK is inverted, which gives the second value.
 _GREY = (127, 128)
 
-#: Rows that are compared at a time.
+#: Number of rows that are compared at a time.
 _ROWS = 256
 
 
 class Scans(NamedTuple):
-    """The scans of a file: the place of the end mark, and the coefficients that they lack, if any."""
+    """Facts about the scans of a JPEG.
+
+    Attributes:
+        end: offset of the end mark in the file, in bytes.
+        lacking: True if the scans do not contain all coefficients.
+    """
 
     end: int
     lacking: bool
@@ -42,13 +47,13 @@ def read_scans(data: bytes) -> Scans | None:
     """Find the scans of a file.
 
     Returns:
-        None: the file is not of the usual form, which is for the decoder to judge.
+        The scans, or None if the file does not have the usual structure; the decoder then decides.
 
     Raises:
-        EOFError: there is no end mark behind the coded data.
+        EOFError: there is no end mark after the coded data.
     """
     place, frame = 2, 0
-    left: dict[int, set[int]] = {}  # component → coefficients that are not sent to their last bit
+    left: dict[int, set[int]] = {}  # component → coefficients that are still incomplete
     while place + 2 <= len(data):
         if data[place] != 0xFF:
             return None
@@ -71,7 +76,7 @@ def read_scans(data: bytes) -> Scans | None:
             for at in range(1, 1 + 2 * count, 2):
                 if not bits & 15:
                     left.get(body[at], set()).difference_update(range(first, last + 1))
-            # Most files have one scan, with all: then the mark is the end's, which is found faster than any.
+            # Most files have one complete scan. Then only the end mark can follow, which is faster to find.
             whole = not any(left.values())
             found = None if whole else _MARK.search(data, place)
             place = data.find(b"\xff\xd9", place) if whole else -1 if found is None else found.start()
@@ -83,7 +88,8 @@ def read_scans(data: bytes) -> Scans | None:
 def is_cut(picture: JpegImageFile, data: bytes, scans: Scans) -> bool:
     """True if a part of the coded data of a decoded picture is missing.
 
-    Where it is, the last pixel is grey, which few are, and more data in its place would change pixels.
+    If data are missing, the last pixel is grey, and additional bytes before the end mark change pixels. Both are
+    tested; the first test is fast and excludes most pictures.
     """
     width, height = picture.size
     last = picture.getpixel((width - 1, height - 1))

@@ -14,9 +14,9 @@ from tp_vision.processors.masks import blockwise_mask, random_mask
 
 
 class MaskedImageProcessor(PictureProcessor):
-    """Pictures as of the processor ``image``, and for each the positions of its masked patches.
+    """Pictures as from the processor ``image``, with the positions of their masked patches.
 
-    Evaluation masks as well, without other changes; inference, which has no labels, does not.
+    Evaluation masks patches too, without other random changes. Inference does not mask.
     """
 
     config: MaskedImageConfig
@@ -46,7 +46,7 @@ class MaskedImageProcessor(PictureProcessor):
         positions = torch.from_numpy(np.stack([sample["masked"] for sample in samples]))
         masked = torch.zeros(len(samples), self.grid[0] * self.grid[1], dtype=torch.bool)
         masked.scatter_(1, positions, True)
-        # All have the same number of visible patches; a stable sort leaves them in their order.
+        # All pictures have the same number of visible patches. A stable sort keeps their order.
         visible = masked.to(torch.uint8).argsort(dim=1, stable=True)[:, : masked.shape[1] - positions.shape[1]]
         source |= {"bool_masked_pos": masked, "visible_ids": visible}
         return Batch.of(source, len(samples), labels={"masked": {"positions": positions}})

@@ -1,4 +1,4 @@
-"""Options of pictures with masks. Torch-free."""
+"""Options of pictures with masked patches. Torch-free."""
 
 from collections.abc import Iterator
 from typing import ClassVar, Literal
@@ -24,24 +24,28 @@ class MaskedImageConfig(PictureProcessorConfig):
     masking: Literal["random", "blockwise"] = Field(
         "random", description="random: patches one by one (MAE, SimMIM); blockwise: rectangles (BEiT)"
     )
-    mask_ratio: float = Field(0.75, gt=0, lt=1, description="part of the patches that is masked, the same of each")
+    mask_ratio: float = Field(0.75, gt=0, lt=1, description="share of masked patches, the same in every picture")
     mask_unit: int = Field(
-        1, gt=0, description="of random masking: height and width of what is masked together, in patches (SimMIM: 2)"
+        1,
+        gt=0,
+        description="random masking: height and width, in patches, of squares that are masked as a whole (SimMIM: 2)",
     )
-    min_block: int = Field(16, gt=0, description="of blockwise masking: patches of the smallest rectangle")
-    aspect: float = Field(0.3, gt=0, le=1, description="of blockwise masking: least height of a rectangle by its width")
+    min_block: int = Field(16, gt=0, description="blockwise masking: number of patches in the smallest rectangle")
+    aspect: float = Field(
+        0.3, gt=0, le=1, description="blockwise masking: minimum ratio of height to width of a rectangle"
+    )
 
     def grid(self, model: GridFacts | None) -> tuple[int, int]:
-        """Rows and columns of patches; of patches of 16 pixels where no model says."""
+        """Rows and columns of patches; without a model, of patches with 16 pixels."""
         if model is not None:
             return model.height, model.width
         height, width = self.size(None)
         return max(1, height // 16), max(1, width // 16)
 
     def count(self, model: GridFacts | None) -> int:
-        """The number of masked patches of each picture: at least one, and not all."""
+        """Number of masked patches per picture: at least one, but not all."""
         rows, columns = self.grid(model)
-        # As in MAE: the number of those that stay is rounded down. The small number undoes rounding of 1 - 0.6.
+        # As in MAE, the number of visible patches is rounded down. 1e-9 corrects the floating-point error of 1 - 0.6.
         left = int(rows * columns * (1 - self.mask_ratio) + 1e-9)
         return max(1, min(rows * columns - left, rows * columns - 1))
 
@@ -61,10 +65,12 @@ class MaskedImageConfig(PictureProcessorConfig):
             message = f"squares of {self.mask_unit} patches do not fill a grid of {rows} x {columns}"
             yield Problem("mask_unit", message)
         if self.masking == "random" and self.mask_unit**2 >= rows * columns:
-            yield Problem("mask_unit", f"one square of {self.mask_unit} patches is the whole picture")
+            yield Problem(
+                "mask_unit", f"one square of {self.mask_unit} x {self.mask_unit} patches covers the whole picture"
+            )
         if self.masking == "blockwise" and self.mask_unit != 1:
             yield Problem("mask_unit", "belongs to masking: random; blockwise has min_block")
         if rows * columns < 2:
-            yield Problem("", "needs pictures of several patches, and the model's have one")
+            yield Problem("", "needs pictures with several patches, but the model's have one")
         if self.augment.mixes():
-            yield Problem("augment", "mixes pictures, which is for classification")
+            yield Problem("augment", "mixup and cutmix are for classification only")

@@ -7,17 +7,17 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-#: How often a rectangle that fits is looked for, as in BEiT.
+#: Number of attempts to find a rectangle that fits, as in BEiT.
 _ATTEMPTS = 10
 
 
 def random_mask(grid: tuple[int, int], count: int, unit: int, generator: np.random.Generator) -> NDArray[np.int64]:
-    """Positions of masked patches, ascending, drawn without preference.
+    """Positions of masked patches, ascending, drawn uniformly.
 
     Args:
         grid: rows and columns of patches, multiples of ``unit``.
-        count: how many to mask.
-        unit: height and width, in patches, of squares that are masked as a whole; of the last, a part may be left.
+        count: number of patches to mask.
+        unit: height and width, in patches, of squares that are masked as a whole; the last one may be masked in part.
     """
     rows, columns = grid[0] // unit, grid[1] // unit
     squares = generator.permutation(rows * columns)[: -(-count // unit**2)]
@@ -32,13 +32,13 @@ def blockwise_mask(
 ) -> NDArray[np.int64]:
     """Positions of masked patches, ascending: rectangles of random size and place (BEiT; Bao et al., 2022).
 
-    Where no further rectangle fits, single patches fill up, so that every picture has ``count``.
+    If no further rectangle fits, single patches are masked until there are ``count``.
 
     Args:
         grid: rows and columns of patches.
-        count: how many to mask.
-        smallest: patches of the smallest rectangle.
-        aspect: least height of a rectangle, by its width; the greatest is its inverse.
+        count: number of patches to mask.
+        smallest: number of patches in the smallest rectangle.
+        aspect: minimum ratio of height to width of a rectangle; the maximum is its inverse.
     """
     masked = np.zeros(grid, dtype=bool)
     while (left := count - int(masked.sum())) > 0 and _add_block(masked, left, smallest, aspect, generator):
@@ -53,7 +53,7 @@ def blockwise_mask(
 def _add_block(
     masked: NDArray[np.bool_], left: int, smallest: int, aspect: float, generator: np.random.Generator
 ) -> bool:
-    """Mask a rectangle that adds at least one and at most ``left`` patches; whether one was found."""
+    """Mask a rectangle that adds at least one and at most ``left`` patches; returns False if none was found."""
     rows, columns = masked.shape
     for _ in range(_ATTEMPTS):
         area = generator.uniform(min(smallest, left), left)

@@ -1,7 +1,7 @@
-"""Files of pictures: of which kind they are, whether they are whole, and how large, before pixels are decoded.
+"""Format, completeness and size of picture files, checked before pixels are decoded.
 
-Pillow decodes. Its readers are taken one by one, and not through ``Image.open``, which tries all that it has: a file
-is read by the reader of its kind, whichever other libraries registered theirs, and under one limit of size.
+Pillow decodes. ``Image.open`` is not used, because it tries every registered reader, also those of other libraries.
+Here, the first bytes of a file choose its reader, and one limit of size holds for all formats.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from PIL.WebPImagePlugin import WebPImageFile
 from tp_vision.processors.jpeg import Scans, read_scans
 from tp_vision.processors.tiff import Tiff, read_tiff, with_planes
 
-# Of metadata that are not as they should be, such as the EXIF of some pictures of ImageNet, while the pixels are.
+# Pillow warns of invalid metadata, such as the EXIF of some pictures of ImageNet, although the pixels are valid.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
-#: What is read, for messages.
+#: The formats that can be read, for messages.
 KINDS = "JPEG, PNG, GIF, WebP, BMP, TIFF, PPM, PGM, PBM, AVIF and TGA"
 
 _BEGINNINGS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
@@ -45,27 +45,27 @@ _BEGINNINGS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
     (b"MM\x00+", TiffImageFile),
 )
 
-#: A header of the Netpbm formats: a kind and two numbers, or three, with spaces and comments between them.
+#: A header of the Netpbm formats: a kind and two or three numbers, separated by spaces and comments.
 _NETPBM = re.compile(rb"P(?:[14]|[2356](?:\s|#[^\r\n]*[\r\n])+\d+)(?:(?:\s|#[^\r\n]*[\r\n])+\d+){2}\s")
 
-#: Bytes of such a header, at most: Pillow reads it byte by byte.
+#: Maximum size of such a header in bytes, because Pillow reads it byte by byte.
 _NETPBM_HEADER = 1 << 16
 
-#: Brands of the container of AVIF; the last two are of other pictures as well.
+#: Brands of the AVIF container; other formats use the last two as well.
 _AVIF = (b"avif", b"avis", b"mif1", b"msf1")
 
 
 class DamagedPictureError(ValueError):
-    """A file that is not whole, or none that its kind allows."""
+    """Error for a file that is incomplete or violates its format."""
 
     def __init__(self, detail: str, unread: bool = False) -> None:
         lines = detail.strip().splitlines()
-        kinds = "damaged, cut off or of a form that is not read" if unread else "damaged or cut off"
+        kinds = "damaged, cut off or of an unsupported variant of its format" if unread else "damaged or cut off"
         super().__init__(f"it is {kinds}" + (f" ({lines[0].rstrip('.')})" if lines else ""))
 
 
 class Opened(NamedTuple):
-    """A picture whose pixels are not decoded yet, its file, and what a TIFF or JPEG says besides."""
+    """A picture whose pixels are not decoded yet, its file, and additional facts about a TIFF or JPEG."""
 
     picture: ImageFile.ImageFile
     data: bytes
@@ -74,19 +74,19 @@ class Opened(NamedTuple):
 
 
 def opened(data: bytes, max_pixels: int) -> Opened:
-    """The picture of a file.
+    """Open a picture file without decoding its pixels.
 
     Raises:
-        ValueError: it is none, not all of one, or one of more pixels than ``max_pixels``.
+        ValueError: the file is not a picture, is damaged, or has more pixels than ``max_pixels``.
     """
     reader = _reader(data)
     if reader is None:
-        raise ValueError(f"it is no picture; {KINDS} can be read")
+        raise ValueError(f"it is not a picture; {KINDS} can be read")
     if reader is PngImageFile:
         _check_png(data)
     if reader is PpmImageFile and len(data) > _NETPBM_HEADER and not _NETPBM.match(data, 0, _NETPBM_HEADER):
         raise DamagedPictureError("its header does not end")
-    if reader is WebPImageFile:  # whose reader asks for memory when it opens a file
+    if reader is WebPImageFile:  # its reader allocates memory when it opens a file
         _check_size(_webp_size(data), max_pixels)
     tiff = _tiff(data) if reader is TiffImageFile else None
     scans = _scans(data) if reader is JpegImageFile else None
@@ -101,7 +101,7 @@ def opened(data: bytes, max_pixels: int) -> Opened:
         ) from None
     _check_size(picture.size, max_pixels)
     if not isinstance(picture.info.get("xmp", b""), (bytes, str)):
-        del picture.info["xmp"]  # a tag of TIFF of another type, at which Pillow fails when it decodes
+        del picture.info["xmp"]  # a TIFF tag of another type, with which Pillow fails to decode
     if tiff is not None and tiff.planes and isinstance(picture, TiffImageFile):
         with_planes(picture, tiff.order)
     return Opened(picture, data, tiff, scans)
@@ -121,7 +121,7 @@ def _reader(data: bytes) -> type[ImageFile.ImageFile] | None:
 
 
 def _is_tga(data: bytes) -> bool:
-    """TGA has no beginning of its own; its header of 18 bytes allows few values."""
+    """Recognise TGA by the valid values of its 18-byte header, because it has no signature."""
     if len(data) < 18:
         return False
     palette, kind, depth = data[1], data[2], data[16]
@@ -149,12 +149,12 @@ def _scans(data: bytes) -> Scans | None:
 def _check_size(size: tuple[int, int], max_pixels: int) -> None:
     width, height = size
     if width * height > max_pixels:
-        message = f"it is of {height} x {width} pixels, and at most {max_pixels:,} are decoded (the option max_pixels)"
+        message = f"it has {height} x {width} pixels; at most {max_pixels:,} are decoded (the option max_pixels)"
         raise ValueError(message)
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
-    """Width and height, of the first part that a file of the kind may have; (0, 0) where it is none of these."""
+    """Width and height, from the first chunk of a WebP; (0, 0) if the chunk is of an unknown type."""
     part = data[12:16]
     if part == b"VP8X":
         return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
@@ -167,10 +167,10 @@ def _webp_size(data: bytes) -> tuple[int, int]:
 
 
 def _check_png(data: bytes) -> None:
-    """Verify the checksums of a PNG; Pillow passes over those of pixels.
+    """Verify the checksums of a PNG. Pillow ignores those of pixel data.
 
     Raises:
-        DamagedPictureError: one is wrong, or the end of the file is missing.
+        DamagedPictureError: a checksum is wrong, or the end of the file is missing.
     """
     view, place, name = memoryview(data), 8, b""
     while name != b"IEND":

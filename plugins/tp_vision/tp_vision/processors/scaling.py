@@ -1,4 +1,4 @@
-"""Pictures that are scaled, of which the middle is kept."""
+"""Scaling of pictures and cropping to their centre."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
-#: Pixels that a scaled picture may have, and how many times those that are kept, before only these are computed.
+#: Only the centre is computed if the scaled picture has more pixels than the first number, and more than the second
+#: number times the pixels that are kept.
 _LARGE, _TIMES = 1 << 24, 16
 
 _WAYS = {InterpolationMode.BILINEAR: Image.Resampling.BILINEAR, InterpolationMode.BICUBIC: Image.Resampling.BICUBIC}
 
-#: How far from a pixel's place those reach that it is made of, in pixels of the smaller picture.
+#: Radius of the interpolation filter, in pixels of the smaller picture.
 _REACH = {InterpolationMode.BILINEAR: 1, InterpolationMode.BICUBIC: 2}
 
 
 def scaled_middle(picture: Tensor, scaled: tuple[int, int], size: tuple[int, int], mode: InterpolationMode) -> Tensor:
-    """The middle, of height and width ``size``, of a picture that is scaled to ``scaled``.
+    """Scale a picture to ``scaled`` and return its centre of height and width ``size``.
 
-    Of pictures that are far longer than wide, the rest is not computed: 30,000 pixels in one line, which are to cover a
-    square, would have billions. Pillow then scales, whose pixels differ from torch's by at most one shade.
+    Only the centre is computed if the scaled picture would be very large: a single line of 30,000 pixels that is scaled
+    to cover a square would have billions of pixels. Pillow then scales instead of torch; pixel values differ by at most
+    1.
 
     Args:
         picture: (channels, height, width), uint8.
@@ -41,7 +43,7 @@ def scaled_middle(picture: Tensor, scaled: tuple[int, int], size: tuple[int, int
 def _part(
     picture: Tensor, scaled: tuple[int, int], place: tuple[int, int], size: tuple[int, int], mode: InterpolationMode
 ) -> Tensor:
-    box: list[tuple[float, float]] = []  # of each axis, first and last place within the pixels that are needed
+    box: list[tuple[float, float]] = []  # per axis: start and end of the centre within the pixels that are read
     for axis, (whole, first, length) in enumerate(zip(scaled, place, size), start=1):
         pixels = picture.shape[axis]
         begin, end = first * pixels / whole, (first + length) * pixels / whole
@@ -52,7 +54,7 @@ def _part(
     (top, bottom), (left, right) = box
 
     def resized(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        # Along lines first, as torch does: at once, Pillow takes the cheaper order, and bicubic pixels are others.
+        # Horizontally first, as torch does. In one call, Pillow takes the cheaper order, which changes bicubic pixels.
         narrow = Image.fromarray(plane).resize((size[1], len(plane)), _WAYS[mode], (left, 0, right, len(plane)))
         return np.asarray(narrow.resize(size[::-1], _WAYS[mode], (0, top, size[1], bottom)))
 

@@ -1,4 +1,4 @@
-"""The tags of a TIFF that decide its pixels and that Pillow passes over."""
+"""TIFF tags that affect the pixels and that Pillow ignores."""
 
 from __future__ import annotations
 
@@ -7,24 +7,28 @@ from typing import NamedTuple
 
 from PIL.TiffImagePlugin import TiffImageFile
 
-#: What pixels may be, for messages.
+#: The supported pixel types, for messages.
 EXPECTED = "unsigned integers of 8 or 16 bits are expected"
 
 _BITS, _COMPRESSION, _PHOTOMETRIC, _PLANES, _FORMAT = 258, 259, 262, 284, 339
 _USUAL: dict[int, tuple[int, ...]] = {_BITS: (1,), _COMPRESSION: (1,), _PHOTOMETRIC: (1,), _PLANES: (1,), _FORMAT: (1,)}
 
-#: Values of the tag for formats, beside 1 for unsigned integers and 4 for values of any kind.
+#: Unsupported values of the sample format tag; 1 is unsigned integers, and 4 is undefined.
 _FORMATS = {2: "signed integers", 3: "floating-point numbers", 5: "complex integers", 6: "complex numbers"}
 
-#: Kinds of values in tags, as of ``struct``.
+#: Types of tag values → format characters of ``struct``.
 _VALUES = {1: "B", 3: "H", 4: "L", 16: "Q"}
 
 
 class Tiff(NamedTuple):
-    """The first picture of a file: a file that Pillow reads, and what is to be done then.
+    """The first picture of a TIFF, in a form that Pillow can read.
 
-    ``planes`` are not compressed, and of 16 bits. ``inverted`` values of more than 8 bits, up to ``whitest``, are white
-    where they are 0.
+    Attributes:
+        data: the file, changed if Pillow could not read it otherwise.
+        order: byte order as in ``struct``: ``<`` or ``>``.
+        planes: True if the channels are stored as separate uncompressed planes of 16 bits.
+        whitest: largest value of a pixel.
+        inverted: True if pixels have more than 8 bits, and 0 is white.
     """
 
     data: bytes
@@ -35,11 +39,11 @@ class Tiff(NamedTuple):
 
 
 def read_tiff(data: bytes) -> Tiff:
-    """Read the tags of a file.
+    """Read the tags of a TIFF file.
 
     Raises:
-        ValueError: its pixels are of a kind that is not read.
-        struct.error, OverflowError: the file ends before them.
+        ValueError: the type of its pixels is not supported.
+        struct.error, OverflowError: the file ends before the tags.
     """
     order, tags, places = _tags(data)
     bits = max(tags[_BITS])
@@ -47,9 +51,9 @@ def read_tiff(data: bytes) -> Tiff:
     if kind is not None or bits not in (1, 2, 4, 8, 12, 16):
         raise ValueError(f"its pixels are {kind or 'integers'} of {bits} bits; {EXPECTED}")
     if bits == 12 and order == ">":
-        raise ValueError("its pixels are integers of 12 bits in big-endian order, which is not read")
+        raise ValueError("its pixels are integers of 12 bits in big-endian order, which is not supported")
     inverted = bits > 8 and tags[_PHOTOMETRIC][0] == 0
-    if inverted:  # Pillow knows one order of bytes only, and does not invert
+    if inverted:  # Pillow supports this with one byte order only, and does not invert
         changed = bytearray(data)
         struct.pack_into(f"{order}H", changed, places[_PHOTOMETRIC], 1)
         data = bytes(changed)
@@ -58,11 +62,11 @@ def read_tiff(data: bytes) -> Tiff:
 
 
 def _tags(data: bytes) -> tuple[str, dict[int, tuple[int, ...]], dict[int, int]]:
-    """The order of bytes, the values of the tags above in the first directory, and where they are."""
+    """Byte order, values of the tags in ``_USUAL`` in the first directory, and the offsets of these values."""
     order = "<" if data[:2] == b"II" else ">"
     big = data[2:4] in (b"+\0", b"\0+")
     if big and order == ">":
-        raise ValueError("it is a BigTIFF whose bytes are in big-endian order, which is not read")
+        raise ValueError("it is a BigTIFF whose bytes are in big-endian order, which is not supported")
     pointer, counter = ("Q", "Q") if big else ("L", "H")
     width = struct.calcsize(f"<{pointer}")
 
@@ -86,9 +90,9 @@ def _tags(data: bytes) -> tuple[str, dict[int, tuple[int, ...]], dict[int, int]]
 
 
 def with_planes(picture: TiffImageFile, order: str) -> None:
-    """Make Pillow read planes of 16 bits, which it takes for planes of 8 where they are not compressed."""
+    """Make Pillow read uncompressed planes as 16 bits; by default it reads them as 8 bits."""
     if picture.mode == "CMYK":
-        raise ValueError("its colours are CMYK of 16 bits in planes, which is not read")
+        raise ValueError("its colours are CMYK of 16 bits in planes, which is not supported")
     ending = ";16L" if order == "<" else ";16B"
     for number, (codec, extents, place, arguments) in enumerate(picture.tile):
         assert isinstance(arguments, tuple)

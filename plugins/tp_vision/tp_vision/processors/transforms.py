@@ -17,9 +17,9 @@ from tp_vision.processors.scaling import scaled_middle
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Torch's global generator for processors, from which the transforms draw, at a seed; then as it was.
+    """Seed torch's global CPU generator, which the transforms use, and restore its state at the end.
 
-    ``torch.manual_seed`` would seed those of the other devices too, which takes longer than a transform.
+    ``torch.manual_seed`` would also seed the generators of other devices, which takes longer than a transform.
     """
     state = torch.default_generator.get_state()
     torch.default_generator.manual_seed(seed)
@@ -30,11 +30,11 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 class Pictures:
-    """Decoded pictures → normalised tensors of one size, with random changes or without.
+    """Decoded pictures → normalised tensors of one size, with or without random changes.
 
     Args:
         size: height and width of the tensors.
-        channels: of the pictures.
+        channels: channels of the pictures.
     """
 
     def __init__(self, config: PictureProcessorConfig, size: tuple[int, int], channels: int) -> None:
@@ -51,15 +51,15 @@ class Pictures:
         self.erasing = v2.RandomErasing(augment.random_erasing) if augment.random_erasing else None
 
     def fits(self, picture: Tensor) -> bool:
-        """True if a picture of this size can be used: ``resize`` is not ``none``, or the size is the model's."""
+        """True if the picture can be used: ``resize`` is not ``none``, or the picture has the model's size."""
         return self.config.resize != "none" or tuple(picture.shape[-2:]) == self.size
 
     def plain(self, picture: Tensor) -> Tensor:
-        """(channels, any height, any width) uint8 → (channels, height, width) float32, without randomness."""
+        """Resize and normalise: (channels, any height, any width) uint8 → (channels, height, width) float32."""
         return self.normalised(self.resized(picture))
 
     def augmented(self, picture: Tensor, generator: np.random.Generator) -> Tensor:
-        """As :meth:`plain`, changed at random; the given generator decides alone."""
+        """Like :meth:`plain`, with random changes that depend on the generator only."""
         with seeded(int(generator.integers(2**63))):
             picture = self.resized(picture) if self.resized_crop is None else self.resized_crop(picture)
             for change in self.before:
@@ -74,7 +74,7 @@ class Pictures:
         return scaled_middle(picture, self._scaled(picture.shape[-2], picture.shape[-1]), self.size, self.mode)
 
     def _scaled(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width that a picture is scaled to; rounded as torchvision and transformers do."""
+        """Height and width that a picture is scaled to, rounded like in torchvision and transformers."""
         down, across = self.config.whole(self.size)
         if self.config.resize == "stretch":
             return down, across
@@ -87,7 +87,7 @@ class Pictures:
 
 
 def _changes(augment: Augmentation, size: tuple[int, int]) -> list[v2.Transform]:
-    """The changes of 8-bit pictures of the final size."""
+    """Random changes that apply to 8-bit pictures of the final size."""
     found: list[v2.Transform] = []
     if augment.crop == "padded":
         found.append(v2.RandomCrop(size, padding=augment.crop_padding))
@@ -99,9 +99,11 @@ def _changes(augment: Augmentation, size: tuple[int, int]) -> list[v2.Transform]
 
 
 def draw_mix(augment: Augmentation, generator: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """The random numbers that mix a sample, (5,) float32: a sorting key, its own part, 1 to cut, the cut's middle (2).
+    """Draw the five random numbers with which a sample is mixed, as (5,) float32.
 
-    Samples are mixed when they are collated. The numbers are drawn before, so that they belong to the sample.
+    They are the sorting key, the share of the sample itself, 1 for CutMix or 0 for mixup, and the vertical and
+    horizontal centre of the cut, from 0 to 1. Samples are mixed when they are collated. The numbers are drawn earlier,
+    so that they depend on the sample and not on its batch.
     """
     key, chance, kind, down, across = generator.random(5)
     cuts = augment.cutmix > 0 and (augment.mixup == 0 or kind < 0.5)
@@ -111,15 +113,15 @@ def draw_mix(augment: Augmentation, generator: np.random.Generator) -> np.ndarra
 
 
 def mixed(pixels: Tensor, labels: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-    """Each sample mixed with another of the batch: the next in the order of their keys.
+    """Mix each sample with the next sample of the batch in the order of the sorting keys.
 
     Args:
         pixels: (batch, channels, height, width).
         labels: (batch, classes) probabilities.
-        numbers: (batch, 5), of :func:`draw_mix`.
+        numbers: (batch, 5), from :func:`draw_mix`.
 
     Returns:
-        Mixed pixels and probabilities, of the same shapes.
+        Mixed pixels and probabilities with unchanged shapes.
     """
     order = numbers[:, 0].argsort()
     partner = torch.empty_like(order)
@@ -139,6 +141,6 @@ def mixed(pixels: Tensor, labels: Tensor, numbers: Tensor) -> tuple[Tensor, Tens
 
 
 def _span(middle: float, edge: float, size: int) -> tuple[int, int]:
-    """First and last place, in pixels, of a cut; what would lie outside of the picture is left out."""
+    """Start and end of a cut in pixels, limited to the picture."""
     half = round(edge * size) / 2
     return max(0, round(middle * size - half)), min(size, round(middle * size + half))

@@ -1,4 +1,4 @@
-"""DeiT's two classifiers."""
+"""Classification with the two classifiers of DeiT."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tp_vision.targets.deit_options import DistilledClassificationConfig
 
 
 class DistilledClassification(Target):
-    """A linear classifier of the class token and one of the distillation token; predictions are from their mean.
+    """Linear classifiers of the class token and of the distillation token; predictions use the mean of their logits.
 
-    Its scores are those of the distillation token, for the target ``distill`` to teach (Touvron et al., 2021).
+    The target ``distill`` trains the logits of the distillation token (Touvron et al., 2021).
     """
 
     def __init__(self, config: DistilledClassificationConfig, context: BuildContext) -> None:
@@ -37,7 +37,7 @@ class DistilledClassification(Target):
         return (sequence.states[:, 0] + sequence.states[:, 1]) / 2
 
     def class_logits(self, features: Features) -> Tensor:
-        """Their mean, (batch, num_labels)."""
+        """Mean logits of the two classifiers, (batch, num_labels)."""
         own, distilled = self.heads(features)
         return (own + distilled) / 2
 

@@ -22,8 +22,8 @@ class DistilledClassificationConfig(ClassTargetConfig):
         0.5,
         ge=0,
         le=1,
-        description="part of the loss that is of the distillation token's classes; 0 where the target distill, "
-        "which reads these, teaches them",
+        description="weight of the distillation token's classifier in the loss; 0 if the target distill trains this "
+        "classifier",
     )
     init_std: float = Field(0.02, gt=0)
 
@@ -37,5 +37,5 @@ class DistilledClassificationConfig(ClassTargetConfig):
         yield from self.check_metrics()
         grid = context.fact(GridFacts)
         if grid is None or grid.leading < 2:
-            message = "reads the class token and the distillation token; set model.distillation_token: true"
+            message = "needs a class token and a distillation token; set model.distillation_token: true"
             yield Problem("", message)

@@ -1,4 +1,4 @@
-"""The parts that targets of masked patches share."""
+"""Code that all targets of masked patches share."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from tp_core.interfaces import IGNORE, Batch, Features, Target
 
 
 class MaskedTarget(Target):
-    """A target whose labels are of the masked patches: ``positions`` (batch, masked) in the grid.
+    """Base of targets whose labels are the positions of masked patches in the grid, ``positions`` (batch, masked).
 
-    Where pictures have different numbers of them, ``IGNORE`` fills up.
+    ``IGNORE`` pads ``positions`` if pictures have different numbers of masked patches.
     """
 
     stream: str | None = None
@@ -34,6 +34,6 @@ def patch_states(features: Features) -> Tensor:
 
 
 def rows_at(values: Tensor, positions: Tensor) -> Tensor:
-    """The rows of (batch, patches, size) at positions (batch, masked): (batch, masked, size)."""
+    """Select the rows of ``values`` (batch, patches, size) at ``positions`` (batch, masked): (batch, masked, size)."""
     index = positions.clamp(min=0).unsqueeze(-1).expand(-1, -1, values.shape[-1])
     return torch.gather(values, 1, index)

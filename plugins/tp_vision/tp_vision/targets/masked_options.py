@@ -1,4 +1,4 @@
-"""Options that targets of masked patches share. Torch-free."""
+"""Options that all targets of masked patches share. Torch-free."""
 
 from pydantic import Field
 
@@ -10,7 +10,7 @@ from tp_vision.embeddings.options import grid_of
 
 
 class MaskedTargetConfig(TargetConfig):
-    """Base of targets that predict what is masked."""
+    """Base of targets that predict masked patches."""
 
     init_std: float = Field(0.02, gt=0)
 

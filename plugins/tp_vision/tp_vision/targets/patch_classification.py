@@ -12,7 +12,7 @@ from tp_vision.targets.patch_classification_options import PatchClassificationCo
 
 
 class PatchClassification(Classification):
-    """Classification whose vector is the mean of the patches' states, without the tokens before them, normalised."""
+    """Classification by the normalised mean state of the patches, without the tokens before them."""
 
     def __init__(self, config: PatchClassificationConfig, context: BuildContext) -> None:
         super().__init__(config, context._replace(streams={}))

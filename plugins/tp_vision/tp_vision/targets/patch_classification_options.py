@@ -19,15 +19,15 @@ class PatchClassificationConfig(ClassificationConfig):
 
     implementation: ClassVar[str] = "tp_vision.targets.patch_classification:PatchClassification"
 
-    hidden_layer: bool = Field(False, description="a dense layer of hidden_size before the classifier")
-    dropout: float = Field(0.0, ge=0, lt=1, description="before the classifier")
-    norm: Chosen[NormConfig] = Chosen.by_default("layernorm", description="of the mean of the patches' states")
+    hidden_layer: bool = Field(False, description="add a dense layer of hidden_size before the classifier")
+    dropout: float = Field(0.0, ge=0, lt=1, description="dropout before the classifier")
+    norm: Chosen[NormConfig] = Chosen.by_default("layernorm", description="norm of the mean state of the patches")
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return super().requires(context) | {PATCHES: FieldSpec()}
 
     def pools(self, context: BuildContext) -> dict[str, Pooling]:
-        return {}  # the patches alone, which no pooling of a sequence tells from the tokens before them
+        return {}  # no pooling of a sequence can exclude the tokens before the patches
 
     def embeds(self, context: BuildContext) -> Mapping[str, VectorFacts]:
         return {self.stream or "": VectorFacts(pooling=None)}

@@ -12,7 +12,7 @@ from tp_vision.embeddings.options import grid_of
 from tp_vision.targets.masked import MaskedTarget, patch_states, rows_at
 from tp_vision.targets.pixels_options import PixelsConfig
 
-#: Added to the variance of a patch's pixels, as in MAE.
+#: Added to the variance of a patch's pixels to avoid a division by zero, as in MAE.
 _EPS = 1e-6
 
 
@@ -25,13 +25,13 @@ def patchify(pixels: Tensor, patch: tuple[int, int]) -> Tensor:
 
 
 def unpatchify(patches: Tensor, grid: tuple[int, int], patch: tuple[int, int]) -> Tensor:
-    """The way back, with ``grid`` the rows and columns of patches."""
+    """Inverse of :func:`patchify`; ``grid`` is the number of rows and columns of patches."""
     cut = patches.view(patches.shape[0], *grid, *patch, -1)
     return cut.permute(0, 5, 1, 3, 2, 4).reshape(patches.shape[0], -1, grid[0] * patch[0], grid[1] * patch[1])
 
 
 class Pixels(MaskedTarget):
-    """A linear layer per patch, and the mean error of its pixels; the loss is the mean over masked patches."""
+    """A linear layer predicts the pixels of a patch; the loss is their mean error, averaged over masked patches."""
 
     def __init__(self, config: PixelsConfig, context: BuildContext) -> None:
         super().__init__()
@@ -58,9 +58,9 @@ class Pixels(MaskedTarget):
 
     @torch.no_grad()
     def reconstructions(self, features: Features, batch: Batch) -> Tensor:
-        """The predicted pictures, (batch, channels, height, width), in the values of ``pixel_values``.
+        """Predicted pictures, (batch, channels, height, width), normalised like ``pixel_values``.
 
-        Normalised patches get the mean and deviation that they really have back.
+        With ``normalize``, the true mean and standard deviation of each patch are restored.
         """
         pixels, places = self.pixels(batch), features.sequence.published["patches"]
         predicted = self.predicted(features).float()

@@ -17,7 +17,9 @@ class PixelsConfig(MaskedTargetConfig):
     implementation: ClassVar[str] = "tp_vision.targets.pixels:Pixels"
 
     loss: Literal["l1", "mse"] = Field("mse", description="absolute (SimMIM) or squared (MAE) error")
-    normalize: bool = Field(False, description="predict pixels less their patch's mean, by its deviation (MAE)")
+    normalize: bool = Field(
+        False, description="predict pixels minus the mean of their patch, divided by its standard deviation (MAE)"
+    )
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return super().requires(context) | {PIXEL_VALUES: pixels_of(context)}

@@ -18,9 +18,9 @@ from tp_vision.visual_tokenizers.base import VisualTokenizer
 
 
 class VisualTokens(MaskedTarget):
-    """LayerNorm, output matrix and cross entropy at the masked patches.
+    """Norm, output matrix and cross entropy at the masked patches.
 
-    The labels are made on the device by a frozen tokenizer from the whole picture. It is no part of the model.
+    A frozen tokenizer makes the labels from the whole picture, on the device. It is not a part of the model.
     """
 
     def __init__(self, config: VisualTokensConfig, context: BuildContext) -> None:
@@ -28,11 +28,11 @@ class VisualTokens(MaskedTarget):
         self.config, self.context, self.stream = config, context, config.stream
         self.norm = config.norm.config.build(context.hidden_size)
         self.output = Linear(context.hidden_size, config.token_count(), std=config.init_std)
-        self._trust_code = trusted()  # as it is when the model is built
-        self._tokenizer: tuple[VisualTokenizer, ...] = ()  # a tuple, so that it is none of this module's own
+        self._trust_code = trusted()  # the tokenizer is built later, but with the trust of the model
+        self._tokenizer: tuple[VisualTokenizer, ...] = ()  # a tuple, so that torch does not register it as a submodule
 
     def patch_logits(self, features: Features) -> Tensor:
-        """Scores of all tokens for all patches, (batch, patches, tokens)."""
+        """Logits of all tokens for all patches, (batch, patches, tokens)."""
         scores: Tensor = self.output(self.norm(patch_states(features)))
         return scores
 
@@ -41,7 +41,7 @@ class VisualTokens(MaskedTarget):
         tokens = self.labels(batch)
         if int(tokens.shape[1]) != features.sequence.published["patches"].numel():
             patches = features.sequence.published["patches"].numel()
-            raise TPError(f"visual_tokens: {tokens.shape[1]} tokens of a picture of {patches} patches")
+            raise TPError(f"visual_tokens: got {tokens.shape[1]} tokens for a picture of {patches} patches")
         labels = rows_at(tokens.unsqueeze(-1), positions).squeeze(-1).masked_fill(positions == IGNORE, IGNORE)
         states = self.norm(rows_at(patch_states(features), positions)).flatten(0, 1)
         loss, correct = linear_cross_entropy(
@@ -63,15 +63,15 @@ class VisualTokens(MaskedTarget):
         if first:
             self._tokenizer = (self._built(),)
         tokens: Tensor = self._tokenizer[0].to(pixels.device)(pixels)
-        if first:  # not of each batch, for which the host would wait
+        if first:  # only the first batch, because the check makes the host wait for the device
             self._check(tokens, len(pixels))
         return tokens
 
     def _built(self) -> VisualTokenizer:
-        """The frozen tokenizer.
+        """Build the frozen tokenizer.
 
         Raises:
-            TPError: it is not there, or does not fit.
+            TPError: the tokenizer is missing or does not fit the model.
         """
         chosen = self.config.tokenizer
         assert chosen is not None
@@ -81,10 +81,10 @@ class VisualTokens(MaskedTarget):
             return chosen.config.build(self.context).requires_grad_(False).eval()
 
     def _check(self, tokens: Tensor, pictures: int) -> None:
-        """Refuse what a tokenizer must not give.
+        """Check the output of the tokenizer.
 
         Raises:
-            TPError: tokens of another type or shape, or out of range.
+            TPError: tokens have another type or shape, or are out of range.
         """
         count = self.config.token_count()
         if tokens.dtype != torch.int64 or tokens.dim() != 2 or len(tokens) != pictures:
@@ -93,6 +93,6 @@ class VisualTokens(MaskedTarget):
         low, high = int(tokens.min()), int(tokens.max())
         if low < 0 or high >= count:
             message = (
-                f"the tokenizer gives tokens from {low} to {high}; expected 0 to {count - 1}, by its token_count()"
+                f"the tokenizer gives tokens from {low} to {high}; expected 0 to {count - 1}, as token_count() says"
             )
             raise TPError(f"visual_tokens: {message}")

@@ -27,10 +27,10 @@ class VisualTokensConfig(MaskedTargetConfig):
     makes_labels: ClassVar[frozenset[str]] = frozenset({"tokenizer"})
 
     tokenizer: Chosen[VisualTokenizerConfig] | None = Field(
-        None, description="what makes the tokens, such as random_projection; unset: labels of the batch"
+        None, description="makes the tokens, such as random_projection; default: tokens are labels of the batch"
     )
-    num_tokens: int | None = Field(None, gt=1, description="number of different tokens; the tokenizer's if unset")
-    norm: Chosen[NormConfig] = Chosen.by_default("layernorm", description="before the output matrix; or none")
+    num_tokens: int | None = Field(None, gt=1, description="number of different tokens; default: the tokenizer's")
+    norm: Chosen[NormConfig] = Chosen.by_default("layernorm", description="norm before the output matrix; or none")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
 
     def published_facts(self) -> Iterable[TokenFacts]:
@@ -44,12 +44,12 @@ class VisualTokensConfig(MaskedTargetConfig):
         """Number of different tokens.
 
         Raises:
-            TPError: neither the option nor the tokenizer says it.
+            TPError: neither the option nor the tokenizer gives it.
         """
         if self.num_tokens is not None:
             return self.num_tokens
         if self.tokenizer is None:
-            raise TPError("num_tokens is required where no tokenizer is given")
+            raise TPError("num_tokens is required if there is no tokenizer")
         return self.tokenizer.config.token_count()
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
@@ -69,7 +69,7 @@ class VisualTokensConfig(MaskedTargetConfig):
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         if self.tokenizer is None and self.num_tokens is None:
-            yield Problem("", "needs a tokenizer, or num_tokens where the batches have labels")
+            yield Problem("", "needs a tokenizer, or num_tokens if the batches have labels")
             return
         try:
             count = None if self.tokenizer is None else self.tokenizer.config.token_count()
@@ -81,7 +81,7 @@ class VisualTokensConfig(MaskedTargetConfig):
             yield Problem("num_tokens", f"is {self.num_tokens}; the tokenizer has {count} tokens")
 
     def for_use(self) -> ModuleConfig:
-        """With the number of tokens, so that the tokenizer's files are asked for by evaluations only."""
+        """Set the number of tokens, so that only evaluations need the tokenizer's files."""
         return self.model_copy(update={"num_tokens": self.token_count()})
 
     def effective(self, context: BuildContext) -> dict[str, Any]:

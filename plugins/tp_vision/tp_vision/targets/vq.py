@@ -1,4 +1,4 @@
-"""Learning a discrete code of pictures."""
+"""Vector quantisation: learning discrete codes of pictures."""
 
 from __future__ import annotations
 
@@ -25,17 +25,19 @@ class Doubling(nn.ConvTranspose2d):
         super().__init__(inputs, outputs, 4, stride=2, padding=1)
 
     def reset_parameters(self) -> None:
-        draw(self.weight, math.sqrt(2 / (self.in_channels * 4)))  # each output has 2 x 2 places of the input
+        draw(self.weight, math.sqrt(2 / (self.in_channels * 4)))  # each output depends on 2 x 2 positions of the input
         assert self.bias is not None
         nn.init.zeros_(self.bias)
 
 
 class VectorQuantization(MaskedTarget):
-    """States → nearest codes → convolutions → pixels; gradients pass the codes by (straight through).
+    """States → nearest codes → convolutions → pixels.
 
-    States and codes have length one, so that few codes die (Yu et al., 2022). The loss is the mean squared error of
-    a picture's pixels, the mean distances of codes from states and (``commitment``) of states from codes, less
-    (``diversity``) the entropy of the batch's choice of codes; its denominator is the number of pictures.
+    Gradients skip the choice of codes (straight-through estimator). States and codes are normalised to length one, so
+    that few codes stay unused (Yu et al., 2022). The loss of a picture is the sum of the mean squared error of its
+    pixels, the mean squared distance that moves codes to states, and ``commitment`` times the mean squared distance
+    that moves states to codes, minus ``diversity`` times the entropy of the batch's choice of codes. The denominator is
+    the number of pictures.
     """
 
     def __init__(self, config: VectorQuantizationConfig, context: BuildContext) -> None:
@@ -55,24 +57,24 @@ class VectorQuantization(MaskedTarget):
         return self.pixels(batch).new_full((), batch.size, dtype=torch.float32)
 
     def encoded(self, features: Features) -> Tensor:
-        """States in the space of the codes, of length one, (batch, patches, code_size), float32."""
+        """States in the space of the codes, normalised to length one, (batch, patches, code_size), float32."""
         return F.normalize(self.entry(patch_states(features)).float(), dim=-1)
 
     def tokens(self, features: Features) -> Tensor:
-        """The number of the nearest code of each patch, (batch, patches)."""
+        """Index of the nearest code of each patch, (batch, patches)."""
         return (self.encoded(features) @ F.normalize(self.codes.weight.float(), dim=-1).T).argmax(dim=-1)
 
     def choice_entropy(self, encoded: Tensor) -> Tensor:
-        """Entropy in nats of the mean over all patches of a soft choice of codes, a scalar.
+        """Entropy in nats of the soft choice of codes, averaged over all patches; a scalar.
 
-        It is greatest where codes are used alike; without it, many are the nearest to no patch, and stay so.
+        It is largest if all codes are used equally. Without it, many codes are never chosen and never learn.
         """
         scores = encoded.flatten(0, 1) @ F.normalize(self.codes.weight.float(), dim=-1).T
         mean = (scores / self.config.diversity_temperature).softmax(dim=-1).mean(dim=0)
         return -(mean * mean.clamp(min=1e-12).log()).sum()
 
     def decoded(self, codes: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Codes (batch, patches, code_size) → pictures (batch, channels, height, width)."""
+        """Decode codes (batch, patches, code_size) to pictures (batch, channels, height, width)."""
         states = self.blocks(codes.transpose(1, 2).reshape(codes.shape[0], -1, *grid))
         for layer in self.doubling:
             states = layer(F.relu(states))

@@ -16,21 +16,21 @@ from tp_vision.embeddings.options import grid_of, pixels_of
 
 
 class VectorQuantizationConfig(TargetConfig):
-    """The picture again from the nearest of learned codes to each patch's state (VQ-VAE; van den Oord et al., 2017)."""
+    """Reconstruction of pictures from the learned code nearest to each patch (VQ-VAE; van den Oord et al., 2017)."""
 
     implementation: ClassVar[str] = "tp_vision.targets.vq:VectorQuantization"
 
     num_tokens: int = Field(512, gt=1, description="number of codes")
-    code_size: int = Field(32, gt=0, description="width of the codes, which are of length one")
-    commitment: float = Field(0.25, ge=0, description="factor of the distance of states from their codes")
+    code_size: int = Field(32, gt=0, description="width of the codes, which are normalised to length one")
+    commitment: float = Field(0.25, ge=0, description="weight of the distance of states to their codes")
     diversity: float = Field(
         0.02,
         ge=0,
-        description="factor of the entropy of a batch's mean choice, by which all codes come to be used",
+        description="weight of the entropy of the batch's mean choice of codes, which makes all codes used",
     )
-    diversity_temperature: float = Field(0.1, gt=0, description="divides the similarities that the choice is made of")
+    diversity_temperature: float = Field(0.1, gt=0, description="temperature of the softmax of that choice")
     width: int = Field(128, gt=0, description="channels of the decoder's convolutions")
-    blocks: int = Field(2, ge=0, description="residual blocks before them")
+    blocks: int = Field(2, ge=0, description="number of residual blocks in the decoder")
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return {PATCHES: FieldSpec(), PIXEL_VALUES: pixels_of(context)}
@@ -38,7 +38,7 @@ class VectorQuantizationConfig(TargetConfig):
     def check(self, context: BuildContext) -> Iterator[Problem]:
         patch = grid_of(context).patch_size
         if halvings(patch) is None:
-            yield Problem("", f"needs patches whose size is a power of two, and the model's are {patch}")
+            yield Problem("", f"needs patches whose size is a power of two, but the model's are {patch}")
 
     def effective(self, context: BuildContext) -> dict[str, Any]:
         training = ("commitment", "diversity", "diversity_temperature")

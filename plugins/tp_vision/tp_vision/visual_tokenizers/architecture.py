@@ -1,4 +1,4 @@
-"""The file that describes a published VQGAN, ``model.yaml``. Torch-free."""
+"""Reading of ``model.yaml``, the file that describes a published VQGAN. Torch-free."""
 
 import os
 from typing import Any, Literal, NamedTuple
@@ -7,16 +7,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tp_core.errors import CheckpointError
 
-#: First stages whose tokens are the nearest codes, and those whose tokens are the largest of scores.
+#: Classes whose tokens are the nearest codes, and classes whose tokens have the largest scores.
 _NEAREST = ("VQModel", "VQModelInterface", "VQNoDiscModel")
 _SCORED = ("GumbelVQ",)
 
-#: Groups of all norms; every width is a multiple of it.
+#: Number of groups of all group norms; every width is a multiple of it.
 GROUPS = 32
 
 
 class Convolutions(BaseModel):
-    """The key ``ddconfig``: the networks before and behind the codes. What does not shape them is not read."""
+    """The key ``ddconfig``: options of the encoder and decoder. Keys that do not change them are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -28,7 +28,7 @@ class Convolutions(BaseModel):
     out_ch: int | None = Field(None, gt=0)
     resolution: int = Field(gt=0)
     z_channels: int = Field(gt=0)
-    # Of these, other values would be another network: one without codes, or without weights where we have some.
+    # Other values of these would give another network: one without codes, or with other weights.
     double_z: Literal[False] = False
     resamp_with_conv: Literal[True] = True
     tanh_out: Literal[False] = False
@@ -36,13 +36,13 @@ class Convolutions(BaseModel):
 
 
 class Architecture(NamedTuple):
-    """The numbers that give a VQGAN its shape.
+    """The sizes of a VQGAN.
 
     Attributes:
-        convolutions: those of the encoder and the decoder.
+        convolutions: options of the encoder and the decoder.
         embed_dim: width of the codes.
         n_embed: number of codes.
-        scored: whether tokens are the largest of scores (``GumbelVQ``), not the nearest codes.
+        scored: True if tokens have the largest scores (``GumbelVQ``); False if they are the nearest codes.
     """
 
     convolutions: Convolutions
@@ -52,22 +52,22 @@ class Architecture(NamedTuple):
 
     @property
     def patch_size(self) -> int:
-        """Height and width, in pixels, of what becomes one token."""
+        """Height and width, in pixels, of the patch that becomes one token."""
         return int(2 ** (len(self.convolutions.ch_mult) - 1))
 
 
 def read_architecture(path: str) -> Architecture:
-    """The architecture that a ``model.yaml`` describes: of a first stage, or of a model that names one.
+    """Read the architecture from a ``model.yaml`` of a VQGAN, or of a model that contains one.
 
     Raises:
-        CheckpointError: there is no such file, or it describes no VQGAN.
+        CheckpointError: the file does not exist, or does not describe a VQGAN.
     """
     stage = _stage(path)
     params = stage["params"]
     kind = str(stage.get("target", _NEAREST[0])).rpartition(".")[2]
     if kind not in _NEAREST + _SCORED:
         known = ", ".join(_NEAREST + _SCORED)
-        raise CheckpointError(f"{path}: describes a model of the class {kind}; those that can be read are {known}")
+        raise CheckpointError(f"{path}: describes a model of the class {kind}; expected one of {known}")
     counts = {}
     for name in ("embed_dim", "n_embed"):
         value = params.get(name)
@@ -85,7 +85,7 @@ def read_architecture(path: str) -> Architecture:
 
 
 def _stage(path: str) -> dict[str, Any]:
-    """The part of the file that has ``target`` and ``params`` of the VQGAN."""
+    """Part of the file with ``target`` and ``params`` of the VQGAN."""
     from tp_core.spec.errors import SpecError
     from tp_core.spec.tree.yaml_loader import parse
 
@@ -106,4 +106,4 @@ def _stage(path: str) -> dict[str, Any]:
         if isinstance(params.get("ddconfig"), dict):
             return stage
         stage = params.get("first_stage_config")
-    raise CheckpointError(f"{path}: there is no model.params.ddconfig, which describes a VQGAN")
+    raise CheckpointError(f"{path}: there is no model.params.ddconfig; it should describe the VQGAN")

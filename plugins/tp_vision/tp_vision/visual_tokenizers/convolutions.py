@@ -1,4 +1,4 @@
-"""The networks of VQGAN (Esser et al., 2021), under the names that published weights have."""
+"""The networks of VQGAN (Esser et al., 2021), with the parameter names of published weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from tp_vision.visual_tokenizers.architecture import GROUPS, Architecture, Convolutions
 
-#: Patches whose distances to all codes are computed at a time.
+#: Number of patches whose distances to all codes are computed at a time.
 _CHUNK = 4096
 
 
@@ -19,7 +19,7 @@ def _norm(channels: int) -> nn.GroupNorm:
 
 
 class Block(nn.Module):
-    """Norm, swish and a convolution of 3 x 3, twice, and the input added."""
+    """Residual block: norm, swish and a 3 x 3 convolution, twice."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """All places of a picture attend to each other, with one head."""
+    """Self-attention over all positions of a picture, with one head."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Attention(nn.Module):
 
 
 class Halving(nn.Module):
-    """A convolution of stride 2, padded to the right and below only."""
+    """A convolution of stride 2, with padding on the right and at the bottom only."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class Halving(nn.Module):
 
 
 class Doubling(nn.Module):
-    """Every place becomes four, and a convolution behind."""
+    """Nearest-neighbour upsampling by 2, followed by a convolution."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -76,10 +76,11 @@ class Doubling(nn.Module):
 
 
 class Level(nn.Module):
-    """Blocks at one resolution, each followed by attention or not, and the way to the next resolution.
+    """Blocks at one resolution, followed by the change to the next resolution.
 
     Args:
-        widths: channels before and behind each block.
+        widths: channels before the first block and after each block.
+        attends: True if attention follows each block.
     """
 
     def __init__(self, widths: list[int], attends: bool) -> None:
@@ -99,7 +100,7 @@ class Level(nn.Module):
 
 
 class Middle(nn.Module):
-    """Block, attention, block at the smallest resolution."""
+    """Block, attention and block at the smallest resolution."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -165,7 +166,7 @@ class Decoder(nn.Module):
 
 
 class NearestCodes(nn.Module):
-    """Tokens are the codes nearest to the states."""
+    """Codebook in which the token of a state is the nearest code."""
 
     def __init__(self, count: int, width: int) -> None:
         super().__init__()
@@ -175,7 +176,9 @@ class NearestCodes(nn.Module):
         """(batch, width, rows, columns) → (batch, rows, columns)."""
         codes, places = self.embedding.weight, states.permute(0, 2, 3, 1)
         lengths = codes.square().sum(dim=1)
-        parts = torch.split(places.flatten(0, 2), _CHUNK)  # all distances at once would be patches x codes
+        parts = torch.split(
+            places.flatten(0, 2), _CHUNK
+        )  # the distances of all patches at once would need too much memory
         return torch.cat([(lengths - 2 * part @ codes.T).argmin(dim=1) for part in parts]).view(places.shape[:-1])
 
     def codes(self, tokens: Tensor) -> Tensor:
@@ -184,7 +187,7 @@ class NearestCodes(nn.Module):
 
 
 class ScoredCodes(nn.Module):
-    """Tokens have the largest scores. In training they were drawn by these (Gumbel-softmax)."""
+    """Codebook in which the token of a state has the largest score; trained with Gumbel-softmax."""
 
     def __init__(self, count: int, width: int) -> None:
         super().__init__()
@@ -211,11 +214,11 @@ class Network(nn.Module):
         self.quantize = (ScoredCodes if sizes.scored else NearestCodes)(sizes.n_embed, width)
 
     def tokens(self, pictures: Tensor) -> Tensor:
-        """Pictures (batch, in_channels, height, width) of -1 to 1 → (batch, rows, columns), int64."""
+        """Pictures (batch, in_channels, height, width) in [-1, 1] → (batch, rows, columns), int64."""
         return self.quantize.tokens(self.quant_conv(self.encoder(pictures)))
 
     def pictures(self, tokens: Tensor) -> Tensor:
-        """(batch, rows, columns) → pictures (batch, out_ch, height, width), of about -1 to 1."""
+        """(batch, rows, columns) → pictures (batch, out_ch, height, width), approximately in [-1, 1]."""
         codes = self.quantize.codes(tokens).permute(0, 3, 1, 2)
         found: Tensor = self.decoder(self.post_quant_conv(codes))
         return found

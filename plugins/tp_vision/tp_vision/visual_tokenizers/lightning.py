@@ -1,4 +1,4 @@
-"""Tensors of checkpoints that PyTorch Lightning wrote: among them are objects of other programs."""
+"""Reading of tensors from PyTorch Lightning checkpoints, which also contain objects of other libraries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tp_core.interop.tensors import open_files
 
 
 class Inert:
-    """Stands where a pickle names something that is none of PyTorch's: keeps nothing and does nothing."""
+    """Placeholder for objects of other libraries in a pickle; it stores nothing and does nothing."""
 
     def __new__(cls, *arguments: Any, **named: Any) -> Inert:
         return super().__new__(cls)
@@ -28,10 +28,10 @@ class Inert:
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, or of a checkpoint under ``state_dict``, if it has that key.
+    """Read the tensors of a safetensors file or a checkpoint; those under ``state_dict`` if it has that key.
 
-    A pickle is a program. PyTorch's reader of weights alone runs this one, and it knows only what makes up tensors.
-    Every other name, such as ``pytorch_lightning.callbacks.ModelCheckpoint``, stands for :class:`Inert` there: it is
+    A pickle can run code. Therefore, checkpoints are read with ``weights_only=True``, which only builds tensors. Other
+    names in a pickle, such as ``pytorch_lightning.callbacks.ModelCheckpoint``, are replaced by :class:`Inert`. They are
     neither imported nor called.
 
     Raises:
@@ -51,24 +51,24 @@ def _unpickled(file: Path) -> Any:
     try:
         with file.open("rb") as opened:
             beginning = opened.read(4)
-        if beginning != b"PK\x03\x04":  # of the zip archives that PyTorch writes since 1.6
+        if beginning != b"PK\x03\x04":  # signature of zip archives, which PyTorch writes since 1.6
             raise CheckpointError(
                 f"{file}: this is neither a checkpoint of PyTorch 1.6 or later nor a safetensors file"
             )
-        # Dictionaries of other programs are filled entry by entry, which torch does with its own kinds alone.
+        # A pickle fills dictionaries entry by entry, which torch allows for an OrderedDict, but not for Inert.
         names = torch.serialization.get_unsafe_globals_in_checkpoint(str(file))
         known: list[Any] = [(OrderedDict if name.endswith("Dict") else Inert, name) for name in names]
         with torch.serialization.safe_globals(known), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch remarks on pickles that it is about to refuse
+            warnings.simplefilter("ignore")  # torch warns about pickles before it refuses them
             return torch.load(str(file), map_location="cpu", weights_only=True, mmap=True)
     except FileNotFoundError:
         raise CheckpointError(f"{file}: there is no such file") from None
     except pickle.UnpicklingError as error:
-        told = str(error).rpartition("WeightsUnpickler error:")[2]  # behind advice to read it without care
+        told = str(error).rpartition("WeightsUnpickler error:")[2]  # the text before it advises to disable weights_only
         reason = next((line for line in told.strip().splitlines() if line and "weights_only" not in line), "")
-        message = "it holds more than tensors and what can be passed over"
+        message = "it contains objects that cannot be read safely"
         raise CheckpointError(f"{file} is refused: {message} ({reason.strip()}); ask for a safetensors file") from None
     except RuntimeError:
-        raise CheckpointError(f"{file}: this is no whole checkpoint; it may be cut off: download it again") from None
+        raise CheckpointError(f"{file}: the checkpoint is incomplete; download it again") from None
     except (EOFError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, AssertionError) as error:
-        raise CheckpointError(f"{file}: this is no checkpoint of PyTorch: {type(error).__name__}: {error}") from None
+        raise CheckpointError(f"{file}: this is not a checkpoint of PyTorch: {type(error).__name__}: {error}") from None

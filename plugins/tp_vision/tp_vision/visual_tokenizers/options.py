@@ -1,4 +1,4 @@
-"""Base of options of visual tokenizers. Torch-free."""
+"""Base class of the options of visual tokenizers. Torch-free."""
 
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class VisualTokenizerConfig(ModuleConfig):
-    """Base of configs of visual tokenizers, which options of others choose: ``Chosen[VisualTokenizerConfig]``."""
+    """Base of configs of visual tokenizers. Other configs select one by an option ``Chosen[VisualTokenizerConfig]``."""
 
     kind: ClassVar[str] = "visual_tokenizer"
 
@@ -19,19 +19,19 @@ class VisualTokenizerConfig(ModuleConfig):
         """Number of different tokens.
 
         Raises:
-            TPError: what says so cannot be read.
+            TPError: the tokenizer's files cannot be read.
         """
         raise TypeError(f"{type(self).__name__} does not implement token_count()")
 
     def pictures(self) -> PictureFacts | None:
-        """The pictures that it was trained with; None for one that takes any.
+        """Facts about the pictures that it was trained with; None if it accepts any pictures.
 
         Raises:
-            TPError: what says so cannot be read.
+            TPError: the tokenizer's files cannot be read.
         """
         return None
 
     def build(self, context: BuildContext) -> "VisualTokenizer":
-        """The tokenizer with its values, on the CPU. It is built when the first tokens are made."""
+        """Build the tokenizer with its weights, on the CPU. It is called when the first tokens are needed."""
         made: VisualTokenizer = self.implemented()(self, context)
         return made

@@ -1,4 +1,4 @@
-"""A quantiser that needs no training."""
+"""A visual tokenizer that needs no training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tp_vision.visual_tokenizers.random_projection_options import RandomProjecti
 class RandomProjection(VisualTokenizer):
     """The token of a patch is the code nearest to its projection, both of length one (BEST-RQ; Chiu et al., 2022).
 
-    Projection and codes are drawn on the CPU by a generator of their own: the same on every machine.
+    Projection and codes are drawn on the CPU by a separate generator, so that they are the same on every machine.
     """
 
     projection: Tensor
@@ -30,7 +30,7 @@ class RandomProjection(VisualTokenizer):
         self.patch, self.normalize = grid.patch_size, config.normalize
         inner = self.patch[0] * self.patch[1] * grid.channels
         generator = torch.Generator().manual_seed(config.seed)
-        limit = math.sqrt(6 / (inner + config.code_size))  # Xavier's, as in the paper
+        limit = math.sqrt(6 / (inner + config.code_size))  # Xavier initialisation, as in the paper
         projection = torch.rand(inner, config.code_size, generator=generator) * 2 * limit - limit
         codes = torch.randn(config.num_tokens, config.code_size, generator=generator)
         self.register_buffer("projection", projection)
@@ -42,5 +42,5 @@ class RandomProjection(VisualTokenizer):
             patches = patches - patches.mean(dim=-1, keepdim=True)
             patches = patches / (patches.square().mean(dim=-1, keepdim=True) + 1e-6).sqrt()
         with torch.autocast(pixels.device.type, enabled=False):
-            # Of codes of length one, the nearest has the greatest product, whatever the projection's length.
+            # The nearest of codes of length one has the largest dot product, for any length of the projection.
             return (patches @ self.projection @ self.codes.T).argmax(dim=-1)

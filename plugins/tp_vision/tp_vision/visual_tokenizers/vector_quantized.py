@@ -18,10 +18,10 @@ from tp_vision.visual_tokenizers.vector_quantized_options import VectorQuantized
 
 
 class VectorQuantized(VisualTokenizer):
-    """The tokens that the target ``vq`` of another model gives.
+    """Tokens from the target ``vq`` of another model.
 
     Raises:
-        TPError: there is no such model, it has no such target, or other patches or codes than expected.
+        TPError: the model does not exist, has no target ``vq``, or has other patches or codes than expected.
     """
 
     def __init__(self, config: VectorQuantizedConfig, context: BuildContext) -> None:
@@ -36,13 +36,13 @@ class VectorQuantized(VisualTokenizer):
             raise TPError(f"the visual tokenizer {config.model} has no target vq; its targets are {names}")
         (self.name, self.target), grid = found[0], context_of(self.model.spec).fact(GridFacts)
         if self.target.config.num_tokens != config.num_tokens:
-            counts = f"{self.target.config.num_tokens} codes, and num_tokens is {config.num_tokens}"
+            counts = f"{self.target.config.num_tokens} codes, but num_tokens is {config.num_tokens}"
             raise TPError(f"the visual tokenizer {config.model} has {counts}")
         ours = context.fact(GridFacts)
         if grid is not None and ours is not None:
             own, other = ((g.patch_size, g.channels) for g in (grid, ours))
             if own != other:
-                message = f"patches of {own[0]} pixels in {own[1]} channels, the model {other[0]} in {other[1]}"
+                message = f"patches of {own[0]} pixels in {own[1]} channels, but the model has {other[0]} in {other[1]}"
                 raise TPError(f"the visual tokenizer {config.model} has {message}")
 
         own_grid = ours or grid_of(context_of(self.model.spec))

@@ -1,4 +1,4 @@
-"""Options of a trained vector quantisation. Torch-free."""
+"""Options of the visual tokenizer from a trained VQ-VAE. Torch-free."""
 
 import os
 from collections.abc import Iterator
@@ -23,12 +23,12 @@ def _by(size: tuple[int, int]) -> str:
 
 
 class VectorQuantizedConfig(VisualTokenizerConfig):
-    """The codes of a trained VQ-VAE: a model with the target vq."""
+    """The codes of a trained VQ-VAE, which is a model with the target vq."""
 
     implementation: ClassVar[str] = "tp_vision.visual_tokenizers.vector_quantized:VectorQuantized"
 
-    model: PathStr = Field(..., description="folder of its run, or of the exported model")
-    num_tokens: int = Field(512, gt=1, description="number of its codes")
+    model: PathStr = Field(..., description="folder of the VQ-VAE's run or exported model")
+    num_tokens: int = Field(512, gt=1, description="number of codes of the VQ-VAE")
 
     def token_count(self) -> int:
         return self.num_tokens
@@ -37,14 +37,14 @@ class VectorQuantizedConfig(VisualTokenizerConfig):
         return {"model": self.model}
 
     def spec(self) -> "Spec":
-        """The model's.
+        """Read the spec of the VQ-VAE.
 
         Raises:
-            TPError: there is none, or one that cannot be read.
+            TPError: there is no model, or its spec cannot be read.
         """
         from tp_core.spec.trained.load_for_use import load_for_use
 
-        folder = Path(self.model)  # an export, a run, or a checkpoint of one
+        folder = Path(self.model)  # an exported model, a run, or a checkpoint of a run
         files = [place / "spec.yaml" for place in (folder, folder / "model", folder.parent.parent)]
         file = next((each for each in files if each.is_file()), None)
         if file is None:
@@ -56,7 +56,7 @@ class VectorQuantizedConfig(VisualTokenizerConfig):
         from tp_vision.targets.vq_options import VectorQuantizationConfig
 
         if not os.path.exists(self.model):
-            return  # which is said of files
+            return  # the check of files reports it
         try:
             spec = self.spec()
         except TPError as error:
@@ -68,15 +68,15 @@ class VectorQuantizedConfig(VisualTokenizerConfig):
             names = ", ".join(target.name for target in spec.model.targets) or "none"
             yield Problem("model", f"{self.model} has no target vq; its targets are {names}")
         elif found.num_tokens != self.num_tokens:
-            yield Problem("num_tokens", f"is {self.num_tokens}, and {self.model} has {found.num_tokens} codes")
+            yield Problem("num_tokens", f"is {self.num_tokens}, but {self.model} has {found.num_tokens} codes")
         grid = context.fact(GridFacts)
         if own is not None and grid is not None:
             theirs, ours = (f"{_by(each.patch_size)} pixels in {each.channels}" for each in (own, grid))
             if theirs != ours:
-                yield Problem("model", f"{self.model} has patches of {theirs} channels, the model of {ours}")
+                yield Problem("model", f"{self.model} has patches of {theirs} channels, but the model has {ours}")
 
     def pictures(self) -> PictureFacts | None:
-        """Its model's: patches, and how its processor normalises pixels."""
+        """Patches and normalisation of the VQ-VAE; None if it has no patches or no image processor."""
         from tp_core.spec.context import context_of
         from tp_vision.processors.options import PictureProcessorConfig
 

@@ -17,16 +17,16 @@ from tp_vision.visual_tokenizers.convolutions import Network
 from tp_vision.visual_tokenizers.lightning import read_tensors
 from tp_vision.visual_tokenizers.vqgan_options import VQGANConfig
 
-#: Checkpoints of models that have a VQGAN as a part call it that.
+#: Prefix of the VQGAN's weights in checkpoints of models that contain a VQGAN.
 _PART = "first_stage_model."
 
 
 class VQGAN(VisualTokenizer):
-    """Tokens of a VQGAN with weights of a local file (Esser et al., 2021).
+    """Tokens of a VQGAN with weights from a local file (Esser et al., 2021).
 
     Raises:
-        TPError: a file is missing or damaged, the weights are not those that ``config`` describes, or they do not
-            fit the options or the model.
+        TPError: a file is missing or damaged, the weights do not match ``config``, or they do not fit the options or
+            the model.
     """
 
     scale: Tensor
@@ -46,26 +46,26 @@ class VQGAN(VisualTokenizer):
             raise TPError(f"the visual tokenizer cannot be loaded: {error}") from error
         self.requires_grad_(False).eval()
         self.grid, self.patch = context.fact(GridFacts), sizes.patch_size
-        # (pixel * std + mean) is of 0 to 1, and the network's pixels are of -1 to 1.
+        # (pixel * std + mean) is in [0, 1], and the network expects pixels in [-1, 1].
         mean, std = (torch.tensor(values, dtype=torch.float64).view(-1, 1, 1) for values in (config.mean, config.std))
         self.register_buffer("scale", (2 * std).float(), persistent=False)
         self.register_buffer("shift", (2 * mean - 1).float(), persistent=False)
 
     def _weights(self, file: Path) -> dict[str, Tensor]:
-        """The file's tensors for the network, float32.
+        """Read the network's weights from a file, float32.
 
         Raises:
-            TPError: some are missing, too many or of another shape.
+            TPError: weights are missing, unknown or of another shape.
         """
         found, expected = read_tensors(file), self.network.state_dict()
         if any(name.startswith(_PART) for name in found):
             found = {name.removeprefix(_PART): value for name, value in found.items() if name.startswith(_PART)}
-        parts = {name.partition(".")[0] for name in expected}  # others are the losses' and an optimiser's
+        parts = {name.partition(".")[0] for name in expected}  # ignores weights of losses and of an optimizer
         found = {name: value for name, value in found.items() if name.partition(".")[0] in parts}
         other = f"{file} does not hold the weights that the config describes"
         for message, names in (
             ("it lacks", [name for name in expected if name not in found]),
-            ("it has, besides,", [name for name in found if name not in expected]),
+            ("it also has", [name for name in found if name not in expected]),
         ):
             if names:
                 more = f" and {len(names) - 3} more" if len(names) > 3 else ""
@@ -77,15 +77,15 @@ class VQGAN(VisualTokenizer):
         return {name: value.to(torch.float32, copy=True) for name, value in found.items()}
 
     def forward(self, pixels: Tensor) -> Tensor:
-        # Half precision would change tokens.
+        # Half precision could change tokens.
         with torch.autocast(pixels.device.type, enabled=False):
             return self.network.tokens(pixels.float() * self.scale + self.shift).flatten(1)
 
     def decode(self, tokens: Tensor) -> Tensor:
-        """Tokens (batch, patches) → pictures (batch, channels, height, width), as :meth:`forward` takes them.
+        """Tokens (batch, patches) → pictures (batch, channels, height, width), normalised as for the model.
 
         Raises:
-            TPError: as many tokens do not make a picture of the model's size, or a square if it has none.
+            TPError: the number of tokens does not fit the model's grid, or is not a square number if it has no grid.
         """
         count = tokens.shape[1]
         side = math.isqrt(count)
