@@ -32,7 +32,9 @@ class EncoderDecoderConfig(TextProcessorConfig):
     usual_ends: ClassVar[tuple[str, ...]] = ("eos", "sep")
 
     target_max_length: int | None = Field(
-        None, gt=1, description="maximum length of the decoder input; default: max_length if it is given, else the model's limit"
+        None,
+        gt=1,
+        description="maximum length of the decoder input; default: max_length if it is given, else the model's limit",
     )
     start: Role | None = Field(None, description="first token of the decoder input; default: bos, else cls")
     end: Role | None = Field(None, description="last token of the target; default: eos, else sep")
