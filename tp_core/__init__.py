@@ -46,6 +46,7 @@ _PUBLIC = {
     "Record": "tp_core.interfaces.record",
     "Report": "tp_core.interfaces.record",
     "TokenizerFacts": "tp_core.interfaces.tokenizer",
+    "EncodedText": "tp_core.interfaces.tokenizer",
     "Rows": "tp_core.interfaces",
     "Sample": "tp_core.interfaces",
     "IGNORE": "tp_core.interfaces",
@@ -138,6 +139,7 @@ if TYPE_CHECKING:
     from tp_core.interfaces.layer_parts import StackPass as StackPass
     from tp_core.interfaces.record import Record as Record
     from tp_core.interfaces.record import Report as Report
+    from tp_core.interfaces.tokenizer import EncodedText as EncodedText
     from tp_core.interfaces.tokenizer import Tokenizer as Tokenizer
     from tp_core.interfaces.tokenizer import TokenizerFacts as TokenizerFacts
     from tp_core.interop.convert import convert as convert

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from tp_core.interfaces.target import MetricState as MetricState
     from tp_core.interfaces.target import Target as Target
     from tp_core.interfaces.target import TargetOutput as TargetOutput
+    from tp_core.interfaces.tokenizer import EncodedText as EncodedText
     from tp_core.interfaces.tokenizer import Tokenizer as Tokenizer
     from tp_core.interfaces.tokenizer import TokenizerFacts as TokenizerFacts
 
@@ -73,6 +74,7 @@ _PUBLIC = {
     "Report": "tp_core.interfaces.record",
     "Tokenizer": "tp_core.interfaces.tokenizer",
     "TokenizerFacts": "tp_core.interfaces.tokenizer",
+    "EncodedText": "tp_core.interfaces.tokenizer",
     "Frame": "tp_core.interfaces.framing",
     "FeedForward": "tp_core.interfaces.layer_parts",
     "Mixer": "tp_core.interfaces.layer_parts",

@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tp_core.errors import TPError
 from tp_core.interfaces.framing import Frame as Frame
 
 if TYPE_CHECKING:
@@ -54,6 +55,21 @@ class TransformersUse(NamedTuple):
     masks: bool = False
 
 
+class EncodedText(NamedTuple):
+    """The tokens of a text and their places in it.
+
+    Attributes:
+        ids: as of :meth:`Tokenizer.encode_batch`.
+        offsets: (start, end) of each token in the text's characters; ``text[start:end]`` has no white space at its
+            ends. Empty (start = end) for a token that has no characters of its own.
+        words: number of the word that each token belongs to, from 0; None for a special token in the text.
+    """
+
+    ids: list[int]
+    offsets: list[tuple[int, int]]
+    words: list[int | None]
+
+
 class Tokenizer(ABC):
     """Text to ids and back. ``special`` maps roles (``cls``, ``sep``, ``pad``, ``mask``, ``unk``, ``bos``, ``eos``)
     to ids; a role that the vocabulary lacks is absent.
@@ -84,6 +100,14 @@ class Tokenizer(ABC):
         if mask is None:
             return self.encode_batch(texts)
         return encode_around(self, texts, mask)
+
+    def encode_with_offsets(self, texts: list[str]) -> list[EncodedText]:
+        """The ids of :meth:`encode_batch`, with the place of each token in its text, and its word.
+
+        Raises:
+            TPError: the tokenizer has no offsets.
+        """
+        raise TPError(f"the tokenizer {type(self).__name__} gives no offsets of its tokens")
 
     def frame(self, pair: bool = False) -> Frame | None:
         """The special tokens that belong around a text, or around and between the texts of a pair.
@@ -134,6 +158,16 @@ class Tokenizer(ABC):
     def ids_by_token(self) -> dict[str, int]:
         """All tokens with their ids."""
         return {self.token(index): index for index in range(self.vocab_size)}
+
+
+def without_space(text: str, start: int, end: int) -> tuple[int, int]:
+    """The offsets of a token without the white space at its ends; of white space alone, empty ones at its end."""
+    token = text[start:end]
+    inner = token.strip()
+    if not inner:
+        return end, end
+    start += len(token) - len(token.lstrip())
+    return start, start + len(inner)
 
 
 def flatten(batch: list[list[int]]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:

@@ -26,7 +26,8 @@ _TEXTS = (
 def check(subject: Subject, *, texts: Sequence[str] = _TEXTS, data: DataContext | None = None) -> None:
     """Check a tokenizer on texts.
 
-    Checked are: ids lie in the vocabulary and are a function of the text alone, one by one or many at once; the text of
+    Checked are: ids lie in the vocabulary and are a function of the text alone, one by one or many at once; offsets, if
+    the tokenizer gives them, lie in the text and in order; the text of
     ids has these ids; special tokens, frames and words fit the vocabulary; ``facts`` of the config are those of the
     tokenizer; what it saves loads as the same tokenizer, from another folder too.
 
@@ -42,6 +43,7 @@ def check(subject: Subject, *, texts: Sequence[str] = _TEXTS, data: DataContext 
     )
     ids = tokenizer.encode_batch(list(texts))
     _check_ids(tokenizer, list(texts), ids)
+    _check_offsets(tokenizer, list(texts), ids)
     _check_round_trip(tokenizer, list(texts), ids)
     _check_vocabulary(tokenizer)
     declared, found = config.facts(given), tokenizer.facts()
@@ -59,6 +61,26 @@ def _check_ids(tokenizer: Tokenizer, texts: list[str], ids: list[list[int]]) -> 
     flat, ends = tokenizer.encode_flat(texts)
     parts = [part.tolist() for part in np.split(flat, ends[:-1])]
     assert parts == ids, "encode_flat() gives other ids than encode_batch()"
+
+
+def _check_offsets(tokenizer: Tokenizer, texts: list[str], ids: list[list[int]]) -> None:
+    if type(tokenizer).encode_with_offsets is Tokenizer.encode_with_offsets:
+        return
+    found = tokenizer.encode_with_offsets(texts)
+    assert [each.ids for each in found] == ids, "encode_with_offsets() gives other ids than encode_batch()"
+    for text, each in zip(texts, found):
+        assert len(each.offsets) == len(each.words) == len(each.ids), (
+            f"encode_with_offsets() gives {len(each.offsets)} offsets and {len(each.words)} words for {len(each.ids)} ids"
+        )
+        last = 0
+        for start, end in each.offsets:
+            part = f"the offsets ({start}, {end}) of a token of {text!r}"
+            assert 0 <= start <= end <= len(text), f"{part} are outside of the text"
+            assert end >= last, f"{part} are before those of the token before"
+            assert text[start:end] == text[start:end].strip(), f"{part} begin or end with white space"
+            last = end
+        words = [word for word in each.words if word is not None]
+        assert words == sorted(words), f"the words of the tokens of {text!r} are not in order: {each.words}"
 
 
 def _check_round_trip(tokenizer: Tokenizer, texts: list[str], ids: list[list[int]]) -> None:

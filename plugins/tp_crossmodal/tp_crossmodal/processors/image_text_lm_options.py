@@ -47,9 +47,6 @@ class ImageTextLmConfig(TextProcessorConfig):
         "model's limit",
     )
     image_tokenizer: Chosen[VisualTokenizerConfig] | None = Field(
-        None, description="what turns pictures into tokens, such as vq; training and using a model need it"
-    )
-    image_tokenizer: Chosen[VisualTokenizerConfig] | None = Field(
         None, description="turns pictures into tokens, such as vq; required for training and for using a model"
     )
     num_image_tokens: int | None = Field(None, gt=1, description="number of different tokens; default: the tokenizer's")

@@ -65,8 +65,8 @@ class SpeechCharacters(KeptFiles, RustTokenizer):
         backend.add_tokens([AddedToken(token, lstrip=True, rstrip=True, normalized=False) for token in longer])
         super().__init__(backend, special, None, special_in_text=True)
 
-    def encode_batch(self, texts: list[str]) -> list[list[int]]:
-        return super().encode_batch([self._capitalised(text) for text in texts] if self._capitals else texts)
+    def _as_read(self, texts: list[str]) -> list[str]:
+        return [self._capitalised(text) for text in texts] if self._capitals else texts
 
     def _capitalised(self, text: str) -> str:
         """Text in capitals, except multi-character tokens.
@@ -99,9 +99,9 @@ class SpeechPieces(KeptFiles, SentencePieceTokenizer):
         super().__init__(SentencePieceConfig.model_validate(options), DataContext())
         self._lower, self._upper = bool(own.get("do_lower_case")), bool(own.get("do_upper_case"))
 
-    def encode_batch(self, texts: list[str]) -> list[list[int]]:
+    def _as_read(self, texts: list[str]) -> list[str]:
         # This follows the documentation of "do_lower_case"; some versions of transformers ignore it.
-        return super().encode_batch([text.lower() for text in texts] if self._lower else texts)
+        return [text.lower() for text in texts] if self._lower else texts
 
     def decode(self, ids: list[int]) -> str:
         text = super().decode(ids)

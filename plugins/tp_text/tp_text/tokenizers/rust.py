@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tp_core.errors import DataError
 from tp_core.interfaces.framing import BARE, Frame, role_frame
-from tp_core.interfaces.tokenizer import Tokenizer, TransformersUse, encode_around
+from tp_core.interfaces.tokenizer import EncodedText, Tokenizer, TransformersUse, encode_around, without_space
 from tp_text.tokenizers.files import size_of
 from tp_text.tokenizers.forks import silence_fork_warning
 from tp_text.tokenizers.frames import framing, framing_of_nothing
@@ -68,7 +68,26 @@ class RustTokenizer(Tokenizer):
         Raises:
             DataError: a text is not valid Unicode.
         """
-        return library_ids(self._backend, texts)
+        return library_ids(self._backend, self._as_read(texts))
+
+    def encode_with_offsets(self, texts: list[str]) -> list[EncodedText]:
+        """Words are those of the pipeline's pre-tokenizer, as in transformers.
+
+        Raises:
+            DataError: a text is not valid Unicode.
+        """
+        try:
+            found = self._backend.encode_batch(self._as_read(texts), add_special_tokens=False)
+        except TypeError as error:
+            raise invalid_text(texts, error) from error
+        return [
+            EncodedText(each.ids, [without_space(text, *place) for place in each.offsets], each.word_ids)
+            for text, each in zip(texts, found)
+        ]
+
+    def _as_read(self, texts: list[str]) -> list[str]:
+        """The texts as the pipeline reads them: as long as they are, with other letters at the most."""
+        return texts
 
     def encode_masked(self, texts: list[str]) -> list[list[int]]:
         mask = self.special.get("mask")

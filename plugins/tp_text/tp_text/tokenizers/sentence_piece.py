@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tp_core.interfaces.tokenizer import TransformersUse
+from tp_core.interfaces.tokenizer import EncodedText, TransformersUse, without_space
 from tp_text.tokenizers import roles
 from tp_text.tokenizers.files import read_token_ids, size_of
 from tp_text.tokenizers.frames import DocumentEnds
@@ -65,6 +65,7 @@ class SentencePieceTokenizer(DocumentEnds):
         Raises:
             DataError: a text is not valid Unicode.
         """
+        texts = self._as_read(texts)
         try:
             whole = {n for n, text in enumerate(texts) if self._spelled is not None and self._spelled.search(text)}
             found = self._plain([text if n not in whole else "" for n, text in enumerate(texts)] if whole else texts)
@@ -73,6 +74,45 @@ class SentencePieceTokenizer(DocumentEnds):
         except TypeError as error:
             raise invalid_text(texts, error) from error
         return found
+
+    def encode_with_offsets(self, texts: list[str]) -> list[EncodedText]:
+        """Words are separated by white space.
+
+        Raises:
+            DataError: a text is not valid Unicode.
+        """
+        try:
+            return [self._with_offsets(text, read) for text, read in zip(texts, self._as_read(texts))]
+        except TypeError as error:
+            raise invalid_text(texts, error) from error
+
+    def _with_offsets(self, text: str, read: str) -> EncodedText:
+        """The tokens of a text, of which the model reads ``read``, with the same number of characters."""
+        parts = [read] if self._spelled is None else self._spelled.split(read)
+        ids, offsets, words, begin, word, end = list[int](), list[tuple[int, int]](), list[int | None](), 0, -1, -1
+        for number, part in enumerate(parts):
+            if number % 2:  # a special token
+                ids.append(self._control[part])
+                offsets.append((begin, begin + len(part)))
+                words.append(None)
+                end = -1
+            else:
+                found = self._processor.encode(part, return_type="offset_mapping")
+                own = found["ids"] if self._ids is None else [self._ids.get(p, self._unknown) for p in found["pieces"]]
+                for index, (first, last) in zip(own, found["offsets"], strict=True):
+                    place = without_space(text, begin + first, begin + last)
+                    if end < 0 or (text[end : place[1]].strip() and text[end : place[0]].isspace()):
+                        word += 1
+                    ids.append(index)
+                    offsets.append(place)
+                    words.append(max(word, 0))
+                    end = place[1]
+            begin += len(part)
+        return EncodedText(ids, offsets, words)
+
+    def _as_read(self, texts: list[str]) -> list[str]:
+        """The texts as the model reads them: as long as they are, with other letters at the most."""
+        return texts
 
     def _plain(self, texts: list[str]) -> list[list[int]]:
         """Ids of texts, without a search for special tokens."""
