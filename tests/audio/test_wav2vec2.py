@@ -292,7 +292,7 @@ def test_long_recordings_are_cut_anew_at_each_visit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("audio", "message"),
     [
-        (encoded(np.zeros(900)), "900 samples, and one span of mask_time_length 10 has 3280"),
+        (encoded(np.zeros(900)), "900 samples, but one span of mask_time_length 10 needs 3280"),
         (b"RIFF", "cannot be decoded"),
         (encoded(np.zeros((20000, 1)))[:2000], "truncated"),
     ],

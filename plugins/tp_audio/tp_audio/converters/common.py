@@ -1,4 +1,4 @@
-"""The parts that the converters of speech models share."""
+"""Shared parts of the converters of speech models."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from tp_core.modules.feed_forwards.options import DenseConfig
 from tp_core.modules.mixers.attention_options import AttentionConfig
 from tp_core.options.base import ModuleConfig
 
-#: Names of activations in config.json → ours. The first of those that mean the same is written.
+#: Activation names in config.json → names in tp. If several names have the same meaning, the first is written.
 ACTIVATIONS = {
     "gelu": "gelu",
     "gelu_new": "gelu_tanh",
@@ -26,23 +26,23 @@ ACTIVATIONS = {
 
 
 def activation(config: Mapping[str, Any], key: str) -> str:
-    """Our name of an activation in a config.json.
+    """The name in tp of an activation in a config.json.
 
     Raises:
-        TPError: we have no such activation.
+        TPError: tp has no such activation.
     """
     return str(parts.needs(config, key, ACTIVATIONS))
 
 
 def activation_name(ours: str) -> str:
-    """The name of one of our activations in a config.json."""
+    """The name in config.json of one of tp's activations."""
     return next(theirs for theirs, known in ACTIVATIONS.items() if known == ours)
 
 
 def layer_parts(options: ModuleConfig) -> tuple[AttentionConfig, DenseConfig]:
-    """The options of the attention and of the feed-forward layers of an encoder or decoder.
+    """The options of the attention and feed-forward layers of an encoder or decoder.
 
     Raises:
-        MisfitError: they are others.
+        MisfitError: it has another mixer or other feed-forward layers.
     """
     return parts.part(options, "mixer", AttentionConfig), parts.part(options, "feed_forward", DenseConfig)

@@ -1,4 +1,4 @@
-"""The parts that the processors of speech as filter banks share."""
+"""Base classes of processors that turn speech into filter banks."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tp_core.interfaces import IGNORE, Inputs, Processor, Record, Report, Rows, 
 
 
 class SpeechProcessor(Processor):
-    """Samples are ``input_features`` (frames, bins) and what is to be found out of them; this, not for inference."""
+    """Samples are ``input_features`` (frames, bins) and, except for inference, the columns ``wanted``."""
 
-    #: The columns of rows that are to be found out, beside ``audio``.
+    #: The columns of rows with labels, in addition to ``audio``.
     wanted: tuple[str, ...]
     rows: RecordedRows
 
@@ -54,12 +54,12 @@ class SpeechProcessor(Processor):
     def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
         recorded = self.rows.stored(rows, index)
         played = at_speed(recorded, self.config.speeds, generator)
-        # Played faster, a very short recording may have no frame left.
+        # At a higher speed, a very short recording may have no frame left.
         features = self.features(played if len(played) >= self.rows.least else recorded)
         return {"input_features": self.masks(features, generator)} | self._wanted(rows, index)
 
     def evaluation_sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
-        """As it was recorded."""
+        """A sample without augmentation."""
         recorded = self.rows.stored(rows, index)
         return {"input_features": self.features(recorded)} | self._wanted(rows, index)
 
@@ -68,16 +68,19 @@ class SpeechProcessor(Processor):
 
     @property
     def read_ahead(self) -> int:
-        return 256  # minutes of speech are megabytes
+        return 256  # samples are large: minutes of speech are megabytes
 
     def encode(self, records: list[Record]) -> list[Sample]:
-        """The recordings of the field ``audio``."""
+        """The filter banks of the recordings in the field ``audio``."""
         return [{"input_features": self.features(self.rows.samples(record))} for record in records]
 
     # -- batches -----------------------------------------------------------------------------------------------
 
     def inputs(self, samples: list[Sample]) -> Inputs:
-        """``input_features`` (batch, longest, bins), zeros behind the end, with ``attention_mask`` where there are."""
+        """``input_features`` (batch, longest, bins), padded on the right with zeros.
+
+        If there is padding, also ``attention_mask`` (batch, longest).
+        """
         frames: list[Frames] = [sample["input_features"] for sample in samples]
         lengths = np.array([len(each) for each in frames])
         padded = np.zeros((len(frames), int(lengths.max()), self.config.num_mel_bins), dtype=np.float32)
@@ -90,7 +93,7 @@ class SpeechProcessor(Processor):
 
 
 class TranscribedSpeechProcessor(SpeechProcessor):
-    """Reads ``audio`` and ``text``, of which samples have the ids."""
+    """Reads ``audio`` and ``text``. Samples contain the token ids of the text."""
 
     wanted = ("text",)
 
@@ -100,7 +103,11 @@ class TranscribedSpeechProcessor(SpeechProcessor):
         self.rows: TranscribedRows = TranscribedRows(config, tokenizer, config.window())
 
     def check_text(self, ids: list[int]) -> None:
-        """Raises ValueError for a text that cannot be learned."""
+        """Check a text's ids.
+
+        Raises:
+            ValueError: the text cannot be learned.
+        """
 
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
         return self.rows.prepare(records, report, self.check_text)
@@ -110,7 +117,7 @@ class TranscribedSpeechProcessor(SpeechProcessor):
 
 
 def padded_ids(rows: list[NDArray[np.int32]], fill: int = IGNORE) -> torch.Tensor:
-    """Ids of several lengths, filled up on the right: (rows, longest), int64."""
+    """Ids of several rows, padded on the right: (rows, longest), int64."""
     values = np.full((len(rows), max(1, *(len(row) for row in rows))), fill, dtype=np.int64)
     for line, row in zip(values, rows):
         line[: len(row)] = row
@@ -118,7 +125,7 @@ def padded_ids(rows: list[NDArray[np.int32]], fill: int = IGNORE) -> torch.Tenso
 
 
 def spelled(value: Any, tokenizer: Tokenizer) -> Any:
-    """A prediction in the user's terms: lists of ``tokens`` as a text, ids as the tokens they stand for."""
+    """A prediction in readable form: lists of ``tokens`` become a text, ids become tokens."""
     if isinstance(value, list):
         return [spelled(inner, tokenizer) for inner in value]
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Options of speech with its text for a decoder. Torch-free."""
+"""Options of the processor of speech with texts, for a decoder. Torch-free."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class SpeechTextProcessorConfig(SpeechProcessorConfig):
-    """Speech for an encoder, and its text for a decoder to write (Speech2Text; Wang et al., 2020).
+    """Speech for an encoder and its text for a decoder (Speech2Text; Wang et al., 2020).
 
     The decoder's input is the start token and the text; its labels are the text and the end token.
     """
@@ -26,9 +26,9 @@ class SpeechTextProcessorConfig(SpeechProcessorConfig):
     sampling_options: ClassVar[frozenset[str]] = SpeechProcessorConfig.sampling_options | {"start", "end"}
     optional_fields: ClassVar[frozenset[str]] = frozenset({"text"})
 
-    target_max_length: int = Field(256, gt=1, description="longest decoder input; longer texts are bad records")
-    start: Role | None = Field(None, description="token that the decoder's input begins with; unset: eos, else sep")
-    end: Role | None = Field(None, description="token that a text ends with; unset: eos, else sep")
+    target_max_length: int = Field(256, gt=1, description="maximum decoder input length; longer texts are bad records")
+    start: Role | None = Field(None, description="first token of the decoder's input; default: eos, else sep")
+    end: Role | None = Field(None, description="token after the text; default: eos, else sep")
 
     def target_sequence_length(self) -> int | None:
         return self.target_max_length
@@ -38,11 +38,11 @@ class SpeechTextProcessorConfig(SpeechProcessorConfig):
         return super().provides(context) | {name: FieldSpec() for name in names}
 
     def edge(self, option: Literal["start", "end"], special: Mapping[str, int]) -> int | None:
-        """The id of the start or end token in a vocabulary, or None if it has no such token."""
+        """The id of the start or end token in a vocabulary; None if it has no such token."""
         return next((special[role] for role in self.roles(option) if role in special), None)
 
     def roles(self, option: Literal["start", "end"]) -> tuple[str, ...]:
-        """The roles that the start or end token may have; the first that the vocabulary has is taken."""
+        """The possible roles of the start or end token. The first role that the vocabulary has is used."""
         chosen = self.start if option == "start" else self.end
         return ("eos", "sep") if chosen is None else (chosen,)
 
