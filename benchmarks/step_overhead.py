@@ -1,7 +1,7 @@
-"""The part of a training step that is neither model nor optimizer: loading, masking, collating, metrics, logging.
+"""Overhead of a training step outside model and optimizer: loading, masking, collating, metrics, logging.
 
-Both figures come from the same steps of one trainer: the whole step by the clock, and within it the time spent in
-forward, backward and the update.
+Both figures come from the same steps of one trainer: the wall-clock time of the whole step, and the part of it in
+forward, backward and update.
 
     python benchmarks/step_overhead.py [--model mini] [--steps 40]
 """
@@ -49,7 +49,7 @@ def main(model: str, steps: int, warmup: int = 5) -> None:
         if trainer.step < trainer.total_steps:  # the last step would save a checkpoint
             trainer._after_step()
     whole = time.perf_counter() - start
-    print(f"BERT-{model}, {steps} steps: {whole / steps * 1000:.1f} ms a step, {inside / steps * 1000:.1f} ms of it")
+    print(f"BERT-{model}, {steps} steps: {whole / steps * 1000:.1f} ms per step, {inside / steps * 1000:.1f} ms of it")
     print(f"in model and optimizer; outside: {(whole - inside) / whole:.2%}")
 
 

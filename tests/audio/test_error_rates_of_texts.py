@@ -70,9 +70,10 @@ def test_words_and_characters_are_counted_against_the_text_itself(tmp_path: Path
         assert rates["character_error_rate"] == pytest.approx(jiwer.cer(wanted, found))
         assert rates["word_error_rate"] > 0.3
     assert made.remarks() == [
-        "3 of 4 texts contain characters that the vocabulary lacks, 6 of 22 characters: 'Z' 1, 'ë' 1, 'ï' 1, 'ñ' 1, 'ú' 1, 'ÿ' 1"
+        "3 of 4 texts contain characters that the vocabulary lacks, 6 of 22 characters: "
+        "'Z' 1, 'ë' 1, 'ï' 1, 'ñ' 1, 'ú' 1, 'ÿ' 1"
     ]
-    with pytest.raises(TPError, match="need the samples of an evaluation"):
+    with pytest.raises(TPError, match="need evaluation samples"):
         made.score(predictions, made.collate([made.sample(rows, i, generator(0, TRAIN, 0, i)) for i in range(4)]))
 
 

@@ -125,9 +125,9 @@ def test_transformers_makes_our_filter_banks(tmp_path: Path, options: dict[str, 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"normalize": "level"}, "not all together (normalize: level)"),
+        ({"normalize": "level"}, "cannot normalise all bins together (normalize: level)"),
         ({"frame_length": 20.0}, "only supports frame_length 25, but the processor has 20"),
-        ({"low_frequency": 60.0, "frame_shift": 5.0}, "has no low_frequency but 20"),
+        ({"low_frequency": 60.0, "frame_shift": 5.0}, "only supports low_frequency 20"),
         ({"high_frequency": 7000.0}, "only supports half the sampling rate as high_frequency"),
     ],
 )

@@ -148,7 +148,7 @@ def test_a_folder_of_recordings_takes_its_texts_from_the_names_of_folders(tmp_pa
 def test_the_blank_may_be_any_id_that_texts_do_not_hold(tmp_path: Path) -> None:
     data = DataContext(targets=targets(ctc={"blank": IDS["low"]}))
     made = processor(tmp_path, "speech_ctc", data)
-    with pytest.raises(DataError, match="the text holds 'low'"):
+    with pytest.raises(DataError, match="the text contains 'low'"):
         rows_of(made, written(tmp_path, "top low"), tmp_path)
 
 
