@@ -1,4 +1,4 @@
-"""The contracts of a strategy, as far as one process can tell."""
+"""The contracts of a strategy that can be checked in one process."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _MODEL = {
 
 
 def check(subject: Subject) -> None:
-    """Check that a strategy makes the gradients of the model as it is.
+    """Check that a strategy gives the same gradients as the plain model.
 
-    One that is for several processes says so with a ``TPError``, and no more is checked here.
+    A strategy for several processes may raise a ``TPError``. It is then not checked further.
     """
     config = subject.config()
     assert isinstance(config, StrategyConfig)
     try:
         strategy = config.build()
-        assert isinstance(strategy, Strategy), f"build() gives a {type(strategy).__name__}, which is no Strategy"
+        assert isinstance(strategy, Strategy), f"build() gives a {type(strategy).__name__}; expected a Strategy"
         strategy.setup("cpu")
     except TPError:
         return
@@ -57,11 +57,13 @@ def _check_gradients(strategy: Strategy) -> None:
     strategy.forward_backward(module, batch, None, True, None)
     for parameter, gradient in zip(parameters, wanted):
         found = torch.zeros_like(gradient) if parameter.grad is None else parameter.grad
-        torch.testing.assert_close(found, gradient, msg="forward_backward() makes other gradients than the model's")
+        torch.testing.assert_close(found, gradient, msg="forward_backward() gives other gradients than the model")
     norm = torch.nn.utils.get_total_norm(wanted)
     torch.testing.assert_close(
         strategy.gradient_norm(parameters), norm, msg="gradient_norm() is not the norm of all gradients"
     )
-    assert set(strategy.model_state(model)) == set(model.weights()), "model_state() has not all weights of the model"
+    assert set(strategy.model_state(model)) == set(model.weights()), (
+        "model_state() has other weights than the model"
+    )
     assert strategy.agree(True), "agree(True) is False"
     assert not strategy.agree(False), "agree(False) is True"
