@@ -157,7 +157,7 @@ def _decoded(part: _Part, limits: Limits, before: Callable[[int], object], alrea
             try:
                 samples = np.empty(count, np.float32)
             except MemoryError:
-                raise ValueError(f"has {count:,} samples, and there is no memory for them") from None
+                raise ValueError(f"has {count:,} samples, which do not fit in memory") from None
             filled = 0
             while filled < count:
                 block: Samples = file.read(min(count - filled, max(1, _BLOCK // channels)), "float32", always_2d=True)
@@ -187,4 +187,4 @@ def _check_scale(block: Samples) -> None:
     if not np.isfinite(loudest):
         raise ValueError("has samples that are not finite numbers")
     if loudest > _LOUDEST:
-        raise ValueError(f"has samples as large as {loudest:,.0f}; floating-point ones stand between -1 and 1")
+        raise ValueError(f"has samples as large as {loudest:,.0f}; floating-point samples must be between -1 and 1")

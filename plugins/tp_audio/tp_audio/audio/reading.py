@@ -60,7 +60,7 @@ def read_samples(record: Record, how: Reading, field: str = "audio", seconds: fl
         try:
             return _at_rate(decode(data, Limits(how.mix, seconds), wait), how)
         except MemoryError:
-            problem = "has more samples than there is memory for"
+            problem = "has more samples than fit in memory"
         except ValueError as error:
             problem = str(error)
     raise DataError(f"{_name(record, field)} {problem}", file=record.file, line=record.line)
