@@ -2,12 +2,12 @@
 
     python benchmarks/classification.py FOLDER VOCAB [--seeds 1 2 3] [SETTING ...]
 
-FOLDER holds train.tsv, dev.tsv and test.tsv with the columns ``label`` and ``text_a`` (ChnSentiCorp in its usual
-form); VOCAB is a word-piece vocabulary. The setting is the original toolkit's: post-norm, first-token pooling with a
-tanh layer, AdamW, lr 3e-4, linear with 10 % warm-up, batch 32, 128 tokens, 3 epochs, best epoch by the dev file. Each
-seed is one ``tp train`` process (training, three evaluations, export) and one ``tp evaluate`` process on the test
-file; nothing is cached between seeds. The reference figures are those that the original toolkit reached on a machine
-of 2 cores: 0.8850, 0.8783 and 0.8883 in 256 s each.
+FOLDER contains train.tsv, dev.tsv and test.tsv with the columns ``label`` and ``text_a`` (the usual form of
+ChnSentiCorp). VOCAB is a word-piece vocabulary. The settings are those of the original toolkit: post-norm, first-token
+pooling with a tanh layer, AdamW, lr 3e-4, linear schedule with 10 % warm-up, batch size 32, 128 tokens, 3 epochs, best
+epoch on the dev file. Each seed runs one ``tp train`` process (training, three evaluations, export), then one
+``tp evaluate`` process on the test file. Seeds share no cache. The original toolkit reached the reference figures on a
+machine with 2 cores: 0.8850, 0.8783 and 0.8883 in 256 s each.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ train:
         accuracies.append(found["cls/accuracy"])
         print(f"seed {seed}: test accuracy {accuracies[-1]:.4f} in {seconds[-1]:.0f} s", flush=True)
     accuracy, time_taken = sum(accuracies) / len(seeds), sum(seconds) / len(seeds)
-    print(f"mean accuracy {accuracy:.4f} ({accuracy - REFERENCE_ACCURACY:+.4f} to the reference figure)")
-    print(f"mean time     {time_taken:.0f} s (ratio to the reference figure {time_taken / REFERENCE_SECONDS:.2f})")
+    print(f"mean accuracy {accuracy:.4f} ({accuracy - REFERENCE_ACCURACY:+.4f} to the reference)")
+    print(f"mean time     {time_taken:.0f} s (ratio to the reference: {time_taken / REFERENCE_SECONDS:.2f})")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The parts that the benchmarks share: text to train on, specs, timing."""
+"""Shared parts of the benchmarks: training text, specs, timing."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-#: Hidden size, layers, heads of the two models that are measured.
+#: Hidden size, number of layers and number of heads of the two measured models.
 MODELS = {"tiny": (128, 2, 2), "mini": (256, 4, 4)}
 VOCABULARY = 21128
 
 
 def write_vocabulary(folder: Path) -> Path:
-    """A word-piece vocabulary of 21,128 tokens, the size of BERT's Chinese one."""
+    """A word-piece vocabulary of 21,128 tokens, the size of BERT's Chinese vocabulary."""
     tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(VOCABULARY - 5))]
     path = folder / "vocab.txt"
     path.write_text("\n".join(tokens) + "\n", encoding="utf-8")
@@ -23,7 +23,7 @@ def write_vocabulary(folder: Path) -> Path:
 
 
 def write_corpus(folder: Path, sentences: int = 20000, seed: int = 0) -> Path:
-    """Documents of sentences of random words, with a blank line between documents."""
+    """A corpus of sentences of random words, with a blank line between documents."""
     draw = random.Random(seed)
     lines = []
     for number in range(sentences):
@@ -36,7 +36,7 @@ def write_corpus(folder: Path, sentences: int = 20000, seed: int = 0) -> Path:
 
 
 def write_spec(folder: Path, model: str, precision: str = "fp32", steps: int = 1000) -> Path:
-    """A spec that pre-trains one of the two models on rows of exactly 128 tokens."""
+    """A spec for pre-training one of the two models on rows of exactly 128 tokens."""
     hidden, layers, heads = MODELS[model]
     path = folder / f"{model}.yaml"
     path.write_text(
@@ -66,7 +66,7 @@ def scratch() -> Path:
 
 
 def alternating(sides: dict[str, Callable[[], None]], blocks: int) -> dict[str, float]:
-    """Seconds that each side takes, in the median of blocks in which they take turns; a first block warms up."""
+    """Median seconds per block for each side. The sides alternate. A first block is a warm-up and is not counted."""
     times: dict[str, list[float]] = {name: [] for name in sides}
     for block in range(blocks + 1):
         for name, side in sides.items():

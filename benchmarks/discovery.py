@@ -1,4 +1,4 @@
-"""The time that 200 installed dummy plugin distributions add to discovery.
+"""Time that 200 installed dummy plugin distributions add to discovery.
 
 python benchmarks/discovery.py [--distributions 200] [--runs 15]
 """
@@ -24,7 +24,7 @@ print(time.perf_counter() - start, count)
 
 
 def write_distributions(folder: Path, number: int) -> None:
-    """Folders of installed metadata, each offering one encoder and one target."""
+    """Write metadata folders of installed distributions. Each distribution offers one encoder and one target."""
     for i in range(number):
         info = folder / f"dummy_{i:03d}-1.0.dist-info"
         info.mkdir()

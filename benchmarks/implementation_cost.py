@@ -1,11 +1,11 @@
 """Code lines that each model adds, in the order of the paper's Table 2 (TencentPretrain, ACL 2023).
 
-Counted are the code lines, without comments, docstrings and blank lines, of the classes that inherit ``nn.Module`` and
-that the model is made of, and of those that an option of one of these would put into it (relative positions are part
-of the transformer, not of T5), each class at the first model that uses it. Every other function and class of the files
-of these classes (rotation of heads, cross entropy in chunks, ...), and of files whose functions these classes call
-(masks, a picture's place behind a text, ...), stands in a column of its own. The composition of
-the five components (``tp_core/model.py``) belongs to every model and is counted with the first.
+The script counts the code lines of the ``nn.Module`` classes in a model, without comments, docstrings and blank lines.
+It includes classes that an option of these classes could add; relative positions, for example, are part of the
+transformer, not of T5. Each class counts for the first model that uses it. A separate column counts all other functions
+and classes in the files of these classes (rotation of heads, cross entropy in chunks, ...) and in files with functions
+that these classes call (masks, positions of a picture after a text, ...). The composition of the five components
+(``tp_core/model.py``) belongs to every model and counts for the first.
 
     python benchmarks/implementation_cost.py
 """
@@ -24,8 +24,8 @@ from tp_core import load_spec
 from tp_core.model import meta_model
 from tp_core.spec.schema import Spec
 
-#: Our preset, and the paper's figures for TencentPretrain and Hugging Face Transformers. SBERT stands for the
-#: classifier, for which the paper has no figure: its ViT is counted as "+patch" alone.
+#: The preset in tp, and the paper's figures for TencentPretrain and Hugging Face Transformers. The paper has no figure
+#: for the classifier, because it counts ViT as "+patch" only. SBERT represents the classifier here.
 MODELS: dict[str, tuple[str, int | None, int | None]] = {
     "Transformer": ("transformer-base", 795, 1135),
     "+BERT": ("bert-base", 149, 822),
@@ -40,7 +40,7 @@ MODELS: dict[str, tuple[str, int | None, int | None]] = {
 
 
 def code_lines(node: ast.AST, source: list[str]) -> set[int]:
-    """Numbers of the lines that hold code: neither blank, nor comment, nor docstring."""
+    """Line numbers of the code lines of a node, without blank lines, comments and docstrings."""
     assert isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.Assign, ast.AnnAssign))
     first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
     lines = set(range(first, (node.end_lineno or first) + 1))
@@ -53,7 +53,7 @@ def code_lines(node: ast.AST, source: list[str]) -> set[int]:
 
 @cache
 def parts(module: ModuleType) -> tuple[dict[str, int], int]:
-    """Code lines of each class of a file, and of everything else in it but the imports."""
+    """Code lines of each module class in a file, and of everything else except imports."""
     text = inspect.getsource(module)
     source, classes, rest = text.splitlines(), dict[str, int](), 0
     for node in ast.parse(text).body:
@@ -65,7 +65,7 @@ def parts(module: ModuleType) -> tuple[dict[str, int], int]:
 
 
 def own_classes(spec: Spec) -> list[type]:
-    """The classes of the toolkit that a model's modules are instances of, ancestors included."""
+    """The toolkit's classes of a model's modules, including base classes and classes that their code names."""
     model = meta_model(spec)
     open_ends = [cls for module in model.modules() for cls in type(module).__mro__]
     found: dict[type, None] = {}
@@ -83,7 +83,7 @@ def _is_ours(cls: type) -> bool:
 
 @cache
 def mentioned(cls: type) -> tuple[object, ...]:
-    """The objects that the names in a class's code stand for: other classes of its file, and imports."""
+    """The objects that a class's code names: other objects of its file, and imports."""
     names = {node.id for node in ast.walk(ast.parse(inspect.getsource(cls))) if isinstance(node, ast.Name)}
     known = vars(sys.modules[cls.__module__])
     return tuple(known[name] for name in names if name in known)

@@ -1,9 +1,9 @@
-"""Training speed of pictures and sound on this machine's CPU: a tp training step against a plain transformers loop.
+"""Training speed for pictures and sound on this machine's CPU: a tp training step and a plain transformers loop.
 
-Both sides train the same model, ours as it is converted to Hugging Face, on batches of the same sizes. The
-transformers side is the loop its users write (SDPA where the class has it, AdamW, clipping); its batches are made
-beforehand and cost it nothing. The tp side is the trainer's whole step: reading and decoding pictures or computing
-filter banks, collating, forward, backward, clipping, update, metrics. Sides alternate in blocks.
+Both sides train the same model on batches of the same sizes; tp's model is converted to Hugging Face. The transformers
+side is a typical user's loop (SDPA if the class supports it, AdamW, clipping). Its batches are prepared in advance and
+not timed. The tp side is the trainer's whole step: reading and decoding pictures or computing filter banks, collating,
+forward, backward, clipping, update, metrics. The sides alternate in blocks.
 
     python benchmarks/media_speed.py [--models vit mae clip s2t] [--blocks 5] [--steps 6]
 """
@@ -34,7 +34,7 @@ LAYERS = {"num_layers": 6, "num_heads": 3}
 TEXT = {"num_layers": 4, "num_heads": 3}
 SPEECH = {"num_layers": 4, "num_heads": 4, "feed_forward_size": 768}
 
-#: Model → what its spec says beyond the preset, the class in transformers, and its arguments from a batch of ours.
+#: Model → its spec, the class in transformers, and a function from a batch of tp to the arguments of this class.
 CASES: dict[str, tuple[dict[str, Any], str, Callable[[Batch], dict[str, Any]]]] = {
     "vit": (
         {
@@ -96,7 +96,7 @@ CASES: dict[str, tuple[dict[str, Any], str, Callable[[Batch], dict[str, Any]]]] 
             "extends": "s2t-small",
             "model": {
                 "hidden_size": 192,
-                "mask_padding": False,  # as theirs
+                "mask_padding": False,  # as in transformers
                 "encoder": {"transformer": SPEECH},
                 "decoder": {"transformer": {**SPEECH, "num_layers": 2}},
             },
@@ -117,7 +117,7 @@ CASES: dict[str, tuple[dict[str, Any], str, Callable[[Batch], dict[str, Any]]]] 
 
 
 def write_data(folder: Path, count: int = 256) -> None:
-    """Pictures of ten classes, captions of some, recordings of three seconds with texts."""
+    """Write pictures of ten classes, their captions, and recordings of three seconds with texts."""
     draws = np.random.default_rng(0)
     words = [f"w{number}" for number in range(500)]
     (folder / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]) + "\n")
@@ -171,7 +171,7 @@ def measure(folder: Path, name: str, blocks: int, steps: int) -> None:
         sides[f"tp {precision}"] = run
     export_model(spec, dict(trainer.model.weights()), {}, folder / f"{name}_tp")
     convert("tp", folder / f"{name}_tp", "huggingface", folder / f"{name}_hf")
-    model = getattr(transformers, theirs).from_pretrained(folder / f"{name}_hf")  # SDPA where theirs has it
+    model = getattr(transformers, theirs).from_pretrained(folder / f"{name}_hf")  # uses SDPA if the class supports it
     step, ready = plain_step(model), [arguments(next(batches)[0]) for _ in range(steps)]
 
     def plain() -> None:

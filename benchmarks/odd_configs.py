@@ -1,9 +1,9 @@
-"""Values of wrong kinds in Hugging Face's JSON files: how many end in one message, or in a model, of those tried.
+"""Conversion of Hugging Face's JSON files with values of wrong types: counts conversions without a crash.
 
-python benchmarks/odd_configs.py [--seconds 20] [--models bert,gpt2]
+python benchmarks/odd_configs.py [--seconds 20] [--models Bert,GPT2]
 
-Each key of each file gets each value of another kind in turn, and the folder is converted in a process's own memory. A
-traceback, or a conversion beyond the time limit, is counted as not survived and printed.
+Each key of each file gets each odd value in turn, and the folder is converted. A conversion passes if it ends with a
+model or with one message. Tracebacks and conversions beyond the time limit are printed as failures.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ MODELS: dict[str, dict[str, Any]] = {
 
 
 class TooLate(BaseException):
-    """A conversion that takes longer than it may."""
+    """A conversion exceeded its time limit."""
 
 
 def main(seconds: int, models: list[str], every: int) -> None:
@@ -103,7 +103,7 @@ def _save(model: str, folder: Path) -> None:
 
 
 def _fault(source: Path, target: Path, seconds: int) -> str:
-    """The fault of a conversion that ended in neither a model nor one message; empty if there is none."""
+    """The failure of a conversion that ended with neither a model nor one message; empty if it did not fail."""
     arguments = ["convert", "--from", "huggingface", str(source), "--to", "tp", str(target)]
     begin = time.perf_counter()
     with _alarm(seconds):
@@ -129,6 +129,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=sys.modules[__name__].__doc__)
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--models", default=",".join(MODELS))
-    parser.add_argument("--every", type=int, default=1, help="try one case of so many")
+    parser.add_argument("--every", type=int, default=1, help="only try every n-th case")
     options = parser.parse_args()
     main(options.seconds, options.models.split(","), options.every)

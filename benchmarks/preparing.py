@@ -1,11 +1,11 @@
-"""Preparing pictures and recordings with one thread against several, and starting with the memo of digests or without.
+"""Preparation of pictures and recordings with one or several threads, and start with or without the memo of digests.
 
-Preparing: pictures of 32 and of 500 pixels and recordings of fifteen seconds, files of their own, are read, checked and
-written to the cache by one thread and by as many as are taken by default, in turn. The rows must be the same bytes.
-Of each side the fastest run counts: what else the machine does takes a second core away first.
+Preparing: pictures of 32 and 500 pixels and recordings of 15 seconds, one per file, are read, checked and written to
+the cache. One thread and the default number of threads alternate. The rows must be identical. The fastest run of each
+side counts, because other programs mainly slow down the second core.
 
-Starting: the cache is complete, and what is timed is knowing that, by the contents of the data: with the memo, and
-without one, when all is read and hashed and the memo written. The files are in memory, where reading them costs least.
+Starting: the cache is complete. The timing covers the check that it matches the data: with the memo, and without the
+memo, when all files are read and hashed and the memo is written. The files are in memory, where reading is fastest.
 
     python benchmarks/preparing.py [--runs 7]
 """
@@ -35,7 +35,7 @@ _AUDIO = "extends: wav2vec2-base\ndata:\n"
 
 
 def picture(size: int, form: str, draw: np.random.Generator) -> bytes:
-    """Smooth colours with noise, which a JPEG keeps about as many bytes of as of a photograph."""
+    """A picture of smooth colours with noise. As a JPEG, it has about the size of a photograph."""
     colours = Image.fromarray(draw.integers(0, 256, (size // 16 + 2, size // 16 + 2, 3), dtype=np.uint8))
     values = np.asarray(colours.resize((size, size), Image.Resampling.BICUBIC), np.int16)
     noisy = np.clip(values + draw.normal(0, 12, values.shape), 0, 255).astype(np.uint8)
@@ -52,7 +52,7 @@ def recording(seconds: int, form: str, draw: np.random.Generator) -> bytes:
 
 
 def data(folder: Path, name: str, contents: list[bytes], count: int) -> Path:
-    """``count`` files, with the contents in turn."""
+    """Write ``count`` files, which repeat the given contents."""
     (folder / name).mkdir()
     for number in range(count):
         (folder / name / f"{number:06}.{name.split('-')[0]}").write_bytes(contents[number % len(contents)])
@@ -66,7 +66,7 @@ def spec_of(folder: Path, begin: str, files: Path, cache: str) -> Spec:
 
 
 def started(spec: Spec) -> tuple[float, Path]:
-    """Seconds until the rows are there, and their file."""
+    """Seconds until the rows are prepared, and their file."""
     processor = build_processor(spec, None)
     assert processor is not None
     assert spec.data.options.train is not None
@@ -80,7 +80,7 @@ def compare_preparing(folder: Path, name: str, begin: str, files: Path, runs: in
     times: dict[int, list[float]] = {1: [], cores: []}
     made: set[bytes] = set()
     spec = spec_of(folder, begin, files, f"cache-{files.name}")
-    # The memo is filled, and libraries are loaded.
+    # Fill the memo and load libraries before the timing.
     started(spec)[1].unlink()
     for _ in range(runs):
         for threads, seconds in times.items():
@@ -89,7 +89,7 @@ def compare_preparing(folder: Path, name: str, begin: str, files: Path, runs: in
             seconds.append(took)
             made.add(path.read_bytes())
             path.unlink()
-    assert len(made) == 1, "threads made other rows"
+    assert len(made) == 1, "the rows depend on the number of threads"
     one, several = min(times[1]), min(times[cores])
     count = len(list(files.iterdir()))
     print(f"  {name:<34} {count / one:>8,.0f} /s {count / several:>8,.0f} /s   ratio {one / several:.2f}")
@@ -116,7 +116,7 @@ def main(runs: int) -> None:
     flac = data(folder, "flac-15", [recording(15, "FLAC", draw) for _ in range(5)], 200)
     mp3 = data(folder, "mp3-15", [recording(15, "MP3", draw) for _ in range(5)], 200)
     large = data(folder, "jpg-1500", [picture(1500, "JPEG", draw) for _ in range(8)], 1000)
-    time.sleep(2.5)  # files that are younger are not remembered
+    time.sleep(2.5)  # the memo does not store newer files
     print(f"preparing: 1 thread, {ordered_parallel_map.usable_cores()} cores; the fastest of {runs} runs each")
     compare_preparing(folder, "pictures of 32 pixels, PNG", _IMAGE, small, runs)
     compare_preparing(folder, "pictures of 500 pixels, JPEG", _IMAGE, photos, runs)

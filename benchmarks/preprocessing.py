@@ -1,13 +1,14 @@
-"""Text to cached training instances against a pure-Python WordPiece that only makes ids.
+"""Speed of preparing text as cached rows, compared with a pure-Python WordPiece tokenizer.
 
 The tp side loads its tokenizer, reads the file, tokenizes, builds BERT's rows and writes the Arrow cache. The other
-side tokenizes lines that are in memory already, with transformers' pure-Python BERT tokenizer if it is installed, else
-with the same algorithm in python_wordpiece.py. Every run starts anew: nothing is remembered from the one before.
+side only tokenizes lines that are already in memory. It uses transformers' pure-Python BERT tokenizer if it is
+installed, else the same algorithm in python_wordpiece.py. Runs share no cache.
 
     python benchmarks/preprocessing.py [--corpus FILE] [--vocab FILE]
 
-The default corpus is English that every Python has: the topics of ``help()``, and the docstrings and comments of the
-standard library, each line once. The default vocabulary is a WordPiece of 30,522 tokens trained on the corpus.
+The default corpus is English text that is part of Python: the topics of ``help()``, and the docstrings and comments of
+the standard library, without repeated lines. The default vocabulary is a WordPiece vocabulary of 30,522 tokens, trained
+on the corpus.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _SKIPPED = {"test", "tests", "idle_test", "pydoc_data", "site-packages", "dist-p
 
 
 def english() -> Iterator[list[str]]:
-    """Documents as lines: the topics of ``help()``, and what the modules of the standard library say in words."""
+    """Documents as lists of lines: the topics of ``help()``, and docstrings and comments of the standard library."""
     for topic in topics.values():
         yield topic.splitlines()
     library = Path(sysconfig.get_path("stdlib"))
@@ -46,7 +47,7 @@ def _words_of(source: bytes) -> list[str]:
     """The lines of a module's docstrings, then those of its comments."""
     try:
         tree = ast.parse(source)
-    except SyntaxError:  # files that are there to test that
+    except SyntaxError:  # some files of the standard library are invalid on purpose
         return []
     documented = [node for node in ast.walk(tree) if isinstance(node, _DOCUMENTED)]
     docstrings = [line for node in documented for line in (ast.get_docstring(node) or "").splitlines()]
@@ -55,7 +56,7 @@ def _words_of(source: bytes) -> list[str]:
 
 
 def write_english(path: Path) -> Path:
-    """A blank line between documents, and no line twice."""
+    """Write the default corpus, with a blank line between documents and without repeated lines."""
     seen: set[str] = set()
     with path.open("w", encoding="utf-8") as file:
         for document in english():
@@ -67,7 +68,7 @@ def write_english(path: Path) -> Path:
 
 
 def prepare(folder: Path, corpus: Path, vocab: Path, run: int) -> tuple[float, int]:
-    """Seconds, and the number of tokens in the cache."""
+    """Prepare the corpus. Returns the seconds and the number of tokens in the cache."""
     spec_file = folder / "spec.yaml"
     spec_file.write_text(
         f"extends: bert-tiny\ndata:\n  tokenizer: {{wordpiece: {{vocab: {vocab}}}}}\n"

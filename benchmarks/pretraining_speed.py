@@ -1,9 +1,9 @@
-"""Pre-training speed on this machine's CPU: a tp training step against a plain transformers loop.
+"""Pre-training speed on this machine's CPU: a tp training step and a plain transformers loop.
 
 Both sides train the same architecture on the same batches of 32 × 128 (masked language model at 15 % plus sentence
-prediction, AdamW). The transformers side is the loop its users write: ``BertForPreTraining`` with SDPA and labels of
--100 where nothing is masked; its batches are made beforehand and cost it nothing. The tp side is the trainer's whole
-step: loading, masking, collating, forward, backward, clipping, update, metrics. Sides alternate in blocks.
+prediction, AdamW). The transformers side is a typical user's loop: ``BertForPreTraining`` with SDPA, and labels of -100
+at unmasked positions. Its batches are prepared in advance and not timed. The tp side is the trainer's whole step:
+loading, masking, collating, forward, backward, clipping, update, metrics. The sides alternate in blocks.
 
     python benchmarks/pretraining_speed.py [--models tiny mini] [--blocks 5] [--steps 8]
 """

@@ -1,11 +1,11 @@
-"""BERT's tokenization in plain Python, as its first release had it (Devlin et al., 2019)."""
+"""BERT's tokenization in plain Python, as in its first release (Devlin et al., 2019)."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
 
-#: Code points of Chinese characters, each of which is a word.
+#: Code points of Chinese characters. Each of these characters is a word.
 _CHINESE = (
     (0x4E00, 0x9FFF),
     (0x3400, 0x4DBF),
@@ -19,7 +19,7 @@ _CHINESE = (
 
 
 def python_wordpiece(vocabulary: dict[str, int]) -> tuple[str, Callable[[str], list[int]]]:
-    """A name and a function from text to ids: that of transformers where it is installed, else the one here."""
+    """A name and a function from text to ids: from transformers if it is installed, else from this file."""
     try:
         from transformers.models.bert.tokenization_bert_legacy import BasicTokenizer, WordpieceTokenizer
     except ImportError:
@@ -39,7 +39,7 @@ def _ids(text: str, vocabulary: dict[str, int]) -> list[int]:
 
 
 def _clean(text: str) -> str:
-    """Without control characters, with spaces around Chinese characters and for all white space."""
+    """The text without control characters, with spaces around Chinese characters, and with spaces as white space."""
     out = []
     for character in text:
         code = ord(character)
@@ -57,7 +57,7 @@ def _without_accents(token: str) -> str:
 
 
 def _words(token: str) -> list[str]:
-    """Cut at punctuation; every punctuation character is a word."""
+    """Split a token at punctuation. Each punctuation character is a word."""
     words: list[list[str]] = []
     inside = False
     for character in token:
@@ -75,7 +75,7 @@ def _words(token: str) -> list[str]:
 
 
 def _pieces(word: str, vocabulary: dict[str, int]) -> list[int]:
-    """The longest piece first."""
+    """The ids of a word's pieces, by greedy search for the longest piece."""
     unknown = [vocabulary["[UNK]"]]
     if len(word) > 100:
         return unknown

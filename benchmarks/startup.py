@@ -1,7 +1,7 @@
-"""Time of short commands, as a ratio to importing click, pydantic and yaml.
+"""Time of short commands, as a ratio to the time of importing click, pydantic and yaml.
 
-Modules are compiled beforehand, as an installer leaves them, whatever the environment says. ``import pydantic`` loads
-little; the line of one pydantic class is the least that a command needs which validates anything.
+All modules are compiled in advance, as after an installation, regardless of the environment's settings. Importing
+pydantic alone loads little. The line with one pydantic class is the minimum for a command that validates data.
 
 python benchmarks/startup.py [--runs 15]
 """
@@ -62,7 +62,7 @@ def main(runs: int) -> None:
 
 
 def processor_time() -> float:
-    """Seconds that the processes which this one has waited for have computed."""
+    """CPU seconds of all finished child processes."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 

@@ -1,10 +1,10 @@
-"""Recognise spoken digits of unseen voices: data by a speech synthesiser, training, word error rate.
+"""Recognise spoken digits of unseen voices: synthesise data, train models, and compute the word error rate.
 
     pip install espeakng-loader                   # or the system's espeak-ng
     python examples/audio/digits.py               # a conformer with CTC, and a model with an attention decoder
-    python examples/audio/digits.py s2t           # one of them: conformer-ctc or s2t
+    python examples/audio/digits.py s2t           # only one model: conformer-ctc or s2t
 
-Data and runs are in runs/audio. On two cores, the data takes about a minute and each model two to three and a half.
+Data and runs are in runs/audio. On two cores, the data takes about one minute, and each model 2 to 3.5 minutes.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ DATA = ROOT / "runs" / "audio"
 TP = [sys.executable, "-m", "tp_core"]
 MODELS = ["conformer-ctc", "s2t"]
 
-#: More of an error rate than this on unseen voices, and something is wrong.
+#: Maximum word error rate on unseen voices. A higher one means that something is wrong.
 LIMIT = 0.10
 
 
 def tp(*arguments: str) -> str:
-    """Run one ``tp`` command from the repository's root; gives back its standard output."""
+    """Run a ``tp`` command from the root of the repository. Returns its standard output."""
     print(f"\n$ tp {' '.join(arguments)}", flush=True)
-    # On a machine that does other work too, threads that wait by spinning take each other's processor.
+    # On a machine that does other work too, spinning threads would take CPU time from each other.
     environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
     done = subprocess.run([*TP, *arguments], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
@@ -52,14 +52,14 @@ def main(models: list[str]) -> None:
         shutil.rmtree(run, ignore_errors=True)
         tp("train", shown(HERE / f"{model}.yaml"), "--run", shown(run))
         took = time.monotonic() - began
-        # A model with a decoder is searched with one beam and with four.
+        # For a model with a decoder, test greedy search and four beams.
         for beams in (1, 4) if model == "s2t" else (1,):
             options = ["--beams", str(beams), "--max-new-tokens", "8"] if model == "s2t" else []
             options += ["--output", shown(run / f"test-{beams}.jsonl"), "--json"]
             rate = json.loads(tp("wer", shown(run), "--data", shown(DATA / "test.tsv"), *options))["word_error_rate"]
             name = f"{model}, {beams} beams" if beams > 1 else f"{model}, greedy"
             lines.append((rate, f"{name:<24} {rate:6.1%} word error rate, trained in {took:.0f} s: {options[-2]}"))
-    print("\non eight voices that training never heard:")
+    print("\non eight voices that are not in the training data:")
     for _, line in lines:
         print(line)
     if max(rate for rate, _ in lines) > LIMIT:

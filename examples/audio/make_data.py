@@ -1,12 +1,12 @@
-"""Write spoken strings of digits, by a speech synthesiser, with noise; no voice is in two of the three parts.
+"""Write recordings of spoken digits with noise, made with a speech synthesiser. Each voice is in one part only.
 
     pip install espeakng-loader          # or the system's espeak-ng
-    python examples/audio/make_data.py [OUTPUT_FOLDER]       # runs/audio if not given
+    python examples/audio/make_data.py [OUTPUT_FOLDER]       # default: runs/audio
 
-Written:
-    train.tsv dev.tsv test.tsv      audio, text, voice: a recording per line
+Output files:
+    train.tsv dev.tsv test.tsv      one recording per line, with the columns audio, text and voice
     train/ dev/ test/               the recordings, FLAC at 16,000 samples per second
-    words.txt letters.txt           vocabularies: the ten words, the letters they are spelled with
+    words.txt letters.txt           vocabularies: the ten words, and the letters of these words
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RATE = 16000
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 LANGUAGES = ["en-us", "en-gb-x-rp", "en-gb-scotland"]
 
-#: Variants of a voice, by part: number of recordings, names.
+#: For each part: the number of recordings, and the names of the voice variants.
 VOICES = {
     "train": (
         3000,
@@ -41,15 +41,15 @@ VOICES = {
 
 
 def recording(voice: Synthesiser, text: str, name: str, draw: np.random.Generator) -> NDArray[np.int16]:
-    """A text at a random speed and pitch, with noise 10 to 40 dB below it and some silence around."""
+    """A spoken text with random speed and pitch, silence around it, and noise that is 10 to 40 dB below it."""
     samples = voice.say(text, name, int(draw.integers(130, 220)), int(draw.integers(25, 75))).astype(np.float32)
     loud = np.flatnonzero(np.abs(samples) > 50)
     samples = resample(torch.from_numpy(samples[loud[0] : loud[-1] + 1]), voice.rate, RATE).numpy()
-    before, behind = draw.integers(RATE // 50, RATE // 5, 2)
-    samples = np.pad(samples, (before, behind))
+    before, after = draw.integers(RATE // 50, RATE // 5, 2)
+    samples = np.pad(samples, (before, after))
     power = np.sqrt(np.mean(samples**2)) * 10 ** (-draw.uniform(10, 40) / 20)
     noise = draw.normal(size=len(samples))
-    if draw.random() < 0.5:  # noise that is stronger at low frequencies, as a room's is
+    if draw.random() < 0.5:  # noise that is stronger at low frequencies, like room noise
         noise = np.convolve(noise, np.full(8, 8**-0.5), mode="same")
     mixed = (samples + power * noise) * draw.uniform(0.3, 1.0)
     return np.clip(np.rint(mixed), -32768, 32767).astype(np.int16)

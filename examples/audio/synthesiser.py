@@ -1,4 +1,4 @@
-"""A speech synthesiser: espeak-ng, as a program or as the library of the package espeakng-loader."""
+"""The speech synthesiser espeak-ng, as a program or as the library in the package espeakng-loader."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ Samples = NDArray[np.int16]
 
 
 class Synthesiser:
-    """Reads texts aloud.
+    """Base class of speech synthesisers.
 
     Attributes:
-        rate: samples per second.
+        rate: sampling rate in Hz.
     """
 
     rate: int
 
     def say(self, text: str, voice: str, speed: int, pitch: int) -> Samples:
-        """Samples of a text.
+        """Samples of the spoken text.
 
         Args:
-            voice: a language and a variant of it, ``en-us+f3``.
+            text: the text.
+            voice: language and variant, such as ``en-us+f3``.
             speed: words per minute, about 80 to 300.
             pitch: 0 to 99.
         """
@@ -57,7 +58,7 @@ class Program(Synthesiser):
 
 
 class Library(Synthesiser):
-    """libespeak-ng, by its C interface."""
+    """The library libespeak-ng, called through its C interface."""
 
     _SYNCHRONOUS, _RATE, _PITCH, _UTF8 = 2, 1, 3, 1
 
@@ -68,7 +69,7 @@ class Library(Synthesiser):
             sys.exit(f"{library}: espeak-ng does not start with the data in {data}")
         self._parts: list[Samples] = []
         kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
-        self._callback = kind(self._receive)  # kept: the library calls it
+        self._callback = kind(self._receive)  # keeps a reference, because the library calls it later
         self._espeak.espeak_SetSynthCallback(self._callback)
 
     def _receive(self, samples: Any, count: int, _: Any) -> int:
@@ -87,7 +88,7 @@ class Library(Synthesiser):
 
 
 def find_synthesiser() -> Synthesiser:
-    """The synthesiser of this machine; without one, the program ends with what to install."""
+    """The synthesiser on this machine. If there is none, the program exits with installation instructions."""
     program = shutil.which("espeak-ng")
     if program is not None:
         return Program(program)

@@ -1,8 +1,9 @@
-"""The main job from end to end: vocabulary, pre-training, evaluation, fine-tuning, prediction.
+"""BERT from end to end: vocabulary, pre-training, evaluation, fine-tuning, prediction.
 
     make demo
 
-Each step is a ``tp`` command that is printed before it runs, to be copied and changed. Results are in runs/demo.
+Each step is a ``tp`` command. It is printed before it runs, so that you can copy and change it. Results are in
+runs/demo.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ TP = [sys.executable, "-m", "tp_core"]
 
 
 def tp(*arguments: str) -> str:
-    """Run one ``tp`` command from the repository's root; gives back its standard output."""
+    """Run a ``tp`` command from the root of the repository. Returns its standard output."""
     print(f"\n$ tp {' '.join(arguments)}", flush=True)
-    # On a machine that does other work too, threads that wait by spinning take each other's processor.
+    # On a machine that does other work too, spinning threads would take CPU time from each other.
     environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
     done = subprocess.run([*TP, *arguments], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
@@ -40,7 +41,7 @@ def shown(path: Path) -> str:
 
 
 def unigram_cross_entropy() -> float:
-    """Nats per held-out token for a model that knows nothing but how often each token is in the training text."""
+    """Nats per held-out token for a model that only knows the frequency of each token in the training text."""
     from tp_core import DataContext
     from tp_text.tokenizers.line_vocabulary_options import WordPieceConfig
 
@@ -59,7 +60,7 @@ def unigram_cross_entropy() -> float:
 def main() -> None:
     began = time.monotonic()
     if RUN.exists():
-        shutil.rmtree(RUN)  # the demo's own folder, made by an earlier demo
+        shutil.rmtree(RUN)  # from an earlier demo
     subprocess.run([sys.executable, str(HERE / "make_data.py"), str(DATA)], check=True)
     print(f"Data from Python's own documentation topics in {shown(DATA)}")
 

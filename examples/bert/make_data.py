@@ -1,14 +1,14 @@
-"""Write the example's data: English text that comes with every CPython, the documentation topics of ``pydoc``.
+"""Write the example's data from the documentation topics of ``pydoc``, English text that is part of CPython.
 
     python examples/bert/make_data.py OUTPUT_FOLDER
 
-Topics overlap (``compound`` repeats ``if`` and ``while``), so a paragraph is kept where it first stands and nowhere
-else; otherwise held-out text would have been seen in training.
+Topics overlap (``compound`` repeats ``if`` and ``while``). Only the first occurrence of a paragraph is kept, so that
+held-out text is never in the training data.
 
-Written:
+Output files:
     train.txt, held_out.txt      one sentence per line, a blank line between documents; every twelfth paragraph is
                                  held out
-    topics_train.tsv, topics_test.tsv   which of four topics does a sentence come from
+    topics_train.tsv, topics_test.tsv   sentences with their topic, one of four, as the label
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import sys
 from pathlib import Path
 from pydoc_data.topics import topics
 
-#: Topics of the classification task: long, and about different things.
+#: Topics of the classification task. They are long and cover different subjects.
 CLASSES = ("specialnames", "debugger", "import", "formatstrings")
 _END = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'(*`])")
 
 
 def sentences(paragraph: str) -> list[str]:
-    """The sentences of a paragraph; the lines of an indented block (code, grammar) stay lines."""
+    """The sentences of a paragraph. An indented block (code, grammar) is split into lines instead."""
     lines = paragraph.splitlines()
     if all(line.startswith("   ") for line in lines):
         return [line.strip() for line in lines]
@@ -32,10 +32,10 @@ def sentences(paragraph: str) -> list[str]:
 
 
 def documents() -> dict[str, list[list[str]]]:
-    """Topic → its paragraphs, each a list of sentences, without paragraphs that an earlier topic has."""
+    """Maps each topic to its paragraphs (lists of sentences), without paragraphs that an earlier topic has."""
     seen: set[str] = set()
     found: dict[str, list[list[str]]] = {}
-    # The topics of the task first, so that they keep all of their text.
+    # The topics of the task come first, so that they keep all of their text.
     for name in sorted(topics, key=lambda n: (n not in CLASSES, n)):
         for paragraph in re.split(r"\n\s*\n", topics[name]):
             key = " ".join(paragraph.split())

@@ -1,18 +1,18 @@
 """Write the data of the cross-modal examples: pictures of two scanned digits side by side, with captions in words.
 
-    python examples/crossmodal/make_data.py [OUTPUT_FOLDER]       # runs/crossmodal if not given
+    python examples/crossmodal/make_data.py [OUTPUT_FOLDER]       # default: runs/crossmodal
 
-The scans are the 1,797 that come with scikit-learn, 8 x 8 pixels; no scan of the held-out pictures is in a training
-picture. Written:
+The data use the 1,797 scans of 8 x 8 pixels in scikit-learn. Training pictures and held-out pictures have different
+scans. Output files:
     pairs.parquet       image (PNG bytes), text: 8,000 pictures for training, captions in several wordings
-    held_out.parquet    image, text: 1,000 further pictures, with captions in one wording: 55 different ones, since they
-                        name the smaller digit first, wherever it stands
-    regions.jsonl       text, regions, boxes: each scan a region, whose features are its 64 pixels; 2,000 records
+    held_out.parquet    image, text: 1,000 further pictures, captions in one wording; there are 55 different captions,
+                        because they always name the smaller digit first
+    regions.jsonl       text, regions, boxes: 2,000 records; each scan is a region with its 64 pixels as features
     captions.txt        the captions of the training pictures, one per line
     vocab.txt           the words of the captions
-    digits/             scans of single digits as PNG files, in a folder for each; digits_held_out/: further ones
-    sounds/             digits as a telephone's keys sound (ITU-T Q.23), in noise, as WAV files in a folder for each;
-                        sounds_held_out/: further ones
+    digits/             scans of single digits as PNG files, in one folder per digit; digits_held_out/: held-out scans
+    sounds/             telephone key tones of the digits (ITU-T Q.23) with noise, as WAV files in one folder per digit;
+                        sounds_held_out/: held-out tones
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from sklearn.datasets import load_digits
 
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 WORDINGS = ["a scan of {} and {}", "{} {}", "the digits {} and {}", "{} beside {}", "both {} and {}"]
-#: Left, top, right, bottom and area of the two scans, as parts of the picture's.
+#: Left, top, right, bottom and area of the two scans, relative to the picture.
 HALVES = [[0.0, 0.0, 0.5, 1.0, 0.5], [0.5, 0.0, 1.0, 1.0, 0.5]]
 #: Samples per second, and the two frequencies of each digit's key, in Hz.
 RATE = 8000
@@ -48,7 +48,7 @@ def png(picture: NDArray[np.uint8]) -> bytes:
 
 
 def split() -> tuple[list[list[NDArray[np.uint8]]], list[list[NDArray[np.uint8]]]]:
-    """The scans of each digit, for training and held out (every fourth)."""
+    """The scans of each digit: those for training, and every fourth as held-out scans."""
     data = load_digits()
     scans: list[list[NDArray[np.uint8]]] = [[] for _ in WORDS]
     for picture, digit in zip(data.images, data.target):
@@ -59,7 +59,7 @@ def split() -> tuple[list[list[NDArray[np.uint8]]], list[list[NDArray[np.uint8]]
 def pairs(
     scans: list[list[NDArray[np.uint8]]], count: int, wordings: list[str], draws: np.random.Generator
 ) -> list[tuple[list[NDArray[np.uint8]], str]]:
-    """Two scans and their caption, ``count`` times, every pair of digits equally often."""
+    """``count`` pairs of scans with captions. Each pair of digits occurs equally often."""
     found = []
     for number in range(count):
         digits = divmod(number % 100, 10)
@@ -82,7 +82,7 @@ def write_scans(folder: Path, scans: list[list[NDArray[np.uint8]]]) -> None:
 
 
 def write_sounds(folder: Path, count: int, draws: np.random.Generator) -> None:
-    """So many sounds of each digit's key, of 0.1 to 0.2 seconds, in noise that is about as loud."""
+    """Write ``count`` tones of 0.1 to 0.2 seconds for each digit's key, in noise of about the same loudness."""
     for digit, (low, high) in enumerate(KEYS):
         (folder / str(digit)).mkdir(parents=True, exist_ok=True)
         for number in range(count):

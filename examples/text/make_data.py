@@ -1,15 +1,15 @@
-"""Write the data of the text examples: English that comes with every CPython, and vocabularies learned from it.
+"""Write the data of the text examples: English text that is part of CPython, and vocabularies trained on it.
 
-    python examples/text/make_data.py [OUTPUT_FOLDER]       # runs/text if not given
+    python examples/text/make_data.py [OUTPUT_FOLDER]       # default: runs/text
 
-Written:
+Output files:
     sentences.txt       one sentence per line, a blank line between paragraphs (documentation topics of ``pydoc``)
     documents.txt       one paragraph per line
-    topics.tsv          text_a, label: which of four topics does a sentence come from
-    pairs.tsv           text_a, text_b, label: two sentences of one of these topics, and which it is
-    names.tsv           source, target: first line of a function's docstring, and the words of the function's name
-    vocab.txt           4,000 word pieces with all the special tokens that the examples need
-    names_vocab.txt     1,000 word pieces of the functions' names
+    topics.tsv          text_a, label: a sentence and its topic, one of four
+    pairs.tsv           text_a, text_b, label: two sentences of one topic, and the topic
+    names.tsv           source, target: the first line of a function's docstring, and the words of the function's name
+    vocab.txt           4,000 word pieces, including the special tokens that the examples need
+    names_vocab.txt     1,000 word pieces for the functions' names
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "bert"))
 from make_data import CLASSES, documents  # noqa: E402
 
-#: Sentinels of T5, and the ends of sequences; BERT's special tokens are always there.
+#: Begin and end tokens, and T5's sentinels. Vocabularies always have BERT's special tokens.
 SPECIAL = ["[BOS]", "[EOS]", *(f"<extra_id_{i}>" for i in range(32))]
 
 
 def named_functions() -> list[tuple[str, str]]:
-    """(first line of the docstring, words of the name) of the functions of the standard library's modules."""
+    """(first line of the docstring, words of the name) for each function in the standard library's modules."""
     found = {}
     for file in sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8", errors="replace"))):
@@ -42,7 +42,7 @@ def named_functions() -> list[tuple[str, str]]:
 
 
 def pairs(topics: dict[str, list[str]], draw: random.Random) -> list[str]:
-    """Two sentences of the same topic each, and the topic."""
+    """Rows of two sentences with the same topic, and the topic."""
     return [f"{text}\t{draw.choice(texts)}\t{name}" for name, texts in topics.items() for text in texts]
 
 

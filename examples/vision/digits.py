@@ -1,9 +1,9 @@
-"""ViT from scratch on scans of handwritten digits: data, training, test accuracy, predictions.
+"""Train ViT from scratch on scans of handwritten digits: data, training, test accuracy, predictions.
 
     python examples/vision/digits.py
 
-Each step is a ``tp`` command that is printed before it runs, to be copied and changed. It takes about two minutes on
-two cores; results are in runs/vision.
+Each step is a ``tp`` command. It is printed before it runs, so that you can copy and change it. The example takes about
+two minutes on two cores. Results are in runs/vision.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ ROOT = HERE.parent.parent
 RUN = ROOT / "runs" / "vision"
 TP = [sys.executable, "-m", "tp_core"]
 
-#: What the example promises.
+#: Minimum accuracy that the example must reach.
 GOAL = 0.97
 
 
 def tp(*arguments: str) -> str:
-    """Run one ``tp`` command from the repository's root; gives back its standard output."""
+    """Run a ``tp`` command from the root of the repository. Returns its standard output."""
     print(f"\n$ tp {' '.join(arguments)}", flush=True)
-    # One thread here and one that prepares batches: of matrices this small, more threads only wait for each other.
+    # One thread is enough: with such small matrices, more threads only wait for each other.
     environment = {"OMP_NUM_THREADS": "1", **os.environ}
     done = subprocess.run([*TP, *arguments], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
@@ -45,7 +45,7 @@ def main() -> None:
     run, test = RUN / "vit", RUN / "digits" / "test"
     for folder in (run, RUN / "digits"):
         if folder.exists():
-            shutil.rmtree(folder)  # the example's own folders, made by an earlier run
+            shutil.rmtree(folder)  # from an earlier run of the example
     subprocess.run([sys.executable, str(HERE / "make_data.py"), str(RUN / "digits")], check=True)
     print(f"1,797 scans of handwritten digits in {shown(RUN / 'digits')}")
     tp("train", shown(HERE / "vit.yaml"), "--run", shown(run))

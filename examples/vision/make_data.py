@@ -1,10 +1,10 @@
-"""Write the data of the vision examples: the scans of handwritten digits that scikit-learn ships.
+"""Write the data of the vision examples: the scans of handwritten digits in scikit-learn.
 
-    python examples/vision/make_data.py [OUTPUT_FOLDER]       # runs/vision/digits if not given
+    python examples/vision/make_data.py [OUTPUT_FOLDER]       # default: runs/vision/digits
 
-Written:
-    train/0/0000.png ... test/9/1790.png    1,797 greyscale pictures of 8 x 8 pixels, in folders of their classes; a
-                                            fifth, drawn once for all, is the test set
+Output files:
+    train/0/0000.png ... test/9/1790.png    1,797 greyscale pictures of 8 x 8 pixels, in one folder per class; a fixed
+                                            random fifth is the test set
 """
 
 from __future__ import annotations

@@ -70,9 +70,10 @@ def test_words_and_characters_are_counted_against_the_text_itself(tmp_path: Path
         assert rates["character_error_rate"] == pytest.approx(jiwer.cer(wanted, found))
         assert rates["word_error_rate"] > 0.3
     assert made.remarks() == [
-        "3 of 4 texts hold what the vocabulary lacks, 6 of 22 characters: 'Z' 1, 'ë' 1, 'ï' 1, 'ñ' 1, 'ú' 1, 'ÿ' 1"
+        "3 of 4 texts contain characters that the vocabulary lacks, 6 of 22 characters: "
+        "'Z' 1, 'ë' 1, 'ï' 1, 'ñ' 1, 'ú' 1, 'ÿ' 1"
     ]
-    with pytest.raises(TPError, match="need the samples of an evaluation"):
+    with pytest.raises(TPError, match="need evaluation samples"):
         made.score(predictions, made.collate([made.sample(rows, i, generator(0, TRAIN, 0, i)) for i in range(4)]))
 
 
@@ -89,11 +90,14 @@ def test_what_a_vocabulary_of_words_lacks_is_counted_in_the_words_that_it_has_no
     tokenizer = SpaceConfig(vocab=str(tmp_path / "words.txt")).build(DataContext())
     assert counted(tokenizer, "low high", "a a") is None
     said = counted(tokenizer, "low high", "low owl owl a")
-    assert said == "1 of 2 texts hold what the vocabulary lacks, 6 of 17 characters: 'o' 2, 'w' 2, 'l' 2"
+    assert said == "1 of 2 texts contain characters that the vocabulary lacks, 6 of 17 characters: 'o' 2, 'w' 2, 'l' 2"
 
 
 def test_white_space_that_a_vocabulary_lacks_is_told(tmp_path: Path) -> None:
-    assert counted(characters(tmp_path), "ab ab") == "1 of 1 texts hold what the vocabulary lacks: white space"
+    assert (
+        counted(characters(tmp_path), "ab ab")
+        == "1 of 1 texts contain characters that the vocabulary lacks: white space"
+    )
     assert counted(characters(tmp_path, " "), "ab ab") is None
 
 
@@ -130,4 +134,4 @@ def test_preparation_says_what_the_vocabulary_lacks_and_again_from_the_cache(tmp
     for _ in range(2):
         done = CliRunner().invoke(cli, ["preprocess", str(tmp_path / "spec.yaml")])
         assert done.exit_code == 0, done.output
-        assert "3 of 4 texts hold what the vocabulary lacks, 6 of 22 characters: 'Z' 1" in done.output
+        assert "3 of 4 texts contain characters that the vocabulary lacks, 6 of 22 characters: 'Z' 1" in done.output

@@ -142,7 +142,7 @@ def test_units_stand_as_a_list_or_as_a_text_and_fill_the_batch(tmp_path: Path) -
         ({"units": [1, -2] * 20}, "'units' are numbers from 0 on"),
         ({"units": []}, "'units' are numbers from 0 on, got '[]'"),
         ({"units": [40] * 30}, "the unit 40 is not below num_units, 40, of the target units"),
-        ({"units": [1] * 20}, "20 units for 0.50 seconds; at unit_rate 50 there are at least 21"),
+        ({"units": [1] * 20}, "20 units for 0.50 seconds; unit_rate 50 needs at least 21"),
     ],
 )
 def test_records_without_their_units_are_reported(tmp_path: Path, change: dict[str, Any], message: str) -> None:
@@ -218,7 +218,7 @@ def test_recordings_that_cannot_be_read_are_left_out(manifest: Path) -> None:
     ("arguments", "message"),
     [
         ([], "give either --clusters"),
-        (["--clusters", "9", "--model", "runs/hubert"], "--model and --layer belong together"),
+        (["--clusters", "9", "--model", "runs/hubert"], "--model and --layer must be given together"),
         (["--clusters", "90000"], "the recordings have only 588 frames"),
     ],
 )
@@ -233,7 +233,7 @@ def test_shards_whose_recordings_no_line_can_name_are_refused_before_anything_is
         member = tarfile.TarInfo("0.wav")
         member.size = len(data)
         shard.addfile(member, io.BytesIO(data))
-    with pytest.raises(TPError, match=r"shard\.tar:1: the recording is no file of its own"):
+    with pytest.raises(TPError, match=r"shard\.tar:1: the recording is not a file of its own"):
         run(tmp_path / "shard.tar", "--clusters", 4, "--output", tmp_path / "units.jsonl")
     assert [each.name for each in tmp_path.iterdir()] == ["shard.tar"]
 

@@ -125,10 +125,10 @@ def test_transformers_makes_our_filter_banks(tmp_path: Path, options: dict[str, 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"normalize": "level"}, "not all together (normalize: level)"),
-        ({"frame_length": 20.0}, "has no frame_length but 25, and the processor's is 20"),
-        ({"low_frequency": 60.0, "frame_shift": 5.0}, "has no low_frequency but 20"),
-        ({"high_frequency": 7000.0}, "has no high_frequency but half the sampling rate"),
+        ({"normalize": "level"}, "cannot normalise all bins together (normalize: level)"),
+        ({"frame_length": 20.0}, "only supports frame_length 25, but the processor has 20"),
+        ({"low_frequency": 60.0, "frame_shift": 5.0}, "only supports low_frequency 20"),
+        ({"high_frequency": 7000.0}, "only supports half the sampling rate as high_frequency"),
     ],
 )
 def test_filter_banks_that_are_none_of_transformers_are_said_and_not_written(
@@ -162,7 +162,7 @@ KIND = {"feature_extractor_type": "Speech2TextFeatureExtractor"}
         ({"normalize_vars": False}, "mean", []),
         ({"do_ceptral_normalize": False}, "none", []),
         ({"normalize_vars": False, "normalize_means": False}, "none", []),
-        ({"normalize_means": False}, "mean_variance", ["leaves the mean"]),
+        ({"normalize_means": False}, "mean_variance", ["normalises only the variance"]),
         ({"dither": 1.0}, "mean_variance", ["adds random noise"]),
     ],
 )
@@ -182,7 +182,7 @@ def test_the_settings_of_filter_banks_are_read(
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (KIND, "num_mel_bins: is 80, but that of the embedding 'speech' is 12"),
+        (KIND, "num_mel_bins: is 80, but the embedding 'speech' has 12"),
         ({"feature_extractor_type": "WhisperFeatureExtractor"}, "expected Speech2TextFeatureExtractor"),
         ({**KIND, "num_mel_bins": "many"}, "'num_mel_bins' is \"many\"; expected a whole number"),
         ({**KIND, "num_mel_bins": 12, "normalize_means": None}, "'normalize_means' is null; expected true or false"),

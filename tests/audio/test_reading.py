@@ -77,7 +77,7 @@ def test_an_odd_rate_is_resampled_without_a_filter_of_gigabytes_and_an_absurd_on
 
 def test_samples_of_another_scale_are_refused_and_not_cut_off() -> None:
     loud = encoded(SAMPLES / np.abs(SAMPLES).max() * 20000, subtype="FLOAT")
-    assert "has samples as large as 20,000; floating-point ones stand between -1 and 1" in refused(loud)
+    assert "has samples as large as 20,000; floating-point samples must be between -1 and 1" in refused(loud)
     assert np.abs(read(encoded(SAMPLES * 1.5, subtype="FLOAT")) - SAMPLES * 1.5).max() < 1e-6
 
 

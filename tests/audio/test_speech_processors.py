@@ -109,10 +109,10 @@ def test_every_bad_row_of_a_manifest_is_counted_and_named_by_its_line(tmp_path: 
         "the recording 'cut.wav' is truncated: 500 bytes are missing at the end",
         "the recording 'noise.wav' cannot be decoded: format not recognised; WAV, FLAC, Ogg",
         "the recording 'none.wav' has no samples",
-        "the recording has 150 samples, and one frame alone has 200",
+        "the recording has 150 samples, but one frame needs 200",
         "the recording 'long.wav' is 3.0 seconds long; max_seconds is 2",
         "the text is empty",
-        "the text holds '[PAD]' (id 0), the blank; model.target.ctc.blank is another",
+        "the text contains '[PAD]' (id 0), the blank; set model.target.ctc.blank to another id",
         "the text 'два LOW' has no token of the vocabulary",
     ]
     found = sorted(bad.messages, key=lambda message: int(message.split(":")[1]))
@@ -148,7 +148,7 @@ def test_a_folder_of_recordings_takes_its_texts_from_the_names_of_folders(tmp_pa
 def test_the_blank_may_be_any_id_that_texts_do_not_hold(tmp_path: Path) -> None:
     data = DataContext(targets=targets(ctc={"blank": IDS["low"]}))
     made = processor(tmp_path, "speech_ctc", data)
-    with pytest.raises(DataError, match="the text holds 'low'"):
+    with pytest.raises(DataError, match="the text contains 'low'"):
         rows_of(made, written(tmp_path, "top low"), tmp_path)
 
 
@@ -164,12 +164,12 @@ def test_predictions_are_texts_and_are_scored_by_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("{low_frequency: 5000.0, sampling_rate: 8000}", "is 5000 Hz, and the filter banks end at 4000 Hz"),
+        ("{low_frequency: 5000.0, sampling_rate: 8000}", "is 5000 Hz, but the filter banks end at 4000 Hz"),
         ("{high_frequency: 9000.0}", "is 9000 Hz; 16000 samples per second have nothing above 8000 Hz"),
-        ("{frequency_masks: 1, num_mel_bins: 20}", "is 27 of 20 filter banks"),
-        ("{num_mel_bins: 40}", "num_mel_bins: is 40, but that of the embedding 'speech' is 80"),
-        ("{frame_length: 0.1}", "frame_length: is 0.1 ms; 16000 samples per second need more"),
-        ("{frame_shift: 0.05}", "frame_shift: is 0.05 ms; 16000 samples per second need more"),
+        ("{frequency_masks: 1, num_mel_bins: 20}", "is 27, but there are only 20 filter banks"),
+        ("{num_mel_bins: 40}", "num_mel_bins: is 40, but the embedding 'speech' has 80"),
+        ("{frame_length: 0.1}", "frame_length: is 0.1 ms, too short for 16000 samples per second"),
+        ("{frame_shift: 0.05}", "frame_shift: is 0.05 ms, too short for 16000 samples per second"),
     ],
 )
 def test_options_that_cannot_work_are_refused(tmp_path: Path, options: str, message: str) -> None:

@@ -141,7 +141,7 @@ def test_training_is_the_same_with_and_without_pictures(tmp_path: Path) -> None:
     ("kind", "hook", "changes", "message"),
     [
         ("ctc", {}, {"data": {"eval": None}}, "needs data.eval"),
-        ("ctc", {"font": "words.txt"}, {}, "words.txt is no font file"),
+        ("ctc", {"font": "words.txt"}, {}, "words.txt is not a font file"),
         (
             "waveform",
             {},

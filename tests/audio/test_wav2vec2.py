@@ -99,7 +99,7 @@ def test_masks_without_a_mask_vector_are_refused(tmp_path: Path) -> None:
         model.encode(batch_of(input_values=waves([60])[0], mask_time_indices=masked))
     spec = "extends: wav2vec2-base\nmodel: {embedding: [waveform: {mask_vector: false}, conv_pos]}\n"
     (tmp_path / "masks.yaml").write_text(spec, encoding="utf-8")
-    with pytest.raises(TPError, match="masks frames, and the waveform embedding has mask_vector: false"):
+    with pytest.raises(TPError, match="masks frames, but the waveform embedding has mask_vector: false"):
         load_spec(tmp_path / "masks.yaml")
 
 
@@ -292,7 +292,7 @@ def test_long_recordings_are_cut_anew_at_each_visit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("audio", "message"),
     [
-        (encoded(np.zeros(900)), "900 samples, and one span of mask_time_length 10 has 3280"),
+        (encoded(np.zeros(900)), "900 samples, but one span of mask_time_length 10 needs 3280"),
         (b"RIFF", "cannot be decoded"),
         (encoded(np.zeros((20000, 1)))[:2000], "truncated"),
     ],

@@ -28,7 +28,7 @@ OPTIONS: dict[str, Any] = {"num_layers": 2, "num_heads": 2, "mixer": {"attention
 def test_heads_that_do_not_divide_the_states_have_no_gates() -> None:
     mixer = {"attention": {"num_heads": 3, "head_size": 4, "positions": "gated_relative"}}
     parts = {"embedding": "word", "encoder": {"transformer": {"mixer": mixer}}, "target": "mlm"}
-    with pytest.raises(TPError, match="gates need heads that divide hidden_size 16, got 3"):
+    with pytest.raises(TPError, match="needs a number of heads that divides hidden_size 16, got 3"):
         load_spec({"model": {"hidden_size": 16, "vocab_size": 20, **parts}})
 
 

@@ -90,8 +90,8 @@ class FourConfig(EmbeddingConfig):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (TwoConfig, "Unfitting is built with (options, BuildContext) and takes"),
-        (ThreeConfig, "is built with (options, BuildContext), and its 'context' is annotated as BuildContext"),
+        (TwoConfig, "Unfitting is built with (options, BuildContext) but takes"),
+        (ThreeConfig, "is built with (options, BuildContext), but its 'context' is annotated as BuildContext"),
         (FourConfig, "its implementation 'Missing' cannot be imported: AttributeError"),
     ],
 )

@@ -17,13 +17,13 @@ def test_a_tokenizer_that_keeps_the_contracts_conforms() -> None:
     ("name", "message"),
     [
         ("FarIds", "has the id 297; vocab_size is 258"),
-        ("Neighbours", "among other texts, and ["),
+        ("Neighbours", "among other texts, but ["),
         ("OtherFlat", "encode_flat() gives other ids than encode_batch()"),
-        ("NoWayBack", "once they are decoded and encoded again"),
+        ("NoWayBack", "when they are decoded and encoded again"),
         ("FarSpecial", "the special token 'mask' is 258; vocab_size is 258"),
         ("OddStarts", "word_starts() has the shape (5,); expected (258,) of bool, or None"),
-        ("OtherFacts", "facts() of the config says TokenizerFacts(vocab_size=300"),
-        ("ForgetsFiles", "what save() writes loads as a tokenizer that makes other ids"),
+        ("OtherFacts", "facts() of the config is TokenizerFacts(vocab_size=300"),
+        ("ForgetsFiles", "the tokenizer loaded from the files of save() gives other ids"),
     ],
 )
 def test_a_broken_contract_is_named(name: str, message: str) -> None:

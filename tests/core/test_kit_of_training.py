@@ -70,23 +70,23 @@ def test_modules_of_a_kind_of_another_package_conform(shelf: Shelf) -> None:
     ("name", "message"),
     [
         ("Climbs", "100 steps change the quadratic from"),
-        ("Rests", "step() leaves a matrix of weights as it is"),
-        ("KeepsRate", "a step with the learning rate 0 changes the weights; take group['lr'] at each step"),
+        ("Rests", "step() does not change a matrix of weights"),
+        ("KeepsRate", "a step with the learning rate 0 changes the weights; read group['lr']"),
         ("OneGroup", "a group's own learning rate has no effect; read the options of each group"),
-        ("NoDecay", "weights with weight_decay 0.5 and no slope stay as they are"),
+        ("NoDecay", "weights with weight_decay 0.5 and a zero gradient do not change"),
         ("NeedsGradients", "step() with a weight that has no gradient raises AttributeError"),
-        ("HiddenMomentum", "with its state saved and loaded, it goes on otherwise"),
+        ("HiddenMomentum", "after its state is saved and loaded, its updates differ"),
         ("UndeclaredState", "its state for 42 weights has 168 bytes; state_memory() says 0"),
-        ("IgnoresScale", "gradients times 4 with a grad_scale of 4 make another update"),
+        ("IgnoresScale", "gradients times 4 with grad_scale 4 give another update"),
         ("IgnoresFlag", "a step with found_inf 1 changes the weights or the state"),
-        ("Counts", "when the steps are asked for in another order; a run that is resumed"),
+        ("Counts", "if the steps are computed in another order; a resumed run"),
         ("Negative", "of a run of 2 steps is -0.5; expected a number from 0 to 1"),
         ("FailsAtTheEnd", "the factor at step 1 of a run of 1 steps raises ZeroDivisionError"),
-        ("GoesOn", "the factor behind a run of 1 steps goes on from"),
+        ("GoesOn", "the factor after a run of 1 steps changes from"),
         ("NoWarmup", "the factors of a warm-up of 4 steps are 1, 1, 1, 1, 1"),
         ("Nothing", "all steps of a run of 1 steps have the factor 0"),
-        ("Truncates", "once the run goes on from step 19; what was logged before belongs to the run"),
-        ("Overwrites", "it changes metrics.jsonl, which is the run's own"),
+        ("Truncates", "after the run is resumed at step 19; a logger must keep everything"),
+        ("Overwrites", "it changes metrics.jsonl, a file of the run itself"),
         ("NoPictures", "logging a run that begins raises NotImplementedError: no pictures"),
         ("Created", "logging a run that goes on from step 19 raises FileExistsError"),
         ("NoLogger", "build() gives a list, which is no tp_core.Logger"),
@@ -95,7 +95,7 @@ def test_modules_of_a_kind_of_another_package_conform(shelf: Shelf) -> None:
         ("LosesState", "optimizer_state() differs from what load_optimizer_state() was given"),
         ("Deaf", "Deaf listens to no hook; mark its methods with tp_core.hookimpl: tp_check"),
         ("Misheard", "there is no hook 'tp_step_ended'; did you mean 'tp_step_end'?"),
-        ("WrongArguments", "is built with (options) and takes (config: 'Any', context: 'Any')"),
+        ("WrongArguments", "is built with (options) but takes (config: 'Any', context: 'Any')"),
         (
             "MissingImplementation",
             "its implementation 'tests.core.nowhere:Odd' cannot be imported: ModuleNotFoundError",
@@ -121,7 +121,7 @@ def test_options_that_are_refused_are_named() -> None:
 
 
 def test_arguments_that_a_kind_does_not_take_or_lacks_are_named() -> None:
-    with pytest.raises(TypeError, match="of the kind schedule takes no 'records'; it takes no more than options"):
+    with pytest.raises(TypeError, match="of the kind schedule takes no 'records'; it only takes options"):
         check_module("linear", records=[])
     with pytest.raises(TypeError, match="of the kind processor takes no 'text'; it takes records, tokenizer, data"):
         check_module("image", "processor", text="")
@@ -130,7 +130,7 @@ def test_arguments_that_a_kind_does_not_take_or_lacks_are_named() -> None:
 
 
 PRESETS = {
-    "acme-bare": ("extends: bert-tiny\n", "has no description; its first line is a comment"),
+    "acme-bare": ("extends: bert-tiny\n", "has no description; its first line must be a comment"),
     "acme-wrong": ("# A model.\nmodel: {hidden_sise: 3}\n", "did you mean 'hidden_size'"),
 }
 

@@ -42,15 +42,15 @@ def test_our_own_formats_pass(tmp_path: Path, name: str, content: bytes, other: 
 @pytest.mark.parametrize(
     ("config", "bad", "message"),
     [
-        (odd_sources.EndingConfig, 0, "it has endings; those belong to tp's own formats"),
-        (odd_sources.UnmarkedConfig, 0, "the option 'path' names a file and is no PathStr"),
-        (odd_sources.ShuffledConfig, 0, "two readings of the same data give other records"),
-        (odd_sources.ListedConfig, 0, r"records\(\) gives no iterator"),
-        (odd_sources.NumberedConfig, 0, r"columns\(\) names \['number'\], and the record in line 1 has \['text'\]"),
-        (odd_sources.SilentConfig, 1, "0 bad records are reported, and there are 1"),
-        (odd_sources.StubbornConfig, 1, r"records\(\) goes on when report raises"),
-        (odd_sources.ForgetfulConfig, 0, "records have changed and the fingerprint has not"),
-        (odd_sources.DatedConfig, 0, "the fingerprint is another when files only have other times"),
+        (odd_sources.EndingConfig, 0, "it has endings, but only tp's own formats may have them"),
+        (odd_sources.UnmarkedConfig, 0, "the option 'path' names a file but is not a PathStr"),
+        (odd_sources.ShuffledConfig, 0, "two readings of the same data give different records"),
+        (odd_sources.ListedConfig, 0, r"records\(\) does not give an iterator"),
+        (odd_sources.NumberedConfig, 0, r"columns\(\) names \['number'\], but the record in line 1 has \['text'\]"),
+        (odd_sources.SilentConfig, 1, "0 bad records are reported, but there are 1"),
+        (odd_sources.StubbornConfig, 1, r"records\(\) continues when report raises"),
+        (odd_sources.ForgetfulConfig, 0, "records have changed, but the fingerprint has not"),
+        (odd_sources.DatedConfig, 0, "the fingerprint changes when only the times of files change"),
     ],
 )
 def test_a_broken_contract_is_named(tmp_path: Path, config: type[SourceConfig], bad: int, message: str) -> None:

@@ -45,7 +45,7 @@ class LossyConfig(BertConverterConfig):
     [
         ("[*super().weights(config)][1:]", "{}", "is not converted both ways: (.|\n)*embedding\\.parts\\.word"),
         ("super().weights(config)", "{'intermediate_size': 7}", "is not converted both ways: (.|\n)*feed_forward_size"),
-        ("super().weights(config)", "{'pad_token_id': 3}", "config.json had 0 as 'pad_token_id', and has 3"),
+        ("super().weights(config)", "{'pad_token_id': 3}", "'pad_token_id' in config.json is 0, but 3"),
     ],
 )
 def test_a_converter_that_loses_something_is_named(

@@ -1,4 +1,4 @@
-"""The conformance kit: one line of pytest proves that a module keeps the contracts of its kind.
+"""The conformance kit: one line in a test checks that a module meets the contracts of its kind.
 
 ::
 
@@ -7,7 +7,7 @@
     def test_conformer() -> None:
         check_module("acme.conformer", "encoder", {"num_layers": 2, "num_heads": 2})
 
-Everything is imported when it is first used, so that the kit's own config classes stay torch-free.
+Imports are lazy, so that the kit's own config classes stay torch-free.
 """
 
 from __future__ import annotations

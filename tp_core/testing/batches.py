@@ -1,4 +1,4 @@
-"""Random batches for a model, from the fields that its modules declare."""
+"""Random batches for a model, made from the fields that its modules declare."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ def single_batches(model: Model, lengths: Items[int], seed: int = 0) -> list[Bat
 
 
 def has_padded_side(model: Model) -> bool:
-    """True if a side of the model's inputs has a length, and so can be padded."""
+    """True if a side of the model's inputs has a length dimension, which can be padded."""
     return any("length" in spec.shape for fields in model.fields().sides.values() for spec in fields.values())

@@ -10,12 +10,12 @@ from tp_core.errors import TPError
 
 
 def check(name: str) -> None:
-    """Check that a command is one of click, is described and shows its help."""
+    """Check that a command is a click command, has a description and shows its help."""
     try:
         command = discovery.load(discovery.index().find("commands", name))
     except TPError as error:
         raise AssertionError(str(error)) from None
     assert isinstance(command, click.Command), f"it is a {type(command).__name__}; expected a click command"
-    assert command.get_short_help_str(), "it has no docstring; its first line stands in 'tp --help'"
+    assert command.get_short_help_str(), "it has no docstring; 'tp --help' shows the first line of the docstring"
     shown = CliRunner().invoke(command, ["--help"])
-    assert shown.exit_code == 0, f"--help ends with the status {shown.exit_code}: {shown.exception!r}"
+    assert shown.exit_code == 0, f"--help exits with status {shown.exit_code}: {shown.exception!r}"

@@ -1,4 +1,4 @@
-"""The contracts of a converter, on a checkpoint that its author gives."""
+"""The contracts of a converter, checked on a checkpoint from its author."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from tp_core.testing.subject import Subject
 
 
 def check(subject: Subject, *, checkpoint: str | os.PathLike[str]) -> None:
-    """Check that a checkpoint comes through both ways unchanged.
+    """Check that conversion to tp and back does not change a checkpoint.
 
-    Checked are: it is converted to tp and back; the checkpoint that is written has the tensors of the first, bit for
-    bit, and a config.json with its values; it makes the same model again. That a model computes what it computes in
-    transformers is for a test beside this one.
+    The written checkpoint must have the same tensors as the first one, bit for bit, and the same values in config.json.
+    Converting it again must give the same model. A separate test must compare the model's outputs with those in
+    transformers.
 
     Args:
-        checkpoint: a folder with config.json and weights, such as a small model with random weights that transformers
-            has saved.
+        subject: the converter.
+        checkpoint: a folder with config.json and weights, for example a small model with random weights that was saved
+            by transformers.
     """
     config = subject.config()
     assert isinstance(config, ConverterConfig)
-    assert config.architectures, "architectures is empty; it names the classes of transformers that are converted"
+    assert config.architectures, "architectures is empty; it must name the transformers classes to convert"
     with TemporaryDirectory() as place:
         folder = Path(place)
         try:
@@ -38,8 +39,8 @@ def check(subject: Subject, *, checkpoint: str | os.PathLike[str]) -> None:
             convert("huggingface", folder / "back", "tp", folder / "again", model_type=subject.name)
         except TPError as error:
             raise AssertionError(f"the checkpoint is not converted both ways: {error}") from error
-        _check_tensors(_tensors(Path(checkpoint)), _tensors(folder / "back"), "the checkpoint that is written")
-        _check_tensors(_tensors(folder / "ours"), _tensors(folder / "again"), "the model that it makes")
+        _check_tensors(_tensors(Path(checkpoint)), _tensors(folder / "back"), "the written checkpoint")
+        _check_tensors(_tensors(folder / "ours"), _tensors(folder / "again"), "the model from the written checkpoint")
         _check_values(Path(checkpoint), folder / "back")
 
 
@@ -56,14 +57,14 @@ def _check_tensors(before: dict[str, Tensor], after: dict[str, Tensor], what: st
     missing = sorted(before.keys() - after.keys())
     assert not missing, f"{what} lacks the tensor '{missing[0]}' ({len(missing)} are missing)"
     for name, tensor in before.items():
-        assert torch.equal(tensor, after[name]), f"the tensor '{name}' of {what} is another one"
+        assert torch.equal(tensor, after[name]), f"the tensor '{name}' of {what} has other values"
 
 
 def _check_values(before: Path, after: Path) -> None:
     old, new = (json.loads((each / "config.json").read_text(encoding="utf-8")) for each in (before, after))
     for key, value in new.items():
-        if key == "model_type":  # of a converter that is not installed, the name of its class
+        if key == "model_type":  # a converter that is not installed writes the name of its class here
             continue
         assert key not in old or old[key] == value, (
-            f"config.json had {json.dumps(old[key])} as '{key}', and has {json.dumps(value)} when it is written again"
+            f"'{key}' in config.json is {json.dumps(old[key])}, but {json.dumps(value)} in the written checkpoint"
         )

@@ -1,4 +1,4 @@
-"""Exceptions of a module that is checked, told as what its author reads."""
+"""Turns exceptions of a checked module into messages for its author."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def explained(doing: str) -> Iterator[None]:
-    """Turn what a step raises into an assertion that says which step it was; the cause is kept."""
+    """Turn an exception in a step into an AssertionError that names the step. The exception is kept as the cause."""
     try:
         yield
     except AssertionError:
@@ -16,5 +16,5 @@ def explained(doing: str) -> Iterator[None]:
     except Exception as error:
         what = f"{doing} raises {type(error).__name__}: {error}"
         if "reset_parameters" in str(error):
-            what += "; the model is built without values, and this method fills those of its own module"
+            what += "; a model is built without values, and this method must set those of its own module"
         raise AssertionError(what) from error

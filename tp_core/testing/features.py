@@ -1,4 +1,4 @@
-"""Checks of what a module computes: shapes, masks, independence, causality, losses, predictions."""
+"""Checks of a module's outputs: shapes, masks, independence, causality, losses, predictions."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from tp_core.testing.explained import explained
 
 @torch.no_grad()
 def run(model: Model, batch: Batch) -> Features:
-    """Features of a batch, in evaluation mode."""
+    """The features of a batch in evaluation mode."""
     model.eval()
     with explained("the forward pass"):
         return model.encode(batch)
 
 
 def sequences_of(features: Features) -> dict[str, Sequence]:
-    """Every sequence of the features, by a name for messages."""
+    """All sequences of the features, by their names in messages."""
     found = {f"the stream '{name}'": sequence for name, sequence in features.streams.items()}
     if not found:
         found["the final sequence"] = features.sequence
@@ -39,7 +39,7 @@ def sequences_of(features: Features) -> dict[str, Sequence]:
 
 
 def check_shapes(model: Model, lengths: list[int]) -> None:
-    """Embedding components and the whole model give sequences of the declared width with masks that fit."""
+    """Check that embedding components and the model output sequences of the declared width with matching masks."""
     batch = random_batch(model, lengths)
     components = [stream.embedding for stream in model.streams.values()] or [model.embedding]
     for name, component in zip(model.spec.model.streams, components):
@@ -62,19 +62,19 @@ def _check_sequence(sequence: Sequence, size: int, name: str) -> None:
         f"the states of {name} have shape {tuple(states.shape)}; expected (batch, length, width)"
     )
     if mask is not None:
-        assert mask.dtype == torch.bool, f"the mask of {name} is {mask.dtype}; expected bool, True where real"
+        assert mask.dtype == torch.bool, f"the mask of {name} is {mask.dtype}; expected bool, True at real positions"
         assert mask.shape == states.shape[:2], (
             f"the mask of {name} has shape {tuple(mask.shape)} and its states {tuple(states.shape)}; a "
-            "module that changes the length changes the mask with it"
+            "module that changes the length must change the mask with it"
         )
     assert not sequence.padded_behind or (mask is not None and bool((mask[:, 1:] <= mask[:, :-1]).all())), (
-        f"{name} says padded_behind, and its mask has a real position behind padding; a module that changes the mask "
-        "makes padded_behind false"
+        f"{name} has padded_behind, but its mask has a real position after padding; a module that changes the mask "
+        "must set padded_behind to False"
     )
 
 
 def check_lengths(model: Model, lengths: list[int], tolerance: float) -> None:
-    """The features of ids are the same if ``lengths`` mark the padding and if ``attention_mask`` does."""
+    """Check that ``lengths`` instead of ``attention_mask`` give the same features for ids."""
     batch = random_batch(model, lengths)
     source = {name: _told_by_lengths(model, batch, name) for name in model.spec.model.streams}
     if not any(source.values()):
@@ -86,7 +86,7 @@ def check_lengths(model: Model, lengths: list[int], tolerance: float) -> None:
         same = torch.equal(found[name].real(), expected.real())
         assert same, (
             f"{name} has other real positions when the batch has lengths in place of attention_mask; an embedding of "
-            "ids makes its sequence with Sequence.of(states, inputs)"
+            "ids must make its sequence with Sequence.of(states, inputs)"
         )
         worst = _difference(found[name].states[found[name].real()], expected.states[expected.real()])
         assert worst <= tolerance, (
@@ -96,7 +96,7 @@ def check_lengths(model: Model, lengths: list[int], tolerance: float) -> None:
 
 
 def _told_by_lengths(model: Model, batch: Batch, stream: str) -> Inputs:
-    """A stream's inputs with ``lengths`` in place of a mask of ids that nothing asks for by name; else none."""
+    """A stream's inputs with ``lengths`` instead of ``attention_mask``; empty if a module requires this mask."""
     inputs: Inputs = batch.source[stream]
     if not {"input_ids", "attention_mask"} <= inputs.keys() or "attention_mask" in model.fields().source[stream]:
         return {}
@@ -105,7 +105,7 @@ def _told_by_lengths(model: Model, batch: Batch, stream: str) -> Inputs:
 
 
 def check_independence(model: Model, lengths: list[int], tolerance: float) -> None:
-    """A sample has the same features alone as in a batch, at full length and beside longer samples."""
+    """Check that a sample has the same features alone and in a batch, with and without padding."""
     even = [lengths[0]] * len(lengths)
     _compare(model, even, tolerance, "batch-mates change a sample's features; something mixes samples of a batch")
     if has_padded_side(model):
@@ -121,7 +121,7 @@ def _compare(model: Model, lengths: list[int], tolerance: float, message: str) -
             found = _real(together[name], number)
             assert found.shape == expected.shape, (
                 f"{name} has {found.shape[0]} real positions for a sample in a batch and {expected.shape[0]} "
-                "for it alone; the mask must follow the states (an embedding takes it from attention_mask)"
+                "for it alone; the mask must fit the states (an embedding takes it from attention_mask)"
             )
             worst = _difference(found, expected)
             assert worst <= tolerance, f"{message}: {name} differs by {worst:.2g}"
@@ -133,14 +133,14 @@ def _real(sequence: Sequence, number: int) -> Tensor:
 
 
 def _difference(found: Tensor, expected: Tensor) -> float:
-    """The largest difference, as a part of the largest value where that is above one."""
+    """The largest difference, divided by the largest value if that is above one."""
     if not found.numel():
         return 0.0
     return (found - expected).abs().max().item() / max(1.0, expected.abs().max().item())
 
 
 def check_causality(model: Model, length: int, tolerance: float) -> None:
-    """States do not depend on later positions, as ``CAUSAL`` promises."""
+    """Check that states do not depend on later positions, as ``CAUSAL`` promises."""
     first, other = random_batch(model, [length], seed=0), random_batch(model, [length], seed=5)
     half = length // 2
     changed = first.target if first.target is not None else first.inputs
@@ -159,7 +159,7 @@ def check_causality(model: Model, length: int, tolerance: float) -> None:
 
 
 def check_pieces(model: Model, length: int, tolerance: float) -> None:
-    """A sample that is read in pieces with a cache has the states that it has as a whole."""
+    """Check that a sample in pieces, with a cache, has the same states as the whole sample."""
     batch = random_batch(model, [length])
     whole = run(model, batch).sequence.states
     if whole.shape[1] != length:
@@ -177,16 +177,16 @@ def check_pieces(model: Model, length: int, tolerance: float) -> None:
             with torch.no_grad():
                 found.append(model.encode(part, kv_cache).sequence.states)
         except NotImplementedError:
-            return  # a module may say that it cannot
+            return  # a module need not support a cache
     worst = _difference(torch.cat(found, dim=1), whole)
     assert worst <= tolerance, (
-        f"read in pieces with a cache, a sample's states differ by {worst:.2g}; keep what later positions need with "
-        "cache.put(), or raise NotImplementedError when there is a cache"
+        f"read in pieces with a cache, a sample's states differ by {worst:.2g}; store everything that later positions "
+        "need with cache.put(), or raise NotImplementedError if there is a cache"
     )
 
 
 def check_losses(model: Model, lengths: list[int], independent: bool, tolerance: float) -> None:
-    """A target's loss and denominator are scalars that add up over the parts of a batch."""
+    """Check that a target's loss and denominator are scalars that add up over the samples of a batch."""
     whole = random_batch(model, lengths)
     parts = single_batches(model, lengths)
     measured = _measures(model)
@@ -202,21 +202,21 @@ def check_losses(model: Model, lengths: list[int], independent: bool, tolerance:
         metrics.check_states(output.metrics, measured[name])
         early = target.denominator(whole).float()
         assert torch.equal(early, output.denominator.float()), (
-            f"denominator() says {early.item():g} and forward() {output.denominator.item():g}; both count "
-            "the elements whose losses are summed"
+            f"denominator() says {early.item():g} and forward() {output.denominator.item():g}; both must be the number "
+            "of summed losses"
         )
         if not independent:
             continue
         counts = torch.stack([part.denominator.float() for part in each]).sum()
         assert torch.equal(counts, output.denominator.float()), (
             f"the denominators of single samples add up to {counts.item():g}, that of the batch is "
-            f"{output.denominator.item():g}; the denominator counts elements and is no mean"
+            f"{output.denominator.item():g}; the denominator must be a number of elements, not a mean"
         )
         sums = torch.stack([part.loss_sum.float() for part in each]).sum()
         gap = (sums - output.loss_sum.float()).abs().item()
         assert gap <= tolerance * max(1.0, abs(sums.item())), (
             f"the losses of single samples add up to {sums.item():g}, that of the batch is "
-            f"{output.loss_sum.item():g}; loss_sum of '{name}' is a sum, not a mean"
+            f"{output.loss_sum.item():g}; loss_sum of '{name}' must be a sum, not a mean"
         )
         metrics.check_adding_up(output.metrics, [part.metrics for part in each], measured[name], tolerance)
 
@@ -230,7 +230,7 @@ def _measures(model: Model) -> dict[str, Mapping[str, MetricFacts]]:
 
 
 def check_vectors(model: Model, lengths: list[int]) -> None:
-    """A target's config tells the truth of its vectors: their streams and width, a projection, its own pooling."""
+    """Check that a target's vectors have the streams and the width that ``embeds()`` of its config declares."""
     batch = random_batch(model, lengths)
     features = run(model, batch)
     for chosen in model.spec.model.targets:
@@ -238,16 +238,16 @@ def check_vectors(model: Model, lengths: list[int]) -> None:
         context = context_of(model.spec, chosen.config.stream or "", side="target")
         for stream, facts in chosen.config.embeds(context).items():
             known = list(model.spec.model.streams)
-            assert stream in known, f"embeds() names the stream '{stream}'; the model's are {known}"
+            assert stream in known, f"embeds() names the stream '{stream}'; the model has {known}"
             sequence = features.streams[stream] if stream else features.sequence
-            with torch.no_grad(), explained("making a vector as embeds() says"):
+            with torch.no_grad(), explained("making a vector as embeds() declares"):
                 found = vector_of(sequence, stream, facts, target)
             expected = (batch.size, facts.projection_size or sequence.states.shape[-1])
             assert found.shape == expected, f"a vector has the shape {tuple(found.shape)}; embeds() says {expected}"
 
 
 def check_predictions(model: Model, lengths: list[int]) -> None:
-    """A target that makes predictions makes one JSON object per sample."""
+    """Check that a target with predictions gives one JSON object per sample."""
     batch = random_batch(model, lengths)
     for target in model.named_targets().values():
         if type(target).predict is Target.predict:
@@ -257,5 +257,5 @@ def check_predictions(model: Model, lengths: list[int]) -> None:
         try:
             json.dumps(predictions)
         except TypeError as error:
-            raise AssertionError(f"predictions must be plain values that JSON can hold: {error}") from None
+            raise AssertionError(f"predictions must be plain JSON values: {error}") from None
         assert all(isinstance(each, dict) for each in predictions), "a prediction must be a dictionary"

@@ -9,7 +9,7 @@ from tp_core.testing.subject import Subject
 
 
 def check(subject: Subject) -> None:
-    """Check that hooks are hooks of tp, and take arguments that those have."""
+    """Check that the methods are hooks of tp and have valid arguments."""
     config = subject.config()
     assert isinstance(config, HooksConfig)
     built = config.build()
@@ -20,5 +20,5 @@ def check(subject: Subject) -> None:
     listened = [hook.name for hook in manager.get_hookcallers(built) or ()]
     known = [name for name in vars(Hooks) if name.startswith("tp_")]
     assert listened, (
-        f"{type(built).__name__} listens to no hook; mark its methods with tp_core.hookimpl: {', '.join(known)}"
+        f"{type(built).__name__} implements no hook; mark its methods with tp_core.hookimpl: {', '.join(known)}"
     )

@@ -1,4 +1,7 @@
-"""An implementation is named by text, which no type checker reads: it is there, and takes what it is built with."""
+"""Checks of ``implementation``: the class can be imported and accepts the arguments that ``build`` passes.
+
+The class is named by a string, which type checkers cannot check.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from tp_core.spec.tree.canonical import MODEL_KINDS
 #: Kinds of the parts of transformer layers.
 LAYER_KINDS = ("mixer", "positions", "feed_forward", "norm")
 
-#: Kinds of modules whose base builds the implementation → the types of what it passes, ``{config}`` for the options.
+#: Kinds whose base class builds the implementation → the types of the arguments; ``{config}`` stands for the options.
 BUILT_WITH = {
     **dict.fromkeys(MODEL_KINDS, ("{config}", "BuildContext")),
     **dict.fromkeys(("mixer", "positions", "feed_forward", "visual_tokenizer"), ("{config}", "BuildContext")),
@@ -31,12 +34,12 @@ BUILT_WITH = {
 
 
 def check_implementation(cls: type[ModuleConfig]) -> None:
-    """Check that the ``implementation`` of a config class can be imported and takes what ``build`` passes.
+    """Check that the ``implementation`` of a config class can be imported and accepts the arguments of ``build``.
 
-    Classes without one pass, and so do those whose ``build`` is their own and may pass anything.
+    Classes without an implementation pass. Classes with their own ``build`` pass too, since it may pass any arguments.
 
     Raises:
-        AssertionError: what is wrong.
+        AssertionError: the import fails or the arguments do not fit. The message explains the problem.
     """
     if cls.implementation:
         _check_made(cls, cls.implementation, cls.implemented)
@@ -45,11 +48,12 @@ def check_implementation(cls: type[ModuleConfig]) -> None:
 
 
 def _check_made(cls: type[ModuleConfig], value: str, get: Callable[[], Any]) -> None:
-    """Check one class that the options are built with.
+    """Check one class that is named in a config class.
 
     Args:
-        value: as the config class names it.
-        get: imports it.
+        cls: the config class.
+        value: the name of the class, as in the config class.
+        get: imports the class.
     """
     try:
         made = get()
@@ -67,7 +71,7 @@ def _check_made(cls: type[ModuleConfig], value: str, get: Callable[[], Any]) -> 
     try:
         bound = signature.bind(*passed).arguments
     except TypeError as error:
-        raise AssertionError(f"{value} is built with ({shown}) and takes {signature}: {error}") from None
+        raise AssertionError(f"{value} is built with ({shown}) but takes {signature}: {error}") from None
     for type_, parameter in zip(passed, bound):
         annotation = signature.parameters[parameter].annotation
         if annotation is inspect.Parameter.empty:
@@ -75,10 +79,10 @@ def _check_made(cls: type[ModuleConfig], value: str, get: Callable[[], Any]) -> 
         allowed = {each.__name__ for each in cls.__mro__} if type_ == "{config}" else {type_}
         named = _named_types(annotation)
         assert named & (allowed | {"Any", "object"}), (
-            f"{value} is built with ({shown}), and its '{parameter}' is annotated as {annotation}"
+            f"{value} is built with ({shown}), but its '{parameter}' is annotated as {annotation}"
         )
 
 
 def _named_types(annotation: Any) -> set[str]:
-    """The classes that an annotation names; annotations of modules are texts."""
+    """The names of classes in an annotation. Annotations in modules may be strings."""
     return set(re.findall(r"\w+", annotation if isinstance(annotation, str) else str(annotation)))

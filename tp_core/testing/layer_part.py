@@ -34,12 +34,13 @@ def check(
 ) -> None:
     """Check a part inside the layers of a transformer encoder.
 
-    A part keeps the shape and the type of the states; a bias of positions fits the scores. The encoder is then checked
-    as any other (:mod:`tp_core.testing.part`): its weights, padding, batch-mates, causality, reading in pieces. With a
-    mixer or positions that take any mask, an encoder that sees everything is checked, and a causal one.
+    A part must keep the shape and type of the states, and a bias of positions must fit the scores. The encoder then
+    gets the checks of any encoder (:mod:`tp_core.testing.part`): weights, padding, batch-mates, causality, reading in
+    pieces. A mixer or positions that support several masks are checked in a fully visible and in a causal encoder.
 
     Args:
-        model: as for an encoder; positions of a grid of patches need an embedding that makes one.
+        subject: the part.
+        model: as for an encoder. Positions on a grid of patches need an embedding that makes such a grid.
         length: as for an encoder.
         independent: as for an encoder.
         unused: as for an encoder.
@@ -53,7 +54,7 @@ def check(
 
 
 def _masks(subject: Subject) -> Iterator[str]:
-    """The masks of the encoders with which a part is checked."""
+    """The masks of the encoders in which a part is checked."""
     yield subject.options.get("mask", "fully_visible")
     if subject.kind == "mixer" and "mask" in subject.cls.model_fields and "mask" not in subject.options:
         causal = subject.cls(**{**subject.options, "mask": "causal"})
@@ -68,7 +69,7 @@ def _masks(subject: Subject) -> Iterator[str]:
 
 
 def _around(subject: Subject) -> dict[str, Any]:
-    """The option of a transformer that chooses the part."""
+    """The transformer option that selects the part."""
     chosen = {subject.kind: {subject.name: subject.options}}
     return {"mixer": {"attention": chosen}} if subject.kind == "positions" else chosen
 
@@ -100,7 +101,7 @@ def _check_positions(attention: Attention, states: Tensor, values: Any) -> None:
     queries = states.new_ones(batch, attention.heads, length, attention.size)
     keys = states.new_ones(batch, attention.groups, length, attention.size)
     for what, before, after in zip(("queries", "keys"), (queries, keys), positions.rotate(queries, keys, values)):
-        _check_same(before, after, f"the {what} that rotate() gives")
+        _check_same(before, after, f"the {what} from rotate()")
     bias = positions.bias(states, queries, values)
     scores = (batch, attention.heads, length, length)
     assert bias is None or (bias.dim() == 4 and all(own in (1, full) for own, full in zip(bias.shape, scores))), (
@@ -110,6 +111,6 @@ def _check_positions(attention: Attention, states: Tensor, values: Any) -> None:
 
 def _check_same(before: Tensor, after: Tensor, what: str) -> None:
     assert after.shape == before.shape, (
-        f"{what} have the shape {tuple(after.shape)}; expected that of what was given, {tuple(before.shape)}"
+        f"{what} have the shape {tuple(after.shape)}; expected the shape of the input, {tuple(before.shape)}"
     )
-    assert after.dtype == before.dtype, f"{what} are {after.dtype}; expected {before.dtype}, as what was given"
+    assert after.dtype == before.dtype, f"{what} are {after.dtype}; expected the type of the input, {before.dtype}"

@@ -1,4 +1,4 @@
-"""The contracts of a logger, in a folder as a run has it."""
+"""The contracts of a logger, checked in a folder like that of a run."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from tp_core.training.loggers.base import LoggedRun, Logger
 
 _STEPS = 20
 
-#: Files of a run's folder that are the run's own.
+#: Files in a run's folder that belong to the run itself.
 _RUN = ("spec.yaml", "metrics.jsonl", "provenance.json")
 
 
 def check(subject: Subject) -> None:
-    """Check a logger that is told of a run which ends, and goes on from an earlier step in another process.
+    """Check a logger with a run that ends and is then resumed at an earlier step in another process.
 
-    Checked are: numbers, pictures and texts with any names are taken; the run's own files stay; a run that goes on
-    loses nothing that was logged before its step.
+    The logger must accept numbers, pictures and texts with any names. It must not change the run's own files. A resumed
+    run must keep everything that was logged before its step.
     """
     config = subject.config()
     assert isinstance(config, LoggerConfig)
@@ -39,7 +39,7 @@ def check(subject: Subject) -> None:
 def _tell(config: LoggerConfig, folder: Path, step: int, steps: range) -> None:
     with explained(f"logging a run that {f'goes on from step {step}' if step else 'begins'}"):
         logger = config.build(LoggedRun(folder, "conformance", {"tp": 1, "train": {"steps": _STEPS}}, step))
-        assert isinstance(logger, Logger), f"build() gives a {type(logger).__name__}, which is no tp_core.Logger"
+        assert isinstance(logger, Logger), f"build() gives a {type(logger).__name__}; expected a tp_core.Logger"
         for number in steps:
             logger.scalars(number, {"loss": 1.0 / number, "eval/cls/accuracy": 0.5, "lr": 0.0})
         logger.picture(steps[-1], "reconstructions/0", torch.arange(60, dtype=torch.uint8).reshape(3, 4, 5))
@@ -56,11 +56,11 @@ def _check_kept(folder: Path, before: dict[str, int]) -> None:
     for name in _RUN:
         path = folder / name
         kept = path.is_file() and path.read_text(encoding="utf-8") == f"{name} of the run\n"
-        assert kept, f"it changes {name}, which is the run's own; a logger's files have other names"
+        assert kept, f"it changes {name}, a file of the run itself; a logger must use other file names"
     after = _sizes(folder)
     for name, size in before.items():
-        # Of the 20 steps, 19 stay.
+        # 19 of the 20 steps must remain.
         assert after.get(name, 0) >= size // 2, (
-            f"{name} had {size} bytes and has {after.get(name, 0)} once the run goes on from step {_STEPS - 1}; what "
-            "was logged before belongs to the run"
+            f"{name} had {size} bytes and has {after.get(name, 0)} after the run is resumed at step {_STEPS - 1}; a "
+            "logger must keep everything that was logged before this step"
         )

@@ -1,4 +1,4 @@
-"""Checks of metrics: what is declared is given and the other way round, it adds up, and numbers come out of it."""
+"""Checks of metrics: computed and declared metrics are the same, states add up, and the results are numbers."""
 
 from __future__ import annotations
 
@@ -16,33 +16,38 @@ from tp_core.processes.group import ProcessGroup
 
 
 def check_declared(given: Iterable[str], declared: Iterable[str], method: str, complete: bool = True) -> None:
-    """The metrics that ``method`` gives are those that the config declares.
+    """Check that the config declares the metrics that ``method`` gives.
 
     Args:
-        complete: all of them are there; in training, some may be left out.
+        given: names of the metrics that the method gives.
+        declared: names of the metrics that the config declares.
+        method: name of the method, for messages.
+        complete: True if all declared metrics must be given. In training, some may be missing.
     """
     given, declared = list(given), list(declared)
     extra = [name for name in given if name not in declared]
     assert not extra, (
         f"{method} gives the metric '{extra[0] if extra else ''}', which measures() of the config does not declare "
-        f"(it has {', '.join(declared) or 'none'}); say there which side is better"
+        f"(it has {', '.join(declared) or 'none'}); declare there if high or low values are better"
     )
     absent = [name for name in declared if name not in given]
     assert not (absent and complete), (
         f"measures() of the config declares the metric '{absent[0] if absent else ''}', which {method} does not give; "
-        "an evaluation has every metric that is declared"
+        "an evaluation must give all declared metrics"
     )
 
 
 def check_states(states: Mapping[str, MetricState], facts: Mapping[str, MetricFacts]) -> None:
-    """Metrics are tuples of what adds up or joined columns of as many rows, and a number comes out."""
+    """Check that metric states are tuples of addends, or joined columns of equal length, and give a number."""
     for name, state in states.items():
         assert isinstance(state, (tuple, Joined)), (
             f"the metric '{name}' is {type(state).__name__}; expected a tuple such as (sum, count), or tp_core.Joined"
         )
         if isinstance(state, Joined):
             rows = {len(column) for column in state.columns}
-            assert len(rows) == 1, f"the columns of the metric '{name}' have {sorted(rows)} rows; expected as many"
+            assert len(rows) == 1, (
+                f"the columns of the metric '{name}' have {sorted(rows)} rows; expected the same"
+            )
     try:
         _numbers([states], facts)
     except TPError as error:
@@ -55,16 +60,16 @@ def check_adding_up(
     facts: Mapping[str, MetricFacts],
     tolerance: float,
 ) -> None:
-    """The metric states of single samples, without padding, add up to the state of the batch."""
+    """Check that the metric states of single samples, without padding, add up to the state of the batch."""
     for name, state in whole.items():
         for part in parts:
-            assert name in part, f"the metric '{name}' is given for a batch, and not for each of its samples alone"
+            assert name in part, f"the metric '{name}' is given for a batch, but not for a single sample"
         if isinstance(state, Joined):
             (one,), (other,) = (_numbers(each, facts, [name]).values() for each in ([whole], parts))
             same = (math.isnan(one) and math.isnan(other)) or abs(one - other) <= tolerance * max(1.0, abs(one))
             assert same, (
-                f"the metric '{name}' is {one:g} for a batch and {other:g} for its samples joined; its rows are those "
-                "of the samples, and padding has no part in them"
+                f"the metric '{name}' is {one:g} for a batch and {other:g} for its samples joined; its rows must come "
+                "from the samples, without padding"
             )
             continue
         for place, value in enumerate(state):
@@ -73,7 +78,7 @@ def check_adding_up(
             added = torch.stack([torch.as_tensor(part[name][place]).double() for part in parts]).sum(dim=0)  # type: ignore[index]
             assert bool(((added - expected).abs() <= tolerance * added.abs().clamp(min=1.0)).all()), (
                 f"the metric '{name}' of single samples has {what}s that add up to {_shown(added)}, that of the batch "
-                f"is {_shown(expected)}; metrics are sums and counts that padding has no part in"
+                f"is {_shown(expected)}; metrics must be sums and counts without padding"
             )
 
 

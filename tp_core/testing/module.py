@@ -1,4 +1,4 @@
-"""``check_module``: the one entry of the kit, whatever the kind."""
+"""``check_module``, the kit's entry point for modules of all kinds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tp_core.testing.specs import config_class_of, kind_of, name_of, options_of
 from tp_core.testing.subject import Subject
 from tp_core.testing.torch_free import check_torch_free
 
-#: Kind → the module whose ``check`` looks at what is particular to it.
+#: Kind → the module with the ``check`` function of this kind.
 CHECKS = {
     **dict.fromkeys(MODEL_KINDS, "tp_core.testing.part"),
     **dict.fromkeys(LAYER_KINDS, "tp_core.testing.layer_part"),
@@ -32,7 +32,7 @@ CHECKS = {
     "commands": "tp_core.testing.command",
 }
 
-#: Kinds whose entries name something else than a config class.
+#: Kinds whose entry points do not name a config class.
 _WITHOUT_OPTIONS = ("presets", "commands")
 
 
@@ -42,22 +42,22 @@ def check_module(
     options: Mapping[str, Any] | None = None,
     **given: Any,
 ) -> None:
-    """Check that a module keeps the contracts of its kind.
+    """Check that a module meets the contracts of its kind.
 
-    Of every kind: the config has a description and imports no heavy library; its options are plain values that load
-    again as they are; its implementation is there and takes what it is built with. What else is checked, and which
-    further arguments there are, stands at the function ``check`` of the kind's file in :mod:`tp_core.testing`. Of a
-    kind that another package declares there is nothing else.
+    Checks for all kinds: the config has a description and imports no heavy library. Its options are plain values that
+    do not change when they are loaded again. Its implementation exists and accepts its arguments. The function
+    ``check`` in the kind's file in :mod:`tp_core.testing` documents further checks and their arguments. Kinds that
+    other packages declare have no further checks.
 
     Args:
-        module: a name as a spec writes it (installed, or ``package.module:Class``), a config class, or a config.
-        kind: for a name that is installed as several kinds.
-        options: the module's options; small sizes make the check fast.
-        given: what the check of the kind needs besides, such as ``records`` for a processor.
+        module: a name as in a spec (installed, or ``package.module:Class``), a config class, or a config.
+        kind: the kind; needed if the name is installed for several kinds.
+        options: the module's options. Small sizes make the check fast.
+        given: further arguments for the check of the kind, such as ``records`` for a processor.
 
     Raises:
-        AssertionError: what is wrong and what to do about it.
-        TypeError: the check of this kind takes no such argument.
+        AssertionError: the module breaks a contract. The message explains the problem and a remedy.
+        TypeError: the check of this kind does not accept these arguments.
     """
     name = name_of(module)
     kind = kind_of(module, kind)
@@ -93,7 +93,7 @@ def _check_arguments(kind: str, particular: Callable[..., None] | None, given: M
     known = [each.name for each in parameters]
     for name in given:
         if name not in known:
-            takes = f"it takes {', '.join(known)}" if known else "it takes no more than options"
+            takes = f"it takes {', '.join(known)}" if known else "it only takes options"
             raise TypeError(f"check_module of the kind {kind} takes no '{name}'; {takes}")
     for each in parameters:
         if each.default is inspect.Parameter.empty and each.name not in given:

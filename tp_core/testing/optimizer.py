@@ -1,4 +1,4 @@
-"""The contracts of an optimizer, on a quadratic."""
+"""The contracts of an optimizer, checked on a quadratic function."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STEPS = 100
 
 
 class _Quadratic(nn.Module):
-    """Half the squared distance of its weights, all of them 1 or -1, to the point 3."""
+    """Half the squared distance of the weights to 3. The initial weights are 1 or -1."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,12 +32,19 @@ class _Quadratic(nn.Module):
 
 
 def check(subject: Subject) -> None:
-    """Check an optimizer as the training uses it: with parameter groups and a learning rate that changes.
+    """Check an optimizer as in training: with parameter groups and a changing learning rate.
 
-    Checked are: it lowers a quadratic; it takes the learning rate of each step from the groups; it decays weights by
-    the option ``weight_decay`` of their group; a weight without a gradient stays; its state has the size that
-    ``state_memory`` says, and saved and loaded in the middle it goes on bit for bit. One that derives from
-    :class:`tp_core.Optimizer` divides the gradients by ``grad_scale`` and leaves a step with ``found_inf`` out.
+    The optimizer must
+
+    - lower a quadratic function;
+    - read the learning rate from the groups at each step;
+    - decay weights by ``weight_decay`` of their group;
+    - not change weights without a gradient;
+    - have a state of the size that ``state_memory`` gives;
+    - continue bit for bit after its state is saved and loaded.
+
+    A subclass of :class:`tp_core.Optimizer` must also divide gradients by ``grad_scale`` and skip steps with
+    ``found_inf``.
     """
     config = subject.config()
     assert isinstance(config, OptimizerConfig)
@@ -58,7 +65,7 @@ def _made(config: OptimizerConfig, model: nn.Module) -> torch.optim.Optimizer:
 
 
 def _step(model: _Quadratic, optimizer: torch.optim.Optimizer, number: int = 0) -> None:
-    """An update with a gradient that is not the same at each step."""
+    """An update whose gradient changes from step to step."""
     optimizer.zero_grad(set_to_none=True)
     (model() * (1 + number % 3)).backward()
     optimizer.step()
@@ -75,18 +82,18 @@ def _check_descent(config: OptimizerConfig) -> None:
         _step(model, optimizer)
     after = model().item()
     for name, weight, was in zip(("matrix", "bias"), model.parameters(), start):
-        assert not torch.equal(weight, was), f"step() leaves a {name} of weights as it is"
+        assert not torch.equal(weight, was), f"step() does not change a {name} of weights"
     assert after < before, f"{_STEPS} steps change the quadratic from {before:g} to {after:g}; they must lower it"
 
 
 def _check_learning_rate(config: OptimizerConfig) -> None:
     model = _Quadratic()
     optimizer, before = _made(config, model), _copies(model)
-    for group in optimizer.param_groups:  # at once: later, a momentum of updates would move on
+    for group in optimizer.param_groups:  # before the first step, because later momentum would still change weights
         group["lr"] = 0.0
     _step(model, optimizer)
     assert all(map(torch.equal, before, _copies(model))), (
-        "a step with the learning rate 0 changes the weights; take group['lr'] at each step, as the schedule writes it"
+        "a step with the learning rate 0 changes the weights; read group['lr'], which the schedule sets, at each step"
     )
 
 
@@ -108,8 +115,8 @@ def _check_decay(config: OptimizerConfig) -> None:
     model.matrix.grad = torch.zeros_like(model.matrix)
     optimizer.step()
     assert bool((model.matrix.detach().abs() < start.abs()).all()), (
-        "weights with weight_decay 0.5 and no slope stay as they are; an update takes lr × weight_decay of each weight "
-        "away"
+        "weights with weight_decay 0.5 and a zero gradient do not change; an update must reduce each weight by "
+        "lr × weight_decay × weight"
     )
 
 
@@ -127,7 +134,7 @@ def _check_state_memory(config: OptimizerConfig) -> None:
     optimizer = _made(config, model)
     _step(model, optimizer)
     tensors = [each for state in optimizer.state.values() for each in state.values() if isinstance(each, Tensor)]
-    found = sum(each.numel() * each.element_size() for each in tensors if each.dim())  # counts of steps are nothing
+    found = sum(each.numel() * each.element_size() for each in tensors if each.dim())  # step counts are not included
     declared = config.state_memory(model.parameters())
     assert found == declared, (
         f"its state for {sum(each.numel() for each in model.parameters())} weights has {found} bytes; "
@@ -146,14 +153,14 @@ def _check_resume(config: OptimizerConfig) -> None:
     other = _Quadratic()
     other.load_state_dict(model.state_dict())
     resumed = _made(config, other)
-    with explained("loading the state that was saved"):
+    with explained("loading the saved state"):
         resumed.load_state_dict(torch.load(saved, weights_only=True))
     for number in range(3, 6):
         _step(model, optimizer, number)
         _step(other, resumed, number)
         assert all(map(torch.equal, _copies(model), _copies(other))), (
-            "with its state saved and loaded, it goes on otherwise; all that it remembers belongs in self.state, as "
-            "tensors or numbers"
+            "after its state is saved and loaded, its updates differ; everything that it remembers must be in "
+            "self.state, as tensors or numbers"
         )
 
 
@@ -167,7 +174,7 @@ def _check_scaled_gradients(config: OptimizerConfig) -> None:
         (other() * 4).backward()
         _with(scaled, grad_scale=torch.tensor(4.0), found_inf=torch.tensor(0.0)).step()
     for wanted, found in zip(_copies(one), _copies(other)):
-        torch.testing.assert_close(found, wanted, msg="gradients times 4 with a grad_scale of 4 make another update")
+        torch.testing.assert_close(found, wanted, msg="gradients times 4 with grad_scale 4 give another update")
 
 
 def _check_step_left_out(config: OptimizerConfig) -> None:
@@ -180,7 +187,7 @@ def _check_step_left_out(config: OptimizerConfig) -> None:
         parameter.grad = torch.full_like(parameter, float("nan"))
     _with(optimizer, grad_scale=torch.tensor(1.0), found_inf=torch.tensor(1.0)).step()
     kept = all(map(torch.equal, before, _copies(model))) and all(map(torch.equal, state, _numbers(optimizer)))
-    assert kept, "a step with found_inf 1 changes the weights or the state; it must leave both as they are"
+    assert kept, "a step with found_inf 1 changes the weights or the state; it must change neither"
 
 
 def _with(optimizer: Optimizer, **flags: Any) -> Optimizer:

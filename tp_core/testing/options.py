@@ -1,4 +1,4 @@
-"""Options of the stand-ins around a module under test. Torch-free."""
+"""Options of the stand-in modules around a module under test. Torch-free."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from tp_core.options.target import TargetConfig
 
 
 class ContentConfig(EmbeddingConfig):
-    """One learned vector per id: content for modules that need some."""
+    """One learned vector per id, for modules that need an embedding before them."""
 
     implementation: ClassVar[str] = "tp_core.testing.surroundings:Content"
 
@@ -22,6 +22,6 @@ class ContentConfig(EmbeddingConfig):
 
 
 class ReadoutConfig(TargetConfig):
-    """A loss that every real position has a part in; needs no labels."""
+    """A loss over all real positions, without labels."""
 
     implementation: ClassVar[str] = "tp_core.testing.surroundings:Readout"

@@ -26,21 +26,25 @@ def check(
 ) -> None:
     """Check an embedding, encoder, decoder or target inside a minimal model.
 
-    The model is built from a spec around the module and fed random batches of the fields that its modules
-    require. Checked are: the config (resolved options load again to the same spec), the weights (built on the meta
-    device, all drawn by ``reset_parameters`` from the seed alone, all trained, saved and loaded) and the computation
-    (shapes and masks; padding and batch-mates change nothing; causality where it is provided; losses that add up over
-    batches; predictions that are JSON).
+    The model is built from a spec around the module. It gets random batches of the fields that its modules require.
+    Checks:
+
+    - config: the resolved options load to the same spec;
+    - weights: they are built on the meta device, set by ``reset_parameters`` from the seed alone, trained, saved and
+      loaded;
+    - computation: shapes and masks fit, padding and batch-mates have no influence, states are causal if the module
+      provides this, losses add up over batches, predictions are JSON.
 
     Args:
-        model: keys of the spec's ``model:`` part that replace the kit's own, for modules that need particular
-            surroundings.
-        length: positions of the longest sample, for modules that need long ones; others have two thirds and
-            less.
-        independent: false for what compares samples with each other by design, such as contrastive losses;
-            nothing about batch-mates is then checked.
-        unused: beginnings of names of weights that may stay without a gradient.
-        tolerance: largest difference of features that counts as none.
+        subject: the module.
+        model: keys of the spec's ``model:`` part that replace the kit's defaults, for modules that need particular
+            modules around them.
+        length: number of positions of the longest sample, for modules that need long samples. The other samples have
+            at most two thirds.
+        independent: False for modules that compare samples by design, such as contrastive losses. Batch-mates are then
+            not checked.
+        unused: prefixes of names of weights that need no gradient.
+        tolerance: maximum difference of features that count as equal.
     """
     tree = minimal_model(subject.kind, subject.name, subject.options, subject.cls) | dict(model or {})
     if "streams" in tree:
@@ -52,12 +56,12 @@ def check(
 def check_tree(
     kind: str, tree: Mapping[str, Any], length: int, independent: bool, unused: Iterable[str], tolerance: float
 ) -> None:
-    """Check a part of this kind inside the model of a spec with this ``model:`` part."""
+    """Check a module of the given kind in a model that is built from the given ``model:`` part of a spec."""
     spec = minimal_spec(tree)
     again = reloaded(spec.dump())
     assert again.dump() == spec.dump(), (
-        "the resolved spec loads to another one; options must be plain values that stay as they are "
-        f"when they are validated again: {difference(spec.dump(), again.dump())}"
+        "the resolved spec loads to another one; options must be plain values that validation does not change: "
+        f"{difference(spec.dump(), again.dump())}"
     )
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -81,8 +85,8 @@ def _check_kind(kind: str, model: Model, lengths: list[int], independent: bool, 
         features.check_predictions(model, lengths)
         return
     spec = model.spec
-    behind = context_of(spec, side="target")
+    context = context_of(spec, side="target")
     after = spec.model.decoder or next(iter(spec.model.streams.values())).encoder
-    if kind != "embedding" and spec.model.fusion is None and CAUSAL in after.config.provides(behind):
+    if kind != "embedding" and spec.model.fusion is None and CAUSAL in after.config.provides(context):
         features.check_causality(model, lengths[0], tolerance)
         features.check_pieces(model, lengths[0], tolerance)

@@ -1,4 +1,4 @@
-"""The contracts of any module's options: plain values, and an implementation that takes them."""
+"""The contracts of the options of all modules: plain values, and an implementation that accepts them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tp_core.testing.subject import Subject
 
 
 def check_options(subject: Subject) -> None:
-    """Check that resolved options load again as they are, and that the implementation takes them.
+    """Check that resolved options do not change when they are loaded again, and that the implementation accepts them.
 
     Raises:
-        AssertionError: what is wrong.
+        AssertionError: a check fails. The message explains the problem.
     """
     config = subject.config()
     try:
@@ -27,14 +27,14 @@ def check_options(subject: Subject) -> None:
     except ValidationError as error:
         raise AssertionError(f"the resolved options are refused when they are loaded again: {error}") from None
     assert again == config, (
-        "the resolved options load to others; options must be plain values that stay as they are when they are "
-        f"validated again: {difference(config.model_dump(), again.model_dump())}"
+        "the resolved options load to others; options must be plain values that validation does not change: "
+        f"{difference(config.model_dump(), again.model_dump())}"
     )
     check_implementation(subject.cls)
 
 
 def difference(before: Any, after: Any, path: str = "") -> str:
-    """The first place where two trees of plain values differ, in words."""
+    """A text that describes the first difference between two trees of plain values."""
     if isinstance(before, dict) and isinstance(after, dict):
         for key in before.keys() | after.keys():
             if before.get(key) != after.get(key):

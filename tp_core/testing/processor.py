@@ -1,4 +1,4 @@
-"""The contracts of a processor, on records that its author gives."""
+"""The contracts of a processor, checked on records from its author."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from tp_core.options.processor import ProcessorConfig
 from tp_core.testing import metrics
 from tp_core.testing.subject import Subject
 
-#: Fields that a batch leaves out when they would say nothing.
+#: Fields that a batch may omit if it has no padding.
 _OPTIONAL = ("attention_mask", "lengths")
-#: Inputs whose padding must be told apart; of waveforms, a model may be made to hear silence there.
+#: Inputs whose padding must be marked. In waveforms, a model may read padding as silence.
 _PADDED = ("input_ids", "input_features")
 
 
@@ -37,18 +37,23 @@ def check(
     data: DataContext | None = None,
     prediction: Mapping[str, Any] | None = None,
 ) -> None:
-    """Check a processor on records that its author gives.
+    """Check a processor on records from its author.
 
-    Checked are: rows are kept and come back as they were; a sample is a function of (seed, epoch, index) alone, and
-    drawing one changes neither the rows nor another sample; batches have the fields and labels that the config
-    provides; no sequence is longer than the config says; records without labels can be encoded for inference; metrics
-    of its own are those that its config declares.
+    Checks:
+
+    - rows are stored and read without changes;
+    - a sample only depends on (seed, epoch, index), and drawing it changes neither rows nor other samples;
+    - batches have the fields and labels that the config provides;
+    - sequences are not longer than the config's limits;
+    - records without labels can be encoded for inference;
+    - the processor's metrics are those that its config declares.
 
     Args:
+        subject: the processor.
         records: fields of good training records, enough for several rows.
-        tokenizer: for processors that need one.
-        data: what the processor may know of the model and the spec.
-        prediction: what the model's targets may predict for a sample, for a processor with metrics of its own.
+        tokenizer: the tokenizer, for processors that need one.
+        data: facts about the model and the spec for the processor.
+        prediction: a possible prediction of the model's targets for a sample, for a processor that computes metrics.
     """
     config = subject.config()
     assert isinstance(config, ProcessorConfig)
@@ -79,7 +84,7 @@ def _prepared(processor: Processor, records: list[Record], path: Path) -> Rows:
     second = path.with_name("again.arrow")
     write_rows(second, processor.prepare(iter(records), _refuse))
     assert second.read_bytes() == path.read_bytes(), (
-        "prepare() gives other rows the second time; it must be a function of the records, as its result is cached"
+        "prepare() gives other rows the second time; it must only depend on the records, because its result is cached"
     )
     assert len(rows) == len(again) == count
     return rows
@@ -120,13 +125,13 @@ def _check_samples(processor: Processor, rows: Rows) -> None:
     state = repr(np.random.get_state())
     backwards = [_draw(processor, rows, index) for index in reversed(indices)][::-1]
     assert state == repr(np.random.get_state()), (
-        "sample() draws from numpy's global generator; it must use the generator that it is given"
+        "sample() draws from numpy's global generator; it must use the generator in its argument"
     )
     for index, (before, after) in enumerate(zip(first, backwards)):
         different = _difference(before, after)
         assert not different, (
-            f"'{different}' of sample {index} differs when it is drawn again; a sample must be a function "
-            "of its row and of the generator, and leave both the rows and the processor as they are"
+            f"'{different}' of sample {index} differs when it is drawn again; a sample must only depend on its row and "
+            "the generator, and drawing it must not change the rows or the processor"
         )
 
 
@@ -149,7 +154,7 @@ def _check_batches(processor: Processor, rows: Rows, config: ProcessorConfig) ->
         for port in provided:
             there = any(_same_port(port, each) for each in found)
             assert there or (port.kind != "labels" and port.name in _OPTIONAL), (
-                f"the config provides {port}, and the batch has only {', '.join(sorted(map(str, found)))}"
+                f"the config provides {port}, but the batch only has {', '.join(sorted(map(str, found)))}"
             )
         for port in found:
             there = any(_same_port(each, port) for each in provided)
@@ -158,19 +163,19 @@ def _check_batches(processor: Processor, rows: Rows, config: ProcessorConfig) ->
 
 
 def _check_padding(processor: Processor, samples: list[dict[str, Any]]) -> None:
-    """A sample has as many real positions in a batch as it has alone, on every side."""
+    """Check that a sample has the same number of real positions in a batch and alone, on all sides."""
     together = _real_counts(processor.collate(samples))
     for row, sample in enumerate(samples):
         for side, (alone,) in _real_counts(processor.collate([sample])).items():
             found = together[side][row]
             assert found == alone, (
-                f"{side} has {found} real positions for a sample in a batch and {alone} for it alone; where anything "
-                "is padded, the batch has attention_mask, or lengths in its place"
+                f"{side} has {found} real positions for a sample in a batch and {alone} for it alone; a batch with "
+                "padding needs attention_mask or lengths"
             )
 
 
 def _real_counts(batch: Batch) -> dict[str, list[int]]:
-    """The number of real positions of each sample, by the name of its side."""
+    """The number of real positions of each sample, for each side."""
     streams = {f"the stream '{name}'" if name else "the source": side for name, side in batch.source.items()}
     sides = {**streams, "the target side": batch.target or {}}
     counts: dict[str, list[int]] = {}
@@ -194,8 +199,8 @@ def _check_scores(
         metrics.check_declared([], facts, "score()")
         return
     assert prediction is not None, (
-        "it has metrics of its own, score(); give check_module a prediction=, what the model's targets predict for "
-        "a sample"
+        "it computes metrics (score()); give check_module a prediction=, a possible prediction of the model's targets "
+        "for a sample"
     )
     numbers = range(min(len(rows), 16))
     samples = [processor.evaluation_sample(rows, index, generator(0, EVALUATION, 0, index)) for index in numbers]
@@ -204,7 +209,7 @@ def _check_scores(
     metrics.check_states(found, facts)
     for name in found:
         taken = name == "loss" or "/" in name
-        assert not taken, f"the metric '{name}' has a name of another's; expected one that is not loss and has no '/'"
+        assert not taken, f"the metric name '{name}' is reserved; expected a name without '/' that is not 'loss'"
 
 
 def _ports(batch: Batch) -> set[Port]:
@@ -214,20 +219,22 @@ def _ports(batch: Batch) -> set[Port]:
 
 
 def _same_port(provided: Port, found: Port) -> bool:
-    """True if a declared port says that a batch has what it has; labels of one target are under its name."""
+    """True if a declared port matches a port of the batch. Labels of one target are stored under its name."""
     if provided.kind == "labels":
         return found.kind == "labels" and found.name == (provided.of or provided.name)
     return provided[:2] == found[:2] and provided.of in ("", found.of)
 
 
 def _check_tensors(batch: Batch, size: int, config: ProcessorConfig) -> None:
-    assert batch.size == size, f"the batch of {size} samples says that its size is {batch.size}"
+    assert batch.size == size, f"the batch of {size} samples has size {batch.size}"
     named = [name for name, inputs in batch.source.items() if name and isinstance(inputs, dict)]
     if config.feeds_streams:
-        assert len(named) == len(batch.source), "the config says feeds_streams; a batch's source has the streams' names"
+        assert len(named) == len(batch.source), (
+            "the config has feeds_streams, so the keys of a batch's source must be names of streams"
+        )
     else:
         right = list(batch.source) == [ONLY] and isinstance(batch.source[ONLY], dict)
-        assert right, "a batch of one stream is made with Batch.of(inputs, size)"
+        assert right, "a batch of a single stream must be made with Batch.of(inputs, size)"
     for side in batch.source.values():
         _check_side(side, size, "", config.sequence_length(), "sequence_length()")
     _check_side(batch.target or {}, size, "target:", config.target_sequence_length(), "target_sequence_length()")

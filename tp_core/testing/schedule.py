@@ -17,8 +17,8 @@ _WARMUP = 4
 def check(subject: Subject) -> None:
     """Check a schedule for runs of several lengths, with and without a warm-up.
 
-    Checked are: the factor is a function of the step alone, a number from 0 to 1, at whole steps and between them; a
-    warm-up rises; not all steps have the factor 0; from the last step on the factor stays.
+    The factor must only depend on the step, and be a number from 0 to 1 at whole and fractional steps. It must rise
+    during a warm-up, be above 0 at some step, and stay constant after the last step.
     """
     config = subject.config()
     assert isinstance(config, ScheduleConfig)
@@ -38,14 +38,16 @@ def _check_curve(config: ScheduleConfig, total: int, warmup: int | None) -> None
     backwards = [_factor(again, step, run) for step in reversed(steps)][::-1]
     for step, one, other in zip(steps, factors, backwards):
         assert one == other, (
-            f"the factor at step {step:g} {run} is {one:g}, and {other:g} when the steps are asked for in another "
-            "order; a run that is resumed asks for a step without those before it"
+            f"the factor at step {step:g} {run} is {one:g}, but {other:g} if the steps are computed in another order; "
+            "a resumed run computes a step without the steps before it"
         )
     assert any(factor > 0 for step, factor in zip(steps, factors) if step < total and step == int(step)), (
         f"all steps {run} have the factor 0"
     )
-    last, behind = schedule.factor(total), schedule.factor(total + 7)
-    assert last == behind, f"the factor behind a run of {total} steps goes on from {last:g} to {behind:g}; it must stay"
+    last, later = schedule.factor(total), schedule.factor(total + 7)
+    assert last == later, (
+        f"the factor after a run of {total} steps changes from {last:g} to {later:g}; it must stay constant"
+    )
 
 
 def _factor(schedule: Any, step: float, run: str) -> float:
@@ -60,4 +62,6 @@ def _check_warmup(config: ScheduleConfig, total: int) -> None:
     schedule = config.build(total, _WARMUP)
     factors = [schedule.factor(step) for step in range(_WARMUP + 1)]
     rises = all(before < after for before, after in itertools.pairwise(factors))
-    assert rises, f"the factors of a warm-up of {_WARMUP} steps are {', '.join(f'{each:g}' for each in factors)}"
+    assert rises, (
+        f"the factors of a warm-up of {_WARMUP} steps are {', '.join(f'{each:g}' for each in factors)}; they must rise"
+    )

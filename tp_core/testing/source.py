@@ -1,4 +1,4 @@
-"""The contracts of a source, on data that its author gives."""
+"""The contracts of a source, checked on data from its author."""
 
 from __future__ import annotations
 
@@ -18,15 +18,20 @@ from tp_core.testing.subject import Subject
 
 
 def check(subject: Subject, *, change: Callable[[], object], bad: int = 0) -> None:
-    """Check a source on data that its author gives.
+    """Check a source on data from its author.
 
-    Checked are: its options that name files are marked as paths; records come in the same order each time, one by one,
-    with file and line; those that are bad are reported, and reading goes on where it may; each record has the fields
-    that ``columns()`` names; the fingerprint stays when files get other times, and is another when records are.
+    Checks:
+
+    - options that name files are marked as paths;
+    - records are read one by one, always in the same order, with file and line;
+    - bad records are reported, and reading continues unless ``report`` raises;
+    - each record has the fields that ``columns()`` names;
+    - the fingerprint changes with the records, but not with the times of files.
 
     Args:
-        change: changes a value in these data; it is called once.
-        bad: how many bad records there are among them.
+        subject: the source.
+        change: changes a value in the data; called once.
+        bad: number of bad records in the data.
     """
     config = subject.config()
     assert isinstance(config, SourceConfig)
@@ -40,37 +45,38 @@ def _check_options(config: SourceConfig) -> None:
         name for name, entry in discovery.packages().items() if discovery.is_own(entry)
     }
     assert own or not config.endings, (
-        "it has endings; those belong to tp's own formats, as an installed package changes no run that does not name it"
+        "it has endings, but only tp's own formats may have them: an installed package must not change runs that do "
+        "not name it"
     )
     paths = {option.partition(".")[0] for option in paths_in(config)}
     for option in type(config).model_fields.keys() - paths:
         value = getattr(config, option)
         assert not (isinstance(value, str) and os.path.isfile(value)), (
-            f"the option '{option}' names a file and is no PathStr: as one, it is relative to the spec and counts by "
-            "the file's content"
+            f"the option '{option}' names a file but is not a PathStr: a PathStr is relative to the spec, and its "
+            "file's content is part of the fingerprint"
         )
     problems = [f"{problem.option}: {problem.message}" for problem in config.check_data()]
-    assert not problems, f"check_data() finds fault with these data: {'; '.join(problems)}"
+    assert not problems, f"check_data() reports problems with these data: {'; '.join(problems)}"
 
 
 def _check_records(config: SourceConfig, bad: int) -> list[Record]:
     source = config.build()
-    assert isinstance(source, Source), f"build() gives a {type(source).__name__}, which is no tp_core.Source"
+    assert isinstance(source, Source), f"build() gives a {type(source).__name__}; expected a tp_core.Source"
     records, errors = _read(source)
-    assert records, "records() gives none; the check needs data that have some"
-    assert len(errors) == bad, f"{len(errors)} bad records are reported, and there are {bad}: {_shown(errors)}"
+    assert records, "records() gives no records; the check needs data with records"
+    assert len(errors) == bad, f"{len(errors)} bad records are reported, but there are {bad}: {_shown(errors)}"
     for record in records:
-        assert isinstance(record, Record), f"records() gives a {type(record).__name__}, which is no tp_core.Record"
+        assert isinstance(record, Record), f"records() gives a {type(record).__name__}; expected a tp_core.Record"
         named = all(isinstance(field, str) for field in record.value)
-        assert named, f"the fields of a record are named by texts, not as in {[*record.value]}"
+        assert named, f"the field names of a record must be strings, got {[*record.value]}"
         placed = isinstance(record.file, str) and record.file and isinstance(record.line, int) and record.line > 0
-        assert placed, f"a record has a file and a line from 1 on; one has {record.file!r} and {record.line!r}"
+        assert placed, f"a record needs a file and a line from 1; one has {record.file!r} and {record.line!r}"
     columns = source.columns()
     for record in records if columns is not None else ():
         lacks = [column for column in columns or () if column not in record.value]
-        assert not lacks, f"columns() names {lacks}, and the record in line {record.line} has {[*record.value]}"
+        assert not lacks, f"columns() names {lacks}, but the record in line {record.line} has {[*record.value]}"
     again, _ = _read(config.build())
-    assert again == records, "two readings of the same data give other records; their order and values stay"
+    assert again == records, "two readings of the same data give different records; order and values must not change"
     if bad:
         _check_fatal(config)
     return records
@@ -79,7 +85,9 @@ def _check_records(config: SourceConfig, bad: int) -> list[Record]:
 def _read(source: Source) -> tuple[list[Record], list[DataError]]:
     errors: list[DataError] = []
     found = source.records(errors.append)
-    assert isinstance(found, Iterator), "records() gives no iterator: yield each record, as all may be too many"
+    assert isinstance(found, Iterator), (
+        "records() does not give an iterator: yield the records one by one, because all may not fit in memory"
+    )
     try:
         return list(found), errors
     except TPError as error:
@@ -95,7 +103,7 @@ def _check_fatal(config: SourceConfig) -> None:
             pass
     except DataError:
         return
-    raise AssertionError("records() goes on when report raises; what it raises ends the reading")
+    raise AssertionError("records() continues when report raises; the exception must end the reading")
 
 
 def _check_fingerprint(name: str, config: SourceConfig, before: list[Record], change: Callable[[], object]) -> None:
@@ -103,13 +111,13 @@ def _check_fingerprint(name: str, config: SourceConfig, before: list[Record], ch
     first = fingerprint([chosen])
     for file in [file for path in config.contents() for file, _ in files_inside(path)]:
         os.utime(file)
-    assert fingerprint([chosen]) == first, "the fingerprint is another when files only have other times"
+    assert fingerprint([chosen]) == first, "the fingerprint changes when only the times of files change"
     change()
     after, _ = _read(config.build())
     assert after != before, "change() changes no record; let it change a value"
     assert fingerprint([chosen]) != first, (
-        "records have changed and the fingerprint has not: name files by options that are a PathStr, or let identity() "
-        "say what decides the records"
+        "records have changed, but the fingerprint has not: use PathStr for options that name files, or let identity() "
+        "return everything that determines the records"
     )
 
 

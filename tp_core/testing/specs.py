@@ -1,4 +1,4 @@
-"""A minimal spec around the module that is checked."""
+"""Minimal specs around a module under test."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from tp_core.spec.schema import Spec, spec_dumper
 CONTENT = "tp_core.testing.options:ContentConfig"
 READOUT = "tp_core.testing.options:ReadoutConfig"
 
-#: Narrow, and a multiple of many numbers of heads.
+#: Small sizes; the hidden size is a multiple of many numbers of heads.
 SIZES = {"hidden_size": 24, "vocab_size": 61}
 
-#: A folder without files: ``package.module:Class`` is imported, and not read from the working folder.
+#: A folder without files, so that ``package.module:Class`` is imported and not read from the working folder.
 _NOWHERE = os.devnull
 
 
 def name_of(module: str | type[ModuleConfig] | ModuleConfig) -> str:
-    """The name by which a spec refers to a module: as given, or ``package.module:Class``."""
+    """The name of a module in a spec: the given name, or ``package.module:Class``."""
     if isinstance(module, str):
         return module
     cls = module if isinstance(module, type) else type(module)
@@ -41,13 +41,13 @@ def name_of(module: str | type[ModuleConfig] | ModuleConfig) -> str:
 
 
 def options_of(module: str | type[ModuleConfig] | ModuleConfig, options: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The options that were set, those of a config instance included."""
+    """The given options, together with the options that are set in a config instance."""
     own = module.model_dump(exclude_unset=True) if isinstance(module, ModuleConfig) else {}
     return {**own, **(options or {})}
 
 
 def kind_of(module: str | type[ModuleConfig] | ModuleConfig, kind: str | None) -> str:
-    """The module's kind: as given, the config class's, or the only one under which the name is installed."""
+    """The module's kind: the given kind, that of the config class, or the only kind with this installed name."""
     if kind is not None:
         return kind
     if not isinstance(module, str):
@@ -55,15 +55,15 @@ def kind_of(module: str | type[ModuleConfig] | ModuleConfig, kind: str | None) -
     if ":" in module:
         return str(load(module, _NOWHERE).value.kind)
     found = [each for each in discovery.index().kinds if module in discovery.index().names(each)]
-    assert len(found) == 1, f"'{module}' is installed as {' and '.join(found) or 'nothing'}; say which kind to check"
+    assert len(found) == 1, f"'{module}' is installed as {' and '.join(found) or 'nothing'}; give the kind to check"
     return found[0]
 
 
 def config_class_of(kind: str, name: str) -> type[ModuleConfig]:
-    """The config class that a name stands for.
+    """The config class with the given name.
 
     Raises:
-        AssertionError: unknown, broken, or of another kind.
+        AssertionError: the name is unknown, the class cannot be imported, or it is of another kind.
     """
     from tp_core.spec.choices.find import config_class
 
@@ -75,7 +75,7 @@ def config_class_of(kind: str, name: str) -> type[ModuleConfig]:
 
 
 def minimal_model(kind: str, name: str, options: dict[str, Any], cls: type[ModuleConfig]) -> dict[str, Any]:
-    """The ``model:`` part of a spec that has this module and as little else as possible."""
+    """The ``model:`` part of a minimal spec with this module."""
     chosen = {name: options}
     causal = kind == "target" and CAUSAL in _requires(cls, options)
     transformer = {"num_layers": 1, "num_heads": 2, "mask": "causal" if causal else "fully_visible"}
@@ -103,21 +103,21 @@ def _requires(cls: type[ModuleConfig], options: dict[str, Any]) -> Mapping[Port,
 
     try:
         return cls(**options).requires(BuildContext())
-    except ValueError:  # loading the spec will say what is wrong with the options
+    except ValueError:  # loading the spec will report the wrong options
         return {}
 
 
 def minimal_spec(model: Mapping[str, Any]) -> Spec:
-    """Load a spec with this ``model:`` part, as a user's file would be.
+    """Load a spec with this ``model:`` part from a file, like a user's spec.
 
     Raises:
-        AssertionError: with the problems of the spec.
+        AssertionError: the spec has problems. The message lists them.
     """
     return reloaded({"tp": 1, "model": dict(model)})
 
 
 def reloaded(tree: Mapping[str, Any]) -> Spec:
-    """The spec that a plain tree becomes when it is written to a file and loaded."""
+    """The spec that results from writing a plain tree to a file and loading it."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "conformance.yaml"
         file.write_text(yaml.dump(dict(tree), Dumper=spec_dumper(), sort_keys=False), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The contracts of a strategy, as far as one process can tell."""
+"""The contracts of a strategy that can be checked in one process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MODEL = {
 def check(subject: Subject) -> None:
     """Check that a strategy trains the model as it is.
 
-    One that is for several processes says so with a ``TPError``, and no more is checked here.
+    A strategy for several processes may raise a ``TPError``. It is then not checked further.
     """
     config = subject.config()
     assert isinstance(config, StrategyConfig)

@@ -1,4 +1,4 @@
-"""The module that is checked: its kind, its config class and its options."""
+"""The module under test, with its kind, config class and options."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from tp_core.options.context import BuildContext
 
 @dataclass(frozen=True)
 class Subject:
-    """A module that is checked.
+    """A module under test.
 
     Attributes:
-        name: as a spec writes it.
-        options: those that are set.
+        kind: kind of the module.
+        name: name of the module in a spec.
+        cls: config class of the module.
+        options: options that are set.
     """
 
     kind: str
@@ -29,7 +31,7 @@ class Subject:
         """The validated options.
 
         Raises:
-            AssertionError: they are wrong.
+            AssertionError: the options are invalid.
         """
         try:
             config = self.cls(**self.options)

@@ -1,4 +1,4 @@
-"""The modules that stand around the one that is checked."""
+"""Stand-in modules around the module under test."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tp_core.testing.options import ContentConfig, ReadoutConfig
 
 
 class Content(Embedding):
-    """Looks up ``input_ids``; takes along all that the inputs say of the sequence."""
+    """Looks up ``input_ids`` and takes mask, lengths and documents of the sequence from the inputs."""
 
     def __init__(self, config: ContentConfig, context: BuildContext) -> None:
         super().__init__()
@@ -39,7 +39,9 @@ class Readout(Target):
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
         total = tensor(0.0)
-        for sequence in list(features.streams.values()) or [features.sequence]:  # torch compiles a view as true
+        for sequence in list(features.streams.values()) or [
+            features.sequence
+        ]:  # torch.compile takes a view as true
             squares = self.projection(sequence.states).square()
             total = total + sequence.with_states(squares).pooled("mean").sum()
         return TargetOutput(total, self.denominator(batch))

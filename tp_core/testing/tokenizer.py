@@ -1,4 +1,4 @@
-"""The contracts of a tokenizer."""
+"""The contracts of a tokenizer, checked on texts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tp_core.options.context import DataContext
 from tp_core.options.tokenizer import TokenizerConfig
 from tp_core.testing.subject import Subject
 
-#: Words, marks, several spaces, other scripts, an emoji of several code points, nothing.
+#: Texts with words, punctuation, several spaces, other scripts and an emoji of several code points, and an empty text.
 _TEXTS = (
     "The quick brown fox jumps over the lazy dog.",
     "it's 3.14, (really)  so",
@@ -32,22 +32,21 @@ def check(subject: Subject, *, texts: Sequence[str] = _TEXTS, data: DataContext 
     tokenizer; what it saves loads as the same tokenizer, from another folder too.
 
     Args:
-        texts: what the vocabulary is for, where that is not words.
-        data: what the tokenizer may know of the model and the spec.
+        subject: the tokenizer.
+        texts: example texts, for vocabularies that are not for words.
+        data: facts about the model and the spec for the tokenizer.
     """
     config, given = subject.config(), data or DataContext()
     assert isinstance(config, TokenizerConfig)
     tokenizer = config.build(given)
-    assert isinstance(tokenizer, Tokenizer), (
-        f"build() gives a {type(tokenizer).__name__}, which is no tp_core.Tokenizer"
-    )
+    assert isinstance(tokenizer, Tokenizer), f"build() gives a {type(tokenizer).__name__}; expected a tp_core.Tokenizer"
     ids = tokenizer.encode_batch(list(texts))
     _check_ids(tokenizer, list(texts), ids)
     _check_offsets(tokenizer, list(texts), ids)
     _check_round_trip(tokenizer, list(texts), ids)
     _check_vocabulary(tokenizer)
     declared, found = config.facts(given), tokenizer.facts()
-    assert declared == found, f"facts() of the config says {declared}; those of the tokenizer are {found}"
+    assert declared == found, f"facts() of the config is {declared}; expected the tokenizer's facts, {found}"
     _check_saved(subject, tokenizer, list(texts), ids, given)
 
 
@@ -57,7 +56,7 @@ def _check_ids(tokenizer: Tokenizer, texts: list[str], ids: list[list[int]]) -> 
         outside = [each for each in found if not 0 <= each < tokenizer.vocab_size]
         assert not outside, f"{text!r} has the id {outside[0]}; vocab_size is {tokenizer.vocab_size}"
         alone = tokenizer.encode_batch([text])[0]
-        assert alone == found, f"{text!r} has the ids {found} among other texts, and {alone} alone"
+        assert alone == found, f"{text!r} has the ids {found} among other texts, but {alone} alone"
     flat, ends = tokenizer.encode_flat(texts)
     parts = [part.tolist() for part in np.split(flat, ends[:-1])]
     assert parts == ids, "encode_flat() gives other ids than encode_batch()"
@@ -86,10 +85,10 @@ def _check_offsets(tokenizer: Tokenizer, texts: list[str], ids: list[list[int]])
 def _check_round_trip(tokenizer: Tokenizer, texts: list[str], ids: list[list[int]]) -> None:
     unknown = tokenizer.special.get("unk")
     for text, found in zip(texts, ids):
-        if unknown in found:  # whose text is lost
+        if unknown in found:  # the text of unknown tokens is lost
             continue
         again = tokenizer.encode_batch([tokenizer.decode(found)])[0]
-        assert again == found, f"the ids {found} of {text!r} are {again} once they are decoded and encoded again"
+        assert again == found, f"the ids {found} of {text!r} become {again} when they are decoded and encoded again"
 
 
 def _check_vocabulary(tokenizer: Tokenizer) -> None:
@@ -98,7 +97,7 @@ def _check_vocabulary(tokenizer: Tokenizer) -> None:
     framing = {each for frame in frames if frame is not None for part in frame.special for each in part}
     for role, number in [*tokenizer.special.items(), *(("in a frame", each) for each in framing)]:
         assert 0 <= number < size, f"the special token '{role}' is {number}; vocab_size is {size}"
-        assert isinstance(tokenizer.token(number), str), f"token({number}) is no text"
+        assert isinstance(tokenizer.token(number), str), f"token({number}) is not a string"
     starts = tokenizer.word_starts()
     assert starts is None or (starts.dtype == np.bool_ and starts.shape == (size,)), (
         f"word_starts() has the shape {getattr(starts, 'shape', None)}; expected ({size},) of bool, or None"
@@ -117,12 +116,12 @@ def _check_saved(
         again = subject.cls(**{**subject.options, **moved})
         assert isinstance(again, TokenizerConfig)
         found = again.build(data)
-        assert found.encode_batch(texts) == ids, "what save() writes loads as a tokenizer that makes other ids"
-        assert found.facts() == tokenizer.facts(), "what save() writes loads as a tokenizer with other facts"
+        assert found.encode_batch(texts) == ids, "the tokenizer loaded from the files of save() gives other ids"
+        assert found.facts() == tokenizer.facts(), "the tokenizer loaded from the files of save() has other facts"
 
 
 def _inside(value: object, folder: Path) -> object:
-    """An option that names a file in the folder, with its path."""
+    """The value of an option. If it names a file in the folder, it becomes the file's path."""
     if isinstance(value, list):
         return [_inside(each, folder) for each in value]
     return str(folder / value) if isinstance(value, str) and (folder / value).exists() else value

@@ -1,4 +1,4 @@
-"""The import of a config's module, without the heavy libraries."""
+"""A check that importing a config class does not import heavy libraries."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tp_core.options.base import ModuleConfig
 
 HEAVY = ("torch", "transformers", "tensorflow", "jax")
 
-# The first heavy import ends the process: really importing torch would take seconds.
+# The first heavy import ends the process, because a real import of torch would take seconds.
 _SCRIPT = """
 import importlib, importlib.util, json, os, sys
 
@@ -34,13 +34,13 @@ importlib.import_module(sys.argv[2])
 
 
 def check_torch_free(cls: type[ModuleConfig]) -> None:
-    """Import the config's module in a fresh interpreter and look at what came with it.
+    """Import the module of a config class in a fresh interpreter and check that it imports no heavy library.
 
     Raises:
-        AssertionError: it cannot be imported, or a heavy library was imported with it.
+        AssertionError: the module cannot be imported, or it imports a heavy library.
     """
     if cls.__module__.startswith(LOCAL):
-        return  # a file beside a spec: no listing or checking ever imports it unasked
+        return  # a file in a spec's folder, which tp only imports on request
     failure, heavy = _imported(cls.__module__)
     assert not failure, f"{cls.__module__} cannot be imported in a fresh interpreter: {failure}"
     assert not heavy, (

@@ -1,4 +1,4 @@
-"""Checks of a module's weights: where they come from, whether they are trained, saved and loaded."""
+"""Checks of a module's weights: initialisation, training, saving and loading."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ _MAX_PASSES = 8
 
 
 def check_initialisation(spec: Spec) -> Model:
-    """Build on the meta device, then draw all weights; gives back the model.
+    """Build a model on the meta device, initialise its weights, and return it.
 
     Raises:
-        AssertionError: a tensor that is not on the meta device, has no value, or is not a function of the
-            seed.
+        AssertionError: a tensor is not on the meta device, gets no value, or does not only depend on the seed.
     """
     with explained("building the model on the meta device"):
         model = meta_model(spec)
     for name, tensor in _tensors(model).items():
         assert tensor.is_meta, (
-            f"{name} is made on {tensor.device} although the model is built on the meta device; make "
-            "weights with torch.empty and fill them in reset_parameters()"
+            f"{name} is made on {tensor.device} although the model is built on the meta device; create "
+            "weights with torch.empty and set their values in reset_parameters()"
         )
     with explained("initialising the model"):
         model.materialise()
@@ -36,29 +35,29 @@ def check_initialisation(spec: Spec) -> Model:
         model.initialise(seed=1)
     for name, tensor in _tensors(model).items():
         assert not tensor.is_floating_point() or not bool(tensor.isnan().any()), (
-            f"{name} has no value after initialisation; {_owner(model, name)}.reset_parameters() must fill it"
+            f"{name} has no value after initialisation; {_owner(model, name)}.reset_parameters() must set it"
         )
     other = build_model(spec, seed=1)
     for (name, first), second in zip(_tensors(model).items(), _tensors(other).values()):
         assert torch.equal(first, second), (
-            f"{name} differs between two models of the same seed; draw values in reset_parameters() with "
-            "torch's own generator and no other"
+            f"{name} differs between two models of the same seed; in reset_parameters(), only draw values from torch's "
+            "own generator"
         )
     return model
 
 
 def check_gradients(model: Model, lengths: list[int], unused: tuple[str, ...]) -> None:
-    """Forward and backward in training mode: a finite loss, every weight trained. Leaves the weights moved.
+    """Check forward and backward passes in training mode: the loss is finite and all weights get gradients.
 
-    Weights are moved away from their initial values first: a layer that starts at zero hides what is behind
-    it.
+    The check first changes the weights and does not restore them, because a layer with zero weights would block the
+    gradients of the layers before it.
     """
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.1)
     model.train()
     wanting: dict[str, str] = {}
-    for attempt in range(_MAX_PASSES):  # dropout and the like may leave a weight out of one pass
+    for attempt in range(_MAX_PASSES):  # in a single pass, dropout and similar may exclude a weight
         with explained("the forward pass in training mode"):
             loss = model(random_batch(model, lengths, seed=attempt)).loss
         assert math.isfinite(loss.item()), f"the loss of a random batch is {loss.item()}"
@@ -71,7 +70,7 @@ def check_gradients(model: Model, lengths: list[int], unused: tuple[str, ...]) -
         name, why = next(iter(wanting.items()))
         more = f" (and {len(wanting) - 1} more weights)" if len(wanting) > 1 else ""
         raise AssertionError(
-            f"{name} {why}{more}; remove it, use it in forward(), or list it as unused if that is meant"
+            f"{name} {why}{more}; remove it, use it in forward(), or list it in unused if this is intended"
         )
     for name, parameter in model.named_parameters():
         gradient = parameter.grad
@@ -93,7 +92,7 @@ def _without_gradient(model: Model, unused: tuple[str, ...]) -> dict[str, str]:
 
 
 def check_round_trip(spec: Spec, model: Model, lengths: list[int]) -> None:
-    """Weights that are saved and loaded into a new model give the same features."""
+    """Check that saved weights, loaded into a new model, give the same features."""
     with explained("loading the weights into a new model"):
         restored = meta_model(spec).materialise()
         _poison(restored)
@@ -107,7 +106,7 @@ def check_round_trip(spec: Spec, model: Model, lengths: list[int]) -> None:
     before, after = sequences_of(run(model, batch)), sequences_of(run(restored.eval(), batch))
     for name, sequence in before.items():
         assert torch.equal(sequence.states, after[name].states), (
-            "features change when the weights are saved and loaded; something that matters is neither a "
+            "features change when the weights are saved and loaded; they depend on a value that is neither a "
             "parameter nor a buffer"
         )
 
@@ -117,7 +116,7 @@ def _tensors(model: Model) -> dict[str, Tensor]:
 
 
 def _poison(model: nn.Module) -> None:
-    """Make every value one that shows when it is used."""
+    """Set all floating-point values to NaN, so that the use of an uninitialised value becomes visible."""
     with torch.no_grad():
         for tensor in [*model.parameters(), *model.buffers()]:
             if tensor.is_floating_point():

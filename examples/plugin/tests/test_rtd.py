@@ -1,4 +1,4 @@
-"""A target with its processor, the converter of a model that has it, and a preset."""
+"""Tests of the target ``acme.rtd``, its processor, the ELECTRA converter and the preset."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
 
 
 class Words(Tokenizer):
-    """One token for each word."""
+    """A tokenizer with one token per word."""
 
     def __init__(self) -> None:
         self.special, self.vocab_size = {"pad": 0, "unk": 1, "cls": 2, "sep": 3, "mask": 4}, len(VOCABULARY)
@@ -53,7 +53,7 @@ def texts(count: int) -> list[str]:
 
 
 class OneRow(Rows):
-    """The first twenty words."""
+    """A single row with the first twenty words."""
 
     def __len__(self) -> int:
         return 1

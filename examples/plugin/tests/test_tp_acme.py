@@ -1,4 +1,4 @@
-"""The conformance kit proves what tp asks of a module; the rest is this package's own."""
+"""Tests of the package with tp's conformance kit, and tests that are specific to its modules."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_an_even_kernel_is_refused_where_it_would_be_lopsided(tmp_path: Path) ->
 
 
 def test_adan_is_that_of_the_paper() -> None:
-    """Algorithm 1 with the paper's own betas (1 minus ours), of numbers in float64."""
+    """Compare with algorithm 1 in float64. The paper's betas are 1 minus those of tp."""
     torch.manual_seed(0)
     start, gradients = torch.randn(7, dtype=torch.float64), torch.randn(9, 7, dtype=torch.float64)
     rate, decay, eps = 0.03, 0.02, 1e-8

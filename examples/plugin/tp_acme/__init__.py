@@ -1,1 +1,1 @@
-"""Modules of many kinds, found by tp through the entry points of this distribution."""
+"""Example modules of many kinds. tp finds them through the entry points of this distribution."""

@@ -1,4 +1,4 @@
-"""Adan."""
+"""The optimizer ``acme.adan``."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import torch
 
 
 class Adan(torch.optim.Optimizer):
-    """Adan (Xie et al., 2022, algorithm 1), with the correction of means that begin with zero.
+    """Adan (Xie et al., 2022, algorithm 1) with bias correction.
 
     Args:
-        params: parameter groups that have ``lr``, ``betas``, ``eps`` and ``weight_decay``.
+        params: parameter groups with ``lr``, ``betas``, ``eps`` and ``weight_decay``.
     """
 
     def __init__(self, params: Iterable[dict[str, Any]]) -> None:
@@ -35,7 +35,7 @@ class Adan(torch.optim.Optimizer):
         state, (beta1, beta2, beta3) = self.state[weight], group["betas"]
         if not state:
             zero = torch.zeros_like(weight)
-            # At the first step the gradient has not changed.
+            # At the first step, the difference of gradients is zero.
             state |= {"step": 0, "mean": zero, "change": zero.clone(), "square": zero.clone()}
             state["before"] = gradient.clone()
         state["step"] += 1

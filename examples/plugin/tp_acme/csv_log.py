@@ -1,4 +1,4 @@
-"""A logger that writes CSV."""
+"""The logger ``acme.csv``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tp_core import LoggedRun, Logger
 
 
 class CsvLog(Logger):
-    """Appends a line for each value. Pictures and texts are left out."""
+    """Appends a line to a CSV file for each value. It ignores pictures and texts."""
 
     def __init__(self, config: CsvLogConfig, run: LoggedRun) -> None:
         self.folder, self.metrics = run.folder / "csv", config.metrics
@@ -24,10 +24,10 @@ class CsvLog(Logger):
                     file.write(f"{step},{value}\n")
 
     def picture(self, step: int, name: str, pixels: torch.Tensor) -> None:
-        """Pictures have no place in CSV."""
+        """Do nothing: CSV files cannot contain pictures."""
 
     def text(self, step: int, name: str, text: str) -> None:
-        """Texts have no place in CSV."""
+        """Do nothing: the CSV files only contain numbers."""
 
     def close(self) -> None:
-        """Every line is written at once."""
+        """Do nothing: each line has already been written."""

@@ -1,4 +1,4 @@
-"""Options of the logger that writes CSV. Torch-free."""
+"""Options of the logger ``acme.csv``. Torch-free."""
 
 from typing import ClassVar
 
@@ -8,8 +8,8 @@ from tp_core import LoggerConfig
 
 
 class CsvLogConfig(LoggerConfig):
-    """One CSV file for each metric, in ``csv/`` of the run's folder."""
+    """Writes one CSV file per metric to ``csv/`` in the run's folder."""
 
     implementation: ClassVar[str] = "tp_acme.csv_log:CsvLog"
 
-    metrics: list[str] | None = Field(None, description="names of metrics; unset: all of them")
+    metrics: list[str] | None = Field(None, description="names of the metrics to write; default: all")

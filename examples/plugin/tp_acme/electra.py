@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ElectraConverterConfig(ConverterConfig):
-    """ELECTRA (Clark et al., 2020): the discriminator."""
+    """ELECTRA's discriminator (Clark et al., 2020)."""
 
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "ElectraForPreTraining": ("acme.rtd",),
@@ -46,9 +46,9 @@ class ElectraConverterConfig(ConverterConfig):
     }
     irrelevant: ClassVar[frozenset[str]] = frozenset(
         {
-            # Of heads that are not converted.
+            # For heads that are not converted.
             *("summary_type", "summary_use_proj", "summary_activation", "summary_last_dropout", "classifier_dropout"),
-            # Of the generator's output matrix.
+            # For the generator's output matrix.
             "tie_word_embeddings",
         }
     )
@@ -82,7 +82,7 @@ class ElectraConverterConfig(ConverterConfig):
         positions = parts.embedding(spec, LearnedPositionConfig)
         segments: list[Any] = [each.config for each in parts.component(spec).modules if each.name == "seg"]
         if not segments:
-            raise parts.MisfitError(["model.embedding has no seg; ELECTRA has segments"])
+            raise parts.MisfitError(["model.embedding has no seg, but ELECTRA has segments"])
         return {
             "vocab_size": spec.model.vocab_size,
             "embedding_size": spec.model.options.embedding_size or encoder.hidden_size,
@@ -111,7 +111,7 @@ class ElectraConverterConfig(ConverterConfig):
             Ignored(f"{theirs}.position_ids"),
             Ignored(f"{theirs}.token_type_ids"),
             Same("electra.embeddings_project", "encoder.projection"),
-            # The rows of our projection stand by head: its query, its key, its value.
+            # The rows of tp's projection are grouped by head: query, key and value of each.
             Stacked(
                 below(f"{layer}.attention.self", "query", "key", "value"),
                 f"{ours}.mixer.qkv",
@@ -122,7 +122,7 @@ class ElectraConverterConfig(ConverterConfig):
             Same(f"{layer}.intermediate.dense", f"{ours}.feed_forward.input"),
             Same(f"{layer}.output.dense", f"{ours}.feed_forward.output"),
             Same(f"{layer}.output.LayerNorm", f"{ours}.feed_forward_residual.after"),
-            # In names of weights, the dot of a module's own name is a colon.
+            # In weight names, a colon replaces the dot in a module's name.
             Same("discriminator_predictions.dense", "targets.acme:rtd.dense"),
             Same("discriminator_predictions.dense_prediction", "targets.acme:rtd.output"),
         ]

@@ -10,7 +10,7 @@ from tp_core import BuildContext, Embedding, Inputs, Sequence
 
 
 class FromEnd(Embedding):
-    """Adds a learned vector for the number of real positions that follow."""
+    """Adds a learned vector to each position, chosen by the number of real positions after it."""
 
     def __init__(self, config: FromEndConfig, context: BuildContext) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class FromEnd(Embedding):
         nn.init.normal_(self.table, std=self.std)
 
     def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
-        """Keeps the sequence's shape, (batch, length, embedding_size)."""
-        assert sequence is not None  # makes_sequence is False, so the spec's checks let it not stand first
+        """Add the vectors to the states; the shape (batch, length, embedding_size) stays the same."""
+        assert sequence is not None  # makes_sequence is False, so the spec's checks refuse it as the first module
         following = sequence.real().flip(1).cumsum(1).flip(1) - 1
         return sequence.with_states(sequence.states + self.table[following.clamp(min=0)])

@@ -1,4 +1,4 @@
-"""Options of positions that are counted from the end. Torch-free."""
+"""Options of the embedding ``acme.from_end``. Torch-free."""
 
 from typing import ClassVar
 
@@ -8,12 +8,12 @@ from tp_core import EmbeddingConfig
 
 
 class FromEndConfig(EmbeddingConfig):
-    """Learned positions that are counted from the last real position."""
+    """Learned positions, counted from the last real position."""
 
     implementation: ClassVar[str] = "tp_acme.from_end:FromEnd"
-    makes_sequence: ClassVar[bool] = False  # it adds to a sequence and cannot stand first
+    makes_sequence: ClassVar[bool] = False  # it adds to a sequence, so it cannot be the first module
 
-    max_length: int = Field(512, gt=0, description="longest sequence")
+    max_length: int = Field(512, gt=0, description="maximum sequence length")
     init_std: float = Field(0.02, gt=0, description="standard deviation of the initial weights")
 
     def length_limit(self) -> int | None:

@@ -19,7 +19,7 @@ class Layer(nn.Module):
         self.std = config.init_std
         self.norm = nn.LayerNorm(size)
         self.values_and_gates = nn.Linear(size, 2 * size)
-        # Empty: a model is built on the meta device and gets its values from reset_parameters().
+        # Empty, because models are built on the meta device. reset_parameters() sets the values.
         self.kernel = nn.Parameter(torch.empty(size, config.kernel_size))
         self.output = nn.Linear(size, size)
         self.dropout = nn.Dropout(config.dropout)
@@ -27,10 +27,10 @@ class Layer(nn.Module):
         self.margins = (left, config.kernel_size - 1 - left)
 
     def reset_parameters(self) -> None:
-        # Called on every submodule that has it; the linear layers and the norm bring their own.
+        # tp calls this method on each submodule that has it. The linear layers and the norm have their own.
         nn.init.normal_(self.kernel, std=self.std)
         with torch.no_grad():
-            self.kernel[:, self.margins[0]] += 1  # at first, every position is passed on as it is
+            self.kernel[:, self.margins[0]] += 1  # the initial kernel is close to the identity
 
     def windows(self, values: Tensor, fill: float) -> Tensor:
         """(batch, length, ...) → (batch, length, ..., kernel_size): each position with its neighbours."""
@@ -38,7 +38,7 @@ class Layer(nn.Module):
         return F.pad(values, (*padding, *self.margins), value=fill).unfold(1, sum(self.margins) + 1, 1)
 
     def forward(self, states: Tensor, sequence: Sequence) -> Tensor:
-        """(batch, length, hidden_size) → the same shape; a position sees no padding and no other document."""
+        """(batch, length, hidden_size) → the same shape. Positions do not see padding or other documents."""
         values, gates = self.values_and_gates(self.norm(states)).chunk(2, dim=-1)
         if sequence.mask is not None:
             values = values * sequence.mask.unsqueeze(-1)
@@ -68,10 +68,10 @@ class Gates(Encoder):
         """States (batch, length, embedding_size) → (batch, length, hidden_size).
 
         Raises:
-            NotImplementedError: asked to decode step by step.
+            NotImplementedError: a kv_cache is given.
         """
         if kv_cache is not None:
-            raise NotImplementedError("acme.gates keeps no cache for incremental decoding")
+            raise NotImplementedError("acme.gates does not support a kv_cache for incremental decoding")
         states = self.widen(sequence.states)
         for layer in self.layers:
             states = layer(states, sequence)

@@ -1,4 +1,4 @@
-"""Options of the gated convolutions. Torch-free: torch is imported when a module is built."""
+"""Options of the encoder ``acme.gates``. Torch-free: torch is only imported when a module is built."""
 
 from collections.abc import Iterator
 from typing import ClassVar, Literal
@@ -15,9 +15,9 @@ class GatesConfig(EncoderConfig):
     implementation: ClassVar[str] = "tp_acme.gates:Gates"
 
     num_layers: int = Field(4, gt=0, description="number of layers")
-    kernel_size: int = Field(5, gt=0, description="neighbouring positions that a layer mixes, its own included")
-    mask: Literal["fully_visible", "causal"] = Field("fully_visible", description="causal: earlier positions only")
-    dropout: float = Field(0.1, ge=0, lt=1, description="on the output of each layer")
+    kernel_size: int = Field(5, gt=0, description="number of positions that a layer mixes, its own included")
+    mask: Literal["fully_visible", "causal"] = Field("fully_visible", description="causal: only earlier positions")
+    dropout: float = Field(0.1, ge=0, lt=1, description="dropout on the output of each layer")
     init_std: float = Field(0.02, gt=0, description="standard deviation of the initial weights")
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
@@ -25,4 +25,4 @@ class GatesConfig(EncoderConfig):
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         if self.mask == "fully_visible" and self.kernel_size % 2 == 0:
-            yield Problem("kernel_size", f"must be odd to look equally far both ways, got {self.kernel_size}")
+            yield Problem("kernel_size", f"must be odd, so that the kernel is centred; got {self.kernel_size}")

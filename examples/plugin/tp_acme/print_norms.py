@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class PrintNorms:
-    """Acts only in runs whose spec lists it under ``train.hooks``."""
+    """Prints the norms every ``every`` steps, in runs whose spec lists the hook under ``train.hooks``."""
 
     def __init__(self, config: PrintNormsConfig) -> None:
         self.every = config.every

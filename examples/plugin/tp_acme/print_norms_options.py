@@ -1,4 +1,4 @@
-"""Options of the hook that prints norms. Torch-free."""
+"""Options of the hook ``acme.print_norms``. Torch-free."""
 
 from typing import ClassVar
 
@@ -8,9 +8,9 @@ from tp_core import HooksConfig
 
 
 class PrintNormsConfig(HooksConfig):
-    """Prints the norm of each component's weights from time to time."""
+    """Prints the norm of each component's weights at regular steps."""
 
     implementation: ClassVar[str] = "tp_acme.print_norms:PrintNorms"
     observes: ClassVar[bool] = True
 
-    every: int = Field(100, gt=0, description="steps between two prints")
+    every: int = Field(100, gt=0, description="number of steps between two prints")

@@ -1,4 +1,4 @@
-"""Options of texts with replaced tokens. Torch-free."""
+"""Options of the processor ``acme.rtd``. Torch-free."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
@@ -20,8 +20,8 @@ class ReplacedTokensConfig(ProcessorConfig):
     sampling_options: ClassVar[frozenset[str]] = frozenset({"rate"})
     length_column: ClassVar[str | None] = "tokens"
 
-    max_length: int = Field(128, gt=3, description="longest sequence, special tokens included")
-    rate: float = Field(0.15, gt=0, lt=1, description="chance of each token to be replaced")
+    max_length: int = Field(128, gt=3, description="maximum sequence length, including special tokens")
+    rate: float = Field(0.15, gt=0, lt=1, description="probability of replacing a token")
 
     def sequence_length(self) -> int | None:
         return self.max_length
@@ -31,5 +31,5 @@ class ReplacedTokensConfig(ProcessorConfig):
 
     def check_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
         if len(tokenizer.special) == tokenizer.vocab_size:
-            yield Problem("", "the vocabulary has special tokens only; there is none to put in the place of others")
+            yield Problem("", "the vocabulary only has special tokens; replacing tokens needs ordinary ones")
         yield from super().check_tokenizer(tokenizer)

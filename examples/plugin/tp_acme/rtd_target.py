@@ -14,7 +14,7 @@ from tp_core.metrics.counts import class_counts
 
 
 class ReplacedTokenDetection(Target):
-    """Dense layer → GELU → one score for each position: above 0, its token was replaced."""
+    """Dense layer → GELU → one score per position. A score above 0 predicts a replaced token."""
 
     def __init__(self, config: ReplacedTokenDetectionConfig, context: BuildContext) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class ReplacedTokenDetection(Target):
         return scores.squeeze(-1)
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
-        """Labels (batch, length): 1 for a token that was replaced, 0 for another, ``IGNORE`` for neither."""
+        """The loss. Labels (batch, length) are 1 for replaced tokens, 0 for original ones and ``IGNORE`` elsewhere."""
         labels = self.labels_of(batch)["labels"]
         known, count, scores = labels != IGNORE, self.denominator(batch), self.logits(features).float()
         wanted, found = (labels == 1).long(), (scores > 0).long()
@@ -41,7 +41,7 @@ class ReplacedTokenDetection(Target):
 
     @torch.no_grad()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
-        """The probability of each real position that its token was replaced."""
+        """The probability that the token was replaced, for each real position."""
         probabilities = self.logits(features).float().sigmoid()
         real = features.sequence.real()
         return [{"replaced": row[here].tolist()} for row, here in zip(probabilities, real)]

@@ -1,4 +1,4 @@
-"""Options of replaced token detection. Torch-free."""
+"""Options of the target ``acme.rtd``. Torch-free."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -6,12 +6,12 @@ from typing import ClassVar
 from tp_core import BuildContext, FieldSpec, MetricFacts, Port, TargetConfig
 from tp_core.metrics import F1
 
-#: The labels, which the processor ``acme.rtd`` makes.
+#: The labels from the processor ``acme.rtd``.
 REPLACED = Port.labels("replaced")
 
 
 class ReplacedTokenDetectionConfig(TargetConfig):
-    """Replaced token detection: which tokens are not those of the text (Clark et al., 2020)."""
+    """Replaced token detection: classifies tokens as original or replaced (Clark et al., 2020)."""
 
     implementation: ClassVar[str] = "tp_acme.rtd_target:ReplacedTokenDetection"
 

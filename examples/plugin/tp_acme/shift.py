@@ -1,4 +1,4 @@
-"""A mixer: the token shift, which sees one position back."""
+"""The mixer ``acme.shift``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tp_core import BuildContext, CacheEntry, Mixer, StackPass
 
 
 class Shift(Mixer):
-    """A learned part of each channel from the position before, then a projection."""
+    """Mixes each channel with the previous position in a learned proportion, then applies a projection."""
 
     def __init__(self, config: ShiftConfig, context: BuildContext) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class Shift(Mixer):
         nn.init.normal_(self.output.weight, std=self.std)
 
     def prepare(self, run: StackPass) -> Tensor | None:
-        """True (batch, length, 1) where the place before is of the same text; None where all are."""
+        """A mask (batch, length, 1), True if the previous position belongs to the same text; None if all do."""
         sequence, ids = run.sequence, run.sequence.document_ids
         if run.kv_cache is not None or (sequence.mask is None and ids is None):
             return None

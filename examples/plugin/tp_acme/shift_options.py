@@ -1,4 +1,4 @@
-"""Options of the token shift. Torch-free."""
+"""Options of the mixer ``acme.shift``. Torch-free."""
 
 from typing import ClassVar
 
@@ -8,7 +8,7 @@ from tp_core import MixerConfig
 
 
 class ShiftConfig(MixerConfig):
-    """Token shift: each channel of a state is mixed with that of the position before (RWKV; Peng et al., 2023)."""
+    """Token shift: mixes each channel with the same channel of the position before (RWKV; Peng et al., 2023)."""
 
     implementation: ClassVar[str] = "tp_acme.shift:Shift"
 

@@ -1,4 +1,4 @@
-"""A source that reads a table of an SQLite database."""
+"""The source ``acme.sqlite``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tp_core import DataError, Record, Report, Source
 
 
 class SqliteTable(Source):
-    """The rows of a table."""
+    """Reads the rows of a table of an SQLite database as records."""
 
     def __init__(self, config: SqliteConfig) -> None:
         super().__init__(config)
@@ -32,7 +32,7 @@ class SqliteTable(Source):
         query = f"select {', '.join(map(quoted, names))} from {quoted(self.table)} order by rowid"
         try:
             with closing(sqlite3.connect(f"{Path(self.file).absolute().as_uri()}?mode=ro", uri=True)) as connection:
-                # A text may hold any bytes: those that are no UTF-8 make a bad record, and not the end.
+                # A text may contain any bytes. Invalid UTF-8 makes a bad record, but does not end the reading.
                 connection.text_factory = lambda data: data.decode(errors="surrogateescape")
                 for number, cells in enumerate(connection.execute(query), 1):
                     damaged = next((name for name, cell in zip(names, cells) if not _is_whole(cell)), None)
@@ -45,7 +45,7 @@ class SqliteTable(Source):
 
 
 def _is_whole(cell: object) -> bool:
-    """False for a text with bytes that are none."""
+    """False if the cell is a text that contained invalid UTF-8."""
     if not isinstance(cell, str) or cell.isascii():
         return True
     return not any("\udc80" <= character <= "\udcff" for character in cell)

@@ -1,4 +1,4 @@
-"""Options of the source that reads SQLite. Torch-free."""
+"""Options of the source ``acme.sqlite``. Torch-free."""
 
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -11,16 +11,16 @@ from tp_core import PathStr, Problem, SourceConfig
 
 
 class SqliteConfig(SourceConfig):
-    """A table of an SQLite database: a row is a record."""
+    """Reads a table of an SQLite database. Each row is a record."""
 
     implementation: ClassVar[str] = "tp_acme.sqlite:SqliteTable"
 
-    path: PathStr = Field(description="the database")
-    table: str = Field(description="the table, whose rows are read in the order of their rowid")
-    columns: list[str] | None = Field(None, min_length=1, description="columns that are read; unset: all")
+    path: PathStr = Field(description="file of the database")
+    table: str = Field(description="name of the table; rows are read in the order of their rowid")
+    columns: list[str] | None = Field(None, min_length=1, description="columns to read; default: all")
 
     def contents(self) -> list[str]:
-        """Rows that were written last may stand in a log beside the database."""
+        """The files with the contents: the database and, if it exists, its log, which may have the latest rows."""
         log = f"{self.path}-wal"
         return [self.path, *([log] if Path(log).is_file() else [])]
 
@@ -45,7 +45,7 @@ def tables_of(path: str) -> dict[str, list[str]]:
     """The tables of a database, with their columns.
 
     Raises:
-        sqlite3.Error: it cannot be read.
+        sqlite3.Error: the database cannot be read.
     """
     import sqlite3
     from contextlib import closing
@@ -56,7 +56,7 @@ def tables_of(path: str) -> dict[str, list[str]]:
 
 
 def quoted(name: str) -> str:
-    """A name as SQL has it."""
+    """A name as a quoted SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 

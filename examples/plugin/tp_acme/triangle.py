@@ -1,4 +1,4 @@
-"""A learning rate that goes down and up again."""
+"""The schedule ``acme.triangle``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tp_core import Schedule
 
 
 class Triangle(Schedule):
-    """Begins at the peak, behind the warm-up."""
+    """A cyclic schedule that starts at the peak after the warm-up."""
 
     def __init__(self, config: TriangleConfig, warmup: int, total_steps: int) -> None:
         super().__init__(warmup, total_steps)

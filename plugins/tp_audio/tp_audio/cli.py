@@ -25,17 +25,15 @@ from tp_core.terminal import tell
     required=True,
     multiple=True,
     metavar="PATH",
-    help="Recordings with their texts: a manifest, a folder, tar shards. It may be given several times.",
+    help="Recordings with their texts: a manifest, a folder or tar shards. The option may be given several times.",
 )
-@click.option("--output", help="File of texts, and what was recognised: .jsonl, .tsv, .csv, .parquet.")
-@click.option("--overwrite", is_flag=True, help="Replace an output file that exists.")
-@click.option(
-    "--beams", type=click.IntRange(1), help="Texts that are followed, 1 is greedy; by default as the spec says."
-)
+@click.option("--output", help="Write texts and recognised texts to this file: .jsonl, .tsv, .csv or .parquet.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing output file.")
+@click.option("--beams", type=click.IntRange(1), help="Number of beams; 1 is greedy. Default: the spec's value.")
 @click.option(
     "--max-new-tokens",
     type=click.IntRange(1),
-    help="Most tokens that a decoder writes; by default as the spec says, else 256.",
+    help="Maximum number of tokens that a decoder generates. Default: the spec's value, else 256.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @model_options
@@ -52,7 +50,7 @@ def wer(
     columns: tuple[str, ...],
     data_set: str | None,
 ) -> None:
-    """Word and character error rates of what MODEL recognises in recordings."""
+    """Compute the word and character error rates of MODEL on recordings with texts."""
     import json
 
     from tp_core.errors import DataError, TPError

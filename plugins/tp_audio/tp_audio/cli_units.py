@@ -34,17 +34,17 @@ if TYPE_CHECKING:
     )
 )
 @click.argument("data")
-@click.option("--output", required=True, help="JSON lines to write: the records, with their units.")
-@click.option("--clusters", type=click.IntRange(2), help="How many to make; the centres go to OUTPUT.centres.npy.")
-@click.option("--centres", help="A file of centres to use in place of new ones.")
-@click.option("--model", help="Cluster the states of this model; if not given, mel cepstra with their differences.")
-@click.option("--layer", type=int, help="Of --model: behind which layer.")
+@click.option("--output", required=True, help="JSON lines file to write: the records with their units.")
+@click.option("--clusters", type=click.IntRange(2), help="Number of new clusters. Centres go to OUTPUT.centres.npy.")
+@click.option("--centres", help="File of existing centres, instead of new clusters.")
+@click.option("--model", help="Cluster the states of this model. Default: cluster MFCCs with their differences.")
+@click.option("--layer", type=int, help="Layer of --model whose output is clustered, from 1.")
 @click.option("--sampling-rate", default=16000, show_default=True, type=click.IntRange(1000))
-@click.option("--max-frames", default=2_000_000, show_default=True, type=click.IntRange(1), help="To find centres in.")
+@click.option("--max-frames", default=2_000_000, show_default=True, type=click.IntRange(1), help="Frames for k-means.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
 @click.option("--column", "columns", multiple=True, metavar="FIELD=COLUMN", help="Read a field from another column.")
-@click.option("--overwrite", is_flag=True, help="Replace output files that exist.")
+@click.option("--overwrite", is_flag=True, help="Replace existing output files.")
 @trust_code_option
 @verify_option
 def units(
@@ -68,9 +68,9 @@ def units(
     from tp_core.errors import TPError
 
     if (clusters is None) == (centres is None):
-        raise TPError("give either --clusters, to make new ones, or --centres, to use those of a file")
+        raise TPError("give either --clusters (make new clusters) or --centres (use centres from a file)")
     if (model is None) != (layer is None):
-        raise TPError("--model and --layer belong together")
+        raise TPError("--model and --layer must be given together")
     with joined(model or "") as processes:
         form_of_output(output, None, ("jsonl",))
         path, say = new_file(output, overwrite, processes), speaker(processes)
@@ -107,7 +107,7 @@ def units(
         def label(record: Record) -> str:
             frames = vectors(record)
             if frames.shape[1] != found.shape[1]:
-                raise TPError(f"the centres have {found.shape[1]} values, the frames {frames.shape[1]}")
+                raise TPError(f"each centre has {found.shape[1]} values, but each frame has {frames.shape[1]}")
             return " ".join(map(str, making.nearest(frames, found)))
 
         count = _write(path, records, processes, making.readable(label), report)
@@ -123,7 +123,7 @@ def _write(
     label: Callable[[Record], str | DataError],
     report: Callable[[DataError], None],
 ) -> int:
-    """Write records with their units, those that can be read; how many these are."""
+    """Write the readable records with their units. Returns the number of records that were written."""
     import json
 
     from tp_core.errors import DataError
@@ -142,17 +142,21 @@ def _write(
 
 
 def _named(record: Record) -> Record:
-    """The record, if a line of JSON can name its recording; one without any is reported when it is read."""
+    """The unchanged record, if a JSON line can name its recording. A missing recording is reported later, at reading.
+
+    Raises:
+        DataError: the recording is not a file of its own.
+    """
     from tp_core.errors import DataError
 
     if not isinstance(record.value.get("audio", ""), str):
-        message = "the recording is no file of its own, so that a line of JSON cannot name it"
+        message = "the recording is not a file of its own, so a JSON line cannot name it"
         raise DataError(message, file=record.file, line=record.line)
     return record
 
 
 def _line(record: Record, folder: Path) -> dict[str, Any]:
-    """The fields of a record, its recording as a path relative to the folder of the output."""
+    """The fields of a record. ``audio`` becomes a path relative to the folder of the output."""
     audio = record.value["audio"]
     place = os.path.join(os.path.dirname(os.path.abspath(record.file)), audio)
     return {**record.value, "audio": os.path.relpath(place, folder.resolve())}

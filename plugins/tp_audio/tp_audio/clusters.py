@@ -1,4 +1,4 @@
-"""Cluster units of recordings: what HuBERT and WavLM learn to predict."""
+"""Cluster units of recordings, the labels that HuBERT and WavLM learn to predict."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 Vectors = NDArray[np.float32]
 Value = TypeVar("Value")
 
-#: Distances that are computed at a time.
+#: Number of distances that are computed at a time.
 _DISTANCES = 1 << 24
 
 
 class MelCepstrum:
-    """Thirteen mel-frequency cepstral coefficients with their first and second differences, 100 times a second."""
+    """Thirteen MFCCs with their first and second differences, for 100 frames per second."""
 
     rate = 100.0
 
@@ -39,7 +39,7 @@ class MelCepstrum:
         """Vectors (frames, 39) of a recording.
 
         Raises:
-            DataError: it cannot be read, or has less than one frame.
+            DataError: the recording cannot be read or is shorter than one frame.
         """
         samples = read_samples(record, self.reading)
         if len(samples) < self.reading.rate // 40:
@@ -49,7 +49,7 @@ class MelCepstrum:
 
 
 def mel_cepstrum(samples: Samples, rate: int) -> Vectors:
-    """As Kaldi computes them, without dither: (frames, 39)."""
+    """MFCCs with first and second differences, (frames, 39), as Kaldi computes them without dither."""
     from torchaudio.compliance.kaldi import mfcc
     from torchaudio.functional import compute_deltas
 
@@ -60,10 +60,11 @@ def mel_cepstrum(samples: Samples, rate: int) -> Vectors:
 
 
 class LayerStates:
-    """The states behind a layer of a trained model.
+    """The output states of a layer of a trained model.
 
     Args:
-        layer: its number, from 1 on.
+        loaded: the model.
+        layer: number of the layer, from 1.
 
     Raises:
         TPError: the model has no such layer, or does not read recordings.
@@ -102,13 +103,18 @@ def sampled(
     report: Callable[[DataError], None],
     processes: Processes = ALONE,
 ) -> Vectors:
-    """Vectors of recordings in random order, at most so many.
+    """Vectors of recordings in random order, at most ``most``.
 
     Args:
-        processes: share the recordings; the first gets the vectors, the others none.
+        records: the recordings.
+        vectors: computes the vectors of one recording.
+        most: maximum number of vectors.
+        seed: seed of the random order.
+        report: called with the error of each recording that cannot be read.
+        processes: processes that share the work. The first process gets the vectors, the others get none.
 
     Raises:
-        TPError: there is no recording that can be read.
+        TPError: no recording can be read.
     """
     shuffled = (records[index] for index in np.random.default_rng(seed).permutation(len(records)))
     parts: list[Vectors] = []
@@ -129,7 +135,7 @@ def sampled(
 
 
 def centres(vectors: Vectors, clusters: int, seed: int) -> Vectors:
-    """Centres of clusters by k-means over small batches (scikit-learn; Sculley, 2010).
+    """Cluster centres by mini-batch k-means (scikit-learn; Sculley, 2010).
 
     Raises:
         TPError: there are fewer vectors than clusters.
@@ -154,7 +160,7 @@ def centres(vectors: Vectors, clusters: int, seed: int) -> Vectors:
 
 
 def nearest(vectors: Vectors, found: Vectors) -> NDArray[np.int64]:
-    """The cluster of each vector, (frames,)."""
+    """The index of the nearest centre for each vector, (frames,)."""
     squares = np.square(found).sum(axis=1)
     step = max(1, _DISTANCES // len(found))
     parts = [(squares - 2 * vectors[i : i + step] @ found.T).argmin(axis=1) for i in range(0, len(vectors), step)]
@@ -162,7 +168,7 @@ def nearest(vectors: Vectors, found: Vectors) -> NDArray[np.int64]:
 
 
 def readable(function: Callable[[Record], Value]) -> Callable[[Record], Value | DataError]:
-    """A function of recordings that returns the error of one that cannot be read."""
+    """Wrap a function of recordings: if a recording cannot be read, it returns the error instead of raising it."""
 
     def attempt(record: Record) -> Value | DataError:
         try:

@@ -1,4 +1,4 @@
-"""Prefix beam search of CTC."""
+"""Prefix beam search for CTC."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from torch import Tensor
 
 
 class Prefix(NamedTuple):
-    """Log probabilities of all paths so far that spell a prefix: of those that end with a blank, and of the others."""
+    """Log probabilities of all paths so far that spell a prefix.
+
+    Attributes:
+        blank: log probability of the paths that end with a blank.
+        token: log probability of the paths that end with a token.
+    """
 
     blank: float = -math.inf
     token: float = -math.inf
@@ -21,23 +26,23 @@ class Prefix(NamedTuple):
 
 
 def added(first: float, second: float) -> float:
-    """The log of a sum of probabilities, from their logs."""
+    """The log of the sum of two probabilities, given their logs."""
     high, low = max(first, second), min(first, second)
     return high if low == -math.inf else high + math.log1p(math.exp(low - high))
 
 
 def prefix_beam_search(scores: Tensor, beams: int, blank: int = 0) -> list[tuple[list[int], float]]:
-    """The most probable texts, with their log probabilities summed over all paths that spell them, best first.
+    """The most probable texts with their log probabilities, best first (Hannun et al., 2014).
 
-    Unlike the most probable token of each state, a text counts with all its alignments (Hannun et al., 2014). Of the
-    prefixes of each length of time, ``beams`` go on; with as many as there are, the search is exact.
+    The probability of a text is the sum over all its alignments. Greedy decoding only follows the single best path.
+    At each state, the search keeps the best ``beams`` prefixes. If it keeps all prefixes, it is exact.
 
     Args:
         scores: (length, vocabulary) log probabilities.
-        beams: prefixes that are followed.
-        blank: the id of the blank.
+        beams: number of prefixes to keep.
+        blank: id of the blank.
     """
-    # A state's least probable tokens begin no text that is kept; where all are asked for, all are followed.
+    # Only the most probable tokens of a state are followed, at least twice as many as beams.
     best, tokens = scores.double().topk(min(scores.shape[1], max(2 * beams, 8)), dim=-1)
     blanks = scores[:, blank].double().tolist()
     found: dict[tuple[int, ...], Prefix] = {(): Prefix(blank=0.0)}
@@ -50,7 +55,7 @@ def prefix_beam_search(scores: Tensor, beams: int, blank: int = 0) -> list[tuple
             for token, score in zip(ids, row):
                 if token == blank:
                     continue
-                # A token that follows its like goes on with it; to be a second one it has to come behind a blank.
+                # A repeated token extends the last one. Two equal tokens in a text need a blank between them.
                 if token == last:
                     own = after[text]
                     after[text] = own._replace(token=added(own.token, paths.token + score))
@@ -69,8 +74,10 @@ def search(logits: Tensor, lengths: Tensor, beams: int, blank: int = 0) -> list[
     """The tokens of each sample's most probable text.
 
     Args:
-        logits: (batch, length, vocabulary).
-        lengths: (batch,) number of real states, which stand first.
+        logits: (batch, length, vocabulary), with padding on the right.
+        lengths: (batch,) number of real states.
+        beams: number of prefixes to keep.
+        blank: id of the blank.
     """
     scores = torch.log_softmax(logits.float(), dim=-1).cpu()
     rows = zip(scores, lengths.tolist())

@@ -1,4 +1,4 @@
-"""A hook: the Gumbel temperature of wav2vec 2.0's quantiser as a function of the step."""
+"""The hook ``gumbel_decay``: lowers the Gumbel temperature of wav2vec 2.0's quantiser step by step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class GumbelDecay:
-    """Sets the temperature before the first step, resumed or not, and after each."""
+    """Sets the temperature at the start of training, also after resuming, and after each step."""
 
     def __init__(self, config: GumbelDecayConfig) -> None:
         self.config = config

@@ -1,4 +1,4 @@
-"""A linear layer for heads and projections of speech models."""
+"""A linear layer for the heads and projections of speech models."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from torch import nn
 
 
 class Projection(nn.Linear):
-    """``nn.Linear`` with PyTorch's own initial values, as the papers' code leaves these layers."""
+    """``nn.Linear`` with PyTorch's default initialisation, as in the papers' code."""
 
     def reset_parameters(self) -> None:
-        if not self.weight.is_meta:  # torch would import its compiler to draw nothing
+        if not self.weight.is_meta:  # on the meta device, torch would import its compiler for nothing
             super().reset_parameters()

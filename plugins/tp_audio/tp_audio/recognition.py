@@ -1,4 +1,4 @@
-"""The texts of recordings, by a trained model."""
+"""Recognition of the texts of recordings with a trained model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tp_core.inference.predict import predict, skips
 from tp_core.inference.processes import ALONE, Processes
 from tp_core.interfaces import Batch, Record
 
-#: The most tokens of a decoder's text where neither the call nor the spec bounds it.
+#: Maximum number of generated tokens if neither the call nor the spec limits it.
 USUAL_LENGTH = 256
 
 
@@ -28,17 +28,20 @@ def recognised(
     max_new_tokens: int | None = None,
     processes: Processes = ALONE,
 ) -> list[dict[str, Any]]:
-    """The ``text`` of each recording: written by the decoder, or found by the target ``ctc``.
+    """The ``text`` of each recording, from the decoder or from the target ``ctc``.
 
-    Where the model's spec skips bad records, one that cannot be read has an ``error`` instead.
+    If the model's spec skips bad records, recordings that cannot be read have an ``error`` instead.
 
     Args:
-        beams: texts that are followed at the same time; 1 is greedy. None: as the spec's ``inference.generate`` says.
-        max_new_tokens: the most tokens that a decoder writes. None: as the spec says, else 256.
-        processes: share the recordings; the first gets all texts, the others none.
+        model: the trained model.
+        records: the recordings.
+        batch_size: recordings per batch.
+        beams: number of beams; 1 is greedy. None: the value in the spec's ``inference.generate``.
+        max_new_tokens: maximum number of tokens that a decoder generates. None: the spec's value, else 256.
+        processes: processes that share the work. The first process gets all texts, the others get none.
 
     Raises:
-        TPError: the model has neither.
+        TPError: the model has neither a decoder nor the target ``ctc``.
         DataError: a recording cannot be read.
     """
     usual = model.spec.inference.generate
@@ -49,7 +52,7 @@ def recognised(
         given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
         found = list(generate(model, records, batch_size, processes=processes, **given))
     elif not any(isinstance(target, CTC) for target in model.model.named_targets().values()):
-        raise TPError("the model recognises no speech: it has neither a decoder nor the target ctc")
+        raise TPError("the model cannot recognise speech: it has neither a decoder nor the target ctc")
     elif (beams or usual.beams) == 1:
         found = [each.get("ctc", each) for each in predict(model, records, batch_size, processes=processes)]
     else:
@@ -60,11 +63,11 @@ def recognised(
 def _searched(
     model: LoadedModel, records: Iterable[Record], batch_size: int, beams: int, processes: Processes
 ) -> Iterator[dict[str, Any]]:
-    """By prefix beam search of the target ``ctc``."""
+    """Recognise texts by prefix beam search with the target ``ctc``."""
     name, target = next((name, t) for name, t in model.model.named_targets().items() if isinstance(t, CTC))
     processor = model.processor
     if processor is None:
-        raise TPError("recognition needs a model with a processor; this one's spec has none")
+        raise TPError("recognition needs a model with a processor, but the model's spec has none")
 
     def compute(batch: Batch, numbers: list[int], records: list[Record]) -> list[dict[str, Any]]:
         with evaluating(model.model):

@@ -1,4 +1,4 @@
-"""Changes to training samples: speed (Ko et al., 2015) and masks (SpecAugment; Park et al., 2019)."""
+"""Augmentation of training samples: speed (Ko et al., 2015) and masks (SpecAugment; Park et al., 2019)."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tp_audio.audio.reading import resampled
 
 
 def at_speed(samples: Samples, speeds: Sequence[float], generator: np.random.Generator) -> Samples:
-    """Samples played at one of the speeds, in hundredths, each as probable; the pitch changes with it."""
+    """Samples played at a random speed, rounded to hundredths. All speeds are equally likely. The pitch changes too."""
     speed = speeds[0] if len(speeds) == 1 else speeds[int(generator.integers(len(speeds)))]
     return samples if speed == 1 else resampled(samples, round(100 * speed), 100)
 
 
 class Masks(NamedTuple):
-    """SpecAugment's masks, without its warping of time.
+    """SpecAugment's masks, without time warping.
 
     Attributes:
-        time_masks: how many spans of time are hidden.
-        time_mask_width: the longest of them, in frames.
-        time_mask_fraction: and the largest part of the recording that one hides.
-        frequency_masks: how many bands are hidden.
-        frequency_mask_width: the widest of them, in bins.
+        time_masks: number of time masks.
+        time_mask_width: maximum width of a time mask, in frames.
+        time_mask_fraction: maximum width of a time mask, as a share of the recording.
+        frequency_masks: number of frequency masks.
+        frequency_mask_width: maximum width of a frequency mask, in bins.
     """
 
     time_masks: int = 0
@@ -36,7 +36,7 @@ class Masks(NamedTuple):
     frequency_mask_width: int = 27
 
     def __call__(self, frames: Frames, generator: np.random.Generator) -> Frames:
-        """A copy of the frames (frames, bins) whose hidden parts have the mean value."""
+        """Apply the masks to frames (frames, bins). The result is a copy, with masked parts set to the mean value."""
         if not self.time_masks and not self.frequency_masks:
             return frames
         length, bins = frames.shape
@@ -53,7 +53,7 @@ class Masks(NamedTuple):
 
 
 def _span(size: int, longest: int, generator: np.random.Generator) -> tuple[int, int]:
-    """A span of 0 to ``longest`` places, each length and then each place as probable."""
+    """A random span (start, end): the length is uniform in 0 to ``longest``, then the start is uniform."""
     width = int(generator.integers(min(longest, size) + 1))
     start = int(generator.integers(size - width + 1))
     return start, start + width

@@ -1,7 +1,7 @@
-"""Sizes in the headers of WAV, RF64, W64, AIFF, AU, CAF and NIST files, against the bytes that are there.
+"""Checks the sizes in the headers of WAV, RF64, W64, AIFF, AU, CAF and NIST files against the bytes in the file.
 
-libsndfile reads what is there of a file that was cut, without a word. Of one that was written to a pipe, whose header
-could not know its length, it reads all, nothing or refuses it, as the form may be.
+libsndfile reads a truncated file without an error. A file that was written to a pipe has no valid length in its header.
+Depending on the format, libsndfile reads all of such a file, reads nothing, or refuses it.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
-#: Sizes from here on, of more than there is, are those of writers that did not know the length: 0x7F000000 and
-#: 0x7FFFF000 of SoX, 0x80000000 of arecord, 0xFFFFFFFF of FFmpeg.
+#: A size from here on marks an unknown length. SoX writes 0x7F000000 or 0x7FFFF000, arecord 0x80000000 and FFmpeg
+#: 0xFFFFFFFF.
 _UNKNOWN = 0x7F000000
 
-#: Codes of the codecs of a WAV file that are MPEG audio.
+#: Codes of the WAV codecs that are MPEG audio.
 _MPEG = (0x50, 0x55)
 _EXTENSIBLE = 0xFFFE
 
-#: A header of PCM has 44 bytes, and one of other codecs 58 or 60.
+#: An upper bound of the header's size in bytes. It is 44 for PCM, and 58 or 60 for other codecs.
 _HEADER = 64
 
-#: Those of codecs with samples in blocks: MS ADPCM, IMA ADPCM and GSM.
+#: Codes of the WAV codecs that store samples in blocks: MS ADPCM, IMA ADPCM and GSM.
 _GSM = 0x31
 _IN_BLOCKS = (0x02, 0x11, _GSM)
 
-#: Bytes and samples of a block of GSM. libsndfile counts one more than there are.
+#: Bytes and samples of a GSM block. libsndfile counts one block too many.
 _GSM_BLOCK = (65, 320)
 
-#: Headers before the samples, at most, that are passed over; two are known.
+#: Maximum number of repeated headers before the samples that are skipped. Files with two are known.
 _HEADERS = 4
 
 _W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
@@ -37,12 +37,13 @@ _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 
 
 class Contained(NamedTuple):
-    """The contents of a file of samples.
+    """The contents of a container file.
 
     Attributes:
-        data: the file with the right size in its header; or the MPEG stream that it holds.
-        mpeg: whether it is this.
-        samples: of one channel, where the header knows: codecs have them in blocks, and the last is not full.
+        data: the file with the right size in its header, or the MPEG stream in the file.
+        mpeg: True if ``data`` is an MPEG stream.
+        samples: number of samples per channel, if the codec stores samples in blocks and the header gives the number.
+            The last block may be partly filled.
     """
 
     data: bytes
@@ -51,14 +52,14 @@ class Contained(NamedTuple):
 
 
 class _Field(NamedTuple):
-    """The number in a header that gives the size of the samples.
+    """The size field in a header.
 
     Attributes:
-        place: position of the number in the file, in bytes.
-        form: format of the number, for ``struct``; None if it is text.
-        said: the size of the samples that the number gives, in bytes; negative if it is not known.
+        place: position of the field in the file, in bytes.
+        form: ``struct`` format of the field; None if it is text.
+        said: size of the samples according to the field, in bytes; negative if unknown.
         start: position of the first sample in the file, in bytes.
-        more: bytes that the number counts besides the samples.
+        more: number of bytes that the field counts in addition to the samples.
     """
 
     place: int
@@ -69,13 +70,13 @@ class _Field(NamedTuple):
 
 
 def contained(data: bytes) -> Contained | None:
-    """The samples of a file of these forms, all that there are; None if it is of another form.
+    """The contents of a file in one of these formats, with all its samples; None if it has another format.
 
     Raises:
-        ValueError: it is cut off; the message goes on from a name.
+        ValueError: the file is truncated. The message lacks its subject: the caller puts a name before it.
     """
     if data[:4] == b"BW64":
-        data = b"RF64" + data[4:]  # the same, and libsndfile does not know the name
+        data = b"RF64" + data[4:]  # the same format; libsndfile does not know the name BW64
     if data[:4] in (b"RIFF", b"RIFX", b"RF64") and data[8:12] == b"WAVE":
         return _wave(data)
     if data[:16] == _W64_RIFF:
@@ -98,13 +99,19 @@ def contained(data: bytes) -> Contained | None:
 
 
 def _sized(data: bytes, field: _Field | None) -> bytes:
-    """The file, its size of samples set right if it is not known, or larger than what is there by a header or less."""
+    """The file with a corrected size field.
+
+    The field is corrected if the size is unknown, or if it exceeds the real size by no more than a header.
+
+    Raises:
+        ValueError: more bytes are missing.
+    """
     if field is None or field.start > len(data):
-        return data  # without samples, or damaged, as libsndfile finds
+        return data  # The file has no samples or is damaged: libsndfile reports it.
     there = len(data) - field.start
     unknown = field.said < 0 or field.said >= _UNKNOWN or (field.said == 0 and not _is_chunk(data, field.start))
     lacking = 0 if unknown else field.said - there
-    # Writers that count the header as well, or a part of it, are off by so much: a few samples.
+    # Some writers count all or part of the header too. The size is then too large by a few samples.
     if lacking > _HEADER and lacking not in (field.start, field.start - 8):
         raise ValueError(f"is truncated: {lacking:,} bytes are missing at the end")
     right = there if unknown else min(field.said, there)
@@ -115,11 +122,13 @@ def _sized(data: bytes, field: _Field | None) -> bytes:
 
 
 def _headed_once(data: bytes, mark: bytes, find: Callable[[bytes], _Field | None]) -> bytes:
-    """The file without the further headers of libsndfile: where it cannot go back, they are before and behind samples.
+    """The file with a single header.
+
+    If libsndfile cannot seek in its output, it writes more headers before and after the samples.
 
     Args:
-        mark: what a header begins with.
-        find: tells where the samples begin, which is how long a header is.
+        mark: the first bytes of a header.
+        find: finds the size field; its ``start`` is the length of a header.
     """
     field = find(data)
     for _ in range(_HEADERS):
@@ -133,7 +142,7 @@ def _headed_once(data: bytes, mark: bytes, find: Callable[[bytes], _Field | None
 
 
 def _is_chunk(data: bytes, place: int) -> bool:
-    """True if chunks fill the file from here on, or nothing is left: then it really has no samples."""
+    """True if only complete chunks, or nothing, follow ``place``: the file then really has no samples."""
     while place + 8 <= len(data):
         name, size = struct.unpack_from("<4sI", data, place)
         if not name.isascii() or not name.decode().isprintable():
@@ -143,7 +152,7 @@ def _is_chunk(data: bytes, place: int) -> bool:
 
 
 def _wave(data: bytes) -> Contained:
-    """Chunks with a name and a size, of 32 bits; where these are too few, RF64's chunk ds64 has it."""
+    """The contents of a WAV or RF64 file: chunks with a name and a 32-bit size. RF64 has larger sizes in chunk ds64."""
     order = ">" if data[:4] == b"RIFX" else "<"
     position, codec, samples, large = 12, 1, 0, 0
     while position + 8 <= len(data):
@@ -161,7 +170,7 @@ def _wave(data: bytes) -> Contained:
             field = _Field(position + 4, f"{order}I", size, body)
             if large and size == 0xFFFFFFFF:
                 (said,) = struct.unpack_from("<q", data, large)
-                # None is what an encoder leaves there that could not go back to the header.
+                # An encoder that could not seek back to the header leaves 0 here.
                 field = _Field(large, "<q", said or -1, body)
             sized = _sized(data, field)
             if codec in _MPEG:
@@ -176,7 +185,10 @@ def _wave(data: bytes) -> Contained:
 
 
 def _w64(data: bytes) -> _Field | None:
-    """Chunks with a GUID and a size of 64 bits, this header counted, that begin at multiples of 8."""
+    """The size field of a W64 file.
+
+    Chunks are aligned to 8 bytes and have a GUID and a 64-bit size, which includes this header.
+    """
     position = 40
     while position + 24 <= len(data):
         (size,) = struct.unpack_from("<q", data, position + 16)
@@ -212,7 +224,10 @@ def _caf(data: bytes) -> _Field | None:
 
 
 def _nist(data: bytes) -> _Field | None:
-    """Lines of text, a name, a type and a value each; a writer to a pipe leaves out how many samples there are."""
+    """The size field of a NIST file, whose header has text lines of name, type and value.
+
+    None if the number of samples is missing, as in a file that was written to a pipe.
+    """
     numbers = dict(re.findall(rb"(?m)^(sample_count|channel_count|sample_n_bytes) -i (\d{1,18})\s*$", data[:4096]))
     start = re.match(rb"NIST_1A\s+(\d{1,9})", data)
     if start is None or len(numbers) < 3 or b"shorten" in data[:4096]:

@@ -1,4 +1,4 @@
-"""Recordings decoded: WAV, FLAC, Ogg, MP3, AIFF, AU, CAF, W64 and NIST, to their end and in memory of a stated size."""
+"""Decoding of recordings (WAV, FLAC, Ogg, MP3, AIFF, AU, CAF, W64, NIST), complete and with bounded memory."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from tp_audio.audio.ogg import flac_inside, ogg_links
 
 Samples = NDArray[np.float32]
 
-#: What is read, for messages.
+#: The supported formats, for messages.
 KINDS = "WAV, FLAC, Ogg (Vorbis, Opus, FLAC), MP3, AIFF, AU, CAF, W64 and NIST"
 
-#: The most samples of a recording, of one channel: 1 GiB, 1.7 hours at 44,100 a second and 4.7 at 16,000.
+#: Maximum number of samples per channel: 1 GiB, which is 1.7 hours at 44,100 Hz and 4.7 hours at 16,000 Hz.
 MAX_SAMPLES = 1 << 28
 
-#: Farther from full scale than any overshoot of a decoder: samples of another scale, such as 16-bit integers as floats.
+#: Larger samples are no overshoot of a decoder: they have another scale, such as 16-bit integers stored as floats.
 _LOUDEST = 16.0
 
-#: Samples of all channels that are decoded at a time.
+#: Number of samples over all channels that are decoded at a time.
 _BLOCK = 1 << 22
 
-#: Zeros behind an MPEG stream, in bytes.
+#: Zeros appended to an MPEG stream, in bytes.
 _TAIL = 1 << 12
 
-#: Codecs of a WAV file have samples in blocks of at most so many; the last may be filled up.
+#: Maximum number of samples in a block of a WAV codec. The last block may be padded.
 _CODEC_BLOCK = 1 << 13
 
 
@@ -39,8 +39,8 @@ class Limits(NamedTuple):
     """The limits of a recording, checked before it is decoded.
 
     Attributes:
-        mix: whether it may have several channels, which are averaged.
-        seconds: the longest.
+        mix: True if several channels are averaged; False if they are refused.
+        seconds: maximum duration.
     """
 
     mix: bool = True
@@ -48,19 +48,20 @@ class Limits(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """Samples of one channel, (samples,), and how many of them are a second."""
+    """Samples of one channel, (samples,), and their sampling rate in Hz."""
 
     samples: Samples
     rate: int
 
 
 class _Part(NamedTuple):
-    """A file as libsndfile reads all of it.
+    """A file that libsndfile reads completely.
 
     Attributes:
-        samples: of one channel, where these are counted; libsndfile's own number is no fact then.
-        skip: of these, that are not the recording's.
-        keep: of those that follow, that are.
+        data: the file.
+        samples: number of samples per channel, if it was counted; it then replaces libsndfile's estimate.
+        skip: number of samples at the start that are not part of the recording.
+        keep: number of samples after these that are part of the recording; None: all.
     """
 
     data: bytes
@@ -73,18 +74,19 @@ _NO_LIMITS = Limits()
 
 
 def decode(data: bytes, limits: Limits = _NO_LIMITS, before: Callable[[int], object] = lambda samples: None) -> Decoded:
-    """The samples of an encoded recording.
+    """Decode a recording.
 
-    Lengths are those of what is there: sizes in headers are compared with it, and replaced if a writer to a pipe did
-    not know them.
+    Sizes in headers are checked against the data. If a writer to a pipe could not know a size, the real size is used.
 
     Args:
-        before: called with the number of samples, of one channel, before memory for them is asked for; where several
-            streams follow each other, again for each.
+        data: the file's bytes.
+        limits: the limits of the recording.
+        before: called with the number of samples per channel before their memory is allocated. If the file has several
+            streams in a row, it is called for each.
 
     Raises:
-        ValueError: it cannot be decoded, ends too early, has no samples or none that are between about -1 and 1, or
-            is none that the limits allow; the message goes on from a name.
+        ValueError: the recording cannot be decoded, is truncated, has no samples, has samples far outside -1 to 1, or
+            exceeds the limits. The message lacks its subject: the caller puts a name before it.
     """
     found: list[Samples] = []
     rate = count = 0
@@ -103,9 +105,9 @@ def decode(data: bytes, limits: Limits = _NO_LIMITS, before: Callable[[int], obj
 
 
 def _parts(data: bytes) -> list[_Part]:
-    """The pieces that are decoded one after the other."""
+    """The parts of a file, which are decoded one after the other."""
     start = 0
-    while data.startswith(b"ID3", start):  # of MP3, but found before others as well
+    while data.startswith(b"ID3", start):  # ID3 tags belong to MP3, but files of other formats have them too
         start = behind_id3(data, start)
     data = data[start:]
     if data[:4] == b"fLaC":
@@ -118,8 +120,8 @@ def _parts(data: bytes) -> list[_Part]:
     frames = frames_of(data if file is None else file.data)
     if frames is None:
         raise ValueError(f"cannot be decoded: format not recognised; {KINDS} can be read")
-    # libsndfile estimates the number of frames by the size of the first, and reads no more: zeros at the end make it
-    # enough, and are not reached.
+    # libsndfile estimates the number of frames from the size of the first, and stops there. Zeros at the end make this
+    # estimate large enough; they are never decoded.
     longer = frames.data + bytes(max(0, frames.frames * frames.largest - len(frames.data)) + _TAIL)
     return [_Part(longer, frames.samples, frames.skip, frames.keep)]
 
@@ -130,7 +132,10 @@ def _ogg_part(link: bytes) -> _Part:
 
 
 class _File(io.BytesIO):
-    """Bytes as a file; where a damaged header leads before its begin, libsndfile finds out by what it reads."""
+    """A file of bytes that stops at its start if a damaged header makes libsndfile seek before it.
+
+    libsndfile then notices the damage from the data that it reads.
+    """
 
     def seek(self, offset: int, whence: int = 0) -> int:
         begin = (0, self.tell(), len(self.getbuffer()))[whence]
@@ -138,7 +143,7 @@ class _File(io.BytesIO):
 
 
 def _decoded(part: _Part, limits: Limits, before: Callable[[int], object], already: int) -> Decoded:
-    """The samples of a part; ``already`` are in memory of those before it."""
+    """The samples of a part. ``already`` is the number of samples of earlier parts that are in memory."""
     import soundfile
 
     try:
@@ -152,7 +157,7 @@ def _decoded(part: _Part, limits: Limits, before: Callable[[int], object], alrea
             try:
                 samples = np.empty(count, np.float32)
             except MemoryError:
-                raise ValueError(f"has {count:,} samples, and there is no memory for them") from None
+                raise ValueError(f"has {count:,} samples, which do not fit in memory") from None
             filled = 0
             while filled < count:
                 block: Samples = file.read(min(count - filled, max(1, _BLOCK // channels)), "float32", always_2d=True)
@@ -182,4 +187,4 @@ def _check_scale(block: Samples) -> None:
     if not np.isfinite(loudest):
         raise ValueError("has samples that are not finite numbers")
     if loudest > _LOUDEST:
-        raise ValueError(f"has samples as large as {loudest:,.0f}; floating-point ones stand between -1 and 1")
+        raise ValueError(f"has samples as large as {loudest:,.0f}; floating-point samples must be between -1 and 1")

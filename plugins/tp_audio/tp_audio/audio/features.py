@@ -1,4 +1,4 @@
-"""Filter banks: what a model of speech reads in place of samples."""
+"""Log-mel filter banks, the input features of speech models."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tp_audio.processors.options import Normalization
 
 Frames = NDArray[np.float32]
 
-#: Kaldi's filter banks are of samples in the range of 16-bit integers.
+#: Kaldi computes filter banks from samples in the range of 16-bit integers.
 _SCALE = 32768.0
 
-#: Of what does not vary, a bin of digital silence, nothing is left to divide.
+#: Lower bound of the standard deviation. A bin of digital silence has a deviation of zero.
 _LEAST_DEVIATION = 1e-5
 
 
@@ -28,14 +28,16 @@ def filter_banks(
     low_frequency: float = 20.0,
     high_frequency: float = 0.0,
 ) -> Frames:
-    """Logarithms of mel filter banks, (frames, bins), as Kaldi has them without dither.
+    """Logarithms of mel filter banks, (frames, bins), as Kaldi computes them without dither.
 
     Args:
-        samples: between -1 and 1; at least one frame of them.
-        rate: samples per second.
-        frame_length: of a frame, in milliseconds.
-        frame_shift: from one frame to the next, in milliseconds.
-        high_frequency: of the highest bin, in Hz; 0 and below: so far from half the rate.
+        samples: samples between -1 and 1; at least one frame.
+        rate: sampling rate in Hz.
+        bins: number of filter banks.
+        frame_length: length of a frame, in milliseconds.
+        frame_shift: distance between the starts of two frames, in milliseconds.
+        low_frequency: lower end of the lowest bin, in Hz.
+        high_frequency: upper end of the highest bin, in Hz; a value of 0 or below is added to half the sampling rate.
     """
     found: Frames = kaldi.fbank(
         torch.from_numpy(samples * np.float32(_SCALE)).unsqueeze(0),
@@ -50,9 +52,12 @@ def filter_banks(
 
 
 def normalised(frames: Frames, how: Normalization) -> Frames:
-    """Frames with a mean of 0 and a variance of 1 in each bin over the recording, or the mean alone.
+    """Frames (frames, bins), normalised over the recording.
 
-    With ``level``, over all bins together: what sounds all the time remains, such as a tone.
+    Args:
+        frames: the frames of one recording.
+        how: ``mean_variance``: mean 0 and variance 1 for each bin. ``mean``: only mean 0. ``level``: mean 0 and
+            variance 1 over all bins together, which keeps constant sounds such as a tone. ``none``: no change.
     """
     if how == "none":
         return frames

@@ -1,26 +1,29 @@
-"""The length of a FLAC stream (RFC 9639), by its last frame: after a pipe, the length in the header is 0 or wrong."""
+"""The length of a FLAC stream (RFC 9639), found from its last frame.
+
+If the stream was written to a pipe, the length in its header is 0 or wrong.
+"""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from typing import NamedTuple
 
-#: Bytes of STREAMINFO, behind the mark ``fLaC`` and the header of its block.
+#: The bytes of STREAMINFO, after the marker ``fLaC`` and the header of the block.
 _INFO = slice(8, 42)
 _TOTAL = slice(21, 26)
 _TOTAL_MASK = (1 << 36) - 1
 
-#: Samples of a frame by their code; of 6 and 7, the number stands in the header.
+#: Samples of a frame by code. For codes 6 and 7, the header has the number.
 _BLOCKS = (0, 192, 576, 1152, 2304, 4608, 0, 0, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
 
-#: Bytes that libsndfile leaves behind the last frame where it cannot go back to the header: the checksum of samples,
-#: their number, and the sizes of frames.
+#: Number of bytes that libsndfile writes after the last frame if it cannot seek back to the header: the checksum of the
+#: samples, the number of samples and the frame sizes.
 _LATE = 16 + 5 + 6
 
-#: So many checksums of a frame are computed to find the last.
+#: Maximum number of candidate frames whose checksum is computed to find the last frame.
 _TRIES = 4
 
-#: Bytes of a frame of 8 channels of 65,535 samples of 32 bits, the largest that there is.
+#: Maximum size of a frame in bytes: 8 channels of 65,535 samples of 32 bits.
 _LARGEST = 1 << 21
 
 
@@ -30,10 +33,10 @@ class _Frame(NamedTuple):
 
 
 def sized_flac(data: bytes) -> bytes:
-    """A stream whose header has the length that its frames have.
+    """The stream with the real length in its header.
 
     Raises:
-        ValueError: it is cut off, or has no frames; the message goes on from a name.
+        ValueError: it is truncated or has no frames. The message lacks its subject: the caller puts a name before it.
     """
     begin = _first_frame(data)
     if begin is None or data[begin : begin + 1] != b"\xff":
@@ -49,7 +52,7 @@ def sized_flac(data: bytes) -> bytes:
 
 
 def _first_frame(data: bytes) -> int | None:
-    """The place behind the blocks of metadata; None if it is not in the data."""
+    """The position after the metadata blocks; None if the data ends before it."""
     position, last = 4, False
     if len(data) < _INFO.stop or data[4] & 127:
         return None
@@ -62,10 +65,10 @@ def _first_frame(data: bytes) -> int | None:
 
 
 def _samples(data: bytes, begin: int, said: int) -> int:
-    """The end of the last frame, in samples.
+    """The number of samples up to the end of the last frame.
 
-    Bytes that look like a frame's header may be a part of another frame. A frame is the last if it ends at the sample
-    that the header of the stream gives, or if its checksum is that of all bytes to the end.
+    Bytes that look like a frame header may be inside another frame. A frame is the last one if it ends at the sample
+    that the stream's header gives, or if its checksum fits all bytes to the end of the data.
 
     Raises:
         ValueError: there is no such frame.
@@ -92,14 +95,14 @@ def _samples(data: bytes, begin: int, said: int) -> int:
 
 
 def _frame(data: bytes, position: int) -> _Frame | None:
-    """The frame whose header is at a place; None if there is none, by its checksum."""
+    """The frame whose header is at ``position``; None if the header is invalid or its checksum is wrong."""
     header = data[position : position + 17]
     if len(header) < 6 or header[3] & 1:
         return None
     block, rate = header[2] >> 4, header[2] & 15
     if block == 0 or rate == 15:
         return None
-    # A number as UTF-8 writes those of characters, of up to 36 bits.
+    # A number of up to 36 bits in the encoding of UTF-8.
     more = 0
     while more < 7 and header[4] << more & 128:
         more += 1
@@ -119,13 +122,13 @@ def _frame(data: bytes, position: int) -> _Frame | None:
     place += {12: 1, 13: 2, 14: 2}.get(rate, 0)
     if place >= len(header) or _header_checksum(header[:place]) != header[place]:
         return None
-    if header[1] & 1:  # counts samples, and not frames, as blocks differ
+    if header[1] & 1:  # variable block size: the number counts samples, not frames
         return _Frame(position, number + size)
     return _Frame(position, number * int.from_bytes(data[8:10], "big") + size)
 
 
 def _header_checksum(data: bytes) -> int:
-    """The CRC-8 of a header, of the polynomial 0x07."""
+    """CRC-8 of a header, with polynomial 0x07."""
     found = 0
     for byte in data:
         found ^= byte
@@ -135,7 +138,7 @@ def _header_checksum(data: bytes) -> int:
 
 
 def _checksum(data: bytes) -> int:
-    """The CRC-16 of a frame, of the polynomial 0x8005; 0 where its own stands at the end."""
+    """CRC-16 of a frame, with polynomial 0x8005; 0 if the data ends with its own CRC."""
     table, found = _table(), 0
     for byte in data:
         found = (found << 8 & 0xFFFF) ^ table[found >> 8 ^ byte]

@@ -1,7 +1,7 @@
-"""Frames of MPEG audio (ISO 11172-3 and 13818-3; MP3 is its layer III), counted one by one.
+"""Counts the frames of MPEG audio (ISO 11172-3 and 13818-3; MP3 is its layer III) one by one.
 
-A stream has no length of its own. Encoders may put a frame without sound before the others that says how many there
-are (Xing, Info, VBRI); without one, decoders estimate the number by the size of the first.
+An MPEG stream does not store its length. Some encoders write a first frame without sound that has the number of frames
+(Xing, Info, VBRI). Without it, decoders estimate the number from the size of the first frame.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import struct
 from functools import cache
 from typing import NamedTuple
 
-#: Thousands of bits a second, by the version (1, or 2 and 2.5) and the layer.
+#: Bit rates in kbit/s, by version (1, or 2 for both 2 and 2.5) and layer.
 _BIT_RATES = {
     (1, 1): (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
     (1, 2): (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
@@ -22,19 +22,19 @@ _BIT_RATES = {
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 _SAMPLES = {(1, 1): 384, (1, 2): 1152, (1, 3): 1152, (2, 1): 384, (2, 2): 1152, (2, 3): 576}
 
-#: The mode of a single channel, in the upper two bits of a header's fourth byte.
+#: The channel mode of mono streams, in the upper two bits of a header's fourth byte.
 _MONO = 3
 
-#: A decoder of layer III is late by so many samples; encoders count on it (LAME's tag).
+#: Delay of a layer III decoder, in samples. Encoders assume it in LAME's tag.
 _DECODER_DELAY = 529
 
-#: So many frames in a row are no chance; in silence and in tags, one alone may be.
+#: Number of frames in a row that prove a stream. A single one may occur by chance in silence and in tags.
 _RUN = 3
 
-#: The farthest that a stream may begin behind what stands before it, such as zeros for a picture that was taken out.
+#: Maximum number of bytes before a stream, such as zeros in place of a removed picture.
 _FARTHEST_START = 1 << 16
 
-#: And the farthest that one goes on behind something that is no frame and no tag.
+#: Maximum number of bytes inside a stream that are neither a frame nor a tag.
 _FARTHEST_LATER = 1 << 20
 
 
@@ -42,12 +42,12 @@ class Frames(NamedTuple):
     """The frames of a stream.
 
     Attributes:
-        data: these alone, without tags.
-        frames: how many they are.
-        largest: bytes of the largest.
-        samples: of one channel, that they are decoded to.
-        skip: of these, that are the encoder's delay.
-        keep: of those that follow, that are the recording.
+        data: the frames, without tags.
+        frames: number of frames.
+        largest: size of the largest frame, in bytes.
+        samples: number of decoded samples per channel.
+        skip: number of samples at the start that are the encoder's delay.
+        keep: number of samples after these that are the recording.
     """
 
     data: bytes
@@ -59,7 +59,7 @@ class Frames(NamedTuple):
 
 
 class _Kind(NamedTuple):
-    """The header of a frame: the frame's bytes (0: free format), and the values that all frames of a stream share."""
+    """The header of a frame: its size in bytes (0: free format), and values that all frames of a stream share."""
 
     size: int
     rate: int
@@ -70,10 +70,11 @@ class _Kind(NamedTuple):
 
 
 def frames_of(data: bytes) -> Frames | None:
-    """The frames of a stream; None if the bytes are of another form.
+    """The frames of a stream; None if the bytes have another format.
 
     Raises:
-        ValueError: it is cut off, damaged, or goes on in another form; the message goes on from a name.
+        ValueError: the stream is truncated, damaged, or changes its format. The message lacks its subject: the caller
+            puts a name before it.
     """
     start = _start(data)
     if start is None:
@@ -88,7 +89,7 @@ def frames_of(data: bytes) -> Frames | None:
         kind = _kind_at(data, position, first)
         if kind is None:
             spans.append((begin, position))
-            begin = position = _behind(data, position)
+            begin = position = _next_frame(data, position)
             continue
         size = kind.size or (free + kind.padding)
         if position + size > len(data):
@@ -104,7 +105,7 @@ def frames_of(data: bytes) -> Frames | None:
         begin, end = spans[0]
         spans[0] = (begin + (first.size or free), end)
         count -= 1
-        # Some encoders count this frame as well.
+        # Some encoders include this frame in the number.
         if info.frames is not None and info.frames > count + 1:
             raise ValueError(f"is truncated: it has {count:,} MP3 frames, its header says {info.frames:,}")
     if not count:
@@ -128,7 +129,7 @@ def _start(data: bytes) -> int | None:
 
 
 def _is_run(data: bytes, position: int) -> bool:
-    """True if frames begin here, a few in a row or to the end."""
+    """True if ``_RUN`` frames in a row, or frames up to the end of the data, begin at ``position``."""
     alone = position == 0
     first = _kind(data[position + 1 : position + 3])
     if first is None:
@@ -142,13 +143,16 @@ def _is_run(data: bytes, position: int) -> bool:
             return number > 0 and _is_tag(data, position)
         position += kind.size or (free + kind.padding)
         if position >= len(data):
-            # A header whose frame is cut is any two bytes of other data, unless frames or nothing at all are before it.
+            # Other data may look like the header of a truncated frame. It is one only after frames or at the start.
             return position == len(data) or number > 0 or alone
     return True
 
 
 def _kind_at(data: bytes, position: int, first: _Kind) -> _Kind | None:
-    """Of the frame that begins at a place; a stream is of free format as a whole or not at all."""
+    """The header of the frame at ``position``; None if there is none.
+
+    Frames of free format do not mix with others in a stream.
+    """
     if data[position] != 0xFF:
         return None
     kind = _kind(data[position + 1 : position + 3])
@@ -159,8 +163,8 @@ def _is_tag(data: bytes, position: int) -> bool:
     return position >= len(data) or data.startswith((b"TAG", b"APETAGEX", b"ID3", b"LYRICSBEGIN"), position)
 
 
-def _behind(data: bytes, position: int) -> int:
-    """The position at which frames go on behind bytes that are no frame; the end of the data if none follow.
+def _next_frame(data: bytes, position: int) -> int:
+    """The position of the next frame after bytes that are no frame; the end of the data if no frame follows.
 
     Raises:
         ValueError: the bytes are neither tags nor zeros, and frames follow.
@@ -172,7 +176,7 @@ def _behind(data: bytes, position: int) -> int:
         elif data.startswith(b"ID3", there):
             there = behind_id3(data, there)
         elif data.startswith(b"APETAGEX", there) and there + 32 <= len(data):
-            # The size counts the items and the footer; of a footer without a header, the items stand before it.
+            # The size counts the items and the footer. A footer without a header comes after its items.
             size, _, flags = struct.unpack_from("<III", data, there + 12)
             there += 32 + (size if flags & 1 << 29 else 0)
         else:
@@ -191,7 +195,7 @@ def _behind(data: bytes, position: int) -> int:
 
 
 def behind_id3(data: bytes, position: int = 0) -> int:
-    """The place behind an ID3v2 tag, its size in four bytes of seven bits."""
+    """The position after an ID3v2 tag. The tag's size is stored in four bytes of seven bits."""
     if len(data) < position + 10:
         return len(data)
     size = 0
@@ -202,7 +206,7 @@ def behind_id3(data: bytes, position: int = 0) -> int:
 
 @cache
 def _kind(header: bytes) -> _Kind | None:
-    """Of the second and third byte of a frame; None if they are no frame's."""
+    """The header that the second and third byte of a frame encode; None if they are not valid."""
     if len(header) < 2:
         return None
     sync, version, layer = header[0] >> 5, header[0] >> 3 & 3, 4 - (header[0] >> 1 & 3)
@@ -221,7 +225,7 @@ def _kind(header: bytes) -> _Kind | None:
 
 
 def _free_size(data: bytes, start: int, first: _Kind) -> int:
-    """Bytes of a frame of free format, without padding: to the next header of the same kind; 0 if there is none."""
+    """The size of a free-format frame without padding, in bytes; 0 if no further header of the same kind follows."""
     position = data.find(data[start : start + 2], start + 24, start + (1 << 13))
     while position >= 0:
         kind = _kind(data[position + 1 : position + 3])
@@ -238,13 +242,13 @@ class _Info(NamedTuple):
 
 
 def _info(data: bytes, start: int, first: _Kind, mono: bool) -> _Info | None:
-    """The contents of the frame before the others (Xing, Info or VBRI), if it is such a frame."""
+    """The contents of the first frame if it is an information frame (Xing, Info or VBRI); else None."""
     if first.layer != 3:
         return None
     side = (17 if mono else 32) if first.version == 3 else (9 if mono else 17)
     place = start + 4 + side
     if data[place : place + 4] not in (b"Xing", b"Info"):
-        place += 2  # behind a checksum
+        place += 2  # after a checksum
     if data[place : place + 4] in (b"Xing", b"Info") and place + 8 <= len(data):
         (flags,) = struct.unpack_from(">I", data, place + 4)
         position = place + 8

@@ -1,4 +1,7 @@
-"""Pages of Ogg streams (RFC 3533): libsndfile silently leaves out damaged and missing ones, and further links."""
+"""Pages of Ogg streams (RFC 3533).
+
+libsndfile silently skips damaged and missing pages, and all links after the first.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,12 @@ from typing import NamedTuple
 _HEADER = 27
 _CHECKSUM = slice(22, 26)
 _SERIAL = slice(14, 18)
-_FIRST, _LAST = 2, 4  # flags of a stream's first and last page
+_FIRST, _LAST = 2, 4  # flags of the first and the last page of a stream
 
-#: Ogg's checksum has zlib's polynomial, with the bits of each byte the other way round.
+#: Bytes with reversed bits. Ogg's checksum has zlib's polynomial, but reads the bits of each byte in reverse order.
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
-#: What the packet begins with that tells of FLAC in Ogg; then a version, the number of headers, and a native stream's.
+#: First bytes of the packet that announces FLAC in Ogg. A version, the number of headers and a native stream follow.
 _FLAC = b"\x7fFLAC"
 _FLAC_HEADER = 9
 
@@ -28,10 +31,10 @@ class _Page(NamedTuple):
 
 
 def ogg_links(data: bytes) -> list[bytes]:
-    """The streams that follow each other in a file (RFC 3533, section 4): of one, the file itself.
+    """The chained streams of a file (RFC 3533, section 4). For a single stream, this is the whole file.
 
     Raises:
-        ValueError: a page is damaged or missing; the message goes on from a name.
+        ValueError: a page is damaged or missing. The message lacks its subject: the caller puts a name before it.
     """
     starts: list[int] = []
     open_serials: set[bytes] = set()
@@ -58,7 +61,7 @@ def _pages(data: bytes) -> Iterator[_Page]:
     position, last = 0, False
     while position < len(data):
         if data[position : position + 4] != b"OggS":
-            if last:  # behind the last page, there may be tags
+            if last:  # tags may follow the last page
                 return
             raise ValueError(f"is damaged: no Ogg page begins at byte {position:,}")
         header = data[position : position + _HEADER]
@@ -74,19 +77,19 @@ def _pages(data: bytes) -> Iterator[_Page]:
 
 
 def checksum(page: bytes) -> int:
-    """The checksum of a page, its own place taken as zeros."""
+    """The checksum of a page. Its own bytes count as zeros."""
     blank = page[: _CHECKSUM.start] + bytes(4) + page[_CHECKSUM.stop :]
-    # Begun with zeros and not inverted at the end, as zlib's is.
+    # Unlike zlib's, Ogg's checksum starts with zeros and is not inverted at the end.
     found = zlib.crc32(blank.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int(f"{found:032b}"[::-1], 2)
 
 
 def flac_inside(link: bytes) -> bytes | None:
-    """The native FLAC stream of a link, which libsndfile does not read in Ogg; None if it is of another codec."""
+    """The native FLAC stream inside a link; None for other codecs. libsndfile cannot read FLAC in Ogg."""
     start = _HEADER + link[26]
     if link[start : start + len(_FLAC)] != _FLAC:
         return None
-    # Packets of FLAC are its blocks of metadata and its frames, so that their borders do not matter.
+    # The packets are FLAC's metadata blocks and frames. They only need to be joined.
     serial = link[_SERIAL]
     parts = [link[page.body : page.end] for page in _pages(link) if page.serial == serial]
     return b"".join(parts)[_FLAC_HEADER:]

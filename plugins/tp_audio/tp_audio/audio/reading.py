@@ -1,4 +1,4 @@
-"""Recordings as samples: decoded, of one channel, at one sampling rate."""
+"""Reads recordings as samples of one channel at one sampling rate."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from tp_core.data.sources.turns import Turns
 from tp_core.errors import DataError
 from tp_core.interfaces import Record
 
-#: A rate that is so many times the other is no recording's: its header is damaged.
+#: Maximum ratio of two sampling rates. With a larger ratio, the header is damaged.
 _FARTHEST = 100
 
-#: Both sides of a ratio of rates are at most so large: the filter has as many values as their product.
+#: Maximum numerator and denominator of a ratio of rates. The size of the filter is their product.
 _SIDE = 1000
 
-#: Recordings of more samples than this are decoded and resampled one at a time: both take up to 12 bytes a sample.
+#: Recordings with more samples are decoded and resampled one at a time. Both steps need up to 12 bytes per sample.
 _LARGE = 1 << 24
 _turns = Turns()
 
 
 class Reading(NamedTuple):
-    """The options of reading recordings.
+    """Options for reading recordings.
 
     Attributes:
-        rate: samples per second that are wanted.
-        resample: whether recordings of another rate are resampled; else they are refused.
-        mix: whether several channels are averaged; else such recordings are refused.
+        rate: required sampling rate in Hz.
+        resample: True if recordings with another rate are resampled; False if they are refused.
+        mix: True if several channels are averaged; False if such recordings are refused.
     """
 
     rate: int
@@ -43,10 +43,13 @@ def read_samples(record: Record, how: Reading, field: str = "audio", seconds: fl
     """The samples of a record's recording, (samples,), between -1 and 1.
 
     Args:
-        seconds: the longest that it may be; a longer one is not decoded.
+        record: the record.
+        how: the options for reading.
+        field: the record's field that names the recording.
+        seconds: maximum duration; a longer recording is not decoded.
 
     Raises:
-        DataError: there is no recording, it cannot be decoded, has no samples, or is not as it should be.
+        DataError: the recording is missing, cannot be decoded, has no samples, or does not meet the options.
     """
     data = media_bytes(record, field)
     with ExitStack() as turn:
@@ -57,17 +60,17 @@ def read_samples(record: Record, how: Reading, field: str = "audio", seconds: fl
         try:
             return _at_rate(decode(data, Limits(how.mix, seconds), wait), how)
         except MemoryError:
-            problem = "has more samples than there is memory for"
+            problem = "has more samples than fit in memory"
         except ValueError as error:
             problem = str(error)
     raise DataError(f"{_name(record, field)} {problem}", file=record.file, line=record.line)
 
 
 def _at_rate(decoded: Decoded, how: Reading) -> Samples:
-    """Samples at the rate that is wanted.
+    """Samples at the required rate.
 
     Raises:
-        ValueError: they are not to be resampled, or cannot be; the message goes on from a name.
+        ValueError: resampling is off or impossible. The message lacks its subject: the caller puts a name before it.
     """
     mono, rate = decoded
     if rate == how.rate:
@@ -82,7 +85,7 @@ def _at_rate(decoded: Decoded, how: Reading) -> Samples:
 
 
 def resampled(samples: Samples, rate: int, wanted: int) -> Samples:
-    """Samples at another rate, by a windowed sinc (torchaudio)."""
+    """Samples at the rate ``wanted``, resampled by windowed sinc interpolation (torchaudio)."""
     import torch
     from torchaudio.functional import resample
 
@@ -93,7 +96,7 @@ def resampled(samples: Samples, rate: int, wanted: int) -> Samples:
 
 
 def _small(ratio: Fraction) -> Fraction:
-    """The ratio, or one close to it if its numbers are large: 44101 / 16000 would need gigabytes for its filter."""
+    """The ratio, or a close one with smaller numbers: the filter for 44101 / 16000 would need gigabytes."""
     if max(ratio.numerator, ratio.denominator) <= _SIDE:
         return ratio
     if ratio < 1:

@@ -1,4 +1,4 @@
-"""HuBERT."""
+"""The converter of HuBERT."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class HubertConverterConfig(SpeechFamilyConfig):
-    """HuBERT (Hsu et al., 2021). transformers has no head for its pre-training."""
+    """HuBERT (Hsu et al., 2021), without a pre-training head, which transformers lacks."""
 
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {"HubertForCTC": ("ctc",), "HubertModel": ()}
     prefix: ClassVar[str] = "hubert."

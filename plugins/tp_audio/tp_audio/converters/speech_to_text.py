@@ -1,4 +1,4 @@
-"""Speech2Text."""
+"""The converter of Speech2Text."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,12 +17,12 @@ from tp_core.options.converter import ConverterConfig
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
 
-_EPS = 1e-5  # no key of the config
+_EPS = 1e-5  # fixed in transformers: config.json has no key for it
 _WORD = "target_embedding.parts.word.table.weight"
 
 
 class SpeechToTextConverterConfig(ConverterConfig):
-    """Speech2Text (Wang et al., 2020): filter banks, an encoder and a decoder, fixed positions."""
+    """Speech2Text (Wang et al., 2020): filter banks, encoder and decoder with fixed positions."""
 
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "Speech2TextForConditionalGeneration": ("lm",),
@@ -60,23 +60,24 @@ class SpeechToTextConverterConfig(ConverterConfig):
     required: ClassVar[Mapping[str, tuple[Any, ...]]] = {"is_encoder_decoder": (True,)}
     irrelevant: ClassVar[frozenset[str]] = frozenset(
         {
-            *("max_source_positions", "max_target_positions"),  # of tables that grow as they are needed
-            "classifier_dropout",  # of a head that does not exist
+            *("max_source_positions", "max_target_positions"),  # position tables grow on demand
+            "classifier_dropout",  # belongs to a head that does not exist
         }
     )
     training_only: ClassVar[Mapping[str, Any]] = {"encoder_layerdrop": 0.0, "decoder_layerdrop": 0.0}
     notes: ClassVar[tuple[str, ...]] = (
-        "as in transformers, the last states of a recording depend on the padding behind it (mask_padding: false)",
+        "as in transformers, the last states of a recording depend on the padding after it (mask_padding: false)",
     )
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
         if not config["pad_token_id"]:
-            # It looks for this id in a mask that has zeros where frames are real.
-            raise TPError("config.json: 'pad_token_id' is 0, with which transformers gives real frames no positions")
+            # transformers compares a mask, in which real frames are 0, with this id to find padding.
+            raise TPError("config.json: 'pad_token_id' is 0, so transformers gives no positions to real frames")
         scale = config["scale_embedding"]
         kernels = list(config["conv_kernel_sizes"])
         if config.get("num_conv_layers") not in (None, len(kernels)):
-            message = f"'num_conv_layers' is {config['num_conv_layers']}, and 'conv_kernel_sizes' has {len(kernels)}"
+            layers = config["num_conv_layers"]
+            message = f"'num_conv_layers' is {layers}, but 'conv_kernel_sizes' has {len(kernels)} numbers"
             raise TPError(f"config.json: {message}")
         speech = {
             "num_mel_bins": config["input_feat_per_channel"] * config["input_channels"],
@@ -86,7 +87,7 @@ class SpeechToTextConverterConfig(ConverterConfig):
             "scale": scale,
             "mask_padding": False,
         }
-        # The first position is the one behind the padding token's id, whatever that is.
+        # Positions start after the padding token's id.
         positions = {"layout": "halves", "frequencies": "tensor2tensor", "offset": config["pad_token_id"] + 1}
         return {
             "hidden_size": config["d_model"],
@@ -121,7 +122,7 @@ class SpeechToTextConverterConfig(ConverterConfig):
             "conv_channels": speech.channels,
             "input_feat_per_channel": speech.num_mel_bins,
             "input_channels": 1,
-            # The targets of tokens are another package's; of theirs only the name and this option are known here.
+            # Targets of tokens are in another package. Only their name and this option are known here.
             "tie_word_embeddings": all(getattr(t.config, "tie", True) for t in spec.model.targets),
             "is_encoder_decoder": True,
         }
@@ -173,7 +174,7 @@ def _side(side: str, heads: int) -> list[Entry]:
         Same(f"{layer}.fc2", f"{ours}.feed_forward.output"),
         Same(f"{layer}.final_layer_norm", f"{ours}.feed_forward_residual.before"),
         Same(f"model.{side}.layer_norm", f"{side}.norm"),
-        Ignored(f"model.{side}.embed_positions.weights"),  # in older checkpoints; a formula
+        Ignored(f"model.{side}.embed_positions.weights"),  # in older checkpoints; the values are computed
     ]
 
 

@@ -1,4 +1,4 @@
-"""wav2vec 2.0, and what its descendants share with it."""
+"""The converter of wav2vec 2.0, and its base classes, which related models share."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class SpeechFamilyConfig(ConverterConfig):
-    """The parts that wav2vec 2.0, HuBERT and WavLM share: the convolutions, the positions and the layers."""
+    """Base class of wav2vec 2.0, HuBERT and WavLM, with the shared convolutions, positions and layers."""
 
     defaults: ClassVar[Mapping[str, Any]] = {
         "vocab_size": 32,
@@ -63,19 +63,19 @@ class SpeechFamilyConfig(ConverterConfig):
     required: ClassVar[Mapping[str, tuple[Any, ...]]] = {"add_adapter": (False,), "adapter_attn_dim": (None,)}
     irrelevant: ClassVar[frozenset[str]] = frozenset(
         {
-            # Of heads that have no converter.
+            # For heads without a converter.
             *("use_weighted_layer_sum", "classifier_proj_size", "xvector_output_dim"),
             *("tdnn_dim", "tdnn_kernel", "tdnn_dilation"),
-            # Of adapters, which there are only with add_adapter.
+            # For adapters, which are only used with add_adapter.
             *("adapter_kernel_size", "adapter_stride", "num_adapter_layers", "output_hidden_size"),
-            # Of fairseq, where the first checkpoints come from; transformers has never read them.
+            # From fairseq, the source of the first checkpoints. transformers has never read these keys.
             *("mask_channel_length", "mask_channel_min_space", "mask_channel_other", "mask_channel_prob"),
             *("mask_channel_selection", "mask_time_min_space", "mask_time_other", "mask_time_selection"),
             *("no_mask_channel_overlap", "no_mask_time_overlap", "freeze_feat_extract_train"),
             *("feat_extract_dropout", "hidden_dropout_prob"),
-            # Our loss leaves out what cannot be aligned, whatever this says; it is no part of a trained model.
+            # Only affects training. The loss in tp always ignores texts that cannot be aligned.
             "ctc_zero_infinity",
-            # There is no word embedding.
+            # The model has no word embedding.
             "tie_word_embeddings",
         }
     )
@@ -87,9 +87,9 @@ class SpeechFamilyConfig(ConverterConfig):
         ),
     }
     notes: ClassVar[tuple[str, ...]] = (
-        "as in transformers, padding takes part in the first layer's group norm of base models: in a padded batch, a "
-        "recording's states depend on how much of it there is (mask_padding: false)",
-        "layerdrop is drop_path: in training, sub-layers are skipped by sample, and not layers by batch",
+        "as in transformers, the first layer's group norm of base models includes padding: in a padded batch, a "
+        "recording's states depend on the amount of padding (mask_padding: false)",
+        "layerdrop becomes drop_path: in training, sub-layers are skipped per sample, not layers per batch",
     )
 
     # -- config.json → spec --------------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ class SpeechFamilyConfig(ConverterConfig):
     def waveform(self, config: Mapping[str, Any]) -> dict[str, Any]:
         layers = config.get("num_feat_extract_layers")
         if layers not in (None, len(config["conv_dim"])):
-            message = f"'num_feat_extract_layers' is {layers}, and 'conv_dim' has {len(config['conv_dim'])} numbers"
+            message = f"'num_feat_extract_layers' is {layers}, but 'conv_dim' has {len(config['conv_dim'])} numbers"
             raise TPError(f"config.json: {message}")
         return {
             "channels": list(config["conv_dim"]),
@@ -132,7 +132,7 @@ class SpeechFamilyConfig(ConverterConfig):
         }
 
     def positions(self, config: Mapping[str, Any]) -> list[Any]:
-        """The embedding modules behind the waveform's."""
+        """The embedding modules after the waveform embedding."""
         options = {
             "kernel_size": config["num_conv_pos_embeddings"],
             "groups": config["num_conv_pos_embedding_groups"],
@@ -162,7 +162,7 @@ class SpeechFamilyConfig(ConverterConfig):
         return {"transformer": self.layers(config)}
 
     def head(self, config: Mapping[str, Any], head: str) -> dict[str, Any]:
-        """The options of the target that stands for a head."""
+        """The options of the target for a head."""
         average = parts.needs(config, "ctc_loss_reduction", {"mean": "mean", "sum": "tokens"})
         return {"blank": config["pad_token_id"], "dropout": config["final_dropout"], "average": average}
 
@@ -219,14 +219,14 @@ class SpeechFamilyConfig(ConverterConfig):
         if not probability:
             mark(config, "mask_time_length", "mask_time_min_masks")
         if "wav2vec2" in heads:
-            # Pre-training is nothing without masks, and transformers leaves them to the caller.
+            # Pre-training needs masks. In transformers, the caller provides them, so a zero probability is ignored.
             return {"wav2vec2": {**(masks if probability else {}), "num_negatives": config["num_negatives"]}}
         return {"waveform_ctc" if "ctc" in heads else "waveform_cls": masks}
 
     # -- weights -------------------------------------------------------------------------------------------------
 
     def front(self, config: "Keys") -> list[Entry]:
-        """The rules of what stands before the layers."""
+        """The rules of the parts before the layers."""
         theirs, ours = self.prefix, "embedding.parts.waveform"
         norm = "encoder.norm" if config["do_stable_layer_norm"] else "embedding.norm"
         return [
@@ -246,7 +246,7 @@ class SpeechFamilyConfig(ConverterConfig):
             Same(f"{norm}.original0", f"{ours}.magnitude"),
             Same(f"{norm}.original1", f"{ours}.direction"),
             Same(f"{convolution}.bias", f"{ours}.bias"),
-            # As PyTorch called them before version 2.
+            # The names in PyTorch before version 2.
             Copy(f"{convolution}.weight_g", of=f"{norm}.original0"),
             Copy(f"{convolution}.weight_v", of=f"{norm}.original1"),
         ]
@@ -270,7 +270,7 @@ class SpeechFamilyConfig(ConverterConfig):
 
 
 def _masks_config(spec: "Spec", waveform: WaveformConfig) -> dict[str, Any]:
-    """The keys of masks: those over frequencies are the embedding's here, those over time the processor's."""
+    """The keys of masks. In tp, feature masks are options of the embedding and time masks of the processor."""
     found = {
         "apply_spec_augment": True,
         "mask_feature_prob": waveform.mask_feature_prob if waveform.mask_vector else 0.0,
@@ -289,7 +289,7 @@ def _masks_config(spec: "Spec", waveform: WaveformConfig) -> dict[str, Any]:
     if not waveform.mask_vector:
         found["mask_time_prob"] = 0.0
     elif not found.get("mask_time_prob", True) and not found["mask_feature_prob"]:
-        # With a chance of masks, transformers has the vector; whether it masks is another key.
+        # transformers only creates the mask vector if a probability is above 0. Another key turns masking off.
         found |= {"apply_spec_augment": False, "mask_time_prob": 0.05}
     return found
 
@@ -300,7 +300,7 @@ def _ctc_config(ctc: CTCConfig) -> dict[str, Any]:
 
 
 class Wav2Vec2FamilyConfig(SpeechFamilyConfig):
-    """The parts that models with wav2vec 2.0's quantiser share."""
+    """Base class of models with wav2vec 2.0's quantiser."""
 
     defaults: ClassVar[Mapping[str, Any]] = {
         **SpeechFamilyConfig.defaults,

@@ -1,4 +1,4 @@
-"""wav2vec 2.0 with a conformer."""
+"""The converter of wav2vec 2.0 with a conformer."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Pointwise(Rule):
-    """A matrix that is a convolution of one place in the checkpoint."""
+    """A matrix that is stored as a convolution of kernel size 1 in the checkpoint."""
 
     def shapes(self, ours: Shape) -> list[Shape]:
         return [(*ours, 1)]
@@ -32,7 +32,7 @@ class Pointwise(Rule):
 
 
 class Wav2Vec2ConformerConverterConfig(Wav2Vec2FamilyConfig):
-    """wav2vec 2.0 with a conformer for its transformer (Wang et al., 2020), with relative positions or none."""
+    """wav2vec 2.0 with a conformer instead of a transformer (Wang et al., 2020), with relative positions or none."""
 
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "Wav2Vec2ConformerForPreTraining": ("wav2vec2",),
@@ -48,20 +48,21 @@ class Wav2Vec2ConformerConverterConfig(Wav2Vec2FamilyConfig):
     }
     required: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         **Wav2Vec2FamilyConfig.required,
-        # Its rotary positions turn what queries and keys are projected from, and no other model's do so.
+        # Its rotary positions are refused: unlike in other models, they rotate the states before the projection to
+        # queries and keys.
         "position_embeddings_type": ("relative", None),
-        "layer_norm_eps": (1e-5,),  # the layers' own is fixed
+        "layer_norm_eps": (1e-5,),  # transformers uses a fixed value in the layers
     }
     irrelevant: ClassVar[frozenset[str]] = Wav2Vec2FamilyConfig.irrelevant | {
-        "rotary_embedding_base",  # of positions that are refused
-        "max_source_positions",  # of a table that grows as it is needed
-        "layerdrop",  # of training; the notes tell of it
+        "rotary_embedding_base",  # rotary positions are refused
+        "max_source_positions",  # the position table grows on demand
+        "layerdrop",  # only for training; see the notes
     }
     training_only: ClassVar[Mapping[str, Any]] = {"conformer_conv_dropout": 0.1}
     notes: ClassVar[tuple[str, ...]] = (
-        "as in transformers, padding takes part in the convolutions of the conformer, and in the group norm of base "
-        "models: in a padded batch, a recording's states depend on how much of it there is (mask_padding: false)",
-        "layerdrop is left out: the conformer has none",
+        "as in transformers, the convolutions of the conformer and the group norm of base models include padding: in a "
+        "padded batch, a recording's states depend on the amount of padding (mask_padding: false)",
+        "layerdrop is left out: the conformer in tp does not support it",
     )
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
@@ -116,7 +117,7 @@ class Wav2Vec2ConformerConverterConfig(Wav2Vec2FamilyConfig):
         }
 
     def position_rules(self, config: Mapping[str, Any]) -> list[Entry]:
-        """transformers holds a convolution for positions that it never uses."""
+        """The rules of the position convolution, which transformers stores but never uses."""
         size, width = config["hidden_size"], config["num_conv_pos_embeddings"]
         shape = (size, size // config["num_conv_pos_embedding_groups"], width)
         name = f"{self.prefix}encoder.pos_conv_embed.conv"

@@ -1,4 +1,4 @@
-"""WavLM."""
+"""The converter of WavLM."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class WavLMConverterConfig(SpeechFamilyConfig):
-    """WavLM (Chen et al., 2022). transformers has no head for its pre-training."""
+    """WavLM (Chen et al., 2022), without a pre-training head, which transformers lacks."""
 
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {"WavLMForCTC": ("ctc",), "WavLMModel": ()}
     prefix: ClassVar[str] = "wavlm."
@@ -26,10 +26,10 @@ class WavLMConverterConfig(SpeechFamilyConfig):
         "max_bucket_distance": 800,
     }
     irrelevant: ClassVar[frozenset[str]] = SpeechFamilyConfig.irrelevant | {
-        # Of a head for pre-training, which transformers does not have.
+        # For a pre-training head that transformers does not have.
         *("num_codevectors_per_group", "num_codevector_groups", "contrastive_logits_temperature", "num_negatives"),
         *("codevector_dim", "proj_codevector_dim", "diversity_loss_weight", "num_ctc_classes"),
-        "replace_prob",  # of the program that trained WavLM
+        "replace_prob",  # for the program that trained WavLM
     }
 
     def attention(self, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from tp_core.options.context import BuildContext
 
 
 class ConvolutionalPosition(Embedding):
-    """Adds ``f(conv(states))``; padding is zero for the convolution.
+    """Adds ``activation(conv(states))`` to the states. The convolution sees zeros in place of padding.
 
-    Each place of the kernel has weight norm (Salimans & Kingma, 2016): ``magnitude · direction / |direction|``.
+    Weight norm (Salimans & Kingma, 2016) applies to each kernel position: ``magnitude · direction / |direction|``.
     """
 
     def __init__(self, config: ConvolutionalPositionConfig, context: BuildContext) -> None:
@@ -45,6 +45,6 @@ class ConvolutionalPosition(Embedding):
         real = states if sequence.mask is None else states.masked_fill(~sequence.mask.unsqueeze(-1), 0)
         kernel = self.direction * (self.magnitude / self._norm())
         found = F.conv1d(real.transpose(1, 2), kernel, self.bias, padding=self.size // 2, groups=self.groups)
-        # A kernel of even size makes one frame too many.
+        # A kernel of even size produces one frame too many.
         positions = self.activation(found[..., : states.shape[1]]).transpose(1, 2)
         return sequence.with_states(states + positions)

@@ -17,7 +17,7 @@ class ConvolutionalPositionConfig(EmbeddingConfig):
     implementation: ClassVar[str] = "tp_audio.embeddings.conv_pos:ConvolutionalPosition"
     makes_sequence: ClassVar[bool] = False
 
-    kernel_size: int = Field(128, gt=0, description="frames that the convolution sees")
+    kernel_size: int = Field(128, gt=0, description="kernel size in frames")
     groups: int = Field(16, gt=0)
     activation: Activation = "gelu"
 

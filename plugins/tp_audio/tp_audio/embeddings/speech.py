@@ -15,10 +15,10 @@ from tp_core.options.context import BuildContext
 
 
 class GatedDownsampling(nn.Conv1d):
-    """A convolution with a stride, whose second half of filters are the gates of the first (Dauphin et al., 2017)."""
+    """A strided convolution with a gated linear unit: half of its filters are gates (Dauphin et al., 2017)."""
 
     def __init__(self, inputs: int, outputs: int, width: int, stride: int, std: float | None) -> None:
-        # With both halves of variance 3, that of the product is 1: the mean of sigmoid(gate)² is a third.
+        # Both halves get variance 3. The mean of sigmoid(gate)² is about 1/3, so the product has variance 1.
         self.std = std or math.sqrt(3 / (inputs * width))
         super().__init__(inputs, 2 * outputs, width, stride=stride, padding=width // 2)
 
@@ -33,7 +33,7 @@ class GatedDownsampling(nn.Conv1d):
 
 
 class Speech(Embedding):
-    """Frames of filter banks → states, as many times fewer as the strides say."""
+    """Frames of filter banks → states. The strides shorten the sequence."""
 
     def __init__(self, config: SpeechConfig, context: BuildContext) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Speech(Embedding):
     def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
         """``input_features`` (batch, frames, bins) → states (batch, frames / strides, embedding_size).
 
-        ``attention_mask`` (batch, frames), where it is given, has its real frames first.
+        ``attention_mask`` (batch, frames) is optional; padding is on the right.
         """
         states, mask = inputs["input_features"].transpose(1, 2), inputs.get("attention_mask")
         lengths = None if mask is None else mask.sum(dim=1)
@@ -70,5 +70,5 @@ class Speech(Embedding):
 
 
 def _real(lengths: Tensor, width: int) -> Tensor:
-    """(batch, width), True at each row's first ``lengths`` places."""
+    """A mask (batch, width): True at the first ``lengths`` positions of each row."""
     return torch.arange(width, device=lengths.device) < lengths.unsqueeze(1)

@@ -15,25 +15,27 @@ Positive = Annotated[int, Field(gt=0)]
 
 
 class SpeechConfig(EmbeddingConfig):
-    """Speech embedding: filter banks, made shorter by gated convolutions over time (Speech2Text; Wang et al., 2020)."""
+    """Speech embedding: filter banks, shortened by gated convolutions over time (Speech2Text; Wang et al., 2020)."""
 
     implementation: ClassVar[str] = "tp_audio.embeddings.speech:Speech"
 
-    num_mel_bins: int = Field(80, gt=0, description="filter banks of each frame")
-    kernel_sizes: list[Positive] = Field([5, 5], min_length=1, description="frames that each convolution sees")
-    strides: list[Positive] = Field([2, 2], min_length=1, description="frames from one output to the next, of each")
-    channels: int = Field(1024, gt=1, description="filters of all convolutions but the last, half of them gates")
+    num_mel_bins: int = Field(80, gt=0, description="number of filter banks per frame")
+    kernel_sizes: list[Positive] = Field([5, 5], min_length=1, description="kernel size of each convolution, in frames")
+    strides: list[Positive] = Field([2, 2], min_length=1, description="stride of each convolution, in frames")
+    channels: int = Field(
+        1024, gt=1, description="filters of each convolution except the last; half of the filters are gates"
+    )
     scale: bool = Field(False, description="multiply by sqrt(embedding_size) (Speech2Text)")
     mask_padding: bool = Field(
         True,
-        description="no convolution sees padding; false: the last states of a recording depend on how much of it "
-        "there is in the batch, as in transformers' Speech2Text",
+        description="hide padding from the convolutions; false: the last states of a recording depend on the amount "
+        "of padding in the batch, as in transformers' Speech2Text",
     )
     init_std: float | None = Field(
         None,
         gt=0,
-        description="standard deviation of the initial weights; sqrt(3 / inputs of a filter) if unset, which keeps "
-        "the variance through the gates",
+        description="standard deviation of the initial weights; default: sqrt(3 / inputs of a filter), which keeps "
+        "the variance constant through the gates",
     )
 
     def positions(self, inputs: int) -> int:

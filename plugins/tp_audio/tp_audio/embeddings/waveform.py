@@ -1,4 +1,4 @@
-"""Raw waveforms as frames: wav2vec 2.0's stack of convolutions, projection and masking."""
+"""The embedding of raw waveforms: wav2vec 2.0's convolutions, projection and masking."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tp_core.options.context import BuildContext
 
 
 class Convolution(nn.Conv1d):
-    """``nn.Conv1d`` drawn as He et al. (2015) do."""
+    """``nn.Conv1d`` with the initialisation of He et al. (2015)."""
 
     def reset_parameters(self) -> None:
         if self.weight.is_meta:
@@ -31,14 +31,19 @@ class Convolution(nn.Conv1d):
 
 
 class ChannelNorm(nn.GroupNorm):
-    """Normalises each channel over the time of its sample, over its real frames only if padding is masked."""
+    """Normalises each channel of a sample over time. With ``mask_padding``, only real frames count."""
 
     def __init__(self, channels: int, mask_padding: bool) -> None:
         super().__init__(channels, channels)
         self.mask_padding = mask_padding
 
     def forward(self, states: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """States (batch, channels, frames) and the number of real frames of each sample, (batch,)."""
+        """Normalise the states.
+
+        Args:
+            states: (batch, channels, frames).
+            lengths: (batch,), number of real frames of each sample.
+        """
         if lengths is None or not self.mask_padding:
             return super().forward(states)
         with full_precision(states):
@@ -60,11 +65,11 @@ class TimeLayerNorm(nn.LayerNorm):
 
 
 class Waveform(Embedding):
-    """Convolutions → LayerNorm → projection; masked frames become one learned vector.
+    """Convolutions → LayerNorm → projection. A learned vector replaces masked frames.
 
-    Reads ``input_values`` (batch, samples), ``attention_mask`` (batch, samples) of waveforms padded on the right, and,
-    where they are given, ``mask_time_indices`` (batch, frames) and ``mask_feature_indices`` (batch, embedding_size),
-    bool. Publishes ``latents`` (batch, frames, channels): the frames before projection and masking.
+    Reads ``input_values`` (batch, samples), padded on the right. These inputs are optional: ``attention_mask`` (batch,
+    samples), ``mask_time_indices`` (batch, frames), bool, and ``mask_feature_indices`` (batch, embedding_size), bool.
+    Publishes ``latents`` (batch, frames, channels): the frames before projection and masking.
     """
 
     def __init__(self, config: WaveformConfig, context: BuildContext) -> None:
@@ -92,7 +97,7 @@ class Waveform(Embedding):
             nn.init.uniform_(self.mask_vector)
 
     def lengths(self, samples: Tensor) -> list[Tensor]:
-        """The number of frames after each convolution, for numbers of samples (batch,)."""
+        """The number of frames after each convolution, given the number of samples of each recording, (batch,)."""
         found = []
         for kernel, stride in zip(self.config.kernels, self.config.strides):
             samples = (torch.div(samples - kernel, stride, rounding_mode="floor") + 1).clamp(min=0)
@@ -130,7 +135,7 @@ class Waveform(Embedding):
         times = inputs.get("mask_time_indices")
         if times is not None:
             if self.mask_vector is None:
-                raise TPError("the batch masks frames, and the waveform embedding has mask_vector: false")
+                raise TPError("the batch masks frames, but the waveform embedding has mask_vector: false")
             states = torch.where(times.bool().unsqueeze(-1), self.mask_vector.to(states.dtype), states)
         features = inputs.get("mask_feature_indices")
         if features is None and self.training and self.config.mask_feature_prob:
@@ -140,13 +145,13 @@ class Waveform(Embedding):
         return states
 
     def _drawn_features(self, states: Tensor) -> Tensor:
-        """Channels to set to zero, (batch, channels): spans that start anywhere, as dropout from torch's generator."""
+        """A random mask (batch, channels) of spans of channels to zero. Like dropout, it uses torch's generator."""
         batch, _, channels = states.shape
         length = self.config.mask_feature_length
         wanted = self.config.mask_feature_prob * channels / length
         rounding = torch.rand(batch, device=states.device)
         spans = (wanted + rounding).floor().clamp(min=self.config.mask_feature_min_masks)
-        # The first `spans` of a random order of the starts: distinct, and without a loop over samples.
+        # The first `spans` in a random order of all starts: they are distinct, and no loop over samples is needed.
         order = torch.rand(batch, channels - length + 1, device=states.device).argsort(dim=1)
         starts = order.argsort(dim=1) < spans[:, None]
         reach = F.max_pool1d(F.pad(starts.float(), (length - 1, length - 1)), length, stride=1)

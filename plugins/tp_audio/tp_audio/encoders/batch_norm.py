@@ -1,4 +1,4 @@
-"""Batch norm over the real positions of a batch, and over all processes that train together."""
+"""Batch norm over the real positions of a batch, synchronised over all training processes."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from tp_core.modules.targets.gather import gathered
 
 
 class MaskedBatchNorm(nn.BatchNorm1d):
-    """``nn.BatchNorm1d`` (Ioffe & Szegedy, 2015) of states (batch, length, size), to which padding does not count.
+    """``nn.BatchNorm1d`` (Ioffe & Szegedy, 2015) of states (batch, length, size), without padding.
 
-    In training, the statistics are those of the batches of all processes together: several learn what one would.
+    In training, the statistics cover the batches of all processes. The number of processes thus makes no difference.
     """
 
-    frozen = False  # whether the running statistics stay as they are
+    frozen = False  # True: do not update the running statistics
 
     def forward(self, states: Tensor, mask: Tensor | None) -> Tensor:  # type: ignore[override]
-        """The same shape.
+        """Normalise the states; the shape stays the same.
 
         Args:
-            mask: (batch, length), True where real; None when everything is.
+            states: (batch, length, size).
+            mask: (batch, length), True at real positions; None if there is no padding.
         """
         wide = states.float()
         mean, variance = self.running_mean, self.running_var
@@ -53,7 +54,7 @@ def _statistics(states: Tensor, real: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
     Args:
         states: (batch, length, size).
-        real: (batch, length, 1), 1 where real, else 0.
+        real: (batch, length, 1), 1 at real positions, else 0.
     """
     count = real.sum().clamp(min=1)
     mean = (states * real).sum(dim=(0, 1)) / count
@@ -61,7 +62,7 @@ def _statistics(states: Tensor, real: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     everyone, _ = gathered(torch.cat([real.sum()[None], mean, deviations])[None])
     if len(everyone) == 1:
         return count, mean, deviations / count
-    # Chan et al. (1979): what the parts deviate from their means, and their means from the common one.
+    # Chan et al. (1979): the deviations within each part, plus the deviations of the parts' means from the common mean.
     counts, means, parts = torch.split(everyone, [1, len(mean), len(mean)], dim=1)
     counts = counts.detach()
     count = counts.sum().clamp(min=1)
@@ -71,7 +72,7 @@ def _statistics(states: Tensor, real: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 @contextmanager
 def frozen_statistics(module: nn.Module) -> Iterator[None]:
-    """While activations are recomputed, a batch is not counted a second time."""
+    """Freeze the running statistics, so that a batch is not counted again when its activations are recomputed."""
     norms = [part for part in module.modules() if isinstance(part, MaskedBatchNorm)]
     for norm in norms:
         norm.frozen = True

@@ -26,7 +26,7 @@ from tp_core.options.context import BuildContext
 
 
 class DepthwiseConvolution(nn.Conv1d):
-    """A filter of its own for each channel, centred on its position."""
+    """A depthwise convolution: one filter per channel, centred on its position."""
 
     def __init__(self, channels: int, width: int, bias: bool) -> None:
         super().__init__(channels, channels, width, padding=width // 2, groups=channels, bias=bias)
@@ -38,7 +38,7 @@ class DepthwiseConvolution(nn.Conv1d):
 
 
 class ConvolutionModule(nn.Module):
-    """Gates, a depthwise convolution, norm, activation, and a projection back."""
+    """The conformer's convolution module: GLU, depthwise convolution, norm, activation and projection."""
 
     def __init__(self, config: ConformerConfig) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class ConvolutionModule(nn.Module):
         self.activation = ACTIVATIONS[config.activation]
 
     def forward(self, states: Tensor, mask: Tensor | None) -> Tensor:
-        """(batch, length, hidden) → the same shape; nothing comes from padding, unless mask_padding is off."""
+        """(batch, length, hidden) → the same shape. With mask_padding, padding has no influence."""
         states = F.glu(self.expansion(states))
         if mask is not None and self.mask_padding:
             states = states.masked_fill(~mask.unsqueeze(-1), 0)
@@ -63,7 +63,7 @@ class ConvolutionModule(nn.Module):
 
 
 class ConformerLayer(nn.Module):
-    """Half a feed-forward layer, mixer, convolution, half a feed-forward layer; each after a norm of its own."""
+    """A half feed-forward layer, mixer, convolution and a second half feed-forward layer, each with a pre-norm."""
 
     def __init__(self, config: ConformerConfig, context: BuildContext) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class ConformerLayer(nn.Module):
     def forward(
         self, states: Tensor, mask: Tensor | None, prepared: Any, carried: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """(batch, length, hidden) → the same shape, and what the next layer's mixer gets as ``carried``."""
+        """(batch, length, hidden) → the same shape, and the value ``carried`` for the next layer's mixer."""
         states = states + 0.5 * self._drop(self.first_feed_forward(self.first_norm(states)))
         mixed, carried = self.mixer(self.mixer_norm(states), prepared, carried)
         states = states + self._drop(mixed)
@@ -91,7 +91,7 @@ class ConformerLayer(nn.Module):
 
 
 class ConformerEncoder(Encoder):
-    """Conformer layers, after a dense layer where the embeddings have another width."""
+    """Conformer layers. If the embeddings have another width, a linear layer before them changes it."""
 
     def __init__(self, config: ConformerConfig, context: BuildContext) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class ConformerEncoder(Encoder):
         """States (batch, length, embedding_size) → (batch, length, hidden_size).
 
         Raises:
-            NotImplementedError: a kv_cache, since states depend on later positions.
+            NotImplementedError: a kv_cache is given, but states depend on later positions.
         """
         if kv_cache is not None:
             raise NotImplementedError("the conformer's convolutions see later positions")
@@ -114,7 +114,7 @@ class ConformerEncoder(Encoder):
             return by_document(self.forward, sequence)
         states = sequence.states if self.projection is None else self.projection(sequence.states)
         if sequence.mask is not None and not self.config.mask_padding:
-            states = states.masked_fill(~sequence.mask.unsqueeze(-1), 0)  # what convolutions see behind the end
+            states = states.masked_fill(~sequence.mask.unsqueeze(-1), 0)  # convolutions see zeros in padding
         prepared = cast(ConformerLayer, self.layers[0]).mixer.prepare(self.shared.begin(sequence.with_states(states)))
         carried = None
         for layer in self.layers:
@@ -128,5 +128,5 @@ class ConformerEncoder(Encoder):
 
 
 def _contexts(layer: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    """The contexts in which a layer runs: the first time, and when its activations are recomputed."""
+    """Contexts for a layer's forward pass and for the recomputation of its activations."""
     return nullcontext(), frozen_statistics(layer)

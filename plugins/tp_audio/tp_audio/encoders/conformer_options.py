@@ -28,33 +28,37 @@ class ConformerConfig(EncoderConfig):
     num_heads: int = Field(4, gt=0, description="attention heads")
     mixer: Chosen[MixerConfig] = Chosen.by_default(
         {"attention": {"positions": "distance"}},
-        description="what brings positions together: attention with sinusoids of the distance, as in the paper",
+        description="token mixer; default: attention with sinusoids of the distance, as in the paper",
     )
     feed_forward: Chosen[FeedForwardConfig] = Chosen.by_default(
-        "dense", description="of the two half feed-forward layers"
+        "dense", description="type of the two half feed-forward layers"
     )
-    feed_forward_size: int | None = Field(None, gt=0, description="inner width; 4 × hidden_size if unset")
-    activation: Activation = Field("silu", description="of the feed-forward layers and the convolution; silu is swish")
-    norm: Chosen[NormConfig] = Chosen.by_default({"layernorm": {"eps": 1e-5}}, description="of each part of a layer")
-    kernel_size: int = Field(31, gt=0, description="positions that the depthwise convolution sees; odd")
+    feed_forward_size: int | None = Field(None, gt=0, description="inner width; default: 4 × hidden_size")
+    activation: Activation = Field(
+        "silu", description="activation of the feed-forward layers and the convolution; silu is swish"
+    )
+    norm: Chosen[NormConfig] = Chosen.by_default(
+        {"layernorm": {"eps": 1e-5}}, description="norm before each part of a layer and after the layer"
+    )
+    kernel_size: int = Field(31, gt=0, description="kernel size of the depthwise convolution; odd")
     convolution_norm: Literal["batch", "layer"] = Field(
         "batch",
-        description="norm in the convolution: batch as in the paper, over real positions; layer does not depend on how "
-        "a batch is cut into micro-batches and processes",
+        description="norm in the convolution module; batch: over real positions, as in the paper; layer: independent "
+        "of the split of a batch into micro-batches and processes",
     )
     convolution_bias: bool = Field(True, description="biases in the convolutions")
-    final_norm: bool = Field(False, description="another norm behind the last layer, as in wav2vec 2.0's conformer")
+    final_norm: bool = Field(False, description="a further norm after the last layer, as in wav2vec 2.0's conformer")
     mask_padding: bool = Field(
         True,
-        description="no convolution sees padding; false: the last states of a recording depend on how much of it "
-        "there is in the batch, as in transformers' wav2vec2-conformer",
+        description="hide padding from the convolutions; false: the last states of a recording depend on the amount "
+        "of padding in the batch, as in transformers' wav2vec2-conformer",
     )
-    dropout: float = Field(0.1, ge=0, lt=1, description="on the output of each sub-layer")
-    activation_dropout: float = Field(0.1, ge=0, lt=1, description="inside the feed-forward layers")
+    dropout: float = Field(0.1, ge=0, lt=1, description="dropout on the output of each sub-layer")
+    activation_dropout: float = Field(0.1, ge=0, lt=1, description="dropout inside the feed-forward layers")
     init_std: float = Field(0.02, gt=0, description="standard deviation of the initial weights")
 
     def effective(self, context: BuildContext) -> dict[str, Any]:
-        # A recording alone has the same states with either mask_padding.
+        # mask_padding does not change a recording in a batch of its own.
         return {name: value for name, value in super().effective(context).items() if name != "mask_padding"}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
@@ -62,4 +66,4 @@ class ConformerConfig(EncoderConfig):
             near = self.kernel_size + 1
             yield Problem("kernel_size", f"must be odd, so that it is centred; got {self.kernel_size}, try {near}")
         if self.mixer.config.causal():
-            yield Problem("mixer", "is causal, and the convolutions see later positions")
+            yield Problem("mixer", "is causal, but the convolutions see later positions")

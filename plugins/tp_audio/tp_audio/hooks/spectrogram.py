@@ -1,4 +1,4 @@
-"""Spectrograms with texts underneath as a picture."""
+"""Pictures of spectrograms with texts below them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,21 @@ Colour = tuple[int, int, int]
 _INK: Colour = (31, 41, 55)
 _GREY: Colour = (107, 114, 128)
 _WRONG: Colour = (208, 24, 60)
-#: From silence to the loudest.
+#: Colours from silence to the loudest.
 _COLOURS = np.array([(8, 7, 30), (69, 20, 107), (158, 42, 99), (229, 92, 48), (251, 180, 62), (252, 255, 190)])
-#: Quieter than the loudest by more than this, in natural logarithms of power, is as good as silence.
+#: Range of loudness that is shown, in natural logarithms of power. Quieter bins look like silence.
 _RANGE = 12.0
 _WIDEST, _NARROWEST, _HEIGHT, _MARGIN, _LINE, _LABEL = 1100, 520, 160, 16, 22, 64
 
 
 class Heard(NamedTuple):
-    """A recording as log-mel frames, (frames, bins), what was said, and what a model makes of it."""
+    """A recording with its reference text and the text that a model recognised.
+
+    Attributes:
+        frames: log-mel frames, (frames, bins).
+        wanted: the reference text.
+        found: the recognised text.
+    """
 
     frames: Frames
     wanted: str
@@ -36,7 +42,7 @@ class Heard(NamedTuple):
 
 
 class Word(NamedTuple):
-    """A word to draw, or a part of one that is too long for a line."""
+    """A word to draw, or a part of a word that is too long for a line."""
 
     text: str
     colour: Colour
@@ -45,13 +51,15 @@ class Word(NamedTuple):
 
 
 def spectrograms(heard: list[Heard], seconds: float, title: str, font: str | None = None) -> Image.Image:
-    """Recordings one below the other, all to one scale of time, low frequencies at the bottom of each.
+    """A picture of recordings, one below the other, on one time scale. Low frequencies are at the bottom.
 
-    Words that were missed, and those that were not said, are red.
+    Missed words and wrongly recognised words are red.
 
     Args:
-        seconds: from one frame to the next.
-        font: a font file.
+        heard: the recordings.
+        seconds: distance of two frames, in seconds.
+        title: the title of the picture.
+        font: a font file; None: a system font.
     """
     longest = max(len(each.frames) for each in heard)
     scale = min(4.0, _WIDEST / longest)
@@ -84,7 +92,7 @@ def spectrograms(heard: list[Heard], seconds: float, title: str, font: str | Non
 
 
 def shaded(frames: Frames) -> Image.Image:
-    """A pixel for each frame and bin."""
+    """An image with one pixel for each frame and bin."""
     values: NDArray[Any] = np.clip((frames - frames.max()) / _RANGE + 1, 0, 1)
     places = np.linspace(0, 1, len(_COLOURS))
     colours = np.stack([np.interp(values, places, _COLOURS[:, channel]) for channel in range(3)], axis=-1)
@@ -92,7 +100,7 @@ def shaded(frames: Frames) -> Image.Image:
 
 
 def _coloured(wanted: list[str], found: list[str]) -> tuple[list[tuple[str, Colour]], list[tuple[str, Colour]]]:
-    """The words of both texts: red where the other has none like it there."""
+    """The words of both texts with their colours. Words without a match in the other text are red."""
     one, other = ([(word, _WRONG) for word in words] for words in (wanted, found))
     for a, b, size in SequenceMatcher(None, wanted, found, autojunk=False).get_matching_blocks():
         one[a : a + size] = other[b : b + size] = [(word, _INK) for word in wanted[a : a + size]]
@@ -100,7 +108,7 @@ def _coloured(wanted: list[str], found: list[str]) -> tuple[list[tuple[str, Colo
 
 
 def _placed(words: list[tuple[str, Colour]], room: float, font: Font) -> Iterator[Word]:
-    """Words in lines of a width."""
+    """Break words into lines of at most ``room`` pixels."""
     space, x, line = font.getlength(" "), 0.0, 0
     for word, colour in words:
         if x and x + font.getlength(word) > room:
@@ -122,7 +130,7 @@ def _lines(words: list[Word]) -> int:
 def _times(
     draw: ImageDraw.ImageDraw, x: float, y: float, frames: int, scale: float, seconds: float, font: Font
 ) -> None:
-    """A mark at every so many seconds, at least 60 pixels apart."""
+    """Draw the time axis, with marks at least 60 pixels apart."""
     second = scale / seconds
     step = next(each for each in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 600, 6000) if each * second >= 60)
     for number in range(int(frames * seconds / step) + 1):

@@ -39,9 +39,9 @@ _BINS = 80
 
 
 class Transcripts:
-    """Writes ``transcripts/step_N.png`` into the run's folder, and the same with the texts to TensorBoard.
+    """Writes ``transcripts/step_N.png`` into the run's folder, and the picture and its texts to TensorBoard.
 
-    Texts are decoded greedily: by the decoder if the model has one, else by the target ``ctc``.
+    Texts are decoded greedily, by the decoder if the model has one, else by the target ``ctc``.
     """
 
     def __init__(self, config: TranscriptsConfig) -> None:
@@ -52,8 +52,8 @@ class Transcripts:
         sets = [part for part in spec.sets().values() if _transcribes(part)]
         if not sets:
             yield (
-                "train.hooks.transcripts: shows texts of speech, which needs the target ctc or a decoder, and one of "
-                "the processors speech_ctc, speech_text, waveform_ctc"
+                "train.hooks.transcripts: needs the target ctc or a decoder, and one of the processors speech_ctc, "
+                "speech_text, waveform_ctc"
             )
         elif all(part.data.options.eval is None for part in sets):
             yield "train.hooks.transcripts: needs data.eval"
@@ -79,7 +79,7 @@ class Transcripts:
             trainer.loggers.text(step, name, "\n\n".join(lines))
 
     def heard(self, trainer: Trainer, data: DataSet) -> list[Heard]:
-        """Recordings spread over the data, with what was said and what the model hears."""
+        """Recordings spread evenly over the data, with their reference texts and recognised texts."""
         seed, shown = trainer.spec.train.options.seed, min(self.config.count, len(data.rows))
         spread = [number * len(data.rows) // shown for number in range(shown)]
         inner = data.processor
@@ -120,15 +120,15 @@ def _transcribes(spec: Spec) -> bool:
 
 
 def _mel(samples: Samples, config: AudioProcessorConfig) -> Frames:
-    """Logarithms of the mel spectrum, (frames, bins), not normalised."""
+    """Log-mel frames, (frames, bins), not normalised."""
     rate = config.sampling_rate
     window = int(rate * 0.025) + 1
     samples = np.pad(samples, (0, max(0, window - len(samples))))
-    # Of low sampling rates, many narrow bins at the bottom would hold no frequency.
+    # At low sampling rates, many of 80 bins would be too narrow to contain a frequency.
     bins = getattr(config, "num_mel_bins", _BINS if rate >= 16000 else _BINS // 2)
     return filter_banks(samples, rate, bins, frame_shift=_SHIFT)
 
 
 def _literal(text: str) -> str:
-    """A line that Markdown leaves as it is."""
+    """The text as a Markdown code line, which is shown literally."""
     return f"    {text}"

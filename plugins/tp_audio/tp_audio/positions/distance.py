@@ -18,7 +18,7 @@ from tp_core.options.facts import HeadFacts
 
 
 class Sinusoids(PositionTable):
-    """Sinusoids (1, 2 × length - 1, hidden) of the distances from query to key, the longest back first."""
+    """Sinusoids (1, 2 × length - 1, hidden) of the distances query - key, from length - 1 down to 1 - length."""
 
     def __init__(self, config: DistanceConfig, context: BuildContext) -> None:
         super().__init__()
@@ -30,10 +30,10 @@ class Sinusoids(PositionTable):
         """The sinusoids of a whole sequence.
 
         Raises:
-            NotImplementedError: there is a cache.
+            NotImplementedError: there is a kv_cache.
         """
         if run.kv_cache is not None:
-            raise NotImplementedError("sinusoids of distances need the whole sequence")
+            raise NotImplementedError("sinusoids of distances need the whole sequence; a kv_cache is not supported")
         states = run.sequence.states
         length = states.shape[1]
         distances = torch.arange(length - 1, -length, -1, device=states.device).unsqueeze(0)
@@ -41,7 +41,7 @@ class Sinusoids(PositionTable):
 
 
 class DistanceScores(Positions):
-    """A score is that of the contents, plus that of the query and the distance; each has a bias per head."""
+    """Attention scores: query · key plus query · distance. Each term adds its own bias per head to the query."""
 
     def __init__(self, config: DistanceConfig, context: BuildContext) -> None:
         super().__init__(config, context)
@@ -67,8 +67,8 @@ class DistanceScores(Positions):
 
 
 def by_key(scores: Tensor) -> Tensor:
-    """Scores by distance, (..., length, 2 × length - 1), highest first → by key, (..., length, length)."""
+    """Scores by distance, (..., length, 2 × length - 1), longest first → scores by key, (..., length, length)."""
     *lead, length, width = scores.shape
-    # One more column moves each row on by one against the row before it, as its distances are.
+    # Relative shift: after padding and reshaping, each row is shifted by one position against the row before it.
     moved = F.pad(scores, (1, 0)).reshape(*lead, width + 1, length)[..., 1:, :]
     return moved.reshape(*lead, length, width)[..., :length]

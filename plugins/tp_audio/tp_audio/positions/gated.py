@@ -1,4 +1,4 @@
-"""WavLM's positions: a bias of distances whose weight depends on the states."""
+"""WavLM's positions: a relative bias that is gated by the states."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tp_core.options.facts import HeadFacts
 
 
 class Distances(RelativeBias):
-    """The bias of each distance, (1, heads, queries, keys), which the layers gate."""
+    """The relative bias, (1, heads, queries, keys), which each layer gates."""
 
     def forward(self, run: StackPass) -> PositionValues:
         return PositionValues(super().forward(run).bias)
 
 
 class GatedBias(Positions):
-    """The bias times a factor from the states of each head's channels (after the gates of a GRU)."""
+    """The bias times a factor per head, computed from the head's channels of the states (modelled on GRU gates)."""
 
     def __init__(self, config: GatedRelativeConfig, context: BuildContext) -> None:
         super().__init__(config, context)

@@ -1,4 +1,4 @@
-"""Options of positions that belong to attention over speech. Torch-free."""
+"""Options of positions for attention over speech. Torch-free."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -18,8 +18,8 @@ class GatedRelativeConfig(RelativeConfig):
     implementation: ClassVar[str] = "tp_audio.positions.gated:GatedBias"
     table: ClassVar[str] = "tp_audio.positions.gated:Distances"
 
-    buckets: int = Field(320, gt=3, description="buckets of distances, half of them for each direction")
-    max_distance: int = Field(800, gt=1, description="distance from which all fall into the last bucket")
+    buckets: int = Field(320, gt=3, description="number of distance buckets; each direction has half of them")
+    max_distance: int = Field(800, gt=1, description="distances from here on share the last bucket")
 
     def of_layer(self) -> bool:
         return True
@@ -28,12 +28,12 @@ class GatedRelativeConfig(RelativeConfig):
         yield from super().check(context)
         heads = context.fact(HeadFacts)
         if heads is not None and context.hidden_size % heads.number:
-            message = f"gates need heads that divide hidden_size {context.hidden_size}, got {heads.number}"
+            message = f"needs a number of heads that divides hidden_size {context.hidden_size}, got {heads.number}"
             yield Problem("", message)
 
 
 class DistanceConfig(PositionsConfig):
-    """Sinusoids of the distance of two positions, which queries attend to (Transformer-XL; Dai et al., 2019)."""
+    """Sinusoids of the distance between two positions, as a term of attention (Transformer-XL; Dai et al., 2019)."""
 
     implementation: ClassVar[str] = "tp_audio.positions.distance:DistanceScores"
     table: ClassVar[str] = "tp_audio.positions.distance:Sinusoids"
@@ -45,4 +45,4 @@ class DistanceConfig(PositionsConfig):
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         if context.hidden_size % 2:
-            yield Problem("", f"needs an even width of the states, got {context.hidden_size}")
+            yield Problem("", f"needs an even hidden_size, got {context.hidden_size}")

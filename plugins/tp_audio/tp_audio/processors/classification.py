@@ -31,7 +31,7 @@ class LabelledRecordings(Processor):
 
     def _labels(self, record: Record) -> dict[str, int]:
         return self.classes.read(
-            record, hint=". A recording's label is a folder that it is in, inside the one that is named, or a column"
+            record, hint=". A recording's label is a column, or the name of a folder inside the given folder"
         )
 
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
@@ -47,7 +47,7 @@ class LabelledRecordings(Processor):
 
 
 class SpeechClassificationProcessor(SpeechProcessor, LabelledRecordings):
-    """As filter banks."""
+    """Recordings as filter banks, with class labels."""
 
     def __init__(self, config: SpeechClassificationProcessorConfig, data: DataContext) -> None:
         super().__init__(config)
@@ -57,7 +57,7 @@ class SpeechClassificationProcessor(SpeechProcessor, LabelledRecordings):
 
 
 class WaveformClassificationProcessor(FinetuningProcessor, LabelledRecordings):
-    """As raw waveforms."""
+    """Recordings as raw waveforms, with class labels."""
 
     def __init__(self, config: WaveformClassificationProcessorConfig, data: DataContext) -> None:
         super().__init__(config, data)

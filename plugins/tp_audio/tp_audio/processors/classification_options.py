@@ -1,4 +1,4 @@
-"""Options of recordings with classes. Torch-free."""
+"""Options of processors for recordings with class labels. Torch-free."""
 
 from typing import ClassVar
 
@@ -11,19 +11,19 @@ from tp_core.data.classes.options import ClassLabelOptions
 
 
 class SpeechClassificationProcessorConfig(ClassLabelOptions, SpeechProcessorConfig):
-    """Recordings with a class label each, as filter banks: commands, speakers, languages, sounds."""
+    """Filter banks of recordings with one class label each: commands, speakers, languages, sounds."""
 
     implementation: ClassVar[str] = "tp_audio.processors.classification:SpeechClassificationProcessor"
     needs_tokenizer: ClassVar[bool] = False
 
     normalize: Normalization = Field(
         "level",
-        description="what a recording is normalised to: mean 0, and variance 1, all bins together (level) or each by "
-        "itself, in which what sounds all the time is lost",
+        description="level: mean 0 and variance 1 over all bins together; mean_variance: for each bin by itself, which "
+        "loses constant sounds; mean: only mean 0; none: no normalisation",
     )
 
 
 class WaveformClassificationProcessorConfig(ClassLabelOptions, FinetuningProcessorConfig):
-    """Raw waveforms with a class label each: commands, speakers, languages, sounds."""
+    """Raw waveforms with one class label each: commands, speakers, languages, sounds."""
 
     implementation: ClassVar[str] = "tp_audio.processors.classification:WaveformClassificationProcessor"

@@ -1,4 +1,4 @@
-"""Characters of texts that a vocabulary lacks: what a model cannot learn to write."""
+"""Counts the characters of texts that a vocabulary lacks. A model cannot learn to write them."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from collections.abc import Callable
 
 from tp_core.interfaces import Tokenizer
 
-#: Words that are remembered with what is lacking of them.
+#: Maximum number of words in the cache of missing characters.
 _WORDS = 1 << 16
-#: Characters that are listed.
+#: Maximum number of characters that are listed.
 _SHOWN = 10
 
 
 class Gaps:
     """Counts the characters of texts that become the unknown token.
 
-    A word that the vocabulary cannot write lacks those of its characters that are unknown by themselves; if none is,
-    it lacks all of them.
+    If a word contains the unknown token, its characters that are unknown by themselves count as missing. If none of
+    them is, all characters of the word count.
 
     Args:
-        known: tells if an id is of a token that is more than unknown or space.
+        tokenizer: the tokenizer.
+        known: returns True for ids of tokens that are neither the unknown token nor white space.
     """
 
     def __init__(self, tokenizer: Tokenizer, known: Callable[[int], bool]) -> None:
@@ -31,12 +32,12 @@ class Gaps:
         self.reset()
 
     def reset(self) -> None:
-        """Count anew."""
+        """Reset all counts."""
         self._texts = self._incomplete = self._characters = 0
         self._lacking: Counter[str] = Counter()
 
     def add(self, text: str, ids: list[int]) -> None:
-        """Count a text, which has become ``ids``."""
+        """Count a text that was tokenized into ``ids``."""
         words = text.split()
         self._texts += 1
         self._characters += sum(map(len, words))
@@ -60,10 +61,10 @@ class Gaps:
         return "".join(each for each in word if not self._alone[each]) or word
 
     def remark(self) -> str | None:
-        """A line about the texts; None if the vocabulary lacks nothing."""
+        """A line about the missing characters; None if the vocabulary lacks none."""
         if not self._incomplete:
             return None
-        texts = f"{self._incomplete:,} of {self._texts:,} texts hold what the vocabulary lacks"
+        texts = f"{self._incomplete:,} of {self._texts:,} texts contain characters that the vocabulary lacks"
         if not self._lacking:
             return f"{texts}: white space"
         most = self._lacking.most_common(_SHOWN)

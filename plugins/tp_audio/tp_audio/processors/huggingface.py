@@ -1,4 +1,4 @@
-"""The speech processors' options and those of the feature extractors of transformers. Torch-free."""
+"""Conversion between the options of speech processors and transformers' feature extractors. Torch-free."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _FILTER_BANKS, _WAVEFORMS = "Speech2TextFeatureExtractor", "Wav2Vec2FeatureExtractor"
 
-#: Options of filter banks that Speech2Text's class has no key for → their values there.
+#: Filter bank options without a key in Speech2TextFeatureExtractor → their fixed values there.
 _FIXED = {"frame_length": 25.0, "frame_shift": 10.0, "low_frequency": 20.0}
 
 
@@ -25,14 +25,14 @@ _FIXED = {"frame_length": 25.0, "frame_shift": 10.0, "low_frequency": 20.0}
 def written_filter_banks(config: SpeechProcessorConfig) -> Preprocessing:
     """A preprocessor_config.json for Speech2Text's feature extractor."""
     reasons = [
-        f"{_FILTER_BANKS} has no {name} but {usual:g}, and the processor's is {getattr(config, name):g}"
+        f"{_FILTER_BANKS} only supports {name} {usual:g}, but the processor has {getattr(config, name):g}"
         for name, usual in _FIXED.items()
         if getattr(config, name) != usual
     ]
     if config.high_frequency not in (0.0, config.sampling_rate / 2):
-        reasons.append(f"{_FILTER_BANKS} has no high_frequency but half the sampling rate")
+        reasons.append(f"{_FILTER_BANKS} only supports half the sampling rate as high_frequency")
     if config.normalize == "level":
-        reasons.append(f"{_FILTER_BANKS} normalises each bin by itself, and not all together (normalize: level)")
+        reasons.append(f"{_FILTER_BANKS} cannot normalise all bins together (normalize: level)")
     if reasons:
         return Preprocessing(None, tuple(reasons))
     content = {
@@ -52,19 +52,19 @@ def written_filter_banks(config: SpeechProcessorConfig) -> Preprocessing:
 
 
 def read_filter_banks(config: SpeechProcessorConfig, content: Mapping[str, Any]) -> Preprocessing:
-    """The options that a preprocessor_config.json stands for.
+    """The processor options that correspond to a preprocessor_config.json.
 
     Raises:
-        TPError: it is of another class, or a value is none that the class takes.
+        TPError: the file is for another class, or has an invalid value.
     """
     _check_class(content, _FILTER_BANKS)
     notes = []
     if content.get("dither"):
-        notes.append("adds random noise (dither), which tp leaves out")
+        notes.append("adds random noise (dither), which tp does not support")
     normalized = _flag(content, "do_ceptral_normalize", True)
     means, variances = (_flag(content, key, True) and normalized for key in ("normalize_means", "normalize_vars"))
     if variances and not means:
-        notes.append("normalises the variance and leaves the mean; tp normalises both (normalize: mean_variance)")
+        notes.append("normalises only the variance; tp normalises the mean as well (normalize: mean_variance)")
     options = {
         "num_mel_bins": _whole(content, "num_mel_bins", 80),
         "sampling_rate": _whole(content, "sampling_rate", 16000),
@@ -93,10 +93,10 @@ def written_waveforms(config: WaveformProcessorConfig) -> Preprocessing:
 
 
 def read_waveforms(config: WaveformProcessorConfig, content: Mapping[str, Any]) -> Preprocessing:
-    """The options that a preprocessor_config.json stands for.
+    """The processor options that correspond to a preprocessor_config.json.
 
     Raises:
-        TPError: it is of another class, or a value is none that the class takes.
+        TPError: the file is for another class, or has an invalid value.
     """
     _check_class(content, _WAVEFORMS)
     rate = _whole(content, "sampling_rate", 16000)

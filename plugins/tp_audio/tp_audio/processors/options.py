@@ -1,4 +1,4 @@
-"""Options that processors of recordings share. Torch-free."""
+"""Shared options of processors for recordings. Torch-free."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Literal
@@ -11,38 +11,40 @@ from tp_core.options.processor import ProcessorConfig
 Role = Literal["bos", "eos", "cls", "sep", "pad"]
 
 
-#: What filter banks are normalised by, over a recording.
+#: Normalisation of filter banks over a recording.
 Normalization = Literal["mean_variance", "mean", "level", "none"]
 
 
-#: What processors of texts for the target ctc measure; the words and characters are those of the data.
+#: Metrics of processors for the target ctc. Words and characters are those of the original texts.
 ERROR_RATES: Mapping[str, MetricFacts] = dict.fromkeys(["word_error_rate", "character_error_rate"], MetricFacts("low"))
 
 
-#: Keys of a preprocessor_config.json on padding, which stands behind a recording and is zero.
+#: Padding keys of a preprocessor_config.json: padding is on the right and zero.
 PADDING_KEYS: Mapping[str, tuple[Any, ...]] = {"padding_side": ("right",), "padding_value": (0.0,)}
 
 
 class AudioProcessorConfig(ProcessorConfig):
-    """Options of reading recordings, whatever is made of them."""
+    """Options for reading recordings."""
 
     length_column: ClassVar[str | None] = "audio"
     media_fields: ClassVar[frozenset[str]] = frozenset({"audio"})
     length_option: ClassVar[str] = "max_seconds"
 
-    sampling_rate: int = Field(16000, gt=0, description="samples per second that the model hears")
-    resample: bool = Field(True, description="resample recordings of another rate; false: refuse them")
+    sampling_rate: int = Field(16000, gt=0, description="sampling rate of the model's input, in Hz")
+    resample: bool = Field(True, description="resample recordings with another sampling rate; false: refuse them")
     mix_channels: bool = Field(True, description="average several channels; false: refuse such recordings")
-    max_seconds: float | None = Field(None, gt=0, description="longest recording to train on; others are bad records")
+    max_seconds: float | None = Field(
+        None, gt=0, description="maximum duration of a recording in seconds; longer ones are bad records"
+    )
 
     def seconds(self) -> float | None:
-        """The longest that the model hears of a recording; None if there is no bound."""
+        """Maximum duration of a model input, in seconds; None if there is no limit."""
         return self.max_seconds
 
     def sequence_length(self) -> int | None:
-        """Samples of the longest recording."""
+        """Number of samples of the longest model input; None if there is no limit."""
         seconds = self.seconds()
         return None if seconds is None else int(seconds * self.sampling_rate)
 
     def libraries(self) -> Collection[str]:
-        return ("soundfile", "torchaudio")  # which decode and resample
+        return ("soundfile", "torchaudio")  # for decoding and resampling

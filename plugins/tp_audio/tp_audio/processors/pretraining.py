@@ -25,12 +25,12 @@ from tp_core.errors import DataError
 from tp_core.interfaces import IGNORE, Batch, Inputs, Record, Report, Rows, Sample
 from tp_core.options.context import DataContext
 
-#: How many frames may be without a unit at the end of a recording, where units were made of longer windows.
+#: Maximum number of frames without a unit at the end of a recording. Units may come from longer windows than frames.
 _TOLERANCE = 3
 
 
 class PretrainingProcessor(WaveformProcessor):
-    """Reads ``audio``; long recordings are cut, frames masked."""
+    """Reads ``audio``. Long recordings are cropped and frames are masked."""
 
     def __init__(self, config: PretrainingProcessorConfig, data: DataContext) -> None:
         super().__init__(config, data)
@@ -46,14 +46,14 @@ class PretrainingProcessor(WaveformProcessor):
             yield {"audio": [each.samples for each in chunk]}
 
     def piece(self, samples: Samples, generator: np.random.Generator) -> tuple[int, Samples]:
-        """A piece of a recording, and the number of the frame that it begins with."""
+        """A random crop of a recording, and the index of its first frame."""
         if self.longest is None or len(samples) <= self.longest:
             return 0, samples
         first = int(generator.integers((len(samples) - self.longest) // self.stride + 1))
         return first, samples[first * self.stride :][: self.longest]
 
     def encode(self, records: list[Record]) -> list[Sample]:
-        """The recordings of the field ``audio``, whole and without masks."""
+        """The whole recordings of the field ``audio``, without masks."""
         return [{"input_values": self.normalised(self.readable.samples(record))} for record in records]
 
 
@@ -69,7 +69,7 @@ class Wav2Vec2Processor(PretrainingProcessor):
         return {"input_values": self.normalised(samples), "mask": mask, "negatives": negatives}
 
     def _negatives(self, masked: int, generator: np.random.Generator) -> NDArray[np.int64]:
-        """For each of the masked frames others of them, drawn with replacement: (masked, distractors)."""
+        """Distractors of each masked frame, (masked, distractors): other masked frames, drawn with replacement."""
         if masked < 2:
             return np.zeros((0, self.config.num_negatives), dtype=np.int64)
         drawn = generator.integers(masked - 1, size=(masked, self.config.num_negatives))
@@ -108,8 +108,8 @@ class UnitsProcessor(PretrainingProcessor):
             for samples, units, record in chunk:
                 needed = int((self.frames(len(samples)) - 1 - _TOLERANCE) * self.step) + 1
                 if len(units) < needed:
-                    message = f"{len(units)} units for {len(samples) / self.config.sampling_rate:.2f} seconds; at "
-                    message += f"unit_rate {self.config.unit_rate:g} there are at least {needed}"
+                    message = f"{len(units)} units for {len(samples) / self.config.sampling_rate:.2f} seconds; "
+                    message += f"unit_rate {self.config.unit_rate:g} needs at least {needed}"
                     report(DataError(message, file=record.file, line=record.line))
                     continue
                 columns["audio"].append(samples)
@@ -120,7 +120,7 @@ class UnitsProcessor(PretrainingProcessor):
         """The units of a record.
 
         Raises:
-            DataError: there are none, or not of the model's.
+            DataError: the record has no units, or they are not units of the model.
         """
         value = record.value.get("units")
         if value is None:
@@ -145,7 +145,7 @@ class UnitsProcessor(PretrainingProcessor):
         return self._drawn(rows, index, generator, self.config.mixing_prob)
 
     def evaluation_sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
-        """Masked, but not mixed."""
+        """A sample with masks but without mixing."""
         return self._drawn(rows, index, generator, 0.0)
 
     def _drawn(self, rows: Rows, index: int, generator: np.random.Generator, mixing: float) -> Sample:
@@ -160,7 +160,10 @@ class UnitsProcessor(PretrainingProcessor):
         return {"input_values": self.normalised(samples), "mask": mask, "units": known}
 
     def _mixed(self, samples: Samples, rows: Rows, generator: np.random.Generator) -> Samples:
-        """The recording with a piece of another, or of noise, added to at most half of it (Chen et al., 2022)."""
+        """The recording, mixed with a piece of another recording or of noise (Chen et al., 2022).
+
+        The piece covers at most half of the recording.
+        """
         length = int(generator.integers(1, max(2, len(samples) // 2 + 1)))
         if generator.random() < self.config.mixing_noise_prob:
             other: Samples = generator.standard_normal(length, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Recordings as rows: what all audio processors begin with."""
+"""Preparation of recordings as rows, shared by all audio processors."""
 
 from __future__ import annotations
 
@@ -16,12 +16,18 @@ from tp_core.data.sources.read_in_order import read_in_order
 from tp_core.errors import DataError
 from tp_core.interfaces import Record, Report, Rows
 
-#: Samples that are written at a time.
+#: Number of samples that are written at a time.
 _WRITE = 1 << 22
 
 
 class Recorded(NamedTuple):
-    """One recording, as a row keeps it (samples, bytes of a sample), and what else was read of its record."""
+    """One recording.
+
+    Attributes:
+        samples: packed samples as stored in a row, (samples, bytes per sample).
+        more: further values that were read from the record.
+        record: the record.
+    """
 
     samples: NDArray[np.uint8]
     more: Any
@@ -29,14 +35,15 @@ class Recorded(NamedTuple):
 
 
 class RecordedRows:
-    """Reads records with ``audio``, and keeps their samples as they are, in the column ``audio``.
+    """Reads records with ``audio`` and stores their samples without loss in the column ``audio``.
 
     Args:
-        least: fewest samples that a recording must have.
-        least_for: what needs them, for messages.
+        config: options for reading recordings.
+        least: minimum number of samples of a recording.
+        least_for: reason for this minimum, for messages.
     """
 
-    def __init__(self, config: AudioProcessorConfig, least: int = 1, least_for: str = "one frame alone") -> None:
+    def __init__(self, config: AudioProcessorConfig, least: int = 1, least_for: str = "one frame") -> None:
         self.reading = Reading(config.sampling_rate, config.resample, config.mix_channels)
         self.least, self.least_for = least, least_for
         self.max_seconds = config.max_seconds
@@ -46,14 +53,15 @@ class RecordedRows:
         """The samples of a record's recording.
 
         Args:
-            seconds: the longest that it may be.
+            record: the record.
+            seconds: maximum duration.
 
         Raises:
-            DataError: as :func:`read_samples`, and for a recording that is too short.
+            DataError: as :func:`read_samples`, or the recording is too short.
         """
         samples = read_samples(record, self.reading, seconds=seconds)
         if len(samples) < self.least:
-            message = f"the recording has {len(samples)} samples, and {self.least_for} has {self.least}"
+            message = f"the recording has {len(samples)} samples, but {self.least_for} needs {self.least}"
             raise DataError(message, file=record.file, line=record.line)
         return samples
 
@@ -64,10 +72,12 @@ class RecordedRows:
     def chunks(
         self, records: Iterable[Record], report: Report, more: Callable[[Record], Any] | None = None
     ) -> Iterator[list[Recorded]]:
-        """Recordings, as many at a time as are to be written.
+        """Read recordings in chunks, each to be written at once.
 
         Args:
-            more: reads what else is wanted of a record; raises DataError for one that cannot be used. It is called in
+            records: the records.
+            report: called with the error of each record that cannot be used.
+            more: reads further values from a record. It raises DataError if the record cannot be used. It is called in
                 several threads.
         """
 

@@ -1,4 +1,4 @@
-"""The parts that the processors of speech as filter banks share."""
+"""Base classes of processors that turn speech into filter banks."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tp_core.interfaces import Inputs, Processor, Record, Report, Rows, Sample, 
 
 
 class SpeechProcessor(Processor):
-    """Samples are ``input_features`` (frames, bins) and what is to be found out of them; this, not for inference."""
+    """Samples are ``input_features`` (frames, bins) and, except for inference, the columns ``wanted``."""
 
-    #: The columns of rows that are to be found out, beside ``audio``.
+    #: The columns of rows with labels, in addition to ``audio``.
     wanted: tuple[str, ...]
     rows: RecordedRows
 
@@ -53,12 +53,12 @@ class SpeechProcessor(Processor):
     def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
         recorded = self.rows.stored(rows, index)
         played = at_speed(recorded, self.config.speeds, generator)
-        # Played faster, a very short recording may have no frame left.
+        # At a higher speed, a very short recording may have no frame left.
         features = self.features(played if len(played) >= self.rows.least else recorded)
         return {"input_features": self.masks(features, generator)} | self._wanted(rows, index)
 
     def evaluation_sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
-        """As it was recorded."""
+        """A sample without augmentation."""
         recorded = self.rows.stored(rows, index)
         return {"input_features": self.features(recorded)} | self._wanted(rows, index)
 
@@ -67,16 +67,19 @@ class SpeechProcessor(Processor):
 
     @property
     def read_ahead(self) -> int:
-        return 256  # minutes of speech are megabytes
+        return 256  # samples are large: minutes of speech are megabytes
 
     def encode(self, records: list[Record]) -> list[Sample]:
-        """The recordings of the field ``audio``."""
+        """The filter banks of the recordings in the field ``audio``."""
         return [{"input_features": self.features(self.rows.samples(record))} for record in records]
 
     # -- batches -----------------------------------------------------------------------------------------------
 
     def inputs(self, samples: list[Sample]) -> Inputs:
-        """``input_features`` (batch, longest, bins), zeros behind the end, with ``attention_mask`` where there are."""
+        """``input_features`` (batch, longest, bins), padded on the right with zeros.
+
+        If there is padding, also ``attention_mask`` (batch, longest).
+        """
         frames: list[Frames] = [sample["input_features"] for sample in samples]
         lengths = np.array([len(each) for each in frames])
         padded = np.zeros((len(frames), int(lengths.max()), self.config.num_mel_bins), dtype=np.float32)
@@ -89,7 +92,7 @@ class SpeechProcessor(Processor):
 
 
 class TranscribedSpeechProcessor(SpeechProcessor):
-    """Reads ``audio`` and ``text``, of which samples have the ids."""
+    """Reads ``audio`` and ``text``. Samples contain the token ids of the text."""
 
     wanted = ("text",)
 
@@ -99,7 +102,11 @@ class TranscribedSpeechProcessor(SpeechProcessor):
         self.rows: TranscribedRows = TranscribedRows(config, tokenizer, config.window())
 
     def check_text(self, ids: list[int]) -> None:
-        """Raises ValueError for a text that cannot be learned."""
+        """Check a text's ids.
+
+        Raises:
+            ValueError: the text cannot be learned.
+        """
 
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
         return self.rows.prepare(records, report, self.check_text)

@@ -19,7 +19,7 @@ from tp_core.options.context import DataContext
 
 
 class CtcTexts:
-    """Texts as labels of the target ``ctc``, and error rates of what it finds."""
+    """Prepares texts as labels of the target ``ctc`` and computes error rates of its predictions."""
 
     def __init__(self, data: DataContext, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
@@ -27,17 +27,21 @@ class CtcTexts:
         self.blank = 0 if target is None else target.blank
 
     def check(self, ids: list[int]) -> None:
-        """Raises ValueError for a text that holds the blank."""
+        """Check a text's ids.
+
+        Raises:
+            ValueError: the text contains the blank.
+        """
         if self.blank in ids:
             token = self.tokenizer.token(self.blank)
             raise ValueError(
-                f"the text holds '{token}' (id {self.blank}), the blank; model.target.ctc.blank is another"
+                f"the text contains '{token}' (id {self.blank}), the blank; set model.target.ctc.blank to another id"
             )
 
     def labels(self, samples: list[Sample]) -> dict[str, torch.Tensor]:
-        """``labels`` (batch, longest); of samples without texts, none.
+        """``labels`` (batch, longest); all ``IGNORE`` if the samples have no texts.
 
-        Of samples for an evaluation also ``written`` (batch, longest text): the texts in UTF-8, byte by byte.
+        Evaluation samples also have ``written`` (batch, longest text): the bytes of the texts in UTF-8.
         """
         if "text" not in samples[0]:
             return {"labels": torch.full((len(samples), 1), IGNORE)}
@@ -47,13 +51,13 @@ class CtcTexts:
         return labels
 
     def score(self, predictions: list[dict[str, Any]], batch: Batch) -> dict[str, tuple[float, float]]:
-        """Error rates of words and characters, against the texts as they are written, not as the vocabulary has them.
+        """Word and character error rates against the original texts, not against their decoded token ids.
 
         Raises:
-            TPError: the samples are not those of an evaluation.
+            TPError: the batch does not consist of evaluation samples.
         """
         if "written" not in batch.labels["ctc"]:
-            raise TPError("error rates need the samples of an evaluation (evaluation_sample), which have their texts")
+            raise TPError("error rates need evaluation samples (evaluation_sample), which contain the original texts")
         rows = batch.labels["ctc"]["written"].tolist()
         wanted = [bytes(each for each in row if each != IGNORE).decode() for row in rows]
         found = [spelled(each.get("ctc", each), self.tokenizer)["text"] for each in predictions]
@@ -64,7 +68,7 @@ class CtcTexts:
 
 
 class SpeechCtcProcessor(TranscribedSpeechProcessor):
-    """Reads ``audio`` and ``text``."""
+    """Reads ``audio`` and ``text``, for the target ``ctc``."""
 
     def __init__(self, config: SpeechCtcProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
         super().__init__(config, tokenizer)
@@ -74,14 +78,14 @@ class SpeechCtcProcessor(TranscribedSpeechProcessor):
         self.texts.check(ids)
 
     def evaluation_sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
-        """With the text as it is written."""
+        """A sample with the original text in ``written``."""
         return {**super().evaluation_sample(rows, index, generator), "written": rows.get("written", index)}
 
     def collate(self, samples: list[Sample]) -> Batch:
         return Batch.of(self.inputs(samples), len(samples), labels={"ctc": self.texts.labels(samples)})
 
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Ids as texts."""
+        """The predictions with ids replaced by texts."""
         return [spelled(each, self.tokenizer) for each in predictions]
 
     def score(self, predictions: list[dict[str, Any]], batch: Batch) -> dict[str, tuple[float, float]]:

@@ -1,4 +1,4 @@
-"""Options of log-mel frames with their text for CTC. Torch-free."""
+"""Options of the processor of filter banks with texts, for the target ctc. Torch-free."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -12,7 +12,7 @@ from tp_core.options.ports import Port
 
 
 class SpeechCtcProcessorConfig(SpeechProcessorConfig):
-    """Speech and its text for the target ctc."""
+    """Filter banks of speech with its text, for the target ctc."""
 
     implementation: ClassVar[str] = "tp_audio.processors.speech_ctc:SpeechCtcProcessor"
     optional_fields: ClassVar[frozenset[str]] = frozenset({"text"})

@@ -1,4 +1,4 @@
-"""Options of processors that make log-mel frames. Torch-free."""
+"""Options of processors that compute filter banks. Torch-free."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar
@@ -15,7 +15,7 @@ from tp_core.options.ports import ATTENTION_MASK, INPUT_FEATURES, Port
 
 
 class SpeechProcessorConfig(PreprocessorFile, AudioProcessorConfig):
-    """Filter banks of recordings, and what training does to them."""
+    """Options of filter banks and their augmentation in training."""
 
     sampling_options: ClassVar[frozenset[str]] = frozenset(
         (
@@ -25,35 +25,41 @@ class SpeechProcessorConfig(PreprocessorFile, AudioProcessorConfig):
     )
 
     required_keys: ClassVar[Mapping[str, tuple[Any, ...]]] = {**PADDING_KEYS, "return_attention_mask": (True,)}
-    irrelevant_keys: ClassVar[frozenset[str]] = frozenset({"feature_size"})  # num_mel_bins says the same, and is read
+    irrelevant_keys: ClassVar[frozenset[str]] = frozenset({"feature_size"})  # equals num_mel_bins, which is read
 
-    num_mel_bins: int = Field(80, gt=3, description="filter banks of each frame")
-    frame_length: float = Field(25.0, gt=0, description="of a frame, in milliseconds")
-    frame_shift: float = Field(10.0, gt=0, description="from one frame to the next, in milliseconds")
-    low_frequency: float = Field(20.0, ge=0, description="where the lowest filter bank begins, in Hz")
+    num_mel_bins: int = Field(80, gt=3, description="number of filter banks per frame")
+    frame_length: float = Field(25.0, gt=0, description="length of a frame, in milliseconds")
+    frame_shift: float = Field(10.0, gt=0, description="distance between two frames, in milliseconds")
+    low_frequency: float = Field(20.0, ge=0, description="lower end of the lowest filter bank, in Hz")
     high_frequency: float = Field(
-        0.0, description="where the highest ends, in Hz; 0 and below: so far from half the sampling rate"
+        0.0,
+        description="upper end of the highest filter bank, in Hz; 0 or a negative value is added to half the sampling "
+        "rate",
     )
     normalize: Normalization = Field(
         "mean_variance",
-        description="what each bin of a recording is normalised to: mean 0, and variance 1; level: all bins together, "
-        "so that what sounds all the time is still heard",
+        description="mean_variance: mean 0 and variance 1 for each bin of a recording; mean: only mean 0; level: mean "
+        "0 and variance 1 over all bins together, which keeps constant sounds; none: no normalisation",
     )
     speeds: list[Annotated[float, Field(ge=0.1, le=10)]] = Field(
-        [1.0], min_length=1, description="in training, one of these is drawn at each visit; in hundredths"
+        [1.0],
+        min_length=1,
+        description="speed factors, rounded to hundredths; in training, a random one is applied at each visit",
     )
-    time_masks: int = Field(0, ge=0, description="SpecAugment in training: spans of time that are hidden")
-    time_mask_width: int = Field(100, gt=0, description="longest of these, in frames")
-    time_mask_fraction: float = Field(1.0, gt=0, le=1, description="largest part of a recording that one hides")
-    frequency_masks: int = Field(0, ge=0, description="SpecAugment in training: bands that are hidden")
-    frequency_mask_width: int = Field(27, gt=0, description="widest of these, in filter banks")
+    time_masks: int = Field(0, ge=0, description="SpecAugment in training: number of time masks")
+    time_mask_width: int = Field(100, gt=0, description="maximum width of a time mask, in frames")
+    time_mask_fraction: float = Field(
+        1.0, gt=0, le=1, description="maximum width of a time mask, as a share of the recording"
+    )
+    frequency_masks: int = Field(0, ge=0, description="SpecAugment in training: number of frequency masks")
+    frequency_mask_width: int = Field(27, gt=0, description="maximum width of a frequency mask, in filter banks")
 
     def window(self) -> int:
-        """Samples of a frame, the fewest that a recording may have."""
+        """Number of samples of a frame, which is the minimum length of a recording."""
         return int(self.sampling_rate * self.frame_length / 1000)
 
     def sequence_length(self) -> int | None:
-        """Frames of the longest recording, played at the slowest speed."""
+        """Number of frames of the longest recording at the slowest speed."""
         samples = super().sequence_length()
         if samples is None:
             return None
@@ -77,7 +83,7 @@ class SpeechProcessorConfig(PreprocessorFile, AudioProcessorConfig):
     def check_targets(self, data: DataContext) -> Iterator[Problem]:
         embedding = data.fact(SpeechConfig)
         if embedding is not None and embedding.num_mel_bins != self.num_mel_bins:
-            bins = f"is {self.num_mel_bins}, but that of the embedding 'speech' is {embedding.num_mel_bins}"
+            bins = f"is {self.num_mel_bins}, but the embedding 'speech' has {embedding.num_mel_bins}"
             yield Problem("num_mel_bins", bins)
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
@@ -85,12 +91,13 @@ class SpeechProcessorConfig(PreprocessorFile, AudioProcessorConfig):
         for option, least in (("frame_length", 2), ("frame_shift", 1)):
             milliseconds = getattr(self, option)
             if int(self.sampling_rate * milliseconds / 1000) < least:
-                yield Problem(option, f"is {milliseconds:g} ms; {self.sampling_rate} samples per second need more")
+                yield Problem(option, f"is {milliseconds:g} ms, too short for {self.sampling_rate} samples per second")
         highest = self.high_frequency if self.high_frequency > 0 else half + self.high_frequency
         if highest > half:
             message = f"is {highest:g} Hz; {self.sampling_rate} samples per second have nothing above {half:g} Hz"
             yield Problem("high_frequency", message)
         elif self.low_frequency >= highest:
-            yield Problem("low_frequency", f"is {self.low_frequency:g} Hz, and the filter banks end at {highest:g} Hz")
+            yield Problem("low_frequency", f"is {self.low_frequency:g} Hz, but the filter banks end at {highest:g} Hz")
         if self.frequency_mask_width > self.num_mel_bins and self.frequency_masks:
-            yield Problem("frequency_mask_width", f"is {self.frequency_mask_width} of {self.num_mel_bins} filter banks")
+            message = f"is {self.frequency_mask_width}, but there are only {self.num_mel_bins} filter banks"
+            yield Problem("frequency_mask_width", message)

@@ -1,4 +1,4 @@
-"""Speech for an encoder, its text for a decoder."""
+"""The processor of speech with texts, for an encoder-decoder model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from tp_core.options.context import DataContext
 
 
 class SpeechTextProcessor(TranscribedSpeechProcessor):
-    """Reads ``audio`` and ``text``. The decoder reads the start token and the text; it learns the text and its end."""
+    """Reads ``audio`` and ``text``.
+
+    The decoder's input is the start token and the text; its labels are the text and the end token.
+    """
 
     def __init__(self, config: SpeechTextProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
         super().__init__(config, data.target_tokenizer or tokenizer)
@@ -51,7 +54,7 @@ class SpeechTextProcessor(TranscribedSpeechProcessor):
         return Batch.of(source, size, target, {"lm": {"labels": labels}})
 
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Ids of the decoder's side as tokens."""
+        """The predictions with ids of the decoder's vocabulary replaced by tokens."""
         return [spelled(each, self.tokenizer) for each in predictions]
 
     def generation(self) -> GenerationTokens:

@@ -1,4 +1,4 @@
-"""Options of speech with its text for a decoder. Torch-free."""
+"""Options of the processor of speech with texts, for a decoder. Torch-free."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class SpeechTextProcessorConfig(SpeechProcessorConfig):
-    """Speech for an encoder, and its text for a decoder to write (Speech2Text; Wang et al., 2020).
+    """Speech for an encoder and its text for a decoder (Speech2Text; Wang et al., 2020).
 
     The decoder's input is the start token and the text; its labels are the text and the end token.
     """
@@ -46,11 +46,11 @@ class SpeechTextProcessorConfig(SpeechProcessorConfig):
         return super().provides(context) | {name: FieldSpec() for name in names}
 
     def edge(self, option: Literal["start", "end"], special: Mapping[str, int]) -> int | None:
-        """The id of the start or end token in a vocabulary, or None if it has no such token."""
+        """The id of the start or end token in a vocabulary; None if it has no such token."""
         return next((special[role] for role in self.roles(option) if role in special), None)
 
     def roles(self, option: Literal["start", "end"]) -> tuple[str, ...]:
-        """The roles that the start or end token may have; the first that the vocabulary has is taken."""
+        """The possible roles of the start or end token. The first role that the vocabulary has is used."""
         chosen = self.start if option == "start" else self.end
         return ("eos", "sep") if chosen is None else (chosen,)
 

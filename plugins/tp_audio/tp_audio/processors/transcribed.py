@@ -1,4 +1,4 @@
-"""Recordings with their texts, as rows: what all processors of speech recognition begin with."""
+"""Preparation of recordings with texts as rows, shared by all processors for speech recognition."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from tp_core.data.fields import required_text
 from tp_core.errors import DataError
 from tp_core.interfaces import Record, Report, Tokenizer
 
-#: How tokenizers write a space.
+#: Characters that stand for a space in tokens.
 _SPACES = " \t▁Ġ"
 
 
 class TranscribedRows(RecordedRows):
-    """Reads records with ``audio`` and ``text``, and keeps them as rows of samples and ids.
+    """Reads records with ``audio`` and ``text`` and stores them as rows of samples and token ids.
 
     Args:
-        least: fewest samples that a recording must have.
+        config: options for reading recordings.
+        tokenizer: the tokenizer of the texts.
+        least: minimum number of samples of a recording.
     """
 
     def __init__(self, config: AudioProcessorConfig, tokenizer: Tokenizer, least: int = 1) -> None:
@@ -31,9 +33,11 @@ class TranscribedRows(RecordedRows):
     def prepare(
         self, records: Iterable[Record], report: Report, check: Callable[[list[int]], None] | None = None
     ) -> Iterator[dict[str, list[Any]]]:
-        """Chunks of rows: ``audio``, the samples, ``text``, the ids, and ``written``, the text itself in UTF-8.
+        """Chunks of rows with ``audio`` (samples), ``text`` (token ids) and ``written`` (the text in UTF-8).
 
         Args:
+            records: the records.
+            report: called with the error of each record that cannot be used.
             check: raises ValueError for ids that cannot be learned.
         """
         self.gaps.reset()
@@ -47,7 +51,7 @@ class TranscribedRows(RecordedRows):
         for each, ids in zip(chunk, self.tokenizer.encode_batch([each.more for each in chunk])):
             try:
                 if not any(map(self._known, ids)):
-                    # A vocabulary of another script or case would teach the model to write [UNK], and do so well.
+                    # With a vocabulary of another script or case, the model would learn to write only [UNK].
                     raise ValueError(f"the text '{each.more[:40]}' has no token of the vocabulary")
                 if check is not None:
                     check(ids)
@@ -61,12 +65,12 @@ class TranscribedRows(RecordedRows):
         return columns
 
     def remarks(self) -> list[str]:
-        """The characters that the vocabulary lacks, of the texts that were prepared last."""
+        """A remark on the characters that the vocabulary lacks, for the texts of the last preparation."""
         remark = self.gaps.remark()
         return [] if remark is None else [remark]
 
     def _known(self, number: int) -> bool:
-        """True if an id stands for a token that is neither the unknown token nor only spaces."""
+        """True if the id belongs to a token that is neither the unknown token nor white space."""
         return number != self.unknown and bool((self.tokenizer.token(number) or "").strip(_SPACES))
 
 
@@ -74,7 +78,7 @@ def text_of(record: Record) -> str:
     """A record's text.
 
     Raises:
-        DataError: it has none, or a blank one.
+        DataError: the record has no text, or only white space.
     """
     text = required_text(record, "text")
     if not text.strip():

@@ -1,4 +1,4 @@
-"""Raw waveforms: what their processors share, and the processor of transcribed ones."""
+"""Processors of raw waveforms: the base classes, and the processor of transcribed waveforms."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _EPSILON = 1e-7
 def time_mask(
     frames: int, probability: float, length: int, at_least: int, generator: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """A mask (frames,), True at the masked frames: spans with random starts, all different, that may overlap.
+    """A mask (frames,), True at masked frames. It has spans at distinct random starts; spans may overlap.
 
     The number of spans is ``probability · frames / length``, rounded up or down at random, as in wav2vec 2.0 and
     SpecAugment.
@@ -41,7 +41,7 @@ def time_mask(
 
 
 class WaveformProcessor(Processor):
-    """Samples are ``input_values`` (samples,) and, where frames are masked, ``mask`` (frames,)."""
+    """Samples are ``input_values`` (samples,) and, if frames are masked, ``mask`` (frames,)."""
 
     def __init__(self, config: WaveformProcessorConfig, data: DataContext) -> None:
         self.config = config
@@ -50,7 +50,7 @@ class WaveformProcessor(Processor):
         self.least = shortest(self.kernels, self.strides)
 
     def frames(self, samples: int) -> int:
-        """The number of frames that the model makes of ``samples`` samples."""
+        """The model's number of frames for ``samples`` samples."""
         return frames_of(samples, self.kernels, self.strides)
 
     def normalised(self, samples: Samples) -> Samples:
@@ -60,14 +60,17 @@ class WaveformProcessor(Processor):
         return scaled
 
     def mask(self, samples: int, generator: np.random.Generator) -> NDArray[np.bool_]:
-        """A random mask over the frames of ``samples`` samples: (frames,), True at the masked ones."""
+        """A random mask (frames,) for ``samples`` samples, True at masked frames."""
         config = self.config
         return time_mask(
             self.frames(samples), config.mask_time_prob, config.mask_time_length, config.mask_time_min_masks, generator
         )
 
     def inputs(self, samples: list[Sample]) -> Inputs:
-        """``input_values`` (batch, longest), zeros behind the end; ``attention_mask`` if it is wanted; and masks."""
+        """``input_values`` (batch, longest), padded on the right with zeros.
+
+        Optional further inputs are ``attention_mask`` (batch, longest) and ``mask_time_indices`` (batch, frames).
+        """
         values: list[Samples] = [sample["input_values"] for sample in samples]
         lengths = np.array([len(each) for each in values])
         padded = np.zeros((len(values), int(lengths.max())), dtype=np.float32)
@@ -85,9 +88,9 @@ class WaveformProcessor(Processor):
 
 
 class FinetuningProcessor(WaveformProcessor):
-    """Whole recordings with what is to be found out of them; masks are drawn in training only."""
+    """Whole recordings with labels. Frames are masked in training only."""
 
-    #: The columns of rows that are to be found out, beside ``audio``.
+    #: The columns of rows with labels, in addition to ``audio``.
     wanted: tuple[str, ...]
     rows: RecordedRows
 
@@ -98,7 +101,7 @@ class FinetuningProcessor(WaveformProcessor):
         return sample
 
     def evaluation_sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
-        """Without masks."""
+        """A sample without masks."""
         return self._whole(rows, index)
 
     def _whole(self, rows: Rows, index: int) -> Sample:
@@ -110,7 +113,7 @@ class FinetuningProcessor(WaveformProcessor):
 
 
 class WaveformCtcProcessor(FinetuningProcessor):
-    """Reads ``audio`` and ``text``."""
+    """Reads ``audio`` and ``text``, for the target ``ctc``."""
 
     wanted = ("text",)
 
@@ -126,14 +129,14 @@ class WaveformCtcProcessor(FinetuningProcessor):
         return self.rows.remarks()
 
     def evaluation_sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
-        """With the text as it is written."""
+        """A sample with the original text in ``written``."""
         return {**super().evaluation_sample(rows, index, generator), "written": rows.get("written", index)}
 
     def collate(self, samples: list[Sample]) -> Batch:
         return Batch.of(self.inputs(samples), len(samples), labels={"ctc": self.texts.labels(samples)})
 
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Ids as texts."""
+        """The predictions with ids replaced by texts."""
         return [spelled(each, self.tokenizer) for each in predictions]
 
     def score(self, predictions: list[dict[str, Any]], batch: Batch) -> dict[str, tuple[float, float]]:

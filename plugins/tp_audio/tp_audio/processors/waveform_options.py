@@ -18,21 +18,21 @@ _MASKS = ("mask_time_prob", "mask_time_length", "mask_time_min_masks")
 
 
 class WaveformProcessorConfig(PreprocessorFile, AudioProcessorConfig):
-    """Raw waveforms with masks over their frames."""
+    """Raw waveforms with masked frames."""
 
     needs_tokenizer: ClassVar[bool] = False
     sampling_options: ClassVar[frozenset[str]] = frozenset((*_MASKS, "normalize", "attention_mask"))
     required_keys: ClassVar[Mapping[str, tuple[Any, ...]]] = {**PADDING_KEYS, "feature_size": (1,)}
 
-    normalize: bool = Field(True, description="each recording to mean 0 and variance 1")
+    normalize: bool = Field(True, description="normalise each recording to mean 0 and variance 1")
     attention_mask: bool = Field(
         True,
-        description="the model knows what is padding; false: it hears silence there, as wav2vec 2.0's base models did "
-        "in training, and a recording's states depend on how much of it there is in the batch",
+        description="mask padding; false: the model reads padding as silence, as wav2vec 2.0's base models did in "
+        "training, and a recording's states depend on the amount of padding in the batch",
     )
-    mask_time_prob: float = Field(0.65, ge=0, le=1, description="part of the frames in masked spans, overlaps twice")
-    mask_time_length: int = Field(10, gt=0, description="frames of a span")
-    mask_time_min_masks: int = Field(2, ge=0, description="spans of a recording at least")
+    mask_time_prob: float = Field(0.65, ge=0, le=1, description="share of frames in masked spans; overlaps count twice")
+    mask_time_length: int = Field(10, gt=0, description="frames per span")
+    mask_time_min_masks: int = Field(2, ge=0, description="minimum number of spans per recording")
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         names = (ATTENTION_MASK, Port.input("mask_time_indices"))
@@ -54,18 +54,18 @@ class WaveformProcessorConfig(PreprocessorFile, AudioProcessorConfig):
     def check_targets(self, data: DataContext) -> Iterator[Problem]:
         embedding = data.fact(WaveformConfig)
         if self.mask_time_prob and embedding is not None and not embedding.mask_vector:
-            message = "masks frames, and the waveform embedding has mask_vector: false; set one of them otherwise"
+            message = "masks frames, but the waveform embedding has mask_vector: false; set it to true, or this to 0"
             yield Problem("mask_time_prob", message)
 
 
 class FinetuningProcessorConfig(WaveformProcessorConfig):
-    """Raw waveforms of which something is to be found out; masks are drawn in training only."""
+    """Raw waveforms with labels. Frames are masked in training only."""
 
-    mask_time_prob: float = Field(0.05, ge=0, le=1, description="part of the frames in masked spans, overlaps twice")
+    mask_time_prob: float = Field(0.05, ge=0, le=1, description="share of frames in masked spans; overlaps count twice")
 
 
 class WaveformCtcProcessorConfig(FinetuningProcessorConfig):
-    """Raw waveforms and their texts for the target ctc; masks are drawn in training only."""
+    """Raw waveforms and their texts, for the target ctc. Frames are masked in training only."""
 
     implementation: ClassVar[str] = "tp_audio.processors.waveform:WaveformCtcProcessor"
     needs_tokenizer: ClassVar[bool] = True

@@ -17,11 +17,11 @@ from tp_core.options.context import BuildContext
 
 
 class CTC(Target):
-    """States → tokens. Labels ``ctc``: ``labels`` (batch, longest text), ``IGNORE`` behind the end of a text.
+    """States → tokens. Labels ``ctc``: ``labels`` (batch, longest text), padded on the right with ``IGNORE``.
 
-    The loss of a text is minus the log probability of all the ways to stretch it over the states, blanks between.
-    Padding of the states stands on the right. A text that is too long for its states has a loss of zero; the metric
-    ``too_long`` is the share of those.
+    The loss of a text is minus the log of the summed probabilities of all its alignments with the states. Padding of
+    the states is on the right. A text that is too long for its states has a loss of zero; the metric ``too_long`` is
+    the share of such texts.
     """
 
     def __init__(self, config: CTCConfig, context: BuildContext) -> None:
@@ -46,7 +46,7 @@ class CTC(Target):
         losses = self._losses(logits.float().log_softmax(dim=-1), labels, lengths, sizes)
         if self.average == "mean":
             losses = losses / sizes.clamp(min=1)
-        # Between two equal tokens there has to be a blank.
+        # CTC needs a blank between two equal tokens.
         repeated = ((labels[:, 1:] == labels[:, :-1]) & (labels[:, 1:] != IGNORE)).sum(dim=1)
         too_long = (sizes + repeated > lengths).sum().float()
         samples = torch.full_like(too_long, len(labels))
@@ -58,14 +58,14 @@ class CTC(Target):
         return TargetOutput(losses.sum(), self.denominator(batch), metrics)
 
     def _losses(self, found: Tensor, labels: Tensor, lengths: Tensor, sizes: Tensor) -> Tensor:
-        """(batch,) losses of log probabilities (batch, length, vocabulary)."""
-        if found.is_meta:  # for which torch has no rule: a model is being priced
+        """Losses (batch,), given log probabilities (batch, length, vocabulary)."""
+        if found.is_meta:  # torch has no ctc_loss on the meta device, where the cost of a model is estimated
             return found.sum(dim=(1, 2))
         options: dict[str, Any] = {"blank": self.blank, "reduction": "none", "zero_infinity": True}
         return F.ctc_loss(found.transpose(0, 1), labels.clamp(min=0), lengths, sizes, **options)
 
     def decode(self, logits: Tensor, lengths: Tensor) -> list[list[int]]:
-        """The most probable token of each state, those that follow their equal and blanks left out (greedy search)."""
+        """Greedy search: the most probable token of each state, without repeated tokens and blanks."""
         best = logits.argmax(dim=-1)
         kept = (best != self.blank) & (torch.arange(best.shape[1], device=best.device) < lengths.unsqueeze(1))
         kept[:, 1:] &= best[:, 1:] != best[:, :-1]

@@ -1,4 +1,4 @@
-"""Options of connectionist temporal classification. Torch-free."""
+"""Options of the target ``ctc``. Torch-free."""
 
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal
@@ -14,16 +14,19 @@ from tp_core.options.target import TargetConfig
 
 
 class CTCConfig(TargetConfig):
-    """Connectionist temporal classification: tokens in order, at times of the model's choice (Graves et al., 2006)."""
+    """Connectionist temporal classification: predicts tokens in order, without an alignment (Graves et al., 2006)."""
 
     implementation: ClassVar[str] = "tp_audio.targets.ctc:CTC"
 
-    blank: int = Field(0, ge=0, description="id that stands for no token; the padding token's, as texts never hold it")
-    dropout: float = Field(0.0, ge=0, lt=1, description="before the output matrix")
+    blank: int = Field(
+        0, ge=0, description="id of the blank; usually the padding token's id, because texts never contain it"
+    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="dropout before the output matrix")
     average: Literal["tokens", "samples", "mean"] = Field(
         "tokens",
-        description="what the sum of losses is divided by: the tokens of all texts, or the number of samples; mean: "
-        "each sample's loss by its own tokens, then by the samples (torch's reduction of this name)",
+        description="divisor of the summed losses; tokens: the number of tokens of all texts; samples: the number of "
+        "samples; mean: each sample's loss is divided by its own number of tokens, and the sum by the number of "
+        "samples (reduction 'mean' of torch)",
     )
     init_std: float = Field(0.02, gt=0)
 
@@ -31,13 +34,13 @@ class CTCConfig(TargetConfig):
         return {Port.labels("ctc"): FieldSpec(high=context.vocab_size)}
 
     def label_fields(self, context: BuildContext) -> dict[str, FieldSpec]:
-        # A text is shorter than its recording: of as many tokens as states, most could not be said.
+        # A text must be shorter than its recording, so that CTC can align it.
         return {"labels": FieldSpec(("batch", 3), high=context.vocab_size)}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         if self.blank >= context.vocab_size:
-            yield Problem("blank", f"is {self.blank}, and the vocabulary has the ids below {context.vocab_size}")
+            yield Problem("blank", f"is {self.blank}, but the vocabulary only has ids below {context.vocab_size}")
 
     def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
-        # Whether a text has room is a matter of the data and of how much the model shortens recordings.
+        # too_long depends on the data and on the model's strides, so neither high nor low values are better.
         return {"token_error_rate": MetricFacts("low"), "too_long": MetricFacts(None)}

@@ -13,7 +13,7 @@ from tp_core.modules.layers.linear import Linear
 
 
 class Temperature(Module):
-    """A number that a hook may change between steps, on the device; it is no weight."""
+    """A number on the device that hooks may change between steps. It is not a weight."""
 
     value: Tensor
 
@@ -31,8 +31,8 @@ class Quantised(NamedTuple):
 
     Attributes:
         vectors: (..., code size).
-        codes: (...), one number for the chosen entries of all codebooks.
-        usage: (..., codebooks, entries), how much of each entry: probabilities in training, else one and zeros.
+        codes: (...), one number that encodes the chosen entries of all codebooks.
+        usage: (..., codebooks, entries), probability of each entry in training; otherwise one-hot.
     """
 
     vectors: Tensor
@@ -41,8 +41,11 @@ class Quantised(NamedTuple):
 
 
 class Quantizer(Module):
-    """One entry of each of several codebooks, chosen with Gumbel noise in training (Jegou et al., 2011; Jang et al.,
-    2017). The choice is hard; its gradient is that of the softmax."""
+    """Product quantiser: chooses one entry of each codebook (Jegou et al., 2011).
+
+    In training, the choice has Gumbel noise (Jang et al., 2017). The choice is hard, but its gradient is that of the
+    softmax.
+    """
 
     def __init__(self, latent_size: int, codebooks: int, entries: int, size: int, temperature: float) -> None:
         super().__init__()
@@ -60,7 +63,8 @@ class Quantizer(Module):
         scores = self.scores(latents).unflatten(-1, (self.codebooks, self.entries)).float()
         noisy = scores
         if self.training:
-            # The noise of F.gumbel_softmax, which takes its temperature as a number and would wait for the device.
+            # F.gumbel_softmax has the same noise, but needs the temperature as a Python number, which would synchronise
+            # with the device.
             noisy = (scores - torch.empty_like(scores).exponential_().log()) / self.temperature.value
         entries = noisy.argmax(dim=-1)
         hard = F.one_hot(entries, self.entries).to(scores.dtype)
@@ -74,11 +78,11 @@ class Quantizer(Module):
         return Quantised(vectors, (entries * place).sum(dim=-1), usage)
 
     def perplexity(self, usage: Tensor, counted: Tensor) -> Tensor:
-        """The effective number of entries in use: exp of the entropy of the mean usage, summed over the codebooks.
+        """The effective number of used entries: exp of the entropy of the mean usage, summed over the codebooks.
 
         Args:
             usage: (..., codebooks, entries).
-            counted: (...), bool; True at the places that the mean includes.
+            counted: (...), bool; True at positions that the mean includes.
         """
         weights = counted[..., None, None].to(usage.dtype)
         mean = (usage * weights).flatten(0, -3).sum(dim=0) / counted.sum().clamp(min=1)

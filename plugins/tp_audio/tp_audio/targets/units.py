@@ -16,10 +16,10 @@ from tp_core.options.context import BuildContext
 
 
 class Units(Target):
-    """Cosine similarity of the projected states with one vector per unit, over a temperature, as logits.
+    """Predicts units. The logits are cosine similarities of projected states and unit vectors, over a temperature.
 
-    Labels ``units``: ``labels`` (batch, frames), the unit of each frame, ``IGNORE`` where there is none, and ``masked``
-    (batch, frames), bool.
+    Labels ``units``: ``labels`` (batch, frames), the unit of each frame or ``IGNORE``, and ``masked`` (batch, frames),
+    bool.
     """
 
     def __init__(self, config: UnitsConfig, context: BuildContext) -> None:
@@ -34,14 +34,14 @@ class Units(Target):
             nn.init.uniform_(self.vectors)
 
     def frame_logits(self, states: Tensor) -> Tensor:
-        """States (..., hidden) → (..., units)."""
+        """States (..., hidden) → logits (..., units)."""
         projected = self.projection(states)
         with full_precision(projected):
             similar = F.normalize(projected.float(), dim=-1) @ F.normalize(self.vectors.float(), dim=-1).T
             return similar / self.temperature
 
     def _counted(self, batch: Batch, masked: bool) -> Tensor:
-        """The frames with a unit that are masked, or that are not, (batch, frames), if they have any weight."""
+        """A mask (batch, frames) of the masked or unmasked frames that have a unit; all False if their weight is 0."""
         labels = self.labels_of(batch)
         if not self.weights[0 if masked else 1]:
             return torch.zeros_like(labels["masked"].bool())

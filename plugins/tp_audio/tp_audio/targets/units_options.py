@@ -18,11 +18,11 @@ class UnitsConfig(TargetConfig):
 
     implementation: ClassVar[str] = "tp_audio.targets.units:Units"
 
-    num_units: int = Field(500, gt=1, description="clusters")
-    projection_size: int = Field(256, gt=0, description="width of what is compared with the units' vectors")
-    temperature: float = Field(0.1, gt=0, description="divides the cosine similarities")
+    num_units: int = Field(500, gt=1, description="number of units (clusters)")
+    projection_size: int = Field(256, gt=0, description="width of the projected states and the unit vectors")
+    temperature: float = Field(0.1, gt=0, description="divisor of the cosine similarities")
     masked_weight: float = Field(1.0, ge=0, description="factor of the loss at masked frames")
-    unmasked_weight: float = Field(0.0, ge=0, description="factor of the loss at the others")
+    unmasked_weight: float = Field(0.0, ge=0, description="factor of the loss at unmasked frames")
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return {Port.labels("units"): FieldSpec(high=self.num_units)}
@@ -35,7 +35,7 @@ class UnitsConfig(TargetConfig):
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         if not self.masked_weight and not self.unmasked_weight:
-            yield Problem("masked_weight", "and unmasked_weight are both 0, so that nothing is learned")
+            yield Problem("masked_weight", "and unmasked_weight are both 0, so nothing is learned")
 
     def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
         weights = {"masked_accuracy": self.masked_weight, "unmasked_accuracy": self.unmasked_weight}

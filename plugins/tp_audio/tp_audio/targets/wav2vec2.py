@@ -1,4 +1,4 @@
-"""wav2vec 2.0's contrastive task."""
+"""The contrastive target of wav2vec 2.0."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def gathered(states: Tensor, positions: Tensor) -> Tensor:
 
 
 class Wav2Vec2Target(Target):
-    """At each masked frame, tell its quantised latent from those of other masked frames of the same recording.
+    """Identify the quantised latent of each masked frame among distractors from the same recording.
 
-    Labels ``wav2vec2``: ``positions`` (batch, count) of the masked frames, unused places ``IGNORE``; ``negatives``
-    (batch, count, distractors), for each of them the distractors, as indices into ``positions``. Reads the side value
-    ``latents``. The diversity loss looks at all masked frames of a batch together, so that, unlike other losses, it is
-    not the same when a batch is cut into micro-batches.
+    Labels ``wav2vec2``: ``positions`` (batch, count) of the masked frames, padded with ``IGNORE``, and ``negatives``
+    (batch, count, distractors), indices into ``positions``. Reads the published value ``latents``. The diversity loss
+    covers all masked frames of a batch together. Unlike other losses, it changes if a batch is split into
+    micro-batches.
     """
 
     def __init__(self, config: Wav2Vec2TargetConfig, context: BuildContext) -> None:
@@ -50,10 +50,10 @@ class Wav2Vec2Target(Target):
         with full_precision(latents):
             found = self.quantizer(latents.float())
             codes = self.project_codes(found.vectors)
-            # All pairs of masked frames: far smaller than the distractors' vectors, which repeat.
+            # The similarities of all pairs need far less memory than the vectors of all distractors, which repeat.
             similar = F.normalize(predicted.float(), dim=-1) @ F.normalize(codes, dim=-1).transpose(1, 2)
             right = similar.diagonal(dim1=1, dim2=2).unsqueeze(-1)
-            # A distractor with the very code of the frame is none.
+            # A distractor with the same code as the frame does not count.
             same = found.codes.gather(1, negatives.flatten(1)).view_as(negatives) == found.codes.unsqueeze(-1)
             wrong = similar.gather(2, negatives).masked_fill(same, float("-inf"))
             logits = torch.cat([right, wrong], dim=-1) / self.temperature

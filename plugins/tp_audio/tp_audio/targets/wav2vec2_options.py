@@ -1,4 +1,4 @@
-"""Options of the target of wav2vec 2.0. Torch-free."""
+"""Options of the target ``wav2vec2``. Torch-free."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
@@ -18,17 +18,21 @@ class Wav2Vec2TargetConfig(TargetConfig):
 
     implementation: ClassVar[str] = "tp_audio.targets.wav2vec2:Wav2Vec2Target"
 
-    latent_size: int = Field(512, gt=0, description="width of the latents: the last channels of the waveform embedding")
-    codebooks: int = Field(2, gt=0, description="codebooks, each of which gives a part of a code vector")
-    codebook_size: int = Field(320, gt=1, description="entries of a codebook")
-    code_size: int = Field(256, gt=0, description="width of a code vector, all parts together")
-    projection_size: int = Field(256, gt=0, description="width of what is compared")
-    temperature: float = Field(0.1, gt=0, description="divides the similarities")
-    diversity_weight: float = Field(0.1, ge=0, description="factor of the loss that wants all entries used")
-    gumbel_temperature: float = Field(
-        2.0, gt=0, description="of the choice of entries in training; the hooks 'gumbel_decay' lower it step by step"
+    latent_size: int = Field(
+        512, gt=0, description="width of the latents: the last value of channels of the waveform embedding"
     )
-    dropout: float = Field(0.0, ge=0, lt=1, description="on the latents before they are quantised")
+    codebooks: int = Field(2, gt=0, description="number of codebooks; each gives a part of the code vector")
+    codebook_size: int = Field(320, gt=1, description="number of entries per codebook")
+    code_size: int = Field(256, gt=0, description="width of the whole code vector")
+    projection_size: int = Field(256, gt=0, description="width of the projected states and codes that are compared")
+    temperature: float = Field(0.1, gt=0, description="divisor of the similarities")
+    diversity_weight: float = Field(
+        0.1, ge=0, description="factor of the diversity loss, which favours the use of all entries"
+    )
+    gumbel_temperature: float = Field(
+        2.0, gt=0, description="Gumbel temperature in training; the hook 'gumbel_decay' lowers it step by step"
+    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="dropout on the latents before the quantiser")
 
     def effective(self, context: BuildContext) -> dict[str, Any]:
         training = ("temperature", "diversity_weight", "gumbel_temperature")
@@ -51,6 +55,6 @@ class Wav2Vec2TargetConfig(TargetConfig):
             yield Problem("code_size", f"{self.codebooks} codebooks do not divide {self.code_size}")
 
     def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
-        # How many codes are in use is what the diversity loss speaks of; neither few nor many make a good model.
+        # The perplexity tells how many codes are in use. Neither high nor low values are better.
         losses = {"contrastive": MetricFacts("low"), "diversity": MetricFacts("low")}
         return {"accuracy": MetricFacts("high"), **losses, "perplexity": MetricFacts(None)}
