@@ -39,7 +39,7 @@ class Distillation(Target):
         self._of = ""
         self._trust_code = trusted()  # as it is when the model is built
 
-    def meet(self, targets: Mapping[str, Target]) -> None:
+    def connect(self, targets: Mapping[str, Target]) -> None:
         others = {name: target for name, target in targets.items() if target is not self}
         wanted = self.config.of
         shown = ", ".join(others) or "none"
