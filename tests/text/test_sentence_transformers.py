@@ -317,10 +317,10 @@ def test_dropout_of_training_changes_nothing(bert: Path, tmp_path: Path) -> None
     ("files", "message"),
     [
         ({"modules.json": {}}, "modules.json: expected a list of modules"),
-        ({"modules.json": []}, "modules.json: expected a Transformer and behind it a Pooling, got none"),
+        ({"modules.json": []}, "modules.json: expected a Transformer and then a Pooling, got none"),
         (
             {"modules.json": [{"path": "", "type": TRANSFORMER}]},
-            "modules.json: expected a Transformer and behind it a Pooling, got Transformer",
+            "modules.json: expected a Transformer and then a Pooling, got Transformer",
         ),
         (
             {"modules.json": [{"path": "../other", "type": TRANSFORMER}, {"path": "1_Pooling", "type": POOLING}]},
@@ -328,7 +328,7 @@ def test_dropout_of_training_changes_nothing(bert: Path, tmp_path: Path) -> None
         ),
         (
             {"modules.json": [{"path": "", "type": TRANSFORMER}, {"path": "1_Gone", "type": POOLING}]},
-            "1_Gone/config.json: there is no such file, which modules.json asks for",
+            "1_Gone/config.json: there is no such file, but modules.json refers to it",
         ),
         ({"1_Pooling/config.json": [1]}, "1_Pooling/config.json: expected a JSON object"),
         ({"config_sentence_transformers.json": {"model_type": "SparseEncoder"}}, "'model_type' is \"SparseEncoder\""),
