@@ -205,7 +205,7 @@ def _with_heads(spec: Spec, name: str, converter: ConverterConfig, architecture:
 
 
 def _unlike_all(failures: Mapping[str, MisfitError], came_from: str | None) -> str:
-    # From farthest to nearest: a converter without the heads, one that could not be compared, one with more differences.
+    # The farthest converters lack the heads; then follow those that could not be compared, then those that differ.
     ranks = {name: (not error.heads, not error.compared, len(error.reasons)) for name, error in failures.items()}
     nearest = came_from or min(ranks, key=lambda name: ranks[name], default="")
     if not nearest:
