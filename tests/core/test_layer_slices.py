@@ -190,7 +190,11 @@ RESIDUAL: dict[str, Any] = {"attention": {"residual": True}}
             {"mixer": RESIDUAL},
             "layers: layer 2 adds the scores of layer 1, which has another window",
         ),
-        ({"2": {"drop_path": 0.5}}, {"drop_path_growing": True}, "drop_path_growing: needs one drop_path for all layers"),
+        (
+            {"2": {"drop_path": 0.5}},
+            {"drop_path_growing": True},
+            "drop_path_growing: needs one drop_path for all layers",
+        ),
         (
             {"0": {"norm_position": "post"}},
             {"norm_position": "pre", "first_norm": False},

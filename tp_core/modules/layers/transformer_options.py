@@ -68,7 +68,7 @@ class TransformerOptions(LayerOptions):
     num_layers: int = Field(12, gt=0, description="number of layers")
     layers: Slices | None = Field(
         None,
-        description="options of some layers, by Python slices, as in {'5::6': {mixer: ...}}; later slices take precedence",
+        description="options of some layers, by Python slices; later slices override earlier: {'5::6': {mixer: ...}}",
     )
     first_norm: bool = Field(True, description="false: no norm before the mixer of the first layer (ModernBERT)")
     final_norm: bool | None = Field(
