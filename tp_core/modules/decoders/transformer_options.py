@@ -54,5 +54,5 @@ class TransformerDecoderConfig(DecoderConfig, TransformerOptions):
                 "residual": own.residual,
             }
             for option in (name for name, idle in given.items() if idle):
-                message = "is only for self-attention, not for attention to the encoder's states"
+                message = "is for self-attention only, not for attention to the encoder's states"
                 yield Problem(f"cross_attention.{self.cross_attention.written}.{option}", message)
