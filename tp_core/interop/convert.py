@@ -67,7 +67,7 @@ def convert(
         raise TPError(f"ignore_keys must be a list of keys, such as ['{ignore_keys}'], not a string")
     limit = parse_size(max_shard_size)
     if not limit:
-        raise TPError(f"'{max_shard_size}' is not a valid size of a file of weights")
+        raise TPError(f"'{max_shard_size}' is no size that a file of weights can have")
     read, folder = Path(source), Path(target)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise TPError(f"{folder} exists already; give a folder that does not exist, or an empty one")
