@@ -131,7 +131,7 @@ class Model(nn.Module):
         self._no_means = {name: _no_means(t.config, spec) for name, t in zip(self.loss_weights, model.targets)}
         for name, target in self.named_targets().items():
             target.name = name
-            target.meet(self.named_targets())
+            target.connect(self.named_targets())
         self._compiled: Callable[[Batch], tuple[Tensor, dict[str, TargetOutput]]] | None = None
         self._tie()
 

@@ -229,5 +229,5 @@ def test_a_missing_file_is_said(tmp_path: Path) -> None:
     reference("HubertModel", **GROUP).save_pretrained(tmp_path / "first")
     _, said = to_tp(tmp_path, tmp_path / "first")
     assert said[0].startswith(
-        "there is no preprocessor_config.json; data.processor.waveform_cls has tp's usual options"
+        "there is no preprocessor_config.json; data.processor.waveform_cls has tp's default options"
     )

@@ -71,7 +71,7 @@ def test_step_by_step_is_the_same_as_at_once(tmp_path: Path, positions: str, len
 
 
 def test_a_window_has_no_place_for_a_prefix(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="window: is for the masks causal and fully_visible, and mask is causal_with"):
+    with pytest.raises(SpecError, match="window: is for the masks causal and fully_visible, but mask is causal_with"):
         windowed(tmp_path, 3, mask="causal_with_prefix")
 
 

@@ -102,7 +102,7 @@ def test_other_modules_that_keep_the_contracts_conform(config: Any) -> None:
         ("UndeclaredMetric", "forward() gives the metric 'surprise', which measures() of the config does not declare"),
         ("UngivenMetric", "measures() of the config declares the metric 'surprise', which forward() does not give"),
         ("TrainingMetric", "forward() in training gives the metric 'surprise', which measures()"),
-        ("NoSumAndCount", "/spread' is no sum and count, two scalars, and measures() of the config that it is of does"),
+        ("NoSumAndCount", "/spread' is no sum and count, two scalars; measures() of its config must"),
         ("UnevenColumns", "the columns of the metric 'spearman' have [3, 4] rows"),
         ("RanksBatches", "its rows must come from the samples, without padding"),
         ("WrongDenominator", "denominator() says 3 and forward() 4"),

@@ -188,14 +188,14 @@ def test_costs_are_measured_without_the_teacher(tmp_path: Path) -> None:
         (["lm"], {}, {"teacher": "."}, "distill: the teacher cannot be loaded: {folder}: there is no model"),
         (["lm"], {"vocab_size": 43}, {}, "of the teacher {folder}/teacher has 43 tokens, the student's 41; both"),
         (["cls"], {}, {}, "the teacher {folder}/teacher has no target 'cls' (teacher_target); it has: lm"),
-        (["lm"], {"embedding": [CONTENT, {"pos": {"max_length": 5}}]}, {}, "has 5 positions, and the batches are of 6"),
+        (["lm"], {"embedding": [CONTENT, {"pos": {"max_length": 5}}]}, {}, "has 5 positions, but batches have 6"),
         (["lm"], {"embedding": [CONTENT, "seg"]}, {}, "teacher reads token_type_ids, which batches do not have"),
-        (["cls"], {}, {"teacher_target": "lm"}, "scores 41 classes for 24 rows, the student 2 for 4"),
+        (["cls"], {}, {"teacher_target": "lm"}, "scores 41 classes for 24 rows, but the student 2 for 4"),
         (
             ["lm"],
             {"hidden_size": 24},
             {"cosine_weight": 1.0},
-            "gives states of shape (4, 6, 24), the student's are (4, 6, 16); set cosine_weight: 0",
+            "gives states of shape (4, 6, 24), but the student (4, 6, 16); set cosine_weight: 0",
         ),
     ],
 )

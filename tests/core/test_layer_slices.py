@@ -92,7 +92,7 @@ def test_a_stack_is_made_shorter_than_its_slices_reach() -> None:
         ({"1": {"mixer": {"attention": {"windw": 1}}}}, "layers.1.mixer.attention.windw: unknown option 'windw'"),
         ({"1": {"mixer": {"attention": {"num_heads": 5}}}}, "layers.1.mixer.attention.num_heads: 5 does not divide"),
         ({"1": {"dropout": 2.0}}, "layers.1.dropout: must be less than 1, got 2.0"),
-        ({"1": {"parallel": True}}, "layers.1.parallel: needs norm_position: pre or both, and it is post"),
+        ({"1": {"parallel": True}}, "layers.1.parallel: needs norm_position: pre or both, but it is post"),
     ],
 )
 def test_what_is_wrong_with_a_slice_is_said_with_the_slice(slices: Any, message: str) -> None:
@@ -113,7 +113,7 @@ def test_a_problem_stands_at_the_line_of_the_slice(tmp_path: Path) -> None:
 
 def test_shared_layers_cannot_differ() -> None:
     assert said(spec(share_layers=True)) == [
-        "model.encoder.transformer.layers: makes layers differ, and share_layers makes one of them all"
+        "model.encoder.transformer.layers: makes layers differ, but share_layers uses the same layer everywhere"
     ]
 
 
@@ -190,7 +190,11 @@ RESIDUAL: dict[str, Any] = {"attention": {"residual": True}}
             {"mixer": RESIDUAL},
             "layers: layer 2 adds the scores of layer 1, which has another window",
         ),
-        ({"2": {"drop_path": 0.5}}, {"drop_path_growing": True}, "drop_path_growing: is for one drop_path"),
+        (
+            {"2": {"drop_path": 0.5}},
+            {"drop_path_growing": True},
+            "drop_path_growing: needs one drop_path for all layers",
+        ),
         (
             {"0": {"norm_position": "post"}},
             {"norm_position": "pre", "first_norm": False},

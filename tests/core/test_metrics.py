@@ -218,7 +218,7 @@ def test_tensors_that_do_not_add_up_are_a_message() -> None:
     totals.add({"a/m": (torch.zeros(2),)})
     with pytest.raises(TPError, match=r"'a/m' have the shapes \(\(2,\),\) and \(\(3,\),\); what adds up has one shape"):
         totals.add({"a/m": (torch.zeros(3),)})
-    with pytest.raises(TPError, match="'m' is no sum and count, two scalars, and measures"):
+    with pytest.raises(TPError, match="'m' is no sum and count, two scalars; measures"):
         numbers([{"m": (torch.zeros(2),)}], {})
     with pytest.raises(TPError, match="'m' is no sum and count"):
         numbers([{"m": Joined((torch.zeros(2),))}], {})

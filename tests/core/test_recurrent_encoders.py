@@ -311,7 +311,7 @@ def test_dropout_acts_in_training_between_layers_and_on_the_output(tmp_path: Pat
     [
         (("gru", {"bidirectional": True, "hidden_size": 15}), "gru.hidden_size: must be even"),
         (("bilstm", {"hidden_size": 15}), "bilstm.hidden_size: must be even, as each direction has half of it; got 15"),
-        (("lstm", {"cell_size": 12}), "lstm.cell_size: must be greater than the 12 that it is projected to, got 12"),
+        (("lstm", {"cell_size": 12}), "lstm.cell_size: must be greater than 12, the width of the projection; got 12"),
         (("gru", {"cell_size": 12}), "unknown option 'cell_size'"),
     ],
 )

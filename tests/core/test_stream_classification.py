@@ -93,16 +93,16 @@ def test_without_streams_nothing_is_combined(tmp_path: Path) -> None:
     parts = {"vocab_size": 41, "hidden_size": 16, **stream()}
     model = build(tmp_path, parts | {"target": [{"cls": {"hidden_layer": False}}]})
     assert model.get_parameter("targets.cls.classifier.weight").shape == (2, 16)
-    with pytest.raises(TPError, match=r"combines the vectors of two streams, and the model has no model\.streams"):
+    with pytest.raises(TPError, match=r"combines the vectors of two streams, but the model has no model\.streams"):
         build(tmp_path, parts | {"target": [{"cls": {"combine": ["u", "v"]}}]})
 
 
 @pytest.mark.parametrize(
     ("cls", "streams", "message"),
     [
-        ({}, {"c": stream()}, "model.target.cls: classifies pairs of exactly two streams, and the model's are a, b, c"),
-        ({}, {"b": stream(8)}, "cls.combine: 'abs_difference' needs streams of one width, theirs are 16 and 8"),
-        ({"combine": ["u", "product"]}, {"b": stream(8)}, "'product' needs streams of one width"),
+        ({}, {"c": stream()}, "model.target.cls: classifies pairs of exactly two streams, but the model has a, b, c"),
+        ({}, {"b": stream(8)}, "cls.combine: 'abs_difference' needs streams of equal width, but they have 16 and 8"),
+        ({"combine": ["u", "product"]}, {"b": stream(8)}, "'product' needs streams of equal width"),
         ({"combine": []}, {}, "model.target.cls.combine"),
         ({"combine": ["difference"]}, {}, "did you mean 'abs_difference'"),
     ],

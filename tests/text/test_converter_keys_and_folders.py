@@ -57,7 +57,7 @@ def test_all_refused_keys_are_one_message_with_the_option_that_goes_on(bert: Pat
         "'is_decoder' is true; only false can be converted",
         '\'problem_type\' is "multi_label_classification"; only null or "single_label_classification"',
         "'logits_soft_cap' is 30.0",
-        "--ignore-key KEY goes on",
+        "--ignore-key KEY ignores a key",
     ):
         assert part in result.output
 
@@ -87,7 +87,7 @@ def test_a_misspelled_key_is_named_beside_the_keys_that_are_refused(bert: Path) 
 
 
 def test_one_text_is_no_list_of_ignored_keys(bert: Path) -> None:
-    with pytest.raises(TPError, match="ignore_keys is a list of keys, such as \\['foo'\\]"):
+    with pytest.raises(TPError, match="ignore_keys must be a list of keys, such as \\['foo'\\]"):
         converted(edited(bert, foo=1), ignore_keys="foo")
 
 

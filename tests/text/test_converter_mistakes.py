@@ -197,7 +197,7 @@ def test_a_tied_weight_of_other_values(tmp_path: Path) -> None:
 def test_positions_that_are_no_sines(tmp_path: Path) -> None:
     save(find("PegasusForConditionalGeneration"), tmp_path / "pegasus")
     message = refused(stored(tmp_path / "pegasus", lambda state: state["model.encoder.embed_positions.weight"].mul_(2)))
-    assert "'model.encoder.embed_positions.weight' is not what the model computes" in message
+    assert "'model.encoder.embed_positions.weight' differs from the values that the model computes" in message
 
 
 # -- files -------------------------------------------------------------------------------------------------------

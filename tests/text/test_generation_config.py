@@ -230,7 +230,7 @@ def test_without_the_file_config_json_counts_as_in_transformers(tmp_path: Path) 
     theirs = transformers.T5ForConditionalGeneration.from_pretrained(source).generation_config
     assert (theirs.num_beams, theirs.max_length) == (3, 11)
     options, said = converted(source)
-    note = "config.json: 'task_specific_params' is not kept; options of tp generate say the same (a)"
+    note = "config.json: 'task_specific_params' is not kept; use options of tp generate instead (a)"
     assert note in said
     assert options == {"beams": 3, "max_length": 11, "decoder_start_token_id": 0, "eos_token_id": 1}
 

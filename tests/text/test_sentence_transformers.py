@@ -255,8 +255,11 @@ def test_prompts_are_kept_and_the_usual_one_is_used(bert: Path, tmp_path: Path) 
     [
         (old("weightedmean"), "'pooling_mode' is weightedmean; only cls or max or mean or lasttoken can be converted"),
         (new("mean_sqrt_len_tokens"), "'pooling_mode' is mean_sqrt_len_tokens; only cls"),
-        (old("mean") | {"pooling_mode_cls_token": True}, "'pooling_mode' is cls and mean, whose vectors stand side by"),
-        (new("mean") | {"pooling_mode": ["max", "mean"]}, "'pooling_mode' is max and mean, whose vectors stand"),
+        (
+            old("mean") | {"pooling_mode_cls_token": True},
+            "'pooling_mode' is cls and mean, whose vectors are concatenated",
+        ),
+        (new("mean") | {"pooling_mode": ["max", "mean"]}, "'pooling_mode' is max and mean, whose vectors are"),
         (new("mean") | {"unheard_of": 3}, "'unheard_of' is 3"),
     ],
 )
@@ -317,10 +320,10 @@ def test_dropout_of_training_changes_nothing(bert: Path, tmp_path: Path) -> None
     ("files", "message"),
     [
         ({"modules.json": {}}, "modules.json: expected a list of modules"),
-        ({"modules.json": []}, "modules.json: expected a Transformer and behind it a Pooling, got none"),
+        ({"modules.json": []}, "modules.json: expected a Transformer and then a Pooling, got none"),
         (
             {"modules.json": [{"path": "", "type": TRANSFORMER}]},
-            "modules.json: expected a Transformer and behind it a Pooling, got Transformer",
+            "modules.json: expected a Transformer and then a Pooling, got Transformer",
         ),
         (
             {"modules.json": [{"path": "../other", "type": TRANSFORMER}, {"path": "1_Pooling", "type": POOLING}]},
@@ -328,7 +331,7 @@ def test_dropout_of_training_changes_nothing(bert: Path, tmp_path: Path) -> None
         ),
         (
             {"modules.json": [{"path": "", "type": TRANSFORMER}, {"path": "1_Gone", "type": POOLING}]},
-            "1_Gone/config.json: there is no such file, which modules.json asks for",
+            "1_Gone/config.json: there is no such file, but modules.json refers to it",
         ),
         ({"1_Pooling/config.json": [1]}, "1_Pooling/config.json: expected a JSON object"),
         ({"config_sentence_transformers.json": {"model_type": "SparseEncoder"}}, "'model_type' is \"SparseEncoder\""),
@@ -454,7 +457,7 @@ def test_a_model_of_two_like_streams_goes_out_as_its_target_was_trained(
     assert [each["type"].rpartition(".")[2] for each in listed] == ["Transformer", *modules]
     texts = [text for text in TEXTS if text]
     assert worst(torch.from_numpy(tp_core.embed(ours, texts)), encoded(out, texts)) < 1e-5
-    assert any(line.startswith("modules.json and the files it names say how") for line in said)
+    assert any(line.startswith("modules.json and the files that it lists are for") for line in said)
 
 
 def test_a_body_whose_model_says_nothing_of_vectors_goes_out_without_modules(tmp_path: Path) -> None:

@@ -241,7 +241,7 @@ def test_learned_positions_are_not_taken_for_maes_fixed_ones(tmp_path: Path) -> 
     with torch.no_grad():
         theirs.embeddings.position_embeddings.add_(0.1)
     theirs.save_pretrained(tmp_path / "first")
-    with pytest.raises(TPError, match="position_embeddings' is not what the model computes"):
+    with pytest.raises(TPError, match="position_embeddings' differs from the values that the model computes"):
         tp_core.convert("huggingface", tmp_path / "first", "tp", tmp_path / "ours")
 
 

@@ -84,7 +84,7 @@ def test_a_sequence_shorter_than_its_grid_is_refused(tmp_path: Path) -> None:
         (attention(positions="grid"), "positions.* is for embeddings that make patches"),
         (attention(positions=grid(size=[0, 3])), "rows and columns are at least 1"),
         (attention(positions=grid(per_layer=True), residual=True), "would be added again in every layer"),
-        ({"drop_path_growing": True, "share_layers": True}, "is for layers that differ"),
+        ({"drop_path_growing": True, "share_layers": True}, "makes layers differ"),
     ],
 )
 def test_options_that_cannot_work_are_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:

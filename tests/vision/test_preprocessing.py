@@ -308,7 +308,7 @@ def test_classes_that_are_not_counted_have_no_names(tmp_path: Path, names: dict[
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
     folder, said = to_tp(tmp_path, checkpoint(tmp_path, None))
     (note,) = said
-    assert note.startswith("there is no preprocessor_config.json; data.processor.image has tp's usual options")
+    assert note.startswith("there is no preprocessor_config.json; data.processor.image has tp's default options")
     assert processor_of(folder).mean == [0.5]
 
 

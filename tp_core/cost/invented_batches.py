@@ -1,4 +1,4 @@
-"""Batches of invented values with the fields that a model asks for: for its price, and for checks of modules."""
+"""Batches of random values with the fields that a model requires, to measure its cost and to check modules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from tp_core.interfaces import IGNORE, Batch, Inputs
 from tp_core.options.facts import BatchFields, FieldSpec
 
-#: Values of integers whose range is not declared.
+#: Exclusive upper limit of integers whose range is not declared.
 _HIGH = 2
 
 
@@ -21,17 +21,19 @@ def invented_batch(
 ) -> Batch:
     """One sample per length, padded on the right to the longest; labels included.
 
-    Padding holds random values as real positions do, so that nothing but ``attention_mask`` (which is there
-    only if something is padded) tells them apart; labels of padded positions are ``IGNORE``. Every sample is
-    drawn by a generator of its own: the same lengths and seed give the same samples. Labels at a share of the positions
-    come as (batch, ceil(share × shortest)), with their positions.
+    Padded positions have random values like real positions, so that only ``attention_mask`` distinguishes them; the
+    mask exists only if there is padding. Labels of padded positions are ``IGNORE``. Every sample has its own random
+    generator: equal lengths and seeds give equal samples. Labels for a share of the positions have the shape (batch,
+    ceil(share × shortest)) and come with their positions.
 
     Args:
-        fields: of :meth:`tp_core.model.Model.fields`.
-        device: on ``meta``, tensors have shapes and no values.
+        fields: the result of :meth:`tp_core.model.Model.fields`.
+        lengths: number of real positions of each sample.
+        seed: seed of the random values.
+        device: device of the tensors; on ``meta`` they have no values.
 
     Raises:
-        AssertionError: a field with a shape or type that is not one of :class:`tp_core.FieldSpec`'s.
+        AssertionError: a field has a shape or dtype that :class:`tp_core.FieldSpec` does not allow.
     """
     width, shortest = max(lengths), min(lengths)
     drawn = [_Sample(length, width, shortest, seed + 1000 * i, device) for i, length in enumerate(lengths)]
@@ -46,12 +48,14 @@ def single_batches(fields: BatchFields, lengths: Items[int], seed: int = 0) -> l
 
 
 class _Sample:
-    """Draws the tensors of one sample, without the batch dimension and as wide as the batch.
+    """Draws the tensors of one sample, padded to the width of the batch and without the batch dimension.
 
     Args:
-        length: real positions of the sample.
-        width: of the batch.
-        shortest: real positions of the batch's shortest sample.
+        length: number of real positions of the sample.
+        width: number of positions of the batch.
+        shortest: number of real positions of the shortest sample in the batch.
+        seed: seed of the random values.
+        device: device of the tensors.
     """
 
     def __init__(self, length: int, width: int, shortest: int, seed: int, device: torch.device | str) -> None:
@@ -60,14 +64,14 @@ class _Sample:
         self._generator = None if self.device.type == "meta" else torch.Generator().manual_seed(seed)
 
     def inputs(self, fields: Mapping[str, FieldSpec]) -> Inputs:
-        """Those of one side, with its mask where it has a length."""
+        """The tensors of one side, with ``attention_mask`` if a field has a length."""
         made = {name: self._drawn(name, spec) for name, spec in fields.items()}
         if any("length" in spec.shape for spec in fields.values()):
             made["attention_mask"] = (torch.arange(self.width, device=self.device) < self.length).long()
         return made
 
     def labels(self, fields: Mapping[str, FieldSpec]) -> Inputs:
-        """Those of one target."""
+        """The labels of one target."""
         made: Inputs = {}
         for name, spec in fields.items():
             if spec.fraction < 1 and "length" in spec.shape:
@@ -82,7 +86,7 @@ class _Sample:
         return made
 
     def cut(self, value: Tensor, spec: FieldSpec) -> Tensor:
-        """A value without the positions that are padded."""
+        """A tensor without its padded positions."""
         for dimension, size in enumerate(spec.shape[1:]):
             if size == "length" and spec.fraction == 1:
                 value = value.narrow(dimension, 0, self.length)

@@ -14,12 +14,12 @@ class Branch:
     """One module of the tree.
 
     Attributes:
-        name: its attribute's name; of layers that are alike, the range of their names.
-        type: its class.
-        parameters: elements of the weights that it and its children own, of one of the ``count`` layers.
-        count: number of layers that are alike and shown once.
-        tied: own weights that another module owns, name → the owner's weight.
-        shared: of a module that stands in a second place, the first; its weights are counted there.
+        name: name of the module's attribute; for a group of equal layers, the range of their names.
+        type: name of the module's class.
+        parameters: number of weights that the module and its children own; for a group of layers, that of one layer.
+        count: number of equal layers that this branch stands for.
+        tied: weights of the module that another module owns, name → path of the owner's weight.
+        shared: path at which the same module occurs first; its weights are counted there. Empty if there is none.
         children: the modules inside.
     """
 
@@ -32,7 +32,7 @@ class Branch:
     children: list[Branch] = field(default_factory=list)
 
     def same(self, other: Branch) -> bool:
-        """True if the other branch differs in nothing but its name."""
+        """True if the branches differ only in their names."""
         mine, theirs = ((b.type, b.parameters, b.tied, b.shared) for b in (self, other))
         return mine == theirs and self._shape() == other._shape()
 
@@ -51,7 +51,7 @@ class Branch:
         return parts | ({"children": [c.dump() for c in self.children]} if self.children else {})
 
     def find(self, *names: str) -> Branch | None:
-        """The branch at a path of names, or None where there is none, as for modules without weights."""
+        """The branch at a path of names; None if there is none, as for modules without weights."""
         found: Branch | None = self
         for name in names:
             found = next((child for child in found.children if child.name == name), None) if found else None
@@ -76,7 +76,7 @@ def _branch(module: nn.Module, name: str, path: str, owners: dict[int, str], see
             branch.parameters += parameter.numel()
         else:
             branch.tied[key] = owners[id(parameter)]
-    for key, child in module._modules.items():  # named_children() would give a module that has two names only once
+    for key, child in module._modules.items():  # named_children() lists a module with two names only once
         if child is None:
             continue
         inner = _branch(child, key, f"{path}.{key}" if path else key, owners, seen)
@@ -93,7 +93,7 @@ def _branch(module: nn.Module, name: str, path: str, owners: dict[int, str], see
 
 
 def render(branch: Branch, depth: int = 5) -> Iterator[str]:
-    """Lines of the tree, aligned, to a depth."""
+    """The tree as aligned lines of text, down to a depth."""
     rows = list(_rows(branch, "", "", depth))
     width = max(len(left) for left, _, _ in rows)
     number = max(len(count) for _, count, _ in rows)

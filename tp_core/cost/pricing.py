@@ -1,4 +1,4 @@
-"""The cost of a spec: parameters, FLOPs and memory, measured on the meta device without allocating any."""
+"""The cost of a spec: parameters, FLOPs and memory, measured on the meta device without allocating memory."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ _COMPUTE = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16
 
 @dataclass(frozen=True)
 class Price:
-    """The cost of a model and of one micro-batch. Memory is in bytes, of one process that holds everything.
+    """The cost of a model and of one micro-batch. Memory is in bytes, for a single process without sharding.
 
     Attributes:
-        parameters: number of weights, shared ones counted once.
-        trainable: number of those that are trained.
-        batch_size: samples of the micro-batch.
-        length: positions of each sample, where the inputs have a length.
+        parameters: number of weights; shared weights count once.
+        trainable: number of weights that are trained.
+        batch_size: number of samples of the micro-batch.
+        length: number of positions of each sample, if the inputs have a length.
         unit: ``token``, or ``sample`` for inputs without a length.
-        units: tokens (padding included, both sides of an encoder-decoder) or samples of the micro-batch.
+        units: number of tokens (padding included, both sides of an encoder-decoder) or samples of the micro-batch.
         forward_flops: floating-point operations of a forward pass with its losses: 2 per multiply-add of a
-            matrix product, convolution or attention. None when the model cannot run on the meta device.
-        weight_memory: the weights in fp32.
-        gradient_memory: their gradients.
-        optimizer_memory: the optimizer's state.
+            matrix product, convolution or attention. None if the model cannot run on the meta device.
+        weight_memory: memory of the weights in fp32.
+        gradient_memory: memory of their gradients.
+        optimizer_memory: memory of the optimizer's state.
         activation_memory: an estimate of the memory that the forward pass keeps for the backward pass, with fused
-            attention; None when the model cannot run on the meta device.
+            attention; None if the model cannot run on the meta device.
         note: the reason why FLOPs and activations are None; empty otherwise.
     """
 
@@ -60,7 +60,7 @@ class Price:
 
     @property
     def training_flops(self) -> int | None:
-        """FLOPs of forward and backward."""
+        """FLOPs of the forward and the backward pass."""
         return None if self.forward_flops is None else TRAINING_FACTOR * self.forward_flops
 
     @property
@@ -69,12 +69,12 @@ class Price:
 
     @property
     def training_flops_per_unit(self) -> float | None:
-        """FLOPs of forward and backward per token (or sample), for model FLOPs utilisation."""
+        """FLOPs of the forward and the backward pass per token (or sample), for model FLOPs utilisation."""
         return None if self.forward_flops is None else TRAINING_FACTOR * self.forward_flops / self.units
 
     @property
     def memory(self) -> int:
-        """All of the memory above."""
+        """The sum of all kinds of memory."""
         fixed = self.weight_memory + self.gradient_memory + self.optimizer_memory
         return fixed + (self.activation_memory or 0)
 
@@ -92,12 +92,14 @@ def price(spec: Spec, batch_size: int | None = None, length: int | None = None, 
     """The cost of training a spec.
 
     Args:
-        batch_size: samples of one micro-batch; ``train.batch_size / train.accumulate`` if None.
-        length: positions per sample; the processor's longest sequence if None, else the model's, else 512.
-        model: the spec's model on the meta device, if the caller has it already.
+        spec: the spec.
+        batch_size: number of samples of one micro-batch; default ``train.batch_size / train.accumulate``.
+        length: number of positions per sample; default the maximum length of the processor, else that of the model,
+            else 512.
+        model: the spec's model on the meta device; built if None.
 
     Raises:
-        TPError: a length that the model's positions do not reach.
+        TPError: the length exceeds the model's number of positions.
     """
     options = spec.train.options
     batch_size = batch_size or max(1, options.batch_size // options.accumulate)
@@ -134,9 +136,9 @@ def price(spec: Spec, batch_size: int | None = None, length: int | None = None, 
 
 
 def training_flops_per_token(spec: Spec) -> float:
-    """FLOPs of forward and backward per token (or sample), at the length of the spec's data.
+    """FLOPs of the forward and the backward pass per token (or sample), at the length of the spec's data.
 
-    Much cheaper than :func:`price`. 0 when the model cannot run on the meta device.
+    This is much faster than :func:`price`. It returns 0 if the model cannot run on the meta device.
     """
     model = meta_model(spec)
     batch = invented_batch(model.fields(), [_length(spec, None)], device="meta")
@@ -158,10 +160,10 @@ def _length(spec: Spec, length: int | None) -> int:
 
 
 def _forward_flops(model: Model, batch: Batch, compute: torch.dtype) -> int:
-    """FLOPs of a forward pass alone.
+    """FLOPs of a forward pass without gradients.
 
-    The loss over a vocabulary computes its gradients in its forward pass when any are wanted, whatever the
-    grad mode; with frozen weights there are none to want.
+    The loss over a vocabulary computes its gradients in its forward pass if any weight requires gradients. All weights
+    are therefore frozen during the measurement.
     """
     model.eval()
     frozen = [(p, p.requires_grad) for p in model.parameters()]

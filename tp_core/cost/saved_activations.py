@@ -1,7 +1,7 @@
 """The memory that a forward pass keeps for its backward pass, measured on the meta device.
 
-The meta device has neither fused kernels nor autocast. Here both are imitated, operation by operation, as far
-as they decide which tensors are kept and how wide their elements are.
+The meta device has neither fused kernels nor autocast. This file imitates both, operation by operation, as far as they
+determine which tensors are kept and in which dtype.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _FLOAT32 = {
 
 @contextmanager
 def autocast_on_meta(compute: torch.dtype) -> Iterator[None]:
-    """Answer modules that ask for the autocast state of the meta device, which torch refuses to tell."""
+    """Define the autocast state of the meta device for modules that query it, where torch raises an error."""
     is_enabled, get_dtype = torch.is_autocast_enabled, torch.get_autocast_dtype
 
     def enabled(*device: Any) -> bool:
@@ -47,12 +47,12 @@ def autocast_on_meta(compute: torch.dtype) -> Iterator[None]:
 
 
 class _FusedAttention(torch.autograd.Function):
-    """Keeps what a fused attention kernel keeps: its inputs, its output and one number per query."""
+    """Keeps the same tensors as a fused attention kernel: its inputs, its output and one number per query."""
 
     @staticmethod
     def forward(ctx: Any, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
         *lead, heads, length, _ = queries.shape
-        # Kernels write positions before heads, so that joining the heads afterwards is a view.
+        # Kernels lay out positions before heads, so that merging the heads afterwards is a view.
         output = queries.new_empty((*lead, length, heads, values.shape[-1])).transpose(-3, -2)
         normaliser = queries.new_empty(queries.shape[:-1], dtype=torch.float32)
         kept = [queries, keys, values, output, normaliser]
@@ -61,7 +61,7 @@ class _FusedAttention(torch.autograd.Function):
 
 
 class _LikeADevice(TorchFunctionMode):
-    """Runs operations as an accelerator would: fused attention, dropout masks of one byte, autocast."""
+    """Runs operations like an accelerator: fused attention, one-byte dropout masks, autocast."""
 
     def __init__(self, compute: torch.dtype) -> None:
         super().__init__()
@@ -114,19 +114,19 @@ class _LikeADevice(TorchFunctionMode):
 
 
 def saved_bytes(model: nn.Module, batch: Any, compute: torch.dtype = torch.float32) -> int:
-    """Bytes of the memory that ``model(batch)`` keeps for the backward pass, its own weights excepted.
+    """Number of bytes that ``model(batch)`` keeps for the backward pass, without the model's weights and buffers.
 
     Args:
-        model: on the meta device, in training mode.
+        model: a model on the meta device, in training mode.
         batch: its input, on the meta device.
-        compute: the precision of matrix products: float32, or what autocast is set to.
+        compute: dtype of matrix products: float32, or the dtype of autocast.
     """
     known = {_storage(tensor) for tensor in [*model.parameters(), *model.buffers()]}
     kept: dict[int, Tensor] = {}
 
     def keep(tensor: Tensor) -> Tensor:
         if tensor.device.type == "meta" and _storage(tensor) not in known:
-            kept.setdefault(_storage(tensor), tensor)  # views of one memory count once
+            kept.setdefault(_storage(tensor), tensor)  # views of one storage count once
         return tensor
 
     with autocast_on_meta(compute), saved_tensors_hooks(keep, lambda tensor: tensor), _LikeADevice(compute):

@@ -1,6 +1,6 @@
-"""A model as a drawing: its five components, what they hold and how they are joined, as SVG.
+"""A diagram of a model as SVG: its five components, their modules and the connections between them.
 
-``contents`` says what there is to draw, ``layout`` where it stands, ``drawing`` how it looks.
+``contents`` collects the components and modules, ``layout`` places them, and ``drawing`` writes the SVG.
 """
 
 from tp_core.diagram.contents import Contents, contents

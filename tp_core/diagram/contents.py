@@ -1,4 +1,4 @@
-"""The contents of a drawing of a model: its components and the modules in them, in words."""
+"""The contents of a model diagram: text that describes its components and their modules."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Card:
     """One module.
 
     Attributes:
-        title: its name in the spec.
-        facts: its main options, in words.
-        count: number of weights, as text; empty where the component's says the same.
-        layers: whether it is a stack of layers.
+        title: name of the module in the spec.
+        facts: descriptions of its main options.
+        count: number of weights, as text; empty if the component shows the same number.
+        layers: True if the module is a stack of layers.
     """
 
     title: str
@@ -43,10 +43,12 @@ class Component:
 
     Attributes:
         kind: ``embedding``, ``encoder``, ``target embedding``, ``decoder`` or ``target``.
+        cards: the modules of the component.
         count: number of weights, as text.
-        note: what follows its modules.
-        shared: the stream whose component this is, drawn in outline; empty for one with modules of its own.
-        reads: of a target, the streams that it reads; empty for the decoder's states, or those of the only stream.
+        note: text below the modules, such as a norm that follows them.
+        shared: name of the stream whose component is used here, which is drawn as an outline; empty if the component
+            has its own modules.
+        reads: the streams that a target reads; empty if it reads the decoder's states or those of the only stream.
     """
 
     kind: str
@@ -59,12 +61,13 @@ class Component:
 
 @dataclass
 class Side:
-    """An input side of the model: what comes in, and the components on its way.
+    """An input side of the model: its input tensors and its components.
 
     Attributes:
-        name: the stream's name; empty for the only one.
-        inputs: names of the tensors that come in.
-        encoder: None for the decoder's side.
+        name: name of the stream; empty for the only stream.
+        inputs: names of the input tensors.
+        embedding: the embedding component.
+        encoder: the encoder; None for the decoder side.
     """
 
     name: str
@@ -87,12 +90,13 @@ class Contents:
 
 
 def contents(spec: Spec, tree: Branch) -> Contents:
-    """The contents of the drawing of a model.
+    """The contents of the diagram of a model.
 
     Args:
-        tree: of the spec's model, from :func:`tp_core.cost.model_tree.model_tree`.
+        spec: the spec.
+        tree: the tree of the spec's model, from :func:`tp_core.cost.model_tree.model_tree`.
     """
-    model, behind = spec.model, context_of(spec, side="target")
+    model, target_context = spec.model, context_of(spec, side="target")
     sides = []
     for name, stream in model.streams.items():
         path = ("streams", key_of(name)) if name else ()
@@ -110,12 +114,12 @@ def contents(spec: Spec, tree: Branch) -> Contents:
         )
     found = Contents(spec.name, _subtitle(spec, tree), sides, list(_targets(spec, tree)))
     if model.fusion is not None:
-        found.fusion = _single("encoder", model.fusion, behind, tree, ("fusion",))
+        found.fusion = _single("encoder", model.fusion, target_context, tree, ("fusion",))
     if model.target_embedding is not None:
-        component = _embedding("target embedding", model.target_embedding, behind, tree, ("target_embedding",))
-        found.decoder_side = Side("", _inputs(model.target_embedding, behind), component)
+        component = _embedding("target embedding", model.target_embedding, target_context, tree, ("target_embedding",))
+        found.decoder_side = Side("", _inputs(model.target_embedding, target_context), component)
     if model.decoder is not None:
-        found.decoder = _single("decoder", model.decoder, behind, tree, ("decoder",))
+        found.decoder = _single("decoder", model.decoder, target_context, tree, ("decoder",))
     return found
 
 
@@ -176,14 +180,14 @@ def _card(chosen: Chosen[Any], context: BuildContext, tree: Branch, path: tuple[
 
 
 def _lenders(branch: Branch) -> Iterator[str]:
-    """Paths of the weights and modules that a module uses and another owns."""
+    """Paths of the weights and modules that a module uses but another module owns."""
     yield from filter(None, [branch.shared, *branch.tied.values()])
     for child in branch.children:
         yield from _lenders(child)
 
 
 def _place(path: str) -> str:
-    """The module to which a path in the model leads, in words."""
+    """A description of the module at a path in the model."""
     names = [part for part in path.split(".") if part not in ("streams", "parts")]
     for number, name in enumerate(names):
         if name in ("embedding", "target_embedding", "targets"):

@@ -1,4 +1,4 @@
-"""A layout as SVG."""
+"""The conversion of a layout to SVG."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 
 
 
 def draw(model: Contents) -> str:
-    """A model as the text of an SVG file."""
+    """The text of an SVG file that shows a model."""
     layout = Placing(model).run()
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{layout.width:.0f}" height="{layout.height:.0f}" '
@@ -68,7 +68,7 @@ def draw(model: Contents) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text for XML: escaped, and without the characters that XML cannot hold."""
+    """Text escaped for XML, with U+FFFD in place of characters that XML does not allow."""
     return escape(re.sub("[\x00-\x1f\ud800-\udfff\ufffe\uffff]", "\ufffd", text))
 
 
@@ -128,7 +128,7 @@ def _box(box: Box) -> Iterator[str]:
 
 def _card(card: PlacedCard, dx: float, dy: float, paint: Paint) -> Iterator[str]:
     x, y = card.x + dx, card.y + dy
-    if card.card.layers:  # the edges of more sheets behind the first
+    if card.card.layers:  # edges of further sheets show that the card is a stack
         for shift in (STACK, STACK / 2):
             yield _rect(x + shift, y + shift, card.width, card.height, 7, "#ffffff", paint.edge, ' stroke-width="0.8"')
     yield _rect(x, y, card.width, card.height, 7, "#ffffff", paint.edge, ' stroke-width="0.8"')
@@ -144,7 +144,7 @@ def _card(card: PlacedCard, dx: float, dy: float, paint: Paint) -> Iterator[str]
 
 
 def _outline(box: Box) -> Iterator[str]:
-    """A component that another stream's is used for."""
+    """The outline of a component that is shared with another stream."""
     paint, middle = _PAINTS[box.component.kind], box.y + box.height / 2
     yield _rect(box.x, box.y, box.width, box.height, 10, "#ffffff", paint.edge, ' stroke-dasharray="6 5"')
     yield _text(box.component.kind.upper(), box.x + PAD, box.y + 18, KIND, paint.text, bold=True, spaced=True)
@@ -159,7 +159,7 @@ def _line(line: Line) -> str:
     (x, y), *_ = line.points
     path = f"M{x:.1f} {y:.1f}"
     for before, corner, after in zip(line.points, line.points[1:], line.points[2:]):
-        # Corners are round, as far as the ways to them allow.
+        # The radius of a corner is limited by the length of its legs.
         legs = [abs(p[0] - corner[0]) + abs(p[1] - corner[1]) for p in (before, after)]
         radius = min(8.0, *(leg / 2 for leg in legs))
         (x1, y1), (x2, y2) = (_towards(corner, point, radius) for point in (before, after))

@@ -1,4 +1,4 @@
-"""The layout of a drawing: the streams side by side, data flowing down, the decoder beside or below."""
+"""The layout of a diagram: streams side by side, data flow downwards, the decoder beside or below the encoders."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tp_core.diagram.contents import Card, Component, Contents, Side
 from tp_core.diagram.text import width, wrap
 
-#: Widths and distances, in pixels at the drawing's own size.
+#: Widths and distances, in pixels of the SVG.
 WIDTH, PAD, MARGIN = 264.0, 12.0, 32.0
 COLUMN_GAP, ROW_GAP, BUS_GAP = 48.0, 36.0, 12.0
 HEAD, LINE, TITLE_LINE, NOTE, CARD_GAP, STACK = 27.0, 17.0, 20.0, 22.0, 8.0, 6.0
@@ -20,7 +20,7 @@ Point = tuple[float, float]
 
 @dataclass
 class PlacedCard:
-    """A card's lines of text; x and y are its corner's."""
+    """A card with its lines of text; x and y are its upper left corner, relative to the box."""
 
     card: Card
     x: float
@@ -33,7 +33,7 @@ class PlacedCard:
 
 @dataclass
 class Box:
-    """A component."""
+    """The rectangle of a component; x and y are its upper left corner."""
 
     component: Component
     x: float
@@ -53,7 +53,7 @@ class Box:
 
 @dataclass
 class Label:
-    """Centred lines of text: a stream's name, or, framed, its inputs."""
+    """Centred lines of text: the name of a stream, or its inputs in a frame."""
 
     lines: list[str]
     centre: float
@@ -65,7 +65,7 @@ class Label:
 
 @dataclass
 class Line:
-    """A way from one part to another: with an arrow's head at its end, or dashed between what is the same."""
+    """A line from one part to another: an arrow for data flow, or a dashed line between shared components."""
 
     points: list[Point]
     dashed: bool = False
@@ -73,7 +73,7 @@ class Line:
 
 @dataclass
 class Layout:
-    """Everything that is drawn, and the size of the page."""
+    """All drawn elements, and the size of the page."""
 
     width: float = 0.0
     height: float = 0.0
@@ -85,7 +85,7 @@ class Layout:
 
 
 def measured(component: Component, across: float = WIDTH) -> Box:
-    """A component's box at the origin, as high as what it says."""
+    """The box of a component at the origin, with the height that its text needs."""
     box = Box(component, 0.0, 0.0, across, 0.0)
     y = HEAD
     for card in component.cards:
@@ -101,7 +101,7 @@ def measured(component: Component, across: float = WIDTH) -> Box:
 
 
 class Placing:
-    """Places the parts row by row; ``y`` is where the next row begins."""
+    """Places the parts row by row; ``y`` is the top of the next row."""
 
     def __init__(self, model: Contents) -> None:
         self.model, self.layout, self.y = model, Layout(), 0.0
@@ -113,7 +113,7 @@ class Placing:
         tops = self._inputs(entries)
         embeddings = self._row([side.embedding for side in entries], tops)
         encoders = [side.encoder for side in model.sides if side.encoder is not None]
-        # With one stream, the decoder stands beside its encoder; else below all of them.
+        # With one stream, the decoder is beside its encoder; else it is below all encoders.
         beside = model.decoder if model.decoder_side and model.fusion is None and len(model.sides) == 1 else None
         boxes = self._row([*encoders, *([beside] if beside else [])], embeddings)
         states, decoder = boxes[: len(encoders)], boxes[-1] if beside else None
@@ -150,7 +150,7 @@ class Placing:
         return labels
 
     def _row(self, components: list[Component], above: Sequence[Label | Box]) -> list[Box]:
-        """One component in each column, each with an arrow from what is above it."""
+        """Place one component per column, each with an arrow from the part above it."""
         boxes = [measured(component) for component in components]
         for x, box, source in zip(self.columns, boxes, above, strict=False):
             box.x, box.y = x, self.y
@@ -163,7 +163,7 @@ class Placing:
         return boxes
 
     def _joined(self, states: list[Box], ports: dict[str, Point], beside: Box | None) -> Box | None:
-        """The encoder that joins the streams, and a decoder that is not beside the only encoder."""
+        """Place the encoder that joins the streams, and a decoder that is not beside the only encoder."""
         model, decoder = self.model, measured(self.model.decoder) if self.model.decoder else None
         fusion = None
         if model.fusion is not None:
@@ -224,7 +224,7 @@ class Placing:
         self.layout.lines.append(Line([(left.x + left.width, y), (right.x, y)]))
 
     def _same(self) -> None:
-        """Join neighbours that are the same."""
+        """Connect neighbouring components that are shared with a dashed line."""
         boxes = {(box.component.kind, box.x): box for box in self.layout.boxes}
         for box in self.layout.boxes:
             owner = [number for number, side in enumerate(self.model.sides) if side.name == box.component.shared]
@@ -258,9 +258,9 @@ class Placing:
 
 
 def _apart(wanted: Iterable[float]) -> list[float]:
-    """Centres of boxes in order, as near to where they are wanted as they can be without touching."""
+    """Centres of boxes in order, as close as possible to the wanted centres without overlap."""
     step = WIDTH + COLUMN_GAP / 2
-    groups: list[tuple[float, int]] = []  # of boxes that touch: the middle one's place and their number
+    groups: list[tuple[float, int]] = []  # (centre, number of boxes) of each group of adjacent boxes
     for place in wanted:
         groups.append((place, 1))
         while len(groups) > 1:

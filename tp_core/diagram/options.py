@@ -1,4 +1,4 @@
-"""The main options of a module in words."""
+"""Descriptions of the main options of a module."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tp_core.options.choice import choices_in, slots_of, usual
 from tp_core.options.context import BuildContext
 from tp_core.spec.hints.places import PARTS
 
-#: Said of every module that has them, even with their default, in this order.
+#: Options that are always shown, even with their default, in this order.
 _SIZES = (
     *("num_layers", "num_heads", "hidden_size", "feed_forward_size", "kernel_size", "image_size", "patch_size"),
     *("channels", "max_length", "num_segments", "num_labels", "projection_size", "num_mel_bins", "size"),
 )
-#: Not said: what the drawing shows in another way, and what is of interest in training only.
+#: Options that are not shown: the diagram shows them in another way, or they only matter in training.
 _SILENT = frozenset({"stream", "weight", "embedding_size", "activation_checkpointing", "drop_path_growing"})
 _MOST = 12
 
 
 def spoken(config: ModuleConfig, context: BuildContext) -> list[str]:
-    """A module's sizes, and those options that are not as they would be if nobody had said anything.
+    """Descriptions of a module's sizes and of the options that differ from their defaults.
 
-    Those of the parts of its layers are among them.
+    They include the options of the parts of its layers.
     """
     sizes: dict[str, Any] = {}
     unusual = list(_unusual(config, context, sizes, {}, ""))
@@ -37,18 +37,20 @@ def spoken(config: ModuleConfig, context: BuildContext) -> list[str]:
 def _unusual(
     config: ModuleConfig, context: BuildContext, sizes: dict[str, Any], passed: dict[str, Any], owner: str
 ) -> Iterator[str]:
-    """The unusual options of a module, and of the parts that its options choose, in words.
+    """Descriptions of the options of a module and of its parts that differ from their defaults.
 
     Args:
-        sizes: receives the sizes that it has none of yet.
-        passed: the defaults of options that the module around it has, too.
-        owner: the name of a part, said with its options.
+        config: the options of the module.
+        context: the context in which the module is built.
+        sizes: receives the sizes that it does not contain yet.
+        passed: defaults of the options that the enclosing module passes on to this part.
+        owner: name of the part, shown with its options; empty for the module itself.
     """
     effective, fields = config.effective(context), type(config).model_fields
     for name in _SIZES:
         if effective.get(name) is not None:
             sizes.setdefault(name, effective[name])
-    # Slices are named as an option: what they say holds in some layers only.
+    # Slices are shown as an option, because their contents apply to some layers only.
     whole = config.model_copy(update={config.sliced: None}) if config.sliced else config
     parts = [(option, each) for option, each in choices_in(whole) if each.kind in PARTS]
     usual_here = {name: usual(type(config), name) for name in type(config).passed_on}
@@ -76,12 +78,12 @@ def _fact(name: str, value: Any) -> str:
     if words.startswith("num ") and not isinstance(value, dict):
         return f"{_said(value)} {words[4:].removesuffix('s') if value == 1 else words[4:]}"
     words, said = words.removeprefix("num "), _said(value)
-    return said if words in said else f"{words} {said}"  # norm: rmsnorm says it alone
+    return said if words in said else f"{words} {said}"  # "rmsnorm" instead of "norm rmsnorm"
 
 
 def _said(value: Any) -> str:
     if isinstance(value, dict):
-        # The options of a module that is itself an option would be too much: its name says enough.
+        # Of a module that is itself an option, only the name is shown, to keep the text short.
         return ", ".join(str(key) if isinstance(each, dict) else f"{key} {_said(each)}" for key, each in value.items())
     if isinstance(value, list):
         if len(value) > 2 and all(each == value[0] for each in value):

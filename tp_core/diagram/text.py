@@ -1,4 +1,4 @@
-"""Estimated widths of text, without a font at hand, and line breaks that follow from them."""
+"""Line breaks of text, from widths that are estimated without loading a font."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-#: Advance widths of DejaVu Sans in thousandths of the size, the widest of the fonts that the drawing names, so that
-#: text fits its box in all of them; what is not named here is a lower-case letter, a digit or an upper-case letter.
+#: Advance widths of DejaVu Sans in thousandths of the font size. It is the widest of the fonts that the SVG lists, so
+#: that text fits its box in all of them. Other letters and digits have the widths in ``_advance``.
 _WIDTHS = {
     **dict.fromkeys("ijl'|", 345),
     **dict.fromkeys(" .,:;/\\!Itf()[]rI-", 415),
@@ -19,7 +19,7 @@ _WIDTHS = {
 
 
 def width(text: str, size: float, bold: bool = False) -> float:
-    """At most how wide a text is, in the units of ``size``."""
+    """The estimated maximum width of a text, in the unit of ``size``."""
     return sum(_advance(character) for character in text) * size / 1000 * (1.14 if bold else 1.0)
 
 
@@ -34,10 +34,10 @@ def _advance(character: str) -> int:
 
 
 def wrap(items: Iterable[str], room: float, size: float, bold: bool = False, joint: str = " ") -> list[str]:
-    """Lines of at most ``room``, with ``joint`` between items of one line.
+    """Break items into lines of at most the width ``room``, with ``joint`` between the items of one line.
 
-    An item that is wider than a line is broken between its words; a word that is, behind a hyphen, underscore, dot or
-    slash, or between any two characters.
+    An item that is wider than a line is broken between its words. A word that is wider than a line is broken after a
+    hyphen, underscore, dot or slash, or else between any two characters.
     """
     lines: list[str] = []
     for item in items:
@@ -54,7 +54,7 @@ def wrap(items: Iterable[str], room: float, size: float, bold: bool = False, joi
 
 
 def short(number: int) -> str:
-    """A count to three digits: 1.54M."""
+    """A count with three significant digits, such as 1.54M."""
     for factor, unit in ((10**9, "B"), (10**6, "M"), (10**3, "K")):
         if number >= factor * 0.9995:
             return f"{number / factor:.3g}{unit}"

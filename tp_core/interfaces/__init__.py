@@ -1,8 +1,8 @@
 """The interfaces of modules, and the values that pass between them.
 
 ``embedding → encoder → (target embedding → decoder) → target``. Embeddings make a :class:`Sequence`, encoders and
-decoders map it, targets read the resulting :class:`Features`. Processors and tokenizers stand before the model and
-make its :class:`Batch`. A name is imported when it is first used, so that what needs no torch does not import it.
+decoders map it, targets read the resulting :class:`Features`. Processors and tokenizers run before the model and
+make its :class:`Batch`. Each name is imported at its first use, so that torch-free code does not import torch.
 """
 
 from __future__ import annotations

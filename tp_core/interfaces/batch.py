@@ -1,4 +1,4 @@
-"""The tensors of a batch of samples, by the parts of the model that they are for."""
+"""The tensors of a batch of samples, grouped by the part of the model that reads them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from torch import Tensor
 
 from tp_core.errors import TPError
 
-#: Named tensors of one side of the model, with the ecosystem's names: ``input_ids`` (batch, length),
+#: Named tensors of one side of the model, with the names of Hugging Face transformers: ``input_ids`` (batch, length),
 #: ``attention_mask`` (batch, length), ``token_type_ids``, ``pixel_values``, ``input_features``, ...
-#: Where anything is padded, a side has ``attention_mask`` or, if all its padding stands behind the real positions and
-#: a causal model shall attend without a mask, ``lengths`` (batch,) in its place: numbers of real positions.
+#: A side with padding has ``attention_mask``. If all padding is on the right, it may have ``lengths`` (batch,) instead,
+#: the numbers of real positions; a causal model then attends without a mask.
 Inputs = dict[str, Tensor]
 
-#: Label value that no loss counts.
+#: Label value that losses ignore.
 IGNORE = -100
 
-#: Name of the stream of a batch, and of a model, that has one without a name.
+#: Name of the only stream of a batch or a model that has a single unnamed stream.
 ONLY = ""
 
 
@@ -28,14 +28,15 @@ class Batch:
     """One batch of samples.
 
     Attributes:
-        source: the encoder side's inputs, by stream; :data:`ONLY` names that of a processor which feeds one.
+        source: the encoder side's inputs, by stream. A processor that feeds a single stream uses the name
+            :data:`ONLY`.
         size: number of samples.
         target: the decoder side's inputs, or None.
-        labels: named tensors, by the target's own name. As a processor makes them they are by the kind of label
-            (``Port.labels("cls")``), or by the target that its config says they are for (``Port.labels("cls",
-            "topic")``); each target that asks for them then gets them under its own name.
+        labels: named tensors, by the name of the target. A processor names them by the kind of label
+            (``Port.labels("cls")``) or by kind and target (``Port.labels("cls", "topic")``), as its config declares.
+            Each target that requires them then gets them under its own name.
         targets: names of the target modules that the batch is for; None for all. Data sets that are trained in turn
-            feed different ones.
+            may train different targets.
     """
 
     source: dict[str, Inputs]
@@ -48,7 +49,7 @@ class Batch:
     def of(
         cls, inputs: Inputs, size: int, target: Inputs | None = None, labels: Mapping[str, Inputs] | None = None
     ) -> Batch:
-        """A batch of one stream."""
+        """A batch with one unnamed stream."""
         return cls({ONLY: inputs}, size, target, dict(labels or {}))
 
     @property
@@ -56,7 +57,7 @@ class Batch:
         """The inputs of the only stream.
 
         Raises:
-            TPError: the batch has several.
+            TPError: the batch does not have exactly one stream.
         """
         if len(self.source) != 1:
             there = ", ".join(self.source) or "none"
@@ -73,7 +74,7 @@ class Batch:
         return self._each(Tensor.pin_memory)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        """The batch with every tensor changed."""
+        """The batch with ``change`` applied to every tensor."""
 
         def changed(tensors: Inputs) -> Inputs:
             return {name: change(tensor) for name, tensor in tensors.items()}
@@ -84,7 +85,7 @@ class Batch:
         return replace(self, source=source, target=target, labels=labels)
 
     def tokens(self) -> int:
-        """Number of positions in the batch, padding included: what the model computes on."""
+        """Number of positions in the batch, padding included, which is the number that the model processes."""
         total = 0
         for side in [*self.source.values(), *([self.target] if self.target else [])]:
             lead = side.get("input_ids")

@@ -15,16 +15,16 @@ from tp_core.interfaces.sequence import Sequence
 class Module(nn.Module):
     """Base of all modules of the five components.
 
-    A module is built on the meta device and gets its values from :meth:`reset_parameters`, which the model calls on
-    every submodule that has one; buffers that are not saved are filled there too.
+    A module is built on the meta device. The model then calls :meth:`reset_parameters` on every submodule that has this
+    method; it initialises the parameters and also fills the buffers that are not saved.
     """
 
     def shared_weights(self) -> dict[str, nn.Parameter]:
-        """Weights that other modules may tie to, by role (``word``: the word embedding matrix)."""
+        """Weights that other modules may reuse, by role (``word``: the word embedding matrix)."""
         return {}
 
     def tie_weights(self, shared: Mapping[str, nn.Parameter]) -> None:
-        """Adopt weights that another module shares. Called once, after the model is put together."""
+        """Replace own weights by shared weights of other modules. Called once, after the model is built."""
 
     def residual_scales(self) -> Iterator[tuple[nn.Parameter, float]]:
         """Parameters whose initial values are multiplied by a factor after initialisation."""
@@ -40,16 +40,20 @@ class Embedding(Module, ABC):
 
         Args:
             inputs: the named tensors of this side.
-            sequence: None for the component's first module, which sets content and length; for the others, the sum
-                so far, to which this module adds.
+            sequence: None for the component's first module, which creates the sequence and so sets its length. Each
+                other module gets the sum of the modules before it, and adds to that.
 
         Returns:
-            The sequence, states (batch, length, embedding_size).
+            The sequence, with states (batch, length, embedding_size).
         """
 
 
 class Encoder(Module, ABC):
-    """Maps a sequence to a sequence. ``checkpoint_activations`` asks it to recompute instead of remember."""
+    """Maps a sequence to a sequence.
+
+    Attributes:
+        checkpoint_activations: True if activations are recomputed in the backward pass instead of being stored.
+    """
 
     checkpoint_activations: bool = False
 
@@ -58,22 +62,26 @@ class Encoder(Module, ABC):
         """States (batch, length, embedding_size) → (batch, length, hidden_size).
 
         Args:
-            kv_cache: what the module kept of the positions before these, which are new; it adds what it needs of them.
-                The model has added their mask and positions.
+            kv_cache: tensors that the module stored for earlier positions; ``sequence`` holds the new positions only.
+                The module reads these tensors and adds those of the new positions. The model has already added the
+                mask and the position numbers of the new positions to the cache.
 
         Raises:
-            NotImplementedError: a kv_cache is given, and the module can read whole texts only.
+            NotImplementedError: a kv_cache is given, but the module can only read whole texts.
         """
 
 
 class FusionEncoder(Module, ABC):
-    """Maps the sequences of all streams together: co-attention, merged attention. Its config ``joins_streams``."""
+    """Maps the sequences of all streams together, such as by co-attention or merged attention.
+
+    Its config sets ``joins_streams``.
+    """
 
     checkpoint_activations: bool = False
 
     @abstractmethod
     def forward(self, sequences: dict[str, Sequence]) -> dict[str, Sequence]:
-        """The streams' final sequences, by name → the same names, each as wide as before."""
+        """The sequences of all streams, by name → sequences of the same names and widths."""
 
 
 class Decoder(Module, ABC):
@@ -86,10 +94,10 @@ class Decoder(Module, ABC):
         """States (batch, length, embedding_size) → (batch, length, hidden_size).
 
         Args:
-            sequence: None for a decoder whose config says that it needs no target embedding.
-            memory: the encoder's states, (batch, source length, memory_size).
-            kv_cache: as of an encoder; at later calls, ``memory`` is the same.
+            sequence: None for a decoder whose config declares that it needs no target embedding.
+            memory: the encoder's sequence, with states (batch, source length, memory_size).
+            kv_cache: as in :meth:`Encoder.forward`; ``memory`` is the same in all calls.
 
         Raises:
-            NotImplementedError: a kv_cache is given, and the module can read whole texts only.
+            NotImplementedError: a kv_cache is given, but the module can only read whole texts.
         """

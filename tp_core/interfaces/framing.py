@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 class Frame(NamedTuple):
     """Special tokens around one text, or around and between the two texts of a pair.
 
-    ``special`` and ``special_segments`` hold one tuple more than there are texts: before the first text, after each.
+    ``special`` and ``special_segments`` have one tuple for the place before the first text and one for the place after
+    each text.
 
     Attributes:
-        special: the ids.
-        special_segments: the segment (``token_type_ids``) of each of them.
-        segments: the segment of each text's own ids.
+        special: ids of the special tokens.
+        special_segments: the segment (``token_type_ids``) of each special token.
+        segments: the segment of the tokens of each text.
     """
 
     special: tuple[tuple[int, ...], ...] = ((), ())
@@ -43,39 +44,39 @@ class Frame(NamedTuple):
 
     @property
     def segment_count(self) -> int:
-        """The largest segment's number, plus one."""
+        """The largest segment number plus one."""
         return 1 + max((*self.segments, *(segment for part in self.special_segments for segment in part)), default=0)
 
     def join(self, *texts: Any) -> NDArray[np.int32]:
         """The ids of texts with the special tokens around them.
 
         Args:
-            texts: ids (length,) of each text.
+            texts: the ids of each text, (length,).
         """
         import numpy as np  # checking a spec needs no arrays
 
         special = _arrays(self)
         parts = [special[0]]
-        for text, behind in zip(texts, special[1:], strict=True):
-            parts += [text, behind]
-        return np.concatenate(parts, dtype=np.int32, casting="unsafe")  # an empty list counts as floats
+        for text, after in zip(texts, special[1:], strict=True):
+            parts += [text, after]
+        return np.concatenate(parts, dtype=np.int32, casting="unsafe")  # NumPy takes an empty list for floats
 
     def types(self, *lengths: int) -> NDArray[np.int32]:
-        """The segment of each id of :meth:`join`, for texts of these lengths."""
+        """The segment of each id that :meth:`join` returns for texts of these lengths."""
         import numpy as np
 
         found = np.zeros(self.special_count + sum(lengths), dtype=np.int32)
         at = len(self.special[0])
         found[:at] = self.special_segments[0]
-        for segment, length, behind in zip(self.segments, lengths, self.special_segments[1:], strict=True):
+        for segment, length, after in zip(self.segments, lengths, self.special_segments[1:], strict=True):
             found[at : at + length] = segment
             at += length
-            found[at : at + len(behind)] = behind
-            at += len(behind)
+            found[at : at + len(after)] = after
+            at += len(after)
         return found
 
     def without_segments(self) -> Frame:
-        """The same special tokens, with all in segment 0."""
+        """The same frame with all tokens in segment 0."""
         return self._replace(
             special_segments=tuple((0,) * len(part) for part in self.special), segments=(0,) * len(self.segments)
         )
@@ -83,27 +84,28 @@ class Frame(NamedTuple):
 
 @functools.lru_cache(maxsize=64)
 def _arrays(frame: Frame) -> list[NDArray[np.int32]]:
-    """The special tokens of a frame, made into arrays once."""
+    """The special tokens of a frame as arrays, cached."""
     import numpy as np
 
     return [np.array(part, dtype=np.int32) for part in frame.special]
 
 
-#: No special tokens, around a text and around and between two.
+#: Frames without special tokens: for one text, and for a pair of texts.
 BARE = (Frame(), Frame(((), (), ()), ((), (), ()), (0, 1)))
 
 
 def role_frame(special: Mapping[str, int], pair: bool, separators: int = 1) -> Frame | None:
-    """``[CLS] a [SEP]`` or ``[CLS] a [SEP] b [SEP]``, with those of the two tokens that a vocabulary has.
+    """``[CLS] a [SEP]`` or ``[CLS] a [SEP] b [SEP]``.
 
-    Segment 1 begins with the second text, as in BERT.
+    A token that the vocabulary lacks is left out. Segment 1 begins with the second text, as in BERT.
 
     Args:
         special: role → id.
-        separators: separators between the texts of a pair: 2 in RoBERTa.
+        pair: True for the frame of a pair of texts.
+        separators: number of separators between the texts of a pair: 2 in RoBERTa.
 
     Returns:
-        None for a vocabulary with neither of the tokens.
+        None if the vocabulary has neither of the two tokens.
     """
     if not {"cls", "sep"} & special.keys():
         return None

@@ -1,4 +1,4 @@
-"""The states of modules at earlier positions, kept for incremental decoding."""
+"""The cache for incremental decoding: tensors that modules computed for earlier positions."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ class CacheEntry(NamedTuple):
     """The part of a cache that belongs to one module.
 
     Attributes:
-        cache: the whole.
-        name: of the module.
+        cache: the whole cache.
+        name: name of the module.
     """
 
     cache: KVCache
     name: str
 
     def get(self) -> tuple[Tensor, ...] | None:
-        """The tensors that the module has put here; None at the first call."""
+        """The tensors that the module stored; None at the first call."""
         return self.cache.get(self.name)
 
     def put(self, *tensors: Tensor) -> None:
-        """Keep the module's state for the next call, in place of the state before; tensors are (batch, ...)."""
+        """Store the module's tensors for the next call and replace those stored before; each is (batch, ...)."""
         self.cache.put(self.name, *tensors)
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, ...]:
-        """Add the keys and values of new positions, (batch, heads, new, size); gives back those of all positions."""
+        """Add the keys and values of new positions, (batch, heads, new, size), and return those of all positions."""
         before = self.get()
         if before is not None:
             keys, values = torch.cat([before[0], keys], dim=2), torch.cat([before[1], values], dim=2)
@@ -41,16 +41,16 @@ class CacheEntry(NamedTuple):
 
 
 class KVCache:
-    """The states of modules at earlier positions, kept so that a text can be decoded piece by piece.
+    """Tensors that modules computed for earlier positions, so that a text can be decoded step by step.
 
-    A cache serves one side of a model: the decoder's if there is a decoder, else the encoder's. Every tensor in it has
-    one row per sample.
+    A cache serves one side of a model: the decoder if there is one, else the encoder. Every tensor in it has one row
+    per sample.
 
     Attributes:
-        length: number of positions so far, the present ones included.
-        start: number of positions before the present ones.
+        length: number of positions so far, the current ones included.
+        start: number of positions before the current ones.
         mask: (batch, length), True where a position is real; None when every position is real.
-        positions: (batch or 1, length) position number of each place.
+        positions: position numbers, (batch or 1, length).
         memory: the encoder's sequence, to which a decoder attends; computed once, at the first call.
     """
 
@@ -66,19 +66,19 @@ class KVCache:
         return CacheEntry(self, name)
 
     def get(self, name: str) -> tuple[Tensor, ...] | None:
-        """The tensors that the module of this name has put into the cache; None at the first call."""
+        """The tensors that the module of this name stored; None at the first call."""
         return self._kept.get(name)
 
     def put(self, name: str, *tensors: Tensor) -> None:
-        """Keep a module's state for the next call, in place of the state before; tensors are (batch, ...)."""
+        """Store a module's tensors for the next call and replace those stored before; each is (batch, ...)."""
         self._kept[name] = tensors
 
     def extend(self, sequence: Sequence) -> Sequence:
-        """Add new positions to the mask and the positions, once per call of the model.
+        """Add the new positions to the mask and to the position numbers; called once per call of the model.
 
         Returns:
-            The sequence with its positions, which go on where the cache stands and count real places only. Positions
-            that the sequence has already are kept.
+            The sequence with position numbers. They continue those in the cache and count real positions only. A
+            sequence that already has position numbers keeps them.
         """
         batch, new = sequence.states.shape[:2]
         device = sequence.states.device
@@ -101,7 +101,7 @@ class KVCache:
         return replace(sequence, positions=positions)
 
     def reorder(self, index: Tensor) -> None:
-        """Make row ``index[i]`` of every tensor its row ``i``: drops, repeats or exchanges samples.
+        """Move row ``index[i]`` of every tensor to row ``i``, which can drop, repeat or exchange samples.
 
         Args:
             index: (new batch,).

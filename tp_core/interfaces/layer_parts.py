@@ -1,4 +1,4 @@
-"""The interfaces of the parts of a transformer layer: mixers, positions of attention, feed-forward layers."""
+"""The interfaces of the parts of a transformer layer: mixers, positions in attention, feed-forward layers."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from tp_core.options.positions import PositionsConfig
 
 
 class StackPass:
-    """One forward pass of a stack: what its mixers may read, and what those with equal options compute once.
+    """One forward pass of a stack of layers.
+
+    It holds the values that mixers may read, and the values that mixers with equal options compute only once.
 
     Attributes:
-        sequence: states (batch, length, hidden) as they enter the first layer.
-        kv_cache: of the positions before those of the sequence, the present ones added already; or None.
-        positions: (batch or 1, length), of the sequence.
-        key_positions: the same, with those before.
+        sequence: the input of the first layer, with states (batch, length, hidden).
+        kv_cache: the cache, or None. It already includes the mask and the position numbers of the current positions.
+        positions: position numbers of the sequence, (batch or 1, length).
+        key_positions: position numbers of all keys, those of earlier positions in the cache included.
     """
 
     def __init__(
@@ -35,40 +37,43 @@ class StackPass:
         self._made: dict[Hashable, Any] = {}
 
     def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """The value that ``make`` gives; it is called once in a pass for each key."""
+        """The result of ``make``, which is called once per key in a forward pass."""
         if key not in self._made:
             self._made[key] = make()
         return self._made[key]
 
     def shared(self, key: Any) -> Any:
-        """The result of the shared part of a key (:meth:`Mixer.shared_parts`); None where there is none."""
+        """The result of the shared part with this key (:meth:`Mixer.shared_parts`); None if there is no such part."""
         found = next((number for number, (known, _) in enumerate(self._shared) if known == key), None)
         return None if found is None else self.once(("shared", found), lambda: self._shared[found][1](self))
 
 
 class Mixer(Module, ABC):
-    """The part of a transformer layer that brings the positions of a sequence together.
+    """The part of a transformer layer that exchanges information between positions, such as attention.
 
     Args:
         config: the options.
         context: ``hidden_size`` is the width of the states.
     """
 
-    #: The projection whose result is added to the states, where there is one; its first weights may be drawn smaller
-    #: (GPT-2). It has no value here, as a value of the class would hide the module.
+    #: The projection whose result is added to the states, if the mixer has one. Its initial weights may be scaled down
+    #: (GPT-2). It is only declared here, because a class attribute with a value would hide the submodule.
     output: Any
 
-    #: Dropout of the layer acts on what it gives, as on what the other sub-layers give.
+    #: True if the layer's dropout applies to the output of the mixer, as it does to that of the other sub-layers.
     drops: ClassVar[bool] = True
 
     def shared_parts(self) -> Iterable[tuple[Any, Callable[[], nn.Module]]]:
-        """Parts that mixers with equal keys have in common, as (key, what makes it): ``forward`` takes a StackPass."""
+        """Modules that mixers of several layers share, as pairs (key, function that builds the module).
+
+        Mixers with equal keys share one module. Its ``forward`` takes a :class:`StackPass`.
+        """
         return ()
 
     def prepare(self, run: StackPass) -> Any:
         """The values that :meth:`forward` needs; called once for all layers with equal options.
 
-        It is called before the first layer, outside of what is computed again for ``activation_checkpointing``.
+        It is called before the first layer, and ``activation_checkpointing`` does not repeat the call.
         """
         return None
 
@@ -76,24 +81,28 @@ class Mixer(Module, ABC):
     def forward(
         self, states: Tensor, prepared: Any, carried: Tensor | None = None, kv_cache: CacheEntry | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """States (batch, length, hidden) → the same shape, and what the next layer's mixer gets as ``carried``.
+        """States (batch, length, hidden) → new states of the same shape, and a tensor for the next layer's mixer.
 
         Args:
-            prepared: what :meth:`prepare` gave.
-            carried: of the layer before, such as its scores (RealFormer).
-            kv_cache: of the positions before, for this layer alone.
+            states: (batch, length, hidden).
+            prepared: the result of :meth:`prepare`.
+            carried: the second result of the previous layer's mixer, such as its scores (RealFormer).
+            kv_cache: this layer's tensors of earlier positions.
+
+        Returns:
+            The new states, and the ``carried`` of the next layer's mixer, or None.
         """
 
 
 class FeedForward(Module, ABC):
-    """The part of a transformer layer that changes each position alone.
+    """The part of a transformer layer that maps each position separately.
 
     Args:
         config: the options.
         context: ``hidden_size`` is the width of the states.
     """
 
-    #: As of :class:`Mixer`.
+    #: The projection whose result is added to the states, as in :class:`Mixer`.
     output: Any
 
     @abstractmethod
@@ -102,10 +111,10 @@ class FeedForward(Module, ABC):
 
 
 class PositionValues(NamedTuple):
-    """The values of positions that layers with equal options have in common.
+    """Values computed from the positions and shared by layers with equal options.
 
     Attributes:
-        values: what :meth:`Positions.rotate` and :meth:`Positions.bias` get.
+        values: the argument ``values`` of :meth:`Positions.rotate` and :meth:`Positions.bias`.
         bias: (batch or 1, heads, queries, keys), added to the scores of every layer; or None.
     """
 
@@ -114,34 +123,36 @@ class PositionValues(NamedTuple):
 
 
 class PositionTable(Module, ABC):
-    """The common part of layers with equal options and equal heads: computed, or learned, once for all of them."""
+    """The position values, fixed or learned, that layers with equal options and equal heads share."""
 
     @abstractmethod
     def forward(self, run: StackPass) -> PositionValues:
-        """The values of a forward pass."""
+        """The position values of one forward pass."""
 
 
 class Positions(Module):
-    """Positions that belong to the attention of one layer; without methods of its own, what the table says.
+    """The use of positions in the attention of one layer.
+
+    The base class changes nothing by itself: only the bias of the table is added to the scores.
 
     Args:
         config: the options.
-        context: ``heads`` are those of the attention.
+        context: its ``HeadFacts`` describe the heads of the attention.
     """
 
     def __init__(self, config: PositionsConfig, context: BuildContext) -> None:
         super().__init__()
 
     def rotate(self, queries: Tensor, keys: Tensor, values: Any) -> tuple[Tensor, Tensor]:
-        """Queries (batch, heads, length, size) and keys (batch, groups, length, size) → the same shapes."""
+        """Rotate queries (batch, heads, length, size) and keys (batch, groups, length, size); shapes stay the same."""
         return queries, keys
 
     def bias(self, states: Tensor, queries: Tensor, values: Any) -> Tensor | None:
         """The bias that this layer adds to the scores, (batch or 1, heads, queries, keys).
 
         Args:
-            states: (batch, length, hidden), which the queries are made of.
-            queries: (batch, heads, length, size), before they are rotated.
-            values: of the table (:class:`PositionValues`); None without one.
+            states: (batch, length, hidden), the states from which the queries are computed.
+            queries: (batch, heads, length, size), before the rotation.
+            values: ``PositionValues.values`` of the table; None without a table.
         """
         return None

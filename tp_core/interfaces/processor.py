@@ -1,4 +1,4 @@
-"""Processors stand before the model: they turn records into samples and samples into batches."""
+"""The processor interface: processors turn records into samples, and samples into batches for the model."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from tp_core.interfaces.framing import Frame
 from tp_core.interfaces.record import Record, Report
 from tp_core.interfaces.target import MetricState
 
-#: One training sample: named arrays of one sample, as a processor's ``collate`` wants them.
+#: One training sample: named arrays, in the form that the processor's ``collate`` expects.
 Sample = dict[str, Any]
 
 
 class Rows(ABC):
-    """Prepared instances, read at random: what a processor wrote to the cache."""
+    """The rows that a processor wrote to the cache, with random access."""
 
     @abstractmethod
     def __len__(self) -> int: ...
 
     @abstractmethod
     def get(self, column: str, index: int) -> Any:
-        """One cell, as the processor wrote it: see :meth:`Processor.prepare`.
+        """One cell, as the processor wrote it (see :meth:`Processor.prepare`).
 
         Returns:
-            Python's bool, int or float for a single number; else an array of the cell's shape and the column's type of
-            numbers, which views the cache's memory and is read-only. Bytes are uint8 of one dimension.
+            A Python bool, int or float for a single number; else an array with the cell's shape and the column's dtype.
+            The array is a read-only view of the cache's memory. Bytes are one-dimensional uint8 arrays.
         """
 
     def lengths(self, column: str) -> NDArray[np.int64]:
-        """Lengths of the first dimension of each cell of a column of arrays, (rows,)."""
+        """The length of the first dimension of each cell in a column of arrays, (rows,)."""
         return np.fromiter((len(self.get(column, i)) for i in range(len(self))), np.int64, len(self))
 
     def integers(self, column: str) -> NDArray[np.int64]:
-        """All cells of a column of integers, (rows,)."""
+        """All values of a column of integers, (rows,)."""
         return np.fromiter((self.get(column, i) for i in range(len(self))), np.int64, len(self))
 
 
@@ -49,13 +49,13 @@ class GenerationTokens:
     """The ids that a generated text begins and ends with.
 
     Attributes:
-        start: what the decoder's side begins with: T5's ``(pad,)``, BART's ``(eos, bos)``. Empty for a model without a
-            decoder, which goes on from the record itself.
-        end: a text is over at any of these; they are no part of it.
-        pad: fills rows that are shorter than others.
-        inputs: values of further inputs at each written token, such as ``{"token_type_ids": 1}``; where none is given,
-            the value at the prompt's last token.
-        ids: the ids that may be written; None for those of the tokenizer.
+        start: the ids with which the decoder side begins: ``(pad,)`` in T5, ``(eos, bos)`` in BART. Empty for a model
+            without a decoder, which continues the prompt.
+        end: the ids that end a text; they are not part of it.
+        pad: the id that pads shorter rows.
+        inputs: the values of other inputs at each generated token, such as ``{"token_type_ids": 1}``. An input that is
+            not listed keeps its value at the prompt's last token.
+        ids: the ids that may be generated; None for all ids of the tokenizer.
     """
 
     start: tuple[int, ...] = ()
@@ -67,12 +67,12 @@ class GenerationTokens:
 
 @dataclass(frozen=True)
 class PromptRoom:
-    """The limit on the prompt of a generated text.
+    """The maximum length of a prompt.
 
     Attributes:
-        length: the largest number of tokens, special ones included; None if the model sets no limit below the
-            processor's.
-        side: the end at which a longer prompt is cut: its beginning (``left``) or its end (``right``).
+        length: maximum number of tokens, special tokens included; None if the model has no limit below that of the
+            processor.
+        side: the side on which a longer prompt is truncated: its beginning (``left``) or its end (``right``).
     """
 
     length: int | None = None
@@ -82,27 +82,30 @@ class PromptRoom:
 class Processor(ABC):
     """Turns records into training instances for a set of targets, in two steps.
 
-    :meth:`prepare` is slow and deterministic and its result is cached; :meth:`sample` is fast and may be random, with
-    the generator it is given and no other, so that a sample is a function of (seed, epoch, index).
+    :meth:`prepare` is slow and deterministic; its result is cached. :meth:`sample` is fast and may be random, but only
+    through the generator that it receives, so that a sample is a function of (seed, epoch, index).
     """
 
     @abstractmethod
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
-        """Yield chunks of rows as columns: each a list with a cell for every row, the same columns in each chunk.
+        """Yield chunks of rows, each as a dictionary of columns.
 
-        All cells of a column are single numbers (bool, int, float), or all are bytes, or all are arrays of one number
-        of dimensions: NumPy's, tensors, or lists, nested or not. Their shapes may differ. Numbers are bool, integers,
-        and floats of 16, 32 or 64 bits, and none is changed. Where the types of a column's cells differ, it has the one
-        that NumPy joins them to, if that holds each number exactly. Python's ints count as int64 and floats as float64,
-        but lists of ints are int32 where that holds them all, else int64 or uint64. All else is an error.
+        A column is a list with one cell per row. All chunks have the same columns. The cells of one column are of one
+        kind: single numbers (bool, int, float), bytes, or arrays with the same number of dimensions (NumPy arrays,
+        tensors, or possibly nested lists). The shapes of arrays may differ.
 
-        A record that cannot be used is given to ``report``, which raises or counts it, as the spec says.
+        Supported dtypes are bool, integers, and floats of 16, 32 or 64 bits. Values are stored exactly. If the dtypes
+        of cells differ, the column gets NumPy's common dtype, provided that it represents every value exactly. Python
+        ints count as int64 and floats as float64. Lists of ints become int32 if all values fit, else int64 or uint64.
+        Anything else is an error.
+
+        A record that cannot be used is passed to ``report``, which raises or counts it, as the spec says.
         """
 
     def remarks(self) -> list[str]:
-        """Lines for the user on the data that were prepared last, beside records that were skipped.
+        """Messages for the user about the data prepared last, in addition to the report on skipped records.
 
-        It is said when data have been prepared, and again when they are taken from the cache.
+        They are shown after data are prepared, and again when the data are read from the cache.
         """
         return []
 
@@ -111,12 +114,15 @@ class Processor(ABC):
         """The sample at ``index``."""
 
     def evaluation_sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
-        """The sample at ``index`` as evaluations see it: one that augments in training does not do so here."""
+        """The sample at ``index`` for evaluation, without the augmentation that :meth:`sample` applies."""
         return self.sample(rows, index, generator)
 
     @property
     def read_ahead(self) -> int:
-        """Most records that inference encodes together, all in memory, to put those of like length into a batch."""
+        """Maximum number of records that inference encodes at once, to put records of similar length into a batch.
+
+        All of them are in memory at the same time.
+        """
         return 4096
 
     @abstractmethod
@@ -124,26 +130,26 @@ class Processor(ABC):
         """Samples for inference, from records without labels and without randomness."""
 
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Predictions in the user's terms: names of classes for their numbers, tokens for ids."""
+        """Predictions in readable form: class names instead of class numbers, tokens instead of ids."""
         return predictions
 
     @property
     def has_metrics(self) -> bool:
-        """True if the processor has metrics of its own."""
+        """True if the processor computes metrics."""
         return type(self).score is not Processor.score
 
     def score(self, predictions: list[dict[str, Any]], batch: Batch) -> Mapping[str, MetricState]:
-        """Metrics of an evaluation that need the data's own terms, such as an error rate of words.
+        """Evaluation metrics that the processor computes from predictions, such as the word error rate.
 
-        Predictions are made for it only where a processor overrides it. Its config declares the metrics
-        (``ProcessorConfig.measures``).
+        An evaluation makes predictions for this method only if the processor overrides it. The processor's config
+        declares the metrics (``ProcessorConfig.measures``).
 
         Args:
-            predictions: ``Model.predict`` of the batch, one per sample.
-            batch: with labels, on the model's device.
+            predictions: the result of ``Model.predict``, one per sample.
+            batch: the batch with labels, on the model's device.
 
         Returns:
-            Name → the metric of this batch, numbers or arrays: (sum, count), or as of a target.
+            Name → the metric of this batch, numbers or arrays: (sum, count), or as in :class:`TargetOutput`.
         """
         return {}
 
@@ -154,17 +160,18 @@ class Processor(ABC):
     def frame(self, pair: bool = False) -> Frame | None:
         """The special tokens that :meth:`encode` puts around a text, or around and between the texts of a pair.
 
-        None: it reads no texts.
+        None for a processor that reads no texts.
         """
         return None
 
     def prompts(self, records: list[Record], room: PromptRoom) -> list[Sample]:
-        """Samples of what generation goes on from; those of :meth:`encode` unless it is more than that.
+        """The prompts of generation as samples; by default those of :meth:`encode`.
 
-        A prompt that is too long is cut, and its sample says by how many tokens: ``truncated``. Special tokens stay.
+        A prompt that is too long is truncated, and its sample has the number of removed tokens in ``truncated``.
+        Special tokens are kept.
 
         Raises:
-            DataError: a record has no text, or what must stay of it has no room.
+            DataError: a record has no text, or the part that must be kept does not fit.
         """
         return self.encode(records)
 
@@ -172,9 +179,8 @@ class Processor(ABC):
         """The tokens with which generated texts begin and end.
 
         Generation calls :meth:`prompts` and :meth:`collate` for the records. In an encoder-decoder model, the batch is
-        the source side, and the target side begins with ``start``. In a causal model, the batch is the prompt, up to
-        the place where the text continues and without tokens that would end it. Its padding may be on the right and is
-        moved to the left.
+        the source side, and the target side begins with ``start``. In a causal model, the batch is the prompt, without
+        tokens that would end the text. Its padding may be on the right; generation moves it to the left.
 
         Raises:
             TPError: the processor is not for models that generate.
@@ -182,10 +188,12 @@ class Processor(ABC):
         raise TPError(f"{type(self).__name__} is not for generation: it does not say how texts begin and end")
 
     def decode(self, ids: list[int], prompt: list[int] | None = None) -> str:
-        """The text of generated ids: without start and end, of the target side where there are two.
+        """The text of generated ids.
 
         Args:
-            prompt: the ids that the text goes on from, for the space between the two; None for a text of its own.
+            ids: generated ids without start and end tokens; in an encoder-decoder model, those of the target side.
+            prompt: the ids that the text continues, which decide on a space at its beginning; None for a text that
+                continues no prompt.
 
         Raises:
             TPError: the processor is not for models that generate.

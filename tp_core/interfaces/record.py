@@ -1,4 +1,4 @@
-"""A record of data, and who is told of one that cannot be used. Torch-free."""
+"""A data record, and the function that receives records that cannot be used. Torch-free."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ class Record:
     line: int
 
 
-#: Receives a record that cannot be used: raises, or counts it and returns.
+#: A function that is called for a record that cannot be used; it raises the error, or counts the record and returns.
 Report = Callable[[DataError], None]

@@ -1,4 +1,4 @@
-"""The hidden states that pass between components, and those that targets read."""
+"""The hidden states that components pass to each other, and those that targets read."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from tp_core.interfaces.batch import Inputs
 
 @dataclass(frozen=True)
 class Sequence:
-    """Hidden states and what attention needs to know of them.
+    """Hidden states with the mask and the positions that attention needs.
 
     Attributes:
         states: (batch, length, hidden).
-        mask: (batch, length), True where real; None when every position is real, which lets attention take the
-            fastest path. An embedding that changes the length changes the mask with it.
-        padded_behind: whether all padding stands behind the real positions of its row, where causal attention does not
-            look, so that it needs no mask. Who changes the mask makes this false.
-        prefix_lengths: (batch,) number of leading places, padding on the left included, that ``causal_with_prefix``
-            shows to everyone.
-        document_ids: (batch, length) of packed rows; attention stays within equal ids.
-        positions: (batch, length) position of each state where it is not simply its index.
-        published: values that modules leave by name for those after them, such as the positions that were masked.
+        mask: (batch, length), True where real; None when every position is real, so that attention can use the
+            fastest kernel. An embedding that changes the length changes the mask too.
+        padded_behind: True if all padding is on the right, so that causal attention needs no mask. Code that changes
+            the mask sets this to False.
+        prefix_lengths: (batch,) length of the prefix, padding on the left included, that every position may see under
+            the mask ``causal_with_prefix``.
+        document_ids: (batch, length) ids of packed documents; a position only attends to positions with the same id.
+        positions: (batch, length) position number of each state; None if it is the index of the state.
+        published: tensors that a module provides by name for later modules, such as the positions that were masked.
     """
 
     states: Tensor
@@ -38,7 +38,9 @@ class Sequence:
 
     @classmethod
     def of(cls, states: Tensor, inputs: Inputs) -> Sequence:
-        """A sequence with all that inputs say of its positions: for embeddings that make one state of each.
+        """A sequence with the mask and the positions that the inputs contain.
+
+        It is for embeddings that make one state per input position.
 
         Args:
             states: (batch, length, hidden).
@@ -61,29 +63,29 @@ class Sequence:
         )
 
     def with_states(self, states: Tensor) -> Sequence:
-        """The same sequence with other states of the same length."""
+        """A copy of the sequence with other states of the same length."""
         return replace(self, states=states)
 
     def real(self) -> Tensor:
-        """The mask, made explicit: (batch, length) bool."""
+        """The mask as a bool tensor (batch, length), all True if the sequence has no mask."""
         if self.mask is not None:
             return self.mask
         return torch.ones(self.states.shape[:2], dtype=torch.bool, device=self.states.device)
 
     def places(self) -> Tensor:
-        """The positions, made explicit: (batch or 1, length); each state's index where there are none."""
+        """The position numbers (batch or 1, length); the index of each state if the sequence has none."""
         if self.positions is not None:
             return self.positions
         return torch.arange(self.states.shape[1], device=self.states.device).unsqueeze(0)
 
     def select(self, index: Tensor) -> Sequence:
-        """The sequences of the samples that ``index`` names, (new batch,), in its order."""
+        """The sequence with the samples at ``index``, (new batch,), in this order."""
         per_sample = ("states", "mask", "prefix_lengths", "document_ids", "positions")
         values = {name: value for name in per_sample if (value := getattr(self, name)) is not None}
         return replace(self, **{name: v if len(v) == 1 < len(self.states) else v[index] for name, v in values.items()})
 
     def pooled(self, how: str) -> Tensor:
-        """One vector per sample, (batch, hidden), from the real positions.
+        """One vector per sample, (batch, hidden), pooled over the real positions.
 
         Args:
             how: ``first``, ``last``, ``mean`` or ``max``.
@@ -114,7 +116,7 @@ class Features:
     Attributes:
         sequence: the final sequence: the decoder's if there is one, else the encoder's (of the only stream).
         streams: the final sequence of each named stream; empty without streams.
-        memory: the encoder's sequence when a decoder stands after it.
+        memory: the encoder's sequence if the model has a decoder; else None.
     """
 
     sequence: Sequence

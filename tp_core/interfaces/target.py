@@ -1,4 +1,4 @@
-"""The component that trains the others: a target reads features and labels, and gives a loss and metrics."""
+"""The target component, which computes the loss: it reads features and labels, and returns a loss and metrics."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from tp_core.interfaces.sequence import Features, Sequence
 
 @dataclass
 class Joined:
-    """Rows of a metric that no sums are enough for, such as scores and labels: those of all data are joined.
+    """The state of a metric that sums cannot express, such as scores and labels for the area under the ROC curve.
 
-    Evaluations alone do so, in the order of the data, whatever the batches and processes; log lines of the training
-    leave such metrics out.
+    An evaluation concatenates the rows of all batches and processes, in the order of the data. Training logs leave such
+    metrics out.
 
     Attributes:
-        columns: tensors (rows, ...), one row for each thing that is measured, on the device.
+        columns: tensors (rows, ...) on the device, with one row per measured item.
     """
 
     columns: tuple[Any, ...]
 
 
-#: A metric of some of the data, as ``compute`` of its :class:`tp_core.metrics.MetricFacts` takes it: tensors (numbers
-#: and arrays from a processor) that add up over all data, any number and of any shape, such as (sum, count); or
-#: :class:`Joined` ones.
+#: The state of a metric for a part of the data: a tuple of tensors of any shape that are summed over all data, such as
+#: (sum, count); or a :class:`Joined`. A processor may also give numbers and arrays. ``compute`` of the metric's
+#: :class:`tp_core.metrics.MetricFacts` turns the complete state into a number.
 MetricState = tuple[Any, ...] | Joined
 
 
@@ -42,8 +42,9 @@ class TargetOutput:
     Attributes:
         loss_sum: sum of the losses of all counted elements, a scalar on the device.
         denominator: number of counted elements, a scalar on the device.
-        metrics: name → the metric of this batch, on the device: (sum, count), scalars of which the value reported is
-            the ratio, or whatever else ``TargetConfig.measures`` says how to make a number of.
+        metrics: name → the state of the metric for this batch, on the device. By default it is a pair of scalars
+            (sum, count), and the reported value is their ratio. ``TargetConfig.measures`` declares metrics with another
+            state.
     """
 
     loss_sum: Tensor
@@ -52,19 +53,19 @@ class TargetOutput:
 
 
 class Target(Module, ABC):
-    """A pre-training task or a downstream task: reads features and labels, gives a loss and metrics.
+    """A pre-training task or a downstream task: it reads features and labels, and returns a loss and metrics.
 
     Attributes:
-        name: what the model calls the target; the model sets it.
+        name: name of the target in the model, which sets it.
     """
 
     name: str = ""
 
     def labels_of(self, batch: Batch) -> Inputs:
-        """The target's own labels in a batch.
+        """The labels of this target in a batch.
 
         Raises:
-            TPError: the batch has none for it.
+            TPError: the batch has no labels for this target.
         """
         labels = batch.labels.get(self.name)
         if labels is None:
@@ -78,44 +79,48 @@ class Target(Module, ABC):
     def denominator(self, batch: Batch) -> Tensor:
         """Number of elements whose losses are summed, from the labels alone; a float scalar.
 
-        The trainer adds it up over micro-batches and processes *before* the backward pass, so that gradients do not
-        depend on how a batch was cut.
+        The trainer sums it over micro-batches and processes *before* the backward pass, so that gradients do not
+        depend on how a batch is divided.
         """
 
     @abstractmethod
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
         """Loss and metrics of a batch that has labels."""
 
-    def meet(self, targets: Mapping[str, Target]) -> None:
-        """Get to know the model's other targets, by name. Called once, after the model is put together.
+    def connect(self, targets: Mapping[str, Target]) -> None:
+        """Keep references to the other targets.
 
-        A target that reads another's scores (distillation) remembers it, outside of its own submodules.
+        Called once, after the model is built. A target that reads the scores of another target (distillation) keeps a
+        reference to it outside of its own submodules.
+
+        Args:
+            targets: all targets of the model, by name.
         """
 
     def pool(self, sequence: Sequence, stream: str) -> Tensor:
-        """One vector per sample of a stream, (batch, hidden), of a target that pools in a way of its own.
+        """One vector per sample of a stream, (batch, hidden), for a target with its own pooling method.
 
-        Its config says so: the ``pooling`` of ``TargetConfig.embeds`` is None.
+        The config of such a target declares it: ``pooling`` is None in ``TargetConfig.embeds``.
         """
         raise TypeError(f"{type(self).__name__} has no pooling of its own")
 
     def project(self, vectors: Tensor, stream: str) -> Tensor:
-        """Pooled vectors of a stream, (batch, hidden) → (batch, size), the space that the target works in.
+        """Project pooled vectors of a stream, (batch, hidden), to the size that the target compares, (batch, size).
 
-        Its config says so: ``TargetConfig.embeds`` has a ``projection_size``.
+        The config of such a target declares it: ``TargetConfig.embeds`` has a ``projection_size``.
         """
         raise TypeError(f"{type(self).__name__} projects no vectors")
 
     def logits(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The scores from which the loss is computed, for a target that learns from this one or compares with it.
+        """The logits from which the loss is computed, for other targets that read them (distillation).
 
         Returns:
-            Logits (rows, classes); and a mask (rows,), bool, True for a row that has a label.
+            Logits (rows, classes), and a bool mask (rows,), True for a row that has a label.
         """
         raise TypeError(f"{type(self).__name__} gives no scores")
 
     def next_logits(self, features: Features) -> Tensor:
-        """Scores (logits) of what comes after the last real position, (batch, vocabulary): what generation needs."""
+        """The logits of the next token, after the last real position, (batch, vocabulary); for generation."""
         raise TypeError(f"{type(self).__name__} does not score a next token")
 
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:

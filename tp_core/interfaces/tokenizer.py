@@ -1,4 +1,4 @@
-"""The tokenizer interface. Torch-free, so that a vocabulary can be checked without importing torch."""
+"""The tokenizer interface. Torch-free, so that vocabularies can be checked without importing torch."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TokenizerFacts:
-    """The facts about a vocabulary that the checks of a spec need.
+    """Facts about a vocabulary, for the checks of a spec.
 
     Attributes:
         vocab_size: largest id plus one.
         special: role → id, as in :class:`Tokenizer`.
-        marks_words: True if the vocabulary says which ids begin a word.
-        segments: the number of segments (``token_type_ids``) of a text, and of a pair.
-        tokens: gives the tokens with their ids; it may take a moment.
+        marks_words: True if the vocabulary marks the ids that begin a word.
+        segments: number of segments (``token_type_ids``) of a text, and of a pair.
+        tokens: a function that returns token → id; it may be slow.
     """
 
     vocab_size: int
@@ -37,15 +37,15 @@ class TokenizerFacts:
 
 
 class TransformersUse(NamedTuple):
-    """The model that a tokenizer's files are written for, in transformers.
+    """The transformers model for which tokenizer files are written.
 
     Attributes:
-        model_type: as in its config.json.
-        input_names: the tensors that it reads, as transformers calls them.
-        max_length: its longest sequence, or None.
-        frames: the special tokens that its processor puts around a text, and around and between the texts of a pair;
-            None where no processor says.
-        masks: whether it fills masks, which texts then spell out.
+        model_type: ``model_type`` in its config.json.
+        input_names: names in transformers of the tensors that the model reads.
+        max_length: maximum length of a sequence, or None.
+        frames: the special tokens around a text, and those around and between the texts of a pair; None if no
+            processor defines them.
+        masks: True if the model predicts masked tokens, so that texts may contain the mask token.
     """
 
     model_type: str = ""
@@ -71,31 +71,35 @@ class EncodedText(NamedTuple):
 
 
 class Tokenizer(ABC):
-    """Text to ids and back. ``special`` maps roles (``cls``, ``sep``, ``pad``, ``mask``, ``unk``, ``bos``, ``eos``)
-    to ids; a role that the vocabulary lacks is absent.
+    """Converts texts to ids and ids to texts.
 
-    A tokenizer also decides on the special tokens around a text (:meth:`frame`), on what a mask in a text does to the
-    spaces beside it (:meth:`encode_masked`), and on the spaces of decoded text (:meth:`decode_after`).
+    A tokenizer also defines the special tokens around a text (:meth:`frame`), the treatment of spaces beside a mask
+    token in a text (:meth:`encode_masked`), and the spaces of decoded text (:meth:`decode_after`).
+
+    Attributes:
+        special: role (``cls``, ``sep``, ``pad``, ``mask``, ``unk``, ``bos``, ``eos``) → id; without the roles that the
+            vocabulary lacks.
+        vocab_size: largest id plus one.
     """
 
     special: dict[str, int]
     vocab_size: int
-    #: Separators that processors put between the texts of a pair where :meth:`frame` leaves it to them.
+    #: Number of separators that processors put between the texts of a pair, if :meth:`frame` returns None.
     pair_separators: int = 1
 
     @abstractmethod
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
-        """Ids without any special tokens, one list per text."""
+        """The ids of each text, without special tokens; one list per text."""
 
     def encode_flat(self, texts: list[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """The ids of :meth:`encode_batch` in one array, one text after another, and where each text ends in it.
+        """The ids of :meth:`encode_batch`, concatenated into one array, and the end index of each text.
 
-        A tokenizer that can make the array without the lists overrides this.
+        A tokenizer that can make the array directly, without lists, overrides this.
         """
         return flatten(self.encode_batch(texts))
 
     def encode_masked(self, texts: list[str]) -> list[list[int]]:
-        """The ids of :meth:`encode_batch` for texts in which the mask token is spelled out."""
+        """The ids of :meth:`encode_batch`, for texts that contain the mask token, such as ``[MASK]``."""
         mask = self.special.get("mask")
         if mask is None:
             return self.encode_batch(texts)
@@ -112,7 +116,7 @@ class Tokenizer(ABC):
     def frame(self, pair: bool = False) -> Frame | None:
         """The special tokens that belong around a text, or around and between the texts of a pair.
 
-        None: the tokenizer leaves it to the processor, which knows what its model needs.
+        None if the tokenizer does not define them; the processor then does.
         """
         return None
 
@@ -120,35 +124,35 @@ class Tokenizer(ABC):
     def decode(self, ids: list[int]) -> str: ...
 
     def decode_after(self, before: list[int], ids: list[int]) -> str:
-        """The text of ids that follow others, with the space that stands between the two."""
+        """The text of ``ids`` when they follow the ids ``before``, including the space between the two texts."""
         prompt, whole = self.decode(before), self.decode([*before, *ids])
         return whole[len(prompt) :] if whole.startswith(prompt) else self.decode(ids)
 
     @abstractmethod
     def token(self, index: int) -> str:
-        """The token of an id, as the vocabulary writes it."""
+        """The token of an id, as it is written in the vocabulary."""
 
     @abstractmethod
     def word_starts(self) -> NDArray[np.bool_] | None:
-        """For each id, whether it begins a word; None when the vocabulary cannot say."""
+        """An array with True for each id that begins a word; None if the vocabulary does not mark words."""
 
     @abstractmethod
     def save(self, folder: Path) -> dict[str, Any]:
-        """Write the tokenizer's files; gives back the options that load them, with paths inside ``folder``."""
+        """Write the tokenizer's files and return the options that load them, with paths inside ``folder``."""
 
     def to_huggingface(self, folder: Path, use: TransformersUse) -> bool:
-        """Write the files of a tokenizer of transformers that gives the same ids, special tokens included.
+        """Write the files of a transformers tokenizer that gives the same ids, special tokens included.
 
         Args:
-            use: the model that they are for.
+            use: the model for which they are written.
 
         Returns:
-            False where transformers has no such form; nothing is written then.
+            False if transformers has no equivalent tokenizer; nothing is written then.
         """
         return False
 
     def facts(self) -> TokenizerFacts:
-        """The facts about this tokenizer that the checks of a spec need."""
+        """The facts about this tokenizer that the checks of a spec use."""
         one, two = (self.frame(pair) for pair in (False, True))
         segments = (1 if one is None else one.segment_count, 2 if two is None else two.segment_count)
         return TokenizerFacts(
@@ -171,7 +175,7 @@ def without_space(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def flatten(batch: list[list[int]]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """The ids of all texts in one array, and where each text ends in it."""
+    """The ids of all texts in one array, and the end index of each text in it."""
     import numpy as np  # checking a spec needs no arrays
 
     ends = np.cumsum(np.fromiter(map(len, batch), np.int64, len(batch)))
@@ -179,11 +183,13 @@ def flatten(batch: list[list[int]]) -> tuple[NDArray[np.int32], NDArray[np.int64
 
 
 def encode_around(tokenizer: Tokenizer, texts: list[str], token: int, strip_left: bool = False) -> list[list[int]]:
-    """Ids of texts in which a token is spelled out that the tokenizer does not look for.
+    """Encode texts that contain a special token which the tokenizer itself does not recognise.
 
     Args:
-        token: its id.
-        strip_left: the token takes the white space before it, as RoBERTa's mask does.
+        tokenizer: encodes the text between the tokens.
+        texts: texts that may contain the token.
+        token: id of the token.
+        strip_left: True if the token absorbs the white space before it, as RoBERTa's mask does.
     """
     pieces = [text.split(tokenizer.token(token)) for text in texts]
     if strip_left:

@@ -1,7 +1,8 @@
-"""Every key of a file is accounted for: mapped, required to have a value, or irrelevant. Torch-free.
+"""The check that a conversion handles every key of a JSON file. Torch-free.
 
-A key is mapped when the conversion read it (:class:`tp_core.interop.keys.Keys`). Of the others, those that change
-nothing are named by the converter or by :mod:`tp_core.interop.known_keys`; whatever remains is a refusal.
+A key is mapped if the conversion reads it (:class:`tp_core.interop.keys.Keys`). The converter and
+:mod:`tp_core.interop.known_keys` list other keys: those that do not change the model, and those that must have certain
+values. Any other key is refused.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ class KeyRules(NamedTuple):
     """Rules for the keys that a conversion does not read; a key inside an object is written ``object.key``.
 
     Attributes:
-        defaults: the values that transformers takes for keys that are left out.
-        required: the values that a key may have, transformers' default first; also for keys that are read.
+        defaults: the values that transformers uses for missing keys.
+        required: key → the allowed values, transformers' default first; these also apply to keys that are read.
         irrelevant: keys that never change what a model computes.
         training_only: keys that only change training → transformers' default.
         generation_only: keys that only change which tokens are generated → transformers' default.
-        remarks: keys that call for a note to the user → the note.
-        labelled: True for files that may name classes.
-        foreign: keys that only the converter knows; no file of transformers has them.
+        remarks: key → the note that the user gets if the key has a value.
+        labelled: True for files that may have names of classes.
+        foreign: keys that only the converter uses; transformers does not have them.
     """
 
     defaults: Mapping[str, Any] = {}
@@ -48,7 +49,7 @@ class KeyRules(NamedTuple):
 
 
 def rules_of(converter: ConverterConfig, architecture: str) -> KeyRules:
-    """The rules of a converter for one architecture, with those that hold for every config.json."""
+    """The rules of a converter for one architecture, combined with the rules for every config.json."""
     heads = converter.architectures[architecture]
     others = {key for head, keys in converter.head_keys.items() if head not in heads for key in keys}
     others -= {key for head, keys in converter.head_keys.items() if head in heads for key in keys}
@@ -71,21 +72,22 @@ def rules_of(converter: ConverterConfig, architecture: str) -> KeyRules:
 
 
 def preprocessor_rules(processor: PreprocessorFile) -> KeyRules:
-    """The rules of a processor for the keys of a preprocessor_config.json."""
+    """The rules of a processor for the keys of its preprocessor_config.json."""
     irrelevant = known_keys.PREPROCESSOR_IRRELEVANT | processor.irrelevant_keys
     return KeyRules(required=processor.required_keys, irrelevant=irrelevant - processor.required_keys.keys())
 
 
 class RefusedKeysError(TPError):
-    """Keys that a conversion would leave out, and that change what it makes."""
+    """The error for keys that a conversion cannot represent although they change the result."""
 
 
 class Verdict(NamedTuple):
     """The verdict on one key.
 
     Attributes:
-        kind: a key is mapped, at a default, irrelevant, worth a note, or refused.
-        reason: the sentence for the user, of a note or a refusal.
+        kind: ``mapped``: read or required; ``default``: has the default value; ``irrelevant``: never changes the
+            model; ``training`` or ``generation``: only changes these; ``remark``: the user gets a note; ``refused``.
+        reason: the text for the user, without the key; empty if there is none.
     """
 
     kind: Literal["mapped", "default", "irrelevant", "training", "generation", "remark", "refused"]
@@ -97,9 +99,10 @@ class Account:
     """The verdicts on all keys of a file, with the messages for the user.
 
     Attributes:
-        refused: path → the sentence for the user.
-        notes: sentences for the user on keys that are not refused.
-        spelled: path → the key as the file spells it.
+        file: name of the file.
+        refused: path → the message for the user.
+        notes: messages for the user about keys that are not refused.
+        spelled: path → the name of the key in the file, which may be an alias.
         verdicts: path → the verdict on the key, for all keys.
     """
 
@@ -110,29 +113,29 @@ class Account:
     verdicts: dict[str, Verdict] = field(default_factory=dict)
 
     def check(self, *more: str) -> None:
-        """Raise where keys are refused.
+        """Raise an error if keys are refused.
 
         Args:
-            more: further reasons, in sentences.
+            more: further lines of the message.
 
         Raises:
-            RefusedKeysError: one message for all of them.
+            RefusedKeysError: keys are refused; one message lists all of them.
         """
         if not self.refused:
             return
         lines = "\n".join(f"  {line}" for line in (*self.refused.values(), *more))
         raise RefusedKeysError(
             f"{self.file}: not all keys can be converted:\n{lines}\n"
-            f"{_OPTION} KEY goes on without a key, as if it were not there"
+            f"{_OPTION} KEY ignores a key, as if the file did not have it"
         )
 
 
 def account(keys: Keys, rules: KeyRules) -> Account:
-    """Look at every key of a file after the conversion has read those that it knows.
+    """The verdicts on all keys of a file, after the conversion has read the keys that it supports.
 
     Args:
-        keys: of the whole file.
-        rules: of the keys that it does not read.
+        keys: the keys of the whole file.
+        rules: the rules for keys that the conversion does not read.
     """
     memory = keys.memory
     found, later = Account(memory.file, spelled=memory.spelled), {"training": list[str](), "generation": list[str]()}
@@ -150,14 +153,14 @@ def account(keys: Keys, rules: KeyRules) -> Account:
             what = "training" if kind == "training" else "which tokens are generated"
             found.notes.append(f"{memory.file}: not kept, since only {what} depends on it: {', '.join(shown_ones)}")
     if found.refused and memory.copied:
-        hint = "(What is read from a plain copy of the keys does not count; {**keys, ...} is written keys | {...}.)"
+        hint = "(Reading a key from a plain copy is not recorded; write keys | {...} instead of {**keys, ...}.)"
         last = next(reversed(found.refused))
         found.refused[last] += f"\n  {hint}"
     return found
 
 
 def violations(keys: Keys, rules: KeyRules) -> Account:
-    """The keys that do not have the values that are required, whatever has been read."""
+    """The keys with a value that ``rules.required`` does not allow, whether or not they were read."""
     found = Account(keys.memory.file)
     for path, value in _leaves(keys):
         verdict = _verdict(path, value, keys, rules)
@@ -167,7 +170,7 @@ def violations(keys: Keys, rules: KeyRules) -> Account:
 
 
 def _leaves(keys: Keys) -> Iterator[tuple[str, Any]]:
-    """The paths and values of a file: of an object that was read, what is in it."""
+    """Yield the paths and values of all keys, including the keys inside objects that were opened but not read whole."""
 
     def inside(values: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
         for key, value in values.items():
@@ -185,7 +188,7 @@ def _spelled(path: str, keys: Keys) -> str:
 
 
 def _verdict(path: str, value: Any, keys: Keys, rules: KeyRules) -> Verdict:
-    # The parts of models of several modalities have a config each, with the keys that any config has.
+    # Each part of a multimodal model has its own config, with the same common keys.
     *parents, name = path.split(".")
     common = all(parent.endswith("_config") or parent in known_keys.PARTS for parent in parents)
     names = (path, name) if common else (path,)
@@ -198,7 +201,7 @@ def _verdict(path: str, value: Any, keys: Keys, rules: KeyRules) -> Verdict:
     known = of(rules.required)
     if known is not None:
         allowed = rules.required[known]
-        off = value is None and not any(allowed)  # as good as false
+        off = value is None and not any(allowed)  # null is equivalent to false
         if not off and not any(_same(value, each) for each in allowed):
             return Verdict("refused", _required(name, value, allowed))
         return Verdict("mapped" if path in keys.memory.read else "default")
@@ -244,15 +247,15 @@ def _required(name: str, value: Any, allowed: tuple[Any, ...]) -> str:
 
 
 def _labels(path: str, value: Any, keys: Keys) -> Verdict:
-    """Names of classes that the architecture does not have, or their number beside the names."""
+    """The verdict on names of classes that the architecture does not use, or on the number of classes."""
     if value is None:
         return Verdict("default")
     if isinstance(value, dict):
         numbered = all(str(name).startswith("LABEL_") for name in value.values())
-        return Verdict("irrelevant") if numbered else Verdict("remark", "names classes, and the model has none")
+        return Verdict("irrelevant") if numbered else Verdict("remark", "names classes, but the model has none")
     table = keys.memory.given.get("id2label")
     if isinstance(table, dict) and len(table) != value and "id2label" in keys.memory.read:
-        return Verdict("refused", f"is {shown(value)}, and id2label has {len(table)} names")
+        return Verdict("refused", f"is {shown(value)}, but id2label has {len(table)} names")
     return Verdict("irrelevant")
 
 
@@ -263,19 +266,22 @@ def _same(left: Any, right: Any) -> bool:
 
 
 def shown(value: Any, limit: int = 100) -> str:
-    """A value as JSON, not too long."""
+    """A value as JSON, truncated to a maximum length."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
-# -- keys that the user leaves out -----------------------------------------------------------------------------------
+# -- keys that the user ignores --------------------------------------------------------------------------------------
 
 
 class IgnoredKeys:
-    """The keys that the user asks to leave out, of whichever file has them.
+    """The keys that the user asks to ignore, in any of the files.
 
     Args:
         asked: keys, or paths such as ``text_config.hidden_act``.
+
+    Attributes:
+        notes: messages for the user about the keys that were ignored.
     """
 
     def __init__(self, asked: Iterable[str] = ()) -> None:
@@ -285,7 +291,7 @@ class IgnoredKeys:
         self._seen: dict[str, None] = {}
 
     def without(self, content: Mapping[str, Any], file: str) -> dict[str, Any]:
-        """A file's content without those of its keys that are asked for; a note is kept for each."""
+        """The content of a file without the ignored keys; adds a note for each ignored key."""
 
         def left(values: Mapping[str, Any], path: str) -> dict[str, Any]:
             found: dict[str, Any] = {}
@@ -302,15 +308,15 @@ class IgnoredKeys:
         return left(content, "")
 
     def nearly(self, account: Account) -> list[str]:
-        """Sentences on keys that were not found, and that are like ones of a file that are refused."""
+        """Messages about ignored keys that were not found but resemble refused keys of a file."""
         missed = {key: did_you_mean(key, account.refused) for key in self.asked if key not in self._found}
         return [f"{_OPTION} {key} is no key of {account.file}; {near}" for key, near in missed.items() if near]
 
     def check(self) -> None:
-        """See that every key was found.
+        """Check that every key was found.
 
         Raises:
-            TPError: a key that is in none of the files; with the nearest one.
+            TPError: a key is in none of the files; the message suggests the nearest key.
         """
         for key in self.asked:
             if key not in self._found:

@@ -12,7 +12,12 @@ if TYPE_CHECKING:
 
 
 def label_names(spec: Spec, count: int) -> dict[str, Any]:
-    """``id2label`` and its reverse, with the names that the spec's processor knows."""
+    """``id2label`` and ``label2id`` of a config.json, with the class names of the spec's processor if it has them.
+
+    Args:
+        spec: the spec.
+        count: number of classes.
+    """
     processor = spec.data.processor
     config = processor.config if processor is not None else None
     known = config.class_names() if isinstance(config, ClassLabelOptions) else None
@@ -24,7 +29,10 @@ def label_names(spec: Spec, count: int) -> dict[str, Any]:
 
 
 def class_names(config: Mapping[str, Any]) -> list[str] | None:
-    """The names of the classes, unless they are merely numbered; a name that stands there twice gets its number."""
+    """The class names in ``id2label``; None if there are none or only numbered ones (``LABEL_0``).
+
+    The second of two equal names gets its number as a suffix.
+    """
     names = config.get("id2label")
     if not isinstance(names, dict) or all(str(name).startswith("LABEL_") for name in names.values()):
         return None

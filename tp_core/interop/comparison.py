@@ -1,4 +1,4 @@
-"""A test that two specs describe the same model: the same weights, and the same computation outside of training."""
+"""The comparison of two specs: whether they have the same weights and the same computation at inference."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec
 from tp_core.spec.sections.embedding import EmbeddingSpec
 
-#: Options that matter in training only, or for initial values only.
+#: Options that only change training or initial values.
 TRAINING_ONLY = frozenset(
     {
         "dropout",
@@ -26,21 +26,21 @@ TRAINING_ONLY = frozenset(
         "weight",
         "label_smoothing",
         "z_loss",
-        "average",  # what a target divides its loss by
-        "embedding_size",  # compared once, for the component
+        "average",  # the denominator of a target's loss
+        "embedding_size",  # compared once for the component
     }
 )
 
 
 class _ByLayer(NamedTuple):
-    """In the place of a stack's slices: the options of its layers are named once for each."""
+    """A marker in place of a stack's slices: the facts list the options of each layer separately."""
 
     config: ModuleConfig
 
 
 def facts(spec: Spec) -> dict[str, Any]:
-    """Everything that decides what a model is, by its place in the spec."""
-    model, behind = spec.model, context_of(spec, side="target")
+    """All facts that define the weights and the computation of a model, by path in the spec."""
+    model, target_context = spec.model, context_of(spec, side="target")
     found: dict[str, Any] = {
         "model.streams": [name for name in model.streams if name],
         "model.vocab_size": model.vocab_size,
@@ -54,16 +54,16 @@ def facts(spec: Spec) -> dict[str, Any]:
             found |= _component(f"{path}.embedding", stream.embedding, context_of(spec, name))
             found |= _module(f"{path}.encoder", stream.encoder, context_of(spec, name))
     if model.fusion is not None:
-        found |= _module("model.encoder", model.fusion, behind)
+        found |= _module("model.encoder", model.fusion, target_context)
     if model.decoder is not None:
-        found |= _module("model.decoder", model.decoder, behind)
+        found |= _module("model.decoder", model.decoder, target_context)
     if model.target_embedding is not None:
-        found |= _component("model.target_embedding", model.target_embedding, behind)
+        found |= _component("model.target_embedding", model.target_embedding, target_context)
         found["model.share_embeddings"] = model.options.share_embeddings
         found["model.target_vocab_size"] = model.target_vocab_size
     found["model.target"] = sorted(target.instance_name for target in model.targets)
     for target in model.targets:
-        found |= _options(f"model.target.{target.instance_name}", target, behind)
+        found |= _options(f"model.target.{target.instance_name}", target, target_context)
     return found
 
 
@@ -88,7 +88,7 @@ def _options(path: str, chosen: Chosen[Any], context: BuildContext) -> dict[str,
     slices: Slices | None = getattr(config, config.sliced) if config.sliced else None
     if slices is None:
         return _of_config(path, config, context)
-    # Of layers that differ, each is compared: there are several ways to write them.
+    # If layers differ, each layer is compared separately, because different slices can describe the same layers.
     whole = _of_config(path, config.model_copy(update={config.sliced: None}), context)
     found = {name: each for name, each in whole.items() if not _of_layer(name, path, config)}
     layers = [
@@ -104,12 +104,12 @@ def _options(path: str, chosen: Chosen[Any], context: BuildContext) -> dict[str,
 
 
 def _of_layer(name: str, path: str, config: ModuleConfig) -> bool:
-    """True for an option that layers may have, or one of a module that it chooses."""
+    """True if the name is an option of layers, or an option of a module that such an option chooses."""
     return name.removeprefix(f"{path}.").partition(".")[0] in config.of_slices
 
 
 def _as_in(other: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
-    """Facts in which options of layers are named once for each, where the other model's are."""
+    """The facts ``found`` with the options of layers repeated for each layer, where the other model lists them so."""
     for path in [path for path, value in other.items() if isinstance(value, _ByLayer) and path in found]:
         stack, config = path.rpartition(".")[0], other[path].config
         alike = [name for name in found if name.startswith(f"{stack}.") and _of_layer(name, stack, config)]
@@ -134,17 +134,19 @@ def _of_config(path: str, config: ModuleConfig, context: BuildContext) -> dict[s
 
 
 def differences(own: Spec, other: Spec, what: str) -> list[str]:
-    """The differences of the first model from the second, one line each.
+    """The differences between two models, one line each.
 
     Args:
+        own: the spec of the first model.
+        other: the spec of the second model.
         what: the name of the second model in the lines.
     """
     left, right = facts(own), facts(other)
     left, right = _as_in(right, left), _as_in(left, right)
     different: dict[str, str] = {}
     for path in [*left, *(path for path in right if path not in left)]:
-        # Options of modules that the other does not have say nothing more; nor do those that only one side has,
-        # because another option gives them their effect.
+        # Options of a module that only one model has are redundant. So are options that only one side has, because
+        # they follow from another option that differs too.
         within = any(path.startswith(f"{other}.") for other in different)
         one_sided = path.count(".") > 1 and not (path in left and path in right)
         ours, theirs = left.get(path), right.get(path)

@@ -1,4 +1,4 @@
-"""Hugging Face's config.json: read, completed with defaults, and checked for what specs cannot say."""
+"""The config.json of Hugging Face models: reading it, adding defaults, and finding its converter and architecture."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def read_config(folder: Path) -> dict[str, Any]:
     """The config.json of a model's folder.
 
     Raises:
-        TPError: there is none, or it is no JSON object.
+        TPError: the file is missing, or it is not a JSON object.
     """
     file = folder / CONFIG
     if not folder.is_dir():
         hint = instead(folder) or "; a model of the hub must be downloaded first"
         raise TPError(f"{folder}: there is no such folder{hint}")
     if not file.is_file():
-        raise TPError(f"{folder}: there is no {CONFIG}, so that this is no folder of a Hugging Face model")
+        raise TPError(f"{folder}: there is no {CONFIG}, so this is not the folder of a Hugging Face model")
     try:
         content = read_json(file)
     except (OSError, ValueError) as error:
@@ -42,7 +42,12 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def converter_for(config: Mapping[str, Any], file: Path, model_type: str | None = None) -> tuple[str, ConverterConfig]:
-    """The name and the converter of a config.json's ``model_type``, or of the one that is given in its place.
+    """The name of a converter and the converter itself, for the ``model_type`` of a config.json.
+
+    Args:
+        config: the content of config.json.
+        file: its path, for messages.
+        model_type: overrides the ``model_type`` of config.json.
 
     Raises:
         TPError: no installed package has such a converter.
@@ -51,7 +56,7 @@ def converter_for(config: Mapping[str, Any], file: Path, model_type: str | None 
     known = ", ".join(discovery.index().names("converter")) or "none"
     if not isinstance(name, str) or not name:
         raise TPError(f"{file}: there is no 'model_type'; give it with --model-type (known: {known})")
-    if model_type is None and ":" in name:  # a file of others names no Python code
+    if model_type is None and ":" in name:  # an untrusted file must not choose Python code to run
         raise TPError(f"{file}: no converter for the model_type '{name}'; {known}")
     try:
         return name, load_converter(name, given=model_type is not None)
@@ -60,14 +65,15 @@ def converter_for(config: Mapping[str, Any], file: Path, model_type: str | None 
 
 
 def load_converter(name: str, given: bool = False) -> ConverterConfig:
-    """The converter of a name, ready to use.
+    """An instance of the converter with this name.
 
     Args:
-        given: the user gives the name, which may be that of a file of the user's.
+        name: name of the converter.
+        given: True if the user gave the name, which may then refer to a local Python file.
 
     Raises:
-        NotFound: no installed package offers it.
-        TPError: what is offered is no converter.
+        UnknownModuleError: no installed package has a converter with this name.
+        TPError: the object found is not a converter.
     """
     from tp_core.spec.choices.find import config_class
 
@@ -79,7 +85,7 @@ def load_converter(name: str, given: bool = False) -> ConverterConfig:
 
 
 def usable_converters() -> dict[str, ConverterConfig]:
-    """The converters by name, without those that are broken or offered by several: they are no one's hint."""
+    """All converters by name, without those that cannot be loaded or that several packages provide."""
     found = {}
     for name in discovery.index().names("converter"):
         with contextlib.suppress(TPError):
@@ -88,12 +94,12 @@ def usable_converters() -> dict[str, ConverterConfig]:
 
 
 def completed(converter: ConverterConfig, config: Mapping[str, Any]) -> Keys:
-    """A config.json with the usual spelling of its keys, and with the values that it leaves out.
+    """The content of a config.json with aliases of keys resolved and defaults filled in.
 
-    It notes which keys are read; :func:`tp_core.interop.accounting.account` says what is to be said of the others.
+    The result records which keys are read, for :func:`tp_core.interop.accounting.account`.
 
     Raises:
-        TPError: two spellings of a key have different values, or a value is of a wrong kind.
+        TPError: two aliases of a key have different values, or a value has the wrong type.
     """
     given: dict[str, Any] = {}
     spelled: dict[str, str] = {}
@@ -113,13 +119,13 @@ def completed(converter: ConverterConfig, config: Mapping[str, Any]) -> Keys:
     except TPError:
         raise
     except MISFITS as error:
-        message = f"a value is of no use to the converter: {type(error).__name__}: {error}"
+        message = f"the converter cannot use a value: {type(error).__name__}: {error}"
         raise TPError(f"{CONFIG}: {message}") from error
     return found if isinstance(found, Keys) else Keys(found, memory)
 
 
 def with_defaults(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """An object with default values; of objects inside it, too."""
+    """An object with defaults filled in, also in the objects inside it."""
     found = {**defaults, **given}
     for key, default in defaults.items():
         if isinstance(default, Mapping) and isinstance(found[key] or {}, Mapping):
@@ -128,10 +134,15 @@ def with_defaults(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict
 
 
 def architecture_for(converter: ConverterConfig, config: Mapping[str, Any], asked: str | None) -> str:
-    """The class in transformers that a checkpoint is of.
+    """The class in transformers to which a checkpoint belongs.
+
+    Args:
+        converter: the converter.
+        config: the content of config.json.
+        asked: the architecture that the user chose, or None for that of config.json.
 
     Raises:
-        TPError: the converter does not know it, or config.json does not say.
+        TPError: the converter does not support it, or config.json does not name one.
     """
     known = list(converter.architectures)
     listed = config.get("architectures")

@@ -1,6 +1,6 @@
-"""Values of a config.json against what transformers has for them: kinds and sizes, before anything is made of them.
+"""Checks of the values in a config.json: their types and sizes, before a model is built from them.
 
-A stranger's file may say anything. A number of layers of 10**9 is found here, not by making a table of their weights.
+The file is untrusted. A number of layers of 10**9, for example, must be rejected before a table of weights is built.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from tp_core.spec.checks.limits import faults
 from tp_core.spec.hints.words import meaning
 
-#: Kinds of default values → what a value may be instead, and what to call that.
+#: (type of the default, allowed types of the value, description of these types).
 _KINDS: tuple[tuple[type, tuple[type, ...], str], ...] = (
     (bool, (bool,), "true or false"),
     (int, (int,), "an integer"),
@@ -24,10 +24,10 @@ _KINDS: tuple[tuple[type, tuple[type, ...], str], ...] = (
     (dict, (dict,), "an object"),
 )
 
-#: Keys whose value may be a list of what it is usually one of.
+#: Keys whose value may also be a list, with one value for each dimension or token.
 _SEVERAL = re.compile(r"((image|patch)_size|_token_id)$")
 
-#: Endings of keys → the option of ours whose limit holds for them.
+#: (ending of a key, the spec option whose limit applies to its value).
 _LIKE = (
     (re.compile(r"(layers?|depths?)$"), "num_layers"),
     (re.compile(r"heads?$"), "num_heads"),
@@ -39,15 +39,16 @@ _LIKE = (
 
 
 def misfits(defaults: Mapping[str, Any], given: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """The faults in the values of a config.json, a sentence for each.
+    """Yield a message for each invalid value in a config.json.
 
     Args:
-        defaults: what transformers has for keys that are left out; objects inside it, too.
-        given: the file's content, with the usual spelling of its keys.
+        defaults: transformers' defaults, also for objects inside the file.
+        given: the file's content, with aliases of keys resolved.
+        path: path of the object, with a dot at the end; empty for the whole file.
     """
     for key, value in given.items():
         default = defaults.get(key)
-        if value is None:  # which transformers takes for many a value that is not there
+        if value is None:  # for many keys, transformers treats null as a missing value
             continue
         if isinstance(default, Mapping) and isinstance(value, Mapping):
             yield from misfits(default, value, f"{path}{key}.")
@@ -61,7 +62,7 @@ def misfits(defaults: Mapping[str, Any], given: Mapping[str, Any], path: str = "
 
 
 def _expected(default: Any, value: Any) -> str:
-    """The expected kind of a value; empty where the value is of that kind."""
+    """The expected type of a value in words; empty if the value has this type."""
     for kind, allowed, called in _KINDS:
         if isinstance(default, kind):
             flag = isinstance(value, bool) and bool not in allowed
@@ -70,7 +71,7 @@ def _expected(default: Any, value: Any) -> str:
 
 
 def _like(key: str, default: Any) -> str:
-    """The option of ours whose limit holds for a key; empty for a key whose value nothing is made of."""
+    """The spec option whose limit applies to a key; empty if no limit applies."""
     ours = meaning(key) or next((option for pattern, option in _LIKE if pattern.search(key)), "")
     number = isinstance(default, (int, float)) and not isinstance(default, bool)
     return ours or (key if number else "")

@@ -1,4 +1,4 @@
-"""``convert``: models from one format to another."""
+"""The function :func:`convert`, which converts models from one format to another."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ def convert(
     Args:
         from_format: ``huggingface`` or ``tp``.
         source: a folder with config.json and weights, or a model, run or checkpoint of tp.
-        to_format: the other of the two.
-        target: the folder to write; it must not exist, or be empty. It appears when it is whole.
-        architecture: class in transformers, such as ``BertForMaskedLM``; by default as config.json says, or the one
-            whose heads are the model's targets.
-        model_type: name of the converter; by default as config.json says, or the one that fits.
-        max_shard_size: what a file of Hugging Face weights may hold, such as ``5GB``.
-        resize_vocabulary: allow a vocabulary of another size than config.json says, cutting rows off or drawing new
-            ones from N(mean, std) of the old.
-        ignore_keys: keys of config.json and of the other JSON files that are read which are to be left out, such as
-            ``rope_scaling`` or ``text_config.hidden_act``; without, a key that cannot be converted is an error.
+        to_format: the other format.
+        target: the folder to write. It must be empty or not exist. It only appears when the conversion is complete.
+        architecture: class in transformers, such as ``BertForMaskedLM``; default: the architecture in config.json, or
+            the one with a head for each of the model's targets.
+        model_type: name of the converter; default: the ``model_type`` in config.json, or the converter that fits.
+        max_shard_size: maximum size of a file of Hugging Face weights, such as ``5GB``.
+        resize_vocabulary: allow a vocabulary size that differs from config.json. Extra rows are cut off; missing rows
+            are drawn from N(mean, std) of the existing rows.
+        ignore_keys: keys of config.json and the other JSON files to ignore, such as ``rope_scaling`` or
+            ``text_config.hidden_act``. Any other key that cannot be converted is an error.
         say: receives notes for the user.
-        trust_code: run the Python files of the model's folder, where its modules are in such files.
+        trust_code: run Python files in the model's folder if its modules are defined there.
 
     Returns:
-        The folder.
+        The target folder.
 
     Raises:
-        TPError: the formats are not known, or the model cannot be converted.
+        TPError: the formats are unknown, or the model cannot be converted.
     """
     discovery.refresh()
     if {from_format, to_format} != set(FORMATS):
@@ -64,14 +64,14 @@ def convert(
     if ignore_keys and to_format == "huggingface":
         raise TPError("--ignore-key is for models from huggingface, whose config.json may have keys of any kind")
     if isinstance(ignore_keys, str):
-        raise TPError(f"ignore_keys is a list of keys, such as ['{ignore_keys}'], and no text")
+        raise TPError(f"ignore_keys must be a list of keys, such as ['{ignore_keys}'], not a string")
     limit = parse_size(max_shard_size)
     if not limit:
         raise TPError(f"'{max_shard_size}' is no size that a file of weights can have")
     read, folder = Path(source), Path(target)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise TPError(f"{folder} exists already; give a folder that does not exist, or an empty one")
-    # Imported late: these need torch.
+    # Imported here because these import torch.
     from tp_core.interop.from_huggingface import from_huggingface
     from tp_core.interop.to_huggingface import to_huggingface
 

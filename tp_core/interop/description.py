@@ -1,4 +1,4 @@
-"""The architecture of transformers that a spec corresponds to, and its config.json."""
+"""The transformers architecture that corresponds to a spec, and its config.json."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ from tp_core.options.converter import ConverterConfig
 from tp_core.spec.schema import Spec
 from tp_core.suggest import did_you_mean
 
-#: Keys of a config.json that say where it came from, or what is written anew.
+#: Keys of the original config.json that are not kept: they describe its origin, or are written again.
 _NOT_KEPT = frozenset({"architectures", "model_type", "dtype", "torch_dtype", "transformers_version", "_name_or_path"})
 
 
 @dataclass(frozen=True)
 class Description:
-    """A spec in the terms of Hugging Face.
+    """A spec as a Hugging Face model.
 
     Attributes:
-        name: the converter's name, the ``model_type``.
+        name: name of the converter, which is the ``model_type``.
+        converter: the converter.
         architecture: the class in transformers.
-        config: config.json, without what depends on the weights.
-        spec: the spec, with the targets that the architecture has a head for, and one input where that is wanted.
-        stream: the stream that is this input, if the model has streams that share their modules.
+        config: the content of config.json, without the keys that depend on the weights.
+        spec: the spec, reduced to the targets for which the architecture has a head. An architecture without heads has
+            a single input: streams that share their modules are reduced to one.
+        stream: name of the stream that was kept as the single input; empty if nothing was reduced.
     """
 
     name: str
@@ -47,13 +49,14 @@ def describe(
     """Find the architecture of a spec.
 
     Args:
-        architecture: a class in transformers, or None for the one whose heads are the spec's targets.
+        spec: the spec.
+        architecture: a class in transformers, or None for the one with a head for each of the spec's targets.
         model_type: the converter to use, or None for the one that fits.
-        origin: the config.json that the model came with. Its architecture is tried first, and of its keys those stay
-            that say nothing of the model itself.
+        origin: the config.json from which the model was converted. Its ``model_type`` is tried first. Its keys that do
+            not describe the model itself are kept.
 
     Raises:
-        TPError: none fits, with the reasons; or several do, with the option that says which.
+        TPError: no architecture fits, with the reasons; or several fit, with the option that selects one.
     """
     origin = origin or {}
     came_from = origin.get("model_type")
@@ -116,11 +119,11 @@ def without(config: Mapping[str, Any], paths: Collection[str], path: str = "") -
 
 
 def one_input(spec: Spec) -> Spec:
-    """A spec with the one input that its streams share (SimCSE, SBERT); the spec itself where there is none such."""
+    """The spec reduced to a single input, if all its streams share their modules (SimCSE, SBERT); else the spec."""
     first, *others = spec.model.streams
-    behind = (spec.model.fusion, spec.model.decoder, spec.model.target_embedding)
+    later = (spec.model.fusion, spec.model.decoder, spec.model.target_embedding)
     shared = others and all(spec.model.streams[name].same_as == first for name in others)
-    if not shared or any(each is not None for each in behind):
+    if not shared or any(each is not None for each in later):
         return spec
     return replace(spec, model=spec.model._replace(streams={"": spec.model.streams[first]}))
 
@@ -128,12 +131,12 @@ def one_input(spec: Spec) -> Spec:
 def _config(
     spec: Spec, name: str, converter: ConverterConfig, architecture: str, origin: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A config.json, and the ``model:`` part of a spec that it stands for.
+    """The content of config.json, and the ``model:`` part of the spec to which it converts back.
 
-    Of the keys of the one that the model came with, those that a conversion would refuse are left out.
+    Keys of the original config.json that a conversion would refuse are left out.
 
     Raises:
-        TPError: a key of the converter's own is refused.
+        TPError: a key that the converter itself writes is refused.
     """
     own = converter.to_config(spec, architecture)
     config = _with_origin(spec, name, converter, architecture, origin, own)
@@ -162,12 +165,12 @@ def _with_origin(
     origin: Mapping[str, Any],
     own: dict[str, Any],
 ) -> dict[str, Any]:
-    """The keys of a converter, and those of the config.json that the model came with which it does not have."""
+    """The keys that the converter writes, and the other keys of the original config.json."""
     own, kept = dict(own), {}
     if origin.get("model_type") == name:
         aliases = converter.aliases
         kept = {k: v for k, v in origin.items() if k not in _NOT_KEPT and aliases.get(k, k) not in own}
-        # The parts of models of several modalities have a config each.
+        # Each part of a multimodal model has its own config.
         own |= {k: {**origin[k], **v} for k, v in own.items() if k.endswith("_config") and k in origin}
     special = {} if spec.data.vocabulary is None else spec.data.vocabulary.special
     roles = {f"{role}_token_id": special[role] for role in ("pad", "bos", "eos") if role in special}
@@ -181,7 +184,7 @@ def _unlike(name: str, reasons: list[str], compared: bool, heads: bool = True) -
 
 
 def _with_heads(spec: Spec, name: str, converter: ConverterConfig, architecture: str | None) -> tuple[str, Spec]:
-    """The architecture, and the spec with the targets that it has heads for."""
+    """The architecture, and the spec reduced to the targets for which it has a head."""
     have = {target.instance_name for target in spec.model.targets}
     known = converter.architectures
     if architecture is not None:
@@ -202,8 +205,7 @@ def _with_heads(spec: Spec, name: str, converter: ConverterConfig, architecture:
 
 
 def _unlike_all(failures: Mapping[str, MisfitError], came_from: str | None) -> str:
-    # One that could not even be compared is farther off than one that differs in many options; one without the heads,
-    # farther still.
+    # The farthest converters lack the heads; then follow those that could not be compared, then those that differ.
     ranks = {name: (not error.heads, not error.compared, len(error.reasons)) for name, error in failures.items()}
     nearest = came_from or min(ranks, key=lambda name: ranks[name], default="")
     if not nearest:

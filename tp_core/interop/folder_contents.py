@@ -1,4 +1,4 @@
-"""Every file of a Hugging Face folder is accounted for: read, of no use to a conversion, or named. Torch-free."""
+"""The check that every file of a Hugging Face folder is read, known to be irrelevant, or reported. Torch-free."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from pathlib import Path
 
 from tp_core.errors import TPError
 
-#: Files that say nothing of the model, as patterns; a folder has a slash at the end.
+#: Patterns of files that do not describe the model; a folder has a slash at the end.
 _IRRELEVANT = (
-    # texts, pictures and what services put beside them
+    # documentation and pictures
     *("README*", "LICENSE*", "LICENCE*", "NOTICE*", "USE_POLICY*", "CITATION*", "*.md", "*.rst", "*.pdf"),
     *("*.png", "*.jpg", "*.jpeg", "*.gif", "*.svg", "*.webp"),
-    # what the tools leave that fetched the folder, or that write into it
+    # files of version control, downloads and editors
     *(".git*", ".huggingface/", ".cache/", ".DS_Store", "__pycache__/", ".ipynb_checkpoints/", "checksums*", "*.lock"),
-    # how it was trained
+    # training state and training logs
     *("training_args.bin", "optimizer.pt", "optimizer.bin", "scheduler.pt", "scheduler.bin", "scaler.pt"),
     *("trainer_state.json", "rng_state*", "random_states*", "events.out.tfevents.*", "runs/", "logs/", "wandb/"),
     *("all_results.json", "train_results.json", "eval_results.json", "test_results.json", "eval/", "checkpoint-*/"),
     *("global_step*/", "latest", "zero_to_fp32.py"),
-    # where the shards' tensors are; that of the shards that are read is read
+    # indices of shards; the index of the shards that are used is read
     "*.index.json",
 )
 
-#: The same weights for other programs, or in a second form.
+#: The same weights in formats for other programs, or in a second format.
 _OTHER_WEIGHTS = (
     *("tf_model.h5", "tf_model-*.h5", "flax_model.msgpack", "flax_model-*.msgpack", "*.onnx", "onnx/", "openvino/"),
     *("coreml/", "*.mlpackage/", "*.tflite", "model.ckpt*", "*.gguf", "*.ggml", "*.ot", "original/", "metal/"),
@@ -32,15 +32,15 @@ _OTHER_WEIGHTS = (
     *("model.safetensors", "model.*.safetensors", "model-*-of-*.safetensors"),
 )
 
-#: Small parts of a model that were trained beside its weights; without the weights they are in they mean nothing.
+#: Files of adapters (PEFT), which are only part of a model.
 _ADAPTERS = ("adapter_config.json", "adapter_model.*")
 
 
 class FolderContents:
-    """The files of a folder, and which of them were read.
+    """The files of a folder, with a record of those that were read.
 
     Args:
-        folder: the folder; of folders inside it, only the names are looked at.
+        folder: the folder. The contents of folders inside it are not examined.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -51,30 +51,30 @@ class FolderContents:
         self._read: set[str] = set()
 
     def mark(self, *names: str) -> None:
-        """Note files as read; folders inside with or without a slash at the end."""
+        """Record files or folders as read; a slash at the end of a folder's name is optional."""
         self._read |= {name.rstrip("/") for name in names}
 
     def check(self) -> None:
-        """See that the folder is one of a model that can be converted.
+        """Check that the folder contains a whole model.
 
         Raises:
-            TPError: it holds an adapter.
+            TPError: it contains an adapter.
         """
         found = [name for name in self.names if any(fnmatch(name, pattern) for pattern in _ADAPTERS)]
         if found:
             raise TPError(
-                f"{self.folder}: {', '.join(found)}: this is an adapter, or a model with one; merge it into the model "
-                "that it was trained for first (merge_and_unload() of peft), and convert what that saves"
+                f"{self.folder}: {', '.join(found)}: this is an adapter, or a model with one; merge it into its base "
+                "model first (merge_and_unload() of peft), and convert the merged model"
             )
 
     def unread(self) -> list[str]:
-        """The files that may say something of the model, and were not read."""
+        """The files that may describe the model but were not read."""
         known = (*_IRRELEVANT, *_OTHER_WEIGHTS)
         left = [name for name in self.names if name.rstrip("/") not in self._read]
         return [name for name in left if not any(fnmatch(name, pattern) for pattern in known)]
 
     def notes(self) -> list[str]:
-        """Notes for the user on files that were not read, in sentences."""
+        """Notes for the user about files that were not read."""
         left = self.unread()
         code, others = ([n for n in left if n.endswith(".py") is is_code] for is_code in (True, False))
         found = [f"code that comes with a checkpoint is never run: {', '.join(code)}"] if code else []

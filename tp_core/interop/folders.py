@@ -1,4 +1,4 @@
-"""The files of a model's folder beside its weights: the spec with its processor, and the tokenizer."""
+"""The files of a model's folder other than its weights: the spec with its processor, and the tokenizer."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _READER = "huggingface"
 
 
 def import_tokenizer(source: Path, folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
-    """Bring the tokenizer of a Hugging Face folder into a model's folder of ours.
+    """Convert the tokenizer of a Hugging Face folder and write it into a folder of tp.
 
     Returns:
-        The tokenizer as a spec writes it, with paths relative to ``folder``, or None; and notes for the user.
+        The tokenizer in the form of a spec, with paths relative to ``folder``, or None; and notes for the user.
     """
     if not has_tokenizer(source):
         return None, []
@@ -49,7 +49,7 @@ def import_tokenizer(source: Path, folder: Path) -> tuple[dict[str, Any] | None,
 
 
 def shortened(processor: Mapping[str, Any] | None, source: Path) -> dict[str, Any] | None:
-    """A processor as a spec writes it, with the longest length that the tokenizer's files allow (model_max_length)."""
+    """A processor in the form of a spec, with ``max_length`` limited to the tokenizer's ``model_max_length``."""
     if processor is None:
         return None
     ((name, options),) = processor.items()
@@ -60,10 +60,10 @@ def shortened(processor: Mapping[str, Any] | None, source: Path) -> dict[str, An
 
 
 def spec_of(tree: Mapping[str, Any]) -> Spec:
-    """The spec that a plain tree stands for.
+    """The spec for a tree of plain values.
 
     Raises:
-        SpecError: the tree is no spec that can be built.
+        SpecError: the tree is not a valid spec.
     """
     with TemporaryDirectory() as folder:
         return load_spec(_written(tree, Path(folder)), trust_code=False)
@@ -81,16 +81,19 @@ def write_spec(
     """Write the resolved spec of a converted model.
 
     Args:
-        tokenizer: as a spec writes it, with its files in ``folder``; or None.
-        processor: the processor to have, if the model and the tokenizer are such that it can be.
-        preprocessing: the file, if there is one, that says how pictures or recordings become tensors.
+        folder: the folder of the model.
+        name: name of the model.
+        model: the ``model:`` part of the spec.
+        tokenizer: the tokenizer in the form of a spec, with its files in ``folder``; or None.
+        processor: the processor in the form of a spec. It is left out if it does not fit the model or the tokenizer.
+        preprocessing: the files that define how images or audio are converted to tensors.
         inference: the ``inference:`` part of the spec.
 
     Returns:
         The spec, and notes for the user.
 
     Raises:
-        TPError: the model cannot be built, or the tokenizer is not one for it.
+        TPError: the model cannot be built, or the tokenizer does not fit it.
     """
 
     def attempt(processor: Mapping[str, Any] | None) -> Spec:
@@ -112,7 +115,7 @@ def write_spec(
             raise
         spec, options = attempt(None), {}
         notes = preprocessing.not_read(reason(error))
-        # Of a body without a tokenizer, nothing but the processor's usual options is lost.
+        # A body without a tokenizer only loses the processor's usual options, which needs no note.
         lost = sorted(next(iter(processor.values())).keys() - {"max_length"})
         if (tokenizer or lost) and not notes:
             names = f", so that config.json's {', '.join(lost)} are not kept" if lost else ""
@@ -145,7 +148,7 @@ def _written(tree: Mapping[str, Any], folder: Path) -> Path:
 
 
 def reason(error: TPError) -> str:
-    """A spec's problems in one line, without the places in a file that nobody wrote."""
+    """The problems of a spec in one line, without positions in the file, which the user did not write."""
     problems = getattr(error, "problems", None)
     return "; ".join(f"{each.path}: {each.message}" for each in problems) if problems else str(error)
 

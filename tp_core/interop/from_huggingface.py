@@ -1,4 +1,4 @@
-"""From a Hugging Face folder to a model folder of ours."""
+"""The conversion of a Hugging Face folder to a model folder of tp."""
 
 from __future__ import annotations
 
@@ -50,10 +50,16 @@ def from_huggingface(
     ignore: Sequence[str],
     say: Say,
 ) -> None:
-    """Write the model of a Hugging Face folder into ``folder``, which exists and is empty.
+    """Convert the model of a Hugging Face folder and write it into ``folder``, which exists and is empty.
 
     Args:
-        ignore: keys of the folder's JSON files that are to be left out.
+        source: the Hugging Face folder.
+        folder: the folder to write.
+        architecture: class in transformers; default: the architecture in config.json.
+        model_type: name of the converter; default: the ``model_type`` in config.json.
+        resize: True to allow another vocabulary size than config.json states.
+        ignore: keys of the folder's JSON files to ignore.
+        say: receives notes for the user.
 
     Raises:
         TPError: the model cannot be converted.
@@ -119,12 +125,12 @@ def from_huggingface(
 
 
 def our_shapes(spec: Spec) -> dict[str, Shape]:
-    """Names and shapes of a spec's weights, without memory for them."""
+    """Names and shapes of a spec's weights, without allocating them."""
     return {name: tuple(weight.shape) for name, weight in meta_model(spec).weights().items()}
 
 
 def _add_prefix(tensors: Tensors, converter: ConverterConfig, config: Keys) -> None:
-    """Name the tensors of a body that was saved without a head as they are called beneath one."""
+    """Add the converter's prefix to the tensors of a body that was saved without a head."""
     prefix = converter.prefix
     if any(name.startswith(prefix) for name in tensors.shapes):
         return
@@ -133,7 +139,7 @@ def _add_prefix(tensors: Tensors, converter: ConverterConfig, config: Keys) -> N
 
 
 def _as_stored(tensors: Tensors, converter: ConverterConfig, config: Keys) -> tuple[Keys, list[str]]:
-    """The config with what the tensors say, which get their usual names, and notes for the user.
+    """The config, adjusted to the stored tensors, and notes for the user; also renames the tensors if needed.
 
     Raises:
         TPError: a value of the config cannot be used.
@@ -142,7 +148,7 @@ def _as_stored(tensors: Tensors, converter: ConverterConfig, config: Keys) -> tu
         _add_prefix(tensors, converter, config)
         config, notes = _tied_as_stored(tensors, converter, config)
     except (TPError, *MISFITS):
-        # All that is to be said of the keys is one message.
+        # Refused keys are reported first, all in one message.
         read_model(converter, config, config["architectures"][0]).account.check()
         raise
     found = converter.as_stored(config, tensors)
@@ -150,9 +156,9 @@ def _as_stored(tensors: Tensors, converter: ConverterConfig, config: Keys) -> tu
 
 
 def _tied_as_stored(tensors: Tensors, converter: ConverterConfig, config: Keys) -> tuple[Keys, list[str]]:
-    """The config, with ``tie_word_embeddings`` off where an output matrix of other values is stored.
+    """The config, with ``tie_word_embeddings`` off if an output matrix with other values is stored; and notes.
 
-    Transformers, too, believes the tensors: for some architectures it writes ``true`` whatever the model.
+    Transformers also trusts the tensors more than this key, because for some architectures it always writes ``true``.
     """
     if config.get("tie_word_embeddings", True):
         for entry in converter.weights(config):
@@ -166,13 +172,16 @@ def _tied_as_stored(tensors: Tensors, converter: ConverterConfig, config: Keys) 
 
 
 def _looks_like(names: Sequence[str], chosen: str) -> str | None:
-    """The converter whose table knows most of the tensors, if it knows most of them; the one chosen among equals."""
+    """The name of the converter that recognises the most tensors, if it recognises more than half of them.
+
+    Ties go to the converter that was chosen.
+    """
     best, most = None, len(names) / 2
     for name in (chosen, *discovery.index().names("converter")):
         try:
             converter = load_converter(name)
             table = WeightMap(converter.weights(completed(converter, {})), {}, name)
-        except Exception:  # one that is broken, or needs more of a config, is no hint
+        except Exception:  # a converter that is broken or needs more keys gives no hint
             continue
         known = sum(table.known(each) or table.known(converter.prefix + each) for each in names)
         if known > most:
@@ -200,7 +209,7 @@ def _write(file: Path, weight_map: WeightMap, tensors: Tensors, fit: Fit) -> Non
 
 
 def with_rows(table: Tensor, rows: int, generator: torch.Generator) -> Tensor:
-    """A table cut to ``rows``, or with further rows drawn from N(mean, std) of those that it has, by column."""
+    """A table cut to ``rows``, or extended by rows drawn from N(mean, std) of each column."""
     if rows <= table.shape[0]:
         return table[:rows]
     old = table.float()

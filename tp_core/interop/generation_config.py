@@ -1,4 +1,4 @@
-"""Hugging Face's generation_config.json and the spec's ``inference.generate``."""
+"""Conversion between Hugging Face's generation_config.json and the spec's ``inference.generate``."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from tp_core.spec.tree.yaml_loader import parse_file
 
 GENERATION_CONFIG = "generation_config.json"
 
-#: The value that transformers samples with where a file asks for samples and does not say.
+#: The ``top_k`` that transformers uses if a file enables sampling without ``top_k``.
 _USUAL_TOP_K = 50
 
 
 @dataclass(frozen=True)
 class Generation:
-    """The options of generation that a Hugging Face folder gives.
+    """The generation options of a Hugging Face folder.
 
     Attributes:
-        options: as ``inference.generate`` of a spec; options at their usual value are left out.
-        bos: the first token of a decoder's input where no ``decoder_start_token_id`` says otherwise.
+        options: ``inference.generate`` of a spec, without options that have their default.
+        bos: ``bos_token_id``, the first token of a decoder's input if there is no ``decoder_start_token_id``.
         account: the verdicts on the keys.
     """
 
@@ -46,18 +46,21 @@ class Generation:
 
 
 def read_generation(folder: Path, config: Keys, ignored: IgnoredKeys) -> Generation:
-    """The generation options of generation_config.json; without that file, those of config.json, as transformers does.
+    """The options in generation_config.json; without this file those in config.json, as in transformers.
 
     Args:
-        config: its keys of generation are marked as read, since they have no effect beside a generation_config.json.
+        folder: the Hugging Face folder.
+        config: the content of config.json. Its generation keys are marked as read, because generation_config.json
+            overrides them.
+        ignored: keys that the user ignores.
 
     Raises:
-        TPError: the file is no JSON object, or a value is of a wrong kind.
+        TPError: the file is not a JSON object, or a value has the wrong type.
     """
     config.mark(*(key for key in generation_keys.IN_CONFIG if key in config.memory.given))
     found = _read_from(folder, config.memory, ignored)
     if tasks := config.memory.given.get("task_specific_params"):
-        said = f"{config.memory.file}: 'task_specific_params' is not kept; options of tp generate say the same"
+        said = f"{config.memory.file}: 'task_specific_params' is not kept; use options of tp generate instead"
         found.account.notes.append(f"{said} ({', '.join(tasks)})")
     return found
 
@@ -76,7 +79,7 @@ def _read_from(folder: Path, config: Memory, ignored: IgnoredKeys) -> Generation
 
 
 def _from_config(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of a config.json that transformers makes a generation config of."""
+    """The keys of a config.json from which transformers makes a generation config."""
     found = {key: value for key, value in given.items() if key in generation_keys.IN_CONFIG}
     if found.pop("force_bos_token_to_be_generated", False):
         found["forced_bos_token_id"] = given.get("bos_token_id")
@@ -86,7 +89,7 @@ def _from_config(given: Mapping[str, Any]) -> dict[str, Any]:
 def _read(content: Mapping[str, Any], file: str) -> Generation:
     keys = Keys(content, Memory(file, content))
     found = {ours: value for theirs, ours in MAPPED.items() if (value := keys.get(theirs)) is not None}
-    # What says less than another key has no effect.
+    # max_new_tokens overrides max_length, and min_new_tokens overrides min_length.
     for one, other in (("max_new_tokens", "max_length"), ("min_new_tokens", "min_length")):
         if one in found:
             found.pop(other, None)
@@ -120,19 +123,21 @@ def _said(error: Any, found: Mapping[str, Any]) -> str:
 
 
 def write_generation(folder: Path, file: Path, spec: Spec, found: Generation) -> list[str]:
-    """Add how texts are written to a converted model's spec.
+    """Add generation options to the spec of a converted model.
 
-    What the spec's processor says of a text's first and last tokens is left out: they follow the processor.
+    The first and the last tokens of a text are left out if the spec's processor defines the same ones.
 
     Args:
-        folder: of the Hugging Face model, for messages.
-        file: the spec, whose last part is ``inference`` if it has that.
+        folder: the folder of the Hugging Face model, for messages.
+        file: the spec; ``inference`` is its last part if it has one.
+        spec: the loaded spec.
+        found: the generation options of the Hugging Face folder.
 
     Returns:
         Notes for the user.
 
     Raises:
-        TPError: the model writes texts, and keys of the file cannot be converted.
+        TPError: the model generates texts, but keys of the file cannot be converted.
     """
     if not writes(spec):
         return []
@@ -152,7 +157,7 @@ def write_generation(folder: Path, file: Path, spec: Spec, found: Generation) ->
 
 
 def _beside_processor(spec: Spec, found: Generation) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-    """The options without what follows from the processor, options that the processor has to have, and notes."""
+    """The options that the processor does not define already, options to add to the processor, and notes."""
     options, notes, tokens, own = dict(found.options), list[str](), _tokens(spec), dict[str, Any]()
     start, forced = options.get("decoder_start_token_id"), options.get("forced_bos_token_id")
     if spec.model.decoder is None:
@@ -166,7 +171,7 @@ def _beside_processor(spec: Spec, found: Generation) -> tuple[dict[str, Any], di
     if further := [index for index in ends if index not in tokens.end]:
         options["eos_token_id"] = further
     if ends and (others := [str(index) for index in tokens.end if index not in ends]):
-        notes.append(f"'eos_token_id' is {list(ends)}; {named} ends texts at {', '.join(others)}, too")
+        notes.append(f"'eos_token_id' is {list(ends)}; {named} also ends texts at {', '.join(others)}")
     if spec.model.decoder is not None and tokens.start:
         if start not in (None, tokens.start[0]):
             own = dict(spec.data.processor.config.starting_with(start, _special_tokens(spec)))
@@ -184,19 +189,19 @@ def _beside_processor(spec: Spec, found: Generation) -> tuple[dict[str, Any], di
 
 
 def _special_tokens(spec: Spec) -> Mapping[str, int]:
-    """Role → id, of the vocabulary that texts are written in."""
+    """Role → id in the vocabulary of generated texts."""
     facts = spec.data.target_vocabulary or spec.data.vocabulary
     return {} if facts is None else facts.special
 
 
 def writes(spec: Spec) -> bool:
-    """True if a model has a target that scores a next token."""
+    """True if the model generates texts: one of its targets computes logits of the next token."""
     kinds: list[Any] = [type(target) for target in meta_model(spec).targets.values()]
     return any(kind.next_logits is not Target.next_logits for kind in kinds)
 
 
 def _tokens(spec: Spec) -> GenerationTokens | None:
-    """The tokens with which the spec's processor begins and ends texts; None if it is not for generation."""
+    """The tokens with which the spec's processor begins and ends texts; None if it does not support generation."""
     if spec.data.processor is None:
         return None
     try:
@@ -206,23 +211,24 @@ def _tokens(spec: Spec) -> GenerationTokens | None:
         return None
 
 
-# -- the way back ----------------------------------------------------------------------------------------------------
+# -- from a spec to generation_config.json ---------------------------------------------------------------------------
 
 
 def written_generation(spec: Spec, config: Mapping[str, Any]) -> tuple[dict[str, Any] | None, list[str]]:
-    """The generation_config.json with which transformers writes what ``tp generate`` does, and notes for the user.
+    """The generation_config.json with which transformers generates like ``tp generate``, and notes for the user.
 
-    None for a model that writes no texts.
+    It is None for a model that does not generate texts.
 
     Args:
-        config: the config.json that is written, whose special tokens count where the spec says nothing of them.
+        spec: the spec.
+        config: the content of config.json; its special tokens are used if the spec does not define them.
     """
     if not writes(spec):
         return None, []
     options, tokens = spec.inference.generate, _tokens(spec) or GenerationTokens()
     content = {key: value for key in generation_keys.SPECIAL if (value := config.get(key)) is not None}
     content |= dict(_special(spec, options, tokens))
-    if "eos_token_id" in content:  # which is what transformers pads with where it has to guess
+    if "eos_token_id" in content:  # transformers pads with this token by default
         content.setdefault("pad_token_id", next(iter(ids_of(content["eos_token_id"]))))
     theirs = {ours: theirs for theirs, ours in MAPPED.items()}
     chosen = options.model_dump(mode="json", exclude_defaults=True)
@@ -233,15 +239,15 @@ def written_generation(spec: Spec, config: Mapping[str, Any]) -> tuple[dict[str,
     if options.max_length is None:
         content["max_new_tokens"] = options.max_new_tokens or USUAL_LENGTH
     if options.sample:
-        content["top_k"] = options.top_k or 0  # unset, it would be 50
+        content["top_k"] = options.top_k or 0  # transformers' default would be 50
     notes = [f"{GENERATION_CONFIG}: '{name}' has no counterpart" for name in chosen if name not in theirs]
     if len(tokens.start) > 2:
-        notes.append(f"{GENERATION_CONFIG}: of the first tokens of a text, only one can be forced")
+        notes.append(f"{GENERATION_CONFIG}: only one token can be forced at the beginning of a text")
     return content, notes
 
 
 def _special(spec: Spec, options: GenerateOptions, tokens: GenerationTokens) -> Iterator[tuple[str, Any]]:
-    """The tokens at the edges of a text."""
+    """Yield the keys of the special tokens that begin, end and pad a text."""
     special = _special_tokens(spec)
     ends = list(dict.fromkeys((*tokens.end, *options.ends())))
     if ends:

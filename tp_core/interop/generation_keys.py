@@ -1,11 +1,11 @@
-"""The keys of a generation_config.json, of this version of transformers and of older ones. Torch-free."""
+"""The keys of a generation_config.json, in the current and in older versions of transformers. Torch-free."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-#: Keys that options of ``inference.generate`` stand for → these.
+#: Keys → the equivalent options of ``inference.generate``.
 MAPPED: Mapping[str, str] = {
     "max_new_tokens": "max_new_tokens",
     "max_length": "max_length",
@@ -32,7 +32,7 @@ MAPPED: Mapping[str, str] = {
     "decoder_start_token_id": "decoder_start_token_id",
 }
 
-#: Keys that change what is written → the values with which they do not.
+#: Keys that change the generated text and have no equivalent option → the values with which they have no effect.
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "num_return_sequences": (1, None),
     "num_beam_groups": (1, None),
@@ -60,16 +60,16 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "speculation_type": (None,),
 }
 
-#: Keys that never change what is written.
+#: Keys that never change the generated text.
 IRRELEVANT = frozenset(
     {
-        # where the file came from
+        # origin of the file
         "transformers_version",
         "_from_model_config",
         "_commit_hash",
         "_original_object_hash",
         "trust_remote_code",
-        # how it is computed
+        # implementation
         "use_cache",
         "cache_implementation",
         "cache_config",
@@ -79,14 +79,14 @@ IRRELEVANT = frozenset(
         "prefill_chunk_size",
         "continuous_batching_config",
         "low_memory",
-        # what is handed back
+        # form of the results
         "return_dict_in_generate",
         "output_attentions",
         "output_hidden_states",
         "output_scores",
         "output_logits",
         "return_legacy_cache",
-        # only for a second model, which a call has to name
+        # only for assisted generation with a second model, which the caller has to pass
         "is_assistant",
         "num_assistant_tokens",
         "num_assistant_tokens_schedule",
@@ -94,16 +94,16 @@ IRRELEVANT = frozenset(
         "assistant_lookbehind",
         "target_lookbehind",
         "max_matching_ngram_size",
-        # fills what stands behind a text, and the input of a model that is given none
+        # padding after a text, and the first input of a model that is called without a prompt
         "pad_token_id",
         "bos_token_id",
-        # only where scores are no numbers
+        # only for scores that are NaN or infinite
         "remove_invalid_values",
     }
 )
 
-#: Tokens at the edges of a text, which a config.json has too.
+#: Special tokens that begin, end and pad a text; config.json has these keys too.
 SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "forced_bos_token_id")
 
-#: Keys of a config.json that transformers reads where there is no generation_config.json.
+#: Keys of a config.json that transformers reads if there is no generation_config.json.
 IN_CONFIG = frozenset({*MAPPED, *NEUTRAL, *SPECIAL, "force_bos_token_to_be_generated", "remove_invalid_values"})

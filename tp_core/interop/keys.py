@@ -1,4 +1,4 @@
-"""JSON objects of Hugging Face that remember which of their keys were read. Torch-free."""
+"""JSON objects that record which of their keys were read. Torch-free."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from typing import Any
 
 from tp_core.errors import TPError
 
-#: Objects that are tables, not options: they are read as a whole.
+#: Objects that are tables and not options; reading one counts as reading all its keys.
 _TABLES = frozenset({"id2label", "label2id"})
 
 
-#: What is raised over a value of a kind that no file has.
+#: Exceptions that a converter may raise for a value of an unexpected type.
 MISFITS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class MissingKeyError(TPError, KeyError):
-    """A key that the conversion needs, and that the file lacks."""
+    """The error for a key that the conversion needs but the file does not have."""
 
     def __str__(self) -> str:
         return str(self.args[0])
 
 
 class _Listed(str):
-    """A key that came of going through all of them; to look it up is no reading of its value."""
+    """A key from an iteration over all keys; looking up its value is not recorded."""
 
 
 @dataclass
 class Memory:
-    """The keys of one file, and a record of those that have been read.
+    """The keys of one file, and a record of those that were read.
 
     Attributes:
-        file: its name, for messages.
-        given: its content, with the usual spelling of the keys.
-        spelled: the usual spelling of a key → that of the file.
-        read: paths whose values were read; a path of several keys has dots between them.
-        whole: paths of objects that were read with everything in them.
-        idle: paths of keys that have no effect beside the others.
-        copied: True once some code has iterated over all keys.
+        file: name of the file, for messages.
+        given: content of the file, with aliases of keys resolved.
+        spelled: key → its name in the file, which may be an alias.
+        read: paths of values that were read; the keys of a path are separated by dots.
+        whole: paths of objects that were read as a whole.
+        idle: paths of keys that have no effect.
+        copied: True if code has iterated over all keys.
     """
 
     file: str = "config.json"
@@ -51,16 +51,16 @@ class Memory:
 
 
 class Keys(dict[str, Any]):
-    """A JSON object, or one inside another, that notes the keys whose values are asked for.
+    """A JSON object, or an object inside one, that records which of its keys are read.
 
-    ``keys | {...}`` has other values for some keys and the same memory. To go through all keys, as ``{**keys}`` does,
-    is to read none of them: what is read from such a copy is not noticed.
+    ``keys | {...}`` replaces the values of some keys and shares the record. An iteration over all keys, as in
+    ``{**keys}``, does not count as reading, and reads from such a copy are not recorded.
 
     Args:
         values: the object.
-        memory: the file's; that of a new file if None.
-        path: where the object is in the file, with a dot at the end; empty at the top.
-        replaced: keys whose values are not the file's.
+        memory: the record of the file; a new one if None.
+        path: path of the object in the file, with a dot at the end; empty for the whole file.
+        replaced: keys whose values do not come from the file.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Keys(dict[str, Any]):
         return self[key] if key in self else default  # noqa: SIM401  (this is that method)
 
     def plain(self, key: str, default: Any = None) -> Any:
-        """A value as plain data; all that is in it counts as read."""
+        """A value as plain data; everything in it counts as read."""
         if key not in self:
             return default
         if key not in self.replaced:
@@ -98,11 +98,14 @@ class Keys(dict[str, Any]):
         return super().__getitem__(key)
 
     def mark(self, *names: str) -> None:
-        """Note keys as dealt with: they have no effect beside the others, or are read by other means."""
+        """Record keys as handled: they have no effect, or they are read in another way."""
         self.memory.idle |= {f"{self.path}{name}" for name in names}
 
     def rewritten(self, values: Mapping[str, Any], *gone: str) -> Keys:
-        """The file as if these values had stood in it, and the keys ``gone`` had not; all of which is read anew."""
+        """The object as if the file had these values and lacked the keys ``gone``.
+
+        All these keys count as not read yet.
+        """
         memory = self.memory
         memory.given = {key: value for key, value in {**memory.given, **values}.items() if key not in gone}
         for key in (*values, *gone):
@@ -156,13 +159,13 @@ class Keys(dict[str, Any]):
 
 
 def plain(value: Any) -> Any:
-    """A value without anything that notes or is noted: dictionaries, lists and what they hold."""
+    """A copy of a value that consists of plain dictionaries, lists and scalars, and records no reads."""
     if isinstance(value, dict):
         return {str(key): plain(each) for key, each in dict.items(value)}
     return [plain(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def mark(config: Mapping[str, Any], *names: str) -> None:
-    """:meth:`Keys.mark`, of a mapping that may be a plain one."""
+    """Call :meth:`Keys.mark` if the mapping is a :class:`Keys`; else do nothing."""
     if isinstance(config, Keys):
         config.mark(*names)

@@ -1,17 +1,17 @@
-"""The keys of any config.json and preprocessor_config.json that no converter has to speak of. Torch-free."""
+"""The common keys of config.json and preprocessor_config.json that converters need not list. Torch-free."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-#: Keys of transformers' PreTrainedConfig, of this version and of older ones, that never change what a model computes.
+#: Keys of transformers' PreTrainedConfig, in the current and older versions, that never change what a model computes.
 IRRELEVANT = frozenset(
     {
         # read before the converter is chosen
         "architectures",
         "model_type",
-        # names, versions and where it came from
+        # names, versions and origin
         "_name_or_path",
         "name_or_path",
         "_commit_hash",
@@ -21,11 +21,11 @@ IRRELEVANT = frozenset(
         "language",
         "unsloth_version",
         "unsloth_fixed",
-        # tensors have types of their own
+        # the checkpoint's tensors have their own dtypes
         "dtype",
         "torch_dtype",
         "use_bfloat16",
-        # what is handed back, and in which shape
+        # form of the results
         "return_dict",
         "output_attentions",
         "output_hidden_states",
@@ -35,7 +35,7 @@ IRRELEVANT = frozenset(
         "return_dict_in_generate",
         "use_return_dict",
         "tie_last_hidden_states",
-        # other ways to the same numbers
+        # implementations that compute the same values
         "use_cache",
         "chunk_size_feed_forward",
         "gradient_checkpointing",
@@ -50,12 +50,12 @@ IRRELEVANT = frozenset(
         "xla_device",
         "tf_legacy_loss",
         "use_mems_eval",
-        # which class reads the tokenizer's files; the tokenizer's own files say more
+        # the class that reads the tokenizer's files; the tokenizer's own files have more details
         "tokenizer_class",
         "processor_class",
         # for the same model in a browser
         "transformers.js_config",
-        # The tokenizer has these tokens. Where a model reads an id, as RoBERTa's positions do, its converter reads it.
+        # special tokens; the tokenizer defines them, and a converter reads them if the model depends on one (RoBERTa)
         "bos_token_id",
         "eos_token_id",
         "pad_token_id",
@@ -63,7 +63,7 @@ IRRELEVANT = frozenset(
         "cls_token_id",
         "mask_token_id",
         "unk_token_id",
-        # presets of a few tasks' generation, which nothing reads but transformers' pipelines when they are asked for it
+        # generation presets of some tasks, which only transformers' pipelines read
         "task_specific_params",
         "prefix",
         # the reverse of id2label
@@ -71,7 +71,7 @@ IRRELEVANT = frozenset(
     }
 )
 
-#: Keys that only change which tokens are generated → transformers' default. A note says what is not kept.
+#: Keys that only change which tokens are generated → transformers' default. A note lists the values that are not kept.
 GENERATION: Mapping[str, Any] = {
     "max_length": 20,
     "max_new_tokens": None,
@@ -114,27 +114,27 @@ REQUIRED: Mapping[str, tuple[Any, ...]] = {
     "per_layer_config": (None,),
 }
 
-#: Keys of which something is to be said → that.
+#: Keys → the note that the user gets if they have a value.
 REMARKS: Mapping[str, str] = {
     "auto_map": "names code that comes with the checkpoint; it is never run, and the model_type alone decides",
 }
 
-#: Why a value is refused, where more is to be said than which are accepted.
+#: Keys → the reason why other values are refused, for the error message.
 REASONS: Mapping[str, str] = {
     "quantization_config": "the weights are quantised; convert the original model",
     "problem_type": "the target cls has one class for each text, picture or recording, and a softmax over the classes",
 }
 
-#: Keys that say how many classes there are, and what they are called.
+#: Keys for the number and the names of classes.
 LABELS = ("id2label", "num_labels", "_num_labels")
 
-#: Objects of a processor_config.json that each are what a preprocessor_config.json is.
+#: Objects in a processor_config.json that have the form of a preprocessor_config.json.
 PARTS = ("image_processor", "feature_extractor")
 
-#: Keys of a preprocessor_config.json that never change what is made.
+#: Keys of a preprocessor_config.json that never change the tensors.
 PREPROCESSOR_IRRELEVANT = frozenset(
     {
-        # which class reads it; the processors read these themselves
+        # the class that reads the file
         "processor_class",
         "tokenizer_class",
         "image_processor_type",
@@ -143,11 +143,11 @@ PREPROCESSOR_IRRELEVANT = frozenset(
         # names and versions
         "_name_or_path",
         "transformers_version",
-        # names of what may be asked for, and the form in which it is handed back
+        # names and form of the results
         "_valid_processor_keys",
         "model_input_names",
         "return_tensors",
-        # other ways to the same numbers
+        # implementations that compute the same values
         "device",
         "disable_grouping",
         "backend",

@@ -1,4 +1,4 @@
-"""A weight map laid over a model and a checkpoint: which tensors belong together, and what does not fit."""
+"""The matching of a model's weights with a checkpoint's tensors, by the rules of a converter."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ _SHOWN = 12
 
 @dataclass(frozen=True)
 class Link:
-    """One weight of the model and the tensors of the checkpoint that it is made of.
+    """One weight of the model, with the checkpoint tensors from which it is made.
 
-    A tensor that has several weights of the model is in the links of all of them.
+    A tensor that contains several weights of the model is in the links of all of them.
 
     Attributes:
-        theirs: name → shape, in the rule's order.
+        rule: the rule that converts between the two.
+        ours: name of the model's weight.
+        theirs: name → shape of the checkpoint's tensors, in the order of the rule.
     """
 
     rule: Rule
@@ -36,9 +38,9 @@ class Fit:
     """The result of comparing a checkpoint with the weights that the model needs.
 
     Attributes:
-        sources: the checkpoint's name that each tensor is read from (a copy may stand in for it).
+        sources: name of each tensor → name in the checkpoint from which it is read, which may be that of a copy.
         left_out: tensors of heads that the model does not have.
-        resized: tensors whose number of rows is to be changed → the new number of rows.
+        resized: tensors whose number of rows changes → the new number of rows.
     """
 
     sources: dict[str, str] = field(default_factory=dict)
@@ -52,14 +54,18 @@ class WeightMap:
     Args:
         table: the converter's rules.
         ours: names and shapes of the model's weights.
-        converter: its name, for messages.
+        converter: name of the converter, for messages.
 
     Attributes:
         ours: names and shapes of the model's weights.
-        links: one for each weight of the model, in its order.
+        rules: the rules of the table.
+        copies: tensors that repeat others.
+        computed: tensors that the model computes.
+        ignored: tensors that are ignored.
+        links: one link per weight of the model, in the order of the model.
 
     Raises:
-        CheckpointError: the table says nothing of a weight of the model.
+        CheckpointError: the table has no rule for a weight of the model.
     """
 
     def __init__(self, table: Sequence[Entry], ours: Mapping[str, Shape], converter: str) -> None:
@@ -84,13 +90,13 @@ class WeightMap:
             )
 
     def theirs(self) -> dict[str, Shape]:
-        """All tensors that a checkpoint of the model has, with their shapes; copies and computed ones last."""
+        """All tensors of the model's checkpoint with their shapes; copies and computed tensors are last."""
         found = {name: shape for link in self.links for name, shape in link.theirs.items()}
         found |= {copy.theirs: found[copy.of] for copy in self.copies if copy.written and copy.of in found}
         return found | {entry.theirs: entry.shape for entry in self.computed}
 
     def known(self, name: str) -> bool:
-        """True if some entry of the table applies to this tensor of a checkpoint."""
+        """True if an entry of the table applies to this tensor of a checkpoint."""
         return (
             any(rule.knows(name) for rule in self.rules)
             or any(copy.theirs == name for copy in self.copies)
@@ -103,20 +109,21 @@ class WeightMap:
         return bool(about) and all(rule.ours.startswith("targets.") for rule in about)
 
     def fit(self, tensors: Tensors, resize: bool, heads: Iterable[str] = ()) -> Fit:
-        """Compare a checkpoint with what the model needs.
+        """Compare a checkpoint with the weights that the model needs.
 
         Args:
-            resize: whether vocabularies may get another number of rows.
-            heads: tensors that may be left out, beside those of heads that the table knows.
+            tensors: the checkpoint.
+            resize: True if the number of rows of vocabularies may change.
+            heads: tensors that may be left out, in addition to those of heads in the table.
 
         Raises:
-            CheckpointError: tensors are missing, unexpected or of another shape; one message for all.
+            CheckpointError: tensors are missing, unexpected or have another shape; one message lists all of them.
         """
         found, missing, wrong, rows = Fit(), [], [], False
         seen: set[str] = set()
         for link in self.links:
             for name, expected in link.theirs.items():
-                if name in seen:  # as a part of another weight
+                if name in seen:  # the tensor contains several weights
                     continue
                 seen.add(name)
                 source = self._source(name, tensors)
@@ -153,15 +160,15 @@ class WeightMap:
         return stand_ins[0] if stand_ins else None
 
     def _explained(self, name: str, tensors: Tensors, used: set[str], wrong: list[str]) -> bool:
-        """True for a tensor that is not used and may be there: a copy, a buffer or an ignored tensor.
+        """True for an unused tensor that may exist: a copy, a buffer or an ignored tensor.
 
-        A value other than the expected one is added to ``wrong``.
+        A message is added to ``wrong`` if the tensor does not have the expected values.
         """
         for copy in self.copies:
             if copy.theirs == name and copy.of in used:
                 same = not copy.checked or _same(tensors, name, copy.of)
                 if not same:
-                    wrong.append(f"'{name}' differs from '{copy.of}', with which config.json says that it is shared")
+                    wrong.append(f"'{name}' differs from '{copy.of}', but config.json declares them as shared")
                 return True
         for made in self.computed:
             if made.theirs == name:
@@ -170,12 +177,12 @@ class WeightMap:
                 if tensors.shapes[name] != made.shape:
                     wrong.append(f"'{name}' has shape {tensors.shapes[name]}; expected {made.shape}")
                 elif not _close(tensors.read(name), made.values()):
-                    wrong.append(f"'{name}' is not what the model computes in its place")
+                    wrong.append(f"'{name}' differs from the values that the model computes")
                 return True
         for entry in self.ignored:
             if match(entry.theirs, name) is not None:
                 if entry.zero and bool(tensors.read(name).any()):
-                    wrong.append(f"'{name}' is not zero, and the model has no such weight")
+                    wrong.append(f"'{name}' is not zero, but the model has no such weight")
                 return True
         return False
 
@@ -204,12 +211,12 @@ def _same(tensors: Tensors, name: str, other: str) -> bool:
 def _close(stored: Tensor, computed: Tensor) -> bool:
     import torch
 
-    # Half precision keeps three digits.
+    # Half precision has about three decimal digits.
     return bool(torch.allclose(stored.float(), computed, atol=1e-3 if stored.dtype.itemsize < 4 else 1e-5))
 
 
 def listed(head: str, lines: list[str]) -> str:
-    """A heading and its lines, of which the first dozen is shown."""
+    """A heading with its lines, of which at most 12 are shown."""
     shown = [f"  {line}" for line in lines[:_SHOWN]]
     if len(lines) > _SHOWN:
         shown.append(f"  ... and {len(lines) - _SHOWN} more")

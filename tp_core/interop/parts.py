@@ -1,4 +1,4 @@
-"""Reading the parts of a spec that a converter needs, with a message where one is missing. Torch-free."""
+"""Access to the parts of a spec that a converter needs, with an error if one is missing. Torch-free."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ C = TypeVar("C", bound=ModuleConfig)
 
 
 class MisfitError(TPError):
-    """A spec that is not of the architecture that it was to be converted to.
+    """The error for a spec that does not match the architecture of a converter.
 
     Attributes:
-        reasons: why, a line each.
-        compared: whether it has all components of the architecture, and differs in their options.
-        heads: whether the architecture has heads for its targets.
+        reasons: the reasons, one line each.
+        compared: True if the spec has all components of the architecture and only differs in their options.
+        heads: True if the architecture has heads for the spec's targets.
     """
 
     def __init__(self, reasons: list[str], compared: bool = False, heads: bool = True) -> None:
@@ -42,10 +42,15 @@ def _is(chosen: Chosen[Any] | None, config: type[C], path: str) -> C:
 
 
 def encoder(spec: Spec, config: type[C], stream: str = "") -> C:
-    """The options of the only encoder, or of a stream's, which must be of this config class.
+    """The options of the only encoder, or of the encoder of a stream.
+
+    Args:
+        spec: the spec.
+        config: the expected config class.
+        stream: name of the stream; empty for a model without streams.
 
     Raises:
-        MisfitError: the model has several streams, or not this one, or another encoder.
+        MisfitError: the model does not have this stream, or the encoder has another config class.
     """
     if stream not in spec.model.streams:
         names = ", ".join(name for name in spec.model.streams if name) or "unset"
@@ -59,19 +64,21 @@ def decoder(spec: Spec, config: type[C]) -> C:
     """The options of the decoder, which must be of this config class.
 
     Raises:
-        MisfitError: there is none, or another.
+        MisfitError: there is no decoder, or it has another config class.
     """
     return _is(spec.model.decoder, config, "model.decoder")
 
 
 def component(spec: Spec, side: str = "embedding", stream: str = "") -> EmbeddingSpec:
-    """The embedding component of the source side (``embedding``), or one stream's, or the decoder's.
+    """The embedding component of the source side, of a stream, or of the decoder side.
 
     Args:
-        side: ``embedding`` or ``target_embedding``.
+        spec: the spec.
+        side: ``embedding`` for the source side, or ``target_embedding`` for the decoder side.
+        stream: name of the stream; empty for a model without streams.
 
     Raises:
-        MisfitError: there is none.
+        MisfitError: there is no such component.
     """
     if side == "embedding" and stream in spec.model.streams:
         return spec.model.streams[stream].embedding
@@ -84,7 +91,7 @@ def embedding(spec: Spec, config: type[C], side: str = "embedding", stream: str 
     """The options of the embedding module of this config class.
 
     Raises:
-        MisfitError: there is none.
+        MisfitError: there is no such module.
     """
     found = optional_embedding(spec, config, side, stream)
     if found is None:
@@ -95,50 +102,50 @@ def embedding(spec: Spec, config: type[C], side: str = "embedding", stream: str 
 
 
 def optional_embedding(spec: Spec, config: type[C], side: str = "embedding", stream: str = "") -> C | None:
-    """The options of the embedding module of this config class, or None."""
+    """The options of the embedding module of this config class; None if there is no such module."""
     found = [module.config for module in component(spec, side, stream).modules if isinstance(module.config, config)]
     return found[0] if found else None
 
 
 def target(spec: Spec, config: type[C]) -> C | None:
-    """The options of the target of this config class, or None."""
+    """The options of the target of this config class; None if there is no such target."""
     found = [each.config for each in spec.model.targets if isinstance(each.config, config)]
     return found[0] if found else None
 
 
-#: What an object of rotary positions in a config.json is called; transformers takes the values of the first.
+#: The keys of a config.json that may hold the options of rotary positions; transformers prefers the first.
 _ROTARY = ("rope_scaling", "rope_parameters")
 
 
 def rotary_theta(config: Mapping[str, Any]) -> float:
-    """The base of the rotary frequencies of a config.json, for an architecture whose positions are not rescaled.
+    """The base of the rotary frequencies in a config.json, for an architecture without rescaled positions.
 
     Raises:
-        TPError: the positions are rescaled, or of a part of each head.
+        TPError: the positions are rescaled, or only a part of each head is rotated.
     """
     ((name, options),) = rotary(config).items()
     if name != "rotary" or "factor" in options:
         place = next(key for key in _ROTARY if config.get(key))
         kind = f"config.json: rotary positions of type '{_rotary_type(config[place])}' are rescaled"
-        raise TPError(f"{kind} ('{place}'); this architecture's are plain ones only")
+        raise TPError(f"{kind} ('{place}'); this architecture does not support rescaling")
     theta: float = options["theta"]
     return theta
 
 
 def rotary(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The rotary positions of a config.json as a spec writes them; transformers has written them in three ways.
+    """The rotary positions of a config.json in the form of a spec, from any of transformers' three formats.
 
     Raises:
-        TPError: they are of a type that specs do not have, or of a part of each head.
+        TPError: specs do not support their type, or only a part of each head is rotated.
     """
     place = next((key for key in _ROTARY if config.get(key)), None)
     inside = config[place] if place else {}
     if place == "rope_scaling":
-        mark(config, "rope_parameters")  # whatever it says
+        mark(config, "rope_parameters")  # transformers ignores it in this case
     for values, name in ((config, "partial_rotary_factor"), (inside, f"{place}.partial_rotary_factor")):
         part = values.get("partial_rotary_factor")
         if part not in (None, 1.0):
-            raise TPError(f"config.json: '{name}' is {part}; specs turn the whole of each head only")
+            raise TPError(f"config.json: '{name}' is {part}; only 1.0, the rotation of whole heads, can be converted")
     thetas = {float(values["rope_theta"]) for values in (config, inside) if values.get("rope_theta") is not None}
     if len(thetas) > 1:
         both = " and ".join(f"{theta:g}" for theta in sorted(thetas))
@@ -149,14 +156,15 @@ def rotary(config: Mapping[str, Any]) -> dict[str, Any]:
     if kind == "linear":
         return {"rotary": {"theta": theta, "factor": _rotary_value(inside, place, "factor")}}
     if kind != "llama3":
-        known = "plain ones, and those of the types linear and llama3"
-        raise TPError(f"config.json: rotary positions of type '{kind}' are rescaled ('{place}'); specs have {known}")
+        known = "default, linear and llama3"
+        message = f"rotary positions of type '{kind}' are rescaled ('{place}')"
+        raise TPError(f"config.json: {message}; only the types {known} can be converted")
     scaled = {ours: _rotary_value(inside, place, theirs) for ours, theirs in _LLAMA3.items()}
     length = inside.get("original_max_position_embeddings") or config["max_position_embeddings"]
     return {"rotary_llama3": {"theta": theta, "original_length": length, **scaled}}
 
 
-#: Options of rotary_llama3 → keys of transformers.
+#: Options of ``rotary_llama3`` → keys in transformers.
 _LLAMA3 = {
     "factor": "factor",
     "low_frequency_factor": "low_freq_factor",
@@ -177,7 +185,7 @@ def _rotary_value(inside: Mapping[str, Any], place: str | None, key: str) -> flo
 
 
 def rotary_keys(positions: RotaryConfig) -> dict[str, Any]:
-    """Rotary positions as keys of a config.json, for transformers before and since its version 5."""
+    """Rotary positions as keys of a config.json, for transformers before version 5 and from version 5 on."""
     scaled: dict[str, Any] = {}
     if isinstance(positions, Llama3RotaryConfig):
         scaled = {theirs: getattr(positions, ours) for ours, theirs in _LLAMA3.items()}
@@ -192,20 +200,30 @@ def rotary_keys(positions: RotaryConfig) -> dict[str, Any]:
 
 
 def part(options: ModuleConfig, option: str, config: type[C]) -> C:
-    """The options of the module that an option of a module chooses, which must be of this config class.
+    """The options of a part of a module, which must be of this config class.
+
+    Args:
+        options: the options of the module.
+        option: the option that chooses the part.
+        config: the expected config class.
 
     Raises:
-        MisfitError: it is another.
+        MisfitError: the part has another config class.
     """
     chosen: Chosen[Any] = getattr(options, option)
     return _is(chosen, config, chosen.path.rpartition(".")[0] or option)
 
 
 def needs(config: Mapping[str, Any], key: str, known: Mapping[Any, Any]) -> Any:
-    """The counterpart in a spec of a value of a config.json.
+    """The spec value that corresponds to a value of a config.json.
+
+    Args:
+        config: the content of config.json.
+        key: the key.
+        known: value in config.json → value in a spec.
 
     Raises:
-        TPError: there is no counterpart.
+        TPError: the value is not in ``known``.
     """
     value = config.get(key)
     if value not in known:

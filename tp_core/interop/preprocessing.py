@@ -1,4 +1,4 @@
-"""Conversion between Hugging Face's preprocessor_config.json and the spec's processor of pictures or recordings."""
+"""Conversion between Hugging Face's preprocessor_config.json and the spec's processor of images or audio."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from tp_core.spec.schema import Spec
 
 PREPROCESSOR = "preprocessor_config.json"
 
-#: What transformers 5 saves in its place for models with a tokenizer besides, and where in it.
+#: The file that transformers 5 saves instead for models that also have a tokenizer, and its relevant keys.
 _WHOLE, _PARTS = "processor_config.json", PARTS
 
 
 class PreprocessingFiles:
-    """The file of a Hugging Face folder that says how inputs are made.
+    """The files of a Hugging Face folder that define how images or audio are converted to tensors.
 
     Args:
-        folder: the model's folder.
-        ignored: keys that the user leaves out.
+        folder: the folder of the model.
+        ignored: keys that the user ignores.
 
     Attributes:
-        name: of the file; None if there is none.
-        known: files that were read, or of which was said why not.
+        name: name of the file; None if there is none.
+        known: names of files that were read, or for which a note explains why they were not read.
     """
 
     def __init__(self, folder: Path, ignored: IgnoredKeys) -> None:
@@ -39,15 +39,15 @@ class PreprocessingFiles:
         self.known: set[str] = set()
 
     def not_read(self, reason: str) -> list[str]:
-        """A note that says why the file is not read, if there is one."""
+        """A note with the reason why the file is not read; no note if there is no file."""
         self.known.update(() if self.name is None else (self.name,))
         return [] if self.name is None else [f"{self.name} is not read: {reason}"]
 
     def read(self) -> tuple[Keys, Keys] | None:
-        """The file's content, and the part of it that says how inputs are made; None if there is none.
+        """The content of the file, and the part of it that defines the preprocessing; None if there is no file.
 
         Raises:
-            TPError: the file is no JSON object.
+            TPError: the file is not a JSON object.
         """
         for name in (_WHOLE, PREPROCESSOR):
             file = self.folder / name
@@ -66,7 +66,7 @@ class PreprocessingFiles:
             whole = Keys(content, Memory(name, content))
             if name != _WHOLE:
                 return whole, whole
-            self.known.add(PREPROCESSOR)  # transformers, too, prefers the other file
+            self.known.add(PREPROCESSOR)  # transformers also prefers processor_config.json
             part = next((whole[part] for part in _PARTS if part in content), None)
             if not isinstance(part, Keys):
                 raise TPError(f"{name} is not read: expected a JSON object in it")
@@ -74,12 +74,12 @@ class PreprocessingFiles:
         return None
 
     def options(self, spec: Spec) -> tuple[dict[str, Any], list[str]]:
-        """The options of the spec's processor that the folder says, and notes for the user.
+        """The options of the spec's processor that the file defines, and notes for the user.
 
-        A file that cannot be used is no reason not to convert the model: a note says so.
+        If the file cannot be used, the model is converted without it, and a note says so.
 
         Raises:
-            RefusedKeysError: the file has keys that change what is made, and that processors do not have.
+            RefusedKeysError: the file has keys that change the tensors and that the processor does not support.
         """
         chosen, data = spec.data.processor, data_context(spec)
         if chosen is None or not isinstance(chosen.config, PreprocessorFile):
@@ -102,11 +102,11 @@ class PreprocessingFiles:
 
 
 def _usual(processor: str) -> str:
-    return f"data.processor.{processor} has tp's usual options, which may not be those of the training"
+    return f"data.processor.{processor} has tp's default options, which may differ from those of the training"
 
 
 def written(spec: Spec) -> tuple[Mapping[str, Any] | None, list[str]]:
-    """The preprocessor_config.json of the spec's processor, or None, and notes for the user."""
+    """The content of preprocessor_config.json for the spec's processor, or None; and notes for the user."""
     chosen = spec.data.processor
     if chosen is None or not isinstance(chosen.config, PreprocessorFile):
         return None, []

@@ -1,4 +1,4 @@
-"""The reading of a config.json: the model, its processor and its table of weights. Torch-free."""
+"""The conversion of a config.json to a model, a processor and a table of weights. Torch-free."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Reading(NamedTuple):
 
     Attributes:
         model: the ``model:`` part of a spec.
-        processor: a processor for using the model, as a spec writes it; or None.
+        processor: a processor for using the model, in the form of a spec; or None.
         weights: the table of weights.
-        account: the verdicts on all keys, refusals included.
+        account: the verdicts on all keys, including refused keys.
     """
 
     model: dict[str, Any]
@@ -32,10 +32,10 @@ class Reading(NamedTuple):
 
 
 def read_model(converter: ConverterConfig, config: Keys, architecture: str) -> Reading:
-    """Convert a completed config.json, and account for its keys.
+    """Convert a completed config.json and check that all its keys are handled.
 
     Raises:
-        TPError: specs cannot say what a value asks for.
+        TPError: a value cannot be expressed in a spec.
     """
     try:
         model = plain(converter.to_spec(config, architecture))
@@ -46,20 +46,20 @@ def read_model(converter: ConverterConfig, config: Keys, architecture: str) -> R
         raise
     except MISFITS as error:
         _others(converter, config, architecture).check()
-        message = f"a value is of no use to the converter: {type(error).__name__}: {error}"
+        message = f"the converter cannot use a value: {type(error).__name__}: {error}"
         raise TPError(f"{config.memory.file}: {message}") from error
     return Reading(model, processor, weights, account(config, rules_of(converter, architecture)))
 
 
 def _others(converter: ConverterConfig, config: Keys, architecture: str) -> Account:
-    """The verdicts on the keys of a config at which the converter failed before it had read all of them."""
+    """The verdicts on the keys of a config if the converter failed before it had read all of them."""
     rules = rules_of(converter, architecture)
     usual = completed(converter, {}) | {"architectures": [architecture]}
     try:
         converter.to_spec(usual, architecture)
         converter.processor(usual, architecture)
         converter.weights(usual)
-    except (TPError, *MISFITS):  # it needs more of a config than the defaults
+    except (TPError, *MISFITS):  # the converter needs keys without a default
         return violations(config, rules)
     config.memory.read |= usual.memory.read
     return account(config, rules)

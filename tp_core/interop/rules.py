@@ -1,8 +1,8 @@
-"""Rules of a weight map: how tensors of a checkpoint and weights of a model stand for each other.
+"""Rules that map the tensors of a checkpoint to the weights of a model.
 
-A map is a list of rules, used in both directions. Names are templates: ``{layer}`` stands for a number, the same in
-all names of a rule; a name that ends in neither ``weight`` nor ``bias`` stands for a layer's weight and, where the
-model has one, its bias. Torch-free: torch is imported when tensors are joined or split.
+A table is a list of rules and is used in both directions. Names are templates. ``{layer}`` stands for a number, which
+is the same in all names of a rule. A name that ends in neither ``weight`` nor ``bias`` stands for the weight of a layer
+and, if the model has one, its bias. Torch-free: torch is only imported when tensors are joined or split.
 """
 
 from __future__ import annotations
@@ -35,9 +35,12 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 
 def match(template: str, name: str) -> tuple[dict[str, str], str] | None:
-    """The values of a template's placeholders in a name, and the part of the layer (``.weight``, or nothing).
+    """The values of a template's placeholders in a name, and the suffix that the template leaves out.
 
-    None if the name does not fit the template.
+    The suffix is ``.weight``, ``.bias`` or empty.
+
+    Returns:
+        None if the name does not match the template.
     """
     whole = _pattern(template).fullmatch(name)
     if whole is not None:
@@ -54,12 +57,12 @@ def match(template: str, name: str) -> tuple[dict[str, str], str] | None:
 
 @dataclass(frozen=True)
 class Rule:
-    """Tensors of the checkpoint that together are one weight of the model.
+    """The base of rules: one or several tensors of the checkpoint that form one weight of the model.
 
     Attributes:
-        theirs: names in the checkpoint, one or several.
+        theirs: one or several names in the checkpoint.
         ours: name in the model.
-        vocabulary: whether the rows are tokens, so that their number may be changed.
+        vocabulary: True if the rows are tokens, so that their number may change.
     """
 
     theirs: str | tuple[str, ...]
@@ -70,7 +73,7 @@ class Rule:
         return (self.theirs,) if isinstance(self.theirs, str) else self.theirs
 
     def names_for(self, ours: str) -> tuple[str, ...] | None:
-        """The checkpoint's names for a weight of the model, or None when the rule is about another."""
+        """The checkpoint's names for a weight of the model; None if the rule is for another weight."""
         found = match(self.ours, ours)
         return None if found is None else tuple(name.format(**found[0]) + found[1] for name in self.templates())
 
@@ -83,16 +86,16 @@ class Rule:
         raise NotImplementedError
 
     def join(self, theirs: list[Tensor]) -> Tensor:
-        """The checkpoint's tensors → the model's weight."""
+        """Convert the checkpoint's tensors to the model's weight."""
         raise NotImplementedError
 
     def split(self, ours: Tensor) -> list[Tensor]:
-        """The model's weight → the checkpoint's tensors."""
+        """Convert the model's weight to the checkpoint's tensors."""
         raise NotImplementedError
 
 
 class Same(Rule):
-    """One tensor, as it is."""
+    """One tensor that is equal in the checkpoint and the model."""
 
     def shapes(self, ours: Shape) -> list[Shape]:
         return [ours]
@@ -105,7 +108,7 @@ class Same(Rule):
 
 
 class Transposed(Rule):
-    """A matrix that stands the other way round in the checkpoint, (inputs, outputs); vectors as they are."""
+    """A matrix that is transposed in the checkpoint, (inputs, outputs); vectors are equal."""
 
     def shapes(self, ours: Shape) -> list[Shape]:
         return [ours[::-1]]
@@ -118,7 +121,7 @@ class Transposed(Rule):
 
 
 class AsRow(Rule):
-    """A vector that is a matrix of one row in the checkpoint."""
+    """A vector that is a matrix with one row in the checkpoint."""
 
     def shapes(self, ours: Shape) -> list[Shape]:
         return [(1, *ours)]
@@ -132,12 +135,12 @@ class AsRow(Rule):
 
 @dataclass(frozen=True)
 class Stacked(Rule):
-    """Several tensors, one above the other: query, key and value projections as one.
+    """Several tensors that the model concatenates by rows, such as query, key and value projections.
 
     Attributes:
-        shares: how the rows are divided, in any unit; equally if empty. Grouped-query attention has
+        shares: relative number of rows of each tensor; empty for equal numbers. Grouped-query attention has
             (heads, groups, groups).
-        groups: number of groups by which the rows stand in the model, an equal part of each tensor in each group.
+        groups: number of groups in which the model arranges the rows; each group has an equal part of each tensor.
     """
 
     shares: tuple[int, ...] = ()
@@ -164,10 +167,10 @@ class Stacked(Rule):
 
 @dataclass(frozen=True)
 class Fused(Stacked):
-    """One tensor in which the checkpoint has stacked what stands by group in the model.
+    """One tensor whose rows are concatenated by part in the checkpoint and arranged by group in the model.
 
     Attributes:
-        transposed: matrices stand the other way round, (inputs, outputs), in the checkpoint.
+        transposed: True if matrices are transposed, (inputs, outputs), in the checkpoint.
     """
 
     transposed: bool = False
@@ -197,11 +200,11 @@ class Fused(Stacked):
 
 @dataclass(frozen=True)
 class Part(Rule):
-    """One weight of the model, which is a part of the rows of a tensor of the checkpoint (:func:`parted`).
+    """One weight of the model that consists of some rows of a checkpoint tensor (:func:`parted`).
 
     Attributes:
-        number: of the part, from 0.
-        count: of the parts, which have as many rows each.
+        number: index of the part, from 0.
+        count: number of parts, which have equal numbers of rows.
     """
 
     number: int = 0
@@ -214,13 +217,13 @@ class Part(Rule):
         return theirs[0].tensor_split(self.count)[self.number]
 
     def split(self, ours: Tensor) -> list[Tensor]:
-        return [ours]  # its part of the tensor
+        return [ours]  # the caller concatenates the parts
 
 
 class WithConstant(Rule):
-    """A table, and a table of one row that is added at every position: the segment that all tokens have.
+    """A table, and a table with a single row that is added at every position, such as the only segment.
 
-    The model has their sum. On the way back the second is zero.
+    The model stores their sum. In a written checkpoint, the second table is zero.
     """
 
     def shapes(self, ours: Shape) -> list[Shape]:
@@ -235,14 +238,14 @@ class WithConstant(Rule):
 
 
 class Copy(NamedTuple):
-    """A tensor of the checkpoint that repeats another (tied weights), and so may be absent.
+    """A tensor of the checkpoint that repeats another (tied weights) and may be absent.
 
     Attributes:
-        theirs: the name of the copy.
-        of: the tensor that it repeats; where only the copy is there, it is read in its place.
-        written: whether to write it.
-        checked: whether it must be equal; false where the architecture never reads the copy.
-        output: whether it is the output matrix. Where one of other values is stored, it is not tied after all.
+        theirs: name of the copy.
+        of: name of the tensor that it repeats. If only the copy exists, it is read instead.
+        written: True if the copy is written to checkpoints.
+        checked: True if the copy must be equal; False if the architecture never reads it.
+        output: True if it is the output matrix. If a checkpoint stores other values for it, it is not tied.
     """
 
     theirs: str
@@ -253,11 +256,13 @@ class Copy(NamedTuple):
 
 
 class Computed(NamedTuple):
-    """A tensor of the checkpoint that is a formula in the model, such as fixed positions. It is written.
+    """A tensor of the checkpoint that the model computes, such as fixed positions. It is written to checkpoints.
 
     Attributes:
-        values: computes it, as float32.
-        checked: whether a checkpoint's, where it is there, must have these values; false where nothing reads it.
+        theirs: name of the tensor.
+        shape: its shape.
+        values: a function that computes it in float32.
+        checked: True if the tensor of a checkpoint must have these values; False if nothing reads it.
     """
 
     theirs: str
@@ -267,10 +272,11 @@ class Computed(NamedTuple):
 
 
 class Ignored(NamedTuple):
-    """A tensor of the checkpoint that the model has no use for: a computed buffer.
+    """A tensor of the checkpoint that the model does not use, such as a computed buffer.
 
     Attributes:
-        zero: whether it can only be left out because its values are all zero.
+        theirs: name of the tensor.
+        zero: True if the tensor may only be ignored when all its values are zero.
     """
 
     theirs: str
@@ -284,10 +290,10 @@ Entry = Rule | Copy | Computed | Ignored
 
 
 def parted(theirs: str, *ours: str) -> list[Part]:
-    """Rules for one tensor of the checkpoint that has several weights of the model, one above the other."""
+    """Rules for one checkpoint tensor that is the concatenation, by rows, of several weights of the model."""
     return [Part(theirs, each, number=number, count=len(ours)) for number, each in enumerate(ours)]
 
 
 def below(prefix: str, *names: str) -> tuple[str, ...]:
-    """Names below a prefix, for rules about several parts of one layer."""
+    """Names with a common prefix, for rules about several parts of one layer."""
     return tuple(f"{prefix}.{name}" for name in names)

@@ -1,7 +1,7 @@
-"""Folders of Sentence Transformers: a model of transformers, and how its states become vectors. Torch-free.
+"""Reading of Sentence Transformers folders: a transformers model with settings for text vectors. Torch-free.
 
-``modules.json`` lists what one behind the other makes a vector of a text: a transformer, a pooling, perhaps a
-normalisation. What they say becomes ``inference.embed`` of the spec and options of its processor.
+``modules.json`` lists the modules that convert a text to a vector: a transformer, a pooling, and optionally a
+normalisation. Their settings become ``inference.embed`` of the spec and options of its processor.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ from tp_core.spec.schema import Spec
 
 MODULES, MODEL, POOLING = "modules.json", "config_sentence_transformers.json", "config.json"
 
-#: The names that the options of the transformer have had, by the kind of model.
+#: The names of the file with the transformer's options, which depended on the kind of model.
 TRANSFORMER = tuple(
     f"sentence_{kind}_config.json"
     for kind in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
 )
 
-#: Their names of poolings → ours.
+#: Names of poolings in Sentence Transformers → names in a spec.
 MODES = {"cls": "first", "max": "max", "mean": "mean", "lasttoken": "last"}
 
-#: How a pooling was written before it had a name: a key for each, in the order in which vectors stand side by side.
+#: Keys of the older format, which enables each pooling by its own key → name of the pooling. The order is that in which
+#: the vectors of several poolings are concatenated.
 FLAGS = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
@@ -41,7 +42,7 @@ FLAGS = {
     "pooling_mode_lasttoken": "lasttoken",
 }
 
-#: Options with which the transformer's parts are loaded, that change nothing of what it computes.
+#: Options for loading the transformer's parts that do not change its results.
 _LOADING = ("add_pooling_layer", "torch_dtype", "dtype", "attn_implementation", "trust_remote_code", "padding_side")
 _LOADED = ("model_args", "tokenizer_args", "config_args", "model_kwargs", "processor_kwargs", "config_kwargs")
 _FORWARD = {"method": "forward", "method_output_name": "last_hidden_state"}
@@ -49,14 +50,14 @@ _OWN = {"module_input_name": ("sentence_embedding",), "module_output_name": ("se
 
 
 class SentenceTransformer(NamedTuple):
-    """The settings of a Sentence Transformers folder besides the model itself.
+    """The settings of a Sentence Transformers folder, without the model itself.
 
     Attributes:
-        body: the folder of the model and its tokenizer: the same, or one inside.
+        body: the folder of the model and its tokenizer: the same folder, or a folder inside it.
         read: the files and folders that were read.
         embed: ``inference.embed`` of the spec.
-        max_length: the longest text in tokens, special ones included; None if only the model limits it.
-        notes: notes on keys, in sentences for the user.
+        max_length: maximum length of a text in tokens, special tokens included; None if only the model limits it.
+        notes: notes for the user about keys.
     """
 
     body: Path
@@ -66,9 +67,10 @@ class SentenceTransformer(NamedTuple):
     notes: tuple[str, ...]
 
     def shortened(self, processor: Mapping[str, Any] | None, model: Mapping[str, Any]) -> dict[str, Any] | None:
-        """A processor as a spec writes it, with the longest length, which is never above the model's positions.
+        """A processor in the form of a spec, with ``max_length`` limited by the folder and by the model's positions.
 
         Args:
+            processor: the processor in the form of a spec, or None.
             model: the ``model:`` part of the spec.
         """
         positions = data_context(spec_of({"tp": 1, "model": model})).length_limit
@@ -79,14 +81,16 @@ class SentenceTransformer(NamedTuple):
         return {name: {**options, "max_length": min(lengths)}}
 
     def contents(self, around: FolderContents) -> FolderContents:
-        """The files of the model itself, of those of the whole folder."""
+        """The files of the model's folder, which may be inside the whole folder ``around``."""
         return around if self.body == around.folder else FolderContents(self.body)
 
     def finish(self, spec: Spec, around: FolderContents, contents: FolderContents) -> list[str]:
-        """Mark the files that were read; gives back notes for the user.
+        """Record the files that were read, and return notes for the user.
 
         Args:
-            spec: of the converted model.
+            spec: the spec of the converted model.
+            around: the files of the whole folder.
+            contents: the files of the model's folder.
         """
         around.mark(*self.read)
         contents.mark(*(Path(name).name for name in self.read))
@@ -97,13 +101,14 @@ class SentenceTransformer(NamedTuple):
 
 
 def read_sentence_transformer(folder: Path, ignored: IgnoredKeys) -> SentenceTransformer | None:
-    """The settings of a folder, or None for a folder that is not of Sentence Transformers.
+    """The settings of a folder, or None for a folder that does not come from Sentence Transformers.
 
     Args:
-        ignored: keys of its files that are left out; of modules.json, the names of modules' folders.
+        folder: the folder.
+        ignored: keys of its files to ignore; the keys of modules.json are the names of the modules' folders.
 
     Raises:
-        TPError: the folder asks for something that specs cannot express, or a file has another form than expected.
+        TPError: the folder has settings that a spec cannot express, or a file has an unexpected form.
     """
     if not (folder / MODULES).is_file():
         return None
@@ -123,12 +128,17 @@ def read_sentence_transformer(folder: Path, ignored: IgnoredKeys) -> SentenceTra
 
 
 def bare_architecture(converter: ConverterConfig) -> str | None:
-    """The class without a head, which is what Sentence Transformers makes of any checkpoint; None if there is none."""
+    """The architecture without a head, which Sentence Transformers loads from any checkpoint; None if there is none."""
     return next((name for name, heads in converter.architectures.items() if not heads), None)
 
 
 class _Reading:
-    """The files of a folder, read one by one."""
+    """Reads the files of a folder.
+
+    Attributes:
+        files: names of the files that were read.
+        notes: notes for the user about keys.
+    """
 
     def __init__(self, folder: Path, ignored: IgnoredKeys) -> None:
         self.folder, self.ignored = folder, ignored
@@ -153,25 +163,25 @@ class _Reading:
             usual = {"Transformer": not found, "Pooling": len(found) == 1, "Normalize": len(found) > 1}.get(kind, False)
             if own and usual:
                 found.append((kind, path))
-            elif not (own and kind == "Dropout"):  # of training
+            elif not (own and kind == "Dropout"):  # dropout only matters in training
                 refused.append(f"'{name}' is {self._what(kind, path, given if not own else '', bool(found))}")
         if refused:
             lines = "\n".join(f"  {line}" for line in refused)
             raise TPError(
-                f"{MODULES}: not all modules can be converted, which are a Transformer, a Pooling and a "
-                f"Normalize:\n{lines}\n--ignore-key NAME goes on without a module, as if it were not there"
+                f"{MODULES}: not all modules can be converted; expected a Transformer, a Pooling and optionally a "
+                f"Normalize:\n{lines}\n--ignore-key NAME ignores a module, as if the file did not list it"
             )
         if [kind for kind, _ in found[:2]] != ["Transformer", "Pooling"]:
             kinds = ", ".join(kind for kind, _ in found) or "none"
-            raise TPError(f"{MODULES}: expected a Transformer and behind it a Pooling, got {kinds}")
+            raise TPError(f"{MODULES}: expected a Transformer and then a Pooling, got {kinds}")
         return found
 
-    def _what(self, kind: str, path: str, foreign: str, behind: bool) -> str:
+    def _what(self, kind: str, path: str, foreign: str, later: bool) -> str:
         """A description of a module that cannot be converted, for the error message."""
         if foreign:
             return f"of the type {foreign}, code that comes with the checkpoint and is never run"
         if kind in ("Transformer", "Pooling", "Normalize"):
-            return f"another {kind}" if behind and kind != "Normalize" else f"a {kind} in an unusual place"
+            return f"another {kind}" if later and kind != "Normalize" else f"a {kind} in an unusual place"
         if kind != "Dense":
             return f"a {kind}"
         config = self._object(f"{path}/{POOLING}") if (self.folder / path / POOLING).is_file() else {}
@@ -180,7 +190,7 @@ class _Reading:
         return f"a Dense layer {sizes}{f' with {activation}' if activation else ''}"
 
     def prompts(self) -> dict[str, Any]:
-        """The prompts, and the one that is used where none is asked for."""
+        """The prompts and the default prompt, as options of ``inference.embed``."""
         if not (self.folder / MODEL).is_file():
             return {}
         keys = self._keys(MODEL)
@@ -195,7 +205,7 @@ class _Reading:
         return {"prompts": texts, **({"prompt": usual} if usual and texts[usual] else {})}
 
     def transformer(self, inside: str) -> int | None:
-        """The longest text that the options of the transformer, or else of its tokenizer, say."""
+        """The maximum length of a text in the transformer's options, or else in its tokenizer's; None if unlimited."""
         body = self.folder / inside
         name = next((each for each in TRANSFORMER if (body / each).is_file()), None)
         length = None
@@ -221,11 +231,11 @@ class _Reading:
             self._account(keys, rules)
         if length is None and (body / "tokenizer_config.json").is_file():
             length = _json(body / "tokenizer_config.json").get("model_max_length")
-        # Tokenizers without a limit say 1e30.
+        # transformers writes 1e30 for "no limit".
         return int(length) if isinstance(length, (int, float)) and 0 < length < 1e9 else None
 
     def pooling(self, path: str, prompted: bool) -> str:
-        """Our name of the pooling."""
+        """The pooling, by its name in a spec."""
         keys = self._keys(f"{path}/{POOLING}")
         flags = {mode: bool(keys.get(flag)) for flag, mode in FLAGS.items()}
         given = keys.get("pooling_mode", [mode for mode, on in flags.items() if on] or "mean")
@@ -234,15 +244,15 @@ class _Reading:
         required = {"include_prompt": (True,)} if prompted else {}
         self._account(keys, KeyRules(required=required, irrelevant=irrelevant))
         if len(modes) != 1:
-            several = f"'pooling_mode' is {' and '.join(map(str, modes))}, whose vectors stand side by side"
-            raise TPError(f"{path}/{POOLING}: {several}; only one can be converted")
+            several = f"'pooling_mode' is {' and '.join(map(str, modes))}, whose vectors are concatenated"
+            raise TPError(f"{path}/{POOLING}: {several}; only one pooling can be converted")
         if modes[0] not in MODES:
             known = " or ".join(MODES)
             raise TPError(f"{path}/{POOLING}: 'pooling_mode' is {modes[0]}; only {known} can be converted")
         return MODES[modes[0]]
 
     def check_normalize(self, path: str) -> None:
-        """See that a normalisation is of the vector."""
+        """Check that a normalisation applies to the vector of the text."""
         if (self.folder / path / POOLING).is_file():
             self._account(self._keys(f"{path}/{POOLING}"), KeyRules(required=_OWN))
 
@@ -264,7 +274,7 @@ class _Reading:
 
 
 def _lowercases(body: Path) -> bool:
-    """Tell if a model's tokenizer makes all letters small by itself, by its files."""
+    """True if the model's tokenizer lower-cases texts, according to its files."""
     file = body / "tokenizer.json"
     if not file.is_file():
         config = body / "tokenizer_config.json"
@@ -278,11 +288,11 @@ def _json(file: Path) -> Any:
     try:
         return read_json(file)
     except FileNotFoundError:
-        raise TPError(f"{_named(file)}: there is no such file, which {MODULES} asks for") from None
+        raise TPError(f"{_named(file)}: there is no such file, but {MODULES} refers to it") from None
     except (OSError, ValueError) as error:
         raise TPError(f"{_named(file)}: this is no JSON: {error}") from None
 
 
 def _named(file: Path) -> str:
-    """A file's name, with the folder that tells it from others of that name."""
+    """The name of a file, with its folder if several files have this name."""
     return f"{file.parent.name}/{file.name}" if file.name == POOLING else file.name

@@ -1,4 +1,4 @@
-"""The files with which Sentence Transformers makes the vectors that ``tp embed`` makes of a model."""
+"""Writing of the files with which Sentence Transformers computes the same vectors as ``tp embed``."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from tp_core.spec.choices.part_names import key_of
 from tp_core.spec.schema import Spec
 from tp_core.spec.trained.vectors import VectorPlan, vector_plan
 
-#: Where releases before 6, too, look for their modules.
+#: The package of the modules, in which releases before 6 find them too.
 _PACKAGE = "sentence_transformers.models"
 
 
 def write_sentence_transformer(spec: Spec, stream: str, tensors: Tensors, folder: Path) -> list[str]:
-    """Write what makes vectors of a model's states beside the model itself, if the spec or its targets say that.
+    """Write the files of Sentence Transformers beside a model, if the spec or its targets define vectors of texts.
 
     Args:
-        spec: of the model, with all its targets.
-        stream: the stream that the folder holds; empty for a model without streams.
+        spec: the spec of the model, with all its targets.
+        stream: the stream that the folder contains; empty for a model without streams.
         tensors: the model's weights, for a projection.
-        folder: with a body of transformers and its tokenizer.
+        folder: the folder with the transformers model without a head and its tokenizer.
 
     Returns:
         Notes for the user.
@@ -41,7 +41,7 @@ def write_sentence_transformer(spec: Spec, stream: str, tensors: Tensors, folder
     facts = plan.facts
     projection = None if facts.projection_size is None else _projection(spec, plan)
     if facts.pooling is None or (facts.projection_size is not None and projection is None):
-        return [f"{MODULES} is not written: Sentence Transformers has no form for {plan.describe()}"]
+        return [f"{MODULES} is not written: Sentence Transformers cannot express {plan.describe()}"]
     modules = [("Transformer", ""), ("Pooling", "1_Pooling")]
     width = int(spec.model.streams[plan.stream].encoder.config.hidden_size)
     _write(folder, "1_Pooling", _pooling(facts.pooling, width))
@@ -61,17 +61,17 @@ def write_sentence_transformer(spec: Spec, stream: str, tensors: Tensors, folder
     whole: dict[str, Any] = {"model_type": "SentenceTransformer", "prompts": options.prompts}
     whole |= {"default_prompt_name": options.prompt, "similarity_fn_name": "dot" if by_product else "cosine"}
     write_json(folder / MODEL, whole)
-    return [f"{MODULES} and the files it names say how Sentence Transformers makes {plan.describe()}"]
+    return [f"{MODULES} and the files that it lists are for Sentence Transformers: {plan.describe()}"]
 
 
 def _pooling(how: Pooling, width: int) -> dict[str, Any]:
-    """The options of a pooling, in the form that every release reads."""
+    """The options of a pooling, in the format that all releases read."""
     mode = next(theirs for theirs, ours in MODES.items() if ours == how)
     return {"word_embedding_dimension": width, **{flag: each == mode for flag, each in FLAGS.items()}}
 
 
 def _projection(spec: Spec, plan: VectorPlan) -> str | None:
-    """The name of the weights that project a stream's vectors; None where it is no matrix alone."""
+    """The name of the weight matrix that projects a stream's vectors; None if the projection is not a single matrix."""
     target = next(each for each in spec.model.targets if each.instance_name == plan.target)
     if not isinstance(target.config, ContrastiveConfig):
         return None
@@ -88,7 +88,7 @@ def _write_dense(folder: Path, name: str, tensors: Tensors) -> None:
 
 
 def _max_length(spec: Spec) -> int | None:
-    """The longest text that the processor makes, special tokens included."""
+    """The maximum number of tokens of the processor, special tokens included."""
     processors = [part.data.processor for part in spec.sets().values()]
     return next((each.config.sequence_length() for each in processors if each is not None), None)
 

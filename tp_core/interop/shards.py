@@ -1,4 +1,4 @@
-"""Writing safetensors files one tensor at a time, so that no more than one need be in memory."""
+"""Writing of safetensors files one tensor at a time, so that only one tensor is in memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CODES = {dtype: code for code, dtype in DTYPES.items()}
 
 @dataclass(frozen=True)
 class Planned:
-    """A tensor that is going to be written."""
+    """The name, shape and dtype of a tensor that will be written."""
 
     name: str
     shape: Shape
@@ -34,8 +34,9 @@ def write_file(file: Path, planned: list[Planned], read: Callable[[str], Tensor]
     """Write one safetensors file.
 
     Args:
-        planned: what the file holds, in order.
-        read: gives a tensor by name; it is asked for each once, in order.
+        file: path of the file.
+        planned: the tensors of the file, in order.
+        read: a function that returns a tensor by name; it is called once per tensor, in order.
     """
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     position = 0
@@ -44,7 +45,7 @@ def write_file(file: Path, planned: list[Planned], read: Callable[[str], Tensor]
         header[each.name] = {"dtype": _CODES[each.dtype], "shape": list(each.shape), "data_offsets": ends}
         position = ends[1]
     encoded = json.dumps(header, separators=(",", ":")).encode()
-    encoded += b" " * (-len(encoded) % 8)  # the format wants the data aligned
+    encoded += b" " * (-len(encoded) % 8)  # the format requires aligned data
     with file.open("wb") as opened:
         opened.write(len(encoded).to_bytes(8, "little"))
         opened.write(encoded)
@@ -52,20 +53,24 @@ def write_file(file: Path, planned: list[Planned], read: Callable[[str], Tensor]
             tensor = read(each.name).to(each.dtype).contiguous()
             if tuple(tensor.shape) != each.shape:
                 raise TypeError(f"'{each.name}' was planned with shape {each.shape} and has {tuple(tensor.shape)}")
-            # Not tofile(), which does not tell that the disk is full where the last bytes are concerned.
+            # Not tofile(), which does not report a full disk while it writes the last bytes.
             opened.write(tensor.reshape(-1).view(torch.uint8).numpy().data)
 
 
 def write_shards(
     folder: Path, planned: Iterable[Planned], read: Callable[[str], Tensor], limit: int, stem: str = "model"
 ) -> Mapping[str, list[Planned]]:
-    """Write tensors as one safetensors file, or as several with an index where they exceed the limit.
+    """Write tensors as one safetensors file, or as several files with an index if they exceed the limit.
 
     Args:
-        limit: bytes of a file; a larger tensor has a file to itself.
+        folder: the folder to write to.
+        planned: the tensors, in order.
+        read: a function that returns a tensor by name.
+        limit: maximum number of bytes of a file; a larger tensor gets its own file.
+        stem: beginning of the file names.
 
     Returns:
-        The files' names and what is in each.
+        Name of each file → the tensors in it.
     """
     shards: list[list[Planned]] = [[]]
     size = 0

@@ -1,4 +1,4 @@
-"""Tensors of a checkpoint, read one at a time: safetensors or PyTorch files, in one piece or in shards."""
+"""Reading of a checkpoint's tensors one at a time, from safetensors or PyTorch files, whole or in shards."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DTYPES = {
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
-#: A zip archive begins with it.
+#: The first bytes of a zip archive.
 _ARCHIVE = b"PK\x03\x04"
 
 _FILES = ("model.safetensors", "pytorch_model.bin")
@@ -38,12 +38,12 @@ _OTHERS = ("tf_model.h5", "flax_model.msgpack", "model.ckpt.index", "consolidate
 
 
 class Tensors:
-    """Shapes and dtypes of a checkpoint's tensors; :meth:`read` gives one at a time.
+    """Shapes and dtypes of a checkpoint's tensors; :meth:`read` returns one tensor.
 
     Attributes:
         shapes: name → shape.
         dtypes: name → dtype.
-        files: the files that they are in, and the index of shards.
+        files: the files with the tensors, and the index of shards.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Tensors:
         self._readers: dict[str, Callable[[], Tensor]] = {}
 
     def read(self, name: str) -> Tensor:
-        """One tensor, from its file."""
+        """Read one tensor from its file."""
         return self._readers[name]()
 
     def add(self, name: str, shape: Shape, dtype: torch.dtype, reader: Callable[[], Tensor]) -> None:
@@ -61,7 +61,7 @@ class Tensors:
         self.shapes[name], self.dtypes[name], self._readers[name] = shape, dtype, reader
 
     def rename(self, new: Callable[[str], str]) -> None:
-        """Give every tensor another name."""
+        """Rename every tensor with a function of its name."""
         for kept in (self.shapes, self.dtypes, self._readers):
             renamed: dict[str, Any] = {new(name): value for name, value in kept.items()}
             kept.clear()
@@ -69,7 +69,7 @@ class Tensors:
 
 
 def _modern(name: str) -> str:
-    """Checkpoints that once came from TensorFlow call the two weights of a norm gamma and beta."""
+    """The current name of a tensor; old checkpoints from TensorFlow use ``gamma`` and ``beta`` for norms."""
     for old, new in ((".gamma", ".weight"), (".beta", ".bias")):
         if name.endswith(old):
             return name.removesuffix(old) + new
@@ -80,7 +80,7 @@ def open_folder(folder: Path) -> Tensors:
     """The tensors of a Hugging Face model's folder.
 
     Raises:
-        CheckpointError: there are none, or a file is missing, damaged or holds code.
+        CheckpointError: there are no weights, or a file is missing, damaged or contains code.
     """
     for name in _FILES:
         index = folder / f"{name}.index.json"
@@ -115,7 +115,7 @@ def open_files(files: list[Path]) -> Tensors:
     """The tensors of safetensors or PyTorch files.
 
     Raises:
-        CheckpointError: a file is missing, damaged or holds code.
+        CheckpointError: a file is missing, damaged or contains code.
     """
     tensors = Tensors()
     tensors.files = list(files)
@@ -143,7 +143,7 @@ def _add_safetensors(file: Path, tensors: Tensors) -> None:
         raise CheckpointError(f"{file}: there is no such file") from None
     except (SafetensorError, ValueError) as error:
         raise CheckpointError(f"{file}: {_damage(file)} ({error})") from None
-    except (OSError, RuntimeError) as error:  # the latter is torch's, which maps the file
+    except (OSError, RuntimeError) as error:  # torch, which maps the file into memory, raises RuntimeError
         raise CheckpointError(f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
@@ -163,18 +163,21 @@ def _add_pickled(file: Path, tensors: Tensors) -> None:
 
 
 def _unpickle(file: Path) -> dict[Any, Any]:
-    """The dictionary of a PyTorch file. A pickle is a program; only one that merely holds tensors is read."""
+    """The dictionary in a PyTorch file.
+
+    A pickle can run code, so only files with nothing but tensors are read.
+    """
     try:
-        with file.open("rb") as opened:  # files of PyTorch before 1.6 are no archives and cannot be mapped into memory
+        with file.open("rb") as opened:  # files of PyTorch before 1.6 are not archives and cannot be memory-mapped
             mapped = opened.read(len(_ARCHIVE)) == _ARCHIVE
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch remarks on pickles that it is about to refuse
+            warnings.simplefilter("ignore")  # torch warns about pickles before it refuses them
             content = torch.load(str(file), map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         reason = str(error).partition("WeightsUnpickler error:")[2].strip().partition("\n")[0]
         detail = f": {reason}" if reason else ""
         raise CheckpointError(
-            f"{file} is refused: it holds more than tensors, and loading that would run code{detail}; ask for a "
+            f"{file} is refused: it holds more than tensors, and loading it would run code{detail}; ask for a "
             "safetensors file"
         ) from None
     except RuntimeError:

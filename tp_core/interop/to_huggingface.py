@@ -1,4 +1,4 @@
-"""From a model of ours to a Hugging Face folder."""
+"""The conversion of a model of tp to a Hugging Face folder."""
 
 from __future__ import annotations
 
@@ -34,13 +34,18 @@ from tp_core.spec.schema import Spec
 def to_huggingface(
     source: Path, folder: Path, architecture: str | None, model_type: str | None, limit: int, say: Say
 ) -> None:
-    """Write a model of ours into ``folder``, which exists and is empty.
+    """Convert a model of tp and write it into ``folder``, which exists and is empty.
 
     Args:
-        limit: bytes of one file of weights.
+        source: a model, run or checkpoint of tp.
+        folder: the folder to write.
+        architecture: class in transformers; default: the one with a head for each of the model's targets.
+        model_type: name of the converter; default: the one that fits.
+        limit: maximum number of bytes of one file of weights.
+        say: receives notes for the user.
 
     Raises:
-        TPError: the model is of no architecture that a converter knows.
+        TPError: no converter supports the architecture of the model.
     """
     spec, _, weights = find_spec(source, say)
     origin = _origin(spec.base / ORIGIN)
@@ -72,18 +77,18 @@ def to_huggingface(
 def _write_tokenizer(spec: Spec, found: Description, folder: Path, say: Say) -> None:
     data = spec.data
     if data.tokenizer is not None and data.target_tokenizer is not None:
-        say("the tokenizers are not written: transformers has one for both sides, and this model has two")
+        say("the tokenizers are not written: the model has two, but transformers uses one for both sides")
         return
     chosen = data.tokenizer or data.target_tokenizer
     source = build_tokenizer(spec)
     tokenizer = source or build_target_tokenizer(spec)
     if chosen is not None and tokenizer is not None and not tokenizer.to_huggingface(folder, _use(spec, found, source)):
-        form = f"of '{chosen.name}' with these options only tp knows the form"
-        say(f"the tokenizer is not written: {form}; transformers needs one of its own, else it makes an empty one")
+        form = f"transformers has no equivalent of '{chosen.name}' with these options"
+        say(f"the tokenizer is not written: {form}; add a tokenizer, because transformers would make an empty one")
 
 
 def _use(spec: Spec, found: Description, tokenizer: Tokenizer | None) -> TransformersUse:
-    """The use that a model makes of its tokenizer's results, for the files of the tokenizer."""
+    """The inputs, limits and special tokens of a model, for the files of its tokenizer."""
     fields: set[str] = set()
     limits: list[int | None] = []
     for name, stream in spec.model.streams.items():
@@ -135,12 +140,12 @@ def _write(folder: Path, weight_map: WeightMap, tensors: Tensors, found: Descrip
     copies = {copy.theirs: copy.of for copy in weight_map.copies}
     computed = {entry.theirs: entry for entry in weight_map.computed}
     usual = next(iter(tensors.dtypes.values()))
-    # The body alone is saved without the name under which models with a head have it.
+    # A model without a head is saved without the prefix that its tensors have in models with a head.
     prefix = "" if found.converter.architectures[found.architecture] else found.converter.prefix
     names = {name.removeprefix(prefix): name for name in weight_map.theirs()}
 
     def made_of(whole: str) -> list[tuple[Link, int]]:
-        """Several for a tensor that has several weights of the model, in their order there."""
+        """The links from which a tensor is made, in order; several if it contains several weights of the model."""
         found = places[copies[whole] if whole not in places else whole]
         return sorted(found, key=lambda each: each[0].rule.number if isinstance(each[0].rule, Part) else 0)
 

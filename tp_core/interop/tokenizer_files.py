@@ -1,4 +1,4 @@
-"""The names that the files of tokenizers have in the folders of transformers."""
+"""The names of tokenizer files in transformers folders."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tp_core.files.bounded_reads import read_json
 
-#: Files of which one is enough to make a tokenizer.
+#: Files with a vocabulary; one of them is enough to make a tokenizer.
 VOCABULARIES = (
     "tokenizer.json",
     "vocab.txt",
@@ -22,7 +22,7 @@ VOCABULARIES = (
     "tekken.json",
 )
 
-#: Files that only belong to one of those.
+#: Files that accompany a vocabulary.
 BESIDE = (
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -36,17 +36,17 @@ BESIDE = (
 
 
 def has_tokenizer(folder: Path) -> bool:
-    """Tell if there are files of a tokenizer in a folder."""
+    """True if a folder contains a tokenizer's vocabulary."""
     return any((folder / name).is_file() for name in VOCABULARIES)
 
 
 def tokenizer_files(folder: Path) -> Iterator[Path]:
-    """The files, and folders of templates, that belong to a folder's tokenizer."""
+    """Yield the files of a folder's tokenizer, and its folders of chat templates."""
     yield from (path for name in (*VOCABULARIES, *BESIDE) if (path := folder / name).exists())
 
 
 def copy_files(source: Path, folder: Path) -> list[str]:
-    """Copy the files of a folder's tokenizer; gives back their names."""
+    """Copy the files of a folder's tokenizer and return their names."""
     folder.mkdir(exist_ok=True)
     found = list(tokenizer_files(source))
     for path in found:
@@ -58,7 +58,7 @@ def copy_files(source: Path, folder: Path) -> list[str]:
 
 
 def model_max_length(folder: Path) -> int | None:
-    """The longest sequence that a tokenizer_config.json names; None where it names none, or one without end."""
+    """``model_max_length`` of a tokenizer_config.json; None if it is missing or means "no limit"."""
     try:
         content = read_json(folder / "tokenizer_config.json")
         length = content.get("model_max_length")

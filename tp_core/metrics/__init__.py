@@ -1,10 +1,10 @@
-"""Facts about metrics: which way is better, and how their sums or rows become a number. Torch-free.
+"""Facts about metrics: whether low or high values are better, and how the final number is computed. Torch-free.
 
-A target or processor gives a metric as tensors, of which there are two kinds: those that add up over batches and
-processes, such as (sum, count) or the counts of each class, and those that are joined
-(:class:`tp_core.interfaces.Joined`), row by row, where no sums are enough, such as all scores with their labels. Its
-config declares the metric (``TargetConfig.measures``, ``ProcessorConfig.measures``) as :class:`MetricFacts`, with the
-function that makes a number of the tensors when they are complete.
+A target or processor returns the state of a metric as tensors. There are two kinds. Most states are summed over
+batches and processes, such as (sum, count) or the counts per class. A :class:`tp_core.interfaces.Joined` is
+concatenated row by row, for metrics that sums cannot express, such as the area under the ROC curve. The config declares
+each metric (``TargetConfig.measures``, ``ProcessorConfig.measures``) as :class:`MetricFacts`, with the function that
+computes the number from the complete state.
 """
 
 from tp_core.metrics.classes import AUC, F1, F1_MACRO, F1_MICRO, MATTHEWS

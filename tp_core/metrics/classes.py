@@ -1,8 +1,8 @@
 """Metrics of classification: F1, Matthews correlation, area under the ROC curve. Torch-free.
 
-F1 and Matthews correlation are made of the counts of each class (:func:`tp_core.metrics.counts.class_counts`), an array
-(3, classes) of how often a class is rightly predicted, how often it is predicted and how often it is the label. Values
-are those of scikit-learn, also where a ratio has nothing in it; of no data they are NaN.
+F1 and Matthews correlation are computed from counts per class (:func:`tp_core.metrics.counts.class_counts`), an array
+(3, classes) with the numbers of correct predictions, of predictions and of labels. Values equal those of scikit-learn,
+also where a denominator is zero. Without data they are NaN.
 """
 
 import math
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def f1(counts: "NDArray[Any]") -> float:
-    """F1 of class 1 of two; 0 where it is neither predicted nor a label."""
+    """F1 of class 1 of two classes; 0 if the class is neither predicted nor a label."""
     right, predicted, labels = (float(each[1]) for each in counts)
     if not counts[2].sum():
         return math.nan
@@ -24,22 +24,22 @@ def f1(counts: "NDArray[Any]") -> float:
 
 
 def f1_macro(counts: "NDArray[Any]") -> float:
-    """The mean of the F1 of every class that is predicted or a label at least once."""
+    """The mean F1 over all classes that are predicted or a label at least once."""
     found = counts[1] + counts[2] > 0
     right, predicted, labels = counts[:, found]
     return float((2 * right / (predicted + labels)).mean()) if found.any() else math.nan
 
 
 def f1_micro(counts: "NDArray[Any]") -> float:
-    """F1 of all classes together; of samples with one class each, the accuracy."""
+    """F1 over the summed counts of all classes; equal to the accuracy if each sample has one class."""
     right, predicted, labels = (float(each.sum()) for each in counts)
     return 2 * right / (predicted + labels) if labels else math.nan
 
 
 def matthews(counts: "NDArray[Any]") -> float:
-    """Matthews correlation coefficient, of two classes or more (Gorodkin, 2004); 0 where one class is all there is.
+    """Matthews correlation coefficient of two or more classes (Gorodkin, 2004); 0 if there is only one class.
 
-    In whole numbers up to the last step, as the products of counts are too large for floats.
+    All steps but the last use Python's integers, because products of counts exceed the precision of floats.
     """
     right, predicted, labels = ([int(count) for count in row] for row in counts)
     rows = sum(labels)
@@ -47,20 +47,23 @@ def matthews(counts: "NDArray[Any]") -> float:
         return math.nan
     shared = sum(right) * rows - sum(p * t for p, t in zip(predicted, labels))
     spread = rows**2 - sum(p * p for p in predicted), rows**2 - sum(t * t for t in labels)
-    # The root of each by itself: the product of both may be larger than any float.
+    # Separate roots, because the product of both values may exceed the range of floats.
     return shared / (math.sqrt(spread[0]) * math.sqrt(spread[1])) if all(spread) else 0.0
 
 
 def auc(scores: "NDArray[Any]", labels: "NDArray[Any]", counted: "NDArray[Any] | None" = None) -> float:
-    """Area under the ROC curve: how often a sample of class 1 has a higher score than one of class 0, ties one half.
+    """Area under the ROC curve.
+
+    It is the share of pairs in which the sample of class 1 has a higher score than the sample of class 0. A pair with
+    equal scores counts one half.
 
     Args:
-        scores: (rows,), of class 1.
-        labels: (rows,), 0 or 1.
-        counted: (rows,) bool, the rows that count; all if None.
+        scores: (rows,) scores of class 1.
+        labels: (rows,) 0 or 1.
+        counted: (rows,) bool, True for the rows that count; None for all rows.
 
     Returns:
-        NaN where one of the classes is missing, or a score is NaN.
+        The area; NaN if one of the classes is missing or a score is NaN.
     """
     import numpy as np
 
@@ -80,7 +83,7 @@ F1_MICRO = MetricFacts("high", f1_micro)
 MATTHEWS = MetricFacts("high", matthews)
 AUC = MetricFacts("high", auc)
 
-#: What the option ``metrics`` of a classifier may name.
+#: The metrics that a classifier's option ``metrics`` accepts.
 CLASS_METRICS = {
     "accuracy": MetricFacts("high"),
     "f1": F1,
@@ -90,5 +93,5 @@ CLASS_METRICS = {
     "auc": AUC,
 }
 
-#: Those that are of two classes, of which class 1 is the one that is looked for.
+#: Metrics that are only defined for two classes; class 1 is the positive class.
 BINARY = ("f1", "auc")

@@ -1,4 +1,4 @@
-"""Correlation of predictions with what is wanted. Torch-free."""
+"""Correlation of predictions with labels. Torch-free."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -13,15 +13,16 @@ if TYPE_CHECKING:
 def pearson(predicted: "NDArray[Any]", wanted: "NDArray[Any]", counted: "NDArray[Any] | None" = None) -> float:
     """Pearson correlation coefficient.
 
-    Means are subtracted first: differences of sums of squares would lose all digits where values vary little.
+    The means are subtracted first. The formula with sums of squares would lose all precision for values that vary
+    little.
 
     Args:
-        predicted: (rows,).
-        wanted: (rows,).
-        counted: (rows,) bool, the rows that count; all if None.
+        predicted: (rows,) predictions.
+        wanted: (rows,) labels.
+        counted: (rows,) bool, True for the rows that count; None for all rows.
 
     Returns:
-        NaN for fewer than two rows, where either side is constant, or where a value is not finite.
+        The coefficient; NaN if there are fewer than two rows, either side is constant, or a value is not finite.
     """
     import numpy as np
 
@@ -30,7 +31,7 @@ def pearson(predicted: "NDArray[Any]", wanted: "NDArray[Any]", counted: "NDArray
         pair = pair[:, counted]
     if pair.shape[1] < 2 or not np.isfinite(pair).all() or (pair == pair[:, :1]).all(axis=1).any():
         return math.nan
-    # Values of any size: the largest difference is brought to one, so that no square overflows or vanishes.
+    # Scaling the largest difference to one keeps squares from overflow and underflow.
     apart = pair - pair.mean(axis=1, keepdims=True)
     apart /= np.abs(apart).max(axis=1, keepdims=True)
     one, other = apart / np.sqrt((apart * apart).sum(axis=1, keepdims=True))
@@ -38,7 +39,7 @@ def pearson(predicted: "NDArray[Any]", wanted: "NDArray[Any]", counted: "NDArray
 
 
 def spearman(predicted: "NDArray[Any]", wanted: "NDArray[Any]", counted: "NDArray[Any] | None" = None) -> float:
-    """Spearman rank correlation: :func:`pearson` of the ranks, of which equal values share the mean."""
+    """Spearman rank correlation: :func:`pearson` of the ranks, where equal values share their mean rank."""
     import numpy as np
 
     if counted is not None:

@@ -1,4 +1,4 @@
-"""Counts for metrics of classification, made on the device."""
+"""Counts for classification metrics, computed on the device."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from torch import Tensor
 
 
 def class_counts(predicted: Tensor, labels: Tensor, classes: int, counted: Tensor | None = None) -> Tensor:
-    """Counts per class: correct predictions, all predictions, and labels; made without waiting for the device.
+    """Counts per class: correct predictions, all predictions, and labels; without a device synchronisation.
 
     Args:
-        predicted: (rows,) classes.
-        labels: (rows,) classes; any value in rows that do not count.
+        predicted: (rows,) class numbers.
+        labels: (rows,) class numbers; any value in rows that do not count.
         classes: number of classes.
-        counted: (rows,) bool, the rows that count; all if None.
+        counted: (rows,) bool, True for the rows that count; None for all rows.
 
     Returns:
         (3, classes) int64.

@@ -9,29 +9,31 @@ from tp_core.errors import TPError
 
 
 def ratio(total: Any, count: Any) -> float:
-    """A sum over its count, NaN for a mean of nothing: what most metrics are."""
+    """The sum divided by the count, which is the default of a metric; NaN if the count is zero."""
     return float(total) / float(count) if count else math.nan
 
 
 def no_mean(name: str) -> TPError:
-    """The error of a metric that is not declared otherwise and is no (sum, count)."""
+    """The error for a metric whose state is not (sum, count) and whose ``compute`` is not declared."""
     return TPError(
-        f"the metric '{name}' is no sum and count, two scalars, and measures() of the config that it is of does not "
-        "say how it becomes a number: MetricFacts(better, compute)"
+        f"the metric '{name}' is no sum and count, two scalars; measures() of its config must say how to compute its "
+        "number: MetricFacts(better, compute)"
     )
 
 
 @dataclass(frozen=True)
 class MetricFacts:
-    """A metric as its maker declares it.
+    """The declaration of a metric by a target or processor.
 
     Attributes:
-        better: the values that are better; None where neither are, as of a temperature or of a codebook's perplexity.
-        compute: a number from the metric's tensors over all data, each a NumPy array: float64 or int64 sums, or joined
-            columns (rows, ...) in the order of the data. NaN where the number is not defined.
+        better: ``low`` or ``high``, the direction in which the metric improves; None if neither is better, as for a
+            temperature or the perplexity of a codebook.
+        compute: a function that computes the number from the state over all data. Its arguments are NumPy arrays: sums
+            in float64 or int64, or the columns (rows, ...) of a ``Joined`` in the order of the data. It returns NaN if
+            the number is not defined.
 
     Raises:
-        TPError: ``better`` is something else.
+        TPError: ``better`` has another value.
     """
 
     better: Literal["low", "high"] | None

@@ -1,4 +1,4 @@
-"""Metrics as JSON and a reader have them. Torch-free."""
+"""Metrics as JSON and as text. Torch-free."""
 
 import json
 import math
@@ -7,11 +7,11 @@ from typing import Any
 
 
 def as_json(values: Mapping[str, Any]) -> str:
-    """One object on one line; a number that is not finite, which JSON does not have, is null."""
+    """A JSON object on one line; numbers that are not finite become null, because JSON cannot represent them."""
     plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
     return json.dumps(plain, allow_nan=False)
 
 
 def as_text(value: float) -> str:
-    """A metric with four places; null where it is not defined."""
+    """A metric with four decimal places; ``null`` if it is NaN."""
     return "null" if math.isnan(value) else f"{value:.4f}"

@@ -8,7 +8,10 @@ if TYPE_CHECKING:
 
 
 def average_ranks(values: "NDArray[Any]") -> "NDArray[np.float64]":
-    """The ranks of values (rows,), from 1; equal ones share the mean of their ranks. All are multiples of one half."""
+    """The ranks of values (rows,), starting at 1; equal values share the mean of their ranks.
+
+    All ranks are multiples of one half.
+    """
     import numpy as np
 
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)

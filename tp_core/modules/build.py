@@ -1,4 +1,4 @@
-"""Modules from their options."""
+"""Building of modules from their options."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from tp_core.packages.plugin_errors import expect
 
 
 def built(config: Any, context: BuildContext, base: type[nn.Module] = nn.Module) -> Any:
-    """The module that options make.
+    """The module that the options build.
 
     Args:
-        base: class that it must be of.
+        config: the options.
+        context: the context of the module.
+        base: the class of which the module must be an instance.
 
     Raises:
-        PluginError: what they make is no module of the class.
+        PluginError: the options build something else.
     """
     what = "a torch module" if base is nn.Module else f"a {base.__name__}"
     return expect(config.build(context), base, config, "build", what)

@@ -16,11 +16,11 @@ from tp_core.options.context import BuildContext
 
 
 class RecurrentDecoder(Decoder):
-    """LSTM or GRU whose states attend to the encoder's (Luong et al., 2015).
+    """LSTM or GRU whose states attend to the encoder's states (Luong et al., 2015).
 
-    Global attention with the general score: with a state h, the encoder's states m and their weighted mean c by
-    softmax(m · W h), the output is tanh(V [c; h]). Nothing is fed back, so that the network reads a whole text at
-    once.
+    It uses global attention with the general score. For a decoder state h and encoder states m, c is the mean of m with
+    the weights softmax(m · W h), and the output is tanh(V [c; h]). The output is not fed back into the network, so that
+    a whole text is processed at once.
     """
 
     def __init__(self, config: RecurrentDecoderConfig, context: BuildContext) -> None:
@@ -34,8 +34,11 @@ class RecurrentDecoder(Decoder):
         self.output = Linear(memory + hidden, hidden, std=std)
 
     def forward(self, sequence: Sequence | None, memory: Sequence, kv_cache: KVCache | None = None) -> Sequence:
-        """States (batch, length, embedding_size), memory (batch, source length, memory_size) → hidden_size wide."""
-        assert sequence is not None  # the config says that it needs a target embedding
+        """States (batch, length, embedding_size) → (batch, length, hidden_size).
+
+        The states of ``memory`` are (batch, source length, memory_size).
+        """
+        assert sequence is not None  # the config requires a target embedding
         states = self.stack(sequence.states, sequence.mask, kv_cache, self.checkpoint_activations, self._start(memory))
         mask = visible_memory(memory)
         attended = F.scaled_dot_product_attention(
@@ -45,7 +48,7 @@ class RecurrentDecoder(Decoder):
         return sequence.with_states(dropout(output, self.dropout, self.training))
 
     def _start(self, memory: Sequence) -> list[State] | None:
-        """The states before the first position, per layer, from the mean of the encoder's."""
+        """The initial state of each layer, computed from the mean of the encoder's states."""
         if self.start is None:
             return None
         made = torch.tanh(self.start(memory.pooled("mean"))).unsqueeze(1)

@@ -17,7 +17,7 @@ class RecurrentDecoderConfig(DecoderConfig, RecurrentOptions):
     implementation: ClassVar[str] = "tp_core.modules.decoders.recurrent:RecurrentDecoder"
 
     initial_state: Literal["memory", "zeros"] = Field(
-        "memory", description="memory: a dense layer with tanh over the mean of the encoder's states (Nematus)"
+        "memory", description="memory: dense layer with tanh over the mean of the encoder's states (Nematus); or zeros"
     )
     init_std: float = Field(0.02, gt=0, description="standard deviation of the dense layers' initial weights")
 

@@ -18,6 +18,9 @@ class TransformerDecoder(TransformerStack, Decoder):
         super().__init__(config, context, context.embedding_size, memory)
 
     def forward(self, sequence: Sequence | None, memory: Sequence, kv_cache: KVCache | None = None) -> Sequence:
-        """States (batch, length, embedding_size), memory (batch, source length, memory_size) → hidden_size wide."""
-        assert sequence is not None  # the config says that it needs a target embedding
+        """States (batch, length, embedding_size) → (batch, length, hidden_size).
+
+        The states of ``memory`` are (batch, source length, memory_size).
+        """
+        assert sequence is not None  # the config requires a target embedding
         return self.run(sequence, memory, kv_cache)

@@ -14,7 +14,7 @@ from tp_core.options.decoder import DecoderConfig
 from tp_core.options.facts import FieldSpec
 from tp_core.options.ports import CAUSAL, Port
 
-#: Options of attention that decide nothing about what a trained model's attention to an encoder's states computes.
+#: Attention options that do not change the result of a trained model's cross-attention.
 _IDLE = {"mask", "window", "positions", "key_bias", "residual", "dropout", "init_std"}
 
 
@@ -23,9 +23,9 @@ class TransformerDecoderConfig(DecoderConfig, TransformerOptions):
 
     implementation: ClassVar[str] = "tp_core.modules.decoders.transformer:TransformerDecoder"
 
-    mask: AttentionMask = Field("causal", description="which positions a position may see")
+    mask: AttentionMask = Field("causal", description="positions that each position may attend to")
     cross_attention: Chosen[AttentionConfig] | None = Field(
-        None, description="attention to the encoder's states; with the options of the mixer's attention if unset"
+        None, description="attention to the encoder's states; default: the options of the mixer's attention"
     )
 
     def effective(self, context: BuildContext) -> dict[str, Any]:
@@ -42,9 +42,9 @@ class TransformerDecoderConfig(DecoderConfig, TransformerOptions):
         yield from self.check_stack()
         parallel = {"parallel": self} | {f"layers.{key}.parallel": each for key, each in self.distinct_layers()}
         for option in (option for option, each in parallel.items() if each.parallel):
-            yield Problem(option, "leaves no place for attention to the encoder's states, which a decoder has")
+            yield Problem(option, "leaves no place for attention to the encoder's states, which a decoder needs")
         if self.cross_attention is None and not isinstance(self.mixer.config, AttentionConfig):
-            yield from cross_attention(self, None).check(context)  # which nothing else names
+            yield from cross_attention(self, None).check(context)  # these derived options are not checked elsewhere
         if self.cross_attention is not None:
             own = self.cross_attention.config
             given = {
@@ -54,5 +54,5 @@ class TransformerDecoderConfig(DecoderConfig, TransformerOptions):
                 "residual": own.residual,
             }
             for option in (name for name, idle in given.items() if idle):
-                message = "is for self-attention, and attention to the encoder's states has no such option"
+                message = "is for self-attention only, not for attention to the encoder's states"
                 yield Problem(f"cross_attention.{self.cross_attention.written}.{option}", message)

@@ -1,4 +1,4 @@
-"""The embedding component: embedding modules, one after the other."""
+"""The embedding component: the sum of embedding modules."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ class EmbeddingComponent(nn.Module):
         self.dropout = Dropout(options.dropout)
 
     def forward(self, inputs: Inputs, kv_cache: KVCache | None = None) -> Sequence:
-        """Named tensors → a sequence of (batch, length, embedding_size), which goes on where the cache stands."""
+        """Named tensors → a sequence with states (batch, length, embedding_size).
+
+        With a cache, the positions continue those in the cache.
+        """
         sequence: Sequence | None = None
         for part in self.parts.values():
             first = sequence is None

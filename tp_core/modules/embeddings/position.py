@@ -19,11 +19,11 @@ class LearnedPosition(Embedding):
         self.table = linear.Embedding(config.max_length + config.offset, size, std=config.init_std)
 
     def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
-        assert sequence is not None  # the spec's checks let no position stand first
+        assert sequence is not None  # the spec's checks reject a position embedding as the first module
         if sequence.positions is None:
             length, longest = sequence.states.shape[1], self.table.num_embeddings - self.offset
             if length > longest:
-                raise TPError(f"sequences of {length} positions are longer than the {longest} that were learned")
+                raise TPError(f"sequences of {length} positions are longer than the {longest} positions of the model")
             added = self.table.weight[self.offset : self.offset + length]
         else:
             added = self.table(sequence.places() + self.offset)

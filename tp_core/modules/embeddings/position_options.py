@@ -13,8 +13,8 @@ class LearnedPositionConfig(EmbeddingConfig):
     implementation: ClassVar[str] = "tp_core.modules.embeddings.position:LearnedPosition"
     makes_sequence: ClassVar[bool] = False
 
-    max_length: int = Field(512, gt=0, description="longest sequence")
-    offset: int = Field(0, ge=0, description="row of the first position (2 in RoBERTa's checkpoints)")
+    max_length: int = Field(512, gt=0, description="maximum length of a sequence")
+    offset: int = Field(0, ge=0, description="row of the first position in the table (2 in RoBERTa's checkpoints)")
     init_std: float = Field(0.02, gt=0)
 
     def length_limit(self) -> int | None:

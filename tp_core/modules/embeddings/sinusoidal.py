@@ -13,7 +13,7 @@ from tp_core.options.context import BuildContext
 
 
 class SinusoidalPosition(Embedding):
-    """Adds sines and cosines of the position at geometrically falling frequencies; any length."""
+    """Adds sines and cosines of the position at geometrically decreasing frequencies, for any length."""
 
     def __init__(self, config: SinusoidalPositionConfig, context: BuildContext) -> None:
         super().__init__()
@@ -21,7 +21,7 @@ class SinusoidalPosition(Embedding):
         self.size = config.embedding_size or context.embedding_size
 
     def table(self, positions: Tensor) -> Tensor:
-        """(batch or 1, length) positions → (batch or 1, length, size), float32."""
+        """Position numbers (batch or 1, length) → vectors (batch or 1, length, size), float32."""
         half = self.size // 2
         last = half if self.config.frequencies == "paper" else max(half - 1, 1)
         steps = torch.arange(half, dtype=torch.float32, device=positions.device)
@@ -33,6 +33,6 @@ class SinusoidalPosition(Embedding):
         return torch.stack(both, dim=-1).flatten(-2)
 
     def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
-        assert sequence is not None  # the spec's checks let no position stand first
+        assert sequence is not None  # the spec's checks reject a position embedding as the first module
         states = sequence.states
         return sequence.with_states(states + self.table(sequence.places()).to(states.dtype))

@@ -17,7 +17,7 @@ class SinusoidalPositionConfig(EmbeddingConfig):
     makes_sequence: ClassVar[bool] = False
 
     layout: Literal["interleaved", "halves"] = Field(
-        "interleaved", description="sin and cos by turns, or all sin first"
+        "interleaved", description="interleaved: sines and cosines alternate; halves: all sines, then all cosines"
     )
     offset: int = Field(0, ge=0, description="number of the first position (2 in fairseq's models)")
     frequencies: Literal["paper", "tensor2tensor"] = Field(

@@ -9,7 +9,7 @@ from tp_core.options.context import BuildContext
 
 
 class Task(Embedding):
-    """Adds one learned vector per task, the same at all positions (ERNIE 2.0; Sun et al., 2020)."""
+    """Adds one learned vector per task, equal at all positions (ERNIE 2.0; Sun et al., 2020)."""
 
     def __init__(self, config: TaskConfig, context: BuildContext) -> None:
         super().__init__()

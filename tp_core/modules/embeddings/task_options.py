@@ -11,7 +11,7 @@ from tp_core.options.ports import TASK_IDS, Port
 
 
 class TaskConfig(EmbeddingConfig):
-    """Task embedding: which of the data sets trained in turn a sample belongs to (ERNIE 2.0; Sun et al., 2020)."""
+    """Task embedding: a vector for each of the data sets that are trained in turn (ERNIE 2.0; Sun et al., 2020)."""
 
     implementation: ClassVar[str] = "tp_core.modules.embeddings.task:Task"
     makes_sequence: ClassVar[bool] = False

@@ -20,7 +20,7 @@ from tp_core.options.context import BuildContext
 class CNNEncoder(Encoder):
     """Filters of several widths over the embeddings (Kim, 2014), each centred on its position.
 
-    An even width reaches one position further ahead than back.
+    A filter of even width sees one more position after its own than before it.
     """
 
     def __init__(self, config: CNNConfig, context: BuildContext) -> None:
@@ -36,7 +36,7 @@ class CNNEncoder(Encoder):
         """States (batch, length, embedding_size) → (batch, length, hidden_size), zeros at padding.
 
         Raises:
-            ValueError: a kv_cache, since states depend on later positions.
+            ValueError: a kv_cache is given, but states depend on later positions.
         """
         if kv_cache is not None:
             raise ValueError("filters that see later positions cannot read a text piece by piece")
@@ -45,7 +45,7 @@ class CNNEncoder(Encoder):
         states, compaction = sequence.states, None
         if sequence.mask is not None:
             compaction = Compaction(sequence.mask)
-            # Zeros behind the text are what a filter sees at the end of an unpadded one.
+            # Zeros on the right make the result equal to that of an unpadded text.
             states = compaction.front(states.masked_fill(~sequence.mask.unsqueeze(-1), 0))
         states = states.transpose(1, 2)
         each = [
@@ -58,7 +58,7 @@ class CNNEncoder(Encoder):
 
 
 class GatedCNNEncoder(Encoder):
-    """Layers of gated convolutions that see the ``kernel_size - 1`` positions before each and none behind it."""
+    """Layers of gated convolutions, in which a position sees the ``kernel_size - 1`` positions before it."""
 
     def __init__(self, config: GatedCNNConfig, context: BuildContext) -> None:
         super().__init__()
@@ -77,14 +77,14 @@ class GatedCNNEncoder(Encoder):
             return by_document(self.forward, sequence)
         states, compaction = sequence.states, None
         if sequence.mask is not None:
-            # Behind the real positions, padding is where no filter of theirs sees it.
+            # No filter of a real position sees padding on the right.
             compaction = Compaction(sequence.mask)
             states = compaction.front(states)
         states = self._layers(states.transpose(1, 2), compaction, kv_cache).transpose(1, 2)
         return sequence.with_states(states if compaction is None else compaction.back(states))
 
     def _layers(self, states: Tensor, compaction: Compaction | None, kv_cache: KVCache | None) -> Tensor:
-        block = states  # what the present block began with
+        block = states  # the input of the current block
         for number, layer in enumerate(self.layers):
             seen = self._with_earlier(states, f"layer{number}", compaction, kv_cache)
             if self.checkpoint_activations and self.training:
@@ -101,7 +101,7 @@ class GatedCNNEncoder(Encoder):
     def _with_earlier(
         self, states: Tensor, name: str, compaction: Compaction | None, kv_cache: KVCache | None
     ) -> Tensor:
-        """The states (batch, size, length) behind those before them: the cache's, or zeros where a text begins."""
+        """The states (batch, size, length) with earlier states prepended: those in the cache, or zeros at the start."""
         earlier = None if kv_cache is None else kv_cache.get(name)
         seen = F.pad(states, (self.before, 0)) if earlier is None else torch.cat([earlier[0], states], dim=2)
         if kv_cache is not None:

@@ -14,17 +14,17 @@ from tp_core.options.ports import CAUSAL, Port
 
 
 class CNNConfig(EncoderConfig):
-    """Filters of several widths side by side (Kim, 2014); with max pooling, his sentence classifier."""
+    """Parallel convolution filters of several widths (TextCNN with max pooling; Kim, 2014)."""
 
     implementation: ClassVar[str] = "tp_core.modules.encoders.convolution:CNNEncoder"
 
     kernel_sizes: list[Annotated[int, Field(gt=0)]] = Field(
         [3, 4, 5], min_length=1, description="widths of the filters; each has an equal part of hidden_size"
     )
-    activation: Activation = Field("relu", description="of the filters' outputs")
-    dropout: float = Field(0.1, ge=0, lt=1, description="on the states; 0.5 in the paper")
+    activation: Activation = Field("relu", description="activation of the filters' outputs")
+    dropout: float = Field(0.1, ge=0, lt=1, description="dropout on the states; 0.5 in the paper")
     init_std: float | None = Field(
-        None, gt=0, description="standard deviation of the initial weights; sqrt(2 / inputs of a filter) if unset"
+        None, gt=0, description="standard deviation of the initial weights; default: sqrt(2 / inputs of a filter)"
     )
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
@@ -36,18 +36,20 @@ class CNNConfig(EncoderConfig):
 
 
 class GatedCNNConfig(EncoderConfig):
-    """Gated convolutions that see earlier positions only (Dauphin et al., 2017)."""
+    """Causal gated convolutions (Dauphin et al., 2017)."""
 
     implementation: ClassVar[str] = "tp_core.modules.encoders.convolution:GatedCNNEncoder"
 
     num_layers: int = Field(8, gt=0, description="number of layers; the first maps the embeddings to hidden_size")
-    kernel_size: int = Field(4, gt=0, description="positions that a layer sees, the present one included")
-    block_size: int = Field(1, gt=0, description="layers, after the first, in each block with a residual connection")
-    dropout: float = Field(0.1, ge=0, lt=1, description="on the output of each layer")
+    kernel_size: int = Field(4, gt=0, description="number of positions that a layer sees, the current one included")
+    block_size: int = Field(
+        1, gt=0, description="number of layers in each block with a residual connection, after the first layer"
+    )
+    dropout: float = Field(0.1, ge=0, lt=1, description="dropout on the output of each layer")
     init_std: float | None = Field(
         None,
         gt=0,
-        description="standard deviation of the initial weights; sqrt(3 / inputs of a filter) if unset, which keeps "
+        description="standard deviation of the initial weights; default: sqrt(3 / inputs of a filter), which keeps "
         "the variance through the gates",
     )
 

@@ -1,4 +1,4 @@
-"""The encoder that does nothing."""
+"""The encoder without layers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from tp_core.options.context import BuildContext
 
 
 class IdentityEncoder(Encoder):
-    """Gives back the embeddings."""
+    """Returns the embeddings unchanged."""
 
     def __init__(self, config: IdentityConfig, context: BuildContext) -> None:
         super().__init__()
 
     def forward(self, sequence: Sequence, kv_cache: KVCache | None = None) -> Sequence:
-        """The sequence as it is."""
+        """The unchanged sequence."""
         return sequence

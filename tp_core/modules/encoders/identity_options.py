@@ -1,4 +1,4 @@
-"""Options of the encoder that changes nothing. Torch-free."""
+"""Options of the encoder without layers. Torch-free."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -11,7 +11,7 @@ from tp_core.options.ports import CAUSAL, Port
 
 
 class IdentityConfig(EncoderConfig):
-    """No encoder: the embeddings themselves are the states (word2vec; Mikolov et al., 2013)."""
+    """No encoder: the states are the embeddings (word2vec; Mikolov et al., 2013)."""
 
     implementation: ClassVar[str] = "tp_core.modules.encoders.identity:IdentityEncoder"
 

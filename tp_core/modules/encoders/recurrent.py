@@ -12,7 +12,7 @@ from tp_core.options.context import BuildContext
 
 
 class RecurrentEncoder(Encoder):
-    """RNN, LSTM or GRU; with ``bidirectional``, every layer sees both directions of the layer before."""
+    """RNN, LSTM or GRU; with ``bidirectional``, every layer sees both directions of the previous layer."""
 
     def __init__(self, config: OneStackConfig, context: BuildContext) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class RecurrentEncoder(Encoder):
         """States (batch, length, embedding_size) → (batch, length, hidden_size), zeros at padding.
 
         Raises:
-            ValueError: a kv_cache, where the states depend on later positions.
+            ValueError: a kv_cache is given, but the states depend on later positions.
         """
         if kv_cache is not None and self.stack.bidirectional:
             raise ValueError("a bidirectional network cannot read a text piece by piece")
@@ -33,9 +33,10 @@ class RecurrentEncoder(Encoder):
 
 
 class TwoDirectionsEncoder(Encoder):
-    """Two stacks (ELMo; Peters et al., 2018): the first half of each state has read up to it, the second back to it.
+    """Two stacks of layers, one for each direction (ELMo; Peters et al., 2018).
 
-    No layer sees both directions, so that each half can predict the token that it has not read yet.
+    The first half of a state depends on the positions up to it, the second half on the positions from it on. No layer
+    sees both directions, so that each half can predict the next token in its direction.
     """
 
     def __init__(self, config: TwoStacksConfig, context: BuildContext) -> None:
@@ -47,7 +48,7 @@ class TwoDirectionsEncoder(Encoder):
         """States (batch, length, embedding_size) → (batch, length, hidden_size), zeros at padding.
 
         Raises:
-            ValueError: a kv_cache, since half of a state depends on later positions.
+            ValueError: a kv_cache is given, but half of each state depends on later positions.
         """
         if kv_cache is not None:
             raise ValueError("a bidirectional network cannot read a text piece by piece")

@@ -18,12 +18,12 @@ class RecurrentConfig(EncoderConfig, RecurrentOptions):
 
 
 class ProjectedCellConfig(RecurrentConfig):
-    """The option of LSTMs to be wider inside than their states are."""
+    """The option of LSTMs for cells that are wider than the states."""
 
     cell_size: int | None = Field(
         None,
         gt=1,
-        description="units of each direction's cells, projected to the width of its states (ELMo); that width if unset",
+        description="width of a direction's cells, which are projected to its states (ELMo); default: no projection",
     )
 
     def cell_options(self) -> dict[str, int]:
@@ -33,7 +33,7 @@ class ProjectedCellConfig(RecurrentConfig):
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from super().check(context)
         if self.cell_size is not None and self.cell_size <= self.direction_size():
-            message = f"must be greater than the {self.direction_size()} that it is projected to, got {self.cell_size}"
+            message = f"must be greater than {self.direction_size()}, the width of the projection; got {self.cell_size}"
             yield Problem("cell_size", message)
 
 
@@ -42,7 +42,7 @@ class OneStackConfig(RecurrentConfig):
 
     implementation: ClassVar[str] = "tp_core.modules.encoders.recurrent:RecurrentEncoder"
 
-    bidirectional: bool = Field(False, description="read in both directions; hidden_size is that of both together")
+    bidirectional: bool = Field(False, description="read in both directions, which have half of hidden_size each")
 
     def directions(self) -> int:
         return 2 if self.bidirectional else 1
@@ -52,7 +52,7 @@ class OneStackConfig(RecurrentConfig):
 
 
 class TwoStacksConfig(RecurrentConfig):
-    """Two stacks of layers, one for each direction, that never see each other's states."""
+    """Two separate stacks of layers, one for each direction."""
 
     implementation: ClassVar[str] = "tp_core.modules.encoders.recurrent:TwoDirectionsEncoder"
 
@@ -82,18 +82,18 @@ class GRUConfig(OneStackConfig):
 
 
 class BiRNNConfig(TwoStacksConfig):
-    """Two simple recurrent networks, one for each direction, kept apart in all layers."""
+    """Two simple recurrent networks, one for each direction, separate in all layers."""
 
     cell: ClassVar[Cell] = "rnn"
 
 
 class BiLSTMConfig(TwoStacksConfig, ProjectedCellConfig):
-    """Two LSTMs, one for each direction, kept apart in all layers (ELMo; Peters et al., 2018)."""
+    """Two LSTMs, one for each direction, separate in all layers (ELMo; Peters et al., 2018)."""
 
     cell: ClassVar[Cell] = "lstm"
 
 
 class BiGRUConfig(TwoStacksConfig):
-    """Two networks of gated recurrent units, one for each direction, kept apart in all layers."""
+    """Two networks of gated recurrent units, one for each direction, separate in all layers."""
 
     cell: ClassVar[Cell] = "gru"

@@ -11,7 +11,7 @@ from tp_core.options.context import BuildContext
 
 
 class TransformerEncoder(TransformerStack, Encoder):
-    """Transformer layers."""
+    """A stack of transformer layers."""
 
     def __init__(self, config: TransformerConfig, context: BuildContext) -> None:
         super().__init__(config, context, context.embedding_size)

@@ -14,12 +14,12 @@ from tp_core.options.ports import CAUSAL, Port
 
 
 class TransformerConfig(EncoderConfig, TransformerOptions):
-    """Transformer encoder (Vaswani et al., 2017), whose layers are composed of a mixer, a feed-forward layer, norms."""
+    """Transformer encoder (Vaswani et al., 2017); each layer has a mixer, a feed-forward layer and norms."""
 
     implementation: ClassVar[str] = "tp_core.modules.encoders.transformer:TransformerEncoder"
 
     embedding_projection: bool = Field(
-        False, description="a dense layer before the first, even where the embeddings are as wide as the states (FNet)"
+        False, description="dense layer after the embeddings, even if embedding_size equals hidden_size (FNet)"
     )
 
     def effective(self, context: BuildContext) -> dict[str, Any]:

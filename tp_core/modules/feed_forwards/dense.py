@@ -1,4 +1,4 @@
-"""Feed-forward layers of dense layers."""
+"""Feed-forward layers that consist of dense layers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class DenseFeedForward(FeedForward):
         self.activation, self.dropout = ACTIVATIONS[config.activation], config.activation_dropout
 
     def inner(self, states: Tensor) -> Tensor:
-        """(..., hidden) → (..., inner)."""
+        """States (..., hidden) → inner values (..., inner)."""
         return self.activation(self.input(states))
 
     def forward(self, states: Tensor) -> Tensor:

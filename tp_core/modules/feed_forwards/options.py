@@ -14,10 +14,10 @@ class DenseConfig(FeedForwardConfig):
 
     implementation: ClassVar[str] = "tp_core.modules.feed_forwards.dense:DenseFeedForward"
 
-    feed_forward_size: int | None = Field(None, gt=0, description="inner width; 4 × hidden_size if unset")
-    activation: Activation = Field("gelu", description="gelu is exact, gelu_tanh the approximation of GPT-2")
+    feed_forward_size: int | None = Field(None, gt=0, description="inner width; default: 4 × hidden_size")
+    activation: Activation = Field("gelu", description="gelu is exact; gelu_tanh is the approximation of GPT-2")
     bias: bool = Field(True, description="biases in all layers")
-    activation_dropout: float = Field(0.0, ge=0, lt=1, description="on the inner values")
+    activation_dropout: float = Field(0.0, ge=0, lt=1, description="dropout on the inner values")
     init_std: float = Field(0.02, gt=0, description="standard deviation of the initial weights")
 
     def inner_size(self, hidden_size: int) -> int:

@@ -11,7 +11,10 @@ from torch.nn import functional as F
 
 
 def _quick_gelu(x: Tensor) -> Tensor:
-    """x · sigmoid(1.702 x), by SiLU, whose forward and backward are one kernel each: a third less time on a CPU."""
+    """``x · sigmoid(1.702 x)``, computed with SiLU.
+
+    The forward and the backward pass of SiLU are one kernel each, which saves a third of the time on a CPU.
+    """
     return F.silu(x * 1.702).mul_(1 / 1.702)
 
 

@@ -1,4 +1,4 @@
-"""Padding moved behind the real positions, for layers that read a row from its beginning."""
+"""Moving of padding to the right, for layers that read a row from its beginning."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class Compaction:
-    """The real positions of each row moved to its front in their order, and back; waits for no device.
+    """Moves the real positions of each row to its beginning, and back, without a device synchronisation.
 
     Attributes:
         mask: (batch, length), True where real.
@@ -21,10 +21,10 @@ class Compaction:
         self._place = (mask.cumsum(dim=1) - 1).clamp(min=0)
 
     def front(self, states: Tensor) -> Tensor:
-        """(batch, length, size), padding anywhere → the same shape, padding last."""
+        """Move padding to the right; the shape (batch, length, size) and the order of real positions stay the same."""
         return states.gather(1, self._order.unsqueeze(-1).expand_as(states))
 
     def back(self, states: Tensor) -> Tensor:
-        """(batch, length, size), padding last → the same shape, everything in its place, zeros at padding."""
+        """Undo :meth:`front`, with zeros at padding; the shape (batch, length, size) stays the same."""
         placed = states.gather(1, self._place.unsqueeze(-1).expand_as(states))
         return placed.masked_fill(~self.mask.unsqueeze(-1), 0)

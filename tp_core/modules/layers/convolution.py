@@ -1,4 +1,4 @@
-"""Convolutions over positions whose initial standard deviation is part of the layer."""
+"""Convolutions over positions that store the standard deviation of their initial weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tp_core.modules.layers.linear import draw
 
 
 class Conv1d(nn.Conv1d):
-    """``nn.Conv1d`` drawn from N(0, std), or N(0, sqrt(gain / inputs of a filter)); the bias starts at zero."""
+    """``nn.Conv1d`` with weights drawn from N(0, std) and a zero bias; default std sqrt(gain / inputs of a filter)."""
 
     def __init__(self, inputs: int, outputs: int, width: int, std: float | None, gain: float) -> None:
         self.std = std or math.sqrt(gain / (inputs * width))
@@ -24,16 +24,16 @@ class Conv1d(nn.Conv1d):
 
 
 class GatedConvolution(nn.Module):
-    """``A ⊙ sigmoid(B)`` of two convolutions (Dauphin et al., 2017).
+    """``A ⊙ sigmoid(B)``, where A and B are the outputs of two convolutions (Dauphin et al., 2017).
 
-    The first half of ``convolution.weight``'s rows is A, the second B.
+    The first half of the rows of ``convolution.weight`` computes A, the second half computes B.
     """
 
     def __init__(self, inputs: int, outputs: int, width: int, std: float | None) -> None:
         super().__init__()
-        # With A and B of variance 3, that of the product is 1: the mean of sigmoid(B)² is a third.
+        # If A and B have variance 3, the product has variance 1, because the mean of sigmoid(B)² is a third.
         self.convolution = Conv1d(inputs, 2 * outputs, width, std, gain=3)
 
     def forward(self, states: Tensor) -> Tensor:
-        """(batch, inputs, length + width - 1) → (batch, outputs, length)."""
+        """States (batch, inputs, length + width - 1) → (batch, outputs, length)."""
         return F.glu(self.convolution(states), dim=1)

@@ -1,4 +1,4 @@
-"""Cross entropy over a large vocabulary, without ever holding all logits."""
+"""Cross entropy over a large vocabulary, without storing all logits at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from tp_core.interfaces import IGNORE
 from tp_core.modules.layers.maxima import row_maxima
 
-#: Rows of logits that exist at one time, as a number of elements: few enough to stay near the caches.
+#: Maximum number of logits that exist at the same time; small enough for the caches.
 _CPU_ELEMENTS = 2**23
 _DEVICE_ELEMENTS = 2**26
 
@@ -19,8 +19,8 @@ _DEVICE_ELEMENTS = 2**26
 class _LinearCrossEntropy(torch.autograd.Function):
     """Loss and all gradients in one pass over chunks of rows.
 
-    The gradient of the summed loss with respect to the logits is softmax - onehot; it needs nothing from the backward
-    pass but a factor, so it is computed while the chunk's logits are at hand and they are never read again.
+    The gradient of the summed loss with respect to the logits is softmax - onehot, up to a factor from the backward
+    pass. It is therefore computed in the forward pass, so that the logits of a chunk need not be kept.
     """
 
     @staticmethod
@@ -121,18 +121,18 @@ def linear_cross_entropy(
         states: (rows, size).
         weight: (vocabulary, size).
         bias: (vocabulary,) or None.
-        labels: (rows,) with ``IGNORE`` where no loss is wanted.
-        label_smoothing: share of the probability spread over the vocabulary.
+        labels: (rows,), ``IGNORE`` for rows without a label.
+        label_smoothing: share of the probability that is spread over the vocabulary.
         z_loss: factor of the squared log normaliser.
-        soft_cap: scores are ``soft_cap * tanh(scores / soft_cap)``.
+        soft_cap: if given, logits are ``soft_cap * tanh(logits / soft_cap)``.
 
     Returns:
-        The sum of the losses and the number of rows whose label ``argmax`` finds, the first of equal maxima; float32
-        scalars. Only the first has a gradient.
+        The sum of the losses, and the number of rows whose label is the ``argmax`` of the logits (the first of equal
+        maxima). Both are float32 scalars; only the first has a gradient.
     """
     device = states.device.type
     compute = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else states.dtype
-    training = torch.is_grad_enabled()  # autograd itself does not tell a function that runs without it
+    training = torch.is_grad_enabled()  # inside an autograd function, the grad mode is not known
     options = label_smoothing, z_loss, soft_cap, compute, training
     loss, correct = _LinearCrossEntropy.apply(states, weight, bias, labels, *options)
     return loss, correct

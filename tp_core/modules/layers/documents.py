@@ -1,4 +1,4 @@
-"""Packed documents as rows of their own, for encoders that read a row as one text."""
+"""Unpacking of documents into separate rows, for encoders that read a row as one text."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from tp_core.interfaces import Sequence
 
 
 def by_document(run: Callable[[Sequence], Sequence], sequence: Sequence) -> Sequence:
-    """The output of ``run`` for each document of a sequence alone, put back in its place.
+    """Apply ``run`` to each packed document of a sequence separately.
 
-    The number of documents decides shapes, so the host waits for the device.
+    Shapes depend on the number of documents, so the host waits for the device.
 
     Args:
-        run: maps a sequence without documents to one of the same length.
-        sequence: with ``document_ids``; padded positions give zeros.
+        run: a function that maps a sequence without documents to one of the same length.
+        sequence: a sequence with ``document_ids``.
+
+    Returns:
+        The sequence with the results at the positions of the documents, and zeros at padding.
     """
     ids = sequence.document_ids
     assert ids is not None

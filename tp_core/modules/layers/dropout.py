@@ -1,4 +1,4 @@
-"""Dropout (Srivastava et al., 2014), with random numbers that are cheap on a CPU."""
+"""Dropout (Srivastava et al., 2014), with fast random numbers on a CPU."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-#: Of each element, 16 random bits decide, so that its chance is a multiple of 1 / 65536.
+#: 16 random bits are drawn for each element, so that probabilities are multiples of 1 / 65536.
 _CHANCES = 1 << 16
 
 
 def draws_cheaply(values: Tensor) -> bool:
-    """True for a tensor for which :func:`dropout` draws numbers in its own way: on a CPU, and outside of a compiler."""
+    """True if :func:`dropout` uses its own fast random numbers: for tensors on a CPU, outside of a compiler."""
     return values.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def dropout(values: Tensor, chance: float, training: bool = True) -> Tensor:
-    """Each element is 0 with a chance, and otherwise as much larger as keeps its expectation.
+    """Set each element to 0 with a probability, and scale the other elements so that the expectation stays the same.
 
-    On a CPU, PyTorch draws one number of its generator for each element; one for four of them is enough. The chance is
-    rounded to a multiple of 1 / 65536, and the factor is that of the rounded one.
+    On a CPU, PyTorch draws one 64-bit random number for each element; here one number serves four elements. The
+    probability is rounded to a multiple of 1 / 65536, and the scale matches the rounded probability.
 
     Args:
-        values: any shape.
-        chance: of an element to be dropped.
-        training: without it, the values themselves are given back.
+        values: a tensor of any shape.
+        chance: probability that an element is dropped.
+        training: if False, the values are returned unchanged.
     """
     threshold = round(chance * _CHANCES)
     if not (training and 0 < threshold < _CHANCES and draws_cheaply(values)):

@@ -1,4 +1,4 @@
-"""Linear and embedding layers whose initial standard deviation is part of the layer."""
+"""Linear and embedding layers that store the standard deviation of their initial weights."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from torch.nn import functional as F
 
 
 def draw(weight: Tensor, std: float) -> None:
-    """Draw a weight from N(0, std), in place."""
-    # There is nothing to draw on the meta device, and torch would import its whole compiler for it.
+    """Fill a weight in place with values from N(0, std)."""
+    # On the meta device there are no values, and the call would make torch import its compiler.
     if not weight.is_meta:
         nn.init.normal_(weight, std=std)
 
 
 class Linear(nn.Linear):
-    """``nn.Linear`` drawn from N(0, std); the bias starts at zero."""
+    """``nn.Linear`` with weights drawn from N(0, std) and a zero bias."""
 
     def __init__(self, inputs: int, outputs: int, bias: bool = True, std: float = 0.02) -> None:
         self.std = std
@@ -28,7 +28,7 @@ class Linear(nn.Linear):
 
 
 class KeylessBias(Linear):
-    """Projections of queries, keys and values, by key-value head, of which the keys have no bias (BEiT)."""
+    """The projection of queries, keys and values, arranged by key-value head, in which keys have no bias (BEiT)."""
 
     def __init__(self, inputs: int, heads: int, groups: int, size: int, std: float) -> None:
         self.shape = (groups, -1, size)
@@ -42,7 +42,7 @@ class KeylessBias(Linear):
 
 
 class Embedding(nn.Embedding):
-    """``nn.Embedding`` drawn from N(0, std)."""
+    """``nn.Embedding`` with weights drawn from N(0, std)."""
 
     def __init__(self, rows: int, size: int, std: float = 0.02) -> None:
         self.std = std

@@ -1,4 +1,4 @@
-"""The largest score of each row and its place, in one pass."""
+"""The maximum of each row and its index, computed in one pass."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import math
 import torch
 from torch import Tensor
 
-#: Rows that are shorter gain nothing from being cut.
+#: Minimum length of rows for which blocks are faster.
 _SHORT = 2048
 
 
 def row_maxima(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """``scores.max(dim=1, keepdim=True)``: of several equal maxima, the first one's place, as ``argmax`` has it.
+    """``scores.max(dim=1, keepdim=True)``, with the index of the first of equal maxima, as in ``argmax``.
 
-    That function takes several times as long on a CPU as the maximum alone. So rows are cut into about as many blocks
-    as a block is long, and the place is looked for among the maxima of the blocks and in one block.
+    On a CPU, that function is several times slower than the maximum alone. Rows are therefore split into blocks, and
+    the index is only searched among the maxima of the blocks and in one block.
 
     Args:
         scores: (rows, classes), without NaN.
 
     Returns:
-        Maxima and places, each (rows, 1).
+        Maxima and indices, each (rows, 1).
     """
     rows, classes = scores.shape
     if classes < _SHORT or scores.device.type != "cpu":
@@ -33,6 +33,6 @@ def row_maxima(scores: Tensor) -> tuple[Tensor, Tensor]:
     if whole < classes:
         blocks = torch.cat([blocks, scores[:, whole:].amax(dim=1, keepdim=True)], dim=1)
     highest, block = blocks.max(dim=1, keepdim=True)
-    # What stands behind the last class is the last class again, of which the first is found.
+    # Indices past the last class are clamped to it; argmax then still returns its first occurrence.
     places = (block * size + torch.arange(size, device=scores.device)).clamp(max=classes - 1)
     return highest, places.gather(1, scores.gather(1, places).argmax(dim=1, keepdim=True))

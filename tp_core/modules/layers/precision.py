@@ -1,4 +1,4 @@
-"""Computations that autocast must not make coarser."""
+"""Computations that need full precision under autocast."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from torch import Tensor
 
 
 def full_precision(tensor: Tensor) -> AbstractContextManager[Any]:
-    """No autocast on the tensor's device; the meta device, on which models are priced, knows none."""
+    """A context without autocast on the tensor's device; it does nothing on the meta device, which has no autocast."""
     return nullcontext() if tensor.is_meta else torch.autocast(tensor.device.type, enabled=False)

@@ -1,4 +1,4 @@
-"""A stack of recurrent layers that padding does not reach."""
+"""A stack of recurrent layers whose results do not depend on padding."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from tp_core.modules.layers.compaction import Compaction
 from tp_core.modules.layers.dropout import dropout
 from tp_core.modules.layers.recurrent_options import RecurrentOptions
 
-#: Of one layer, (batch, 1, size) each: the states, and of an LSTM its cells.
+#: The state of one layer: the hidden states and, for an LSTM, the cells, each (batch, 1, size).
 State = tuple[Tensor, ...]
 
 _LAYERS: dict[str, Any] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 class RecurrentStack(nn.Module):
-    """Layers of ``torch.nn``'s ``RNN``, ``LSTM`` or ``GRU``, one upon the other.
+    """A stack of layers of the type ``RNN``, ``LSTM`` or ``GRU`` of ``torch.nn``.
 
-    Each layer is a network of its own and not a part of one: dropout inside of a network has random numbers that
-    are neither saved in a checkpoint nor drawn again when activations are recomputed.
+    Each layer is a separate network with one layer. The random numbers of dropout inside a network with several layers
+    would neither be saved in checkpoints nor repeated when activations are recomputed.
     """
 
     def __init__(self, config: RecurrentOptions, input_size: int, bidirectional: bool = False) -> None:
         super().__init__()
         if config.cell_options().get("proj_size"):
-            _say_once()
+            _suppress_projection_warning()
         self.bidirectional, self.residual, self.dropout = bidirectional, config.residual, config.dropout
         width = config.direction_size() * (2 if bidirectional else 1)
         self.layers = nn.ModuleList(
@@ -58,19 +58,20 @@ class RecurrentStack(nn.Module):
         """States (batch, length, input size) → (batch, length, width), zeros at padding.
 
         Args:
-            mask: (batch, length), True where real; padding may stand anywhere.
-            kv_cache: keeps the state behind the last real position of each sample.
-            recompute: activations in the backward pass, layer by layer, instead of remembering them.
-            start: the state of each layer before the first position; zeros if None.
+            states: (batch, length, input size).
+            mask: (batch, length), True where real; padding may be anywhere.
+            kv_cache: stores the state after the last real position of each sample.
+            recompute: True to recompute activations in the backward pass, layer by layer, instead of storing them.
+            start: the initial state of each layer; zeros if None.
         """
         if mask is None:
             return self._run(states, None, None, kv_cache, recompute, start)
         compaction = Compaction(mask)
         states = compaction.front(states)
         if (not self.bidirectional and kv_cache is None) or states.is_meta:
-            # What stands behind the real positions does not reach them, and nobody asks for the last state.
+            # Padding on the right does not change real positions, and the last state is not needed.
             return compaction.back(self._run(states, None, None, None, recompute, start))
-        # Packing needs the lengths on the host, and one position at least.
+        # Packing needs the lengths on the host, and at least one position per sample.
         lengths = compaction.lengths.clamp(min=1).cpu()
         packed = pack_padded_sequence(states, lengths, batch_first=True, enforce_sorted=False)
         data = self._run(packed.data, packed, compaction.lengths > 0, kv_cache, recompute, start)
@@ -86,10 +87,15 @@ class RecurrentStack(nn.Module):
         recompute: bool,
         start: list[State] | None,
     ) -> Tensor:
-        """All layers, on padded states or on the data of a packed sequence.
+        """Run all layers on padded states or on the data of a packed sequence.
 
         Args:
-            moved: (batch,) whether a sample has a real position, so that its state moves on; None if all have.
+            states: padded states, or the data of ``packed``.
+            packed: the packed sequence, or None.
+            moved: (batch,) bool, True for samples with real positions, whose state changes; None if all have some.
+            kv_cache: as in :meth:`forward`.
+            recompute: as in :meth:`forward`.
+            start: as in :meth:`forward`.
         """
         for number, layer in enumerate(self.layers):
             before = None if kv_cache is None else kv_cache.get(f"layer{number}")
@@ -108,10 +114,11 @@ class RecurrentStack(nn.Module):
 
 
 @functools.cache
-def _say_once() -> None:
-    """Let torch say here, where nobody hears it, what it says of projections on CPUs to the first who has some.
+def _suppress_projection_warning() -> None:
+    """Trigger torch's warning about LSTM projections on CPUs here, where it is ignored.
 
-    People can do nothing about it, and a filter of warnings would be one of the whole process.
+    Torch shows this warning once per process. Users cannot act on it, and a permanent warning filter would affect the
+    whole process.
     """
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.no_grad():
         warnings.simplefilter("ignore")
@@ -121,13 +128,13 @@ def _say_once() -> None:
 def _call(
     layer: nn.Module, states: Tensor, packed: PackedSequence | None, before: tuple[Tensor, ...] | None
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """One layer: outputs, and the state (batch, 1, size) behind the last position, of an LSTM its cells' too."""
+    """Run one layer; returns its outputs and its state (:data:`State`) after the last position."""
     if states.is_meta:
         return _outlined(layer, states), ()
     start: Any = None
     exact = _needs_fp32(layer, states.device.type)
     if before is not None:
-        # The layer's own order of dimensions is (direction, batch, size).
+        # States of torch's layers have the dimensions (direction, batch, size).
         start = tuple(tensor.transpose(0, 1).contiguous() for tensor in before)
         start = tuple(tensor.float() for tensor in start) if exact else start
         start = start if isinstance(layer, nn.LSTM) else start[0]
@@ -139,7 +146,10 @@ def _call(
 
 
 def _needs_fp32(layer: nn.Module, device: str) -> bool:
-    """True for an LSTM in a precision of which the CPU has no kernel: torch raises there, and has a GRU in fp32."""
+    """True for an LSTM in an autocast precision for which the CPU has no kernel, where torch would raise an error.
+
+    In this case, torch runs a GRU in fp32 by itself.
+    """
     if device != "cpu" or not isinstance(layer, nn.LSTM) or not torch.is_autocast_enabled("cpu"):
         return False
     return not _has_kernel(torch.get_autocast_dtype("cpu"))
@@ -147,7 +157,7 @@ def _needs_fp32(layer: nn.Module, device: str) -> bool:
 
 @functools.cache
 def _has_kernel(precision: torch.dtype) -> bool:
-    """True if oneDNN has a kernel of an LSTM in this precision on this machine; without oneDNN, torch has its own."""
+    """True if oneDNN has an LSTM kernel in this precision on this CPU; without oneDNN, torch uses its own kernel."""
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return True
     known = {torch.bfloat16: "_is_mkldnn_bf16_supported", torch.float16: "_is_mkldnn_fp16_supported"}
@@ -155,9 +165,10 @@ def _has_kernel(precision: torch.dtype) -> bool:
 
 
 def _outlined(layer: nn.Module, states: Tensor) -> Tensor:
-    """The matrix products of a layer, and about what it keeps for its backward pass, of all positions at once.
+    """An approximation of a layer on the meta device: its matrix products and about the same kept activations.
 
-    Off the devices that have a kernel for a whole layer, torch goes position by position: slow, for a price alone.
+    It processes all positions at once. Without a kernel for whole layers, torch would process them one by one, which is
+    slow and not needed to measure the cost.
     """
     assert isinstance(layer, nn.RNNBase)
     found = []
@@ -171,7 +182,7 @@ def _outlined(layer: nn.Module, states: Tensor) -> Tensor:
 
 
 def _kept(before: tuple[Tensor, ...] | None, after: tuple[Tensor, ...], moved: Tensor | None) -> tuple[Tensor, ...]:
-    """The state to go on from: padding alone moves nothing."""
+    """The new state, or the old one for samples without real positions."""
     if moved is None:
         return after
     before = before or tuple(torch.zeros_like(tensor) for tensor in after)

@@ -19,10 +19,10 @@ class RecurrentOptions(ModuleConfig):
     hidden_size: int = Field(768, gt=0, description="width of the hidden states")
     num_layers: int = Field(1, gt=0, description="number of layers")
     residual: bool = Field(False, description="add the input of each layer after the first to its output (ELMo)")
-    dropout: float = Field(0.1, ge=0, lt=1, description="on the output of each layer")
+    dropout: float = Field(0.1, ge=0, lt=1, description="dropout on the output of each layer")
 
     def directions(self) -> int:
-        """Number of directions that have a part of ``hidden_size`` each."""
+        """Number of directions, which share ``hidden_size`` equally."""
         return 1
 
     def direction_size(self) -> int:
@@ -30,7 +30,7 @@ class RecurrentOptions(ModuleConfig):
         return self.hidden_size // self.directions()
 
     def cell_options(self) -> dict[str, int]:
-        """Sizes of one direction of a layer, in the names of ``torch.nn``."""
+        """Sizes of one direction of a layer, as arguments of the ``torch.nn`` class."""
         return {"hidden_size": self.direction_size()}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:

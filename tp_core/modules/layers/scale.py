@@ -1,4 +1,4 @@
-"""Learned factors of channels."""
+"""Learned factors per channel."""
 
 from __future__ import annotations
 

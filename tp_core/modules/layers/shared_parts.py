@@ -1,4 +1,4 @@
-"""Parts that the mixers of several layers have in common."""
+"""Modules that the mixers of several layers share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tp_core.interfaces.layer_parts import Mixer, StackPass
 
 
 class SharedParts(nn.ModuleList):
-    """The shared parts of mixers (:meth:`tp_core.interfaces.layer_parts.Mixer.shared_parts`), each once."""
+    """The shared parts of mixers (:meth:`tp_core.interfaces.layer_parts.Mixer.shared_parts`), without duplicates."""
 
     def __init__(self, mixers: Iterable[Mixer]) -> None:
         super().__init__()
@@ -25,5 +25,5 @@ class SharedParts(nn.ModuleList):
                     self.append(make())
 
     def begin(self, sequence: Sequence, kv_cache: KVCache | None = None) -> StackPass:
-        """A forward pass of layers with these parts; states are those that enter the first layer."""
+        """Begin a forward pass of the layers with these parts; ``sequence`` is the input of the first layer."""
         return StackPass(sequence, kv_cache, zip(self.keys, self))

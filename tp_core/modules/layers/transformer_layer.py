@@ -18,15 +18,15 @@ from tp_core.modules.mixers.attention_options import AttentionConfig
 from tp_core.options.context import BuildContext
 from tp_core.packages.plugin_errors import PluginError, wrong_value
 
-#: A cache and the number of a layer.
+#: The cache and the number of the layer.
 LayerCache = tuple[KVCache, int] | None
 
-#: The entries of a layer's self-attention, or other mixer, and of its attention to a memory.
+#: The names of a layer's cache entries: for its mixer, and for its attention to a memory.
 _ENTRIES = ("layer", "memory")
 
 
 class Residual(nn.Module):
-    """The norms of a sub-layer, and the addition of what it gives to the states."""
+    """The residual connection and the norms of a sub-layer."""
 
     def __init__(self, options: LayerOptions, size: int, drops: bool = True) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Residual(nn.Module):
         self.dropout, self.drop_path = options.dropout if drops else 0.0, options.drop_path
 
     def add(self, states: Tensor, update: Tensor) -> Tensor:
-        """The states with what the sub-layer gives, both (batch, length, hidden)."""
+        """Add the output of the sub-layer to the states; both are (batch, length, hidden)."""
         update = self.scale(self.update(update))
         if self.training:
             update = dropout(update, self.dropout) if self.dropout else update
@@ -51,16 +51,16 @@ class Residual(nn.Module):
 
 
 def wrong_output(part: nn.Module, found: Any, expected: str) -> PluginError:
-    """The error for what a part gave back, where something else was expected."""
+    """The error for a part that returned something unexpected."""
     shown = f"a tensor of the shape {[*found.shape]}" if isinstance(found, Tensor) else f"a {type(found).__name__}"
     return wrong_value(part, "forward", "None" if found is None else shown, expected)
 
 
 def of_shape(states: Tensor, part: nn.Module, found: Any) -> Tensor:
-    """The states that a part gave back, if they have the shape of those before; another shape might be broadcast.
+    """Check that the result of a part has the shape of the states; another shape could be broadcast without an error.
 
     Raises:
-        PluginError: it has another, or is no tensor.
+        PluginError: the result has another shape, or is not a tensor.
     """
     if not isinstance(found, Tensor) or found.shape != states.shape:
         raise wrong_output(part, found, f"the shape of the states, {[*states.shape]}")
@@ -68,10 +68,10 @@ def of_shape(states: Tensor, part: nn.Module, found: Any) -> Tensor:
 
 
 def mixed_states(states: Tensor, mixer: nn.Module, found: Any) -> tuple[Tensor, Tensor | None]:
-    """The two things that a mixer gave back: states of the same shape, and what the next layer gets.
+    """Check the result of a mixer: states of the same shape, and a value for the next layer.
 
     Raises:
-        PluginError: it gave back something else.
+        PluginError: the result is something else.
     """
     if not isinstance(found, tuple) or len(found) != 2:
         raise wrong_output(mixer, found, "new states, and what the next layer gets")
@@ -80,13 +80,15 @@ def mixed_states(states: Tensor, mixer: nn.Module, found: Any) -> tuple[Tensor, 
 
 
 class TransformerLayer(nn.Module):
-    """A mixer, attention to a memory where there is one, and a feed-forward layer; in turn, or side by side.
+    """A mixer, optional attention to a memory, and a feed-forward layer.
+
+    Mixer and feed-forward layer run one after the other, or in parallel.
 
     Args:
-        options: of the layer.
+        options: the options of the layer.
         context: ``hidden_size`` is the width of the states.
-        memory: options of the attention to a memory.
-        normalised: the states come normalised, so that the first norm before a sub-layer is left out.
+        memory: options of the attention to a memory; None for a layer without it.
+        normalised: True if the input is already normalised, so that the layer has no norm before its mixer.
     """
 
     def __init__(
@@ -108,7 +110,7 @@ class TransformerLayer(nn.Module):
         self.feed_forward: FeedForward = built(options.feed_forward.config, context, FeedForward)
         self.feed_forward_residual = Residual(options, size)
         if self.parallel:
-            self.feed_forward_residual.before = nn.Identity()  # it reads what the mixer reads
+            self.feed_forward_residual.before = nn.Identity()  # it shares the mixer's norm
 
     def forward(
         self,
@@ -118,13 +120,14 @@ class TransformerLayer(nn.Module):
         memory: Any = None,
         kv_cache: LayerCache = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """States (batch, length, hidden) → the same shape, and what the next layer's mixer gets.
+        """States (batch, length, hidden) → new states of the same shape, and a value for the next layer's mixer.
 
         Args:
-            prepared: what the mixer of equal options has prepared.
-            carried: of the mixer of the layer before.
+            states: (batch, length, hidden).
+            prepared: the result of ``prepare`` of this mixer or of one with equal options.
+            carried: the second result of the previous layer.
             memory: states to attend to, and their mask (:class:`CrossAttention`).
-            kv_cache: with the number of the layer, for its entries.
+            kv_cache: the cache and the number of this layer, which is part of the names of its entries.
         """
         own = beside = None
         if kv_cache is not None:
@@ -143,7 +146,7 @@ class TransformerLayer(nn.Module):
         return self.feed_forward_residual.add(states, update), carried
 
     def residual_outputs(self) -> list[nn.Parameter]:
-        """The weights of the layers whose outputs are added to the states."""
+        """The weights of the projections whose outputs are added to the states."""
         parts = (self.mixer, self.cross_attention, self.feed_forward)
         outputs = (getattr(part, "output", None) for part in parts)
         return [cast(nn.Parameter, output.weight) for output in outputs if output is not None]

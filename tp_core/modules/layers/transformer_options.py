@@ -1,4 +1,4 @@
-"""Options of transformer layers, and of stacks of them. Torch-free."""
+"""Options of transformer layers and of stacks of layers. Torch-free."""
 
 import itertools
 from collections.abc import Iterator
@@ -17,41 +17,46 @@ from tp_core.options.slices import Slices
 
 NormPosition = Literal["pre", "post", "both"]
 
-#: Options of attention by which scores are masked and biased, which is done in the first layer with residual.
+#: Attention options for the mask and the bias of scores, which must be equal in layers that pass on their scores.
 _OF_SCORES = {"num_heads", "mask", "window", "positions"}
 
 
 class LayerOptions(ModuleConfig):
-    """Options of one transformer layer: its parts, where norms stand, and how the parts are wired."""
+    """Options of one transformer layer: its parts, the position of norms, and the connection of the parts."""
 
     passed_on: ClassVar[frozenset[str]] = frozenset({"num_heads", "feed_forward_size", "dropout", "mask", "init_std"})
 
     mixer: Chosen[MixerConfig] = Chosen.by_default(
-        "attention", description="what brings positions together: attention, fourier, ..."
+        "attention", description="layer that exchanges information between positions: attention, fourier, ..."
     )
     feed_forward: Chosen[FeedForwardConfig] = Chosen.by_default(
-        "dense", description="what changes each position alone: dense, gated, ..."
+        "dense", description="layer that maps each position separately: dense, gated, ..."
     )
     norm: Chosen[NormConfig] = Chosen.by_default("layernorm", description="layernorm, rmsnorm, ...")
     norm_position: NormPosition = Field(
-        "post", description="before each sub-layer (pre), after its addition to the states (post), or around it (both)"
+        "post",
+        description="pre: before each sub-layer; post: after the residual addition; both: before and after a sub-layer",
     )
     parallel: bool = Field(
-        False, description="mixer and feed-forward read the same normalised states, and both are added (GPT-J, Phi)"
+        False, description="mixer and feed-forward layer in parallel, on the same normalised states (GPT-J, Phi)"
     )
-    num_heads: int = Field(12, gt=0, description="attention heads")
-    feed_forward_size: int | None = Field(None, gt=0, description="inner width; 4 × hidden_size if unset")
-    mask: AttentionMask = Field("fully_visible", description="which positions a position may see")
-    dropout: float = Field(0.1, ge=0, lt=1, description="on the output of each sub-layer, and the default of its parts")
+    num_heads: int = Field(12, gt=0, description="number of attention heads")
+    feed_forward_size: int | None = Field(None, gt=0, description="inner width; default: 4 × hidden_size")
+    mask: AttentionMask = Field("fully_visible", description="positions that each position may attend to")
+    dropout: float = Field(
+        0.1, ge=0, lt=1, description="dropout on the output of each sub-layer; also the default of the layer's parts"
+    )
     layer_scale: float | None = Field(
         None, gt=0, description="initial value of a learned factor per channel of each sub-layer's output (CaiT)"
     )
-    drop_path: float = Field(0.0, ge=0, lt=1, description="stochastic depth: chance to skip a sub-layer, per sample")
+    drop_path: float = Field(
+        0.0, ge=0, lt=1, description="stochastic depth: probability to skip a sub-layer, drawn per sample"
+    )
     init_std: float = Field(0.02, gt=0, description="standard deviation of the initial weights")
 
     def check_layer(self) -> Iterator[Problem]:
         if self.parallel and self.norm_position == "post":
-            yield Problem("parallel", "needs norm_position: pre or both, and it is post")
+            yield Problem("parallel", "needs norm_position: pre or both, but it is post")
 
 
 class TransformerOptions(LayerOptions):
@@ -62,30 +67,33 @@ class TransformerOptions(LayerOptions):
 
     num_layers: int = Field(12, gt=0, description="number of layers")
     layers: Slices | None = Field(
-        None, description="options of some layers, by slices as of Python; later ones win: {'5::6': {mixer: ...}}"
+        None,
+        description="options of some layers, by Python slices; later slices override earlier: {'5::6': {mixer: ...}}",
     )
-    first_norm: bool = Field(True, description="false: the first mixer reads the embeddings as they are (ModernBERT)")
+    first_norm: bool = Field(True, description="false: no norm before the mixer of the first layer (ModernBERT)")
     final_norm: bool | None = Field(
-        None, description="a norm after the last layer; unset: where norm_position is not post"
+        None, description="norm after the last layer; default: only with norm_position: pre or both"
     )
     share_layers: bool = Field(False, description="one set of weights for all layers (ALBERT)")
-    drop_path_growing: bool = Field(False, description="from 0 in the first layer to drop_path in the last")
+    drop_path_growing: bool = Field(
+        False, description="drop_path grows linearly from 0 in the first layer to its value in the last"
+    )
     scale_residual_init: bool = Field(
-        False, description="divide the initial output weights by sqrt(2 × layers) (GPT-2)"
+        False, description="divide the initial output weights of sub-layers by sqrt(2 × num_layers) (GPT-2)"
     )
 
     def slice_count(self) -> int:
         return self.num_layers
 
     def layer(self, number: int) -> LayerOptions:
-        """The options of a layer, from 0."""
+        """The options of the layer with this number, from 0."""
         found = self._own(number)
         if not self.drop_path_growing:
             return found
         return found.model_copy(update={"drop_path": found.drop_path * number / max(1, self.num_layers - 1)})
 
     def distinct_layers(self) -> Iterator[tuple[str, LayerOptions]]:
-        """The options of layers that differ from those of the stack, each once, with a slice that sets some of them."""
+        """Yield the distinct options of layers that differ from the stack's, each with a slice that sets them."""
         for key, config in self.layers.distinct() if self.layers else ():
             assert isinstance(config, LayerOptions)
             yield key, config
@@ -96,7 +104,7 @@ class TransformerOptions(LayerOptions):
         return found
 
     def has_final_norm(self) -> bool:
-        """True with a norm after the last layer."""
+        """True if there is a norm after the last layer."""
         return self.norm_position != "post" if self.final_norm is None else self.final_norm
 
     def causal(self) -> bool:
@@ -104,32 +112,32 @@ class TransformerOptions(LayerOptions):
         return all(self.layer(number).mixer.config.causal() for number in range(self.num_layers))
 
     def effective(self, context: BuildContext) -> dict[str, Any]:
-        # What is passed on has its effect in the parts.
+        # Options that are passed on only have an effect in the parts.
         idle = self.passed_on - {"dropout", "init_std"}
         found = {name: value for name, value in super().effective(context).items() if name not in idle}
         return found | {"final_norm": self.has_final_norm()}
 
     def check_stack(self) -> Iterator[Problem]:
-        """Yield the options that do not fit in a stack of layers."""
+        """Yield the problems of options that contradict each other in a stack of layers."""
         yield from self.check_layer()
         for key, config in self.distinct_layers():
             for problem in config.check_layer():
                 yield Problem(f"layers.{key}.{problem.option}", problem.message)
         yield from self._check_residual()
         if self.share_layers and self.layers is not None:
-            yield Problem("layers", "makes layers differ, and share_layers makes one of them all")
+            yield Problem("layers", "makes layers differ, but share_layers uses the same layer everywhere")
         if self.share_layers and self.drop_path_growing:
-            yield Problem("drop_path_growing", "is for layers that differ, and share_layers makes one of them all")
+            yield Problem("drop_path_growing", "makes layers differ, but share_layers uses the same layer everywhere")
         layers = [self.layer(number) for number in range(self.num_layers)]
         if self.drop_path_growing and any(self._own(n).drop_path != self.drop_path for n in range(self.num_layers)):
-            yield Problem("drop_path_growing", "is for one drop_path, and layers have their own")
+            yield Problem("drop_path_growing", "needs one drop_path for all layers, but some layers set their own")
         if not self.first_norm and layers[0].norm_position == "post":
-            yield Problem("first_norm", "is about a norm before the first layer, and norm_position: post has none")
+            yield Problem("first_norm", "is about a norm before the first layer, but norm_position: post has none")
         if not self.first_norm and self.share_layers:
-            yield Problem("first_norm", "makes the first layer another, and share_layers makes one of them all")
+            yield Problem("first_norm", "makes the first layer differ, but share_layers uses the same layer everywhere")
 
     def _check_residual(self) -> Iterator[Problem]:
-        """Yield what makes the scores of a layer others than those that the layer before hands on to it."""
+        """Yield a problem if a layer's scores cannot be added to those of the previous layer."""
         mixers = [self.layer(number).mixer.config for number in range(self.num_layers)]
         for number, (before, own) in enumerate(itertools.pairwise(mixers), start=1):
             if not isinstance(before, AttentionConfig) or not isinstance(own, AttentionConfig):
@@ -143,7 +151,7 @@ class TransformerOptions(LayerOptions):
 
 
 def cross_attention(options: LayerOptions, own: Chosen[AttentionConfig] | None) -> AttentionConfig:
-    """The options of a layer's attention to an encoder's states: its own, else those of its self-attention."""
+    """The options of a layer's cross-attention: ``own`` if given, else those of its self-attention."""
     mixer = options.mixer.config if own is None else own.config
     if isinstance(mixer, AttentionConfig):
         return mixer

@@ -1,4 +1,4 @@
-"""A stack of transformer layers, which is all that transformer encoders and decoders consist of."""
+"""The stack of transformer layers of which transformer encoders and decoders consist."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tp_core.options.context import BuildContext
 
 
 class TransformerStack(Module):
-    """Layers one upon the other; what mixers with equal options have in common is there, and computed, once.
+    """A stack of transformer layers. Mixers with equal options share modules and values that are computed once.
 
     Args:
-        options: of the stack.
+        options: the options of the stack.
         context: ``hidden_size`` is the width of the states.
-        input_size: width of the sequences, which are projected where it is another.
-        memory: options of the attention to a memory.
+        input_size: width of the input, which is projected if it differs from ``hidden_size``.
+        memory: options of the attention to a memory; None for layers without it.
     """
 
     checkpoint_activations: bool = False
@@ -50,7 +50,7 @@ class TransformerStack(Module):
             for number, layer in enumerate(distinct)
         )
         self.norm = options.norm.config.build(size) if options.has_final_norm() else nn.Identity()
-        # Places in the spec, which choices have, too, do not matter.
+        # Only the options are compared, not their paths in the spec.
         mixers = [(type(layer.mixer.config), layer.mixer.config.model_dump()) for layer in distinct]
         #: For each layer, the first one whose mixer has equal options.
         self.alike = [mixers.index(mixer) for mixer in mixers]

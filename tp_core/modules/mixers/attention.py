@@ -1,4 +1,4 @@
-"""Multi-head attention through ``scaled_dot_product_attention``."""
+"""Multi-head attention based on ``scaled_dot_product_attention``."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from tp_core.options.facts import HeadFacts
 
 
 class Prepared(NamedTuple):
-    """The values that the attention of layers with equal options has in common.
+    """Values that the attention of layers with equal options shares.
 
     Attributes:
         mask: None, or bool (True: visible) or float (added to the scores), broadcastable to
             (batch, heads, queries, keys).
-        causal: True if causality is left to the attention kernel (``mask`` is None then).
-        values: of the positions' table.
+        causal: True if the attention kernel applies the causal mask itself; ``mask`` is None in this case.
+        values: ``PositionValues.values`` of the position table, or None.
     """
 
     mask: Tensor | None
@@ -39,7 +39,7 @@ class Prepared(NamedTuple):
 
 
 class Attention(Mixer):
-    """The base of self- and cross-attention: the shape of the heads, the mixing, the output projection."""
+    """The base of self- and cross-attention: sizes of the heads, attention itself, and the output projection."""
 
     def __init__(self, config: AttentionConfig, context: BuildContext) -> None:
         super().__init__()
@@ -53,13 +53,13 @@ class Attention(Mixer):
         self.key_norm = nn.Identity() if norm is None else norm.build(self.size)
 
     def merge(self, mixed: Tensor) -> Tensor:
-        """Mixed values (batch, heads, length, size) → (batch, length, hidden)."""
+        """Merge and project the heads: (batch, heads, length, size) → (batch, length, hidden)."""
         output: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
         return output
 
     def mix(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool = False) -> Tensor:
-        """Weighted means of the values, (batch, heads, queries, size)."""
-        # PyTorch has no fused attention with dropout for a CPU, and draws a number for each weight.
+        """The means of the values, weighted by attention, (batch, heads, queries, size)."""
+        # On a CPU, PyTorch has no fused attention with dropout, and its own dropout draws a number for each weight.
         if self.config.soft_cap or (self.training and self.config.dropout and draws_cheaply(queries)):
             if causal:
                 mask = queries.new_ones(queries.shape[-2], keys.shape[-2], dtype=torch.bool).tril()
@@ -79,8 +79,10 @@ class Attention(Mixer):
         """The scores whose softmax is the attention weights, (batch, heads, queries, keys).
 
         Args:
+            queries: (batch, heads, queries, size).
+            keys: (batch, groups, keys, size).
             mask: bool, True where a key may be seen; or float, which is added to the scores.
-            single: True for scores in single precision, whatever the precision of the queries.
+            single: True to return scores in float32.
         """
         scores = (queries * self.scale) @ self._repeated(keys).transpose(-1, -2)
         scores = scores.float() if single else scores
@@ -95,19 +97,19 @@ class Attention(Mixer):
         return (scores + mask).clamp(min=lowest)
 
     def weighted(self, scores: Tensor, values: Tensor) -> Tensor:
-        """The values' means, weighted by the softmax of scores."""
+        """The means of the values, weighted by the softmax of the scores."""
         weights = dropout(scores.softmax(dim=-1).to(values.dtype), self.config.dropout, self.training)
         return weights @ self._repeated(values)
 
     def _repeated(self, heads: Tensor) -> Tensor:
-        """Keys or values for each query head, where several share theirs."""
+        """Keys or values, repeated for each query head if several query heads share a key-value head."""
         return heads if self.groups == self.heads else heads.repeat_interleave(self.heads // self.groups, dim=1)
 
 
 class SelfAttention(Attention):
     """Self-attention with one projection for queries, keys and values.
 
-    The rows of ``qkv.weight`` stand by key-value head: its query heads, then its key, then its value.
+    The rows of ``qkv.weight`` are grouped by key-value head: its query heads, then its key, then its value.
     """
 
     def __init__(self, config: AttentionConfig, context: BuildContext) -> None:
@@ -131,15 +133,15 @@ class SelfAttention(Attention):
         config = self.config
         explicit = bias is not None or config.positions.config.of_layer() or config.residual or bool(config.soft_cap)
         mask, causal = run.once(("visible", config.mask, config.window, explicit), lambda: self._visible(run, explicit))
-        # Without a bias, layers with and without an explicit mask have the same id(bias).
+        # ``explicit`` is part of the key, because id(bias) is the same for all layers without a bias.
         key = ("masked", config.mask, config.window, explicit, id(bias))
         return Prepared(run.once(key, lambda: combine(mask, bias, run.sequence.states.dtype)), causal, values)
 
     def _visible(self, run: StackPass, explicit: bool) -> tuple[Tensor | None, bool]:
-        """The visible keys as a mask, or None with True where the attention kernel needs none to be causal."""
+        """The mask, and True if the attention kernel shall apply the causal mask itself (the mask is None then)."""
         sequence, kind, window = run.sequence, self.config.mask, self.config.window
         if kind == "causal" and sequence.padded_behind and run.kv_cache is None:
-            sequence = replace(sequence, mask=None)  # no real position sees what stands behind it
+            sequence = replace(sequence, mask=None)  # no real position sees padding on the right
         plain = sequence.mask is None and sequence.document_ids is None and run.kv_cache is None and not explicit
         if kind == "causal" and plain and (window is None or sequence.states.shape[1] <= window):
             return None, True
@@ -148,9 +150,9 @@ class SelfAttention(Attention):
     def forward(
         self, states: Tensor, prepared: Prepared, carried: Tensor | None = None, kv_cache: CacheEntry | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """States (batch, length, hidden) → the same shape, and with ``residual`` the scores."""
+        """States (batch, length, hidden) → the same shape; and the scores if ``residual`` is set, else None."""
         rows = self.qkv(states).unflatten(-1, (self.groups, -1, self.size)).permute(0, 2, 3, 1, 4)
-        # The gradient of a split is one concatenation, that of three slices is three sums of whole tensors.
+        # The gradient of a split is one concatenation; three slices would need three sums of whole tensors.
         parts = torch.split(rows, [self.heads // self.groups, 1, 1], dim=2)
         queries, keys, values = (part.flatten(1, 2) for part in parts)
         queries, keys = self.query_norm(queries), self.key_norm(keys)
@@ -166,9 +168,9 @@ class SelfAttention(Attention):
 
 
 class CrossAttention(Attention):
-    """Attention to an encoder's states. With a kv_cache, their keys and values are made at the first call only.
+    """Attention to an encoder's states. With a kv_cache, their keys and values are only computed at the first call.
 
-    The rows of ``key_value.weight`` stand by key-value head: its key, then its value.
+    The rows of ``key_value.weight`` are grouped by key-value head: its key, then its value.
     """
 
     def __init__(self, config: AttentionConfig, context: BuildContext) -> None:
@@ -183,8 +185,11 @@ class CrossAttention(Attention):
         """States (batch, length, hidden) → the same shape.
 
         Args:
-            prepared: the states to attend to, (batch, memory length, memory size), and their mask, bool and
-                broadcastable to (batch, heads, queries, memory length), or None when all are real.
+            states: (batch, length, hidden).
+            prepared: the states to attend to, (batch, memory length, memory size), and their mask: bool, broadcastable
+                to (batch, heads, queries, memory length), or None if all states are real.
+            carried: not used.
+            kv_cache: this layer's cache for the keys and values of the memory.
         """
         memory, mask = prepared
         kept = None if kv_cache is None else kv_cache.get()

@@ -1,4 +1,4 @@
-"""Fourier mixing in place of attention (FNet; Lee-Thorp et al., 2021)."""
+"""Fourier mixing, which replaces attention (FNet; Lee-Thorp et al., 2021)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from tp_core.options.context import BuildContext
 
 
 def fourier_matrices(sequence: Sequence, padding: bool) -> Tensor | None:
-    """Discrete Fourier transforms over the positions of each text, as one matrix for each sample.
+    """Discrete Fourier transforms over the positions of each text, as one matrix per sample.
 
     Args:
-        padding: whether padding takes part, as any other position.
+        sequence: the sequence, with its mask and its packed documents.
+        padding: True if padding is transformed like real positions.
 
     Returns:
-        (batch, length, 2 × length): cosines, then sines, zero from and to whatever is not of the same text, padding
-        included; None when every row is one text, for which there is a faster way.
+        (batch, length, 2 × length): cosines, then sines. Entries between positions of different texts, or at padding,
+        are zero. None if every row is one text, for which the fast transform is used.
     """
     real = None if padding else sequence.mask
     ids = sequence.document_ids
@@ -35,14 +36,14 @@ def fourier_matrices(sequence: Sequence, padding: bool) -> Tensor | None:
         same = same & (ids.unsqueeze(2) == ids.unsqueeze(1))
     size = same.sum(dim=2).clamp(min=1).unsqueeze(2)
     place = same.tril(-1).sum(dim=2)
-    # Whole turns are taken off as integers: angles stay small, and with them their rounding errors.
+    # Full turns are removed in integer arithmetic, so that angles and their rounding errors stay small.
     turns = place.unsqueeze(2) * place.unsqueeze(1) % size
     angles = turns * (2 * math.pi / size)
     return torch.cat([angles.cos(), angles.sin()], dim=2) * same.repeat(1, 1, 2)
 
 
 class FourierMixing(Mixer):
-    """The real part of the two-dimensional Fourier transform over positions and hidden units; no weights."""
+    """The real part of the two-dimensional Fourier transform over positions and hidden units, without weights."""
 
     drops = False
 
@@ -51,10 +52,10 @@ class FourierMixing(Mixer):
         self.padding = config.padding
 
     def prepare(self, run: StackPass) -> Tensor | None:
-        """The transforms over positions, (batch, length, 2 × length); None where every row is one text.
+        """The matrices of :func:`fourier_matrices`; None if every row is one text.
 
         Raises:
-            ValueError: there is a kv_cache, and every state depends on all positions.
+            ValueError: a kv_cache is given, but every state depends on all positions.
         """
         if run.kv_cache is not None:
             raise ValueError("Fourier mixing cannot read a text piece by piece")
@@ -66,8 +67,8 @@ class FourierMixing(Mixer):
     def forward(
         self, states: Tensor, prepared: Tensor | None, carried: Tensor | None = None, kv_cache: CacheEntry | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """States (batch, length, hidden) → the same shape, zeros at padding that takes no part."""
-        # Sums over all positions and units, which half precision is too coarse for (and no transform exists in it).
+        """States (batch, length, hidden) → the same shape, with zeros at padding that is not transformed."""
+        # Sums over all positions and units need more than half precision, for which there is no transform either.
         with full_precision(states):
             exact = states.to(torch.promote_types(states.dtype, torch.float32))
             if prepared is None:

@@ -16,9 +16,11 @@ class FourierConfig(MixerConfig):
 
     implementation: ClassVar[str] = "tp_core.modules.mixers.fourier:FourierMixing"
 
-    mask: AttentionMask = Field("fully_visible", description="every position sees all others, and no other value works")
+    mask: AttentionMask = Field(
+        "fully_visible", description="fully_visible is the only allowed value: every position sees all others"
+    )
     padding: bool = Field(
-        False, description="padding takes part and changes every state, as in FNet's published checkpoints"
+        False, description="transform padding like real positions, as in FNet's published checkpoints"
     )
 
     def check(self, context: BuildContext) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""Layers that normalise states."""
+"""Normalisation layers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class LayerNorm(nn.LayerNorm):
 
 
 class RMSNorm(nn.RMSNorm):
-    """Division by the root mean square of the last dimension, then a weight, or one more than that."""
+    """Division by the root mean square of the last dimension, then multiplication by a weight, or by 1 + the weight."""
 
     def __init__(self, config: RMSNormConfig, size: int) -> None:
         self.offset = config.offset
@@ -27,5 +27,5 @@ class RMSNorm(nn.RMSNorm):
 
     def forward(self, states: Tensor) -> Tensor:
         weight = 1 + self.weight if self.offset else self.weight
-        # Under autocast in single precision, as layer norms are; PyTorch has no fused norm of two precisions.
+        # Under autocast in float32, like layer norms; PyTorch has no fused norm for two precisions.
         return F.rms_norm(states.to(weight.dtype), self.normalized_shape, weight, self.eps)

@@ -16,20 +16,20 @@ class LayerNormConfig(NormConfig):
     implementation: ClassVar[str] = "tp_core.modules.norms.norms:LayerNorm"
 
     eps: float = Field(1e-12, gt=0, description="added to the variance")
-    bias: bool = Field(True, description="a bias beside the weight")
+    bias: bool = Field(True, description="learned bias in addition to the weight")
 
 
 class RMSNormConfig(NormConfig):
-    """Normalisation by the root mean square alone (Zhang & Sennrich, 2019; T5, LLaMA, Gemma)."""
+    """Root mean square normalisation (Zhang & Sennrich, 2019; T5, LLaMA, Gemma)."""
 
     implementation: ClassVar[str] = "tp_core.modules.norms.norms:RMSNorm"
 
     eps: float = Field(1e-6, gt=0, description="added to the mean square")
-    offset: bool = Field(False, description="states are multiplied by 1 + the weight, which is zero at first (Gemma)")
+    offset: bool = Field(False, description="multiply by 1 + weight, with an initial weight of zero (Gemma)")
 
 
 class NoNormConfig(NormConfig):
-    """No norm: the states as they are."""
+    """No norm: the states stay unchanged."""
 
     implementation: ClassVar[str] = "torch.nn:Identity"
 

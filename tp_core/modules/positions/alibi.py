@@ -1,4 +1,4 @@
-"""Linear biases by distance (ALiBi)."""
+"""Attention biases that are linear in the distance (ALiBi)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tp_core.options.facts import HeadFacts
 
 
 def alibi_slopes(heads: int) -> Tensor:
-    """One slope per head (Press et al., 2022), (heads,); numbers of heads that are no power of two as in BLOOM."""
+    """One slope per head, (heads,) (Press et al., 2022); as in BLOOM if the number of heads is not a power of two."""
 
     def powers(n: int) -> list[float]:
         start = 2.0 ** (-8.0 / n)
@@ -28,7 +28,7 @@ def alibi_slopes(heads: int) -> Tensor:
 
 
 class AlibiBias(PositionTable):
-    """Linear bias by distance, with no parameters (ALiBi; Press et al., 2022)."""
+    """Bias that is linear in the distance, without parameters (ALiBi; Press et al., 2022)."""
 
     slopes: Tensor
 

@@ -1,4 +1,4 @@
-"""Options of positions that belong to attention. Torch-free."""
+"""Options of positions in attention. Torch-free."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -12,20 +12,20 @@ from tp_core.options.positions import PositionsConfig
 
 
 class NoPositionsConfig(PositionsConfig):
-    """No positions in attention: those of the embedding, or of the mask, are all there are."""
+    """No positions in attention; the model only has those of the embedding and the mask."""
 
 
 class RelativeConfig(PositionsConfig):
-    """Learned bias per head and bucketed distance, one table for all layers (T5; Raffel et al., 2020)."""
+    """Learned bias per head and distance bucket, one table for all layers (T5; Raffel et al., 2020)."""
 
     table: ClassVar[str] = "tp_core.modules.positions.relative:RelativeBias"
 
-    buckets: int = Field(32, gt=1, description="buckets of distances, half of them for each direction that is seen")
-    max_distance: int = Field(128, gt=1, description="distance from which all fall into the last bucket")
+    buckets: int = Field(32, gt=1, description="number of distance buckets; without a causal mask, half per direction")
+    max_distance: int = Field(128, gt=1, description="distances from this number on fall into the last bucket")
     init_std: float = Field(0.02, gt=0, description="standard deviation of the initial weights")
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
-        # Half of the buckets (of each direction, where there are two) hold one distance each.
+        # In each direction, half of the buckets hold a single distance each.
         heads = context.fact(HeadFacts)
         single = self.buckets // (4 if heads is None or heads.two_way else 2)
         if single < 1:
@@ -36,6 +36,6 @@ class RelativeConfig(PositionsConfig):
 
 
 class AlibiConfig(PositionsConfig):
-    """Linear bias by distance, without weights (ALiBi; Press et al., 2022)."""
+    """Bias that is linear in the distance, without weights (ALiBi; Press et al., 2022)."""
 
     table: ClassVar[str] = "tp_core.modules.positions.alibi:AlibiBias"

@@ -1,4 +1,4 @@
-"""Learned biases of bucketed distances (T5)."""
+"""Learned attention biases by distance bucket (T5)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tp_core.options.facts import HeadFacts
 
 
 class RelativeBias(PositionTable):
-    """Learned bias per head and bucketed distance (T5; Raffel et al., 2020)."""
+    """Learned bias per head and distance bucket (T5; Raffel et al., 2020)."""
 
     def __init__(self, config: RelativeConfig, context: BuildContext) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class RelativeBias(PositionTable):
         self.bias = Embedding(config.buckets, heads.number, std=config.init_std)
 
     def bucket(self, distance: Tensor) -> Tensor:
-        """Bucket of each signed distance (key position minus query position)."""
+        """The bucket of each signed distance (key position minus query position)."""
         buckets = self.buckets
         result = torch.zeros_like(distance)
         if self.bidirectional:

@@ -38,7 +38,7 @@ class RotaryAngles(PositionTable):
 
 
 class Rotary(Positions):
-    """Queries and keys turned by the angles of their positions."""
+    """Rotation of queries and keys by the angles of their positions."""
 
     def __init__(self, config: RotaryConfig, context: BuildContext) -> None:
         super().__init__(config, context)
@@ -49,7 +49,7 @@ class Rotary(Positions):
 
 
 def rotated(heads: Tensor, rotation: Rotation, interleaved: bool) -> Tensor:
-    """Queries or keys (batch, heads, length, head size), turned; channels past the rotation's size stay."""
+    """Rotate queries or keys (batch, heads, length, head size); channels beyond those of ``rotation`` do not change."""
     cos, sin = rotation
     size = cos.shape[-1]
     turned, kept = heads[..., :size], heads[..., size:]

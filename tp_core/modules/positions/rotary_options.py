@@ -19,16 +19,18 @@ class RotaryConfig(PositionsConfig):
     table: ClassVar[str] = "tp_core.modules.positions.rotary:RotaryAngles"
 
     theta: float = Field(10000.0, gt=0, description="base of the frequencies")
-    fraction: float = Field(1.0, gt=0, le=1, description="part of each head that is rotated")
-    interleaved: bool = Field(False, description="rotate neighbouring pairs instead of the two halves (GPT-J)")
-    factor: float = Field(1.0, gt=0, description="positions are divided by it, for longer texts (Gemma 3)")
+    fraction: float = Field(1.0, gt=0, le=1, description="share of each head's channels that is rotated")
+    interleaved: bool = Field(
+        False, description="pair neighbouring channels (GPT-J) instead of channels of the two halves"
+    )
+    factor: float = Field(1.0, gt=0, description="divisor of the positions, for longer texts (Gemma 3)")
 
     def rotated(self, head_size: int) -> int:
-        """Channels of a head that are rotated."""
+        """Number of channels of a head that are rotated."""
         return int(head_size * self.fraction)
 
     def frequencies(self, head_size: int) -> list[float]:
-        """The angle by which each pair of channels turns from a position to the next, the fastest first."""
+        """The angle between adjacent positions for each pair of channels, in decreasing order."""
         size = self.rotated(head_size)
         return [self.theta ** (-step / size) / self.factor for step in range(0, size, 2)]
 
@@ -42,19 +44,23 @@ class RotaryConfig(PositionsConfig):
 
 
 class Llama3RotaryConfig(RotaryConfig):
-    """Rotary positions whose slow frequencies are scaled for longer texts (Llama 3.1; Dubey et al., 2024)."""
+    """Rotary positions with low frequencies scaled for longer texts (Llama 3.1; Dubey et al., 2024)."""
 
-    factor: float = Field(8.0, gt=0, description="the lowest frequencies are divided by it")
-    low_frequency_factor: float = Field(1.0, gt=0, description="original_length by this: wavelengths above are scaled")
-    high_frequency_factor: float = Field(4.0, gt=0, description="original_length by this: wavelengths below are kept")
-    original_length: int = Field(8192, gt=0, description="longest text of the training before the scaling")
+    factor: float = Field(8.0, gt=0, description="divisor of the lowest frequencies")
+    low_frequency_factor: float = Field(
+        1.0, gt=0, description="wavelengths above original_length / low_frequency_factor are scaled by the whole factor"
+    )
+    high_frequency_factor: float = Field(
+        4.0, gt=0, description="wavelengths below original_length / high_frequency_factor are not scaled"
+    )
+    original_length: int = Field(8192, gt=0, description="maximum length of the texts in training without scaling")
 
     def frequencies(self, head_size: int) -> list[float]:
         size = self.rotated(head_size)
         return [self._scaled(self.theta ** (-step / size)) for step in range(0, size, 2)]
 
     def _scaled(self, frequency: float) -> float:
-        """A frequency divided by the factor, in part where its wavelength is between the two limits."""
+        """The scaled frequency: unchanged, divided by the factor, or between the two for medium wavelengths."""
         low, high = self.low_frequency_factor, self.high_frequency_factor
         turns = self.original_length * frequency / (2 * math.pi)
         kept = min(max((turns - low) / (high - low), 0.0), 1.0)

@@ -1,4 +1,4 @@
-"""Metrics of targets that give each sample one of several classes."""
+"""Metrics of targets that classify samples."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tp_core.metrics.counts import class_counts
 
 
 def class_metrics(names: Iterable[str], logits: Tensor, labels: Tensor, counted: Tensor) -> dict[str, MetricState]:
-    """The metrics of a batch that the option ``metrics`` names, without waiting for the device.
+    """The metrics of a batch, computed without a device synchronisation.
 
     Args:
-        names: keys of :data:`tp_core.metrics.classes.CLASS_METRICS`.
-        logits: (batch, classes); the class of a sample is the first of the largest.
-        labels: (batch,) numbers of classes; or (batch, classes) probabilities, of which the most probable class counts.
-        counted: (batch,) bool, the samples that have a label.
+        names: the metrics, keys of :data:`tp_core.metrics.classes.CLASS_METRICS`.
+        logits: (batch, classes); the predicted class is the first with the largest logit.
+        labels: (batch,) class numbers; or (batch, classes) probabilities, of which the most probable class is used.
+        counted: (batch,) bool, True for samples that have a label.
     """
     expected = labels if labels.dim() == 1 else labels.argmax(dim=-1)
     predicted = logits.argmax(dim=-1)

@@ -18,23 +18,24 @@ from tp_core.options.context import BuildContext
 
 
 def class_predictions(logits: Tensor) -> list[dict[str, Any]]:
-    """Per sample, the most probable class and the probabilities of all, from logits (batch, classes)."""
+    """The most probable class and the probabilities of all classes for each sample, from logits (batch, classes)."""
     probabilities = logits.float().softmax(dim=-1).cpu()
-    labels = logits.argmax(dim=-1).tolist()  # probabilities may be equal where logits are not
+    labels = logits.argmax(dim=-1).tolist()  # different logits may have equal probabilities
     return [{"label": label, "probabilities": row} for label, row in zip(labels, probabilities.tolist())]
 
 
 def labelled(labels: Tensor) -> Tensor:
-    """A mask of the samples that have a label, (batch,) bool; ``labels`` as of :func:`class_loss`."""
+    """A mask of the samples that have a label, (batch,) bool; for ``labels`` see :func:`class_loss`."""
     return labels != IGNORE if labels.dim() == 1 else torch.ones_like(labels[:, 0], dtype=torch.bool)
 
 
 def class_loss(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Sum of the samples' cross entropies.
+    """The sum of the cross entropies of all samples.
 
     Args:
         logits: (batch, classes).
-        labels: (batch,) numbers of classes, or ``IGNORE``; or (batch, classes) probabilities, of mixed samples.
+        labels: (batch,) class numbers or ``IGNORE``; or (batch, classes) probabilities for mixed samples.
+        label_smoothing: share of the probability that is spread over all classes.
     """
     return F.cross_entropy(
         logits.float(), labels, ignore_index=IGNORE, reduction="sum", label_smoothing=label_smoothing
@@ -44,10 +45,10 @@ def class_loss(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> 
 class Classification(Target):
     """Pooled features → optional dense layer → linear classifier → cross entropy.
 
-    Labels are numbers of classes, or probabilities of all classes where samples are mixed (mixup, CutMix).
+    Labels are class numbers, or probabilities of all classes for mixed samples (mixup, CutMix).
 
-    Of a model with two streams, the pair is classified: the vectors u, v of the streams and what ``combine`` makes of
-    them stand side by side (Conneau et al., 2017; Reimers & Gurevych, 2019).
+    In a model with two streams, pairs are classified. The input of the classifier is the concatenation of the vectors
+    u, v of the streams and their combinations, as set by ``combine`` (Conneau et al., 2017; Reimers & Gurevych, 2019).
     """
 
     def __init__(self, config: ClassificationConfig, context: BuildContext) -> None:
@@ -66,7 +67,7 @@ class Classification(Target):
         self.classifier = Linear(hidden if config.hidden_layer else width, config.num_labels, std=config.init_std)
 
     def pooled(self, features: Features) -> Tensor:
-        """One vector per sample, (batch, width)."""
+        """The input of the classifier: one vector per sample, (batch, width)."""
         if not self.poolings:
             return features.sequence.pooled(self.pooling)
         u, v = (features.streams[name].pooled(how) for name, how in self.poolings.items())
@@ -74,7 +75,7 @@ class Classification(Target):
         return torch.cat([made[part]() for part in self.config.combined()], dim=-1)
 
     def class_logits(self, features: Features) -> Tensor:
-        """(batch, num_labels)."""
+        """The logits of all classes, (batch, num_labels)."""
         pooled = self.pooled(features)
         if self.dense is not None:
             pooled = self.activation(self.dense(pooled))

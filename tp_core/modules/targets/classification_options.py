@@ -19,14 +19,14 @@ class ClassificationConfig(ClassTargetConfig):
     implementation: ClassVar[str] = "tp_core.modules.targets.classification:Classification"
     reads_streams: ClassVar[bool] = True
 
-    pooling: Pooling | None = Field(None, description="first, last, mean or max; the model's if unset")
-    hidden_layer: bool = Field(True, description="a dense layer of hidden_size before the classifier")
+    pooling: Pooling | None = Field(None, description="first, last, mean or max; default: the model's pooling")
+    hidden_layer: bool = Field(True, description="dense layer of width hidden_size before the classifier")
     activation: Activation = Field("tanh", description="activation of the hidden layer")
-    dropout: float = Field(0.1, ge=0, lt=1, description="before the classifier")
+    dropout: float = Field(0.1, ge=0, lt=1, description="dropout before the classifier")
     combine: list[Literal["u", "v", "abs_difference", "product"]] | None = Field(
         None,
         min_length=1,
-        description="what is classified of the vectors u, v of two streams; [u, v, abs_difference] if unset (SBERT)",
+        description="classifier input from the vectors u, v of two streams; default: [u, v, abs_difference] (SBERT)",
     )
     init_std: float = Field(0.02, gt=0)
 
@@ -47,16 +47,16 @@ class ClassificationConfig(ClassTargetConfig):
         if not context.streams or self.stream is not None:
             if self.combine is not None:
                 why = f"stream is {self.stream}" if context.streams else "the model has no model.streams"
-                yield Problem("combine", f"combines the vectors of two streams, and {why}")
+                yield Problem("combine", f"combines the vectors of two streams, but {why}")
             return
         if len(context.streams) != 2:
             names = ", ".join(context.streams)
-            yield Problem("", f"classifies pairs of exactly two streams, and the model's are {names}")
+            yield Problem("", f"classifies pairs of exactly two streams, but the model has {names}")
         widths = [facts.hidden_size for facts in context.streams.values()]
         for each in self.combined():
             if each in ("abs_difference", "product") and len(set(widths)) > 1:
                 sizes = " and ".join(map(str, widths))
-                yield Problem("combine", f"'{each}' needs streams of one width, theirs are {sizes}; [u, v] does not")
+                yield Problem("combine", f"'{each}' needs streams of equal width, but they have {sizes}; use [u, v]")
                 break
 
     def effective(self, context: BuildContext) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""In-batch contrast of two streams."""
+"""The contrastive loss between two streams, with negatives from the batch."""
 
 from __future__ import annotations
 
@@ -17,21 +17,26 @@ from tp_core.modules.targets.gather import gathered
 from tp_core.modules.targets.vectors import vector_of
 from tp_core.options.context import BuildContext
 
-#: The largest factor of the similarities, log(100) as in CLIP: beyond it training becomes unstable.
+#: Maximum of the log factor of similarities, log(100) as in CLIP, because training becomes unstable above it.
 _LIMIT = math.log(100)
 
 
 def joined(asked: Tensor, asking: Tensor, answers: Tensor, pairs: Tensor) -> Tensor:
-    """True if some pair of a pool joins an item with an answer of the pool, (items, pool). Waits for no device.
+    """The right answers in a pool for each item: those that are paired with an equal item anywhere in the pool.
+
+    It runs without a device synchronisation.
 
     Args:
-        asked: identities of items of one side, (items,).
-        asking: identities of the pool's items of that side, (pool,).
-        answers: those of the other side, (pool,).
-        pairs: which of the pool's samples are pairs, (pool,) bool.
+        asked: identities of the items, from one side, (items,).
+        asking: identities of the pool's samples on the same side, (pool,).
+        answers: identities of the pool's samples on the other side, (pool,).
+        pairs: (pool,) bool, True for samples of the pool that are pairs.
+
+    Returns:
+        (items, pool) bool, True where the answer is right for the item.
     """
     ordered, order = answers.sort()
-    # A number for each of the different answers; unique() would have to tell the host how many there are.
+    # One number per distinct answer; unique() would need a synchronisation, because its size depends on values.
     changes = torch.cat([torch.zeros_like(order[:1]), (ordered[1:] != ordered[:-1]).long()])
     number = torch.empty_like(order).scatter_(0, order, changes.cumsum(0))
     told = (asked.unsqueeze(1) == asking) & pairs
@@ -40,7 +45,7 @@ def joined(asked: Tensor, asking: Tensor, answers: Tensor, pairs: Tensor) -> Ten
 
 
 def _loss(scores: Tensor, labels: Tensor, right: Tensor | None) -> Tensor:
-    """Sum of the cross entropies of scores (batch, pool), of which those that are right, too, do not count."""
+    """The sum of the cross entropies of scores (batch, pool), without the scores of further right answers."""
     if right is not None:
         others = right.scatter(1, labels.clamp(min=0).unsqueeze(1), False)
         scores = scores.masked_fill(others, -math.inf)
@@ -48,7 +53,7 @@ def _loss(scores: Tensor, labels: Tensor, right: Tensor | None) -> Tensor:
 
 
 def _correct(scores: Tensor, labels: Tensor, right: Tensor | None) -> Tensor:
-    """The number of anchors whose best of the pool is right."""
+    """The number of anchors for which the best answer in the pool is right."""
     best = scores.argmax(dim=1)
     if right is None:
         return (best == labels).sum().float()
@@ -56,20 +61,20 @@ def _correct(scores: Tensor, labels: Tensor, right: Tensor | None) -> Tensor:
 
 
 class Contrastive(Target):
-    """Each sample's vector in one stream is told from all of the other stream by its own (Radford et al., 2021).
+    """Contrastive learning: find the vector of the same sample in the other stream (Radford et al., 2021).
 
-    Labels ``clr``: ``labels`` (batch,), ``IGNORE`` for samples that are no pairs and so no anchors; these remain among
-    the negatives of the others. Any other value counts: a sample's positive is the sample itself in the other stream.
-    ``items`` (batch, 2), int64, where the processor gives them: the identity of what each sample holds in the first
-    stream and in the second, the same for equal contents (:func:`tp_core.data.sampling.items.item_id`).
+    Labels ``clr``: ``labels`` (batch,) is ``IGNORE`` for samples that are not pairs. These are not anchors, but they
+    remain negatives for other samples. Any other value marks a pair: the positive of a sample is the same sample in the
+    other stream. ``items`` (batch, 2), int64, is optional: the identities of the contents of each sample in the first
+    and the second stream, equal for equal contents (:func:`tp_core.data.sampling.items.item_id`).
 
-    What a pair of the pool joins with an equal of the anchor is right, too: the pair itself where it stands twice, the
-    other captions of a picture, the other answer to a question. It is not a negative of the anchor; the loss of the
-    others is what it is without it. Without ``items``, every other sample is a negative.
+    Further right answers are those that the pool pairs with an item equal to the anchor: a repeated pair, other
+    captions of the same image, another answer to the same question. They are neither positives nor negatives of the
+    anchor; the loss leaves them out. Without ``items``, every other sample is a negative.
 
-    The pool of negatives is the batch, over all processes in training, so that the loss does not depend on their
-    number. It does depend on ``train.accumulate``: each micro-batch is a pool of its own. So is, in an evaluation,
-    each batch of each process.
+    In training, the pool of negatives is the batch of all processes, so that the loss does not depend on their number.
+    It does depend on ``train.accumulate``, because each micro-batch is a separate pool. In an evaluation, each batch of
+    each process is a separate pool.
     """
 
     def __init__(self, config: ContrastiveConfig, context: BuildContext) -> None:
@@ -88,7 +93,7 @@ class Contrastive(Target):
             nn.init.constant_(self.logit_scale, -math.log(self.config.temperature))
 
     def vector(self, stream: str, sequence: Sequence) -> Tensor:
-        """One vector per sample of a stream, (batch, size), float32: what samples are compared by."""
+        """The vectors of a stream that are compared, one per sample, (batch, size), float32."""
         return vector_of(sequence, stream, self.facts[stream], self)
 
     def project(self, vectors: Tensor, stream: str) -> Tensor:
@@ -101,12 +106,12 @@ class Contrastive(Target):
         return one, other
 
     def scale(self) -> Tensor | float:
-        """The factor by which similarities are multiplied: one over the temperature."""
+        """The factor of the similarities, which is one over the temperature."""
         if self.logit_scale is None:
             return 1 / self.config.temperature
         if not self.training:
             return self.logit_scale.clamp(max=_LIMIT).exp()
-        with torch.no_grad():  # the weight itself, so that its gradient can bring it back
+        with torch.no_grad():  # clamps the weight in place, so that its gradient is not cut off
             self.logit_scale.clamp_(max=_LIMIT)
         return self.logit_scale.exp()
 
@@ -124,7 +129,7 @@ class Contrastive(Target):
         labels = own.masked_fill(~anchors, IGNORE)
         there, back = self._right(batch, own, len(firsts))
         count = self.denominator(batch)
-        # Similarities of nearly equal vectors differ by less than half precision can tell.
+        # Half precision cannot distinguish the similarities of nearly equal vectors.
         with full_precision(first):
             scale = self.scale()
             forward, backward = scale * (first @ seconds.t()), scale * (second @ firsts.t())
@@ -141,9 +146,9 @@ class Contrastive(Target):
         return TargetOutput(loss, count, metrics)
 
     def _right(self, batch: Batch, own: Tensor, pool: int) -> tuple[Tensor | None, Tensor | None]:
-        """Masks (batch, pool), one per direction, of the pool's samples that are right for each sample of the batch.
+        """Two masks (batch, pool), one per direction, True for samples of the pool that are right for a sample.
 
-        None without ``items``: then each sample is right only for itself.
+        They are None without ``items``; each sample is then only right for itself.
         """
         items: Tensor | None = self.labels_of(batch).get("items")
         if items is None:
@@ -157,6 +162,6 @@ class Contrastive(Target):
 
     @torch.no_grad()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
-        """The similarity of each pair: cosine, or the dot product."""
+        """The similarity of each pair: the cosine or the dot product."""
         first, second = self.vectors(features)
         return [{"similarity": value} for value in (first * second).sum(dim=1).tolist()]

@@ -14,19 +14,21 @@ from tp_core.options.target import TargetConfig
 
 
 class ContrastiveConfig(TargetConfig):
-    """Contrast of two streams: each sample is told from the others of its batch (CLIP; SimCSE; Quick-Thoughts)."""
+    """Contrastive loss between two streams, with negatives from the batch (CLIP; SimCSE; Quick-Thoughts)."""
 
     implementation: ClassVar[str] = "tp_core.modules.targets.contrastive:Contrastive"
     least_samples: ClassVar[int] = 2
     reads_streams: ClassVar[bool] = True
 
     projection_size: int | None = Field(
-        None, gt=0, description="width that both streams are projected to, without bias; unset: no projection"
+        None, gt=0, description="width of the projection of both streams, without bias; default: no projection"
     )
-    normalize: bool = Field(True, description="compare by cosine; else by dot product")
-    temperature: float = Field(0.07, gt=0, description="what similarities are divided by; the initial value if learned")
-    learned_temperature: bool = Field(True, description="train the temperature, down to 0.01 at the least (CLIP)")
-    symmetric: bool = Field(True, description="find the first stream's sample for the second's, too")
+    normalize: bool = Field(True, description="true: compare by cosine; false: by dot product")
+    temperature: float = Field(0.07, gt=0, description="divisor of the similarities; the initial value if learned")
+    learned_temperature: bool = Field(True, description="train the temperature, with a minimum of 0.01 (CLIP)")
+    symmetric: bool = Field(
+        True, description="mean of the losses in both directions; false: only from the first stream to the second"
+    )
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return {Port.labels("clr"): FieldSpec(("batch",))}
@@ -54,7 +56,12 @@ class ContrastiveConfig(TargetConfig):
 
 
 def two_streams(context: BuildContext, does: str) -> Iterator[Problem]:
-    """The problem of a target that needs exactly two streams and does not have them."""
+    """Yield a problem if the model does not have exactly two streams.
+
+    Args:
+        context: the context of the target.
+        does: the verb of the message, such as ``compares``.
+    """
     if len(context.streams) != 2:
         have = f"this one has {', '.join(context.streams)}" if context.streams else "this one has none"
         yield Problem("", f"{does} exactly two streams (model.streams); {have}")

@@ -19,27 +19,28 @@ from tp_core.spec.context import context_of
 
 
 class Distillation(Target):
-    """The scores of another target of the model follow a teacher's, and so may the hidden states (Sanh et al., 2019).
+    """Trains another target of the model to match a teacher's logits, and optionally its hidden states.
 
-    ``loss = soft_weight · T² · KL(teacher ‖ student) + cosine_weight · (1 - cosine of the final states)``, where both
-    distributions are softened by the temperature T. The first part is a mean over the rows of the other target that
-    have a label; so is the second, where a row stands for the mean over the real positions of its sample. Thus one
-    denominator serves both, and neither depends on how a batch is divided.
+    The method is that of Sanh et al. (2019):
+    ``loss = soft_weight · T² · KL(teacher ‖ student) + cosine_weight · (1 - cosine of the final states)``. Both
+    distributions are softened by the temperature T. The first term is a mean over the labelled rows of the other
+    target. The second term is too, where the value of a row is the mean over the real positions of its sample. So both
+    terms have the same denominator, and neither depends on how a batch is divided.
 
-    The teacher is loaded when it is first needed. It is no part of the model: it has the model's device, but is neither
-    trained nor saved. On the meta device, where costs are measured, it is left out.
+    The teacher is loaded when it is first needed. It is on the model's device, but it is not part of the model: it is
+    neither trained nor saved. On the meta device, where costs are measured, there is no teacher.
     """
 
     def __init__(self, config: DistillationConfig, context: BuildContext) -> None:
         super().__init__()
         self.config, self.vocab_size = config, context.vocab_size
-        # Tuples, because a module that is an attribute becomes a part of this one.
+        # Modules are kept in tuples, because a module that is an attribute would become a submodule.
         self._learner: tuple[Target, ...] = ()
         self._teacher: tuple[Model, ...] = ()
         self._of = ""
-        self._trust_code = trusted()  # as it is when the model is built
+        self._trust_code = trusted()  # the setting at the time when the model is built
 
-    def meet(self, targets: Mapping[str, Target]) -> None:
+    def connect(self, targets: Mapping[str, Target]) -> None:
         others = {name: target for name, target in targets.items() if target is not self}
         wanted = self.config.of
         shown = ", ".join(others) or "none"
@@ -70,21 +71,24 @@ class Distillation(Target):
         return TargetOutput(loss, count, metrics)
 
     def _divergence(self, student: Tensor, teacher: Tensor, labelled: Tensor) -> Tensor:
-        """Sum over the labelled rows of KL(teacher ‖ student) at the temperature."""
+        """The sum of KL(teacher ‖ student) at the temperature over the labelled rows."""
         own = F.log_softmax(student.float() / self.config.temperature, dim=-1)
         other = F.log_softmax(teacher.float() / self.config.temperature, dim=-1)
         rows = F.kl_div(own, other, reduction="none", log_target=True).sum(dim=-1)
         return torch.where(labelled, rows, 0.0).sum()
 
     def _distance(self, features: Features, teacher: Features, labelled: Tensor, samples: int) -> Tensor:
-        """Sum over the labelled rows of the mean of 1 - cosine over the real positions of the row's sample."""
+        """The sum of the cosine distances over the labelled rows.
+
+        The distance of a row is the mean of 1 - cosine over the real positions of its sample.
+        """
         rows = labelled.reshape(samples, -1).sum(dim=1).float()
         own, others = _sequences(features), _sequences(teacher)
         total = torch.zeros((), device=rows.device)
         for name, sequence in own.items():
             other = others[name].states
             if sequence.states.shape != other.shape:
-                message = f"states of shape {tuple(other.shape)}, the student's are {tuple(sequence.states.shape)}"
+                message = f"states of shape {tuple(other.shape)}, but the student {tuple(sequence.states.shape)}"
                 raise TPError(f"distill: the teacher {self.config.teacher} gives {message}; set cosine_weight: 0")
             cosine = F.cosine_similarity(sequence.states.float(), other.float(), dim=-1)
             each = sequence.with_states(1 - cosine.unsqueeze(-1)).pooled("mean").squeeze(-1)
@@ -95,25 +99,25 @@ class Distillation(Target):
 
     @torch.no_grad()
     def _taught(self, student: Tensor, features: Features, batch: Batch) -> tuple[Tensor, Features]:
-        """The teacher's scores (rows, classes) and features for the batch."""
+        """The teacher's logits (rows, classes) and features for the batch."""
         if student.is_meta:
             return student, features
         model = self._model(student.device, batch)
         self._check_lengths(model, batch)
         found = model.encode(batch)
-        # The labels are those of the student's target, which may have another name.
+        # The teacher's target may have another name than the student's.
         asked = replace(batch, labels={self._name_in(): self._learner[0].labels_of(batch)})
         scores, _ = model.named_targets()[self._name_in()].logits(found, asked)
         if scores.shape != student.shape:
-            message = f"{scores.shape[-1]} classes for {scores.shape[0]} rows, the student {student.shape[-1]}"
+            message = f"{scores.shape[-1]} classes for {scores.shape[0]} rows, but the student {student.shape[-1]}"
             raise TPError(f"distill: the teacher {self.config.teacher} scores {message} for {student.shape[0]}")
         return scores, found
 
     def _check_lengths(self, teacher: Model, batch: Batch) -> None:
-        """Refuse a batch that is longer than the teacher can read.
+        """Check that the teacher can read sequences of the batch's length.
 
         Raises:
-            TPError: so it is.
+            TPError: the batch is longer than the teacher's maximum length.
         """
         sides = {name: _inputs(batch, name) for name in teacher.spec.model.streams}
         limits = {name: context_of(teacher.spec, name).length_limit for name in sides}
@@ -122,18 +126,19 @@ class Distillation(Target):
         for name, inputs in sides.items():
             ids, limit = inputs.get("input_ids"), limits[name]
             if ids is not None and limit is not None and ids.shape[1] > limit:
-                message = f"{limit} positions, and the batches are of {ids.shape[1]}; lower the processor's max_length"
+                message = f"{limit} positions, but batches have {ids.shape[1]}; lower the processor's max_length"
                 raise TPError(f"distill: the teacher {self.config.teacher} has {message}")
 
     def _name_in(self) -> str:
-        """The target's name in the teacher."""
+        """The name of the target in the teacher."""
         return self.config.teacher_target or self._of
 
     def _model(self, device: torch.device, batch: Batch) -> Model:
-        """The teacher on ``device``, loaded by the first call.
+        """The teacher on ``device``; the first call loads it.
 
         Raises:
-            TPError: it cannot be loaded, has another vocabulary, lacks the target, or reads what batches do not have.
+            TPError: the teacher cannot be loaded, has another vocabulary, lacks the target, or reads inputs that the
+                batches do not have.
         """
         if not self._teacher:
             from tp_core.inference.load import load_model
@@ -161,11 +166,11 @@ class Distillation(Target):
 
 
 def _silent(message: str) -> None:
-    """Of other versions of packages, the check of the spec has told already."""
+    """Ignore a message; notes on package versions are already shown when the spec is checked."""
 
 
 def _absent(model: Model, batch: Batch) -> list[str]:
-    """The inputs that a model requires and a batch does not have."""
+    """The names of inputs that a model requires but a batch does not have."""
     found = []
     for (side, stream), fields in model.fields().sides.items():
         inputs = (batch.target or {}) if side == "target" else _inputs(batch, stream)
@@ -174,7 +179,7 @@ def _absent(model: Model, batch: Batch) -> list[str]:
 
 
 def _inputs(batch: Batch, stream: str) -> Inputs:
-    """A stream's inputs; a teacher without streams reads those of the only one."""
+    """The inputs of a stream; a teacher without streams reads those of the batch's only stream."""
     return batch.source.get(stream, batch.inputs if not stream and len(batch.source) == 1 else {})
 
 

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 class DistillationConfig(TargetConfig):
-    """Distillation: another target's scores, and the hidden states, follow those of a trained teacher (DistilBERT)."""
+    """Distillation: match the logits and hidden states of a trained teacher (DistilBERT)."""
 
     implementation: ClassVar[str] = "tp_core.modules.targets.distillation:Distillation"
     reads_streams: ClassVar[bool] = True
 
-    teacher: PathStr = Field(description="folder of the trained model to learn from; not needed after training")
-    of: str | None = Field(None, description="the target whose scores are learned; the only other one if unset")
-    teacher_target: str | None = Field(None, description="the teacher's target to learn from; the same name if unset")
-    temperature: float = Field(2.0, gt=0, description="softens both distributions (Hinton et al., 2015)")
+    teacher: PathStr = Field(description="folder of the trained teacher; not needed after training")
+    of: str | None = Field(None, description="target of the student that is trained; default: the only other target")
+    teacher_target: str | None = Field(None, description="target of the teacher; default: the one with the same name")
+    temperature: float = Field(2.0, gt=0, description="temperature of both distributions (Hinton et al., 2015)")
     soft_weight: float = Field(1.0, ge=0, description="factor of KL(teacher ‖ student) × temperature²")
     cosine_weight: float = Field(0.0, ge=0, description="factor of 1 - cosine of the final hidden states")
 
@@ -47,9 +47,9 @@ class DistillationConfig(TargetConfig):
         return {"teacher": self.teacher}
 
     def check_training(self, spec: "Spec") -> Iterator[Problem]:
-        """The teacher can be used here, reads the ids of the student's vocabulary, and has the same classes."""
+        """Check that the teacher can be loaded and has the same vocabulary and classes as the student."""
         if not os.path.exists(self.teacher):
-            return  # which is said of files
+            return  # the check of files reports it
         from tp_core.artifacts.contents import kept_contents
         from tp_core.artifacts.specs import find_spec
         from tp_core.artifacts.visual_tokens import unlike_images
@@ -77,4 +77,4 @@ class DistillationConfig(TargetConfig):
         return {"teacher": self.teacher}
 
     def for_use(self) -> None:
-        """None: without the teacher there is nothing to learn, and the target has no weights."""
+        """None, because the target has no weights and needs the teacher, which is only available in training."""

@@ -1,4 +1,4 @@
-"""Features of all processes, with gradients that flow back to the process each came from."""
+"""Gathering of features from all processes, with gradients that flow back to the process of each feature."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class _Gather(torch.autograd.Function):
-    """All-gather; its backward pass is a reduce-scatter: what every process has of a feature adds up at its owner."""
+    """All-gather; the backward pass is a reduce-scatter, which sums each feature's gradients at its own process."""
 
     @staticmethod
     def forward(ctx: Any, features: Tensor) -> Tensor:
@@ -26,14 +26,18 @@ class _Gather(torch.autograd.Function):
 
 
 def _call(name: str, before: str, output: Tensor, given: Tensor) -> None:
-    """A function of torch.distributed by its name, or by the one before, of which newer versions of torch warn."""
+    """Call a function of ``torch.distributed`` by its new name, or by its old name ``before`` in older versions.
+
+    Newer versions of torch warn about the old name.
+    """
     (getattr(dist, name, None) or getattr(dist, before))(output, given)
 
 
 def gathered(features: Tensor) -> tuple[Tensor, int]:
-    """The rows of all processes, of numbers of any type, in their order, and where this process's begin.
+    """The rows of all processes in the order of the processes, and the index of this process's first row.
 
-    Every process must call this at the same time with as many rows, which training batches have.
+    All processes must call this at the same time and with the same number of rows, as in training. Any dtype is
+    supported.
 
     Args:
         features: (rows, size) of this process.

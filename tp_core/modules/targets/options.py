@@ -1,4 +1,4 @@
-"""Options that targets with classes share. Torch-free."""
+"""Options that classification targets share. Torch-free."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
@@ -16,7 +16,7 @@ ClassMetric = Literal["accuracy", "f1", "f1_macro", "f1_micro", "matthews", "auc
 
 
 class ClassTargetConfig(TargetConfig):
-    """Base of classifiers of whole samples."""
+    """Base of targets that classify whole samples."""
 
     num_labels: int = Field(2, gt=1, description="number of classes")
 
@@ -24,8 +24,8 @@ class ClassTargetConfig(TargetConfig):
     metrics: list[ClassMetric] = Field(
         ["accuracy"],
         min_length=1,
-        description="what is measured: accuracy; f1, of class 1 of two; f1_macro; f1_micro; matthews, the correlation; "
-        "auc, under the ROC curve of two classes, in evaluations only",
+        description="metrics: accuracy; f1 (of class 1 of two classes); f1_macro; f1_micro; matthews (correlation "
+        "coefficient); auc (area under the ROC curve of two classes, only in evaluations)",
     )
 
     def published_facts(self) -> Iterable[ClassFacts]:
@@ -35,11 +35,13 @@ class ClassTargetConfig(TargetConfig):
         return {name: CLASS_METRICS[name] for name in self.metrics}
 
     def check_metrics(self) -> Iterator[Problem]:
-        """Metrics that are not of so many classes, or are listed twice."""
+        """Yield the problems of metrics that do not fit the number of classes, or that are listed twice."""
         others = ", ".join(name for name in CLASS_METRICS if name not in BINARY)
         for name in dict.fromkeys(self.metrics):
             if name in BINARY and self.num_labels != 2:
-                yield Problem("metrics", f"{name} is of two classes, and num_labels is {self.num_labels}; use {others}")
+                yield Problem(
+                    "metrics", f"{name} is for two classes, but num_labels is {self.num_labels}; use {others}"
+                )
             if self.metrics.count(name) > 1:
                 yield Problem("metrics", f"{name} is listed twice")
 

@@ -1,4 +1,4 @@
-"""One vector per sample, as a target makes it of a stream."""
+"""The vectors that a target computes from a stream, one per sample."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from tp_core.options.facts import VectorFacts
 
 
 def vector_of(sequence: Sequence, stream: str, facts: VectorFacts, target: Target | None = None) -> Tensor:
-    """Pool a stream's sequence, project it and normalise it, as ``facts`` say.
+    """Pool, project and normalise the sequence of a stream, as set by ``facts``.
 
     Args:
-        target: the one that projects, or pools in a way of its own, where ``facts`` ask for either.
+        sequence: the final sequence of the stream.
+        stream: name of the stream.
+        facts: the pooling, the projection and the normalisation.
+        target: the target with the projection or the pooling method; only needed if ``facts`` require one of these.
 
     Returns:
         (batch, size), float32.
