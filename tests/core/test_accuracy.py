@@ -45,7 +45,9 @@ def scores_and_labels(model: Model, name: str, batch: Batch) -> tuple[torch.Tens
     if name == "visual_tokens":
         places = batch.labels[name]["positions"]
         rows = torch.arange(len(places)).unsqueeze(1)
-        return target.patch_logits(features)[rows, places].flatten(0, 1), batch.labels[name]["labels"][rows, places].flatten()
+        return target.patch_logits(features)[rows, places].flatten(0, 1), batch.labels[name]["labels"][
+            rows, places
+        ].flatten()
     return target.logits(features, batch)[0], batch.labels[name]["labels"].flatten()
 
 

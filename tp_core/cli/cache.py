@@ -62,7 +62,9 @@ def list_(folder: str | None, as_json: bool) -> None:
     )
 )
 @_folder_option
-@click.option("--older-than", metavar="AGE", help="Delete only data that were last used longer ago than this: 12h, 30d, 2w.")
+@click.option(
+    "--older-than", metavar="AGE", help="Delete only data that were last used longer ago than this: 12h, 30d, 2w."
+)
 @click.option(
     "--max-size",
     metavar="SIZE",

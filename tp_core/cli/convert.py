@@ -18,7 +18,9 @@ _FORMAT = click.Choice(["huggingface", "tp"])
         "tp convert --from huggingface downloads/bert --to tp models/body --architecture BertModel",
     )
 )
-@click.option("--from", "source", required=True, type=(_FORMAT, str), metavar="FORMAT FOLDER", help="The model to convert.")
+@click.option(
+    "--from", "source", required=True, type=(_FORMAT, str), metavar="FORMAT FOLDER", help="The model to convert."
+)
 @click.option(
     "--to", "target", required=True, type=(_FORMAT, str), metavar="FORMAT FOLDER", help="The new folder to write."
 )

@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     help="File to write: .npy, .parquet (which also has the records' fields) or .jsonl; - for JSON lines on stdout.",
 )
 @click.option(
-    "--pooling", type=click.Choice(["mean", "first", "max", "last"]), help="Method that reduces a sequence to one vector."
+    "--pooling",
+    type=click.Choice(["mean", "first", "max", "last"]),
+    help="Method that reduces a sequence to one vector.",
 )
 @click.option(
     "--projection/--no-projection", default=None, help="Apply the projection of the target that compares vectors."

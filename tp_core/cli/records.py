@@ -28,7 +28,9 @@ def model_options(function: F) -> F:
     for option in (
         trust_code_option,
         verify_option,
-        click.option("--data-set", metavar="NAME", help="Data set to use, if the model has several; the first by default."),
+        click.option(
+            "--data-set", metavar="NAME", help="Data set to use, if the model has several; the first by default."
+        ),
         click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1)),
         click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"])),
         click.option(

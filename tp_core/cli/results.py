@@ -36,8 +36,7 @@ def result_options(forms: Sequence[str]) -> Callable[[F], F]:
                 "--output",
                 default="-",
                 show_default=True,
-                help=f"File to write; its ending determines the form ({endings}); - for JSON lines on standard "
-                "output.",
+                help=f"File to write; its ending determines the form ({endings}); - for JSON lines on standard output.",
             ),
         ):
             function = option(function)
