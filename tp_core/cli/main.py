@@ -129,7 +129,7 @@ class Commands(click.Group):
             built_in = BUILT_IN[cmd_name]
             command: click.Command = _import(built_in.module, built_in.attribute)
             if built_in.brief:
-                # pydantic's plugins may only watch validation; to find them, it reads the metadata of all distributions.
+                # Plugins of pydantic only watch validation. To find them, it reads the metadata of all distributions.
                 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
             else:
                 gc.enable()

@@ -83,7 +83,9 @@ def input_records(
     report: Callable[[str], None] = lambda _: None,
     option: str = "--data",
 ) -> Iterator[Record]:
-    """The records of input files, folders or data sets of the hub. Each line of a plain text is a record, also a blank one.
+    """The records of input files, folders or data sets of the hub.
+
+    Each line of a plain text file is a record, also a blank line.
 
     Args:
         given: the inputs as the user writes them: paths with patterns, choices of sources, and ``-`` for the standard

@@ -1,4 +1,4 @@
-"""Rows of results, one per record: its number, the fields that the user asks for, and the model's output. Torch-free."""
+"""Rows of results, one per record: its number, the requested fields, and the model's output. Torch-free."""
 
 from __future__ import annotations
 

@@ -31,8 +31,8 @@ class Kept:
         name: key of the rows, or name of the file.
         files: all its files.
         size: size in bytes.
-        used: time of the last read or write, in seconds since the epoch. Many systems record reads only once a day, some
-            not at all.
+        used: time of the last read or write, in seconds since the epoch. Many systems record reads only once a day,
+            some not at all.
         whole: False if its preparation has not finished.
     """
 

@@ -93,7 +93,7 @@ def model_files(model: NestedModel, digest_cache: DigestCache | None = None) -> 
 
 
 def used_part(spec: Spec) -> dict[str, Any]:
-    """The modules and sizes that inference uses, as plain values without paths. Streams and data sets keep their order."""
+    """The modules and sizes that inference uses, as plain values without paths. Streams and data sets keep order."""
     plain = replaced(spec, bare).dump()
     model, data = plain["model"], plain.get("data", {})
     streams = [[name, each] for name, each in model.pop("streams", {}).items()]

@@ -135,8 +135,8 @@ def write_rows(
 ) -> int:
     """Write chunks of columns to an Arrow IPC file, atomically: the file gets its name when it is complete.
 
-    :meth:`tp_core.interfaces.Processor.prepare` defines the cells. A column has one type. If a later chunk needs a wider
-    type, the earlier rows are written again, so that cells do not depend on the division into chunks.
+    :meth:`tp_core.interfaces.Processor.prepare` defines the cells. A column has one type. If a later chunk needs a
+    wider type, the earlier rows are written again, so that cells do not depend on the division into chunks.
 
     Args:
         kept: called with the complete file before it gets its name, to store facts about it.

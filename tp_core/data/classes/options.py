@@ -48,8 +48,8 @@ class ClassLabelOptions(ProcessorConfig):
     labels: Annotated[list[str] | dict[int, str] | dict[str, Names] | None, BeforeValidator(_ordered)] = Field(
         None,
         description="names of the classes, in order; or a mapping from the integers that records have as labels to "
-        "names: {0: neutral, 1: happy}; or either of these for each target of data.labels; default: labels are integers "
-        "from 0",
+        "names: {0: neutral, 1: happy}; or either of these for each target of data.labels; default: labels are "
+        "integers from 0",
     )
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
@@ -89,7 +89,7 @@ class ClassLabelOptions(ProcessorConfig):
         yield from super().check(context)
 
     def classes(self, data: DataContext, target: str = "") -> int | None:
-        """Number of classes: from the names, else from the target, else from the first target that has it, else None."""
+        """Number of classes: from the names, else from the target, else from the first target with one, else None."""
         asked = [data.targets[target]] if target in data.targets else data.targets.values()
         found = (known.number for each in asked if (known := each.fact(ClassFacts)) is not None)
         return _count(self.names(target)) or next(found, None)
