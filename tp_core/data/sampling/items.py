@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def item_id(*parts: bytes | NDArray[Any]) -> int:
-    """A hash of contents as a signed integer of 64 bits. Equal parts have equal numbers, different parts different ones.
+    """A hash of contents as a signed integer of 64 bits. Equal parts have equal hashes, different parts do not.
 
     Args:
         parts: bytes or arrays. The dtype and the shape of an array are part of its content.

@@ -83,7 +83,7 @@ class Order:
     def _by_length(self, epoch: int, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
         order: NDArray[np.int64] = permutation(self.seed, epoch, self.size).copy()
         draws = generator(self.seed, BUCKET, epoch, self.size)
-        # The epoch may begin inside a step, so batch borders are counted from the first step of this batch size.
+        # The epoch may begin inside a step, so steps are counted from the first step of this batch size.
         batch_size, first = self.batch_sizes.at_sample(epoch * self.size)
         begin = (first - epoch * self.size) % batch_size
         chunk = self.bucket * batch_size

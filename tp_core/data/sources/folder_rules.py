@@ -16,8 +16,8 @@ class FolderRules:
     """The rules for reading the files of folders and the members of shards.
 
     Attributes:
-        media: fields of records that hold pictures, recordings or the like; empty for texts. None if unknown; then every
-            file of a known form is read.
+        media: fields of records that hold pictures, recordings or the like; empty for texts. None if unknown; then
+            every file of a known form is read.
         columns: field → column.
         labels: the choice of the folder, on the path from the given folder to the file, whose name is the class. None
             for the last one, if no two different folders then have the same class.

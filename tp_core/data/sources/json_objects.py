@@ -28,7 +28,7 @@ _LONGEST_LITERAL = 16
 _FIRST = 100
 #: Message for a line that is only the beginning of a value, as in indented JSON.
 _OVER_LINES = (
-    "this JSON value continues in the next line; expected an object per line, or a list of objects in a file whose name "
+    "this JSON value goes on in the next line; expected an object per line, or a list of objects in a file whose name "
     "ends in .json"
 )
 
