@@ -143,9 +143,8 @@ def _fill(
     left = [root]
     while left:
         folder = left.pop()
-        with os.scandir(
-            folder.path or "."
-        ) as entries:  # scandir knows the kinds of most entries, which saves a system call per file
+        # scandir knows the kinds of most entries, which saves a system call per file.
+        with os.scandir(folder.path or ".") as entries:
             every = [entry for entry in entries if entry.name[0] != "."]
         names = [entry.name for entry in every]
         folder.closed = closed(folder.path, names)

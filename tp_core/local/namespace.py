@@ -147,7 +147,7 @@ class Namespace:
 
 @dataclass(frozen=True)
 class _Resolver:
-    """Resolves plain imports in a file of a folder. Local files take precedence over installed packages, as in a script.
+    """Resolves plain imports in a file of a folder. Local files take precedence over installed packages.
 
     Files are searched beside the importing file, unless that is part of a package, then in the folder itself.
     """

@@ -35,7 +35,7 @@ def running_local_files(run: bool) -> AbstractContextManager[None]:
 
 
 def may_run(name: str, folder: str) -> bool:
-    """True if ``module:Class`` may run now: code is trusted, or it belongs to an installed package with modules."""
+    """True if ``module:Class`` may run now: local files are allowed, or it is in an installed package with modules."""
     if _spec.get():
         return True
     from tp_core import discovery

@@ -91,7 +91,7 @@ def wrong_value(config: object, method: str, shown: str, expected: str) -> Plugi
 
 
 def culprit(error: BaseException) -> Culprit | None:
-    """The innermost frame of an exception that belongs to a plugin or a local file, else to one of our own plugins."""
+    """The innermost frame of an exception in a plugin of others or a local file, else in one of our own plugins."""
     frames = list(_frames(error))
     packages = _packages()
     for ours in (False, True):

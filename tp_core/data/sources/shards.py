@@ -24,7 +24,7 @@ from tp_core.errors import DataError
 #: Extensions of text members.
 _TEXT = ("txt", "text", "caption", "transcript")
 
-#: Extensions of media members. For a processor of texts, a sample with only such members is skipped.
+#: Extensions of document members. For a processor of texts, a sample with only such members is skipped.
 _DOCUMENTS = ("md", "rst", "html", "htm", "pdf", "db", "ini")
 
 
