@@ -169,7 +169,7 @@ def _shelf(kind: str, names: dict[str, type[ModuleConfig]]) -> Schema:
 
 
 def _component(definitions: dict[str, Schema]) -> Schema:
-    """An embedding component: its modules, or its modules with the component's options."""
+    """The schema of an embedding component: its modules, or its modules with the component's options."""
     schema = _options(EmbeddingOptions, "embedding_options", definitions)
     closed = {"type": "object", "additionalProperties": False}
     whole = {
@@ -177,7 +177,7 @@ def _component(definitions: dict[str, Schema]) -> Schema:
         "properties": {"modules": _ref("embedding_list"), **schema["properties"]},
         "required": ["modules"],
     }
-    # An inherited component may have its options changed alone.
+    # A child spec may change only the options of an inherited component.
     changed = {**closed, "properties": schema["properties"], "minProperties": 1}
     return {"anyOf": [_ref("embedding_list"), whole, changed, {"type": "null"}]}
 

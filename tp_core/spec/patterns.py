@@ -143,7 +143,7 @@ def brace_count(text: str) -> int:
     found = _first_braces(text)
     if found is None:
         return 1
-    # of a range that is longer than len() can say, too
+    # _length() also works for a range that is too long for len().
     inside = sum(map(brace_count, found.parts)) if found.numbers is None else _length(found.numbers[0])
     return inside * brace_count(found.after)
 

@@ -82,9 +82,10 @@ class Place(NamedTuple):
 
 
 def placed(spec: Spec, shared: bool = False) -> Iterator[Place]:
-    """The modules of a spec in the order of the data flow; each module comes before the modules that its options choose.
+    """The modules of a spec in the order of the data flow.
 
-    For inference, modules that only make labels are left out.
+    Each module comes before the modules that its options choose. For inference, modules that only make labels are left
+    out.
 
     Args:
         shared: True to yield shared modules once for each of their streams, False to yield them only for the first.
