@@ -33,7 +33,7 @@ class _Ids(_ParamType):
         try:
             found = json.loads(text)
         except ValueError:
-            self.fail(f"'{value}' is not a list of token ids; write 2,5 or [[2, 5], [7]]", param, ctx)
+            self.fail(f"'{value}' is no list of token ids; write 2,5 or [[2, 5], [7]]", param, ctx)
         return found[0] if self.one and len(found) == 1 else found
 
 

@@ -18,7 +18,7 @@ def parse_size(text: str) -> int:
     """
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]i?|)b?", text.strip().lower())
     if found is None:
-        raise TPError(f"'{text}' is not a size; expected a number with a unit, such as 500MB, 20GB or 1.5GiB")
+        raise TPError(f"'{text}' is no size; expected a number with a unit, such as 500MB, 20GB or 1.5GiB")
     return int(float(found[1]) * _SIZES[found[2]])
 
 

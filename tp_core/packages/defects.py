@@ -101,7 +101,7 @@ def unmet(distribution: Any, versions: _Versions) -> Iterator[str]:
             if needs.marker is not None and not needs.marker.evaluate({"extra": ""}):
                 continue
         except (InvalidRequirement, ValueError) as error:
-            yield f"METADATA: '{text}' is not a requirement: {str(error).splitlines()[0]}"
+            yield f"METADATA: '{text}' is no requirement: {str(error).splitlines()[0]}"
             continue
         version = versions.of(needs.name)
         wanted = f"{needs.name}{needs.specifier}"

@@ -112,10 +112,10 @@ def points(text: str) -> Iterator[Point]:
         if line.startswith("["):
             closed = re.fullmatch(r"\[([^\[\]]*)\]", line)
             group = closed[1].strip() if closed else line.strip("[]\x00 ")
-            yield Point(group, "", "", number, "" if closed else f"{line!r} is not a [group]")
+            yield Point(group, "", "", number, "" if closed else f"{line!r} is no [group]")
             continue
         name, equals, value = (part.strip() for part in line.partition("="))
         value = value.partition("[")[0].strip()  # remove extras, which are obsolete
         right = name and equals and re.fullmatch(r"\w+(\.\w+)*(\s*:\s*\w+(\.\w+)*)?", value)
-        damage = "" if right else f"{line!r} is not of the form 'name = module:attribute'"
+        damage = "" if right else f"{line!r} is no 'name = module:attribute'"
         yield Point(group, name, re.sub(r"\s", "", value), number, damage)

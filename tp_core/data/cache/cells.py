@@ -59,7 +59,7 @@ class Kind:
             advice = "expected cells of one kind in a column, arrays of one number of dimensions"
             if not self.weight or not other.weight:
                 advice += "; an empty list has one dimension, and np.zeros((0, 4)) has two"
-            raise UnusableCellError(f"is {other}, but the cells before it in the column are {self}", advice)
+            raise UnusableCellError(f"is {other}, but an earlier cell of the column is {self}", advice)
         if self.weight != other.weight:
             return self if self.weight > other.weight else other
         dtype = np.promote_types(self.dtype, other.dtype)

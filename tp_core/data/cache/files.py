@@ -122,5 +122,5 @@ def parse_age(text: str) -> float:
     """
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([smhdw])", text.strip().lower())
     if found is None:
-        raise TPError(f"'{text}' is not an age; expected a number with a unit, such as 12h, 30d or 2w")
+        raise TPError(f"'{text}' is no age; expected a number with a unit, such as 12h, 30d or 2w")
     return float(found[1]) * _TIMES[found[2]]

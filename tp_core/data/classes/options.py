@@ -28,11 +28,11 @@ def _ordered(value: Any) -> Any:
             key = int(str(number))
         except ValueError:
             expected = "a list of names, names by integers, or one of these for each target by its name"
-            raise ValueError(f"'{number}' is not an integer; expected {expected}") from None
+            raise ValueError(f"'{number}' is no integer; expected {expected}") from None
         if key in numbered:
             raise ValueError(f"{key} is listed twice")
         if not isinstance(name, str):
-            raise ValueError(f"the name of {key} is not a text; expected a text, such as '{name}' in quotes")
+            raise ValueError(f"the name of {key} is no text; expected one, such as '{name}' in quotes")
         numbered[key] = name
     return dict(sorted(numbered.items()))
 
@@ -78,7 +78,7 @@ class ClassLabelOptions(ProcessorConfig):
         for target in self._of_targets() or ():
             if target not in context.labels:
                 known = ", ".join(context.labels) or "none"
-                yield Problem("labels", f"'{target}' is not a target of data.labels, which has {known}")
+                yield Problem("labels", f"'{target}' is no target of data.labels, which has {known}")
         for target in targets:
             names = [as_compared(name) for name in self.class_names(target) or []]
             twice = next((name for name in names if names.count(name) > 1), None)

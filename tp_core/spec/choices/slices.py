@@ -75,7 +75,7 @@ def sliced(
 
 
 def _each(given: Mapping[str, Node], count: int) -> Iterator[tuple[str, ...]]:
-    """Each slice with the earlier slices that contain its first layer, so that also slices without effect are checked."""
+    """Each slice with the earlier slices that contain its first layer, so that slices without effect are checked."""
     for end, key in enumerate(given, 1):
         size = count if numbers(key, count) else _MANY
         first = numbers(key, size)[0]
@@ -88,7 +88,7 @@ def _check(cls: type[ModuleConfig], path: str, key: str, child: Node, count: int
         # A slice may begin after the last layer, for example in a preset whose number of layers is reduced.
         found = numbers(key, _MANY if ":" in key else count)
     except ValueError:
-        message = f"'{key}' is not a slice; expected a layer from 0 to {count - 1}, or start:stop:step as in Python"
+        message = f"'{key}' is no slice; expected a layer from 0 to {count - 1}, or start:stop:step as in Python"
         problems.add(path, message, child, key=True)
         return
     if not found:

@@ -148,8 +148,8 @@ def _too_deep(origin: Origin) -> SpecProblem:
 def _check_depth(text: str, reader: _Reader) -> None:
     """Reject a text that is nested too deeply before a parser composes it recursively.
 
-    PyYAML's scanner in Python yields one token after the other. The parsers cannot be used, as they read ahead: one that
-    has its own limit would reach it before it yields the first token or event.
+    PyYAML's scanner in Python yields one token after the other. The parsers cannot be used, as they read ahead: a
+    parser with its own limit would reach it before it yields the first token or event.
     """
     widest = max(map(len, _INDENTATION.findall(text)), default=0)
     if text.count("[") + text.count("{") + widest + 1 <= _MOST_LEVELS:  # usual specs need no scan
