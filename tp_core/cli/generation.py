@@ -73,7 +73,7 @@ def _option(name: str, field: FieldInfo) -> click.Option:
     spelled = name.replace("_", "-")
     description = field.description or ""
     usual = field.get_default()
-    shown = "" if usual in (None, 0, False) or "unset" in description else f" Default: {usual}."
+    shown = "" if usual in (None, 0, False) else f" Default: {usual}."
     help_text = f"{description[:1].upper()}{description[1:]}.{shown}"
     branches = _branches(field.annotation)
     if branches == [bool]:
