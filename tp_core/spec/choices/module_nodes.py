@@ -104,21 +104,21 @@ def _own_places(spec: Spec, shared: bool) -> Iterator[Place]:
         lender = stream.same_as or stream.encoder_of
         if shared or not lender:
             yield Place(stream.encoder, stream.encoder, context_of(spec, lender or name), "encoder", name)
-    behind = context_of(spec, side="target")
+    target_side = context_of(spec, side="target")
     if (fusion := spec.model.fusion) is not None:
-        yield Place(fusion, fusion, behind, "fusion", first)
+        yield Place(fusion, fusion, target_side, "fusion", first)
     for chosen in spec.model.target_embedding.chosen() if spec.model.target_embedding else ():
-        yield Place(chosen, chosen, behind, "target_embedding", first)
+        yield Place(chosen, chosen, target_side, "target_embedding", first)
     if (decoder := spec.model.decoder) is not None:
-        yield Place(decoder, decoder, behind, "decoder", first)
+        yield Place(decoder, decoder, target_side, "decoder", first)
     for target in spec.model.targets:
         own = target.config.stream
         yield Place(target, target, context_of(spec, own or "", side="target"), "target", own or first)
-    of_data = behind.with_facts(*data_context(spec).facts.values())  # the facts of the data hold for all streams
+    of_data = target_side.with_facts(*data_context(spec).facts.values())  # the facts of the data hold for all streams
     for each in (*spec.data.chosen(), *spec.data.sources()):
         yield Place(each, each, of_data, "data", first)
     for each in spec.train.chosen():
-        yield Place(each, each, behind, "train", first)
+        yield Place(each, each, target_side, "train", first)
 
 
 def _within(chosen: Chosen[Any], context: BuildContext) -> Iterator[tuple[Chosen[Any], BuildContext]]:

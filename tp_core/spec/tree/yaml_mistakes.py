@@ -60,8 +60,8 @@ def explain(error: yaml.MarkedYAMLError, lines: list[str]) -> Mistake:
 
 def _of_a_pattern(at: _Place) -> Mistake | None:
     before = [match for match in _BRACES.finditer(at.before) if match.end() == len(at.before)]
-    behind = before and at.char and at.char not in " \t,:#]}"
-    if behind or (at.char == "{" and at.before[-1:].strip(" [,") and _BRACES.match(at.after)):
+    text_follows = before and at.char and at.char not in " \t,:#]}"
+    if text_follows or (at.char == "{" and at.before[-1:].strip(" [,") and _BRACES.match(at.after)):
         return at.says('a path with braces needs quotes here, as in "shards/{0000..0099}.tar"')
     return None
 
