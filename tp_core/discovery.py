@@ -1,7 +1,7 @@
-"""Discovery in three small steps: metadata → index → config class.
+"""Discovery of modules in three steps: metadata → index → config class.
 
-The index is made from installed metadata alone; nothing is imported. A config class is imported when a spec, or
-``tp modules``, asks for it. What fails on the way is data (:class:`Broken`), never an exception for bystanders.
+The index is made only from the metadata of installed distributions; nothing is imported. A config class is imported
+when a spec or ``tp modules`` needs it. A broken module raises :class:`BrokenModuleError` only when it is used.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from tp_core.packages.third_party import interrupts, printing_apart
 
 GROUP = "tp.v1."
 
-#: The file that names a distribution's entries.
+#: The metadata file with a distribution's entry points.
 ENTRY_POINTS = "entry_points.txt"
 
-#: Our group as a file has it, in UTF-8 and in UTF-16, which some editors write.
+#: Our group prefix as bytes, in UTF-8 and in UTF-16, which some editors write.
 _MENTION, _WIDE_MENTION = GROUP.encode(), GROUP.encode("utf-16-le").rstrip(b"\0")
 
-#: The kind of kinds: what it names is the base class of the options of a kind.
+#: The kind whose entries declare kinds; each entry names the base class of the options of a kind.
 KINDS = "kinds"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One name on the shelves: an entry point and the distribution it came from."""
+    """An entry point and its distribution."""
 
     kind: str
     name: str
@@ -46,7 +46,7 @@ class Entry:
 
     @property
     def distribution(self) -> str:
-        """Name of the distribution that offers this entry. Read late: it costs reading its metadata."""
+        """Name of the distribution that offers this entry. It is read on first use, as reading the metadata is slow."""
         return metadata.header(self._distribution, "Name")
 
     @property
@@ -55,7 +55,7 @@ class Entry:
 
     @property
     def requirements(self) -> list[str]:
-        """The distributions that its own needs, as its metadata write them."""
+        """The requirements of its distribution, as written in the metadata."""
         return [*metadata.headers(self._distribution, "Requires-Dist")]
 
 
@@ -69,7 +69,7 @@ def own_version() -> str:
 
 
 class BrokenModuleError(TPError):
-    """An entry that is on the shelf but cannot be loaded; ``cause`` is the original exception."""
+    """The error for an installed entry that cannot be loaded; ``cause`` is the original exception."""
 
     def __init__(self, entry: Entry, cause: BaseException) -> None:
         from tp_core.packages.libraries import broken_library
@@ -82,7 +82,7 @@ class BrokenModuleError(TPError):
 
 
 class UnknownModuleError(TPError):
-    """No installed package offers the name; ``suggestion`` is the nearest right thing, or empty."""
+    """The error for a name that no installed package offers; ``suggestion`` is the nearest valid name, or empty."""
 
     def __init__(self, message: str, suggestion: str = "") -> None:
         self.message, self.suggestion = message, suggestion
@@ -90,7 +90,7 @@ class UnknownModuleError(TPError):
 
 
 def singular(kind: str) -> str:
-    """A kind's name in a sentence about one of it."""
+    """The singular of a kind's name, for messages."""
     return {
         "presets": "preset",
         "commands": "command",
@@ -100,31 +100,31 @@ def singular(kind: str) -> str:
 
 
 def article(kind: str) -> str:
-    """A kind's name in a sentence, with its article."""
+    """The singular of a kind's name with its article, for messages."""
     name = singular(kind)
     return f"an {name}" if name[0] in "aeiou" else f"a {name}"
 
 
 def owner_of(kind: str, name: str) -> str:
-    """The distribution of ours that a module's bare name is of; empty for a name of others."""
+    """Our own distribution that has a module of this bare name; empty if none has."""
     return next((package for package, kinds in first_party().items() if name in kinds.get(kind, ())), "")
 
 
 def packages() -> dict[str, Entry]:
-    """The packages of Python that hold what distributions offer, each with one of the entries."""
+    """The Python packages with the modules that distributions offer, each with one of its entries."""
     return {entry.value.partition(":")[0].partition(".")[0]: entry for entry in index().entries()}
 
 
 def is_own(entry: Entry) -> bool:
-    """True for what one of our own distributions offers."""
+    """True if one of our own distributions offers the entry."""
     return normalized(entry.distribution) in first_party()
 
 
 class Index:
-    """Entries by kind and name, sorted; a name offered by several distributions keeps them all.
+    """Entries by kind and name, sorted. If several distributions offer a name, all of their entries are kept.
 
     Attributes:
-        kinds: the kinds of modules that some distribution declares.
+        kinds: the kinds of modules that distributions declare.
     """
 
     def __init__(self, entries: Iterable[Entry]) -> None:
@@ -132,13 +132,13 @@ class Index:
         self.kinds = tuple(sorted({entry.name for entry in every if entry.kind == KINDS}))
         self._entries: dict[str, dict[str, list[Entry]]] = {kind: {} for kind in (*self.kinds, KINDS)}
         for entry in every:
-            if entry.kind not in self._entries:  # whose kind nobody declares: told by tp doctor
+            if entry.kind not in self._entries:  # an undeclared kind, which tp doctor reports
                 continue
             same = self._entries[entry.kind].setdefault(entry.name, [])
             # The same distribution may be found twice on sys.path (an editable install over a wheel).
             if not any(other.distribution == entry.distribution for other in same):
                 same.append(entry)
-            if len(same) > 1:  # in an order that no file system decides
+            if len(same) > 1:  # sort them, independently of the file system's order
                 same.sort(key=lambda offer: offer.distribution)
 
     def names(self, kind: str) -> list[str]:
@@ -152,11 +152,13 @@ class Index:
     def find(self, kind: str, name: str) -> Entry:
         """The entry for ``name``, which may be written ``name@distribution``.
 
-        A bare name that one of our own distributions has is ours: no other package changes what a spec means.
+        If one of our own distributions has the bare name, its entry is used, so that other packages cannot change the
+        meaning of a spec.
 
         Raises:
-            NotFound: with near matches, the same name in other kinds, or the package to install.
-            TPError: when two distributions offer the name and the spec does not say which.
+            UnknownModuleError: no entry has the name. The message has near matches, the same name in other kinds, or
+                the package to install.
+            TPError: several distributions offer the name, and the spec does not choose one.
         """
         bare, _, preferred = name.partition("@")
         found = every = self._entries.get(kind, {}).get(bare, [])
@@ -179,7 +181,7 @@ class Index:
         raise UnknownModuleError(f"unknown {singular(kind)} '{name}'", suggestion)
 
     def _suggest(self, kind: str, name: str) -> str:
-        # What the name is elsewhere says more than what it looks like here ('clr' looks like 'cls').
+        # A known meaning of the name is more helpful than a similar name ('clr' looks like 'cls').
         others = [article(k) for k in self.kinds if k not in (kind, "commands") and name in self._entries[k]]
         offered = self.names(kind)
         if others:
@@ -198,7 +200,7 @@ class Index:
 def scan(path: list[str] | None = None) -> Iterator[Entry]:
     """Read the entries of all installed distributions (on ``path``, default ``sys.path``).
 
-    What is damaged is passed over; :func:`tp_core.packages.defects.defects` tells of it.
+    Damaged metadata are skipped; :func:`tp_core.packages.defects.defects` reports them.
     """
     for distribution in distributions(path):
         for point in metadata.points(metadata.read(distribution, ENTRY_POINTS).text):
@@ -208,27 +210,27 @@ def scan(path: list[str] | None = None) -> Iterator[Entry]:
 
 
 def distributions(path: list[str] | None = None) -> Iterator[Any]:
-    """The installed distributions that offer something to us, or mean to."""
+    """The installed distributions that have entries of ours, also damaged ones."""
     for distribution in installed.distributions(path):
-        # Most distributions have no entry of ours: a substring test spares parsing their files.
+        # Most distributions have no entry of ours; a substring test avoids parsing their files.
         content = metadata.raw(distribution, ENTRY_POINTS)
         if _MENTION in content or _WIDE_MENTION in content:
             yield distribution
 
 
-#: Distributions that the index was made of; empty before there is one.
+#: The distributions from which the index was made; empty before the index exists.
 _shelves: list[tuple[str, int]] = []
 
 
 @functools.cache
 def index() -> Index:
-    """The index of this process, made once, and anew when :func:`refresh` finds other distributions."""
+    """The index of this process. It is made once, and again after :func:`refresh` has found other distributions."""
     _shelves[:] = _distributions()
     return Index(scan())
 
 
 def refresh() -> None:
-    """Forget an index that no longer tells what is installed: in a notebook, packages come while it runs."""
+    """Discard an outdated index: in a notebook, packages may be installed while it runs."""
     if _shelves and _shelves != _distributions():
         importlib.invalidate_caches()
         _shelves.clear()
@@ -236,7 +238,7 @@ def refresh() -> None:
 
 
 def _distributions() -> list[tuple[str, int]]:
-    """The folders of installed metadata with the times of their last change; cheap beside reading them."""
+    """The folders of installed metadata with their modification times, which is faster than reading the metadata."""
     found = []
     for folder in installed.folders():
         for name in installed.metadata_folders(folder):
@@ -250,7 +252,7 @@ def load(entry: Entry) -> Any:
     """Import what an entry names (a config class, a command).
 
     Raises:
-        Broken: whatever the import raised, with the entry and the original exception.
+        BrokenModuleError: the import raised an exception, which is its cause.
     """
     module, _, attribute = entry.value.partition(":")
     try:
@@ -269,7 +271,7 @@ def preset_file(entry: Entry) -> Path:
     """The file of a preset: ``<name>.yaml`` in the package that the entry names.
 
     Raises:
-        Broken: the package cannot be found, or a package above it raises.
+        BrokenModuleError: the package or the file cannot be found, or a parent package raises.
     """
     try:
         with printing_apart():

@@ -118,7 +118,7 @@ def test_the_mode_is_what_is_declared(tmp_path: Path, metric: str, mode: str) ->
 def test_a_metric_of_which_neither_side_is_better_needs_a_mode(tmp_path: Path) -> None:
     file, metric = write_spec(tmp_path, CLASSES), "own.regress:Config/scale"
     (message,) = found_in(file, stopping(metric=f"'{metric}'"))
-    assert message.startswith("train.early_stopping.mode: is required: neither low nor high values of")
+    assert message.startswith("train.early_stopping.mode: is required: it is unknown if low or high values of")
     for mode in ("min", "max"):
         change = stopping(metric=f"'{metric}'", mode=mode)
         assert found_in(file, change) == []

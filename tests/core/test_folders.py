@@ -283,7 +283,7 @@ def test_a_table_of_that_name_without_file_names_is_no_metadata(tmp_path: Path) 
 
 def test_two_tables_of_metadata_in_a_folder_are_an_error(tmp_path: Path) -> None:
     metadata(metadata(tmp_path, "csv"), "jsonl")
-    with pytest.raises(DataError, match=r"this folder has metadata twice: metadata.csv and metadata.jsonl"):
+    with pytest.raises(DataError, match=r"this folder has two metadata files: metadata.csv and metadata.jsonl"):
         read(tmp_path, IMAGES)
 
 

@@ -99,7 +99,10 @@ def test_a_spec_has_options_and_says_them_again(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("{sample: true, beams: 2}", "inference.generate: sample and beams exclude each other"),
-        ("{max_new_tokens: 9, max_length: 9}", r"exclude each other; remove one \(max_length: null drops one"),
+        (
+            "{max_new_tokens: 9, max_length: 9}",
+            r"exclude each other; remove one \(max_length: null removes an inherited value",
+        ),
         ("{beams: 0}", "inference.generate.beams: must be at least 1, got 0"),
         ("{eos_token_id: [1, x]}", r"inference.generate.eos_token_id\[1\]: expected an integer"),
         ("{num_beams: 4}", "unknown option 'num_beams'; did you mean 'beams'"),

@@ -86,7 +86,7 @@ def test_a_stack_is_made_shorter_than_its_slices_reach() -> None:
         ({"::0": {"dropout": 0.0}}, "layers.::0: '::0' is no slice"),
         ({"1": 3}, "layers.1: expected a mapping of options, got the number 3"),
         ([{}], "layers: expected a mapping of slices"),
-        ({"1": {"num_layers": 3}}, "layers.1.num_layers: 'num_layers' is of the whole stack"),
+        ({"1": {"num_layers": 3}}, "layers.1.num_layers: 'num_layers' is an option of the whole stack"),
         ({"1": {"mixr": "fourier"}}, "layers.1.mixr: unknown option 'mixr'; did you mean 'mixer'?"),
         ({"1": {"mixer": "fuorier"}}, "layers.1.mixer: unknown mixer 'fuorier'; did you mean 'fourier'?"),
         ({"1": {"mixer": {"attention": {"windw": 1}}}}, "layers.1.mixer.attention.windw: unknown option 'windw'"),

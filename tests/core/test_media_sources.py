@@ -136,7 +136,7 @@ def test_records_lost_behind_damage_of_a_shard_are_told_and_those_before_it_are_
     path = shard(tmp_path / "s.tar", {f"{n}.txt": b"a caption" for n in range(6)})
     data = damage(path.read_bytes(), place)
     path.write_bytes(gzip.compress(data) if compressed else data)
-    message = f"s.tar: the archive is damaged or cut off behind '{whole - 1}.txt', and what stood there is lost"
+    message = f"s.tar: the archive is damaged or truncated after '{whole - 1}.txt'; the rest is lost"
     with pytest.raises(DataError, match=message):
         list(read_records([str(path)]))
     bad = BadRecords("skip")
@@ -152,7 +152,7 @@ def test_a_shard_whose_compression_is_cut_off_is_told(tmp_path: Path) -> None:
     bad = BadRecords("skip")
     assert 0 < len(list(read_records([str(path)], bad=bad))) < 6
     assert bad.count == 1
-    assert "the archive is damaged or cut off behind" in bad.messages[0]
+    assert "the archive is damaged or truncated after" in bad.messages[0]
 
 
 def test_a_picture_in_a_folder_that_cannot_be_read_is_a_bad_record_of_its_own(tmp_path: Path) -> None:

@@ -656,7 +656,7 @@ def test_the_fingerprint_sees_every_segment(tmp_path: Path, monkeypatch: pytest.
         ("a.csv", b"text;label\na;1\n", "the columns seem to be separated by semicolons"),
         ("a.csv", b"text\tlabel\na\t1\n", "the columns seem to be separated by tabs"),
         ("a.tsv", b"text,label\na,1\n", "the columns seem to be separated by commas"),
-        ("a.csv", b"text,label\ra,1\r", r"where lines end so, convert the file: tr '\r' '\n'"),
+        ("a.csv", b"text,label\ra,1\r", r"if lines end with CR, convert the file: tr '\r' '\n'"),
     ],
 )
 def test_a_table_of_another_dialect_is_told_as_one(tmp_path: Path, name: str, content: bytes, message: str) -> None:

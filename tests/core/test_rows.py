@@ -262,18 +262,18 @@ def test_what_is_more_than_numbers_is_refused_with_its_column_and_row(tmp_path: 
         (
             1,
             [1],
-            "is an array of 1 dimension, and what stands before it in the column is a single number; expected cells",
+            "is an array of 1 dimension, but an earlier cell of the column is a single number; expected cells",
         ),
-        ([1], 1, "is a single number, and what stands before it in the column is an array of 1 dimension; expected"),
-        (b"a", [1], "is an array of 1 dimension, and what stands before it in the column is bytes; expected"),
-        ([1], b"a", "is bytes, and what stands before it in the column is an array of 1 dimension; expected"),
-        (np.zeros(2), np.zeros((2, 2)), "is an array of 2 dimensions, and what stands before it in the column is an"),
+        ([1], 1, "is a single number, but an earlier cell of the column is an array of 1 dimension; expected"),
+        (b"a", [1], "is an array of 1 dimension, but an earlier cell of the column is bytes; expected"),
+        ([1], b"a", "is bytes, but an earlier cell of the column is an array of 1 dimension; expected"),
+        (np.zeros(2), np.zeros((2, 2)), "is an array of 2 dimensions, but an earlier cell of the column is an"),
         (
             [[1, 2]],
             [],
-            "is an array of 1 dimension, and what stands before it in the column is an array of 2 dimensions",
+            "is an array of 1 dimension, but an earlier cell of the column is an array of 2 dimensions",
         ),
-        (np.array(1), 1, "is a single number, and what stands before it in the column is an array of 0 dimensions"),
+        (np.array(1), 1, "is a single number, but an earlier cell of the column is an array of 0 dimensions"),
     ],
 )
 def test_a_column_holds_cells_of_one_kind(tmp_path: Path, before: Any, value: Any, message: str) -> None:

@@ -87,7 +87,7 @@ def test_damaged_rows_are_made_anew(cached: Path) -> None:
         flip(rows.path, place)
         said.clear()
         assert repr(contents(prepare(cached, said))) == before
-        assert f"the cached file {rows.path} is damaged and is made anew" in said
+        assert f"the cached file {rows.path} is damaged and will be prepared again" in said
 
 
 def test_rows_without_their_facts_are_made_anew_and_say_what_was_skipped(cached: Path) -> None:

@@ -142,7 +142,7 @@ def test_full_shared_memory_is_told_and_the_run_is_saved(home: Path) -> None:
         command, cwd=home, env=runs.environment(), capture_output=True, text=True, timeout=60, check=False
     )
     assert ended.returncode == 2, ended.stderr
-    assert "the memory that processes share is full" in ended.stderr
+    assert "shared memory is full" in ended.stderr
     assert "docker run --shm-size" in ended.stderr
     assert "Traceback" not in ended.stderr
 

@@ -13,7 +13,7 @@ from tp_core.spec.tree.yaml_loader import parse
 
 PARSERS = {"C": getattr(yaml, "CBaseLoader", yaml.BaseLoader), "Python": yaml.BaseLoader}
 
-NO_MORE = "this does not go on with what begins on line {}; is its indentation right?"
+NO_MORE = "this does not continue the block from line {}; is its indentation right?"
 SECOND_KEY = "a second key stands on this line; a text with ': ' in it needs quotes"
 NO_KEY = "a key cannot stand here; is the indentation of this line right?"
 TAB = "a tab stands here; YAML is indented with spaces"
@@ -57,7 +57,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "an at sign": ("name: @me\n", "1:7", 'a text that begins with @ needs quotes: "@me"'),
     "a percent sign": ("name: %x\n", "1:7", 'a text that begins with % needs quotes: "%x"'),
     "an unknown alias": (
-        "m: *base\n", "1:4", "the alias '*base' stands for nothing: there is no '&base' before it",
+        "m: *base\n", "1:4", "the alias '*base' is undefined: there is no '&base' before it",
     ),
     "an anchor twice": ("a: &x 1\nb: &x 2\n", "2:4", "the anchor '&x' is given twice"),
     "two documents": ("a: 1\n---\nb: 2\n", "2:1", "a second document begins here; a spec is one document"),

@@ -29,9 +29,9 @@ def _folder_option(function: F) -> F:
 
 @click.group()
 def cache() -> None:
-    """List and clear the data that were prepared for training and evaluation.
+    """List and clear the prepared data of training and evaluation.
 
-    They are made anew when they are needed again.
+    Deleted data are prepared again when a command needs them.
     """
 
 
@@ -62,14 +62,20 @@ def list_(folder: str | None, as_json: bool) -> None:
     )
 )
 @_folder_option
-@click.option("--older-than", metavar="AGE", help="Only what has not been used for so long: 12h, 30d, 2w.")
-@click.option("--max-size", metavar="SIZE", help="Only what is more than so much, least recently used first: 50GB.")
-@click.option("--dry-run", is_flag=True, help="Say what would be deleted, and delete nothing.")
+@click.option(
+    "--older-than", metavar="AGE", help="Delete only data that were last used longer ago than this: 12h, 30d, 2w."
+)
+@click.option(
+    "--max-size",
+    metavar="SIZE",
+    help="Delete the least recently used data until the rest has at most this size: 50GB.",
+)
+@click.option("--dry-run", is_flag=True, help="Print what would be deleted, and delete nothing.")
 def clear(folder: str | None, older_than: str | None, max_size: str | None, dry_run: bool) -> None:
-    """Delete prepared data: all, or what is too old or too much.
+    """Delete prepared data: all of them, or those that are too old or exceed a total size.
 
-    Other files in the folder stay, and so does what a preparation is writing. A training that goes on may open its
-    data again, and should have ended.
+    Other files in the folder stay. Data that another process is writing stay, too. Do not delete the data of a run that
+    is still training: it may open them again.
     """
     from tp_core.data.cache.files import kept, parse_age, unexpected
     from tp_core.files.sizes import parse_size, shown_size

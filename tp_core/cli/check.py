@@ -1,4 +1,4 @@
-"""``tp check``: all that is wrong with a spec, without training and without torch."""
+"""``tp check``: find every problem of a spec, without training and without torch."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 @trust_code_option
 @click.pass_context
 def check(ctx: click.Context, spec: str, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Check a spec: its form, its modules and whether they fit each other, its data.
+    """Check a spec: its syntax, its modules and their connections, and its data.
 
-    SPEC is a YAML or JSON file, or the name of a preset. A spec without a data part of its own is checked as
-    a model only. The exit status is 2 when something is wrong.
+    SPEC is a YAML or JSON file, or the name of a preset. If a spec has no data part of its own, only its model is
+    checked. The exit status is 2 if the spec has a problem.
     """
     try:
         with results_alone():
@@ -60,10 +60,13 @@ def check(ctx: click.Context, spec: str, overrides: tuple[str, ...], as_json: bo
 
 
 def checked(path: str, overrides: tuple[str, ...] = ()) -> tuple[Spec, bool]:
-    """A spec that has passed every check, and whether that includes the checks of a training run.
+    """Load a spec and check it.
+
+    Returns:
+        The spec, and True if the checks of a training run were made, too.
 
     Raises:
-        SpecError: with every problem that was found, sorted by place.
+        SpecError: the spec has problems; the error lists all of them, sorted by place.
     """
     from tp_core.spec.load import load_spec
 
@@ -105,7 +108,7 @@ def _print_json(problems: list[dict[str, Any]], notes: Sequence[dict[str, Any]] 
 
 
 def _module(chosen: Chosen[Any]) -> str:
-    """A module with its sizes."""
+    """A module's name and its sizes, as text."""
     options = ((key, getattr(chosen.config, key, None)) for key in ("num_layers", "hidden_size", "num_heads"))
     sizes = ", ".join(f"{key} {value}" for key, value in options if value is not None)
     shown = f"{chosen.display_name} ({sizes})" if sizes else chosen.display_name
@@ -117,7 +120,7 @@ def _embedding(component: EmbeddingSpec) -> str:
 
 
 def vocabulary(spec: Spec) -> str:
-    """The vocabulary's size and who gave it."""
+    """The vocabulary size and its origin, as text."""
     size = spec.model.vocab_size
     if spec.model.options.vocab_size is not None:
         return f"{size} (model.vocab_size)"

@@ -1,4 +1,4 @@
-"""``tp convert``: models of Hugging Face as models of tp, and back."""
+"""``tp convert``: convert models of Hugging Face to models of tp, and back."""
 
 from __future__ import annotations
 
@@ -18,32 +18,37 @@ _FORMAT = click.Choice(["huggingface", "tp"])
         "tp convert --from huggingface downloads/bert --to tp models/body --architecture BertModel",
     )
 )
-@click.option("--from", "source", required=True, type=(_FORMAT, str), metavar="FORMAT FOLDER", help="What to convert.")
 @click.option(
-    "--to", "target", required=True, type=(_FORMAT, str), metavar="FORMAT FOLDER", help="What to write; a new folder."
+    "--from", "source", required=True, type=(_FORMAT, str), metavar="FORMAT FOLDER", help="The model to convert."
+)
+@click.option(
+    "--to", "target", required=True, type=(_FORMAT, str), metavar="FORMAT FOLDER", help="The new folder to write."
 )
 @click.option(
     "--architecture",
     metavar="CLASS",
-    help="Class in transformers, such as BertForMaskedLM; by default what config.json says, or what the targets are.",
+    help="Class in transformers, such as BertForMaskedLM. By default, config.json or the targets determine it.",
 )
 @click.option(
-    "--model-type", metavar="NAME", help="Which converter: tp modules --kind converter; by default the one that fits."
+    "--model-type",
+    metavar="NAME",
+    help="Converter to use; tp modules --kind converter lists them. By default, the one that fits the model.",
 )
 @click.option(
-    "--max-shard-size", default="5GB", show_default=True, metavar="SIZE", help="Most that a file of weights holds."
+    "--max-shard-size", default="5GB", show_default=True, metavar="SIZE", help="Maximum size of a weights file."
 )
 @click.option(
     "--resize-vocabulary",
     is_flag=True,
-    help="Allow a vocabulary of another size than config.json says: cut rows off, or draw new ones like the old.",
+    help="Allow a vocabulary size other than that in config.json. Surplus rows are removed; missing rows are drawn at "
+    "random with the statistics of the present rows.",
 )
 @click.option(
     "--ignore-key",
     "ignore_keys",
     multiple=True,
     metavar="KEY",
-    help="A key of config.json, or of another JSON file, to leave out where it cannot be converted; may be repeated.",
+    help="A key of config.json, or of another JSON file, to leave out if it cannot be converted; may be repeated.",
 )
 @trust_code_option
 @verify_option
@@ -59,7 +64,7 @@ def convert(
     """Convert a model between the formats huggingface and tp.
 
     FORMAT is huggingface (a folder with config.json and weights) or tp (a model, a run or a checkpoint). Large
-    models are converted tensor by tensor. A pickle that holds code is refused.
+    models are converted tensor by tensor. A pickle file that contains code is rejected.
     """
     from tp_core.cli.records import say
     from tp_core.interop.convert import convert as run

@@ -1,4 +1,4 @@
-"""A bar that counts records while a command works on them, on a terminal. Torch-free."""
+"""A progress bar on the terminal that counts the records that a command has processed. Torch-free."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterator
 
 @contextlib.contextmanager
 def counting(what: str, speaks: bool = True, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """A context with a bar on standard error, if that is a terminal; the value counts so many more.
+    """A context with a progress bar on standard error, if that is a terminal.
 
     Args:
-        what: is done, in a word.
-        speaks: whether this process has a bar.
-        total: how many there are, if that is known.
+        what: the name of the work, in one word.
+        speaks: True if this process shows a bar.
+        total: number of records, if known.
+
+    Yields:
+        A function that adds a number of records to the count.
     """
     if not speaks or not sys.stderr.isatty():
         yield lambda _: None

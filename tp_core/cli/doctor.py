@@ -1,4 +1,4 @@
-"""``tp doctor``: what is installed, what this machine can do, and what is broken."""
+"""``tp doctor``: report the installed packages, the abilities of this machine, and everything that is broken."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tp_core.errors import TPError, named
 from tp_core.packages.third_party import interrupts
 from tp_core.terminal import tell
 
-#: Distributions that are good to know of in a report, although nothing requires them.
+#: Distributions that are useful in a report, although nothing requires them.
 _OPTIONAL = ("transformers", "datasets", "torchvision", "torchaudio")
 
 
 class Line(NamedTuple):
-    """One finding; ``broken`` findings make the exit status 1, those that ``warn`` do not."""
+    """One finding. A ``broken`` finding makes the exit status 1; a ``warn`` finding does not."""
 
     topic: str
     text: str
@@ -39,9 +39,9 @@ class Line(NamedTuple):
 @click.command(epilog=examples("tp doctor", "tp doctor > report.txt   # for a bug report"))
 @click.pass_context
 def doctor(ctx: click.Context) -> None:
-    """Report versions, plugins, devices, memory and disk space, and whatever is broken.
+    """Report versions, plugins, devices, memory and disk space, and everything that is broken.
 
-    The exit status is 1 when something is broken.
+    The exit status is 1 if something is broken.
     """
     status = 0
     for section in (versions, libraries, plugins, clashes, devices, compilers, memory, disk):
@@ -52,7 +52,7 @@ def doctor(ctx: click.Context) -> None:
 
 
 def _told(section: Callable[[], Iterator[Line]]) -> Iterator[Line]:
-    """The findings of a section; what keeps it from finding any is one of them."""
+    """The findings of a section. If the section fails, its exception is the only finding."""
     try:
         with results_alone():
             found = list(section())
@@ -62,7 +62,7 @@ def _told(section: Callable[[], Iterator[Line]]) -> Iterator[Line]:
 
 
 def versions() -> Iterator[Line]:
-    """Python and the core."""
+    """The versions of Python and of the core."""
     from tp_core.packages.installed import installed_version
 
     yield Line(
@@ -74,13 +74,13 @@ def versions() -> Iterator[Line]:
 
 
 def libraries() -> Iterator[Line]:
-    """The libraries that our distributions require, each of which must be there, whole, and can be imported."""
+    """The libraries that our distributions require. Each must be installed completely and importable."""
     from tp_core.packages.installed import installed_version
     from tp_core.packages.libraries import fault, module_of, required
 
     for name in sorted({*required(), *_OPTIONAL}):
         version = installed_version(name)
-        if not version:  # one that is required is among the defects of who requires it
+        if not version:  # plugins() reports a missing required library as a defect of the distribution that requires it
             continue
         error = _import_error(module_of(name))
         if why := fault(name):
@@ -93,7 +93,7 @@ def libraries() -> Iterator[Line]:
 
 
 def _import_error(module: str) -> BaseException | None:
-    """The exception that importing a module raises; None for one that can be imported."""
+    """The exception that importing a module raises; None if the import succeeds."""
     import importlib
 
     try:
@@ -106,7 +106,7 @@ def _import_error(module: str) -> BaseException | None:
 
 
 def plugins() -> Iterator[Line]:
-    """Every distribution that offers modules, and what is wrong with it or with its modules."""
+    """Every distribution that offers modules, and its defects and those of its modules."""
     from tp_core.cli.modules import PACKAGE, rows
 
     count: dict[tuple[str, str], int] = {}
@@ -123,7 +123,7 @@ def plugins() -> Iterator[Line]:
 
 
 def clashes() -> Iterator[Line]:
-    """Names that several distributions offer."""
+    """Module names that several distributions offer."""
     from tp_core.packages.clashes import clashes as found
 
     for sentence in found():
@@ -131,7 +131,7 @@ def clashes() -> Iterator[Line]:
 
 
 def devices() -> Iterator[Line]:
-    """The devices that torch sees, and their bfloat16."""
+    """The devices that torch finds, and their support of bfloat16."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     try:
         import torch
@@ -168,7 +168,7 @@ def compilers() -> Iterator[Line]:
 
 
 def memory() -> Iterator[Line]:
-    """Main memory."""
+    """Size of the main memory."""
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -185,7 +185,7 @@ def memory() -> Iterator[Line]:
 
 
 def disk() -> Iterator[Line]:
-    """Free space where runs and prepared data are written."""
+    """Free disk space in the folders of runs and of prepared data."""
     places = [("disk", Path.cwd())]
     try:
         places.append(("cache", user_cache()))

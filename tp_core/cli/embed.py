@@ -36,17 +36,19 @@ if TYPE_CHECKING:
     "--output",
     default="-",
     show_default=True,
-    help="File to write: .npy, .parquet with the records' fields beside, or .jsonl; - for JSON lines on stdout.",
+    help="File to write: .npy, .parquet (which also has the records' fields) or .jsonl; - for JSON lines on stdout.",
 )
 @click.option(
-    "--pooling", type=click.Choice(["mean", "first", "max", "last"]), help="How a sequence becomes one vector."
+    "--pooling",
+    type=click.Choice(["mean", "first", "max", "last"]),
+    help="Method that reduces a sequence to one vector.",
 )
 @click.option(
-    "--projection/--no-projection", default=None, help="Into the space in which the target compares vectors, or before."
+    "--projection/--no-projection", default=None, help="Apply the projection of the target that compares vectors."
 )
-@click.option("--normalize/--no-normalize", default=None, help="Vectors of length 1, or as they are.")
-@click.option("--stream", metavar="NAME", help="Which of a model's streams.")
-@click.option("--prompt", metavar="NAME", help="Which of inference.embed.prompts; '' for none.")
+@click.option("--normalize/--no-normalize", default=None, help="Scale each vector to length 1.")
+@click.option("--stream", metavar="NAME", help="Stream of the model, if it has several.")
+@click.option("--prompt", metavar="NAME", help="Name of a prompt in inference.embed.prompts; '' for no prompt.")
 @click.option("--overwrite", is_flag=True, help="Replace an output file that exists.")
 @model_options
 def embed(
@@ -66,14 +68,14 @@ def embed(
     columns: tuple[str, ...],
     data_set: str | None,
 ) -> None:
-    """One vector per record, from the last layer of MODEL.
+    """Write one vector per record, from the last layer of MODEL.
 
-    It is made as the model's spec says in inference.embed, and where that leaves something open, as its targets were
-    trained: pooled, projected and normalised as they do. The options take precedence over both.
+    Pooling, projection and normalisation follow inference.embed of the model's spec. Settings that are missing there
+    follow the model's targets. The options of this command take precedence over both.
     """
     with joined(model) as processes:
         inputs, form = Inputs(sources, texts, input_form, columns), _form(output)
-        form = form if processes.first else "npy"  # which goes nowhere
+        form = form if processes.first else "npy"  # the other processes write nothing; any form will do
         path, say = new_file(output, overwrite, processes), speaker(processes)
         from tp_core.cli.vector_files import field_types
         from tp_core.inference.embed import Embedder
@@ -84,7 +86,7 @@ def embed(
         rules = new_rules(columns_read, loaded)
         fields, records = None, inputs.records(columns_read, rules=rules, report=say)
         if form == "parquet":
-            # What no table can hold is better known before the vectors are made.
+            # Values that a table cannot hold are found before the vectors are computed.
             kept = list(records) if inputs.once() else None
             fields = field_types(inputs.records(columns_read, rules=rules) if kept is None else kept)
             records = inputs.records(columns_read, rules=rules) if kept is None else iter(kept)
@@ -109,10 +111,10 @@ def embed(
 
 
 def _form(output: str) -> str:
-    """``npy``, ``parquet`` or ``jsonl``.
+    """The form of the output: ``npy``, ``parquet`` or ``jsonl``.
 
     Raises:
-        TPError: the file's ending says another, or a pipe cannot have the form.
+        TPError: the file's ending is none of these, or the form cannot be written to a pipe.
     """
     if output == "-":
         return "jsonl"
@@ -127,7 +129,7 @@ def _form(output: str) -> str:
 
 
 def _vector_file(file: IO[Any], form: str, size: int, fields: Any) -> contextlib.closing[VectorFile]:
-    """A file of a form; a Parquet file has the given fields of the records."""
+    """A writer of vectors for the given form. A Parquet file also has the given fields of the records."""
     from tp_core.cli.vector_files import JsonFile, NpyFile, ParquetFile
 
     made: VectorFile

@@ -32,7 +32,7 @@ from tp_core.terminal import tell
     "'{acme.sqlite: {path: a.db, table: t}}', or - for the standard input. It may be given several times.",
 )
 @input_form_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; null: not defined.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; null means that a metric is not defined.")
 @model_options
 def evaluate(
     model: str,
@@ -44,7 +44,7 @@ def evaluate(
     columns: tuple[str, ...],
     data_set: str | None,
 ) -> None:
-    """Losses and metrics of MODEL (a run's folder, an exported model or a checkpoint) on labelled data."""
+    """Compute losses and metrics of MODEL (a run's folder, an exported model or a checkpoint) on labelled data."""
     with joined(model) as processes:
         given = input_sources(data, "--data")
         from tp_core.data.sources.records import BadRecords, read_records
@@ -59,7 +59,7 @@ def evaluate(
         records: Any = given
         if input_form or any(
             isinstance(each, str) and is_pipe(each) for each in given
-        ):  # read once, or of a form that no name says
+        ):  # a pipe can be read only once, and its name does not tell its form
             options = loaded.spec.data.options
             bad = BadRecords(options.on_bad_record)
             records = list(read_records(given, named or options.columns, bad, input_form))

@@ -12,7 +12,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def while_running(name: str, switch: Callable[[], AbstractContextManager[None]], help: str) -> Callable[[F], F]:
-    """An option that gives a command no argument: where it is given, the command runs inside a context."""
+    """A flag that passes no argument to the command. If it is given, the command runs inside a context."""
 
     def enter(ctx: click.Context, param: click.Parameter, given: bool) -> None:
         if given:

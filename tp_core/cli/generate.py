@@ -1,4 +1,4 @@
-"""``tp generate``: write texts with a trained model."""
+"""``tp generate``: generate texts with a trained model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tp_core.cli.results import Numbered, result_options
 from tp_core.cli.row_files import form_of_output, is_binary, row_file
 from tp_core.cli.usage import examples
 
-#: The forms of its output.
+#: The forms of the output.
 FORMS = ("txt", "jsonl", "tsv", "csv", "parquet")
 
 
@@ -50,11 +50,11 @@ def generate(
     data_set: str | None,
     **options: Any,
 ) -> None:
-    """Texts that MODEL writes, one per record of the input and in its order.
+    """Generate texts with MODEL, one per record of the input and in the same order.
 
-    A causal model goes on from the record; a model with a decoder writes the record's counterpart. Options that are not
-    given are as inference.generate of the model's spec says. A prompt that leaves no room for the new tokens is cut.
-    A .txt has a text per line; other forms have a row with the number of its record.
+    A causal model continues the record. A model with a decoder generates the target text of the record. Options that
+    are not given default to inference.generate of the model's spec. A prompt that leaves no room for new tokens is
+    truncated. A .txt file has one text per line; other forms have one row per text, with the number of its record.
     """
     with joined(model) as processes:
         inputs, form = Inputs(sources, texts, input_form, columns), form_of_output(output, output_form, FORMS)
@@ -75,7 +75,7 @@ def generate(
             counting("generate", processes.first and not on_terminal(path)) as done,
         ):
             for text in run(loaded, records, batch_size, processes=processes, done=done, **given(options)):
-                # The columns of a table are those of the first row.
+                # The first row determines the columns of a table.
                 written.write(rows.row({**text, "truncated": text.get("truncated", 0)} if table else text))
                 count, finished = count + 1, finished + text["finished"]
                 errors += [text["error"]] if "error" in text else []

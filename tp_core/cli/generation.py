@@ -14,7 +14,7 @@ from tp_core.spec.sections.generate import SEARCH, GenerateOptions
 if TYPE_CHECKING:
     _ParamType = click.ParamType[Any]
     _Choices = click.Choice[str]
-else:  # classes that only newer versions of click let be subscripted
+else:  # older versions of click do not allow a subscript on these classes
     _ParamType, _Choices = click.ParamType, click.Choice
 
 
@@ -38,7 +38,7 @@ class _Ids(_ParamType):
 
 
 class _Choice(_Choices):
-    """One of several words, of which ``true`` and ``false`` are values."""
+    """One of several words; ``true`` and ``false`` become boolean values."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         return {"true": True, "false": False}.get(value, super().convert(value, param, ctx))
@@ -60,10 +60,10 @@ class _IntegerOr(_ParamType):
 
 
 def generation_parameters(search_only: bool = False) -> list[click.Parameter]:
-    """Options of a command for those of ``inference.generate``, each None where it is not given.
+    """Command-line options for the options of ``inference.generate``. An option that is not given is None.
 
     Args:
-        search_only: leave out what is about prompts and lengths.
+        search_only: leave out the options for prompts and lengths.
     """
     names = SEARCH if search_only else tuple(GenerateOptions.model_fields)
     return [_option(name, GenerateOptions.model_fields[name]) for name in names]
@@ -73,7 +73,7 @@ def _option(name: str, field: FieldInfo) -> click.Option:
     spelled = name.replace("_", "-")
     description = field.description or ""
     usual = field.get_default()
-    shown = "" if usual in (None, 0, False) or "unset" in description else f" Default: {usual}."
+    shown = "" if usual in (None, 0, False) else f" Default: {usual}."
     help_text = f"{description[:1].upper()}{description[1:]}.{shown}"
     branches = _branches(field.annotation)
     if branches == [bool]:
@@ -82,7 +82,7 @@ def _option(name: str, field: FieldInfo) -> click.Option:
 
 
 def _branches(annotation: Any) -> list[Any]:
-    """The types that a value may have, but for None."""
+    """The types that a value may have, without None."""
     if get_origin(annotation) is Annotated:
         return _branches(get_args(annotation)[0])
     if get_origin(annotation) in (Union, types.UnionType):

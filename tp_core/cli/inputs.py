@@ -1,4 +1,4 @@
-"""``--input`` and ``--text``: the records that a command is given. Torch-free."""
+"""``--input`` and ``--text``: the input records of a command. Torch-free."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 F = Callable[..., Any]
 
-#: Sources whose records may come through a pipe.
+#: Sources that can read records from a pipe.
 PIPED = ("text", "jsonl", "tsv", "csv")
 
 
 def input_options(function: F) -> F:
-    """``--input``, ``--text`` and ``--input-form``: what :class:`Inputs` is made of."""
+    """Add the options ``--input``, ``--text`` and ``--input-form``, from which :class:`Inputs` is made."""
     for option in (
         input_form_option,
         click.option(
-            "--text", "texts", multiple=True, metavar="TEXT", help="A record of its own, in place of --input."
+            "--text", "texts", multiple=True, metavar="TEXT", help="One record, given directly instead of --input."
         ),
         click.option(
             "--input",
@@ -42,25 +42,26 @@ def input_options(function: F) -> F:
 
 
 def input_form_option(function: F) -> F:
-    """``--input-form``: the form of files whose names say none, such as pipes."""
+    """Add the option ``--input-form``: the form of files whose names do not tell it, such as pipes."""
     option: Callable[[F], F] = click.option(
-        "--input-form", type=click.Choice(PIPED), help="Form of what is read, whatever its name says."
+        "--input-form", type=click.Choice(PIPED), help="Form of the input; overrides the file's ending."
     )
     return option(function)
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The records that a command was given.
+    """The input records of a command.
 
     Args:
-        sources: of ``--input``.
-        texts: of ``--text``.
-        form: of ``--input-form``.
-        columns: of ``--column``.
+        sources: values of ``--input``.
+        texts: values of ``--text``.
+        form: value of ``--input-form``.
+        columns: values of ``--column``.
 
     Raises:
-        TPError: neither is given, or both, or there is no such file; or an option is about the other.
+        TPError: neither or both of ``--input`` and ``--text`` are given, a file does not exist, or an option of
+            ``--input`` is given with ``--text``.
     """
 
     sources: tuple[str, ...]

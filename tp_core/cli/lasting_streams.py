@@ -1,4 +1,4 @@
-"""Standard streams whose reader may go: a run does not end with ``| head``, a closed terminal or a full log."""
+"""Standard streams that survive their reader: ``| head``, a closed terminal or a full disk does not end a run."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-#: What the system says where nobody will read any more.
+#: Error numbers of the system for a stream that has lost its reader.
 _GONE = {errno.EPIPE, errno.EIO, errno.ENXIO, errno.EBADF, errno.ESHUTDOWN, errno.ECONNRESET}
 
 
 class _Lasting(io.RawIOBase):
-    """A file of the system; what cannot be written there is dropped.
+    """A file descriptor that drops output that cannot be written.
 
-    Once the reader has gone, the file leads nowhere, also for libraries that do not write through Python.
+    Once the reader has gone, the descriptor is redirected to the null device, also for libraries that write to it
+    directly.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -45,7 +46,7 @@ class _Lasting(io.RawIOBase):
 
 @contextlib.contextmanager
 def lasting_streams() -> Iterator[None]:
-    """A context in which stdout and stderr can be written to, whether somebody reads them or not."""
+    """A context in which writing to stdout and stderr never fails, even if their reader has gone."""
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = _lasting(sys.stdout), _lasting(sys.stderr)
     try:
@@ -58,7 +59,7 @@ def lasting_streams() -> Iterator[None]:
 
 def _lasting(stream: Any) -> Any:
     if stream not in (sys.__stdout__, sys.__stderr__) or not isinstance(stream, io.TextIOWrapper):
-        return stream  # a test's, or a notebook's
+        return stream  # a replacement by a test or a notebook
     try:
         stream.flush()
         descriptor = stream.fileno()

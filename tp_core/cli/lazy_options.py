@@ -1,4 +1,4 @@
-"""Commands whose options are made when they are needed: ``tp --help`` lists the commands without them."""
+"""Commands that create their options on first use: ``tp --help`` lists the commands without creating options."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import click
 
 
 class GenerationCommand(click.Command):
-    """A command with an option for each of ``inference.generate``, None where it is not given."""
+    """A command with an option for each option of ``inference.generate``; None if it is not given."""
 
-    #: Leave out what is about prompts and lengths.
+    #: True to leave out the options for prompts and lengths.
     search_only: ClassVar[bool] = False
     _made = False
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         if not self._made:
-            from tp_core.cli.generation import generation_parameters  # pydantic takes a while
+            from tp_core.cli.generation import generation_parameters  # importing pydantic is slow
 
             self._made = True
             self.params += generation_parameters(self.search_only)
@@ -24,11 +24,11 @@ class GenerationCommand(click.Command):
 
 
 class SearchCommand(GenerationCommand):
-    """A command with the options of ``inference.generate`` that say how tokens are chosen."""
+    """A command with those options of ``inference.generate`` that control the choice of tokens."""
 
     search_only: ClassVar[bool] = True
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that a command was given; the others are as the model's spec says."""
+    """The options that the user gave; the model's spec determines the others."""
     return {name: value for name, value in options.items() if value is not None}

@@ -1,4 +1,4 @@
-"""The ``tp`` command: a group that imports a command when it is called, and not before."""
+"""The ``tp`` command: a group that imports a command only when it is called."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class BuiltIn(NamedTuple):
     """The location of a core command, and its line in ``tp --help``, which is shown without importing the command.
 
     Attributes:
-        brief: True for a command that ends soon. Collecting garbage would cost it more time than it frees, and a search
-            for plugins of pydantic would take a noticeable part of its time.
+        brief: True for a command that ends soon. It runs without garbage collection and without the search for plugins
+            of pydantic, both of which would take a noticeable part of its time.
     """
 
     module: str
@@ -41,7 +41,7 @@ class BuiltIn(NamedTuple):
 BUILT_IN = {
     "train": BuiltIn("tp_core.cli.train", "train", "Train, or continue to train, the model of a spec."),
     "check": BuiltIn("tp_core.cli.check", "check", "Check a spec and its data, without training.", True),
-    "show": BuiltIn("tp_core.cli.show", "show", "Show a resolved spec, its model tree and what it costs."),
+    "show": BuiltIn("tp_core.cli.show", "show", "Show a resolved spec, its model tree and its costs."),
     "modules": BuiltIn("tp_core.cli.modules", "modules", "List the installed modules and presets.", True),
     "preprocess": BuiltIn("tp_core.cli.preprocess", "preprocess", "Prepare the data of a spec ahead of training."),
     "evaluate": BuiltIn("tp_core.cli.evaluate", "evaluate", "Measure a trained model on labelled data."),
@@ -62,7 +62,7 @@ def _import(module: str, attribute: str) -> Any:
 
 
 def _plugins() -> dict[str, list[Entry]]:
-    """Commands of installed plugins by name, without those that a built-in command hides."""
+    """Commands of installed plugins by name, without those that have the name of a built-in command."""
     from tp_core import discovery
 
     found: dict[str, list[Entry]] = {}
@@ -73,7 +73,7 @@ def _plugins() -> dict[str, list[Entry]]:
 
 
 def _broken(name: str, error: TPError, cause: str) -> click.Command:
-    """A command in place of one that cannot be loaded: inert in the help text, an error when called."""
+    """A replacement for a command that cannot be loaded. It is listed in the help text and fails when called."""
 
     def fail(**_: object) -> None:
         raise error
@@ -91,7 +91,7 @@ def _load_plugin(name: str) -> click.Command:
     from tp_core import discovery
 
     try:
-        # Two distributions may offer the name; the index says so, and a command line has no way to choose.
+        # Two distributions may offer the name. The index raises an error, as a command line cannot choose between them.
         entry = discovery.index().find("commands", name)
         command = discovery.load(entry)
         if not isinstance(command, click.Command):
@@ -104,7 +104,7 @@ def _load_plugin(name: str) -> click.Command:
 
 
 def _add_traceback(command: click.Command) -> None:
-    """Give a command the option ``--traceback``, and those of a group too."""
+    """Add the option ``--traceback`` to a command, or to every command of a group."""
     if not any("--traceback" in each.opts for each in command.params):
         command.params.append(traceback_option())
     if isinstance(command, click.Group):
@@ -129,7 +129,7 @@ class Commands(click.Group):
             built_in = BUILT_IN[cmd_name]
             command: click.Command = _import(built_in.module, built_in.attribute)
             if built_in.brief:
-                # They may watch validation, not change it; pydantic would read the metadata of all distributions.
+                # Plugins of pydantic only watch validation. To find them, it reads the metadata of all distributions.
                 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
             else:
                 gc.enable()
@@ -171,7 +171,7 @@ class Commands(click.Group):
             raise
         except BaseException as error:
             if isinstance(error, SystemExit) and ctx.invoked_subcommand not in BUILT_IN:
-                raise  # a plugin's command ends as it likes
+                raise  # a plugin's command may end with any exit status
             from tp_core.packages.plugin_errors import plugin_error
 
             told: TPError | None = plugin_error(error)
@@ -189,26 +189,26 @@ _SETTINGS: Mapping[str, Any] = {"help_option_names": ["-h", "--help"]}
     cls=Commands,
     context_settings=dict(_SETTINGS),
     epilog=examples(
-        "tp show bert-base                     what a preset is and costs",
+        "tp show bert-base                     the modules and costs of a preset",
         "tp check my_bert.yaml                 every problem of a spec, with its line",
         "tp train my_bert.yaml train.steps=100",
     ),
 )
 @click.version_option(package_name="tp-core", message="tp %(version)s")
 def cli() -> None:
-    """Pre-train and fine-tune models of text, vision, audio and more, put together by a spec."""
+    """Pre-train and fine-tune models for text, vision, audio and more, described by a spec."""
 
 
 def run() -> NoReturn:
-    """Run the command line and exit: status 0, 1, 2 for a user's error, 130 when interrupted."""
-    # Start-up makes many objects that live until the end; a collection would only visit them in vain.
+    """Run the command line and exit: status 0, 1, 2 for a user's error, 130 after an interrupt."""
+    # Start-up creates many objects that live until the end; collecting garbage would not free them.
     gc.disable()
     open_streams()
     any_encoding()
     status: object = 0
     try:
         try:
-            with left_on_signals(unheard=[SAVE]):  # while torch is imported, too
+            with left_on_signals(unheard=[SAVE]):  # also during the import of torch
                 status = cli.main(prog_name="tp", standalone_mode=False)
         except click.ClickException as error:
             if told_elsewhere(error):
@@ -224,40 +224,40 @@ def run() -> NoReturn:
             status = error.code
         except (KeyboardInterrupt, click.Abort) as error:
             status = 130
-            if isinstance(error.__cause__, EOFError):  # which click takes for the end of what a user types
+            if isinstance(error.__cause__, EOFError):  # click treats EOFError as the end of the user's input
                 sys.excepthook(EOFError, error.__cause__, error.__cause__.__traceback__)
                 status = 1
         except BrokenPipeError:
             raise
-        except Exception as error:  # outside the commands: where plugins are listed, or errors told
+        except Exception as error:  # outside the commands: while plugins are listed or errors are reported
             message = broken_library(error)
             if message and "--traceback" not in sys.argv:
                 tell(f"error: {message}", err=True)
             else:
-                sys.excepthook(*sys.exc_info())  # as the interpreter does, which would then be taken apart
+                sys.excepthook(*sys.exc_info())  # as the interpreter would do before its slow shutdown
             status = 2 if message else 1
         sys.stdout.flush()
         sys.stderr.flush()
     except BrokenPipeError:
-        # The reader (``| head``) has gone; without this, the interpreter's own flush at exit would complain.
+        # The reader (``| head``) has gone; without this, the interpreter's own flush at exit would print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     _end(status if isinstance(status, int) else 0)
 
 
 def _end(status: int) -> NoReturn:
-    """End the process without taking the interpreter apart.
+    """End the process without the interpreter's shutdown.
 
-    With torch loaded that takes a second or more; and the threads of torch.distributed, which may still be at work,
-    would make it abort.
+    With torch loaded, the shutdown takes a second or more. Threads of torch.distributed that are still running would
+    make it abort.
     """
     import signal
 
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-        # All has been said; libraries would print a traceback for each of their last functions that it met.
+        # All output is written; a signal during exit functions of libraries would print a traceback for each of them.
         signal.signal(signal.SIGINT, lambda *_: os._exit(status))
     if "multiprocessing" in sys.modules:
-        if hasattr(signal, "SIGCHLD"):  # Windows has none
+        if hasattr(signal, "SIGCHLD"):  # Windows has no SIGCHLD
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler raises when one of its workers dies
         for child in sys.modules["multiprocessing"].active_children():
             child.kill()

@@ -1,4 +1,4 @@
-"""``tp modules``: what is on the shelves."""
+"""``tp modules``: list the installed modules and presets."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tp_core.cli.streams import results_alone
 from tp_core.cli.usage import examples
 from tp_core.terminal import tell
 
-#: Rows of this kind are about whole packages.
+#: Kind of the rows that describe whole packages.
 PACKAGE = "package"
 
 
 class Row(NamedTuple):
-    """One module as it is listed; ``note`` says what is wrong when the status is not ``ok``."""
+    """One row of the list. ``note`` states the problem if the status is not ``ok``."""
 
     kind: str
     name: str
@@ -35,10 +35,11 @@ class Row(NamedTuple):
 @click.option("--kind", metavar="KIND", help="Only modules of this kind: embedding, encoder, optimizer, presets, ...")
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects as JSON.")
 def modules(kind: str | None, as_json: bool) -> None:
-    """List the modules that a spec may name, with the package that each comes from.
+    """List the modules that a spec may name, with their packages.
 
-    A module that cannot be loaded is listed as broken, with the cause. One of a name that our own packages have is
-    listed as shadowed, with the name that chooses it. A package whose metadata are damaged is listed as a package.
+    A module that cannot be loaded is listed as broken, with the cause. If one of our own packages has a module of the
+    same name, a module is listed as shadowed, with the name that selects it. A package with damaged metadata is listed
+    as a package.
     """
     from tp_core.discovery import index
 
@@ -59,7 +60,7 @@ def modules(kind: str | None, as_json: bool) -> None:
 
 
 def rows(kind: str | None = None) -> Iterator[Row]:
-    """The modules of one kind or of all, sorted by kind and name, and the packages with damaged metadata."""
+    """The modules of one kind or of all kinds, sorted by kind and name, and the packages with damaged metadata."""
     from tp_core.discovery import index
 
     for each in [k for k in index().kinds if kind in (None, k)]:
@@ -75,7 +76,7 @@ def rows(kind: str | None = None) -> Iterator[Row]:
 
 
 def _row(entry: Any, ambiguous: bool) -> Row:
-    """One entry; ``ambiguous`` is true where several packages offer its name."""
+    """The row of one entry; ``ambiguous`` is True if several packages offer its name."""
     from tp_core.discovery import BrokenModuleError, is_own, owner_of
     from tp_core.errors import named
 
@@ -93,7 +94,7 @@ def _row(entry: Any, ambiguous: bool) -> Row:
 
 
 def _owner_among(entry: Any) -> str:
-    """Our distribution that offers an entry's name as well, if there is one."""
+    """Our own distribution that offers the same name as an entry, if there is one."""
     from tp_core.discovery import index, is_own
 
     same = (each for each in index().entries(entry.kind) if each.name == entry.name and is_own(each))
@@ -101,7 +102,7 @@ def _owner_among(entry: Any) -> str:
 
 
 def _described(entry: Any) -> str:
-    """Description of a config class, a command or whatever else an entry names."""
+    """The description of the object that an entry names, such as a config class or a command."""
     from tp_core.discovery import BrokenModuleError, load
     from tp_core.options.base import ModuleConfig
 
@@ -125,7 +126,7 @@ def _preset(entry: Any) -> str:
 
 
 def table(found: list[Row]) -> str:
-    """Aligned columns; the last one is the description, or the note where something is wrong."""
+    """The rows as aligned columns. The last column is the description, or the note of a row with a problem."""
     if not found:
         return "no installed package offers any module of this kind"
     head = ("KIND", "NAME", "PACKAGE", "VERSION", "STATUS", "DESCRIPTION")

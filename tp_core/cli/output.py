@@ -1,4 +1,4 @@
-"""Files that commands write: whole or not at all. Torch-free."""
+"""Output files of commands. A file is written completely or not at all. Torch-free."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from tp_core.inference.processes import ALONE, Processes
 from tp_core.suggest import instead
 from tp_core.terminal import printable
 
-#: What the system may refuse while a file is written.
+#: Errors of the system that may occur while a file is written.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
-#: Stands for the standard output.
+#: The path that means the standard output.
 STDOUT = Path("-")
 
-#: Where files lie that stand for open pipes and devices.
+#: Folders whose files are open pipes and devices.
 _DEVICES = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
 
 
 def new_file(output: str, overwrite: bool, processes: Processes = ALONE) -> Path:
-    """The path of a file to write, unless one is there that nobody asked to replace.
+    """Check that an output file can be written, and return its path.
 
     Args:
         output: a path; ``-`` for the standard output.
-        processes: of these, the first writes the file, and its disk alone is looked at.
+        processes: the processes that share the work. Only the first one writes the file and checks its disk.
 
     Raises:
-        TPError: the file is there, or cannot be written.
+        TPError: the file exists and must not be replaced, or it cannot be written.
     """
     path = Path(output)
     if path == STDOUT and output != "-":
@@ -50,7 +50,7 @@ def new_file(output: str, overwrite: bool, processes: Processes = ALONE) -> Path
     if not os.path.isdir(target.parent):
         raise TPError(f"{target.parent}: there is no such folder{instead(target.parent)}")
     temporary = temporary_name(target)
-    try:  # better now than after the computing
+    try:  # report it now, not after the computation
         with contextlib.suppress(FileNotFoundError):
             target.lstat()
         temporary.touch(exist_ok=False)
@@ -63,36 +63,36 @@ def new_file(output: str, overwrite: bool, processes: Processes = ALONE) -> Path
 
 
 def is_stream(path: Path) -> bool:
-    """True for the standard output, a pipe, a device or a link to one, which is written to and never replaced."""
+    """True for the standard output, a pipe, a device or a link to one. A stream is written to and never replaced."""
     for _ in range(40):
         if path == STDOUT or path.parent in _DEVICES:
             return True
         try:
             path = path.parent / os.readlink(path)
-        except (OSError, ValueError):  # no link
+        except (OSError, ValueError):  # not a link
             break
     return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
 def on_terminal(path: Path) -> bool:
-    """True if what is written stands on a terminal."""
+    """True if the output goes to a terminal."""
     return path == STDOUT and sys.stdout.isatty()
 
 
 def shown_output(path: Path) -> str:
-    """A path in a message."""
+    """An output path as text for messages."""
     return "standard output" if path == STDOUT else str(path)
 
 
 @contextlib.contextmanager
 def whole_file(path: Path, mode: str = "w", processes: Processes = ALONE) -> Iterator[IO[Any]]:
-    """A file that has its name once it is whole; what was there before stays if the block fails.
+    """A file that gets its name when it is complete. If the block fails, an earlier file of that name stays.
 
-    A link stays one, and pipes are written to as they are. Text is UTF-8.
+    A link is kept, and its target is replaced. A pipe is written to directly. Text is UTF-8.
 
     Args:
-        path: as :func:`new_file` gives it.
-        processes: the first writes; what others write goes nowhere.
+        path: the result of :func:`new_file`.
+        processes: only the first process writes; the output of the others is discarded.
 
     Raises:
         TPError: the file cannot be written.
@@ -116,7 +116,7 @@ def whole_file(path: Path, mode: str = "w", processes: Processes = ALONE) -> Ite
 
 
 class Harmless(io.TextIOBase):
-    """A terminal that texts of data cannot control (:func:`tp_core.terminal.printable`)."""
+    """A terminal that escapes control characters in the output (:func:`tp_core.terminal.printable`)."""
 
     def __init__(self, terminal: IO[str]) -> None:
         self._terminal = terminal
@@ -136,6 +136,6 @@ def _opened(place: Path, mode: str) -> Iterator[IO[Any]]:
         yield sys.stdout.buffer if "b" in mode else text
         sys.stdout.flush()
         return
-    newline = None if "b" in mode else "\n"  # of any system: what stands in a cell stays as it is
+    newline = None if "b" in mode else "\n"  # on every system, so that line ends inside a cell do not change
     with open(place, mode, encoding=None if "b" in mode else "utf-8", newline=newline) as file:
         yield file

@@ -1,4 +1,4 @@
-"""Rows in a Parquet file whose types are known when the last row is. Torch-free."""
+"""Rows in a Parquet file, whose column types are known only after the last row. Torch-free."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import IO, Any
 
 from tp_core.errors import TPError
 
-#: Rows of which one row group is made.
+#: Number of rows in one row group.
 _CHUNK = 4096
 
 
 class ParquetRows:
-    """A Parquet file of rows of any columns, in constant memory.
+    """A Parquet file of rows with any columns, written in constant memory.
 
-    What is written first waits in a temporary file; a column's type is the one that fits all its values.
+    Rows are first written to a temporary file. The type of a column is the one that fits all its values.
 
     Args:
         file: open for binary writing; it may be a pipe.
         waiting: a temporary file.
-        whole: another, as Parquet asks for places in the file, which pipes lack.
+        whole: another temporary file, as Parquet needs a position in the file, which pipes do not have.
     """
 
     def __init__(self, file: IO[bytes], waiting: IO[bytes], whole: IO[bytes]) -> None:
@@ -79,7 +79,7 @@ def _column(name: str, values: list[Any], kind: Any = None) -> Any:
 
 
 def _joined(one: Any, other: Any) -> Any:
-    """The schema with the columns of both, of types that fit the values of both."""
+    """The schema with the columns of two schemas and types that fit the values of both."""
     import pyarrow as pa
 
     fields = {field.name: field for field in one}

@@ -13,7 +13,7 @@ from tp_core.cli.results import Numbered, result_options
 from tp_core.cli.row_files import form_of_output, is_binary, row_file
 from tp_core.cli.usage import examples
 
-#: The forms of its output.
+#: The forms of the output.
 FORMS = ("jsonl", "tsv", "csv", "parquet")
 
 
@@ -46,9 +46,9 @@ def predict(
     columns: tuple[str, ...],
     data_set: str | None,
 ) -> None:
-    """Predictions of MODEL, with probabilities, one per record of the input and in its order.
+    """Write predictions of MODEL with probabilities, one per record of the input and in the same order.
 
-    Each line of a plain text is a record, also a blank one. A row of the output has the number of its record.
+    Each line of a plain text file is a record, also a blank line. Each row of the output has the number of its record.
     """
     with joined(model) as processes:
         inputs, form = Inputs(sources, texts, input_form, columns), form_of_output(output, output_form, FORMS)

@@ -18,8 +18,8 @@ from tp_core.terminal import tell
 def preprocess(spec: str, overrides: tuple[str, ...]) -> None:
     """Tokenize and prepare the training and evaluation data of a spec.
 
-    Training does this by itself when it must; here it can be done once, on a machine without an accelerator. The
-    cache is data.cache, else $TP_CACHE, else $XDG_CACHE_HOME/tp, else ~/.cache/tp.
+    Training does this by itself if needed. This command does it in advance, on a machine without an accelerator. The
+    cache folder is data.cache, else $TP_CACHE, else $XDG_CACHE_HOME/tp, else ~/.cache/tp.
     """
     from tp_core.spec.checks.run import check_data
     from tp_core.spec.load import load_spec

@@ -1,4 +1,4 @@
-"""Commands under torchrun: those that share their work between processes, and those that run in one. Torch-free."""
+"""Commands under torchrun: some share their work between processes, others run in one process only. Torch-free."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ C = TypeVar("C", bound=click.Command)
 
 _SEVERAL = "tp_several_processes"
 
-#: How long a process that has nothing to say gives the one that does. torchrun ends all others when one has ended with
-#: an error, and would also end that one.
+#: Seconds that a process waits after an error that another process reports. torchrun ends all processes when one has
+#: ended with an error; without the wait, it could end the reporting process too early.
 _LINGER = 10.0
 
 
 def in_several_processes(command: C) -> C:
-    """Declare that a command, or each command of a group, knows what to do when torchrun starts several processes.
+    """Declare that a command, or each command of a group, supports several processes of torchrun.
 
-    It shares its work (:func:`joined`) or at least writes each file once. Other commands are refused there.
+    Such a command shares its work (:func:`joined`) or at least writes each file once. Other commands end with an error
+    under torchrun.
     """
     setattr(command, _SEVERAL, True)
     return command
 
 
 def need_one_process(name: str, command: click.Command) -> None:
-    """Raise a :class:`TPError` where several processes run a command that does not expect it; one of them says so."""
+    """Raise a :class:`TPError` if several processes run a command that does not support it. One process reports it."""
     if world_size() == 1 or getattr(command, _SEVERAL, False):
         return
     message = f"'{name}' runs in one process, and WORLD_SIZE says {world_size()}; call it without torchrun: tp {name}"
@@ -41,26 +42,26 @@ def need_one_process(name: str, command: click.Command) -> None:
 
 
 def told_elsewhere(error: click.ClickException) -> bool:
-    """True if another process tells the user of an error."""
+    """True if another process reports an error to the user."""
     if isinstance(error, Failure):
         return isinstance(error.error, PeerFailedError)
-    return isinstance(as_told(TPError(str(error))), PeerFailedError)  # a mistake in the arguments, which all have
+    return isinstance(as_told(TPError(str(error))), PeerFailedError)  # all processes have the same wrong arguments
 
 
 def linger() -> None:
-    """Wait, under torchrun, until the process that tells the user of an error has done so."""
+    """Wait, under torchrun, until the process that reports an error has done so."""
     if under_torchrun():
         time.sleep(_LINGER)
 
 
 @contextlib.contextmanager
 def joined(model: str) -> Iterator[Processes]:
-    """A context in which a command shares its work with those that torchrun has started beside it.
+    """A context in which a command shares its work with the other processes of torchrun.
 
-    Without torchrun, it imports nothing. Where memory runs out, that is a :class:`TPError`.
+    Without torchrun, it imports nothing. Running out of memory becomes a :class:`TPError`.
 
     Args:
-        model: the folder of a model, if any; that there is none is said before the processes meet.
+        model: the folder of a model, if any. If it does not exist, the error is raised before the processes connect.
     """
     if world_size() > 1:
         from tp_core.artifacts.find import find_model

@@ -1,4 +1,4 @@
-"""Options and files that the commands on trained models share."""
+"""Options and input files that the commands on trained models share."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ F = Callable[..., Any]
 
 
 def model_options(function: F) -> F:
-    """``--batch-size``, ``--device``, ``--column``, ``--data-set``, ``--trust-code`` and ``--verify``."""
+    """Add ``--batch-size``, ``--device``, ``--column``, ``--data-set``, ``--trust-code`` and ``--verify``."""
     for option in (
         trust_code_option,
         verify_option,
-        click.option("--data-set", metavar="NAME", help="Which of several data sets; the first if not given."),
+        click.option(
+            "--data-set", metavar="NAME", help="Data set to use, if the model has several; the first by default."
+        ),
         click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1)),
         click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"])),
         click.option(
@@ -43,7 +45,7 @@ def parse_columns(pairs: tuple[str, ...]) -> dict[str, str]:
     """``FIELD=COLUMN`` settings as a mapping.
 
     Raises:
-        TPError: one is none, or a field is given twice.
+        TPError: a setting does not have this form, or a field is given twice.
     """
     columns: dict[str, str] = {}
     for pair in pairs:
@@ -57,7 +59,7 @@ def parse_columns(pairs: tuple[str, ...]) -> dict[str, str]:
 
 
 def new_columns(pairs: tuple[str, ...], loaded: LoadedModel) -> dict[str, str]:
-    """Field → column for new records: as ``--column`` says, else as the spec does, whose labels they may lack."""
+    """Field → column for new records: from ``--column``, else from the spec. New records may lack labels."""
     from tp_core.data.sources.columns import NewColumns
 
     data = loaded.spec.data
@@ -81,15 +83,18 @@ def input_records(
     report: Callable[[str], None] = lambda _: None,
     option: str = "--data",
 ) -> Iterator[Record]:
-    """The records of input files, folders or data sets of the hub; each line of a plain text is one, blank or not.
+    """The records of input files, folders or data sets of the hub.
+
+    Each line of a plain text file is a record, also a blank line.
 
     Args:
-        given: as a user gives them: paths with patterns, choices of sources, and ``-`` for the standard input.
-        form: of files, whatever their names say.
-        skip: give an :class:`~tp_core.data.sources.unreadable.Unreadable` in the place of a record that cannot be read.
-        rules: what of folders and shards is read (:func:`new_rules`); all of a known form if None.
-        report: told what is passed over there.
-        option: of the command line that names them.
+        given: the inputs as the user writes them: paths with patterns, choices of sources, and ``-`` for the standard
+            input.
+        form: form of the files; overrides their endings.
+        skip: yield an :class:`~tp_core.data.sources.unreadable.Unreadable` for a record that cannot be read.
+        rules: rules for the files of folders and shards (:func:`new_rules`); None to read all files of a known form.
+        report: receives a line about files that are skipped there.
+        option: name of the command-line option, for messages.
     """
     from tp_core.data.sources.folder_rules import FolderRules
     from tp_core.data.sources.records import BadRecords, read_records
@@ -110,13 +115,14 @@ def input_records(
 
 
 def input_sources(given: Sequence[str], option: str) -> list[Given]:
-    """The files and folders that a user names, with patterns expanded as in a spec, and the choices of sources.
+    """The input files and folders, with patterns expanded as in a spec, and the choices of sources.
 
     Args:
-        option: that names them.
+        given: the inputs as the user writes them.
+        option: name of the command-line option, for messages.
 
     Raises:
-        TPError: there is no such file or source, or each of several processes would read a part of it.
+        TPError: a file or source does not exist, or several processes would share a pipe.
     """
     from tp_core.spec.choices.named_source import is_source, named_source
 
@@ -156,14 +162,14 @@ def is_pipe(given: Given) -> bool:
 
 
 def skipped(errors: list[str], count: int) -> str:
-    """The closing message on records that the spec has skipped; empty if there were none."""
+    """The final message about skipped records; empty if there were none."""
     if not errors:
         return ""
     return "\n".join([f"; {len(errors)} of {count} records could not be used:", *shown(errors)])
 
 
 def shown(errors: list[str]) -> list[str]:
-    """The first ten of many lines, and how many there are besides."""
+    """The first ten lines, and the number of further lines."""
     more = [f"  ... and {len(errors) - 10} more"] if len(errors) > 10 else []
     return [*(f"  {error}" for error in errors[:10]), *more]
 
@@ -173,5 +179,5 @@ def say(message: str) -> None:
 
 
 def speaker(processes: Processes) -> Callable[[str], None]:
-    """:func:`say` for the first of several processes; the others say nothing."""
+    """:func:`say` for the first of several processes; a function that prints nothing for the others."""
     return say if processes.first else lambda _: None

@@ -1,4 +1,4 @@
-"""Rows of results, one per record: its number, fields that the user asks for, what a model says. Torch-free."""
+"""Rows of results, one per record: its number, the requested fields, and the model's output. Torch-free."""
 
 from __future__ import annotations
 
@@ -17,27 +17,26 @@ if TYPE_CHECKING:
 
 F = Callable[..., Any]
 
-#: Records in which a field is looked for that a user names.
+#: Number of records that are searched for the fields that the user names.
 _LOOKED_AT = 1000
 
 
 def result_options(forms: Sequence[str]) -> Callable[[F], F]:
-    """``--output``, ``--output-form``, ``--keep`` and ``--overwrite``, of a command that writes some of the forms."""
+    """Add ``--output``, ``--output-form``, ``--keep`` and ``--overwrite`` to a command that writes the given forms."""
     endings = ", ".join(f".{form}" for form in forms)
 
     def options(function: F) -> F:
         for option in (
             click.option("--overwrite", is_flag=True, help="Replace an output file that exists."),
             click.option(
-                "--keep", multiple=True, metavar="FIELD", help="A field of the input in each row too, as input_FIELD."
+                "--keep", multiple=True, metavar="FIELD", help="Copy a field of the input to each row, as input_FIELD."
             ),
-            click.option("--output-form", type=click.Choice(forms), help="Form of --output, whatever its ending."),
+            click.option("--output-form", type=click.Choice(forms), help="Form of --output; overrides its ending."),
             click.option(
                 "--output",
                 default="-",
                 show_default=True,
-                help=f"File to write, of the form that its ending says ({endings}); - for JSON lines on standard "
-                "output.",
+                help=f"File to write; its ending determines the form ({endings}); - for JSON lines on standard output.",
             ),
         ):
             function = option(function)
@@ -47,10 +46,10 @@ def result_options(forms: Sequence[str]) -> Callable[[F], F]:
 
 
 class Numbered:
-    """Results in rows with the numbers of their records, counted from 1 over all inputs, and fields of these.
+    """Rows of results with the numbers and some fields of their records. Numbers count from 1 over all inputs.
 
     Args:
-        keep: names of fields.
+        keep: names of the fields to copy.
     """
 
     def __init__(self, keep: Iterable[str] = ()) -> None:
@@ -59,7 +58,7 @@ class Numbered:
         self._count = 0
 
     def records(self, records: Iterator[Record]) -> Iterator[Record]:
-        """The records, whose fields are remembered until their rows are made.
+        """Pass records on, and keep their fields until their rows are made.
 
         Raises:
             TPError: none of the first records has one of the fields.

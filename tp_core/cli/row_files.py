@@ -1,4 +1,4 @@
-"""Rows of results in files, of the form that the file's ending says. Torch-free."""
+"""Writers of result rows; the file's ending determines the form. Torch-free."""
 
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ Row = dict[str, Any]
 
 
 class RowFile(Protocol):
-    """Rows on their way to a file, or to a pipe."""
+    """A writer of rows to a file or a pipe."""
 
     def write(self, row: Row) -> None:
         """Add a row."""
 
     def close(self) -> None:
-        """Finish, and leave the file open."""
+        """Write the end of the form, and leave the file open."""
 
 
 def form_of_output(output: str, form: str | None, allowed: Sequence[str]) -> str:
     """The form of a file to write.
 
     Args:
-        form: as the user says, whatever the ending; None if nothing is said.
+        output: path of the file. A pipe without an ending gets JSON lines.
+        form: the form that the user gives, which overrides the ending; None if not given.
         allowed: some of the values of :data:`FORMS`.
 
     Raises:
-        TPError: the ending says none of them. A pipe without an ending gets JSON lines.
+        TPError: the ending is none of the allowed forms.
     """
     found = form or FORMS.get(Path(output).suffix.lower())
     if found is None and is_stream(Path(output)) and not Path(output).suffix:
@@ -58,17 +59,17 @@ def is_binary(form: str) -> bool:
 
 @contextlib.contextmanager
 def row_file(file: IO[Any], path: Path, form: str, errors: bool = False) -> Iterator[RowFile]:
-    """A context with a writer of rows, which finishes the file unless the block fails.
+    """A context with a writer of rows. The writer finishes the file unless the block fails.
 
     Args:
-        file: open for writing, binary if the form is (:func:`is_binary`), else text.
-        path: of the file, or what stands for a pipe.
+        file: a file open for writing, binary if the form is binary (:func:`is_binary`), else text.
+        path: path of the file or the pipe.
         form: a value of :data:`FORMS`.
-        errors: some of the rows may have an ``error`` instead of results.
+        errors: True if some rows may have an ``error`` instead of results.
     """
     with contextlib.ExitStack() as stack:
         if form == "parquet":
-            # Beside the file, where there is room for it.
+            # The temporary files lie beside the output, where the disk has room.
             folder = None if is_stream(path) else path.parent
             waiting, whole = (stack.enter_context(tempfile.TemporaryFile(dir=folder)) for _ in range(2))
             made: RowFile = ParquetRows(file, waiting, whole)
@@ -94,7 +95,7 @@ class JsonRows:
 
 
 class TextRows:
-    """The ``text`` of each row on a line of its own."""
+    """A text file with the ``text`` of each row on its own line."""
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
@@ -107,20 +108,20 @@ class TextRows:
 
 
 class TableRows:
-    """TSV or CSV whose header is made of the first row with results; nested values are JSON.
+    """A TSV or CSV file. The first row with results determines the header; nested values are JSON.
 
     The cells of a record that could not be used are empty.
 
     Args:
         form: ``tsv``, whose cells have no tabs and line ends, or ``csv``.
-        errors: a column for the ``error`` of such records.
+        errors: True to add a column for the ``error`` of such records.
     """
 
     def __init__(self, file: IO[str], form: str, errors: bool) -> None:
         self._file, self._tabs, self._errors = file, form == "tsv", errors
         self._csv = csv.writer(file, lineterminator="\n")
         self._names: list[str] = []
-        self._before: list[Row] = []  # rows without results that stand before the first
+        self._before: list[Row] = []  # rows without results before the first row with results
 
     def write(self, row: Row) -> None:
         flat = _flat(row)
@@ -157,7 +158,7 @@ class TableRows:
 
 
 def _flat(row: Row) -> Row:
-    """A row with a column for each class's probability, and JSON for other nested values."""
+    """A row with one column per class probability, and JSON for other nested values."""
     flat: Row = {}
     for name, value in row.items():
         if name == "probabilities":
@@ -178,10 +179,10 @@ def _cell(name: str, value: Any) -> str:
 
 
 def as_json(value: Any) -> str:
-    """A value as JSON, dates and the like as texts; a number that is not finite, which JSON does not have, is null.
+    """A value as JSON. Dates and the like become texts. A number that is not finite becomes null, as JSON lacks it.
 
     Raises:
-        TPError: it holds bytes.
+        TPError: the value contains bytes.
     """
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)

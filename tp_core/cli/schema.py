@@ -24,7 +24,7 @@ _BEGINNING = '{\n  "$schema": "https://json-schema.org/draft/2020-12/schema",\n 
 def schema(output: str, overwrite: bool) -> None:
     """Write the JSON Schema of spec files, with the options of every installed module.
 
-    Write it again after installing or removing a package of modules.
+    Run this command again after installing or removing a package of modules.
     """
     import json
 
@@ -37,7 +37,7 @@ def schema(output: str, overwrite: bool) -> None:
 
 
 def _is_schema(output: str) -> bool:
-    """True for a file that this command has written before, and writes again after an installation."""
+    """True for a file that this command wrote before. It may be replaced without ``--overwrite``."""
     if not os.path.isfile(output):
         return False
     try:

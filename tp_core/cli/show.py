@@ -1,4 +1,4 @@
-"""``tp show``: a resolved spec, its model as a tree, and what it costs."""
+"""``tp show``: show a resolved spec, the tree of its model, and its costs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
 
 
-#: Sizes of tensors: what a spec may say at most.
+#: Sizes of tensors, with the same maximum as in a spec.
 _SIZE = click.IntRange(1, 2**31 - 1)
 
 
@@ -39,8 +39,8 @@ _SIZE = click.IntRange(1, 2**31 - 1)
 )
 @click.argument("spec", metavar="SPEC|MODEL")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--batch-size", type=_SIZE, help="Samples of one micro-batch; default: the spec's.")
-@click.option("--length", type=_SIZE, help="Positions per sample; default: the longest allowed.")
+@click.option("--batch-size", type=_SIZE, help="Samples per micro-batch; default: that of the spec.")
+@click.option("--length", type=_SIZE, help="Positions per sample; default: the maximum length.")
 @click.option("--json", "as_json", is_flag=True, help="Print {spec, tree, price, notes} as JSON.")
 @click.option("--image", metavar="FILE.svg", help="Write the model as a diagram, and print nothing else.")
 @click.option("--overwrite", is_flag=True, help="Replace an image that exists.")
@@ -55,11 +55,11 @@ def show(
     image: str | None,
     overwrite: bool,
 ) -> None:
-    """Show a resolved spec, the tree of its model and what training it costs, without allocating the model.
+    """Show a resolved spec, the tree of its model and the costs of training, without allocating the model.
 
-    SPEC is a file or the name of a preset; MODEL is the folder of a run or of an exported model. FLOPs count
-    matrix products, convolutions and attention. Memory is that of one process without sharding; activations
-    are an estimate, for kernels that keep no attention weights.
+    SPEC is a file or the name of a preset; MODEL is the folder of a run or of an exported model. FLOPs count matrix
+    products, convolutions and attention. Memory is that of one process without sharding. The memory of activations is
+    estimated for kernels that do not keep attention weights.
     """
     from tp_core.spec.load import load_spec
 
@@ -70,7 +70,7 @@ def show(
     if image is not None and (batch_size or length):
         raise TPError("--batch-size and --length are about the costs, which --image does not show")
     picture = None if image is None else _image_file(image, overwrite)
-    # Before torch, so that a mistake is answered at once.
+    # Before the slow import of torch, so that a mistake is reported at once.
     with using(os.path.isdir(spec)):
         loaded = load_spec(spec_file(spec), overrides, trust_of(spec))
 

@@ -1,4 +1,4 @@
-"""Helpers for spec arguments of commands: the spec file that a path means, and a test for data of its own."""
+"""Helpers for the SPEC argument of commands: find its spec file, and test if it has its own data."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def spec_file(path: str) -> str:
-    """The spec of ``path``: itself, or the spec inside an exported model's or a run's folder.
+    """The spec file of ``path``: the path itself, or the spec in the folder of an exported model or a run.
 
     Raises:
-        TPError: a folder without a spec.
+        TPError: the folder has no spec.
     """
     if not os.path.isdir(path):
         return path
@@ -29,7 +29,7 @@ def spec_file(path: str) -> str:
 def has_own_data(spec: Spec) -> bool:
     """True if the user wrote anything under ``data:``.
 
-    Presets name a processor but neither tokenizer nor files; such a data part waits to be completed.
+    Presets name a processor but neither a tokenizer nor files; the user has to complete such a data part.
     """
     data = spec.tree.mapping.get("data")
     return data is not None and any(not node.at().source.startswith("preset ") for node in data.mapping.values())

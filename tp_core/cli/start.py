@@ -1,6 +1,6 @@
-"""The beginning of the ``tp`` command, which needs the standard library alone.
+"""The start of the ``tp`` command, which needs only the standard library.
 
-Where a library that every command needs is missing or broken, this is still a message.
+It prints a clear message even if a library that every command needs is missing or broken.
 """
 
 from __future__ import annotations

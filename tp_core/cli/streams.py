@@ -1,4 +1,4 @@
-"""Standard streams: results go to stdout, all else to stderr, in whatever encoding they have."""
+"""Standard streams: results go to stdout, everything else to stderr, in any encoding."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ ESCAPES = "tp-escapes"
 
 
 def open_streams() -> None:
-    """Give a process whose standard streams are closed (``>&-``, services, windows without a console) some.
+    """Open closed standard streams (``>&-``, services, windows without a console) on the null device.
 
-    What is read there is empty, and what is written there is gone. Without that, the first file to be opened would be
-    the standard output of libraries, and Python's own stream is None.
+    Otherwise, the first file that is opened would become the standard output of libraries, and Python's own stream
+    would be None.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            # The lowest free number is the stream's own.
+            # The system assigns the lowest free descriptor, which is that of the closed stream.
             nowhere = os.open(os.devnull, os.O_RDONLY if mode == "r" else os.O_WRONLY)
             stream = os.fdopen(nowhere, mode, encoding="utf-8")
             setattr(sys, name, stream)
@@ -31,10 +31,10 @@ def open_streams() -> None:
 
 
 def any_encoding() -> None:
-    """Let the standard streams write every character: as an escape where the encoding does not have it.
+    """Let the standard streams write every character; characters that the encoding lacks are escaped.
 
-    Without that, a Windows code page, Latin-1 or ASCII would end a finished command in a UnicodeEncodeError. Escapes
-    are those of JSON, so that JSON stays JSON.
+    Otherwise, a Windows code page, Latin-1 or ASCII would end a finished command with a UnicodeEncodeError. Escapes
+    are those of JSON, so that JSON output stays valid.
     """
     codecs.register_error(ESCAPES, _escaped)
     for stream in (sys.stdout, sys.stderr):
@@ -53,13 +53,13 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
 
 @contextlib.contextmanager
 def results_alone() -> Iterator[None]:
-    """A context in which nothing reaches stdout, whatever plugins or the programs that they call write there."""
+    """A context that redirects stdout to stderr, also the output of plugins and of programs that they call."""
     with printing_apart():
         try:
             sys.stdout.flush()
             out, err = sys.__stdout__.fileno(), sys.stderr.fileno()  # type: ignore[union-attr]
             kept = os.dup(out)
-        except (OSError, ValueError, AttributeError):  # no files: within a test, or without a console
+        except (OSError, ValueError, AttributeError):  # the streams are not files: in a test, or without a console
             yield
             return
         try:

@@ -27,14 +27,14 @@ from tp_core.terminal import tell
 @click.argument("spec")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--run", type=click.Path(), help="Folder of the run.  [default: runs/<spec name>]")
-@click.option("--resume", is_flag=True, help="Go on from the newest whole checkpoint of the run's folder.")
+@click.option("--resume", is_flag=True, help="Continue from the newest complete checkpoint in the run's folder.")
 @click.option(
     "--allow-change",
     "allowed",
     metavar="KEY[,KEY]",
     multiple=True,
-    help="With --resume: options that may differ from the checkpoint's, such as lr or batch_size. The result is then "
-    "no longer that of one uninterrupted run; changes.jsonl keeps what changed at which step.",
+    help="With --resume: options that may differ from the checkpoint's, such as lr or batch_size. The result then "
+    "differs from that of an uninterrupted run; changes.jsonl records each change and its step.",
 )
 @trust_code_option
 @verify_option
@@ -44,7 +44,8 @@ def train(spec: str, overrides: tuple[str, ...], run: str | None, resume: bool, 
     The run's folder gets the resolved spec, metrics.jsonl, TensorBoard events, checkpoints and, at the end, the model
     in model/. A checkpoint is written every 30 minutes (train.checkpoint_every), at the end, and when the run ends with
     an error between two steps. SIGTERM, SIGHUP or Ctrl-C saves and stops; a second Ctrl-C stops at once; SIGUSR1 saves
-    and goes on. What does not come within 10 minutes (train.timeout), a batch or another process, ends the run.
+    and continues. The run ends with an error if it waits longer than 10 minutes (train.timeout) for a batch or for
+    another process.
     """
     click.get_current_context().with_resource(lasting_streams())
     from tp_core.spec.load import load_spec
@@ -52,12 +53,12 @@ def train(spec: str, overrides: tuple[str, ...], run: str | None, resume: bool, 
     try:
         loaded = load_spec(spec, overrides)
     except TPError as error:
-        told = as_told(error)  # each process reads the spec, and one says what is wrong with it
+        told = as_told(error)  # each process reads the spec, and only one reports its problems
         if told is error:
             raise
         raise told from error
     from tp_core.training.run import train as run_training
 
     result = run_training(loaded, run, resume, allowed)
-    if result.model is not None and launch().rank == 0:  # one process speaks
+    if result.model is not None and launch().rank == 0:  # only one process prints
         tell(str(result.model))

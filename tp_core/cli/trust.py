@@ -1,4 +1,4 @@
-"""``--trust-code``: the Python files of a model's folder run only where the user says so."""
+"""``--trust-code``: the Python files of a model's folder run only if the user allows it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def trust_code_option(function: F) -> F:
-    """Give a command the option; while the command runs, :func:`tp_core.local.trust.trusted` says if it was given."""
-    text = "Run the Python files of a model's folder, where its modules are in such files."
+    """Add ``--trust-code`` to a command. If it is given, :func:`tp_core.local.trust.trusted` is true meanwhile."""
+    text = "Run the Python files of a model's folder, if its modules need them."
     option: Callable[[F], F] = while_running("--trust-code", trusting, text)
     return option(function)
 
 
 def trust_of(path: str) -> bool | None:
-    """The ``trust_code`` of a spec: a file is the user's own, and a folder is that of a model."""
+    """The ``trust_code`` of a spec: None for a file, which is the user's own; the flag's value for a model's folder."""
     return trusted() if os.path.isdir(path) else None

@@ -12,12 +12,12 @@ from tp_core.terminal import printable
 
 def examples(*lines: str) -> str:
     """The ``epilog`` of a command: examples that keep their line breaks in the help text."""
-    # click leaves the lines of a paragraph alone when the paragraph begins with a backspace.
+    # click does not wrap a paragraph that begins with a backspace.
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def answered(error: click.NoSuchOption) -> click.NoSuchOption:
-    """An unknown option with what other toolkits mean by it, where that is an option of the command or of specs."""
+    """Add the corresponding option of the command or of specs to the error about an option of another toolkit."""
     from tp_core.spec.hints.key_hints import of_specs
     from tp_core.spec.hints.words import meant
 
@@ -32,7 +32,7 @@ def answered(error: click.NoSuchOption) -> click.NoSuchOption:
     return error
 
 
-#: The option's name among what commands share (``click.Context.meta``).
+#: Key of the option's value in ``click.Context.meta``.
 _TRACEBACK = "tp.traceback"
 
 
@@ -43,25 +43,25 @@ def traceback_option() -> click.Option:
         if value:
             ctx.meta[_TRACEBACK] = True
 
-    help_text = "With an error, print the traceback, which a report needs."
+    help_text = "Print the traceback of an error, for bug reports."
     return click.Option(["--traceback"], is_flag=True, expose_value=False, callback=remember, help=help_text)
 
 
 def tracebacks() -> bool:
-    """True where the user asks for the tracebacks of errors."""
+    """True if the user asks for the tracebacks of errors."""
     ctx = click.get_current_context(silent=True)
     return ctx is not None and bool(ctx.meta.get(_TRACEBACK))
 
 
 def _trace(error: TPError) -> str:
-    """The traceback of an error; that of the other process if the error comes from one."""
+    """The traceback of an error; if the error comes from another process, the traceback there."""
     import traceback
 
     return str(getattr(error, "trace", "")) or "".join(traceback.format_exception(error))
 
 
 class Failure(click.ClickException):
-    """A user's error on its way out of a command: the message on stderr, exit status 2."""
+    """A user's error that ends a command: the message on stderr, exit status 2."""
 
     exit_code = 2
 
@@ -69,12 +69,12 @@ class Failure(click.ClickException):
         super().__init__(printable(str(error)))
         self.error = error
         self.trace = _trace(error) if tracebacks() else ""
-        # The problems of a spec begin with ``file:line:column``, which editors and terminals recognise at the
-        # beginning of a line only; any other message needs a word that says what it is.
+        # The problems of a spec begin with ``file:line:column``, which editors and terminals recognise only at the
+        # beginning of a line. Any other message begins with the word "error".
         self.placed = bool(getattr(error, "problems", None))
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print the message, and before it, where ``--traceback`` asks for it, where the error came from."""
+        """Print the message; with ``--traceback``, print the traceback before it."""
         if isinstance(self.error, PeerFailedError):
             return
         if self.trace:

@@ -1,4 +1,4 @@
-"""Vectors in files, written as they are made."""
+"""Writers of vectors to files; vectors are written as soon as they are computed."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from tp_core.cli.row_files import as_json
 from tp_core.errors import DataError
 from tp_core.interfaces import Record
 
-#: The column of the vectors in a Parquet file.
+#: Name of the vector column in a Parquet file.
 VECTORS = "embedding"
 
-#: Records whose fields are looked at together.
+#: Number of records whose fields are examined together.
 _CHUNK = 4096
 
-#: Bytes of vectors in one row group of a Parquet file, about.
+#: Approximate number of bytes of vectors in one row group of a Parquet file.
 _ROW_GROUP = 1 << 26
 
 
 class VectorFile(Protocol):
-    """Rows of vectors on their way to a file that is open for writing: text for JSON lines, else binary."""
+    """A writer of vectors to a file that is open for writing: text for JSON lines, else binary."""
 
     def write(self, records: list[Record], vectors: NDArray[np.float32]) -> None:
         """Add vectors (records, size)."""
 
     def close(self) -> None:
-        """Write what is left, and what the form has at its end; the file is open still."""
+        """Write the remaining vectors and the end of the form; the file stays open."""
 
 
 class NpyFile:
-    """A NumPy file, the same as ``numpy.save`` writes.
+    """A NumPy file, in the format of ``numpy.save``.
 
     Args:
         size: numbers per vector.
@@ -45,7 +45,7 @@ class NpyFile:
         self._header()
 
     def _header(self) -> None:
-        """NumPy leaves room in the header for any number of rows."""
+        """Write the header. NumPy leaves room in it for any number of rows."""
         shape = (self._rows, self._size)
         header = {"descr": np.dtype(np.float32).str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(self._file, header)
@@ -60,7 +60,7 @@ class NpyFile:
 
 
 class JsonFile:
-    """A JSON object per line: the number of the record, counted from 1, and its vector."""
+    """A file with one JSON object per line: the number of the record, counted from 1, and its vector."""
 
     def __init__(self, file: IO[str]) -> None:
         self._file, self._rows = file, 0
@@ -114,11 +114,11 @@ class ParquetFile:
             self._flush()
             self._writer.close()
         finally:
-            self._writer.is_open = False  # or it would try again when it is collected
+            self._writer.is_open = False  # otherwise, the writer would close again when it is garbage collected
 
 
 def column(records: list[Record], name: str, kind: Any = None) -> Any:
-    """A field of records as a column of a table, of the type that fits its values if none is given.
+    """A field of records as a column of a table. By default, its type is inferred from the values.
 
     Raises:
         DataError: the values are of several types, or not valid Unicode.
@@ -132,7 +132,7 @@ def column(records: list[Record], name: str, kind: Any = None) -> Any:
 
 
 def field_types(records: Iterable[Record]) -> Any:
-    """The fields of records, with types that fit all their values: a schema of Arrow.
+    """The Arrow schema of records: their fields, with types that fit all their values.
 
     Raises:
         DataError: the values of a field are of several types, or not valid Unicode; or a field is called

@@ -1,4 +1,4 @@
-"""``--verify``: what is kept is read and compared with its digest, also where it has not changed."""
+"""``--verify``: compare stored data and models with their digests, even if they seem unchanged."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def verify_option(function: F) -> F:
     """Add ``--verify`` to a command; if it is given, :func:`tp_core.artifacts.manifest.verifying` is on."""
-    text = "Read prepared data and models anew and compare their digests, also where sizes and times are as before."
+    text = "Read prepared data and models and compare their digests, even if sizes and times have not changed."
     option: Callable[[F], F] = while_running("--verify", _verifying, text)
     return option(function)
 
 
 def _verifying() -> AbstractContextManager[None]:
-    from tp_core.artifacts.manifest import verifying  # the list of modules loads this file, and computes no digest
+    from tp_core.artifacts.manifest import verifying  # not needed by tp modules, which imports this file
 
     return verifying()

@@ -1,4 +1,4 @@
-"""Reading of whole files of others: kind and size are known before memory is asked for. Torch-free."""
+"""Reading of whole files with a check of kind and size before memory is allocated. Torch-free."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 from tp_core.errors import naming
 
-#: The most bytes of a JSON file. Vocabularies and indexes of shards have some tens of MB.
+#: Maximum size of a JSON file in bytes. Vocabularies and indexes of shards have some tens of MB.
 MOST_JSON = 2**28
 
 
 def kind_of(mode: int) -> str:
-    """The kind of a thing that is neither a file nor a folder: opening it may wait for ever."""
+    """The kind of an entry that is neither a file nor a folder. Opening such an entry may block forever."""
     kinds = {
         stat.S_IFIFO: "a named pipe",
         stat.S_IFSOCK: "a socket",
@@ -27,14 +27,16 @@ def kind_of(mode: int) -> str:
 
 
 def read_bounded(path: str | Path, most: int) -> bytes:
-    """The content of a file of at most so many bytes.
+    """The content of a file of at most ``most`` bytes.
 
     Raises:
-        OSError: it cannot be read, is larger, or is a pipe, which is waited for, or a device, which may have no end.
+        OSError: the file cannot be read, is larger, or is a pipe (which may block) or a device (which may be endless).
     """
     try:
         state = os.stat(path)
-        if not (stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode)):  # the system tells of a folder
+        if not (
+            stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode)
+        ):  # for a folder, the system raises the error
             raise OSError(errno.EINVAL, f"this is {kind_of(state.st_mode)}; expected a file", str(path))
         if stat.S_ISREG(state.st_mode) and state.st_size > most:
             raise OSError(errno.EFBIG, f"it has {state.st_size:,} bytes; at most {most:,} are read", str(path))
@@ -47,10 +49,10 @@ def read_bounded(path: str | Path, most: int) -> bytes:
 
 
 def need_readable(path: str | Path) -> None:
-    """Open a file and close it, for a library that does not say why it cannot.
+    """Open and close a file, to get the error that another library would hide.
 
     Raises:
-        OSError: it cannot be opened.
+        OSError: the file cannot be opened.
     """
     with open(path, "rb"):
         pass
@@ -60,8 +62,8 @@ def read_json(path: Path) -> Any:
     """The content of a JSON file.
 
     Raises:
-        OSError: it cannot be read (:func:`read_bounded`).
-        ValueError: it is no JSON, or is nested too deep.
+        OSError: the file cannot be read (:func:`read_bounded`).
+        ValueError: the content is not JSON, or is nested too deeply.
     """
     try:
         return json.loads(read_bounded(path, MOST_JSON).decode("utf-8"))

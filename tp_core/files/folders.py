@@ -1,4 +1,4 @@
-"""Walking a folder: each folder inside it once, whatever links there are. Torch-free."""
+"""Walk through a folder that visits each subfolder once, even with links. Torch-free."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import NamedTuple
 
 
 class Kind(Enum):
-    """An entry of a folder that the walk does not go into."""
+    """The kind of a folder's entry that the walk does not enter."""
 
-    FILE = "file"  #: a link to nowhere, too
+    FILE = "file"  #: also a broken link
     CLOSED = "folders that are one thing"
     AGAIN = "links to folders that are read already"
     OTHER = "pipes, sockets and devices"
 
 
 class Found(NamedTuple):
-    """A name in a folder or below.
+    """An entry in a folder or below.
 
     Attributes:
-        folder: the folder's path inside the one that was gone into first, with ``/``; empty for that one itself.
-        name: in that folder.
-        path: of it.
-        kind: what it stands for.
+        folder: path of its folder relative to the start of the walk, with ``/``; empty for the start itself.
+        name: name in that folder.
+        path: path of the entry.
+        kind: kind of the entry.
     """
 
     folder: str
@@ -37,15 +37,15 @@ class Found(NamedTuple):
 
 @dataclass
 class Folder:
-    """A folder, and what is inside.
+    """A folder and its entries.
 
     Attributes:
-        path: of it.
-        inside: its path inside the one that was gone into first, with ``/``; empty for that one itself.
-        names: of all that is inside but hidden files and folders, sorted.
-        folders: those of the names that are folders, and were gone into.
-        kinds: of the other names, but those of files.
-        closed: whether it was not gone into.
+        path: path of the folder.
+        inside: path relative to the start of the walk, with ``/``; empty for the start itself.
+        names: names of all entries without hidden ones, sorted.
+        folders: the subfolders that were entered, by name.
+        kinds: the kinds of the other entries, without files.
+        closed: True if the folder was not entered.
     """
 
     path: str
@@ -56,7 +56,7 @@ class Folder:
     closed: bool = False
 
     def files(self) -> Iterator[Found]:
-        """All that is inside and below but folders that were gone into, in the order of the names."""
+        """All entries inside and below except the entered folders, in the order of names."""
         begun = [(self, iter(self.names))]
         while begun:
             folder, names = begun[-1]
@@ -73,7 +73,7 @@ class Folder:
                 begun.pop()
 
     def all(self) -> Iterator[Folder]:
-        """The folder and all below, each before those that are inside."""
+        """The folder and all folders below; each folder comes before its subfolders."""
         left = [self]
         while left:
             folder = left.pop()
@@ -81,22 +81,22 @@ class Folder:
             left += [folder.folders[name] for name in reversed(folder.names) if name in folder.folders]
 
     def joined(self, name: str) -> str:
-        """The path of a name inside; just the name in the present folder that was named ``""``."""
+        """The path of an entry; only the name if the folder's path is ``""``."""
         return os.path.join(self.path, name) if self.path else name
 
 
 def tree(path: str, closed: Callable[[str, Collection[str]], bool] = lambda path, names: False) -> Folder:
-    """A folder with all below it.
+    """A folder with everything below it.
 
-    Names that begin with a dot are hidden. Links to folders are followed, but each folder is gone into once, however
-    many names it has: by its own name if that is inside, else by the first link. The folders around the one that is
-    named count as gone into.
+    Names that begin with a dot are hidden. Links to folders are followed, but each folder is entered only once: under
+    its own name if that is inside, else through the first link. Parents of the given folder are not entered through
+    links.
 
     Args:
-        closed: tells by a folder's path and names if what is inside is not to be gone into.
+        closed: a function of a folder's path and names; True if the folder must not be entered.
 
     Raises:
-        OSError: a folder that cannot be read.
+        OSError: a folder cannot be read.
     """
     root = Folder(path)
     seen = _around(path or ".")
@@ -114,7 +114,7 @@ def tree(path: str, closed: Callable[[str, Collection[str]], bool] = lambda path
 
 
 def _around(path: str) -> set[tuple[int, int]]:
-    """The identities of a folder and of those that it is in."""
+    """The identities of a folder and of its parents."""
     real, found = os.path.realpath(path), {_identity(path)}
     while (above := os.path.dirname(real)) != real:
         real = above
@@ -139,11 +139,12 @@ def _fill(
     links: list[tuple[Folder, str]],
     closed: Callable[[str, Collection[str]], bool],
 ) -> None:
-    """Go into a folder and those below that are no links; these are left for later."""
+    """Enter a folder and its subfolders that are not links; links are collected for later."""
     left = [root]
     while left:
         folder = left.pop()
-        with os.scandir(folder.path or ".") as entries:  # says of most what they are: of a million files, none is asked
+        # scandir knows the kinds of most entries, which saves a system call per file.
+        with os.scandir(folder.path or ".") as entries:
             every = [entry for entry in entries if entry.name[0] != "."]
         names = [entry.name for entry in every]
         folder.closed = closed(folder.path, names)
@@ -170,7 +171,7 @@ def _fill(
 
 
 def _target(link: str) -> Kind | None:
-    """The kind of what a link leads to; None if it is a folder."""
+    """The kind of a link's target; None if it is a folder."""
     try:
         mode = os.stat(link).st_mode
     except OSError:

@@ -1,4 +1,4 @@
-"""Sizes in bytes, as people write and read them. Torch-free."""
+"""Conversion between sizes in bytes and text with units. Torch-free."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _SIZES |= {f"{unit}i": 1024**power for power, unit in enumerate("kmgt", 1)}
 
 
 def parse_size(text: str) -> int:
-    """Bytes: ``500MB``, ``20GB``, ``1.5GiB``, a number alone.
+    """Parse a size such as ``500MB``, ``20GB``, ``1.5GiB`` or a plain number into bytes.
 
     Raises:
-        TPError: it is none.
+        TPError: the text is not a size.
     """
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]i?|)b?", text.strip().lower())
     if found is None:
@@ -23,7 +23,7 @@ def parse_size(text: str) -> int:
 
 
 def shown_size(size: int) -> str:
-    """Bytes as people read them: ``1.5 GB``."""
+    """A number of bytes as text with a unit, such as ``1.5 GB``."""
     number, unit = float(size), "B"
     for larger in ("kB", "MB", "GB", "TB"):
         if number < 1000:

@@ -1,7 +1,8 @@
-"""Files and folders of which a crash leaves the old content or the new. Torch-free.
+"""Atomic writing of files and folders: after a crash, either the old or the new content exists. Torch-free.
 
-What is not whole yet has a temporary name, which no other process, host or container that shares the folder takes. A
-lock on a file beside it says that its maker lives; what makers that are gone have left is cleared by the next one.
+An incomplete file or folder has a temporary name, which is unique among all processes, hosts and containers that share
+the folder. A lock on a file beside it shows that its writer is alive. The next writer removes temporary files of
+writers that are gone.
 """
 
 from __future__ import annotations
@@ -21,23 +22,23 @@ from pathlib import Path
 
 from tp_core.errors import naming
 
-#: How the names of files and folders begin that are not whole yet.
+#: Prefix of the names of incomplete files and folders.
 TEMPORARY = ".tmp-"
 
 _LOCK = ".lock"
 
-#: Seconds after which a temporary file without a lock, as some file systems have none, is nobody's.
+#: Age in seconds after which a temporary file without a lock is abandoned; some file systems do not support locks.
 _FORGOTTEN = 86400.0
 
-#: What systems say of folders, and of some file systems' files, that cannot be flushed.
+#: Error numbers for folders, and for files of some file systems, that cannot be flushed.
 _NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM}
 
-#: The locks that this process holds; to open such a file once more and to close it would lose the lock.
+#: The locks that this process holds. Opening and closing such a file again would release the lock.
 _held: dict[str, int] = {}
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file under another name, and give it its own when it is whole and on the disk. Text is UTF-8."""
+    """Write a file under a temporary name, and rename it when it is complete and on the disk. Text is UTF-8."""
     temporary = temporary_name(path)
     try:
         with naming(path), open(temporary, "wb") as file:
@@ -52,19 +53,19 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 def temporary_name(path: Path) -> Path:
-    """A name beside a path that nobody else has."""
+    """A unique temporary path in the folder of a path."""
     name = path.name
-    if len(os.fsencode(name)) > 180:  # names have 255 bytes
+    if len(os.fsencode(name)) > 180:  # names have at most 255 bytes
         name = hashlib.blake2b(os.fsencode(name), digest_size=16).hexdigest()
     return path.with_name(f"{TEMPORARY}{name}.{secrets.token_hex(6)}")
 
 
 def sync(path: Path) -> None:
-    """Flush a file or folder to the disk, where the file system can: of a folder, some cannot."""
+    """Flush a file or folder to the disk, if the file system supports it; some cannot flush folders."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError as error:
-        if path.is_dir() and error.errno in _NO_SYNC:  # Windows opens no folders
+        if path.is_dir() and error.errno in _NO_SYNC:  # Windows cannot open folders
             return
         raise
     try:
@@ -77,7 +78,7 @@ def sync(path: Path) -> None:
 
 
 def sync_all(folder: Path) -> None:
-    """Flush a folder with all that is in it."""
+    """Flush a folder and everything in it."""
     for place, _, files in os.walk(folder):
         for name in files:
             sync(Path(place, name))
@@ -85,7 +86,7 @@ def sync_all(folder: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or folder if it is there, as far as possible."""
+    """Remove a file or folder if it exists, as far as possible."""
     with contextlib.suppress(OSError):
         if stat.S_ISDIR(os.lstat(path).st_mode):
             shutil.rmtree(path, ignore_errors=True)
@@ -94,7 +95,7 @@ def remove(path: Path) -> None:
 
 
 def replace_folder(new: Path, path: Path) -> None:
-    """Give a folder the name of another one, which is gone then."""
+    """Rename a folder to the path of another one, which is removed."""
     if not os.path.lexists(path):
         os.rename(new, path)
     else:
@@ -111,9 +112,10 @@ def replace_folder(new: Path, path: Path) -> None:
 
 @contextlib.contextmanager
 def draft(path: Path) -> Iterator[Path]:
-    """A temporary name for what becomes ``path`` when it is whole; what still has it behind the block is removed.
+    """A context with a temporary path for a file or folder that is renamed to ``path`` when it is complete.
 
-    What other makers have left in the folder, which must exist, is cleared before.
+    If the temporary file still exists at the end of the block, it is removed. The folder must exist. Abandoned
+    temporary files in it are removed first.
     """
     clear(path.parent)
     while True:
@@ -131,10 +133,10 @@ def draft(path: Path) -> Iterator[Path]:
 
 
 def clear(folder: Path, owned: bool = False) -> None:
-    """Remove temporary files and folders whose makers are gone.
+    """Remove temporary files and folders whose writers are gone.
 
     Args:
-        owned: the folder is this process's alone, and all that is there is nobody's.
+        owned: True if only this process uses the folder, so that all temporary files there are abandoned.
     """
     try:
         names = [entry.name for entry in os.scandir(folder) if entry.name.startswith(TEMPORARY)]
@@ -154,7 +156,7 @@ def clear(folder: Path, owned: bool = False) -> None:
 
 
 def _parts(temporary: Path) -> list[Path]:
-    """The file or folder under a temporary name, and the lock that its maker has put beside it."""
+    """The file or folder with a temporary name, and the lock file beside it."""
     return [Path(each) for each in glob.glob(glob.escape(str(temporary)) + "*")]
 
 
@@ -166,10 +168,10 @@ def _old(path: Path) -> bool:
 
 
 def _hold(lock: Path, taken: bool = False) -> bool:
-    """Lock a file; False if another has it.
+    """Lock a file; False if another process holds the lock.
 
     Args:
-        taken: the file is there, and is one that somebody else has made.
+        taken: True if the file must already exist, made by another writer.
     """
     if str(lock) in _held:
         return False
@@ -182,7 +184,7 @@ def _hold(lock: Path, taken: bool = False) -> bool:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         elif taken and not _old(lock):
             raise BlockingIOError
-        # Whoever clears may have taken the file away before it was locked.
+        # Another process that clears the folder may have removed the file before it was locked.
         if not os.path.samestat(os.fstat(descriptor), os.stat(lock)):
             raise FileNotFoundError
     except OSError as error:

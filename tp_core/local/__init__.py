@@ -1,9 +1,9 @@
-"""Python files beside a spec: ``my_file:MyConfig``, and what such a file imports of its own folder. Torch-free.
+"""Python files beside a spec: ``my_file:MyConfig``, and the files of the same folder that it imports. Torch-free.
 
-A file is run under a name of its own below this package, ``tp_core.local.FOLDER.my_file``. ``FOLDER`` stands for a
-folder and for the content that its files had when they were loaded (:class:`~tp_core.local.namespace.Namespace`). So
-files of one name in several folders are several modules, a file that was edited is loaded anew, and a process that
-unpickles a class finds it by the name of its module.
+A file runs as a module below this package, ``tp_core.local.FOLDER.my_file``. ``FOLDER`` identifies a folder and the
+content of its files when they were loaded (:class:`~tp_core.local.namespace.Namespace`). Files of the same name in
+several folders are therefore different modules, an edited file is loaded again, and a process that unpickles a class
+finds it by its module's name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from tp_core.local.finder import Finder
 from tp_core.local.namespace import LOCAL, Namespace, adopt, namespace_of, namespaces
 
-# Behind the others, which know no module of these names.
+# Appended after the other finders, which find no module of these names.
 sys.meta_path.append(Finder())
 
 __all__ = ["LOCAL", "Namespace", "adopt", "namespace_of", "namespaces"]

@@ -13,7 +13,7 @@ from tp_core.local.namespace import LOCAL, Namespace, at_name
 
 
 class Finder(importlib.abc.MetaPathFinder):
-    """Finds the modules of namespaces, and the modules that stand for these."""
+    """Finds the modules of namespaces, and the packages that represent namespaces."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -31,7 +31,7 @@ class Finder(importlib.abc.MetaPathFinder):
             return None
         if located.file is None:
             return _package_spec(fullname)
-        if located.file not in namespace.edges:  # no statement that the others have imports it
+        if located.file not in namespace.edges:  # no import statement of the other files imports it
             namespace.extra.add(located.file)
             namespace.collect(module)
         loader = Loader(namespace, located.file)
@@ -43,7 +43,7 @@ class Finder(importlib.abc.MetaPathFinder):
 
 
 def _package_spec(name: str) -> ModuleSpec:
-    """A package without a file; its path is empty, since only this finder knows what it has."""
+    """The spec of a package without a file. Its path is empty, since only this finder knows its modules."""
     return ModuleSpec(name, None, is_package=True)
 
 
@@ -59,7 +59,7 @@ class Loader(importlib.abc.InspectLoader):
         exec(compile(tree, self.namespace.path(self.file), "exec", dont_inherit=True), module.__dict__)
 
     def get_source(self, fullname: str) -> str:
-        """The content that was run."""
+        """The source code that was run."""
         return importlib.util.decode_source(self.namespace.sources[self.file])
 
     def is_package(self, fullname: str) -> bool:

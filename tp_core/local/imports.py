@@ -1,4 +1,4 @@
-"""Import statements of local files: which of them mean files of the same folder, and how they find these."""
+"""Import statements of local files: detect imports of files in the same folder, and make them find these files."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any, TypeVar
 
 N = TypeVar("N", bound=ast.AST)
 
-#: A module's name as it is written and the names that are imported of it → the folders before it, or None for a module
-#: that is installed. ``"pkg."`` for ``pkg/helper.py``, an empty text for ``helper.py``.
+#: A function of a module's name as written and the names imported from it. It returns the prefix of the module's
+#: folders: ``"pkg."`` for ``pkg/helper.py``, an empty text for ``helper.py``, None for an installed module.
 Resolve = Callable[[str, tuple[str, ...]], "str | None"]
 
 
 def imported(tree: ast.Module, package: str, resolve: Resolve) -> Iterator[str]:
-    """The local modules that a file may import, wherever the statement stands, by their names in the folder.
+    """The local modules that a file may import, at any place in the file, by their names in the folder.
 
     Args:
-        package: of the file, in the folder; what relative imports start from.
+        package: package of the file in the folder, to which relative imports refer.
     """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -46,7 +46,7 @@ _FUNCTIONS = ("import_module", "__import__")
 
 
 def _imported_by_call(node: ast.Call) -> str:
-    """The module that a call such as ``importlib.import_module("helper")`` imports; empty where only running says."""
+    """The module that a call such as ``importlib.import_module("helper")`` imports; empty if known only at run time."""
     function = node.func
     name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
     first = node.args[0] if name in _FUNCTIONS and node.args else None
@@ -55,7 +55,7 @@ def _imported_by_call(node: ast.Call) -> str:
 
 
 def _base(node: ast.ImportFrom, package: str, names: tuple[str, ...], resolve: Resolve) -> str | None:
-    """The module that names are imported from; an empty text for the folder itself; None where it is not local."""
+    """The module that names are imported from; an empty text for the folder itself; None if it is not local."""
     if not node.level:
         prefix = resolve(node.module or "", names)
         return None if prefix is None else f"{prefix}{node.module}"
@@ -67,14 +67,14 @@ def _base(node: ast.ImportFrom, package: str, names: tuple[str, ...], resolve: R
 
 
 class Rewrite(ast.NodeTransformer):
-    """Makes plain imports of files in the same folder say where these are.
+    """Rewrites plain imports of files in the same folder to the full names of these modules.
 
-    They could not be left to ``sys.path`` and ``sys.modules``, which know one module of a name. Relative imports work
-    as they are, by the name of the file's package.
+    ``sys.path`` and ``sys.modules`` cannot be used, as they allow only one module per name. Relative imports work
+    unchanged, through the name of the file's package.
 
     Args:
-        root: name of the module that stands for the folder.
-        package: of the file, in the folder.
+        root: name of the module that represents the folder.
+        package: package of the file in the folder.
     """
 
     def __init__(self, root: str, package: str, resolve: Resolve) -> None:
@@ -95,7 +95,7 @@ class Rewrite(ast.NodeTransformer):
     def visit_ImportFrom(self, node: ast.ImportFrom) -> Any:
         if node.module == "importlib" and not node.level:
             return [node, *(_placed(each, node) for each in _found_by_value(node))]
-        if node.level > self.depth + 1:  # it would find what is around the folder's module
+        if node.level > self.depth + 1:  # it would import packages above the folder's module
             (beyond,) = ast.parse("raise ImportError('attempted relative import beyond the folder of the spec')").body
             return _placed(beyond, node)
         if node.level:
@@ -117,27 +117,27 @@ class Rewrite(ast.NodeTransformer):
 
 
 def _finding(function: ast.expr) -> ast.expr:
-    """An expression for a function that imports by value, which finds local files (:func:`by_value`)."""
+    """An expression that wraps an import function, so that it also finds local files (:func:`by_value`)."""
     return ast.Call(ast.Name(BY_VALUE, ast.Load()), [function], [])
 
 
 def _found_by_value(node: ast.ImportFrom) -> Iterator[ast.stmt]:
-    """Statements behind ``from importlib import import_module``."""
+    """The statements to add after ``from importlib import import_module``."""
     for alias in node.names:
         if alias.name == "import_module":
             name = alias.asname or alias.name
             yield ast.Assign([ast.Name(name, ast.Store())], _finding(ast.Name(name, ast.Load())))
 
 
-#: Name, in a local module, of the function that :func:`by_value` makes.
+#: Name of the function made by :func:`by_value` in local modules.
 BY_VALUE = "__tp_by_value__"
 
 
 def by_value(root: str, resolve: Resolve) -> Callable[[Any], Any]:
-    """The statements that make ``importlib.import_module`` and its like find the files of a folder.
+    """A function that wraps ``importlib.import_module`` and similar functions, so that they find a folder's files.
 
     Args:
-        root: name of the module that stands for the folder.
+        root: name of the module that represents the folder.
     """
 
     def import_module(name: str, package: str | None = None) -> Any:
@@ -158,7 +158,7 @@ def by_value(root: str, resolve: Resolve) -> Callable[[Any], Any]:
 
 
 def _placed(made: N, node: ast.AST) -> N:
-    """A piece of code in the place of another."""
+    """New code with the source position of other code."""
     for each in ast.walk(made):
         ast.copy_location(each, node)
     return made
@@ -168,7 +168,7 @@ def _bindings(whole: str, alias: ast.alias) -> Iterator[ast.stmt]:
     """Statements for ``import a.b as c``, or for ``import a.b``, which imports ``a.b`` and names ``a``.
 
     Args:
-        whole: the name that the module has.
+        whole: the full name of the module.
     """
     first = alias.name.partition(".")[0]
     yield ast.Import([ast.alias(whole, alias.asname or first)])

@@ -1,4 +1,4 @@
-"""``my_file:MyConfig``: from the name in a spec to the class."""
+"""Loading of ``my_file:MyConfig``, from the name in a spec to the class."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tp_core.suggest import did_you_mean
 
 
 class Loaded(NamedTuple):
-    """The object that a name stands for.
+    """The object that a name refers to.
 
     Attributes:
         value: the class.
@@ -29,10 +29,10 @@ class Loaded(NamedTuple):
 def load(name: str, base: str) -> Loaded:
     """Import ``my_file:MyConfig`` from a file beside the spec, or from an importable module.
 
-    A file that has changed since it was loaded, or one that it imports of its folder, is loaded anew.
+    If the file, or a file that it imports from its folder, has changed since it was loaded, it is loaded again.
 
     Raises:
-        TPError: when the file, or the class in it, does not exist or the file raises.
+        TPError: the file or the class does not exist, or the file raises an exception.
     """
     module_name, _, attribute = name.partition(":")
     if not module_name or not attribute:
@@ -61,11 +61,13 @@ def file_of(module: str, base: str) -> Path | None:
     """The file of a module, by its name in a folder; None if there is none."""
     inside = Path(base) / module.replace(".", "/")
     files = (inside / "__init__.py", inside.parent / f"{inside.name}.py")
-    return next((each for each in files if os.path.isfile(each)), None)  # of any name, too long ones too
+    return next(
+        (each for each in files if os.path.isfile(each)), None
+    )  # unlike Path.is_file(), it accepts names that are too long
 
 
 def _said(error: BaseException, space: Namespace | None) -> str:
-    """An exception in the user's terms: with the names and the place of local files."""
+    """An exception as text, with the names and lines of local files as the user knows them."""
     if space is None:
         return named(error)
     plain = named(error).replace(f"{space.name}.", "").replace(f"'{space.name}' (unknown location)", space.folder)
@@ -73,7 +75,7 @@ def _said(error: BaseException, space: Namespace | None) -> str:
 
 
 def _line_in(space: Namespace, error: BaseException) -> str:
-    """The local file and line at which an exception was raised; empty for a syntax error, whose message has them."""
+    """The local file and line where an exception was raised; empty for a syntax error, whose message has them."""
     own = {space.path(file): file for file in space.sources}
     if isinstance(error, SyntaxError) and error.filename in own:
         return ""

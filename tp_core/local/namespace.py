@@ -1,4 +1,4 @@
-"""The local files of a folder, as they were when they were loaded."""
+"""The local files of a folder, with their content at the time of loading."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from tp_core.local.imports import Resolve, Rewrite, imported
 
-#: Beginning of the names of local modules.
+#: Prefix of the names of local modules.
 LOCAL = "tp_core.local."
 
 _INIT = "__init__.py"
@@ -25,7 +25,7 @@ class Located(NamedTuple):
     """The location of a module in a folder.
 
     Attributes:
-        file: path inside the folder, with slashes; None for a folder without an ``__init__.py``.
+        file: path relative to the folder, with slashes; None for a folder without an ``__init__.py``.
         package: True if the module can have submodules.
     """
 
@@ -35,15 +35,15 @@ class Located(NamedTuple):
 
 @dataclass
 class Namespace:
-    """Local files of a folder under one name: all of them have the content that they had when they were first read.
+    """The local files of a folder under one module name, with their content when they were first read.
 
-    What is run, what is exported, and what other processes run is this content, whatever happens to the files.
+    This content is run, exported and passed to other processes, even if the files change later.
 
     Attributes:
-        name: of the module that stands for the folder.
-        folder: its absolute path.
-        sources: path inside the folder → content, of the files that were needed.
-        absent: paths inside the folder that were looked for and were not there.
+        name: name of the module that represents the folder.
+        folder: absolute path of the folder.
+        sources: path relative to the folder → content, of the files that were needed.
+        absent: paths relative to the folder that were searched and did not exist.
         edges: file → modules that it imports, by their names in the folder.
         extra: files that were imported by other means than an import statement.
     """
@@ -76,12 +76,12 @@ class Namespace:
         return content is not None
 
     def current(self) -> bool:
-        """True if the folder's files are still as they were."""
+        """True if the folder's files have not changed."""
         same = all(_read(self.path(file)) == content for file, content in self.sources.items())
         return same and not any(os.path.isfile(self.path(file)) for file in self.absent)
 
     def locate(self, module: str) -> Located | None:
-        """The location of a module, by its name in the folder; None if it is not there."""
+        """The location of a module, by its name in the folder; None if it does not exist."""
         parts = module.split(".")
         if not all(part.isidentifier() for part in parts):
             return None
@@ -99,21 +99,21 @@ class Namespace:
     # -- imports -----------------------------------------------------------------------------------------------------
 
     def collect(self, module: str) -> None:
-        """Read the file of a module, and those that it imports of the folder, directly and indirectly."""
+        """Read the file of a module, and the folder's files that it imports directly or indirectly."""
         for file in self._files(module):
             if file in self.edges:
                 continue
             self.edges[file] = ()
             try:
                 tree = ast.parse(self.sources[file])
-            except (SyntaxError, ValueError):  # which is said when it is run
+            except (SyntaxError, ValueError):  # reported when the file is run
                 continue
             self.edges[file] = tuple(imported(tree, _package(file), self.resolver(file)))
             for each in self.edges[file]:
                 self.collect(each)
 
     def needed(self, module: str) -> dict[str, bytes]:
-        """The files that a module is made of, with their content: its own, and those that it imports."""
+        """The files that a module needs, with their content: its own file, and those that it imports."""
         found: dict[str, bytes] = {}
         left = [*self._files(module), *self.extra]
         while left:
@@ -124,18 +124,18 @@ class Namespace:
         return found
 
     def code(self, file: str) -> ast.Module:
-        """A file's syntax tree, with imports that find the folder's other files.
+        """A file's syntax tree, with imports rewritten so that they find the folder's other files.
 
         Raises:
-            SyntaxError: the file is no Python.
-            ValueError: it has null bytes.
+            SyntaxError: the file is not valid Python.
+            ValueError: the file has null bytes.
         """
         tree = ast.parse(self.sources[file], self.path(file))
         rewritten: ast.Module = Rewrite(self.name, _package(file), self.resolver(file)).visit(tree)
         return rewritten
 
     def _files(self, module: str) -> list[str]:
-        """The files of a module and the packages around it."""
+        """The files of a module and of its parent packages."""
         parts = module.split(".")
         located = [self.locate(".".join(parts[: number + 1])) for number in range(len(parts))]
         return [each.file for each in located if each is not None and each.file is not None]
@@ -147,16 +147,16 @@ class Namespace:
 
 @dataclass(frozen=True)
 class _Resolver:
-    """Finds what a plain import in a file of a folder means: files come before installed packages, as in a script.
+    """Resolves plain imports in a file of a folder. Local files take precedence over installed packages.
 
-    They are looked for beside the importing file, unless that is a part of a package, then in the folder itself.
+    Files are searched beside the importing file, unless that is part of a package, then in the folder itself.
     """
 
     namespace: Namespace
     file: str
 
     def prefix(self, name: str, names: tuple[str, ...]) -> str | None:
-        """The folders before the file that a module's name means, as :data:`~tp_core.local.imports.Resolve` says."""
+        """The prefix of the folders of a module's file (see :data:`~tp_core.local.imports.Resolve`)."""
         if name == "__future__":
             return None
         return next((prefix for prefix in self._prefixes() if self._local(prefix, name, names)), None)
@@ -172,14 +172,14 @@ class _Resolver:
         found = self.namespace.locate(prefix + first)
         if found is None:
             return False
-        if found.file is None:  # any folder looks like a package: it has to have the file that is imported
+        if found.file is None:  # any folder looks like a package, so it must contain the imported file
             inside = [prefix + name, *(f"{prefix}{name}.{each}" for each in names)]
             return any(each is not None and each.file is not None for each in map(self.namespace.locate, inside))
         return found.file != self.file or not _installed(first, self.namespace.path(self.file))
 
 
 def _installed(name: str, file: str) -> bool:
-    """True if an installed module has the same name as a file that imports this name."""
+    """True if a file imports its own name, and an installed module has this name."""
     try:
         spec = importlib.util.find_spec(name)
     except (ImportError, ValueError):
@@ -188,12 +188,12 @@ def _installed(name: str, file: str) -> bool:
 
 
 def _package(file: str) -> str:
-    """The package that relative imports in a file start from, by its name in the folder."""
+    """The package to which relative imports in a file refer, by its name in the folder."""
     return ".".join(file.split("/")[:-1])
 
 
 def _read(path: str) -> bytes | None:
-    """The content of a file; None if there is none."""
+    """The content of a file; None if it does not exist."""
     try:
         with open(path, "rb") as file:
             return file.read()
@@ -208,9 +208,9 @@ _lock = threading.RLock()
 
 
 def namespace_of(folder: str, module: str) -> Namespace:
-    """The namespace with the present content of a module of a folder and of all that it imports there.
+    """The namespace with the present content of a module and of the folder's files that it imports.
 
-    It is one that the process has, as long as none of its files has changed.
+    An existing namespace is reused as long as none of its files has changed.
     """
     folder = os.path.abspath(folder)
     with _lock:
@@ -241,13 +241,13 @@ def adopt(others: Iterable[Namespace]) -> None:
 
 
 def at_name(name: str) -> Namespace | None:
-    """The namespace of this name, which tells its folder; None for another name."""
+    """The namespace of this name, which encodes its folder; None for other names."""
     if name not in _known:
         found = re.fullmatch(rf"{re.escape(LOCAL)}f[0-9a-f]{{12}}(?:x\d+)?((?:_[0-9a-f]{{2}}|[A-Za-z0-9])+)", name)
         folder = _decoded(found[1]) if found else ""
         if not os.path.isdir(folder):
             return None
-        _known[name] = Namespace(folder, name)  # an object that was pickled elsewhere: its files are those of now
+        _known[name] = Namespace(folder, name)  # an object that was pickled elsewhere; the present files are used
     return _known[name]
 
 
@@ -259,7 +259,7 @@ def _free_name(made: Namespace) -> str:
 
 
 def _encoded(folder: str) -> str:
-    """A path as part of a Python name, in which every character of another kind is written by its bytes."""
+    """A path as part of a Python name; characters that a name cannot have are replaced by their bytes as text."""
     return re.sub(rb"[^A-Za-z0-9]", lambda found: b"_%02x" % found[0][0], os.fsencode(folder)).decode()
 
 

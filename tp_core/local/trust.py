@@ -1,7 +1,7 @@
-"""Whose Python files may run: a model's folder is data until the user trusts its code. Torch-free.
+"""Permission to run Python files. The code in a model's folder runs only if the user trusts it. Torch-free.
 
-The files beside a spec that the user gives to training, checks or previews are the user's own, and run. Those of models
-that are used, started from or learned from came from somewhere, and run only where the user says so.
+Files beside a spec that the user gives to training, checks or previews are the user's own, and run. Files of models
+(for inference, as a starting point or as a teacher) may come from others, and run only if the user allows it.
 """
 
 from __future__ import annotations
@@ -11,31 +11,31 @@ from contextvars import ContextVar
 
 from tp_core.switches import switched
 
-#: The code of models' folders is trusted.
+#: True if the code in models' folders is trusted.
 _models: ContextVar[bool] = ContextVar("models", default=False)
 
-#: The names of a spec that is being read may be those of local files. Names that stand elsewhere, such as those of
-#: a config.json, may not.
+#: True if names may refer to local files. This holds for names in a spec, not for names in other files, such as
+#: config.json.
 _spec: ContextVar[bool] = ContextVar("spec", default=False)
 
 
 def trusted() -> bool:
-    """True where the user lets the code of models' folders run."""
+    """True if the user allows the code in models' folders to run."""
     return _models.get()
 
 
 def trusting(code: bool = True) -> AbstractContextManager[None]:
-    """Let the code of models' folders run, or not, inside the block; what a caller trusts stays trusted."""
+    """A context in which the code in models' folders may run, if ``code`` is True or an outer context allows it."""
     return switched(_models, code or trusted())
 
 
 def running_local_files(run: bool) -> AbstractContextManager[None]:
-    """Let the names that are resolved inside the block be those of local files, or not."""
+    """A context in which names may refer to local files, or may not."""
     return switched(_spec, run)
 
 
 def may_run(name: str, folder: str) -> bool:
-    """True if ``module:Class`` may run now: code is trusted, or is that of an installed package with modules."""
+    """True if ``module:Class`` may run now: local files are allowed, or it is in an installed package with modules."""
     if _spec.get():
         return True
     from tp_core import discovery
@@ -43,13 +43,13 @@ def may_run(name: str, folder: str) -> bool:
     from tp_core.local.namespace import LOCAL
 
     module = name.partition(":")[0]
-    if module.startswith(LOCAL):  # of files in any folder, under the names by which processes hand them on
+    if module.startswith(LOCAL):  # local files of any folder, under the names that processes exchange
         return False
     return module.partition(".")[0] in {"tp_core", *discovery.packages()} and file_of(module, folder) is None
 
 
 def refusal(name: str, folder: str) -> str:
-    """The message that refuses to resolve the name of a local file, with the files that would run."""
+    """The message if a local file is not trusted, with the files that would run."""
     from tp_core.local.load import file_of
     from tp_core.local.namespace import Namespace
 
@@ -58,7 +58,7 @@ def refusal(name: str, folder: str) -> str:
         what = f"the module {module}"
     else:
         space = Namespace(folder)
-        space.collect(module)  # which reads and runs nothing
+        space.collect(module)  # reads the files without running them
         what = ", ".join(space.path(file) for file in sorted(space.needed(module)))
     return (
         f"'{name}' is Python code that came with the model: {what}. It runs only if you trust it: "

@@ -1,4 +1,4 @@
-"""Names that several installed distributions offer, from their metadata alone. Torch-free."""
+"""Names that several installed distributions offer, found only from their metadata. Torch-free."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tp_core.discovery import KINDS, Entry, index, is_own, owner_of, singular
 
 
 def clashes() -> Iterator[str]:
-    """A sentence for each name of one kind that several distributions offer, with how to write each of them."""
+    """One sentence for each name that several distributions offer for the same kind, with the way to select each."""
     for kind in (*index().kinds, KINDS):
         for name, entries in groupby(index().entries(kind), key=lambda entry: entry.name):
             others = list(entries)
@@ -21,7 +21,7 @@ def clashes() -> Iterator[str]:
 
 def _told(kind: str, name: str, own: str, theirs: Sequence[Entry]) -> str:
     offers = _joined([*([own] if own else []), *(f"{entry.distribution} {entry.version}" for entry in theirs)])
-    if kind in ("commands", KINDS):  # which no spec names
+    if kind in ("commands", KINDS):  # specs do not name modules of these kinds
         removed = _joined([entry.distribution for entry in theirs], "or")
         return f"is offered by {offers}: only one of them can be used; uninstall {removed}"
     ways = [f"'{name}@{entry.distribution}' for that of {entry.distribution}" for entry in theirs]

@@ -1,6 +1,6 @@
 """Faults in the metadata of installed distributions: damaged files, unknown groups, unmet requirements.
 
-``tp doctor`` and ``tp modules`` list it; every other command does without reading it. Torch-free.
+``tp doctor`` and ``tp modules`` list the faults; other commands do not check for them. Torch-free.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tp_core.suggest import did_you_mean
 
 
 class Defect(NamedTuple):
-    """One thing that is wrong with an installed distribution."""
+    """One fault of an installed distribution."""
 
     distribution: str
     version: str
@@ -31,7 +31,7 @@ def defects(path: list[str] | None = None) -> list[Defect]:
 
 
 class _Versions:
-    """The versions of what is installed: every folder is listed once, and only what is asked for is read."""
+    """The versions of installed distributions. Every folder is listed once, and only the needed metadata are read."""
 
     def __init__(self) -> None:
         self._found: dict[str, Any] = {}
@@ -39,7 +39,7 @@ class _Versions:
             self._found.setdefault(installed.name_of(each), each)
 
     def of(self, name: str) -> str:
-        """Empty for a distribution that is not installed."""
+        """The version of a distribution; empty if it is not installed."""
         found = self._found.get(metadata.normalized(name))
         return metadata.header(found, "Version") if found is not None else ""
 
@@ -51,7 +51,7 @@ def _of(distribution: Any, versions: _Versions) -> Iterator[Defect]:
 
 
 def _twice(distribution: Any, others: Iterable[Any]) -> Iterator[Defect]:
-    """An upgrade that was cut short leaves the metadata of two versions beside each other."""
+    """Report a distribution with the metadata of two versions, as an interrupted upgrade leaves them."""
     place, name = _place(distribution)
     for other in others:
         if other is not distribution and place is not None and _place(other) == (place, name):
@@ -89,10 +89,10 @@ def _points(distribution: Any) -> Iterator[str]:
 
 
 def unmet(distribution: Any, versions: _Versions) -> Iterator[str]:
-    """The requirements of a distribution that what is installed does not meet, a sentence each."""
+    """The unmet requirements of a distribution, one sentence each."""
     try:
         from packaging.requirements import InvalidRequirement, Requirement
-    except ImportError:  # which is itself a requirement that is not met
+    except ImportError:  # the library packaging is missing, which is itself an unmet requirement
         yield from _absent(metadata.headers(distribution, "Requires-Dist"), versions)
         return
     for text in metadata.headers(distribution, "Requires-Dist"):
@@ -116,7 +116,7 @@ def _met(specifier: Any, installed: str) -> bool:
 
     try:
         return bool(specifier.contains(installed, prereleases=True))
-    except InvalidVersion:  # a version of the user's own making
+    except InvalidVersion:  # a version of the user's own build
         return True
 
 

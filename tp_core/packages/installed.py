@@ -1,7 +1,7 @@
-"""Installed distributions: the folders of their metadata on ``sys.path``. The standard library alone is used here.
+"""Installed distributions: the folders of their metadata on ``sys.path``. This file uses only the standard library.
 
-``importlib.metadata`` finds the same ones. It imports email, socket and zipfile, for which every command would wait; so
-it is used for archives alone.
+``importlib.metadata`` finds the same distributions. It imports email, socket and zipfile, which would slow down every
+command, so it is used only for archives.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ENDINGS = (".dist-info", ".egg-info")
 
 
 class Installed:
-    """An installed distribution, known by the folder of its metadata (a file, of those that distutils installed)."""
+    """An installed distribution, given by its metadata folder, or by its metadata file if distutils installed it."""
 
     __slots__ = ("_path",)
 
@@ -27,7 +27,7 @@ class Installed:
 
 
 def folders() -> list[str]:
-    """``sys.path`` without what does not exist (python311.zip), which would be opened as an archive all the same."""
+    """``sys.path`` without missing entries (such as python311.zip), which would otherwise be opened as archives."""
     return [path for path in sys.path if os.path.exists(path or ".")]
 
 
@@ -35,7 +35,7 @@ def distributions(path: Iterable[str] | None = None, name: str = "") -> Iterator
     """The distributions on ``path`` (default: ``sys.path``) in its order, sorted within a folder.
 
     Args:
-        name: of the distribution; empty for all.
+        name: name of one distribution; empty for all.
     """
     wanted = normalized(name)
     for place in folders() if path is None else path:
@@ -52,18 +52,18 @@ def distributions(path: Iterable[str] | None = None, name: str = "") -> Iterator
 
 
 def name_of(distribution: Any) -> str:
-    """The normalised name of a distribution, as its folder is called."""
+    """The normalised name of a distribution, from the name of its folder."""
     folder = distribution._path
     return _name(folder.parent.name if folder.name == "EGG-INFO" else folder.name.rpartition(".")[0])
 
 
 def installed_version(distribution: str) -> str:
-    """The version of a distribution that is installed now; empty for one that is not."""
+    """The version of a distribution; empty if it is not installed."""
     return next((header(each, "Version") for each in distributions(name=distribution)), "")
 
 
 def metadata_folders(place: str) -> list[str]:
-    """The names of the folders of metadata in a folder, sorted; none where it cannot be read."""
+    """The names of the metadata folders in a folder, sorted; empty if the folder cannot be read."""
     try:
         return sorted(each for each in os.listdir(place or ".") if each.endswith(_ENDINGS))
     except OSError:

@@ -1,6 +1,6 @@
-"""Libraries that are missing, half installed, hidden or broken: the message for the error that they cause. Torch-free.
+"""Messages about errors caused by libraries that are missing, incomplete, hidden or broken. Torch-free.
 
-The standard library alone is used here: any other may be the one that is broken.
+This file uses only the standard library, since any other library may be the broken one.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from tp_core.packages.first_party import first_party
 from tp_core.packages.installed import distributions, installed_version
 from tp_core.packages.metadata import normalized
 
-#: Distributions whose module has another name.
+#: Distributions whose Python package has another name.
 MODULES = {"pyyaml": "yaml", "pillow": "PIL", "scikit-learn": "sklearn"}
 
-#: Files that a library does not work without: code, for the interpreter or the machine.
+#: Endings of files that a library needs: Python code and compiled code.
 _CODE = re.compile(r"\.(py|pyd|dll|dylib|so(\.\d+)*)$")
 
-#: Folders that are left away where space is scarce.
+#: Folders that may be missing because somebody has removed them to save space.
 _SPARED = {"test", "tests", "__pycache__"}
 
 
 def broken_library(error: BaseException) -> str:
-    """The message for an error that a library of ours is to blame for; empty for another error.
+    """The message for an error that a broken required library has caused; empty for other errors.
 
-    It is one where the library is not there (:class:`ImportError` names it), where its own module was being run, or
-    where the error passed through a library that is not whole.
+    A library is the cause if it is not installed (:class:`ImportError` names it), if the error was raised during its
+    import, or if the error passed through the code of a library with missing files.
     """
     if not isinstance(error, Exception):
         return ""
@@ -55,7 +55,7 @@ def broken_library(error: BaseException) -> str:
 
 
 def fault(name: str) -> str:
-    """The fault in the files of a distribution, as the rest of a sentence about it; empty if there is none."""
+    """The fault in the files of a distribution, as the predicate of a sentence; empty if there is none."""
     distribution = _distribution(name)
     folder = getattr(distribution, "_path", None)
     if folder is None:
@@ -63,7 +63,7 @@ def fault(name: str) -> str:
     root, module = Path(folder).parent, module_of(name)
     files = [*_recorded(distribution)]
     place = _found_at(module)
-    # Of a package that is whole, this one file is what Python imports; it may be reached through links.
+    # In an intact installation, Python imports exactly this file, possibly through links.
     heads = [file for file in files if re.fullmatch(rf"{module}(/__init__)?\.[^/]+", file) and (root / file).exists()]
     if place and heads and not any(os.path.exists(place) and os.path.samefile(place, root / each) for each in heads):
         return f"is hidden by {place}, which Python finds first: give that another name"
@@ -75,12 +75,12 @@ def fault(name: str) -> str:
 
 
 def module_of(name: str) -> str:
-    """The package of Python that a distribution is."""
+    """The name of the Python package of a distribution."""
     return MODULES.get(normalized(name), name.replace("-", "_"))
 
 
 def required() -> set[str]:
-    """The names of the distributions that ours require, ours left out."""
+    """The names of the distributions that our distributions require, without our own."""
     found = set()
     for name in first_party():
         for each in distributions(name=name):
@@ -95,7 +95,7 @@ def _distribution(name: str) -> Any:
 
 
 def _recorded(distribution: Any) -> Iterator[str]:
-    """The code that an installer has written, by RECORD: paths relative to the folder of the metadata."""
+    """The code files in RECORD, the installer's list of files; paths are relative to the metadata folder's parent."""
     import csv
 
     text = metadata.read(distribution, "RECORD").text
@@ -106,7 +106,7 @@ def _recorded(distribution: Any) -> Iterator[str]:
 
 
 def _found_at(module: str) -> str:
-    """The file or folder in which Python finds a module; empty if there is none, or if the module has no file."""
+    """The file or folder where Python finds a module; empty if the module does not exist or has no file."""
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError, AttributeError):
@@ -126,7 +126,7 @@ def _imported(error: BaseException) -> list[str]:
 
 
 def _passed(error: BaseException) -> list[str]:
-    """The packages whose code an error passed through, and that of a module that lacks an attribute."""
+    """The packages whose code an error passed through, and the package of a module that lacks an attribute."""
     found = [_top(frame) for frame in _frames(error)]
     if isinstance(error, AttributeError) and isinstance(error.obj, ModuleType):
         found.append(error.obj.__name__.partition(".")[0])

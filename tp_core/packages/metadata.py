@@ -1,7 +1,7 @@
-"""Metadata files of installed distributions, read however damaged they are; nothing is imported. Torch-free.
+"""Tolerant reading of the metadata files of installed distributions; nothing is imported. Torch-free.
 
-Installers write UTF-8 without a byte order mark. A file that is otherwise is read as far as it goes, and what is wrong
-with it is data: a bystander's damage troubles nobody who does not use it.
+Installers write UTF-8 without a byte order mark. Other files are read as far as possible. Their damage is returned as a
+value, so that a damaged distribution does not affect users who do not need it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class Text(NamedTuple):
     """The content of a file of metadata.
 
     Attributes:
-        text: the content; empty where there is no such file.
-        damage: what is wrong with its encoding, or empty.
+        text: the content; empty if the file does not exist.
+        damage: the fault in its encoding, or empty.
     """
 
     text: str
@@ -28,11 +28,11 @@ class Text(NamedTuple):
 
 
 class Point(NamedTuple):
-    """A line of entry_points.txt: an entry, or the beginning of a group, which has no name.
+    """A line of entry_points.txt: an entry point, or the header of a group, which has no name.
 
     Attributes:
-        line: its number, from 1.
-        damage: what is wrong with it, or empty.
+        line: line number, from 1.
+        damage: the fault in the line, or empty.
     """
 
     group: str
@@ -43,12 +43,12 @@ class Point(NamedTuple):
 
 
 def normalized(name: str) -> str:
-    """A distribution's name as packaging compares it."""
+    """A distribution's name in the normalised form of the packaging standards."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def raw(distribution: Any, file: str) -> bytes:
-    """The bytes of a file of a distribution's metadata; empty where there is none, or it cannot be read."""
+    """The bytes of a metadata file; empty if it does not exist or cannot be read."""
     folder = getattr(distribution, "_path", None)
     try:
         if folder is not None:
@@ -60,12 +60,12 @@ def raw(distribution: Any, file: str) -> bytes:
 
 @functools.lru_cache(maxsize=256)
 def read(distribution: Any, file: str) -> Text:
-    """The text of a file of a distribution's metadata."""
+    """The text of a metadata file."""
     return decoded(raw(distribution, file), file)
 
 
 def decoded(content: bytes, file: str) -> Text:
-    """A file's content as text, whatever its encoding."""
+    """A file's content as text, from any encoding."""
     for mark, encoding in _MARKS:
         if content.startswith(mark):
             text = content.decode(encoding, "replace").removeprefix("\ufeff")
@@ -79,7 +79,7 @@ def decoded(content: bytes, file: str) -> Text:
 
 
 def headers(distribution: Any, name: str) -> Iterator[str]:
-    """The values of a header, found without the email parser, which would cost 2 ms a file."""
+    """The values of a header, found without the email parser, which would take 2 ms per file."""
     text = (read(distribution, "METADATA").text or read(distribution, "PKG-INFO").text).replace("\r\n", "\n")
     for line in text.partition("\n\n")[0].splitlines():
         key, colon, value = line.partition(":")
@@ -89,10 +89,10 @@ def headers(distribution: Any, name: str) -> Iterator[str]:
 
 @functools.cache
 def header(distribution: Any, name: str) -> str:
-    """The header ``Name`` or ``Version``; of a distribution without it, what its folder's name says."""
+    """The header ``Name`` or ``Version``; without this header, the value from the folder's name."""
     if found := next(headers(distribution, name), ""):
         return found
-    # A damaged installation; the folder is called name-version.dist-info.
+    # The installation is damaged; the folder's name is name-version.dist-info.
     bare, _, version = folder_name(distribution).partition("-")
     return (bare.replace("_", "-") if name == "Name" else version) or "unknown"
 
@@ -115,7 +115,7 @@ def points(text: str) -> Iterator[Point]:
             yield Point(group, "", "", number, "" if closed else f"{line!r} is no [group]")
             continue
         name, equals, value = (part.strip() for part in line.partition("="))
-        value = value.partition("[")[0].strip()  # extras, which nothing reads any more
+        value = value.partition("[")[0].strip()  # remove extras, which are obsolete
         right = name and equals and re.fullmatch(r"\w+(\.\w+)*(\s*:\s*\w+(\.\w+)*)?", value)
         damage = "" if right else f"{line!r} is no 'name = module:attribute'"
         yield Point(group, name, re.sub(r"\s", "", value), number, damage)

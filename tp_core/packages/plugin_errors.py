@@ -1,7 +1,7 @@
-"""Exceptions that come from a plugin or a file beside a spec: one message that says whose they are. Torch-free.
+"""Messages for exceptions of a plugin or a file beside a spec, with the name of the owner. Torch-free.
 
-The traceback decides: the innermost frame that is a plugin's own, or that runs a method which a plugin's object
-inherits, is to blame. Exceptions without such a frame are ours and stay what they are.
+The traceback determines the owner. The innermost frame that belongs to a plugin, or that runs a method inherited by an
+object of a plugin, is the cause. Exceptions without such a frame are our own and are not changed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class PluginError(TPError):
 
     Attributes:
         trace: the traceback as text, also of an exception from another process.
-        subject: the module's options, where they are known.
+        subject: the module's options, if known.
     """
 
     def __init__(self, message: str, trace: str = "", subject: object = None) -> None:
@@ -52,9 +52,9 @@ class Culprit(NamedTuple):
 
 
 def plugin_error(error: BaseException) -> PluginError | None:
-    """The message for an exception that a plugin or a broken library has raised; None for one that none has.
+    """The error for an exception that a plugin or a broken library has raised; None for other exceptions.
 
-    A :class:`TPError` is a message already, Ctrl-C and the exits of signals are nobody's.
+    A :class:`TPError` is a message already; Ctrl-C and the exits of signals have no owner.
     """
     if isinstance(error, TPError) or interrupts(error):
         return None
@@ -69,10 +69,11 @@ def plugin_error(error: BaseException) -> PluginError | None:
 
 
 def expect(value: T, kind: type | tuple[type, ...], config: object, method: str, expected: str) -> T:
-    """The value that a module's method gave back, if it is of the expected kind.
+    """Check the type of a value that a module's method has returned, and return the value.
 
     Raises:
-        PluginError: it is of another; the message says whose method, what it gave back and what was expected.
+        PluginError: the value has another type. The message names the method, its owner, the value and the expected
+            type.
     """
     if isinstance(value, kind):
         return value
@@ -81,7 +82,7 @@ def expect(value: T, kind: type | tuple[type, ...], config: object, method: str,
 
 
 def wrong_value(config: object, method: str, shown: str, expected: str) -> PluginError:
-    """The error for what a module's method gave back, where something else was expected."""
+    """The error for an unexpected return value of a module's method."""
     cls = type(config)
     packages = _packages()
     owner = _owner(cls.__module__, packages, False) or _owner(cls.__module__, packages, True) or cls.__module__
@@ -90,7 +91,7 @@ def wrong_value(config: object, method: str, shown: str, expected: str) -> Plugi
 
 
 def culprit(error: BaseException) -> Culprit | None:
-    """The innermost frame of an exception that belongs to a plugin or a local file, ours being the last resort."""
+    """The innermost frame of an exception in a plugin of others or a local file, else in one of our own plugins."""
     frames = list(_frames(error))
     packages = _packages()
     for ours in (False, True):
@@ -107,7 +108,7 @@ def culprit(error: BaseException) -> Culprit | None:
 
 
 def _object_of(frames: list[tuple[FrameType, int]], frame: FrameType) -> Any:
-    """The object whose method a frame runs, or was called by as a function of the same file; None without one."""
+    """The object whose method a frame runs, or whose method called it as a function of the same file, else None."""
     calling = [each for each, _ in frames[: [each for each, _ in frames].index(frame) + 1]]
     found = (each.f_locals["self"] for each in reversed(calling) if "self" in each.f_locals)
     subject = next(found, None)
@@ -116,7 +117,7 @@ def _object_of(frames: list[tuple[FrameType, int]], frame: FrameType) -> Any:
 
 
 def _called_wrongly(error: BaseException, packages: dict[str, Entry]) -> Culprit | None:
-    """The plugin whose function does not take what it is called with: Python raises that in the caller."""
+    """The plugin whose function does not accept its arguments. Python raises this TypeError in the caller."""
     found = re.match(r"([\w.]+)\(\) (takes|missing|got)\b", str(error)) if isinstance(error, TypeError) else None
     if found is None:
         return None
@@ -131,7 +132,7 @@ def _called_wrongly(error: BaseException, packages: dict[str, Entry]) -> Culprit
 
 
 def _attribute(module: Any, path: str) -> Any:
-    """An attribute of a module by its qualified name; None where there is none."""
+    """An attribute of a module by its qualified name; None if it does not exist."""
     value = module
     for part in path.split("."):
         value = vars(value).get(part) if hasattr(value, "__dict__") else None
@@ -139,14 +140,14 @@ def _attribute(module: Any, path: str) -> Any:
 
 
 def _packages() -> dict[str, Entry]:
-    """The packages of plugins → an entry of who offers them."""
+    """Python packages of plugins → an entry of their distribution."""
     found = packages()
     found.pop("tp_core", None)
     return found
 
 
 def _owner(module: str, packages: dict[str, Entry], ours: bool) -> str:
-    """Whose a module is, in words; empty where it is not of those that are looked for."""
+    """The owner of a module as text; empty if it is not one of the searched owners."""
     if module.startswith(LOCAL):
         return "" if ours else f"the local file {_local_file(module)}"
     entry = packages.get(module.partition(".")[0])

@@ -1,4 +1,4 @@
-"""Code of others that runs within ours: what it prints, and which of its exceptions are not for us to catch."""
+"""Handling of third-party code: its printed output, and its exceptions that must not be caught."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
-#: Beginning of the names of modules of local files (:mod:`tp_core.local`).
+#: Prefix of the module names of local files (:mod:`tp_core.local`).
 LOCAL = "tp_core.local.f"
 
 
 @contextlib.contextmanager
 def printing_apart() -> Iterator[None]:
-    """A context in which what is printed goes to stderr: stdout is for results, which programs read."""
+    """A context that redirects printed output to stderr, as stdout is for results that programs read."""
     if sys.stderr is None:
         yield
         return
@@ -21,7 +21,7 @@ def printing_apart() -> Iterator[None]:
 
 
 def interrupts(error: BaseException) -> bool:
-    """True for what ends a command whatever code it passes: Ctrl-C, and the exits of our signal handlers."""
+    """True for exceptions that must end a command: Ctrl-C, and the exits of our signal handlers."""
     if isinstance(error, KeyboardInterrupt):
         return True
     if not isinstance(error, (SystemExit, GeneratorExit)):

@@ -1,1 +1,1 @@
-"""The model spec: from YAML text with positions to validated, chosen modules."""
+"""The model spec: parsing of YAML with positions, validation, and the choice of modules."""

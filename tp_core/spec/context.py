@@ -1,4 +1,4 @@
-"""The facts that modules of a spec may know of the model around them. Torch-free."""
+"""The facts about the model that modules of a spec may use. Torch-free."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tp_core.spec.sections.data import DataSpec
 
 
 def context_of(spec: Spec, stream: str = "", side: str = "source") -> BuildContext:
-    """The facts that modules of a stream may know of the model around them.
+    """The facts about the model that modules of a stream may use.
 
     Args:
         side: ``source`` for the embedding and encoder; ``target`` for the modules after the encoder: the target
@@ -45,7 +45,7 @@ def context_of(spec: Spec, stream: str = "", side: str = "source") -> BuildConte
 
 
 def data_context(spec: Spec, target_tokenizer: Tokenizer | None = None) -> DataContext:
-    """The facts that tokenizers and processors may know of the model they feed."""
+    """The facts about the model that tokenizers and processors may use."""
     limits = [limit for name in spec.model.streams if (limit := context_of(spec, name).length_limit) is not None]
     behind = context_of(spec, side="target").length_limit if spec.model.target_embedding is not None else None
     modules = [module for stream in spec.model.streams.values() for module in stream.embedding.modules]

@@ -1,4 +1,4 @@
-"""All that is wrong with a spec, in one message, each problem with its line and a caret."""
+"""The problems of a spec in one message, each with its line and a caret."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import NamedTuple
 from tp_core.errors import TPError
 from tp_core.spec.tree.nodes import Node, Origin
 
-#: Characters of a line that are shown; of a longer one, those around the caret.
+#: Maximum number of characters shown of a line; a longer line is shortened to the part around the caret.
 _WIDEST = 160
 
 
 class SpecProblem(NamedTuple):
-    """One thing that is wrong, where it was written and at which path of the spec."""
+    """One problem, with its origin and its path in the spec."""
 
     path: str
     message: str
@@ -25,7 +25,7 @@ class SpecProblem(NamedTuple):
             return head
         begin = max(0, self.origin.column - 1 - _WIDEST // 2) if len(self.origin.text) > _WIDEST else 0
         shown = self.origin.text[begin : begin + _WIDEST]
-        # A tab before the caret must stay a tab for the two lines to align.
+        # Tabs before the caret are kept, so that the two lines align.
         lead = "".join("\t" if c == "\t" else " " for c in shown[: self.origin.column - 1 - begin])
         return f"{head}\n    {shown}\n    {lead}^"
 
@@ -35,7 +35,7 @@ class SpecError(TPError):
 
     def __init__(self, problems: Iterable[SpecProblem]) -> None:
         unique = dict.fromkeys(problems)
-        # Settings of the command line have no line: they stay in the order in which they were found.
+        # Settings of the command line have no line number; they stay in the order in which they were found.
         self.problems = sorted(
             unique,
             key=lambda p: (p.origin.source, *((p.origin.line, p.origin.column or 0, p.path) if p.origin.line else ())),
@@ -47,8 +47,8 @@ class Problems(list[SpecProblem]):
     """The problems found so far.
 
     Attributes:
-        unknown_modules: whether a module could not be found, so that its options are not known either.
-        tree: the whole spec, which tells where an option belongs; None where there is none.
+        unknown_modules: True if a module was not found, so that its options are unknown, too.
+        tree: the whole spec, for messages about the right place of an option; None if not available.
     """
 
     unknown_modules = False
@@ -58,7 +58,7 @@ class Problems(list[SpecProblem]):
         self.append(SpecProblem(path, message, node.at() if key else node.origin))
 
     def concern(self, path: str) -> bool:
-        """True if there is already a problem at this path, within it or around it."""
+        """True if there is already a problem at this path, below it or above it."""
         return any(p.path == path or _within(p.path, path) or _within(path, p.path) for p in self)
 
 

@@ -1,7 +1,7 @@
-"""The JSON Schema (draft 2020-12) of specs, for what is installed: editors complete and check with it.
+"""The JSON Schema (draft 2020-12) of specs with the installed modules, for completion and checks in editors.
 
-It knows forms, names, options and their ranges. That the modules of a spec fit each other, and that its files
-exist, only ``tp check`` knows.
+The schema describes forms, names, options and their ranges. Only ``tp check`` checks if the modules of a spec fit each
+other, and if its files exist.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from tp_core.training.config import TrainOptions
 
 Schema = dict[str, Any]
 
-#: A number of a layer, or a slice of them.
+#: The number of a layer, or a slice of layers.
 _SLICE = r"^-?[0-9]+$|^(-?[0-9]+)?:(-?[0-9]+)?(:(-?[0-9]+)?)?$"
 
 _SPEC_KINDS = (*MODEL_KINDS, "tokenizer", "processor", "source", *SLOTS, *(kind for kind, _ in SHELVES.values()))
 
-#: ``my_file:MyConfig``, a config class of a file beside the spec.
+#: ``my_file:MyConfig``, a config class in a file beside the spec.
 _LOCAL = "^[^:]+:[^:]+$"
 
 
@@ -38,7 +38,7 @@ def spec_schema() -> Schema:
     definitions: dict[str, Schema] = {}
     options: dict[str, list[Schema]] = {}
     kinds, inside = [*_SPEC_KINDS], {*MODEL_KINDS}
-    for kind in kinds:  # which grows by the kinds of the modules that options choose
+    for kind in kinds:  # the loop adds the kinds of modules that options choose
         names = _configs(kind)
         for name, config in names.items():
             chosen = {slot.kind: None for slot in slots_of(config).values()}
@@ -52,7 +52,7 @@ def spec_schema() -> Schema:
                         known.append(each)
         definitions[kind] = _slot(kind, names)
         definitions[f"{kind}_list"] = _shelf(kind, names)
-    # A text is a path, and a list holds both.
+    # A text is a path; a list may hold paths and choices.
     definitions["source"] = _choice("source", _configs("source"))
     definitions["source_list"] = {"anyOf": [each := {"anyOf": [{"type": "string"}, _ref("source")]}, _list(each)]}
     definitions["embedding_component"] = _component(definitions)
@@ -100,7 +100,7 @@ def _nullable(schema: Schema) -> Schema:
 
 
 def _configs(kind: str) -> dict[str, type[ModuleConfig]]:
-    """Config classes by the name that a spec writes: with ``@distribution`` where several offer the name."""
+    """Config classes by their names in a spec, with ``@distribution`` if several distributions offer the name."""
     index = discovery.index()
     entries = list(index.entries(kind))
     names = [entry.name for entry in entries]
@@ -117,7 +117,7 @@ def _configs(kind: str) -> dict[str, type[ModuleConfig]]:
 
 
 def _options(model: type[BaseModel], name: str, definitions: dict[str, Schema]) -> Schema:
-    """Put the schema of a pydantic model and what it refers to among the definitions."""
+    """Add the schema of a pydantic model, and the schemas that it refers to, to the definitions."""
     schema = model.model_json_schema(ref_template=f"#/$defs/{name}.{{model}}")
     for inner, each in schema.pop("$defs", {}).items():
         definitions[f"{name}.{inner}"] = each
@@ -133,20 +133,20 @@ def _options(model: type[BaseModel], name: str, definitions: dict[str, Schema]) 
         slices = {"type": ["object", "null"], "patternProperties": {_SLICE: layer}, "additionalProperties": False}
         schema["properties"][sliced] = slices | _described(schema["properties"][sliced])
     schema.pop("title", None)
-    # Options may be inherited or come from the command line, so none is required in the file.
+    # Options may be inherited or set on the command line, so the file need not contain them.
     schema.pop("required", None)
     definitions[name] = schema
     return schema
 
 
 def _slot(kind: str, names: dict[str, type[ModuleConfig]]) -> Schema:
-    """One module: its name, or its name with options."""
+    """The schema of one module: its name, or its name with options."""
     described = [{"const": name, "description": config.summary()} for name, config in names.items()]
     return {"anyOf": [*described, {"type": "string", "pattern": _LOCAL}, _choice(kind, names)]}
 
 
 def _choice(kind: str, names: dict[str, type[ModuleConfig]]) -> Schema:
-    """One module by its name with options."""
+    """The schema of one module as its name with options."""
     return {
         "type": "object",
         "properties": {name: _nullable(_ref(f"{kind}.{name}")) for name in names},
@@ -158,7 +158,7 @@ def _choice(kind: str, names: dict[str, type[ModuleConfig]]) -> Schema:
 
 
 def _shelf(kind: str, names: dict[str, type[ModuleConfig]]) -> Schema:
-    """Several modules: one, a list, or a mapping of names to options."""
+    """The schema of several modules: one module, a list, or a mapping of names to options."""
     mapping = {
         "type": "object",
         "properties": {name: _nullable(_ref(f"{kind}.{name}")) for name in names},
@@ -169,7 +169,7 @@ def _shelf(kind: str, names: dict[str, type[ModuleConfig]]) -> Schema:
 
 
 def _component(definitions: dict[str, Schema]) -> Schema:
-    """An embedding component: its modules, or its modules with the component's options."""
+    """The schema of an embedding component: its modules, or its modules with the component's options."""
     schema = _options(EmbeddingOptions, "embedding_options", definitions)
     closed = {"type": "object", "additionalProperties": False}
     whole = {
@@ -177,13 +177,13 @@ def _component(definitions: dict[str, Schema]) -> Schema:
         "properties": {"modules": _ref("embedding_list"), **schema["properties"]},
         "required": ["modules"],
     }
-    # An inherited component may have its options changed alone.
+    # A child spec may change only the options of an inherited component.
     changed = {**closed, "properties": schema["properties"], "minProperties": 1}
     return {"anyOf": [_ref("embedding_list"), whole, changed, {"type": "null"}]}
 
 
 def _defaults(options: dict[str, list[Schema]], definitions: dict[str, Schema]) -> dict[str, Schema]:
-    """Options of modules that may stand at the level of the model, as defaults for all that have them."""
+    """The schemas of module options that may be set in ``model:`` as defaults for all modules that have them."""
     component = definitions["embedding_options"]["properties"]
     defaults = {name: each[0] if len(each) == 1 else {"anyOf": each} for name, each in options.items()}
     return {**component, **defaults}
@@ -223,7 +223,7 @@ def _model(options: dict[str, list[Schema]], definitions: dict[str, Schema]) -> 
 
 
 def _inference(definitions: dict[str, Schema]) -> Schema:
-    """``inference:``, of which every section is plain options."""
+    """The schema of ``inference:``, whose sections all have plain options."""
     for name, options in SECTIONS.items():
         _options(options, f"inference.{name}", definitions)
     sections = {name: _nullable(_ref(f"inference.{name}")) for name in SECTIONS}
@@ -231,7 +231,7 @@ def _inference(definitions: dict[str, Schema]) -> Schema:
 
 
 def _data(definitions: dict[str, Schema]) -> Schema:
-    """``data:``, whose sets have the keys that are not common to all of them."""
+    """The schema of ``data:``. Its sets have all keys that are not common to all sets."""
     data = _section(DataOptions, ("processor",), definitions)
     common = {"tokenizer": _nullable(_ref("tokenizer")), "target_tokenizer": _nullable(_ref("tokenizer"))}
     one = {key: each for key, each in data["properties"].items() if key != "cache"}
@@ -244,7 +244,7 @@ def _data(definitions: dict[str, Schema]) -> Schema:
 
 
 def _section(model: type[BaseModel], slots: tuple[str, ...], definitions: dict[str, Schema]) -> Schema:
-    """A section with plain options and slots for modules."""
+    """The schema of a section with plain options and slots for modules."""
     schema = _options(model, f"{model.__name__}", definitions)
     properties = {**schema["properties"], **{slot: _nullable(_ref(slot)) for slot in slots}}
     return {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
@@ -254,19 +254,19 @@ def _top(own: dict[str, Schema], patterns: dict[str, Schema]) -> Schema:
     text = {"type": ["string", "null"]}
     properties = {
         "tp": {"const": 1, "description": "generation of the spec's format"},
-        "name": text | {"description": "the spec's name; the file's if unset"},
+        "name": text | {"description": "the spec's name; default: the name of the file"},
         "extends": text | {"description": "parent: a preset of an installed package, or a file"},
         "init_from": {
             "type": ["string", "object", "null"],
             "additionalProperties": text,
-            "description": "a model whose weights are the starting point, or one for each part of the model",
+            "description": "a model with the initial weights, or one such model per part of the model",
         },
         "require_init": {
             "anyOf": [
                 {"enum": ["all", *REQUIRED_OF_INIT, None]},
                 {"type": "array", "items": {"enum": ["all", *REQUIRED_OF_INIT]}},
             ],
-            "description": "what must hold of init_from: the same vocabulary, and all weights; unset: a note says",
+            "description": "requirements on init_from: the same vocabulary, and all weights; default: only notes",
         },
         **own,
         "data": _ref("data"),

@@ -1,4 +1,4 @@
-"""The labels that each target gets of those that a processor makes. Torch-free."""
+"""Assignment of a processor's labels to the targets. Torch-free."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tp_core.spec.schema import Spec
 
 
 def label_of(wanted: Port, target: str, provided: Iterable[Port]) -> Port | None:
-    """The provided labels that a target gets: those made for it, else those of their kind for every target."""
+    """The provided labels for a target: those made for this target, else those of the same kind for all targets."""
     found = {port.of: port for port in provided if port.kind == "labels" and port.name == wanted.name}
     return found.get(target, found.get(""))
 
 
 def labels_for(spec: Spec, target: Chosen[Any], provided: Iterable[Port]) -> list[Port]:
-    """The provided labels of each kind that a target asks for; empty where one is not there."""
+    """The provided labels of each kind that a target requires; empty if one of them is not provided."""
     provided = list(provided)
     required = fields(target.config, "requires", context_of(spec, target.config.stream or "", side="target"))
     found = [label_of(port, target.instance_name, provided) for port in required if port.kind == "labels"]

@@ -1,4 +1,4 @@
-"""``load_spec``: parse → inherit → override → choose → check. Nothing here imports torch."""
+"""``load_spec``: parse → inherit → override → choose → check. This file does not import torch."""
 
 from __future__ import annotations
 
@@ -52,15 +52,15 @@ def load_spec(
     """Load and validate a spec file, a preset by its name, or a spec as a dictionary.
 
     Args:
-        path: a YAML or JSON file, or the name of an installed preset; or a dictionary of what such a file holds, whose
-            relative paths are relative to the present folder.
-        overrides: settings such as ``train.steps=100``, or one, merged over the file.
-        trust_code: whose Python files may run: by default those beside the spec, and not those of models that it names;
-            with True both, with False none.
+        path: a YAML or JSON file, the name of an installed preset, or a dictionary with the content of such a file. In
+            a dictionary, relative paths are relative to the current folder.
+        overrides: one setting or several settings such as ``train.steps=100``, merged over the file.
+        trust_code: permission to run Python files. By default, files beside the spec may run, and files of models that
+            it names may not. True allows both, False allows none.
 
     Raises:
-        SpecError: with every problem that was found, sorted by place.
-        TPError: an argument of another kind.
+        SpecError: the spec has problems; the error lists all of them, sorted by place.
+        TPError: an argument has a wrong type.
     """
     if not isinstance(path, (str, os.PathLike, Mapping)):
         raise TPError(f"expected the file of a spec, the name of a preset or a dictionary, got {type(path).__name__}")
@@ -103,7 +103,7 @@ _NO_STREAMS: Mapping[str, StreamSpec | None] = {}
 
 
 class _Resolver(DataResolver):
-    """Walks a merged tree once and collects every problem on the way."""
+    """Walks through a merged tree once, and collects every problem."""
 
     def __init__(self, root: Node, problems: Problems) -> None:
         super().__init__(root, problems)
@@ -138,7 +138,7 @@ class _Resolver(DataResolver):
         return Spec(shown, base, model, data, train, "data" in top, init_from, inference, self.root, require_init)
 
     def init_from(self, node: Node | None) -> dict[str, str]:
-        """Models to start from: one for the whole, or one for each part that is named."""
+        """Models with the initial weights: one for the whole model, or one for each named part."""
         if node is None or node.value is None:
             return {}
         found: dict[str, str] = {}
@@ -149,12 +149,12 @@ class _Resolver(DataResolver):
         for part, each in parts.items():
             if isinstance(each.value, str) and each.value:
                 found[part] = absolute(each.value, each.origin.base)
-            elif each.value is not None:  # null takes away what the parent had
+            elif each.value is not None:  # null removes the parent's value
                 self.problems.add(f"init_from.{part}", f"expected a path, got {describe(each.value)}", each)
         return found
 
     def require_init(self, node: Node | None, init_from: Mapping[str, str]) -> tuple[str, ...]:
-        """The requirements on the models that a run starts from."""
+        """The requirements on the models with the initial weights."""
         if node is None or node.value is None:
             return ()
         items = node.items if isinstance(node.value, list) else [node]
@@ -178,7 +178,7 @@ class _Resolver(DataResolver):
         return node
 
     def inference(self, node: Node) -> InferenceSpec | None:
-        """The options for using a trained model, which apply where a command gives no others."""
+        """The options for inference, which are the defaults of commands."""
         children = node.mapping
         for key in children:
             if key not in SECTIONS:
@@ -190,7 +190,7 @@ class _Resolver(DataResolver):
             if own.value is not None and not isinstance(own.value, dict):
                 self.problems.add(f"inference.{name}", f"expected a mapping, got {describe(own.value)}", own)
                 continue
-            # Making a validator takes longer than all the rest of a section that most specs do not have.
+            # Validators are slow to make, and most specs do not have this section.
             usual = options.model_construct() if not own.value else None
             found[name] = usual or validate(options, f"inference.{name}", own.mapping, own, self.problems)
         return InferenceSpec(**found) if len(found) == len(SECTIONS) and None not in found.values() else None
@@ -233,7 +233,7 @@ class _Resolver(DataResolver):
         self.check_names(children.get("target", _NOWHERE), targets)
         known = [*MODEL, *ModelOptions.model_fields, *self.option_names(streams, decoder, targets)]
         for key in self.defaults:
-            # With a module missing, its options would all seem unknown.
+            # If a module is missing, its options would be reported as unknown.
             if key not in self.used and not self.problems.unknown_modules:
                 near = hint(key, known, "model", self.root)
                 message = f"no module of this model has an option '{key}'" + (f"; {near}" if near else "")
@@ -252,7 +252,7 @@ class _Resolver(DataResolver):
         )
 
     def check_names(self, node: Node, targets: list[Chosen[Any] | None]) -> None:
-        """Add names of their own that targets cannot have."""
+        """Add problems about own names of targets that are not allowed."""
         for target, item in zip(targets, node.items):
             if target is not None and target.instance_name != target.name and (fault := fault_of(target.instance_name)):
                 self.problems.add(f"model.target.{target.name}.name", fault, item.find((target.written, "name")))
@@ -266,7 +266,7 @@ class _Resolver(DataResolver):
         return sorted({name for each in every for name in type(each.config).model_fields} - {"name"})
 
     def fusion(self, node: Node | None) -> Chosen[Any] | None:
-        """The encoder that reads all streams, written where a model without streams has its only encoder."""
+        """The encoder that reads all streams, at the key where a model without streams has its only encoder."""
         chosen = self.one("encoder", node, "model.encoder", self.defaults)
         if chosen is not None and node is not None and not chosen.config.joins_streams:
             message = f"'{chosen.name}' reads one sequence, and the model has streams; give each stream its own encoder"
@@ -324,7 +324,7 @@ class _Resolver(DataResolver):
         return None if lender is None else lender.encoder
 
     def shared_stream(self, node: Node, path: str, before: Mapping[str, StreamSpec | None]) -> StreamSpec | None:
-        """A stream that is written as another's name: the same modules with the same weights."""
+        """A stream given by the name of another stream: it uses the same modules with the same weights."""
         other = before.get(str(node.value))
         if str(node.value) not in before or (other is not None and other.same_as):
             own = [name for name, stream in before.items() if stream is None or not stream.same_as]
@@ -351,7 +351,7 @@ class _Resolver(DataResolver):
     @staticmethod
     def vocab_size(options: ModelOptions, data: DataSpec | None) -> int:
         if options.vocab_size is not None:
-            return options.vocab_size  # compared with the tokenizer by the checks
+            return options.vocab_size  # checked later against the tokenizer
         own = data.vocabulary.vocab_size if data and data.vocabulary else DEFAULT_VOCAB_SIZE
         return own + (data.extra_ids() if data else 0)
 

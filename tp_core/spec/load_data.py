@@ -1,4 +1,4 @@
-"""The ``data:`` part of a spec: one data set, or several that are trained in turn."""
+"""The ``data:`` part of a spec: one data set, or a mixture of several."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tp_core.spec.tree.nodes import Node, describe
 
 
 class DataResolver:
-    """The half of the resolver that reads ``data:``; the other half reads the rest.
+    """The part of the resolver that reads ``data:``; the subclass reads the rest.
 
     Attributes:
-        used: names of the defaults at ``model:`` that some module has as an option.
+        used: names of the defaults in ``model:`` that at least one module has as an option.
     """
 
     def __init__(self, root: Node, problems: Problems) -> None:
@@ -63,7 +63,7 @@ class DataResolver:
         return replace(whole, sets={name: part for name, part in parts.items() if part is not None})
 
     def data_set(self, name: str, node: Node, whole: DataSpec, common: Mapping[str, Node]) -> DataSpec | None:
-        """One of several data sets; what it leaves unset is as the keys beside ``sets`` say."""
+        """One of several data sets. Keys that it does not set are taken from the keys beside ``sets``."""
         path = f"data.sets.{name}"
         if not isinstance(node.value, dict):
             self.problems.add(path, f"expected a mapping, got {describe(node.value)}", node)
@@ -79,13 +79,13 @@ class DataResolver:
         processor = self.one("processor", node.mapping.get("processor"), f"{path}.processor", {}) or whole.processor
         if options is None or chosen is None:
             return None
-        if "labels" not in own and chosen.targets is not None:  # of those beside sets, the ones of its targets
+        if "labels" not in own and chosen.targets is not None:  # common labels, limited to the targets of this set
             labels = {name: column for name, column in options.labels.items() if name in chosen.targets}
             options = options.model_copy(update={"labels": labels})
         return replace(whole, options=options, processor=processor, name=name, mixing=chosen)
 
     def data_options(self, nodes: Mapping[str, Node], path: str, at: Node) -> DataOptions | None:
-        """The plain keys of data, with the sources that they choose. A trained model is used without its data."""
+        """The plain keys of data, with the sources that they choose. For inference, the data are left out."""
         if in_use():
             nodes = {key: node for key, node in nodes.items() if key not in SOURCES}
         nodes = {key: _without_null(node) if key in ("labels", "columns") else node for key, node in nodes.items()}
@@ -93,7 +93,7 @@ class DataResolver:
         return validate(DataOptions, path, nodes, at, self.problems, made=made)
 
     def sources(self, node: Node, path: str) -> Any:
-        """Paths as they are, and the choices of sources, each made once: data sets may share it."""
+        """Paths unchanged, and the chosen sources. Each choice is made only once, as data sets may share it."""
         if isinstance(node.value, list):
             return [self.sources(item, f"{path}[{number}]") for number, item in enumerate(node.value)]
         if not isinstance(node.value, dict):
@@ -112,7 +112,7 @@ class DataResolver:
 
 
 def _without_null(node: Node) -> Node:
-    """A mapping without what null takes out of it."""
+    """A mapping without the keys whose value is null."""
     if node.value is None:
         return node.with_value({})
     if not isinstance(node.value, dict):

@@ -1,4 +1,4 @@
-"""The metrics that a spec's targets and processors declare, by the names that log lines and evaluations give them.
+"""The metrics that a spec's targets and processors declare, by their names in log lines and evaluations.
 
 Torch-free.
 """
@@ -15,7 +15,7 @@ from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec
 from tp_core.suggest import did_you_mean
 
-#: Every loss.
+#: The facts about a loss.
 LOSS = MetricFacts("low")
 
 _MODES: Mapping[str, Literal["min", "max"]] = {"low": "min", "high": "max"}
@@ -31,7 +31,7 @@ def target_metrics(spec: Spec) -> dict[str, MetricFacts]:
 
 
 def shown_metrics(spec: Spec) -> list[str]:
-    """Of each target the first metric that has a better side, if it has one: what is shown while a run trains."""
+    """The metrics shown during training: for each target, the first metric for which high or low is better."""
     first: dict[str, str] = {}
     for name, facts in target_metrics(spec).items():
         if facts.better is not None:
@@ -40,11 +40,11 @@ def shown_metrics(spec: Spec) -> list[str]:
 
 
 def set_metrics(spec: Spec, own: Spec) -> dict[str, MetricFacts]:
-    """All that the evaluation of one data set gives, without the set's name.
+    """All metrics of the evaluation of one data set, without the set's name.
 
     Args:
-        spec: of the whole model, all of whose streams its targets know.
-        own: the same, as the data set sees it (:meth:`tp_core.spec.schema.Spec.of_set`).
+        spec: the spec of the whole model, with all streams.
+        own: the spec limited to the data set (:meth:`tp_core.spec.schema.Spec.of_set`).
     """
     fed = own.model.targets
     losses = {"loss": LOSS, **{f"loss/{target.instance_name}": LOSS for target in fed}}
@@ -60,10 +60,10 @@ def in_set(metric: str, name: str) -> str:
 
 
 def evaluation_metrics(spec: Spec, sets: Collection[str] | None = None) -> dict[str, MetricFacts]:
-    """All that an evaluation of a run gives, by name, with the side on which it is better.
+    """All metrics of an evaluation of a run, by name, with the better direction of each.
 
     Args:
-        sets: names of the data sets that are evaluated; None for those that have ``eval``.
+        sets: names of the evaluated data sets; None for those that have ``eval``.
     """
     if sets is None:
         sets = [name for name, own in spec.sets().items() if own.data.options.eval is not None]
@@ -75,7 +75,7 @@ def evaluation_metrics(spec: Spec, sets: Collection[str] | None = None) -> dict[
 
 
 def early_stopping_problems(spec: Spec) -> Iterator[Problem]:
-    """Yield what is wrong with ``train.early_stopping``, the section that the options are of."""
+    """Yield the problems of ``train.early_stopping``; their paths are relative to that section."""
     options = spec.train.options.early_stopping
     if options is None:
         return
@@ -88,7 +88,7 @@ def early_stopping_problems(spec: Spec) -> Iterator[Problem]:
         return
     better, mode = known[options.metric].better, options.mode
     if better is None and mode is None:
-        message = f"neither low nor high values of '{options.metric}' are better by themselves; give min or max"
+        message = f"it is unknown if low or high values of '{options.metric}' are better; give min or max"
         yield Problem("mode", f"is required: {message}")
     elif better is not None and mode not in (None, _MODES[better]):
         message = f"is {mode}, and {better} values of '{options.metric}' are better; leave mode out"
@@ -96,7 +96,7 @@ def early_stopping_problems(spec: Spec) -> Iterator[Problem]:
 
 
 def early_stopping_mode(spec: Spec) -> Literal["min", "max"]:
-    """The side that early stopping looks for, low or high, of a spec without :func:`early_stopping_problems`."""
+    """The better direction of the early stopping metric, for a spec without :func:`early_stopping_problems`."""
     options = spec.train.options.early_stopping
     assert options is not None
     better = evaluation_metrics(spec)[options.metric].better

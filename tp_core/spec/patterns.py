@@ -15,15 +15,15 @@ _NUMBER = r"(-?\d{1,18})"
 _RANGE = re.compile(rf"{_NUMBER}\.\.{_NUMBER}(?:\.\.{_NUMBER})?")
 _LETTERS = re.compile(rf"([A-Za-z])\.\.([A-Za-z])(?:\.\.{_NUMBER})?")
 
-#: Braces of a text, at most; those of more stay as they are.
+#: Maximum number of braces in a text; a text with more braces is not expanded.
 _MOST_BRACES = 20
 
 
 class Match(str):
-    """A path that a pattern stands for.
+    """A path that matches a pattern.
 
     Attributes:
-        base: the folder before the first sign of the pattern; empty for the present one.
+        base: the folder before the first pattern character; empty for the current folder.
     """
 
     base: str
@@ -38,25 +38,25 @@ class Match(str):
 
 
 def base_of(pattern: str) -> str:
-    """The folder before the first sign of a pattern; empty for the present one."""
+    """The folder before the first pattern character; empty for the current folder."""
     fixed = re.split(r"[*?[{]", pattern, maxsplit=1)[0].replace(os.sep, "/")
     folder, slash, _ = fixed.rpartition("/")
     return folder or slash
 
 
 def has_pattern(path: str) -> bool:
-    """True if a path may stand for others."""
+    """True if a path contains a pattern."""
     return glob.has_magic(path) or _first_braces(path) is not None
 
 
 def matches(pattern: str) -> list[str]:
-    """The paths that a pattern of ``*``, ``?``, ``[...]`` and ``**`` stands for, sorted.
+    """The paths that match a pattern of ``*``, ``?``, ``[...]`` and ``**``, sorted.
 
-    ``**`` is the folder before it and all below, each once. What is inside a folder that matches ``**`` is no match of
-    its own. Wildcards match neither hidden names nor links that lead back to a folder around them.
+    ``**`` matches the folder before it and all folders below, each once. The content of a folder that matches a final
+    ``**`` is not listed separately. Wildcards match neither hidden names nor links to a parent folder.
 
     Raises:
-        TPError: a folder that ``**`` stands for cannot be read.
+        TPError: a folder that matches ``**`` cannot be read.
     """
     parts = pattern.replace(os.sep, "/").split("/")
     if "**" not in parts:
@@ -89,7 +89,7 @@ def _recursive(parts: list[str]) -> Iterator[str]:
 
 
 def _leads_back(path: str) -> bool:
-    """True for a link to a folder that the link is in."""
+    """True for a link to a folder that contains the link."""
     if not os.path.islink(path) or not os.path.isdir(path):
         return False
     own, target = os.path.realpath(os.path.dirname(path)), os.path.realpath(path)
@@ -106,13 +106,13 @@ def _above(path: str) -> Iterator[str]:
 
 
 class _Braces(NamedTuple):
-    """The first braces of a text that stand for something.
+    """The first braces of a text that can be expanded.
 
     Attributes:
-        before: what stands before them.
-        parts: what is inside, which may have braces of its own.
-        numbers: what a range stands for, in the place of parts, with its width and whether these are letters.
-        after: what stands behind them.
+        before: the text before the braces.
+        parts: the alternatives inside, which may contain further braces.
+        numbers: for a range, instead of parts: its numbers, its width, and True if it is a range of letters.
+        after: the text after the braces.
     """
 
     before: str
@@ -122,10 +122,10 @@ class _Braces(NamedTuple):
 
 
 def braces(text: str) -> list[str]:
-    """The texts that ``{a,b}``, ``{0000..0099}`` and ``{0..10..2}`` stand for, in order, as in bash.
+    """Expand ``{a,b}``, ``{0000..0099}`` and ``{0..10..2}`` in a text, in the same order as bash.
 
-    Braces may be inside others. Braces with neither a comma nor a range stay as they are. :func:`brace_count` says how
-    many texts there are before memory is asked for.
+    Braces may be nested. Braces with neither a comma nor a range are not changed. :func:`brace_count` computes the
+    number of texts without allocating memory for them.
     """
     found = _first_braces(text)
     if found is None:
@@ -143,7 +143,7 @@ def brace_count(text: str) -> int:
     found = _first_braces(text)
     if found is None:
         return 1
-    # of a range that is longer than len() can say, too
+    # _length() also works for a range that is too long for len().
     inside = sum(map(brace_count, found.parts)) if found.numbers is None else _length(found.numbers[0])
     return inside * brace_count(found.after)
 

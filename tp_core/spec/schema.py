@@ -25,11 +25,11 @@ from tp_core.spec.sections.inference import InferenceSpec
 from tp_core.spec.tree.nodes import Node, Origin
 from tp_core.training.config import TrainOptions
 
-#: Rows of the word embedding when neither the spec nor a tokenizer says: BERT's English vocabulary.
+#: Default number of rows of the word embedding, without a tokenizer: the size of BERT's English vocabulary.
 DEFAULT_VOCAB_SIZE = 30522
 
 
-#: ``vocabulary``: ids and classes stand for the same tokens and names; ``weights``: none of the part's is drawn anew.
+#: ``vocabulary``: ids and classes have the same tokens and names; ``weights``: no weight is initialised at random.
 REQUIRED_OF_INIT = ("vocabulary", "weights")
 
 
@@ -37,13 +37,17 @@ class ModelOptions(Section):
     """Keys of ``model:`` that belong to the composition itself."""
 
     vocab_size: int | None = Field(
-        None, gt=0, description="rows of the word embedding; the ids of the tokenizer and of the processor if unset"
+        None,
+        gt=0,
+        description="rows of the word embedding; default: number of ids of the tokenizer and the processor",
     )
     target_vocab_size: int | None = Field(
-        None, gt=0, description="rows on the decoder's side; its tokenizer's if unset, else vocab_size"
+        None,
+        gt=0,
+        description="rows of the word embedding on the decoder's side; default: size of its tokenizer, else vocab_size",
     )
-    embedding_size: int | None = Field(None, gt=0, description="width of the embeddings; hidden_size if unset")
-    pooling: Pooling = Field("first", description="how a sequence becomes one vector where a module does not say")
+    embedding_size: int | None = Field(None, gt=0, description="width of the embeddings; default: hidden_size")
+    pooling: Pooling = Field("first", description="default method of modules that reduce a sequence to one vector")
     share_embeddings: bool = Field(False, description="the target embedding uses the embedding's word vectors")
 
 
@@ -51,8 +55,8 @@ class StreamSpec(NamedTuple):
     """One input side: an embedding component and an encoder.
 
     Attributes:
-        same_as: the stream whose modules, weights included, this one uses; empty for modules of its own.
-        encoder_of: the stream whose encoder this one uses, behind an embedding of its own; empty for its own.
+        same_as: the stream whose modules and weights this stream uses; empty if it has its own modules.
+        encoder_of: the stream whose encoder this stream uses after its own embedding; empty if it has its own encoder.
     """
 
     embedding: EmbeddingSpec
@@ -70,17 +74,17 @@ class StreamSpec(NamedTuple):
 
 
 class ModelSpec(NamedTuple):
-    """The five components. Without named streams there is one, under the empty name.
+    """The five components. Without named streams, there is one stream with an empty name.
 
     Attributes:
         streams: the input sides by name.
         target_embedding: the decoder side's embedding component, or None.
         decoder: the decoder, or None.
-        fusion: the encoder that stands behind the streams' own and reads all of them, or None.
+        fusion: the encoder after the streams' own encoders, which reads all streams, or None.
         targets: the tasks, in order.
         vocab_size: rows of the word embedding.
         target_vocab_size: rows of the word embedding on the decoder's side.
-        options: the composition's own options.
+        options: the options of the model itself.
     """
 
     streams: dict[str, StreamSpec]
@@ -93,7 +97,7 @@ class ModelSpec(NamedTuple):
     fusion: Chosen[EncoderConfig] | None = None
 
     def chosen(self) -> list[Chosen[Any]]:
-        """All modules of the model, in the order in which data passes them."""
+        """All modules of the model, in the order of the data flow."""
         found: list[Chosen[Any]] = []
         for stream in self.streams.values():
             found += [] if stream.same_as else stream.embedding.chosen()
@@ -142,7 +146,7 @@ class TrainSpec(NamedTuple):
     def dump(self) -> dict[str, Any]:
         parts: dict[str, Any] = self.options.model_dump(mode="json", exclude_none=True)
         fields = type(self.options).model_fields
-        # Where there is a default, null is not the same as unset.
+        # If an option has a default, null must be written, since it differs from the default.
         parts |= {key: None for key in fields if fields[key].default is not None and getattr(self.options, key) is None}
         parts |= {
             "optimizer": self.optimizer.dump(),
@@ -160,13 +164,12 @@ class Spec:
     Attributes:
         name: the spec's name: its ``name`` key, or the file's name.
         base: folder of the spec's file.
-        has_data: whether the spec has a ``data:`` part.
-        init_from: paths of models whose weights are the starting point, by the part that each is for; the empty name is
-            for the whole.
-        require_init: what must hold of the models in ``init_from``, of :data:`REQUIRED_OF_INIT`.
+        has_data: True if the spec has a ``data:`` part.
+        init_from: paths of models with the initial weights, by part of the model; the empty name is for the whole.
+        require_init: requirements on the models in ``init_from``, some of :data:`REQUIRED_OF_INIT`.
         inference: defaults of the commands that use the trained model.
-        tree: the merged tree that it was made from, for messages with positions.
-        trust_code: the code of models that the spec names may run.
+        tree: the merged tree from which the spec was made, for messages with positions.
+        trust_code: True if the code of models that the spec names may run.
     """
 
     name: str
@@ -182,7 +185,7 @@ class Spec:
     trust_code: bool = field(default=False, compare=False)
 
     def of_set(self, name: str) -> "Spec":
-        """The spec as one of its data sets sees it: that set's data, streams and targets, and no others."""
+        """The spec limited to one data set: the data, streams and targets of that set only."""
         if not name:
             return self
         data = self.data.sets[name]
@@ -194,11 +197,11 @@ class Spec:
         return replace(self, model=model, data=data)
 
     def sets(self) -> "dict[str, Spec]":
-        """The spec as each of its data sets sees it; with one data set, itself under the empty name."""
+        """The spec limited to each data set, by name; with only one data set, the spec itself under the empty name."""
         return {name: self.of_set(name) for name in self.data.sets or ("",)}
 
     def dump(self) -> dict[str, Any]:
-        """The resolved spec as plain values: loads again to an equal spec, without ``extends``."""
+        """The resolved spec as plain values without ``extends``; loading them gives an equal spec."""
         parts: dict[str, Any] = {"tp": 1, "name": self.name, "model": self.model.dump()}
         if self.has_data:
             parts["data"] = self.data.dump()
@@ -223,21 +226,21 @@ def spec_dumper() -> Any:
 
     from tp_core.spec.tree.yaml_loader import scalar
 
-    base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the C library's is four times as fast
+    base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the C library is four times as fast
 
     class Dumper(base):  # type: ignore[misc]
         def ignore_aliases(self, data: Any) -> bool:
             return True
 
     def text(dumper: Any, value: str) -> Any:
-        # PyYAML's own emitter breaks lines at these, which a YAML 1.2 reader does not join again.
+        # PyYAML's emitter breaks lines at these characters, but a YAML 1.2 reader does not join such lines.
         style = '"' if set(value) & set("\x85\u2028\u2029") else None if scalar(value) == value else "'"
         return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
     def number(dumper: Any, value: float) -> Any:
         shown = repr(value)
         shown = {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}.get(shown, shown)
-        if "e" in shown and "." not in shown:  # YAML 1.1 readers want a point in a float
+        if "e" in shown and "." not in shown:  # YAML 1.1 readers need a decimal point in a float
             shown = shown.replace("e", ".0e")
         return dumper.represent_scalar("tag:yaml.org,2002:float", shown)
 
@@ -247,7 +250,7 @@ def spec_dumper() -> Any:
 
 
 def need_spec(spec: object) -> None:
-    """Raise a :class:`TPError` where an argument is no spec."""
+    """Raise a :class:`TPError` if an argument is not a spec."""
     if not isinstance(spec, Spec):
         kind = type(spec).__name__
         raise TPError(f"expected a spec, got {kind}; load_spec makes one of a file, a preset's name or a dictionary")

@@ -45,9 +45,7 @@ def check_states(states: Mapping[str, MetricState], facts: Mapping[str, MetricFa
         )
         if isinstance(state, Joined):
             rows = {len(column) for column in state.columns}
-            assert len(rows) == 1, (
-                f"the columns of the metric '{name}' have {sorted(rows)} rows; expected the same"
-            )
+            assert len(rows) == 1, f"the columns of the metric '{name}' have {sorted(rows)} rows; expected the same"
     try:
         _numbers([states], facts)
     except TPError as error:

@@ -15,8 +15,6 @@ def check(name: str) -> None:
         raise AssertionError(str(error)) from None
     with open(file, encoding="utf-8") as lines:
         first = lines.readline()
-    assert first.startswith("# "), (
-        f"{file} has no description; its first line must be a comment for 'tp modules'"
-    )
+    assert first.startswith("# "), f"{file} has no description; its first line must be a comment for 'tp modules'"
     spec = reloaded({"tp": 1, "extends": name})
     assert reloaded(spec.dump()).dump() == spec.dump(), "the resolved spec loads to another one"

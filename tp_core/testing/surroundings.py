@@ -39,9 +39,7 @@ class Readout(Target):
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
         total = tensor(0.0)
-        for sequence in list(features.streams.values()) or [
-            features.sequence
-        ]:  # torch.compile takes a view as true
+        for sequence in list(features.streams.values()) or [features.sequence]:  # torch.compile takes a view as true
             squares = self.projection(sequence.states).square()
             total = total + sequence.with_states(squares).pooled("mean").sum()
         return TargetOutput(total, self.denominator(batch))

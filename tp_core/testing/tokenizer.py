@@ -69,7 +69,7 @@ def _check_offsets(tokenizer: Tokenizer, texts: list[str], ids: list[list[int]])
     assert [each.ids for each in found] == ids, "encode_with_offsets() gives other ids than encode_batch()"
     for text, each in zip(texts, found):
         assert len(each.offsets) == len(each.words) == len(each.ids), (
-            f"encode_with_offsets() gives {len(each.offsets)} offsets and {len(each.words)} words for {len(each.ids)} ids"
+            f"encode_with_offsets(): {len(each.offsets)} offsets and {len(each.words)} words of {len(each.ids)} ids"
         )
         last = 0
         for start, end in each.offsets:

@@ -1,4 +1,4 @@
-"""The values that a processor puts into a column, as cells."""
+"""Conversion of the values that a processor puts into a column to cells."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from tp_core.data.cache.cells import KEPT, Cells, Kind, Numbers, UnusableCellErr
 _NUMBERS = "expected a number, bytes, or a list or an array of numbers"
 _TYPES = "expected bool, integers, or floats of 16, 32 or 64 bits; convert it, as with astype()"
 _INTEGERS = f"expected integers from {-(2**63)} to {2**63 - 1}, or from 0 to {2**64 - 1}"
-_SHAPE = "expected a regular shape; write the numbers as one list, and the lengths in a column of their own"
+_SHAPE = "expected a regular shape; write the numbers as one list, and the lengths in another column"
 
-#: What lists of integers are kept as if it holds them all: most are ids.
+#: Preferred type for lists of integers, if it can hold all of them: most are ids.
 _IDS = np.iinfo(np.int32)
 
 
 def cells_of(values: Sequence[Any]) -> Cells:
-    """The cells of a column's values, of which there are some.
+    """The cells of a column's values; there must be at least one value.
 
-    Of what is usual, no Python code runs for each number: bytes, arrays of one type, lists of integers or floats.
+    Common values are converted without running Python code for each number: bytes, arrays of one type, and lists of
+    integers or floats.
 
     Raises:
-        UnusableCellError: a value is more than numbers of one shape, or one type cannot hold all numbers.
+        UnusableCellError: a value holds anything but numbers, its shape is irregular, or no type can hold all numbers.
     """
     types = set(map(type, values))
     found: Cells | None = None
@@ -45,7 +46,7 @@ def cells_of(values: Sequence[Any]) -> Cells:
     return _one_by_one(values) if found is None else found
 
 
-# -- what is usual -----------------------------------------------------------------------------------------------------
+# -- common values -----------------------------------------------------------------------------------------------------
 
 
 def _lists(flat: Numbers, values: Sequence[Any], form: Literal["bytes", "array"]) -> Cells:
@@ -58,10 +59,10 @@ def _lengths(values: Sequence[Any]) -> NDArray[np.int64]:
 
 
 def _flat(values: Sequence[Sequence[Any]]) -> Numbers | None:
-    """The numbers of lists of Python's integers, or of its floats; None if they hold anything else."""
+    """The numbers of lists of Python integers or Python floats; None if the lists hold anything else."""
     first = next(chain.from_iterable(values), 0)
     if type(first) is int:
-        # Integers of 32 bits, else of 64, else without a sign.
+        # Signed integers of 32 bits, else signed ones of 64 bits, else unsigned ones of 64 bits.
         for code in "iqQ":
             try:
                 return _filled(code, values)
@@ -75,7 +76,7 @@ def _flat(values: Sequence[Sequence[Any]]) -> Numbers | None:
 
 
 def _filled(code: str, values: Sequence[Sequence[Any]]) -> Numbers:
-    """The numbers of lists; those that are no integers, and too large ones, are refused in an array of integers."""
+    """The numbers of lists. An array of integers rejects numbers that are not integers or that are too large."""
     numbers = array(code)
     for each in values:
         numbers.fromlist(each if isinstance(each, list) else list(each))
@@ -105,7 +106,7 @@ def _singles(values: Sequence[Any], given: type) -> Cells | None:
     return Cells(Kind("number", 0, flat.dtype), flat, np.empty((len(values), 0), np.int64))
 
 
-# -- all else ----------------------------------------------------------------------------------------------------------
+# -- all other values --------------------------------------------------------------------------------------------------
 
 
 def _one_by_one(values: Sequence[Any]) -> Cells:
@@ -126,7 +127,7 @@ def _one_by_one(values: Sequence[Any]) -> Cells:
 
 @contextmanager
 def _row(number: int) -> Iterator[None]:
-    """Tells an error from inside the row that it is in."""
+    """Add the row number to an error that is raised inside."""
     try:
         yield
     except UnusableCellError as error:
@@ -135,10 +136,10 @@ def _row(number: int) -> Iterator[None]:
 
 
 def _cell(value: Any) -> Cells:
-    """One value.
+    """The cell of one value.
 
     Raises:
-        UnusableCellError: it is more than numbers of one type and shape.
+        UnusableCellError: the value is not an array of numbers of one type.
     """
     if isinstance(value, (bytes, bytearray)):
         return _lists(np.frombuffer(value, np.uint8), [value], "bytes")
@@ -154,7 +155,7 @@ def _cell(value: Any) -> Cells:
 
 
 def _checked(numbers: Numbers, value: Any) -> Numbers:
-    """An array in the byte order of the machine, if it is of a type that is kept."""
+    """An array in the byte order of the machine, if its type can be stored."""
     native = numbers.astype(numbers.dtype.newbyteorder("="), copy=False)
     if native.dtype in KEPT:
         return native
@@ -166,7 +167,7 @@ def _checked(numbers: Numbers, value: Any) -> Numbers:
 
 
 def _array(value: Any) -> Numbers:
-    """The numbers of an array, a tensor, or what else makes an array of itself."""
+    """The numbers of an array, a tensor, or another object that converts itself to an array."""
     if isinstance(value, torch.Tensor):
         if value.dtype == torch.bfloat16:
             raise UnusableCellError(
@@ -206,7 +207,7 @@ def _listed(value: Sequence[Any]) -> Numbers:
 
 
 def _first(value: Any) -> Any:
-    """The first thing in lists that is none; None where there is nothing."""
+    """The first item in nested lists that is not a list; None if there is none."""
     while isinstance(value, (list, tuple)):
         value = value[0] if value else None
     return value
@@ -219,10 +220,10 @@ def _without_tensors(value: Any) -> Any:
 
 
 def _exactly(value: Sequence[Any], numbers: Numbers) -> Numbers:
-    """The numbers of a list that NumPy has made into ``numbers``, which it may have rounded for that.
+    """Check that NumPy has not rounded the numbers of a list when it converted them to ``numbers``.
 
     Raises:
-        UnusableCellError: the list holds more than numbers, or no type holds them all.
+        UnusableCellError: the list holds anything but numbers, or no type can hold all of them.
     """
     items = np.array(value, dtype=object).reshape(-1)
     types = set(map(type, items))
@@ -245,13 +246,13 @@ def _exactly(value: Sequence[Any], numbers: Numbers) -> Numbers:
         if item != kept and item == item:
             found = f"holds {item}, which {numbers.dtype}, the type for the list, cannot hold"
             raise UnusableCellError(
-                found, "expected a list of numbers that one type can hold; give them in such a type"
+                found, "expected a list of numbers that one type can hold; convert them to such a type"
             )
     return numbers
 
 
 def _named(value: Any) -> str:
-    """A value, for messages."""
+    """A value as text for messages."""
     if isinstance(value, str):
         return f"the text '{value if len(value) <= 40 else value[:37] + '...'}'"
     return "None" if value is None else f"a value of the type {type(value).__name__}"
@@ -260,4 +261,4 @@ def _named(value: Any) -> str:
 def _hint(value: Any) -> str:
     if isinstance(value, str):
         return "; text.encode() makes bytes of a text"
-    return "; leave the record out, or write a number that stands for nothing" if value is None else ""
+    return "; leave the record out, or write a number that means a missing value" if value is None else ""

@@ -1,6 +1,6 @@
-"""Cells of a column: numbers of one type and their shapes. A type is joined with another only where no number changes.
+"""Cells of a column: numbers of one type and their shapes. Types are merged only if no number changes.
 
-The type of a column is the one that NumPy joins its cells' types to (``np.promote_types``), but integers stay integers.
+The type of a column is the promotion of its cells' types (``np.promote_types``), but integers stay integers.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 Numbers = NDArray[Any]
 Type = np.dtype[Any]
 
-#: The types of numbers that are kept.
+#: The types of numbers that can be stored.
 KEPT = frozenset(map(np.dtype, ("?", "b", "B", "h", "H", "i", "I", "q", "Q", "e", "f", "d")))
 
 
 class UnusableCellError(Exception):
-    """A cell that cannot be kept.
+    """A cell that cannot be stored.
 
     Args:
-        found: what is wrong with the cell, as a predicate.
-        advice: what is expected, and what to do.
-        row: of the cell in its column, from 0.
+        found: the defect of the cell, as a predicate.
+        advice: the expected value, and a way to correct the cell.
+        row: number of the cell in its column, from 0.
     """
 
     def __init__(self, found: str, advice: str, row: int = 0) -> None:
@@ -40,8 +40,8 @@ class Kind:
         form: single numbers, bytes, or arrays.
         axes: number of dimensions of each cell; 0 for single numbers.
         dtype: type of the numbers.
-        weight: 2 for the type of numbers that there are, 1 for that of arrays without numbers, 0 for that of empty
-            lists, which say nothing of it. Of two types, the heavier one counts.
+        weight: reliability of ``dtype``: 2 if there are numbers, 1 for arrays without numbers, 0 for empty lists, which
+            have no type. When two kinds are merged, the type with the larger weight wins.
     """
 
     form: Literal["number", "bytes", "array"]
@@ -50,16 +50,16 @@ class Kind:
     weight: int = 2
 
     def joined(self, other: Kind) -> Kind:
-        """The kind for cells of this one and of another that comes behind.
+        """The kind for cells of this kind followed by cells of another kind.
 
         Raises:
-            UnusableCellError: one column cannot hold both.
+            UnusableCellError: one column cannot hold both kinds.
         """
         if (self.form, self.axes) != (other.form, other.axes):
             advice = "expected cells of one kind in a column, arrays of one number of dimensions"
             if not self.weight or not other.weight:
                 advice += "; an empty list has one dimension, and np.zeros((0, 4)) has two"
-            raise UnusableCellError(f"is {other}, and what stands before it in the column is {self}", advice)
+            raise UnusableCellError(f"is {other}, but an earlier cell of the column is {self}", advice)
         if self.weight != other.weight:
             return self if self.weight > other.weight else other
         dtype = np.promote_types(self.dtype, other.dtype)
@@ -77,7 +77,7 @@ class Cells:
     """The cells of a column, all of one kind.
 
     Attributes:
-        flat: the numbers of all cells, one cell behind the other, each in C order, (numbers,).
+        flat: the numbers of all cells, concatenated, each cell in C order, (numbers,).
         shapes: the shapes of the cells, (cells, axes).
     """
 
@@ -96,10 +96,10 @@ class Cells:
         return found
 
     def of_kind(self, kind: Kind) -> Cells:
-        """The same numbers as cells of a kind that theirs was joined to.
+        """The same numbers as cells of another kind, into which their kind was merged.
 
         Raises:
-            UnusableCellError: its type cannot hold one of them.
+            UnusableCellError: the other type cannot hold one of the numbers.
         """
         if kind.dtype == self.flat.dtype:
             return replace(self, kind=kind)
@@ -108,19 +108,19 @@ class Cells:
             row = int(np.searchsorted(self.offsets, wrong, side="right")) - 1
             found = f"holds {self.flat[wrong].item()}, which {kind.dtype}, the type for its column, cannot hold"
             raise UnusableCellError(
-                found, "expected a column of numbers that one type can hold; give them in such a type", row
+                found, "expected a column of numbers that one type can hold; convert them to such a type", row
             )
         return Cells(kind, numbers, self.shapes)
 
 
 def _converted(numbers: Numbers, dtype: Type) -> tuple[Numbers, int | None]:
-    """Numbers in the type that theirs was joined to, and the place of one that it cannot hold."""
+    """Numbers converted to another type, and the position of the first one that it cannot hold, if any."""
     with np.errstate(invalid="ignore"):
         found = numbers.astype(dtype)
         if numbers.dtype.kind == "i" and dtype.kind == "u":
             wrong = numbers < 0
         elif numbers.dtype.kind in "iu" and numbers.dtype.itemsize == 8 and dtype.kind == "f":
-            # The largest integers become 2^63 or 2^64, which has no way back.
+            # The largest integers would be rounded to 2^63 or 2^64, which cannot be converted back.
             end = 2.0 ** (63 if numbers.dtype.kind == "i" else 64)
             wrong = (found == end) | (found.astype(numbers.dtype) != numbers)
         else:

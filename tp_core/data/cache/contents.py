@@ -1,4 +1,4 @@
-"""Files known by what is in them: those that modules are made of, and those that data are read from. Torch-free."""
+"""Files and hashes of their contents, for the files of modules and of data. Torch-free."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tp_core.spec.sections.data import Given
 
 _WHOLE = Scheme(16)
 
-#: Sources beyond which a folder of them is known as a whole.
+#: Maximum number of sources for separate entries; a folder with more sources is hashed as a whole.
 _MANY = 10_000
 
 
@@ -28,7 +28,8 @@ class Content(NamedTuple):
 
     Attributes:
         path: the file, or a folder that is hashed as a whole.
-        inside: its path inside the folder that was named, or its role; empty for a file that was named itself.
+        inside: the path inside the folder that an option names, or the file's role; empty if an option names the file
+            itself.
         digest: hexadecimal digits.
     """
 
@@ -40,15 +41,15 @@ class Content(NamedTuple):
 def file_contents(
     paths: Iterable[str], digest_cache: DigestCache | None = None, without: Collection[str] = ()
 ) -> list[Content]:
-    """All files that paths name or that are in folders that they name, sorted within each.
+    """The given files and all files in the given folders, sorted within each folder.
 
     Hidden files and folders, such as those of version control, are left out.
 
     Args:
-        without: endings of the names of files in folders that are left out, too.
+        without: endings of file names; such files in folders are left out, too.
 
     Raises:
-        DataError: a file that cannot be read.
+        DataError: a file cannot be read.
     """
     every = (each for path in paths for each in files_inside(path))
     named = [(path, inside) for path, inside in every if not inside or os.path.splitext(inside)[1] not in without]
@@ -62,15 +63,15 @@ def file_contents(
 
 
 def data_contents(spec: Spec, given: Sequence[Given], digest_cache: DigestCache | None = None) -> list[Content]:
-    """All that data of a spec are read from: their sources, in order, and the files that records name.
+    """The contents of all inputs of a spec's data: the sources, in order, and the files that records name.
 
-    To learn what records name, tables are read as a whole.
+    Tables are read completely to find the files that their records name.
 
     Args:
         given: files, folders, ``hf://`` names and choices of sources.
 
     Raises:
-        DataError: a path that does not exist or cannot be read.
+        DataError: a path does not exist or cannot be read.
     """
     assert spec.data.processor is not None
     config = spec.data.processor.config
@@ -86,13 +87,13 @@ def data_contents(spec: Spec, given: Sequence[Given], digest_cache: DigestCache 
 def source_contents(
     given: Sequence[Given], digest_cache: DigestCache | None = None, rules: FolderRules = ANY_FORM
 ) -> list[Content]:
-    """The sources of data that are given, in their order.
+    """The contents of the given sources, in order.
 
     Args:
-        rules: what of folders is read.
+        rules: rules for the files of folders.
 
     Raises:
-        DataError: a path that does not exist or cannot be read.
+        DataError: a path does not exist or cannot be read.
     """
     found = [Content(source.path, "", digest.hex()) for source, digest in source_digests(given, digest_cache, rules)]
     if len(found) <= _MANY:

@@ -1,4 +1,4 @@
-"""Digests of files' contents, remembered until the files change. Torch-free."""
+"""A cache of the digests of files, which are valid until the files change. Torch-free."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import sqlite3
 
-#: Its name in the folder of the cache.
+#: Name of the file in the cache folder.
 MEMO = "digests.sqlite3"
 
-#: Seconds since its last change after which a file is remembered. A file that was changed just now may change once more
-#: without its time telling: clocks of file systems tick every few milliseconds, and every two seconds on FAT.
+#: Minimum age of a file's last change, in seconds, before its digest is stored. A file that was just changed may change
+#: again without a new time: clocks of file systems tick every few milliseconds, and every two seconds on FAT.
 _SETTLED = 2.0
 
-#: Digests are written when there are so many, and when so many seconds have passed: one transaction for all of them.
+#: Digests are written in one transaction when there are this many, or after this many seconds.
 _MANY = 4096
 _OFTEN = 10.0
 
-#: Paths that one question names; SQLite allowed 999 for long.
+#: Number of paths in one query; older versions of SQLite allow 999 parameters.
 _ASKED = 500
 
-#: Seconds that another process may be writing.
+#: Maximum time in seconds to wait for another process that is writing.
 _PATIENCE = 5.0
 
-# A name of its own for each layout: a cache of another version of the program is neither read nor damaged.
+# Each layout has its own table name, so that the cache of another version of the program is neither read nor damaged.
 _TABLE = """create table if not exists digests_1 (
     path blob not null, scheme text not null, state text not null, digest blob not null, primary key (path, scheme)
 ) without rowid"""
@@ -41,12 +41,12 @@ _KEEP = "insert or replace into digests_1 values (?, ?, ?, ?)"
 class DigestCache:
     """Digests of files that were hashed before, by path.
 
-    An entry is valid as long as the file has the size, times and inode that it had when it was hashed. The cache saves
-    time and decides nothing: if it cannot be read or written, files are hashed. Several processes may use it at once,
-    but only one thread of each process.
+    An entry is valid as long as the file has the size, times and inode that it had when it was hashed. The cache only
+    saves time: if it cannot be read or written, files are hashed. Several processes may use it at once, but only one
+    thread of each process.
 
     Args:
-        folder: the folder of the file :data:`MEMO`; both are made when there is a digest to keep.
+        folder: the folder of the file :data:`MEMO`; both are created with the first stored digest.
         say: receives a line if the file is damaged.
     """
 
@@ -63,7 +63,7 @@ class DigestCache:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Also of an interrupted run, what it has hashed is kept."""
+        """Write the digests, also those of an interrupted run."""
         self._write()
         if self._opened is not None:
             self._opened.close()
@@ -74,7 +74,7 @@ class DigestCache:
 
         Args:
             files: path → its present state.
-            scheme: names how the digest was made.
+            scheme: name of the method that made the digest.
         """
         names = {os.fsencode(os.path.abspath(file)): file for file in files}
         asked = list(names)
@@ -89,17 +89,17 @@ class DigestCache:
                 for path, state, digest in connection.execute(query, (scheme, *part)):
                     if state == _state(files[names[path]]) and isinstance(digest, bytes):
                         found[names[path]] = digest
-        except Exception as error:  # of SQLite, or where a damaged file gives what is no path
+        except Exception as error:  # an error of SQLite, or an invalid path from a damaged file
             self._fail(error)
             return {}
         return found
 
     def keep(self, file: str, state: os.stat_result, since: float, scheme: str, digest: bytes) -> None:
-        """Remember a digest, unless the file is so young that it may change once more without its time telling.
+        """Store a digest, unless the file was changed so recently that it may change again without a new time.
 
         Args:
-            state: of the file before it was hashed; what changes it later changes its times.
-            since: when that was, in seconds since the epoch.
+            state: state of the file before it was hashed. A later change of the file changes its times.
+            since: time of that state, in seconds since the epoch.
         """
         young = max(state.st_mtime_ns, state.st_ctime_ns) > (since - _SETTLED) * 1e9
         if young or not self._writes or not stat.S_ISREG(state.st_mode):
@@ -135,20 +135,22 @@ class DigestCache:
         return self._opened
 
     def _fail(self, error: Exception, writing: bool = False) -> None:
-        """Do without. A file that may be read and not written is read on."""
+        """Stop using the cache after an error. If only writing has failed, reading goes on."""
         self._writes, self._reads = False, self._reads and writing
         if isinstance(error, (ImportError, OSError)):
             return
         import sqlite3
 
-        if not isinstance(error, sqlite3.OperationalError):  # which is of the place: permissions, space, a long lock
+        if not isinstance(
+            error, sqlite3.OperationalError
+        ):  # an OperationalError is about the environment: permissions, disk space, a long lock
             self._reads = False
             self.say(f"{self.path} is damaged and not used: all data are read at each start until it is deleted")
 
 
 def _state(state: os.stat_result) -> str:
-    """As a text, since an inode may be larger than SQLite's integers.
+    """The state of a file as text, since an inode number may be larger than SQLite's integers.
 
-    The time of the last change of the inode (ctime) tells of files whose other time was set back.
+    The change time of the inode (ctime) reveals a change even if the file's modification time was set back.
     """
     return f"{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns} {state.st_ino}"

@@ -19,10 +19,10 @@ from tp_core.errors import naming
 from tp_core.files.bounded_reads import kind_of
 from tp_core.options.marks import NamedFile
 
-#: Bytes that are read at once: a buffer is as large as the file, within these bounds.
+#: Minimum and maximum size of a read buffer in bytes. Within these bounds, the buffer is as large as the file.
 _READ, _LEAST = 1 << 20, 1 << 12
 
-#: Files that the digest cache is asked about at once.
+#: Number of files in one query to the digest cache.
 _TOGETHER = 1024
 
 
@@ -32,7 +32,8 @@ class Scheme:
 
     Attributes:
         size: bytes of a digest.
-        segment: bytes that are hashed on their own, so that threads share a file; None if it is hashed as a whole.
+        segment: size in bytes of segments that are hashed separately, so that threads share a file; None if the file is
+            hashed as a whole.
     """
 
     size: int
@@ -47,7 +48,7 @@ class Scheme:
         return range(1) if self.segment is None else range(0, length, self.segment)
 
 
-#: The latter for a name with a null character.
+#: ValueError is raised for a name with a null character.
 _Unreadable = OSError | ValueError
 
 
@@ -56,7 +57,7 @@ class FileDigest(NamedTuple):
 
     Attributes:
         size: in bytes; None if there is no such file.
-        digests: of its segments, one after the other.
+        digests: the digests of its segments, concatenated.
         error: the reason why the file, or the rest of it, cannot be read.
     """
 
@@ -66,10 +67,10 @@ class FileDigest(NamedTuple):
 
 
 def file_digests(files: Iterable[str], scheme: Scheme, digest_cache: DigestCache | None = None) -> Iterator[FileDigest]:
-    """The digests of files, in order, the same with a digest cache and without.
+    """The digests of files, in order. The result is the same with and without a digest cache.
 
     Args:
-        digest_cache: knows files that were hashed before, and learns of the others.
+        digest_cache: provides digests of unchanged files, and stores new digests.
     """
     source = iter(files)
     while batch := list(islice(source, _TOGETHER)):
@@ -105,7 +106,7 @@ def _batch(files: list[str], scheme: Scheme, digest_cache: DigestCache | None) -
 
 
 def _joined(parts: list[bytes | _Unreadable]) -> tuple[bytes, _Unreadable | None]:
-    """The digests of a file's first segments, and what is wrong with the next one."""
+    """The digests of a file's readable first segments, and the error of the next segment, if any."""
     digests = b""
     for part in parts:
         if not isinstance(part, bytes):
@@ -146,7 +147,7 @@ def _hashed(task: tuple[str, int, int, Scheme]) -> bytes | _Unreadable:
 
 
 def files_inside(path: str) -> Iterator[tuple[str, str]]:
-    """A file, or the files of a folder, sorted; each with its path inside, or its role (:class:`NamedFile`), else "".
+    """A file, or the sorted files of a folder, each with its path inside or its role (:class:`NamedFile`), else "".
 
     Hidden files and folders, such as those of version control, are left out.
     """
@@ -155,7 +156,7 @@ def files_inside(path: str) -> Iterator[tuple[str, str]]:
         return
     seen: set[str] = set()
     for folder, below, files in os.walk(path, followlinks=True):
-        if (real := os.path.realpath(folder)) in seen:  # a link that leads back
+        if (real := os.path.realpath(folder)) in seen:  # a link to a folder that was visited before
             below.clear()
             continue
         seen.add(real)

@@ -1,4 +1,4 @@
-"""The files of a folder of prepared data: how large they are, when they were used last, which may go. Torch-free."""
+"""The files in a folder of prepared data: their sizes, their last uses, and their deletion. Torch-free."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pathlib import Path
 from tp_core.data.cache.digest_cache import MEMO
 from tp_core.errors import TPError
 
-#: In the name of each file that belongs to a set of prepared rows: its key.
+#: Pattern of the key in the names of all files that belong to one set of prepared rows.
 _KEY = re.compile(r"(?<![0-9a-z])[0-9a-f]{32}(?![0-9a-z])")
 
-#: Seconds since its last change in which an unfinished file may be one that is being written.
+#: Maximum age in seconds of an unfinished file that a process may still be writing.
 _AT_WORK = 3600.0
 
 _TIMES = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -25,15 +25,15 @@ _TIMES = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 @dataclass(frozen=True)
 class Kept:
-    """Prepared rows and what lies beside them, or the memory of hashed files.
+    """A set of prepared rows with its additional files, or the digest cache.
 
     Attributes:
-        name: key of the rows; or a file's name.
-        files: all of it.
-        size: bytes.
-        used: when it was read or written last, in seconds since the epoch. Systems note the reading once a day, and
+        name: key of the rows, or name of the file.
+        files: all its files.
+        size: size in bytes.
+        used: time of the last read or write, in seconds since the epoch. Many systems record reads only once a day,
             some not at all.
-        whole: False for what a preparation has begun and not ended.
+        whole: False if its preparation has not finished.
     """
 
     name: str
@@ -43,14 +43,14 @@ class Kept:
     whole: bool = True
 
     def at_work(self) -> bool:
-        """True for what a preparation may be writing now."""
+        """True if a preparation may be writing it now."""
         return not self.whole and time.time() - self.used < _AT_WORK
 
     def remove(self) -> None:
-        """Delete the files; the one that stands for all of them first.
+        """Delete the files, the main file first.
 
         Raises:
-            TPError: one cannot be deleted.
+            TPError: a file cannot be deleted.
         """
         for file in sorted(self.files, key=lambda each: each.suffix != ".arrow"):
             try:
@@ -60,10 +60,12 @@ class Kept:
 
 
 def kept(folder: Path) -> list[Kept]:
-    """The prepared data in a folder, the least recently used first; other files in it are passed over.
+    """The prepared data in a folder, the least recently used first. Other files are ignored.
+
+    A folder that does not exist has no prepared data.
 
     Raises:
-        TPError: the folder cannot be read. One that is not there has nothing.
+        TPError: the folder cannot be read.
     """
     groups: dict[tuple[str, bool], list[tuple[Path, os.stat_result]]] = {}
     try:
@@ -90,12 +92,12 @@ def kept(folder: Path) -> list[Kept]:
 
 
 def unexpected(found: Iterable[Kept], age: float | None, size: int | None) -> list[Kept]:
-    """The prepared data to remove, the least recently used first; none that a process may be writing.
+    """The prepared data to remove, the least recently used first. Data that a process may be writing are left out.
 
     Args:
-        found: as :func:`kept` gives it.
-        age: seconds since the last use; what has not been used for longer is to go.
-        size: bytes that may stay; what is more is to go.
+        found: the result of :func:`kept`.
+        age: maximum time since the last use, in seconds; data that were not used for longer are removed.
+        size: maximum total size in bytes; surplus data are removed.
     """
     every = [each for each in found if not each.at_work()]
     if age is None and size is None:
@@ -113,10 +115,10 @@ def unexpected(found: Iterable[Kept], age: float | None, size: int | None) -> li
 
 
 def parse_age(text: str) -> float:
-    """Seconds: ``12h``, ``30d``, ``2w``.
+    """Parse an age such as ``12h``, ``30d`` or ``2w`` into seconds.
 
     Raises:
-        TPError: it is none.
+        TPError: the text is not an age.
     """
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([smhdw])", text.strip().lower())
     if found is None:

@@ -1,4 +1,4 @@
-"""The identity of a module: its code, options and the contents of its files, whatever they are called. Torch-free."""
+"""The identity of a module: its code, its options and the contents of its files, regardless of paths. Torch-free."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from tp_core.spec.trained.local_files import local_digest
 
 
 def module_identity(chosen: Chosen[Any], digest_cache: DigestCache | None = None) -> dict[str, Any]:
-    """All that decides what a module makes, ready for JSON; equal for two modules that make the same.
+    """Everything that determines a module's output, ready for JSON. Modules with equal identities behave the same.
 
     Raises:
         TPError: one of its files or models cannot be read.
     """
     config: ModuleConfig = chosen.config
     contents = file_contents(config.contents(), digest_cache, config.unread)
-    # A file by itself may be called anything; of several, names say which is which.
+    # The name of a single file does not matter; several files are distinguished by their names.
     files = [content.digest if len(contents) == 1 else list(content[1:]) for content in contents]
     drawn = config.sampling_options if isinstance(config, ProcessorConfig) else frozenset()
     own = module_facts(chosen)
@@ -42,16 +42,16 @@ def module_identity(chosen: Chosen[Any], digest_cache: DigestCache | None = None
 
 
 def _model_identity(model: NestedModel, digest_cache: DigestCache | None) -> dict[str, Any]:
-    """All that decides what a model that a module names computes: content, and the identities of its modules."""
+    """Everything that determines the output of a nested model: its content, and the identities of its modules."""
     (weights,) = file_contents([str(model.weights)], digest_cache)
     modules = [module_identity(chosen, digest_cache) for chosen in model.modules()]
     return {"weights": weights.digest, "spec": used_part(model.spec), "modules": modules}
 
 
 def module_classes(modules: Iterable[Chosen[Any]]) -> list[type]:
-    """The config classes of modules, of those that they choose, and of those of the models that they name.
+    """The config classes of modules, of the modules that they choose, and of the models that they name.
 
-    Of a model, its weights are computed with, so :class:`tp_core.model.Model` is one of the classes.
+    A nested model is run, so its classes include :class:`tp_core.model.Model`.
     """
     found: list[type] = []
     for chosen in modules:
@@ -65,7 +65,7 @@ def module_classes(modules: Iterable[Chosen[Any]]) -> list[type]:
 
 
 def module_facts(chosen: Chosen[Any]) -> dict[str, Any]:
-    """The part of a module's identity that takes no look at files: where it comes from, and its options."""
+    """The part of a module's identity that does not need files: its origin and its options."""
     config: ModuleConfig = chosen.config
     paths = {option.partition(".")[0] for option in paths_in(config)}
     choices = set(slots_of(type(config)))
@@ -76,21 +76,21 @@ def module_facts(chosen: Chosen[Any]) -> dict[str, Any]:
     }
 
 
-#: The folders of the core with which data are read.
+#: The folders of the core with the code that reads data.
 _READING = ("data", "files", "interfaces")
 
 
 def code_identity(classes: Iterable[type], digest_cache: DigestCache | None = None) -> dict[str, str]:
-    """The installed packages that classes and their bases are of → a hash of the packages' files.
+    """Installed package of the classes and their bases → a hash of the package's files.
 
-    The version of a package says less: code is edited in place, in an editable installation and elsewhere. So do the
-    packages with modules that it requires, as their code is a part of what its modules do. Of the core, what reads data
-    counts, and the modules of the package itself, on which processors and tokenizers are built; where a model is
-    computed, the model's modules, too.
+    A package's version is not enough, as code may be edited in place. Packages with modules that a package requires
+    are included, since its modules use their code. Only some parts of the core are included: the code that reads data,
+    and the files directly in the package, on which processors and tokenizers are built. If a model is run, the model's
+    modules are included, too.
     """
     every = list(classes)
     names = {base.__module__.partition(".")[0] for each in every for base in each.__mro__}
-    # Of others, the version is enough (ModuleConfig.libraries); local files are known by their own content.
+    # For other libraries, the version is enough (ModuleConfig.libraries). Local files have their own content hashes.
     ours = _with_required({name for name in names if name in discovery.packages()})
     parts: tuple[str, ...] = _READING
     if any(base.__module__ == "tp_core.model" for base in every):
@@ -99,7 +99,7 @@ def code_identity(classes: Iterable[type], digest_cache: DigestCache | None = No
 
 
 def _with_required(packages: set[str]) -> set[str]:
-    """Packages with modules, and those that their distributions require, where these are loaded."""
+    """Packages with modules, and the loaded packages that their distributions require."""
     plugins = discovery.packages()
     by_distribution = {normalized(entry.distribution): name for name, entry in plugins.items()}
     found, new = set[str](), {name for name in packages if name != "tp_core"}
@@ -111,7 +111,7 @@ def _with_required(packages: set[str]) -> set[str]:
 
 
 def _required(entry: discovery.Entry) -> frozenset[str]:
-    """The distributions that an entry's requires, by their names."""
+    """The names of the distributions that an entry's distribution requires."""
     names = (re.match(r"[A-Za-z0-9._-]+", line) for line in entry.requirements if "extra ==" not in line)
     return frozenset(normalized(name[0]) for name in names if name)
 
@@ -120,7 +120,7 @@ def _package_digest(package: str, digest_cache: DigestCache | None, parts: tuple
     """A hash of a package's files.
 
     Args:
-        parts: the folders of the core that count.
+        parts: the folders of the core to include.
     """
     module = sys.modules[package]
     places = [Path(folder) for folder in getattr(module, "__path__", ())] or [Path(str(module.__file__))]

@@ -1,7 +1,7 @@
-"""Trained models that modules name, visual tokenizers and teachers for example, known by their content. Torch-free.
+"""Trained models that modules name, such as visual tokenizers and teachers, identified by content. Torch-free.
 
-What of a model's spec decides how it is used counts, and not the bytes of the file: a run and its export are the same
-model.
+A model's identity includes only the part of its spec that determines its use, not the bytes of the spec file. A run and
+its export are therefore the same model.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class NestedModel(NamedTuple):
     """A model that a module names.
 
     Attributes:
-        spec: of the model, for use.
-        file: with the spec that it was trained with.
-        weights: the file.
+        spec: the model's spec, for inference.
+        file: the file of the spec that it was trained with.
+        weights: the weights file.
     """
 
     spec: Spec
@@ -42,7 +42,7 @@ class NestedModel(NamedTuple):
     weights: Path
 
     def modules(self) -> list[Chosen[Any]]:
-        """The modules that using it needs, without those that others choose."""
+        """The modules that inference needs, without those that other modules choose."""
         return [*self.spec.model.chosen(), *self.spec.data.chosen()]
 
 
@@ -50,7 +50,7 @@ def nested_model(path: str) -> NestedModel:
     """The model in a folder: an export, a run or a checkpoint.
 
     Raises:
-        TPError: there is none, or its spec cannot be loaded.
+        TPError: the folder has no model, or its spec cannot be loaded.
     """
     from tp_core.artifacts.find import find_model
 
@@ -64,17 +64,17 @@ def nested_models(config: ModuleConfig) -> Iterator[tuple[str, NestedModel]]:
     """The models that a module names, by option.
 
     Raises:
-        TPError: one is not there.
+        TPError: a model does not exist.
     """
     for option, path in config.models().items():
         yield option, nested_model(path)
 
 
 def module_files(chosen: Chosen[Any], digest_cache: DigestCache | None = None) -> list[Content]:
-    """All that decides what a module does beside its options: its files, and those of the models that it names.
+    """The files that determine a module's behaviour: its own files, and those of the models that it names.
 
     Raises:
-        TPError: a file or a model that does not exist or cannot be read.
+        TPError: a file or a model does not exist or cannot be read.
     """
     found = file_contents(chosen.config.contents(), digest_cache, chosen.config.unread)
     for option, model in nested_models(chosen.config):
@@ -93,7 +93,7 @@ def model_files(model: NestedModel, digest_cache: DigestCache | None = None) -> 
 
 
 def used_part(spec: Spec) -> dict[str, Any]:
-    """The modules and sizes of a spec for use as plain values, without paths; streams and data sets in their order."""
+    """The modules and sizes that inference uses, as plain values without paths. Streams and data sets keep order."""
     plain = replaced(spec, bare).dump()
     model, data = plain["model"], plain.get("data", {})
     streams = [[name, each] for name, each in model.pop("streams", {}).items()]
@@ -102,7 +102,7 @@ def used_part(spec: Spec) -> dict[str, Any]:
 
 
 def bare(chosen: Chosen[Any]) -> Chosen[Any]:
-    """A module without paths and its distribution, for comparisons only."""
+    """A module without its paths and its distribution, for comparisons only."""
     config = chosen.config
     values = {name: getattr(config, name) for name in {option.partition(".")[0] for option in paths_in(config)}}
     changed = {name: "a file" if isinstance(path, str) else ["a file"] * len(path) for name, path in values.items()}

@@ -1,4 +1,4 @@
-"""The folder of prepared data for specs that name none. Torch-free."""
+"""The default folder of prepared data. Torch-free."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from tp_core.errors import TPError
 
 
 def user_cache() -> Path:
-    """``$TP_CACHE``, else ``$XDG_CACHE_HOME/tp``, else ``~/.cache/tp``.
+    """The default cache folder: ``$TP_CACHE``, else ``$XDG_CACHE_HOME/tp``, else ``~/.cache/tp``.
 
-    A relative ``XDG_CACHE_HOME`` does not count, as its specification says (XDG Base Directory 0.8).
+    A relative ``XDG_CACHE_HOME`` is ignored, as its specification requires (XDG Base Directory 0.8).
 
     Raises:
         TPError: none of them is set, and the user has no home folder.
@@ -26,7 +26,7 @@ def _with_home(path: str) -> Path:
     if not path.startswith("~"):
         return Path(path)
     found = os.path.expanduser(path)
-    if os.environ.get("HOME") == "":  # as good as none; it would be the root folder
+    if os.environ.get("HOME") == "":  # treated as not set; it would mean the root folder
         del os.environ["HOME"]
         try:
             found = os.path.expanduser(path)
@@ -34,7 +34,7 @@ def _with_home(path: str) -> Path:
             os.environ["HOME"] = ""
     if found.startswith("~"):
         raise TPError(
-            "there is no place for prepared data: HOME is not set; name a folder in TP_CACHE, in XDG_CACHE_HOME or, "
+            "there is no folder for prepared data: HOME is not set; name a folder in TP_CACHE, in XDG_CACHE_HOME or, "
             "in the spec, in data.cache"
         )
     return Path(found)

@@ -1,4 +1,4 @@
-"""Prepared data, kept under a key made of the content and the options it was prepared with."""
+"""Prepared data, stored under a key that is derived from the content of the data and the options."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from tp_core.spec.schema import Spec
 from tp_core.spec.sections.data import Given
 from tp_core.spec.trained.local_files import local_digest
 
-#: Paths that are told one by one.
+#: Maximum number of paths in a message.
 _TOLD = 5
 
-#: Raised when the layout of cached rows changes, so that old files are not read.
+#: Increase when the layout of cached rows changes, so that old files are not read.
 _GENERATION = 4
 
 
 def cache_folder(spec: Spec) -> Path:
-    """``data.cache``, else the user's (:func:`tp_core.data.cache.place.user_cache`)."""
+    """The cache folder: ``data.cache``, else the default (:func:`tp_core.data.cache.place.user_cache`)."""
     return Path(spec.data.options.cache) if spec.data.options.cache else user_cache()
 
 
@@ -69,15 +69,15 @@ def prepared_rows(
     say: Callable[[str], None] = lambda _: None,
     contents: list[Content] | None = None,
 ) -> ArrowRows:
-    """The rows of what data are read from, of the cache or prepared now.
+    """The prepared rows of data, from the cache or newly prepared.
 
     Args:
         given: paths, which may be patterns, and choices of sources.
-        contents: of these (:func:`tp_core.data.cache.contents.data_contents`), where they are known already.
-        say: receives a line on what is being done.
+        contents: contents of these (:func:`tp_core.data.cache.contents.data_contents`), if already known.
+        say: receives progress messages.
 
     Raises:
-        DataError: a record that cannot be used, or no instance at all.
+        DataError: a record cannot be used, or there is no instance at all.
     """
     sources = expanded(given)
     named = _named([given] if isinstance(given, str | Chosen) else given)
@@ -97,7 +97,7 @@ def prepared_rows(
         return "\n".join([*filter(None, [bad.summary()]), *processor.remarks()])
 
     def keep(file: Path) -> None:
-        # Before the rows have their name: whoever finds them finds what was skipped, too.
+        # Written before the rows get their final name, so that the skipped records are always present with the rows.
         (facts,) = facts_of([file])
         write_whole(_facts_file(target), json.dumps({**facts._asdict(), "skipped": told()}))
 
@@ -118,18 +118,18 @@ def prepared_rows(
 
 
 def _facts_file(target: Path) -> Path:
-    """The size and the digest of prepared rows, and the records that were skipped for them."""
+    """The path of the file with the size and the digest of prepared rows, and with the skipped records."""
     return target.with_suffix(".json")
 
 
 def _named(given: Sequence[Given]) -> str:
-    """The data in words, for messages: a pattern stands for a million files."""
+    """The data as text for messages, shortened, since a pattern may match a million files."""
     more = len(given) - _TOLD
     return ", ".join([*map(display_name, given[:_TOLD]), f"{more:,} more"] if more > 0 else map(display_name, given))
 
 
 def _cached(target: Path, files: str, digest_cache: DigestCache, say: Callable[[str], None]) -> ArrowRows | None:
-    """Rows that were prepared before and are as they were written; None if there are none."""
+    """Rows that were prepared before and have not changed since; None if there are none."""
     if not target.is_file():
         return None
     try:
@@ -142,5 +142,5 @@ def _cached(target: Path, files: str, digest_cache: DigestCache, say: Callable[[
             return rows
     except (pa.ArrowInvalid, OSError, ValueError, KeyError, TypeError):
         pass
-    say(f"the cached file {target} is damaged and is made anew")
+    say(f"the cached file {target} is damaged and will be prepared again")
     return None

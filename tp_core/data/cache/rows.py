@@ -1,7 +1,8 @@
-"""Prepared instances in one Arrow file: written in a stream, read at random from mapped memory.
+"""Prepared instances in one Arrow file, which is written as a stream and read at random from mapped memory.
 
-Single numbers are a column of numbers, and so are arrays of no dimension; arrays of one dimension are lists, as are
-bytes. Those of more dimensions are a struct: a list of the numbers, and the shape. A field's metadata say which it is.
+Single numbers and arrays of no dimension are stored as a column of numbers. Bytes and arrays of one dimension are
+stored as lists. Arrays of more dimensions are stored as a struct: a list of the numbers, and the shape. The metadata of
+a field state its kind.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from tp_core.interfaces import Rows
 
 _LAYOUT = b"tp"
 
-#: Arrow packs the values of bool into bits, of which there is no view.
+#: Arrow packs bool values into bits, so that NumPy cannot view them.
 _STORED = {np.dtype(np.bool_): np.dtype(np.uint8)}
 
 
 # -- NumPy and Arrow ---------------------------------------------------------------------------------------------------
-# By their buffers: pa.array() and to_numpy() import pandas where it is installed.
+# Arrays are converted through their buffers: pa.array() and to_numpy() import pandas if it is installed.
 
 
 def _column(numbers: Numbers) -> pa.Array:
@@ -67,7 +68,7 @@ def _kind(field: pa.Field) -> Kind:
 
 
 def _layout(kind: Kind) -> tuple[object, ...]:
-    """The part of a kind that the schema of a file says."""
+    """The part of a kind that the schema of a file determines."""
     return kind.form, kind.axes, kind.dtype
 
 
@@ -83,7 +84,7 @@ def _stored(cells: Cells, field: pa.Field) -> pa.Array:
 
 
 class _Column:
-    """A column of one batch, as views of the file: what cells and their lengths are read from."""
+    """A column of one batch, as views of the file, for reading cells and their lengths."""
 
     def __init__(self, column: pa.Array, kind: Kind) -> None:
         self.kind = kind
@@ -106,7 +107,7 @@ class _Column:
         return cell if self.shapes is None else cell.reshape(self.shapes[row])
 
     def lengths(self) -> NDArray[np.int64]:
-        """Of each cell's first dimension."""
+        """The length of each cell's first dimension."""
         assert self.offsets is not None
         return np.diff(self.offsets) if self.shapes is None else self.shapes[:, 0]
 
@@ -132,19 +133,19 @@ def _batches(path: Path) -> Iterator[dict[str, _Column]]:
 def write_rows(
     path: Path, chunks: Iterable[Mapping[str, Sequence[Any]]], kept: Callable[[Path], None] = lambda _: None
 ) -> int:
-    """Write chunks of columns to an Arrow IPC file, atomically: the name exists only once the file is whole.
+    """Write chunks of columns to an Arrow IPC file, atomically: the file gets its name when it is complete.
 
-    Cells are what :meth:`tp_core.interfaces.Processor.prepare` says. A column has one type: where a later chunk needs a
-    wider one, what has been written is written anew, so that cells do not depend on how rows are cut into chunks.
+    :meth:`tp_core.interfaces.Processor.prepare` defines the cells. A column has one type. If a later chunk needs a
+    wider type, the earlier rows are written again, so that cells do not depend on the division into chunks.
 
     Args:
-        kept: called with the whole file before it gets its name, to keep what is known of it.
+        kept: called with the complete file before it gets its name, to store facts about it.
 
     Returns:
-        The number of rows. With none, no file is written.
+        The number of rows. If it is 0, no file is written.
 
     Raises:
-        DataError: a cell cannot be kept as it is, or chunks do not fit together. The message names column, chunk, row.
+        DataError: a cell cannot be stored exactly, or chunks do not fit together. The message names column, chunk, row.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with draft(path) as temporary:
@@ -163,22 +164,22 @@ def write_rows(
 
 
 class _Writer:
-    """An Arrow file in the making.
+    """A writer of an Arrow file.
 
     Args:
-        path: of the file for the time being; one beside it is used as well.
+        path: temporary path of the file; a second file beside it is used as well.
     """
 
     def __init__(self, path: Path) -> None:
         self.path, self.wider = path, path.with_name(f"{path.name}.wider")
         self.rows = 0
         self._kinds: dict[str, Kind] = {}
-        self._chunks: list[int] = []  # the number of each that is in the file
+        self._chunks: list[int] = []  # the numbers of the chunks in the file
         self._file: Any = None
         self._writer: Any = None
 
     def add(self, chunk: Mapping[str, Sequence[Any]], number: int) -> None:
-        """Write a chunk that has rows."""
+        """Write a chunk, which must have rows."""
         self._check_columns(chunk, number)
         names = self._kinds or chunk
         cells, kinds = dict[str, Cells](), dict[str, Kind]()
@@ -200,7 +201,7 @@ class _Writer:
         self.rows += len(next(iter(cells.values())))
 
     def finish(self) -> bool:
-        """Make the file whole and flush it; False if there are no rows, and no file."""
+        """Complete the file and flush it; False if there are no rows and therefore no file."""
         if self._writer is None:
             return False
         self._writer.close()
@@ -211,11 +212,11 @@ class _Writer:
 
     def discard(self) -> None:
         if self._file is not None:
-            with suppress(OSError):  # what could not be written is not needed
+            with suppress(OSError):  # the file is deleted anyway
                 self._file.close()
 
     def _check_columns(self, chunk: Mapping[str, Sequence[Any]], number: int) -> None:
-        """Raises DataError for columns that are no lists of one length, or are not those of chunks before."""
+        """Check that columns are lists of equal length and the same as in earlier chunks; else raise DataError."""
         for name, values in chunk.items():
             if not isinstance(values, (list, tuple)):
                 message = f"is a value of the type {type(values).__name__}; expected a list with a cell for each row"
@@ -246,7 +247,7 @@ class _Writer:
         self._writer.write_batch(pa.record_batch(arrays, schema=pa.schema(fields)))
 
     def _widen(self, kinds: Mapping[str, Kind]) -> None:
-        """Write anew what is in the file, as these kinds."""
+        """Write the rows of the file again, with these kinds."""
         self._writer.close()
         self._file.close()
         self._open(self.wider, kinds)
@@ -264,7 +265,7 @@ def _refused(name: str, chunk: int, error: UnusableCellError) -> DataError:
 
 
 class ArrowRows(Rows):
-    """Rows of an Arrow IPC file, memory-mapped; an array is a view of the file, nothing is copied."""
+    """Rows of a memory-mapped Arrow IPC file. Arrays are views of the file; nothing is copied."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -304,7 +305,7 @@ class ArrowRows(Rows):
         return np.concatenate([np.empty(0, np.int64), *(each.numbers.astype(np.int64) for each in found)])
 
     def _each(self, column: str) -> list[_Column]:
-        """The parts of a column."""
+        """The parts of a column, one per batch."""
         try:
             return [columns[column] for columns in self._columns]
         except KeyError:

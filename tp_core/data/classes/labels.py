@@ -1,4 +1,4 @@
-"""Class labels of records, and predicted classes by their names: what processors of classification share."""
+"""Class labels of records and names of predicted classes, shared by the processors for classification."""
 
 from __future__ import annotations
 
@@ -19,77 +19,77 @@ from tp_core.interfaces import IGNORE, Inputs, Record, Rows, Sample
 from tp_core.options.context import DataContext
 from tp_core.suggest import did_you_mean
 
-#: An integer in a table; programs that know no integers beside missing values write 1.0.
+#: An integer in a table. Programs whose integer columns cannot have missing values write 1.0.
 _INTEGER = re.compile(r"\s*([+-]?[0-9]+)(?:\.0*)?\s*")
 
-#: Different unknown labels for which the nearest known one is looked for.
+#: Maximum number of different unknown labels for which the nearest known label is searched.
 _ASKED = 100
 
 
 class RecordClasses:
-    """The class labels of records, for processors: rows and samples have a column for each.
+    """The class labels of records, for processors. Rows and samples have a column for each label.
 
-    One label, of the field ``label``, is for all targets that ask for ``cls``; or each target has a column of its own
+    Either all targets that ask for ``cls`` share the field ``label``, or each target has its own column
     (``data.labels``).
 
     Args:
-        option: of the spec, where the names are to be listed; for messages.
+        option: the spec option that lists the names, for messages.
     """
 
     def __init__(self, config: ClassLabelOptions, data: DataContext, option: str) -> None:
-        #: By target; the empty name stands for all of them.
+        #: Label readers by target; the empty name means all targets.
         self.each = {
             target: ClassLabels(config.names(target), config.classes(data, target), option, field)
             for target, field in (data.labels or {"": "label"}).items()
         }
-        #: Columns of rows and samples.
+        #: Names of the columns of rows and samples.
         self.columns = {target: f"label:{target}" if target else "label" for target in self.each}
 
     @property
     def count(self) -> int | None:
-        """Number of classes of the first label, or None if nothing says."""
+        """Number of classes of the first label; None if unknown."""
         return next(iter(self.each.values())).count
 
     def read(self, record: Record, place: tuple[str, int | None] | None = None, hint: str = "") -> dict[str, int]:
-        """The numbers of a record's classes, by column; as :meth:`ClassLabels.read`.
+        """The numbers of a record's classes, by column (see :meth:`ClassLabels.read`).
 
         Raises:
-            DataError: a label is missing, or is no class.
+            DataError: a label is missing, or is not a class.
         """
         return {self.columns[target]: each.read(record, place, hint) for target, each in self.each.items()}
 
     def of_row(self, rows: Rows, index: int) -> dict[str, int]:
-        """The columns of a row."""
+        """The labels of a row, by column."""
         return {column: rows.get(column, index) for column in self.columns.values()}
 
     def labels(self, samples: list[Sample]) -> dict[str, Inputs]:
-        """The labels of a batch, each (batch,); ``IGNORE`` where a sample has none."""
+        """The labels of a batch, each (batch,); ``IGNORE`` for a sample without a label."""
         return {
             target or "cls": {"labels": torch.tensor([int(sample.get(column, IGNORE)) for sample in samples])}
             for target, column in self.columns.items()
         }
 
     def named(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Predictions with the classes' names, where these have any."""
+        """Predictions with class names instead of numbers, for classes that have names."""
         if "" in self.each:
             return self.each[""].named(predictions)
         return [self._named(each) for each in predictions]
 
     def _named(self, prediction: dict[str, Any]) -> dict[str, Any]:
         own = {name: self.each[name].named([inner])[0] for name, inner in prediction.items() if name in self.each}
-        # Of one target, a prediction does not say whose it is.
+        # If there is only one target, a prediction does not contain the target's name.
         return prediction | own if own or len(self.each) > 1 else next(iter(self.each.values())).named([prediction])[0]
 
 
 class ClassLabels:
-    """Reads a field of records that names their classes, and names what is predicted.
+    """Reads the field of records that holds their classes, and converts predicted numbers to class names.
 
     Args:
-        names: of the classes, in order; or the integers that records have, in order, and the names of these; None
-            where labels are integers from 0.
-        count: of the classes, or None if nothing says.
-        option: of the spec, where the names are to be listed; for messages.
-        field: of the records.
+        names: names of the classes, in order; or a mapping from the integers that records have to names, in order; None
+            if labels are integers from 0.
+        count: number of classes; None if unknown.
+        option: the spec option that lists the names, for messages.
+        field: name of the field.
     """
 
     def __init__(
@@ -111,15 +111,15 @@ class ClassLabels:
     def read(self, record: Record, place: tuple[str, int | None] | None = None, hint: str = "") -> int:
         """The number of a record's class.
 
-        Where there are names, a label is one of them, as Unicode compares texts, or one of the integers that they
-        stand for. A label of a data set that has names for its integers is both.
+        If classes have names, a label is a name (compared as Unicode NFC) or the integer of a name. A label of a data
+        set with class names has both.
 
         Args:
-            place: file and line to name; the record's own if None.
-            hint: where labels are to be had from, for a record without one.
+            place: file and line for messages; the record's own if None.
+            hint: advice where to get labels, for the message about a missing label.
 
         Raises:
-            DataError: there is none, or it is no class.
+            DataError: the label is missing, or is not a class.
         """
         file, line = (record.file, record.line) if place is None else place
         value = record.value.get(self.field)
@@ -136,7 +136,7 @@ class ClassLabels:
         if number is not None:
             return number
         integer = _integer(value)
-        if str(integer) in self._numbers:  # a class whose name is an integer, which a table may write as 1.0
+        if str(integer) in self._numbers:  # a class may have an integer as its name; a table may write 1.0 for it
             return self._numbers[str(integer)]
         if self._integers is not None:
             if integer in self._integers:
@@ -151,7 +151,7 @@ class ClassLabels:
         raise ValueError(f"unknown label '{written}'; {near}")
 
     def _nearest(self, written: str, names: Sequence[str]) -> str:
-        """``did you mean '…'?``, or nothing; only for some of very many labels, as it compares all letters."""
+        """``did you mean '…'?``, or an empty text. The search is slow, so it is made only for some unknown labels."""
         if written not in self._near:
             if len(self._near) >= _ASKED:
                 return ""
@@ -175,7 +175,7 @@ class ClassLabels:
 
 
 def _integer(value: Any) -> int | None:
-    """The integer that a label is or is written as; None if it is none. True and false are no integers."""
+    """The integer that a label is, or that its text denotes; None for other labels and for true and false."""
     if isinstance(value, bool):
         return None
     if isinstance(value, Integral):
@@ -192,9 +192,9 @@ def _shown(value: Any) -> str:
 
 
 def _named(prediction: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """A prediction with names in place of numbers: of the label, and of what each probability is for.
+    """A prediction with names instead of numbers for the label and the classes of the probabilities.
 
-    Where several targets predict, it is done in each prediction of as many classes as there are names.
+    If several targets predict, this applies to each prediction whose number of classes equals the number of names.
     """
     if "label" in prediction and len(prediction.get("probabilities", ())) == len(names):
         probabilities = dict(zip(names, prediction["probabilities"]))

@@ -1,4 +1,4 @@
-"""Names of classes: how they are compared, and numbers of data sets that know the names of theirs. Torch-free."""
+"""Names of classes: their comparison, and class numbers of data sets that have names. Torch-free."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import unicodedata
 
 
 def as_compared(name: str) -> str:
-    """A name in the form in which equal ones are equal (NFC): an accent is a character of its own, or is none."""
+    """A name in Unicode form NFC, so that equal names compare as equal regardless of the encoding of accents."""
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
@@ -14,7 +14,7 @@ class NamedClass(int):
     """A class's number in a data set that has names for its classes (``ClassLabel`` of Hugging Face ``datasets``).
 
     Attributes:
-        name: of the class.
+        name: name of the class.
     """
 
     name: str

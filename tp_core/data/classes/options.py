@@ -12,12 +12,12 @@ from tp_core.options.facts import ClassFacts, FieldSpec
 from tp_core.options.ports import Port
 from tp_core.options.processor import ProcessorConfig
 
-#: Names of classes, in order; or integers that records have for labels, with the names of these.
+#: Names of classes, in order; or a mapping from the integers that records have as labels to names.
 Names = list[str] | dict[int, str]
 
 
 def _ordered(value: Any) -> Any:
-    """Names of integers in the order of these, the integers as a spec or JSON may write them; of each target alike."""
+    """Sort a mapping from integers to names by integer, also within targets. Integers may be written as text."""
     if not isinstance(value, Mapping):
         return value
     if value and all(isinstance(names, (list, Mapping)) for names in value.values()):
@@ -38,17 +38,18 @@ def _ordered(value: Any) -> Any:
 
 
 class ClassLabelOptions(ProcessorConfig):
-    """Mixed into the config of a processor whose records have class labels; it stands first among the bases.
+    """Mixin for the config of a processor whose records have class labels. It must be the first base class.
 
-    All targets that ask for ``cls`` get the field ``label``; where ``data.labels`` names a column for each, its own.
+    All targets that ask for ``cls`` get the field ``label``, unless ``data.labels`` names a column for each target.
     """
 
     optional_fields: ClassVar[frozenset[str]] = frozenset({"label"})
 
     labels: Annotated[list[str] | dict[int, str] | dict[str, Names] | None, BeforeValidator(_ordered)] = Field(
         None,
-        description="names of the classes, in order; or the integers that records have for labels, with the names of "
-        "these: {0: neutral, 1: happy}; or either for each target of data.labels; unset: labels are integers from 0",
+        description="names of the classes, in order; or a mapping from the integers that records have as labels to "
+        "names: {0: neutral, 1: happy}; or either of these for each target of data.labels; default: labels are "
+        "integers from 0",
     )
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
@@ -58,17 +59,17 @@ class ClassLabelOptions(ProcessorConfig):
         }
 
     def names(self, target: str = "") -> Names | None:
-        """The names of the classes of a target, as the option has them; None if they have none."""
+        """The names of a target's classes in the form of the option; None if the classes have no names."""
         own = self._of_targets()
         return self.labels if own is None else own.get(target)  # type: ignore[return-value]
 
     def _of_targets(self) -> dict[str, Names] | None:
-        """The names of each target; None where those of all are the same."""
+        """The class names by target; None if all targets have the same names."""
         each = isinstance(self.labels, dict) and not all(isinstance(name, str) for name in self.labels.values())
         return self.labels if each else None  # type: ignore[return-value]
 
     def class_names(self, target: str = "") -> list[str] | None:
-        """The names of the classes of a target, in order; None if they have none."""
+        """The names of a target's classes, in order; None if the classes have no names."""
         names = self.names(target)
         return list(names.values()) if isinstance(names, dict) else names
 
@@ -88,7 +89,7 @@ class ClassLabelOptions(ProcessorConfig):
         yield from super().check(context)
 
     def classes(self, data: DataContext, target: str = "") -> int | None:
-        """Number of classes: the names', else that of the target, or the first that has one; None if nothing says."""
+        """Number of classes: from the names, else from the target, else from the first target with one, else None."""
         asked = [data.targets[target]] if target in data.targets else data.targets.values()
         found = (known.number for each in asked if (known := each.fact(ClassFacts)) is not None)
         return _count(self.names(target)) or next(found, None)

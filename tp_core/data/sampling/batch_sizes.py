@@ -1,4 +1,4 @@
-"""The samples of each step of a run whose batch size may have changed between two steps. Torch-free."""
+"""The samples of each step of a run whose batch size may change between steps. Torch-free."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 
 class _Stretch(NamedTuple):
-    """Steps in a row with one batch size.
+    """Consecutive steps with the same batch size.
 
     Attributes:
-        step: the first of them.
-        sample: number of the first one's first sample.
-        size: samples of each.
+        step: number of the first step.
+        sample: number of the first sample of the first step.
+        size: samples per step.
     """
 
     step: int
@@ -22,10 +22,10 @@ class _Stretch(NamedTuple):
 
 
 class BatchSizes:
-    """From which step on a step has how many samples. Samples are counted from the start of training.
+    """The batch sizes of a run by step. Samples are counted from the start of training.
 
     Args:
-        changes: (first step, samples of each step from there on), in order; the first at step 0.
+        changes: pairs (first step, samples per step from there on), in order; the first pair is for step 0.
     """
 
     def __init__(self, changes: Iterable[tuple[int, int]]) -> None:
@@ -44,41 +44,41 @@ class BatchSizes:
 
     @property
     def changes(self) -> list[tuple[int, int]]:
-        """The changes that the object was made of."""
+        """The changes from which the object was made."""
         return [(stretch.step, stretch.size) for stretch in self._stretches]
 
     @property
     def first(self) -> int:
-        """The batch size that the run began with."""
+        """The batch size at the start of the run."""
         return self._stretches[0].size
 
     @property
     def last(self) -> int:
-        """The batch size that the run has now."""
+        """The present batch size of the run."""
         return self._stretches[-1].size
 
     def before(self, step: int) -> int:
-        """Samples of all steps before ``step``: the number of its first sample."""
+        """Number of samples in all steps before ``step``, which is the number of its first sample."""
         own = next(stretch for stretch in reversed(self._stretches) if stretch.step <= step)
         return own.sample + (step - own.step) * own.size
 
     def steps_for(self, samples: float) -> int:
-        """The steps that it takes to have seen so many samples; at least those before the last change."""
+        """Number of steps that process this many samples; at least the number of steps before the last change."""
         own = self._stretches[-1]
         return own.step + max(0, math.ceil((samples - own.sample) / own.size))
 
     def at_sample(self, sample: int) -> tuple[int, int]:
-        """The batch size when the sample is next, and the number of a sample that such a batch begins with."""
+        """The batch size at a sample, and the number of a sample at which a batch of this size begins."""
         own = next(stretch for stretch in reversed(self._stretches) if stretch.sample <= sample)
         return own.size, own.sample
 
     def changed(self, step: int, size: int) -> BatchSizes:
-        """With another size from ``step`` on."""
+        """A copy with another batch size from ``step`` on."""
         before = [change for change in self.changes if change[0] < step or not change[0]]
         if before[-1][1] == size:
             return BatchSizes(before)
         return BatchSizes([*before, (step, size)] if step else [(0, size)])
 
     def renumbered(self, number: Callable[[int], int]) -> BatchSizes:
-        """The same for steps that are counted otherwise, such as the steps of one of several data sets."""
+        """A copy with other step numbers, such as the steps of one of several data sets."""
         return BatchSizes([(number(step), size) for step, size in self.changes])

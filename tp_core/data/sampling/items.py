@@ -1,4 +1,4 @@
-"""Identities of what samples hold: those of equal contents are equal, in any process on any machine. Torch-free."""
+"""Identities of samples by content: equal contents have equal identities on all machines. Torch-free."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 
 def item_id(*parts: bytes | NDArray[Any]) -> int:
-    """A number of contents, of 64 bits with a sign: the same for equal parts, and for no others.
+    """A hash of contents as a signed integer of 64 bits. Equal parts have equal hashes, different parts do not.
 
     Args:
-        parts: bytes, or arrays, whose types of numbers and shapes count as a part of their content.
+        parts: bytes or arrays. The dtype and the shape of an array are part of its content.
     """
     digest = hashlib.blake2b(digest_size=8)
     for part in parts:

@@ -1,4 +1,4 @@
-"""Batches by number: what a step trains on is a pure function of (seed, step)."""
+"""Batches by number: the batch of a step is a pure function of (seed, step)."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class BatchPlan:
     """The division of each step's samples among processes and micro-batches.
 
     Sample ``s`` of a data set of ``n`` instances is sample ``s mod n`` of epoch ``s div n``. A step takes
-    ``batch_size`` samples in a row; process ``rank`` has an equal share of them, cut into ``accumulate`` micro-batches.
-    A batch that reaches over the end of an epoch goes on in the next.
+    ``batch_size`` consecutive samples. Process ``rank`` gets an equal share of them, divided into ``accumulate``
+    micro-batches. A batch may begin in one epoch and end in the next.
 
     Attributes:
-        sizes: batch sizes of the run since its first step, the last of them ``batch_size``; None if all
-            steps have the same.
+        sizes: batch sizes of the run since its first step; the last one is ``batch_size``. None if all steps have the
+            same batch size.
     """
 
     batch_size: int
@@ -64,13 +64,13 @@ class BatchPlan:
 
 
 class _Numbered(Dataset["Batch | Parcel | TPError"]):
-    """Batch number → collated batch, packed where a worker sends it, or the error that stands for it.
+    """Batch number → collated batch (packed if a worker sends it), or the error of this batch.
 
-    An error is a value here: raised in a worker, it would come with a traceback in its message.
+    An error is returned as a value, since torch would put a traceback into the message of an error raised in a worker.
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """To a worker that is no fork, local files travel with what they define, and before it."""
+        """Pickle local files before the objects that they define, for a worker that is not a fork."""
         return _made_here, (type(self), namespaces()), self.__dict__
 
     def __getitem__(self, number: int) -> Batch | Parcel | TPError:
@@ -106,12 +106,12 @@ def _made_here(kind: type[_Numbered], local: list[Namespace]) -> _Numbered:
 
 
 class _Training(_Numbered):
-    """Micro-batch number → collated batch of the data set whose turn it is."""
+    """Micro-batch number → collated batch of the data set that the step uses."""
 
     def __init__(self, sets: Sequence[DataSet], plan: BatchPlan, turns: Turns) -> None:
         self.sets, self.plan, self.turns = sets, plan, turns
         whole = plan.sizes or BatchSizes.constant(plan.batch_size)
-        #: Of each set, by the set's own steps.
+        #: Batch sizes of each set, by the set's own steps.
         self.sizes = [whole.renumbered(functools.partial(turns.before, number=n)) for n in range(len(sets))]
         self.orders = [_order(data, plan.seed, sizes) for data, sizes in zip(sets, self.sizes)]
 
@@ -133,7 +133,7 @@ def _order(data: DataSet, seed: int, sizes: BatchSizes) -> Order:
 
 
 class _Evaluation(_Numbered):
-    """Batch number → collated batch, in order, with randomness that is the same in every evaluation."""
+    """Batch number → collated batch, in order, with the same random numbers in every evaluation."""
 
     def __init__(self, rows: Rows, feed: Feed, batch_size: int, seed: int) -> None:
         self.rows, self.feed, self.batch_size, self.seed = rows, feed, batch_size, seed
@@ -150,8 +150,8 @@ def _identity(value: Any) -> Any:
 
 
 def _worker(_: int) -> None:
-    # The training process decides when to stop; a signal to the whole group must not tear its workers away. They
-    # end when it tells them to, or when it is gone.
+    # The training process decides when to stop, so workers ignore a signal to the whole process group. They end when
+    # the training process tells them to, or when it is gone.
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -162,7 +162,7 @@ def _worker(_: int) -> None:
 def _batches(
     dataset: _Numbered, numbers: range, workers: int, prefetch: int, pin: bool, patience: Patience
 ) -> Generator[Batch, None, None]:
-    # Without an alarm, torch's own limit remains, which begins anew with every batch that comes out of its turn.
+    # Without an alarm, only torch's own limit applies. It restarts with every batch that arrives out of order.
     own_limit = workers and patience.seconds is not None and not has_alarm()
     loader: DataLoader[Batch | Parcel | TPError] = DataLoader(
         dataset,
@@ -174,7 +174,7 @@ def _batches(
         pin_memory=pin,
         timeout=patience.seconds or 0 if own_limit else 0,
         worker_init_fn=_worker,
-        generator=torch.Generator(),  # the loader's own draws must not move the training's random state
+        generator=torch.Generator(),  # the loader must not change the random state of the training
     )
     with held_back():
         iterator = iter(loader)
@@ -188,14 +188,14 @@ def _batches(
             except (BatchTimeoutError, RuntimeError) as error:
                 if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader timed out"):
                     raise
-                # Torch deals batches out to the workers in turn.
+                # Torch assigns batches to the workers in turn.
                 number = count % workers if workers else 0
                 pid = processes[number].pid if workers else None
                 raise patience.stalled(workers, number, pid) from None
             if isinstance(batch, TPError):
                 raise batch
             yield batch
-    except (ConnectionError, EOFError) as error:  # it went while a batch was handed over
+    except (ConnectionError, EOFError) as error:  # the worker ended while it sent a batch
         raise lost_worker(error) from error
     finally:
         end_workers(iterator)
@@ -206,12 +206,12 @@ def _unpacked(batch: Batch | Parcel | TPError) -> Batch | TPError:
         return batch
     try:
         return batch.batch()
-    except (OSError, EOFError) as error:  # whoever packed it, and holds its memory, is gone
+    except (OSError, EOFError) as error:  # the worker that packed the batch and holds its memory is gone
         raise lost_worker(error) from error
 
 
 def lost_worker(error: BaseException) -> TPError:
-    """The error for the user when a process that prepares batches has ended on its own."""
+    """The error for the user when a process that prepares batches has ended unexpectedly."""
     return TPError(
         f"a process that prepares batches has ended ({error}); if memory ran out, fewer train.workers or a smaller "
         "train.prefetch may help"
@@ -219,9 +219,9 @@ def lost_worker(error: BaseException) -> TPError:
 
 
 def is_lost_worker(error: BaseException) -> bool:
-    """True for the error by which torch says that a worker has ended.
+    """True for the error with which torch reports that a worker has ended.
 
-    Torch raises it from a signal handler, so it can appear anywhere in the program.
+    Torch raises it from a signal handler, so it can be raised anywhere in the program.
     """
     return isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker")
 
@@ -236,13 +236,13 @@ def training_batches(
     pin: bool = False,
     timeout: float | None = None,
 ) -> Generator[list[Batch], None, None]:
-    """For each step, this process's micro-batches.
+    """Yield this process's micro-batches for each step.
 
     Args:
-        timeout: seconds that a batch is waited for.
+        timeout: maximum time to wait for a batch, in seconds.
 
     Raises:
-        TPError: a batch cannot be made, or did not come within the time.
+        TPError: a batch cannot be made, or did not arrive in time.
     """
     numbers = range(steps.start * plan.accumulate, steps.stop * plan.accumulate)
     patience = Patience(timeout, plan.rank)
@@ -263,7 +263,7 @@ def evaluation_batches(
     pin: bool = False,
     timeout: float | None = None,
 ) -> Generator[Batch, None, None]:
-    """This process's share of all batches, each row once; ``timeout`` as of :func:`training_batches`."""
+    """This process's share of all batches. Each row occurs once; for ``timeout``, see :func:`training_batches`."""
     count = -(-len(rows) // batch_size)
     numbers = range(rank, count if limit is None else min(count, limit), world_size)
     patience = Patience(timeout, rank)

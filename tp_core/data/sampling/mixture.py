@@ -1,4 +1,4 @@
-"""Several data sets trained in turn: which of them a step's batch comes from."""
+"""Mixture of several data sets: the choice of the data set for each step."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tp_core.interfaces import Processor, Rows
 
 @dataclass(frozen=True)
 class DataSet:
-    """Prepared instances with what makes batches of them.
+    """Prepared instances with the objects that make batches from them.
 
     Attributes:
-        name: empty when there is only one set.
-        share: how often a batch comes from this set, relative to the others.
-        bucket: number of batches whose instances are sorted by length together; None for no order by length.
-        length_column: the column of the rows whose cells' lengths are meant.
+        name: name of the set; empty if there is only one set.
+        share: relative frequency of batches from this set.
+        bucket: number of batches whose instances are sorted by length together; None to not sort by length.
+        length_column: the column whose cell lengths are the lengths of the instances.
     """
 
     name: str
@@ -32,14 +32,14 @@ class DataSet:
 
     @property
     def processor(self) -> Processor:
-        """The processor that makes samples of the rows."""
+        """The processor that makes samples from the rows."""
         return self.feed.processor
 
 
 class Turns:
-    """For each step, the number of its data set and how many steps that set has had before.
+    """The data set of each step, and the number of earlier steps with this set.
 
-    A pure function of (seed, step): set ``i`` is drawn with probability ``share[i]``, and each set goes on in its own
+    A pure function of (seed, step): set ``i`` is drawn with probability ``share[i]``. Each set continues in its own
     order where it last stopped.
     """
 
@@ -48,7 +48,7 @@ class Turns:
         if self._single:
             return
         bounds = np.cumsum(shares) / np.sum(shares)
-        # One stream of numbers from the first step on: a longer run begins as the shorter one does.
+        # All steps use one stream of random numbers, so that a longer run begins like a shorter one.
         draws = generator(seed, TURN, 0, 0).random(steps)
         self._turns = np.minimum(np.searchsorted(bounds, draws, side="right"), len(shares) - 1).astype(np.int32)
         self._before = np.empty(steps, dtype=np.int64)
@@ -61,5 +61,5 @@ class Turns:
         return (0, step) if self._single else (int(self._turns[step]), int(self._before[step]))
 
     def before(self, step: int, number: int) -> int:
-        """The steps that a data set, given by its number, has had before ``step``."""
+        """Number of steps before ``step`` that used the data set with the given number."""
         return step if self._single else int(np.count_nonzero(self._turns[:step] == number))

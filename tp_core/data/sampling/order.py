@@ -1,4 +1,4 @@
-"""The order of data and all its randomness, as pure functions of (seed, epoch, sample)."""
+"""The order of data and all random numbers for data, as pure functions of (seed, epoch, sample)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tp_core.data.sampling.batch_sizes import BatchSizes
 
-#: Which use a generator is for; two uses never share a stream of numbers.
+#: Uses of a generator; two uses never share a stream of random numbers.
 ORDER, TRAIN, EVALUATION, PREPARE, TURN, BUCKET = range(6)
 
 
@@ -20,9 +20,9 @@ def generator(seed: int, use: int, epoch: int, index: int) -> np.random.Generato
 
 
 class Generators:
-    """The generators that :func:`generator` makes, for one seed and use, several times faster.
+    """The same generators as :func:`generator` makes, for one seed and use, but several times faster.
 
-    Each call gives back the same object, set to the start of another sample's numbers.
+    Each call returns the same object, set to the start of the requested sample's random numbers.
     """
 
     def __init__(self, seed: int, use: int) -> None:
@@ -44,17 +44,17 @@ def permutation(seed: int, epoch: int, size: int) -> NDArray[np.int64]:
 
 
 class Order:
-    """The order of a data set's instances: sample number, counted from the start of training → instance.
+    """The order of a data set's instances: sample number (counted from the start of training) → instance.
 
-    Each epoch has each instance once. By length, the samples of ``bucket`` batches in a row are sorted, so that a batch
-    has instances of like length, and these batches then come in an order of their own. An epoch keeps the order that it
-    began with when the batch size changes within it.
+    Each epoch contains each instance once. With an order by length, the samples of ``bucket`` consecutive batches are
+    sorted, so that a batch has instances of similar length; these batches are then shuffled. If the batch size changes
+    within an epoch, the epoch keeps its order.
 
     Args:
         size: number of instances.
-        batch_size: samples of a step.
-        bucket: number of batches whose samples are sorted together; 0 for no order by length.
-        lengths: of each instance.
+        batch_size: samples per step.
+        bucket: number of batches whose samples are sorted together; 0 to not sort by length.
+        lengths: length of each instance.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Order:
         if self.lengths is None or not self.bucket:
             return epoch, int(permutation(self.seed, epoch, self.size)[number])
         if epoch not in self._sorted:
-            if len(self._sorted) > 1:  # a batch may reach over the end of an epoch, and no further
+            if len(self._sorted) > 1:  # a batch needs at most two epochs
                 del self._sorted[min(self._sorted)]
             self._sorted[epoch] = self._by_length(epoch, self.lengths)
         return epoch, int(self._sorted[epoch][number])
@@ -83,7 +83,7 @@ class Order:
     def _by_length(self, epoch: int, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
         order: NDArray[np.int64] = permutation(self.seed, epoch, self.size).copy()
         draws = generator(self.seed, BUCKET, epoch, self.size)
-        # Steps begin where the first one of their size does: the epoch may begin inside a step.
+        # The epoch may begin inside a step, so steps are counted from the first step of this batch size.
         batch_size, first = self.batch_sizes.at_sample(epoch * self.size)
         begin = (first - epoch * self.size) % batch_size
         chunk = self.bucket * batch_size

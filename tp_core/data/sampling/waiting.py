@@ -1,4 +1,4 @@
-"""The wait for batches: it has a limit, hears of workers that fail, and leaves none behind."""
+"""Waiting for batches with a time limit, with reports of failed workers, and with the end of all workers."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from typing import Any
 from tp_core.errors import TPError
 from tp_core.interfaces import Batch
 
-#: Seconds that workers have to end by themselves.
+#: Maximum time in seconds for workers to end by themselves.
 _GRACE = 1.0
 
-#: What the kernel says of a process that does not go on, in ``/proc``.
+#: State letters in ``/proc`` of a process that does not run, and their meanings.
 _STATES = {"T": "it is stopped", "D": "it waits for a disk or a network", "Z": "it has ended"}
 
 
 class _Expired(KeyboardInterrupt):
-    """The alarm of :func:`time_limit`. No code of others is to catch it, or to be blamed for it."""
+    """The alarm of :func:`time_limit`. As a KeyboardInterrupt, it is not caught by other code or attributed to it."""
 
 
 class BatchTimeoutError(Exception):
@@ -37,20 +37,20 @@ class Patience:
     """The limit of a process's wait for its next batch.
 
     Attributes:
-        seconds: the limit; None for none.
-        rank: of the process, for messages.
+        seconds: the limit; None for no limit.
+        rank: rank of the process, for messages.
     """
 
     seconds: float | None = None
     rank: int = 0
 
     def stalled(self, workers: int, number: int, pid: int | None) -> TPError:
-        """The message when the limit has passed.
+        """The error when the limit has passed.
 
         Args:
-            workers: that prepare batches.
-            number: of the worker whose batch did not come.
-            pid: of that worker.
+            workers: number of workers that prepare batches.
+            number: number of the worker whose batch did not arrive.
+            pid: process id of that worker.
         """
         limit = f"within {self.seconds:g} s (train.timeout)"
         if not workers:
@@ -63,7 +63,7 @@ class Patience:
 
 
 def _state(pid: int | None) -> str:
-    """The state of a process that does not answer, as the system says; empty where that says nothing of use."""
+    """The state of a process that does not answer, as text; empty if the system has no useful information."""
     try:
         letter = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (OSError, IndexError):
@@ -72,7 +72,7 @@ def _state(pid: int | None) -> str:
 
 
 def has_alarm() -> bool:
-    """True where :func:`time_limit` can end what is done inside it: the main thread has an alarm that is not in use."""
+    """True if :func:`time_limit` works here: in the main thread, on a system with alarms, with no other alarm set."""
     return (
         hasattr(signal, "setitimer")
         and threading.current_thread() is threading.main_thread()
@@ -105,33 +105,33 @@ def time_limit(seconds: float | None) -> Iterator[None]:
 
 
 class Parcel:
-    """A batch on its way from a worker: its tensors are in shared memory already.
+    """A batch that a worker sends, with its tensors already in shared memory.
 
-    A worker that is given a batch to send does so in a thread whose errors, such as that of a full ``/dev/shm``, are
-    printed and lost with the batch. Packed before, it fails where the error can be told.
+    Torch sends batches in a thread that only prints its errors, such as that of a full ``/dev/shm``, and the batch is
+    lost. Packing the batch first raises the error where it can be reported.
     """
 
     def __init__(self, batch: Batch) -> None:
         self._packed = bytes(ForkingPickler.dumps(batch))
 
     def batch(self) -> Batch:
-        """The batch, once."""
+        """The batch; it can be taken out only once."""
         unpacked: Batch = pickle.loads(self._packed)
         return unpacked
 
     def pin_memory(self) -> Batch:
-        """The batch in pinned memory; torch asks for it in a thread of its own."""
+        """The batch in pinned memory; torch calls this in a separate thread."""
         return self.batch().pin_memory()
 
 
 def not_sent(error: Exception, worker: int) -> TPError | None:
-    """The message when a worker cannot send a batch; None for an error that is not of that kind."""
+    """The error for the user if a worker cannot send a batch; None for other errors."""
     text = str(error)
     if not isinstance(error, (RuntimeError, OSError)):
         return None
     if "shared memory" in text or "No space left" in text:
         return TPError(
-            f"worker {worker}: the memory that processes share is full ({text.splitlines()[0]}); a larger /dev/shm "
+            f"worker {worker}: shared memory is full ({text.splitlines()[0]}); a larger /dev/shm "
             "(docker run --shm-size), fewer train.workers, a smaller train.prefetch or train.batch_size may help"
         )
     if "Too many open files" in text:
@@ -141,9 +141,9 @@ def not_sent(error: Exception, worker: int) -> TPError | None:
 
 
 def ignore_lost_receiver() -> None:
-    """Make a worker silent about a receiver that is gone, or was interrupted while it took a batch.
+    """Suppress a worker's error output about a receiver that is gone or was interrupted.
 
-    Python's thread that hands over shared memory prints every error, and serves on.
+    Python's thread that shares memory with the receiver prints every error and continues.
     """
     before = sys.excepthook
 
@@ -156,10 +156,9 @@ def ignore_lost_receiver() -> None:
 
 
 def end_workers(iterator: Any) -> None:
-    """End the workers of a torch DataLoader's iterator; those that do not end by themselves soon are killed.
+    """End the workers of a torch DataLoader's iterator, and kill those that do not end by themselves soon.
 
-    They ignore signals, and may wait for what never comes. Torch's handler, which reports the death of workers, does
-    not hear of these.
+    Workers ignore signals, and may wait forever. Torch's handler for dead workers is disabled meanwhile.
     """
     shutdown = getattr(iterator, "_shutdown_workers", None)
     if shutdown is None:
@@ -177,7 +176,7 @@ def end_workers(iterator: Any) -> None:
 
 def _kill(workers: list[Any]) -> None:
     for worker in workers:
-        with contextlib.suppress(ValueError, AttributeError, OSError):  # it has ended
+        with contextlib.suppress(ValueError, AttributeError, OSError):  # the worker has already ended
             worker.kill()
 
 

@@ -1,4 +1,4 @@
-"""Values of Arrow columns, checked before they are read, as readers of Arrow follow offsets blindly. Torch-free."""
+"""Values of Arrow columns. They are validated first, since Arrow's readers do not check offsets. Torch-free."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def cells_of(column: Any, name: str, file: str, first: int, errors: dict[int, Da
     """The values of a column of a batch.
 
     Args:
-        column: an Arrow array, or several.
+        column: an Arrow array or chunked array.
         first: number of the first row.
-        errors: receives an error for the row of each value that cannot be read.
+        errors: receives an error for each row with a value that cannot be read.
 
     Raises:
         DataError: the column is damaged.
@@ -29,7 +29,7 @@ def cells_of(column: Any, name: str, file: str, first: int, errors: dict[int, Da
         return found
     except (pyarrow.ArrowException, ValueError, OverflowError):
         pass
-    # Bytes that are no text, and dates that Python does not have, make their own rows bad; all else is damage.
+    # Invalid UTF-8 and dates outside Python's range make single rows bad; any other error means a damaged column.
     try:
         column.cast(_untold(column.type)).validate(full=True)
     except pyarrow.ArrowException as error:
@@ -47,7 +47,7 @@ def cells_of(column: Any, name: str, file: str, first: int, errors: dict[int, Da
 
 
 def _untold(kind: Any) -> Any:
-    """A type of Arrow with bytes in the place of texts."""
+    """An Arrow type with text types replaced by byte types."""
     import pyarrow
 
     if pyarrow.types.is_string(kind):
@@ -64,23 +64,23 @@ def _untold(kind: Any) -> Any:
 
 
 def class_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[str]]:
-    """The names of the classes of each column of the type ``ClassLabel``, as ``datasets`` notes them in a file."""
+    """The class names of each column of type ``ClassLabel``, from the metadata that ``datasets`` writes to a file."""
     try:
         noted = json.loads((metadata or {}).get(b"huggingface", b"{}"))
         features = noted.get("info", {}).get("features", {}).items()
         found = {name: each.get("names") for name, each in features if each.get("_type") == "ClassLabel"}
-    except (ValueError, TypeError, AttributeError):  # somebody else's note
+    except (ValueError, TypeError, AttributeError):  # metadata of another program
         return {}
     return {name: [str(one) for one in names] for name, names in found.items() if isinstance(names, list)}
 
 
 def named_class(value: Any, names: list[str]) -> Any:
-    """A class's number with its name; any other value as it is."""
+    """A class number with its name; any other value unchanged."""
     known = isinstance(value, int) and 0 <= value < len(names)
     return NamedClass(value, names[value]) if known else value
 
 
 def first_line(error: Exception) -> str:
-    """The message of a library's error, shortened to a line."""
+    """The message of a library's error, shortened to one line."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

@@ -1,6 +1,6 @@
 """Rows of Parquet and Arrow files. Torch-free.
 
-They are read as Arrow record batches, a few hundred rows at a time; images and audio stay undecoded.
+Rows are read as Arrow record batches of a few hundred rows. Images and audio stay encoded.
 """
 
 from __future__ import annotations
@@ -15,29 +15,28 @@ from tp_core.data.sources.columns import MOST_COLUMNS, plan_columns
 from tp_core.data.sources.file import RowFile, Rows
 from tp_core.errors import DataError
 
-#: Rows of a batch.
+#: Number of rows in a batch.
 ROWS = 256
 
 
 class ArrowTable(RowFile):
-    """Something that is read as Arrow record batches."""
+    """Base of sources that are read as Arrow record batches."""
 
     @abstractmethod
     def batches(self) -> Iterator[Any]:
         """Record batches of a few hundred rows.
 
         Raises:
-            DataError: they cannot be read.
+            DataError: the batches cannot be read.
         """
 
     def rows(self, reading: Reading) -> Rows:
-        """Row number (from 1) and values by field.
+        """The row number (from 1) and the values by field of each row.
 
-        Classes of Hugging Face's ``ClassLabel`` are :class:`~tp_core.data.classes.names.NamedClass`.
+        Classes of Hugging Face's ``ClassLabel`` become :class:`~tp_core.data.classes.names.NamedClass`.
 
         Raises:
-            DataError: a damaged file, one of too many columns or that lacks one of those that are asked for, or a bad
-                row is fatal.
+            DataError: the file is damaged, has too many columns or lacks a required column, or a bad row is fatal.
         """
         row = 1
         for batch in self.batches():
@@ -77,7 +76,7 @@ class ParquetFile(ArrowTable):
         import pyarrow.parquet
 
         if self.compressed:
-            raise DataError("a Parquet file is compressed inside; unpack it with gunzip", file=self.path)
+            raise DataError("a Parquet file must not be compressed with gzip; unpack it with gunzip", file=self.path)
         try:
             with pyarrow.parquet.ParquetFile(self.path) as file:
                 yield from file.iter_batches(batch_size=ROWS)
@@ -85,7 +84,7 @@ class ParquetFile(ArrowTable):
             raise DataError(f"not a Parquet file that can be read: {first_line(error)}", file=self.path) from error
 
     def first_columns(self) -> dict[str, bool]:
-        """As Hugging Face keeps bytes, too, in a struct."""
+        """The columns, and True for those with bytes, also for bytes in a struct, as Hugging Face stores them."""
         import pyarrow
         import pyarrow.parquet
 
@@ -101,14 +100,14 @@ class ParquetFile(ArrowTable):
 
 
 class ArrowFile(ArrowTable):
-    """An Arrow file (Feather is one), or a stream, as which ``datasets`` keeps its shards."""
+    """An Arrow file (also Feather) or an Arrow stream, such as the shards of ``datasets``."""
 
     def batches(self) -> Iterator[Any]:
         import pyarrow
         import pyarrow.ipc
 
         if self.compressed:
-            raise DataError("an Arrow file is compressed inside; unpack it with gunzip", file=self.path)
+            raise DataError("an Arrow file must not be compressed with gzip; unpack it with gunzip", file=self.path)
         try:
             with pyarrow.memory_map(self.path) as file:
                 is_file = file.read(6) == b"ARROW1"
@@ -118,14 +117,14 @@ class ArrowFile(ArrowTable):
                     batches = map(reader.get_batch, range(reader.num_record_batches))
                 else:
                     batches = iter(pyarrow.ipc.open_stream(file))
-                for batch in batches:  # of any size
+                for batch in batches:  # the file determines their sizes
                     yield from (batch.slice(first, ROWS) for first in range(0, batch.num_rows, ROWS))
         except (pyarrow.ArrowException, OSError) as error:
             raise DataError(f"not an Arrow file that can be read: {first_line(error)}", file=self.path) from error
 
 
 def _flat(kind: Any) -> list[Any]:
-    """A type, and those that a struct has inside."""
+    """A type, and the types of the fields if it is a struct."""
     import pyarrow
 
     inside = range(kind.num_fields) if pyarrow.types.is_struct(kind) else ()

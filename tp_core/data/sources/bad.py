@@ -1,4 +1,4 @@
-"""The treatment of records that cannot be used: an error, or a count with the first messages."""
+"""Handling of records that cannot be used: raise an error, or count them and keep the first messages."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class BadRecords:
         self._held: list[DataError] | None = None
 
     def report(self, error: DataError) -> None:
-        """Say that a record cannot be used.
+        """Report a record that cannot be used.
 
         Raises:
-            DataError: the error itself, when the policy is ``fatal``.
+            DataError: the error itself, if the policy is ``fatal``.
         """
         if self.policy == "fatal":
             raise error
@@ -44,7 +44,7 @@ class BadRecords:
 
     @contextmanager
     def held(self) -> Iterator[list[DataError]]:
-        """Errors that are reported inside are put into a list, to be reported in their turn; fatal ones are raised."""
+        """A context that collects the reported errors in a list for a later report; fatal errors are raised."""
         errors: list[DataError] = []
         before, self._held = self._held, errors
         try:
@@ -53,7 +53,7 @@ class BadRecords:
             self._held = before
 
     def summary(self) -> str | None:
-        """A line that counts the skipped records, and one for each of the first; None if there are none."""
+        """The number of skipped records and the first messages, one per line; None if no record was skipped."""
         if not self.count:
             return None
         noun = "record was" if self.count == 1 else "records were"
@@ -63,7 +63,7 @@ class BadRecords:
 
 
 class Reporting(BadRecords):
-    """Hands all bad records on to who counts them."""
+    """Passes all bad records on to a function that counts them."""
 
     def __init__(self, report: Report) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The interface of sources: what a format of data does so that its records can be read. Torch-free."""
+"""The interface of sources, which a data format implements to provide its records. Torch-free."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 class Reading(NamedTuple):
-    """The circumstances in which sources are read.
+    """Settings and collectors for reading sources.
 
     Attributes:
         columns: field that the processor reads → column.
-        bad: is told of records that cannot be read.
-        rules: say which fields are read of files that hold more.
-        passed: counts what is no record.
+        bad: receives errors about records that cannot be read.
+        rules: select the fields to read from files that have more.
+        passed: counts the skipped files and members that are not records.
     """
 
     columns: Mapping[str, str]
@@ -38,17 +38,17 @@ class Reading(NamedTuple):
 
 
 class Source(ABC):
-    """Something that records are read from.
+    """Base class of everything that provides records.
 
-    A subclass yields records in :meth:`records`; the rest has usual answers.
+    A subclass yields records in :meth:`records`; the other methods have defaults.
 
     Args:
         config: the options.
     """
 
-    #: Fields of records may name files, such as pictures, whose contents then count as well.
+    #: True if fields of records may name files, such as pictures, whose contents are then part of the data.
     names_files: ClassVar[bool] = True
-    #: True of a source that is a single record: that its file cannot be read makes this a bad one.
+    #: True for a source that is a single record. If its file cannot be read, the record is bad, not the whole source.
     is_record: bool = False
 
     def __init__(self, config: SourceConfig) -> None:
@@ -56,23 +56,23 @@ class Source(ABC):
 
     @abstractmethod
     def records(self, report: Report) -> Iterator[Record]:
-        """The records, in an order that is always the same, in constant memory.
+        """The records, always in the same order, in constant memory.
 
-        Fields have the names of the columns. ``file`` and ``line`` of a record are for messages; a field that is a
+        Fields have the names of the columns. ``file`` and ``line`` of a record are for messages. A field that is a
         relative path is relative to the folder of ``file``.
 
         Args:
-            report: is told of each record that cannot be used, a :class:`~tp_core.errors.DataError` with its file and
-                line. It raises where such records are fatal; where it returns, reading goes on behind the record.
+            report: receives a :class:`~tp_core.errors.DataError` with file and line for each record that cannot be
+                used. It raises the error if such records are fatal. If it returns, continue with the next record.
 
         Raises:
-            DataError: no more can be read.
+            DataError: the source cannot be read any further.
         """
 
     def columns(self) -> Collection[str] | None:
-        """The names of the fields that every record has, found without reading all of them; None: each has its own.
+        """The names of the fields that every record has, without reading all records; None if records differ.
 
-        A name in ``data.columns`` that is none of them is then an error at once.
+        If the names are known, an unknown name in ``data.columns`` is reported at once.
 
         Raises:
             DataError: the source cannot be read.
@@ -80,26 +80,28 @@ class Source(ABC):
         return None
 
     def files(self) -> Iterable[str]:
-        """The files whose contents decide the records: those that options name, and those in folders that they name."""
+        """The files whose contents determine the records: the files and the folders' files that options name."""
         return [file for path in self.config.contents() for file, _ in files_inside(path)]
 
     def identity(self) -> str:
-        """A text that changes with the records where files and options do not say it; of a server, its data's version.
+        """A text that changes with the records, if these depend on more than files and options.
+
+        For a server, it is the version of its data.
 
         Raises:
-            TPError: it cannot be found out.
+            TPError: it cannot be determined.
         """
         return ""
 
     @property
     def path(self) -> str:
-        """The place that messages name: the first of the files, else the class of the options."""
+        """The place for messages: the first file, else the class of the options."""
         return next(iter(self.config.files().values()), type(self.config).__name__)
 
-    # What follows is for the reader of all sources.
+    # The following methods are for the common reader of all sources.
 
     def heading(self) -> str:
-        """All that decides the records beside the contents of files."""
+        """Everything besides file contents that determines the records."""
         paths = {option.partition(".")[0] for option in paths_in(self.config)}
         options = self.config.model_dump(mode="json", exclude=paths)
         inside = [name for path in self.config.contents() for _, name in files_inside(path)]
@@ -109,7 +111,7 @@ class Source(ABC):
         """The records with the fields that the processor reads, in parts.
 
         Raises:
-            DataError: no more can be read, or a bad record is fatal.
+            DataError: the source cannot be read any further, or a bad record is fatal.
         """
         yield self._by_field(reading)
 

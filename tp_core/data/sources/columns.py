@@ -11,21 +11,21 @@ from tp_core.data.sources.bad import BadRecords
 from tp_core.errors import DataError
 from tp_core.suggest import did_you_mean
 
-#: Columns that a file may have. A record is in memory with all of its cells, and so are some thousand records.
+#: Maximum number of columns of a file. Some thousand records with all their cells are in memory at the same time.
 MOST_COLUMNS = 10_000
 
-#: Names that a message lists.
+#: Maximum number of names in a message.
 _SHOWN = 20
 
 
 class NewColumns(dict[str, str]):
-    """Field → column as a spec has it, for new records, which may lack what only training reads.
+    """Field → column from a spec, for new records, which may lack fields that only training reads.
 
-    New records may also be in a file of another kind: one that has the field by its own name (a folder of pictures,
-    where training read a table of them), or plain text.
+    New records may also come from another kind of file: plain text, or files that use the field's own name (such as a
+    folder of pictures, if training has read a table of pictures).
 
     Attributes:
-        optional: the fields whose columns a file may lack.
+        optional: the fields whose columns may be missing.
     """
 
     def __init__(self, columns: Mapping[str, str], optional: Collection[str]) -> None:
@@ -36,15 +36,15 @@ class NewColumns(dict[str, str]):
 def plan_columns(header: Iterable[str], columns: Mapping[str, str]) -> list[tuple[str, str]]:
     """Pairs of field and column: those of the mapping, and every other column under its own name.
 
-    A column whose name the mapping gives to another column is left out. Names of the mapping mean the column that is
-    equal to them as Unicode has it (NFC), if none is equal character by character.
+    A column is left out if the mapping uses its name as the field of another column. If no column equals a name of the
+    mapping exactly, names are compared in Unicode form NFC.
 
     Args:
-        header: the columns that the file has.
-        columns: field → column; those that :class:`NewColumns` calls optional are left out where a file lacks them.
+        header: the columns of the file.
+        columns: field → column. Optional columns of :class:`NewColumns` are left out if the file lacks them.
 
     Raises:
-        DataError: (without a place) when the mapping names a column that the file lacks.
+        DataError: the mapping names a column that the file lacks (the error has no file and line).
     """
     names = dict.fromkeys(header)
     chosen = {}
@@ -65,7 +65,7 @@ def plan_columns(header: Iterable[str], columns: Mapping[str, str]) -> list[tupl
 def by_field(
     value: dict[str, Any], file: str, line: int, columns: Mapping[str, str], bad: BadRecords
 ) -> dict[str, Any] | None:
-    """The fields of a record that has columns of its own; None if it lacks one, of which ``bad`` is told."""
+    """The fields of a single record with its own columns; None if a column is missing, which is reported to ``bad``."""
     if not columns:
         return value
     try:
@@ -77,14 +77,14 @@ def by_field(
 
 
 def listed(names: Collection[str]) -> str:
-    """Names as a message lists them: the first ones, and how many there are besides."""
+    """Names as text for a message: the first ones, and the number of further ones."""
     more = len(names) - _SHOWN
     first = ", ".join(islice(names, _SHOWN))
     return f"{first} and {more:,} more" if more > 0 else first
 
 
 def fields_of(value: Mapping[str, Any]) -> str:
-    """The fields of a record as a message lists them, and which of them hold nothing."""
+    """The fields of a record as text for a message, with a note for null and empty fields."""
     return listed([name + _nothing(cell) for name, cell in value.items()]) or "none"
 
 
@@ -95,7 +95,7 @@ def _nothing(cell: object) -> str:
 
 
 def _equal(name: str, names: Mapping[str, None]) -> str | None:
-    """The one of the names that is equal to a name."""
+    """The one among the names that equals a name."""
     if name in names or name.isascii():
         return name if name in names else None
     composed = unicodedata.normalize("NFC", name)

@@ -1,7 +1,7 @@
-"""Rows of CSV files, whose quoted cells may be of several lines. Torch-free.
+"""Rows of CSV files, whose quoted cells may span several lines. Torch-free.
 
-A row is good or bad as a whole. A quote that is never closed takes no other rows with it: reading goes on at the line
-after the first one of such a row.
+A row is good or bad as a whole. A quote that is never closed does not affect other rows: reading continues at the
+second line of such a row.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from tp_core.data.sources.lines import LONGEST, line_runs
 from tp_core.data.sources.table import Table
 from tp_core.errors import DataError
 
-#: Cells may hold whole documents; the csv module's own limit is 128 KiB, for the process.
+#: Maximum size of a cell. Cells may hold whole documents; the default limit of the csv module is 128 KiB per process.
 _CELL_LIMIT = 2**31 - 1
 
 _CELL = r'(?:"[^"]*(?:""[^"]*)*"|[^",]*)'
-#: A row as RFC 4180 has it: quotes stand around whole cells only. The csv module takes more for rows.
+#: A row according to RFC 4180: quotes may only enclose whole cells. The csv module accepts more.
 _STRICT = re.compile(f"{_CELL}(?:,{_CELL})*")
 
 
@@ -33,10 +33,10 @@ class CsvFile(Table):
 
 
 def _csv_rows(source: FileSource, bad: BadRecords) -> Iterator[tuple[int, list[str]]]:
-    """Number of the first line, and cells, of each row.
+    """The number of the first line and the cells of each row.
 
     Raises:
-        DataError: the file cannot be read, or ``bad`` says that a row is fatal.
+        DataError: the file cannot be read, or ``bad`` raises for a bad row.
     """
     lines = _Lines(source, bad)
     row, reader = lines.row, csv.reader(lines.feed(), strict=True)
@@ -51,7 +51,7 @@ def _csv_rows(source: FileSource, bad: BadRecords) -> Iterator[tuple[int, list[s
             return
         except csv.Error as error:
             if "new-line character" in str(error):
-                message = "a CR without LF outside of quotes; where lines end so, convert the file: tr '\\r' '\\n'"
+                message = "a CR without LF outside of quotes; if lines end with CR, convert the file: tr '\\r' '\\n'"
             else:
                 message = "a quoted cell that begins here is not closed" if lines.ended else f"not valid CSV: {error}"
             bad.report(lines.problem() or DataError(message, file=source.path, line=lines.begin))
@@ -66,14 +66,14 @@ def _csv_rows(source: FileSource, bad: BadRecords) -> Iterator[tuple[int, list[s
 
 
 class _Lines:
-    """The lines of a file, which remembers those of the row that is being read.
+    """The lines of a file, with a record of the lines of the present row.
 
     Attributes:
-        row: the lines of the row.
+        row: the lines of the present row.
         begin: number of its first line.
-        ended: whether the row has come to the end of the file.
-        damaged: errors of lines that are no text, and of some that are still to be read.
-        doubtful: number of the last line that a bad row has read already.
+        ended: True if the row has reached the end of the file.
+        damaged: errors of lines that are not text; may include lines that are not yet read.
+        doubtful: number of the last line that was already read as part of a bad row.
     """
 
     def __init__(self, source: FileSource, bad: BadRecords) -> None:
@@ -86,7 +86,7 @@ class _Lines:
         self._run: Iterator[str] = iter(())
 
     def feed(self) -> Iterator[str]:
-        """The lines that are still to be read, for the csv module."""
+        """The remaining lines, for the csv module."""
         read = self.row.append
         size, begin = 0, self.begin
         while self._again:
@@ -117,17 +117,17 @@ class _Lines:
             if number in self.damaged:
                 return self.damaged[number]
         if self.begin <= self.doubtful and not _STRICT.fullmatch("\n".join(self.row)):
-            # It may be the rest of a cell of the bad row.
-            message = "a quote stands inside a cell that has none around it, behind a row that is bad"
+            # This line may be the rest of a cell of the bad row.
+            message = "an unquoted cell contains a quote, in a line after a bad row"
             return DataError(message, file=self._file, line=self.begin)
         return None
 
     def go_back(self) -> None:
-        """Leave the row with its first line only, if its quote is not closed; those behind it are read again."""
+        """Reduce a row with an unclosed quote to its first line; the other lines are read again."""
         text = "\n".join(self.row)
         found = _STRICT.match(text)
-        assert found is not None  # it may be empty
-        # A quote behind which no cell ends, at the begin of a line or behind a comma, opens a cell of another row.
+        assert found is not None  # the pattern also matches an empty text
+        # A quote at the beginning of a line or after a comma, after which no cell ends, opens a cell of another row.
         ended, self.ended = self.ended, False
         if not ended and text[: found.end() - 1][-1:] not in ("\n", ","):
             return
@@ -137,7 +137,7 @@ class _Lines:
 
 
 def _next_row(reader: Iterator[list[str]]) -> list[str]:
-    """The next row, of cells of any length; the limit is the process's, and other code keeps its own."""
+    """The next row, with cells of any length. The csv module's limit is global, so it is restored for other code."""
     before = csv.field_size_limit(_CELL_LIMIT)
     try:
         return next(reader)

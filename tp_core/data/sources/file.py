@@ -1,4 +1,4 @@
-"""A file of one of our own formats, which its name or a spec says. Torch-free."""
+"""A file of one of our own formats; its name or the spec determines the format. Torch-free."""
 
 from __future__ import annotations
 
@@ -16,25 +16,24 @@ from tp_core.data.sources.options import FileConfig
 from tp_core.data.sources.passed_over import PassedOver
 from tp_core.interfaces.record import Record, Report
 
-#: A row: the number of its first line (of the row, where there are no lines), and its fields.
+#: Rows: the number of the first line (or of the row, in formats without lines), and the fields.
 Rows = Iterator[tuple[int, dict[str, Any]]]
 
 
 class FileSource(Source):
-    """A file, a folder that is read as one, or a data set of the hub.
+    """A file, a folder that is read as one data set, or a data set of the hub.
 
     Args:
         config: the format, and the path.
 
     Attributes:
-        path: as messages name it.
-        label: of a picture or recording in a folder inside the one that was named, the class that this folder stands
-            for.
-        lists: of a table of pictures or recordings beside them, which of these there are, by their paths inside the
-            table's folder; None for any other file.
+        path: the path for messages.
+        label: class of a picture or recording, from the name of a subfolder of the given folder.
+        lists: for a table of pictures or recordings beside it, the paths of those that exist, relative to the table's
+            folder; None for any other file.
     """
 
-    #: The file is unpacked as it is read where its name ends in .gz.
+    #: True if a file whose name ends in .gz is unpacked while it is read.
     unpacked: ClassVar[bool] = True
 
     config: FileConfig
@@ -55,7 +54,7 @@ class FileSource(Source):
         return self.unpacked and self.path.lower().endswith(".gz")
 
     def first_columns(self) -> dict[str, bool]:
-        """The columns of a table's first rows, and whether they hold bytes.
+        """The columns of a table's first rows, each with True if it holds bytes.
 
         Raises:
             DataError: the file cannot be read.
@@ -66,7 +65,7 @@ class FileSource(Source):
         return (self.path,)
 
     def heading(self) -> str:
-        # The form decides how contents are read, so equal bytes of two forms are different sources.
+        # The form determines how contents are read, so equal bytes in two forms are different sources.
         label = "" if self.label is None else f" {self.label}"
         return f"{self.form} {self.compressed}{label}{'' if self.lists is None else ' lists'} {self.identity()}"
 
@@ -75,7 +74,7 @@ class FileSource(Source):
 
     @abstractmethod
     def read(self, reading: Reading) -> Iterator[Iterable[Record]]:
-        """As of :class:`Source`."""
+        """The records; see :class:`Source`."""
 
 
 class RowFile(FileSource):
@@ -83,7 +82,7 @@ class RowFile(FileSource):
 
     @abstractmethod
     def rows(self, reading: Reading) -> Rows:
-        """The rows, with the names of fields.
+        """The rows, with field names.
 
         Raises:
             DataError: the file cannot be read, or a bad row is fatal.
@@ -105,7 +104,7 @@ class RowFile(FileSource):
 
 
 def renamed(rows: Rows, file: str, reading: Reading) -> Rows:
-    """Rows that have columns of their own each, with the names of fields."""
+    """Rows with field names, from rows that may each have different columns."""
     for line, value in rows:
         named = by_field(value, file, line, reading.columns, reading.bad)
         if named is not None:

@@ -1,4 +1,4 @@
-"""The sources that paths, and choices of modules of the kind ``source``, stand for. Torch-free."""
+"""The sources for given paths and for choices of modules of the kind ``source``. Torch-free."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from tp_core.suggest import instead
 def find_sources(
     given: Sequence[Given], rules: FolderRules = ANY_FORM, passed: PassedOver | None = None, form: str | None = None
 ) -> list[Source]:
-    """The sources that files, folders, ``hf://`` names and choices stand for, in order; a folder's files are sorted.
+    """The sources for files, folders, ``hf://`` names and choices, in order. The files of a folder are sorted.
 
-    A file that is named itself is read whatever it is; :mod:`tp_core.data.sources.folder` says what of a folder is. The
-    pictures and recordings that a pattern stands for have the classes that they had if the folder before its first sign
-    were named.
+    A file that is given by its own path is always read; :mod:`tp_core.data.sources.folder` describes which files of a
+    folder are read. Pictures and recordings that match a pattern get the same classes as if the folder before the first
+    pattern character were given.
 
     Args:
-        rules: of folders.
-        passed: counts what is passed over in folders.
-        form: of all files that are named by their paths, whatever their names say.
+        rules: rules for the files of folders.
+        passed: counts the skipped files of folders.
+        form: form of all files that are given by their paths; overrides their endings.
 
     Raises:
-        DataError: a path that does not exist, or a folder without any file that can be read.
-        TPError: a source of a package that cannot be read at all.
+        DataError: a path does not exist, or a folder has no file that can be read.
+        TPError: the source of a package cannot be read.
     """
     counted = PassedOver() if passed is None else passed
     found: list[Source] = []
@@ -51,7 +51,7 @@ def find_sources(
 
 
 def paths_of(given: Sequence[Given]) -> list[str]:
-    """The paths of those that are files of our own formats."""
+    """The paths of the inputs that are files of our own formats."""
     configs = [each if isinstance(each, str) else each.config for each in given]
     own = [
         [each] if isinstance(each, str) else expand(each.path) for each in configs if isinstance(each, str | FileConfig)
@@ -60,7 +60,7 @@ def paths_of(given: Sequence[Given]) -> list[str]:
 
 
 def _at(path: str, rules: FolderRules, passed: PassedOver, named: str = "") -> list[FileSource]:
-    """The sources at a path, of a format that the spec names or of any."""
+    """The sources at a path, of the format that the spec names, or of any format."""
     if path.startswith(HUB):
         return [FORMATS["hub"].file(path)]
     if path == STDIN:
@@ -76,7 +76,7 @@ def _at(path: str, rules: FolderRules, passed: PassedOver, named: str = "") -> l
 
 
 def _of_form(config: FileConfig, path: str, rules: FolderRules, passed: PassedOver) -> list[FileSource]:
-    """The sources of a format at a path: what is there, or of a folder the files of this format."""
+    """The sources of a format at a path: the file itself, or the files of this format in a folder."""
     found = []
     for each in _at(path, rules, passed, config.form):
         if each.path == path:
@@ -91,10 +91,10 @@ def _of_form(config: FileConfig, path: str, rules: FolderRules, passed: PassedOv
 
 
 def _label(files: Sequence[FileSource], rules: FolderRules, passed: PassedOver) -> None:
-    """Give classes to the pictures and recordings that patterns stand for.
+    """Set the classes of the pictures and recordings that match patterns.
 
     Raises:
-        DataError: two folders would be one class.
+        DataError: two folders would have the same class.
     """
     matches = [(each, each.path) for each in files if each.is_record and isinstance(each.path, Match)]
     for base in dict.fromkeys(path.base for _, path in matches):

@@ -1,4 +1,4 @@
-"""A hash of the contents of sources, to know prepared data by. Torch-free."""
+"""A hash of the contents of sources, which identifies prepared data. Torch-free."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _SEGMENT = 1 << 26
 
 
 def fingerprint(given: Sequence[Given], digest_cache: DigestCache | None = None, rules: FolderRules = ANY_FORM) -> str:
-    """A hash of what :func:`tp_core.data.sources.records.read_records` would read; 32 hexadecimal digits.
+    """A hash of the data that :func:`tp_core.data.sources.records.read_records` would read; 32 hexadecimal digits.
 
-    It depends on the order, forms, options, sizes and contents of the files, not on where they are or their times.
-    Segments of 64 MiB are hashed at the same time, as hashing releases the interpreter.
+    It depends on the order, forms, options, sizes and contents of the files, not on their paths or times. Segments of
+    64 MiB are hashed in parallel, as hashing releases the GIL.
 
     Args:
         given: files, folders, ``hf://`` names and choices of sources.
-        digest_cache: knows the contents of files that have not changed, so that these are not read.
-        rules: what of folders is read.
+        digest_cache: provides the digests of unchanged files, so that these are not read.
+        rules: rules for the files of folders.
 
     Raises:
-        DataError: a path that does not exist or cannot be read.
+        DataError: a path does not exist or cannot be read.
     """
     total = hashlib.blake2b(digest_size=16)
     for _, digest in source_digests(given, digest_cache, rules):
@@ -39,13 +39,13 @@ def fingerprint(given: Sequence[Given], digest_cache: DigestCache | None = None,
 def source_digests(
     given: Sequence[Given], digest_cache: DigestCache | None = None, rules: FolderRules = ANY_FORM
 ) -> Iterator[tuple[Source, bytes]]:
-    """The sources that are given, in order, each with a hash of its form, options and contents.
+    """The given sources, in order, each with a hash of its form, options and contents.
 
     Args:
-        given: as of :func:`fingerprint`.
+        given: see :func:`fingerprint`.
 
     Raises:
-        DataError: a path that does not exist or cannot be read.
+        DataError: a path does not exist or cannot be read.
     """
     sources = [(source, [*source.files()]) for source in find_sources(given, rules)]
     contents = file_digests((file for _, files in sources for file in files), Scheme(32, _SEGMENT), digest_cache)
@@ -61,5 +61,5 @@ def source_digests(
             if not source.is_record:
                 message = getattr(content.error, "strerror", None) or str(content.error)
                 raise DataError(f"cannot be read: {message}", file=file) from content.error
-            total.update(b"cannot be read\n")  # one bad record, which is for the processor to report
+            total.update(b"cannot be read\n")  # one bad record, which is reported when it is read
         yield source, total.digest()

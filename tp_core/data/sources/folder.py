@@ -1,9 +1,9 @@
 """The sources in a folder: pictures and recordings with the tables that list them, or files of records. Torch-free.
 
-Where a processor reads pictures or recordings, these are the records of a folder that has some, and so are the rows and
-members of files that hold some (shards, Parquet). ``metadata.csv``, ``metadata.jsonl`` or ``metadata.parquet`` with a
-column ``file_name`` gives the fields of what is in its folder and below, as in Hugging Face's ImageFolder. Other tables
-are read in folders without pictures and recordings of their own. All else is passed over, and counted.
+If a processor reads pictures or recordings, each of them in a folder is a record. So is each row or member of a file
+that contains some (shards, Parquet). ``metadata.csv``, ``metadata.jsonl`` or ``metadata.parquet`` with a column
+``file_name`` provides the fields of the files in its folder and below, as in Hugging Face's ImageFolder. Other tables
+are read only in folders that have no pictures and recordings. All other files are skipped and counted.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ def folder_sources(path: str, rules: FolderRules, passed: PassedOver, named: str
     """The sources in a folder and below, in the order of their names.
 
     Args:
-        passed: counts what is passed over.
-        named: the format that the spec names, whose files are read even if only those that are named are.
+        passed: counts the skipped files.
+        named: the format that the spec names. Its files are read even if folders otherwise do not include this format.
 
     Raises:
-        DataError: nothing can be read, it is a saved dataset of several splits, or two folders would be one class.
-        OSError: a folder that cannot be read.
+        DataError: nothing can be read, the folder is a saved dataset of several splits, or two folders would have the
+            same class.
+        OSError: a folder cannot be read.
     """
     begin = str(Path(path))
     root = tree("" if begin == "." else begin, _is_closed)
@@ -61,10 +62,10 @@ def _nothing(rules: FolderRules, passed: str) -> str:
 
 
 def _is_closed(path: str, names: Collection[str]) -> bool:
-    """True for a saved dataset.
+    """True for the folder of a saved dataset.
 
     Raises:
-        DataError: it has several splits.
+        DataError: the dataset has several splits.
     """
     if "dataset_dict.json" in names:
         splits = sorted(name for name in names if _is_saved_dataset(os.path.join(path, name)))
@@ -80,17 +81,17 @@ def _is_saved_dataset(folder: str) -> bool:
 
 
 class _Inside:
-    """The files of a folder, sorted into what is read and what is passed over.
+    """The files of a folder, divided into those that are read and those that are skipped.
 
     Attributes:
-        passed: kinds of what is passed over, and how many there are of each.
-        note: why no labels are given; empty if they are.
+        passed: number of skipped files by kind.
+        note: the reason why files have no labels; empty if they have.
     """
 
     def __init__(self, root: Folder, path: str, rules: FolderRules, named: str) -> None:
         self.path, self.rules, self.named, self.passed, self.note = path, rules, named, Counter[str](), ""
         self._every = [(each, form_of(each.name) if each.kind is Kind.FILE else None) for each in root.files()]
-        self._tables: dict[str, str] = {}  # path → why it is not read; empty if it is
+        self._tables: dict[str, str] = {}  # path → the reason why it is skipped; empty if it is read
         self._forms = rules.media_forms if rules.media is None or rules.media else frozenset[str]()
         self._media = [each for each, form in self._every if form in self._forms]
         self._listings = self._find_listings()
@@ -116,7 +117,7 @@ class _Inside:
                 yield FORMATS[form].file(each.path)
 
     def _passed_over(self, each: Found, form: str | None) -> str:
-        """The reason why a file is not read; empty if it is read."""
+        """The reason why a file is skipped; empty if it is read."""
         if each.kind is not Kind.FILE:
             return str(each.kind.value)
         read = form is not None and (form == self.named or not FORMATS[form].only_named)
@@ -130,10 +131,10 @@ class _Inside:
     # -- tables ------------------------------------------------------------------------------------------------------
 
     def _find_listings(self) -> dict[str, Found]:
-        """Tables of metadata by the folder that they are in.
+        """Tables of metadata, by folder.
 
         Raises:
-            DataError: a folder has two.
+            DataError: a folder has two such tables.
         """
         found: dict[str, Found] = {}
         for each, form in self._every if self._media else ():
@@ -143,14 +144,14 @@ class _Inside:
             if FILE_NAME not in (_columns(each.path, form) or ()):
                 self._tables[each.path] = f"{each.name} without a column '{FILE_NAME}'"
             elif each.folder in found:
-                message = f"this folder has metadata twice: {found[each.folder].name} and {each.name}"
+                message = f"this folder has two metadata files: {found[each.folder].name} and {each.name}"
                 raise DataError(message, file=os.path.dirname(each.path))
             else:
                 found[each.folder] = each
         return found
 
     def _listed(self) -> dict[str, frozenset[str]]:
-        """Of each table of metadata, by its path, the pictures or recordings in its folder and below."""
+        """Path of each metadata table → the pictures or recordings in its folder and below."""
         names: dict[str, list[str]] = {folder: [] for folder in self._listings}
         for each in self._media if names else ():
             folder = _around(each.folder, self._listings)
@@ -160,19 +161,19 @@ class _Inside:
         return {self._listings[folder].path: frozenset(each) for folder, each in names.items()}
 
     def _choose_tables(self) -> None:
-        """Find tables that are not read, as they have no column that is read, or only name files that are read."""
+        """Find tables to skip: they have no column that is read, or only name files that are read anyway."""
         wanted = self.rules.media_columns
         listings = self._listings.values()
         tables = [(each, form) for each, form in self._every if form is not None and FORMATS[form].is_table]
         columns = {each.path: _columns(each.path, form) for each, form in tables if each not in listings}
         chosen = wanted - frozenset(self.rules.media or ())
         if any(chosen & (names or {}).keys() for names in columns.values()):
-            # data.columns names a column that tables have: they are meant, and not files of their own.
+            # data.columns names a column of tables, so the user means the tables and not the single files.
             self._forms, self._media, self._listings = frozenset(), [], {}
         for path, names in columns.items():
             has = [name for name in wanted if name in (names or ())]
             if names is None and not self._media:
-                continue  # to be told why it cannot be read
+                continue  # the reader reports why it cannot be read
             if not has:
                 self._tables.setdefault(path, ending(path))
             elif self._media and not any((names or {})[name] for name in has):
@@ -184,7 +185,7 @@ class _Inside:
         """The class of each folder that has pictures or recordings.
 
         Raises:
-            DataError: two folders would be one class, which nobody asked for.
+            DataError: two folders would have the same class, and the user has not asked for that.
         """
         folders = {each.folder for each in self._media if each.folder}
         folders = {folder for folder in folders if _around(folder, self._listings) is None}
@@ -195,10 +196,10 @@ class _Inside:
 
 
 def folder_classes(folders: Iterable[str], rules: FolderRules) -> tuple[dict[str, str], str]:
-    """The class of each folder of pictures or recordings, and why none has one, if so.
+    """The class of each folder of pictures or recordings, and the reason if no folder has a class.
 
     Args:
-        folders: their paths inside the one that is named, with ``/``.
+        folders: their paths relative to the given folder, with ``/``.
     """
     labels = {folder: _label(folder, rules.labels or "last") for folder in sorted(folders)}
     first: dict[str, str] = {}
@@ -218,7 +219,7 @@ def _label(folder: str, which: str) -> str:
 
 
 def _around(folder: str, places: Collection[str]) -> str | None:
-    """The innermost of some folders that is this one, or is around it."""
+    """The innermost one of some folders that is this folder or contains it."""
     while folder not in places:
         if not folder:
             return None
@@ -227,7 +228,7 @@ def _around(folder: str, places: Collection[str]) -> str | None:
 
 
 def _columns(path: str, form: str) -> dict[str, bool] | None:
-    """The columns of a table, and whether they hold bytes; None if it cannot be read."""
+    """The columns of a table, each with True if it holds bytes; None if the table cannot be read."""
     try:
         return FORMATS[form].file(path).first_columns()
     except DataError:

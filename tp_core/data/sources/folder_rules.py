@@ -1,4 +1,4 @@
-"""The files of a folder that a processor reads, and the names of the classes in it. Torch-free."""
+"""Rules for the files of a folder that a processor reads, and for the classes in the folder. Torch-free."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tp_core.spec.sections.data import DataSpec
 
 @dataclass(frozen=True)
 class FolderRules:
-    """The rules by which the files of folders, and the members of shards, are read.
+    """The rules for reading the files of folders and the members of shards.
 
     Attributes:
-        media: fields of records that hold pictures, recordings or the like; none for texts. None if nothing says what
-            is read: then every file of a known form is.
+        media: fields of records that hold pictures, recordings or the like; empty for texts. None if unknown; then
+            every file of a known form is read.
         columns: field → column.
-        labels: which of the folders that a picture or recording is in, from the one that is named on, is its class;
-            None: the last one, if no two become one class by that.
-        labelled: whether the class is needed.
-        needs_media: whether a record without any of the media fields is of no use.
+        labels: the choice of the folder, on the path from the given folder to the file, whose name is the class. None
+            for the last one, if no two different folders then have the same class.
+        labelled: True if the class is needed.
+        needs_media: True if a record without any of the media fields cannot be used.
     """
 
     media: frozenset[str] | None = None
@@ -33,18 +33,18 @@ class FolderRules:
 
     @property
     def media_columns(self) -> frozenset[str]:
-        """The columns of files that the media fields are read from."""
+        """The columns of files with the media fields."""
         return frozenset(self.columns.get(name, name) for name in self.media or ())
 
     @property
     def media_forms(self) -> frozenset[str]:
-        """Forms of files that are a record each."""
+        """Forms whose files are one record each."""
         if self.media is None:
             return frozenset(MEDIA)
         return frozenset(MEDIA) & (self.media | self.media_columns)
 
 
-#: Nothing says what is read.
+#: Rules that read every file of a known form.
 ANY_FORM = FolderRules()
 
 
@@ -52,9 +52,9 @@ def folder_rules(data: DataSpec, columns: Mapping[str, str] | None = None, new: 
     """The rules for the data of a spec.
 
     Args:
-        columns: field → column; the spec's if None.
-        new: records of which a model is to say something. They need no classes, and may lack what
-            :attr:`~tp_core.options.processor.ProcessorConfig.optional_fields` says.
+        columns: field → column; None for those of the spec.
+        new: True for new records that a model processes. They need no classes, and may lack the
+            :attr:`~tp_core.options.processor.ProcessorConfig.optional_fields`.
     """
     names = data.options.columns if columns is None else columns
     config = None if data.processor is None else data.processor.config

@@ -22,7 +22,7 @@ class _Dataset(ArrowTable):
         yield from self.load().with_format("arrow").iter(batch_size=ROWS)
 
     def load(self) -> Any:
-        """The dataset.
+        """Load the dataset.
 
         Raises:
             TPError: the library is missing, or the dataset cannot be loaded.
@@ -37,7 +37,7 @@ class _Dataset(ArrowTable):
 
     @abstractmethod
     def loaded_with(self, datasets: Any) -> Any:
-        """The dataset, loaded with the library."""
+        """Load the dataset with the library."""
 
 
 class SavedDataset(_Dataset):
@@ -49,12 +49,12 @@ class SavedDataset(_Dataset):
     def loaded_with(self, datasets: Any) -> Any:
         try:
             return datasets.load_from_disk(self.path)
-        except Exception as error:  # the library raises whatever its readers do
+        except Exception as error:  # the library passes on exceptions of many kinds
             raise DataError(f"cannot be read as a saved dataset: {first_line(error)}", file=self.path) from error
 
 
 class HubDataset(_Dataset):
-    """A dataset of the hub, which the library keeps in a cache of its own."""
+    """A dataset of the hub, which the library stores in its own cache."""
 
     names_files = False
 
@@ -69,12 +69,12 @@ class HubDataset(_Dataset):
 
 
 def parse_hub_name(path: str) -> tuple[list[tuple[str, str | None]], str]:
-    """The readings of ``hf://name[/config][:split]``: pairs of dataset and configuration to try, and the split.
+    """The interpretations of ``hf://name[/config][:split]``: pairs of dataset and configuration to try, and the split.
 
-    Most names have an owner, so ``hf://a/b`` is first dataset ``a/b`` and then configuration ``b`` of ``a``.
+    Most names have an owner, so ``hf://a/b`` is tried first as dataset ``a/b``, then as configuration ``b`` of ``a``.
 
     Raises:
-        TPError: a name of another form.
+        TPError: the name has another form.
     """
     name, _, split = path.removeprefix(HUB).partition(":")
     parts = name.split("/")

@@ -18,15 +18,15 @@ from tp_core.errors import DataError
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-#: What stands between the strings and brackets of a list.
+#: The characters between the strings and brackets of a list.
 _PLAIN = re.compile(r'[^"\[\]{},]*')
-#: Bytes that are not UTF-8, as the decoder writes them.
+#: Replacement characters that the decoder writes for bytes that are not UTF-8.
 _NO_TEXT = re.compile("[\udc80-\udcff]")
-#: An incomplete literal or escape is noticed at most this many characters before the end of what was read.
+#: Maximum distance, in characters, between an error about an incomplete literal or escape and the end of the read text.
 _LONGEST_LITERAL = 16
-#: Objects whose keys are the columns of JSON lines.
+#: Number of objects whose keys determine the columns of JSON lines.
 _FIRST = 100
-#: Of a line that is nothing but the begin of a value, as it is written for people to read.
+#: Message for a line that is only the beginning of a value, as in indented JSON.
 _OVER_LINES = (
     "this JSON value goes on in the next line; expected an object per line, or a list of objects in a file whose name "
     "ends in .json"
@@ -37,11 +37,10 @@ class JsonLines(RowFile):
     """A file with an object in each line."""
 
     def objects(self, bad: BadRecords) -> Rows:
-        """Line number and object of each record.
+        """The line number and the object of each record.
 
         Raises:
-            DataError: a list in which an error leaves no way to go on, or a line or an element that ``bad`` says is
-                fatal.
+            DataError: reading a list cannot continue after an error, or ``bad`` raises for a bad line or element.
         """
         return _json_lines(self, bad)
 
@@ -53,7 +52,7 @@ class JsonLines(RowFile):
 
 
 class JsonFile(JsonLines):
-    """A file of one list of objects, or with an object in each line."""
+    """A file with one list of objects, or with an object in each line."""
 
     def objects(self, bad: BadRecords) -> Rows:
         return _list_elements(self, bad) if _begins_with_list(self) else _json_lines(self, bad)
@@ -110,17 +109,17 @@ def _list_elements(source: FileSource, bad: BadRecords) -> Iterator[tuple[int, d
 
 
 class _Text:
-    """A window on the characters of a file, with the place that reading has come to."""
+    """A window on the characters of a file, with the present reading position."""
 
     def __init__(self, file: IO[bytes], source: FileSource) -> None:
         self._file, self._source = file, source
         self._decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
-        self._damaged = False  # whether some of the bytes were no text
+        self._damaged = False  # True if some bytes were not text
         self._text, self._at = "", 0
         self.line, self._column = 1, 1
 
     def skip_space(self) -> bool:
-        """Go to the next character that is no space; whether there is one."""
+        """Go to the next character that is not a space; True if there is one."""
         while True:
             match = _SPACE.match(self._text, self._at)
             assert match is not None
@@ -131,14 +130,14 @@ class _Text:
                 return False
 
     def take(self, character: str) -> bool:
-        """Go past ``character`` if it is next, spaces aside."""
+        """Go past ``character`` if it is next, after optional spaces; True if it was."""
         if self.skip_space() and self._text[self._at] == character:
             self._advance(self._at + 1)
             return True
         return False
 
     def value(self, decoder: json.JSONDecoder) -> Any:
-        """The JSON value that begins here, which is gone past; or, if it is none, why, and nothing is gone past."""
+        """Read the JSON value at this position, and go past it; for an invalid value, return the error and stay."""
         while True:
             try:
                 value, end = decoder.raw_decode(self._text, self._at)
@@ -151,7 +150,7 @@ class _Text:
                 return self._damage(end) or self._error(f"not valid JSON: {error.msg}", end)
             except (ValueError, RecursionError) as error:
                 return self._error(_invalid(error), self._at)
-            # A number at the very end may go on in the next block.
+            # A number at the very end may continue in the next block.
             if end == len(self._text) and self._read():
                 continue
             damage = self._damage(end)
@@ -160,10 +159,10 @@ class _Text:
             return value if damage is None else damage
 
     def pass_element(self, error: DataError) -> None:
-        """Go past an element of a list that is no JSON value: to the comma or bracket that is inside nothing else.
+        """Skip an invalid element of a list, up to the comma or bracket that ends it.
 
         Raises:
-            DataError: ``error``, if the file ends before.
+            DataError: the file ends before; it is ``error`` itself.
         """
         while True:
             end = self._end_of_element()
@@ -187,12 +186,12 @@ class _Text:
                 return at
             depth += (character in "[{") - (character in "]}")
             between = _PLAIN.match(self._text, at + (character in "[]{},"))
-            assert between is not None  # it may be empty
+            assert between is not None  # the pattern also matches an empty text
             at = between.end()
         return None
 
     def _damage(self, end: int) -> DataError | None:
-        """The error for bytes between here and ``end`` that are no text."""
+        """The error for bytes between here and ``end`` that are not text."""
         found = _NO_TEXT.search(self._text, self._at, end + 1) if self._damaged else None
         if found is None:
             return None
@@ -207,7 +206,7 @@ class _Text:
         return DataError(f"{message} (column {column})", file=self._source.path, line=line)
 
     def _place(self, at: int) -> tuple[int, int]:
-        """Line and column of a place that has not been gone past."""
+        """Line and column of a position in the window."""
         lines = self._text.count("\n", self._at, at)
         if lines:
             return self.line + lines, at - self._text.rfind("\n", self._at, at)
@@ -218,7 +217,7 @@ class _Text:
         self._at = end
 
     def _read(self) -> bool:
-        """Read more, if there is any: as much as is held, so that long elements are not rescanned often."""
+        """Read more text, if there is any. The window doubles, so that long elements are not rescanned often."""
         if len(self._text) - self._at > LONGEST:
             raise DataError(f"a value of more than {LONGEST:,} characters", file=self._source.path, line=self.line)
         block = self._file.read(max(BLOCK, len(self._text) - self._at))
@@ -238,7 +237,7 @@ def _invalid(error: Exception) -> str:
 
 
 def _unfit(value: Any, file: str, line: int) -> DataError | None:
-    """The reason why a JSON value is no record; None if it is one."""
+    """The error for a JSON value that is not a record; None if it is one."""
     if isinstance(value, dict):
         if len(value) <= MOST_COLUMNS:
             return None

@@ -1,7 +1,7 @@
-"""Lines of text files, fast and with exact places for what cannot be read. Torch-free.
+"""Fast reading of lines of text files, with exact places in errors. Torch-free.
 
-Files are read in large blocks of whole lines; a block is decoded and split at once. Only a block that cannot
-be decoded is looked at line by line.
+Files are read in large blocks of whole lines. A block is decoded and split at once. Only a block that cannot be
+decoded is examined line by line.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from tp_core.errors import DataError
 
 BLOCK = 1 << 20
 
-#: The most bytes of a line, or of a record of several. Some hundred kilobytes of gzip may stand for gigabytes of one.
+#: Maximum size of a line, or of a record of several lines, in bytes. A small gzip file may unpack to gigabytes.
 LONGEST = 1 << 27
 
-#: First bytes of files that are not text, and what to say of them.
+#: First bytes of files that are not text, and the message about each.
 _SIGNATURES = {
     b"\x89PNG": "is a PNG image",
     b"\xff\xd8\xff": "is a JPEG image",
@@ -44,19 +44,19 @@ _SIGNATURES = {
 def line_runs(
     source: FileSource, bad: BadRecords, damaged: dict[int, DataError] | None = None
 ) -> Iterator[tuple[int, list[str]]]:
-    """Lines without their ends, many at a time.
+    """Runs of many lines without their line ends.
 
     Args:
         source: a text file, which may be compressed with gzip.
-        bad: is told of each line that is no UTF-8 text; such a line ends a run.
-        damaged: where a record may be of several lines, receives these errors in the place of ``bad``, by number of
-            the line. The lines are given as well, with U+FFFD for what cannot be decoded.
+        bad: receives an error for each line that is not UTF-8 text; such a line ends a run.
+        damaged: for formats whose records may span several lines: receives these errors instead of ``bad``, by line
+            number. The lines are then yielded as well, with U+FFFD for invalid bytes.
 
     Yields:
         The number of the first line (from 1) and consecutive lines from there.
 
     Raises:
-        DataError: the file is of another kind or damaged, or ``bad`` says that a line is fatal.
+        DataError: the file is of another kind or damaged, or ``bad`` raises for a bad line.
     """
     first = 1
     with open_binary(source) as file:
@@ -94,7 +94,7 @@ def open_binary(source: FileSource) -> Iterator[IO[bytes]]:
     """The file's bytes, unpacked, without a byte order mark.
 
     Raises:
-        DataError: the file cannot be read, is damaged, or its first bytes say that it is no text.
+        DataError: the file cannot be read, is damaged, or its first bytes show that it is not text.
     """
     try:
         stdin = source.path == STDIN
@@ -115,11 +115,11 @@ def open_binary(source: FileSource) -> Iterator[IO[bytes]]:
 
 
 def _whole_lines(file: IO[bytes]) -> Iterator[bytes]:
-    """Blocks that end at the end of a line, but for the last; an empty one in the place of a line that is too long."""
+    """Blocks that end at a line end, except for the last one; an empty block replaces a line that is too long."""
     rest: list[bytes] = []
     size = 0
     while block := file.read(BLOCK):
-        if size > LONGEST:  # what comes is of the same line
+        if size > LONGEST:  # the next block continues the same line
             end = block.find(b"\n") + 1
             if not end:
                 continue
@@ -175,7 +175,7 @@ def _mended(block: bytes, first: int, file: str, damaged: dict[int, DataError]) 
 
 
 def not_utf8(byte: int, column: int) -> str:
-    """The message for a line with a byte that is no UTF-8 text."""
+    """The message for a line with a byte that is not UTF-8."""
     convert = "convert the file, for example: iconv -f GBK -t UTF-8"
     return f"this line is not UTF-8 (byte 0x{byte:02X} at column {column}); {convert}"
 

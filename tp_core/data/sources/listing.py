@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from tp_core.data.sources.base import Reading
     from tp_core.data.sources.file import FileSource, Rows
 
-#: The column of a table of metadata that names the picture or recording.
+#: The column of a metadata table with the path of the picture or recording.
 FILE_NAME = "file_name"
 
 _OTHER_NAME = f"_{FILE_NAME}"
 
 
 def listed_records(source: FileSource, rows: Rows, reading: Reading) -> Rows:
-    """A record for each row: what its ``file_name`` names, as ``image`` or ``audio``, and its other columns.
+    """One record per row: the file in ``file_name`` becomes ``image`` or ``audio``; other columns become fields.
 
-    A column such as ``image_file_name`` gives the field ``image``. Pictures and recordings that no row names are passed
-    over, and counted.
+    A column such as ``image_file_name`` becomes the field ``image``. Pictures and recordings that no row names are
+    skipped and counted.
 
     Args:
         source: the table.
-        rows: of the table, with its own columns.
+        rows: rows of the table, with its own columns.
 
     Raises:
         DataError: the table cannot be read, or a bad row is fatal.
@@ -63,7 +63,7 @@ def _record(value: dict[str, Any], rules: FolderRules) -> dict[str, Any]:
 
 
 def _inside(name: str) -> str:
-    """The path of a file in the table's folder or below, in one spelling."""
+    """The normalised path of a file in the table's folder or below."""
     path = posixpath.normpath(name.replace("\\", "/"))
     if "://" in name or posixpath.isabs(path) or path.split("/")[0] == ".." or path[1:2] == ":":
         raise ValueError(f"'{FILE_NAME}' is '{name}'; expected a path in this table's folder or below")

@@ -1,4 +1,4 @@
-"""Pictures and recordings: files that are a record each, and what fields of records hold or name. Torch-free."""
+"""Pictures and recordings, as files that are one record each, and in fields of records. Torch-free."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tp_core.files.bounded_reads import read_bounded
 from tp_core.interfaces.record import Record
 from tp_core.suggest import did_you_mean
 
-#: Bytes of a picture or recording, at most: it is in memory as a whole.
+#: Maximum size of a picture or recording in bytes, as it is held in memory as a whole.
 LARGEST_FILE = 1 << 31
 
 
 class MediaFile(RowFile):
-    """A picture or recording: one record, ``{"image": path}`` for example, with the ``label`` that its folder gives."""
+    """A picture or recording: one record such as ``{"image": path}``, with a ``label`` from its folder."""
 
     unpacked = False
     names_files = False
@@ -30,9 +30,9 @@ class MediaFile(RowFile):
 
 
 def media_name(record: Record, field: str) -> str | None:
-    """The name that a record gives its picture or recording: a path, or the name in a tar shard.
+    """The name of a record's picture or recording: a path, or a member's name in a tar shard.
 
-    None if the record names none, or if it names its own file.
+    None if the record has no such name, or if it is the record's own file.
     """
     value = record.value.get(field)
     if isinstance(value, dict):
@@ -45,12 +45,12 @@ def media_name(record: Record, field: str) -> str | None:
 
 
 def media_bytes(record: Record, field: str) -> bytes:
-    """The encoded picture or recording that a field of a record holds or names.
+    """The encoded picture or recording in a field of a record.
 
-    A field is bytes, a path (relative to the file that names it), or Hugging Face's ``{"bytes": ..., "path": ...}``.
+    A field is bytes, a path (relative to the record's file), or Hugging Face's ``{"bytes": ..., "path": ...}``.
 
     Raises:
-        DataError: there is no such field, or what it names is missing, empty, no file, or larger than
+        DataError: there is no such field, or its file is missing, empty, not a regular file, or larger than
             :data:`LARGEST_FILE`.
     """
     value = record.value.get(field)
@@ -82,7 +82,7 @@ def media_bytes(record: Record, field: str) -> bytes:
 
 
 def _own_bytes(file: str, field: str) -> bytes:
-    """The bytes of a record's own file, which has no lines to name."""
+    """The bytes of a record's own file. Messages about it have no line number."""
     try:
         data = read_bounded(file, LARGEST_FILE)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A hash of the pictures and recordings that tables name, which are no files of the data themselves. Torch-free."""
+"""A hash of the files that tables name, such as pictures and recordings, in addition to the tables. Torch-free."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tp_core.spec.sections.data import Given
 
 _WHOLE = Scheme(16)
 
-#: Files beyond which they are known as a whole.
+#: Maximum number of files with separate digests; more files have only a common hash.
 _MANY = 1000
 
 
@@ -28,8 +28,8 @@ class NamedFiles(NamedTuple):
     """The contents of the files that records name.
 
     Attributes:
-        fingerprint: a hash of all of them, in their order; None if none is named.
-        digests: path → hash of its content, in their order; empty where there are more than a message could use.
+        fingerprint: a hash of all files, in order; None if records name no files.
+        digests: path → hash of its content, in order; empty if there are too many files for messages.
     """
 
     fingerprint: str | None
@@ -45,17 +45,17 @@ def named_files(
 ) -> NamedFiles:
     """The contents of the files that records name.
 
-    A file that cannot be read counts as such, so that its hash changes once it can.
+    A file that cannot be read is included as unreadable, so that the hash changes when it becomes readable.
 
     Args:
         given: files, folders, ``hf://`` names and choices of sources.
         columns: field → column, as in ``data.columns``.
-        fields: those of a record that are a path, or what holds one.
-        digest_cache: knows the contents of files that have not changed, so that these are not read.
-        rules: what of folders is read.
+        fields: fields that are a path or contain one.
+        digest_cache: provides the digests of unchanged files, so that these are not read.
+        rules: rules for the files of folders.
 
     Raises:
-        DataError: a table that cannot be read.
+        DataError: a table cannot be read.
     """
     total, digests = hashlib.blake2b(digest_size=16), dict[str, str]()
     names, files = itertools.tee(_named(given, columns, fields, rules))
@@ -76,7 +76,7 @@ def _named(
         for record in source_records([source], columns, BadRecords("skip"), rules, PassedOver()):
             values = [record.value.get(field) for field in fields]
             if any(isinstance(value, bytes) or (isinstance(value, dict) and value.get("bytes")) for value in values):
-                break  # the column holds the contents, of which the table's own hash is made
+                break  # the column holds the contents, which are part of the table's own hash
             yield from (path for value in values if (path := _path(value, record)))
 
 

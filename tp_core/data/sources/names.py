@@ -1,4 +1,4 @@
-"""Data as specs and users name them: paths, and choices of modules of the kind ``source``. Torch-free."""
+"""Data inputs as specs and users write them: paths, and choices of modules of the kind ``source``. Torch-free."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tp_core.spec.sections.data import Given
 
 
 def expanded(given: Given | Sequence[Given]) -> list[Given]:
-    """Paths and choices with the patterns of paths expanded."""
+    """Paths and choices, with path patterns expanded."""
     several = [given] if isinstance(given, str | Chosen) else given
     return [path for each in several for path in (expand(each) if isinstance(each, str) else [each])]
 
 
 def display_name(given: Given) -> str:
-    """The name of data in messages."""
+    """The name of a data input for messages."""
     if isinstance(given, str):
         return given
     return " ".join([given.name, *given.config.files().values()])

@@ -1,4 +1,4 @@
-"""Options of our own sources, and the formats that the names of files say. Torch-free."""
+"""Options of our own sources, and the formats by file ending. Torch-free."""
 
 import functools
 import os
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
 
 HUB = "hf://"
 
-#: The path of the standard input, which is read once.
+#: The path that means the standard input, which can be read only once.
 STDIN = "<stdin>"
 
 
 class FileConfig(SourceConfig):
-    """Base of the options of our own formats. An implementation is made for each file of a folder."""
+    """Base class of the options of our own formats. One source is made per file of a folder."""
 
     #: The name of the format.
     form: ClassVar[str] = ""
-    #: Endings of compressed files, which stand behind those of the format.
+    #: Endings of compressed files, which follow the ending of the format.
     compressed_endings: ClassVar[tuple[str, ...]] = ()
-    #: A file is a single record: a picture, a recording.
+    #: True if a file is a single record, such as a picture or a recording.
     is_record: ClassVar[bool] = False
-    #: The first record says which columns there are.
+    #: True if the first record determines the columns.
     is_table: ClassVar[bool] = False
-    #: A file is read only where it is named itself: in a folder, it may belong to a cache.
+    #: True if a file is read only if it is given by its own path; in a folder, it may belong to a cache.
     only_named: ClassVar[bool] = False
 
     path: PathStr = Field(
-        description="a file, whatever its name; a pattern; or a folder, whose files of the form count"
+        description="a file with any name; a pattern; or a folder, whose files of this format are read"
     )
 
     @classmethod
     def file(cls, path: str, label: str | None = None, lists: frozenset[str] | None = None) -> "FileSource":
-        """A file of this format."""
+        """The source for a file of this format."""
         return _implementation(cls)(cls.model_construct(path=path), label, lists)
 
     def build(self) -> "FileSource":
@@ -50,7 +50,7 @@ class FileConfig(SourceConfig):
 
 @functools.cache
 def _implementation(config: type[FileConfig]) -> "type[FileSource]":
-    """The class of a format, which a folder of a million pictures asks for as often."""
+    """The source class of a format, cached since it is needed once per file of a folder."""
     found: type[FileSource] = config.implemented()
     return found
 
@@ -85,7 +85,7 @@ class JsonConfig(FileConfig):
 
 
 class TsvConfig(FileConfig):
-    """Tab-separated values: the first line names the columns, and quotes mean nothing."""
+    """Tab-separated values: the first line names the columns, and quotes have no special meaning."""
 
     implementation: ClassVar[str] = "tp_core.data.sources.table:TsvFile"
     form: ClassVar[str] = "tsv"
@@ -110,22 +110,22 @@ class ParquetConfig(FileConfig):
     implementation: ClassVar[str] = "tp_core.data.sources.arrow_tables:ParquetFile"
     form: ClassVar[str] = "parquet"
     endings: ClassVar[tuple[str, ...]] = (".parquet",)
-    compressed_endings: ClassVar[tuple[str, ...]] = (".gz",)  # which is refused, with what to do
+    compressed_endings: ClassVar[tuple[str, ...]] = (".gz",)  # the reader rejects it with advice
     is_table: ClassVar[bool] = True
 
 
 class ArrowConfig(FileConfig):
-    """Arrow files and streams, Feather among them: a row is a record."""
+    """Arrow files and streams, including Feather: a row is a record."""
 
     implementation: ClassVar[str] = "tp_core.data.sources.arrow_tables:ArrowFile"
     form: ClassVar[str] = "arrow"
     endings: ClassVar[tuple[str, ...]] = (".arrow", ".feather")
-    compressed_endings: ClassVar[tuple[str, ...]] = (".gz",)  # likewise
+    compressed_endings: ClassVar[tuple[str, ...]] = (".gz",)  # the reader rejects it, too
     only_named: ClassVar[bool] = True
 
 
 class TarConfig(FileConfig):
-    """Shards of a web dataset: the members of one name are a record."""
+    """Shards of a web dataset: members with the same name before the first dot are a record."""
 
     implementation: ClassVar[str] = "tp_core.data.sources.shards:TarShard"
     form: ClassVar[str] = "tar"
@@ -134,7 +134,7 @@ class TarConfig(FileConfig):
 
 
 class ImageConfig(FileConfig):
-    """Pictures: a file is a record, as ``image``, and the folder that it is in its label."""
+    """Pictures: a file is a record with the field ``image``; its folder is the label."""
 
     implementation: ClassVar[str] = "tp_core.data.sources.media:MediaFile"
     form: ClassVar[str] = "image"
@@ -146,7 +146,7 @@ class ImageConfig(FileConfig):
 
 
 class AudioConfig(FileConfig):
-    """Recordings: a file is a record, as ``audio``, and the folder that it is in its label."""
+    """Recordings: a file is a record with the field ``audio``; its folder is the label."""
 
     implementation: ClassVar[str] = "tp_core.data.sources.media:MediaFile"
     form: ClassVar[str] = "audio"
@@ -158,7 +158,7 @@ class AudioConfig(FileConfig):
 
 
 class SavedConfig(FileConfig):
-    """A folder that the ``datasets`` library of Hugging Face has saved (``pip install 'tp-core[hub]'``)."""
+    """A folder saved by the ``datasets`` library of Hugging Face (``pip install 'tp-core[hub]'``)."""
 
     implementation: ClassVar[str] = "tp_core.data.sources.huggingface:SavedDataset"
     form: ClassVar[str] = "saved"
@@ -187,15 +187,15 @@ _EVERY: tuple[type[FileConfig], ...] = (
 #: Our own formats, by name.
 FORMATS = {config.form: config for config in _EVERY}
 
-#: Ending of a file's name → format; any other ending, and none, is plain text.
+#: Ending of a file's name → format; files with another ending or none are plain text.
 FORMS = {ending: config.form for config in _EVERY for ending in config.endings}
 
-#: Formats of which a file is one record.
+#: Formats whose files are one record each.
 MEDIA = tuple(config.form for config in _EVERY if config.is_record)
 
 
 def form_of(path: str) -> str | None:
-    """The format that a file's name says, or None for an ending that says nothing."""
+    """The format according to a file's name; None for an unknown ending."""
     stem, dot, extension = path.rpartition(".")
     extension = dot + extension.lower()
     if stem[-1:] in ("", "/", os.sep):

@@ -1,4 +1,4 @@
-"""Files that are no records, counted by what they are. Torch-free."""
+"""Counts of skipped files, by kind. Torch-free."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-#: Characters of a kind that are told.
+#: Maximum number of characters of a kind in messages.
 _LONGEST = 80
 
 
@@ -19,11 +19,11 @@ def ending(name: str) -> str:
 
 
 class PassedOver:
-    """Counts what was passed over in each folder and shard that was named, and tells each count once."""
+    """Counts what was skipped in each given folder and shard, and reports each count once."""
 
-    #: Folders and shards that are told one by one.
+    #: Maximum number of folders and shards with a separate message.
     KEEP = 5
-    #: Kinds of things that are told one by one.
+    #: Maximum number of kinds in a message.
     KINDS = 20
 
     def __init__(self) -> None:
@@ -32,20 +32,20 @@ class PassedOver:
         self._told = 0
 
     def add(self, place: str, kinds: Mapping[str, int]) -> None:
-        """Count what was passed over.
+        """Add skipped items.
 
         Args:
-            place: the folder or file that it was in.
-            kinds: what things are, such as an ending, and how many of each.
+            place: the folder or file with the items.
+            kinds: number of items by kind, such as an ending.
         """
         self._counts.setdefault(place, Counter()).update(kinds)
 
     def note(self, message: str) -> None:
-        """Tell something else of how folders are read, once."""
+        """Report another message about the reading of folders, once."""
         self._notes.append(message)
 
     def of(self, *places: str) -> str:
-        """The counts of places together, most first; empty without any."""
+        """The total counts of some places as text, the largest first; empty if nothing was skipped."""
         total = Counter[str]()
         for place in places:
             total.update(self._counts.get(place, {}))
@@ -55,7 +55,7 @@ class PassedOver:
         return ", ".join([*shown, f"others ({more:,})"] if more else shown)
 
     def tell(self, say: Callable[[str], None]) -> None:
-        """Say what has been counted since the last time."""
+        """Report the counts since the last call."""
         for message in self._notes:
             say(message)
         places = list(self._counts)

@@ -1,4 +1,4 @@
-"""Records that are read and checked in threads, as if one did it after the other. Torch-free."""
+"""Reading and checking of records in several threads, with the results in sequential order. Torch-free."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tp_core.interfaces import Record, Report
 Result = TypeVar("Result")
 
 
-@dataclass(slots=True)  # a named tuple that is generic needs Python 3.11
+@dataclass(slots=True)  # a generic NamedTuple needs Python 3.11
 class _Found(Generic[Result]):
-    """The result of reading a record; or the error, with the function that reports it, if the record cannot be used."""
+    """The result of reading a record, or its error with the function that reports it."""
 
     result: Result | None
     error: DataError | None = None
@@ -28,14 +28,14 @@ def read_in_order(
 ) -> Iterator[Result]:
     """The results of ``read`` for all records that can be used, in order.
 
-    The results and reports are those of a loop over the records, in the same order. So are the reports of the records'
-    own :class:`tp_core.data.sources.records.BadRecords`, although records are read in advance. Some results are in
-    memory before they are asked for; :func:`tp_core.data.ordered_parallel_map.ordered_parallel_map` says how many.
+    Results and error reports come in the same order as in a plain loop over the records. This includes the reports of
+    the records' own :class:`tp_core.data.sources.records.BadRecords`, although records are read in advance. For the
+    number of results that are computed in advance, see :func:`tp_core.data.ordered_parallel_map.ordered_parallel_map`.
 
     Args:
         read: called in several threads at once; raises DataError for a record that cannot be used.
-        report: receives these errors, in the thread that asks for results.
-        threads: as of :func:`tp_core.data.ordered_parallel_map.ordered_parallel_map`.
+        report: receives these errors, in the thread that consumes the results.
+        threads: see :func:`tp_core.data.ordered_parallel_map.ordered_parallel_map`.
     """
     reader = records.bad.report if isinstance(records, Records) else None
     steps: Iterable[Record | DataError] = records.with_errors() if isinstance(records, Records) else records
@@ -50,7 +50,7 @@ def read_in_order(
 
     for each in ordered_parallel_map(found, steps, threads):
         if each.error is None:
-            yield each.result  # type: ignore[misc]  # there is one, None or not, where there is no error
+            yield each.result  # type: ignore[misc]  # without an error, there is a result, which may be None
         else:
             assert each.report is not None
             each.report(each.error)

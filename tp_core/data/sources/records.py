@@ -1,15 +1,15 @@
-"""Records of training data, whatever form they are kept in.
+"""Reading of records from data of all formats.
 
 =====================================  ====================================================================
 ``.txt``, no or any other extension    one record ``{"text": line}`` per line, blank lines included
 ``.jsonl``, ``.ndjson``, ``.json``     one JSON object per line; a ``.json`` file may hold one list of objects
-``.tsv``                               a header line names the columns; cells are what stands between tabs
+``.tsv``                               a header line names the columns; cells are separated by tabs
 ``.csv``                               a header line names the columns; quoted cells may span lines
 ``.parquet``                           one record per row
 ``.tar``, ``.tgz``                     web dataset: one record for the members of one name (``7.jpg``, ``7.txt``)
-pictures, recordings                   one record ``{"image": path}`` or ``{"audio": path}`` per file, and as its
-                                       ``label`` a folder inside the one that is named
-folder                                 the files of these forms inside that are read, sorted; or a saved dataset
+pictures, recordings                   one record ``{"image": path}`` or ``{"audio": path}`` per file; its ``label``
+                                       is a folder inside the given folder
+folder                                 the files inside that have one of these forms, sorted; or a saved dataset
 ``hf://name[/config][:split]``         a dataset of the Hugging Face hub; the split is ``train`` if not named
 =====================================  ====================================================================
 
@@ -40,11 +40,11 @@ class Records(Iterator[Record]):
     """Records in order.
 
     Attributes:
-        parts: the same records, to be iterated over instead: each part is a run of lines of plain text
-            (:class:`tp_core.data.sources.text.TextRun`) or an iterable of other records. Who wants the lines only
-            saves the time to make records of them.
-        bad: receives the errors of records that cannot be read, while they are iterated over.
-        passed: counts what of folders and shards is no record; of shards, while they are iterated over.
+        parts: the same records in parts, as an alternative iterator. Each part is a run of lines of plain text
+            (:class:`tp_core.data.sources.text.TextRun`) or an iterable of other records. This is faster if only the
+            lines are needed, as no records are made from them.
+        bad: receives the errors of records that cannot be read, during the iteration.
+        passed: counts the skipped items of folders and shards. Those of shards are counted during the iteration.
     """
 
     def __init__(self, parts: Iterator[Iterable[Record]], bad: BadRecords, passed: PassedOver) -> None:
@@ -55,9 +55,9 @@ class Records(Iterator[Record]):
         return next(self._flat)
 
     def with_errors(self) -> Iterator[Record | DataError]:
-        """The records, and in the places of those that cannot be read their errors.
+        """The records, with the error in the place of each record that cannot be read.
 
-        It is for who reads ahead, and is to hand these errors to :attr:`bad` in their turn. What is fatal is raised.
+        Use it to read ahead, and pass these errors to :attr:`bad` in order. Fatal errors are raised.
         """
         end: Exception | None = None
         while end is None:
@@ -87,17 +87,17 @@ def read_records(
         given: files, folders, ``hf://`` names and choices of sources.
         columns: field that the processor reads → column of the file; other columns keep their names.
         bad: decides what happens to a record that cannot be read; by default it is fatal.
-        form: of all files that are named by their paths, whatever their names say.
-        rules: what of folders and shards is read.
+        form: form of all files that are given by their paths; overrides their endings.
+        rules: rules for the files of folders and the members of shards.
 
     Returns:
-        An iterator of records. Their line is that of the record's first line; in forms without lines, the row
-        number.
+        An iterator of records. The ``line`` of a record is the number of its first line, or of its row in forms without
+        lines.
 
     Raises:
-        DataError: at once for a path that does not exist; while iterating for a file that cannot be read as
-            its form, a column that is missing, or a bad record when those are fatal.
-        TPError: while iterating, when a Hugging Face dataset cannot be loaded.
+        DataError: at once if a path does not exist; during the iteration if a file cannot be read in its form, a column
+            is missing, or a bad record is fatal.
+        TPError: during the iteration if a Hugging Face dataset cannot be loaded.
     """
     passed = PassedOver()
     sources = find_sources(given, rules, passed, form)
@@ -107,6 +107,6 @@ def read_records(
 def source_records(
     sources: Iterable[Source], columns: Mapping[str, str], bad: BadRecords, rules: FolderRules, passed: PassedOver
 ) -> Records:
-    """The records of sources, in order, as :func:`read_records` says."""
+    """The records of sources, in order; see :func:`read_records`."""
     reading = Reading(columns, bad, rules, passed)
     return Records((part for source in sources for part in source.read(reading)), bad, passed)

@@ -1,4 +1,4 @@
-"""Samples of web datasets: tar archives whose members belong together by their names. Torch-free."""
+"""Samples of web datasets, which are tar archives whose members are grouped by their names. Torch-free."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from tp_core.data.sources.options import FORMS, MEDIA
 from tp_core.data.sources.passed_over import PassedOver, ending
 from tp_core.errors import DataError
 
-#: Extensions of members that hold text.
+#: Extensions of text members.
 _TEXT = ("txt", "text", "caption", "transcript")
 
-#: Extensions of members that are no part of a sample of texts, if a sample has nothing else.
+#: Extensions of document members. For a processor of texts, a sample with only such members is skipped.
 _DOCUMENTS = ("md", "rst", "html", "htm", "pdf", "db", "ini")
 
 
 class TarShard(RowFile):
-    """Samples of a web dataset: members in a row whose names agree up to the first dot.
+    """Samples of a web dataset. Consecutive members whose names agree up to the first dot form a sample.
 
-    ``key.jpg`` becomes the field ``image`` (bytes), ``key.wav`` ``audio``, ``key.txt`` ``text``, ``key.cls`` ``label``;
-    any other member is a field of bytes under its extension, and so is one whose extension ``data.columns`` names. The
-    object of ``key.json`` adds the fields that no member gives, but no path of a picture or recording: these are
-    members, and not files of the machine. Members without an extension, hidden ones and those that webdataset keeps for
-    itself (``__name__``) are no part of a sample. One that has none of the media fields is passed over.
+    ``key.jpg`` becomes the field ``image`` (bytes), ``key.wav`` ``audio``, ``key.txt`` ``text``, ``key.cls`` ``label``.
+    Any other member becomes a field of bytes named by its extension, as does a member whose extension is in
+    ``data.columns``. The object in ``key.json`` adds further fields, but no paths of pictures or recordings, since
+    these must be members and not files of the machine. Members without an extension, hidden members and reserved names
+    of webdataset (``__name__``) are ignored. A sample without any of the media fields is skipped.
     """
 
-    unpacked = False  # the archive's reader does it
+    unpacked = False  # the archive's reader unpacks the file
     names_files = False
 
     def rows(self, reading: Reading) -> Rows:
@@ -48,8 +48,8 @@ class TarShard(RowFile):
         """The samples, numbered from 1.
 
         Raises:
-            DataError: no archive; or one that is damaged behind its first members, or a sample that cannot be read, or
-                has a member twice, where bad records are fatal.
+            DataError: the file is not an archive; or, if bad records are fatal, the archive is damaged after its first
+                members, or a sample cannot be read or has a member twice.
         """
         rules, bad, passed = reading.rules, reading.bad, reading.passed
         number, sample, last = 0, _Sample("", rules), ""
@@ -84,11 +84,13 @@ class TarShard(RowFile):
                 damage = _unread(archive)
         except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
             if not last:
-                detail = str(error).partition(":\n")[0]  # then comes a line for each kind of compression
+                detail = str(error).partition(":\n")[
+                    0
+                ]  # the message continues with a line for each kind of compression
                 raise DataError(f"not a tar archive that can be read: {detail}", file=self.path) from error
             damage = str(error) or type(error).__name__
         if damage:
-            message = f"the archive is damaged or cut off behind '{last}', and what stood there is lost ({damage})"
+            message = f"the archive is damaged or truncated after '{last}'; the rest is lost ({damage})"
             bad.report(DataError(message, file=self.path))
         if sample.members or not damage:
             yield from sample.given(self.path, number, bad, passed)
@@ -100,19 +102,19 @@ def _is_hidden(name: str) -> bool:
 
 
 def _unread(archive: tarfile.TarFile) -> str | None:
-    """The fault at the end of an archive whose members were read; None if it is the end of an archive.
+    """The fault at the position where reading an archive has stopped; None if it is a proper end.
 
-    The module takes anything that is no member for the end, a damaged header among them.
+    The tarfile module treats everything that is not a member as the end, also a damaged header.
     """
     file = archive.fileobj
     assert file is not None
     file.seek(archive.offset)
     end = file.read(tarfile.BLOCKSIZE)
     if len(end) < tarfile.BLOCKSIZE:
-        return "it ends without the mark that archives end with"
+        return "it ends without the end mark of archives"
     while end:
         if end.strip(b"\0"):
-            return "no member begins where one should"
+            return "there is no valid member header where one is expected"
         end = file.read(1 << 20)
     return None
 
@@ -122,26 +124,26 @@ class _Sample:
 
     Attributes:
         key: folder and name up to the first dot.
-        members: the name of the member that each field comes from.
+        members: field → name of its member.
     """
 
     def __init__(self, key: str, rules: FolderRules) -> None:
         self.key, self.members = key, dict[str, str]()
         self._rules, self._problem, self._size = rules, "", 0
         self._fields: dict[str, Any] = {}
-        self._more: dict[str, Any] = {}  # of JSON
+        self._more: dict[str, Any] = {}  # fields of the JSON member
 
     def refuse(self, problem: str) -> None:
-        """Say why the sample cannot be used; the first reason counts."""
+        """Mark the sample as unusable; the first reason is kept."""
         self._problem = self._problem or problem
 
     def room(self, extension: str) -> int:
-        """The most bytes that a member may have, beside those that are there."""
+        """The maximum size in bytes of a further member, given the present members."""
         own = LONGEST if extension in (*_TEXT, "json", "cls") else LARGEST_FILE
         return min(own, LARGEST_FILE - self._size)
 
     def add(self, name: str, extension: str, data: bytes) -> None:
-        """Read a member."""
+        """Add a member."""
         self._size += len(data)
         try:
             if extension == "json" and extension not in self._rules.columns.values():
@@ -160,13 +162,13 @@ class _Sample:
     def given(
         self, file: str, number: int, bad: BadRecords, passed: PassedOver
     ) -> Iterator[tuple[int, dict[str, Any]]]:
-        """The record, if it is one."""
+        """The record of the sample, if it has one."""
         if self._problem:
             bad.report(DataError(self._problem, file=file, line=number))
         elif self.members:
             rules = self._rules
             media = frozenset(MEDIA) if rules.media is None else rules.media | rules.media_columns
-            # Lists are numbers, as of regions of a picture; a text or an object may name a file.
+            # Lists hold numbers, such as regions of a picture; only a text or an object may name a file.
             more = {name: value for name, value in self._more.items() if name not in media or isinstance(value, list)}
             record = {**more, **self._fields, "key": self.key}
             if self._is_read(record):
@@ -182,7 +184,7 @@ class _Sample:
 
 
 def _kind(name: str) -> str:
-    """The kind of a member that is passed over, for counts."""
+    """The kind of a skipped member, for counts."""
     several = os.path.basename(name).count(".") > 1 and FORMS.get(ending(name)) in MEDIA
     return f"{ending(name)} of names with several dots (the ending begins at the first)" if several else ending(name)
 
@@ -200,10 +202,10 @@ def _object(data: bytes) -> dict[str, Any]:
 
 
 def _field(extension: str, data: bytes, named: bool) -> tuple[str, Any]:
-    """The field that a member is, and its value.
+    """The field name and the value of a member.
 
     Args:
-        named: the field is called as the extension, as ``data.columns`` names it.
+        named: True if ``data.columns`` names the extension; the field then has the extension's name.
     """
     form = FORMS.get(f".{extension}")
     if form in MEDIA:

@@ -1,4 +1,4 @@
-"""Rows of files whose first line names the columns: TSV, and what CSV has in common with it. Torch-free."""
+"""Rows of files whose first line names the columns: TSV, and the common base of TSV and CSV. Torch-free."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from tp_core.errors import DataError
 
 
 class Table(RowFile):
-    """A file of rows of cells, the first of which names the columns."""
+    """A file with rows of cells; the first row names the columns."""
 
     @abstractmethod
     def cells(self, bad: BadRecords) -> Iterator[tuple[int, list[str]]]:
-        """Number of the first line, and cells, of each row, that of the names included."""
+        """The number of the first line and the cells of each row, including the header."""
 
     def first_columns(self) -> dict[str, bool]:
         return dict.fromkeys(next(self.cells(BadRecords()), (1, []))[1], False)
 
     def rows(self, reading: Reading) -> Rows:
-        """Line number (of a row's first line) and cells by field; empty lines are no rows.
+        """The number of the first line and the cells by field of each row; empty lines are ignored.
 
         Raises:
-            DataError: the header is missing, cannot be read, has too many columns or lacks one of those that are
-                asked for, or a bad row is fatal.
+            DataError: the header is missing, cannot be read, has too many columns or lacks a required column, or a bad
+                row is fatal.
         """
         rows = self.cells(reading.bad)
         with reading.bad.held() as errors:
@@ -43,7 +43,7 @@ class Table(RowFile):
             message = f"the table has {width:,} columns; at most {MOST_COLUMNS:,} are read"
             reading.bad.report(DataError(message, file=self.path, line=1))
             return
-        # Columns without a name, which programs of spreadsheets leave behind the others, are no fields.
+        # Columns without a name are ignored; spreadsheet programs write them after the other columns.
         named = [(name, index) for index, name in enumerate(header) if name]
         places = dict(named)
         if len(places) < len(named):
@@ -63,7 +63,7 @@ class Table(RowFile):
 
 
 class TsvFile(Table):
-    """A TSV file. Cells are what stands between tabs: quotes mean nothing, as in the files of GLUE."""
+    """A TSV file. Tabs separate cells; quotes have no special meaning, as in the files of GLUE."""
 
     def cells(self, bad: BadRecords) -> Iterator[tuple[int, list[str]]]:
         for first, lines in line_runs(self, bad):

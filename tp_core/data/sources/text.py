@@ -15,13 +15,13 @@ from tp_core.interfaces.record import Record
 
 @dataclass(frozen=True)
 class TextRun:
-    """Lines of plain text that stand for one record each, before they are made into records.
+    """Lines of plain text, each of which is a record. Records are made only during iteration.
 
     Attributes:
-        file: where they stand.
+        file: the file with the lines.
         first: number of the first line.
         lines: the lines, without their ends.
-        fields: the fields of each record, all of which hold the line.
+        fields: the fields of each record; each of them holds the line.
     """
 
     file: str
@@ -35,7 +35,7 @@ class TextRun:
 
 
 class TextFile(FileSource):
-    """A text, of which each line is a record, blank or not."""
+    """A text file. Each line is a record, also a blank line."""
 
     names_files = False
 

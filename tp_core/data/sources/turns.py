@@ -1,4 +1,4 @@
-"""Turns for what needs much memory, so that threads do not add up what each needs. Torch-free."""
+"""A lock for work that needs much memory, so that only one thread does such work at a time. Torch-free."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from contextlib import contextmanager
 
 
 class Turns:
-    """One thread at a time; the same one may come in again. In a forked child nobody has the turn."""
+    """A reentrant lock. In a forked child process, it is free."""
 
     def __init__(self) -> None:
         self._renew()
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._renew)  # a thread of the parent may have had it, and is not there
+            os.register_at_fork(
+                after_in_child=self._renew
+            )  # a thread of the parent, which does not exist in the child, may have held it
 
     def _renew(self) -> None:
         self._lock = threading.RLock()
 
     @contextmanager
     def alone(self, needed: bool = True) -> Iterator[None]:
-        """Wait for the turn, and have it inside; do neither where it is not needed."""
+        """A context that holds the lock; it does nothing if ``needed`` is False."""
         if not needed:
             yield
             return

@@ -1,4 +1,4 @@
-"""Records that stand for those that cannot be read, so that what is made of records keeps its order and number."""
+"""Placeholders for records that cannot be read, so that results keep the order and number of records."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tp_core.interfaces import Record
 
 @dataclass(frozen=True)
 class Unreadable(Record):
-    """A record without fields, in the place of one that cannot be read.
+    """A record without fields that replaces a record that cannot be read.
 
     Attributes:
-        error: why, with the place.
+        error: the reason, with the place.
     """
 
     error: str
@@ -25,10 +25,10 @@ def in_their_places(records: Records) -> Iterator[Record]:
     """The records, and an :class:`Unreadable` for each that cannot be read.
 
     Args:
-        records: skip what cannot be read (:class:`~tp_core.data.sources.bad.BadRecords`).
+        records: records with the policy ``skip`` (:class:`~tp_core.data.sources.bad.BadRecords`).
 
     Raises:
-        DataError: what makes a whole file unreadable.
+        DataError: a whole file cannot be read.
     """
     for each in records.with_errors():
         yield Unreadable({}, "", 0, str(each)) if isinstance(each, DataError) else each

@@ -1,4 +1,4 @@
-"""The ports that the modules of a spec make available, and where."""
+"""The ports that the modules of a spec provide, and the places where they are available."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tp_core.spec.schema import Spec
 
 
 class Given(NamedTuple):
-    """A port that is there.
+    """An available port.
 
     Attributes:
-        by: the module that provides it; None: the loop that trains data sets in turn.
+        by: the module that provides it; None if the training loop over several data sets provides it.
     """
 
     spec: FieldSpec
@@ -27,10 +27,10 @@ class Given(NamedTuple):
 
 Ports = Mapping[Port, Given]
 
-#: Kinds of ports that batches have.
+#: Kinds of the ports that batches provide.
 OF_BATCH = ("input", "target_input", "labels")
 
-#: A stream, by its name; None is the decoder's side.
+#: The name of a stream; None for the decoder's side.
 Side = str | None
 
 
@@ -38,8 +38,8 @@ class AvailablePorts:
     """The ports of a spec's modules.
 
     Attributes:
-        batch: those of the batches that the processor makes.
-        weights: those that embeddings share.
+        batch: the ports of the processor's batches.
+        weights: the ports of the weights that embeddings share.
     """
 
     def __init__(self, spec: Spec) -> None:
@@ -50,11 +50,11 @@ class AvailablePorts:
         self._states: dict[Side, Ports] = {}
         #: The values that the modules of each side have published so far.
         self._published: dict[Side, Ports] = {name: {} for name in (*spec.model.streams, None)}
-        #: By a module's path and its stream, the values that were published before it.
+        #: Module path and stream → the values that were published before this module.
         self._before: dict[tuple[str, str], Ports] = {}
         for place in placed(spec, shared=True):
             self._add(place)
-        if spec.data.name:  # batches of data sets trained in turn say which of them they come from
+        if spec.data.name:  # with several data sets, batches have the number of their data set
             self.batch = {**self.batch, TASK_IDS: Given(FieldSpec(("batch",)), None)}
 
     def _add(self, place: Place) -> None:
@@ -74,7 +74,7 @@ class AvailablePorts:
             self.weights = {**self.weights, **_of_kinds(made, "weight")}
 
     def _sides(self, place: Place) -> list[Side]:
-        """The sides whose states pass through a module."""
+        """The sides whose states the module processes."""
         if place.part == "fusion":
             return [*self._spec.model.streams]
         return [None if place.part in ("target_embedding", "decoder") else place.stream]
@@ -83,7 +83,9 @@ class AvailablePorts:
         sides = self._sides(place)
         read = [place.stream, None] if place.part == "decoder" else sides
         self._before[place.chosen.path, place.stream] = _joined([self._published[side] for side in read])
-        if place.chosen is self._spec.model.decoder:  # its states are new ones, about which nothing is published
+        if (
+            place.chosen is self._spec.model.decoder
+        ):  # the decoder makes new states, about which nothing is published yet
             self._published[None] = {}
         gone = withdrawn(place.chosen.config, place.context)
         for side in sides:
@@ -91,10 +93,10 @@ class AvailablePorts:
             self._published[side] = {**kept, **new}
 
     def given(self, place: Place, port: Port) -> Given | None:
-        """The port that a module asks for, where it stands."""
+        """The available port for a port that the module at a place requires."""
         if port.kind == "input" and place.part in ("embedding", "target_embedding"):
             published = self.published(place).get(Port.published(port.name))
-            if published is not None:  # which says it of the sequence so far
+            if published is not None:  # a published value describes the sequence at this place
                 return published
         if port.kind == "input" and place.part == "target_embedding":
             return self.batch.get(Port.target_input(port.name))
@@ -112,13 +114,13 @@ class AvailablePorts:
         return self.batch.get(port)
 
     def published(self, place: Place) -> Ports:
-        """The published values that a module sees."""
+        """The published values that are available to a module."""
         if place.part == "target":
             return self._published.get(self.side_read(place), {})
         return self._before.get((place.chosen.path, place.stream), {})
 
     def side_read(self, place: Place) -> Side:
-        """The side whose states a module reads: of a target that names no stream, the decoder's if there is one."""
+        """The side whose states a module reads. A target without a stream reads the decoder's side, if there is one."""
         after_decoder = place.part == "target" and self._spec.model.decoder is not None
         return None if after_decoder and place.owner.config.stream is None else place.stream
 

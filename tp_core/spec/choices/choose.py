@@ -1,4 +1,4 @@
-"""From a named module and its option nodes to a validated config, with every problem placed."""
+"""Conversion of a module's name and option nodes to a validated config; every problem has its place."""
 
 from __future__ import annotations
 
@@ -31,13 +31,12 @@ def choose(
     used: set[str],
     place: str = "",
 ) -> Chosen[Any] | None:
-    """Validate one canonical module choice, ``{name: {options}}``, and those that its options make.
+    """Validate one canonical module choice, ``{name: {options}}``, and the choices in its options.
 
     Args:
-        defaults: values from ``model:``, and from the module around it, for options that the module has and the spec
-            leaves unset.
-        used: receives the names of the defaults that some module has as an option.
-        place: as ``path``, by the names of modules where the spec writes their distributions.
+        defaults: values from ``model:`` and from the enclosing module, for options that the spec does not set.
+        used: receives the names of the defaults that at least one module has as an option.
+        place: like ``path``, but with module names without their distributions.
     """
     ((name, options),) = node.mapping.items()
     try:
@@ -66,7 +65,7 @@ def choose(
             found = sliced(config, slices, where, by_name, options, inherited, parts, problems)
             whole = len(problems) == before
             config = config.model_copy(update={cls.sliced: found})
-    except BaseException as error:  # of a validator
+    except BaseException as error:  # an exception of a validator
         told = plugin_error(error)
         if told is None:
             raise
@@ -94,7 +93,7 @@ class Choices:
         self.inherited, self.problems, self.used = inherited, problems, used
 
     def made(self, defaults: Mapping[str, Default]) -> dict[str, Any]:
-        """Option → the module that it chooses, or one that stands for it, with a problem, where it cannot be had."""
+        """Option → the chosen module, or a placeholder and a problem if the module is not available."""
         found = {}
         for option, slot_ in slots_of(self.cls).items():
             given = self._given(option)
@@ -103,7 +102,7 @@ class Choices:
         return found
 
     def _given(self, option: str) -> Default | None:
-        """The value of an option: that of the spec, of a default of the model, or its own default; None without."""
+        """The value of an option: from the spec, a default of the model, or its own default; None if it has none."""
         if option in self.options.mapping:
             return Default(f"{self.where}.{option}", self.options.mapping[option])
         if option in self.inherited:
@@ -112,7 +111,7 @@ class Choices:
         return None if value is None else Default(f"{self.where}.{option}", as_node(value, self.options.origin))
 
     def _passed_on(self) -> dict[str, Default]:
-        """The options that are defaults of the chosen modules."""
+        """The options that serve as defaults for the chosen modules."""
         found = {option: self._given(option) for option in self.cls.passed_on}
         return {option: given for option, given in found.items() if given is not None and given.node.value is not None}
 
@@ -140,7 +139,7 @@ class Choices:
 
 
 def _missing(kind: str, node: Node, path: str, place: str, reason: str) -> Chosen[Any]:
-    """A module that is not there, with its options as the spec has them."""
+    """A placeholder for a module that is not available, with its options as in the spec."""
     ((written, options),) = node.mapping.items()
     name, plain = written.partition("@")[0], options.plain()
     assert isinstance(plain, dict)
@@ -149,12 +148,12 @@ def _missing(kind: str, node: Node, path: str, place: str, reason: str) -> Chose
 
 
 def _unknown(kind: str, path: str) -> Chosen[Any]:
-    """Stands for what an option chooses and is wrong, so that the other options are looked at."""
+    """A placeholder for an invalid choice, so that the other options are still checked."""
     return Chosen(kind, "", path, MissingConfig(), missing="unknown")
 
 
 def _not_found(error: TPError, kind: str, name: str, folder: str) -> str:
-    """The message for a module that cannot be had; a trained model's folder says which package it came from."""
+    """The message for a module that is not available. A trained model's folder records its package."""
     if isinstance(error, discovery.UnknownModuleError):
         from tp_core.spec.trained.provenance import package_of
 
@@ -167,10 +166,10 @@ def _not_found(error: TPError, kind: str, name: str, folder: str) -> str:
 
 
 def suggest_key(name: str, known: Iterable[str], section: str = "", tree: Node | None = None) -> str:
-    """``unknown key`` with where it belongs, the nearest right one, or all of them.
+    """The message about an unknown key, with the right place, the nearest valid key, or all valid keys.
 
     Args:
-        section: the path of the mapping that has the key.
+        section: the path of the mapping with the key.
         tree: the whole spec.
     """
     known = list(known)

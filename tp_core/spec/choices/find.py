@@ -1,4 +1,4 @@
-"""From the name of a module in a spec to its config class."""
+"""Lookup of a module's config class by its name in a spec."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class Found(NamedTuple):
-    """The class that a spec's name stands for.
+    """The class that a spec names.
 
     Attributes:
-        entry: of an installed module; None for another.
-        local: the files of a module that is in a file beside the spec; None for another.
+        entry: the entry of an installed module; None for other modules.
+        local: the files of a module in a file beside the spec; None for other modules.
     """
 
     cls: type[ModuleConfig]
@@ -29,22 +29,22 @@ class Found(NamedTuple):
 
 
 def config_class(kind: str, name: str, base: str) -> tuple[type[ModuleConfig], discovery.Entry | None]:
-    """The config class that a spec's name stands for, and the entry of one that is installed.
+    """The config class that a spec names, and its entry if it is installed.
 
     Raises:
-        TPError: unknown, ambiguous or broken.
+        TPError: the name is unknown or ambiguous, or the module is broken.
     """
     found = find(kind, name, base)
     return found.cls, found.entry
 
 
 def _of_options(cls: Any) -> TypeGuard[type[ModuleConfig]]:
-    """True for a class of options. These may be made of names (tp_core.options.choice), so none is imported here."""
+    """True for a class of options. Options may refer to base classes by name, so that nothing is imported here."""
     return isinstance(cls, type) and issubclass(cls, BaseModel) and hasattr(cls, "kind")
 
 
 def find(kind: str, name: str, base: str) -> Found:
-    """As :func:`config_class`, with where it came from."""
+    """The config class and its origin; see :func:`config_class`."""
     entry: discovery.Entry | None = None
     local: Namespace | None = None
     if ":" in name:
@@ -65,7 +65,7 @@ def find(kind: str, name: str, base: str) -> Found:
         other = discovery.article(cls.kind) if cls.kind else "no kind of module"
         raise TPError(f"{shown} is the config class of {other}, not of {expected}")
     try:
-        cls.model_rebuild()  # pydantic builds its schema late, and what fails there is the module's fault too
+        cls.model_rebuild()  # pydantic builds the schema late; an error in it is a fault of the module
     except Exception as error:
         raise TPError(f"the config class of {kind} '{name}' is broken: {named(error)}") from error
     return Found(cls, entry, local)

@@ -1,4 +1,4 @@
-"""The places of modules in a spec."""
+"""The modules of a spec with their places and nodes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tp_core.spec.tree.nodes import Node
 def node_of(root: Node, chosen: Chosen[Any], option: str = "") -> Node:
     """The node of a chosen module, or of one of its options, in the merged tree.
 
-    An option that is unset there may be that of a module around it, or of the model.
+    An option that is not set there may be set in an enclosing module or in the model.
     """
     options, *around = reversed(list(_along(root, chosen.path)))
     default = root.find(("model",)).mapping.get(option)
@@ -30,10 +30,10 @@ def node_of(root: Node, chosen: Chosen[Any], option: str = "") -> Node:
 
 
 def along(node: Node, path: str) -> Node:
-    """The deepest node that exists along a path, in which the modules of lists stand by what they are called.
+    """The deepest node that exists along a path. The path contains the names of modules in lists, not their numbers.
 
     Args:
-        path: whose parts may have dots in them.
+        path: a path whose parts may contain dots.
     """
     *_, found = _along(node, path)
     return found
@@ -43,7 +43,7 @@ def _along(node: Node, path: str, key: str = "") -> Iterator[Node]:
     """The nodes along a path, the deepest last.
 
     Args:
-        key: of the node.
+        key: key of the node.
     """
     yield node
     found = [(part, each) for part, each in _below(node, key) if f"{path}.".startswith(f"{part}.")]
@@ -53,7 +53,7 @@ def _along(node: Node, path: str, key: str = "") -> Iterator[Node]:
 
 
 def _below(node: Node, key: str) -> Iterator[tuple[str, Node]]:
-    """The nodes inside one, by their part of a path; those of a list by its number, too: ``train[1]``."""
+    """The child nodes of a node by their part of the path; items of a list also by number: ``train[1]``."""
     for name, child in node.mapping.items():
         yield name, child
         yield from ((f"{name}[{number}]", item) for number, item in enumerate(child.items) if item is not child)
@@ -65,12 +65,13 @@ def _below(node: Node, key: str) -> Iterator[tuple[str, Node]]:
 
 
 class Place(NamedTuple):
-    """A module where it stands in the model.
+    """A module at its place in the model.
 
     Attributes:
-        owner: the module that the spec names at this place: itself, or the one whose options choose it, at any depth.
+        owner: the module that the spec names at this place: the module itself, or the one whose options choose it, at
+            any depth.
         part: the component; ``data`` and ``train`` for modules of these sections.
-        stream: of an embedding or encoder, its own; of a target, the one that it reads first; else the first.
+        stream: the stream of an embedding or encoder; the first stream that a target reads; else the first stream.
     """
 
     chosen: Chosen[Any]
@@ -81,12 +82,13 @@ class Place(NamedTuple):
 
 
 def placed(spec: Spec, shared: bool = False) -> Iterator[Place]:
-    """The modules of a spec in the order in which data passes them, each before those that its options choose.
+    """The modules of a spec in the order of the data flow.
 
-    A model that is used does without those that make labels only.
+    Each module comes before the modules that its options choose. For inference, modules that only make labels are left
+    out.
 
     Args:
-        shared: modules that several streams share are there once for each of these, else for the first alone.
+        shared: True to yield shared modules once for each of their streams, False to yield them only for the first.
     """
     for place in _own_places(spec, shared):
         yield place
@@ -102,25 +104,25 @@ def _own_places(spec: Spec, shared: bool) -> Iterator[Place]:
         lender = stream.same_as or stream.encoder_of
         if shared or not lender:
             yield Place(stream.encoder, stream.encoder, context_of(spec, lender or name), "encoder", name)
-    behind = context_of(spec, side="target")
+    target_side = context_of(spec, side="target")
     if (fusion := spec.model.fusion) is not None:
-        yield Place(fusion, fusion, behind, "fusion", first)
+        yield Place(fusion, fusion, target_side, "fusion", first)
     for chosen in spec.model.target_embedding.chosen() if spec.model.target_embedding else ():
-        yield Place(chosen, chosen, behind, "target_embedding", first)
+        yield Place(chosen, chosen, target_side, "target_embedding", first)
     if (decoder := spec.model.decoder) is not None:
-        yield Place(decoder, decoder, behind, "decoder", first)
+        yield Place(decoder, decoder, target_side, "decoder", first)
     for target in spec.model.targets:
         own = target.config.stream
         yield Place(target, target, context_of(spec, own or "", side="target"), "target", own or first)
-    of_data = behind.with_facts(*data_context(spec).facts.values())  # of whichever stream reads what data bring
+    of_data = target_side.with_facts(*data_context(spec).facts.values())  # the facts of the data hold for all streams
     for each in (*spec.data.chosen(), *spec.data.sources()):
         yield Place(each, each, of_data, "data", first)
     for each in spec.train.chosen():
-        yield Place(each, each, behind, "train", first)
+        yield Place(each, each, target_side, "train", first)
 
 
 def _within(chosen: Chosen[Any], context: BuildContext) -> Iterator[tuple[Chosen[Any], BuildContext]]:
-    """The modules that a module's options choose, and those that theirs choose, each with what it may know."""
+    """The modules that a module's options choose, directly and indirectly, each with its context."""
     for option, each in choices_in(chosen.config):
         if not (in_use() and option in chosen.config.makes_labels):
             inner = chosen.config.inner_context(option, context)
@@ -129,10 +131,10 @@ def _within(chosen: Chosen[Any], context: BuildContext) -> Iterator[tuple[Chosen
 
 
 def all_modules(spec: Spec, training: bool = True) -> list[Chosen[Any]]:
-    """All modules that a spec uses, those that options of others choose among them.
+    """All modules that a spec uses, including those that options of other modules choose.
 
     Args:
-        training: also those of ``train:``, and the sources that data are read from.
+        training: True to include the modules of ``train:`` and the sources of the data.
     """
     own = [*spec.model.chosen(), *spec.data.chosen()]
     own += [*spec.data.sources(), *spec.train.chosen()] if training else []

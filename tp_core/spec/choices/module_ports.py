@@ -1,4 +1,4 @@
-"""The ports of a module, in the form that they must have: what it asks for, makes available, withdraws. Torch-free."""
+"""The ports that a module requires, provides and withdraws, with a check of their form. Torch-free."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def fields(
     """The ports that a module requires or provides.
 
     Raises:
-        PluginError: the method gives back something else.
+        PluginError: the method returns something else.
     """
     found: Any = getattr(config, method)(context)
     expected = "a dict of Ports and FieldSpecs"
@@ -42,7 +42,7 @@ def withdrawn(config: ModuleConfig, context: BuildContext) -> list[Port]:
     """The published values that a module withdraws.
 
     Raises:
-        PluginError: the method gives back something else.
+        PluginError: the method returns something else.
     """
     expected = "a collection of published Ports"
     found: Any = config.withdraws(context)
@@ -55,19 +55,19 @@ def withdrawn(config: ModuleConfig, context: BuildContext) -> list[Port]:
 
 
 def _wrong_port(port: Port, asks: bool) -> str:
-    """The form that a port should have had; empty where it has it."""
+    """The expected form of a port; empty if the port is valid."""
     if port.kind not in _KINDS:
         near = did_you_mean(str(port.kind), _KINDS)
         return f"a Port of the kinds {', '.join(_KINDS)}" + (f"; {near}" if near else "")
     if not (isinstance(port.name, str) and port.name and isinstance(port.of, str)):
         return "a Port with a name"
     if asks and port.of:
-        return "a Port without 'of': where a module stands says of which stream or target it is"
+        return "a Port without 'of': the module's place determines its stream or target"
     return ""
 
 
 def _wrong_spec(spec: FieldSpec) -> str:
-    """The form that the description of a tensor should have had; empty where it has it."""
+    """The expected form of a tensor description; empty if the description is valid."""
     sizes = spec.shape if isinstance(spec.shape, tuple) else (None,)
     if not all(size in _SYMBOLS if isinstance(size, str) else _is_count(size) for size in sizes):
         return "a shape that is a tuple of integers from 0, 'batch' and 'length'"

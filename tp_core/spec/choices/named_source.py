@@ -1,4 +1,4 @@
-"""A source that a command line names. Torch-free."""
+"""Sources on the command line. Torch-free."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tp_core.spec.tree.canonical import slot
 from tp_core.spec.tree.nodes import Node
 from tp_core.spec.tree.yaml_loader import parse
 
-#: The beginning of ``{name: ...}``; patterns such as ``{train,extra}/*.tar`` begin with a brace, too.
+#: The beginning of ``{name: ...}``. Path patterns such as ``{train,extra}/*.tar`` begin with a brace, too.
 _CHOICE = re.compile(r"""\s*\{\s*("[^"]*"\s*:|[^{},"]+:\s)""")
 
 
@@ -26,14 +26,14 @@ def is_source(text: str) -> bool:
 
 
 def named_source(text: str, option: str) -> Chosen[SourceConfig]:
-    """The source that a command line's option names.
+    """The source that an option of the command line names.
 
     Args:
-        text: the choice, as a spec writes it.
-        option: in whose name problems are told.
+        text: the choice, written as in a spec.
+        option: name of the option, for messages.
 
     Raises:
-        SpecError: with every problem.
+        SpecError: the choice has problems; the error lists all of them.
     """
     node = slot(parse(text, option), "")
     root, problems = Node({option: node}, node.origin), Problems()

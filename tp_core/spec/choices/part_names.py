@@ -1,10 +1,10 @@
-"""Names that a spec gives to parts of the model: streams, and targets of one kind. Torch-free."""
+"""Names that a spec gives to parts of the model: names of streams, and own names of targets. Torch-free."""
 
 import re
 
 _FORM = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
-#: Attributes of PyTorch's containers of modules, under which no part can be kept.
+#: Attributes of PyTorch's module containers, which cannot be names of parts.
 TAKEN = frozenset(
     [
         "T_destination",
@@ -72,7 +72,7 @@ TAKEN = frozenset(
 
 
 def fault_of(name: str) -> str | None:
-    """The reason why a part cannot have a name; None if it can."""
+    """The reason why a name is not allowed for a part; None if it is allowed."""
     if not _FORM.fullmatch(name):
         return f"the name '{name}' is not one of letters, digits, '_' and '-', that begins with a letter"
     return f"the name '{name}' is one that PyTorch keeps for itself; choose another" if name in TAKEN else None

@@ -1,4 +1,4 @@
-"""The places of a spec that choose modules: parts of it, and options of modules that others choose. Torch-free."""
+"""The places of a spec that choose modules: parts of the spec, and options of modules. Torch-free."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tp_core.spec.tree.nodes import Node
 
 
 def _kind_of_slot(path: tuple[str, ...]) -> str:
-    """The kind of the one module that a place holds; empty for other places."""
+    """The kind of module at a place for one module; empty for other places."""
     if path[:2] == ("data", "sets"):
         path = ("data", path[3]) if len(path) == 4 else ()
     in_stream = path[:2] == ("model", "streams") and len(path) == 4
@@ -33,7 +33,7 @@ def _kind_of_slot(path: tuple[str, ...]) -> str:
 
 
 def _kind_of_shelf(path: tuple[str, ...]) -> str:
-    """The kind of the modules that a place lists; empty for other places."""
+    """The kind of modules at a place for several modules; empty for other places."""
     if path[:1] == ("model",) and path[-1] == "modules" and path[-2] in MODEL_EMBEDDINGS:
         return "embedding"
     if path[:1] == ("model",) and path[-1] in MODEL_SHELVES and len(path) == 2:
@@ -45,7 +45,7 @@ class Place(NamedTuple):
     """A place of a spec that chooses modules.
 
     Attributes:
-        many: it lists several.
+        many: True if the place lists several modules.
     """
 
     kind: str
@@ -53,11 +53,11 @@ class Place(NamedTuple):
 
 
 def place_at(path: tuple[str, ...], folders: tuple[str, ...]) -> Place | None:
-    """The modules that a place chooses: a part of the spec, or an option of a module that another place chooses.
+    """The kind of modules that a path chooses, if it is a part of the spec or an option of a module that chooses some.
 
     Args:
-        path: with ``*`` between a list of modules and the name of one.
-        folders: of the files in which the place is, for modules of local files.
+        path: the path, with ``*`` between a list of modules and the name of a module in it.
+        folders: folders of the files that contain the place, for modules of local files.
     """
     if kind := _kind_of_slot(path):
         return Place(kind, False)
@@ -66,7 +66,7 @@ def place_at(path: tuple[str, ...], folders: tuple[str, ...]) -> Place | None:
     if len(path) < 4:
         return None
     if len(path) > 6 and (known := _class_at(path[:-3], folders)) is not None and known.sliced == path[-3]:
-        path = (*path[:-3], path[-1])  # an option of some layers is one of the stack
+        path = (*path[:-3], path[-1])  # an option in a slice of layers is an option of the stack
     *above, name, option = path
     listed = above[-1] == "*"
     outer = place_at(tuple(above[:-1] if listed else above), folders)
@@ -77,7 +77,7 @@ def place_at(path: tuple[str, ...], folders: tuple[str, ...]) -> Place | None:
 
 
 def _class_at(path: tuple[str, ...], folders: tuple[str, ...]) -> type[ModuleConfig] | None:
-    """The class of the options of the module that stands at a path; None where none does."""
+    """The config class of the module at a path; None if there is no module."""
     *above, name = path
     outer = place_at(tuple(above[:-1] if above[-1] == "*" else above), folders)
     if outer is None:
@@ -91,12 +91,12 @@ def _config_class(kind: str, name: str, base: str) -> type[ModuleConfig] | None:
 
     try:
         return config_class(kind, name, base)[0]
-    except TPError:  # which is said when the module is chosen
+    except TPError:  # reported when the module is chosen
         return None
 
 
 def _option(kind: str, name: str, option: str, base: str) -> Place | None:
-    """The modules that an option of a module chooses; None for an option that chooses none."""
+    """The kind of modules that an option of a module chooses; None for other options."""
     from tp_core.options.choice import slots_of
 
     cls = _config_class(kind, name, base)
@@ -105,9 +105,9 @@ def _option(kind: str, name: str, option: str, base: str) -> Place | None:
 
 
 def canonical_choice(node: Node, place: Place) -> Node | None:
-    """A choice of modules in canonical form; None for one that has none, which is refused when it is chosen.
+    """A choice of modules in canonical form; None for an invalid choice, which is reported when modules are chosen.
 
-    Where data are read from, a text is a path and chooses nothing.
+    At a place for data sources, a text is a path and chooses no module.
     """
     if place.kind == "source" and isinstance(node.value, str):
         return None

@@ -1,4 +1,4 @@
-"""Slices of a stack of layers: the options of each layer, with every problem placed."""
+"""Slices of a stack of layers: computation of the options of each layer; every problem has its place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tp_core.spec.hints.key_hints import hint
 from tp_core.spec.tree.canonical import same_module, slot
 from tp_core.spec.tree.nodes import Node, describe
 
-#: More layers than any stack has.
+#: A number of layers that is larger than that of any stack.
 _MANY = 10_000
 
 
@@ -30,16 +30,17 @@ def sliced(
     parts: Callable[[str, str, Node], dict[str, Any]],
     problems: Problems,
 ) -> Slices | None:
-    """The options of each layer of a stack; None where no slice sets any, or with a problem.
+    """The options of each layer of a stack; None if no slice sets any option, or if there is a problem.
 
     Args:
         config: the options of the stack.
-        node: of the slices, ``{"5::6": {mixer: {attention: {window: null}}}}``.
+        node: the node of the slices, ``{"5::6": {mixer: {attention: {window: null}}}}``.
         where: the path of the stack's options.
-        place: as ``where``, by the names of modules where the spec writes their distributions.
-        options: of the stack, canonical.
-        inherited: values from around, of options that the stack has.
-        parts: makes the modules that options choose, of a path, a place and canonical options; it adds problems.
+        place: like ``where``, but with module names without their distributions.
+        options: the stack's options in canonical form.
+        inherited: defaults from enclosing places, for options that the stack has.
+        parts: a function of a path, a place and canonical options that makes the modules chosen by the options, and
+            adds problems.
     """
     cls, before = type(config), len(problems)
     path, count = f"{where}.{cls.sliced}", config.slice_count()
@@ -74,7 +75,7 @@ def sliced(
 
 
 def _each(given: Mapping[str, Node], count: int) -> Iterator[tuple[str, ...]]:
-    """Each slice with those before it that its first layer is in, so that one without effect is looked at, too."""
+    """Each slice with the earlier slices that contain its first layer, so that slices without effect are checked."""
     for end, key in enumerate(given, 1):
         size = count if numbers(key, count) else _MANY
         first = numbers(key, size)[0]
@@ -82,9 +83,9 @@ def _each(given: Mapping[str, Node], count: int) -> Iterator[tuple[str, ...]]:
 
 
 def _check(cls: type[ModuleConfig], path: str, key: str, child: Node, count: int, problems: Problems) -> None:
-    """Add what is wrong with one slice, but for the values of its options."""
+    """Add the problems of one slice, except those with the values of its options."""
     try:
-        # A slice may begin behind the last layer: that of a preset whose stack is made shorter.
+        # A slice may begin after the last layer, for example in a preset whose number of layers is reduced.
         found = numbers(key, _MANY if ":" in key else count)
     except ValueError:
         message = f"'{key}' is no slice; expected a layer from 0 to {count - 1}, or start:stop:step as in Python"
@@ -98,13 +99,13 @@ def _check(cls: type[ModuleConfig], path: str, key: str, child: Node, count: int
         if option not in cls.of_slices:
             near = hint(option, sorted(cls.of_slices), path, problems.tree)
             known = f"the options of a layer are {', '.join(sorted(cls.of_slices))}"
-            whole = f"'{option}' is of the whole stack; {known}"
+            whole = f"'{option}' is an option of the whole stack; {known}"
             message = whole if option in cls.model_fields else f"unknown option '{option}'; {near or known}"
             problems.add(f"{path}.{option}", message, value, key=True)
 
 
 def _merged(cls: type[ModuleConfig], base: Node, over: Node) -> Node:
-    """Options of a module over others; the options of a module that both choose are merged in the same way."""
+    """Merge options of a module over other options. If both choose the same module, its options are merged, too."""
     children, slots = dict(base.mapping), slots_of(cls)
     for option, child in over.mapping.items():
         before = children.get(option)
@@ -123,6 +124,6 @@ def _one_over(kind: str, base: Node, over: Node) -> Node:
         if not same_module(known, name):
             return over
         cls = config_class(kind, name, options.origin.base)[0]
-    except (SpecError, TPError):  # which is told when the module is chosen
+    except (SpecError, TPError):  # reported when the module is chosen
         return over
     return after.with_value({name: _merged(cls, inherited, options)})

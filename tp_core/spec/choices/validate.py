@@ -1,4 +1,4 @@
-"""Option nodes against a pydantic model: every problem at its own place, in the words of who writes a spec."""
+"""Validation of option nodes with a pydantic model. Problems have their own places and refer to the spec's terms."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _EXPECTED = {
 
 
 class Default(NamedTuple):
-    """A value under ``model:`` that modules take for an option they leave unset.
+    """A value under ``model:`` that is the default of an option for all modules.
 
     Attributes:
-        path: where the spec gives it.
+        path: its path in the spec.
     """
 
     path: str
@@ -44,7 +44,7 @@ class Default(NamedTuple):
 
 
 def _message(error: Mapping[str, Any]) -> str:
-    """A pydantic error in the words of someone who writes a spec."""
+    """The message for a pydantic error, in the terms of a spec."""
     kind, context, value = error["type"], error.get("ctx", {}), error["input"]
     if kind in _EXPECTED:
         return f"expected {_EXPECTED[kind]}, got {describe(value)}"
@@ -75,7 +75,7 @@ def _message(error: Mapping[str, Any]) -> str:
 
 
 def resolve_paths(model: type[BaseModel], plain: dict[str, Any], nodes: Mapping[str, Node]) -> dict[str, Any]:
-    """Make options that are marked as paths absolute, from the folder where each was written."""
+    """Make path options absolute, relative to the folder of the file that sets each."""
     for name, info in model.model_fields.items():
         if name not in nodes or not is_path(info):
             continue
@@ -84,13 +84,13 @@ def resolve_paths(model: type[BaseModel], plain: dict[str, Any], nodes: Mapping[
         if isinstance(value, str):
             plain[name] = absolute(value, base)
         elif isinstance(value, list):
-            bases = [item.origin.base for item in nodes[name].items]  # a list may come from several files
+            bases = [item.origin.base for item in nodes[name].items]  # the items of a list may come from several files
             plain[name] = [absolute(v, base) if isinstance(v, str) else v for v, base in zip(value, bases, strict=True)]
     return plain
 
 
 def absolute(path: str, base: str) -> str:
-    """``path`` from ``base``; what is elsewhere stays (``hf://...``, or an address that a check refuses)."""
+    """``path`` relative to ``base``; addresses are unchanged (``hf://...``, or one that a check rejects later)."""
     if is_address(path):
         return path
     return os.path.abspath(os.path.join(base, os.path.expanduser(path)))
@@ -105,13 +105,13 @@ def validate(
     defaults: Mapping[str, Default] = MappingProxyType({}),
     made: Mapping[str, Any] = MappingProxyType({}),
 ) -> M | None:
-    """Validate option nodes with a pydantic model; problems carry the option's place.
+    """Validate option nodes with a pydantic model; problems have the place of the option.
 
     Args:
         nodes: option → node.
-        at: where to point when no option is to blame.
-        defaults: values for options that ``nodes`` leaves unset; problems with them are those of their own place.
-        made: option → the value in place of its node's, of options that choose modules.
+        at: the node for problems that belong to no option.
+        defaults: values for options that ``nodes`` does not set. Problems with them have the place of the default.
+        made: option → chosen module, which replaces the value of the node.
     """
     inherited = {name: default for name, default in defaults.items() if name not in nodes}
     nodes = {**nodes, **{name: default.node for name, default in inherited.items()}}
@@ -157,7 +157,7 @@ def validate(
 
 
 def _beyond(option: str, value: Any, path: bool) -> Iterator[Fault]:
-    """Faults that no option allows: a number out of all ranges, a path without a name."""
+    """Faults that are wrong for every option: a number outside of all ranges, or an empty path."""
     if not path:
         yield from faults(option, value)
         return
@@ -181,10 +181,10 @@ _Place = tuple[str | int, ...]
 
 
 def _by_place(errors: Iterable[Mapping[str, Any]], nodes: Mapping[str, Node]) -> dict[_Place, list[Mapping[str, Any]]]:
-    """Errors by the place in the spec that they mean.
+    """Errors by their place in the spec.
 
-    Of a union, pydantic reports every branch, with the branch's name within the location. The branch that got
-    furthest into the value is the one that was meant.
+    For a union, pydantic reports errors of every branch, with the branch's name in the location. Only the branch with
+    the deepest location is kept, as it probably is the intended one.
     """
     found: dict[_Place, list[Mapping[str, Any]]] = {}
     for error in errors:
@@ -204,7 +204,7 @@ def _by_place(errors: Iterable[Mapping[str, Any]], nodes: Mapping[str, Node]) ->
 
 
 def _messages(errors: list[Mapping[str, Any]]) -> str:
-    """One message for the errors of one place: several where several types would do."""
+    """One message for all errors at one place, also if several types are allowed."""
     kinds = list(dict.fromkeys(kind for each in errors if (kind := _kind(each))))
     if len(kinds) > 1 and len(errors) >= len(kinds):
         return f"expected {' or '.join(kinds)}, got {describe(errors[0]['input'])}"
@@ -212,7 +212,7 @@ def _messages(errors: list[Mapping[str, Any]]) -> str:
 
 
 def _kind(error: Mapping[str, Any]) -> str:
-    """The kind of value that one branch of a union expects; empty if the value has this kind and is wrong otherwise."""
+    """The kind of value that a branch of a union expects; empty if the value has this kind but another fault."""
     if error["type"] == "literal_error":
         return str(error["ctx"]["expected"]).replace("'", "")
     return _EXPECTED.get(error["type"], "")

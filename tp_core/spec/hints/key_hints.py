@@ -1,4 +1,4 @@
-"""The answer to an unknown key: its meaning, its place, or a slip of the hand. Torch-free."""
+"""Hints about an unknown key: its meaning, its right place, or the correct spelling. Torch-free."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ if TYPE_CHECKING:
 
 
 def hint(word: str, known: Iterable[str], section: str = "", tree: Node | None = None) -> str:
-    """The answer to an unknown key, as a sentence's part; empty where there is none.
+    """The hint about an unknown key, as part of a sentence; empty if there is none.
 
-    An option of ours that stands elsewhere is told its place, a word of others the option of ours, or that there is
-    none. What only looks like another word comes last, and only where few letters differ.
+    For an option of specs at a wrong place, the hint names the right place. For a term of another toolkit, it names the
+    corresponding option, or says that there is none. A similar spelling is suggested last, and only if few letters
+    differ.
 
     Args:
-        known: the keys that would do in its place.
-        section: the path of the mapping that has the key.
-        tree: the whole spec, whose modules have options.
+        known: the valid keys at this place.
+        section: the path of the mapping with the key.
+        tree: the whole spec, for the options of its modules.
     """
     known = list(known)
     return (
@@ -35,7 +36,7 @@ def _meant_here(word: str, known: Sequence[str], section: str, tree: Node | None
         return asked_back(word, found)
     if below := within(word, section, tree):
         return below
-    # At the top, 'train' is the section and not the key of data.
+    # At the top level, 'train' means the section, not the key of data.
     own = [each for each in meanings().get(plain(word), []) if section or not each.place]
     here = kind_at(section, tree) if any(each.part for each in own) else ""
     found = next((each.option for each in own if each.option in known and each.part in ("", here)), "")
@@ -43,7 +44,7 @@ def _meant_here(word: str, known: Sequence[str], section: str, tree: Node | None
 
 
 def _of_part(word: str, section: str, tree: Node | None) -> str:
-    """The place of what a word of others means in a part of the layers that the spec has; empty where it has none."""
+    """The place of the corresponding option in a part of the spec's layers; empty if there is none."""
     from tp_core.spec.hints.places import in_parts
 
     for each in meanings().get(plain(word), []):
@@ -80,5 +81,5 @@ def _spelt(word: str, known: Sequence[str], section: str, tree: Node | None) -> 
 
 
 def of_specs(word: str) -> str:
-    """The answer to a word that is no option of a command: where specs have it; empty where they have not."""
+    """The hint about an unknown option of a command: the place of the option in specs; empty if specs lack it."""
     return _elsewhere(plain(word), "command", None)

@@ -1,7 +1,7 @@
-"""A key that differs from a right one by a slip of the hand, and not by a word.
+"""Detection of misspelt keys.
 
-Keys are made of words, so likeness of letters misleads: ``opt_eps`` is no misspelt ``steps``. Two keys are compared
-word by word; a word that other keys have was meant as it stands, but for its plural.
+Keys consist of words, so a comparison by letters alone is misleading: ``opt_eps`` is not a misspelt ``steps``. Two keys
+are compared word by word. A word that occurs in other keys is taken as correct, except for its plural.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterable
 
 
 def misspelt(key: str, candidates: Iterable[str], real: Collection[str]) -> str | None:
-    """The candidate that a key is a misspelling of; None where there is none.
+    """The candidate that a key misspells; None if there is none.
 
     Args:
-        real: keys that there are: their words are not misspelt.
+        real: existing keys, whose words count as correct.
     """
     words = {word for each in real for word in _words(each)}
     best: tuple[int, str] | None = None
@@ -26,9 +26,9 @@ def misspelt(key: str, candidates: Iterable[str], real: Collection[str]) -> str 
 
 
 def _slips(key: str, candidate: str, real: Collection[str]) -> int | None:
-    """The number of slips that make the key of the candidate; None where they differ by more than slips."""
+    """The number of typing errors between the key and the candidate; None if they differ by more than that."""
     mine, theirs = _words(key), _words(candidate)
-    if len(mine) != len(theirs):  # a separator that is missing or too many
+    if len(mine) != len(theirs):  # a separator is missing or superfluous
         joined, other = "".join(mine), "".join(theirs)
         edits = distance(joined, other, 1)
         return None if edits > 1 or min(len(joined), len(other)) < 6 else edits + 1
@@ -50,7 +50,7 @@ def _words(key: str) -> list[str]:
 
 
 def _most_slips(one: str, other: str) -> int:
-    """The slips that a word may have: in a short one, another letter makes another word (``top_k`` and ``top_p``)."""
+    """The maximum number of typing errors in a word. A short word with another letter is another word (``top_k``)."""
     longest = max(len(one), len(other))
     if longest <= 3:
         return int(sorted(one) == sorted(other))
@@ -58,7 +58,7 @@ def _most_slips(one: str, other: str) -> int:
 
 
 def distance(one: str, other: str, most: int) -> int:
-    """The letters that are left out, added, replaced, or swapped with their neighbour; ``most + 1`` for more."""
+    """The number of letters that are missing, added, replaced, or swapped with a neighbour; at most ``most + 1``."""
     if abs(len(one) - len(other)) > most:
         return most + 1
     before: list[int] = []

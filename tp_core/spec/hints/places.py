@@ -1,4 +1,4 @@
-"""The places of a spec at which one of our options belongs, for an option that was written elsewhere. Torch-free.
+"""The valid places of an option in a spec, for hints about an option at a wrong place. Torch-free.
 
 The options are read from the classes of the sections and modules themselves.
 """
@@ -22,13 +22,13 @@ from tp_core.spec.sections.keys import CHOSEN, KEYS, SHELVES, SLOTS
 from tp_core.spec.tree.nodes import Node, Origin, as_node
 from tp_core.training.config import TrainOptions
 
-#: Parts of a model whose options may stand at ``model:`` itself.
+#: Parts of a model whose options may be set at ``model:`` itself.
 _SHARED = ("embedding", "target_embedding", "encoder", "decoder")
 
-#: Kinds of the parts of layers.
+#: Kinds of modules that are parts of layers.
 PARTS = ("mixer", "positions", "feed_forward", "norm")
 
-#: Places, or names of modules, that one answer lists.
+#: Maximum number of places, or of module names, in a hint.
 _MOST = 3
 
 
@@ -39,10 +39,10 @@ class _Module(NamedTuple):
     """A module that the spec chooses.
 
     Attributes:
-        path: of its options.
-        kind: of the module.
+        path: path of its options.
+        kind: kind of the module.
         part: the key that chooses it.
-        top: it is not within a stream or a data set.
+        top: True if it is not within a stream or a data set.
     """
 
     path: str
@@ -53,7 +53,7 @@ class _Module(NamedTuple):
 
 
 def belongs(key: str, section: str, tree: Node | None) -> str:
-    """The place in this spec where a key belongs that a section lacks, as part of a sentence; empty if it has none."""
+    """The right place in this spec of a key that the section lacks, as part of a sentence; empty if there is none."""
     straight = [name for name, keys in KEYS.items() if key in keys and name != section]
     found = [f"{name}.{key}".lstrip(".") for name in straight] + _options(key, tree)
     own = section.partition(".")[0]
@@ -68,21 +68,21 @@ def belongs(key: str, section: str, tree: Node | None) -> str:
 
 
 def within(key: str, section: str, tree: Node | None) -> str:
-    """The place inside a section where a key belongs, as part of a sentence; empty if there is none."""
+    """The right place of a key inside a section, as part of a sentence; empty if there is none."""
     found = [each for each in _options(key, tree) if section and each.startswith(f"{section}.")]
     return f"it belongs at {_listed(found, 'or')}" if found else ""
 
 
 def kind_at(section: str, tree: Node | None) -> str:
-    """The kind of the module whose options stand at a place; empty where none is."""
+    """The kind of the module whose options are at a place; empty if there is none."""
     return next((module.kind for module in _modules(tree) if module.path == section), "")
 
 
 def in_parts(key: str, kind: str, section: str, tree: Node | None) -> str:
-    """The places inside a section of an option of parts of layers, as a sentence's part; empty if there are none.
+    """The places of an option of layer parts inside a section, as part of a sentence; empty if there are none.
 
     Args:
-        kind: of the parts; empty for any.
+        kind: kind of the parts; empty for any kind.
     """
     inner = [m for m in _modules(tree) if m.kind in PARTS and kind in ("", m.kind) and key in m.config.model_fields]
     found = [f"{m.path}.{key}" for m in inner if not section or m.path.startswith(f"{section}.")]
@@ -90,10 +90,10 @@ def in_parts(key: str, kind: str, section: str, tree: Node | None) -> str:
 
 
 def offered(key: str, only: str = "") -> str:
-    """The modules of ours that have an option, as a sentence's part; empty where none has it.
+    """The modules of our distributions that have an option, as part of a sentence; empty if none has it.
 
     Args:
-        only: their kind; empty for any.
+        only: kind of the modules; empty for any kind.
     """
     found: dict[str, dict[str, list[str]]] = {}
     for kind, name, config in _installed():
@@ -118,13 +118,13 @@ def _plural(kind: str) -> str:
 
 
 def choosing(option: str, trees: Iterable[Node]) -> Place | None:
-    """The modules that an option of this name chooses, of the modules of specs; None where it chooses none."""
+    """The kind of modules that an option of this name chooses in modules of the specs; None if it chooses none."""
     slots = (slots_of(module.config).get(option) for tree in trees for module in _modules(tree))
     return next((Place(slot.kind, slot.many) for slot in slots if slot is not None), None)
 
 
 def names(tree: Node | None) -> set[str]:
-    """The keys and options that specs have: of sections, of the modules of this one, and of ours that are installed."""
+    """The keys and options of specs: those of sections, of this spec's modules, and of our installed modules."""
     found = {key for keys in KEYS.values() for key in keys}
     found |= {name for model, _ in _sections() for name in _fields(model, "")}
     for config in [each.config for each in _modules(tree)] + [config for _, _, config in _installed()]:
@@ -133,7 +133,7 @@ def names(tree: Node | None) -> set[str]:
 
 
 def _listed(words: list[str], last: str) -> str:
-    """Several words in a sentence; more than :data:`_MOST` are cut."""
+    """Several words as part of a sentence, with at most :data:`_MOST` words."""
     shown = list(dict.fromkeys(words))
     if len(shown) > _MOST:
         return f"{', '.join(shown[:_MOST])} {last} others"
@@ -141,7 +141,7 @@ def _listed(words: list[str], last: str) -> str:
 
 
 def _options(key: str, tree: Node | None) -> list[str]:
-    """The paths of an option, of the modules of the spec and of the mappings within its sections."""
+    """The paths of an option in the spec's modules and in the mappings of its sections."""
     found: list[str] = []
     for module in _modules(tree):
         for path in _fields(module.config, module.path):
@@ -150,7 +150,7 @@ def _options(key: str, tree: Node | None) -> list[str]:
             straight = path == f"{module.path}.{key}"
             shared = straight and module.top and module.part in _SHARED
             found.append(f"model.{key}" if shared else path)
-    if f"model.{key}" in found:  # for all modules that have it
+    if f"model.{key}" in found:  # a default for all modules that have the option
         found = [path for path in found if path == f"model.{key}" or not path.startswith("model.")]
     for model, section in _sections():
         inner = (path for path in _fields(model, section) if path.rpartition(".")[2] == key)
@@ -159,7 +159,7 @@ def _options(key: str, tree: Node | None) -> list[str]:
 
 
 def _sections() -> Iterator[tuple[type[BaseModel], str]]:
-    """The classes of plain options, with their places."""
+    """The classes of the sections' plain options, with their places."""
     yield TrainOptions, "train"
     yield DataOptions, "data"
     for name, options in SECTIONS.items():
@@ -168,7 +168,7 @@ def _sections() -> Iterator[tuple[type[BaseModel], str]]:
 
 
 def _fields(model: type[BaseModel], path: str) -> Iterator[str]:
-    """The paths of a class's options, and of those of the mappings that are options."""
+    """The paths of a class's options, including options inside of mappings."""
     chosen = slots_of(model)
     for name, info in model.model_fields.items():
         yield f"{path}.{name}"
@@ -184,7 +184,7 @@ def _flat(annotation: Any) -> Iterator[Any]:
 
 
 def _modules(tree: Node | None) -> Iterator[_Module]:
-    """The modules that a spec chooses, those that it has by default included; what cannot be had is left out."""
+    """The modules that a spec chooses, including default modules, without those that are not available."""
     from tp_core.spec.choices.find import config_class
 
     for path, kind, choice, top in _choices(tree or Node({}, Origin(""))):
@@ -193,19 +193,19 @@ def _modules(tree: Node | None) -> Iterator[_Module]:
         ((name, options),) = choice.mapping.items()
         try:
             config, _ = config_class(kind, name, options.origin.base)
-        except TPError:  # told where it is chosen
+        except TPError:  # reported when the module is chosen
             continue
         module = _Module(f"{path}.{name}", kind, path.rpartition(".")[2], top, config)
         yield from _with_inner(module, options, _shared_choices(tree))
 
 
 def _shared_choices(tree: Node | None) -> dict[str, Node]:
-    """The keys of ``model:``, which are defaults of its modules."""
+    """The keys of ``model:`` that are defaults of its modules."""
     return tree.mapping["model"].mapping if tree is not None and "model" in tree.mapping else {}
 
 
 def _with_inner(module: _Module, options: Node, shared: dict[str, Node]) -> Iterator[_Module]:
-    """A module, and those that its options choose: the spec, a default of the model, or their own default."""
+    """A module, and the modules that its options choose by the spec, a default of the model, or their own default."""
     from tp_core.spec.choices.find import config_class
 
     yield module
@@ -215,14 +215,14 @@ def _with_inner(module: _Module, options: Node, shared: dict[str, Node]) -> Iter
         choice = canonical_choice(given, Place(slot.kind, slot.many)) or _UNSET
         chosen = [pair for each in (choice.items if slot.many else [choice]) for pair in each.mapping.items()]
         for name, inner in chosen:
-            with contextlib.suppress(TPError):  # told where it is chosen
+            with contextlib.suppress(TPError):  # reported when the module is chosen
                 config, _ = config_class(slot.kind, name, inner.origin.base)
                 made = _Module(f"{module.path}.{option}.{name}", slot.kind, option, False, config)
                 yield from _with_inner(made, inner, shared)
 
 
 def _choices(tree: Node) -> Iterator[tuple[str, str, Node, bool]]:
-    """The places of a spec where modules are chosen: path, kind, choice, and true for one of no stream or data set."""
+    """The places of a spec that choose modules: path, kind, choice, and True if outside of streams and data sets."""
     sections = {name: tree.mapping[name].mapping if name in tree.mapping else {} for name in ("model", "data", "train")}
     for key in SLOTS:
         given = sections["train"].get(key)
@@ -260,7 +260,7 @@ def _items(mapping: dict[str, Node], key: str) -> list[Node]:
 
 
 def _installed() -> Iterator[tuple[str, str, type[BaseModel]]]:
-    """The modules of our own distributions, which are named without importing anything of others."""
+    """The installed modules of our own distributions; modules of others are not imported."""
     from tp_core.options.base import ModuleConfig
 
     for entry in discovery.index().entries():

@@ -1,4 +1,4 @@
-"""The answer to an unknown key or value of a spec: what it means, before what it looks like. Torch-free."""
+"""Hints about an unknown key or value of a spec, by its meaning first and by its spelling second. Torch-free."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tp_core.suggest import did_you_mean
 
 
 class Meaning(NamedTuple):
-    """An option of ours.
+    """An option of specs.
 
     Attributes:
         option: its name.
-        place: the section that it belongs in, or the part of the model whose modules have it.
+        place: its section, or the part of the model whose modules have it.
     """
 
     option: str
@@ -23,12 +23,12 @@ class Meaning(NamedTuple):
 
     @property
     def part(self) -> str:
-        """The kind of the parts of layers that have it; empty for an option of something else."""
+        """The kind of the layer parts that have the option; empty for other options."""
         return self.place.rpartition(".")[2] if self.place.count(".") > 1 else ""
 
 
 def plain(word: str) -> str:
-    """A word as the tables have it."""
+    """A word in the spelling of the tables."""
     return word.strip().lower().replace("-", "_")
 
 
@@ -57,33 +57,33 @@ def nothings() -> dict[str, str]:
 
 
 def meant(word: str, known: Iterable[str]) -> str | None:
-    """The one of several names of ours that a word of others stands for; None for a word that means none of them."""
+    """The one among several of our names that a term of another toolkit means; None if it means none of them."""
     known = list(known)
     options = [meaning.option for meaning in meanings().get(plain(word), [])]
     return next((name for name in (*options, *_values().get(plain(word), [])) if name in known), None)
 
 
 def meaning(word: str) -> str:
-    """The option of ours that a word of other toolkits stands for first of all; empty for a word without a meaning."""
+    """The option that a term of other toolkits usually means; empty for an unknown term."""
     return next((each.option for each in meanings().get(plain(word), [])), "")
 
 
 def value_hint(word: str, known: Iterable[str]) -> str:
-    """The answer to an unknown value, or to a name of no module; empty where there is none."""
+    """The hint about an unknown value or module name; empty if there is none."""
     known = list(known)
     found = alike(word, known) or meant(word, known)
     return asked_back(word, found) if found else did_you_mean(word, known, 0.7)
 
 
 def nothing(word: str) -> str:
-    """The sentence on a word of others that specs have nothing for; empty for another word."""
+    """The sentence about a term of other toolkits that has no counterpart in specs; empty for other terms."""
     return nothings().get(plain(word), "")
 
 
 def elsewhere(word: str) -> str:
-    """A sentence on a word of other toolkits: where specs have what it stands for, or that they have nothing for it.
+    """A sentence with the counterpart of a term of other toolkits in specs, or about its absence.
 
-    Empty for a word that is not known.
+    Empty for an unknown term.
     """
     found = meanings().get(plain(word), [])
     if not found:
@@ -104,6 +104,6 @@ def asked_back(word: str, found: str) -> str:
 
 
 def switched(word: str, option: str) -> str:
-    """An option, with the value that a word of others sets."""
+    """An option with the value that a term of other toolkits implies."""
     switch = next((each for each, words in SWITCHES.items() if plain(word) in words.split()), "")
     return switch if switch.startswith(f"{option}: ") else option

@@ -1,12 +1,12 @@
-"""Words of other toolkits for what specs call otherwise. Torch-free.
+"""Terms of other toolkits for options of specs. Torch-free.
 
 Hugging Face Trainer and configs, fairseq, fairseq2, PyTorch Lightning, timm, OpenCLIP, torchtitan, LLM Foundry,
-DeepSpeed and TencentPretrain name the same options in other words, and have some that specs have nothing for.
+DeepSpeed and TencentPretrain use other names for the same options, and have some options that specs lack.
 """
 
 from __future__ import annotations
 
-#: Section → option → the words of others. A word may stand at several options: the first that is known is meant.
+#: Section → option → terms of other toolkits. If a term is listed at several options, the first valid one is meant.
 WORDS: dict[str, dict[str, str]] = {
     "": {
         "init_from": (
@@ -312,7 +312,7 @@ WORDS: dict[str, dict[str, str]] = {
     },
 }
 
-#: Values and modules of ours → the words of others.
+#: Values and modules of specs → terms of other toolkits.
 VALUES = {
     "fp16": "float16 half 16 16-mixed fp16-mixed torch.float16",
     "bf16": "bfloat16 bf16-mixed torch.bfloat16",
@@ -353,7 +353,7 @@ VALUES = {
 }
 
 
-#: Options of others that are on or off → what they set.
+#: Boolean options of other toolkits → the settings that they imply.
 SWITCHES = {
     "precision: fp16": "fp16 half use_fp16 float16",
     "precision: bf16": "bf16 use_bf16 bfloat16",
@@ -374,7 +374,7 @@ SWITCHES = {
     "feed_forward: gated": "gated_mlp glu",
 }
 
-#: Sentences on what specs have nothing for, and what is done instead → the words of others for it.
+#: Sentences about features that specs lack, and about alternatives → terms of other toolkits for these features.
 NOTHING = {
     "tp train --resume goes on with the run of a folder, and init_from names a model to begin with": (
         "resume_from_checkpoint resume auto_resume autoresume resume_from load_checkpoint restore_from_checkpoint "
@@ -536,7 +536,7 @@ NOTHING = {
     "this has no effect in TencentPretrain, and there is nothing for it": "layer_number_scale",
 }
 
-#: A part of a spec → whose options it has, in a sentence.
+#: A part of a spec → the owner of its options, as part of a sentence.
 OWNERS = {
     "train.optimizer": "train.optimizer",
     "train.schedule": "train.schedule",

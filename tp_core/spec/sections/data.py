@@ -16,7 +16,7 @@ from tp_core.options.tokenizer import TokenizerConfig
 
 
 class _ChosenByLoader:
-    """Marks an option as a module that the loader has chosen. What it could not choose, and has told, passes."""
+    """Marks an option as a module that the loader has chosen. Choices that the loader has reported as wrong pass."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         def chosen(value: Any) -> Any:
@@ -28,10 +28,10 @@ class _ChosenByLoader:
         return core_schema.no_info_plain_validator_function(chosen, serialization=dump)
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        return {"type": "object"}  # of the modules that there are: tp_core.spec.json_schema
+        return {"type": "object"}  # tp_core.spec.json_schema adds the schemas of the modules
 
 
-#: What data are read from: a path, or a source.
+#: One data input: a path, or a source.
 Given = PathStr | Annotated[Chosen[SourceConfig], _ChosenByLoader()]
 
 
@@ -48,28 +48,33 @@ class DataOptions(Section):
     )
     columns: dict[str, str] = Field(default_factory=dict, description="field the processor reads → column of the file")
     labels: dict[str, str] = Field(
-        default_factory=dict, description="target → column of its labels, for targets that have labels of their own"
+        default_factory=dict, description="target → column of its labels, for targets that have their own labels"
     )
     folder_labels: Literal["first", "path", "last"] | None = Field(
         None,
-        description="which of the folders around a picture or recording, inside the one that is named, is its label; "
-        "unset: the last, if that merges no two folders",
+        description="the folder, on the path from the given folder to a picture or recording, whose name is the label; "
+        "default: last, if different folders then have different labels",
     )
-    on_bad_record: Literal["fatal", "skip"] = Field("fatal", description="what to do with a record of no use")
+    on_bad_record: Literal["fatal", "skip"] = Field(
+        "fatal", description="reaction to a record that cannot be read or used"
+    )
     bucket: int | None = Field(
-        None, gt=0, description="sort by length within so many batches, which leaves little to pad; unset: no sorting"
+        None,
+        gt=0,
+        description="number of batches whose samples are sorted by length together, to reduce padding; default: no "
+        "sorting",
     )
     cache: PathStr | None = Field(
-        None, description="folder of prepared data; unset: $TP_CACHE, else $XDG_CACHE_HOME/tp, else ~/.cache/tp"
+        None, description="folder of prepared data; default: $TP_CACHE, else $XDG_CACHE_HOME/tp, else ~/.cache/tp"
     )
 
     def given(self, key: Literal["train", "eval"]) -> list[Given]:
-        """The paths and sources that data are read from, in order; empty without any."""
+        """The paths and sources of the data, in order; empty if there are none."""
         value = self.train if key == "train" else self.eval
         return value if isinstance(value, list) else [] if value is None else [value]
 
 
-#: Keys of data that are read from sources.
+#: Keys of data that hold paths and sources.
 SOURCES: tuple[Literal["train"], Literal["eval"]] = ("train", "eval")
 
 
@@ -86,12 +91,12 @@ class DataSpec:
     """The sources of the data, and the modules that make batches of records.
 
     Attributes:
-        target_tokenizer: the tokenizer of the decoder's side, if that side has one of its own.
+        target_tokenizer: the tokenizer of the decoder's side, if it differs from that of the encoder's side.
         vocabulary: the facts about the tokenizer's vocabulary; None without a tokenizer.
-        sets: data sets that are trained in turn, by name; a set takes each key that it lacks from the keys that are
-            common to all. Empty when there is only one.
-        name: of one of several sets; empty for the data as a whole.
-        mixing: the options of a set as one of several.
+        sets: the data sets of a mixture, by name. Keys that a set lacks are taken from the common keys. Empty if there
+            is only one data set.
+        name: name of one of several sets; empty for the data as a whole.
+        mixing: the options of a set within a mixture.
     """
 
     options: DataOptions = field(default_factory=DataOptions)
@@ -110,13 +115,13 @@ class DataSpec:
         return [*own, *inside]
 
     def sources(self) -> "list[Chosen[SourceConfig]]":
-        """The sources that are named, of all sets, each once."""
+        """The named sources of all sets, each once."""
         parts = self.sets.values() or [self]
         given = (each for part in parts for key in SOURCES for each in part.options.given(key))
         return list({id(each): each for each in given if isinstance(each, Chosen)}.values())
 
     def extra_ids(self) -> int:
-        """The number of ids that the processors add after those of the tokenizer; each processor's ids begin there."""
+        """The number of ids that processors add after the tokenizer's ids. The ids of each processor begin there."""
         processors = (each.config for each in self.chosen() if each.kind == "processor")
         return max((config.extra_ids() for config in processors), default=0)
 

@@ -1,4 +1,4 @@
-"""``inference.embed:`` of a spec: how a trained model makes vectors. Torch-free."""
+"""``inference.embed:`` of a spec: options for computing vectors with a trained model. Torch-free."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,25 +15,25 @@ class EmbedOptions(Section):
     """Keys of ``inference.embed``: the defaults of ``tp embed``."""
 
     pooling: Pooling | None = Field(
-        None, description="how a sequence becomes one vector; unset: as the model's targets were trained"
+        None, description="method that reduces a sequence to one vector; default: that of the model's targets"
     )
     projection: bool | None = Field(
-        None, description="project to the space in which a target compares vectors; unset: where a target does (CLIP)"
+        None, description="apply the projection of a target; default: true if a target compares projections (CLIP)"
     )
     normalize: bool | None = Field(
-        None, description="bring vectors to length 1; unset: where a target compares by cosine (CLIP)"
+        None, description="scale vectors to length 1; default: true if a target compares by cosine (CLIP)"
     )
-    stream: str | None = Field(None, description="of a model with streams, the one that is embedded; unset: the first")
+    stream: str | None = Field(None, description="stream to embed, for a model with streams; default: the first")
     prompts: dict[str, str] = Field(
-        {}, description="names of texts that are put before a record's own, such as {query: 'query: '} (E5)"
+        {}, description="texts by name that are put before a record's text, such as {query: 'query: '} (E5)"
     )
-    prompt: str | None = Field(None, description="name of the prompt that is used where none is asked for; unset: none")
+    prompt: str | None = Field(None, description="name of the default prompt; default: none")
 
     def for_call(self, given: Mapping[str, Any]) -> "EmbedOptions":
-        """The options of one call: those that it gives, and these for the others, which are None.
+        """The options of one call: the given ones; options that are None are taken from ``self``.
 
         Raises:
-            TPError: there is no such pooling or prompt, or an option is of another type.
+            TPError: the pooling or the prompt does not exist, or an option has another type.
         """
         found = self.model_copy(update={name: value for name, value in given.items() if value is not None})
         if found.pooling not in (None, "mean", "first", "max", "last"):
@@ -46,11 +46,11 @@ class EmbedOptions(Section):
         return found
 
     def prefix(self) -> str:
-        """The prompt that is put before a record's text; empty without a prompt."""
+        """The prompt to put before a record's text; empty without a prompt."""
         return self.prompts[self.prompt] if self.prompt else ""
 
 
 def unknown_prompt(options: EmbedOptions) -> str:
-    """Say that there is no prompt of the name that is asked for."""
+    """The message about a prompt that does not exist."""
     known = f"the prompts are {', '.join(options.prompts)}" if options.prompts else "inference.embed.prompts has none"
     return f"there is no prompt '{options.prompt}'; {did_you_mean(str(options.prompt), options.prompts) or known}"

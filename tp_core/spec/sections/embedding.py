@@ -31,10 +31,10 @@ class EmbeddingSpec(NamedTuple):
         return {"modules": [m.dump() for m in self.modules], **self.options.model_dump(mode="json")}
 
     def parts(self) -> tuple[dict[str, EmbeddingConfig], EmbeddingOptions]:
-        """The parts that the component is built of: the modules' configs by name, and its options."""
+        """The parts of the component: the configs of its modules by name, and its options."""
         return {self.key(module): module.config for module in self.modules}, self.options
 
     def key(self, module: Chosen[EmbeddingConfig]) -> str:
-        """The name of one of its modules; of two distributions' modules of one name, with the distribution's."""
+        """The name of one of its modules; with the distribution if two distributions have a module of this name."""
         alone = sum(each.name == module.name for each in self.modules) == 1
         return module.name if alone else f"{module.name}@{module.distribution}"

@@ -1,4 +1,4 @@
-"""``inference.generate:`` of a spec: how a trained model writes texts. Torch-free."""
+"""``inference.generate:`` of a spec: options for generating texts with a trained model. Torch-free."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -9,10 +9,10 @@ from tp_core.options.section import Section
 
 TokenId = Annotated[int, Field(ge=0)]
 
-#: The most tokens of a text where no option bounds it.
+#: Default maximum number of new tokens.
 USUAL_LENGTH = 64
 
-#: Options that say which text is looked for, and nothing of its length or its tokens.
+#: Options of the search method; the other options limit the length or the tokens of a text.
 SEARCH = (
     "beams",
     "length_penalty",
@@ -27,73 +27,87 @@ SEARCH = (
 )
 OF_BEAMS = ("length_penalty", "early_stopping")
 OF_SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "seed")
-#: Two ways to say one thing, of which a call that says one means that one.
+#: Pairs of options with the same purpose. If a call gives one of them, it replaces the other one.
 EITHER = (("max_new_tokens", "max_length"), ("min_new_tokens", "min_length"))
 
 
 class GenerateOptions(Section):
     """Keys of ``inference.generate``: the defaults of ``tp generate``.
 
-    Options that transformers has too have its meaning; token ids are those of the vocabulary that texts are written in.
+    Options with a name of transformers have the same meaning as there. Token ids belong to the vocabulary of the
+    generated texts.
     """
 
     max_new_tokens: int | None = Field(
         None,
         ge=1,
-        description=f"the most tokens that are written; unset: as max_length says, or {USUAL_LENGTH}, or more if a "
-        "least number is asked for",
+        description=f"maximum number of new tokens; default: according to max_length, else {USUAL_LENGTH}, or more if "
+        "a minimum requires it",
     )
     max_length: int | None = Field(
         None,
         ge=1,
-        description="the most tokens of a causal model's prompt, or a decoder's start, and the text together",
+        description="maximum number of tokens of the text plus a causal model's prompt or a decoder's start token",
     )
-    min_new_tokens: int = Field(0, ge=0, description="no text ends before it has so many tokens")
-    min_length: int = Field(0, ge=0, description="the same, with the prompt of a causal model counted")
+    min_new_tokens: int = Field(0, ge=0, description="minimum number of new tokens")
+    min_length: int = Field(0, ge=0, description="minimum number of tokens, including the prompt of a causal model")
     truncation_side: Literal["left", "right"] | None = Field(
-        None, description="the side that a prompt too long loses; unset: left, of an encoder's source right"
+        None,
+        description="the side on which a long prompt is truncated; default: left; for the source of an encoder, right",
     )
-    beams: int = Field(1, ge=1, description="texts that are followed at the same time; 1 is greedy search")
+    beams: int = Field(1, ge=1, description="number of beams of beam search; 1 is greedy search")
     length_penalty: float = Field(
-        1.0, ge=-50, le=50, description="of beams: a text's log probability is divided by its length to this power"
+        1.0,
+        ge=-50,
+        le=50,
+        description="for beam search: a text's log probability is divided by its length to this power",
     )
     early_stopping: bool | Literal["never"] = Field(
         False,
-        description="of beams: true ends a search at as many whole texts as there are beams; false, when no running "
-        "text is better at its present length; never, when none can become better",
+        description="for beam search, the condition for its end: true, as many finished texts as beams; false, no "
+        "unfinished text is better at its present length; never, no unfinished text can become better",
     )
-    sample: bool = Field(False, description="choose tokens at random, by their probability")
-    temperature: float = Field(1.0, gt=0, description="of sampling; below 1, less random")
-    top_k: int | None = Field(None, ge=0, description="sample from so many most probable tokens; unset, 0: from all")
-    top_p: float = Field(1.0, gt=0, le=1, description="sample from the most probable tokens of this share")
+    sample: bool = Field(False, description="choose tokens at random according to their probabilities")
+    temperature: float = Field(1.0, gt=0, description="temperature of sampling; values below 1 make it less random")
+    top_k: int | None = Field(
+        None, ge=0, description="sample from this number of most probable tokens; default, or 0: all tokens"
+    )
+    top_p: float = Field(
+        1.0, gt=0, le=1, description="sample from the most probable tokens with this total probability"
+    )
     min_p: float = Field(
-        0.0, ge=0, le=1, description="sample from tokens of at least this share of the greatest probability"
+        0.0, ge=0, le=1, description="sample from tokens with at least this share of the greatest probability"
     )
-    typical_p: float = Field(1.0, gt=0, le=1, description="sample from the most typical tokens of this share")
-    seed: int = Field(0, ge=0, description="of sampling")
+    typical_p: float = Field(
+        1.0, gt=0, le=1, description="sample from the most typical tokens with this total probability"
+    )
+    seed: int = Field(0, ge=0, description="random seed of sampling")
     repetition_penalty: float = Field(
-        1.0, gt=0, description="above 1, tokens that are in a causal model's prompt or in the text are less probable"
+        1.0, gt=0, description="values above 1 make tokens of a causal model's prompt and of the text less probable"
     )
-    no_repeat_ngram_size: int = Field(0, ge=0, description="no row of so many tokens is written twice; 0: off")
+    no_repeat_ngram_size: int = Field(0, ge=0, description="no n-gram of this size occurs twice in the text; 0: off")
     encoder_no_repeat_ngram_size: int = Field(
-        0, ge=0, description="no row of so many tokens is copied from the input; 0: off"
+        0, ge=0, description="no n-gram of this size is copied from the input; 0: off"
     )
     bad_words_ids: list[Annotated[list[TokenId], Field(min_length=1)]] | None = Field(
-        None, description="rows of token ids that are never written"
+        None, description="sequences of token ids that are never generated"
     )
-    suppress_tokens: list[TokenId] | None = Field(None, description="token ids that are never written")
-    begin_suppress_tokens: list[TokenId] | None = Field(None, description="token ids that are not written first")
+    suppress_tokens: list[TokenId] | None = Field(None, description="token ids that are never generated")
+    begin_suppress_tokens: list[TokenId] | None = Field(
+        None, description="token ids that are not generated as the first token"
+    )
     forced_bos_token_id: TokenId | Literal["none"] | None = Field(
-        None, description="token id that a text begins with; unset: as a decoder's texts of the training; none: any"
+        None,
+        description="token id of the first token; default: for a decoder, as in the training texts; none: any token",
     )
     forced_eos_token_id: TokenId | list[TokenId] | None = Field(
-        None, description="token ids of which one is the last of a text of the greatest length"
+        None, description="token ids; one of them is the last token of a text that reaches the maximum length"
     )
     eos_token_id: TokenId | list[TokenId] | None = Field(
-        None, description="token ids that end a text, beside those of the processor"
+        None, description="token ids that end a text, in addition to those of the processor"
     )
     decoder_start_token_id: int | None = Field(
-        None, ge=0, description="token id that a decoder's input begins with, where the processor names none"
+        None, ge=0, description="first token id of a decoder's input, if the processor does not define it"
     )
 
     @model_validator(mode="after")
@@ -109,7 +123,7 @@ class GenerateOptions(Section):
         for new, whole in EITHER:
             if getattr(self, new) and getattr(self, whole):
                 drop = f"{whole}: {0 if new.startswith('min') else 'null'}"
-                yield f"{new} and {whole} exclude each other; remove one ({drop} drops one that is inherited)"
+                yield f"{new} and {whole} exclude each other; remove one ({drop} removes an inherited value)"
         for name in ("new_tokens", "length"):
             most, minimum = getattr(self, f"max_{name}"), getattr(self, f"min_{name}")
             if most is not None and minimum > most:
@@ -120,11 +134,11 @@ class GenerateOptions(Section):
                 yield f"{name} is suppressed by suppress_tokens: {', '.join(map(str, forced))}"
 
     def only(self, names: tuple[str, ...]) -> "GenerateOptions":
-        """These options without all but some, which have their usual values."""
+        """A copy that keeps only the named options; the others have their defaults."""
         return GenerateOptions().model_copy(update={name: getattr(self, name) for name in names})
 
     def token_ids(self) -> Iterator[tuple[str, int]]:
-        """The options that name token ids, with each id that they name."""
+        """Pairs of option and token id, for all options with token ids."""
         for name in (
             *("forced_bos_token_id", "forced_eos_token_id", "eos_token_id", "decoder_start_token_id"),
             *("suppress_tokens", "begin_suppress_tokens"),
@@ -139,7 +153,7 @@ class GenerateOptions(Section):
 
 
 def ids_of(value: int | list[int] | None) -> tuple[int, ...]:
-    """One id, several or none as several."""
+    """One id, several ids or none, as a tuple."""
     if value is None:
         return ()
     return (value,) if isinstance(value, int) else tuple(value)

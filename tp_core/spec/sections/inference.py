@@ -1,4 +1,4 @@
-"""The ``inference:`` part of a validated spec: how a trained model is used where nobody says otherwise. Torch-free."""
+"""The ``inference:`` part of a validated spec: the defaults for using a trained model. Torch-free."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,11 +17,11 @@ class InferenceSpec:
     generate: GenerateOptions = field(default_factory=GenerateOptions)
 
     def dump(self) -> dict[str, Any]:
-        """The sections that differ from the defaults, with the options that do."""
+        """The sections and options that differ from the defaults."""
         parts: dict[str, BaseModel] = {"embed": self.embed, "generate": self.generate}
         changed = {name: options.model_dump(mode="json", exclude_defaults=True) for name, options in parts.items()}
         return {name: options for name, options in changed.items() if options}
 
 
-#: Section → the options that it holds.
+#: Section → the class of its options.
 SECTIONS: dict[str, type[BaseModel]] = {"embed": EmbedOptions, "generate": GenerateOptions}

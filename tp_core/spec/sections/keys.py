@@ -9,13 +9,13 @@ from tp_core.training.config import TrainOptions
 
 TOP = ("tp", "name", "extends", "model", "data", "train", "inference", "init_from", "require_init")
 
-#: Keys of ``model:`` that hold its parts.
+#: Keys of ``model:`` for its parts.
 MODEL = ("embedding", "encoder", "target_embedding", "decoder", "target", "streams")
 
-#: Keys of ``train:`` that choose a module → the module that is chosen by default.
+#: Keys of ``train:`` that choose a module → the default module.
 SLOTS = {"optimizer": "adamw", "schedule": "linear", "strategy": "auto"}
 
-#: Keys of ``train:`` that list modules → their kind, and the modules that are chosen by default.
+#: Keys of ``train:`` that list modules → their kind, and the default modules.
 SHELVES: dict[str, tuple[str, tuple[str, ...]]] = {"hooks": ("hooks", ()), "loggers": ("logger", ("tensorboard",))}
 TRAIN = (*SLOTS, *SHELVES, *TrainOptions.model_fields)
 
@@ -23,11 +23,11 @@ TRAIN = (*SLOTS, *SHELVES, *TrainOptions.model_fields)
 CHOSEN = ("tokenizer", "target_tokenizer", "processor")
 DATA = (*CHOSEN, "sets", *DataOptions.model_fields)
 
-#: Keys of ``data:`` that all its sets have in common.
+#: Keys of ``data:`` that are common to all its sets.
 COMMON = ("tokenizer", "target_tokenizer", "cache")
 SET = ("processor", *(key for key in DataOptions.model_fields if key not in COMMON), *SetOptions.model_fields)
 
-#: Section → its keys, the nearest to the top first.
+#: Section → its keys; sections closer to the top level come first.
 KEYS = {
     "": TOP,
     "data": DATA,

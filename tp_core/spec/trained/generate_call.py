@@ -1,4 +1,4 @@
-"""The options of one call of ``generate``: those of the spec, and those that the call gives. Torch-free."""
+"""The options of one call of ``generate``, merged from the spec and the call. Torch-free."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tp_core.spec.tree.nodes import Node, Origin
 
 
 def for_call(usual: GenerateOptions, given: Mapping[str, Any]) -> GenerateOptions:
-    """The options of one call: those that it gives, and the usual ones for the others.
+    """The options of one call: the given ones, and the defaults from the spec for the others.
 
-    Of the usual ones, those give way that contradict the call: beams where it asks for samples, a ``max_length`` where
-    it says ``max_new_tokens`` or a greater ``min_length``, a forced token that it suppresses.
-    Options that have no effect are an error only where the call gave them.
+    Defaults that contradict the call are dropped: beams if the call asks for sampling, ``max_length`` if it gives
+    ``max_new_tokens`` or a greater ``min_length``, a forced token that the call suppresses. Options without an effect
+    are an error only if the call gives them.
 
     Raises:
         TPError: an option is unknown, has a wrong value, or contradicts another one.
@@ -45,7 +45,7 @@ def for_call(usual: GenerateOptions, given: Mapping[str, Any]) -> GenerateOption
 
 
 def _giving_way(found: GenerateOptions, given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Options that contradict those of a call, with the values that they have instead."""
+    """Defaults that contradict the options of a call, with the values to use instead."""
     for least, most in (("min_new_tokens", "max_new_tokens"), ("min_length", "max_length")):
         limit = getattr(found, most)
         if limit is not None and getattr(found, least) > limit:

@@ -1,4 +1,4 @@
-"""The spec of a trained model that is used. Torch-free."""
+"""Loading of a trained model's spec for inference. Torch-free."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def load_for_use(file: str | os.PathLike[str]) -> Spec:
-    """The spec of a trained model that is used: hooks and loggers, which only training needs, are left out.
+    """Load the spec of a trained model for inference, without hooks and loggers, which only training needs.
 
     Raises:
-        SpecError: it cannot be loaded, or names code that is not trusted.
+        SpecError: the spec cannot be loaded, or names code that is not trusted.
     """
     from tp_core.spec.load import load_spec
 

@@ -1,4 +1,4 @@
-"""The files of a spec's local modules, which a run and an export keep. Torch-free."""
+"""The files of a spec's local modules, which are copied to a run and an export. Torch-free."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tp_core.spec.schema import Spec
 
 
 class LocalFile(NamedTuple):
-    """A file that a local module is made of.
+    """A file of a local module.
 
     Attributes:
-        inside: its path inside the folder of the spec that names the module, with slashes.
-        path: where it was.
-        content: what was run.
+        inside: path relative to the folder of the spec that names the module, with slashes.
+        path: original path.
+        content: the content that was run.
     """
 
     inside: str
@@ -27,10 +27,10 @@ class LocalFile(NamedTuple):
 
 
 def local_files(spec: Spec) -> list[LocalFile]:
-    """The files of a spec's local modules (``my_file:MyConfig``), and those of their folder that they import.
+    """The files of a spec's local modules (``my_file:MyConfig``), and the files of their folder that they import.
 
     Raises:
-        TPError: files of several folders would have one place in the run's folder, and differ.
+        TPError: different files of several folders would have the same path in the run's folder.
     """
     found: dict[str, LocalFile] = {}
     for each in _files(all_modules(spec)):
@@ -46,7 +46,7 @@ def local_files(spec: Spec) -> list[LocalFile]:
 
 
 def local_digest(chosen: Chosen[Any]) -> str:
-    """A hash of the local files of a module and of those that its options choose; empty where all are installed."""
+    """A hash of the local files of a module and of the modules that its options choose; empty if all are installed."""
     found = sorted((file.inside, file.content) for file in _files((chosen, *within(chosen))))
     return hashlib.blake2b(repr(found).encode(), digest_size=16).hexdigest() if found else ""
 

@@ -1,4 +1,4 @@
-"""A spec as a trained model needs it: without what only its training needed. Torch-free."""
+"""Reduction of a spec to the parts that a trained model needs. Torch-free."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from tp_core.training.optimizers.options import AdamWConfig
 from tp_core.training.schedules.options import LinearConfig
 from tp_core.training.strategies.options import SingleConfig
 
-#: Options of ``data:`` that say where training data are, and how they are gone through.
+#: Options of ``data:`` for the place and the order of training data.
 _OF_TRAINING = ("train", "eval", "cache", "bucket")
 
-#: A module → the one that takes its place, or None for none.
+#: A function of a module that returns its replacement, or None to remove it.
 Change = Callable[[Chosen[Any]], Chosen[Any] | None]
 
 
 def for_use(spec: Spec) -> Spec:
-    """The spec with which a trained model is used.
+    """The spec of a trained model for inference.
 
-    Data, hooks, optimizer and init_from are gone, and so are targets that nobody can use without them
-    (:meth:`tp_core.options.base.ModuleConfig.for_use`). The seed stays, as evaluations draw their masks with it.
+    Data, hooks, optimizer and init_from are removed, as are targets that only training can use
+    (:meth:`tp_core.options.base.ModuleConfig.for_use`). The seed stays, as evaluations draw masks with it.
     """
     usual = TrainSpec(
         TrainOptions(seed=spec.train.options.seed),
@@ -47,7 +47,7 @@ def dump_for_use(spec: Spec) -> dict[str, Any]:
 
 
 def dump_by_names(spec: Spec) -> dict[str, Any]:
-    """The resolved spec as plain values, with modules by their names alone: their distributions make them no others."""
+    """The resolved spec as plain values, with module names without distributions, for comparisons."""
 
     def bare(chosen: Chosen[Any]) -> Chosen[Any]:
         return replace(chosen, written=chosen.name)
@@ -66,13 +66,14 @@ def _without_training(data: DataSpec) -> DataSpec:
 
 
 def replaced(spec: Spec, change: Change, labels: bool = True) -> Spec:
-    """A spec with other modules in the place of its own, those that options choose first among them.
+    """A copy of a spec with replaced modules. Modules that options choose are replaced before their owners.
 
     Args:
-        change: only in the place of targets and of what options choose, it may give none: these go, and those stay.
-        labels: also in the place of modules that options choose and that make labels only.
+        change: returns the replacement of a module. It may return None for targets, which are removed, and for modules
+            that options choose, which are then kept.
+        labels: True to also replace modules that options choose and that only make labels.
     """
-    done: dict[int, Chosen[Any] | None] = {}  # parts that share a module still do
+    done: dict[int, Chosen[Any] | None] = {}  # parts that share a module continue to share it
 
     def changed(chosen: Any) -> Any:
         if chosen is None:
@@ -83,7 +84,7 @@ def replaced(spec: Spec, change: Change, labels: bool = True) -> Spec:
 
     def data_of(data: DataSpec) -> DataSpec:
         kept = {target.instance_name for target in spec.model.targets if changed(target) is not None}
-        fed = data.mixing.targets  # a set that is left without any stays, as the sets are numbered
+        fed = data.mixing.targets  # a set without targets is kept, as sets are numbered
         mixing = data.mixing.model_copy(update={"targets": None if fed is None else [n for n in fed if n in kept]})
         modules = {name: changed(getattr(data, name)) for name in ("tokenizer", "target_tokenizer", "processor")}
         return replace(data, **modules, mixing=mixing, sets={name: data_of(part) for name, part in data.sets.items()})

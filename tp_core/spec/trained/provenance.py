@@ -1,4 +1,4 @@
-"""The packages that a model's modules came from: written beside it, and read when it is used. Torch-free."""
+"""The packages of a model's modules, which are written beside the model and read for inference. Torch-free."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tp_core.packages.installed import installed_version
 if TYPE_CHECKING:
     from tp_core.options.choice import Chosen
 
-#: Their names in a folder.
+#: Names of the files in the model's folder.
 PROVENANCE, REQUIREMENTS = "provenance.json", "requirements.txt"
 
 
 class Package(NamedTuple):
-    """A distribution, and the version that a model was made with."""
+    """A distribution, and its version when the model was made."""
 
     name: str
     version: str
@@ -31,7 +31,7 @@ class Package(NamedTuple):
 
 
 def facts_of(modules: Iterable[Chosen[Any]]) -> list[dict[str, Any]]:
-    """For each module: kind, name, place in the spec, distribution, version, and whether it can be found elsewhere."""
+    """For each module: kind, name, place in the spec, distribution, version, and portability."""
     return [
         {
             "kind": each.kind,
@@ -46,12 +46,13 @@ def facts_of(modules: Iterable[Chosen[Any]]) -> list[dict[str, Any]]:
 
 
 def write_provenance(modules: Iterable[Chosen[Any]], folder: Path, made: Path | None = None) -> None:
-    """Write which packages modules are of, for programs and for ``pip install -r requirements.txt``.
+    """Write the packages of modules, for programs and for ``pip install -r requirements.txt``.
 
-    Modules of the models that are inside the folder already, with their own provenance, are among them.
+    The modules of nested models that are already in the folder, with their own provenance, are included.
 
     Args:
-        made: the folder that the model is copied from, which says what it was made with; None: with what is installed.
+        made: the folder from which the model is copied, whose recorded versions are used; None for the installed
+            versions.
     """
     was = {} if made is None else {m["distribution"]: m["version"] for m in _read(str(made)) if m["portable"]}
     own = [module | {"version": was.get(module["distribution"], module["version"])} for module in facts_of(modules)]
@@ -62,7 +63,7 @@ def write_provenance(modules: Iterable[Chosen[Any]], folder: Path, made: Path | 
 
 
 def _inside(folder: Path) -> Iterator[dict[str, Any]]:
-    """The modules of the models that lie inside a folder; those have, in their turn, the modules of models in them."""
+    """The modules of nested models inside a folder. The records of these include their own nested models."""
     models: list[Path] = []
     for file in sorted(folder.rglob(PROVENANCE), key=lambda path: len(path.parts)):
         model = file.parent
@@ -73,7 +74,7 @@ def _inside(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def _packages(modules: Iterable[dict[str, Any]]) -> list[Package]:
-    """The distributions of modules, the core first, each once, with the version of the first that is of it."""
+    """The distributions of modules, each once and the core first, with the version of their first module."""
     found = {"tp-core": discovery.own_version()}
     for module in modules:
         if module.get("portable") and module.get("version"):
@@ -82,7 +83,7 @@ def _packages(modules: Iterable[dict[str, Any]]) -> list[Package]:
 
 
 def package_of(folder: str, kind: str, name: str) -> Package | None:
-    """The package that a module came from when the model in a folder was made; None where nothing says."""
+    """The package of a module when the model in a folder was made; None if unknown."""
     for module in _read(folder):
         if module["kind"] == kind and module["name"] == name.partition("@")[0] and module["portable"]:
             return Package(module["distribution"], module["version"])
@@ -90,9 +91,9 @@ def package_of(folder: str, kind: str, name: str) -> Package | None:
 
 
 def other_versions(folder: Path) -> Iterator[str]:
-    """Packages of which another major version is installed than a model was made with, a sentence each.
+    """One sentence for each package whose installed major version differs from that of the model.
 
-    Of a version 0, the second number counts, as in semantic versioning.
+    For versions 0.x, the second number is compared, as in semantic versioning.
     """
     for package in dict.fromkeys(Package(m["distribution"], m["version"]) for m in _read(str(folder)) if m["portable"]):
         installed = installed_version(package.name)
@@ -104,7 +105,7 @@ def other_versions(folder: Path) -> Iterator[str]:
 
 
 def versions_of_model(path: str) -> Iterator[str]:
-    """As :func:`other_versions`, of a model that a module names: an export, a run, or a checkpoint of one."""
+    """The sentences of :func:`other_versions` for a model that a module names: an export, a run, or a checkpoint."""
     folder = Path(path)
     for place in (folder / "model", folder, folder.parent.parent):
         if (place / "spec.yaml").is_file() and (place / PROVENANCE).is_file():
@@ -118,7 +119,7 @@ def _major(version: str) -> tuple[str, ...]:
 
 
 def _read(folder: str) -> list[dict[str, Any]]:
-    """The modules of a model's or run's folder; empty where nothing is written, or cannot be read."""
+    """The recorded modules of a model's or run's folder; empty if there is no record, or it cannot be read."""
     try:
         modules = read_json(Path(folder) / PROVENANCE)
         keys = {"kind", "name", "distribution", "version", "portable"}

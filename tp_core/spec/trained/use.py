@@ -1,4 +1,4 @@
-"""Trained models that are used: what only labels need is not looked at until they are asked for. Torch-free."""
+"""Mode for loading specs for inference, in which modules that only make labels are not checked. Torch-free."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _use: ContextVar[bool] = ContextVar("use", default=False)
 
 
 def in_use() -> bool:
-    """True while the spec of a trained model is loaded to use the model."""
+    """True while the spec of a trained model is loaded for inference."""
     return _use.get()
 
 
 def using(model: bool = True) -> AbstractContextManager[None]:
-    """Load specs inside the block to use their models, or not."""
+    """A context in which specs are loaded for inference, if ``model`` is True or an outer context says so."""
     return switched(_use, model or in_use())

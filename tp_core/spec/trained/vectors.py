@@ -1,4 +1,4 @@
-"""The way in which vectors of records are made: by default, as the model's targets were trained. Torch-free."""
+"""Settings for computing vectors of records. By default, they follow the model's targets. Torch-free."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ _POOLED = {
 
 
 class VectorPlan(NamedTuple):
-    """Settings with which one vector is made of each record.
+    """Settings for computing one vector per record.
 
     Attributes:
-        stream: the stream that is embedded; empty for a model without streams.
-        facts: the pooling, projection and length.
-        target: name of the target that projects or pools in its own way, or whose kind of pooling is used; empty if
-            no target decides.
+        stream: the stream to embed; empty for a model without streams.
+        facts: the pooling, the projection and the normalisation.
+        target: name of the target that provides the projection or the pooling; empty if no target does.
         reason: the reason for this pooling, for the user.
     """
 
@@ -40,7 +39,7 @@ class VectorPlan(NamedTuple):
         return self.facts.projection_size or int(spec.model.streams[self.stream].encoder.config.hidden_size)
 
     def describe(self) -> str:
-        """A description of the vectors, in a sentence for the user."""
+        """A sentence that describes the vectors, for the user."""
         pooling = self.facts.pooling
         how = f"what the target {self.target} pools" if pooling is None else _POOLED[pooling]
         of = f" of the stream {self.stream}" if self.stream else ""
@@ -50,14 +49,14 @@ class VectorPlan(NamedTuple):
 
 
 def vector_plan(spec: Spec, options: EmbedOptions) -> VectorPlan:
-    """The vectors that a spec's model makes with these options.
+    """The settings for computing vectors with a spec's model and the given options.
 
-    What they leave open is as a target was trained: one that projects vectors, else one that compares them, else all
-    targets that pool, if they agree, else the mean. Of a model with a decoder, which the targets stand behind, it is
-    the mean of the encoder's states.
+    Options that are not given follow a target: one that projects vectors, else one that compares vectors, else all
+    targets that pool, if they agree. Otherwise the mean is used. For a model with a decoder, whose targets read the
+    decoder, it is the mean of the encoder's states.
 
     Raises:
-        TPError: there is no such stream, or a projection is asked for and no target has one.
+        TPError: the stream does not exist, or a projection is requested and no target has one.
     """
     stream = _stream(spec, options.stream)
     facts, target, reason = _trained(spec, stream)
@@ -82,7 +81,7 @@ def _stream(spec: Spec, asked: str | None) -> str:
 
 
 def _trained(spec: Spec, stream: str) -> tuple[VectorFacts, str, str]:
-    """The settings of the targets for vectors of a stream, the target that they are taken from, and the reason."""
+    """The targets' settings for vectors of a stream, the target that provides them, and the reason."""
     mean = VectorFacts("mean")
     if spec.model.decoder is not None:
         return mean, "", "of the encoder; the targets read the decoder"

@@ -1,8 +1,8 @@
 """Canonical form of module choices.
 
-A place that holds one module (a *slot*) accepts ``name`` or ``{name: {options}}``; a place that holds several (a
-*shelf*) accepts one or a list of these. The canonical forms are ``{name: {...}}`` and ``[{name: {...}}, ...]``, so
-that everything after this file sees only them.
+A place for one module (a *slot*) accepts ``name`` or ``{name: {options}}``. A place for several modules (a *shelf*)
+accepts one of these or a list of these. The canonical forms are ``{name: {...}}`` and ``[{name: {...}}, ...]``. All
+later steps receive only canonical forms.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from collections.abc import Callable
 from tp_core.spec.errors import SpecError, SpecProblem
 from tp_core.spec.tree.nodes import Node, describe
 
-#: Keys by which other toolkits name the module whose options stand beside it.
+#: Keys with which other toolkits give the name of a module, beside its options.
 _NAMING = ("name", "type", "_target_", "class_name")
 
 #: Options of the embedding component itself; any other key of its mapping is a module.
 EMBEDDING_OPTIONS = ("modules", "norm", "dropout")
 
-#: Keys under ``model`` that hold one module, several, or a component with options.
+#: Keys of ``model`` for one module, several modules, or a component with options.
 MODEL_SLOTS = ("encoder", "decoder")
 MODEL_SHELVES = ("target",)
 MODEL_EMBEDDINGS = ("embedding", "target_embedding")
 
-#: Kinds of the modules inside ``model``, whose options may stand at ``model`` itself as defaults.
+#: Kinds of the modules inside ``model``. Their options may be set in ``model`` itself as defaults.
 MODEL_KINDS = ("embedding", *MODEL_SLOTS, *MODEL_SHELVES)
 
-#: Kind of the module that each path outside ``model`` holds.
+#: Path outside ``model`` → kind of its one module.
 OTHER_SLOTS: dict[tuple[str, ...], str] = {
     ("data", "tokenizer"): "tokenizer",
     ("data", "target_tokenizer"): "tokenizer",
@@ -36,13 +36,13 @@ OTHER_SLOTS: dict[tuple[str, ...], str] = {
     ("train", "strategy"): "strategy",
 }
 
-#: Paths outside ``model`` that hold paths, and choices of modules of the kind ``source``.
+#: Paths outside ``model`` with file paths and choices of modules of the kind ``source``.
 OTHER_SOURCES = (("data", "train"), ("data", "eval"))
 
-#: Kind of the modules that each path outside ``model`` lists.
+#: Path outside ``model`` → kind of its several modules.
 OTHER_SHELVES: dict[tuple[str, ...], str] = {("train", "hooks"): "hooks", ("train", "loggers"): "logger"}
 
-#: The paper's own spellings.
+#: Spellings of the paper.
 ALIASES = {"tgt_embedding": "target_embedding"}
 
 
@@ -51,7 +51,7 @@ def _fail(path: str, message: str, node: Node, *, key: bool = False) -> SpecErro
 
 
 def _attempt(convert: Callable[[Node, str], Node], node: Node, path: str, problems: list[SpecProblem]) -> Node:
-    """The converted node, or null with the problems added, so that the rest is still looked at."""
+    """The converted node; if that fails, null, with the problems added, so that the rest is still checked."""
     try:
         return convert(node, path)
     except SpecError as error:
@@ -87,21 +87,21 @@ def _not_one(node: Node) -> str:
     if options.value is None:
         return f"{message}; if {names} is meant as an option of '{first}', indent it under '{first}'"
     named = next((key for key in _NAMING if isinstance(node.mapping.get(key, node).value, str)), "")
-    if named:  # as other toolkits write it
+    if named:  # the form of other toolkits
         inside = ", ".join(f"{key}: ..." for key in node.mapping if key != named)
         return f"{message}: {{{node.mapping[named].value}: {{{inside}}}}}"
     return f"{message}, got {first}, {names}"
 
 
 def instance_name(choice: Node, kind: str) -> str:
-    """The name by which a shelf knows one of its modules: the module's name, or a target's own."""
+    """The name of a module within a shelf: the module's name, or a target's own name."""
     ((module, options),) = choice.mapping.items()
     own = options.mapping.get("name") if kind == "target" else None
     return str(own.value) if own is not None and own.value else module
 
 
 def same_module(one: str, other: str) -> bool:
-    """True if two spellings may name one module: ``word`` and ``word@tp-text`` do."""
+    """True if two spellings may mean the same module, such as ``word`` and ``word@tp-text``."""
     return one == other or (one.partition("@")[0] == other.partition("@")[0] and ("@" in one) != ("@" in other))
 
 
@@ -123,7 +123,7 @@ def shelf(node: Node, path: str) -> Node:
             continue
         name = instance_name(choice, path.removeprefix("model."))
         if name in chosen:
-            hint = f"; give one a name of its own: {name}: {{name: ...}}" if path == "model.target" else ""
+            hint = f"; give one of them its own name: {name}: {{name: ...}}" if path == "model.target" else ""
             problems.append(SpecProblem(path, f"'{name}' is listed twice{hint}", item.origin))
         chosen[name] = choice
     if problems:
@@ -132,7 +132,7 @@ def shelf(node: Node, path: str) -> Node:
 
 
 def sources(node: Node, path: str) -> Node:
-    """Canonical form of what data are read from: paths stay, and a mapping is the choice of one module."""
+    """Canonical form of data inputs: paths are unchanged, and a mapping is the choice of one module."""
     if isinstance(node.value, dict):
         return slot(node, path)
     problems: list[SpecProblem] = []
@@ -152,7 +152,7 @@ def component(node: Node, path: str) -> Node:
         children["modules"] = shelf(children["modules"], path)
         return node.with_value(children)
     if isinstance(node.value, dict) and node.value and all(key in EMBEDDING_OPTIONS for key in node.value):
-        return node  # options alone: the modules are those of the parent
+        return node  # only options; the modules are inherited
     return node.with_value({"modules": shelf(node, path)})
 
 
@@ -184,7 +184,7 @@ def _model(node: Node, path: str, problems: list[SpecProblem]) -> Node:
                 problems.append(SpecProblem(inner, message, child.origin))
                 children[key] = child.with_value({})
             for name, each in child.mapping.items():
-                # A text names the stream whose modules this one shares.
+                # A text is the name of the stream whose modules this stream shares.
                 streams[name] = each if isinstance(each.value, str) else _model(each, f"{inner}.{name}", problems)
             continue
         children[key] = child
@@ -197,10 +197,10 @@ def _model(node: Node, path: str, problems: list[SpecProblem]) -> Node:
 def canonical(root: Node, problems: list[SpecProblem]) -> Node:
     """The whole spec in canonical form.
 
-    A file that has a model's keys at its top level (the paper's own JSON configs) becomes the ``model:`` part.
+    A file with a model's keys at its top level (the paper's JSON configs) becomes the ``model:`` part.
 
     Args:
-        problems: receives what has the wrong shape; it is null in the result.
+        problems: receives problems about values of a wrong form, which are null in the result.
     """
     children = dict(root.mapping)
     if "model" not in children and any(_is_model_key(key) for key in children):
@@ -223,7 +223,7 @@ def canonical(root: Node, problems: list[SpecProblem]) -> Node:
 
 
 def _data_sets(data: Node, problems: list[SpecProblem]) -> Node:
-    """``data:`` with the modules of its sets in canonical form."""
+    """The ``data:`` part, with the modules of its sets in canonical form."""
     sets: dict[str, Node] = {}
     for name, child in data.mapping["sets"].mapping.items():
         inner = dict(child.mapping)

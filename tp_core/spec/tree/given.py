@@ -1,4 +1,4 @@
-"""Specs that are given as dictionaries, as trees like those of files."""
+"""Conversion of a spec dictionary to a tree, like that of a file."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 from tp_core.spec.errors import SpecError, SpecProblem
 from tp_core.spec.tree.nodes import Node, Origin, Scalar, Value
 
-#: What stands for a file in messages.
+#: Name of the dictionary in messages, instead of a file name.
 SOURCE = "the given dictionary"
 
 _MOST_LEVELS = 100
 
 
 def given(spec: Mapping[str, Any]) -> Node:
-    """The tree of a spec; relative paths in it are relative to the present folder.
+    """The tree of a spec dictionary; relative paths in it are relative to the current folder.
 
     Raises:
-        SpecError: with every value that no spec can hold.
+        SpecError: the dictionary has values that a spec cannot have; the error lists all of them.
     """
     if not spec:
         raise SpecError([SpecProblem("", "it is empty; a spec has at least a model: or an extends:", Origin(SOURCE))])
@@ -35,12 +35,12 @@ def tree(value: Any, path: str, problems: list[SpecProblem], level: int = 0) -> 
     """A plain value as a tree.
 
     Args:
-        path: of the value in the spec.
-        problems: receives what no spec can hold.
-        level: of the value, from 0.
+        path: path of the value in the spec.
+        problems: receives problems about values that a spec cannot have.
+        level: nesting level of the value, from 0.
     """
     origin = Origin(SOURCE)
-    if level > _MOST_LEVELS:  # endless, if it holds itself
+    if level > _MOST_LEVELS:  # endless if the value contains itself
         raise SpecError([SpecProblem("", f"nested more than {_MOST_LEVELS} levels deep", origin)])
     found: Value
     if isinstance(value, Mapping):
@@ -61,22 +61,22 @@ def tree(value: Any, path: str, problems: list[SpecProblem], level: int = 0) -> 
 
 
 def _key(key: Any) -> str | None:
-    """A key as YAML has it: a number as a text, as the labels of ``{0: neutral}``."""
+    """A key as in YAML: a number becomes text, such as the labels in ``{0: neutral}``."""
     if isinstance(key, bool) or not isinstance(key, (str, int)):
         return None
     return str(key)
 
 
 def _scalar(value: Any, path: str, problems: list[SpecProblem]) -> Scalar:
-    """A value of a spec: also a path, and a number of NumPy or a like library."""
+    """A value of a spec; paths and numbers of NumPy and similar libraries are converted."""
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
     elif not isinstance(value, (str, int, float)) and callable(item := getattr(value, "item", None)):
-        with contextlib.suppress(TypeError, ValueError, RuntimeError):  # several numbers are none
+        with contextlib.suppress(TypeError, ValueError, RuntimeError):  # arrays of several numbers cannot be converted
             value = item()
     for kind in (bool, str, int, float):
         if isinstance(value, kind):
-            return kind(value)  # of a subclass, the value
+            return kind(value)  # also converts instances of subclasses
     if value is not None:
         message = f"expected a text, a number, true or false, a list or a mapping, got a {type(value).__name__}"
         problems.append(SpecProblem(path, message, Origin(SOURCE)))

@@ -19,14 +19,14 @@ from tp_core.suggest import instead
 
 
 def read(path: str | Mapping[str, Any], problems: Problems) -> Node:
-    """The canonical tree of a spec, or preset, with its parents merged.
+    """The canonical tree of a spec or preset, merged with its parents.
 
     Args:
-        path: of a file, or the name of a preset; or a spec as a dictionary.
-        problems: receives choices of modules that have the wrong shape.
+        path: path of a file, name of a preset, or a spec as a dictionary.
+        problems: receives problems about module choices of a wrong form.
 
     Raises:
-        SpecError: a file of the chain is missing or is no YAML mapping.
+        SpecError: a file of the chain is missing or is not a YAML mapping.
     """
     if isinstance(path, Mapping):
         return _inherit(given(path), (), SOURCE, problems)

@@ -10,7 +10,7 @@ from tp_core.spec.tree.nodes import Node
 
 
 def _merge_choice(base: Node | None, over: Node, path: tuple[str, ...], trees: Sequence[Node]) -> Node:
-    """One module of a shelf over the one that it had of that name; another module drops its options."""
+    """Merge one module of a shelf over the parent's module of that name. A different module drops inherited options."""
     if base is None:
         return over
     base, over = _one_spelling(base, over)
@@ -18,14 +18,14 @@ def _merge_choice(base: Node | None, over: Node, path: tuple[str, ...], trees: S
 
 
 def _before(item: Node, base: Sequence[Node], kind: str) -> Node | None:
-    """The module of a shelf that one which is put over it stands for, if there is one."""
+    """The module of the parent's shelf that corresponds to a module, if there is one."""
     name = instance_name(item, kind)
     alike = {instance_name(each, kind): each for each in base if same_module(instance_name(each, kind), name)}
     return alike.get(name) or (next(iter(alike.values())) if len(alike) == 1 else None)
 
 
 def _one_spelling(base: Node, over: Node) -> tuple[Node, Node]:
-    """Two choices of modules, with the longer spelling in both where they name one module."""
+    """Two choices of modules; if they mean the same module, both get the longer spelling."""
     ((before, _),), ((after, options),) = base.mapping.items(), over.mapping.items()
     if before == after or not same_module(before, after):
         return base, over
@@ -35,13 +35,14 @@ def _one_spelling(base: Node, over: Node) -> tuple[Node, Node]:
 
 
 def merge(base: Node, over: Node, path: tuple[str, ...] = (), trees: Sequence[Node] = ()) -> Node:
-    """``over`` on top of ``base``, both canonical but for options of modules; ``over`` wins.
+    """Merge ``over`` over ``base``; ``over`` takes precedence. Both are canonical, except for options of modules.
 
-    Mappings merge key by key. A slot that names another module drops the options inherited for the old one. A shelf
-    is replaced as a list, but modules that stay keep the options they had. So it is with options that choose modules.
+    Mappings are merged key by key. A slot with another module drops the inherited options of the old module. A shelf is
+    replaced as a list, but modules that occur in both keep their inherited options. The same holds for options that
+    choose modules.
 
     Args:
-        trees: the whole specs; the two nodes themselves if empty.
+        trees: the whole specs; if empty, the two nodes themselves.
     """
     trees = trees or (base, over)
     place = _place(base, over, path, trees)
@@ -70,15 +71,15 @@ def merge(base: Node, over: Node, path: tuple[str, ...] = (), trees: Sequence[No
 
 
 def _place(base: Node, over: Node, path: tuple[str, ...], trees: Sequence[Node]) -> Place | None:
-    """The modules that both nodes choose; None where they choose none."""
+    """The kind of modules that both nodes choose; None if they choose none."""
     if not (_may_choose(base) and _may_choose(over)) or (isinstance(base.value, str) and isinstance(over.value, str)):
-        return None  # of two names, the second says all
+        return None  # two names cannot be merged; the second one replaces the first
     found = place_at(path, (over.at().base, base.at().base))
     return found or default_place(path, trees)
 
 
 def default_place(path: tuple[str, ...], trees: Sequence[Node]) -> Place | None:
-    """The modules that a default of the model chooses, or of a stream: an option of that name of its modules."""
+    """The kind of modules that a default of the model or of a stream chooses, from the module option of that name."""
     from tp_core.spec.hints.places import choosing
     from tp_core.spec.sections.keys import KEYS
 
@@ -92,11 +93,11 @@ def _may_choose(node: Node) -> bool:
 
 
 def _in_its_folder(name: str, options: Node, inherited: Node) -> Node:
-    """The merged options of a local module, which is still a file of the folder that first named it.
+    """The merged options of a local module, whose file stays in the folder of the spec that first named it.
 
-    A spec that has a file of that name beside it means its own.
+    If the child spec has a file of that name beside it, its own file is used.
     """
-    from tp_core.local.load import file_of  # only specs with such modules need it
+    from tp_core.local.load import file_of  # only needed for specs with local modules
 
     own = options.origin.base
     if own and file_of(name.partition(":")[0], own) is not None:

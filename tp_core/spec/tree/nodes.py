@@ -1,4 +1,4 @@
-"""The spec as a tree whose every value remembers where it was written."""
+"""The spec as a tree, in which every value has its origin."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Origin(NamedTuple):
         line: line number from 1, or None.
         column: column number from 1, or None.
         text: the line itself, for showing it with a caret.
-        base: folder that relative paths written here are relative to.
+        base: folder for relative paths that are written here.
     """
 
     source: str
@@ -27,20 +27,20 @@ class Origin(NamedTuple):
     base: str = "."
 
     def place(self) -> str:
-        if self.line is None:  # a setting on the command line has a column, but counting it helps nobody
+        if self.line is None:  # the column of a command-line setting is not helpful in messages
             return self.source
         return f"{self.source}:{self.line}:{self.column}"
 
 
 class Node(NamedTuple):
-    """A value, its origin and, for the value of a mapping's key, the key's origin."""
+    """A value with its origin and, inside a mapping, the origin of its key."""
 
     value: Value
     origin: Origin
     key_origin: Origin | None = None
 
     def plain(self) -> object:
-        """The value without origins, as YAML's or JSON's own types."""
+        """The value without origins, in the types of YAML and JSON."""
         if isinstance(self.value, dict):
             return {key: node.plain() for key, node in self.value.items()}
         if isinstance(self.value, list):
@@ -58,7 +58,7 @@ class Node(NamedTuple):
         return self.value if isinstance(self.value, list) else []
 
     def at(self) -> Origin:
-        """The best place to point at: the key where there is one."""
+        """The best origin for messages: that of the key if there is one."""
         return self.key_origin or self.origin
 
     def with_value(self, value: Value) -> Node:
@@ -76,7 +76,7 @@ class Node(NamedTuple):
 
 
 def describe(value: object) -> str:
-    """A value's kind in the words of someone who writes YAML, in one line."""
+    """A value or its kind as text for messages, in the terms of YAML, in one line."""
     if value is None:
         return "nothing (null)"
     if isinstance(value, bool):
@@ -90,7 +90,7 @@ def describe(value: object) -> str:
 
 
 def as_node(plain: object, origin: Origin) -> Node:
-    """A plain value as a tree; whatever is in it was written at one place."""
+    """A plain value as a tree; all values in it have the same origin."""
     if isinstance(plain, Mapping):
         return Node({key: as_node(each, origin) for key, each in plain.items()}, origin)
     if isinstance(plain, list):

@@ -1,4 +1,4 @@
-"""``KEY=VALUE`` on the command line: parsed by the same loader, merged over the file."""
+"""Settings ``KEY=VALUE`` on the command line, parsed by the same loader and merged over the file."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def apply(root: Node, overrides: list[str], problems: list[SpecProblem], base: s
     """Merge ``KEY=VALUE`` settings over a canonical spec, left to right.
 
     Args:
-        problems: receives what is wrong with a setting that is no ``KEY=VALUE``, or names a module that is not in
-            the list it points into; such a setting changes nothing.
+        problems: receives problems about a setting that does not have the form ``KEY=VALUE``, or that names a module
+            that is not in the list; such a setting is ignored.
     """
     first = root
     for text in overrides:
@@ -36,7 +36,7 @@ def apply(root: Node, overrides: list[str], problems: list[SpecProblem], base: s
             root = _apply_one(root, text, origin, problems)
         except SpecError as error:
             problems += error.problems
-    return Node(root.value, first.origin, first.key_origin)  # a setting moves no spec to another folder
+    return Node(root.value, first.origin, first.key_origin)  # settings do not change the folder of the spec
 
 
 def _apply_one(root: Node, text: str, origin: Origin, problems: list[SpecProblem]) -> Node:
@@ -66,7 +66,7 @@ def _moved(old: Origin, setting: Origin, offset: int) -> Origin:
 
 
 def _relocate(node: Node, origin: Origin, offset: int) -> Node:
-    """Positions within the value, moved to where the value stands in the whole setting."""
+    """A copy of a value's node, with positions relative to the whole setting."""
     value = node.value
     if isinstance(value, dict):
         value = {k: _relocate(v, origin, offset) for k, v in value.items()}
@@ -77,11 +77,11 @@ def _relocate(node: Node, origin: Origin, offset: int) -> Node:
 
 
 def _over(node: Node, path: tuple[str, ...], rest: list[str], value: Node, origin: Origin, root: Node) -> Node:
-    """The tree that sets what stands at the end of a path inside a node, once it is merged over the node.
+    """The tree to merge over a node, to set the value at the end of a path inside the node.
 
     Args:
-        path: of the node, as :func:`tp_core.spec.tree.merge.place_at` takes it.
-        rest: the keys of the path from there, at dots; names of modules may have dots in them.
+        path: path of the node, in the form of :func:`tp_core.spec.choices.places.place_at`.
+        rest: the remaining keys of the path, split at dots; names of modules may contain dots.
         root: the whole spec.
     """
     if not rest:
@@ -93,19 +93,19 @@ def _over(node: Node, path: tuple[str, ...], rest: list[str], value: Node, origi
         node = canonical_choice(node, place) or node
     if place is not None and place.many:
         if any(len(item.mapping) != 1 for item in node.items):
-            raise SpecError([])  # no list of modules, which is said when they are chosen
+            raise SpecError([])  # not a list of modules; reported when modules are chosen
         return _in_shelf(node, path, rest, value, origin, root)
-    if place is not None and isinstance(node.value, list):  # of sources, and paths beside them
+    if place is not None and isinstance(node.value, list):  # a list of sources and paths
         return _in_shelf(node, path, rest, value, origin, root)
     key, rest = _first(rest, {*node.mapping, *(discovery.index().names(place.kind) if place is not None else ())})
-    # The keys of a path name what the spec has: a local module stays in the spec's folder.
+    # The keys of a path refer to modules of the spec, so a local module stays in the spec's folder.
     above = origin._replace(base="")
     inner = node.mapping.get(key, Node(None, above))
     return Node({key: _over(inner, (*path, key), rest, value, origin, root)}, above, above)
 
 
 def _first(parts: list[str], known: Collection[str]) -> tuple[str, list[str]]:
-    """The first key of a path, the longest that is known, with or without its distribution, and the rest."""
+    """The first key of a path and the rest. The longest known key is taken, with or without its distribution."""
     for length in range(len(parts), 1, -1):
         key = ".".join(parts[:length])
         if key in known or ("@" in parts[length - 1] and key.partition("@")[0] in known):
@@ -114,9 +114,9 @@ def _first(parts: list[str], known: Collection[str]) -> tuple[str, list[str]]:
 
 
 def _in_shelf(node: Node, path: tuple[str, ...], rest: list[str], value: Node, origin: Origin, root: Node) -> Node:
-    """A list of modules with a setting in the one that is meant, which a merge replaces the list with.
+    """A copy of a list of modules, with the setting applied to one module. A merge replaces the old list with it.
 
-    Paths, beside sources, stay as they are.
+    Paths beside sources are unchanged.
     """
     names = [instance_name(item, path[-1]) if len(item.mapping) == 1 else "" for item in node.items]
     key, inside = _first(rest, {spelling for name in names for spelling in (name, name.partition("@")[0])})
@@ -127,7 +127,7 @@ def _in_shelf(node: Node, path: tuple[str, ...], rest: list[str], value: Node, o
         near = did_you_mean(key, [name for name in names if name])
         message = f"the spec has no module '{key}' there; it has {shown}" + (f"; {near}" if near else "")
         if alike:
-            message = f"the spec has {len(alike)} modules '{key}' there; change the one that is meant in the file"
+            message = f"the spec has {len(alike)} modules '{key}' there; change the right one in the file"
         raise SpecError([SpecProblem(".".join([*shown_path, key]), message, origin)])
     number = names.index(key if key in names else alike[0])
     ((module, options),) = node.items[number].mapping.items()

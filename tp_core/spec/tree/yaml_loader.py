@@ -23,15 +23,15 @@ _PLAIN_TAGS = {"tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2
 _MOST_NODES = 100_000
 _MOST_BYTES = 2**24
 _MOST_LEVELS = 100
-#: Longer runs of digits are refused by Python itself, and are no number that any option means.
+#: Python rejects longer runs of digits; no option has such a number.
 _MOST_DIGITS = 4000
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-#: No block collection begins to the right of these characters on its line.
+#: The characters that can precede a block collection on its line.
 _INDENTATION = re.compile(r"[\t ?:-]+")
 
 
 def scalar(text: str) -> Scalar:
-    """A plain scalar by the YAML 1.2 core schema: ``1e-4`` is a float and ``no`` is a string."""
+    """The value of a plain scalar in the YAML 1.2 core schema: ``1e-4`` is a float and ``no`` is a string."""
     if text in _SPECIAL:
         return _SPECIAL[text]
     if len(text) > _MOST_DIGITS:
@@ -50,7 +50,7 @@ _STARTS = (
     yaml.FlowMappingStartToken,
 )
 
-# The C parser where PyYAML was built with it; the base loader resolves no scalar, so only explicit tags remain.
+# Use the C parser if PyYAML was built with it. The base loader does not resolve scalars, so only explicit tags remain.
 _Loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
@@ -117,11 +117,11 @@ def parse(text: str, source: str, base: str = ".") -> Node:
     """Parse one YAML (or JSON) document.
 
     Raises:
-        SpecError: on syntax errors, duplicate keys, tags and recursive aliases, with their positions.
+        SpecError: the text has syntax errors, duplicate keys, tags or recursive aliases; with their positions.
     """
     reader = _Reader(source, text, base)
     if source.endswith(".json"):
-        text = text.replace("\t", " ")  # JSON may be indented with tabs, and has none within its strings
+        text = text.replace("\t", " ")  # JSON may be indented with tabs; its strings do not contain tabs
     if forbidden := _FORBIDDEN.search(text):
         line = text.count("\n", 0, forbidden.start())
         column = forbidden.start() - (text.rfind("\n", 0, forbidden.start()) + 1)
@@ -146,15 +146,15 @@ def _too_deep(origin: Origin) -> SpecProblem:
 
 
 def _check_depth(text: str, reader: _Reader) -> None:
-    """Refuse a text that is nested too deeply before a parser composes it, by recursion and up to a limit of its own.
+    """Reject a text that is nested too deeply before a parser composes it recursively.
 
-    PyYAML's scanner in Python is asked for one token after the other: the parsers read ahead, and one that has a
-    limit would meet it there, before the first of its tokens or events is seen.
+    PyYAML's scanner in Python yields one token after the other. The parsers cannot be used, as they read ahead: a
+    parser with its own limit would reach it before it yields the first token or event.
     """
     widest = max(map(len, _INDENTATION.findall(text)), default=0)
-    if text.count("[") + text.count("{") + widest + 1 <= _MOST_LEVELS:  # no scan for the specs that people write
+    if text.count("[") + text.count("{") + widest + 1 <= _MOST_LEVELS:  # usual specs need no scan
         return
-    scanner = yaml.BaseLoader(text.replace("\t", " "))  # the C parser lets tabs stand within brackets
+    scanner = yaml.BaseLoader(text.replace("\t", " "))  # the C parser allows tabs within brackets
     while not scanner.done:
         scanner.fetch_more_tokens()
         if scanner.flow_level + len(scanner.indents) > _MOST_LEVELS:
@@ -163,15 +163,15 @@ def _check_depth(text: str, reader: _Reader) -> None:
 
 
 def parse_file(path: Path, shown: str | None = None) -> Node:
-    """Parse a file; positions carry ``shown``, the path as the user wrote it.
+    """Parse a file; positions contain ``shown``, the path as the user wrote it.
 
     Raises:
-        SpecError: when the file is missing, not UTF-8, no mapping, or not valid YAML.
+        SpecError: the file is missing, not UTF-8, not a mapping, or not valid YAML.
     """
     source = shown or str(path)
     here = Origin(source)
     try:
-        with open(path, "rb") as file:  # a pipe, too, which has no size
+        with open(path, "rb") as file:  # also works for a pipe, which has no size
             data = file.read(_MOST_BYTES + 1)
     except FileNotFoundError:
         raise SpecError([SpecProblem("", f"there is no such file{instead(path)}", here)]) from None

@@ -1,7 +1,7 @@
-"""Messages about text that is not YAML, made from the text itself.
+"""Messages about invalid YAML, made from the text itself.
 
-PyYAML's two parsers, and their releases, differ in their words and agree on where the mistake is: nothing here reads
-a word of theirs, and only a mistake that is unlike all of these is told in their words.
+PyYAML's two parsers and their releases differ in their messages, but agree on the position of the mistake. This file
+uses only the position. A parser's own message is shown only for a mistake that is not recognised here.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from yaml.composer import ComposerError
 from yaml.scanner import ScannerError
 
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\']|\'\')*\'', re.DOTALL)
-#: Braces of a pattern of paths, which YAML takes for a mapping.
+#: Braces of a path pattern, which YAML reads as a mapping.
 _BRACES = re.compile(r"\{[^\s{}:]*(?:,|\.\.)[^\s{}:]*\}")
 _WORD = re.compile(r"[^\s,\[\]{}]+")
 
 
 class Mistake(NamedTuple):
-    """One sentence about a mistake, and the line and column, from 0, to point at."""
+    """One sentence about a mistake, and its line and column, from 0."""
 
     message: str
     line: int
@@ -28,7 +28,7 @@ class Mistake(NamedTuple):
 
 
 class _Place:
-    """A place in a text, and what stands around it."""
+    """A position in a text, with the text around it."""
 
     def __init__(self, lines: list[str], line: int, column: int) -> None:
         self.line, self.column = line, column
@@ -45,10 +45,10 @@ class _Place:
 
 
 def explain(error: yaml.MarkedYAMLError, lines: list[str]) -> Mistake:
-    """Say what is wrong in a text that PyYAML refuses."""
+    """Describe the mistake in a text that PyYAML rejects."""
     found, began = error.problem_mark, error.context_mark
     at = _Place(lines, found.line, found.column) if found is not None else _Place(lines, 0, 0)
-    # Where the unfinished thing began, if that is told and is another place.
+    # The beginning of an unfinished element, if the parser reports it and it is a different position.
     start = _Place(lines, began.line, began.column) if began is not None else None
     if start is not None and (start.line, start.column) >= (at.line, at.column):
         start = None
@@ -60,8 +60,8 @@ def explain(error: yaml.MarkedYAMLError, lines: list[str]) -> Mistake:
 
 def _of_a_pattern(at: _Place) -> Mistake | None:
     before = [match for match in _BRACES.finditer(at.before) if match.end() == len(at.before)]
-    behind = before and at.char and at.char not in " \t,:#]}"
-    if behind or (at.char == "{" and at.before[-1:].strip(" [,") and _BRACES.match(at.after)):
+    text_follows = before and at.char and at.char not in " \t,:#]}"
+    if text_follows or (at.char == "{" and at.before[-1:].strip(" [,") and _BRACES.match(at.after)):
         return at.says('a path with braces needs quotes here, as in "shards/{0000..0099}.tar"')
     return None
 
@@ -79,18 +79,18 @@ def _of_one_character(at: _Place, start: _Place | None) -> Mistake | None:
 
 
 def _at_the_start_of_a_text(error: yaml.MarkedYAMLError, at: _Place) -> Mistake | None:
-    """A character that begins no text without quotes."""
+    """A character that cannot begin a text without quotes."""
     if at.char == "%" and at.opens_line:
         return at.says("a line that begins with % is a directive; a spec has none")
     if at.char in ("@", "`", "%"):
         return at.says(f'a text that begins with {at.char} needs quotes: "{at.word}"')
     if at.char == "*" and isinstance(error, ComposerError):
-        return at.says(f"the alias '{at.word}' stands for nothing: there is no '&{at.word[1:]}' before it")
+        return at.says(f"the alias '{at.word}' is undefined: there is no '&{at.word[1:]}' before it")
     return None
 
 
 def _within_something(error: yaml.MarkedYAMLError, at: _Place, start: _Place, lines: list[str]) -> Mistake | None:
-    """A mistake in something that begins elsewhere and is told by its first character."""
+    """A mistake in an element that begins elsewhere; its first character determines the message."""
     same_line = start.line == at.line
     if start.char in ("'", '"'):
         quoted = _QUOTED.match("\n".join([start.after, *lines[start.line + 1 :]]))
@@ -120,7 +120,7 @@ def _within_something(error: yaml.MarkedYAMLError, at: _Place, start: _Place, li
 
 
 def _of_a_block(at: _Place, start: _Place | None) -> Mistake | None:
-    """A mistake in lists and mappings that are told by their indentation."""
+    """A mistake in lists and mappings that are written with indentation."""
     if at.char == ":":
         if ": " in at.before:
             return at.says("a second key stands on this line; a text with ': ' in it needs quotes")
@@ -130,12 +130,12 @@ def _of_a_block(at: _Place, start: _Place | None) -> Mistake | None:
     if at.before.rstrip()[-1:] in ("'", '"') and at.char:
         return at.says("something follows the text in quotes; within single quotes, '' is an apostrophe")
     if start is not None and at.opens_line and at.char:
-        return at.says(f"this does not go on with what begins on line {start.line + 1}; is its indentation right?")
+        return at.says(f"this does not continue the block from line {start.line + 1}; is its indentation right?")
     return None
 
 
 def _in_the_words_of_the_library(error: yaml.MarkedYAMLError, at: _Place, lines: list[str]) -> Mistake:
-    if at.at_end:  # there is nothing to point at after the end
+    if at.at_end:  # after the end, there is no character for the caret
         last = max((n for n, line in enumerate(lines) if line.strip()), default=0)
         column = len(lines[last].rstrip()) if lines else 0
         return Mistake("the text ends here, before it is complete", last, column)
