@@ -11,15 +11,11 @@ from pydantic_core import PydanticUndefined
 from tp_core.options.base import ModuleConfig
 from tp_core.options.choice import choices_in, slots_of, usual
 from tp_core.options.context import BuildContext
+from tp_core.options.marks import is_size, is_training_only
 from tp_core.spec.hints.places import PARTS
 
-#: Options that are always shown, even with their default, in this order.
-_SIZES = (
-    *("num_layers", "num_heads", "hidden_size", "feed_forward_size", "kernel_size", "image_size", "patch_size"),
-    *("channels", "max_length", "num_segments", "num_labels", "projection_size", "num_mel_bins", "size"),
-)
-#: Options that are not shown: the diagram shows them in another way, or they only matter in training.
-_SILENT = frozenset({"stream", "weight", "embedding_size", "activation_checkpointing", "drop_path_growing"})
+#: Options that are not shown: the diagram shows them in another way.
+_SILENT = frozenset({"stream", "embedding_size", "activation_checkpointing"})
 _MOST = 12
 
 
@@ -30,7 +26,8 @@ def spoken(config: ModuleConfig, context: BuildContext) -> list[str]:
     """
     sizes: dict[str, Any] = {}
     unusual = list(_unusual(config, context, sizes, {}, ""))
-    facts = [*(_fact(name, sizes[name]) for name in _SIZES if name in sizes), *unusual]
+    counts_first = sorted(sizes, key=lambda name: not name.startswith("num_"))
+    facts = [*(_fact(name, sizes[name]) for name in counts_first), *unusual]
     return facts if len(facts) <= _MOST else [*facts[:_MOST], f"{len(facts) - _MOST} more"]
 
 
@@ -47,7 +44,8 @@ def _unusual(
         owner: name of the part, shown with its options; empty for the module itself.
     """
     effective, fields = config.effective(context), type(config).model_fields
-    for name in _SIZES:
+    marked = [name for name, info in fields.items() if is_size(info)]
+    for name in marked:
         if effective.get(name) is not None:
             sizes.setdefault(name, effective[name])
     # Slices are shown as an option, because their contents apply to some layers only.
@@ -55,11 +53,11 @@ def _unusual(
     parts = [(option, each) for option, each in choices_in(whole) if each.kind in PARTS]
     usual_here = {name: usual(type(config), name) for name in type(config).passed_on}
     for name, value in config.model_dump(mode="json").items():
-        if name in effective and name not in _SIZES and name not in _SILENT and value is not None:
+        if name in effective and name not in marked and name not in _SILENT and value is not None:
             default = passed.get(name, fields[name].get_default(call_default_factory=True))
             if isinstance(default, str) and isinstance(value, dict):  # the choice of a module
                 default, value = default, ", ".join(value)
-            quiet = name.endswith(("_std", "eps")) or "dropout" in name or "drop_path" in name or "init" in name
+            quiet = is_training_only(fields[name]) or name.endswith("eps")
             if not quiet and (default is PydanticUndefined or value != default):
                 plain = name in passed or name in slots_of(type(config))
                 yield _fact(name, value) if plain or not owner else f"{owner} {_fact(name, value)}"

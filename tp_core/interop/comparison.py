@@ -8,28 +8,11 @@ from typing import Any, NamedTuple
 from tp_core.options.base import ModuleConfig
 from tp_core.options.choice import Chosen, choices_in, slots_of
 from tp_core.options.context import BuildContext
+from tp_core.options.marks import is_training_only
 from tp_core.options.slices import Slices
 from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec
 from tp_core.spec.sections.embedding import EmbeddingSpec
-
-#: Options that only change training or initial values.
-TRAINING_ONLY = frozenset(
-    {
-        "dropout",
-        "attention_dropout",
-        "activation_dropout",
-        "drop_path",
-        "drop_path_growing",
-        "init_std",
-        "scale_residual_init",
-        "weight",
-        "label_smoothing",
-        "z_loss",
-        "average",  # the denominator of a target's loss
-        "embedding_size",  # compared once for the component
-    }
-)
 
 
 class _ByLayer(NamedTuple):
@@ -130,7 +113,10 @@ def _of_config(path: str, config: ModuleConfig, context: BuildContext) -> dict[s
         options[option] = names if slot.many else next(iter(names), None)
         for each in inner:
             found |= _options(f"{path}.{option}.{each.name}", each, config.inner_context(option, context))
-    return found | {f"{path}.{name}": value for name, value in options.items() if name not in TRAINING_ONLY}
+    fields = type(config).model_fields
+    # The width of embeddings is compared once for the component.
+    left_out = {name for name, info in fields.items() if is_training_only(info)} | {"embedding_size"}
+    return found | {f"{path}.{name}": value for name, value in options.items() if name not in left_out}
 
 
 def differences(own: Spec, other: Spec, what: str) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from tp_core.options.facts import Facts, Pooling, StreamFacts, fact_in
+from tp_core.options.marks import ModelSize
 
 if TYPE_CHECKING:
     from tp_core.interfaces.tokenizer import Tokenizer
@@ -27,7 +28,7 @@ class BuildContext(NamedTuple):
     """
 
     embedding_size: int = 768
-    hidden_size: int = 768
+    hidden_size: ModelSize[int] = 768
     vocab_size: int = 30522
     length_limit: int | None = None
     pooling: Pooling = "first"

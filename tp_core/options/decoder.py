@@ -6,6 +6,7 @@ from pydantic import Field
 
 from tp_core.options.base import ModuleConfig
 from tp_core.options.context import BuildContext
+from tp_core.options.marks import ModelSize
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Decoder
@@ -16,7 +17,7 @@ class DecoderConfig(ModuleConfig):
 
     kind: ClassVar[str] = "decoder"
 
-    hidden_size: int = Field(768, gt=0, description="width of the hidden states")
+    hidden_size: ModelSize[int] = Field(768, gt=0, description="width of the hidden states")
     needs_target_embedding: ClassVar[bool] = True
 
     def build(self, context: BuildContext) -> "Decoder":

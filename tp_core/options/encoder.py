@@ -6,6 +6,7 @@ from pydantic import Field
 
 from tp_core.options.base import ModuleConfig
 from tp_core.options.context import BuildContext
+from tp_core.options.marks import ModelSize
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Encoder, FusionEncoder
@@ -19,7 +20,7 @@ class EncoderConfig(ModuleConfig):
     #: It reads all of the model's streams together, behind their own encoders, and gives them back.
     joins_streams: ClassVar[bool] = False
 
-    hidden_size: int = Field(768, gt=0, description="width of the hidden states")
+    hidden_size: ModelSize[int] = Field(768, gt=0, description="width of the hidden states")
 
     def build(self, context: BuildContext) -> "Encoder":
         """The encoder: its implementation with these options."""

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple, TypeVar
 
+from tp_core.options.marks import ModelSize
+
 T = TypeVar("T")
 
 Pooling = Literal["first", "last", "mean", "max"]
@@ -100,7 +102,7 @@ class VectorFacts(NamedTuple):
     """
 
     pooling: Pooling | None
-    projection_size: int | None = None
+    projection_size: ModelSize[int | None] = None
     normalize: bool = False
     compared: bool = False
 

@@ -1,6 +1,6 @@
 """Marks of options that the loader of specs treats in a way of their own. Torch-free."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -9,8 +9,24 @@ class PathMark:
     """Marks an option as a path: the loader makes it absolute from where it was written."""
 
 
+class TrainingMark:
+    """Marks an option that only changes training or initial values, and not what a trained model computes."""
+
+
+class SizeMark:
+    """Marks an option that drawings of a model always show."""
+
+
+T = TypeVar("T")
+
 #: An option that names a file or folder.
 PathStr = Annotated[str, PathMark()]
+
+#: An option that only changes training or initial values: ``dropout: TrainingOnly[float]``.
+TrainingOnly = Annotated[T, TrainingMark()]
+
+#: An option that drawings of a model always show: ``num_layers: ModelSize[int]``.
+ModelSize = Annotated[T, SizeMark()]
 
 
 class NamedFile(str):
@@ -31,6 +47,16 @@ class NamedFile(str):
 def is_path(info: Any) -> bool:
     """True if an option, given by its field, names a file or folder, or a list of them."""
     return any(isinstance(mark, PathMark) for mark in info.metadata) or "PathMark" in str(info.annotation)
+
+
+def is_training_only(info: Any) -> bool:
+    """True if an option, given by its field, only changes training or initial values."""
+    return any(isinstance(mark, TrainingMark) for mark in info.metadata)
+
+
+def is_size(info: Any) -> bool:
+    """True if an option, given by its field, is always shown in drawings."""
+    return any(isinstance(mark, SizeMark) for mark in info.metadata)
 
 
 def paths_in(options: BaseModel) -> dict[str, str]:

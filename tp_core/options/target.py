@@ -9,6 +9,7 @@ from tp_core.metrics.facts import MetricFacts
 from tp_core.options.base import ModuleConfig, Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, Pooling, VectorFacts
+from tp_core.options.marks import TrainingOnly
 
 if TYPE_CHECKING:
     from tp_core.interfaces import Target
@@ -29,7 +30,7 @@ class TargetConfig(ModuleConfig):
     reads_streams: ClassVar[bool] = False
 
     name: str | None = Field(None, description="what the model calls it; unset: as the module")
-    weight: float = Field(1.0, ge=0, description="factor of this target's loss in the total")
+    weight: TrainingOnly[float] = Field(1.0, ge=0, description="factor of this target's loss in the total")
     stream: str | None = Field(None, description="the stream that the target reads; unset: the first, or all of them")
 
     def label_fields(self, context: BuildContext) -> dict[str, FieldSpec]:

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from tp_core import BuildContext, EncoderConfig, FieldSpec, Problem
+from tp_core.options.marks import ModelSize, TrainingOnly
 from tp_core.options.ports import CAUSAL, Port
 
 
@@ -14,11 +15,11 @@ class GatesConfig(EncoderConfig):
 
     implementation: ClassVar[str] = "tp_acme.gates:Gates"
 
-    num_layers: int = Field(4, gt=0, description="number of layers")
-    kernel_size: int = Field(5, gt=0, description="number of positions that a layer mixes, its own included")
+    num_layers: ModelSize[int] = Field(4, gt=0, description="number of layers")
+    kernel_size: ModelSize[int] = Field(5, gt=0, description="number of positions that a layer mixes, its own included")
     mask: Literal["fully_visible", "causal"] = Field("fully_visible", description="causal: only earlier positions")
-    dropout: float = Field(0.1, ge=0, lt=1, description="dropout on the output of each layer")
-    init_std: float = Field(0.02, gt=0, description="standard deviation of the initial weights")
+    dropout: TrainingOnly[float] = Field(0.1, ge=0, lt=1, description="dropout on the output of each layer")
+    init_std: TrainingOnly[float] = Field(0.02, gt=0, description="standard deviation of the initial weights")
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return {CAUSAL: FieldSpec()} if self.mask == "causal" else {}

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from tp_acme.rtd_target_options import REPLACED
 from tp_core import BuildContext, FieldSpec, Port, Problem, ProcessorConfig
+from tp_core.options.marks import ModelSize
 from tp_core.options.ports import ATTENTION_MASK, INPUT_IDS, TOKEN_TYPE_IDS
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class ReplacedTokensConfig(ProcessorConfig):
     sampling_options: ClassVar[frozenset[str]] = frozenset({"rate"})
     length_column: ClassVar[str | None] = "tokens"
 
-    max_length: int = Field(128, gt=3, description="maximum sequence length, including special tokens")
+    max_length: ModelSize[int] = Field(128, gt=3, description="maximum sequence length, including special tokens")
     rate: float = Field(0.15, gt=0, lt=1, description="probability of replacing a token")
 
     def sequence_length(self) -> int | None:

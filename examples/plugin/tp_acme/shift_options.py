@@ -5,6 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from tp_core import MixerConfig
+from tp_core.options.marks import TrainingOnly
 
 
 class ShiftConfig(MixerConfig):
@@ -12,7 +13,7 @@ class ShiftConfig(MixerConfig):
 
     implementation: ClassVar[str] = "tp_acme.shift:Shift"
 
-    init_std: float = Field(0.02, gt=0, description="standard deviation of the initial weights")
+    init_std: TrainingOnly[float] = Field(0.02, gt=0, description="standard deviation of the initial weights")
 
     def causal(self) -> bool:
         return True

@@ -8,6 +8,7 @@ from tp_core.modules.layers.recurrent_options import Cell, RecurrentOptions
 from tp_core.options.context import BuildContext
 from tp_core.options.decoder import DecoderConfig
 from tp_core.options.facts import FieldSpec
+from tp_core.options.marks import TrainingOnly
 from tp_core.options.ports import CAUSAL, Port
 
 
@@ -19,7 +20,9 @@ class RecurrentDecoderConfig(DecoderConfig, RecurrentOptions):
     initial_state: Literal["memory", "zeros"] = Field(
         "memory", description="memory: dense layer with tanh over the mean of the encoder's states (Nematus); or zeros"
     )
-    init_std: float = Field(0.02, gt=0, description="standard deviation of the dense layers' initial weights")
+    init_std: TrainingOnly[float] = Field(
+        0.02, gt=0, description="standard deviation of the dense layers' initial weights"
+    )
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return {CAUSAL: FieldSpec()}

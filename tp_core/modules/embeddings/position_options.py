@@ -5,6 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from tp_core.options.embedding import EmbeddingConfig
+from tp_core.options.marks import ModelSize, TrainingOnly
 
 
 class LearnedPositionConfig(EmbeddingConfig):
@@ -13,9 +14,9 @@ class LearnedPositionConfig(EmbeddingConfig):
     implementation: ClassVar[str] = "tp_core.modules.embeddings.position:LearnedPosition"
     makes_sequence: ClassVar[bool] = False
 
-    max_length: int = Field(512, gt=0, description="maximum length of a sequence")
+    max_length: ModelSize[int] = Field(512, gt=0, description="maximum length of a sequence")
     offset: int = Field(0, ge=0, description="row of the first position in the table (2 in RoBERTa's checkpoints)")
-    init_std: float = Field(0.02, gt=0)
+    init_std: TrainingOnly[float] = Field(0.02, gt=0)
 
     def length_limit(self) -> int | None:
         return self.max_length

@@ -7,6 +7,7 @@ from pydantic import Field
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
+from tp_core.options.marks import TrainingOnly
 from tp_core.options.ports import TASK_IDS, Port
 
 
@@ -17,7 +18,7 @@ class TaskConfig(EmbeddingConfig):
     makes_sequence: ClassVar[bool] = False
 
     num_tasks: int = Field(3, gt=0, description="number of data sets")
-    init_std: float = Field(0.02, gt=0)
+    init_std: TrainingOnly[float] = Field(0.02, gt=0)
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return {TASK_IDS: FieldSpec(("batch",), high=self.num_tasks)}

@@ -10,6 +10,7 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.encoder import EncoderConfig
 from tp_core.options.facts import FieldSpec
+from tp_core.options.marks import ModelSize, TrainingOnly
 from tp_core.options.ports import CAUSAL, Port
 
 
@@ -22,8 +23,8 @@ class CNNConfig(EncoderConfig):
         [3, 4, 5], min_length=1, description="widths of the filters; each has an equal part of hidden_size"
     )
     activation: Activation = Field("relu", description="activation of the filters' outputs")
-    dropout: float = Field(0.1, ge=0, lt=1, description="dropout on the states; 0.5 in the paper")
-    init_std: float | None = Field(
+    dropout: TrainingOnly[float] = Field(0.1, ge=0, lt=1, description="dropout on the states; 0.5 in the paper")
+    init_std: TrainingOnly[float | None] = Field(
         None, gt=0, description="standard deviation of the initial weights; default: sqrt(2 / inputs of a filter)"
     )
 
@@ -40,13 +41,17 @@ class GatedCNNConfig(EncoderConfig):
 
     implementation: ClassVar[str] = "tp_core.modules.encoders.convolution:GatedCNNEncoder"
 
-    num_layers: int = Field(8, gt=0, description="number of layers; the first maps the embeddings to hidden_size")
-    kernel_size: int = Field(4, gt=0, description="number of positions that a layer sees, the current one included")
+    num_layers: ModelSize[int] = Field(
+        8, gt=0, description="number of layers; the first maps the embeddings to hidden_size"
+    )
+    kernel_size: ModelSize[int] = Field(
+        4, gt=0, description="number of positions that a layer sees, the current one included"
+    )
     block_size: int = Field(
         1, gt=0, description="number of layers in each block with a residual connection, after the first layer"
     )
-    dropout: float = Field(0.1, ge=0, lt=1, description="dropout on the output of each layer")
-    init_std: float | None = Field(
+    dropout: TrainingOnly[float] = Field(0.1, ge=0, lt=1, description="dropout on the output of each layer")
+    init_std: TrainingOnly[float | None] = Field(
         None,
         gt=0,
         description="standard deviation of the initial weights; default: sqrt(3 / inputs of a filter), which keeps "

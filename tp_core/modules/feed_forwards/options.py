@@ -7,6 +7,7 @@ from pydantic import Field
 from tp_core.modules.layers.activation_names import Activation
 from tp_core.options.context import BuildContext
 from tp_core.options.feed_forward import FeedForwardConfig
+from tp_core.options.marks import ModelSize, TrainingOnly
 
 
 class DenseConfig(FeedForwardConfig):
@@ -14,11 +15,11 @@ class DenseConfig(FeedForwardConfig):
 
     implementation: ClassVar[str] = "tp_core.modules.feed_forwards.dense:DenseFeedForward"
 
-    feed_forward_size: int | None = Field(None, gt=0, description="inner width; default: 4 × hidden_size")
+    feed_forward_size: ModelSize[int | None] = Field(None, gt=0, description="inner width; default: 4 × hidden_size")
     activation: Activation = Field("gelu", description="gelu is exact; gelu_tanh is the approximation of GPT-2")
     bias: bool = Field(True, description="biases in all layers")
-    activation_dropout: float = Field(0.0, ge=0, lt=1, description="dropout on the inner values")
-    init_std: float = Field(0.02, gt=0, description="standard deviation of the initial weights")
+    activation_dropout: TrainingOnly[float] = Field(0.0, ge=0, lt=1, description="dropout on the inner values")
+    init_std: TrainingOnly[float] = Field(0.02, gt=0, description="standard deviation of the initial weights")
 
     def inner_size(self, hidden_size: int) -> int:
         """The inner width."""

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from tp_core.options.base import ModuleConfig, Problem
 from tp_core.options.context import BuildContext
+from tp_core.options.marks import ModelSize, TrainingOnly
 
 Cell = Literal["rnn", "lstm", "gru"]
 
@@ -16,10 +17,10 @@ class RecurrentOptions(ModuleConfig):
 
     cell: ClassVar[Cell]
 
-    hidden_size: int = Field(768, gt=0, description="width of the hidden states")
-    num_layers: int = Field(1, gt=0, description="number of layers")
+    hidden_size: ModelSize[int] = Field(768, gt=0, description="width of the hidden states")
+    num_layers: ModelSize[int] = Field(1, gt=0, description="number of layers")
     residual: bool = Field(False, description="add the input of each layer after the first to its output (ELMo)")
-    dropout: float = Field(0.1, ge=0, lt=1, description="dropout on the output of each layer")
+    dropout: TrainingOnly[float] = Field(0.1, ge=0, lt=1, description="dropout on the output of each layer")
 
     def directions(self) -> int:
         """Number of directions, which share ``hidden_size`` equally."""

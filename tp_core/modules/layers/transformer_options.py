@@ -11,6 +11,7 @@ from tp_core.options.base import ModuleConfig, Problem
 from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext
 from tp_core.options.feed_forward import FeedForwardConfig
+from tp_core.options.marks import ModelSize, TrainingOnly
 from tp_core.options.mixer import MixerConfig
 from tp_core.options.norm import NormConfig
 from tp_core.options.slices import Slices
@@ -40,19 +41,19 @@ class LayerOptions(ModuleConfig):
     parallel: bool = Field(
         False, description="mixer and feed-forward layer in parallel, on the same normalised states (GPT-J, Phi)"
     )
-    num_heads: int = Field(12, gt=0, description="number of attention heads")
-    feed_forward_size: int | None = Field(None, gt=0, description="inner width; default: 4 × hidden_size")
+    num_heads: ModelSize[int] = Field(12, gt=0, description="number of attention heads")
+    feed_forward_size: ModelSize[int | None] = Field(None, gt=0, description="inner width; default: 4 × hidden_size")
     mask: AttentionMask = Field("fully_visible", description="positions that each position may attend to")
-    dropout: float = Field(
+    dropout: TrainingOnly[float] = Field(
         0.1, ge=0, lt=1, description="dropout on the output of each sub-layer; also the default of the layer's parts"
     )
     layer_scale: float | None = Field(
         None, gt=0, description="initial value of a learned factor per channel of each sub-layer's output (CaiT)"
     )
-    drop_path: float = Field(
+    drop_path: TrainingOnly[float] = Field(
         0.0, ge=0, lt=1, description="stochastic depth: probability to skip a sub-layer, drawn per sample"
     )
-    init_std: float = Field(0.02, gt=0, description="standard deviation of the initial weights")
+    init_std: TrainingOnly[float] = Field(0.02, gt=0, description="standard deviation of the initial weights")
 
     def check_layer(self) -> Iterator[Problem]:
         if self.parallel and self.norm_position == "post":
@@ -65,7 +66,7 @@ class TransformerOptions(LayerOptions):
     sliced: ClassVar[str] = "layers"
     of_slices: ClassVar[frozenset[str]] = frozenset(LayerOptions.model_fields)
 
-    num_layers: int = Field(12, gt=0, description="number of layers")
+    num_layers: ModelSize[int] = Field(12, gt=0, description="number of layers")
     layers: Slices | None = Field(
         None,
         description="options of some layers, by Python slices; later slices override earlier: {'5::6': {mixer: ...}}",
@@ -75,10 +76,10 @@ class TransformerOptions(LayerOptions):
         None, description="norm after the last layer; default: only with norm_position: pre or both"
     )
     share_layers: bool = Field(False, description="one set of weights for all layers (ALBERT)")
-    drop_path_growing: bool = Field(
+    drop_path_growing: TrainingOnly[bool] = Field(
         False, description="drop_path grows linearly from 0 in the first layer to its value in the last"
     )
-    scale_residual_init: bool = Field(
+    scale_residual_init: TrainingOnly[bool] = Field(
         False, description="divide the initial output weights of sub-layers by sqrt(2 × num_layers) (GPT-2)"
     )
 

@@ -9,6 +9,7 @@ from tp_core.options.base import Problem
 from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import HeadFacts
+from tp_core.options.marks import ModelSize, TrainingOnly
 from tp_core.options.mixer import MixerConfig
 from tp_core.options.norm import NormConfig
 from tp_core.options.positions import PositionsConfig
@@ -22,7 +23,7 @@ class AttentionConfig(MixerConfig):
     implementation: ClassVar[str] = "tp_core.modules.mixers.attention:SelfAttention"
     passed_on: ClassVar[frozenset[str]] = frozenset({"init_std"})
 
-    num_heads: int = Field(12, gt=0, description="number of attention heads")
+    num_heads: ModelSize[int] = Field(12, gt=0, description="number of attention heads")
     num_key_value_heads: int | None = Field(
         None, gt=0, description="number of key-value heads, for grouped-query attention; default: num_heads"
     )
@@ -34,7 +35,7 @@ class AttentionConfig(MixerConfig):
     positions: Chosen[PositionsConfig] = Chosen.by_default(
         "none", description="positions in attention: rotary, relative, alibi, ..."
     )
-    dropout: float = Field(0.1, ge=0, lt=1, description="dropout on attention weights")
+    dropout: TrainingOnly[float] = Field(0.1, ge=0, lt=1, description="dropout on attention weights")
     bias: bool = Field(True, description="biases in the query, key and value projections")
     key_bias: bool = Field(True, description="false: with bias, only queries and values have a bias (BEiT)")
     output_bias: bool | None = Field(None, description="bias in the output projection; default: same as bias")
@@ -48,7 +49,7 @@ class AttentionConfig(MixerConfig):
         None, gt=0, description="limit the scores to ±cap by cap · tanh(scores / cap) (Gemma 2)"
     )
     residual: bool = Field(False, description="add the attention scores of the previous layer (RealFormer)")
-    init_std: float = Field(0.02, gt=0, description="standard deviation of the initial weights")
+    init_std: TrainingOnly[float] = Field(0.02, gt=0, description="standard deviation of the initial weights")
 
     def causal(self) -> bool:
         return self.mask != "fully_visible"

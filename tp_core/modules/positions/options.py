@@ -8,6 +8,7 @@ from pydantic import Field
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import HeadFacts
+from tp_core.options.marks import TrainingOnly
 from tp_core.options.positions import PositionsConfig
 
 
@@ -22,7 +23,7 @@ class RelativeConfig(PositionsConfig):
 
     buckets: int = Field(32, gt=1, description="number of distance buckets; without a causal mask, half per direction")
     max_distance: int = Field(128, gt=1, description="distances from this number on fall into the last bucket")
-    init_std: float = Field(0.02, gt=0, description="standard deviation of the initial weights")
+    init_std: TrainingOnly[float] = Field(0.02, gt=0, description="standard deviation of the initial weights")
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         # In each direction, half of the buckets hold a single distance each.

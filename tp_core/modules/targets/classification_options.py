@@ -10,6 +10,7 @@ from tp_core.modules.targets.options import ClassTargetConfig
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, Pooling
+from tp_core.options.marks import TrainingOnly
 from tp_core.options.ports import Port
 
 
@@ -22,13 +23,13 @@ class ClassificationConfig(ClassTargetConfig):
     pooling: Pooling | None = Field(None, description="first, last, mean or max; default: the model's pooling")
     hidden_layer: bool = Field(True, description="dense layer of width hidden_size before the classifier")
     activation: Activation = Field("tanh", description="activation of the hidden layer")
-    dropout: float = Field(0.1, ge=0, lt=1, description="dropout before the classifier")
+    dropout: TrainingOnly[float] = Field(0.1, ge=0, lt=1, description="dropout before the classifier")
     combine: list[Literal["u", "v", "abs_difference", "product"]] | None = Field(
         None,
         min_length=1,
         description="classifier input from the vectors u, v of two streams; default: [u, v, abs_difference] (SBERT)",
     )
-    init_std: float = Field(0.02, gt=0)
+    init_std: TrainingOnly[float] = Field(0.02, gt=0)
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return {Port.labels("cls"): FieldSpec(("batch",), "int64", self.num_labels)}

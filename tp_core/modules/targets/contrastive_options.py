@@ -9,6 +9,7 @@ from tp_core.metrics.facts import MetricFacts
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, Pooling, VectorFacts
+from tp_core.options.marks import ModelSize
 from tp_core.options.ports import Port
 from tp_core.options.target import TargetConfig
 
@@ -20,7 +21,7 @@ class ContrastiveConfig(TargetConfig):
     least_samples: ClassVar[int] = 2
     reads_streams: ClassVar[bool] = True
 
-    projection_size: int | None = Field(
+    projection_size: ModelSize[int | None] = Field(
         None, gt=0, description="width of the projection of both streams, without bias; default: no projection"
     )
     normalize: bool = Field(True, description="true: compare by cosine; false: by dot product")

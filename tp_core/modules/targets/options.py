@@ -10,6 +10,7 @@ from tp_core.metrics.facts import MetricFacts
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import ClassFacts
+from tp_core.options.marks import ModelSize, TrainingOnly
 from tp_core.options.target import TargetConfig
 
 ClassMetric = Literal["accuracy", "f1", "f1_macro", "f1_micro", "matthews", "auc"]
@@ -18,9 +19,9 @@ ClassMetric = Literal["accuracy", "f1", "f1_macro", "f1_micro", "matthews", "auc
 class ClassTargetConfig(TargetConfig):
     """Base of targets that classify whole samples."""
 
-    num_labels: int = Field(2, gt=1, description="number of classes")
+    num_labels: ModelSize[int] = Field(2, gt=1, description="number of classes")
 
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    label_smoothing: TrainingOnly[float] = Field(0.0, ge=0, lt=1)
     metrics: list[ClassMetric] = Field(
         ["accuracy"],
         min_length=1,

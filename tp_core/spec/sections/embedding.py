@@ -7,6 +7,7 @@ from pydantic import Field
 from tp_core.options.base import Choosing
 from tp_core.options.choice import Chosen
 from tp_core.options.embedding import EmbeddingConfig
+from tp_core.options.marks import TrainingOnly
 from tp_core.options.norm import NormConfig
 
 
@@ -14,7 +15,7 @@ class EmbeddingOptions(Choosing):
     """Options of an embedding component, applied after its modules are summed."""
 
     norm: Chosen[NormConfig] = Chosen.by_default("layernorm", description="layernorm, rmsnorm, ..., or none")
-    dropout: float = Field(0.1, ge=0, lt=1)
+    dropout: TrainingOnly[float] = Field(0.1, ge=0, lt=1)
 
 
 class EmbeddingSpec(NamedTuple):

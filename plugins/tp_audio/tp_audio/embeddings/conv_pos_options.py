@@ -9,6 +9,7 @@ from tp_core.modules.layers.activation_names import Activation
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
+from tp_core.options.marks import ModelSize
 
 
 class ConvolutionalPositionConfig(EmbeddingConfig):
@@ -17,7 +18,7 @@ class ConvolutionalPositionConfig(EmbeddingConfig):
     implementation: ClassVar[str] = "tp_audio.embeddings.conv_pos:ConvolutionalPosition"
     makes_sequence: ClassVar[bool] = False
 
-    kernel_size: int = Field(128, gt=0, description="kernel size in frames")
+    kernel_size: ModelSize[int] = Field(128, gt=0, description="kernel size in frames")
     groups: int = Field(16, gt=0)
     activation: Activation = "gelu"
 

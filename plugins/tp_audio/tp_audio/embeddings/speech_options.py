@@ -9,6 +9,7 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
+from tp_core.options.marks import ModelSize, TrainingOnly
 from tp_core.options.ports import INPUT_FEATURES, Port
 
 Positive = Annotated[int, Field(gt=0)]
@@ -19,10 +20,10 @@ class SpeechConfig(EmbeddingConfig):
 
     implementation: ClassVar[str] = "tp_audio.embeddings.speech:Speech"
 
-    num_mel_bins: int = Field(80, gt=0, description="number of filter banks per frame")
+    num_mel_bins: ModelSize[int] = Field(80, gt=0, description="number of filter banks per frame")
     kernel_sizes: list[Positive] = Field([5, 5], min_length=1, description="kernel size of each convolution, in frames")
     strides: list[Positive] = Field([2, 2], min_length=1, description="stride of each convolution, in frames")
-    channels: int = Field(
+    channels: ModelSize[int] = Field(
         1024, gt=1, description="filters of each convolution except the last; half of the filters are gates"
     )
     scale: bool = Field(False, description="multiply by sqrt(embedding_size) (Speech2Text)")
@@ -31,7 +32,7 @@ class SpeechConfig(EmbeddingConfig):
         description="hide padding from the convolutions; false: the last states of a recording depend on the amount "
         "of padding in the batch, as in transformers' Speech2Text",
     )
-    init_std: float | None = Field(
+    init_std: TrainingOnly[float | None] = Field(
         None,
         gt=0,
         description="standard deviation of the initial weights; default: sqrt(3 / inputs of a filter), which keeps "

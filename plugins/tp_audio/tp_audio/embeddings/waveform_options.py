@@ -10,6 +10,7 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
+from tp_core.options.marks import ModelSize, TrainingOnly
 from tp_core.options.ports import INPUT_VALUES, Port
 
 
@@ -35,7 +36,7 @@ class WaveformConfig(EmbeddingConfig):
 
     implementation: ClassVar[str] = "tp_audio.embeddings.waveform:Waveform"
 
-    channels: list[PositiveInt] = Field([512] * 7, min_length=1, description="channels of each convolution")
+    channels: ModelSize[list[PositiveInt]] = Field([512] * 7, min_length=1, description="channels of each convolution")
     kernels: list[PositiveInt] = Field([10, 3, 3, 3, 3, 2, 2], min_length=1, description="kernel sizes")
     strides: list[PositiveInt] = Field([5, 2, 2, 2, 2, 2, 2], min_length=1, description="strides")
     conv_bias: bool = Field(False, description="biases of the convolutions")
@@ -50,7 +51,7 @@ class WaveformConfig(EmbeddingConfig):
     activation: Activation = "gelu"
     projection_norm: bool = Field(True, description="LayerNorm before the projection")
     norm_eps: float = Field(1e-5, gt=0, description="epsilon of the norm before the projection")
-    dropout: float = Field(0.0, ge=0, lt=1, description="dropout on the projected frames")
+    dropout: TrainingOnly[float] = Field(0.0, ge=0, lt=1, description="dropout on the projected frames")
     mask_vector: bool = Field(True, description="learn a vector that replaces masked frames")
     mask_feature_prob: float = Field(
         0.0, ge=0, le=1, description="share of the channels that are set to zero in training, in spans"

@@ -11,6 +11,7 @@ from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext
 from tp_core.options.encoder import EncoderConfig
 from tp_core.options.feed_forward import FeedForwardConfig
+from tp_core.options.marks import ModelSize, TrainingOnly
 from tp_core.options.mixer import MixerConfig
 from tp_core.options.norm import NormConfig
 
@@ -24,8 +25,8 @@ class ConformerConfig(EncoderConfig):
         {"num_heads", "feed_forward_size", "activation", "activation_dropout", "dropout", "init_std"}
     )
 
-    num_layers: int = Field(16, gt=0, description="number of layers")
-    num_heads: int = Field(4, gt=0, description="attention heads")
+    num_layers: ModelSize[int] = Field(16, gt=0, description="number of layers")
+    num_heads: ModelSize[int] = Field(4, gt=0, description="attention heads")
     mixer: Chosen[MixerConfig] = Chosen.by_default(
         {"attention": {"positions": "distance"}},
         description="token mixer; default: attention with sinusoids of the distance, as in the paper",
@@ -33,14 +34,14 @@ class ConformerConfig(EncoderConfig):
     feed_forward: Chosen[FeedForwardConfig] = Chosen.by_default(
         "dense", description="type of the two half feed-forward layers"
     )
-    feed_forward_size: int | None = Field(None, gt=0, description="inner width; default: 4 × hidden_size")
+    feed_forward_size: ModelSize[int | None] = Field(None, gt=0, description="inner width; default: 4 × hidden_size")
     activation: Activation = Field(
         "silu", description="activation of the feed-forward layers and the convolution; silu is swish"
     )
     norm: Chosen[NormConfig] = Chosen.by_default(
         {"layernorm": {"eps": 1e-5}}, description="norm before each part of a layer and after the layer"
     )
-    kernel_size: int = Field(31, gt=0, description="kernel size of the depthwise convolution; odd")
+    kernel_size: ModelSize[int] = Field(31, gt=0, description="kernel size of the depthwise convolution; odd")
     convolution_norm: Literal["batch", "layer"] = Field(
         "batch",
         description="norm in the convolution module; batch: over real positions, as in the paper; layer: independent "
@@ -53,9 +54,11 @@ class ConformerConfig(EncoderConfig):
         description="hide padding from the convolutions; false: the last states of a recording depend on the amount "
         "of padding in the batch, as in transformers' wav2vec2-conformer",
     )
-    dropout: float = Field(0.1, ge=0, lt=1, description="dropout on the output of each sub-layer")
-    activation_dropout: float = Field(0.1, ge=0, lt=1, description="dropout inside the feed-forward layers")
-    init_std: float = Field(0.02, gt=0, description="standard deviation of the initial weights")
+    dropout: TrainingOnly[float] = Field(0.1, ge=0, lt=1, description="dropout on the output of each sub-layer")
+    activation_dropout: TrainingOnly[float] = Field(
+        0.1, ge=0, lt=1, description="dropout inside the feed-forward layers"
+    )
+    init_std: TrainingOnly[float] = Field(0.02, gt=0, description="standard deviation of the initial weights")
 
     def effective(self, context: BuildContext) -> dict[str, Any]:
         # mask_padding does not change a recording in a batch of its own.

@@ -9,6 +9,7 @@ from tp_core.modules.positions.options import RelativeConfig
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import HeadFacts
+from tp_core.options.marks import TrainingOnly
 from tp_core.options.positions import PositionsConfig
 
 
@@ -38,7 +39,7 @@ class DistanceConfig(PositionsConfig):
     implementation: ClassVar[str] = "tp_audio.positions.distance:DistanceScores"
     table: ClassVar[str] = "tp_audio.positions.distance:Sinusoids"
 
-    init_std: float = Field(0.02, gt=0, description="standard deviation of the initial weights")
+    init_std: TrainingOnly[float] = Field(0.02, gt=0, description="standard deviation of the initial weights")
 
     def of_layer(self) -> bool:
         return True

@@ -9,6 +9,7 @@ from tp_core.metrics.facts import MetricFacts
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.options.marks import TrainingOnly
 from tp_core.options.ports import Port
 from tp_core.options.target import TargetConfig
 
@@ -21,14 +22,14 @@ class CTCConfig(TargetConfig):
     blank: int = Field(
         0, ge=0, description="id of the blank; usually the padding token's id, because texts never contain it"
     )
-    dropout: float = Field(0.0, ge=0, lt=1, description="dropout before the output matrix")
-    average: Literal["tokens", "samples", "mean"] = Field(
+    dropout: TrainingOnly[float] = Field(0.0, ge=0, lt=1, description="dropout before the output matrix")
+    average: TrainingOnly[Literal["tokens", "samples", "mean"]] = Field(
         "tokens",
         description="divisor of the summed losses; tokens: the number of tokens of all texts; samples: the number of "
         "samples; mean: each sample's loss is divided by its own number of tokens, and the sum by the number of "
         "samples (reduction 'mean' of torch)",
     )
-    init_std: float = Field(0.02, gt=0)
+    init_std: TrainingOnly[float] = Field(0.02, gt=0)
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return {Port.labels("ctc"): FieldSpec(high=context.vocab_size)}

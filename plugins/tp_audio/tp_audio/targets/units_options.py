@@ -9,6 +9,7 @@ from tp_core.metrics.facts import MetricFacts
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.options.marks import ModelSize
 from tp_core.options.ports import Port
 from tp_core.options.target import TargetConfig
 
@@ -19,7 +20,7 @@ class UnitsConfig(TargetConfig):
     implementation: ClassVar[str] = "tp_audio.targets.units:Units"
 
     num_units: int = Field(500, gt=1, description="number of units (clusters)")
-    projection_size: int = Field(256, gt=0, description="width of the projected states and the unit vectors")
+    projection_size: ModelSize[int] = Field(256, gt=0, description="width of the projected states and the unit vectors")
     temperature: float = Field(0.1, gt=0, description="divisor of the cosine similarities")
     masked_weight: float = Field(1.0, ge=0, description="factor of the loss at masked frames")
     unmasked_weight: float = Field(0.0, ge=0, description="factor of the loss at unmasked frames")

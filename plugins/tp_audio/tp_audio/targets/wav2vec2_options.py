@@ -9,6 +9,7 @@ from tp_core.metrics.facts import MetricFacts
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.options.marks import ModelSize, TrainingOnly
 from tp_core.options.ports import Port
 from tp_core.options.target import TargetConfig
 
@@ -24,7 +25,9 @@ class Wav2Vec2TargetConfig(TargetConfig):
     codebooks: int = Field(2, gt=0, description="number of codebooks; each gives a part of the code vector")
     codebook_size: int = Field(320, gt=1, description="number of entries per codebook")
     code_size: int = Field(256, gt=0, description="width of the whole code vector")
-    projection_size: int = Field(256, gt=0, description="width of the projected states and codes that are compared")
+    projection_size: ModelSize[int] = Field(
+        256, gt=0, description="width of the projected states and codes that are compared"
+    )
     temperature: float = Field(0.1, gt=0, description="divisor of the similarities")
     diversity_weight: float = Field(
         0.1, ge=0, description="factor of the diversity loss, which favours the use of all entries"
@@ -32,7 +35,7 @@ class Wav2Vec2TargetConfig(TargetConfig):
     gumbel_temperature: float = Field(
         2.0, gt=0, description="Gumbel temperature in training; the hook 'gumbel_decay' lowers it step by step"
     )
-    dropout: float = Field(0.0, ge=0, lt=1, description="dropout on the latents before the quantiser")
+    dropout: TrainingOnly[float] = Field(0.0, ge=0, lt=1, description="dropout on the latents before the quantiser")
 
     def effective(self, context: BuildContext) -> dict[str, Any]:
         training = ("temperature", "diversity_weight", "gumbel_temperature")

@@ -7,6 +7,7 @@ from pydantic import Field
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec, Usual
+from tp_core.options.marks import ModelSize, TrainingOnly
 from tp_core.options.ports import Port
 
 
@@ -15,7 +16,7 @@ class RegionConfig(EmbeddingConfig):
 
     implementation: ClassVar[str] = "tp_crossmodal.embeddings.region:Region"
 
-    size: int = Field(2048, gt=0, description="width of the features of a region")
+    size: ModelSize[int] = Field(2048, gt=0, description="width of the features of a region")
     boxes: bool = Field(False, description="add the projected boxes of the regions: left, top, right, bottom, area")
     segment: bool = Field(
         False, description="add a learned vector to all regions, which marks them as a picture (VisualBERT)"
@@ -23,7 +24,7 @@ class RegionConfig(EmbeddingConfig):
     text_length: int = Field(
         128, gt=0, description="number of positions that are reserved for words; positions of regions start after them"
     )
-    init_std: float = Field(0.02, gt=0)
+    init_std: TrainingOnly[float] = Field(0.02, gt=0)
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return {Port.published("token_type_ids"): FieldSpec(high=2)}

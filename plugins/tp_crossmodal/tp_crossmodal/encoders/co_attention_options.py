@@ -12,6 +12,7 @@ from tp_core.options.base import Problem
 from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext
 from tp_core.options.encoder import FusionConfig
+from tp_core.options.marks import ModelSize, TrainingOnly
 from tp_core.options.norm import NormConfig
 
 
@@ -20,11 +21,11 @@ class CoAttentionConfig(FusionConfig):
 
     implementation: ClassVar[str] = "tp_crossmodal.encoders.co_attention:CoAttention"
 
-    num_layers: int = Field(6, gt=0, description="number of layers")
-    num_heads: int | dict[str, int] = Field(
+    num_layers: ModelSize[int] = Field(6, gt=0, description="number of layers")
+    num_heads: ModelSize[int | dict[str, int]] = Field(
         12, description="heads of self-attention: one number, or one per stream, such as {text: 12, image: 8}"
     )
-    feed_forward_size: int | dict[str, int] | None = Field(
+    feed_forward_size: ModelSize[int | dict[str, int] | None] = Field(
         None, description="inner width: one number, or one per stream; default: 4 x the width of the stream"
     )
     co_heads: int = Field(8, gt=0, description="number of heads of the attention to the other stream")
@@ -33,11 +34,11 @@ class CoAttentionConfig(FusionConfig):
     )
     activation: Activation = "gelu"
     norm: Chosen[NormConfig] = Chosen.by_default("layernorm", description="norm after each sub-layer")
-    dropout: float = Field(0.1, ge=0, lt=1, description="dropout on the output of each sub-layer")
-    attention_dropout: float | None = Field(
+    dropout: TrainingOnly[float] = Field(0.1, ge=0, lt=1, description="dropout on the output of each sub-layer")
+    attention_dropout: TrainingOnly[float | None] = Field(
         None, ge=0, lt=1, description="dropout on attention weights; default: the option dropout"
     )
-    init_std: float = Field(0.02, gt=0, description="standard deviation of the initial weights")
+    init_std: TrainingOnly[float] = Field(0.02, gt=0, description="standard deviation of the initial weights")
 
     def width(self, context: BuildContext) -> int:
         """Width of the attention to the other stream."""

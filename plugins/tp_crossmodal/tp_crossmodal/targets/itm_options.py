@@ -10,6 +10,7 @@ from tp_core.modules.targets.classification_options import ClassificationConfig
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, VectorFacts
+from tp_core.options.marks import ModelSize, TrainingOnly
 from tp_core.options.ports import Port
 from tp_core.options.target import TargetConfig
 
@@ -27,11 +28,11 @@ class ImageTextMatchingConfig(TargetConfig):
     implementation: ClassVar[str] = "tp_crossmodal.targets.itm:StreamMatching"
     reads_streams: ClassVar[bool] = True
 
-    size: int | None = Field(
+    size: ModelSize[int | None] = Field(
         None, gt=0, description="two streams: width of the dense layers; default: the width of the widest stream"
     )
-    dropout: float = Field(0.0, ge=0, lt=1, description="dropout before the classifier")
-    init_std: float = Field(0.02, gt=0)
+    dropout: TrainingOnly[float] = Field(0.0, ge=0, lt=1, description="dropout before the classifier")
+    init_std: TrainingOnly[float] = Field(0.02, gt=0)
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return {Port.labels("itm"): FieldSpec(("batch",), high=2)}

@@ -7,6 +7,7 @@ from pydantic import Field
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
+from tp_core.options.marks import ModelSize, TrainingOnly
 from tp_core.options.ports import TOKEN_TYPE_IDS, Port
 
 
@@ -16,8 +17,8 @@ class SegmentConfig(EmbeddingConfig):
     implementation: ClassVar[str] = "tp_text.embeddings.segment:Segment"
     makes_sequence: ClassVar[bool] = False
 
-    num_segments: int = Field(2, gt=0)
-    init_std: float = Field(0.02, gt=0)
+    num_segments: ModelSize[int] = Field(2, gt=0)
+    init_std: TrainingOnly[float] = Field(0.02, gt=0)
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return {TOKEN_TYPE_IDS: FieldSpec(high=self.num_segments)}

@@ -7,6 +7,7 @@ from pydantic import Field
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
+from tp_core.options.marks import TrainingOnly
 from tp_core.options.ports import INPUT_IDS, WORD, Port
 
 
@@ -16,7 +17,7 @@ class WordConfig(EmbeddingConfig):
     implementation: ClassVar[str] = "tp_text.embeddings.word:Word"
 
     scale: bool = Field(False, description="multiply by sqrt(embedding_size) (Vaswani et al., 2017)")
-    init_std: float = Field(0.02, gt=0)
+    init_std: TrainingOnly[float] = Field(0.02, gt=0)
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return {INPUT_IDS: FieldSpec(high=context.vocab_size)}

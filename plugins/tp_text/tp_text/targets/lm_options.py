@@ -8,6 +8,7 @@ from pydantic import Field
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.options.marks import TrainingOnly
 from tp_core.options.ports import CAUSAL, Port
 from tp_text.targets.vocabulary_options import VocabularyTargetConfig
 
@@ -18,8 +19,8 @@ class LanguageModelConfig(VocabularyTargetConfig):
     implementation: ClassVar[str] = "tp_text.targets.lm:LanguageModel"
 
     bias: bool = Field(False, description="bias of the output matrix")
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    z_loss: float = Field(
+    label_smoothing: TrainingOnly[float] = Field(0.0, ge=0, lt=1)
+    z_loss: TrainingOnly[float] = Field(
         0.0, ge=0, description="factor of the z-loss, the squared log of the softmax normaliser (PaLM)"
     )
     tied_scale: bool = Field(

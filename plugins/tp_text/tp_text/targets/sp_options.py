@@ -8,6 +8,7 @@ from pydantic import Field
 from tp_core.metrics.facts import MetricFacts
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, VectorFacts
+from tp_core.options.marks import TrainingOnly
 from tp_core.options.ports import Port
 from tp_core.options.target import TargetConfig
 
@@ -17,8 +18,8 @@ class SentencePredictionConfig(TargetConfig):
 
     implementation: ClassVar[str] = "tp_text.targets.sp:SentencePrediction"
 
-    dropout: float = Field(0.0, ge=0, lt=1)
-    init_std: float = Field(0.02, gt=0)
+    dropout: TrainingOnly[float] = Field(0.0, ge=0, lt=1)
+    init_std: TrainingOnly[float] = Field(0.02, gt=0)
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return {Port.labels("sp"): FieldSpec(("batch",), high=2)}

@@ -9,6 +9,7 @@ from tp_core.metrics.facts import MetricFacts
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.options.marks import TrainingOnly
 from tp_core.options.ports import WORD, Port
 from tp_core.options.target import TargetConfig
 
@@ -20,7 +21,7 @@ class VocabularyTargetConfig(TargetConfig):
     read_states: ClassVar[str] = "the hidden states"
 
     tie: bool = Field(True, description="use the word embedding as the output matrix")
-    init_std: float = Field(0.02, gt=0)
+    init_std: TrainingOnly[float] = Field(0.02, gt=0)
 
     def tied_width(self, context: BuildContext) -> int:
         """Width of the states that the output matrix reads."""

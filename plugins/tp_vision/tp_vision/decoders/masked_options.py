@@ -10,6 +10,7 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.decoder import DecoderConfig
 from tp_core.options.facts import FieldSpec
+from tp_core.options.marks import ModelSize
 from tp_core.options.ports import PATCHES, Port
 
 
@@ -19,9 +20,9 @@ class MaskedDecoderConfig(DecoderConfig, TransformerOptions):
     implementation: ClassVar[str] = "tp_vision.decoders.masked:MaskedDecoder"
     needs_target_embedding: ClassVar[bool] = False
 
-    hidden_size: int = Field(512, gt=0, description="width of the hidden states")
-    num_layers: int = Field(8, gt=0, description="number of layers")
-    num_heads: int = Field(16, gt=0, description="attention heads")
+    hidden_size: ModelSize[int] = Field(512, gt=0, description="width of the hidden states")
+    num_layers: ModelSize[int] = Field(8, gt=0, description="number of layers")
+    num_heads: ModelSize[int] = Field(16, gt=0, description="attention heads")
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return {Port.published("visible_ids"): FieldSpec(), Port.published("all_patches"): FieldSpec()}

@@ -8,6 +8,7 @@ from pydantic import Field
 from tp_core.options.base import ModuleConfig, Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.options.marks import ModelSize
 from tp_vision.facts import GridFacts
 
 Positive = Annotated[int, Field(gt=0)]
@@ -25,9 +26,9 @@ def pair(size: int | list[int]) -> tuple[int, int]:
 class GridOptions(ModuleConfig):
     """Base of the options of modules that divide pictures into patches."""
 
-    image_size: Size = Field(224, description="height and width of pictures in pixels, or [height, width]")
-    patch_size: Size = Field(16, description="height and width of a patch in pixels, or [height, width]")
-    channels: int = Field(3, gt=0, description="numbers per pixel: 3 for RGB, 1 for greyscale")
+    image_size: ModelSize[Size] = Field(224, description="height and width of pictures in pixels, or [height, width]")
+    patch_size: ModelSize[Size] = Field(16, description="height and width of a patch in pixels, or [height, width]")
+    channels: ModelSize[int] = Field(3, gt=0, description="numbers per pixel: 3 for RGB, 1 for greyscale")
 
     def grid(self) -> GridFacts:
         """The grid of patches into which pictures of these sizes are divided."""

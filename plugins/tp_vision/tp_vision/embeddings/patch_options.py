@@ -9,6 +9,7 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
+from tp_core.options.marks import TrainingOnly
 from tp_core.options.ports import PATCHES, PIXEL_VALUES, Port
 from tp_vision.embeddings.options import GridOptions, pair
 from tp_vision.facts import GridFacts
@@ -27,8 +28,8 @@ class PatchConfig(GridOptions, EmbeddingConfig):
         0, ge=0, description="number of additional learned vectors before the patches (Darcet et al., 2024)"
     )
     bias: bool = Field(True, description="add a bias to the projection of patches")
-    init_std: float = Field(0.02, gt=0)
-    projection_std: float | None = Field(
+    init_std: TrainingOnly[float] = Field(0.02, gt=0)
+    projection_std: TrainingOnly[float | None] = Field(
         None,
         gt=0,
         description="standard deviation of the projection's initial weights; default, as in ViT: "

@@ -8,6 +8,7 @@ from pydantic import Field
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
+from tp_core.options.marks import TrainingOnly
 from tp_vision.embeddings.options import Size, pair
 from tp_vision.facts import GridFacts
 
@@ -32,7 +33,7 @@ class PatchPositionConfig(GridPositionConfig):
         description="size of the pictures that the positions are learned for; default: image_size of the patch "
         "embedding. Positions for pictures of any other size are interpolated",
     )
-    init_std: float = Field(0.02, gt=0)
+    init_std: TrainingOnly[float] = Field(0.02, gt=0)
 
     def table(self, grid: GridFacts) -> tuple[int, int]:
         """Rows and columns of the learned positions."""

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
+from tp_core.options.marks import ModelSize
 from tp_core.options.positions import PositionsConfig
 from tp_vision.facts import GridFacts
 
@@ -17,7 +18,7 @@ class GridPositionsConfig(PositionsConfig):
     implementation: ClassVar[str] = "tp_vision.positions.grid:GridPositions"
     table: ClassVar[str] = "tp_vision.positions.grid:GridTable"
 
-    size: list[int] | None = Field(
+    size: ModelSize[list[int] | None] = Field(
         None, min_length=2, max_length=2, description="rows and columns of the grid; default: the embedding's"
     )
     per_layer: bool = Field(False, description="true: each layer has its own bias; false: all layers share one")

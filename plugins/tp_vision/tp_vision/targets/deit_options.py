@@ -9,6 +9,7 @@ from tp_core.modules.targets.options import ClassTargetConfig
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, VectorFacts
+from tp_core.options.marks import TrainingOnly
 from tp_core.options.ports import Port
 from tp_vision.facts import GridFacts
 
@@ -25,7 +26,7 @@ class DistilledClassificationConfig(ClassTargetConfig):
         description="weight of the distillation token's classifier in the loss; 0 if the target distill trains this "
         "classifier",
     )
-    init_std: float = Field(0.02, gt=0)
+    init_std: TrainingOnly[float] = Field(0.02, gt=0)
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return {Port.labels("cls"): FieldSpec(("batch",), "int64", self.num_labels)}

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, Usual
+from tp_core.options.marks import TrainingOnly
 from tp_core.options.ports import PATCHES, Port
 from tp_core.options.target import TargetConfig
 from tp_vision.embeddings.options import grid_of
@@ -12,7 +13,7 @@ from tp_vision.embeddings.options import grid_of
 class MaskedTargetConfig(TargetConfig):
     """Base of targets that predict masked patches."""
 
-    init_std: float = Field(0.02, gt=0)
+    init_std: TrainingOnly[float] = Field(0.02, gt=0)
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         patches = grid_of(context).height * grid_of(context).width

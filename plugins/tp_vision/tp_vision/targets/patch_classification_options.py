@@ -10,6 +10,7 @@ from tp_core.options.base import Problem
 from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, Pooling, VectorFacts
+from tp_core.options.marks import TrainingOnly
 from tp_core.options.norm import NormConfig
 from tp_core.options.ports import PATCHES, Port
 
@@ -20,7 +21,7 @@ class PatchClassificationConfig(ClassificationConfig):
     implementation: ClassVar[str] = "tp_vision.targets.patch_classification:PatchClassification"
 
     hidden_layer: bool = Field(False, description="add a dense layer of hidden_size before the classifier")
-    dropout: float = Field(0.0, ge=0, lt=1, description="dropout before the classifier")
+    dropout: TrainingOnly[float] = Field(0.0, ge=0, lt=1, description="dropout before the classifier")
     norm: Chosen[NormConfig] = Chosen.by_default("layernorm", description="norm of the mean state of the patches")
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:

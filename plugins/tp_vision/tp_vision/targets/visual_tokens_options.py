@@ -11,6 +11,7 @@ from tp_core.options.base import ModuleConfig, Problem
 from tp_core.options.choice import Chosen
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
+from tp_core.options.marks import TrainingOnly
 from tp_core.options.norm import NormConfig
 from tp_core.options.ports import PIXEL_VALUES, Port
 from tp_vision.embeddings.options import grid_of, pixels_of
@@ -31,7 +32,7 @@ class VisualTokensConfig(MaskedTargetConfig):
     )
     num_tokens: int | None = Field(None, gt=1, description="number of different tokens; default: the tokenizer's")
     norm: Chosen[NormConfig] = Chosen.by_default("layernorm", description="norm before the output matrix; or none")
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    label_smoothing: TrainingOnly[float] = Field(0.0, ge=0, lt=1)
 
     def published_facts(self) -> Iterable[TokenFacts]:
         if self.tokenizer is not None:
