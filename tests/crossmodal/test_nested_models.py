@@ -334,7 +334,7 @@ def test_text_and_image_tokens_of_one_id_are_others(tmp_path: Path) -> None:
     changed(tmp_path / "spec.yaml", "num_tokens: 6", "num_tokens: 5")
     (tmp_path / "vocab.txt").write_text("\n".join([*VOCABULARY, "more"]) + "\n")
     count = len(VOCABULARY)
-    told = rf"6 of {count + 6} ids stand for other tokens, id {count} for the image token 0 there and 'more' here"
+    told = rf"6 of {count + 6} ids stand for other tokens, id {count} for the added token 0 there and 'more' here"
     start = [f"init_from={tmp_path / 'run'}", "require_init=all"]
     with pytest.raises(TPError, match=told):
         train(load_spec(tmp_path / "spec.yaml", start), tmp_path / "other")

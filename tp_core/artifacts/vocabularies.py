@@ -11,15 +11,15 @@ from tp_core.interfaces import Tokenizer
 from tp_core.spec.schema import Spec
 
 
-def unlike_tokens(own: Tokenizer, other: Tokenizer, images: tuple[int, int] = (0, 0)) -> str:
+def unlike_tokens(own: Tokenizer, other: Tokenizer, added: tuple[int, int] = (0, 0)) -> str:
     """The ids that stand for other tokens in another vocabulary, in words; empty if there is none.
 
     Ids that one of the two does not have, or skips, say nothing.
 
     Args:
-        images: how many image tokens stand behind the texts' tokens, in each of the two.
+        added: number of ids that the processor adds after those of the tokenizer, in each of the two.
     """
-    size = min(own.vocab_size + images[0], other.vocab_size + images[1])
+    size = min(own.vocab_size + added[0], other.vocab_size + added[1])
     pairs = ((index, _token(own, index), _token(other, index)) for index in range(size))
     found = [(index, here, there) for index, here, there in pairs if here and there and here != there]
     if not found:
@@ -30,7 +30,7 @@ def unlike_tokens(own: Tokenizer, other: Tokenizer, images: tuple[int, int] = (0
 
 def _token(tokenizer: Tokenizer, index: int) -> str:
     if index >= tokenizer.vocab_size:
-        return f"the image token {index - tokenizer.vocab_size}"
+        return f"the added token {index - tokenizer.vocab_size}"
     token = tokenizer.token(index)
     return f"'{token}'" if token else ""
 
@@ -72,14 +72,14 @@ def unlike_vocabularies(
     own: Mapping[str, Tokenizer],
     other: Mapping[str, Tokenizer],
     sides: Collection[str],
-    images: tuple[int, int] = (0, 0),
+    added: tuple[int, int] = (0, 0),
 ) -> str:
     """As :func:`unlike_tokens`, of the vocabularies of several sides.
 
     Args:
         own: tokenizers by their key of ``data``; the target side has the source side's where it has none of its own.
         sides: keys.
-        images: how many image tokens stand behind the tokens of the source side, in each of the two.
+        added: number of ids that the processor adds after those of the source side's tokenizer, in each of the two.
 
     Returns:
         A text for people; empty where all are alike, or nothing is known.
@@ -88,7 +88,7 @@ def unlike_vocabularies(
         one, two = (each.get(side) or each.get("tokenizer") for each in (own, other))
         if one is None or two is None:
             continue
-        behind = images if one is own.get("tokenizer") and two is other.get("tokenizer") else (0, 0)
+        behind = added if one is own.get("tokenizer") and two is other.get("tokenizer") else (0, 0)
         if difference := unlike_tokens(one, two, behind):
             return difference
     return ""

@@ -11,10 +11,11 @@ from typing import Any
 
 import yaml
 
+from tp_core import discovery
 from tp_core.errors import TPError
 from tp_core.interop.accounting import RefusedKeysError
 from tp_core.interop.preprocessing import PreprocessingFiles
-from tp_core.interop.tokenizer_files import has_tokenizer, model_max_length
+from tp_core.interop.tokenizer_files import has_tokenizer
 from tp_core.options.huggingface import TokenizerFiles
 from tp_core.options.processor import ProcessorConfig
 from tp_core.spec.choices.find import config_class
@@ -23,9 +24,6 @@ from tp_core.spec.schema import Spec, spec_dumper
 
 SPEC = "spec.yaml"
 TOKENIZER = "tokenizer"
-
-#: The kind of tokenizer that reads the files of transformers.
-_READER = "huggingface"
 
 
 def import_tokenizer(source: Path, folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
@@ -37,26 +35,53 @@ def import_tokenizer(source: Path, folder: Path) -> tuple[dict[str, Any] | None,
     if not has_tokenizer(source):
         return None, []
     try:
-        cls, _ = config_class("tokenizer", _READER, ".")
-        assert issubclass(cls, TokenizerFiles)
+        name, cls = _reader()
         found = cls.from_huggingface(source, folder / TOKENIZER)
     except TPError as error:
         shutil.rmtree(folder / TOKENIZER, ignore_errors=True)
         return None, [f"the tokenizer is not read: {error}"]
     if found is None or found.content is None:
         return None, []
-    return {_READER: dict(found.content)}, list(found.notes)
+    return {name: dict(found.content)}, list(found.notes)
 
 
-def shortened(processor: Mapping[str, Any] | None, source: Path) -> dict[str, Any] | None:
-    """A processor in the form of a spec, with ``max_length`` limited to the tokenizer's ``model_max_length``."""
+def _reader() -> tuple[str, type[TokenizerFiles]]:
+    """The tokenizer module that reads the files of transformers, by name.
+
+    Raises:
+        TPError: no installed package has one.
+    """
+    for name in discovery.index().names("tokenizer"):
+        try:
+            cls, _ = config_class("tokenizer", name, ".")
+        except TPError:  # of a broken package
+            continue
+        if issubclass(cls, TokenizerFiles):
+            return name, cls
+    raise TPError("no installed package reads the tokenizers of transformers; tp-text does (pip install tp-text)")
+
+
+def limited(processor: Mapping[str, Any] | None, length: int | None) -> dict[str, Any] | None:
+    """A processor in the form of a spec, with a length that it gives lowered to a limit.
+
+    Args:
+        length: the limit; None for none.
+    """
     if processor is None:
         return None
     ((name, options),) = processor.items()
-    longest, given = model_max_length(source), options.get("max_length")
-    if longest is None or given is None or longest >= given:
+    option = length_option(name)
+    given = options.get(option)
+    if given is None or length is None or given <= length:
         return {name: dict(options)}
-    return {name: {**options, "max_length": longest}}
+    return {name: {**options, option: length}}
+
+
+def length_option(name: str) -> str:
+    """The option that bounds the sequences of the processor of this name; empty if it has none."""
+    cls, _ = config_class("processor", name, ".")
+    option: str = getattr(cls, "length_option", "")
+    return option
 
 
 def spec_of(tree: Mapping[str, Any]) -> Spec:
@@ -116,7 +141,8 @@ def write_spec(
         spec, options = attempt(None), {}
         notes = preprocessing.not_read(reason(error))
         # A body without a tokenizer only loses the processor's usual options, which needs no note.
-        lost = sorted(next(iter(processor.values())).keys() - {"max_length"})
+        ((name, own),) = processor.items()
+        lost = sorted(own.keys() - {length_option(name)})
         if (tokenizer or lost) and not notes:
             names = f", so that config.json's {', '.join(lost)} are not kept" if lost else ""
             notes = [f"the model has no processor{names}: {reason(error)}"]

@@ -21,7 +21,7 @@ from tp_core.interop.config_json import (
     read_config,
 )
 from tp_core.interop.folder_contents import FolderContents
-from tp_core.interop.folders import SPEC, import_tokenizer, reason, shortened, write_json, write_spec
+from tp_core.interop.folders import SPEC, import_tokenizer, limited, reason, write_json, write_spec
 from tp_core.interop.generation_config import GENERATION_CONFIG, read_generation, write_generation
 from tp_core.interop.keys import MISFITS, Keys
 from tp_core.interop.matching import Fit, WeightMap
@@ -31,7 +31,7 @@ from tp_core.interop.rules import Copy, Shape
 from tp_core.interop.sentence_transformers import bare_architecture, read_sentence_transformer
 from tp_core.interop.shards import Planned, write_file
 from tp_core.interop.tensors import Tensors, open_folder
-from tp_core.interop.tokenizer_files import tokenizer_files
+from tp_core.interop.tokenizer_files import model_max_length, tokenizer_files
 from tp_core.model import meta_model
 from tp_core.options.converter import ConverterConfig
 from tp_core.spec.choices.module_nodes import all_modules
@@ -92,7 +92,7 @@ def from_huggingface(
     tokenizer, said = import_tokenizer(source, folder)
     try:
         preprocessing = PreprocessingFiles(source, ignored)
-        processor, inference = shortened(reading.processor, source), {}
+        processor, inference = limited(reading.processor, model_max_length(source)), {}
         if sentences is not None:
             processor = sentences.shortened(processor, reading.model)
             inference = {"embed": sentences.embed}

@@ -14,7 +14,7 @@ from tp_core.errors import TPError
 from tp_core.files.bounded_reads import read_json
 from tp_core.interop.accounting import IgnoredKeys, KeyRules, account, shown
 from tp_core.interop.folder_contents import FolderContents
-from tp_core.interop.folders import spec_of
+from tp_core.interop.folders import length_option, spec_of
 from tp_core.interop.keys import Keys, Memory
 from tp_core.options.converter import ConverterConfig
 from tp_core.spec.context import data_context
@@ -67,7 +67,7 @@ class SentenceTransformer(NamedTuple):
     notes: tuple[str, ...]
 
     def shortened(self, processor: Mapping[str, Any] | None, model: Mapping[str, Any]) -> dict[str, Any] | None:
-        """A processor in the form of a spec, with ``max_length`` limited by the folder and by the model's positions.
+        """A processor in the form of a spec, with its length limited by the folder and by the model's positions.
 
         Args:
             processor: the processor in the form of a spec, or None.
@@ -78,7 +78,7 @@ class SentenceTransformer(NamedTuple):
         if processor is None or not lengths:
             return None if processor is None else dict(processor)
         ((name, options),) = processor.items()
-        return {name: {**options, "max_length": min(lengths)}}
+        return {name: {**options, length_option(name): min(lengths)}}
 
     def contents(self, around: FolderContents) -> FolderContents:
         """The files of the model's folder, which may be inside the whole folder ``around``."""

@@ -80,6 +80,8 @@ class Choosing(Section):
     passed_on: ClassVar[frozenset[str]] = frozenset()
     #: Options that choose modules which make labels and nothing else: a trained model is used without them.
     makes_labels: ClassVar[frozenset[str]] = frozenset()
+    #: Options that choose what makes token ids beside the tokenizer's.
+    makes_ids: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -40,12 +40,14 @@ class FieldSpec(NamedTuple):
         dtype: ``"int64"``, ``"float32"`` or ``"bool"``.
         high: for integers, the values are in ``[0, high)``; None where it is not known.
         fraction: of labels per position, the share of positions that have a label.
+        option: the module's option that sets ``high``, for messages.
     """
 
     shape: tuple[int | str, ...] = ("batch", "length")
     dtype: str = "int64"
     high: int | None = None
     fraction: float = 1.0
+    option: str = ""
 
 
 class BatchFields(NamedTuple):

@@ -30,8 +30,9 @@ class ProcessorConfig(ModuleConfig):
     #: Column of the prepared rows whose lengths are those of the samples, for ``data.bucket``; None if there is none.
     length_column: ClassVar[str | None] = None
 
-    #: The option that bounds the length of sequences.
-    length_option: ClassVar[str] = "max_length"
+    #: The options that bound the lengths of sequences, and those of the decoder's side; empty without.
+    length_option: ClassVar[str] = ""
+    target_length_option: ClassVar[str] = ""
 
     def limits_of_model(self, data: DataContext) -> Mapping[str, int]:
         """The options that bound lengths, with the limits of the model that they are where the spec gives none."""
@@ -54,7 +55,7 @@ class ProcessorConfig(ModuleConfig):
         return None
 
     def extra_ids(self) -> int:
-        """The number of ids that it makes behind those of the tokenizer, for which the model has rows: image tokens."""
+        """The number of ids that it adds after those of the tokenizer; the model has rows for them, too."""
         return 0
 
     def starting_with(self, token: int, special: Mapping[str, int]) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from tp_core.artifacts.contents import kept_contents
 from tp_core.artifacts.find import find_model
 from tp_core.artifacts.specs import read_spec
-from tp_core.artifacts.visual_tokens import unlike_images, unlike_labels
+from tp_core.artifacts.token_makers import unlike_ids, unlike_labels
 from tp_core.artifacts.vocabularies import unlike_classes, unlike_sets, unlike_vocabularies
 from tp_core.artifacts.weights import read_weights
 from tp_core.data.build import tokenizers_of
@@ -115,7 +115,7 @@ def _unlike(
     images = (model.spec.data.extra_ids(), spec.data.extra_ids())
     return (
         unlike_vocabularies(own, others, sides, images)
-        or (unlike_images(model.spec, spec, trained, required) if "tokenizer" in sides else "")
+        or (unlike_ids(model.spec, spec, trained, required) if "tokenizer" in sides else "")
         or unlike_labels(model.spec, spec, targets, trained, required)
         or unlike_classes(model.spec, spec, dict(zip(targets, targets)))
         or (unlike_sets(model.spec, spec) if numbered else "")

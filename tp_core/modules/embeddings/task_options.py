@@ -21,4 +21,4 @@ class TaskConfig(EmbeddingConfig):
     init_std: TrainingOnly[float] = Field(0.02, gt=0)
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
-        return {TASK_IDS: FieldSpec(("batch",), high=self.num_tasks)}
+        return {TASK_IDS: FieldSpec(("batch",), high=self.num_tasks, option="num_tasks")}

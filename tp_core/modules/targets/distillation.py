@@ -126,7 +126,7 @@ class Distillation(Target):
         for name, inputs in sides.items():
             ids, limit = inputs.get("input_ids"), limits[name]
             if ids is not None and limit is not None and ids.shape[1] > limit:
-                message = f"{limit} positions, but batches have {ids.shape[1]}; lower the processor's max_length"
+                message = f"{limit} positions, but batches have {ids.shape[1]}; lower the processor's length"
                 raise TPError(f"distill: the teacher {self.config.teacher} has {message}")
 
     def _name_in(self) -> str:

@@ -52,7 +52,7 @@ class DistillationConfig(TargetConfig):
             return  # the check of files reports it
         from tp_core.artifacts.contents import kept_contents
         from tp_core.artifacts.specs import find_spec
-        from tp_core.artifacts.visual_tokens import unlike_images
+        from tp_core.artifacts.token_makers import unlike_ids
         from tp_core.artifacts.vocabularies import unlike_classes, unlike_vocabularies
         from tp_core.data.build import tokenizers_of
 
@@ -60,7 +60,7 @@ class DistillationConfig(TargetConfig):
             teacher, changed, weights = find_spec(self.teacher)
             sides, images = ("tokenizer", "target_tokenizer"), (spec.data.extra_ids(), teacher.data.extra_ids())
             other = unlike_vocabularies(tokenizers_of(spec), tokenizers_of(teacher), sides, images)
-            other = other or unlike_images(spec, teacher, kept_contents(weights.parent))
+            other = other or unlike_ids(spec, teacher, kept_contents(weights.parent))
             others = [each.instance_name for each in spec.model.targets if each.config is not self]
             learner = self.of or next(iter(others), "")
             classes = unlike_classes(spec, teacher, {learner: self.teacher_target or learner})

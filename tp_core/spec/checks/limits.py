@@ -34,7 +34,7 @@ _LARGEST: Mapping[str, int] = {
 }
 
 #: Smallest values of options by name: below, numbers overflow that are divided by them.
-_SMALLEST: Mapping[str, float] = {"temperature": 1e-6, "gumbel_temperature": 1e-6, "diversity_temperature": 1e-6}
+_SMALLEST: Mapping[str, float] = {"temperature": 1e-6, "diversity_temperature": 1e-6}
 
 #: The numbers of float32, in which models compute.
 _FLOAT_MOST, _FLOAT_LEAST = 3.4028234663852886e38, 1.1754943508222875e-38

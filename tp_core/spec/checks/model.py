@@ -99,7 +99,9 @@ def check_sets(spec: Spec, problems: Problems) -> bool:
         chosen, tasks = place.chosen, fields(place.chosen.config, "requires", place.context).get(TASK_IDS)
         if tasks is not None and tasks.high is not None and tasks.high < len(spec.data.sets):
             message = f"is {tasks.high}, less than the {len(spec.data.sets)} data sets"
-            problems.add(f"{chosen.path}.num_tasks", message, node_of(root, chosen, "num_tasks"))
+            problems.add(
+                f"{chosen.path}.{tasks.option}".removesuffix("."), message, node_of(root, chosen, tasks.option)
+            )
             right = False
     return right
 
@@ -186,7 +188,7 @@ def _check_embedding(
     length, option = processor.config.sequence_length(), processor.config.length_option
     bounded = component is spec.model.target_embedding or getattr(processor.config, option, 0) is not None
     if component is spec.model.target_embedding:
-        length, option = processor.config.target_sequence_length(), "target_max_length"
+        length, option = processor.config.target_sequence_length(), processor.config.target_length_option
     elif length is not None:
         length = first.config.positions(length)
     # Of modules that reach to a number of places of their own, only the first can be about the processor's sequences.
@@ -256,7 +258,7 @@ def _check_segments(spec: Spec, processor: Chosen[Any], facts: TokenizerFacts, r
             wanted = fields(chosen.config, "requires", context_of(spec, name)).get(TOKEN_TYPE_IDS)
             if wanted is None or made is None or wanted.high is None or wanted.high >= made:
                 continue
-            option = next((o for o in ("num_segments", "text_segments") if hasattr(chosen.config, o)), "")
+            option = wanted.option
             message = f"is {wanted.high}, and the rows of {processor.path} have {made} segments"
             place = f"{chosen.path}.{option}".removesuffix(".")
             problems.add(place, message, node_of(root, chosen, option))

@@ -23,6 +23,7 @@ class SpeechTextProcessorConfig(SpeechProcessorConfig):
     """
 
     implementation: ClassVar[str] = "tp_audio.processors.speech_text:SpeechTextProcessor"
+    target_length_option: ClassVar[str] = "target_max_length"
     sampling_options: ClassVar[frozenset[str]] = SpeechProcessorConfig.sampling_options | {"start", "end"}
     optional_fields: ClassVar[frozenset[str]] = frozenset({"text"})
 

@@ -33,7 +33,7 @@ class Wav2Vec2TargetConfig(TargetConfig):
         0.1, ge=0, description="factor of the diversity loss, which favours the use of all entries"
     )
     gumbel_temperature: float = Field(
-        2.0, gt=0, description="Gumbel temperature in training; the hook 'gumbel_decay' lowers it step by step"
+        2.0, ge=1e-6, description="Gumbel temperature in training; the hook 'gumbel_decay' lowers it step by step"
     )
     dropout: TrainingOnly[float] = Field(0.0, ge=0, lt=1, description="dropout on the latents before the quantiser")
 

@@ -10,7 +10,7 @@ from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
 from tp_core.options.norm import NormConfig
-from tp_core.options.ports import Port
+from tp_core.options.ports import TOKEN_TYPE_IDS, Port
 from tp_core.spec.sections.embedding import EmbeddingOptions
 from tp_text.embeddings.segment_options import SegmentConfig
 from tp_text.embeddings.word_options import WordConfig
@@ -66,7 +66,9 @@ class WordPatchConfig(PatchConfig):
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         parts = [*self.text()[0].values(), *self.picture()[0].values()]
-        return {name: field for part in parts for name, field in part.requires(context).items()}
+        fields = {name: field for part in parts for name, field in part.requires(context).items()}
+        # The segments of the words are this module's option.
+        return {n: f._replace(option="text_segments") if n == TOKEN_TYPE_IDS else f for n, f in fields.items()}
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         parts = [*self.text()[0].values(), *self.picture()[0].values()]

@@ -35,6 +35,7 @@ class ImageTextLmConfig(TextProcessorConfig):
     """A picture's tokens and its text as one sequence, in either order (DALL-E, ERNIE-ViLG, Talk2Face)."""
 
     implementation: ClassVar[str] = "tp_crossmodal.processors.image_text_lm:ImageTextLmProcessor"
+    makes_ids: ClassVar[frozenset[str]] = frozenset({"image_tokenizer"})
     needs_special: ClassVar[tuple[str, ...]] = ("pad",)
     sampling_options: ClassVar[frozenset[str]] = frozenset({"pad", "direction", "prefix_loss", "pad_text"})
     media_fields: ClassVar[frozenset[str]] = frozenset({"image"})

@@ -21,4 +21,4 @@ class SegmentConfig(EmbeddingConfig):
     init_std: TrainingOnly[float] = Field(0.02, gt=0)
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
-        return {TOKEN_TYPE_IDS: FieldSpec(high=self.num_segments)}
+        return {TOKEN_TYPE_IDS: FieldSpec(high=self.num_segments, option="num_segments")}

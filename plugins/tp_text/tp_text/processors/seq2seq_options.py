@@ -24,6 +24,7 @@ class EncoderDecoderConfig(TextProcessorConfig):
     The decoder input is the start token and the target. The labels are the target and the end token.
     """
 
+    target_length_option: ClassVar[str] = "target_max_length"
     needs_special: ClassVar[tuple[str, ...]] = ("pad",)
     sampling_options: ClassVar[frozenset[str]] = frozenset({"pad", "start", "end"})
     optional_fields: ClassVar[frozenset[str]] = frozenset({"target", "text_b"})

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 class TextProcessorConfig(ProcessorConfig):
     """Shared options of all text processors."""
 
+    length_option: ClassVar[str] = "max_length"
     #: Roles of the special tokens that the processor requires.
     needs_special: ClassVar[tuple[str, ...]] = ("cls", "sep", "pad")
 

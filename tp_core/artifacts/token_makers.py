@@ -1,4 +1,4 @@
-"""Two models' visual tokens: codes of the same number stand for the same content of a patch, or they do not."""
+"""Comparison of the modules that make token ids or labels in two models: whether equal ids mean the same."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from tp_core.options.marks import paths_in
 from tp_core.spec.schema import Spec
 from tp_core.spec.trained.local_files import local_digest
 
-_KIND = "visual_tokenizer"
-
 
 class _Maker(NamedTuple):
-    """A visual tokenizer.
+    """A module that makes ids or labels, such as a visual tokenizer.
 
     Attributes:
+        kind: in words.
         place: in the spec.
         options: without paths.
         chosen: the module; None where it is not there.
     """
 
+    kind: str
     place: str
     name: str
     options: dict[str, Any]
     chosen: Chosen[Any] | None
 
 
-def unlike_images(own: Spec, other: Spec, trained: Contents, required: bool = False) -> str:
-    """The difference between the image tokens that two models' processors make, in words; empty if there is none.
+def unlike_ids(own: Spec, other: Spec, trained: Contents, required: bool = False) -> str:
+    """The difference between the ids that two models' processors add to the vocabulary; empty if there is none.
 
     Args:
         trained: contents that the other model was trained with, where they are known.
-        required: tokens of which nothing is known count as others.
+        required: ids of which nothing is known count as different.
 
     Raises:
         TPError: files cannot be read.
@@ -48,11 +48,11 @@ def unlike_images(own: Spec, other: Spec, trained: Contents, required: bool = Fa
 
 
 def unlike_labels(own: Spec, other: Spec, targets: Iterable[str], trained: Contents, required: bool = False) -> str:
-    """As :func:`unlike_images`, of the visual tokens that targets of these names predict."""
+    """As :func:`unlike_ids`, of the labels that are made for targets of these names."""
     for name in targets:
         here, there = ([each for each in spec.model.targets if each.instance_name == name] for spec in (own, other))
         if difference := _unlike(_makers(here), _makers(there), trained, required):
-            return f"'{name}' predicts other visual tokens: {difference}"
+            return f"'{name}' predicts other tokens: {difference}"
     return ""
 
 
@@ -61,10 +61,11 @@ def _makers(modules: Iterable[Chosen[Any]]) -> list[_Maker]:
 
 
 def _makers_of(chosen: Chosen[Any]) -> Iterator[_Maker]:
-    for _, each in choices_in(chosen.config):
-        if each.kind == _KIND:
+    made_by = chosen.config.makes_labels | chosen.config.makes_ids
+    for option, each in choices_in(chosen.config):
+        if option in made_by:
             options = bare(with_choices(each, bare)).config.model_dump(mode="json", exclude={*_paths(each)})
-            yield _Maker(each.place, each.name, options, None if each.missing else each)
+            yield _Maker(each.kind.replace("_", " "), each.place, each.name, options, None if each.missing else each)
         yield from _makers_of(each)
 
 
@@ -74,7 +75,7 @@ def _paths(chosen: Chosen[Any]) -> set[str]:
 
 def _unlike(own: list[_Maker], other: list[_Maker], trained: Contents, required: bool) -> str:
     if own and not other:
-        return "what made the visual tokens there is not known" if required else ""
+        return "what made the tokens there is not known" if required else ""
     for here, there in zip(own, other):
         if difference := _difference(here, there, trained):
             return difference
@@ -83,20 +84,20 @@ def _unlike(own: list[_Maker], other: list[_Maker], trained: Contents, required:
 
 def _difference(here: _Maker, there: _Maker, trained: Contents) -> str:
     if here.name != there.name:
-        return f"those of the visual tokenizer '{there.name}' there and of '{here.name}' here"
+        return f"those of the {there.kind} '{there.name}' there and of '{here.name}' here"
     for option in here.options.keys() & there.options.keys():
         one, two = here.options[option], there.options[option]
         if one != two:
-            return f"the option '{option}' of the visual tokenizer '{here.name}' is {two} there and {one} here"
+            return f"the option '{option}' of the {here.kind} '{here.name}' is {two} there and {one} here"
     if here.chosen and there.chosen and local_digest(here.chosen) != local_digest(there.chosen):
-        return f"the code of the visual tokenizer '{here.name}' is another there"
+        return f"the code of the {here.kind} '{here.name}' is another there"
     now = _files(here, {})
     try:
         then = _files(there, trained)
     except TPError as error:
-        return f"the visual tokenizer '{here.name}' cannot be compared with that one: {error}"
+        return f"the {here.kind} '{here.name}' cannot be compared with that one: {error}"
     said = "" if then is None or now is None else difference_of(then, now)
-    return f"the visual tokenizer '{here.name}' is another one: {said}" if said else ""
+    return f"the {here.kind} '{here.name}' is another one: {said}" if said else ""
 
 
 def _files(maker: _Maker, trained: Contents) -> list[Content] | None:
