@@ -19,7 +19,7 @@ _PUBLIC = {
     "CheckpointError": "tp_core.errors",
     "build_model": "tp_core.model",
     "Model": "tp_core.model",
-    "ModelOutput": "tp_core.model",
+    "ModelOutput": "tp_core.model_output",
     "load_model": "tp_core.inference.load",
     "LoadedModel": "tp_core.inference.load",
     "train": "tp_core.training.run",
@@ -145,8 +145,8 @@ if TYPE_CHECKING:
     from tp_core.interop.convert import convert as convert
     from tp_core.metrics.facts import MetricFacts as MetricFacts
     from tp_core.model import Model as Model
-    from tp_core.model import ModelOutput as ModelOutput
     from tp_core.model import build_model as build_model
+    from tp_core.model_output import ModelOutput as ModelOutput
     from tp_core.options.base import ModuleConfig as ModuleConfig
     from tp_core.options.base import Preprocessing as Preprocessing
     from tp_core.options.base import Problem as Problem

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from tp_core.interfaces import Batch
-    from tp_core.model import Model, ModelOutput
+    from tp_core.model import Model
+    from tp_core.model_output import ModelOutput
     from tp_core.spec.schema import Spec
     from tp_core.training.trainer import Trainer
 
@@ -107,19 +108,30 @@ class _Default:
         return output
 
 
+class HookManager(pluggy.PluginManager):
+    """The hooks of a run."""
+
+    def __init__(self) -> None:
+        super().__init__("tp")
+        self.add_hookspecs(Hooks)
+        self.register(_Default(), name=_DEFAULT)
+
+    def implements(self, name: str) -> bool:
+        """True if a hook of the run implements the specification of this name."""
+        return any(each.plugin_name != _DEFAULT for each in getattr(self.hook, name).get_hookimpls())
+
+
 #: Name of the plugin that does what is done without hooks.
 _DEFAULT = "tp"
 
 
-def hook_manager(plugins: Iterable[tuple[str, object]] = ()) -> pluggy.PluginManager:
+def hook_manager(plugins: Iterable[tuple[str, object]] = ()) -> HookManager:
     """A plugin manager with our specifications and the given (name, plugin) pairs registered.
 
     Raises:
         TPError: a plugin implements a hook that there is not, or asks for an argument that the hook does not have.
     """
-    manager = pluggy.PluginManager("tp")
-    manager.add_hookspecs(Hooks)
-    manager.register(_Default(), name=_DEFAULT)
+    manager = HookManager()
     for name, plugin in plugins:
         try:
             manager.register(plugin, name=name)
@@ -144,11 +156,6 @@ def _misfit(manager: pluggy.PluginManager, plugin: object) -> str:
         if not taken <= set(given):
             return f"{name} takes {', '.join(sorted(taken - set(given)))}, and is given {', '.join(given)}"
     return ""
-
-
-def has_hook(manager: pluggy.PluginManager, name: str) -> bool:
-    """True if a plugin implements the hook of this name."""
-    return any(each.plugin_name != _DEFAULT for each in getattr(manager.hook, name).get_hookimpls())
 
 
 def run_checks(manager: pluggy.PluginManager, spec: Spec) -> None:

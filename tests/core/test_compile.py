@@ -21,7 +21,8 @@ from tests.core import runs
 from tp_core import Model, discovery, evaluate, load_model, load_spec, predict, train
 from tp_core.artifacts.weights import save_weights
 from tp_core.interfaces import Batch, Features, Target, TargetOutput
-from tp_core.model import ModelOutput, build_model
+from tp_core.model import build_model
+from tp_core.model_output import ModelOutput
 from tp_core.testing import random_batch
 from tp_core.testing.specs import config_class_of, minimal_model, minimal_spec
 

@@ -13,8 +13,9 @@ from tests.core.shelf import Shelf
 from tests.core.shelf import shelf as shelf
 from tp_core import SpecError, discovery, load_spec
 from tp_core.discovery import load
-from tp_core.spec.hints import words_of_others as words
 from tp_core.spec.hints.places import PARTS
+from tp_core.spec.hints.terms.options import WORDS
+from tp_core.spec.hints.terms.values import VALUES
 from tp_core.spec.sections.embedding import EmbeddingOptions
 from tp_core.spec.sections.generate import GenerateOptions
 from tp_core.spec.sections.keys import DATA, KEYS, TOP, TRAIN
@@ -97,7 +98,7 @@ BELONG = {
 }
 
 #: Words that specs have nothing for → a part of the answer.
-NOTHING = {
+ABSENT = {
     "train.resume_from_checkpoint": "--resume",
     "train.output_dir": "tp train --run FOLDER",
     "train.hub_revision": "Hugging Face Hub",
@@ -168,7 +169,7 @@ def test_an_unknown_key_is_answered_with_its_meaning(project: Path, tmp_path: Pa
     assert answer_to(project, tmp_path, path).endswith(answer)
 
 
-@pytest.mark.parametrize(("path", "answer"), NOTHING.items())
+@pytest.mark.parametrize(("path", "answer"), ABSENT.items())
 def test_a_word_without_a_counterpart_is_answered_with_what_is_done(
     project: Path, tmp_path: Path, path: str, answer: str
 ) -> None:
@@ -233,7 +234,7 @@ def test_every_answer_is_an_option_that_there_is_where_it_is_said_to_be() -> Non
     known["train.early_stopping"] = set(EarlyStopping.model_fields)
     for table in ("optimizer", "schedule", "strategy"):
         known[f"train.{table}"] = _options(table)
-    for place, options in words.WORDS.items():
+    for place, options in WORDS.items():
         assert set(options) - known[place] == set(), place
         for option, others in options.items():
             assert option not in others.split()
@@ -252,7 +253,7 @@ def test_every_value_that_is_answered_is_one_of_ours() -> None:
         for field in load(entry).model_fields.values()
     ]
     text = " ".join(str(field.annotation) for field in fields) + "'fp16' 'bf16' 'fp32' 'cuda' 'first' 'mean'"
-    for value in words.VALUES:
+    for value in VALUES:
         assert value in names or f"'{value}'" in text, value
 
 

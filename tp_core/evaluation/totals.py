@@ -14,7 +14,7 @@ from torch import Tensor
 from tp_core.errors import TPError
 from tp_core.interfaces import Joined, MetricState
 from tp_core.metrics.facts import MetricFacts, no_mean, ratio
-from tp_core.model import ModelOutput
+from tp_core.model_output import ModelOutput
 from tp_core.processes.group import ProcessGroup
 
 #: The shapes of a metric's tensors.

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from tp_core.errors import TPError
 from tp_core.interfaces import Batch
-from tp_core.model import Model, ModelOutput
+from tp_core.model import Model
+from tp_core.model_output import ModelOutput
 
 
 class HookedForward(nn.Module):

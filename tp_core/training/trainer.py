@@ -18,7 +18,6 @@ from tp_core.data.sampling.loader import BatchPlan, training_batches
 from tp_core.data.sampling.mixture import DataSet, Turns
 from tp_core.errors import TPError
 from tp_core.evaluation.totals import Totals, computed
-from tp_core.hookspecs import has_hook
 from tp_core.interfaces import Batch
 from tp_core.model import Model
 from tp_core.processes.meeting import Meeting, Wish
@@ -79,7 +78,7 @@ class Trainer:
         model.checkpoint_activations(options.activation_checkpointing)
         if options.compile:
             model.compile()
-        self._hooked, self._repeats = has_hook(hooks, "tp_forward"), has_hook(hooks, "tp_further_passes")
+        self._hooked, self._repeats = hooks.implements("tp_forward"), hooks.implements("tp_further_passes")
         self.module = strategy.wrap(HookedForward(model, hooks) if self._hooked else model)
         groups = parameter_groups(model, spec.train.optimizer.config)
         hooks.hook.tp_parameter_groups(model=model, groups=groups)

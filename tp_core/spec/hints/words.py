@@ -6,7 +6,10 @@ import functools
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from tp_core.spec.hints.words_of_others import NOTHING, OWNERS, SWITCHES, VALUES, WORDS
+from tp_core.spec.hints.terms.missing import NOTHING
+from tp_core.spec.hints.terms.options import WORDS
+from tp_core.spec.hints.terms.owners import OWNERS
+from tp_core.spec.hints.terms.values import SWITCHES, VALUES
 from tp_core.suggest import did_you_mean
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from tp_core.model import Model, ModelOutput
+from tp_core.model import Model
+from tp_core.model_output import ModelOutput
 from tp_core.options.optimizer import OptimizerConfig
 from tp_core.processes.group import ProcessGroup
 from tp_core.training.config import TrainOptions

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from tp_core.errors import TPError
-from tp_core.model import ModelOutput
+from tp_core.model_output import ModelOutput
 from tp_core.processes.torch_group import TorchGroup
 from tp_core.training.strategies.base import Strategy
 from tp_core.training.strategies.loss_alone import LossAlone, forgo_warning

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from tp_core.model import ModelOutput
+from tp_core.model_output import ModelOutput
 
 
 class LossAlone(nn.Module):

@@ -1,0 +1,65 @@
+"""Terms of other toolkits for values of specs, and their boolean options. Torch-free."""
+
+from __future__ import annotations
+
+#: Values and modules of specs → terms of other toolkits.
+VALUES = {
+    "fp16": "float16 half 16 16-mixed fp16-mixed torch.float16",
+    "bf16": "bfloat16 bf16-mixed torch.bfloat16",
+    "fp32": "float32 float 32 32-true no none torch.float32",
+    "gelu_tanh": "gelu_new gelu_fast gelu_pytorch_tanh gelu_approximate",
+    "silu": "swish swiglu",
+    "linear": "identity none linear_with_warmup linear_schedule_with_warmup",
+    "causal": "autoregressive unidirectional left_to_right",
+    "fully_visible": "bidirectional full",
+    "rmsnorm": "rms t5",
+    "layernorm": "layer normal",
+    "rotary": "rope",
+    "first": "cls cls_token",
+    "mean": "avg average",
+    "adamw": "adam adamw_torch adamw_torch_fused adamw_hf fused_adam paged_adamw bert_adam",
+    "cosine": "cosine_with_warmup cosine_annealing",
+    "cosine_restarts": "cosine_with_restarts",
+    "constant": "constant_with_warmup",
+    "inverse_sqrt": "inverse_square_root noam",
+    "polynomial": "poly polynomial_decay",
+    "ddp": "distributed ddp_spawn",
+    "cuda": "gpu",
+    "transformer": "bert roberta gpt gpt2 transformer_encoder vit llama",
+    "bilstm": "bi-lstm",
+    "word": "token tok word_embedding token_embedding",
+    "pos": "position positional learned position_embedding absolute",
+    "seg": "segment token_type segment_embedding type",
+    "sinusoidal": "sinusoidalpos sinusoid",
+    "patch": "patch_embedding",
+    "cls": "classification classifier",
+    "lm": "clm causal_lm language_model gpt",
+    "mlm": "masked_lm masked_language_model",
+    "sp": "nsp sop next_sentence_prediction sentence_order",
+    "wordpiece": "bert bert_tokenizer",
+    "bpe": "gpt2 byte_level_bpe",
+    "sentencepiece": "spm xlmroberta",
+    "huggingface": "hf auto tokenizers",
+}
+
+
+#: Boolean options of other toolkits → the settings that they imply.
+SWITCHES = {
+    "precision: fp16": "fp16 half use_fp16 float16",
+    "precision: bf16": "bf16 use_bf16 bfloat16",
+    "norm_position: pre": "pre_norm prenorm norm_first normalize_before do_layer_norm_before encoder_normalize_before",
+    "positions: rotary": "rope rotary_position_embedding rotary use_rope",
+    "positions: relative": "relative_position_embedding",
+    "positions: alibi": "alibi alibi_position_embedding",
+    "device: cpu": "use_cpu no_cuda",
+    "strategy: ddp": "ddp distributed",
+    "pack: true": "packing sample_packing full_sentences group_texts",
+    "mask: causal": "is_causal causal",
+    "scale: 1.0": "remove_attention_scale",
+    "bias: false": "no_bias remove_transformer_bias",
+    "norm: none": "remove_embedding_layernorm",
+    "augment: {rand_augment: 2}": "aa auto_augment",
+    "restore_best: true": "load_best_model_at_end restore_best_weights save_best",
+    "share_layers: true": "parameter_sharing",
+    "feed_forward: gated": "gated_mlp glu",
+}
