@@ -136,7 +136,7 @@ def test_a_recording_without_a_label_is_told_where_labels_come_from(tmp_path: Pa
     made, bad = processor(tmp_path, "speech_cls"), BadRecords("skip")
     assert not list(made.prepare([record(tmp_path / "list.tsv", audio="0.wav")], bad.report))
     fields = "the fields are audio (data.columns renames them)"
-    assert f"no field 'label'; {fields}. A recording's label is a folder that it is in" in bad.messages[0]
+    assert f"no field 'label'; {fields}. A recording's label is a column" in bad.messages[0]
 
 
 def test_recordings_are_masked_in_training_only(tmp_path: Path) -> None:

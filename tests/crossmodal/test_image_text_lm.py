@@ -424,7 +424,7 @@ def test_at_inference_one_side_is_enough_and_neither_is_an_error(tmp_path: Path)
     for ask, value, message in (
         (processor.encode, {"title": "x"}, "r:1: no field 'image' or 'text'; the fields are title"),
         (prompts, {"title": "x"}, "r:1: no field 'image' or 'text'; the fields are title"),
-        (prompts, {"text": "a"}, "r:1: no field 'image': texts are written of pictures; tp draw makes"),
+        (prompts, {"text": "a"}, "r:1: no field 'image': texts are generated from pictures; use tp draw"),
         (processor.drawing_prompts, {"image": png(0)}, "r:1: no field 'text' for the record"),
     ):
         with pytest.raises(DataError) as caught:

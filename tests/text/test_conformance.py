@@ -66,5 +66,5 @@ def test_processors_conform(
 
 
 def test_a_name_of_several_kinds_needs_the_kind() -> None:
-    with pytest.raises(AssertionError, match="'mlm' is installed as processor and target; say which kind"):
+    with pytest.raises(AssertionError, match="'mlm' is installed as processor and target; give the kind to check"):
         check_module("mlm")

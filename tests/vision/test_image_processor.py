@@ -265,7 +265,7 @@ def test_no_damage_ends_the_process(tmp_path: Path) -> None:
         (
             {"image": png()},
             {},
-            "list.tsv:3: no field 'label'; the fields are image. A picture's label is the name of a folder",
+            "list.tsv:3: no field 'label'; the fields are image (data.columns renames them). A picture's label",
         ),
         ({"image": png(), "label": 3}, {}, "the label 3 is out of range; expected an integer from 0 to 2"),
         (

@@ -74,8 +74,8 @@ TAKEN = frozenset(
 def fault_of(name: str) -> str | None:
     """The reason why a name is not allowed for a part; None if it is allowed."""
     if not _FORM.fullmatch(name):
-        return f"the name '{name}' is not one of letters, digits, '_' and '-', that begins with a letter"
-    return f"the name '{name}' is one that PyTorch keeps for itself; choose another" if name in TAKEN else None
+        return f"the name '{name}' must begin with a letter and have only letters, digits, '_' and '-'"
+    return f"the name '{name}' is reserved by PyTorch; choose another" if name in TAKEN else None
 
 
 def key_of(name: str) -> str:

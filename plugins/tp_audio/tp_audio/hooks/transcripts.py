@@ -58,7 +58,7 @@ class Transcripts:
         elif all(part.data.options.eval is None for part in sets):
             yield "train.hooks.transcripts: needs data.eval"
         if self.config.font is not None and not is_font(self.config.font):
-            yield f"train.hooks.transcripts.font: {self.config.font} is no font file"
+            yield f"train.hooks.transcripts.font: {self.config.font} is not a font file"
 
     @hookimpl
     def tp_evaluation_end(self, trainer: Trainer, step: int, metrics: dict[str, float]) -> None:

@@ -46,7 +46,7 @@ class Similarities:
         elif all(part.data.options.eval is None for part in spec.sets().values() if _compares(part)):
             yield "train.hooks.similarities: needs data.eval"
         if self.config.font is not None and not is_font(self.config.font):
-            yield f"train.hooks.similarities.font: {self.config.font} is no font file"
+            yield f"train.hooks.similarities.font: {self.config.font} is not a font file"
 
     @hookimpl
     def tp_evaluation_end(self, trainer: Trainer, step: int, metrics: dict[str, float]) -> None:
