@@ -14,9 +14,10 @@ from tp_core.options.decoder import DecoderConfig
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.encoder import EncoderConfig
 from tp_core.options.facts import FieldSpec, VectorFacts
-from tp_core.options.ports import CAUSAL, INPUT_IDS, PATCHES, PIXEL_VALUES, Port
+from tp_core.options.ports import CAUSAL, INPUT_IDS, Port
 from tp_core.options.processor import ProcessorConfig
 from tp_core.options.target import TargetConfig
+from tp_vision.ports import PATCHES, PIXEL_VALUES
 
 
 def _layer(config: Any) -> Any:

@@ -23,7 +23,7 @@ from tp_core.spec.schema import Spec
 IMAGES = """\
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
-from tp_core.options.ports import PIXEL_VALUES
+from tp_vision.ports import PIXEL_VALUES
 from tp_core.interfaces import Embedding, Sequence
 
 class ImageConfig(EmbeddingConfig):

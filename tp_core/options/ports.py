@@ -72,11 +72,6 @@ TOKEN_TYPE_IDS = Port.input("token_type_ids")
 ATTENTION_MASK = Port.input("attention_mask")
 LENGTHS = Port.input("lengths")
 
-#: Pictures, filter banks and waveforms.
-PIXEL_VALUES = Port.input("pixel_values")
-INPUT_FEATURES = Port.input("input_features")
-INPUT_VALUES = Port.input("input_values")
-
 #: Number of the data set that a batch comes from.
 TASK_IDS = Port.input("task_ids")
 
@@ -86,9 +81,6 @@ TARGET_ATTENTION_MASK = Port.target_input("attention_mask")
 
 #: The matrix of the word embedding.
 WORD = Port.weight("word")
-
-#: Places of a picture's patches in the sequence, (rows, columns).
-PATCHES = Port.published("patches")
 
 #: No state depends on later positions.
 CAUSAL = Port.states("causal")

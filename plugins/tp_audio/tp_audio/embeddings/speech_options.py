@@ -5,12 +5,13 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from tp_audio.ports import INPUT_FEATURES
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
 from tp_core.options.marks import ModelSize, TrainingOnly
-from tp_core.options.ports import INPUT_FEATURES, Port
+from tp_core.options.ports import Port
 
 Positive = Annotated[int, Field(gt=0)]
 

@@ -5,13 +5,14 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
+from tp_audio.ports import INPUT_VALUES
 from tp_core.modules.layers.activation_names import Activation
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
 from tp_core.options.marks import ModelSize, TrainingOnly
-from tp_core.options.ports import INPUT_VALUES, Port
+from tp_core.options.ports import Port
 
 
 def frames_of(samples: int, kernels: list[int], strides: list[int]) -> int:

@@ -6,12 +6,13 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from tp_audio.embeddings.speech_options import SpeechConfig
+from tp_audio.ports import INPUT_FEATURES
 from tp_audio.processors.options import PADDING_KEYS, AudioProcessorConfig, Normalization
 from tp_core.options.base import Preprocessing, Problem
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.huggingface import PreprocessorFile
-from tp_core.options.ports import ATTENTION_MASK, INPUT_FEATURES, Port
+from tp_core.options.ports import ATTENTION_MASK, Port
 
 
 class SpeechProcessorConfig(PreprocessorFile, AudioProcessorConfig):

@@ -6,13 +6,14 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from tp_audio.embeddings.waveform_options import WaveformConfig
+from tp_audio.ports import INPUT_VALUES
 from tp_audio.processors.options import ERROR_RATES, PADDING_KEYS, AudioProcessorConfig
 from tp_core.metrics.facts import MetricFacts
 from tp_core.options.base import Preprocessing, Problem
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.huggingface import PreprocessorFile
-from tp_core.options.ports import ATTENTION_MASK, INPUT_VALUES, Port
+from tp_core.options.ports import ATTENTION_MASK, Port
 
 _MASKS = ("mask_time_prob", "mask_time_length", "mask_time_min_masks")
 

@@ -11,7 +11,8 @@ from tp_core.options.context import BuildContext
 from tp_core.options.decoder import DecoderConfig
 from tp_core.options.facts import FieldSpec
 from tp_core.options.marks import ModelSize
-from tp_core.options.ports import PATCHES, Port
+from tp_core.options.ports import Port
+from tp_vision.ports import PATCHES
 
 
 class MaskedDecoderConfig(DecoderConfig, TransformerOptions):

@@ -10,9 +10,10 @@ from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
 from tp_core.options.marks import TrainingOnly
-from tp_core.options.ports import PATCHES, PIXEL_VALUES, Port
+from tp_core.options.ports import Port
 from tp_vision.embeddings.options import GridOptions, pair
 from tp_vision.facts import GridFacts
+from tp_vision.ports import PATCHES, PIXEL_VALUES
 
 
 class PatchConfig(GridOptions, EmbeddingConfig):

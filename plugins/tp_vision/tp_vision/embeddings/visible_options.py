@@ -5,8 +5,9 @@ from typing import ClassVar
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec, Usual
-from tp_core.options.ports import PATCHES, Port
+from tp_core.options.ports import Port
 from tp_vision.embeddings.options import grid_of
+from tp_vision.ports import PATCHES
 
 
 class VisibleConfig(EmbeddingConfig):

@@ -10,12 +10,13 @@ from tp_core.options.base import Preprocessing, Problem
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.huggingface import PreprocessorFile
-from tp_core.options.ports import PIXEL_VALUES, Port
+from tp_core.options.ports import Port
 from tp_core.options.processor import ProcessorConfig
 from tp_core.options.section import Section
 from tp_core.spec.trained.use import in_use
 from tp_vision.embeddings.options import Size, pair
 from tp_vision.facts import GridFacts, PictureFacts, TokenFacts
+from tp_vision.ports import PIXEL_VALUES
 
 #: Default maximum number of pixels, as in Pillow, which warns above it and refuses above twice this number.
 MAX_PIXELS = 89_478_485

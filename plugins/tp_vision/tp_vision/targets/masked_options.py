@@ -5,9 +5,10 @@ from pydantic import Field
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, Usual
 from tp_core.options.marks import TrainingOnly
-from tp_core.options.ports import PATCHES, Port
+from tp_core.options.ports import Port
 from tp_core.options.target import TargetConfig
 from tp_vision.embeddings.options import grid_of
+from tp_vision.ports import PATCHES
 
 
 class MaskedTargetConfig(TargetConfig):

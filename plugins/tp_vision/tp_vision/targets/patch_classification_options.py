@@ -12,7 +12,8 @@ from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, Pooling, VectorFacts
 from tp_core.options.marks import TrainingOnly
 from tp_core.options.norm import NormConfig
-from tp_core.options.ports import PATCHES, Port
+from tp_core.options.ports import Port
+from tp_vision.ports import PATCHES
 
 
 class PatchClassificationConfig(ClassificationConfig):

@@ -6,8 +6,9 @@ from pydantic import Field
 
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
-from tp_core.options.ports import PIXEL_VALUES, Port
+from tp_core.options.ports import Port
 from tp_vision.embeddings.options import pixels_of
+from tp_vision.ports import PIXEL_VALUES
 from tp_vision.targets.masked_options import MaskedTargetConfig
 
 

@@ -13,9 +13,10 @@ from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.marks import TrainingOnly
 from tp_core.options.norm import NormConfig
-from tp_core.options.ports import PIXEL_VALUES, Port
+from tp_core.options.ports import Port
 from tp_vision.embeddings.options import grid_of, pixels_of
 from tp_vision.facts import TokenFacts
+from tp_vision.ports import PIXEL_VALUES
 from tp_vision.targets.masked_options import MaskedTargetConfig
 from tp_vision.visual_tokenizers.options import VisualTokenizerConfig
 

@@ -9,10 +9,11 @@ from tp_core.metrics.facts import MetricFacts
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
-from tp_core.options.ports import PATCHES, PIXEL_VALUES, Port
+from tp_core.options.ports import Port
 from tp_core.options.target import TargetConfig
 from tp_vision.embeddings.convolutional_options import halvings
 from tp_vision.embeddings.options import grid_of, pixels_of
+from tp_vision.ports import PATCHES, PIXEL_VALUES
 
 
 class VectorQuantizationConfig(TargetConfig):
