@@ -31,7 +31,7 @@ from tp_core.spec.schema import ModelOptions
 from tp_core.spec.sections.data import DataOptions
 from tp_core.spec.sections.embedding import EmbeddingOptions
 from tp_core.spec.sections.inference import SECTIONS
-from tp_core.training.config import EarlyStopping, TrainOptions
+from tp_core.spec.sections.train import EarlyStopping, TrainOptions
 
 #: The packages of this repository; others that happen to be installed are not described.
 PACKAGES = ("tp-core", "tp-text", "tp-vision", "tp-audio", "tp-crossmodal")

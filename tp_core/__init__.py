@@ -20,8 +20,8 @@ _PUBLIC = {
     "build_model": "tp_core.model",
     "Model": "tp_core.model",
     "ModelOutput": "tp_core.model_output",
-    "load_model": "tp_core.inference.load",
-    "LoadedModel": "tp_core.inference.load",
+    "load_model": "tp_core.artifacts.load",
+    "LoadedModel": "tp_core.artifacts.load",
     "train": "tp_core.training.run",
     "TrainResult": "tp_core.training.run",
     "Trainer": "tp_core.training.trainer",
@@ -103,6 +103,8 @@ __all__ = sorted(_PUBLIC)
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from tp_core.artifacts.load import LoadedModel as LoadedModel
+    from tp_core.artifacts.load import load_model as load_model
     from tp_core.data.sources.base import Source as Source
     from tp_core.errors import CheckpointError as CheckpointError
     from tp_core.errors import DataError as DataError
@@ -111,8 +113,6 @@ if TYPE_CHECKING:
     from tp_core.inference.embed import embed as embed
     from tp_core.inference.evaluate import evaluate as evaluate
     from tp_core.inference.generate import generate as generate
-    from tp_core.inference.load import LoadedModel as LoadedModel
-    from tp_core.inference.load import load_model as load_model
     from tp_core.inference.predict import predict as predict
     from tp_core.interfaces import IGNORE as IGNORE
     from tp_core.interfaces import Batch as Batch

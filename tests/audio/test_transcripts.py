@@ -15,9 +15,9 @@ from tests.audio.tones import RATE, recordings, vocabulary
 from tp_audio.hooks.spectrogram import Heard, load_font, shaded, spectrograms
 from tp_audio.recognition import recognised
 from tp_core import TPError, load_spec, train
+from tp_core.artifacts.load import load_model
 from tp_core.cli.records import input_records
 from tp_core.hookspecs import hook_manager, run_checks
-from tp_core.inference.load import load_model
 from tp_core.spec.sections.generate import GenerateOptions
 
 SPEECH = {"speech": {"num_mel_bins": 20, "channels": 16, "kernel_sizes": [5, 3]}}

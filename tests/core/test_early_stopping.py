@@ -13,7 +13,7 @@ import yaml
 from tp_core import MetricFacts, SpecError, TPError, load_spec
 from tp_core.spec.checks.run import check_run
 from tp_core.spec.metrics import early_stopping_mode, evaluation_metrics, shown_metrics
-from tp_core.training.config import EarlyStopping
+from tp_core.spec.sections.train import EarlyStopping
 from tp_core.training.early_stopping import EarlyStopper
 
 TARGET = """\

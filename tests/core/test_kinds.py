@@ -17,7 +17,7 @@ from tp_core import SpecError, discovery, load_spec
 from tp_core.cli.main import cli
 from tp_core.options.base import ModuleConfig, imported
 from tp_core.packages.defects import defects
-from tp_core.training.config import TrainOptions
+from tp_core.spec.sections.train import TrainOptions
 
 CODEC = """\
 from typing import ClassVar

@@ -14,7 +14,7 @@ from torch import nn
 from tests.core.installed import names, option_class
 from tests.core.optimizer_papers import PAPERS, Array, Paper
 from tp_core.options.optimizer import OptimizerConfig
-from tp_core.training.config import TrainOptions
+from tp_core.spec.sections.train import TrainOptions
 from tp_core.training.optimizers import base
 from tp_core.training.optimizers.build import build_optimizer
 from tp_core.training.optimizers.options import AdafactorConfig

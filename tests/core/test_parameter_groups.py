@@ -17,7 +17,7 @@ from tests.core import runs
 from tests.core.installed import option_class
 from tp_core.errors import TPError
 from tp_core.options.optimizer import OptimizerConfig
-from tp_core.training.config import TrainOptions
+from tp_core.spec.sections.train import TrainOptions
 from tp_core.training.optimizers.build import build_optimizer
 from tp_core.training.optimizers.groups import checked_groups, parameter_groups
 from tp_core.training.optimizers.options import AdamWConfig

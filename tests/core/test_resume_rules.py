@@ -13,7 +13,7 @@ from tp_core import TPError
 from tp_core.spec.load import load_spec
 from tp_core.spec.sections.data import SetOptions
 from tp_core.spec.sections.keys import DATA, SHELVES, SLOTS, TOP
-from tp_core.training.config import EarlyStopping, TrainOptions
+from tp_core.spec.sections.train import EarlyStopping, TrainOptions
 from tp_core.training.resuming.changes import (
     Change,
     check_keys,

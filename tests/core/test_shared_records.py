@@ -18,7 +18,7 @@ import torch.distributed as dist
 import tp_core
 from tests.core import runs
 from tp_core import TPError
-from tp_core.inference.processes import Processes, shared
+from tp_core.processes.shared import Processes, shared
 
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "tp_core", "--"]
 SLOW = pytest.mark.slow

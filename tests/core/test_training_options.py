@@ -19,7 +19,7 @@ from tp_core.inference.evaluate import evaluate
 from tp_core.model import build_model
 from tp_core.options.optimizer import OptimizerConfig
 from tp_core.spec.load import load_spec
-from tp_core.training.config import TrainOptions
+from tp_core.spec.sections.train import TrainOptions
 from tp_core.training.optimizers.build import build_optimizer
 from tp_core.training.strategies.options import SingleConfig
 from tp_core.training.strategies.single import SingleStrategy

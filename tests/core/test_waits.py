@@ -273,7 +273,7 @@ def test_a_process_whose_companions_do_not_come_hears_signals(home: Path, rank: 
 #: A command whose processes wait for each other no longer than two seconds.
 _IMPATIENT = """
 from tp_core.cli.main import run
-from tp_core.inference import processes
+from tp_core.processes import shared as processes
 
 processes._LIMIT = 2.0
 run()

@@ -19,7 +19,7 @@ from tp_core.spec.hints.terms.values import VALUES
 from tp_core.spec.sections.embedding import EmbeddingOptions
 from tp_core.spec.sections.generate import GenerateOptions
 from tp_core.spec.sections.keys import DATA, KEYS, TOP, TRAIN
-from tp_core.training.config import EarlyStopping
+from tp_core.spec.sections.train import EarlyStopping
 
 LAYER = "model.encoder.transformer"
 

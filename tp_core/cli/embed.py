@@ -77,9 +77,9 @@ def embed(
         inputs, form = Inputs(sources, texts, input_form, columns), _form(output)
         form = form if processes.first else "npy"  # the other processes write nothing; any form will do
         path, say = new_file(output, overwrite, processes), speaker(processes)
+        from tp_core.artifacts.load import load_model
         from tp_core.cli.vector_files import field_types
         from tp_core.inference.embed import Embedder
-        from tp_core.inference.load import load_model
 
         loaded = load_model(model, device, say, data_set, processes)
         columns_read = new_columns(columns, loaded)

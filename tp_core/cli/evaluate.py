@@ -47,9 +47,9 @@ def evaluate(
     """Compute losses and metrics of MODEL (a run's folder, an exported model or a checkpoint) on labelled data."""
     with joined(model) as processes:
         given = input_sources(data, "--data")
+        from tp_core.artifacts.load import load_model
         from tp_core.data.sources.records import BadRecords, read_records
         from tp_core.inference.evaluate import evaluate as run
-        from tp_core.inference.load import load_model
         from tp_core.metrics.plain import as_json as metrics_as_json
         from tp_core.metrics.plain import as_text
 

@@ -59,8 +59,8 @@ def generate(
     with joined(model) as processes:
         inputs, form = Inputs(sources, texts, input_form, columns), form_of_output(output, output_form, FORMS)
         path, say = new_file(output, overwrite, processes), speaker(processes)
+        from tp_core.artifacts.load import load_model
         from tp_core.inference.generate import generate as run
-        from tp_core.inference.load import load_model
         from tp_core.inference.predict import skips
 
         loaded = load_model(model, device, say, data_set, processes)

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from tp_core.errors import TPError
 from tp_core.files.whole_files import draft, temporary_name
-from tp_core.inference.processes import ALONE, Processes
+from tp_core.processes.shared import ALONE, Processes
 from tp_core.suggest import instead
 from tp_core.terminal import printable
 

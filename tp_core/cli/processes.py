@@ -11,8 +11,8 @@ import click
 
 from tp_core.cli.usage import Failure
 from tp_core.errors import PeerFailedError, TPError, out_of_memory
-from tp_core.inference.processes import Processes, shared, world_size
 from tp_core.processes.launch import as_told, under_torchrun
+from tp_core.processes.shared import Processes, shared, world_size
 
 C = TypeVar("C", bound=click.Command)
 

@@ -11,12 +11,12 @@ import click
 from tp_core.cli.trust import trust_code_option
 from tp_core.cli.verify import verify_option
 from tp_core.errors import TPError
-from tp_core.inference.processes import Processes, world_size
+from tp_core.processes.shared import Processes, world_size
 from tp_core.terminal import tell
 
 if TYPE_CHECKING:
+    from tp_core.artifacts.load import LoadedModel
     from tp_core.data.sources.folder_rules import FolderRules
-    from tp_core.inference.load import LoadedModel
     from tp_core.interfaces import Record
     from tp_core.spec.sections.data import Given
 

@@ -17,8 +17,8 @@ from tp_core.data.routing import Feed
 from tp_core.data.sources.options import MEDIA
 from tp_core.data.sources.unreadable import Unreadable
 from tp_core.errors import DataError, TPError
-from tp_core.inference.processes import ALONE, Processes
 from tp_core.interfaces import Batch, Record, Sample
+from tp_core.processes.shared import ALONE, Processes
 
 Answer = TypeVar("Answer")
 

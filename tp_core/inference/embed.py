@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tp_core.artifacts.load import LoadedModel, loaded_model
 from tp_core.data.fields import required_text, text_field
 from tp_core.errors import DataError, TPError
 from tp_core.evaluation.mode import evaluating
 from tp_core.inference.batches import Unusable, answers
-from tp_core.inference.load import LoadedModel, loaded_model
 from tp_core.inference.predict import Inputs, as_records
-from tp_core.inference.processes import ALONE, Processes
 from tp_core.inference.vectors import absent_stream, batch_vectors
 from tp_core.interfaces import Batch, Record, Sample
+from tp_core.processes.shared import ALONE, Processes
 from tp_core.spec.schema import Spec
 from tp_core.spec.sections.embed import EmbedOptions
 from tp_core.spec.trained.vectors import vector_plan
@@ -56,7 +56,7 @@ def embed(
         normalize: whether vectors are brought to length 1.
         prompt: name of the prompt that is put before each text; empty for none.
         say: told in a sentence how the vectors are made.
-        processes: share the inputs (:func:`tp_core.inference.processes.shared`); the first gets all vectors, the
+        processes: share the inputs (:func:`tp_core.processes.shared.shared`); the first gets all vectors, the
             others none. Without it, each process embeds all of its inputs.
         trust_code: run the Python files of the model's folder, where its modules are in such files.
         done: told of inputs that are done, how many they are, as batches are computed.

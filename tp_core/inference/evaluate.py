@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tp_core.artifacts.contents import changed_labels
+from tp_core.artifacts.load import LoadedModel, loaded_model
 from tp_core.data.cache.prepared import prepared_rows
 from tp_core.data.cache.rows import ArrowRows, write_rows
 from tp_core.data.sampling.loader import evaluation_batches
@@ -19,14 +20,13 @@ from tp_core.data.sources.records import BadRecords
 from tp_core.errors import DataError, TPError, warn
 from tp_core.evaluation.batches import evaluate_batches
 from tp_core.inference.batches import digest, need_batch_size
-from tp_core.inference.load import LoadedModel, loaded_model
 from tp_core.inference.predict import as_records
-from tp_core.inference.processes import ALONE, Processes
 from tp_core.interfaces import Batch, Processor, Record
 from tp_core.local.trust import trusting
 from tp_core.options.choice import Chosen, chosen_of
 from tp_core.options.source import SourceConfig
 from tp_core.processes.group import ProcessGroup
+from tp_core.processes.shared import ALONE, Processes
 from tp_core.spec.metrics import set_metrics
 from tp_core.spec.schema import Spec
 
@@ -49,7 +49,7 @@ def evaluate(
         data: a file in any form that training reads, a source's config, or several of these; or records, as they are
             or as dictionaries of fields.
         columns: field the processor reads → column of the file; the spec's if None. Records have fields already.
-        processes: share the batches (:func:`tp_core.inference.processes.shared`); each gets the figures of all.
+        processes: share the batches (:func:`tp_core.processes.shared.shared`); each gets the figures of all.
             Without it, each process evaluates all of its data.
         trust_code: run the Python files of the model's folder, where its modules are in such files.
         say: told of the data that are prepared, and of files that make labels and have changed since the training;

@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from tp_core.artifacts.load import LoadedModel, loaded_model
 from tp_core.errors import TPError
 from tp_core.evaluation.mode import evaluating
 from tp_core.inference.batches import Unusable, answers
-from tp_core.inference.load import LoadedModel, loaded_model
 from tp_core.inference.logits_chain import Rules, rules_of
 from tp_core.inference.logits_rules import Written
 from tp_core.inference.predict import Inputs, as_records, skips
-from tp_core.inference.processes import ALONE, Processes
 from tp_core.inference.prompts import prompt_room, text_limit
 from tp_core.inference.search import Choice, Draw, Generated, beam_search, most_probable, write
 from tp_core.inference.stepper import ModelStepper, rows_of
 from tp_core.interfaces import Batch, GenerationTokens, Processor, PromptRoom, Record, Sample, Target
+from tp_core.processes.shared import ALONE, Processes
 from tp_core.spec.context import context_of
 from tp_core.spec.sections.generate import GenerateOptions, ids_of
 from tp_core.spec.trained.generate_call import for_call
@@ -39,7 +39,7 @@ def generate(
     Args:
         model: a loaded model, or its folder.
         inputs: texts, dictionaries of fields, or records; or one of these.
-        processes: share the inputs (:func:`tp_core.inference.processes.shared`); the first gets all texts, the others
+        processes: share the inputs (:func:`tp_core.processes.shared.shared`); the first gets all texts, the others
             none. Without it, each process writes for all of its inputs.
         trust_code: run the Python files of the model's folder, where its modules are in such files.
         done: told of inputs that are done, how many they are, as batches are computed.

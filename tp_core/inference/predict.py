@@ -6,13 +6,13 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from tp_core.artifacts.load import LoadedModel, loaded_model
 from tp_core.data.sources.options import MEDIA
 from tp_core.errors import DataError, TPError
 from tp_core.evaluation.mode import evaluating
 from tp_core.inference.batches import Unusable, answers
-from tp_core.inference.load import LoadedModel, loaded_model
-from tp_core.inference.processes import ALONE, Processes
 from tp_core.interfaces import Batch, Record
+from tp_core.processes.shared import ALONE, Processes
 
 #: Inputs of a call: texts, dictionaries of fields and records, or one of these.
 Inputs = Iterable[Any] | Record
@@ -73,7 +73,7 @@ def predict(
     Args:
         model: a loaded model, or its folder.
         inputs: texts, dictionaries of fields, or records; or one of these.
-        processes: share the inputs (:func:`tp_core.inference.processes.shared`); the first gets all predictions, the
+        processes: share the inputs (:func:`tp_core.processes.shared.shared`); the first gets all predictions, the
             others none. Without it, each process predicts for all of its inputs.
         trust_code: run the Python files of the model's folder, where its modules are in such files.
         done: told of inputs that are done, how many they are, as batches are computed.

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
+from tp_core.processes.last_resort import LastResort
 from tp_core.processes.launch import under_torchrun
 from tp_core.processes.leaving import SAVE, heard_signals
-from tp_core.training.last_resort import LastResort
 
 #: Seconds within which a second SIGINT under torchrun is the first one's echo.
 _ECHO = 1.0

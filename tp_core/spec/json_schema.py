@@ -19,8 +19,8 @@ from tp_core.spec.sections.data import SOURCES, DataOptions, SetOptions
 from tp_core.spec.sections.embedding import EmbeddingOptions
 from tp_core.spec.sections.inference import SECTIONS
 from tp_core.spec.sections.keys import SHELVES, SLOTS
+from tp_core.spec.sections.train import TrainOptions
 from tp_core.spec.tree.canonical import MODEL_KINDS
-from tp_core.training.config import TrainOptions
 
 Schema = dict[str, Any]
 

@@ -34,12 +34,12 @@ from tp_core.spec.sections.data import DataSpec
 from tp_core.spec.sections.embedding import EmbeddingOptions, EmbeddingSpec
 from tp_core.spec.sections.inference import SECTIONS, InferenceSpec
 from tp_core.spec.sections.keys import MODEL, SHELVES, SLOTS, TOP, TRAIN
+from tp_core.spec.sections.train import TrainOptions
 from tp_core.spec.tree.canonical import EMBEDDING_OPTIONS
 from tp_core.spec.tree.inherit import read
 from tp_core.spec.tree.nodes import Node, Origin, describe
 from tp_core.spec.tree.overrides import apply
 from tp_core.suggest import did_you_mean, nearest
-from tp_core.training.config import TrainOptions
 
 _NOWHERE = Node({}, Origin("default"))
 

@@ -22,8 +22,8 @@ from tp_core.options.target import TargetConfig
 from tp_core.spec.sections.data import DataSpec
 from tp_core.spec.sections.embedding import EmbeddingSpec
 from tp_core.spec.sections.inference import InferenceSpec
+from tp_core.spec.sections.train import TrainOptions
 from tp_core.spec.tree.nodes import Node, Origin
-from tp_core.training.config import TrainOptions
 
 #: Default number of rows of the word embedding, without a tokenizer: the size of BERT's English vocabulary.
 DEFAULT_VOCAB_SIZE = 30522

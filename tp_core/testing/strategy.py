@@ -10,10 +10,10 @@ from torch import nn
 
 from tp_core.errors import TPError
 from tp_core.options.strategy import StrategyConfig
+from tp_core.spec.sections.train import TrainOptions
 from tp_core.testing.batches import random_batch
 from tp_core.testing.specs import CONTENT, READOUT, minimal_spec
 from tp_core.testing.subject import Subject
-from tp_core.training.config import TrainOptions
 from tp_core.training.optimizers.groups import checked_groups, parameter_groups
 from tp_core.training.strategies.base import Strategy
 

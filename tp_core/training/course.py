@@ -6,7 +6,7 @@ import math
 
 from tp_core.data.sampling.batch_sizes import BatchSizes
 from tp_core.options.schedule import ScheduleConfig
-from tp_core.training.config import TrainOptions
+from tp_core.spec.sections.train import TrainOptions
 from tp_core.training.schedules.base import Schedule
 
 

@@ -6,8 +6,8 @@ import math
 from typing import Any, Literal
 
 from tp_core.errors import TPError
+from tp_core.spec.sections.train import EarlyStopping
 from tp_core.suggest import did_you_mean
-from tp_core.training.config import EarlyStopping
 
 
 class EarlyStopper:

@@ -60,8 +60,8 @@ def wer(
         path, say = None if output is None else new_file(output, overwrite, processes), speaker(processes)
         from tp_audio.processors.transcribed import text_of
         from tp_audio.recognition import recognised
+        from tp_core.artifacts.load import load_model
         from tp_core.data.sources.unreadable import Unreadable
-        from tp_core.inference.load import load_model
         from tp_core.inference.predict import skips
 
         loaded = load_model(model, device, say, data_set, processes)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tp_core.errors import DataError
-    from tp_core.inference.processes import Processes
     from tp_core.interfaces import Record
+    from tp_core.processes.shared import Processes
 
 
 @in_several_processes
@@ -78,8 +78,8 @@ def units(
         import numpy as np
 
         from tp_audio import clusters as making
+        from tp_core.artifacts.load import load_model
         from tp_core.data.sources.folder_rules import FolderRules
-        from tp_core.inference.load import load_model
 
         vectors: Any = making.MelCepstrum(sampling_rate)
         if model is not None and layer is not None:

@@ -14,10 +14,10 @@ from tp_audio.audio.decoding import Samples
 from tp_audio.audio.reading import Reading, read_samples
 from tp_core.errors import DataError, TPError
 from tp_core.evaluation.mode import evaluating
-from tp_core.inference.processes import ALONE, Processes
+from tp_core.processes.shared import ALONE, Processes
 
 if TYPE_CHECKING:
-    from tp_core.inference.load import LoadedModel
+    from tp_core.artifacts.load import LoadedModel
     from tp_core.interfaces import Record
 
 Vectors = NDArray[np.float32]

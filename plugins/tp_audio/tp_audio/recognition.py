@@ -7,14 +7,14 @@ from typing import Any
 
 from tp_audio.ctc_search import search
 from tp_audio.targets.ctc import CTC
+from tp_core.artifacts.load import LoadedModel
 from tp_core.errors import TPError
 from tp_core.evaluation.mode import evaluating
 from tp_core.inference.batches import Unusable, answers
 from tp_core.inference.generate import generate
-from tp_core.inference.load import LoadedModel
 from tp_core.inference.predict import predict, skips
-from tp_core.inference.processes import ALONE, Processes
 from tp_core.interfaces import Batch, Record
+from tp_core.processes.shared import ALONE, Processes
 
 #: Maximum number of generated tokens if neither the call nor the spec limits it.
 USUAL_LENGTH = 256

@@ -54,7 +54,7 @@ def retrieve(
 
             if not os.path.isfile(query):
                 raise TPError(f"--query {query}: there is no such file")
-        from tp_core.inference.load import load_model
+        from tp_core.artifacts.load import load_model
         from tp_core.inference.predict import skips
         from tp_crossmodal.retrieval import retrieve as run
 

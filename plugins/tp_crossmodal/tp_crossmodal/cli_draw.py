@@ -59,7 +59,7 @@ def draw(
         folder, say, inputs = Path(output), speaker(processes), Inputs(sources, texts, input_form, columns)
         if processes.first:
             _need_free(folder, overwrite)
-        from tp_core.inference.load import load_model
+        from tp_core.artifacts.load import load_model
         from tp_crossmodal.drawing import draw as run
         from tp_vision.png import write_png
 

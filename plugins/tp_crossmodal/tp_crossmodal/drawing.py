@@ -8,13 +8,13 @@ from typing import Any
 
 from torch import Tensor
 
+from tp_core.artifacts.load import LoadedModel, loaded_model
 from tp_core.errors import TPError
 from tp_core.inference.batches import Unusable, answers
 from tp_core.inference.generate import continuations
-from tp_core.inference.load import LoadedModel, loaded_model
 from tp_core.inference.predict import as_records
-from tp_core.inference.processes import ALONE, Processes
 from tp_core.interfaces import Batch, Record
+from tp_core.processes.shared import ALONE, Processes
 from tp_core.spec.context import context_of
 from tp_core.spec.sections.generate import SEARCH, GenerateOptions
 from tp_core.spec.trained.generate_call import for_call
@@ -36,7 +36,7 @@ def draw(
     Args:
         model: a loaded model with the processor ``image_text_lm``, or its folder.
         inputs: texts, dictionaries of fields, or records.
-        processes: the processes that share the inputs (:func:`tp_core.inference.processes.shared`); the first gets all
+        processes: the processes that share the inputs (:func:`tp_core.processes.shared.shared`); the first gets all
             pictures, the others none.
         options: options of :data:`~tp_core.spec.sections.generate.SEARCH`. Defaults are those of the spec's
             ``inference.generate``. Its other options are ignored, because a picture has one token per patch.

@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tp_core.artifacts.load import LoadedModel, loaded_model
 from tp_core.data.fields import missing_field, text_field
 from tp_core.data.sources.unreadable import Unreadable
 from tp_core.errors import DataError, TPError
 from tp_core.evaluation.mode import evaluating
 from tp_core.inference.batches import Unusable, answers
-from tp_core.inference.load import LoadedModel, loaded_model
 from tp_core.inference.predict import skips
-from tp_core.inference.processes import ALONE, Processes
 from tp_core.inference.vectors import batch_vectors
 from tp_core.interfaces import Batch, Record, Sample
 from tp_core.modules.targets.contrastive import Contrastive
+from tp_core.processes.shared import ALONE, Processes
 from tp_core.spec.sections.embed import EmbedOptions
 from tp_core.spec.trained.vectors import vector_plan
 from tp_crossmodal.processors.image_text_pair import ImageTextPairProcessor
@@ -60,7 +60,7 @@ class Searcher:
 
     Args:
         model: a loaded model, or its folder.
-        processes: the processes that share the records (:func:`tp_core.inference.processes.shared`). The first gets
+        processes: the processes that share the records (:func:`tp_core.processes.shared.shared`). The first gets
             all vectors, the others get none.
 
     Raises:

@@ -141,7 +141,7 @@ class Distillation(Target):
                 batches do not have.
         """
         if not self._teacher:
-            from tp_core.inference.load import load_model
+            from tp_core.artifacts.load import load_model
 
             path = self.config.teacher
             try:

@@ -19,8 +19,8 @@ from tp_core.spec.sections.data import SOURCES, DataOptions
 from tp_core.spec.sections.embedding import EmbeddingOptions
 from tp_core.spec.sections.inference import SECTIONS
 from tp_core.spec.sections.keys import CHOSEN, KEYS, SHELVES, SLOTS
+from tp_core.spec.sections.train import TrainOptions
 from tp_core.spec.tree.nodes import Node, Origin, as_node
-from tp_core.training.config import TrainOptions
 
 #: Parts of a model whose options may be set at ``model:`` itself.
 _SHARED = ("embedding", "target_embedding", "encoder", "decoder")

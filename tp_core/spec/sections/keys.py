@@ -5,7 +5,7 @@ from __future__ import annotations
 from tp_core.spec.schema import ModelOptions
 from tp_core.spec.sections.data import DataOptions, SetOptions
 from tp_core.spec.sections.inference import SECTIONS
-from tp_core.training.config import TrainOptions
+from tp_core.spec.sections.train import TrainOptions
 
 TOP = ("tp", "name", "extends", "model", "data", "train", "inference", "init_from", "require_init")
 

@@ -10,7 +10,7 @@ from tp_core.options.choice import Chosen, with_choices
 from tp_core.spec.schema import Spec, TrainSpec
 from tp_core.spec.sections.data import DataSpec
 from tp_core.spec.sections.embedding import EmbeddingSpec
-from tp_core.training.config import TrainOptions
+from tp_core.spec.sections.train import TrainOptions
 from tp_core.training.optimizers.options import AdamWConfig
 from tp_core.training.schedules.options import LinearConfig
 from tp_core.training.strategies.options import SingleConfig

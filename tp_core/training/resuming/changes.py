@@ -14,9 +14,9 @@ from tp_core.options.choice import Chosen
 from tp_core.options.marks import paths_in
 from tp_core.spec.schema import Spec
 from tp_core.spec.sections.data import DataOptions
+from tp_core.spec.sections.train import EarlyStopping, TrainOptions
 from tp_core.spec.trained.portable import dump_by_names, replaced
 from tp_core.suggest import did_you_mean
-from tp_core.training.config import EarlyStopping, TrainOptions
 from tp_core.training.resuming.rules import ALLOWED, EVALUATION, FREE, NEVER, rule_of
 
 Plain = dict[str, Any]

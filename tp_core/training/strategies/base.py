@@ -15,7 +15,7 @@ from tp_core.model import Model
 from tp_core.model_output import ModelOutput
 from tp_core.options.optimizer import OptimizerConfig
 from tp_core.processes.group import ProcessGroup
-from tp_core.training.config import TrainOptions
+from tp_core.spec.sections.train import TrainOptions
 from tp_core.training.optimizers.build import build_optimizer
 from tp_core.training.strategies.update import Update
 

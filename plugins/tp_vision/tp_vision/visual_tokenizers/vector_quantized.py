@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
+from tp_core.artifacts.load import load_model
 from tp_core.errors import TPError
-from tp_core.inference.load import load_model
 from tp_core.interfaces import Batch
 from tp_core.options.context import BuildContext
 from tp_core.spec.context import context_of

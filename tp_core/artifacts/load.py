@@ -15,10 +15,10 @@ from tp_core.artifacts.weights import read_weights
 from tp_core.data.build import build_processor, build_tokenizer
 from tp_core.data.routing import Feed, route_of
 from tp_core.errors import TPError, warn
-from tp_core.inference.processes import ALONE, Processes
 from tp_core.interfaces import Processor, Tokenizer
 from tp_core.local.trust import trusting
 from tp_core.model import Model, meta_model
+from tp_core.processes.shared import ALONE, Processes
 from tp_core.spec.schema import Spec
 from tp_core.suggest import did_you_mean
 
