@@ -16,7 +16,7 @@ from tests.core import runs
 from tests.core.scarcity import no_more_files
 from tp_core.artifacts.checkpoint import CheckpointStore
 from tp_core.artifacts.find import find_model
-from tp_core.artifacts.manifest import MANIFEST, damage
+from tp_core.data.cache.manifest import MANIFEST, damage
 from tp_core.errors import CheckpointError, TPError
 from tp_core.metrics.plain import as_text
 from tp_core.training.metrics import MetricsFile

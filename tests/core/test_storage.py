@@ -22,10 +22,10 @@ from tests.core.scarcity import no_more_files
 from tp_core import TPError
 from tp_core.artifacts.checkpoint import CheckpointStore
 from tp_core.artifacts.find import find_model
-from tp_core.artifacts.manifest import MANIFEST, damage, read_manifest, verifying, write_manifest
 from tp_core.artifacts.weights import read_weights
 from tp_core.data.build import build_processor, build_tokenizer
 from tp_core.data.cache.contents import file_contents
+from tp_core.data.cache.manifest import MANIFEST, damage, read_manifest, verifying, write_manifest
 from tp_core.data.cache.prepared import prepared_rows
 from tp_core.data.cache.rows import ArrowRows, write_rows
 from tp_core.errors import CheckpointError, DataError

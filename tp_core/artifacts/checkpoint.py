@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from tp_core.artifacts.manifest import damage, write_manifest
+from tp_core.data.cache.manifest import damage, write_manifest
 from tp_core.errors import CheckpointError, TPError
 from tp_core.files.whole_files import clear, remove, replace_folder, sync, temporary_name
 

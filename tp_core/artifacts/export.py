@@ -15,8 +15,8 @@ from torch import Tensor
 
 from tp_core.artifacts.contents import Contents, keep_contents
 from tp_core.artifacts.layout import TRAINING, WEIGHTS
-from tp_core.artifacts.manifest import write_manifest
 from tp_core.artifacts.weights import save_weights
+from tp_core.data.cache.manifest import write_manifest
 from tp_core.data.cache.nested_models import nested_model
 from tp_core.files.whole_files import draft, replace_folder
 from tp_core.interfaces import Tokenizer

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tp_core.artifacts.checkpoint import CheckpointStore, step_of
 from tp_core.artifacts.layout import EDITABLE, WEIGHTS
-from tp_core.artifacts.manifest import MANIFEST, changed, damage
 from tp_core.data.cache.digest_cache import DigestCache
+from tp_core.data.cache.manifest import MANIFEST, changed, damage
 from tp_core.data.cache.place import user_cache
 from tp_core.errors import CheckpointError, TPError
 from tp_core.suggest import instead
@@ -52,7 +52,7 @@ def _need_whole(model: Path, say: Callable[[str], None]) -> None:
     """Make sure that an exported model is as it was written, if it says how: one that was put together by hand may not.
 
     Its content is read once, and again when sizes or times say that it has changed (see
-    :mod:`tp_core.artifacts.manifest`). A change of a file that people edit is reported only.
+    :mod:`tp_core.data.cache.manifest`). A change of a file that people edit is reported only.
 
     Raises:
         CheckpointError: it is not.

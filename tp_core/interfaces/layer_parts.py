@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
 from tp_core.interfaces import Module, Sequence
 from tp_core.interfaces.kv_cache import CacheEntry, KVCache
-from tp_core.options.context import BuildContext
-from tp_core.options.positions import PositionsConfig
+
+if TYPE_CHECKING:
+    from tp_core.options.context import BuildContext
+    from tp_core.options.positions import PositionsConfig
 
 
 class StackPass:

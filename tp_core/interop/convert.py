@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tp_core import discovery
-from tp_core.artifacts.manifest import write_manifest
+from tp_core.data.cache.manifest import write_manifest
 from tp_core.errors import TPError
 from tp_core.files.sizes import parse_size
 from tp_core.files.whole_files import draft, sync, sync_all

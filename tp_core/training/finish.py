@@ -9,9 +9,9 @@ from safetensors import SafetensorError
 
 from tp_core.artifacts.export import copy_local_modules, export_model
 from tp_core.artifacts.layout import WEIGHTS
-from tp_core.artifacts.manifest import damage
 from tp_core.artifacts.origin import copy_origin
 from tp_core.artifacts.weights import read_weights
+from tp_core.data.cache.manifest import damage
 from tp_core.errors import CheckpointError
 from tp_core.interfaces import Tokenizer
 from tp_core.processes.meeting import together

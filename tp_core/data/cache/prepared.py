@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tp_core.artifacts.manifest import Facts, facts_of
 from tp_core.data.cache.contents import Content, data_contents
 from tp_core.data.cache.digest_cache import DigestCache
 from tp_core.data.cache.identity import code_identity, module_classes, module_facts, module_identity
+from tp_core.data.cache.manifest import Facts, facts_of
 from tp_core.data.cache.place import user_cache
 from tp_core.data.cache.rows import ArrowRows, write_rows
 from tp_core.data.sources.folder_rules import folder_rules

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,10 +13,12 @@ from torch.nn import functional as F
 from tp_core.errors import TPError
 from tp_core.interfaces import Batch, Features, Inputs, Sequence, Target, TargetOutput
 from tp_core.local.trust import trusted
-from tp_core.model import Model
 from tp_core.modules.targets.distillation_options import DistillationConfig
 from tp_core.options.context import BuildContext
 from tp_core.spec.context import context_of
+
+if TYPE_CHECKING:
+    from tp_core.model import Model
 
 
 class Distillation(Target):

@@ -11,9 +11,6 @@ from tp_core.spec.schema import Spec, TrainSpec
 from tp_core.spec.sections.data import DataSpec
 from tp_core.spec.sections.embedding import EmbeddingSpec
 from tp_core.spec.sections.train import TrainOptions
-from tp_core.training.optimizers.options import AdamWConfig
-from tp_core.training.schedules.options import LinearConfig
-from tp_core.training.strategies.options import SingleConfig
 
 #: Options of ``data:`` for the place and the order of training data.
 _OF_TRAINING = ("train", "eval", "cache", "bucket")
@@ -28,6 +25,10 @@ def for_use(spec: Spec) -> Spec:
     Data, hooks, optimizer and init_from are removed, as are targets that only training can use
     (:meth:`tp_core.options.base.ModuleConfig.for_use`). The seed stays, as evaluations draw masks with it.
     """
+    from tp_core.training.optimizers.options import AdamWConfig
+    from tp_core.training.schedules.options import LinearConfig
+    from tp_core.training.strategies.options import SingleConfig
+
     usual = TrainSpec(
         TrainOptions(seed=spec.train.options.seed),
         Chosen("optimizer", "adamw", "train.optimizer.adamw", AdamWConfig()),
