@@ -11,7 +11,6 @@ from torch import Tensor
 from tp_core import discovery
 from tp_core.artifacts.layout import ORIGIN, WEIGHTS
 from tp_core.errors import CheckpointError, TPError
-from tp_core.interop.accounting import IgnoredKeys
 from tp_core.interop.config_json import (
     CONFIG,
     architecture_for,
@@ -23,6 +22,7 @@ from tp_core.interop.config_json import (
 from tp_core.interop.folder_contents import FolderContents
 from tp_core.interop.folders import SPEC, import_tokenizer, limited, reason, write_json, write_spec
 from tp_core.interop.generation_config import GENERATION_CONFIG, read_generation, write_generation
+from tp_core.interop.ignored_keys import IgnoredKeys
 from tp_core.interop.keys import MISFITS, Keys
 from tp_core.interop.matching import Fit, WeightMap
 from tp_core.interop.preprocessing import PreprocessingFiles

@@ -16,8 +16,9 @@ from tp_core.errors import TPError
 from tp_core.files.bounded_reads import read_json
 from tp_core.interfaces import GenerationTokens, Target
 from tp_core.interop import generation_keys
-from tp_core.interop.accounting import Account, IgnoredKeys, KeyRules, account
+from tp_core.interop.accounting import Account, KeyRules, account
 from tp_core.interop.generation_keys import MAPPED
+from tp_core.interop.ignored_keys import IgnoredKeys
 from tp_core.interop.keys import Keys, Memory
 from tp_core.model import meta_model
 from tp_core.spec.schema import Spec, spec_dumper

@@ -8,7 +8,8 @@ from typing import Any
 
 from tp_core.errors import TPError
 from tp_core.files.bounded_reads import read_json
-from tp_core.interop.accounting import IgnoredKeys, account, preprocessor_rules, violations
+from tp_core.interop.accounting import account, preprocessor_rules, violations
+from tp_core.interop.ignored_keys import IgnoredKeys
 from tp_core.interop.keys import Keys, Memory
 from tp_core.interop.known_keys import PARTS
 from tp_core.options.huggingface import PreprocessorFile

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 from tp_core.errors import TPError
 from tp_core.files.bounded_reads import read_json
-from tp_core.interop.accounting import IgnoredKeys, KeyRules, account, shown
+from tp_core.interop.accounting import KeyRules, account, shown
 from tp_core.interop.folder_contents import FolderContents
 from tp_core.interop.folders import length_option, spec_of
+from tp_core.interop.ignored_keys import IgnoredKeys
 from tp_core.interop.keys import Keys, Memory
 from tp_core.options.converter import ConverterConfig
 from tp_core.spec.context import data_context

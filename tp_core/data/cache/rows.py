@@ -8,9 +8,8 @@ a field state its kind.
 from __future__ import annotations
 
 import bisect
-import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from tp_core.data.cache.arrow_columns import ArrowColumn, arrow_field, layout_of, read_batches, stored
 from tp_core.data.cache.cell_values import cells_of
-from tp_core.data.cache.cells import Cells, Kind, Numbers, UnusableCellError
+from tp_core.data.cache.cells import Cells, Kind, UnusableCellError
 from tp_core.errors import DataError
 from tp_core.files.whole_files import draft, sync
 from tp_core.interfaces import Rows
@@ -33,101 +33,6 @@ _STORED = {np.dtype(np.bool_): np.dtype(np.uint8)}
 
 # -- NumPy and Arrow ---------------------------------------------------------------------------------------------------
 # Arrays are converted through their buffers: pa.array() and to_numpy() import pandas if it is installed.
-
-
-def _column(numbers: Numbers) -> pa.Array:
-    numbers = np.ascontiguousarray(numbers).view(_STORED.get(numbers.dtype, numbers.dtype))
-    return pa.Array.from_buffers(_type(numbers.dtype), len(numbers), [None, pa.py_buffer(numbers)])
-
-
-def _type(dtype: np.dtype[Any]) -> pa.DataType:
-    return pa.type_for_alias(str(_STORED.get(dtype, dtype)))
-
-
-def _view(column: pa.Array, dtype: np.dtype[Any]) -> Numbers:
-    """A view of a column of numbers."""
-    data = column.buffers()[1]
-    if data is None:
-        return np.empty(0, dtype)
-    return np.frombuffer(data, dtype, count=len(column), offset=column.offset * dtype.itemsize)
-
-
-def _field(name: str, kind: Kind) -> pa.Field:
-    layout = {"form": kind.form, "axes": kind.axes, "dtype": str(kind.dtype)}
-    found = _type(kind.dtype)
-    if kind.axes:
-        found = pa.large_list(found)
-    if kind.axes > 1:
-        found = pa.struct([("numbers", found), ("shape", pa.list_(pa.int64(), kind.axes))])
-    return pa.field(name, found, metadata={_LAYOUT: json.dumps(layout).encode()})
-
-
-def _kind(field: pa.Field) -> Kind:
-    layout = json.loads(field.metadata[_LAYOUT])
-    return Kind(layout["form"], layout["axes"], np.dtype(layout["dtype"]))
-
-
-def _layout(kind: Kind) -> tuple[object, ...]:
-    """The part of a kind that the schema of a file determines."""
-    return kind.form, kind.axes, kind.dtype
-
-
-def _stored(cells: Cells, field: pa.Field) -> pa.Array:
-    numbers = _column(cells.flat)
-    if not cells.kind.axes:
-        return numbers
-    lists = pa.LargeListArray.from_arrays(_column(cells.offsets), numbers)
-    if cells.kind.axes == 1:
-        return lists
-    shapes = pa.FixedSizeListArray.from_arrays(_column(cells.shapes.reshape(-1)), cells.kind.axes)
-    return pa.StructArray.from_arrays([lists, shapes], fields=list(field.type))
-
-
-class _Column:
-    """A column of one batch, as views of the file, for reading cells and their lengths."""
-
-    def __init__(self, column: pa.Array, kind: Kind) -> None:
-        self.kind = kind
-        self.offsets = self.shapes = None
-        if kind.axes > 1:
-            column, shapes = column.field(0), column.field(1)
-            self.shapes = _view(shapes.values, np.dtype(np.int64)).reshape(-1, kind.axes)
-        if kind.axes:
-            self.offsets = _view(column.offsets, np.dtype(np.int64))
-            column = column.values
-        self.numbers = _view(column, kind.dtype)
-
-    def __len__(self) -> int:
-        return len(self.numbers) if self.offsets is None else len(self.offsets) - 1
-
-    def get(self, row: int) -> Any:
-        if self.offsets is None:
-            return self.numbers[row].item() if self.kind.form == "number" else self.numbers[row : row + 1].reshape(())
-        cell = self.numbers[self.offsets[row] : self.offsets[row + 1]]
-        return cell if self.shapes is None else cell.reshape(self.shapes[row])
-
-    def lengths(self) -> NDArray[np.int64]:
-        """The length of each cell's first dimension."""
-        assert self.offsets is not None
-        return np.diff(self.offsets) if self.shapes is None else self.shapes[:, 0]
-
-    def cells(self) -> Cells:
-        shapes = self.shapes
-        if shapes is None:
-            shapes = np.empty((len(self), 0), np.int64) if self.offsets is None else self.lengths()[:, None]
-        return Cells(self.kind, self.numbers, shapes)
-
-
-def _batches(path: Path) -> Iterator[dict[str, _Column]]:
-    """The batches of a file: their columns by name."""
-    reader = pa.ipc.open_file(pa.memory_map(str(path)))
-    kinds = {field.name: _kind(field) for field in reader.schema}
-    for number in range(reader.num_record_batches):
-        columns = reader.get_batch(number).columns
-        yield {name: _Column(column, kind) for (name, kind), column in zip(kinds.items(), columns)}
-
-
-# -- writing -----------------------------------------------------------------------------------------------------------
 
 
 def write_rows(
@@ -193,7 +98,7 @@ class _Writer:
                 raise _refused(name, number, error) from None
         if self._writer is None:
             self._open(self.path, kinds)
-        elif any(_layout(kinds[name]) != _layout(self._kinds[name]) for name in names):
+        elif any(layout_of(kinds[name]) != layout_of(self._kinds[name]) for name in names):
             self._widen(kinds)
         self._kinds = kinds
         self._write(cells, kinds, number)
@@ -233,15 +138,15 @@ class _Writer:
             raise DataError(f"prepared rows: chunk {number} {message}")
 
     def _open(self, path: Path, kinds: Mapping[str, Kind]) -> None:
-        schema = pa.schema([_field(name, kind) for name, kind in kinds.items()])
+        schema = pa.schema([arrow_field(name, kind) for name, kind in kinds.items()])
         self._file = open(path, "wb")  # noqa: SIM115  (finish() and discard() close it)
         self._writer = pa.ipc.new_file(self._file, schema)
 
     def _write(self, cells: Mapping[str, Cells], kinds: Mapping[str, Kind], number: int) -> None:
-        arrays, fields = [], [_field(name, kind) for name, kind in kinds.items()]
+        arrays, fields = [], [arrow_field(name, kind) for name, kind in kinds.items()]
         for (name, kind), field in zip(kinds.items(), fields):
             try:
-                arrays.append(_stored(cells[name].of_kind(kind), field))
+                arrays.append(stored(cells[name].of_kind(kind), field))
             except UnusableCellError as error:
                 raise _refused(name, number, error) from None
         self._writer.write_batch(pa.record_batch(arrays, schema=pa.schema(fields)))
@@ -251,7 +156,7 @@ class _Writer:
         self._writer.close()
         self._file.close()
         self._open(self.wider, kinds)
-        for columns, number in zip(_batches(self.path), self._chunks, strict=True):
+        for columns, number in zip(read_batches(self.path), self._chunks, strict=True):
             self._write({name: column.cells() for name, column in columns.items()}, kinds, number)
         os.replace(self.wider, self.path)
 
@@ -270,9 +175,9 @@ class ArrowRows(Rows):
     def __init__(self, path: Path) -> None:
         self.path = path
         self._starts: list[int] = []
-        self._columns: list[dict[str, _Column]] = []
+        self._columns: list[dict[str, ArrowColumn]] = []
         self._length = 0
-        for columns in _batches(path):
+        for columns in read_batches(path):
             self._starts.append(self._length)
             self._columns.append(columns)
             self._length += len(next(iter(columns.values())))
@@ -304,7 +209,7 @@ class ArrowRows(Rows):
                 raise DataError(f"prepared rows: in column '{column}', {message}")
         return np.concatenate([np.empty(0, np.int64), *(each.numbers.astype(np.int64) for each in found)])
 
-    def _each(self, column: str) -> list[_Column]:
+    def _each(self, column: str) -> list[ArrowColumn]:
         """The parts of a column, one per batch."""
         try:
             return [columns[column] for columns in self._columns]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tp_audio.converters.wav2vec2 import SpeechFamilyConfig
+from tp_audio.converters.speech_family import SpeechFamilyConfig
 from tp_audio.positions.options import GatedRelativeConfig
 from tp_core.interop import parts
 from tp_core.interop.rules import Entry, Same
