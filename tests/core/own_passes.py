@@ -113,7 +113,8 @@ class Average:
 
     @hookimpl
     def tp_train_end(self, trainer: Any) -> None:
-        torch.save({name: value / self.steps for name, value in self.sums.items()}, trainer.run / "average.pt")
+        if trainer.strategy.rank == 0:
+            torch.save({name: value / self.steps for name, value in self.sums.items()}, trainer.run / "average.pt")
 
 
 class AverageConfig(HooksConfig):

@@ -16,7 +16,9 @@ from tp_core.cli.main import cli
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("plugins/*/*.md"), *ROOT.glob("examples/*/*.md")]
+    path
+    for pattern in ("*.md", "docs/*.md", "docs/modules/*.md", "plugins/*/*.md", "examples/*/*.md")
+    for path in ROOT.glob(pattern)
 )
 SPEC = re.compile(r"```yaml\n(.*?)```", re.DOTALL)
 COMMAND = re.compile(r"^    (tp .*)$", re.MULTILINE)

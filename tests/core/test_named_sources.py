@@ -34,7 +34,7 @@ from tp_core.data.sources.text import TextFile
 from tp_core.spec.sections.data import Given
 from tp_core.testing import check_module
 
-GUIDE = Path(__file__).resolve().parents[2] / "docs" / "modules.md"
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "modules" / "source.md"
 
 MODEL: dict[str, Any] = {"embedding": ["word"], "encoder": "lstm", "target": ["mlm"], "vocab_size": 50}
 

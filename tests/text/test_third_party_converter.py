@@ -19,7 +19,7 @@ from tp_core import TPError, discovery, load_model
 
 transformers = pytest.importorskip("transformers")
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "modules.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "modules" / "converter.md"
 
 
 @pytest.fixture
