@@ -41,7 +41,7 @@ def system_error(error: OSError, place: object = "") -> TPError:
     return TPError(f"{shown}: {reason}" if shown else reason[:1].lower() + reason[1:])
 
 
-def named(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """An exception's type and message."""
     try:
         message = str(error)

@@ -14,7 +14,7 @@ from tp_core.interfaces import Batch, Processor
 from tp_core.metrics.facts import MetricFacts
 from tp_core.model import Model
 from tp_core.processes.group import ProcessGroup
-from tp_core.processes.meeting import Meeting, Wish, together
+from tp_core.processes.meeting import Agreement, Request, together
 from tp_core.processes.pause import NO_PAUSE, Pause
 from tp_core.processes.signals import InterruptedWaitError
 from tp_core.random_state import random_state_kept
@@ -71,13 +71,13 @@ def evaluate_batches(
 
 def _until_pause(processes: ProcessGroup, work: Callable[[], None]) -> None:
     """Do on every process what needs no other one; where one fails or pauses, all raise."""
-    meeting, wish = Meeting(processes), Wish.GO_ON
+    agreement, request = Agreement(processes), Request.GO_ON
     try:
-        meeting.attempt(work)
+        agreement.attempt(work)
     except InterruptedWaitError:
-        wish = Wish.STOP
-    agreed = meeting.agreed(wish)
-    if agreed == Wish.FAIL:
-        raise meeting.error()
-    if agreed == Wish.STOP:
+        request = Request.STOP
+    agreed = agreement.agreed(request)
+    if agreed == Request.FAIL:
+        raise agreement.error()
+    if agreed == Request.STOP:
         raise InterruptedWaitError

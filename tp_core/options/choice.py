@@ -12,7 +12,7 @@ from pydantic_core import CoreSchema, PydanticUndefined, core_schema
 from tp_core.errors import TPError
 
 if TYPE_CHECKING:
-    from tp_core.discovery import Entry
+    from tp_core.discovery import PluginEntry
     from tp_core.local import Namespace
     from tp_core.options.base import Choosing, ModuleConfig
     from tp_core.options.slices import Slices
@@ -89,7 +89,7 @@ class Chosen(Generic[C]):
         kind: str,
         written: str,
         config: C,
-        entry: "Entry | None",
+        entry: "PluginEntry | None",
         path: str = "",
         place: str = "",
         local: "Namespace | None" = None,

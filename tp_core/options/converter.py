@@ -7,7 +7,7 @@ from tp_core.options.base import ModuleConfig
 
 if TYPE_CHECKING:
     from tp_core.interop.keys import Keys
-    from tp_core.interop.rules import Entry
+    from tp_core.interop.rules import WeightRule
     from tp_core.interop.tensors import Tensors
     from tp_core.spec.schema import Spec
 
@@ -84,7 +84,7 @@ class ConverterConfig(ModuleConfig):
         """Notes on a spec's model that is written for transformers, in sentences."""
         return ()
 
-    def weights(self, config: "Keys") -> "Sequence[Entry]":
+    def weights(self, config: "Keys") -> "Sequence[WeightRule]":
         """The table of weights, for a completed config, whose ``architectures`` is the one that is converted."""
         raise TypeError(f"{type(self).__name__} does not implement weights()")
 

@@ -107,7 +107,7 @@ def unreachable(here: Launch, seconds: float) -> str:
         time.sleep(0.1)
 
 
-def as_told(error: TPError) -> TPError:
+def start_error(error: TPError) -> TPError:
     """The error as this process is to raise it, before it has joined the others: the first to fail tells the user.
 
     Where no other process answers, this one speaks: variables may be left over.

@@ -14,8 +14,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Wish(IntEnum):
-    """The wish of a process for all; the largest of all processes' wishes is done."""
+class Request(IntEnum):
+    """The request of a process for all; the largest of all processes' wishes is done."""
 
     GO_ON = 0
     SAVE = 1
@@ -23,7 +23,7 @@ class Wish(IntEnum):
     FAIL = 3
 
 
-class Meeting:
+class Agreement:
     """Errors of this process that wait until all processes are at one place, where they can be saved together.
 
     Attributes:
@@ -45,9 +45,9 @@ class Meeting:
             self.failure = self.failure or told
             return None
 
-    def agreed(self, wish: Wish = Wish.GO_ON) -> Wish:
-        """The largest wish of all processes, the same on each; FAIL where one has met an error."""
-        return Wish(self.processes.maximum(Wish.FAIL if self.failure is not None else wish))
+    def agreed(self, request: Request = Request.GO_ON) -> Request:
+        """The largest request of all processes, the same on each; FAIL where one has met an error."""
+        return Request(self.processes.maximum(Request.FAIL if self.failure is not None else request))
 
     def error(self) -> Exception:
         """The error that this process raises when all have agreed on FAIL."""
@@ -56,19 +56,19 @@ class Meeting:
 
 def in_turn(processes: ProcessGroup, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
     """Do on the first process, then on the others, what leaves something on a disk that they may share."""
-    meeting, result = Meeting(processes), None
+    agreement, result = Agreement(processes), None
     for turn in (0, 1) if processes.world_size > 1 else (0,):
         if (processes.rank == 0) == (turn == 0):
-            result = meeting.attempt(work, *arguments, **keywords)
-        if meeting.agreed() == Wish.FAIL:
-            raise meeting.error()
+            result = agreement.attempt(work, *arguments, **keywords)
+        if agreement.agreed() == Request.FAIL:
+            raise agreement.error()
     return result  # type: ignore[return-value]
 
 
 def together(processes: ProcessGroup, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
     """Do on every process what needs no other one; where one fails, all raise, so that none waits for it."""
-    meeting = Meeting(processes)
-    result = meeting.attempt(work, *arguments, **keywords)
-    if meeting.agreed() == Wish.FAIL:
-        raise meeting.error()
+    agreement = Agreement(processes)
+    result = agreement.attempt(work, *arguments, **keywords)
+    if agreement.agreed() == Request.FAIL:
+        raise agreement.error()
     return result  # type: ignore[return-value]

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
-def as_told(error: BaseException, folder: Path, processes: ProcessGroup) -> BaseException:
-    """The error as the user is to see it: of several processes one speaks, and a full disk is no bug of ours."""
+def user_error(error: BaseException, folder: Path, processes: ProcessGroup) -> BaseException:
+    """The error to show to the user. Only the first process that failed reports; a full disk is not a bug of ours."""
     lost = next((each for each in (error, error.__cause__) if each is not None and is_lost_worker(each)), None)
     plugins = isinstance(error, OSError) and plugin_error(error) is not None
     if isinstance(error, OSError) and not plugins and error.errno in _FULL:

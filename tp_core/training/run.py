@@ -19,7 +19,7 @@ from tp_core.spec.checks.run import check_run
 from tp_core.spec.checks.training import render_note, training_notes
 from tp_core.spec.schema import Spec, need_spec
 from tp_core.terminal import printable
-from tp_core.training.failures import as_told, keep_traceback, remains
+from tp_core.training.failures import keep_traceback, remains, user_error
 from tp_core.training.finish import finish
 from tp_core.training.folder import RunFolder
 from tp_core.training.metrics import last_figures
@@ -132,8 +132,8 @@ def _train(spec: Spec, path: Path, resume: bool, allowed: list[str]) -> TrainRes
         return TrainResult(path, path / "model", trainer.step, early)
     except BaseException as error:
         if trainer is not None:
-            _tell_hooks(trainer, error, say)
-        told = as_told(error, path, strategy.processes)
+            _notify_hooks(trainer, error, say)
+        told = user_error(error, path, strategy.processes)
         if trainer is None or not trainer.step:
             folder.give_up()
         else:
@@ -157,7 +157,7 @@ def _speaker(speaks: bool) -> Callable[[str], None]:
     return say if speaks else lambda _: None
 
 
-def _tell_hooks(trainer: Trainer, error: BaseException, say: Callable[[str], None]) -> None:
+def _notify_hooks(trainer: Trainer, error: BaseException, say: Callable[[str], None]) -> None:
     """Let hooks hear of an error, which stays the one that the run ends with."""
     try:
         trainer.hooks.hook.tp_run_failed(trainer=trainer, error=error)

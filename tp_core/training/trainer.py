@@ -15,13 +15,13 @@ from tp_core.artifacts.checkpoint import CheckpointStore
 from tp_core.artifacts.contents import Contents
 from tp_core.data.sampling.batch_sizes import BatchSizes
 from tp_core.data.sampling.loader import BatchPlan, training_batches
-from tp_core.data.sampling.mixture import DataSet, Turns
+from tp_core.data.sampling.mixture import DataSet, SetSchedule
 from tp_core.errors import TPError
 from tp_core.evaluation.totals import Totals, computed
 from tp_core.hookspecs import has_hook
 from tp_core.interfaces import Batch
 from tp_core.model import Model
-from tp_core.processes.meeting import Meeting, Wish
+from tp_core.processes.meeting import Agreement, Request
 from tp_core.processes.pause import Pause
 from tp_core.processes.signals import Children, InterruptedWaitError, StopRequest
 from tp_core.spec.metrics import early_stopping_mode, shown_metrics, target_metrics
@@ -104,7 +104,7 @@ class Trainer:
         self._saved = -1
         self._saved_at = time.monotonic()
         self._every = options.checkpoint_interval()
-        self._meeting, self._children = Meeting(strategy.processes), Children()
+        self._agreement, self._children = Agreement(strategy.processes), Children()
         self._request = StopRequest(last_resort=strategy.world_size > 1)
         self._not_finite = ""
 
@@ -117,7 +117,7 @@ class Trainer:
         """
         options, strategy, schedule = self.options, self.strategy, self.spec.train.schedule
         self.course = Course(options, schedule.config, self.instances, sizes, warmup)
-        self.turns = Turns([data.share for data in self.sets], self.total_steps, options.seed)
+        self.turns = SetSchedule([data.share for data in self.sets], self.total_steps, options.seed)
         self.plan = BatchPlan(
             options.batch_size, options.accumulate, strategy.rank, strategy.world_size, options.seed, sizes
         )
@@ -132,8 +132,8 @@ class Trainer:
     def fit(self) -> None:
         """Train from the current step to the last, or until a signal or early stopping."""
         try:
-            self._meeting.attempt(self._begin)
-            self._meet()
+            self._agreement.attempt(self._begin)
+            self._agree()
             need_same_weights(self.strategy, self.model, self.step)
             self.strategy.processes.limit_waits(self.options.timeout_seconds())
             # Closed whatever happens: the processes that prepare batches end with it.
@@ -143,7 +143,7 @@ class Trainer:
                 self._complete_step()
                 while not self.complete:
                     batches = self._next(steps)
-                    self._hear()
+                    self._follow_requests()
                     assert batches is not None
                     with self._children.unheard():
                         self.train_step(batches)
@@ -163,48 +163,48 @@ class Trainer:
         self.hooks.hook.tp_train_start(trainer=self)
 
     def _next(self, steps: Generator[list[Batch], None, None]) -> list[Batch] | None:
-        """The batches of the next step; None if there are none, which :meth:`_hear` knows the reason of."""
+        """The batches of the next step; None if there are none, which :meth:`_follow_requests` knows the reason of."""
         with contextlib.suppress(InterruptedWaitError), self._request.ends_waits():
-            return self._meeting.attempt(next, steps)
+            return self._agreement.attempt(next, steps)
         return None
 
-    def _hear(self) -> None:
-        """Do what the processes wish, where the state is whole.
+    def _follow_requests(self) -> None:
+        """Do what the processes request, where the state is whole.
 
         Raises:
             InterruptedWaitError: the run is saved and stops.
         """
-        wish = self._meet(self._wish())
-        if wish == Wish.STOP:
+        request = self._agree(self._own_request())
+        if request == Request.STOP:
             self.stopped = f"on {self._request.name or 'a signal to another process'}"
             self.save()
             raise InterruptedWaitError
-        if wish == Wish.SAVE:
+        if request == Request.SAVE:
             self._request.save = False
             self.save()
 
-    def _wish(self) -> Wish:
-        """The wish of this process before the next step; the first process watches the clock for all."""
+    def _own_request(self) -> Request:
+        """The request of this process before the next step; the first process watches the clock for all."""
         if self._request.name is not None:
-            return Wish.STOP
+            return Request.STOP
         seconds = self._every[1]
         late = self.strategy.rank == 0 and seconds is not None and time.monotonic() - self._saved_at >= seconds
-        return Wish.SAVE if self._request.save or late else Wish.GO_ON
+        return Request.SAVE if self._request.save or late else Request.GO_ON
 
-    def _heard(self) -> bool:
+    def _has_request(self) -> bool:
         """True if a signal asks for something that comes before the evaluation."""
         if self._saved == self.step:
             self._request.save = False  # there is nothing new to save
         return self._request.save or self._request.name is not None
 
-    def _meet(self, wish: Wish = Wish.GO_ON) -> Wish:
+    def _agree(self, request: Request = Request.GO_ON) -> Request:
         """Agree with the other processes, where the state is whole: if one has failed, save and raise its error."""
-        self._meeting.attempt(self._children.tell)
-        agreed = self._meeting.agreed(wish)
-        if agreed == Wish.FAIL:
+        self._agreement.attempt(self._children.tell)
+        agreed = self._agreement.agreed(request)
+        if agreed == Request.FAIL:
             if self.step:
                 self._save_if_possible()
-            raise self._meeting.error()
+            raise self._agreement.error()
         return agreed
 
     @property
@@ -260,7 +260,7 @@ class Trainer:
         if self.step % options.log_every == 0 or last:
             with self._children.unheard():
                 self._log()
-        self._meeting.attempt(self.hooks.hook.tp_step_end, trainer=self, step=self.step)
+        self._agreement.attempt(self.hooks.hook.tp_step_end, trainer=self, step=self.step)
         self._complete_step()
         if self._not_finite:
             self._stop_for_what_is_not_finite()
@@ -270,7 +270,7 @@ class Trainer:
         if self.owes_evaluation:
             self._evaluate()
         if self.complete or (self._every[0] and self.step and self.step % self._every[0] == 0):
-            self._meet()
+            self._agree()
             self.save()
 
     def _stop_for_what_is_not_finite(self) -> None:
@@ -300,7 +300,7 @@ class Trainer:
             **rates,
         }
         if self.strategy.rank == 0:
-            self._meeting.attempt(self._write, values)
+            self._agreement.attempt(self._write, values)
             self.progress.log(self.step, values, self.speed.left(self.total_steps - self.step))
 
     def _write(self, measured: dict[str, Any]) -> None:
@@ -316,24 +316,24 @@ class Trainer:
             InterruptedWaitError: the run is saved and stops.
         """
         assert self.evaluator is not None
-        self._meet()
+        self._agree()
         self.strategy.sync_buffers(self.model)
         found: dict[str, float] | None = None
         while found is None:
-            pause = Pause(self.strategy.processes, self._heard, self._request.ends_waits)
+            pause = Pause(self.strategy.processes, self._has_request, self._request.ends_waits)
             try:
                 with self.speed.paused(), self._children.unheard():
-                    found = self._meeting.attempt(self.evaluator, self.model, self.strategy, pause)
+                    found = self._agreement.attempt(self.evaluator, self.model, self.strategy, pause)
             except InterruptedWaitError:
-                self._hear()
+                self._follow_requests()
             else:
-                self._meet()
-        improved = self._meeting.attempt(self._take_in, found)
-        self._meet()
+                self._agree()
+        improved = self._agreement.attempt(self._record_evaluation, found)
+        self._agree()
         if improved:
             self.save()
 
-    def _take_in(self, found: dict[str, float]) -> bool:
+    def _record_evaluation(self, found: dict[str, float]) -> bool:
         """Write an evaluation down; whether it is the best one yet."""
         if self.strategy.rank == 0:  # first: what cannot be written is made again on resume
             self._write({f"eval/{name}": value for name, value in found.items()})

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from tp_core.errors import named
+from tp_core.errors import describe_error
 from tp_core.options.choice import Chosen
 from tp_core.packages.third_party import interrupts
 from tp_core.training.loggers.base import LoggedRun, Logger
@@ -61,4 +61,4 @@ class Loggers(Logger):
                 if interrupts(error):
                     raise
                 del self._loggers[name]
-                self._say(f"the logger '{name}' has failed and is left out from here on: {named(error)}")
+                self._say(f"the logger '{name}' has failed and is left out from here on: {describe_error(error)}")

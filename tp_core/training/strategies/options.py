@@ -8,7 +8,7 @@ from pydantic import Field
 from tp_core.errors import TPError
 from tp_core.options.base import Problem
 from tp_core.options.strategy import StrategyConfig
-from tp_core.processes.launch import as_told, launch
+from tp_core.processes.launch import launch, start_error
 
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
@@ -31,7 +31,7 @@ class SingleConfig(StrategyConfig):
         started = launch().world_size
         if started > 1:
             message = f"train.strategy: single is for one process, and WORLD_SIZE says that there are {started}"
-            raise as_told(TPError(message))
+            raise start_error(TPError(message))
         return super().build()
 
 
