@@ -1,4 +1,4 @@
-"""Two models' visual tokens: codes of the same number stand for the same content of a patch, or they do not."""
+"""Comparison of two models' visual tokens: does the same code stand for the same patch content?"""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class _Maker(NamedTuple):
     """A visual tokenizer.
 
     Attributes:
-        place: in the spec.
-        options: without paths.
-        chosen: the module; None where it is not there.
+        place: place in the spec.
+        options: options without paths.
+        chosen: the module; None if it is missing.
     """
 
     place: str
@@ -33,11 +33,11 @@ class _Maker(NamedTuple):
 
 
 def unlike_images(own: Spec, other: Spec, trained: Contents, required: bool = False) -> str:
-    """The difference between the image tokens that two models' processors make, in words; empty if there is none.
+    """Describe how the image tokens of two models' processors differ; empty if they are equal.
 
     Args:
-        trained: contents that the other model was trained with, where they are known.
-        required: tokens of which nothing is known count as others.
+        trained: contents that the other model was trained with, if known.
+        required: True to report unknown tokens as different.
 
     Raises:
         TPError: files cannot be read.
@@ -48,7 +48,7 @@ def unlike_images(own: Spec, other: Spec, trained: Contents, required: bool = Fa
 
 
 def unlike_labels(own: Spec, other: Spec, targets: Iterable[str], trained: Contents, required: bool = False) -> str:
-    """As :func:`unlike_images`, of the visual tokens that targets of these names predict."""
+    """Like :func:`unlike_images`, for the visual tokens that the named targets predict."""
     for name in targets:
         here, there = ([each for each in spec.model.targets if each.instance_name == name] for spec in (own, other))
         if difference := _unlike(_makers(here), _makers(there), trained, required):
@@ -100,7 +100,7 @@ def _difference(here: _Maker, there: _Maker, trained: Contents) -> str:
 
 
 def _files(maker: _Maker, trained: Contents) -> list[Content] | None:
-    """The content of a tokenizer, as it was in training where that is known; None where nothing is known."""
+    """The content of a tokenizer, as in training if known; None if unknown."""
     if maker.place in trained or maker.chosen is None:
         return trained.get(maker.place)
     return module_files(maker.chosen)

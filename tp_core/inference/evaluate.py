@@ -1,4 +1,4 @@
-"""``evaluate``: losses and metrics of a trained model on a file."""
+"""``evaluate`` computes losses and metrics of a trained model on a file."""
 
 from __future__ import annotations
 
@@ -46,15 +46,17 @@ def evaluate(
 
     Args:
         model: a loaded model, or its folder.
-        data: a file in any form that training reads, a source's config, or several of these; or records, as they are
-            or as dictionaries of fields.
-        columns: field the processor reads → column of the file; the spec's if None. Records have fields already.
-        processes: share the batches (:func:`tp_core.inference.processes.shared`); each gets the figures of all.
-            Without it, each process evaluates all of its data.
-        trust_code: run the Python files of the model's folder, where its modules are in such files.
-        say: told of the data that are prepared, and of files that make labels and have changed since the training;
-            without it, a warning tells of these.
-        done: told of each batch of this process, how many samples it has.
+        data: a file in any format that training reads, a source's config, or several of these; or records, also given
+            as
+            dictionaries of fields.
+        columns: field of the processor → column of the file; default: the spec's. Not used for records.
+        processes: the processes that share the batches (:func:`tp_core.inference.processes.shared`). Each gets the
+            total
+            figures. Without it, each process evaluates all of its data.
+        trust_code: True to run the Python files in the model's folder that define its modules.
+        say: called with messages about prepared data and about label files that have changed since training. Without
+            it, a warning reports changed files.
+        done: called with the number of samples of each batch of this process.
 
     Raises:
         TPError: the model has no target or processor, or the data cannot be used.
@@ -107,7 +109,7 @@ def _told(batches: Iterable[Batch], done: Callable[[int], None]) -> Iterator[Bat
 def _rows(
     spec: Spec, processor: Processor, data: Any, say: Callable[[str], None], processes: Processes
 ) -> Iterator[ArrowRows]:
-    """The prepared rows of files and sources, which are kept in the cache, or of records, which are not."""
+    """The prepared rows of files and sources, which are cached, or of records, which are not."""
     one = isinstance(data, (str, os.PathLike, Mapping, Record, Chosen, SourceConfig))
     given = [chosen_of(each) if isinstance(each, SourceConfig) else each for each in ([data] if one else data)]
     if not given:

@@ -30,9 +30,7 @@ class TargetConfig(ModuleConfig):
 
     name: str | None = Field(None, description="name of the target in the model; default: the name of its module")
     weight: float = Field(1.0, ge=0, description="factor of this target's loss in the total")
-    stream: str | None = Field(
-        None, description="the stream that the target reads; default: the first, or all of them"
-    )
+    stream: str | None = Field(None, description="the stream that the target reads; default: the first, or all of them")
 
     def label_fields(self, context: BuildContext) -> dict[str, FieldSpec]:
         """The tensors of the target's labels, by name; by default one tensor called ``labels``."""
