@@ -40,7 +40,7 @@ from tp_core.spec.schema import Spec, need_spec
 from tp_core.spec.sections.embedding import EmbeddingSpec
 from tp_core.suggest import did_you_mean
 
-#: Gives this process's part of whole values, in the layout of another tensor.
+#: Returns this process's part of whole values, in the layout of another tensor.
 Part = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -51,8 +51,8 @@ class ModelOutput:
     Attributes:
         loss: the weighted sum of the targets' mean losses, a scalar to call ``backward`` on.
         losses: mean loss of each target.
-        metrics: ``target/metric`` → mean value, scalars on the device; ``outputs`` has those that are no means.
-        outputs: each target's sums and counts, for adding up over batches.
+        metrics: ``target/metric`` → mean value, scalars on the device; other metrics are only in ``outputs``.
+        outputs: each target's sums and counts, to be summed over batches.
     """
 
     loss: Tensor
@@ -70,7 +70,7 @@ class Stream(nn.Module):
 
 
 class _Streams(dict[str, Sequence]):
-    """Sequences of streams; records without labels need not feed all of them, as long as no target asks."""
+    """Sequences of streams. Without labels, records need not feed streams that no target reads."""
 
     def __missing__(self, name: str) -> Sequence:
         raise TPError(f"the records have nothing for the stream '{name}', which the predictions need")
@@ -114,7 +114,7 @@ class Model(nn.Module):
             if model.options.share_embeddings:
                 source = cast(Stream, next(iter(self.streams.values()), self))  # the decoder reads the first stream
                 for key, part in source.embedding.parts.items():
-                    # Each side has positions of its own (BART); what both speak of is the vocabulary.
+                    # Each side has its own positions (BART); only modules for the vocabulary are shared.
                     if key in self.target_embedding.parts and isinstance(part, Embedding) and part.shared_weights():
                         self.target_embedding.parts[key] = part
         self.decoder: Decoder | None = None if model.decoder is None else built(model.decoder.config, behind)
@@ -141,9 +141,11 @@ class Model(nn.Module):
         """Features of a batch: the final sequence of every stream, or the decoder's.
 
         Args:
-            kv_cache: of the positions before those of the batch, which are added to it. It belongs to the decoder's
-                side, or to the encoder's without a decoder. Of a model with a decoder, the source is read at the first
-                call only. A ``causal_with_prefix`` prefix has to be a part of the first call.
+            kv_cache: cache of the positions before the batch, to which the batch's positions are added. It belongs to
+                the
+                decoder's side, or to the encoder's if there is no decoder. With a decoder, the source is only read in
+                the first
+                call. A ``causal_with_prefix`` prefix must be part of the first call.
         """
         if self.decoder is None:
             return self.encode_source(batch, kv_cache)
@@ -162,22 +164,22 @@ class Model(nn.Module):
         return replace(features, sequence=decoded, memory=memory)
 
     def encode_source(self, batch: Batch, kv_cache: KVCache | None = None) -> Features:
-        """Features of a batch's source side alone: the final sequence of its streams, or of the encoder."""
+        """Features of a batch's source side only: the final sequence of its streams, or of the encoder."""
         if not len(self.streams):
             return Features(self.encoder(self.embedding(batch.inputs, kv_cache), kv_cache))
         sequences = {}
-        # Not the module's items(): they would give a stream that two names share only once.
+        # Not the module's items(): they return a stream that two names share only once.
         for name in self.spec.model.streams:
             stream = self.streams[key_of(name)]
             assert isinstance(stream, Stream)
-            if name in batch.source:  # a data set may feed some of the streams only
+            if name in batch.source:  # a data set may feed only some streams
                 sequences[name] = stream.encoder(stream.embedding(batch.source[name]))
         if self.fusion is not None:
             sequences = self.fusion(sequences)
         return Features(next(iter(sequences.values())), streams=sequences)
 
     def view(self, features: Features, target: str) -> Features:
-        """Features as a target reads them: its option ``stream`` makes that stream the sequence."""
+        """Features as a target reads them: with its option ``stream``, that stream becomes the sequence."""
         stream = self.reads.get(target)
         return features if stream is None else replace(features, sequence=features.streams[stream])
 
@@ -185,8 +187,8 @@ class Model(nn.Module):
         """Loss and metrics of a batch with labels.
 
         Args:
-            denominators: per target, what to divide its loss by, when this batch is a part of a larger one; the
-                batch's own count if None.
+            denominators: divisor of each target's loss, if this batch is part of a larger one; default: the batch's own
+                counts.
         """
         outputs = self._outputs(batch) if self._compiled is None else _together(*self._compiled(batch))
         return self._result(outputs, denominators)
@@ -194,7 +196,7 @@ class Model(nn.Module):
     def losses_of(
         self, features: Features, batch: Batch, denominators: Mapping[str, Tensor] | None = None
     ) -> ModelOutput:
-        """As :meth:`forward`, of features that :meth:`encode` has made of the batch."""
+        """Like :meth:`forward`, for features that :meth:`encode` made from the batch."""
         outputs = {name: target(self.view(features, name), batch) for name, target in self.active(batch).items()}
         return self._result(outputs, denominators)
 
@@ -204,7 +206,7 @@ class Model(nn.Module):
         for name, output in outputs.items():
             count = output.denominator if denominators is None else denominators[name]
             part = output.loss_sum / count.clamp(min=1)
-            if self.loss_weights[name]:  # with 0, the loss is measured only
+            if self.loss_weights[name]:  # with weight 0, the loss is only measured
                 weighted = part * self.loss_weights[name]
                 loss = weighted if loss is None else loss + weighted
             result.losses[name] = part.detach()
@@ -219,25 +221,26 @@ class Model(nn.Module):
         return result
 
     def compile(self, *arguments: Any, **options: Any) -> None:
-        """Compile what :meth:`forward` computes from a batch; the arguments are those of ``torch.compile``."""
+        """Compile the computation of :meth:`forward`; the arguments are those of ``torch.compile``."""
         from torch._dynamo import config
 
-        # Each data set has targets of its own, in training and in evaluation, for lengths of one number and of any;
-        # behind its limit torch goes on without compiling.
+        # Torch compiles once per set of targets, for training and evaluation, and for fixed and dynamic lengths; above
+        # its
+        # limit, torch would continue without compiling.
         config.recompile_limit = max(config.recompile_limit, 8 * len(self.spec.data.sets))
         self._compiled = torch.compile(self._outputs_apart, *arguments, **options)
 
     def _outputs(self, batch: Batch) -> dict[str, TargetOutput]:
-        """The output of each of the batch's targets."""
+        """The outputs of the batch's targets."""
         features = self.encode(batch)
         return {name: target(self.view(features, name), batch) for name, target in self.active(batch).items()}
 
     def _outputs_apart(self, batch: Batch) -> tuple[Tensor, dict[str, TargetOutput]]:
-        """The losses of the batch's targets, (targets + 1,), and their outputs, in which nothing has a gradient.
+        """The losses of the batch's targets, (targets + 1,), and their outputs without gradients.
 
         The compiler may find that two results are equal, such as a loss and its detached copy among the metrics, and
-        give one tensor for both; torch then takes the loss to be detached too. A zero makes the losses' tensor one
-        that no other result is equal to.
+        return one tensor for both; torch then treats the loss as detached, too. An appended zero makes the losses'
+        tensor different from all other results.
         """
         outputs = self._outputs(batch)
         plain = {name: _detached(output) for name, output in outputs.items()}
@@ -245,17 +248,17 @@ class Model(nn.Module):
         return torch.stack([*losses, torch.zeros((), device=losses[0].device)]), plain
 
     def denominators(self, batch: Batch) -> Tensor:
-        """The denominator of each of the batch's targets, from the labels alone, as one tensor (targets,)."""
+        """The denominators of the batch's targets as one tensor (targets,), computed from the labels alone."""
         counts = [target.denominator(batch) for target in self.active(batch).values()]
         return torch.stack([count.float() for count in counts])
 
     def active(self, batch: Batch) -> dict[str, Target]:
-        """The targets that a batch is for, by name."""
+        """The targets that a batch trains or evaluates, by name."""
         every = self.named_targets()
         return every if batch.targets is None else {name: every[name] for name in batch.targets}
 
     def predict(self, batch: Batch) -> list[dict[str, Any]]:
-        """The predictions of each of the batch's targets, per sample, keyed by target when there are several."""
+        """The predictions of the batch's targets, per sample, keyed by target if there are several."""
         features = self.encode(batch)
         features = replace(features, streams=_Streams(features.streams))
         able = {name: t for name, t in self.active(batch).items() if type(t).predict is not Target.predict}
@@ -267,7 +270,7 @@ class Model(nn.Module):
         return [dict(zip(each, values)) for values in zip(*each.values())]
 
     def named_targets(self) -> dict[str, Target]:
-        """The targets by the names that the spec gives them; those of their weights are made of the same names."""
+        """The targets by their names in the spec, which are also part of their weights' names."""
         return dict(zip(self.loss_weights, self._targets()))
 
     def _targets(self) -> Iterator[Target]:
@@ -297,17 +300,18 @@ class Model(nn.Module):
             target.tie_weights(shared)
 
     def materialise(self, device: torch.device | str = "cpu") -> Model:
-        """Give a model built on the meta device memory, with values undefined."""
+        """Allocate memory for a model built on the meta device; the values are undefined."""
         self._apply(lambda tensor: _empty(tensor, device))  # type: ignore[no-untyped-call]
-        self._tie()  # moving off the meta device makes new parameters
+        self._tie()  # leaving the meta device creates new parameters
         return self
 
     def initialise(self, seed: int, part: Part | None = None) -> Model:
-        """Draw all weights, as a function of the seed alone; the caller's random state is left as it was.
+        """Draw all weights as a function of the seed alone. The caller's random state is preserved.
 
         Args:
-            part: gives this process's part of whole values (:meth:`tp_core.Strategy.part`), where weights are cut. The
-                values of each module are drawn as a whole first, so that they are the same however they are cut.
+            part: returns this process's part of whole values (:meth:`tp_core.Strategy.part`), for sharded weights. The
+                values
+                of each module are first drawn as a whole, so that they do not depend on the sharding.
         """
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(seed)
@@ -319,7 +323,7 @@ class Model(nn.Module):
         return self
 
     def _reset(self, part: Part | None) -> None:
-        # A tied weight is drawn by its owner, the first module that holds it, and by no other.
+        # A tied weight is drawn only by its owner, the first module that holds it.
         drawn: set[int] = set()
         for name, module in self.named_modules():
             own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
@@ -338,7 +342,7 @@ class Model(nn.Module):
             drawn.update(id(p) for p in own)
 
     def weights(self) -> dict[str, Tensor]:
-        """All values that a checkpoint must hold, by name; a shared tensor stands once."""
+        """All values that a checkpoint must hold, by name; a shared tensor appears once."""
         found: dict[str, Tensor] = {name: p.detach() for name, p in self.named_parameters()}
         persistent = self.state_dict().keys()
         found.update({name: b for name, b in self.named_buffers() if name in persistent})
@@ -352,13 +356,13 @@ class Model(nn.Module):
         Args:
             tensors: name → whole values.
             optional: prefixes of names that may be missing; these keep their values.
-            part: as of :meth:`initialise`.
+            part: as for :meth:`initialise`.
 
         Returns:
             The names that were missing, and the names in ``tensors`` that the model does not have.
 
         Raises:
-            CheckpointError: a weight that is missing, or whose shape differs.
+            CheckpointError: a weight is missing or has another shape.
         """
         own, missing = self.weights(), self.missing_weights(tensors, optional)
         new = frozenset(missing)
@@ -370,12 +374,12 @@ class Model(nn.Module):
         return missing, [name for name in tensors if name not in own]
 
     def missing_weights(self, tensors: Mapping[str, Tensor], optional: Iterable[str] = ()) -> list[str]:
-        """The names of the weights that :meth:`load_weights` would leave as they are.
+        """The names of the weights that :meth:`load_weights` would not change.
 
-        Of a model on the meta device, this is known before there is memory for it.
+        For a model on the meta device, this works before memory is allocated.
 
         Raises:
-            CheckpointError: a weight that is missing, or whose shape differs, and that is not optional.
+            CheckpointError: a weight that is not optional is missing or has another shape.
         """
         missing, wrong = list[str](), list[str]()
         prefixes = tuple(optional)
@@ -397,7 +401,7 @@ class Model(nn.Module):
         return missing
 
     def _reset_buffers(self) -> None:
-        """Fill the buffers that are computed and not saved, without touching a parameter."""
+        """Fill buffers that are computed instead of saved, without changing parameters."""
         with torch.no_grad():
             for module in self.modules():
                 computed = module._non_persistent_buffers_set
@@ -423,15 +427,15 @@ class Model(nn.Module):
 
 
 def _empty(tensor: Tensor, device: torch.device | str) -> Tensor:
-    """Memory for a tensor on the meta device, or for this process's part of it."""
+    """Allocate memory for a tensor on the meta device, or for this process's part of it."""
     if hasattr(tensor, "to_local"):  # a DTensor; importing it costs more than a second
         return torch.empty_like(tensor, device=device)
-    # Not empty_like() of a plain one: off the meta device, it makes torch import its compiler's front end.
+    # Not empty_like() for a plain tensor: off the meta device, it makes torch import its compiler's front end.
     return torch.empty(tensor.shape, dtype=tensor.dtype, device=device)
 
 
 def _reset_parts(module: nn.Module, part: Part, drawn: set[int]) -> None:
-    """Draw the values of a module as a whole, and keep this process's part of them.
+    """Draw the values of a module as a whole and keep this process's part of them.
 
     Args:
         drawn: ids of tensors that another module has drawn; they keep their values.
@@ -460,7 +464,7 @@ def _inputs(component: EmbeddingSpec, context: BuildContext) -> dict[str, FieldS
 
 
 def _no_means(config: TargetConfig, spec: Spec) -> set[str]:
-    """A target's metrics that are no ratios of two sums."""
+    """A target's metrics that are not ratios of two sums."""
     measured = config.measures(context_of(spec, config.stream or "", side="target"))
     return {name for name, facts in measured.items() if facts.compute is not ratio}
 
@@ -479,7 +483,7 @@ def _detached(output: TargetOutput) -> TargetOutput:
 
 
 def _together(losses: Tensor, plain: dict[str, TargetOutput]) -> dict[str, TargetOutput]:
-    """The outputs of targets of which ``Model._outputs_apart`` gave the parts."""
+    """The outputs of targets, restored from the parts returned by ``Model._outputs_apart``."""
     return {name: replace(output, loss_sum=loss) for loss, (name, output) in zip(losses.unbind(), plain.items())}
 
 
@@ -487,10 +491,10 @@ def build_model(spec: Spec, device: torch.device | str = "cpu", seed: int | None
     """Build a spec's model with freshly drawn weights.
 
     Args:
-        seed: of the initial weights; the spec's ``train.seed`` if None.
+        seed: seed of the initial weights; default: the spec's ``train.seed``.
 
     Raises:
-        TPError: the spec is none.
+        TPError: ``spec`` is not a spec.
     """
     need_spec(spec)
     with trusting(spec.trust_code):
@@ -502,8 +506,8 @@ def meta_model(spec: Spec) -> Model:
     """Build a spec's model on the meta device: shapes without memory."""
     for chosen in spec.model.chosen():
         for each in (chosen, *within(chosen)):
-            # Tensors of a file that were made while it is imported inside the block would be without values.
-            with suppress(Exception):  # which is told when the module is built
+            # Tensors that a file makes at import inside the block would have no values.
+            with suppress(Exception):  # building the module reports the error
                 each.config.implemented()
     with torch.device("meta"):
         return Model(spec)

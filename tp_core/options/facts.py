@@ -90,7 +90,7 @@ class ClassFacts(NamedTuple):
 
 
 class VectorFacts(NamedTuple):
-    """How a target makes one vector per sample of a stream.
+    """The method by which a target makes one vector per sample of a stream.
 
     Attributes:
         pooling: how the stream's states become one vector; None: the target's own method (``Target.pool``).

@@ -1,4 +1,4 @@
-"""All loggers of a run as one, of which none can stop the training."""
+"""Combines all loggers of a run. A failing logger does not stop the training."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tp_core.training.loggers.base import LoggedRun, Logger
 
 
 class Loggers(Logger):
-    """Passes on what a run measures to each of its loggers.
+    """Forwards the figures of a run to each of its loggers.
 
-    One that raises is told of once and left out from there on: what it shows is in ``metrics.jsonl`` as well.
+    A logger that raises is reported once and then skipped. Its figures are still in ``metrics.jsonl``.
 
     Args:
-        loggers: by their names, for messages.
+        loggers: loggers by name; the names appear in messages.
         say: prints a line.
     """
 
@@ -28,15 +28,15 @@ class Loggers(Logger):
 
     @classmethod
     def of(cls, chosen: Iterable[Chosen[Any]], run: LoggedRun, say: Callable[[str], None]) -> Loggers:
-        """The loggers that a spec names.
+        """Build the loggers of a spec.
 
         Raises:
-            TPError: one cannot be built.
+            TPError: a logger cannot be built.
         """
         return cls({each.name: each.config.build(run) for each in chosen}, say)
 
     def scalars(self, step: int, values: Mapping[str, Any]) -> None:
-        """Numbers of a step; values that are none are left out."""
+        """Log the numbers of a step; values that are not numbers are left out."""
         numbers = {
             name: float(value)
             for name, value in values.items()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class AutoConfig(StrategyConfig):
-    """``ddp`` under torchrun with several processes, else ``single``."""
+    """``ddp`` under torchrun with several processes, otherwise ``single``."""
 
     def build(self) -> "Strategy":
         return SingleConfig().build() if launch().world_size == 1 else DdpConfig().build()
@@ -41,13 +41,13 @@ class DdpConfig(StrategyConfig):
     implementation: ClassVar[str] = "tp_core.training.strategies.ddp:DdpStrategy"
 
     bucket_mb: float | None = Field(
-        None, gt=0, description="MB of gradients that are averaged together; unset: 25, and 1 for those that come first"
+        None, gt=0, description="MB of gradients that are averaged together; default: 25, and 1 for the first bucket"
     )
     static_graph: bool = Field(
-        False, description="promise that every step trains the same parameters, which spares looking for them each time"
+        False, description="promise that every step trains the same parameters; saves the search for unused parameters"
     )
     start_timeout: float = Field(
-        300, gt=0, le=86400, description="seconds within which all processes must be there at the start"
+        300, gt=0, le=86400, description="maximum seconds to wait for all processes at the start"
     )
 
     def check_training(self, spec: "Spec") -> Iterator[Problem]:
