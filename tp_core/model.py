@@ -142,10 +142,8 @@ class Model(nn.Module):
 
         Args:
             kv_cache: cache of the positions before the batch, to which the batch's positions are added. It belongs to
-                the
-                decoder's side, or to the encoder's if there is no decoder. With a decoder, the source is only read in
-                the first
-                call. A ``causal_with_prefix`` prefix must be part of the first call.
+                the decoder's side, or to the encoder's if there is no decoder. With a decoder, the source is only read
+                in the first call. A ``causal_with_prefix`` prefix must be part of the first call.
         """
         if self.decoder is None:
             return self.encode_source(batch, kv_cache)
@@ -225,8 +223,7 @@ class Model(nn.Module):
         from torch._dynamo import config
 
         # Torch compiles once per set of targets, for training and evaluation, and for fixed and dynamic lengths; above
-        # its
-        # limit, torch would continue without compiling.
+        # its limit, torch would continue without compiling.
         config.recompile_limit = max(config.recompile_limit, 8 * len(self.spec.data.sets))
         self._compiled = torch.compile(self._outputs_apart, *arguments, **options)
 
@@ -310,8 +307,7 @@ class Model(nn.Module):
 
         Args:
             part: returns this process's part of whole values (:meth:`tp_core.Strategy.part`), for sharded weights. The
-                values
-                of each module are first drawn as a whole, so that they do not depend on the sharding.
+                values of each module are first drawn as a whole, so that they do not depend on the sharding.
         """
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(seed)

@@ -83,8 +83,7 @@ def export_model(
         tokenizers: tokenizers by key of ``data``, as returned by :func:`tp_core.data.build.tokenizers_of`.
         complete: writes additional files into the folder that it is given.
         contents: contents that the model was trained with (:func:`tp_core.training.contents.run_contents`). Those of
-            files
-            that evaluations read and the export does not include are stored.
+            files that evaluations read and the export does not include are stored.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with draft(folder) as temporary:

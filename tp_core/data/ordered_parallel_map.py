@@ -46,11 +46,9 @@ def ordered_parallel_map(
     Args:
         function: called in several threads at once.
         threads: number of threads; default: 8, or the number of cores if it is smaller. With one thread, or if the
-            first
-            items are too fast for threads to help, no thread is started and no item is taken in advance.
+            first items are too fast for threads to help, no thread is started and no item is taken in advance.
         ahead: maximum number of items or results to hold in advance. For items slower than about 2 ms, only two more
-            than
-            the number of threads are held.
+            than the number of threads are held.
     """
     count = min(_MOST, usable_cores()) if threads is None else threads
     source = iter(items)

@@ -47,12 +47,10 @@ def evaluate(
     Args:
         model: a loaded model, or its folder.
         data: a file in any format that training reads, a source's config, or several of these; or records, also given
-            as
-            dictionaries of fields.
+            as dictionaries of fields.
         columns: field of the processor → column of the file; default: the spec's. Not used for records.
         processes: the processes that share the batches (:func:`tp_core.inference.processes.shared`). Each gets the
-            total
-            figures. Without it, each process evaluates all of its data.
+            total figures. Without it, each process evaluates all of its data.
         trust_code: True to run the Python files in the model's folder that define its modules.
         say: called with messages about prepared data and about label files that have changed since training. Without
             it, a warning reports changed files.

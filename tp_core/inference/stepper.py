@@ -17,8 +17,7 @@ class ModelStepper:
         target: target that scores the next token.
         batch: batch made by the processor, on the model's device.
         known: number of known tokens. Higher ids are rows of the output matrix without a token, and are never
-            generated.
-            It is ignored if ``tokens`` lists the ids.
+            generated. It is ignored if ``tokens`` lists the ids.
     """
 
     def __init__(

@@ -35,8 +35,7 @@ class PreprocessorFile(ABC):
 
         Args:
             content: content of the file. Missing keys have the defaults of the class that the file names. It records
-                which
-                keys are read (:class:`tp_core.interop.keys.Keys`).
+                which keys are read (:class:`tp_core.interop.keys.Keys`).
             data: data context of the converted model.
 
         Returns:
@@ -61,8 +60,7 @@ class TokenizerFiles(ABC):
 
         Returns:
             The options that load the tokenizer, with paths relative to the parent of ``folder``, and notes for the
-            user.
-            None if the source has no tokenizer.
+            user. None if the source has no tokenizer.
 
         Raises:
             TPError: the tokenizer cannot be read.

@@ -21,12 +21,10 @@ class Port(NamedTuple):
     Attributes:
         kind: ``input``, a field of batches on the source side; ``target_input``, a field on the decoder's side;
             ``labels``; ``weight``, a weight shared by an embedding; ``published``, a value that a module leaves for
-            later
-            modules; ``states``, a property of its states.
+            later modules; ``states``, a property of its states.
         name: name within the kind.
         of: the stream of an input, or the own name of the target of labels. Empty: for all. A module that requires a
-            port
-            leaves it empty, since its place in the model determines it.
+            port leaves it empty, since its place in the model determines it.
     """
 
     kind: PortKind

@@ -26,7 +26,6 @@ class ProcessorConfig(ModuleConfig):
     media_fields: ClassVar[frozenset[str]] = frozenset()
     #: Fields that records for inference may lack: labels, and fields that only one stream reads. ``data.columns`` may
     #: name columns for them that a file for inference does not have.
-    #: name columns for them that a file of such records does not have.
     optional_fields: ClassVar[frozenset[str]] = frozenset()
     #: Column of the prepared rows whose lengths equal the lengths of the samples, for ``data.bucket``; None if none.
     length_column: ClassVar[str | None] = None

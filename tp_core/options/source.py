@@ -20,7 +20,6 @@ class SourceConfig(ModuleConfig):
 
     #: File endings that select this source automatically, without a spec naming it. Only first-party formats have them:
     #: installing a third-party package must not change existing runs.
-    #: changes no run that does not name it.
     endings: ClassVar[tuple[str, ...]] = ()
 
     def check_data(self) -> Iterator[Problem]:

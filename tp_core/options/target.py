@@ -57,8 +57,7 @@ class TargetConfig(ModuleConfig):
         """The metrics of the target (``TargetOutput.metrics``), with their better direction.
 
         Every evaluation has all of them; in training, the target may omit some. Training progress shows the first
-        metric
-        that has a better direction.
+        metric that has a better direction.
         """
         return {}
 

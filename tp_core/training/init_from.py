@@ -41,8 +41,7 @@ def initialise_from(
 
     Args:
         sources: part → path, as in :attr:`tp_core.spec.schema.Spec.init_from`. The empty name stands for the whole body
-            and
-            the targets with the same names.
+            and the targets with the same names.
         tokenizers: tokenizers of the model, by key of ``data``.
         require: as in :attr:`tp_core.spec.schema.Spec.require_init`.
         load: loads whole tensors into the model: :meth:`tp_core.Strategy.load_weights`, or the model's own method.

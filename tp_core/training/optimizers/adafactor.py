@@ -21,15 +21,13 @@ class Adafactor(Optimizer):
         params: parameters or parameter groups.
         lr: learning rate; without ``scale_parameter``, it is the root mean square of a clipped update.
         beta2_decay: at update ``t`` (from 1), the second moments take the share ``t ** beta2_decay`` from the new
-            squared
-            gradient.
+            squared gradient.
         eps: value added to squared gradients, and minimum root mean square of a weight for ``scale_parameter``.
         clip_threshold: maximum root mean square of a weight's update.
         beta1: decay of a moving average that replaces the updates; None for none.
         scale_parameter: True to multiply each weight's update by the weight's root mean square.
         relative_step: True to limit the learning rate of update ``t`` to ``1 / √t``. With ``lr`` 0.01, a constant
-            schedule
-            and ``scale_parameter``, this is the paper's learning rate.
+            schedule and ``scale_parameter``, this is the paper's learning rate.
         weight_decay: decoupled weight decay, multiplied by ``lr`` only.
     """
 

@@ -25,8 +25,7 @@ class Optimizer(torch.optim.Optimizer):
         params: parameters, or parameter groups.
         defaults: default options of the groups.
         unread: True if the host need not read the flag. False if torch has no such kernels for the parameters; the
-            caller
-            then divides the gradients and skips the step.
+            caller then divides the gradients and skips the step.
 
     Attributes:
         grad_scale: divisor of the gradients, a scalar; None for 1.

@@ -50,8 +50,7 @@ class DdpStrategy(Strategy):
             gradient_as_bucket_view=True,
             static_graph=self.config.static_graph,
             # A batch need not reach all parameters: it may lack inputs of targets and streams, some parts are read by
-            # no target,
-            # and branches may depend on the data. The search costs 0.3 ms of a step of a BERT-base.
+            # no target, and branches may depend on the data. The search costs 0.3 ms of a step of a BERT-base.
             find_unused_parameters=not self.config.static_graph,
         )
 
