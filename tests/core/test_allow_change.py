@@ -215,5 +215,5 @@ def test_a_run_goes_on_without_the_model_that_it_started_from(home: Path) -> Non
 def test_another_model_to_start_from_is_said_to_have_no_effect(home: Path) -> None:
     said = go_on(home, "no-effect", "init_from=calm")
     assert "init_from (was unset, is " in said
-    assert "it has no effect: the run goes on from its checkpoint" in said
+    assert "it has no effect: the run continues from its checkpoint" in said
     runs.assert_same_run(home / "no-effect", home / "calm")
